@@ -1,0 +1,1 @@
+"""All archive work: fetching, receipts, verifying, catalogue."""

@@ -1,0 +1,81 @@
+"""The command line's root: global options, and commands that are imported only when they are called."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+COMMANDS = {
+    "apply": "running:apply",
+    "approve": "switching:approve",
+    "check": "configuring:check",
+    "completion": "completing:completion",
+    "config": "configuring:config",
+    "demo": "demo:demo",
+    "explain": "explaining:explain",
+    "hold": "holding:hold",
+    "init": "configuring:init",
+    "pause": "switching:pause",
+    "plan": "running:plan",
+    "prove": "archiving:prove",
+    "resume": "switching:resume",
+    "run": "running:run",
+    "sandbox": "sandbox:sandbox",
+    "schema": "configuring:schema",
+    "status": "watching:status",
+    "validate": "configuring:check",
+    "version": "completing:version",
+}
+"""Command name to `module:attribute` below this package. One file a group of commands."""
+
+ALIASES = {"validate": "check"}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The global options, as `click.Context.obj`."""
+
+    config_path: Path
+    log_format: str | None
+    log_level: str
+    color: bool | None
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names without importing them, so that `--help` loads no web or database stack."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(set(COMMANDS) - set(ALIASES))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        command = getattr(importlib.import_module(f"sauce_janitor.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SAUCE_JANITOR"}
+)
+@click.option("--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), default=Path("config.yaml"),
+              envvar="SAUCE_JANITOR_CONFIG", show_default=True, help="The configuration file.")  # fmt: skip
+@click.option("--log-format", type=click.Choice(["console", "json"]), help="Default: console on a terminal, else json.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+@click.option("-v", "--verbose", "log_level", flag_value="debug", help="Same as --log-level debug.")
+@click.option("-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning.")
+@click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
+@click.pass_context
+def cli(ctx: click.Context, config_path: Path, log_format: str | None, log_level: str, no_color: bool) -> None:  # noqa: FBT001 - click passes by name
+    """Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then delete.
+
+    Without --execute nothing is ever changed at Sauce Labs. Start with: sauce-janitor demo
+    """
+    ctx.obj = Session(config_path, log_format, log_level, color=False if no_color else None)

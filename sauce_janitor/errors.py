@@ -1,0 +1,69 @@
+"""Every error that is not a bug, in one tree; each carries the exit code that the command line ends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class JanitorError(Exception):
+    """Something went wrong that a user can understand and mend; its text is one clear sentence."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a configuration: where it stands, what is wrong and how to mend it."""
+
+    message: str
+    file: str = ""
+    line: int | None = None
+    path: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line is not None else self.file
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class ConfigError(JanitorError):
+    """The configuration (or the command's usage) has faults, all of them in `problems`. Nothing was asked or changed."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[Problem] | tuple[Problem, ...] | str) -> None:
+        self.problems = (Problem(problems),) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class RefusedError(JanitorError):
+    """The program refuses to go on before it changed anything: a limit, a pause, a foreign or outdated plan, the clock."""
+
+    exit_code = 3
+
+
+class LeaseError(RefusedError):
+    """Another run holds the lease on this state, or this run has lost it."""
+
+    exit_code = 5
+
+
+class SourceError(JanitorError):
+    """Sauce Labs answered something that ends the account's run."""
+
+
+class CredentialsError(SourceError):
+    """Sauce Labs does not know these credentials (401)."""
+
+    exit_code = 2
+
+
+class SourceUnavailableError(SourceError):
+    """Sauce Labs did not answer, or asks for patience: worth another try later."""
+
+
+class ArchiveError(JanitorError):
+    """The archive cannot be written, read or trusted; nothing is deleted that depends on it."""
+
+
+class StateError(JanitorError):
+    """The state database cannot be opened, read or written; without a journal nothing is deleted."""

@@ -1,0 +1,64 @@
+"""Permits: the typed right to one write at Sauce Labs. Who executes makes them, the gate takes them, nothing else can write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sauce_janitor.retention.model import Action, JobId, Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The proof that what is wanted of a job is stored and verified: the SHA-256 of its newest receipt file."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingWanted:
+    """No matching policy wants anything stored, and `policy` says `archive: none` aloud."""
+
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePermit:
+    """What a delete needs: a proof, a decision confirmed by an answer of Sauce's, and the lease.
+
+    `asked_at` is the monotonic clock (seconds) when that answer arrived; the gate refuses one older than 10 s.
+    `fence` is the lease's fencing number. A permit is good for one request.
+    """
+
+    job_id: JobId
+    owner: Owner
+    proof: Receipt | NothingWanted
+    fingerprint: str
+    asked_at: float
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAssetsPermit(DeletePermit):
+    """For DELETE …/jobs/{id}/assets."""
+
+    action: ClassVar[Action] = Action.DELETE_ASSETS
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJobPermit(DeletePermit):
+    """For DELETE …/jobs/{id}."""
+
+    action: ClassVar[Action] = Action.DELETE_JOB
+
+
+@dataclass(frozen=True, slots=True)
+class StopPermit:
+    """For PUT …/jobs/{id}/stop: a job seen running at `asked_at` by a run that holds the lease."""
+
+    job_id: JobId
+    owner: Owner
+    fingerprint: str
+    asked_at: float
+    fence: int
+    action: ClassVar[Action] = Action.STOP

@@ -1,0 +1,1 @@
+"""One database: tables, journal, holds, notices, leases."""
