@@ -1,0 +1,30 @@
+"""`version` and shell `completion`."""
+
+from __future__ import annotations
+
+import click
+
+from sauce_janitor import __version__
+
+
+@click.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"sauce-janitor {__version__}")
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for a shell.
+
+    \b
+    bash: eval "$(sauce-janitor completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    from sauce_janitor.cli.app import cli
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(cli, {}, "sauce-janitor", "_SAUCE_JANITOR_COMPLETE").source())
