@@ -1,0 +1,146 @@
+"""A plan as a file that a reviewer can read and `apply` can trust: one JSON object, sealed with this state's own secret.
+
+The seal is an HMAC over everything else in the object, keyed with a secret that never leaves the state: a plan that was edited,
+or made on another state, is refused before anything is asked of Sauce Labs.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sauce_janitor.errors import RefusedError
+
+VERSION = 1
+OLDEST_S = 24 * 3600
+"""A plan older than this when `apply` starts is refused: too much may have changed at Sauce Labs."""
+
+
+def timestamp(epoch_s: int) -> str:
+    """Epoch seconds as `2026-06-01T00:00:00Z`."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanHead:
+    """What identifies a plan and what it needs; `as_of_given` says the time was chosen, so that it can only be looked at."""
+
+    account: str
+    base_url: str
+    username: str
+    created_at: int
+    as_of: int
+    as_of_given: bool
+    policy_digest: str
+    inventory_digest: str
+    requests_needed: int
+    counts: Mapping[str, int]
+    lifted: tuple[str, ...] = ()
+
+
+def plan_object(
+    head: PlanHead,
+    actions: Iterable[Mapping[str, object]],
+    *,
+    secret: bytes,
+    kept: Iterable[Mapping[str, object]] | None = None,
+) -> dict[str, Any]:
+    """The plan of one account as a JSON object with its seal. `kept` is there only when every job was asked for."""
+    body: dict[str, Any] = {
+        "version": VERSION,
+        "created_at": timestamp(head.created_at),
+        "as_of": timestamp(head.as_of),
+        "as_of_given": head.as_of_given,
+        "account": head.account,
+        "base_url": head.base_url,
+        "username": head.username,
+        "policy_digest": head.policy_digest,
+        "inventory_digest": head.inventory_digest,
+        "requests_needed": head.requests_needed,
+        "counts": dict(head.counts),
+        "limits_broken": list(head.lifted),
+        "actions": list(actions),
+    }
+    if kept is not None:
+        body["kept"] = list(kept)
+    body["seal"] = _seal(body, secret)
+    return body
+
+
+def _seal(body: Mapping[str, Any], secret: bytes) -> str:
+    mac = hmac.new(secret, digestmod=sha256)
+    for key in sorted(set(body) - {"seal"}):
+        value = body[key]
+        # lists are sealed row by row, so that a million actions are never one string
+        for row in value if isinstance(value, list) else (value,):
+            mac.update(json.dumps([key, row], sort_keys=True, separators=(",", ":")).encode())
+            mac.update(b"\n")
+    return f"hmac-sha256:{mac.hexdigest()}"
+
+
+def write(plans: list[dict[str, Any]], path: Path) -> None:
+    """Write one account's plan as it is, several under `accounts`; readable by the owner alone, whole or not at all."""
+    whole: dict[str, Any] = plans[0] if len(plans) == 1 else {"version": VERSION, "accounts": plans}
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(whole, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The plans in a file, one an account, their seals not yet checked. RefusedError for what is no plan of this version."""
+    try:
+        whole = json.loads(path.read_bytes())
+    except FileNotFoundError as missing:
+        raise RefusedError(
+            f"{path}: there is no such plan; make one with: sauce-janitor plan --out {path}"
+        ) from missing
+    except (OSError, ValueError, RecursionError) as broken:
+        raise RefusedError(f"{path}: not a plan ({broken}); make one with: sauce-janitor plan --out {path}") from broken
+    plans = whole.get("accounts", [whole]) if isinstance(whole, dict) else None
+    if not isinstance(plans, list) or not plans or not all(isinstance(plan, dict) for plan in plans):
+        raise RefusedError(f"{path}: not a plan file; make one with: sauce-janitor plan --out {path}")
+    for plan in plans:
+        if plan.get("version") != VERSION:
+            raise RefusedError(
+                f"{path}: a plan of version {plan.get('version')!r}; this program reads version {VERSION}"
+            )
+    return plans
+
+
+def checked(plan: Mapping[str, Any], *, head: PlanHead, secret: bytes, now: int) -> dict[tuple[str, str], str]:
+    """The plan's actions, (job id, action) to the job's fingerprint, if it may be carried out now; else RefusedError.
+
+    `head` is what the configuration and the state say today. Refused: an edited or foreign plan, another account or identity,
+    another policy digest, one made with --as-of, and one older than 24 h.
+    """
+    if not hmac.compare_digest(str(plan.get("seal")), _seal(plan, secret)):
+        raise RefusedError("the plan was changed after it was made, or made on another state: plan again")
+    for key, now_is in (("account", head.account), ("base_url", head.base_url), ("username", head.username)):
+        if plan.get(key) != now_is:
+            raise RefusedError(
+                f"the plan is for {key} {plan.get(key)!r}, the configuration says {now_is!r}: plan again"
+            )
+    if plan.get("policy_digest") != head.policy_digest:
+        raise RefusedError("the policies have changed since the plan was made: plan again, and review that one")
+    if plan.get("as_of_given"):
+        raise RefusedError("the plan was made with --as-of: it shows what would be, it cannot be carried out")
+    created_at = int(datetime.fromisoformat(plan["created_at"]).timestamp())
+    if now - created_at > OLDEST_S:
+        raise RefusedError(f"the plan is from {plan['created_at']}, older than 24 h: plan again")
+    return {(action["job_id"], action["action"]): action["fingerprint"] for action in plan["actions"]}
