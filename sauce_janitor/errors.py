@@ -61,8 +61,24 @@ class SourceUnavailableError(SourceError):
     """Sauce Labs did not answer, or asks for patience: worth another try later."""
 
 
+class NotReadyError(SourceError):
+    """Sauce Labs says the job has not finished running (400): this job waits for a later run."""
+
+
+class ForbiddenError(SourceError):
+    """These credentials may not do this for this owner (403): the owner is left out, the others go on."""
+
+
+class BudgetSpentError(SourceError):
+    """The request budget has no room left in its window: what is left to do goes on in a later run."""
+
+
 class ArchiveError(JanitorError):
     """The archive cannot be written, read or trusted; nothing is deleted that depends on it."""
+
+
+class ArchiveUnusableError(ArchiveError):
+    """No job can be archived now (no space, read-only, an empty mount, a failing disk): the account's run ends, deletes nothing."""
 
 
 class StateError(JanitorError):
