@@ -1,1 +1,29 @@
 """All archive work: fetching, receipts, verifying, catalogue."""
+
+from sauce_janitor.archive.catalogue import Catalogue, Damage, Finding, Proof
+from sauce_janitor.archive.fetching import Body, Caps, Fetch
+from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored, read_receipt
+from sauce_janitor.archive.root import SENTINEL, Floor
+from sauce_janitor.archive.storing import Archive
+from sauce_janitor.archive.terms import Origin, Settings, Stored
+
+__all__ = [
+    "SENTINEL",
+    "Archive",
+    "Body",
+    "Caps",
+    "Catalogue",
+    "Damage",
+    "Fetch",
+    "Finding",
+    "Floor",
+    "Origin",
+    "Proof",
+    "ReceiptDocument",
+    "ReceiptFile",
+    "Settings",
+    "Stored",
+    "StoredFile",
+    "Unstored",
+    "read_receipt",
+]

@@ -1,0 +1,154 @@
+"""Work aside: where one pass over one job builds what is not yet proven, and how it becomes part of the archive or nothing.
+
+A first pass builds the job's whole folder and shows it by one rename. A later pass adds to a folder that is there: its
+files first, its receipt last, so the receipt's rename is the commit. What a crash leaves is undone from `pass.json`, which
+says where the files were going.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import uuid
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from sauce_janitor.archive.durable import make_durable
+from sauce_janitor.archive.folders import (
+    disk_errors,
+    exists,
+    make_folder,
+    open_folder,
+    reach,
+    read_small,
+    remove_tree,
+    write_file,
+)
+from sauce_janitor.archive.receipts import assets_name, job_name, receipt_name
+from sauce_janitor.errors import ArchiveError
+
+_PASS = "pass.json"  # noqa: S105 - a file's name
+
+
+class Aside:
+    """One job's folder aside, gone when the block ends unless it was shown. `fd` is the folder."""
+
+    def __init__(self, root: int, partial: int, place: tuple[str, ...], number: int) -> None:
+        self._root, self._partial, self._place, self._number = root, partial, place, number
+        self._name = f"{place[-1]}-{uuid.uuid4().hex}"
+        self.fd = -1
+
+    def __enter__(self) -> Self:
+        with disk_errors("make a folder aside in the archive"):
+            os.mkdir(self._name, 0o700, dir_fd=self._partial)
+            self.fd = open_folder(self._partial, self._name)
+            if self._number > 1:
+                said = json.dumps({"place": self._place, "number": self._number})
+                write_file(self.fd, _PASS, said.encode())
+                make_durable(self.fd, [_PASS])
+                os.fsync(self._partial)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+        remove_tree(self._partial, self._name)
+
+    def show(self) -> None:
+        """Make it part of the archive, durably. When this returns, all of it is there; when it raises, none of it."""
+        with disk_errors(f"move job {self._place[-1]} into its place in the archive"):
+            if self._number == 1:
+                self._show_folder()
+            else:
+                self._show_additions()
+
+    def _show_folder(self) -> None:
+        *above, name = self._place
+        with reach(self._root, above, make=True) as day:
+            os.rename(self._name, name, src_dir_fd=self._partial, dst_dir_fd=day)
+            try:
+                os.fsync(day)
+            except OSError:
+                with suppress(OSError):
+                    os.rename(name, self._name, src_dir_fd=day, dst_dir_fd=self._partial)
+                raise
+
+    def _show_additions(self) -> None:
+        with reach(self._root, self._place) as folder:
+            receipt = receipt_name(self._number)
+            try:
+                for name in (assets_name(self._number), job_name(self._number)):
+                    if exists(self.fd, name):
+                        _move(self.fd, folder, name)
+                os.fsync(folder)
+                _move(self.fd, folder, receipt)
+                os.fsync(folder)
+            except (OSError, ArchiveError):
+                with suppress(OSError):
+                    if exists(folder, receipt) and not exists(self.fd, receipt):
+                        _move(folder, self.fd, receipt)
+                    _undo(folder, self.fd, self._number)
+                raise
+
+
+def _move(source: int, target: int, name: str) -> None:
+    """Rename, never over anything: the lease lets no one else write here between the look and the rename."""
+    if exists(target, name):
+        raise ArchiveError(f"{name} is in the way: a stranger wrote to the archive")
+    os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+
+
+def _undo(folder: int, aside: int, number: int) -> None:
+    """Take back the files of a pass whose receipt never came; nothing that a receipt lists is ever touched."""
+    if exists(folder, receipt_name(number)):
+        return
+    for name in (assets_name(number), job_name(number)):
+        if exists(folder, name) and not exists(aside, name):
+            os.rename(name, name, src_dir_fd=folder, dst_dir_fd=aside)
+    os.fsync(folder)
+
+
+def sweep(root: int, partial: int) -> int:
+    """Remove what crashed passes left aside, and say how many. Only while the account's lease is held: then none is alive."""
+    swept = 0
+    with disk_errors("sweep leftovers in the archive"):
+        for name in sorted(os.listdir(partial)):
+            if stat.S_ISDIR(os.stat(name, dir_fd=partial, follow_symlinks=False).st_mode):
+                _undo_leftover(root, partial, name)
+                remove_tree(partial, name)
+                swept += 1
+            else:
+                os.unlink(name, dir_fd=partial)
+    return swept
+
+
+def _undo_leftover(root: int, partial: int, name: str) -> None:
+    leftover = open_folder(partial, name)
+    try:
+        if not exists(leftover, _PASS):
+            return
+        try:
+            said = json.loads(read_small(leftover, _PASS, at_most=65536))
+            place, number = tuple(map(str, said["place"])), int(said["number"])
+        except (ValueError, KeyError, TypeError):
+            return  # cut by the crash, before anything was moved
+        if number < 2 or any("/" in part or part in {"", ".", ".."} for part in place):
+            return
+        with suppress(FileNotFoundError), reach(root, place) as folder:
+            _undo(folder, leftover, number)
+    finally:
+        os.close(leftover)
+
+
+def partial_folder(root: int, partial: str, account_folder: str) -> int:
+    """Where the account's passes work: on the archive's own file system, for only there a rename is one step."""
+    with disk_errors("make the folder for work in progress in the archive", of_all=True):
+        above = make_folder(root, partial)
+        try:
+            return make_folder(above, account_folder)
+        finally:
+            os.close(above)

@@ -1,0 +1,79 @@
+"""What one pass over a job fetches, and what its receipt says of everything else. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sauce_janitor.archive.receipts import ReceiptDocument, StoredFile, Unstored
+from sauce_janitor.errors import ArchiveError
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.model import AssetListing
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`wanted` is to be fetched, `kept` is stored and whole already; `listed` is all Sauce ever listed of the job."""
+
+    selection: str
+    listed: tuple[str, ...]
+    wanted: tuple[str, ...]
+    kept: tuple[StoredFile, ...]
+    kept_job: StoredFile | None
+    discarded: tuple[Unstored, ...]
+    absent: tuple[Unstored, ...]
+    purged: bool
+
+    def changes_nothing(self, newest: ReceiptDocument) -> bool:
+        """Whether a receipt of this choice would say what the newest one says."""
+        return not self.wanted and self.kept_job == newest.job and (
+            self.selection, self.listed, self.kept, self.discarded, self.absent, self.purged
+        ) == (newest.selection, newest.listed, newest.assets, newest.discarded, newest.absent, newest.purged)  # fmt: skip
+
+
+def choose(
+    listing: AssetListing,
+    selection: Selection,
+    newest: ReceiptDocument | None,
+    damaged: frozenset[str],
+    *,
+    purged: bool,
+) -> Choice:
+    """Decide it from what Sauce lists, what is wanted, what the newest receipt has, and which files do not match it.
+
+    A damaged file is fetched again while Sauce lists it; ArchiveError when it does not: then the receipt would lie.
+    """
+    earlier = newest.assets if newest else ()
+    kept = tuple(file for file in earlier if file.file not in damaged)
+    stored, there = {file.name for file in kept}, set(listing.names)
+    for file in earlier:
+        if file.file in damaged and file.name not in there:
+            raise ArchiveError(
+                f"{file.file} in the archive is damaged, and Sauce Labs does not list {file.name!r:.120} any more"
+            )
+    listed = tuple(dict.fromkeys((*(newest.listed if newest else ()), *listing.names)))
+    lost = {file.name for file in earlier} - stored
+    wanted = tuple(name for name in listing.names if name not in stored and (name in lost or selection.wants(name)))
+    fetch = set(wanted)
+    discarded, absent = [], []
+    for name in listed:
+        if name in stored or name in fetch:
+            continue
+        if selection.wants(name):
+            absent.append(Unstored(name, "purged by Sauce Labs" if purged else "not listed by Sauce Labs any more"))
+        elif selection.may_lose(name):
+            discarded.append(Unstored(name, _why(name, selection)))
+    return Choice(
+        selection=selection.key,
+        listed=listed,
+        wanted=wanted,
+        kept=kept,
+        kept_job=newest.job if newest and newest.job.file not in damaged else None,
+        discarded=tuple(discarded),
+        absent=tuple(absent),
+        purged=purged or (newest is not None and newest.purged),
+    )
+
+
+def _why(name: str, selection: Selection) -> str:
+    unforbidden = Selection(selection.assets, discard_rest=selection.discard_rest)
+    return "discard: rest" if unforbidden.may_lose(name) else "archive.forbid"

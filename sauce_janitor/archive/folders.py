@@ -1,0 +1,127 @@
+"""Folders and files below the archive's root, reached only through open folders and never through a link.
+
+Every step takes a folder's descriptor and one name, so that nothing planted or renamed on the way can lead outside.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a planted pipe must not make us wait
+
+_OF_THE_WHOLE_DISK = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN,
+        errno.ETIMEDOUT,
+    }
+)  # fmt: skip
+
+
+@contextmanager
+def disk_errors(doing: str, *, of_all: bool = False) -> Iterator[None]:
+    """Turn an OSError of a disk call into one sentence; `doing` says what was tried, on what.
+
+    Raises ArchiveUnusableError where no other job would fare better (or `of_all`), else ArchiveError.
+    """
+    try:
+        yield
+    except OSError as wrong:
+        kind = ArchiveUnusableError if of_all or wrong.errno in _OF_THE_WHOLE_DISK else ArchiveError
+        if wrong.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise kind(f"cannot {doing}: a link or a file stands where a folder of the archive should be") from wrong
+        raise kind(f"cannot {doing}: {os.strerror(wrong.errno) if wrong.errno else wrong}") from wrong
+
+
+def open_folder(parent: int, name: str) -> int:
+    """The folder `name` in `parent`, open; OSError when it is missing or anything but a folder (a link, too)."""
+    return os.open(name, _FOLDER, dir_fd=parent)
+
+
+def make_folder(parent: int, name: str) -> int:
+    """The folder `name` in `parent`, open; made, for our user alone, and durable where it was missing. Raises OSError."""
+    made = False
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=parent)
+        made = True
+    folder = open_folder(parent, name)
+    if made:
+        os.fsync(parent)
+    return folder
+
+
+@contextmanager
+def reach(root: int, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
+    """The folder at `parts` below `root`, open while the block runs. Raises OSError as `open_folder` does."""
+    folder = os.dup(root)
+    try:
+        for part in parts:
+            deeper = make_folder(folder, part) if make else open_folder(folder, part)
+            os.close(folder)
+            folder = deeper
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def new_file(folder: int, name: str) -> int:
+    """A file that did not exist, open for writing, for our user alone. OSError when the name is taken."""
+    return os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
+
+
+def write_all(file: int, data: bytes | memoryview) -> None:
+    """Write every byte. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def write_file(folder: int, name: str, data: bytes) -> None:
+    """A new file with `data`, not yet durable. Raises OSError."""
+    file = new_file(folder, name)
+    try:
+        write_all(file, data)
+    finally:
+        os.close(file)
+
+
+def open_file(folder: int, name: str) -> int:
+    """The regular file `name`, open for reading; OSError when it is missing, a link or anything else."""
+    file = os.open(name, _READ, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.ELOOP, "not a regular file")
+    return file
+
+
+def read_small(folder: int, name: str, *, at_most: int) -> bytes:
+    """The whole of a file of at most `at_most` bytes. Raises OSError, EFBIG for a larger one."""
+    file = open_file(folder, name)
+    with os.fdopen(file, "rb") as stream:
+        data = stream.read(at_most + 1)
+    if len(data) > at_most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return data
+
+
+def exists(folder: int, name: str) -> bool:
+    """Whether anything has this name, a dangling link too."""
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def remove_tree(parent: int, name: str) -> None:
+    """Remove a folder of ours that was never committed; what cannot be removed is left for the next sweep."""
+    with suppress(OSError):
+        shutil.rmtree(name, dir_fd=parent)

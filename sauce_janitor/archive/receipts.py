@@ -1,0 +1,286 @@
+"""Receipts: what is stored of a job, from where, and the hash of every byte; as values and as the file's exact bytes. Pure.
+
+The newest receipt of a job lists everything stored of it: a later one carries the earlier one's files on and holds the
+hash of the file before it, so the receipts of a job are a chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from sauce_janitor.errors import ArchiveError
+from sauce_janitor.retention.model import JobId, Owner, job_id, owner_name
+
+VERSION: Final = 1
+LONGEST: Final = 64 * 1024 * 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILE = re.compile(r"(?:job(?:-[1-9][0-9]*)?\.json|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)")
+_RECEIPT_FILE = re.compile(r"receipt(?:-([2-9]|[1-9][0-9]+))?\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One stored file. `name` is the asset's as Sauce gave it, `file` its path beside the receipt, `bytes` its length.
+
+    `fetched_at` is our clock in epoch seconds; `url` where it came from, without credentials or signature.
+    """
+
+    name: str
+    file: str
+    bytes: int
+    sha256: str
+    fetched_at: int
+    url: str
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unstored:
+    """An asset that was listed and is not stored, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptDocument:
+    """What one receipt file says.
+
+    `number` is 1 for receipt.json, n for receipt-n.json; `previous` is the SHA-256 of the receipt before, None of the first.
+    `listed` are the names Sauce listed, in order. `assets` is everything stored, `discarded` what was listed and not wanted,
+    `absent` what was wanted and is gone at Sauce (never merely failed: then there is no receipt). `purged` says that Sauce
+    had purged the assets before.
+    """
+
+    number: int
+    tool: str
+    archive: str
+    account: str
+    base_url: str
+    owner: Owner
+    job_id: JobId
+    ended_at: int
+    policy: str
+    run_id: str
+    selection: str
+    made_at: int
+    job: StoredFile
+    listed: tuple[str, ...]
+    assets: tuple[StoredFile, ...]
+    discarded: tuple[Unstored, ...] = ()
+    absent: tuple[Unstored, ...] = ()
+    purged: bool = False
+    previous: str | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all stored assets."""
+        return sum(asset.bytes for asset in self.assets)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFile:
+    """A receipt as it stands in the archive: the file's name, the SHA-256 of its bytes, and what it says."""
+
+    file: str
+    sha256: str
+    document: ReceiptDocument
+
+
+def receipt_name(number: int) -> str:
+    """receipt.json, receipt-2.json, …"""
+    return "receipt.json" if number == 1 else f"receipt-{number}.json"
+
+
+def job_name(number: int) -> str:
+    """job.json, job-2.json, …: the job's document as it was for the receipt of that number."""
+    return "job.json" if number == 1 else f"job-{number}.json"
+
+
+def assets_name(number: int) -> str:
+    """assets, assets-2, …: the folder of what the pass of that number fetched."""
+    return "assets" if number == 1 else f"assets-{number}"
+
+
+def receipt_number(file: str) -> int | None:
+    """The number of a receipt file's name; None for any other name."""
+    found = _RECEIPT_FILE.fullmatch(file)
+    return int(found[1] or 1) if found else None
+
+
+def canonical(value: object) -> bytes:
+    """The one way a JSON file is written here: ASCII (so any name survives), indented, in the order given, a line end.
+
+    Raises ArchiveError for a value that JSON cannot hold exactly.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=True, allow_nan=False, indent=1, default=_plain)
+    except (ValueError, TypeError, RecursionError) as wrong:
+        raise ArchiveError(f"cannot be written as JSON: {wrong}") from wrong
+    return text.encode("ascii") + b"\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def sha256_of(data: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def day_and_time(at: int) -> str:
+    """Epoch seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_receipt(receipt: ReceiptDocument) -> bytes:
+    """The receipt file's exact bytes."""
+    return canonical(
+        {
+            "version": VERSION,
+            "number": receipt.number,
+            "tool": receipt.tool,
+            "archive": receipt.archive,
+            "account": receipt.account,
+            "base_url": receipt.base_url,
+            "owner": receipt.owner,
+            "job_id": receipt.job_id,
+            "ended_at": day_and_time(receipt.ended_at),
+            "policy": receipt.policy,
+            "run_id": receipt.run_id,
+            "selection": receipt.selection,
+            "made_at": day_and_time(receipt.made_at),
+            "previous": receipt.previous,
+            "job": _file(receipt.job),
+            "listed": list(receipt.listed),
+            "assets": [_file(asset) for asset in receipt.assets],
+            "discarded": [{"name": each.name, "why": each.why} for each in receipt.discarded],
+            "absent": [{"name": each.name, "why": each.why} for each in receipt.absent],
+            "purged": receipt.purged,
+        }
+    )
+
+
+def _file(stored: StoredFile) -> dict[str, object]:
+    return {
+        "name": stored.name,
+        "file": stored.file,
+        "bytes": stored.bytes,
+        "sha256": stored.sha256,
+        "fetched_at": day_and_time(stored.fetched_at),
+        "url": stored.url,
+        "content_type": stored.content_type,
+    }
+
+
+def read_receipt(data: bytes) -> ReceiptDocument:
+    """What a receipt file says; ArchiveError for one that is cut, edited into nonsense, or of a newer version.
+
+    Strict: exactly the keys and kinds that `write_receipt` writes, and exactly its bytes when written again.
+    """
+    try:
+        said = json.loads(data)
+        version = said["version"]
+    except (ValueError, RecursionError, TypeError, KeyError) as wrong:
+        raise ArchiveError("the receipt cannot be read: it is cut or was changed") from wrong
+    if version != VERSION:
+        raise ArchiveError(f"the receipt has version {version!r}; this sauce-janitor knows {VERSION}")
+    try:
+        receipt = _receipt(said)
+    except (ValueError, TypeError, KeyError, AttributeError) as wrong:
+        raise ArchiveError(f"the receipt is not one of ours: {wrong}") from wrong
+    if write_receipt(receipt) != data:
+        raise ArchiveError("the receipt was changed: it is not as it was written")
+    return receipt
+
+
+def _receipt(said: dict[str, object]) -> ReceiptDocument:
+    purged, previous = said["purged"], said["previous"]
+    if not isinstance(purged, bool):
+        raise TypeError("purged is neither true nor false")
+    return ReceiptDocument(
+        number=_count(said["number"]),
+        tool=_text(said["tool"]),
+        archive=_text(said["archive"]),
+        account=_text(said["account"]),
+        base_url=_text(said["base_url"]),
+        owner=owner_name(said["owner"]),
+        job_id=job_id(said["job_id"]),
+        ended_at=_time(said["ended_at"]),
+        policy=_text(said["policy"]),
+        run_id=_text(said["run_id"]),
+        selection=_text(said["selection"]),
+        made_at=_time(said["made_at"]),
+        job=_stored(said["job"]),
+        listed=tuple(_text(name) for name in _list(said["listed"])),
+        assets=tuple(_stored(each) for each in _list(said["assets"])),
+        discarded=_unstored(said["discarded"]),
+        absent=_unstored(said["absent"]),
+        purged=purged,
+        previous=None if previous is None else _digest(previous),
+    )
+
+
+def _stored(said: object) -> StoredFile:
+    each = _object(said)
+    file = _text(each["file"])
+    if _FILE.fullmatch(file) is None:
+        raise ValueError(f"not a file of the archive: {file!r:.80}")
+    kind = each["content_type"]
+    return StoredFile(
+        name=_text(each["name"]),
+        file=file,
+        bytes=_count(each["bytes"]),
+        sha256=_digest(each["sha256"]),
+        fetched_at=_time(each["fetched_at"]),
+        url=_text(each["url"]),
+        content_type=None if kind is None else _text(kind),
+    )
+
+
+def _unstored(said: object) -> tuple[Unstored, ...]:
+    return tuple(Unstored(_text(_object(each)["name"]), _text(_object(each)["why"])) for each in _list(said))
+
+
+def _text(said: object) -> str:
+    if not isinstance(said, str):
+        raise TypeError(f"not a text: {said!r:.80}")
+    return said
+
+
+def _digest(said: object) -> str:
+    text = _text(said)
+    if _SHA256.fullmatch(text) is None:
+        raise ValueError(f"not a SHA-256: {text!r:.80}")
+    return text
+
+
+def _count(said: object) -> int:
+    if type(said) is not int or said < 0:
+        raise TypeError(f"not a count: {said!r:.80}")
+    return said
+
+
+def _time(said: object) -> int:
+    return int(datetime.strptime(_text(said), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+
+
+def _list(said: object) -> list[object]:
+    if not isinstance(said, list):
+        raise TypeError(f"not a list: {said!r:.80}")
+    return said
+
+
+def _object(said: object) -> dict[str, object]:
+    if not isinstance(said, dict):
+        raise TypeError(f"not an object: {said!r:.80}")
+    return said

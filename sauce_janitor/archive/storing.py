@@ -1,0 +1,277 @@
+"""Storing a job: fetch aside, prove, flush, read back, receipt, show. When `store` returns, the copy is durable and proven."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sauce_janitor import __version__
+from sauce_janitor.archive.aside import Aside, partial_folder, sweep
+from sauce_janitor.archive.catalogue import Catalogue, Place
+from sauce_janitor.archive.choosing import Choice, choose
+from sauce_janitor.archive.durable import make_durable
+from sauce_janitor.archive.fetching import Allowance, Fetch, fetch_to_file, hash_file
+from sauce_janitor.archive.folders import disk_errors, make_folder, open_folder, reach, write_file
+from sauce_janitor.archive.naming import file_names, folder_name, place_of
+from sauce_janitor.archive.receipts import (
+    ReceiptDocument,
+    ReceiptFile,
+    StoredFile,
+    assets_name,
+    canonical,
+    job_name,
+    receipt_name,
+    sha256_of,
+    write_receipt,
+)
+from sauce_janitor.archive.root import PARTIAL, Root, check_room, check_writable
+from sauce_janitor.archive.terms import Origin, Settings, Stored, base_address, origin_url, stored_by
+from sauce_janitor.errors import ArchiveError
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.model import AssetListing, Job, JobDocument
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One pass over one job. `earlier` are its receipts so far, oldest first."""
+
+    place: Place
+    document: JobDocument
+    origin: Origin
+    choice: Choice
+    earlier: tuple[ReceiptFile, ...]
+
+    @property
+    def number(self) -> int:
+        return len(self.earlier) + 1
+
+
+class Archive:
+    """One account's part of an archive, open for writing. Several threads may store at once, each its own job."""
+
+    def __init__(self, root: Root, partial: int, account: str, settings: Settings, now: Callable[[], float]) -> None:
+        self._root, self._partial, self._account, self._settings, self._now = root, partial, account, settings, now
+        self.catalogue = Catalogue(root)
+
+    @classmethod
+    def open(
+        cls, path: Path, *, account: str, known_uuid: str | None, settings: Settings | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> Archive:  # fmt: skip
+        """Open the archive at `path`, made (with its sentinel durable) when no uuid is known yet.
+
+        Raises ArchiveUnusableError: missing, another one, read-only, or no room above the settings' floor.
+        """
+        root = Root.open(path, known_uuid=known_uuid, make=True)
+        partial = -1
+        try:
+            partial = partial_folder(root.fd, PARTIAL, folder_name(account))
+            check_writable(root.path, partial)
+            archive = cls(root, partial, account, settings or Settings(), now)
+            archive.check()
+        except BaseException:
+            if partial >= 0:
+                os.close(partial)
+            root.close()
+            raise
+        return archive
+
+    @property
+    def uuid(self) -> str:
+        """The uuid in the archive's sentinel; the state remembers it."""
+        return self._root.uuid
+
+    def close(self) -> None:
+        """Let go of the archive."""
+        os.close(self._partial)
+        self._root.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def check(self) -> None:
+        """ArchiveUnusableError unless it is still the archive that was opened, and has room above its floor."""
+        self._root.check()
+        self._check_room()
+
+    def _check_room(self) -> None:
+        check_room(self._root.path, self._root.fd, self._settings.min_free)
+
+    def sweep(self) -> int:
+        """Remove what crashed passes of this account left aside, and say how many. Only while the account's lease is held."""
+        return sweep(self._root.fd, self._partial)
+
+    def archived(self, job: Job) -> Stored | None:
+        """What is stored of the job, None for nothing; each file is there with its length (`catalogue.prove` reads the bytes).
+
+        Raises ArchiveError when a receipt cannot be trusted or a file is missing or of another length.
+        """
+        place = place_of(self._account, job)
+        receipts = self.catalogue.receipts(place)
+        if not receipts:
+            return None
+        if not self.catalogue.is_whole(place, receipts[-1]):
+            raise ArchiveError(f"files of {'/'.join(place)} in the archive are missing or changed: see archive verify")
+        return stored_by(place, receipts[-1])
+
+    def store(
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: Origin
+    ) -> Stored:
+        """Fetch what is wanted of the job and not yet stored; when this returns, it is proven and durable.
+
+        Never rewrites: what is stored stays, a later pass adds. Raises ArchiveError (this job), ArchiveUnusableError (all jobs)
+        or what `fetch` raises, and then nothing of this pass remains in the archive.
+        """
+        self.check()
+        place = place_of(self._account, document.job)
+        earlier = self.catalogue.receipts(place)
+        damaged = self._damaged(place, earlier)
+        choice = choose(listing, selection, earlier[-1].document if earlier else None, damaged, purged=origin.purged)
+        if len(choice.wanted) > self._settings.caps.assets:
+            raise ArchiveError(f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
+                               f"{self._settings.caps.assets:,}")  # fmt: skip
+        task = _Task(place, document, origin, choice, earlier)
+        if earlier and choice.changes_nothing(earlier[-1].document):
+            return self._vouch_again(task)
+        return self._pass(task, fetch)
+
+    def _damaged(self, place: Place, earlier: tuple[ReceiptFile, ...]) -> frozenset[str]:
+        """The stored files that do not match their receipt: to be fetched again, while there still is something to fetch."""
+        if not earlier:
+            return frozenset()
+        return frozenset(finding.file for finding in self.catalogue.prove(place).findings)
+
+    def _vouch_again(self, task: _Task) -> Stored:
+        """All is there and matched its receipt just now; flush it once more: whoever wrote it may have died before that."""
+        newest = task.earlier[-1]
+        files = (newest.document.job, *newest.document.assets)
+        with disk_errors(f"flush {'/'.join(task.place)}"):
+            with reach(self._root.fd, task.place) as folder:
+                make_durable(folder, [*(file.file for file in files), *(receipt.file for receipt in task.earlier)])
+            with reach(self._root.fd, task.place[:-1]) as day:
+                os.fsync(day)
+        return stored_by(task.place, newest)
+
+    def _pass(self, task: _Task, fetch: Fetch) -> Stored:
+        with Aside(self._root.fd, self._partial, task.place, task.number) as aside:
+            job = self._write_job(task, aside.fd)
+            fetched = self._fetch(task, fetch, aside.fd)
+            fresh = fetched if job == task.choice.kept_job else (job, *fetched)
+            with disk_errors(f"flush the files of job {task.place[-1]}"):
+                make_durable(aside.fd, [file.file for file in fresh])
+            if self._settings.verify == "reread":
+                _read_back(aside.fd, fresh)
+            receipt = self._receipt(task, job, fetched)
+            data = write_receipt(receipt)
+            with disk_errors(f"write the receipt of job {task.place[-1]}"):
+                write_file(aside.fd, receipt_name(task.number), data)
+                make_durable(aside.fd, [receipt_name(task.number)])
+            aside.show()
+        shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt))
+        sizes = [file.bytes for file in fetched]
+        return replace(shown, fetched_assets=len(sizes), fetched_bytes=sum(sizes), added=True)
+
+    def _write_job(self, task: _Task, folder: int) -> StoredFile:
+        """The job's document, unless it is stored already as it is now."""
+        data = canonical(task.document.document)
+        kept = task.choice.kept_job
+        if kept is not None and kept.sha256 == sha256_of(data):
+            return kept
+        name = job_name(task.number)
+        with disk_errors(f"write {name} of job {task.place[-1]}"):
+            write_file(folder, name, data)
+        return StoredFile(
+            name,
+            name,
+            len(data),
+            sha256_of(data),
+            self._clock(),
+            origin_url(task.origin, task.document.job),
+            "application/json",
+        )
+
+    def _fetch(self, task: _Task, fetch: Fetch, folder: int) -> tuple[StoredFile, ...]:
+        if not task.choice.wanted:
+            return ()
+        allowance = Allowance(self._settings.caps, self._check_room)
+        below = assets_name(task.number)
+        with disk_errors(f"make a folder for the assets of job {task.place[-1]}"):
+            assets = make_folder(folder, below)
+        try:
+            return tuple(
+                self._fetch_one(task, fetch, assets, (name, f"{below}/{file}"), allowance)
+                for name, file in file_names(task.choice.wanted).items()
+            )
+        finally:
+            os.close(assets)
+
+    def _fetch_one(
+        self, task: _Task, fetch: Fetch, assets: int, target: tuple[str, str], allowance: Allowance
+    ) -> StoredFile:
+        name, path = target
+        try:
+            came = fetch_to_file(fetch, name, assets, path.rpartition("/")[2], allowance)
+        except ArchiveError as wrong:
+            raise type(wrong)(f"job {task.place[-1]}: {wrong}") from wrong
+        return StoredFile(
+            name,
+            path,
+            came.bytes,
+            came.sha256,
+            self._clock(),
+            origin_url(task.origin, task.document.job, name),
+            came.content_type,
+        )
+
+    def _receipt(self, task: _Task, job: StoredFile, fetched: tuple[StoredFile, ...]) -> ReceiptDocument:
+        ended_at = task.document.job.ended_at
+        assert isinstance(ended_at, int)  # place_of saw to it
+        choice, origin = task.choice, task.origin
+        return ReceiptDocument(
+            number=task.number,
+            tool=f"sauce-janitor {__version__}",
+            archive=self.uuid,
+            account=self._account,
+            base_url=base_address(origin),
+            owner=task.document.job.owner,
+            job_id=task.document.job.id,
+            ended_at=ended_at,
+            policy=origin.policy,
+            run_id=origin.run_id,
+            selection=choice.selection,
+            made_at=self._clock(),
+            job=job,
+            listed=choice.listed,
+            assets=(*choice.kept, *fetched),
+            discarded=choice.discarded,
+            absent=choice.absent,
+            purged=choice.purged,
+            previous=task.earlier[-1].sha256 if task.earlier else None,
+        )
+
+    def _clock(self) -> int:
+        return int(self._now())
+
+
+def _read_back(folder: int, files: Iterable[StoredFile]) -> None:
+    """Compare what the disk now holds with what came; ArchiveError where it differs (bad memory, disk or cable)."""
+    for file in files:
+        with disk_errors(f"read back {file.file}"):
+            above, _, name = file.file.rpartition("/")
+            below = open_folder(folder, above) if above else os.dup(folder)
+            try:
+                held = hash_file(below, name, from_disk=True)
+            finally:
+                os.close(below)
+        if held != (file.bytes, file.sha256):
+            raise ArchiveError(f"{file.file} reads back differently from what was written: the disk or memory is bad")

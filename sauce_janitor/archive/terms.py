@@ -1,0 +1,80 @@
+"""What a pass is told and what it tells: how to write, why and from where a job is stored, what is stored of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from sauce_janitor.archive.catalogue import Place
+from sauce_janitor.archive.fetching import Caps
+from sauce_janitor.archive.receipts import ReceiptFile
+from sauce_janitor.archive.root import Floor
+from sauce_janitor.retention.model import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the archive is written.
+
+    `verify: reread` reads every file back from the disk and compares it; `inline` trusts the hash on the way and the flush.
+    """
+
+    verify: Literal["reread", "inline"] = "reread"
+    min_free: Floor = field(default_factory=Floor)
+    caps: Caps = field(default_factory=Caps)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets, so none is to be had."""
+
+    policy: str
+    run_id: str
+    base_url: str
+    purged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the verified receipts of a job hold together.
+
+    `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection. `stored` has the bytes of
+    each stored asset by name, `discarded` the names that are not stored on purpose. `fetched_assets` and `fetched_bytes` are
+    this pass's own; `added` is False when everything was there already.
+    """
+
+    path: str
+    sha256: str
+    key: str
+    stored: Mapping[str, int]
+    discarded: frozenset[str]
+    fetched_assets: int = 0
+    fetched_bytes: int = 0
+    added: bool = False
+
+
+def stored_by(place: Place, newest: ReceiptFile) -> Stored:
+    """What a job's newest receipt says is stored."""
+    said = newest.document
+    return Stored(
+        path="/".join(place),
+        sha256=newest.sha256,
+        key=said.selection,
+        stored={asset.name: asset.bytes for asset in said.assets},
+        discarded=frozenset(each.name for each in said.discarded),
+    )
+
+
+def base_address(origin: Origin) -> str:
+    """The origin's address, without a credential that might stand in it."""
+    parts = urlsplit(origin.base_url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+
+
+def origin_url(origin: Origin, job: Job, name: str | None = None) -> str:
+    """Where a job's document, or its asset `name`, came from. Source: Jobs API, Get Job Details, Get a Job Asset File."""
+    address = f"{base_address(origin)}/rest/v1/{quote(job.owner, safe='', errors='surrogatepass')}/jobs/{job.id}"
+    return address if name is None else f"{address}/assets/{quote(name, safe='', errors='surrogatepass')}"

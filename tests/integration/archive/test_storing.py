@@ -1,0 +1,248 @@
+"""Storing a job on a real disk: what is there when it returned, and what is not when it raised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings, read_receipt
+from sauce_janitor.errors import ArchiveError, SourceError
+from sauce_janitor.retention.assets import EVERYTHING, Selection
+from sauce_janitor.retention.model import AssetListing
+from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG, AssetBody, AssetShelf, document
+
+ORIGIN = Origin(policy="nightly", run_id="run-1", base_url="https://u:s3cret@api.example.com")
+VIDEO_ONLY = Selection(frozenset({"video"}), discard_rest=True)
+NO_SCREENSHOTS = Selection(frozenset({"all"}), frozenset({"screenshots"}))
+
+
+def tree(root: Path) -> dict[str, bytes | None]:
+    """Every path below the root (None for a folder), but the sentinel and empty folders for work in progress."""
+    found = {str(path.relative_to(root)): None if path.is_dir() else path.read_bytes() for path in root.rglob("*")}
+    return {
+        name: data for name, data in found.items() if name not in {".sauce-janitor-archive", ".partial", ".partial/eu"}
+    }
+
+
+def folder_of(root: Path, number: int = 1) -> Path:
+    return root / "eu" / "alice" / "2025" / "12" / "31" / f"{number:032x}"
+
+
+def test_a_stored_job_has_its_document_its_assets_and_a_receipt_that_hashes_them(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "network.har": HAR, "0000screenshot.png": PNG})
+    stored = archive.store(document(name="checkout"), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    folder = folder_of(root)
+    data = (folder / "receipt.json").read_bytes()
+    receipt = read_receipt(data)
+    assert stored.sha256 == hashlib.sha256(data).hexdigest()
+    assert stored.path == str(folder.relative_to(root))
+    assert dict(stored.stored) == {
+        name: len(bytes(data)) for name, data in shelf.assets.items() if isinstance(data, bytes)
+    }
+    assert (stored.added, stored.fetched_assets) == (True, 4)
+    assert json.loads((folder / "job.json").read_text())["name"] == "checkout"
+    assert receipt.job.sha256 == hashlib.sha256((folder / "job.json").read_bytes()).hexdigest()
+    for asset in receipt.assets:
+        assert hashlib.sha256((folder / asset.file).read_bytes()).hexdigest() == asset.sha256
+    assert receipt.listed == tuple(shelf.assets)
+    assert (receipt.policy, receipt.run_id, receipt.selection) == ("nightly", "run-1", EVERYTHING.key)
+    assert b"s3cret" not in data
+    assert (
+        receipt.assets[0].url
+        == "https://api.example.com/rest/v1/alice/jobs/00000000000000000000000000000001/assets/video.mp4"
+    )
+    assert archive.catalogue.prove(tuple(Path(stored.path).parts)).findings == ()
+    assert list((root / ".partial" / "eu").iterdir()) == []
+
+
+def test_nobody_else_may_read_what_is_stored(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": MP4})
+    archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in [root, *root.rglob("*")]}
+    assert modes == {True: 0o700, False: 0o600}
+
+
+def test_what_is_not_wanted_is_in_the_receipt_with_the_reason(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "0000screenshot.png": PNG})
+    archive.store(document(1), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
+    stored = archive.store(document(2), shelf.listing, NO_SCREENSHOTS, shelf.fetch, ORIGIN)
+    first = read_receipt((folder_of(root, 1) / "receipt.json").read_bytes())
+    assert {each.name: each.why for each in first.discarded} == {
+        "log.json": "discard: rest",
+        "0000screenshot.png": "discard: rest",
+    }
+    second = read_receipt((folder_of(root, 2) / "receipt.json").read_bytes())
+    assert {each.name: each.why for each in second.discarded} == {"0000screenshot.png": "archive.forbid"}
+    assert stored.discarded == {"0000screenshot.png"}
+    assert shelf.asked == ["video.mp4", "video.mp4", "log.json"]
+
+
+def test_what_nobody_said_may_be_lost_is_not_called_discarded(archive: Archive) -> None:
+    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
+    stored = archive.store(document(), shelf.listing, Selection(frozenset({"video"})), shelf.fetch, ORIGIN)
+    assert (set(stored.stored), stored.discarded) == ({"video.mp4"}, frozenset())
+
+
+def test_a_second_pass_adds_and_rewrites_nothing(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "0000screenshot.png": PNG})
+    first = archive.store(document(), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
+    before = {path: (path.stat().st_ino, path.read_bytes()) for path in folder_of(root).rglob("*") if path.is_file()}
+    second = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert shelf.asked == ["video.mp4", "log.json", "0000screenshot.png"]
+    assert {path: (path.stat().st_ino, path.read_bytes()) for path in before} == before
+    receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
+    assert (receipt.number, receipt.previous, receipt.discarded) == (2, first.sha256, ())
+    assert [asset.file for asset in receipt.assets] == [
+        "assets/video.mp4",
+        "assets-2/log.json",
+        "assets-2/0000screenshot.png",
+    ]
+    assert set(second.stored) == set(shelf.assets)
+    assert (second.fetched_assets, second.fetched_bytes) == (2, len(LOG) + len(PNG))
+    assert not (folder_of(root) / "job-2.json").exists()
+    assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
+
+
+def test_a_job_that_changed_since_keeps_both_documents(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": MP4})
+    archive.store(document(tags=[]), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
+    archive.store(document(tags=["keep"]), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    documents = [json.loads((folder_of(root) / name).read_text())["tags"] for name in ("job.json", "job-2.json")]
+    assert documents == [[], ["keep"]]
+    assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
+
+
+def test_storing_what_is_stored_asks_for_nothing_and_writes_nothing(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": MP4})
+    first = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    before = tree(root)
+    again = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert tree(root) == before
+    assert (again.sha256, again.added, len(shelf.asked)) == (first.sha256, False, 1)
+    known = archive.archived(document().job)
+    assert known is not None
+    assert known.sha256 == first.sha256
+    assert archive.archived(document(2).job) is None
+
+
+def test_an_asset_that_came_later_is_added_to_the_receipt(archive: Archive) -> None:
+    shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4})
+    archive.store(document(), AssetListing(("log.json",)), EVERYTHING, shelf.fetch, ORIGIN)
+    stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert set(stored.stored) == {"log.json", "video.mp4"}
+
+
+def test_a_damaged_file_is_fetched_again_beside_the_damaged_one(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4})
+    archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    damaged = folder_of(root) / "assets" / "video.mp4"
+    damaged.write_bytes(MP4[:-1] + b"x")
+    archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert damaged.read_bytes() == MP4[:-1] + b"x"
+    assert (folder_of(root) / "assets-2" / "video.mp4").read_bytes() == MP4
+    assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
+    (folder_of(root) / "assets" / "log.json").unlink()
+    with pytest.raises(ArchiveError, match=r"damaged, and Sauce Labs does not list .log\.json."):
+        archive.store(document(), AssetListing(()), EVERYTHING, shelf.fetch, ORIGIN)
+
+
+def test_a_purged_job_has_its_document_and_says_so(archive: Archive, root: Path) -> None:
+    purged = Origin("nightly", "run-1", "https://api.example.com", purged=True)
+    stored = archive.store(document(), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, purged)
+    receipt = read_receipt((folder_of(root) / "receipt.json").read_bytes())
+    assert (receipt.purged, receipt.assets, stored.stored) == (True, (), {})
+    assert sorted(path.name for path in folder_of(root).iterdir()) == ["job.json", "receipt.json"]
+
+
+def test_what_was_discarded_and_is_wanted_too_late_is_absent_not_failed(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4})
+    archive.store(document(), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
+    purged = Origin("nightly", "run-2", "https://api.example.com", purged=True)
+    archive.store(document(), AssetListing(()), EVERYTHING, shelf.fetch, purged)
+    receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
+    assert [(each.name, each.why) for each in receipt.absent] == [("log.json", "purged by Sauce Labs")]
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "sentence"),
+    [
+        ("video.mp4", [b"<!DOCTYPE html><html>We are down</html>"], "asset 'video.mp4': an HTML page came instead"),
+        ("0000screenshot.png", [b"<html>"], "asset '0000screenshot.png': an HTML page came instead"),
+        ("video.mp4", [PNG], "the bytes are no MP4 file"),
+        ("log.json", [LOG[:-1]], "the bytes are no JSON"),
+        ("selenium-server.log", [b'{"errors": "Not ready"}'], "an error message came instead"),
+        ("video.mp4", [AssetBody([MP4], framed=False), AssetBody([MP4 + b"more"], framed=False)], "differently twice"),
+        ("empty.log", [b"", b"not empty"], "differently twice"),
+        ("video.mp4", [AssetBody([MP4], cut=True)], "ended before its length"),
+    ],
+)
+def test_a_body_that_cannot_be_believed_leaves_nothing(
+    archive: Archive, root: Path, name: str, answers: list[bytes | AssetBody], sentence: str
+) -> None:
+    shelf = AssetShelf({"console.log": b"fine", name: answers})
+    before = tree(root)
+    with pytest.raises((ArchiveError, SourceError), match=sentence):
+        archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert tree(root) == before
+    assert shelf.open_bodies == 0
+
+
+def test_a_listed_file_that_is_not_there_fails_the_job(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"log.json": LOG})
+    with pytest.raises(SourceError, match=r"video\.mp4"):
+        archive.store(document(), AssetListing(("log.json", "video.mp4")), EVERYTHING, shelf.fetch, ORIGIN)
+    assert tree(root) == {}
+
+
+@pytest.mark.parametrize("body", [AssetBody([MP4], framed=False), AssetBody([])])
+def test_a_body_that_proves_nothing_is_believed_when_it_comes_twice(archive: Archive, body: AssetBody) -> None:
+    shelf = AssetShelf({"video.mp4": body})
+    stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert shelf.asked == ["video.mp4", "video.mp4"]
+    assert stored.stored["video.mp4"] == sum(map(len, body.pieces))
+
+
+def test_a_failed_second_pass_leaves_the_first_as_it_was(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"log.json": LOG, "video.mp4": [b"<html>"]})
+    archive.store(document(), shelf.listing, Selection(frozenset({"logs"}), discard_rest=True), shelf.fetch, ORIGIN)
+    before = tree(root)
+    with pytest.raises(ArchiveError, match="HTML"):
+        archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert tree(root) == before
+
+
+def test_a_job_without_an_end_is_not_archived(archive: Archive, root: Path) -> None:
+    with pytest.raises(ArchiveError, match="has no end time"):
+        archive.store(document(ended_at=None), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, ORIGIN)
+    assert tree(root) == {}
+
+
+@pytest.mark.parametrize(
+    ("caps", "sentence"),
+    [
+        (Caps(asset_bytes=len(MP4) - 1), "over the cap of 211 bytes an asset"),
+        (Caps(job_bytes=len(MP4) + len(LOG) - 1), "bytes a job"),
+        (Caps(assets=1), "lists 2 assets, over the cap of 1"),
+    ],
+)
+def test_more_than_the_caps_is_refused(root: Path, caps: Caps, sentence: str) -> None:
+    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
+    settings = Settings(min_free=Floor(percent=0), caps=caps)
+    with (
+        Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive,
+        pytest.raises(ArchiveError, match=sentence),
+    ):
+        archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert tree(root) == {}
+
+
+def test_ten_thousand_screenshots_are_stored_under_one_receipt(archive: Archive) -> None:
+    shelf = AssetShelf({f"{number:04d}screenshot.png": PNG for number in range(10_000)})
+    stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert len(stored.stored) == 10_000
+    (proof,) = archive.catalogue.proofs()
+    assert (proof.findings, proof.files) == ((), 10_001)
