@@ -1,0 +1,89 @@
+"""`sandbox`: a Sauce Labs look-alike to try policies on."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sauce_janitor.sandbox import SandboxOptions
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.option("--jobs", type=click.IntRange(0), default=2000, show_default=True, help="Jobs that the main user owns.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs and files.")
+@click.option(
+    "--now", type=click.IntRange(0), help="When the world stands still, in epoch seconds. Default: the start."
+)
+@click.option("--days", type=click.IntRange(1), default=45, show_default=True, help="How far back the jobs reach.")
+@click.option(
+    "--rate", default=None, metavar="RATE", help="Refuse more than this with 429: 10/s, 3500/h or both with a comma."
+)
+@click.option(
+    "--faults", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Named faults to inject (YAML)."
+)
+@click.option("--user", default="demo", show_default=True, help="The main user's name.")
+@click.option("--access-key", default="demo-key", show_default=True, help="The main user's access key.")
+@click.option("--request-log", type=_FILE, help="Append every request to this file, a JSON object a line.")
+@click.option(
+    "--behaviour", "behaviours", multiple=True, metavar="KEY=VALUE", help="Where the API is undocumented. Repeatable."
+)
+@click.option("--tls-certificate", type=_FILE, help="Speak https with this certificate (PEM).")
+@click.option("--tls-key", type=_FILE, help="The certificate's private key (PEM).")
+@click.pass_context
+def sandbox(ctx: click.Context, /, **given: Any) -> None:
+    """Run a Sauce Labs look-alike on loopback, until SIGINT or SIGTERM. No account is needed, nothing real is touched."""
+    import signal
+    import threading
+
+    from sauce_janitor.sandbox import Sandbox
+
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        server = Sandbox(_options(given))
+    except (ValueError, OSError) as wrong:
+        raise click.UsageError(str(wrong), ctx) from wrong
+    with server:
+        click.echo(f"Sandbox: {server.base_url}  user {server.user}, access key {server.access_key}")
+        click.echo(
+            f"{server.options.jobs} jobs of {server.user}, seed {server.options.seed}. Paste this in another terminal:\n"
+        )
+        click.echo(f"  export SAUCE_USERNAME={shlex.quote(server.user)}")
+        click.echo(f"  export SAUCE_ACCESS_KEY={shlex.quote(server.access_key)}\n")
+        click.echo(f"and use `base_url: {server.base_url}` in the configuration. Stop with Ctrl-C.")
+        stopping.wait()
+
+
+def _options(given: dict[str, Any]) -> SandboxOptions:
+    """The sandbox's options from the command line's; ValueError for a rate or behaviour that does not exist."""
+    from sauce_janitor.sandbox import Behaviours, Rate, SandboxOptions
+
+    settings: dict[str, str] = {}
+    for pair in given["behaviours"]:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"a behaviour is KEY=VALUE, not {pair!r}")
+        settings[key] = value
+    return SandboxOptions(
+        jobs=given["jobs"],
+        seed=given["seed"],
+        user=given["user"],
+        access_key=given["access_key"],
+        port=given["port"],
+        now=given["now"],
+        days=given["days"],
+        rate=Rate.parse(given["rate"]) if given["rate"] else Rate(),
+        behaviours=Behaviours().changed(settings),
+        faults=given["faults"],
+        request_log=given["request_log"],
+        certificate=given["tls_certificate"],
+        private_key=given["tls_key"],
+    )

@@ -1,0 +1,109 @@
+"""What a sandbox can be told: its size, its seed, and the behaviours that only a live account could settle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Literal, get_args, get_type_hints
+
+Gone = Literal["404", "empty", "nulls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviours:
+    """Where the documentation is silent or contradicts itself, one switch each; the first word is what we think likely.
+
+    Source: docs/sandbox.md has the table with what is known about each.
+    """
+
+    limit_above_max: Literal["clamp", "reject", "obey"] = "clamp"
+    window_time: Literal["creation_time", "start_time", "end_time"] = "creation_time"
+    window_ends: Literal["inclusive", "exclusive"] = "inclusive"
+    default_row: Literal["seed", "id"] = "seed"
+    access_key_in_config: Literal["masked", "plain"] = "masked"
+    purged_assets: Gone = "404"
+    deleted_assets: Gone = "404"
+    second_asset_delete: Literal["400", "404", "200"] = "400"
+    unfinished_delete: Literal["400", "409", "obey"] = "400"
+    others_jobs: Literal["all", "read", "forbidden", "hidden"] = "all"
+    delete_v1_body: Literal["document", "empty"] = "document"
+    delete_all: Literal["on", "v1.1", "off"] = "on"
+    batch_lookup: Literal["on", "off"] = "on"
+    builds_v2: Literal["on", "off"] = "on"
+    empty_builds: Literal["keep", "hide"] = "keep"
+    team_management: Literal["on", "forbidden", "off"] = "on"
+    asset_redirect: Literal["off", "on"] = "off"
+    asset_range: Literal["off", "on"] = "off"
+    compression: Literal["accepted", "always", "never"] = "accepted"
+    rate_bucket: Literal["user", "endpoint"] = "user"
+    rate_reset: Literal["seconds", "epoch"] = "seconds"
+    rate_body: Literal["json", "html", "empty"] = "json"
+    retry_after: Literal["seconds", "date", "absent"] = "seconds"
+
+    def changed(self, settings: dict[str, str]) -> Behaviours:
+        """With these settings; ValueError names an unknown key or value and what there is."""
+        known = choices()
+        for key, value in settings.items():
+            if key not in known:
+                raise ValueError(f"no behaviour {key!r}; there are: {', '.join(known)}")
+            if value not in known[key]:
+                raise ValueError(f"behaviour {key} is one of {', '.join(known[key])}, not {value!r}")
+        return replace(self, **settings)  # type: ignore[arg-type]  # each value was checked against its Literal above
+
+
+def choices() -> dict[str, tuple[str, ...]]:
+    """Every behaviour and its possible values, the default first."""
+    hints = get_type_hints(Behaviours)
+    return {
+        each.name: (str(each.default), *(word for word in get_args(hints[each.name]) if word != each.default))
+        for each in fields(Behaviours)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many requests a user may send; None is no limit."""
+
+    per_second: float | None = None
+    per_hour: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Rate:
+        """`10` or `10/s`, `3500/h`, or both with a comma. ValueError for anything else."""
+        per_second: float | None = None
+        per_hour: int | None = None
+        for part in text.split(","):
+            amount, _, window = part.strip().partition("/")
+            if window == "h":
+                per_hour = int(amount)
+            elif window in {"", "s"}:
+                per_second = float(amount)
+            else:
+                raise ValueError(f"a rate is like 10/s or 3500/h, not {part.strip()!r}")
+        if (per_second is not None and per_second <= 0) or (per_hour is not None and per_hour <= 0):
+            raise ValueError("a rate is more than zero")
+        return cls(per_second, per_hour)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxOptions:
+    """Everything that a sandbox depends on: with the same options it is the same world, byte for byte.
+
+    `now` is when the world was frozen (epoch seconds, default: the start); it spans `days` back from there. Assets of jobs
+    that ended `purge_after_days` or more before are gone. `certificate` and `private_key` (PEM files) make it speak https.
+    """
+
+    jobs: int = 2000
+    seed: int = 1
+    user: str = "demo"
+    access_key: str = "demo-key"
+    port: int = 0
+    now: int | None = None
+    days: int = 45
+    purge_after_days: int = 30
+    rate: Rate = field(default_factory=Rate)
+    behaviours: Behaviours = field(default_factory=Behaviours)
+    faults: Path | None = None
+    request_log: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None

@@ -1,0 +1,88 @@
+"""The rate limit: so many requests in any second and any hour, for each user or each user and endpoint."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+
+from sauce_janitor.sandbox.messages import Answer
+from sauce_janitor.sandbox.options import Behaviours, Rate
+
+_HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left after one request. `wait_s` is 0 when it was let through."""
+
+    limit: int
+    remaining: int
+    reset_s: float
+    wait_s: float
+
+
+class Throttle:
+    """Sliding windows, so that a client cannot win by sending at the border of two. Times come from the caller."""
+
+    def __init__(self, rate: Rate, behaviours: Behaviours) -> None:
+        self._rate, self._behaviours = rate, behaviours
+        self._sent: dict[tuple[str, str], deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, user: str, endpoint: str, now: float) -> Budget | None:
+        """Count a request at `now` (any clock's seconds); None without a limit. Refused requests do not count."""
+        windows = self._windows()
+        if not windows:
+            return None
+        key = (user, endpoint if self._behaviours.rate_bucket == "endpoint" else "")
+        with self._lock:
+            sent = self._sent.setdefault(key, deque())
+            while sent and sent[0] <= now - windows[-1][1]:
+                sent.popleft()
+            wait = max(_wait(sent, allowed, length, now) for allowed, length in windows)
+            if wait <= 0:
+                sent.append(now)
+            allowed, length = windows[-1]
+            used = sum(1 for moment in sent if moment > now - length) if len(windows) == 1 else len(sent)
+            reset = sent[0] + length - now if sent else length
+        return Budget(allowed, max(0, allowed - used), reset, max(0.0, wait))
+
+    def headers(self, budget: Budget, now: float) -> dict[str, str]:
+        """X-Ratelimit-*; `now` in epoch seconds. The unit of the reset is a behaviour: the documentation is silent."""
+        reset = now + budget.reset_s if self._behaviours.rate_reset == "epoch" else budget.reset_s
+        return {
+            "X-Ratelimit-Limit": str(budget.limit),
+            "X-Ratelimit-Remaining": str(budget.remaining),
+            "X-Ratelimit-Reset": str(math.ceil(reset)),
+        }
+
+    def refusal(self, budget: Budget, now: float) -> Answer:
+        """429; `now` in epoch seconds."""
+        headers = self.headers(budget, now)
+        if self._behaviours.retry_after == "seconds":
+            headers["Retry-After"] = str(max(1, math.ceil(budget.wait_s)))
+        elif self._behaviours.retry_after == "date":
+            headers["Retry-After"] = formatdate(math.ceil(now + budget.wait_s), usegmt=True)
+        answer = Answer(429, b'{"errors": "Too Many Requests"}', headers=headers)
+        if self._behaviours.rate_body == "html":
+            page = b"<html><body><h1>429 Too Many Requests</h1></body></html>"
+            return replace(answer, body=page, content_type="text/html")
+        return replace(answer, body=b"") if self._behaviours.rate_body == "empty" else answer
+
+    def _windows(self) -> list[tuple[int, float]]:
+        """(requests, seconds), the shorter first. Less than one a second is one in so many seconds."""
+        found: list[tuple[int, float]] = []
+        if self._rate.per_second is not None:
+            allowed = max(1, int(self._rate.per_second))
+            found.append((allowed, allowed / self._rate.per_second))
+        if self._rate.per_hour is not None:
+            found.append((self._rate.per_hour, _HOUR_S))
+        return found
+
+
+def _wait(sent: deque[float], allowed: int, length: float, now: float) -> float:
+    """Seconds until the window has room."""
+    return 0.0 if len(sent) < allowed else sent[-allowed] + length - now
