@@ -73,6 +73,18 @@ class BudgetSpentError(SourceError):
     """The request budget has no room left in its window: what is left to do goes on in a later run."""
 
 
+class AnswerError(SourceError):
+    """One answer cannot be trusted (cut short, not JSON, of a foreign job): what it was asked for fails, the rest may go on."""
+
+
+class PermitError(JanitorError):
+    """The gate refused a write before it left: its permit is old, used before, or not what the request says."""
+
+
+class StoppedError(JanitorError):
+    """The run was asked to stop while it waited for Sauce Labs or for the request budget."""
+
+
 class ArchiveError(JanitorError):
     """The archive cannot be written, read or trusted; nothing is deleted that depends on it."""
 

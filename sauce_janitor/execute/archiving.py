@@ -1,0 +1,118 @@
+"""Steps 1 to 8 of the order of effects: look at the job, list its assets, have them stored and proven, journal the receipt.
+
+Source of the 30 days: the vendor keeps screenshots, logs and videos that long, then purges them by itself.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Final
+
+from sauce_janitor.errors import ArchiveError, SourceError
+from sauce_janitor.execute.asking import Listed
+from sauce_janitor.execute.brake import SkipError
+from sauce_janitor.execute.events import JobArchived, Skip
+from sauce_janitor.execute.hand import InHand, Work
+from sauce_janitor.execute.parts import Archived, Body
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument
+from sauce_janitor.retention.permits import Receipt
+
+PURGE_S: Final = 30 * 86_400
+YOUNG_DETAILS_S: Final = 60.0
+"""Details that came with those of other jobs are good enough to archive by for so long."""
+
+
+def archive(work: Work, hand: InHand) -> None:
+    """Have everything that is wanted of the job stored; afterwards `hand.proof` holds the receipt.
+
+    Does nothing more for a job that has vanished. SkipError, SourceError and ArchiveError are about this job.
+    """
+    plan = hand.plan
+    work.permitted(hand)
+    details = hand.details
+    if details is None or work.parts.clock.monotonic() - details.at > YOUNG_DETAILS_S:
+        details = work.asking.one(plan.owner, plan.job_id)
+    hand.details = None  # after fetching, nothing that was answered before counts
+    if details.document is None:
+        work.vanished(hand)
+        return
+    work.same(hand, details.document.job)
+    selection = hand.selection
+    if selection is None:
+        raise ArchiveError(f"job {plan.job_id}: the plan says archive, and nothing is wanted of it")
+    listed = listing_for(work, hand, details.document.job)
+    hand.listed, hand.listed_twice = listed, False
+    _store(work, hand, details.document, listed, selection)
+
+
+def listing_for(work: Work, hand: InHand, job: Job) -> Listed:
+    """The asset list to archive by: read again where the first says that there is nothing on a job that may be purged."""
+    plan = hand.plan
+    listed = work.asking.assets(plan.owner, plan.job_id)
+    check_missing(work, hand, job, listed)
+    if listed.empty and is_purgeable(work, job):
+        listed = work.asking.assets(plan.owner, plan.job_id)
+        check_purged(work, hand, job, listed)
+    return listed
+
+
+def is_purgeable(work: Work, job: Job) -> bool:
+    """Whether the vendor may have purged the job's assets: it ended 30 days ago or more."""
+    return isinstance(job.ended_at, int) and work.parts.clock.now() - job.ended_at >= PURGE_S
+
+
+def check_missing(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
+    """SourceError for a 404 that nothing explains: the job is young, and its assets were not deleted by us."""
+    if listed.names is not None or is_purgeable(work, job):
+        return
+    if not work.parts.journal.assets_deleted(hand.plan.job_id):
+        raise SourceError(f"job {hand.plan.job_id}: its asset list is missing (404), and it is too young to be purged")
+
+
+def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
+    """SkipError when nothing was archived in time, the assets are gone, and the policy keeps the job then."""
+    selection = hand.selection
+    if not listed.empty or selection is None or selection.if_purged == "proceed" or not is_purgeable(work, job):
+        return
+    if work.parts.journal.assets_deleted(hand.plan.job_id):
+        return
+    stored = hand.archived or work.parts.archive.archived(job)
+    if stored is None or not stored.stored:
+        raise SkipError(Skip.PURGED, "Sauce Labs has purged its assets before they were archived")
+
+
+def uncovered(archived: Archived | None, listed: Listed, selection: Selection) -> tuple[str, ...]:
+    """The listed names that a delete may not destroy: neither stored nor, by receipt and policy, discarded."""
+    if archived is None:
+        return listed.names or ()
+    return tuple(
+        name
+        for name in listed.names or ()
+        if name not in archived.stored and not (name in archived.discarded and selection.may_lose(name))
+    )
+
+
+def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, selection: Selection) -> None:
+    plan, job = hand.plan, document.job
+    policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))
+
+    def fetch(name: str) -> AbstractContextManager[Body]:
+        return work.asking.asset(plan.owner, plan.job_id, name)
+
+    work.brake.look()
+    before = work.parts.archive.archived(job)
+    listing = AssetListing(listed.names or ())
+    archived = work.parts.archive.store(document, listing, selection, fetch, policy=policy)
+    missing = tuple(name for name in listing.names if selection.wants(name) and name not in archived.stored)
+    if missing:
+        raise ArchiveError(
+            f"job {plan.job_id}: the receipt lacks {len(missing)} of its assets, the first {missing[0]!r}"
+        )
+    work.parts.journal.archived(job, archived, selection, policy=policy)
+    hand.archived, hand.proof = archived, Receipt(archived.sha256)
+    if Action.ARCHIVE in hand.to_do:
+        hand.done(Action.ARCHIVE)
+        had = before.stored if before is not None else {}
+        new = {name: size for name, size in archived.stored.items() if name not in had}
+        work.tally.tell(JobArchived(plan.job_id, plan.owner, policy, len(new), sum(new.values()), archived.sha256))

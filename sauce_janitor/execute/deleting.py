@@ -1,0 +1,189 @@
+"""Steps 9 to 14 of the order of effects: list again, take the budget, ask again, journal, delete, see that it is gone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final
+
+from sauce_janitor.errors import ArchiveError, CredentialsError, PermitError, SourceError
+from sauce_janitor.execute.archiving import archive, check_missing, check_purged, uncovered
+from sauce_janitor.execute.asking import BATCH
+from sauce_janitor.execute.brake import SkipError
+from sauce_janitor.execute.confirming import Confirming, Sent
+from sauce_janitor.execute.events import Skip
+from sauce_janitor.execute.hand import InHand, Work
+from sauce_janitor.execute.sending import conclude
+from sauce_janitor.retention.model import Action, Job
+from sauce_janitor.retention.permits import (
+    DeleteAssetsPermit,
+    DeleteJobPermit,
+    NothingWanted,
+    Receipt,
+)
+
+FRESH_S: Final = 9.0
+"""An answer may be 10 s old when the DELETE leaves; the journal's line before it gets the last second."""
+YOUNG_LIST_S: Final = 60.0
+LISTING_TURN_S: Final = 40.0
+"""A round lists jobs for so long at most, and deletes for 10 s: then its first list is still younger than 60 s."""
+MOST_LOOKUPS: Final = 5
+MOST_ROUNDS: Final = 3
+
+
+class _Next(Enum):
+    ENDED = 1
+    LOOK_AGAIN = 2  # an answer grew too old on the way
+    ARCHIVE_AGAIN = 3  # a listed name is not in the receipts
+
+
+class Deleting:
+    """Deletes what is in hand, many by one look-up where nothing has to be fetched before."""
+
+    def __init__(self, work: Work, confirming: Confirming) -> None:
+        self._work = work
+        self._parts = work.parts
+        self._confirming = confirming
+
+    def delete(self, hands: Iterable[InHand]) -> None:
+        """Delete each or say why not; ends with nothing to do for any, unless the whole run ends."""
+        again = self._delete_by_rounds(deque(hands))
+        while again:
+            hand = again.popleft()
+            with self._work.about(hand):
+                hand.rounds += 1
+                if hand.rounds > MOST_ROUNDS:
+                    raise ArchiveError(f"job {hand.plan.job_id}: its assets keep changing while they are archived")
+                archive(self._work, hand)
+            if hand.delete is not None:
+                again.extend(self._delete_by_rounds(deque((hand,))))
+
+    def _delete_by_rounds(self, waiting: deque[InHand]) -> deque[InHand]:
+        """The hands that have to be archived (again) first."""
+        again: deque[InHand] = deque()
+        while waiting:
+            ready = self._listed(waiting)
+            while ready and not self._is_list_old(ready[0]):
+                self._work.brake.afford(2 + self._confirming.requests_due)
+                with self._parts.source.reserved(2):
+                    self._look_up(ready)
+                    self._next(ready, again)
+                while ready and self._is_fresh(ready[0]) and not self._is_list_old(ready[0]):
+                    with self._parts.source.reserved(2 if ready[0].details is None else 1):
+                        self._next(ready, again)
+            waiting.extendleft(reversed(ready))
+        return again
+
+    def _listed(self, waiting: deque[InHand]) -> deque[InHand]:
+        """Those next in line, each with a young asset list where one is needed."""
+        ready: deque[InHand] = deque()
+        began = self._parts.clock.monotonic()
+        while waiting and (not ready or self._parts.clock.monotonic() - began < LISTING_TURN_S):
+            hand = waiting.popleft()
+            with self._work.about(hand):
+                self._work.permitted(hand)
+                if self._is_list_old(hand):
+                    hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
+                    hand.listed_twice = False
+            if hand.delete is not None:
+                ready.append(hand)
+        return ready
+
+    def _is_list_old(self, hand: InHand) -> bool:
+        if hand.selection is None:
+            return False
+        return hand.listed is None or self._parts.clock.monotonic() - hand.listed.at > YOUNG_LIST_S - FRESH_S
+
+    def _look_up(self, ready: deque[InHand]) -> None:
+        asked = list(ready)[:BATCH]
+        answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in asked])
+        for hand in ready:
+            hand.details = answers.get(hand.plan.job_id)
+
+    def _is_fresh(self, hand: InHand) -> bool:
+        return hand.details is None or self._parts.clock.monotonic() - hand.details.at <= FRESH_S
+
+    def _next(self, ready: deque[InHand], again: deque[InHand]) -> None:
+        hand = ready.popleft()
+        with self._work.about(hand):
+            match self._delete_one(hand):
+                case _Next.LOOK_AGAIN:
+                    hand.lookups += 1
+                    if hand.lookups > MOST_LOOKUPS:
+                        raise SourceError(
+                            f"job {hand.plan.job_id}: its answers grow too old before the delete can leave"
+                        )
+                    ready.appendleft(hand)
+                case _Next.ARCHIVE_AGAIN:
+                    again.append(hand)
+
+    def _delete_one(self, hand: InHand) -> _Next:
+        plan = hand.plan
+        self._work.permitted(hand)
+        if hand.details is None:
+            hand.details = self._work.asking.one(plan.owner, plan.job_id)
+        if hand.details.document is None:
+            self._work.vanished(hand)
+            return _Next.ENDED
+        job = hand.details.document.job
+        self._work.same(hand, job)
+        if not self._prove(hand, job):
+            return _Next.ARCHIVE_AGAIN
+        if hand.delete is Action.DELETE_ASSETS and hand.listed is not None and hand.listed.empty:
+            self._work.gone(hand, Action.DELETE_ASSETS, "nothing is listed any more, says Sauce Labs twice")
+            return _Next.ENDED
+        if self._parts.holds.protects(job):
+            raise SkipError(Skip.HELD, "a hold was set since it was decided on")
+        self._work.brake.look_before_write()
+        if not self._is_fresh(hand):
+            return _Next.LOOK_AGAIN
+        return self._send(hand)
+
+    def _prove(self, hand: InHand, job: Job) -> bool:
+        """Whether what a delete destroys is proven stored or, aloud, not wanted."""
+        selection = hand.selection
+        if selection is None:
+            assert hand.delete is not None
+            hand.proof = NothingWanted(hand.to_do[hand.delete])
+            return True
+        if hand.archived is None:
+            hand.archived = self._parts.archive.archived(job)
+        if hand.archived is None:
+            return False
+        assert hand.listed is not None
+        check_missing(self._work, hand, job, hand.listed)
+        if hand.listed.empty and not hand.listed_twice:
+            # one empty answer may be a lie, and nothing in the receipts would contradict it
+            hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
+            hand.listed_twice = True
+            check_missing(self._work, hand, job, hand.listed)
+        if uncovered(hand.archived, hand.listed, selection):
+            return False
+        check_purged(self._work, hand, job, hand.listed)
+        hand.proof = Receipt(hand.archived.sha256)
+        return True
+
+    def _send(self, hand: InHand) -> _Next:
+        plan, action = hand.plan, hand.delete
+        assert hand.details is not None
+        assert hand.proof is not None
+        assert action is not None
+        permit_type = DeleteJobPermit if action is Action.DELETE_JOB else DeleteAssetsPermit
+        permit = permit_type(
+            plan.job_id, plan.owner, hand.proof, plan.fingerprint, hand.details.at, self._parts.lease.fence
+        )
+        policy = hand.to_do[action]
+        sent = Sent(self._parts.journal.intent(permit, policy=policy), action, plan.job_id, plan.owner, policy)
+        gate = self._parts.gate
+        try:
+            answer = gate.delete_job(permit) if isinstance(permit, DeleteJobPermit) else gate.delete_assets(permit)
+        except PermitError as refused:
+            self._parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
+            return _Next.LOOK_AGAIN
+        except CredentialsError as error:
+            self._parts.journal.outcome(sent.intent, "failed", detail=f"not done: {error}")
+            raise
+        conclude(self._work, self._confirming, sent, answer, hand.archived)
+        hand.done(action)
+        return _Next.ENDED

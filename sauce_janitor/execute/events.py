@@ -1,0 +1,131 @@
+"""One frozen value a fact, told while a plan is carried out; how it is logged, counted or shown is decided elsewhere.
+
+Names and details come from Sauce Labs in part: whoever renders them escapes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from sauce_janitor.retention.model import Action, JobId, Owner
+
+
+class Skip(StrEnum):
+    """Why an action of the plan was left out on purpose. The next run decides anew."""
+
+    CHANGED = "changed"  # not the job that was decided on
+    HELD = "held"  # a hold of ours, set since
+    NOT_READY = "not_ready"  # Sauce says it has not finished running
+    UNSETTLED = "unsettled"  # ended too recently
+    PURGED = "purged"  # assets gone before they were archived, and the policy says keep
+
+
+class Halt(StrEnum):
+    """Why a run ended before its plan did."""
+
+    STOPPED = "stopped"  # SIGINT, SIGTERM
+    PAUSED = "paused"  # the kill switch
+    DEADLINE = "deadline"
+    BUDGET = "budget"  # the request budget: the plan pauses, it does not fail
+    LEASE = "lease"
+    CREDENTIALS = "credentials"
+    SOURCE = "source"  # Sauce Labs does not answer
+    ARCHIVE = "archive"
+    STATE = "state"
+    CLOCK = "clock"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class JobArchived:
+    """A job's copy is complete, verified and on record. `size_bytes` is what its receipts hold."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    assets: int
+    size_bytes: int
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetsDeleted:
+    """Sauce Labs deleted a job's assets. `size_bytes` is by its own answer, None when it gave none.
+
+    `unlisted` are names in the answer that no list had; `differing` are (name, archived bytes, bytes by the answer).
+    """
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    size_bytes: int | None
+    unlisted: tuple[str, ...] = ()
+    differing: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobDeleted:
+    """A job is gone. `confirmed` is False while only Sauce's answer says so and the next full listing has to."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class JobStopped:
+    """A runaway job was stopped."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyGone:
+    """What an action was to delete or stop was not there any more."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    action: Action
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSkipped:
+    """The plan said so, the last look said no: the job stays."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    action: Action
+    why: Skip
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed:
+    """An action did not reach its end; `detail` is one sentence."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    action: Action
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """No further job is begun."""
+
+    why: Halt
+    detail: str
+
+
+Event: TypeAlias = (
+    JobArchived | AssetsDeleted | JobDeleted | JobStopped | AlreadyGone | ActionSkipped | ActionFailed | Halted
+)

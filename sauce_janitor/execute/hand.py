@@ -1,0 +1,155 @@
+"""A job in hand: what is still to be done about it, what is known of it so far, and how it may end without being done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sauce_janitor.errors import ArchiveError, ForbiddenError, JanitorError, NotReadyError, SourceError
+from sauce_janitor.execute.asking import Asking, Details, Listed
+from sauce_janitor.execute.brake import ENDING, Brake, SkipError
+from sauce_janitor.execute.events import ActionFailed, ActionSkipped, AlreadyGone, Skip
+from sauce_janitor.execute.outcomes import Tally
+from sauce_janitor.execute.parts import Archived, JobPlan, Parts
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.model import Action, Job, Owner, State
+from sauce_janitor.retention.permits import NothingWanted, Receipt
+
+_RUN_ENDING = tuple(error for error, _ in ENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a plan is carried out; times in seconds.
+
+    `settle_s`: no asset is touched sooner after a job's end. `kept_for_deletes`: this share of the request budget is left to
+    jobs with a delete (0 where the plan has none). `deadline_s`: no job is begun or gone on with later. `grace_s`: how long a
+    stop waits for answers under way.
+    """
+
+    settle_s: int = 600
+    kept_for_deletes: float = 0.2
+    deadline_s: float | None = None
+    grace_s: float = 15.0
+
+
+@dataclass(slots=True)
+class InHand:
+    """One job of the plan on its way. `to_do` maps the actions not yet ended to the policies that want them."""
+
+    plan: JobPlan
+    to_do: dict[Action, str] = field(default_factory=dict)
+    details: Details | None = None
+    listed: Listed | None = None
+    listed_twice: bool = False
+    proof: Receipt | NothingWanted | None = None
+    archived: Archived | None = None
+    rounds: int = 0
+    lookups: int = 0
+
+    @classmethod
+    def of(cls, plan: JobPlan) -> InHand:
+        """With all that the plan wants done; both deletes due are one DELETE of the job."""
+        to_do = {decision.action: decision.policy or "" for decision in plan.actions}
+        if Action.DELETE_JOB in to_do:
+            to_do.pop(Action.DELETE_ASSETS, None)
+        return cls(plan, to_do)
+
+    @property
+    def delete(self) -> Action | None:
+        """The one delete to do, if any."""
+        return next((action for action in (Action.DELETE_JOB, Action.DELETE_ASSETS) if action in self.to_do), None)
+
+    @property
+    def selection(self) -> Selection | None:
+        """What is to be stored before anything is destroyed; None when nobody wants anything."""
+        selection = self.plan.selection
+        return selection if selection is not None and selection.assets else None
+
+    def done(self, action: Action) -> str:
+        """Take an ended action off the list; the policy that wanted it."""
+        return self.to_do.pop(action)
+
+
+class Work:
+    """What all workers share while one plan is carried out."""
+
+    def __init__(self, parts: Parts, tally: Tally, brake: Brake, options: Options) -> None:
+        self.parts = parts
+        self.tally = tally
+        self.brake = brake
+        self.options = options
+        self.asking = Asking(parts, brake)
+        self.forbidden: set[Owner] = set()
+
+    @contextmanager
+    def about(self, hand: InHand) -> Iterator[None]:
+        """Whatever goes wrong inside is this job's alone, unless it is about the whole run."""
+        plan = hand.plan
+        try:
+            yield
+        except SkipError as skip:
+            self.skip(hand, skip.why, skip.detail)
+        except NotReadyError as not_ready:
+            self.skip(hand, Skip.NOT_READY, str(not_ready))
+        except _RUN_ENDING:
+            raise
+        except ForbiddenError as forbidden:
+            self.forbidden.add(plan.owner)
+            self.fail(hand, str(forbidden))
+        except SourceError as error:
+            self.fail(hand, str(error))
+            self.brake.unanswered(error)
+        except ArchiveError as error:
+            self.fail(hand, str(error))
+        except JanitorError as error:
+            self.fail(hand, str(error))
+        else:
+            self.brake.answered()
+
+    def permitted(self, hand: InHand) -> None:
+        """ForbiddenError for a job of an owner that a 403 was about before: nothing is asked of him again."""
+        owner = hand.plan.owner
+        if owner in self.forbidden:
+            raise ForbiddenError(f"{owner}: these credentials may not act for this user (403)")
+
+    def skip(self, hand: InHand, why: Skip, detail: str) -> None:
+        """Leave the job alone: all that was still to do of it is skipped."""
+        for action in tuple(hand.to_do):
+            policy = hand.done(action)
+            self.tally.tell(ActionSkipped(hand.plan.job_id, hand.plan.owner, policy, action, why, detail))
+
+    def fail(self, hand: InHand, detail: str) -> None:
+        """The job stays: all that was still to do of it has failed."""
+        for action in tuple(hand.to_do):
+            policy = hand.done(action)
+            self.tally.tell(ActionFailed(hand.plan.job_id, hand.plan.owner, policy, action, detail))
+
+    def vanished(self, hand: InHand) -> None:
+        """The job is not there any more: nothing to delete, nothing left to archive."""
+        plan = hand.plan
+        detail = "Sauce Labs says twice that there is no such job"
+        if Action.ARCHIVE in hand.to_do:
+            policy = hand.done(Action.ARCHIVE)
+            self.tally.tell(ActionFailed(plan.job_id, plan.owner, policy, Action.ARCHIVE, f"not archived: {detail}"))
+        for action in tuple(hand.to_do):
+            self.gone(hand, action, detail)
+
+    def gone(self, hand: InHand, action: Action, detail: str) -> None:
+        """What the action was to delete is not there; on record, though nothing was sent."""
+        plan, policy = hand.plan, hand.to_do[action]
+        self.parts.journal.found_gone(action, plan.owner, plan.job_id, policy=policy, detail=detail)
+        hand.done(action)
+        self.tally.tell(AlreadyGone(plan.job_id, plan.owner, policy, action, detail))
+
+    def same(self, hand: InHand, job: Job, *, state: State = State.FINISHED) -> None:
+        """SkipError unless the job is still the one that was decided on, and settled."""
+        if job.state is not state:
+            raise SkipError(Skip.CHANGED, f"it is {job.state.value} now")
+        if self.parts.fingerprint(job) != hand.plan.fingerprint:
+            raise SkipError(Skip.CHANGED, "it is not as it was when it was decided on")
+        if state is State.FINISHED:
+            ended_at = job.ended_at
+            if not isinstance(ended_at, int) or self.parts.clock.now() - ended_at < self.options.settle_s:
+                raise SkipError(Skip.UNSETTLED, f"it ended less than {self.options.settle_s} s ago")

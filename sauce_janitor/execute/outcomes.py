@@ -1,0 +1,156 @@
+"""What became of a plan: every event counted once, by policy, action and outcome, and what a script needs to go on."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sauce_janitor.errors import JanitorError
+from sauce_janitor.execute.events import (
+    ActionFailed,
+    ActionSkipped,
+    AlreadyGone,
+    AssetsDeleted,
+    Event,
+    Halt,
+    Halted,
+    JobArchived,
+    JobDeleted,
+    JobStopped,
+    Skip,
+)
+from sauce_janitor.retention.model import Action, JobId
+
+
+class Outcome(StrEnum):
+    """The closed set that metrics and reports count by."""
+
+    DONE = "done"
+    ALREADY_GONE = "already_gone"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+Key = tuple[str, Action, Outcome]
+"""Policy, action, outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The end of a plan's carrying out.
+
+    `counts` has one outcome per action ended. `failures` lists every failed action, in no order. `unconfirmed` are deletes
+    of jobs that Sauce accepted and the next full listing (or run) has to confirm. `differing` are (job, name, archived
+    bytes, bytes by Sauce's answer to the delete). `jobs` were begun, `left` of them not finished because the run was cut
+    short. `error` is what cut it short, where an error did. `abandoned` threads still waited for an answer when a stop's
+    grace was over; what they had in hand is recovered by the next run.
+    """
+
+    counts: Mapping[Key, int] = field(default_factory=dict)
+    failures: tuple[ActionFailed, ...] = ()
+    skips: Mapping[Skip, int] = field(default_factory=dict)
+    jobs: int = 0
+    left: int = 0
+    archived_assets: int = 0
+    archived_bytes: int = 0
+    reclaimed_bytes: int = 0
+    unlisted_files: int = 0
+    unconfirmed: int = 0
+    differing: tuple[tuple[JobId, str, int, int], ...] = ()
+    halted: Halted | None = None
+    error: JanitorError | None = None
+    abandoned: int = 0
+
+    def count(self, action: Action, outcome: Outcome) -> int:
+        """How many actions ended so, over all policies."""
+        return sum(number for (_, of, ended), number in self.counts.items() if (of, ended) == (action, outcome))
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether part of the plan was not begun or not finished; a spent budget is a pause, not a cut."""
+        return self.halted is not None and self.halted.why is not Halt.BUDGET
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was begun reached its wanted end (what drift took out of the plan counts as such)."""
+        return not self.failures and not self.cut_short and not self.abandoned
+
+
+class Tally:
+    """Counts events as they are told and passes each on; any thread may tell."""
+
+    def __init__(self, pass_on: Callable[[Event], None]) -> None:
+        self._pass_on = pass_on
+        self._lock = threading.Lock()
+        self._counts: Counter[Key] = Counter()
+        self._skips: Counter[Skip] = Counter()
+        self._sums: Counter[str] = Counter()
+        self._failures: list[ActionFailed] = []
+        self._differing: list[tuple[JobId, str, int, int]] = []
+        self._halted: Halted | None = None
+
+    def tell(self, event: Event) -> None:
+        """Count it and pass it on."""
+        with self._lock:
+            self._count(event)
+            self._pass_on(event)
+
+    def begun(self) -> None:
+        """A job was taken in hand."""
+        with self._lock:
+            self._sums["jobs"] += 1
+
+    def left(self, jobs: int = 1) -> None:
+        """Jobs taken in hand were put down again."""
+        with self._lock:
+            self._sums["left"] += jobs
+
+    def _count(self, event: Event) -> None:
+        match event:
+            case JobArchived():
+                self._counts[event.policy, Action.ARCHIVE, Outcome.DONE] += 1
+                self._sums["archived_assets"] += event.assets
+                self._sums["archived_bytes"] += event.size_bytes
+            case AssetsDeleted():
+                self._counts[event.policy, Action.DELETE_ASSETS, Outcome.DONE] += 1
+                self._sums["reclaimed_bytes"] += event.size_bytes or 0
+                self._sums["unlisted_files"] += len(event.unlisted)
+                self._differing.extend((event.job_id, *difference) for difference in event.differing)
+            case JobDeleted():
+                self._counts[event.policy, Action.DELETE_JOB, Outcome.DONE] += 1
+                self._sums["unconfirmed"] += not event.confirmed
+            case JobStopped():
+                self._counts[event.policy, Action.STOP, Outcome.DONE] += 1
+            case AlreadyGone():
+                self._counts[event.policy, event.action, Outcome.ALREADY_GONE] += 1
+            case ActionSkipped():
+                self._counts[event.policy, event.action, Outcome.SKIPPED] += 1
+                self._skips[event.why] += 1
+            case ActionFailed():
+                self._counts[event.policy, event.action, Outcome.FAILED] += 1
+                self._failures.append(event)
+            case Halted():
+                self._halted = event
+
+    def execution(self, *, error: JanitorError | None = None, abandoned: int = 0) -> Execution:
+        """All of it so far."""
+        with self._lock:
+            return Execution(
+                counts=dict(self._counts),
+                failures=tuple(self._failures),
+                skips=dict(self._skips),
+                jobs=self._sums["jobs"],
+                left=self._sums["left"],
+                archived_assets=self._sums["archived_assets"],
+                archived_bytes=self._sums["archived_bytes"],
+                reclaimed_bytes=self._sums["reclaimed_bytes"],
+                unlisted_files=self._sums["unlisted_files"],
+                unconfirmed=self._sums["unconfirmed"],
+                differing=tuple(self._differing),
+                halted=self._halted,
+                error=error,
+                abandoned=abandoned,
+            )

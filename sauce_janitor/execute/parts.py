@@ -1,0 +1,218 @@
+"""What carrying out a plan needs of the other parts, as small protocols: whoever starts a run fits the real ones in.
+
+All of it is called by several threads at once. The account, the run and where things are stored are the parts' own business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from sauce_janitor.execute.events import Event
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.model import Action, AssetListing, Decision, Job, JobDocument, JobId, Owner
+from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
+
+
+class JobPlan(Protocol):
+    """One job of a plan: what is due, and what the decision rested on."""
+
+    @property
+    def job_id(self) -> JobId: ...
+    @property
+    def owner(self) -> Owner: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def actions(self) -> tuple[Decision, ...]: ...
+    @property
+    def selection(self) -> Selection | None: ...
+
+
+class Body(Protocol):
+    """One asset on its way: its bytes in chunks, and what the answer's framing said of it."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    @property
+    def framed(self) -> bool: ...
+    @property
+    def length(self) -> int | None: ...
+    @property
+    def content_type(self) -> str | None: ...
+    @property
+    def encoded(self) -> bool: ...
+
+
+class Source(Protocol):
+    """The reading half of Sauce Labs. Every method may raise a SourceError; retries are behind it.
+
+    NotReadyError is the 400 of an unfinished job, ForbiddenError a 403, BudgetSpentError an empty request budget.
+    """
+
+    def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
+        """The job's details; None is a 404."""
+
+    def jobs(self, job_ids: Sequence[JobId], /) -> Mapping[JobId, JobDocument] | None:
+        """The details of those of these jobs that there are, in one request; None where that is not offered."""
+
+    def assets(self, owner: Owner, job_id: JobId, /) -> AssetListing | None:
+        """The names of the job's assets; None is a 404."""
+
+    def open_asset(self, owner: Owner, job_id: JobId, name: str, /) -> AbstractContextManager[Body]:
+        """One asset, streamed."""
+
+    def reserved(self, requests: int, /) -> AbstractContextManager[object]:
+        """Wait for the budget of so many requests; inside, this thread's next ones wait for nothing."""
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """The Date of the newest answer minus our clock; None before the first answer."""
+
+    @property
+    def budget_left(self) -> int | None:
+        """Requests left in the longest window; None without a limit."""
+
+
+class Answer(Protocol):
+    """What came of one write. `status` is None when no answer came; `doubtful`: it may or may not have been done."""
+
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def deleted(self) -> tuple[tuple[str, int], ...] | None: ...
+    @property
+    def doubtful(self) -> bool: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class Gate(Protocol):
+    """The only way to change anything at Sauce Labs: one request a permit, never repeated.
+
+    CredentialsError for a 401; PermitError when it refuses the permit, and then nothing was sent.
+    """
+
+    def delete_assets(self, permit: DeleteAssetsPermit, /) -> Answer: ...
+    def delete_job(self, permit: DeleteJobPermit, /) -> Answer: ...
+    def stop(self, permit: StopPermit, /) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What the verified receipts of one job hold together: the newest one's SHA-256, names stored with their bytes, names not.
+
+    `discarded` are the names that a receipt says are not stored on purpose.
+    """
+
+    sha256: str
+    stored: Mapping[str, int]
+    discarded: frozenset[str] = frozenset()
+
+
+Fetch: TypeAlias = Callable[[str], AbstractContextManager[Body]]
+
+
+class Archive(Protocol):
+    """Where copies go. ArchiveError is about one job; ArchiveUnusableError ends the run."""
+
+    def archived(self, job: Job, /) -> Archived | None:
+        """What is stored of the job, None for nothing; ArchiveError when a receipt cannot be trusted."""
+
+    def store(
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, policy: str
+    ) -> Archived:
+        """Fetch what is wanted and not yet stored, prove it, and return when all of it is durable under its receipt."""
+
+    def check(self) -> None:
+        """ArchiveUnusableError unless it is the archive it was, and there is room above the floor."""
+
+
+Proven: TypeAlias = Literal["confirmed", "already_gone", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A journaled intent without a final outcome. `accepted`: Sauce Labs answered 2xx and nobody has looked since."""
+
+    intent: int
+    action: Action
+    job_id: JobId
+    owner: Owner
+    policy: str
+    sent_at: int
+    accepted: bool = False
+
+
+class Journal(Protocol):
+    """The line before and the line after every change. Durable when a method returns; StateError when it cannot be."""
+
+    def archived(self, job: Job, archived: Archived, selection: Selection, /, *, policy: str) -> None:
+        """The hash of a job's newest receipt, and the selection that it satisfies. The same again changes nothing."""
+
+    def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
+        """Before the write. The number of the line; LeaseError when the permit's fence is not the lease's any more."""
+
+    def outcome(self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
+        """After it; `unknown` may be followed by one final outcome, a final one by nothing."""
+
+    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
+        """What was to be deleted was not there any more: nothing was sent."""
+
+    def assets_deleted(self, job_id: JobId, /) -> bool:
+        """Whether a confirmed or already gone delete of the job's assets is on record."""
+
+    def unresolved(self) -> Sequence[Unresolved]:
+        """Every intent that recovery has to ask about, oldest first."""
+
+
+class Lease(Protocol):
+    """The right to change things, one holder at a time."""
+
+    @property
+    def fence(self) -> int: ...
+    def check(self) -> None:
+        """LeaseError unless this run still holds it."""
+
+
+class Switch(Protocol):
+    """The kill switch."""
+
+    def is_paused(self) -> bool: ...
+
+
+class Holds(Protocol):
+    """The holds kept on our side."""
+
+    def protects(self, job: Job, /) -> bool: ...
+
+
+class Clock(Protocol):
+    """Both clocks."""
+
+    def now(self) -> int:
+        """Epoch seconds, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything at once.
+
+    `fingerprint` is of a job as just answered, comparable with the plan's; it may ask for the build (SourceError).
+    `events` is called by one thread at a time.
+    """
+
+    source: Source
+    gate: Gate
+    archive: Archive
+    journal: Journal
+    lease: Lease
+    switch: Switch
+    holds: Holds
+    clock: Clock
+    fingerprint: Callable[[Job], str]
+    events: Callable[[Event], None]

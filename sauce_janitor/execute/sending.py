@@ -1,0 +1,126 @@
+"""What the answer to a write means, and what has to be asked before it may be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sauce_janitor.errors import SourceError, StoppedError
+from sauce_janitor.execute.confirming import Confirming, Sent, are_assets_gone, is_job_gone, settle
+from sauce_janitor.execute.events import AssetsDeleted, JobDeleted, JobStopped
+from sauce_janitor.execute.hand import Work
+from sauce_janitor.execute.parts import Answer, Archived
+from sauce_janitor.retention.model import Action, State
+
+
+def conclude(work: Work, confirming: Confirming, sent: Sent, answer: Answer, archived: Archived | None) -> None:
+    """Put on record what became of the write; every intent ends here, or is left to be confirmed by `confirming`.
+
+    Source: Delete Job answers 200 or 204 with or without a body; Delete Job Assets 200 with `[[name, bytes], …]`, and 400 or
+    404 when there is nothing (left) to delete.
+    """
+    if answer.status == 403:
+        work.forbidden.add(sent.owner)
+    if _accepted(answer):
+        if sent.action is Action.DELETE_JOB:
+            confirming.add(sent)
+            return
+        if sent.action is Action.STOP:
+            _done(work, sent, "stopped")
+            return
+        if answer.deleted and not _listed_but_not_deleted(answer.deleted, archived):
+            _assets_deleted(work, sent, answer.deleted, archived)
+            return
+    elif not _may_have_been_done(answer) and not _says_gone(sent, answer):
+        settle(work.parts, work.tally, sent, "failed", f"Sauce Labs answered {answer.status}: {answer.detail}")
+        return
+    _ask(work, sent, answer, archived)
+
+
+def _accepted(answer: Answer) -> bool:
+    return answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful
+
+
+def _may_have_been_done(answer: Answer) -> bool:
+    status = answer.status
+    return answer.doubtful or status is None or status < 400 or status >= 500 or status == 408
+
+
+def _says_gone(sent: Sent, answer: Answer) -> bool:
+    return answer.status in (404, 410) or (answer.status == 400 and sent.action is Action.DELETE_ASSETS)
+
+
+def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> None:
+    """See for ourselves: the answer alone is not to be believed."""
+    said = f"answered {answer.status}" if answer.status is not None else f"no answer ({answer.detail})"
+    try:
+        gone = _ASK[sent.action](work, sent)
+    except (SourceError, StoppedError) as error:
+        settle(work.parts, work.tally, sent, "unknown", f"{said}, and could not be asked again: {error}")
+        work.brake.unanswered(error)
+        return
+    if not gone:
+        settle(work.parts, work.tally, sent, "failed", f"{said}, and it is still there: {answer.detail}")
+    elif not _accepted(answer) and not _may_have_been_done(answer):
+        settle(work.parts, work.tally, sent, "already_gone", f"{said}, and it is gone")
+    elif sent.action is Action.DELETE_ASSETS and answer.deleted:
+        _assets_deleted(work, sent, answer.deleted, archived)
+    else:
+        _done(work, sent, f"{said}, and it is gone")
+
+
+def _job_gone(work: Work, sent: Sent) -> bool:
+    return is_job_gone(work.parts.source, sent.owner, sent.job_id)
+
+
+def _assets_gone(work: Work, sent: Sent) -> bool:
+    return are_assets_gone(work.parts.source, sent.owner, sent.job_id)
+
+
+def _not_running(work: Work, sent: Sent) -> bool:
+    document = work.parts.source.job(sent.owner, sent.job_id)
+    if document is None:
+        return _job_gone(work, sent)
+    return document.job.state is not State.RUNNING
+
+
+_ASK: dict[Action, Callable[[Work, Sent], bool]] = {
+    Action.DELETE_JOB: _job_gone,
+    Action.DELETE_ASSETS: _assets_gone,
+    Action.STOP: _not_running,
+}
+
+
+def _done(work: Work, sent: Sent, detail: str) -> None:
+    settle(work.parts, work.tally, sent, "confirmed", detail)
+    if sent.action is Action.DELETE_JOB:
+        work.tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy))
+    elif sent.action is Action.DELETE_ASSETS:
+        work.tally.tell(AssetsDeleted(sent.job_id, sent.owner, sent.policy, None))
+    else:
+        work.tally.tell(JobStopped(sent.job_id, sent.owner, sent.policy))
+
+
+def _listed_but_not_deleted(deleted: tuple[tuple[str, int], ...], archived: Archived | None) -> bool:
+    """Whether the answer passes over files that the receipts know: then the list has to show that they are gone."""
+    return archived is not None and not set(archived.stored) <= {name for name, _ in deleted}
+
+
+def _assets_deleted(work: Work, sent: Sent, deleted: tuple[tuple[str, int], ...], archived: Archived | None) -> None:
+    reclaimed = sum(size for _, size in deleted)
+    unlisted: tuple[str, ...] = ()
+    differing: tuple[tuple[str, int, int], ...] = ()
+    if archived is not None:
+        known = set(archived.stored) | archived.discarded
+        unlisted = tuple(name for name, _ in deleted if name not in known)
+        differing = tuple(
+            (name, archived.stored[name], size) for name, size in deleted if archived.stored.get(name, size) != size
+        )
+    detail = f"{len(deleted)} files, {reclaimed} bytes"
+    if unlisted:
+        detail += f"; {len(unlisted)} were never listed: {', '.join(unlisted)}"
+    if differing:
+        detail += "; sizes differ: " + ", ".join(
+            f"{name} archived {had}, deleted {size}" for name, had, size in differing
+        )
+    settle(work.parts, work.tally, sent, "confirmed", detail, bytes_reclaimed=reclaimed)
+    work.tally.tell(AssetsDeleted(sent.job_id, sent.owner, sent.policy, reclaimed, unlisted, differing))

@@ -1,0 +1,179 @@
+"""How many at once, in which order, and how it ends: the threads that carry a plan out."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from sauce_janitor.errors import JanitorError
+from sauce_janitor.execute.archiving import archive
+from sauce_janitor.execute.asking import BATCH
+from sauce_janitor.execute.brake import ENDING, Brake, HaltError
+from sauce_janitor.execute.confirming import Confirming
+from sauce_janitor.execute.deleting import Deleting
+from sauce_janitor.execute.events import Halt
+from sauce_janitor.execute.hand import InHand, Options, Work
+from sauce_janitor.execute.outcomes import Execution, Tally
+from sauce_janitor.execute.parts import JobPlan, Parts
+from sauce_janitor.execute.stopping import stop as stop_job
+from sauce_janitor.retention.model import Action
+
+GLANCE_S = 0.2
+"""How often the waiting main thread looks whether a stop was asked for."""
+
+
+def carry_out(
+    jobs: Iterable[JobPlan], parts: Parts, *, workers: int, stop: threading.Event, options: Options | None = None
+) -> Execution:
+    """Do what the plan says, in its order as far as several workers keep one, and say what became of every action.
+
+    `jobs` is read as it is needed, by one thread at a time. The run ends early, and says why, when `stop` is set, on a pause,
+    the deadline, a spent budget, a lost lease, wrong credentials, five jobs in a row without an answer, an unusable archive or
+    journal, or clocks that differ: nothing is begun then, no write leaves any more. Raises only what is a bug, after the
+    other workers have put down what they had in hand.
+    """
+    options = options or Options()
+    deadline = None if options.deadline_s is None else parts.clock.monotonic() + options.deadline_s
+    tally = Tally(parts.events)
+    brake = Brake(parts, tally, stop, deadline=deadline)
+    crew = _Crew(Work(parts, tally, brake, options), jobs)
+    abandoned = crew.run(max(1, workers), stop)
+    for bug in crew.bugs:
+        raise bug
+    return tally.execution(error=brake.error, abandoned=abandoned)
+
+
+class _Queue:
+    """Hands out the plan: jobs to archive one by one, jobs only to delete by the batch that one look-up serves."""
+
+    def __init__(self, work: Work, jobs: Iterable[JobPlan]) -> None:
+        self._work = work
+        self._jobs = iter(jobs)
+        self._lock = threading.Lock()
+        self._single: deque[InHand] = deque()
+        self._deletes: list[InHand] = []
+        budget = work.parts.source.budget_left
+        self._floor = None if budget is None else int(budget * work.options.kept_for_deletes)
+
+    def take(self) -> list[InHand]:
+        """What to do next, all of it counted as begun; nothing when the plan is at its end."""
+        with self._lock:
+            self._work.brake.look()
+            self._fill()
+            if len(self._deletes) >= BATCH or not self._single:
+                load, self._deletes = self._deletes[:BATCH], self._deletes[BATCH:]
+            else:
+                load = [self._single.popleft()]
+                self._ask_ahead(load[0])
+        for _ in load:
+            self._work.tally.begun()
+        return load
+
+    def _fill(self) -> None:
+        while len(self._deletes) < BATCH and len(self._single) < BATCH:
+            plan = next(self._jobs, None)
+            if plan is None:
+                return
+            hand = InHand.of(plan)
+            if Action.ARCHIVE in hand.to_do or Action.STOP in hand.to_do:
+                self._single.append(hand)
+            elif hand.delete is not None:
+                self._deletes.append(hand)
+
+    def _ask_ahead(self, first: InHand) -> None:
+        """One look-up for the next jobs to archive; what it tells of each is used while it is young."""
+        if Action.ARCHIVE not in first.to_do or first.details is not None:
+            return
+        ahead = [first, *(hand for hand in self._single if Action.ARCHIVE in hand.to_do)][:BATCH]
+        answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ahead])
+        for hand in ahead:
+            hand.details = answers.get(hand.plan.job_id)
+
+    def spares(self, hand: InHand) -> bool:
+        """Whether the job has to leave the rest of the request budget to those with a delete."""
+        left = self._work.parts.source.budget_left
+        return hand.delete is None and self._floor is not None and left is not None and left <= self._floor
+
+
+class _Crew:
+    """The workers of one run. What each ended with is asked for: a bug in any is raised by who started them."""
+
+    def __init__(self, work: Work, jobs: Iterable[JobPlan]) -> None:
+        self._work = work
+        self._queue = _Queue(work, jobs)
+        self._confirming = Confirming(work.parts, work.tally)
+        self._deleting = Deleting(work, self._confirming)
+        self._lock = threading.Lock()
+        self._working = 0
+        self._spared = 0
+        self._ended = threading.Event()
+        self.bugs: list[BaseException] = []
+
+    def run(self, workers: int, stop: threading.Event) -> int:
+        """Work until the plan is at its end or the run is over; the number of threads left behind by a stop."""
+        self._working = workers
+        # daemons: a thread that waits for an answer must not keep a process alive that was told to end
+        threads = [threading.Thread(target=self._work_on, name=f"worker-{n + 1}", daemon=True) for n in range(workers)]
+        for thread in threads:
+            thread.start()
+        while not self._ended.wait(GLANCE_S):
+            if stop.is_set():
+                self._ended.wait(self._work.options.grace_s)
+                break
+        if self._ended.is_set():
+            for thread in threads:
+                thread.join()
+        return sum(thread.is_alive() for thread in threads)
+
+    def _work_on(self) -> None:
+        try:
+            self._guarded(self._take_turns)
+        finally:
+            with self._lock:
+                self._working -= 1
+                last = self._working == 0
+            if last:
+                self._guarded(self._finish)
+                self._ended.set()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Whatever a worker meets ends up where it is seen: in the halt's reason, or raised in the end."""
+        brake = self._work.brake
+        try:
+            step()
+        except HaltError:
+            pass
+        except JanitorError as error:
+            brake.pull(next((halt for kind, halt in ENDING if isinstance(error, kind)), Halt.SOURCE), str(error), error)
+        except BaseException as bug:  # noqa: BLE001 - a thread cannot raise to its starter; `carry_out` does, with this one
+            self.bugs.append(bug)
+            brake.pull(Halt.BUG, repr(bug))
+
+    def _take_turns(self) -> None:
+        while load := self._queue.take():
+            try:
+                self._carry(load)
+            finally:
+                self._work.tally.left(sum(bool(hand.to_do) for hand in load))
+
+    def _carry(self, load: list[InHand]) -> None:
+        first = load[0]
+        if Action.STOP in first.to_do:
+            with self._work.about(first):
+                stop_job(self._work, self._confirming, first)
+        elif Action.ARCHIVE in first.to_do:
+            if self._queue.spares(first):
+                with self._lock:
+                    self._spared += 1
+                return
+            self._work.brake.afford(3 + self._confirming.requests_due)
+            with self._work.about(first):
+                archive(self._work, first)
+        self._deleting.delete(hand for hand in load if hand.delete is not None)
+
+    def _finish(self) -> None:
+        self._confirming.flush()
+        if self._spared:
+            left = f"{self._spared} jobs to archive wait for a later run: the rest of the request budget is for deletes"
+            self._work.brake.pull(Halt.BUDGET, left)
