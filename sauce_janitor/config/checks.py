@@ -1,0 +1,233 @@
+"""What must hold between the parts of a configuration. Works on the values as read, so it speaks even beside other faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import re2
+
+from sauce_janitor.config.faults import Faults, Path, did_you_mean, listed, shown
+from sauce_janitor.config.grammar.matches import CUSTOM_DATA, compiled
+from sauce_janitor.config.reading import Table, Value
+from sauce_janitor.retention.rules import BUILD_FIELDS, FIELDS
+
+_Policies: TypeAlias = list[tuple[Path, Table]]
+_DELETES: Final = ("delete_assets", "delete_job")
+_PROBES: Final = ("x", "PR-1", "A b/c_9", "0", "release/2.1 (eu)", "-")
+"""Texts with nothing in common: a pattern that matches all of them matches everything."""
+
+
+def check(root: Table, faults: Faults) -> None:
+    """Note every fault that a single value does not show."""
+    policies: _Policies = [
+        (("policies", index), policy)
+        for index, policy in enumerate(_list(root.get("policies")))
+        if isinstance(policy, Table)
+    ]
+    accounts = tuple(_table(root.get("accounts")))
+    _check_names(policies, faults)
+    _check_overrides(policies, faults)
+    _check_defaults(policies, accounts, faults)
+    _check_accounts(root, accounts, faults)
+    _check_lists(root, faults)
+    for path, policy in policies:
+        _check_match(path, policy, faults)
+        _check_archive(path, policy, faults)
+        _check_keep_ids(path, policy, faults)
+    for index, hold in enumerate(_list(root.get("holds"))):
+        if isinstance(hold, Table) and "match" in hold and hold["match"] is None:
+            faults.add(("holds", index, "match"), "is null: name a field, or write `match: all`")
+
+
+def _check_names(policies: _Policies, faults: Faults) -> None:
+    seen: dict[str, int] = {}
+    for path, policy in policies:
+        name = policy.get("name")
+        if isinstance(name, str):
+            if name in seen:
+                first = faults.place_of(("policies", seen[name], "name")).line
+                faults.add(
+                    (*path, "name"), f"{shown(name)} is the name of another policy (line {first}): names are unique"
+                )
+            seen.setdefault(name, int(path[1]))
+
+
+def _check_overrides(policies: _Policies, faults: Faults) -> None:
+    by_name = {name: policy for _, policy in policies if isinstance(name := policy.get("name"), str)}
+    graph: dict[str, list[str]] = {}
+    for path, policy in policies:
+        name, overrides = policy.get("name"), policy.get("overrides")
+        if overrides in (None, []):
+            continue
+        if policy.get("default") is True:
+            faults.add((*path, "overrides"), "a default policy overrides nothing: remove one of the two")
+            continue
+        targets = overrides if isinstance(overrides, list) else []
+        for index, target in enumerate(targets):
+            if target == name:
+                faults.add((*path, "overrides", index), f"{shown(target)} is this policy itself")
+            elif isinstance(target, str) and target not in by_name:
+                near = did_you_mean(target, by_name)
+                faults.add((*path, "overrides", index), f"{shown(target)} is no policy{near}")
+        if isinstance(name, str):
+            graph[name] = [target for target in targets if isinstance(target, str)]
+            if overrides == "all":
+                graph[name] = [other for other in by_name if other != name]
+    for name in graph:
+        cycle = _cycle_from(name, graph)
+        if cycle and name == min(cycle):
+            place = next(path for path, policy in policies if policy.get("name") == name)
+            faults.add((*place, "overrides"), f"{' overrides '.join((*cycle, name))}: a cycle; remove one of them")
+
+
+def _cycle_from(start: str, graph: dict[str, list[str]]) -> list[str]:
+    """The shortest way of overriding from `start` back to it, or nothing."""
+    ways = [[start]]
+    seen = {start}
+    for way in ways:
+        for target in graph.get(way[-1], ()):
+            if target == start and len(way) > 1:
+                return way
+            if target not in seen:
+                seen.add(target)
+                ways.append([*way, target])
+    return []
+
+
+def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: Faults) -> None:
+    first: dict[str, Path] = {}
+    for path, policy in policies:
+        if policy.get("default") is not True:
+            continue
+        if policy.get("unit") == "build":
+            faults.add((*path, "unit"), "a default policy is about jobs: remove `unit: build` or `default`")
+        named = policy.get("accounts")
+        chosen = named if isinstance(named, list) else [named] if isinstance(named, str) else list(accounts)
+        for account in chosen:
+            if isinstance(account, str) and first.setdefault(account, path) != path:
+                line = faults.place_of(first[account]).line
+                faults.add(
+                    (*path, "default"),
+                    f"account {shown(account)} has a default policy already (line {line}): at most one",
+                )
+
+
+def _check_accounts(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:
+    for section in ("policies", "holds"):
+        for index, rule in enumerate(_list(root.get(section))):
+            named = _table(rule).get("accounts")
+            for account in named if isinstance(named, list) else [named]:
+                if isinstance(account, str) and account not in accounts:
+                    near = did_you_mean(account, accounts)
+                    faults.add((section, index, "accounts"), f"{shown(account)} is no account of this file{near}")
+
+
+def _check_lists(root: Table, faults: Faults) -> None:
+    lists = _table(root.get("lists"))
+    for path, node in _mappings(root, ()):
+        name = node.get("in")
+        if isinstance(name, str) and len(node) == 1 and name not in lists and path[0] != "lists":
+            near = did_you_mean(name, lists)
+            has = near or (
+                "; `lists` has no entries" if not lists else f"; there is {listed(shown(known) for known in lists)}"
+            )
+            faults.add((*path, "in"), f"{shown(name)} is no list under `lists`{has}")
+
+
+def _check_match(path: Path, policy: Table, faults: Faults) -> None:
+    match = policy.get("match")
+    if match is None and policy.get("default") is not True:
+        said = (*path, "match")
+        faults.add(
+            said, "is missing: name a field such as `build`, write `match: all` for every job, or say `default: true`"
+        )
+    if policy.get("unit") == "build":
+        for place, node in _mappings(match, (*path, "match")):
+            for key in node:
+                if (key in FIELDS and key not in BUILD_FIELDS) or key.startswith(CUSTOM_DATA):
+                    faults.add(
+                        (*place, key),
+                        f"`{key}` is no build field: `unit: build` matches on {listed(BUILD_FIELDS)} only",
+                    )
+    if _deletes(policy):
+        for place, node in _mappings(match, (*path, "match")):
+            pattern = node.get("regex")
+            if isinstance(pattern, str) and len(node) == 1 and _matches_everything(pattern):
+                message = f"{shown(pattern)} matches everything, and this policy deletes: say `match: all`"
+                faults.add((*place, "regex"), message)
+
+
+def _matches_everything(pattern: str) -> bool:
+    try:
+        return all(compiled(pattern).fullmatch(probe) for probe in _PROBES)
+    except re2.error:
+        return False
+
+
+def _deletes(policy: Table) -> list[str]:
+    """The deletes that the policy permits: those it states, but for `never`."""
+    then = _table(policy.get("then"))
+    stated = {action: then.get(action) for action in _DELETES}
+    after = {
+        action: _table(value).get("after") if isinstance(value, Table) else value for action, value in stated.items()
+    }
+    return [action for action, age in after.items() if age not in (None, "never")]
+
+
+def _check_archive(path: Path, policy: Table, faults: Faults) -> None:
+    then = policy.get("then")
+    if not isinstance(then, Table):
+        return
+    if not then:
+        faults.add((*path, "then"), "is empty: say what happens, such as {archive: 5d, delete_assets: 21d}")
+    deletes = _deletes(policy)
+    archive = then.get("archive")
+    if deletes and archive is None:
+        message = "is missing: a policy that deletes says what it archives, such as `archive: 5d`, or `archive: none`"
+        faults.add((*path, "then", "archive"), message)
+    if not isinstance(archive, Table):
+        return
+    assets = archive.get("assets", ["all"])
+    names = assets if isinstance(assets, list) else [assets]
+    if deletes and names and "all" not in names and "*" not in names and archive.get("discard") != "rest":
+        message = (
+            "stores only a part, and deleting destroys all assets: add `discard: rest` to say so, or archive `all`"
+        )
+        faults.add((*path, "then", "archive", "assets"), message)
+    keeps = policy.get("keep")
+    if archive.get("only") == "kept" and not keeps:
+        faults.add((*path, "then", "archive", "only"), "`only: kept` needs keep rules in this policy")
+
+
+def _check_keep_ids(path: Path, policy: Table, faults: Faults) -> None:
+    seen: set[str] = set()
+    then = _table(policy.get("then"))
+    places = [((*path, "keep"), policy.get("keep"))]
+    places += [((*path, "then", action, "keep"), _table(then.get(action)).get("keep")) for action in _DELETES]
+    for place, rules in places:
+        for index, rule in enumerate(_list(rules)):
+            name = _table(rule).get("id")
+            if isinstance(name, str):
+                if name in seen:
+                    faults.add((*place, index, "id"), f"{shown(name)} is the id of another keep rule of this policy")
+                seen.add(name)
+
+
+def _mappings(value: Value, path: Path) -> Iterator[tuple[Path, Table]]:
+    """Every mapping in the value, itself included."""
+    if isinstance(value, Table):
+        yield path, value
+        for key, below in value.items():
+            yield from _mappings(below, (*path, key))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _mappings(below, (*path, index))
+
+
+def _table(value: Value) -> Table:
+    return value if isinstance(value, Table) else Table(())
+
+
+def _list(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else []

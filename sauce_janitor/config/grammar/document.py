@@ -1,0 +1,49 @@
+"""The whole file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sauce_janitor.config.grammar.matches import ListEntry
+from sauce_janitor.config.grammar.policies import AccountLimits, Defaults, HoldTerm, PolicyTerm
+from sauce_janitor.config.grammar.settings import AccountTerm, ArchiveSettings, ScheduleTerm, StateSettings, WebTerm
+from sauce_janitor.config.grammar.terms import Grammar, TimeZone
+
+ACCOUNT_NAME = r"^[a-z0-9][a-z0-9._-]*$"
+
+
+class ConfigFile(Grammar):
+    """The configuration of sauce-janitor. Whatever is unclear is kept, keep beats delete, and the longest time wins."""
+
+    version: Literal[1] = Field(1, description="The version of this language.", examples=[1])
+    timezone: TimeZone = Field(
+        "UTC", description="For calendar days, weeks, months, years, and cron.", examples=["Europe/Berlin"]
+    )
+    accounts: Annotated[
+        dict[Annotated[str, Field(pattern=ACCOUNT_NAME, max_length=64)], AccountTerm], Field(min_length=1)
+    ] = Field(
+        description="The Sauce Labs accounts, by a name of your choice.", examples=[{"eu": {"region": "eu-central-1"}}]
+    )
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="Where the archive is.")
+    state: StateSettings = Field(default_factory=StateSettings, description="Where the inventory and the journal are.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="Jobs at work at the same time, per credential.", examples=[4]
+    )
+    defaults: Defaults = Field(default_factory=Defaults, description="What counts for all policies.")
+    lists: dict[str, Annotated[list[ListEntry], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="Lists of patterns that `{in: NAME}` refers to.",
+        examples=[{"flaky": ["login*", "cart*"]}],
+    )
+    holds: list[HoldTerm] = Field(
+        default_factory=list, description="What stays, whatever a policy says.", examples=[[{"tag": "keep"}]]
+    )
+    limits: AccountLimits = Field(default_factory=AccountLimits, description="Brakes for the whole account.")
+    policies: list[PolicyTerm] = Field(
+        default_factory=list,
+        description="What is archived and what goes, and when. A job that no policy covers is kept.",
+    )
+    schedule: ScheduleTerm = Field(default_factory=ScheduleTerm, description="When `serve` runs; used by `serve` only.")
+    web: WebTerm = Field(default_factory=WebTerm, description="Where `serve` listens; used by `serve` only.")

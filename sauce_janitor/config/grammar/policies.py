@@ -1,0 +1,320 @@
+"""`policies`, `holds`, `limits`, `defaults`, `lists`: what is kept and what goes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
+
+from sauce_janitor.config.faults import did_you_mean, listed, shown
+from sauce_janitor.config.grammar.matches import CUSTOM_DATA, MatchTerm, glob
+from sauce_janitor.config.grammar.terms import (
+    DeletionAge,
+    DurationTerm,
+    Grammar,
+    Name,
+    OneOrMany,
+    PositiveDuration,
+    Until,
+    fault,
+    sentence,
+    text_of,
+)
+from sauce_janitor.retention.assets import ASSET_CLASSES
+from sauce_janitor.retention.rules import FIELDS, Duration, KeepKind
+
+KEEP_KINDS: Final[tuple[KeepKind, ...]] = (
+    "last",
+    "since_last",
+    "daily",
+    "weekly",
+    "monthly",
+    "yearly",
+    "within",
+    "within_of_newest",
+)
+CALENDAR_KINDS: Final = ("daily", "weekly", "monthly", "yearly")
+PICKS: Final = ("newest", "oldest", "passed", "failed", "error", "complete")
+Picks = Literal["newest", "oldest", "passed", "failed", "error", "complete"]
+AgeFrom = Literal["end_time", "modification_time", "start_time", "creation_time"]
+_USUAL_AGE: Final[tuple[AgeFrom, ...]] = ("end_time", "modification_time")
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Accounts = Annotated[list[str], Field(min_length=1), OneOrMany]
+
+
+def _asset_name(value: object) -> str:
+    text = text_of(value, "an asset class or glob")
+    if not set("*?[.") & set(text) and text not in ASSET_CLASSES:
+        near = did_you_mean(text, ASSET_CLASSES)
+        raise ValueError(f"{shown(value)} is no asset class: use {listed(ASSET_CLASSES)}, or a file name or glob{near}")
+    return glob(text).pattern
+
+
+def _field_name(value: object) -> str:
+    text = text_of(value, "the name of a field")
+    if text not in FIELDS and not (text.startswith(CUSTOM_DATA) and len(text) > len(CUSTOM_DATA)):
+        raise ValueError(
+            f"{shown(text)} is no field: use {listed((*FIELDS, 'custom_data.KEY'))}{did_you_mean(text, FIELDS)}"
+        )
+    return text
+
+
+AssetName = Annotated[
+    str,
+    PlainValidator(sentence(_asset_name)),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(ASSET_CLASSES)}, {"type": "string"}], "examples": ["logs", "video", "*.har"]}
+    ),
+]
+FieldName = Annotated[
+    str,
+    PlainValidator(sentence(_field_name)),
+    WithJsonSchema({"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": "^custom_data\\..+$"}]}),
+]
+Never = Annotated[
+    Literal["never"], PlainValidator(sentence(lambda _: "never")), WithJsonSchema({"const": "never"}), Tag("·never")
+]
+Nothing = Annotated[
+    Literal["none"], PlainValidator(sentence(lambda _: "none")), WithJsonSchema({"const": "none"}), Tag("·none")
+]
+
+
+def _by_shape(value: Any) -> str:
+    """Which way of writing it is: `none` or `never`, a mapping, or else a duration."""
+    if value in ("none", "never"):
+        return f"·{value}"
+    return "·mapping" if isinstance(value, dict | Grammar) else "·duration"
+
+
+class KeepRule(Grammar):
+    """One keep rule: exactly one of its kinds, and what restricts it. Kept jobs stay whatever their age."""
+
+    id: Name | None = Field(
+        None, description="How plans and `explain` call the rule; default: what it says.", examples=["recent"]
+    )
+    last: Count | None = Field(None, description="The newest N of each group.", examples=[20])
+    since_last: MatchTerm | None = Field(
+        None,
+        description="All that is newer than the last one that matches; all, when none does.",
+        examples=[{"status": "passed"}],
+    )
+    daily: Count | None = Field(None, description="One job of each of the last N days.", examples=[14])
+    weekly: Count | None = Field(None, description="One job of each of the last N ISO weeks.", examples=[8])
+    monthly: Count | None = Field(None, description="One job of each of the last N months.", examples=[12])
+    yearly: Count | None = Field(None, description="One job of each of the last N years.", examples=[2])
+    within: PositiveDuration | None = Field(None, description="Everything at most this old.", examples=["7d"])
+    within_of_newest: PositiveDuration | None = Field(
+        None, description="Everything at most this much older than the newest of its group.", examples=["2d"]
+    )
+    where: MatchTerm | None = Field(None, description="Only these are counted.", examples=[{"status": "passed"}])
+    pick: Annotated[list[Picks], Field(min_length=1), OneOrMany] | None = Field(
+        None, description="Which job of a period: newest (default), oldest, or statuses in order of preference.",
+        examples=[["failed", "newest"]],
+    )  # fmt: skip
+    nonempty: bool = Field(default=False, description="Count only periods that have jobs.", examples=[True])
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> KeepRule:
+        kinds = [kind for kind in KEEP_KINDS if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            said = f", not {' and '.join(kinds)} together: write one rule each" if kinds else ""
+            raise fault(f"gives exactly one of {listed(KEEP_KINDS)}{said}")
+        if kinds[0] not in CALENDAR_KINDS and (self.pick is not None or self.nonempty):
+            raise fault(f"`pick` and `nonempty` belong to {listed(CALENDAR_KINDS)}, not to `{kinds[0]}`")
+        return self
+
+
+class DeleteTerm(Grammar):
+    """A delete with keep rules of its own."""
+
+    after: Annotated[DeletionAge, Tag("·duration")] | Never = Field(
+        discriminator=Discriminator(_by_shape),
+        description="The age at which it is due, or `never`.",
+        examples=["10d", "never"],
+    )
+    keep: list[KeepRule] = Field(default_factory=list, description="Keep rules for this action alone.")
+
+
+class ArchiveTerm(Grammar):
+    """What is stored before anything is deleted."""
+
+    after: DurationTerm = Field(Duration("0s"), description="The age at which it is stored.", examples=["2h"])
+    assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany] = Field(
+        default_factory=lambda: ["all"], description="Asset classes, file names or globs.", examples=[["logs", "video"]]
+    )
+    discard: Literal["rest"] | None = Field(
+        None,
+        description="Needed with a list shorter than `all`: deleting destroys what is not stored, too.",
+        examples=["rest"],
+    )
+    only: Literal["kept"] | None = Field(
+        None, description="Store only jobs that this policy's keep rules keep.", examples=["kept"]
+    )
+    if_purged: Literal["proceed", "keep"] = Field(
+        "proceed", description="When Sauce Labs has purged the assets: go on with job.json alone, or keep the job."
+    )
+    keep_for: DurationTerm | dict[str, DurationTerm] | None = Field(
+        None, description="How long the archive holds it; for ever unless set.", examples=["2y"]
+    )
+
+
+Archive = Annotated[
+    Annotated[DurationTerm, Tag("·duration")] | Nothing | Annotated[ArchiveTerm, Tag("·mapping")],
+    Discriminator(_by_shape),
+]
+Delete = Annotated[
+    Annotated[DeletionAge, Tag("·duration")] | Never | Annotated[DeleteTerm, Tag("·mapping")], Discriminator(_by_shape)
+]
+
+
+class Then(Grammar):
+    """What happens to a job that matches, by age. An action that is not here is no opinion."""
+
+    archive: Archive | None = Field(
+        None, description="Store it: an age (everything), `none`, or a mapping.",
+        examples=["5d", "none", {"after": "2h", "assets": ["logs", "video"], "discard": "rest"}],
+    )  # fmt: skip
+    delete_assets: Delete | None = Field(
+        None, description="Destroy all its assets at Sauce Labs at this age, or `never`.", examples=["21d", "never"]
+    )
+    delete_job: Delete | None = Field(
+        None,
+        description="Destroy the job record, and with it all assets, at this age, or `never`.",
+        examples=["180d", "never"],
+    )
+    stop: PositiveDuration | None = Field(
+        None, description="Stop a job that has been running for longer than this.", examples=["6h"]
+    )
+
+
+class LimitsTerm(Grammar):
+    """Brakes: a plan that breaks one is refused whole, before its first change. null is off."""
+
+    max_jobs: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="At most this many jobs with a delete or stop in one plan.", examples=[2000]
+    )
+    max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None,
+        description="At most this part of the jobs, counting those that no earlier accepted run knew.",
+        examples=[25],
+    )
+    max_growth: Annotated[float, Field(ge=1)] | None = Field(
+        None, description="At most this many times the median of the last 7 plans.", examples=[3]
+    )
+
+
+class AccountLimits(LimitsTerm):
+    """Brakes for the whole account."""
+
+    max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        25.0, description="At most this part of the account's jobs, counting those that no earlier accepted run knew.",
+        examples=[25],
+    )  # fmt: skip
+
+
+class PolicyTerm(Grammar):
+    """One retention policy. Keep beats delete, and the longest time wins; the order in the file never matters."""
+
+    name: Name = Field(description="Unique; stands in plans, logs and metrics.", examples=["nightly"])
+    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
+    match: MatchTerm | None = Field(
+        None, description="Which jobs: conditions, or `all`. May be left out only with `default: true`.",
+        examples=[{"build": "PR-*"}, "all"],
+    )  # fmt: skip
+    default: bool = Field(
+        default=False,
+        description="Per action, for jobs on which no other policy says anything. At most one an account.",
+        examples=[True],
+    )
+    unit: Literal["job", "build"] = Field(
+        "job", description="`build`: whole builds, all or nothing.", examples=["build"]
+    )
+    group_by: Annotated[list[FieldName], Field(min_length=1), OneOrMany] | None = Field(
+        None, description="Keep rules count per group of equal values.", examples=[["name", "os", "browser"]]
+    )
+    null_group: Literal["keep", "shared"] = Field(
+        "keep", description="A job with a null in a `group_by` field: kept, or all nulls are one group."
+    )
+    keep: list[KeepRule] = Field(default_factory=list, description="Keep rules; any of them is enough to keep a job.")
+    then: Then = Field(description="What happens, at which age.", examples=[{"archive": "5d", "delete_assets": "21d"}])
+    overrides: Literal["all"] | list[str] | None = Field(
+        None,
+        description="Policies whose say this one replaces, for the actions it states: names, or `all`.",
+        examples=[["nightly"]],
+    )
+    priority: Literal["high", "normal", "low"] = Field("normal", description="What the request budget serves first.")
+    limits: LimitsTerm = Field(default_factory=LimitsTerm, description="Brakes for this policy's jobs alone.")
+
+
+class HoldTerm(Grammar):
+    """Nothing overrides a hold: held jobs stay, and are archived whole, first."""
+
+    id: Name | None = Field(None, description="How plans call it; default: what it says.", examples=["audit-2026"])
+    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
+    tag: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Jobs with exactly this tag.", examples=["keep"]
+    )
+    tag_prefix: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="Jobs with a tag that begins so and goes on with a date; held through that day.",
+        examples=["keep-until="],
+    )
+    match: MatchTerm | None = Field(
+        None, description="Jobs that match, or may match.", examples=[{"owner": "release-bot"}]
+    )
+    until: Until | None = Field(
+        None, description="The last day of the hold, or the moment it ends.", examples=["2027-01-31"]
+    )
+    reason: str = Field("", description="Why; for people.", examples=["audit FY26"])
+    by: str = Field("", description="Who asked for it; for people.", examples=["qa-lead"])
+    archive: Literal["none"] | None = Field(
+        None, description="`none`: held jobs are not archived on the hold's account.", examples=["none"]
+    )
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> HoldTerm:
+        if sum(kind is not None for kind in (self.tag, self.tag_prefix, self.match)) != 1:
+            raise fault("gives exactly one of tag, tag_prefix or match")
+        return self
+
+
+class Defaults(Grammar):
+    """What counts for all policies."""
+
+    age_from: Annotated[list[AgeFrom], Field(min_length=1), OneOrMany] = Field(
+        default_factory=lambda: list(_USUAL_AGE),
+        description="A job's age is that of the first of these that it has.", examples=[["end_time", "modification_time"]],
+    )  # fmt: skip
+    grace: DurationTerm = Field(
+        Duration("0s"), description="How long a delete is announced before it happens.", examples=["0s", "2d"]
+    )
+
+
+class ForbidTerm(Grammar):
+    """Assets that are never stored, whatever a policy or hold asks."""
+
+    match: MatchTerm = Field(description="Of which jobs.", examples=[{"tags": "pii"}])
+    assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany] = Field(
+        description="Asset classes, file names or globs.", examples=[["video", "screenshots"]]
+    )
+
+
+class DeadlineTerm(Grammar):
+    """A promise that is watched: it changes nothing, and says aloud when it is about to break."""
+
+    name: Name = Field(description="Unique; stands in plans and metrics.", examples=["privacy"])
+    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
+    match: MatchTerm = Field(description="Of which jobs.", examples=[{"tags": "pii"}])
+    assets_gone_by: PositiveDuration | None = Field(
+        None, description="The assets are gone at this age.", examples=["3d"]
+    )
+    job_gone_by: PositiveDuration | None = Field(
+        None, description="The job record is gone at this age.", examples=["30d"]
+    )
+    warn: PositiveDuration | None = Field(None, description="Warn this long before.", examples=["12h"])
+
+    @model_validator(mode="after")
+    def _promises_something(self) -> DeadlineTerm:
+        if self.assets_gone_by is None and self.job_gone_by is None:
+            raise fault("gives assets_gone_by, job_gone_by or both")
+        return self

@@ -1,0 +1,144 @@
+"""Warnings: what is allowed and yet hardly meant. Only what the file alone can tell; a run knows more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sauce_janitor.config.faults import Path, path_text, shown
+from sauce_janitor.config.grammar.document import ConfigFile
+from sauce_janitor.config.grammar.policies import ArchiveTerm, DeleteTerm, KeepRule, PolicyTerm
+from sauce_janitor.config.reading import Document, Table, Value
+from sauce_janitor.errors import Problem
+from sauce_janitor.retention.rules import Duration
+
+_DAY_S = 86_400
+_PURGE_S = 30 * _DAY_S
+"""Sauce Labs destroys assets 30 days after the job's end. Source: Sauce Labs, data retention."""
+_LATEST_ARCHIVE_S = 25 * _DAY_S
+
+
+def lint(file: ConfigFile, document: Document) -> tuple[Problem, ...]:
+    """Everything worth a second look, in the order of the file."""
+    found = list(_of_file(file, document))
+    for index, policy in enumerate(file.policies):
+        found += [((("policies", index, *path)), message) for path, message in _of_policy(policy)]
+    problems = []
+    for path, message in found:
+        place = document.faults.place_of(path)
+        problems.append((place, Problem(message, document.file, place.line, path_text(path))))
+    return tuple(problem for _, problem in sorted(problems, key=lambda each: (each[0], each[1].path)))
+
+
+def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]:
+    if not file.policies:
+        yield (), "has no policies: everything is kept and nothing is archived"
+    used = _lists_used(document.root) if file.lists else set()
+    yield from ((("lists", name), "is used by no policy or hold") for name in file.lists if name not in used)
+
+
+def _lists_used(value: Value) -> set[str]:
+    """The names that `{in: NAME}` gives anywhere."""
+    if isinstance(value, Table):
+        named = value.get("in")
+        return {named} if isinstance(named, str) else set().union(*map(_lists_used, value.values()))
+    return set().union(*map(_lists_used, value)) if isinstance(value, list) else set()
+
+
+def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
+    then = policy.then
+    assets, job = _after(then.delete_assets), _after(then.delete_job)
+    archive = _archive_after(policy)
+    wants = archive is not None
+    if assets is not None and approximately(assets) >= _PURGE_S:
+        yield (
+            ("then", "delete_assets"),
+            f"{assets.text}: Sauce Labs purges assets after 30 days, so this deletes nothing",
+        )
+    if archive is not None and approximately(archive) > _LATEST_ARCHIVE_S:
+        yield (
+            ("then", "archive"),
+            f"{archive.text}: Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race",
+        )
+    if assets is not None and job is not None and approximately(job) < approximately(assets):
+        yield (
+            ("then", "delete_job"),
+            f"{job.text} comes before delete_assets ({assets.text}), which then never does anything",
+        )
+    first = min((approximately(age) for age in (assets, job) if age is not None), default=None)
+    if first is not None and archive is not None and approximately(archive) > first:
+        yield ("then", "archive"), f"{archive.text} is later than the delete, which waits for it"
+    only_kept = isinstance(then.archive, ArchiveTerm) and then.archive.only == "kept"
+    if policy.keep and then.delete_assets is None and then.delete_job is None and not only_kept:
+        yield ("keep",), "protects nothing: keep rules hold back only the deletes that this policy states"
+    if policy.group_by and not _all_keeps(policy):
+        yield ("group_by",), "does nothing: there are no keep rules"
+    yield from _subsumed(policy)
+    if not wants:
+        for path, rule in _all_keeps(policy):
+            if rule.within is not None and approximately(rule.within) > _PURGE_S:
+                yield path, f"keeps for {rule.within.text} without archiving: after 30 days only the record is left"
+
+
+def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
+    """Keep rules that keep nothing which another of the same list does not keep."""
+    then = policy.then
+    places: list[tuple[Path, list[KeepRule]]] = [(("keep",), policy.keep)]
+    for action in ("delete_assets", "delete_job"):
+        term = getattr(then, action)
+        if isinstance(term, DeleteTerm):
+            places.append((("then", action, "keep"), term.keep))
+    for path, rules in places:
+        for index, rule in enumerate(rules):
+            for other_index, other in enumerate(rules):
+                if (
+                    index != other_index
+                    and _keeps_more(other, rule)
+                    and not (_keeps_more(rule, other) and index < other_index)
+                ):
+                    yield (
+                        (*path, index),
+                        f"keeps nothing that {shown(other.id or f'keep[{other_index}]')} does not keep",
+                    )
+                    break
+
+
+def _keeps_more(wide: KeepRule, narrow: KeepRule) -> bool:
+    """Whether all that `narrow` keeps is surely kept by `wide`."""
+    if wide.where != narrow.where and wide.where is not None:
+        return False
+    for kind in ("within", "within_of_newest"):
+        long, short = getattr(wide, kind), getattr(narrow, kind)
+        if long is not None and short is not None:
+            return approximately(long) >= approximately(short) and bool(long.months) == bool(short.months)
+    if wide.where != narrow.where or wide.pick != narrow.pick or wide.nonempty != narrow.nonempty:
+        return False
+    for kind in ("last", "daily", "weekly", "monthly", "yearly"):
+        many, few = getattr(wide, kind), getattr(narrow, kind)
+        if many is not None and few is not None:
+            return bool(many >= few)
+    return wide.since_last is not None and wide.since_last == narrow.since_last
+
+
+def _all_keeps(policy: PolicyTerm) -> list[tuple[Path, KeepRule]]:
+    found: list[tuple[Path, KeepRule]] = [(("keep", index), rule) for index, rule in enumerate(policy.keep)]
+    for action in ("delete_assets", "delete_job"):
+        term = getattr(policy.then, action)
+        if isinstance(term, DeleteTerm):
+            found += [(("then", action, "keep", index), rule) for index, rule in enumerate(term.keep)]
+    return found
+
+
+def _after(term: object) -> Duration | None:
+    after = term.after if isinstance(term, DeleteTerm) else term
+    return after if isinstance(after, Duration) else None
+
+
+def _archive_after(policy: PolicyTerm) -> Duration | None:
+    term = policy.then.archive
+    after = term.after if isinstance(term, ArchiveTerm) else term
+    return after if isinstance(after, Duration) else None
+
+
+def approximately(duration: Duration) -> int:
+    """Seconds, a month taken as 30 days: good enough for a warning."""
+    return duration.seconds + duration.months * 30 * _DAY_S

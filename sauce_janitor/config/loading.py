@@ -1,0 +1,155 @@
+"""From a file to a `Config`, or every fault of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sauce_janitor.config import checks, sentences
+from sauce_janitor.config.credentials import CredentialSource, SecretSource
+from sauce_janitor.config.faults import path_text
+from sauce_janitor.config.grammar.document import ConfigFile
+from sauce_janitor.config.grammar.settings import AccountTerm, SecretNode
+from sauce_janitor.config.grammar.terms import Grammar
+from sauce_janitor.config.lints import lint
+from sauce_janitor.config.reading import LARGEST_FILE_BYTES, Document, Table, read
+from sauce_janitor.config.translating import rules_for
+from sauce_janitor.config.unsupported import refuse_unsupported
+from sauce_janitor.config.values import Account, Archive, Budget, Config, Schedule, Web
+from sauce_janitor.errors import ConfigError
+
+
+def load(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in that file. ConfigError with every fault, each with its line and path. Asks no network.
+
+    Relative paths in it start from its folder. Secrets are not read before `Account.credentials` is called; they, and
+    user names, then come from `environ`.
+    """
+    path = Path(path)
+    document, term = read_file(path)
+    return _Values(document, term, path, environ).config()
+
+
+def read_file(path: Path) -> tuple[Document, ConfigFile]:
+    """The file as read and as the grammar's terms. ConfigError with every fault."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: there is no such file: `sauce-janitor init` writes one, --config names another"
+        ) from None
+    except OSError as wrong:
+        raise ConfigError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
+    document = read(data, str(path))
+    return document, parse(document)
+
+
+def parse(document: Document) -> ConfigFile:
+    """The document in the grammar's terms. ConfigError with every fault."""
+    root, faults = document.root, document.faults
+    if not isinstance(root, Table):
+        if not faults:
+            faults.add((), "is not a mapping: a configuration begins with keys such as `accounts:` and `policies:`")
+        raise ConfigError(faults.problems())
+    refuse_unsupported(root, faults)
+    known: dict[tuple[str | int, ...], type[Grammar]] = {}
+    term: ConfigFile | None = None
+    try:
+        term = ConfigFile.model_validate(root, context=known)
+    except ValidationError as wrong:
+        sentences.tell(wrong, root, faults)
+    sentences.tell_unknown_keys(known, root, faults)
+    checks.check(root, faults)
+    if faults or term is None:
+        raise ConfigError(faults.problems())
+    return term
+
+
+class _Values:
+    """Turns terms into the values that the rest of the program sees; one object a file."""
+
+    def __init__(self, document: Document, term: ConfigFile, path: Path, environ: Mapping[str, str]) -> None:
+        self._document = document
+        self._term = term
+        self._path = path
+        self._folder = path.absolute().parent
+        self._environ = environ
+
+    def config(self) -> Config:
+        term = self._term
+        rules = {name: rules_for(term, name) for name in term.accounts}
+        percent, size = term.archive.min_free
+        return Config(
+            file=self._path,
+            accounts=tuple(self._account(name, account) for name, account in term.accounts.items()),
+            archive=Archive(self._file(term.archive.path), term.archive.settle.seconds, percent, size),
+            state=self._file(term.state.path),
+            workers=term.workers,
+            timezone=term.timezone,
+            schedule=Schedule(term.schedule.cron, term.schedule.jitter.seconds),
+            web=self._web(),
+            warnings=lint(term, self._document),
+            rules_by_account=rules,
+            identities={name: self._identity(name, account) for name, account in term.accounts.items()},
+        )
+
+    def _file(self, text: str) -> Path:
+        return self._folder / Path(text).expanduser()
+
+    def _account(self, name: str, term: AccountTerm) -> Account:
+        return Account(
+            name=name,
+            region=term.region,
+            base_url=term.base_url or f"https://api.{term.region}.saucelabs.com",
+            users=tuple(term.users),
+            budget=Budget(term.budget.per_second, term.budget.per_hour, term.budget.burst),
+            full_every_s=term.listing.full_every.seconds,
+            timeout_s=term.timeout.seconds,
+            timeout_total_s=term.timeout_total.seconds,
+            attempts=term.retries.attempts,
+            max_wait_s=term.retries.max_wait.seconds,
+            ca_bundle=self._file(term.ca_bundle) if term.ca_bundle else None,
+            proxy=term.proxy,
+            delete_job_path=term.delete_job_path,
+            source=self._credentials(name, term),
+            environ=self._environ,
+        )
+
+    def _identity(self, name: str, term: AccountTerm) -> dict[str, Any]:
+        """Which account and whose jobs; where the access key comes from is no part of it."""
+        who = term.username.model_dump(exclude_none=True) if isinstance(term.username, SecretNode) else term.username
+        return {"name": name, "address": term.base_url or term.region, "username": who, "users": sorted(term.users)}
+
+    def _credentials(self, name: str, term: AccountTerm) -> CredentialSource:
+        at = ("accounts", name)
+        username = term.username
+        return CredentialSource(
+            username=self._secret(username, (*at, "username")) if isinstance(username, SecretNode) else username,
+            access_key=self._secret(term.access_key, (*at, "access_key"))
+            if isinstance(term.access_key, SecretNode)
+            else None,
+            path=path_text(at),
+            file=self._document.file,
+            line=self._document.faults.place_of(at).line,
+        )
+
+    def _secret(self, node: SecretNode, at: tuple[str, ...]) -> SecretSource:
+        line = self._document.faults.place_of(at).line
+        path, file = path_text(at), self._document.file
+        if node.env is not None:
+            return SecretSource("env", (node.env,), path, file, line, self._folder)
+        if node.file is not None:
+            return SecretSource("file", (node.file,), path, file, line, self._folder)
+        assert node.command is not None
+        return SecretSource("command", tuple(node.command), path, file, line, self._folder)
+
+    def _web(self) -> Web:
+        term = self._term.web
+        token = term.auth.token if term.auth else None
+        source = self._secret(token, ("web", "auth", "token")) if isinstance(token, SecretNode) else None
+        return Web(term.listen, source, metrics_open=term.metrics == "open")

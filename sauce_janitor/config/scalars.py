@@ -1,0 +1,65 @@
+"""What a plain (unquoted) YAML scalar means here: only what every YAML reader agrees on; the rest must be quoted.
+
+YAML 1.1 (PyYAML, most of the Python world) and YAML 1.2 (editors, Go, JavaScript) read the same characters differently:
+`no` is false or text, `010` is 8 or 10, `12:30` is 750 or text. A retention rule must not depend on who reads it, so:
+
+- `true false null` (also capitalised), `~`, whole numbers and decimals such as `25` and `2.5`: as everywhere.
+- `yes no on off y n`, `010 0x1F 0b1 0o17`, `1_000`, `12:30`, `1e3`, `.5`, `5.`, `.inf`, `.nan`: refused, quote them.
+- dates such as `2027-01-31`: the text they look like. Keys: always the text they look like.
+- nothing at all (`build:`): refused, since null is a value that `match` gives a meaning to.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+_WORDS: Final[dict[str, bool | None]] = {
+    word: value
+    for base, value in (("true", True), ("false", False), ("null", None))
+    for word in (base, base.capitalize(), base.upper())
+} | {"~": None}
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
+_MOST_DIGITS = 15  # a double holds every whole number of 15 digits, so no reader rounds it
+
+_MAYBE_NUMBER = "is a number to some YAML readers and text to others"
+_TWISTED: Final = (
+    (
+        re.compile(r"y|n|yes|no|on|off", re.IGNORECASE),
+        "is true or false to some YAML readers and text to others",
+        ", or write true or false",
+    ),
+    (
+        re.compile(r"[-+]?(?:0[0-9_]+|0[xX][0-9a-fA-F_]+|0b[01_]+|0o[0-7_]+)"),
+        "is a different number to different YAML readers",
+        ", or write a decimal number",
+    ),
+    (re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"), f"{_MAYBE_NUMBER} (base 60)", ""),
+    (
+        re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?"),
+        _MAYBE_NUMBER,
+        ", or write a plain number such as 1000 or 0.5",
+    ),
+    (re.compile(r"[-+]?\.inf|\.nan", re.IGNORECASE), _MAYBE_NUMBER, ", or write a plain number"),
+)
+
+
+def plain_scalar(text: str) -> Scalar:
+    """The value of an unquoted scalar; ValueError with a sentence how to mend it where YAML readers disagree."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text == "":
+        raise ValueError("has no value: write one, or null where null is meant, or remove the key")
+    if (text[0] not in "+-." and not text[0].isdigit()) and len(text) > 3:
+        return text
+    if _WHOLE.fullmatch(text) or _DECIMAL.fullmatch(text):
+        if len(text) > _MOST_DIGITS:
+            raise ValueError(f"{text[:30]}… is too long for a number: put it in quotes if it is text")
+        return float(text) if "." in text else int(text)
+    for twisted, why, instead in _TWISTED:
+        if twisted.fullmatch(text):
+            raise ValueError(f'`{text[:30]}` {why}: put it in quotes if it is text ("{text[:30]}"){instead}')
+    return text

@@ -1,0 +1,197 @@
+"""From the grammar's terms to the values that decide: `Rules` for each account."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.config.grammar.document import ConfigFile
+from sauce_janitor.config.grammar.matches import Conditions, NamedList, PatternTerm
+from sauce_janitor.config.grammar.policies import (
+    CALENDAR_KINDS,
+    KEEP_KINDS,
+    ArchiveTerm,
+    DeleteTerm,
+    HoldTerm,
+    KeepRule,
+    LimitsTerm,
+    PolicyTerm,
+    Then,
+)
+from sauce_janitor.retention import rules
+from sauce_janitor.retention.model import DELETES, Action
+from sauce_janitor.retention.rules import EVERYTHING, Atom, Duration, Glob, Match, Pattern, Rules
+
+Lists = Mapping[str, list[Pattern]]
+_SAME_WORD = {"errored": "error"}
+_STATUS_FIELDS = ("status",)
+
+
+def rules_for(file: ConfigFile, account: str) -> Rules:
+    """All that decides for the account; `accounts:` selections are applied."""
+    zone = ZoneInfo(file.timezone)
+    lists: Lists = file.lists
+    return Rules(
+        timezone=zone,
+        policies=tuple(_policy(term, lists) for term in file.policies if _is_for(term.accounts, account)),
+        holds=_holds([term for term in file.holds if _is_for(term.accounts, account)], lists, zone),
+        forbid=tuple(rules.Forbid(_match(term.match, lists), tuple(term.assets)) for term in file.archive.forbid),
+        age_from=tuple(file.defaults.age_from),
+        grace=file.defaults.grace,
+        limits=_limits(file.limits),
+    )
+
+
+def _is_for(accounts: list[str] | None, account: str) -> bool:
+    return accounts is None or account in accounts
+
+
+def _limits(term: LimitsTerm) -> rules.Limits:
+    return rules.Limits(term.max_jobs, term.max_percent, term.max_growth)
+
+
+def _policy(term: PolicyTerm, lists: Lists) -> rules.Policy:
+    overrides: rules.Overrides = term.overrides if term.overrides == "all" else tuple(term.overrides or ())
+    return rules.Policy(
+        name=term.name,
+        match=_match(term.match, lists) if term.match is not None else EVERYTHING,
+        unit=term.unit,
+        group_by=tuple(term.group_by or ()),
+        null_group=term.null_group,
+        keep=tuple(_keep(rule, lists) for rule in term.keep),
+        archive=_archive(term.then),
+        deletes=_deletes(term.then, lists),
+        stop=term.then.stop,
+        default=term.default,
+        overrides=overrides,
+        priority=term.priority,
+        limits=_limits(term.limits),
+    )
+
+
+def _archive(then: Then) -> rules.ArchiveWish | None:
+    term = then.archive
+    if term is None:
+        return None
+    if isinstance(term, Duration):
+        return rules.ArchiveWish(after=term)
+    if not isinstance(term, ArchiveTerm):
+        return rules.ArchiveWish(none=True)
+    keep_for: tuple[tuple[str, Duration | None], ...] = ()
+    if isinstance(term.keep_for, Duration):
+        keep_for = (("", term.keep_for),)
+    elif term.keep_for:
+        keep_for = tuple(sorted(term.keep_for.items()))
+    return rules.ArchiveWish(
+        after=term.after,
+        assets=("all",) if {"all", "*"} & set(term.assets) else tuple(term.assets),
+        discard_rest=term.discard == "rest",
+        only_kept=term.only == "kept",
+        if_purged=term.if_purged,
+        keep_for=keep_for,
+    )
+
+
+def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, rules.DeleteClaim], ...]:
+    claims = []
+    for action in DELETES:
+        term = getattr(then, action.value)
+        if isinstance(term, DeleteTerm):
+            after = term.after if isinstance(term.after, Duration) else None
+            claims.append((action, rules.DeleteClaim(after, tuple(_keep(rule, lists) for rule in term.keep))))
+        elif term is not None:
+            claims.append((action, rules.DeleteClaim(term if isinstance(term, Duration) else None)))
+    return tuple(claims)
+
+
+def _keep(term: KeepRule, lists: Lists) -> rules.KeepRule:
+    kind = _kind(term)
+    value = getattr(term, kind)
+    return rules.KeepRule(
+        id=term.id or keep_id(term),
+        kind=kind,
+        count=value if isinstance(value, int) else 0,
+        duration=value if isinstance(value, Duration) else None,
+        since=_match(value, lists) if kind == "since_last" else None,
+        where=_match(term.where, lists) if term.where is not None else None,
+        pick=tuple(term.pick or ("newest",)),
+        nonempty=term.nonempty,
+    )
+
+
+def _kind(term: KeepRule) -> rules.KeepKind:
+    return next(kind for kind in KEEP_KINDS if getattr(term, kind) is not None)
+
+
+def keep_id(term: KeepRule) -> str:
+    """What a keep rule without an id is called: what it says, such as `last 20`."""
+    kind = _kind(term)
+    value = getattr(term, kind)
+    text = value.text if isinstance(value, Duration) else str(value) if isinstance(value, int) else ""
+    restricted = "" if term.where is None else " where …"
+    picked = f" {term.pick[0]}" if kind in CALENDAR_KINDS and term.pick else ""
+    return f"{kind} {text}".strip() + picked + restricted
+
+
+def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[rules.Hold, ...]:
+    return tuple(
+        rules.Hold(
+            id=term.id or _hold_id(term, lists),
+            tag=term.tag,
+            tag_prefix=term.tag_prefix,
+            match=_match(term.match, lists) if term.match is not None else None,
+            until=_end_of(term.until, zone),
+            reason=term.reason,
+            by=term.by,
+            archive=term.archive is None,
+        )
+        for term in terms
+    )
+
+
+def _hold_id(term: HoldTerm, lists: Lists) -> str:
+    if term.tag is not None:
+        return f"tag {term.tag}"
+    if term.tag_prefix is not None:
+        return f"tag {term.tag_prefix}…"
+    assert term.match is not None
+    text = repr(_match(term.match, lists))
+    return f"hold {term.reason or hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _end_of(until: dt.date | dt.datetime | None, zone: ZoneInfo) -> int | None:
+    """The first second after the hold: the next midnight after its last day, or the moment itself."""
+    if until is None:
+        return None
+    if isinstance(until, dt.datetime):
+        return int(until.timestamp())
+    return int(dt.datetime.combine(until + dt.timedelta(days=1), dt.time(), zone).timestamp())
+
+
+def _match(term: Conditions | str, lists: Lists) -> Match:
+    if isinstance(term, str):
+        return EVERYTHING
+    parts: list[Match] = []
+    if term.all_of is not None:
+        parts.append(rules.AllOf(tuple(_match(part, lists) for part in term.all_of)))
+    if term.any_of is not None:
+        parts.append(rules.AnyOf(tuple(_match(part, lists) for part in term.any_of)))
+    if term.not_ is not None:
+        parts.append(rules.Not(_match(term.not_, lists)))
+    given: dict[str, list[PatternTerm]] = {
+        name: getattr(term, name) for name in rules.FIELDS if name in term.model_fields_set
+    } | dict(term.model_extra or {})
+    parts += [Atom(name, tuple(_patterns(name, patterns, lists))) for name, patterns in given.items()]
+    return parts[0] if len(parts) == 1 else rules.AllOf(tuple(parts))
+
+
+def _patterns(name: str, patterns: list[PatternTerm], lists: Lists) -> Iterable[Pattern]:
+    for pattern in patterns:
+        resolved = lists[pattern.name] if isinstance(pattern, NamedList) else [pattern]
+        for each in resolved:
+            if name in _STATUS_FIELDS and isinstance(each, Glob):
+                yield Glob(_SAME_WORD.get(each.pattern, each.pattern))
+            else:
+                yield each

@@ -1,0 +1,70 @@
+"""What the language has and this version does not do yet: refused by name, never accepted and ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sauce_janitor.config.faults import Faults
+from sauce_janitor.config.reading import Table, Value
+
+_EMPTY: Final[tuple[object, ...]] = (None, [], {})
+_HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
+    ("include",): ("write its policies into this file", _EMPTY),
+    ("tests",): ("remove them; `sauce-janitor plan` shows what the policies would do", _EMPTY),
+    ("deadlines",): ("remove them; a short `delete_assets` does the work that they watch", _EMPTY),
+    ("approvals",): ("lift a limit with `sauce-janitor apply` of a reviewed plan file", _EMPTY),
+    ("notify",): ("watch the exit code and the metrics", _EMPTY),
+    ("metrics", "textfile"): ("remove it", _EMPTY),
+    ("metrics", "pushgateway"): ("remove it", _EMPTY),
+    ("accounts", "*", "credentials"): ("give each owner an account of its own", _EMPTY),
+    ("accounts", "*", "budget", "windows"): ("set per_second and per_hour for the whole day", _EMPTY),
+    ("archive", "compress"): ("remove it; assets are stored as they are", (False, None)),
+    ("state", "url"): ("give a path: the state is an SQLite file", (None,)),
+    ("limits", "max_growth"): ("use max_jobs or max_percent", (None,)),
+    ("policies", "*", "limits", "max_growth"): ("use max_jobs or max_percent", (None,)),
+    ("defaults", "grace"): ("remove it", ("0s",)),
+}
+"""Path to (what to do instead, the values that change nothing and so are let through)."""
+
+
+def refuse_unsupported(root: Table, faults: Faults) -> None:
+    """Report what this version does not do, and take it out of the values so that it is reported once."""
+    for pattern, (instead, harmless) in _HINTS.items():
+        for parent, key in list(_places(root, pattern)):
+            value = parent.pop(key)
+            if not any(value == allowed and type(value) in {type(allowed), Table} for allowed in harmless):
+                faults.add((*parent.path, key), f"is not supported by this version: {instead}")
+    _refuse_metrics(root, faults)
+    for name, account in _tables(root.get("accounts")):
+        users = account.get("users")
+        if users == "organization" or (isinstance(users, list) and "organization" in users):
+            message = "`organization` is not supported by this version: list the user names"
+            faults.add(("accounts", name, "users"), message)
+
+
+def _refuse_metrics(root: Table, faults: Faults) -> None:
+    """`metrics` has nothing but what was taken out above."""
+    metrics = root.pop("metrics", None)
+    for key in metrics if isinstance(metrics, Table) else ():
+        faults.add(("metrics", key), f"unknown key `{key}`; known here: textfile or pushgateway")
+
+
+def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str]]:
+    head, *rest = pattern
+    if not rest:
+        if isinstance(value, Table) and head in value:
+            yield value, head
+        return
+    below: list[Value]
+    if head == "*":
+        below = list(value.values()) if isinstance(value, Table) else value if isinstance(value, list) else []
+    else:
+        below = [value[head]] if isinstance(value, Table) and head in value else []
+    for each in below:
+        yield from _places(each, tuple(rest))
+
+
+def _tables(value: Value) -> Iterator[tuple[str, Table]]:
+    if isinstance(value, Table):
+        yield from ((key, below) for key, below in value.items() if isinstance(below, Table))

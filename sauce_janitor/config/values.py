@@ -1,0 +1,109 @@
+"""The configuration as frozen values: what the rest of the program sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+
+from sauce_janitor.config.credentials import CredentialSource, SecretSource
+from sauce_janitor.config.digest import policy_digest
+from sauce_janitor.errors import Problem
+from sauce_janitor.retention.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Requests a second and an hour; None is the client's own default."""
+
+    per_second: float | None
+    per_hour: int | None
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One Sauce Labs account. Times in seconds. `users` are names or `me`; `region` is None with a `base_url`."""
+
+    name: str
+    region: str | None
+    base_url: str
+    users: tuple[str, ...]
+    budget: Budget
+    full_every_s: int
+    timeout_s: float
+    timeout_total_s: float
+    attempts: int
+    max_wait_s: float
+    ca_bundle: Path | None
+    proxy: str | None
+    delete_job_path: Literal["v1.1", "v1"]
+    source: CredentialSource = field(repr=False)
+    environ: Mapping[str, str] = field(repr=False, compare=False)
+
+    def credentials(self) -> tuple[str, SecretStr]:
+        """(user name, access key), read now. ConfigError, which never shows a value, when they cannot be had."""
+        return self.source.resolve(self.environ)
+
+    def identity(self) -> str:
+        """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`. Asks no one."""
+        return f"{self.name}: {self.source.describe(self.environ)} at {self.base_url}"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """`settle_s`: how long after a job's end its assets are complete. One of `min_free_percent` and `min_free_bytes` is set."""
+
+    path: Path
+    settle_s: int
+    min_free_percent: float | None
+    min_free_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When `serve` runs: five cron fields in the configuration's time zone, and up to `jitter_s` later."""
+
+    cron: str
+    jitter_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Where `serve` listens, and the token that opens the status page."""
+
+    listen: str
+    token: SecretSource | None = field(repr=False)
+    metrics_open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One configuration, checked. `warnings` are lints; everything else is as written or its default."""
+
+    file: Path
+    accounts: tuple[Account, ...]
+    archive: Archive
+    state: Path
+    workers: int
+    timezone: str
+    schedule: Schedule
+    web: Web
+    warnings: tuple[Problem, ...] = ()
+    rules_by_account: Mapping[str, Rules] = field(default_factory=dict, repr=False)
+    identities: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
+
+    def account(self, name: str) -> Account:
+        """The account of that name; KeyError when there is none."""
+        return next(account for account in self.accounts if account.name == name)
+
+    def rules(self, account: str) -> Rules:
+        """What decides for that account; KeyError when there is none."""
+        return self.rules_by_account[account]
+
+    def policy_digest(self, account: str) -> str:
+        """`sha256:…` over all that decides for that account, and nothing else; the order of policies does not matter."""
+        return policy_digest(self.rules_by_account[account], self.identities[account])
