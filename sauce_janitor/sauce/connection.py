@@ -1,0 +1,99 @@
+"""How to reach one Sauce Labs account: plain values, checked when made."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from sauce_janitor.errors import ConfigError
+
+POLITE_PER_SECOND: Final = 2.0
+POLITE_PER_HOUR: Final = 1500
+
+# Source: the vendor's region table. The first region's assets live on a host without the region in its name.
+_API_PREFIX = "api."
+_VENDOR_DOMAIN = ".saucelabs.com"
+_FIRST_REGION = "api.us-west-1.saucelabs.com"
+_FIRST_REGION_ASSETS = "assets.saucelabs.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One account's address, credential, patience and request budget. Times in seconds.
+
+    `timeout_s` bounds a connect and each wait for a byte, `timeout_total_s` a whole asset with its retries. `attempts`
+    counts the first one. A Retry-After over `max_wait_s` ends the account's run. `per_second` and `per_hour` None mean
+    the polite default, and no limit at all on a loopback address; `burst` requests may leave at once.
+    Raises ConfigError for an address that could leak the credential or that the gate could not judge.
+    """
+
+    base_url: str
+    username: str
+    access_key: SecretStr
+    timeout_s: float = 30.0
+    timeout_total_s: float = 1800.0
+    attempts: int = 4
+    max_wait_s: float = 60.0
+    ca_bundle: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    delete_job_path: Literal["v1.1", "v1"] = "v1.1"
+    per_second: float | None = None
+    per_hour: int | None = None
+    burst: int = 5
+
+    def __post_init__(self) -> None:
+        address = urlsplit(self.base_url)
+        if address.scheme not in {"https", "http"} or not address.hostname:
+            raise ConfigError("base_url must be an https:// address with a host name")
+        if address.username is not None or address.password is not None:
+            raise ConfigError("base_url must not hold a user name or password: use username and access_key")
+        if address.path.strip("/") or address.query or address.fragment:
+            raise ConfigError(f"base_url must end after the host name and port: https://{address.hostname}")
+        if address.scheme == "http" and not self.loopback:
+            raise ConfigError("base_url must be https://: plain http would show the access key to the network")
+        if not self.username or ":" in self.username:
+            raise ConfigError("username must not be empty and must not hold a colon")
+
+    @property
+    def host(self) -> str:
+        """Host name and port as given: what error messages name."""
+        return urlsplit(self.base_url).netloc
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, lower case, without a slash at the end: the start of each URL."""
+        address = urlsplit(self.base_url)
+        return f"{address.scheme}://{address.netloc.lower()}"
+
+    @property
+    def loopback(self) -> bool:
+        """True when the address can only be this machine."""
+        host = urlsplit(self.base_url).hostname or ""
+        if host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def asset_origins(self) -> frozenset[str]:
+        """Where the GET of an asset may be redirected to: this origin and the region's asset host. Source: region table."""
+        origins = {self.origin}
+        host = urlsplit(self.base_url).hostname or ""
+        if host.startswith(_API_PREFIX) and host.endswith(_VENDOR_DOMAIN):
+            origins.add("https://assets." + host.removeprefix(_API_PREFIX))
+        if host == _FIRST_REGION:
+            origins.add(f"https://{_FIRST_REGION_ASSETS}")
+        return frozenset(origins)
+
+    @property
+    def rates(self) -> tuple[float | None, int | None]:
+        """Requests a second and an hour that hold; None is no limit."""
+        if self.loopback:
+            return self.per_second, self.per_hour
+        return self.per_second or POLITE_PER_SECOND, self.per_hour or POLITE_PER_HOUR

@@ -1,0 +1,26 @@
+"""What the client tells whoever counts and logs: one value a request, without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Endpoint: TypeAlias = Literal[
+    "jobs", "job", "jobs_by_id", "assets", "asset", "builds", "build", "delete_assets", "delete_job", "stop"
+]
+"""The closed set of endpoints, fit for a metric's label."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEvent:
+    """One request that left, or tried to: `code` is None without an answer; `throttled_s` was spent on the budget before."""
+
+    method: str
+    endpoint: Endpoint
+    code: int | None
+    seconds: float
+    throttled_s: float
+
+
+OnRequest: TypeAlias = Callable[[RequestEvent], None]

@@ -1,0 +1,118 @@
+"""What went wrong, as one clear sentence and the right error: network failures and refusing answers."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import urllib3.exceptions
+
+from sauce_janitor.errors import (
+    AnswerError,
+    CredentialsError,
+    ForbiddenError,
+    NotReadyError,
+    SourceError,
+    SourceUnavailableError,
+)
+
+_WORTH_A_RETRY: Final = frozenset({408, 425, 429})
+_LONGEST_CHAIN: Final = 20
+
+
+class HiccupError(Exception):
+    """A failure that another try may mend; after the last one it becomes SourceUnavailableError. Seconds to wait, if told."""
+
+    def __init__(self, sentence: str, *, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of 400 or more: its status, what its body says, whether it is a page for people, Retry-After in seconds."""
+
+    code: int
+    text: str
+    html: bool
+    retry_after: float | None
+
+
+def network_failure(error: Exception, host: str) -> Exception:
+    """The error to raise for a request that got no answer: HiccupError where a retry may help, SourceError where not."""
+    for cause in _chain(error):
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return SourceError(
+                    f"the TLS certificate of {host} is not trusted ({cause.verify_message}): "
+                    "set ca_bundle if your network has its own authority"
+                )
+            case http.client.LineTooLong():
+                return AnswerError(f"{host} sent a header line that is too long")
+            case urllib3.exceptions.InvalidHeader():
+                return AnswerError(f"{host} sent contradicting headers")
+            case urllib3.exceptions.ProxyError():
+                return HiccupError(f"the proxy in front of {host} cannot be reached or refuses")
+            case socket.gaierror():
+                return HiccupError(f"{host} cannot be found: no network, no name service, or a wrong address")
+            case urllib3.exceptions.ConnectTimeoutError() if not isinstance(
+                cause, urllib3.exceptions.NewConnectionError
+            ):
+                return HiccupError(f"{host} does not accept a connection in time")
+            case ConnectionRefusedError():
+                return HiccupError(f"{host} refuses the connection")
+            case ssl.SSLError():
+                return HiccupError(f"no TLS connection to {host}: {cause.reason or 'the handshake failed'}")
+            case OSError() if cause.errno is not None and type(cause) is OSError:
+                return HiccupError(f"no way to {host}: {cause.strerror}")
+        if type(cause) is http.client.HTTPException:  # "got more than 100 headers": it has no class of its own
+            return AnswerError(f"{host} sent too many headers")
+    return HiccupError(f"the connection to {host} broke before an answer came")
+
+
+def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Exception:
+    """The error to raise for an answer of 400 or more. `user` is None where no credential was sent."""
+    said = f": {answer.text}" if answer.text else ""
+    if answer.code in _WORTH_A_RETRY or answer.code >= 500:
+        return HiccupError(f"{host} answers {answer.code} for {what}{said}", retry_after=answer.retry_after)
+    if answer.code == 401 and user is not None:
+        return CredentialsError(
+            f"{host} does not accept the credentials of user {user} (401): check username, access_key and region"
+        )
+    if answer.code == 403 and user is not None:
+        return ForbiddenError(f"user {user} may not read {what} (403){said}")
+    if answer.code == 404 and answer.html:
+        return AnswerError(
+            f"{host} answers with an HTML page (404) for {what}, which proves nothing: is the address right?"
+        )
+    return AnswerError(f"{host} answers {answer.code} for {what}{said}")
+
+
+def asset_refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Exception:
+    """Like `refusal`, for assets: 400 there says that the job has not finished running. Source: recorded answers."""
+    if answer.code == 400:
+        return NotReadyError(f"{host} does not give {what} yet (400): {answer.text or 'the job has not finished'}")
+    return refusal(answer, what=what, host=host, user=user)
+
+
+def out_of_patience(wait_s: float, host: str) -> SourceUnavailableError:
+    """For a Retry-After that is longer than the configured max_wait."""
+    return SourceUnavailableError(f"{host} asks to wait {wait_s:,.0f} s, longer than max_wait allows: try again later")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that caused it, innermost last, however the libraries tied them together."""
+    waiting: list[BaseException] = [error]
+    seen: list[BaseException] = []
+    while waiting and len(seen) < _LONGEST_CHAIN:
+        one = waiting.pop(0)
+        if any(one is other for other in seen):
+            continue
+        seen.append(one)
+        tied = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        waiting.extend(other for other in tied if isinstance(other, BaseException))
+        yield one

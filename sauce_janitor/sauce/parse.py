@@ -1,0 +1,266 @@
+"""JSON of the Jobs and Builds APIs to the nouns of the model. Pure.
+
+A field is its value, None where the API says null, UNKNOWN where its key is absent or its value cannot be read. Anything
+that could make a job look older, finished or expendable is rejected rather than guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sauce_janitor.errors import AnswerError
+from sauce_janitor.retention.model import (
+    UNKNOWN,
+    AssetListing,
+    Build,
+    Job,
+    JobDocument,
+    JobId,
+    Owner,
+    State,
+    Text,
+    Time,
+    job_id,
+    owner_name,
+)
+from sauce_janitor.sauce.fields import (
+    blank_is_none,
+    counter,
+    custom_data_field,
+    flag_field,
+    tags_field,
+    text_field,
+    time_field,
+    total,
+    trimmed,
+)
+from sauce_janitor.sauce.redacting import redact_mapping
+
+_MOST_ASSETS: Final = 100_000
+
+# Source: field notes of recorded answers and the vendor's clients; anything else is a state we do not know.
+_FINAL = frozenset({"complete", "error", "errored", "passed", "failed", "finished"})
+_RUNNING = frozenset({"in progress", "running"})
+_QUEUED = frozenset({"queued", "new"})
+_BUILD_STATUS = {"passed": "success", "errored": "error"}  # the older builds API's words for the same
+_MISSING: Final = object()
+
+
+class DeletedError(ValueError):
+    """The document is of a job that the vendor says is deleted already."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A page of a job list: the jobs, the ids of all rows in their order (empty where unreadable), why some are no jobs."""
+
+    jobs: tuple[Job, ...]
+    ids: tuple[str, ...]
+    rejected: tuple[str, ...]
+
+
+def parse_rows(answer: object, owner: Owner) -> JobPage:
+    """A job list: a bare array, or an object with `jobs`. AnswerError for anything else.
+
+    A row whose id is invalid, whose owner is another or which is deleted already is rejected with its reason. A row
+    without an owner (as lists without `full` give) is taken for the asked owner's, as the address says.
+    """
+    jobs: list[Job] = []
+    ids: list[str] = []
+    rejected: list[str] = []
+    for number, row in enumerate(_list_in(answer, "jobs")):
+        identity = row.get("id") if isinstance(row, Mapping) else None
+        ids.append(identity if isinstance(identity, str) else "")
+        try:
+            jobs.append(_job(_object(row), owner, default_owner=owner))
+        except ValueError as error:
+            rejected.append(f"row {number}: {error}")
+    return JobPage(tuple(jobs), tuple(ids), tuple(rejected))
+
+
+def parse_details(answer: object, owner: Owner, job: JobId) -> JobDocument | None:
+    """One job's details; None when they say that it is deleted. AnswerError when they are of another job or owner."""
+    try:
+        document = _object(answer)
+        parsed = _job(document, owner)
+    except DeletedError:
+        return None
+    except ValueError as error:
+        raise AnswerError(f"the details of job {job} cannot be used: {error}") from None
+    if parsed.id != job:
+        raise AnswerError(f"asked for job {job}, Sauce Labs answered with job {parsed.id}")
+    return JobDocument(parsed, redact_mapping(document))
+
+
+def parse_batch(answer: object, asked: Iterable[JobId]) -> dict[JobId, JobDocument] | None:
+    """Several jobs' details, deleted ones left out; None when the rows are not in full (the look-up is not offered so).
+
+    AnswerError for a row that was not asked for, or the same job twice.
+    """
+    wanted = frozenset(asked)
+    found: dict[JobId, JobDocument] = {}
+    for row in _list_in(answer, "jobs"):
+        try:
+            document = _object(row)
+            if not {"owner", "status"} <= document.keys():
+                return None
+            parsed = _job(document, None)
+        except DeletedError:
+            continue
+        except ValueError as error:
+            raise AnswerError(f"the look-up of several jobs cannot be used: {error}") from None
+        if parsed.id not in wanted or parsed.id in found:
+            raise AnswerError(f"the look-up of several jobs answered with job {parsed.id}, unasked or twice")
+        found[parsed.id] = JobDocument(parsed, redact_mapping(document))
+    return found
+
+
+def parse_assets(answer: object, job: JobId) -> AssetListing:
+    """The names in List Job Assets: an object of names, nulls and arrays of names. AnswerError for anything else.
+
+    The same file under two keys (video, video.mp4) is one name. What cannot be read could not be archived, so it is refused.
+    """
+    names: dict[str, None] = {}
+    values: Iterable[object] = answer.values() if isinstance(answer, Mapping) else [answer]
+    if not isinstance(answer, Mapping | list):
+        raise AnswerError(f"the asset list of job {job} is neither an object nor an array")
+    for value in values:
+        for name in value if isinstance(value, list) else [value]:
+            if name is None:
+                continue
+            if not isinstance(name, str) or not name:
+                raise AnswerError(f"the asset list of job {job} names something that is no file: {name!a:.80}")
+            names[name] = None
+    if len(names) > _MOST_ASSETS:
+        raise AnswerError(f"the asset list of job {job} has {len(names):,} names, more than {_MOST_ASSETS:,}")
+    return AssetListing(tuple(names))
+
+
+def parse_deleted_assets(answer: object) -> tuple[tuple[str, int], ...] | None:
+    """The answer of Delete Job Assets, `[[name, bytes], …]`; None when it does not say that."""
+    if not isinstance(answer, list):
+        return None
+    deleted = []
+    for pair in answer:
+        if not isinstance(pair, list) or len(pair) != 2:
+            return None
+        name, size = pair
+        if not isinstance(name, str) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            return None
+        deleted.append((name, size))
+    return tuple(deleted)
+
+
+def parse_builds(answer: object) -> tuple[Build, ...]:
+    """A page of builds: v1's array or v2's object with `builds`. AnswerError for anything else."""
+    return tuple(parse_build(row) for row in _list_in(answer, "builds"))
+
+
+def parse_build(row: object) -> Build:
+    """One build record. AnswerError without a usable id.
+
+    Counters absent from `jobs` make the sums UNKNOWN, but for `new`, which recorded answers never have.
+    """
+    if not isinstance(row, Mapping):
+        raise AnswerError("a build is not an object")
+    identity = row.get("id")
+    if not isinstance(identity, str) or not identity.strip() or len(identity) > 255 or not identity.isprintable():
+        raise AnswerError(f"a build has no usable id: {identity!a:.80}")
+    finished, running, queued = (counter(row, name) for name in ("finished", "running", "queued"))
+    new = counter(row, "new", absent=0)
+    open_jobs = total(running, queued, new)
+    status = text_field(row, "status")
+    if isinstance(status, str):
+        status = _BUILD_STATUS.get(status, status)
+    return Build(
+        id=identity,
+        name=trimmed(text_field(row, "name")),
+        owner=_build_owner(row),
+        status=status,
+        jobs=total(finished, open_jobs),
+        open_jobs=open_jobs,
+    )
+
+
+def _list_in(answer: object, key: str) -> list[object]:
+    if isinstance(answer, Mapping):
+        answer = answer.get(key, _MISSING)
+    if not isinstance(answer, list):
+        raise AnswerError(f"the answer is not a list of {key}")
+    return answer
+
+
+def _object(row: object) -> Mapping[str, object]:
+    if not isinstance(row, Mapping):
+        raise ValueError("not an object")  # noqa: TRY004 - a bad row is a bad value, whatever its type
+    return row
+
+
+def _job(row: Mapping[str, object], owner: Owner | None, *, default_owner: Owner | None = None) -> Job:
+    """The job, or ValueError saying why the document is none of `owner`'s (of anybody's, if None)."""
+    identity = job_id(row.get("id"))
+    whose = owner_name(row.get("owner", default_owner))
+    if owner is not None and whose != owner:
+        raise ValueError(f"job {identity} is {whose!a:.80}'s, not {owner}'s")
+    if row.get("deletion_time") is not None:
+        raise DeletedError(f"job {identity} is deleted already")
+    ended_at = time_field(row, "end_time")
+    state = _state(text_field(row, "status"), ended_at)
+    error = blank_is_none(text_field(row, "error"))
+    return Job(
+        id=identity,
+        owner=whose,
+        state=state,
+        name=text_field(row, "name"),
+        build=trimmed(text_field(row, "build")),
+        tags=tags_field(row),
+        status=_verdict(row, state, error),
+        os=text_field(row, "os"),
+        browser=text_field(row, "browser"),
+        browser_version=text_field(row, "browser_version"),
+        automation_backend=text_field(row, "automation_backend"),
+        public=text_field(row, "public"),
+        error=error,
+        manual=flag_field(row, "manual"),
+        custom_data=custom_data_field(row),
+        created_at=time_field(row, "creation_time"),
+        started_at=time_field(row, "start_time"),
+        ended_at=ended_at,
+        modified_at=time_field(row, "modification_time"),
+    )
+
+
+def _state(raw: Text, ended_at: Time) -> State:
+    if raw in _FINAL:
+        return State.FINISHED if isinstance(ended_at, int) else State.UNKNOWN
+    if raw in _RUNNING:
+        return State.RUNNING
+    return State.QUEUED if raw in _QUEUED else State.UNKNOWN
+
+
+def _verdict(row: Mapping[str, object], state: State, error: Text) -> Text:
+    """What users see as the result; None until finished. `consolidated_status` proves nothing and is not read."""
+    if state is State.UNKNOWN:
+        return UNKNOWN
+    if state is not State.FINISHED:
+        return None
+    passed = flag_field(row, "passed")
+    if isinstance(passed, bool):
+        return "passed" if passed else "failed"
+    if passed is UNKNOWN:
+        return UNKNOWN
+    raw = row.get("status")
+    if raw in {"error", "errored"} or isinstance(error, str):
+        return "error"
+    if error is UNKNOWN:
+        return UNKNOWN
+    return raw if raw in {"passed", "failed"} and isinstance(raw, str) else "complete"
+
+
+def _build_owner(row: Mapping[str, object]) -> Owner | None:
+    try:
+        return owner_name(row.get("owner"))
+    except ValueError:
+        return None

@@ -1,0 +1,182 @@
+"""The reading client of one account: lists, details, assets and builds. It has no way to change anything."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+from sauce_janitor.errors import AnswerError
+from sauce_janitor.retention.model import AssetListing, Build, JobDocument, JobId, Owner
+from sauce_janitor.sauce import paths
+from sauce_janitor.sauce.assets import AssetBody, open_asset
+from sauce_janitor.sauce.budget import Budget
+from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sauce.events import Endpoint, OnRequest
+from sauce_janitor.sauce.parse import (
+    JobPage,
+    parse_assets,
+    parse_batch,
+    parse_build,
+    parse_builds,
+    parse_details,
+    parse_rows,
+)
+from sauce_janitor.sauce.transport import Ask, Found, Transport
+
+MOST_ROWS: Final = 500  # Source: the vendor's OpenAPI of the Jobs API: limit is at most 500
+_IDS_A_REQUEST: Final = 100
+_BUILDS_A_PAGE: Final = 100
+_FEWEST_BUILDS_A_PAGE: Final = (
+    20  # the smallest default seen: a page of fewer is the last, whatever limit the server keeps to
+)
+_MOST_BUILD_PAGES: Final = 2_000
+
+_BuildPage: TypeAlias = Callable[[int], tuple[Build, ...] | None]
+
+
+class SauceReader:
+    """Reads one account over GET only. For any number of threads; a context manager, or `close()` it.
+
+    Every method raises SourceError: CredentialsError (401), ForbiddenError (403), NotReadyError (400 on assets),
+    AnswerError (an answer that cannot be trusted), SourceUnavailableError (no answer after all retries, or a longer wait
+    asked for than allowed), BudgetSpentError; and StoppedError once `stop` is set.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        on_request: OnRequest | None = None,
+        *,
+        budget: Budget | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.budget = budget if budget is not None else Budget.of(connection, stop=stop)
+        self._transport = Transport(connection, self.budget, on_request=on_request, stop=stop)
+        self._batch_offered: bool | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """The vendor's clock minus ours, in seconds, by the last answer's Date header; None before the first one."""
+        return self._transport.clock_skew_s
+
+    @property
+    def requests_made(self) -> int:
+        """Requests sent so far, failed and repeated ones too."""
+        return self._transport.requests_made
+
+    @property
+    def budget_left(self) -> int | None:
+        """Requests left in the budget's longest window; None without a limit."""
+        return self.budget.left()
+
+    def list_jobs(
+        self, owner: Owner, *, limit: int = MOST_ROWS, skip: int = 0, since: int | None = None, until: int | None = None
+    ) -> JobPage:
+        """One page of the owner's jobs in full, newest first. `since` and `until` are epoch seconds, both inclusive.
+
+        Source: Jobs API, Get Jobs (from, to); `full=true` from the vendor's clients. AnswerError for an unknown user.
+        """
+        query: list[tuple[str, str | int]] = [("limit", limit), ("skip", skip), ("full", "true")]
+        query += [("from", since)] if since is not None else []
+        query += [("to", until)] if until is not None else []
+        found = self._get(paths.jobs_of(owner, query), "jobs", f"the job list of {owner}")
+        if found is None:
+            raise AnswerError(f"{self._transport.connection.host} knows no user {owner}, or not in this region (404)")
+        return parse_rows(found.value, owner)
+
+    def job(self, owner: Owner, job: JobId) -> JobDocument | None:
+        """One job's details; None for 404 or when they say that it is deleted (a 404 alone does not prove a deletion)."""
+        found = self._get(paths.job(owner, job), "job", f"job {job}")
+        return None if found is None else parse_details(found.value, owner, job)
+
+    def jobs(self, ids: Iterable[JobId]) -> dict[JobId, JobDocument] | None:
+        """Several jobs at once, whoever owns them; absent ones are left out. None: not offered, ask one by one."""
+        if self._batch_offered is False:
+            return None
+        wanted = list(dict.fromkeys(ids))
+        documents: dict[JobId, JobDocument] = {}
+        for start in range(0, len(wanted), _IDS_A_REQUEST):
+            some = wanted[start : start + _IDS_A_REQUEST]
+            found = self._get(paths.jobs_by_id(some), "jobs_by_id", f"the look-up of {len(some)} jobs", optional=True)
+            page = None if found is None else parse_batch(found.value, some)
+            if page is None:
+                # Once it has worked, a 404 may be about these jobs: that decides nothing for the next ones.
+                self._batch_offered = self._batch_offered or False
+                return None
+            self._batch_offered = True
+            documents.update(page)
+        return documents
+
+    def assets(self, owner: Owner, job: JobId) -> AssetListing | None:
+        """The names of a job's assets; None for 404 (the job or its assets are gone, or never were)."""
+        found = self._get(paths.assets(owner, job), "assets", f"the asset list of job {job}")
+        return None if found is None else parse_assets(found.value, job)
+
+    def open_asset(self, owner: Owner, job: JobId, name: str) -> AbstractContextManager[AssetBody]:
+        """One asset's bytes, streamed. See `AssetBody`. AnswerError for 404: a listed file should be there."""
+        return open_asset(self._transport, owner, job, name)
+
+    def builds(self, owner: Owner) -> Iterator[Build] | None:
+        """All builds, each once, newest first: builds v2, else v1; None when neither is offered.
+
+        v2 lists the builds that the credential sees and names no owner (`Build.owner` is None).
+        """
+        for ask in (self._builds_v2_page, lambda offset: self._builds_v1_page(owner, offset)):
+            first = ask(0)
+            if first is not None:
+                return _each_once(first, ask)
+        return None
+
+    def build(self, build_id: str) -> Build | None:
+        """One build; None when there is none, or builds v2 is not offered."""
+        found = self._get(paths.build_v2(build_id), "build", f"build {build_id!a:.80}", optional=True)
+        if found is None:
+            return None
+        build = parse_build(found.value)
+        if build.id != build_id:
+            raise AnswerError(f"asked for build {build_id!a:.80}, Sauce Labs answered with {build.id!a:.80}")
+        return build
+
+    def _builds_v2_page(self, offset: int) -> tuple[Build, ...] | None:
+        target = paths.builds_v2(limit=_BUILDS_A_PAGE, offset=offset)
+        found = self._get(target, "builds", "the list of builds", optional=True)
+        return None if found is None else parse_builds(found.value)
+
+    def _builds_v1_page(self, owner: Owner, skip: int) -> tuple[Build, ...] | None:
+        target = paths.builds_v1(owner, limit=MOST_ROWS, skip=skip)
+        found = self._get(target, "builds", f"the list of builds of {owner}", optional=True)
+        return None if found is None else parse_builds(found.value)
+
+    def _get(self, target: str, endpoint: Endpoint, what: str, *, optional: bool = False) -> Found | None:
+        return self._transport.get_json(Ask("GET", target, endpoint, what, optional=optional))
+
+
+def _each_once(first: tuple[Build, ...], ask: _BuildPage) -> Iterator[Build]:
+    """Pages until one adds nothing: an offset into a live list repeats rows, and a server may clamp or ignore it."""
+    seen: set[str] = set()
+    page: tuple[Build, ...] | None = first
+    offset = 0
+    for _ in range(_MOST_BUILD_PAGES):
+        fresh = {build.id: build for build in page or () if build.id not in seen}
+        yield from fresh.values()
+        seen.update(fresh)
+        offset += len(page or ())
+        if not fresh or page is None or len(page) < _FEWEST_BUILDS_A_PAGE:
+            return
+        page = ask(offset)
+    raise AnswerError(f"the list of builds does not end after {_MOST_BUILD_PAGES:,} pages")

@@ -1,0 +1,91 @@
+"""Taking secrets out of what the vendor sent before anything keeps or shows it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from sauce_janitor.errors import AnswerError
+
+REMOVED: Final = "[removed]"
+_DEEPEST: Final = 64
+
+_SECRET_PARTS = (
+    "accesskey",
+    "apikey",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "privatekey",
+    "authoriz",
+    "credential",
+)
+_SECRET_ENDS = ("token", "signature", "hmac", "cookie")
+_SECRET_NAMES = frozenset({"auth", "sig", "pwd", "jwt", "bearer"})
+_NOT_ALNUM = re.compile(r"[^a-z0-9]+")
+
+_IN_TEXT = re.compile(r"[?&;=:@]")
+_SIGNED_QUERY = re.compile(
+    r"([?&;](?:auth|authorization|access_?key|api_?key|key|sig|signature|hmac|token|secret|password|[\w-]*token|x-amz-[\w-]+"
+    r"|x-goog-[\w-]+)=)[^&#\s\"'<>]+",
+    re.IGNORECASE,
+)
+_USER_IN_URL = re.compile(r"(://)[^/\s@\"'<>]+@")
+_KEY_IN_TEXT = re.compile(
+    r"((?:access|api|private)[_-]?key|video_secret|password)(\"?\s*[:=]\s*\"?)[^\s\"',;&}]+", re.IGNORECASE
+)
+
+
+def redact(document: object) -> object:
+    """The document with each secret in it replaced by `[removed]`: at any depth, in keys' values and inside texts.
+
+    Null stays null. Text that no file could hold (half surrogates) is mended. AnswerError when nested deeper than 64.
+    """
+    return _redact(document, 0)
+
+
+def redact_mapping(document: Mapping[str, object]) -> dict[str, object]:
+    """`redact` of a JSON object."""
+    cleaned = _redact(document, 0)
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
+def redact_text(text: str) -> str:
+    """The text without the secret part of signed URLs, user names and passwords in URLs, and `access_key=…` assignments."""
+    if not text.isascii():
+        text = text.encode("utf-8", errors="replace").decode("utf-8")
+    if _IN_TEXT.search(text) is None:
+        return text
+    text = _SIGNED_QUERY.sub(rf"\1{REMOVED}", text)
+    text = _USER_IN_URL.sub(rf"\1{REMOVED}@", text)
+    return _KEY_IN_TEXT.sub(rf"\1\2{REMOVED}", text)
+
+
+def is_secret_name(name: str) -> bool:
+    """True for a key whose value is a credential by its name, in any spelling: accessKey, sauce:access-key, video_secret."""
+    plain = _NOT_ALNUM.sub("", name.lower())
+    last = re.split(r"[^a-z0-9]+", name.lower())[-1]
+    return (
+        any(part in plain for part in _SECRET_PARTS)
+        or plain.endswith(_SECRET_ENDS)
+        or plain in _SECRET_NAMES
+        or last in _SECRET_NAMES
+    )
+
+
+def _redact(value: object, depth: int) -> object:
+    if depth > _DEEPEST:
+        raise AnswerError("a document of Sauce Labs is nested too deeply to be kept")
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return {
+            redact_text(key): REMOVED if one is not None and is_secret_name(key) else _redact(one, depth + 1)
+            for key, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redact(one, depth + 1) for one in value]
+    return value

@@ -1,0 +1,293 @@
+"""HTTP to one account: authentication, budget, patience, and retries of what only reads."""
+
+from __future__ import annotations
+
+import base64
+import http.cookiejar
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import quote, urlsplit
+
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from tenacity.nap import sleep_using_event
+from tenacity.wait import wait_random_exponential
+from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
+
+from sauce_janitor import __version__
+from sauce_janitor.errors import AnswerError, ConfigError, SourceError, SourceUnavailableError, StoppedError
+from sauce_janitor.sauce.answers import epoch_of_date, error_text, load_json, looks_like_html, retry_after_s
+from sauce_janitor.sauce.bodies import Body
+from sauce_janitor.sauce.budget import Budget
+from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sauce.events import Endpoint, OnRequest, RequestEvent
+from sauce_janitor.sauce.failures import HiccupError, Refusal, asset_refusal, network_failure, out_of_patience, refusal
+from sauce_janitor.sauce.wire import Edge, EdgeAdapter, Guard, InterruptedAnswerError, Limits, Watch, reads_only
+
+MAX_JSON_BYTES: Final = 16 * 1024 * 1024
+_MAX_ERROR_BYTES: Final = 64 * 1024
+_ANSWER_PATIENCE: Final = 4  # a whole JSON answer may take so many times the time-out of one wait
+_LONGEST_CONNECT_S: Final = 10.0  # a connect cannot be interrupted, and a SIGTERM must end the program within 20 s
+_FIRST_WAIT_S: Final = 0.5
+_SHORTEST_BLOTTED: Final = 16  # real access keys have 36 letters; blotting out a short word would mangle honest text
+
+_NOT_OFFERED: Final = frozenset({404, 405, 501})
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: what to send, and how error messages call its answer.
+
+    `origin` is another than the account's (an asset host): then the credential stays at home. `optional`: an endpoint
+    that may not be offered, where an HTML 404 or a 405 means just that.
+    """
+
+    method: str
+    target: str
+    endpoint: Endpoint
+    what: str
+    origin: str | None = None
+    accept: str = "application/json"
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A JSON value that was there (null is one, too)."""
+
+    value: object
+
+
+class Transport:
+    """A pool of connections to one account, for any number of threads; `close()` it.
+
+    Its guard decides what it can send; the one it has of itself only reads. Redirects are never followed, environment
+    variables, netrc and cookies never used, TLS is always verified.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        budget: Budget,
+        *,
+        guard: Guard = reads_only,
+        on_request: OnRequest | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        if connection.ca_bundle is not None and not Path(connection.ca_bundle).exists():
+            raise ConfigError(f"ca_bundle: there is no file or folder {connection.ca_bundle}")
+        self.connection = connection
+        self.budget = budget
+        self.requests_made = 0
+        self.clock_skew_s: float | None = None
+        self._on_request = on_request
+        self._stop = stop if stop is not None else threading.Event()
+        self._edge = Edge(guard)
+        self._session = _session(self._edge)
+        self._counting = threading.Lock()
+        key = connection.access_key.get_secret_value()
+        token = base64.b64encode(f"{connection.username}:{key}".encode()).decode()
+        self._authorization = f"Basic {token}"
+        self._blotted = tuple({key, quote(key, safe=""), token}) if len(key) >= _SHORTEST_BLOTTED else ()
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._session.close()
+
+    def get_json(self, ask: Ask) -> Found | None:
+        """The JSON value of a GET; None for 404. Retries what may mend itself, inside a total time. Raises SourceError."""
+        return self._retrying(ask, lambda: self._json_once(ask))
+
+    @contextmanager
+    def open(self, ask: Ask, limits: Limits) -> Iterator[requests.Response]:
+        """A GET's answer with its body unread, of status 2xx or 3xx. Opening is retried, reading is not. Raises SourceError."""
+        response = self._retrying(ask, lambda: self._opened(ask, limits))
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def send(self, ask: Ask, limits: Limits) -> requests.Response:
+        """One request, no retry, no judgement of the status; the caller closes the answer.
+
+        Raises HiccupError, SourceError or StoppedError when no whole header came.
+        """
+        if self._stop.is_set():
+            raise StoppedError(f"asked to stop before {ask.method} for {ask.what}")
+        throttled = self.budget.take()
+        with self._counting:
+            self.requests_made += 1
+        code: int | None = None
+        began = time.monotonic()
+        try:
+            response = self._exchange(ask, limits)
+            code = response.status_code
+        finally:
+            if self._on_request is not None:
+                spent = time.monotonic() - began
+                self._on_request(RequestEvent(ask.method, ask.endpoint, code, spent, throttled))
+        self._learn(response, ask)
+        return response
+
+    def answer_limits(self, *, stop_grace_s: float = 0.0) -> Limits:
+        """What a JSON answer may cost."""
+        idle = self.connection.timeout_s
+        total = min(idle * _ANSWER_PATIENCE, self.connection.timeout_total_s)
+        return Limits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
+
+    def json_of(self, response: requests.Response, what: str) -> object:
+        """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is none."""
+        body = Body(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
+        return load_json(body.whole(), what=what, content_type=body.content_type, secrets=self._blotted)
+
+    def refusal_of(self, response: requests.Response) -> Refusal:
+        """What an answer of 400 or more says. Never fails: a broken body says nothing."""
+        try:
+            body = Body(raw_of(response), max_bytes=_MAX_ERROR_BYTES, what="an error's text")
+            data, content_type = body.whole(), body.content_type
+        except SourceError:
+            data, content_type = b"", ""
+        text = error_text(data)
+        for secret in self._blotted:
+            text = text.replace(secret, "[removed]")
+        now = epoch_of_date(response.headers.get("Date")) or time.time()
+        wait = retry_after_s(response.headers.get("Retry-After"), now=now)
+        return Refusal(response.status_code, text, looks_like_html(data, content_type), wait)
+
+    def _json_once(self, ask: Ask) -> Found | None:
+        response = self.send(ask, self.answer_limits())
+        try:
+            if response.status_code >= 400:
+                answer = self.refusal_of(response)
+                missing = answer.code == 404 and not answer.html
+                if missing or (ask.optional and answer.code in _NOT_OFFERED):
+                    return None
+                raise self._failure(answer, ask)
+            refuse_redirect(response, ask.what)
+            return Found(self.json_of(response, ask.what))
+        finally:
+            response.close()
+
+    def _opened(self, ask: Ask, limits: Limits) -> requests.Response:
+        response = self.send(ask, limits)
+        if response.status_code < 400:
+            return response
+        try:
+            raise self._failure(self.refusal_of(response), ask)
+        finally:
+            response.close()
+
+    def _failure(self, answer: Refusal, ask: Ask) -> Exception:
+        host = self._host(ask)
+        if answer.retry_after is not None and (answer.code == 429 or answer.code >= 500):
+            if answer.retry_after > self.connection.max_wait_s:
+                return out_of_patience(answer.retry_after, host)
+            self.budget.hold_back(answer.retry_after)
+        judge = asset_refusal if ask.endpoint in {"assets", "asset"} else refusal
+        return judge(answer, what=ask.what, host=host, user=self.connection.username if ask.origin is None else None)
+
+    def _retrying(self, ask: Ask, attempt: Callable[[], _T]) -> _T:
+        assert ask.method == "GET", "only what reads may be repeated"
+        retrying = Retrying(
+            stop=stop_after_attempt(self.connection.attempts) | stop_after_delay(self.connection.timeout_total_s),
+            wait=self._wait_s,
+            retry=retry_if_exception_type((HiccupError, InterruptedAnswerError)),
+            sleep=sleep_using_event(self._stop),
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except (HiccupError, InterruptedAnswerError) as error:
+            raise SourceUnavailableError(f"{error} ({self.connection.attempts} attempts)") from error
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        """Seconds before the next try: what the vendor asked for, else more each time with jitter, never over max_wait."""
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, HiccupError) and error.retry_after is not None:
+            return error.retry_after
+        return wait_random_exponential(multiplier=_FIRST_WAIT_S, max=self.connection.max_wait_s)(state)
+
+    def _exchange(self, ask: Ask, limits: Limits) -> requests.Response:
+        prepared = self._prepared(ask)
+        host = self._host(ask)
+        self._edge.set_watch(Watch(host, limits, self._stop))
+        waits = (min(self.connection.timeout_s, _LONGEST_CONNECT_S), self.connection.timeout_s)
+        proxy = self.connection.proxy
+        try:
+            return self._session.send(
+                prepared,
+                stream=True,
+                timeout=waits,
+                verify=self.connection.ca_bundle or True,
+                proxies={"https": proxy} if proxy and not self.connection.loopback else {},
+                allow_redirects=False,
+            )
+        except (requests.RequestException, HTTPError) as error:
+            failure = network_failure(error, host)
+            if ask.origin is not None:
+                raise failure from None  # the library's text would show a signed URL
+            raise failure from error
+
+    def _prepared(self, ask: Ask) -> requests.PreparedRequest:
+        headers = {
+            "User-Agent": f"sauce-janitor/{__version__}",
+            "Accept": ask.accept,
+            "Accept-Encoding": "gzip",
+        }
+        if ask.origin is None:
+            headers["Authorization"] = self._authorization
+        if ask.method != "GET":
+            headers["Content-Type"] = "application/json"
+        url = (ask.origin or self.connection.origin) + ask.target
+        prepared = requests.Request(ask.method, url, headers=headers).prepare()
+        if (prepared.path_url or "").casefold() != ask.target.casefold():
+            raise AnswerError(f"no request can ask for {ask.what}: its address would change on the way")
+        return prepared
+
+    def _learn(self, response: requests.Response, ask: Ask) -> None:
+        ours = time.time()
+        theirs = epoch_of_date(response.headers.get("Date"))
+        if ask.origin is not None:
+            return
+        if theirs is not None:
+            self.clock_skew_s = theirs - ours
+        self.budget.learn(response.status_code, response.headers, now=theirs or ours)
+
+    def _host(self, ask: Ask) -> str:
+        return urlsplit(ask.origin).netloc if ask.origin is not None else self.connection.host
+
+
+def raw_of(response: requests.Response) -> BaseHTTPResponse:
+    """The answer below requests: bytes as they came over the wire."""
+    assert isinstance(response.raw, BaseHTTPResponse)
+    return response.raw
+
+
+def refuse_redirect(response: requests.Response, what: str) -> None:
+    """AnswerError for any redirect; names the host it leads to, never the address, which may be signed."""
+    if response.status_code >= 300:
+        there = urlsplit(response.headers.get("Location", "")).hostname or "the same host"
+        raise AnswerError(f"{what} is answered with a redirect to {there!a:.80} ({response.status_code}): not followed")
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests would otherwise read a redirect's body, of any size, to prepare the next request."""
+
+
+def _session(edge: Edge) -> requests.Session:
+    session = _Session()
+    session.trust_env = False
+    session.max_redirects = 0
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    session.mount("https://", EdgeAdapter(edge))
+    session.mount("http://", EdgeAdapter(edge))
+    return session

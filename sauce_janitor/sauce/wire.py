@@ -1,0 +1,223 @@
+"""The socket's edge: what may be sent, and how long and how much an answer may be.
+
+urllib3's connections are made to ask here before a request line is written, and to read through here.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import io
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import HTTPResponse
+
+from sauce_janitor.errors import AnswerError, PermitError, StoppedError
+
+_MAX_HEADER_BYTES: Final = 64 * 1024
+_READ_BYTES: Final = 64 * 1024
+_GLANCE_S: Final = 0.25  # how often a silent socket is left to see whether the run was asked to stop
+_CONNECTIONS: Final = 16
+_IDLE_CONNECTIONS: Final = 8
+
+# urllib3 logs request targets, and a redirect's target may be a signed URL: a bearer secret.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+Guard: TypeAlias = Callable[[str, str], None]
+"""Sees each request line (method, target) last of all, when the connection stands; raises PermitError to stop it."""
+
+
+class InterruptedAnswerError(AnswerError):
+    """An answer that did not come whole in its time: another try may do better."""
+
+
+def reads_only(method: str, target: str) -> None:
+    """The guard of everything but the gate: GET and HEAD pass, anything else is never written to a socket."""
+    if method not in {"GET", "HEAD"}:
+        raise PermitError(f"a reading connection was asked to send {method} {target:.120}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one answer may cost. Seconds and bytes; `min_rate` is bytes a second, averaged over `idle_s` spent waiting."""
+
+    idle_s: float
+    total_s: float
+    max_bytes: int
+    min_rate: float = 0.0
+    stop_grace_s: float = 0.0
+
+
+class Watch:
+    """Watches one exchange: its deadline, the silence between bytes, the size of header and body, the wish to stop."""
+
+    def __init__(self, host: str, limits: Limits, stop: threading.Event | None) -> None:
+        self._host = host
+        self._limits = limits
+        self._stop = stop
+        self._stop_seen: float | None = None
+        self._deadline = time.monotonic() + limits.total_s
+        self._in_header = True
+        self._received = 0
+        self._window_s = 0.0
+        self._window_bytes = 0
+
+    def header_ended(self) -> None:
+        """From here on the bytes are the body's; what was read ahead with the header counts for neither."""
+        self._in_header = False
+        self._received = 0
+
+    def receive(self, sock: socket.socket, buffer: memoryview) -> int:
+        """Like `sock.recv_into`, within every limit. Raises SourceError or StoppedError, OSError of the network."""
+        began = time.monotonic()
+        while True:
+            sock.settimeout(self._patience(began))
+            try:
+                count = sock.recv_into(buffer)
+            except TimeoutError:
+                continue
+            self._count(count, time.monotonic() - began)
+            return count
+
+    def _patience(self, began: float) -> float:
+        now = time.monotonic()
+        self._obey_stop(now)
+        if now >= self._deadline:
+            raise InterruptedAnswerError(f"{self._host} did not finish its answer within {self._limits.total_s:g} s")
+        silence_left = began + self._limits.idle_s - now
+        if silence_left <= 0:
+            raise InterruptedAnswerError(f"{self._host} sent nothing for {self._limits.idle_s:g} s")
+        return max(0.001, min(_GLANCE_S, silence_left, self._deadline - now))
+
+    def _obey_stop(self, now: float) -> None:
+        if self._stop is None or not self._stop.is_set():
+            return
+        self._stop_seen = self._stop_seen or now
+        if now - self._stop_seen >= self._limits.stop_grace_s:
+            raise StoppedError(f"asked to stop while waiting for {self._host}")
+
+    def _count(self, count: int, waited_s: float) -> None:
+        self._received += count
+        if self._in_header:
+            if self._received > _MAX_HEADER_BYTES + _READ_BYTES:
+                raise AnswerError(f"{self._host} sent a header of more than {_MAX_HEADER_BYTES // 1024} KiB")
+            return
+        if self._received > self._limits.max_bytes:
+            raise AnswerError(f"{self._host} sent more than {self._limits.max_bytes:,} bytes in one answer")
+        self._window_s += waited_s
+        self._window_bytes += count
+        if self._window_s >= self._limits.idle_s:
+            if self._window_bytes < self._limits.min_rate * self._window_s:
+                raise InterruptedAnswerError(
+                    f"{self._host} sends too slowly: {self._window_bytes} bytes in {self._window_s:.0f} s"
+                )
+            self._window_s, self._window_bytes = 0.0, 0
+
+
+class Edge:
+    """The guard of a pool of connections, and per thread the watch of the exchange that it is about."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self._here = threading.local()
+
+    def set_watch(self, watch: Watch) -> None:
+        """The next exchange of this thread is watched by `watch`."""
+        self._here.watch = watch
+
+    def watch(self) -> Watch:
+        """This thread's watch. Nothing is ever read without one."""
+        watch: Watch = self._here.watch
+        return watch
+
+
+class _WatchedFile(io.RawIOBase):
+    """The raw stream of one answer. Keeps the socket open until it is closed itself, as `socket.makefile` does."""
+
+    def __init__(self, sock: socket.socket, watch: Watch) -> None:
+        super().__init__()
+        self._sock = sock
+        self._keeper = sock.makefile("rb", buffering=0)
+        self._watch = watch
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._watch.receive(self._sock, buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._keeper.close()
+        super().close()
+
+
+class _WatchedSocket:
+    """All that `http.client.HTTPResponse` wants of a socket."""
+
+    def __init__(self, sock: socket.socket, watch: Watch) -> None:
+        self._sock = sock
+        self._watch = watch
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        assert mode == "rb"
+        return io.BufferedReader(_WatchedFile(self._sock, self._watch), _READ_BYTES)
+
+
+class _WatchedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, watch: Watch, **options: Any) -> None:
+        self._watch = watch
+        super().__init__(_WatchedSocket(sock, watch), *args, **options)  # type: ignore[arg-type]  # makefile is all it uses
+
+    def begin(self) -> None:
+        super().begin()
+        self._watch.header_ended()
+
+
+class _GuardedConnection(HTTPConnection):
+    edge: Edge
+
+    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's signature
+        if self.sock is None:
+            self.connect()  # now, so that nothing but the sending itself comes after the guard
+        self.edge.guard(method, url)
+        super().putrequest(method, url, skip_host, skip_accept_encoding)
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own override
+        self.response_class = functools.partial(_WatchedResponse, watch=self.edge.watch())  # type: ignore[assignment]  # called like the class
+        return super().getresponse()
+
+
+class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):
+    pass
+
+
+class EdgeAdapter(HTTPAdapter):
+    """A requests adapter all of whose connections, by proxy or not, pass the edge. It retries nothing."""
+
+    def __init__(self, edge: Edge) -> None:
+        plain = type("PlainConnection", (_GuardedConnection,), {"edge": edge})
+        tls = type("TlsConnection", (_GuardedTlsConnection,), {"edge": edge})
+        self._pools = {
+            "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
+        }
+        super().__init__(pool_connections=_CONNECTIONS, pool_maxsize=_IDLE_CONNECTIONS, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
