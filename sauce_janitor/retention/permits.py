@@ -36,6 +36,7 @@ class DeletePermit:
     fingerprint: str
     asked_at: float
     fence: int
+    action: ClassVar[Action]
 
 
 @dataclass(frozen=True, slots=True)

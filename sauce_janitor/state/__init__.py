@@ -1,1 +1,80 @@
-"""One database: tables, journal, holds, notices, leases."""
+"""The state: one database with the inventory, the journal, the lease, holds and all else that outlives a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.holds import Holds, PlacedHold
+from sauce_janitor.state.identity import ClockGuard, Identity
+from sauce_janitor.state.jobs import Jobs, Query, Snapshot
+from sauce_janitor.state.journal import Journal, Line, OpenIntent, RunJournal
+from sauce_janitor.state.leases import Lease
+from sauce_janitor.state.listing import Listed, OwnerJobs
+from sauce_janitor.state.notices import Notices
+from sauce_janitor.state.opening import check_integrity, open_file
+from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
+from sauce_janitor.state.switch import Pause, Switch
+
+__all__ = [
+    "Acceptances", "ClockGuard", "Counters", "Holds", "Identity", "Jobs", "Journal", "Lease", "Line", "Listed", "Notices",
+    "OpenIntent", "OwnerJobs", "Pause", "PlacedHold", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch",
+]  # fmt: skip
+
+
+class State:
+    """Everything that outlives a run. Any thread may use it; close it, or use it in a `with`.
+
+    All of it raises StateError when the database cannot be read or written.
+    """
+
+    def __init__(self, database: Database, path: Path | None) -> None:
+        self._database = database
+        self._path = path
+        self.identity = Identity(database)
+        self.clock = ClockGuard(database)
+        self.jobs = Jobs(database)
+        self.journal = Journal(database)
+        self.switch = Switch(database)
+        self.holds = Holds(database)
+        self.notices = Notices(database)
+        self.acceptances = Acceptances(database)
+        self.runs = Runs(database)
+        self.counters = Counters(database)
+
+    @classmethod
+    def open(cls, path: Path | str) -> State:
+        """The state at `path`, made when there is none.
+
+        Raises StateError when it is damaged, lost, read-only or no state; RefusedError when a newer version wrote it or the
+        path lies on a network file system.
+        """
+        path = Path(path).absolute()
+        database = open_file(path)
+        try:
+            return cls(database, path)
+        except BaseException:
+            database.close()
+            raise
+
+    def lease(self, account: str, holder: str, *, now: int) -> Lease:
+        """The lease on an account, to be held by a `with`; `holder` is told to whoever finds it taken."""
+        return Lease(self._database, self._path, account, holder, now)
+
+    def check_integrity(self) -> None:
+        """StateError when any page or row is damaged: to be asked before a run that deletes. About a second a million jobs."""
+        check_integrity(self._database)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,124 @@
+"""One database, opened once a process: transactions, and what its failures mean in words."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from sauce_janitor.errors import StateError
+
+BUSY_S: Final = 10.0
+"""How long a writer waits for another process's transaction; ours last milliseconds."""
+_CACHE_KIB: Final = 16_384
+_WORDS: Final = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "it is read-only",
+    "SQLITE_BUSY": "another process keeps it locked",
+    "SQLITE_LOCKED": "another process keeps it locked",
+    "SQLITE_CANTOPEN": "it cannot be opened or created (is the folder there, and may it be written?)",
+    "SQLITE_PERM": "it may not be read and written by this user",
+    "SQLITE_AUTH": "it may not be read and written by this user",
+    "SQLITE_IOERR": "reading or writing the disk failed",
+    "SQLITE_NOMEM": "there is not enough memory",
+    "SQLITE_TOOBIG": "a value is larger than the database takes",
+}
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+class Database:
+    """Transactions on one database. Readers see one moment; writers come one at a time, and what they wrote is durable."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self.place = place
+        self._engine = engine
+        self._writing_engine = engine.execution_options(writes=True)
+        self._turn = threading.RLock()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One read transaction: everything read inside is of one moment. Raises StateError."""
+        with told(self.place), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One write transaction, durable when the block is left, undone by any exception. Raises StateError."""
+        # Threads of one process take turns here: waiting for a lock is fairer than polling SQLite for it.
+        with told(self.place), self._turn, self._writing_engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+
+@contextmanager
+def told(place: str) -> Iterator[None]:
+    """Turn a database's error into a StateError of one clear sentence. A broken constraint is left to who expects it."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        raise StateError(_sentence(place, error.orig if error.orig is not None else error)) from error
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise StateError(_sentence(place, error)) from error
+
+
+def _sentence(place: str, error: BaseException) -> str:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(_DAMAGED):
+        return damaged(place, str(error))
+    for start, words in _WORDS.items():
+        if name.startswith(start):
+            return f"the state {place} cannot be used: {words} ({error})"
+    return f"the state {place} cannot be used: {error}"
+
+
+def damaged(place: str, why: str) -> str:
+    """What a state that cannot be trusted asks of its operator."""
+    return (
+        f"the state {place} is damaged ({why}): restore it from a backup; do not begin with an empty one, "
+        "or what the journal knows is lost"
+    )
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """An engine on an existing SQLite file (or one that is being made): WAL, every commit on the disk, foreign keys."""
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        connect_args={"timeout": BUSY_S, "check_same_thread": False},
+        max_overflow=-1,
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # isolation_level None: the driver would otherwise begin and commit by its own rules, around reads not at all.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout = {int(BUSY_S * 1000)}",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # NORMAL leaves the newest commits in the page cache: an intent would not survive the power
+        "foreign_keys = ON",
+        "trusted_schema = OFF",
+        f"cache_size = -{_CACHE_KIB}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A writer takes the write lock at once: to find out at its first write that what it read is outdated is an error.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,82 @@
+"""Holds kept on our side: nobody who can run a test can lift them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+
+from sauce_janitor.retention.model import JobId
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.rows import id_bytes, plain
+from sauce_janitor.state.tables import holds
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedHold:
+    """A hold on one job; `until` is the first second after it, None for no end."""
+
+    number: int
+    account: str
+    job_id: JobId
+    by: str
+    reason: str
+    at: int
+    until: int | None = None
+    released_by: str | None = None
+    released_at: int | None = None
+
+
+class Holds:
+    """Holds on jobs, by id; the job need not be known."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, account: str, job_ids: Collection[JobId], *, by: str, reason: str, at: int, until: int | None
+    ) -> None:
+        """Hold these jobs."""
+        told = {"account": account, "placed_by": plain(by), "reason": plain(reason), "placed_at": at, "until": until}
+        if rows := [told | {"job_id": id_bytes(job_id)} for job_id in job_ids]:
+            with self._database.writing() as connection:
+                connection.execute(insert(holds), rows)
+
+    def release(self, account: str, job_ids: Collection[JobId], *, by: str, at: int) -> int:
+        """Lift every hold on these jobs; how many there were."""
+        count = 0
+        with self._database.writing() as connection:
+            for job_id in job_ids:
+                mine = (holds.c.account == account, holds.c.job_id == id_bytes(job_id), holds.c.released_at.is_(None))
+                statement = update(holds).where(*mine).values(released_by=plain(by), released_at=at)
+                count += connection.execute(statement).rowcount
+        return count
+
+    def list(self, account: str | None = None, *, at: int | None = None) -> tuple[PlacedHold, ...]:
+        """All of them, oldest first; with `at` only those in force then."""
+        statement = select(holds).order_by(holds.c.number)
+        if account is not None:
+            statement = statement.where(holds.c.account == account)
+        if at is not None:
+            statement = statement.where(in_force(at))
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return tuple(
+            PlacedHold(
+                row.number, row.account, JobId(row.job_id.hex()), row.placed_by, row.reason, row.placed_at, row.until,
+                row.released_by, row.released_at,
+            )
+            for row in rows
+        )  # fmt: skip
+
+    def protects(self, account: str, job_id: JobId, *, at: int) -> bool:
+        """Whether a hold is in force on the job; read anew each time."""
+        statement = select(holds.c.number).where(holds.c.account == account, holds.c.job_id == id_bytes(job_id))
+        with self._database.reading() as connection:
+            return connection.execute(statement.where(in_force(at)).limit(1)).first() is not None
+
+
+def in_force(at: int) -> ColumnElement[bool]:
+    """The condition that a hold is neither released nor over."""
+    return and_(holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))

@@ -1,0 +1,110 @@
+"""Whose state this is: its own id and secret, the accounts it belongs to, the archives it knows, the time it has seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.rows import plain
+from sauce_janitor.state.tables import accounts, archives, meta
+
+_OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
+_BACKWARDS_S: Final = 300
+_SEEN: Final = "newest_time"
+
+
+class Identity:
+    """Who is who. What is once known never changes silently."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        with database.reading() as connection:
+            rows = {row.key: row.value for row in connection.execute(select(meta))}
+        try:
+            self.instance_id: Final = rows["instance_id"]
+            self.secret: Final = bytes.fromhex(rows["secret"])
+        except (KeyError, ValueError) as error:
+            raise StateError(
+                f"the state {database.place} does not know its own id: restore it from a backup"
+            ) from error
+
+    def claim(self, account: str, *, base_url: str, username: str) -> None:
+        """Remember whose account a name stands for; RefusedError when it stood for another one."""
+        new = {"name": account, "base_url": plain(base_url), "username": plain(username)}
+        with self._database.writing() as connection:
+            old = connection.execute(select(accounts).where(accounts.c.name == account)).mappings().one_or_none()
+            if old is None:
+                connection.execute(insert(accounts), [new])
+            elif dict(old) != new:
+                raise RefusedError(
+                    f"account {account} was {old['username']} at {old['base_url']} in this state, and is now "
+                    f"{new['username']} at {new['base_url']}: give the new one another name or another state"
+                )
+
+    def accounts(self) -> dict[str, tuple[str, str]]:
+        """Every account: its base URL and user name."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(accounts).order_by(accounts.c.name)).all()
+        return {row.name: (row.base_url, row.username) for row in rows}
+
+    def archive_uuid(self, path: str) -> str | None:
+        """The uuid of the archive at this path, None when none was there yet."""
+        with self._database.reading() as connection:
+            return connection.execute(select(archives.c.uuid).where(archives.c.path == path)).scalar()
+
+    def remember_archive(self, path: str, uuid: str) -> None:
+        """An archive was made, or found, at this path; RefusedError when another one was there."""
+        known = self.archive_uuid(path)
+        if known == uuid:
+            return
+        if known is not None:
+            raise RefusedError(f"the archive at {path} is another one ({uuid}) than before ({known}): is it mounted?")
+        try:
+            with self._database.writing() as connection:
+                # An archive that moved is the same one: its old path is forgotten.
+                connection.execute(archives.delete().where(archives.c.uuid == uuid))
+                connection.execute(insert(archives), [{"path": path, "uuid": uuid}])
+        except IntegrityError as error:
+            raise RefusedError(f"the archive at {path} is another one ({uuid}) than before: is it mounted?") from error
+
+
+class ClockGuard:
+    """Distrusts a clock that is plainly wrong: before 2020, or more than 5 min before the newest time seen."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def check(self, now: int) -> None:
+        """RefusedError when `now` (epoch seconds) cannot be."""
+        if now < _OLDEST:
+            raise RefusedError(f"this machine's clock says {_date(now)}: set it right first, every age depends on it")
+        seen = self.newest()
+        if seen is not None and now < seen - _BACKWARDS_S:
+            raise RefusedError(
+                f"this machine's clock says {_date(now)}, but the last run was at {_date(seen)}: one of them is wrong, "
+                "and every age depends on it"
+            )
+
+    def remember(self, now: int) -> None:
+        """A run trusted this time. Call it once the vendor's clock agreed, or one wrong leap forward is remembered for good."""
+        with self._database.writing() as connection:
+            old = connection.execute(select(meta.c.value).where(meta.c.key == _SEEN)).scalar()
+            if old is None:
+                connection.execute(insert(meta), [{"key": _SEEN, "value": str(now)}])
+            elif int(old) < now:
+                connection.execute(update(meta).where(meta.c.key == _SEEN).values(value=str(now)))
+
+    def newest(self) -> int | None:
+        """The newest time seen."""
+        with self._database.reading() as connection:
+            value = connection.execute(select(meta.c.value).where(meta.c.key == _SEEN)).scalar()
+        return None if value is None else int(value)
+
+
+def _date(time: int) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,187 @@
+"""What is known of the jobs: streamed to the deciding, one by one to who explains, counted for who reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
+
+from sauce_janitor.retention.model import Action, AssetsStanding, JobId, Owner, Record, Text
+from sauce_janitor.state.builds import BuildIndex
+from sauce_janitor.state.database import Database, told
+from sauce_janitor.state.listing import OwnerJobs
+from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes
+from sauce_janitor.state.tables import holds, jobs, listings
+
+AgeField: TypeAlias = Literal["end_time", "modification_time", "start_time", "creation_time"]
+DEFAULT_AGE: Final[tuple[AgeField, ...]] = ("end_time", "modification_time")
+
+_AGES: Final[Mapping[AgeField, ColumnElement[int | None]]] = {
+    "end_time": jobs.c.ended_at,
+    "modification_time": jobs.c.modified_at,
+    "start_time": jobs.c.started_at,
+    "creation_time": jobs.c.created_at,
+}
+_OURS: Final = ("changed_at", "assets", "archived", "assets_announced_at", "job_announced_at")
+_STANDINGS: Final = {str(standing): standing for standing in AssetsStanding}
+_BATCH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which records: of an account, of these owners (None: all), aged by `age_from`; `as_of` ends the holds that are over."""
+
+    account: str
+    owners: Collection[Owner] | None = None
+    age_from: Sequence[AgeField] = DEFAULT_AGE
+    as_of: int = 0
+
+
+class Snapshot:
+    """The inventory at one moment: however often it is read, and whatever is written meanwhile, it says the same."""
+
+    def __init__(self, connection: Connection, place: str, query: Query) -> None:
+        self._connection = connection
+        self._place = place
+        self._query = query
+        self._builds = BuildIndex(connection, query.account)
+        self._held = _held(connection, query.account, query.as_of)
+
+    def records(self) -> Iterator[Record]:
+        """Every job that is not gone, newest first by the time that gives the age, then by id; the ageless come last."""
+        times = [_AGES[field] for field in self._query.age_from]
+        age = func.coalesce(*times) if len(times) > 1 else times[0]
+        statement = _select(self._query.account, self._query.owners).order_by(age.desc(), jobs.c.id)
+        with told(self._place):
+            yield from self._read(_rows(self._connection, statement))
+
+    def record(self, job_id: JobId) -> Record | None:
+        """One job; None when it is not known or gone."""
+        statement = _select(self._query.account, self._query.owners).where(jobs.c.id == id_bytes(job_id))
+        return next(self._read(_rows(self._connection, statement)), None)
+
+    def _read(self, rows: Iterator[Sequence[Any]]) -> Iterator[Record]:
+        job_of = JobReader().job_of
+        archives: Parsed[frozenset[str] | None] = Parsed(lambda keys: None if keys is None else frozenset(keys))
+        held, build_of = self._held, self._builds.build_of
+        for row in rows:
+            job = job_of(row)
+            changed_at, assets, archived, assets_announced, job_announced = row[-len(_OURS) :]
+            build_id: Text = None
+            build_status: Text = None
+            if job.build is not None:
+                build_id, build_status, build_changed_at = build_of(job)
+                changed_at = max(changed_at, build_changed_at)
+            yield Record(
+                job,
+                changed_at,
+                build_id,
+                build_status,
+                _STANDINGS[assets],
+                archives[archived],
+                _announced(assets_announced, job_announced),
+                bool(held) and row[0] in held,
+            )
+
+
+class Jobs:
+    """The inventory of every account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, account: str, owner: Owner) -> OwnerJobs:
+        """What a listing of one owner's jobs reads and writes (an `inventory.JobStore`)."""
+        return OwnerJobs(self._database, account, owner)
+
+    @contextmanager
+    def snapshot(self, query: Query) -> Iterator[Snapshot]:
+        """The inventory as it is now, for as long as the block lasts."""
+        with self._database.reading() as connection:
+            yield Snapshot(connection, self._database.place, query)
+
+    def records(
+        self,
+        account: str,
+        owners: Collection[Owner] | None = None,
+        age_from: Sequence[AgeField] = DEFAULT_AGE,
+        *,
+        as_of: int,
+    ) -> Iterator[Record]:
+        """`Snapshot.records` of a moment of its own: for one pass. Memory stays flat."""
+        with self.snapshot(Query(account, owners, age_from, as_of)) as snapshot:
+            yield from snapshot.records()
+
+    def record(self, account: str, job_id: JobId, *, as_of: int) -> Record | None:
+        """One job; None when it is not known or gone."""
+        with self.snapshot(Query(account, as_of=as_of)) as snapshot:
+            return snapshot.record(job_id)
+
+    def count(self, account: str, owners: Collection[Owner] | None = None) -> int:
+        """How many jobs are known and not gone."""
+        statement = select(func.count()).select_from(jobs).where(*_known(account, owners))
+        with self._database.reading() as connection:
+            return connection.execute(statement).scalar_one()
+
+    def owners(self, account: str) -> tuple[Owner, ...]:
+        """Whose jobs were ever listed, in order of the name."""
+        statement = select(listings.c.owner).where(listings.c.account == account).order_by(listings.c.owner)
+        with self._database.reading() as connection:
+            return tuple(Owner(owner) for owner in connection.execute(statement).scalars())
+
+    def full_at(self, account: str, owners: Collection[Owner] | None = None) -> int | None:
+        """The oldest among these owners' last complete full listings; None where one has none."""
+        statement = select(listings.c.owner, listings.c.full_at).where(listings.c.account == account)
+        with self._database.reading() as connection:
+            found = {row.owner: row.full_at for row in connection.execute(statement)}
+        wanted = found if owners is None else owners
+        times = [found.get(owner) for owner in wanted]
+        return min((time for time in times if time is not None), default=None) if None not in times else None
+
+    def set_assets(self, account: str, job_id: JobId, standing: AssetsStanding) -> None:
+        """Remember what two reads of the asset list proved."""
+        statement = update(jobs).where(jobs.c.account == account, jobs.c.id == id_bytes(job_id))
+        with self._database.writing() as connection:
+            connection.execute(statement.values(assets=str(standing)))
+
+
+def _known(account: str, owners: Collection[Owner] | None) -> list[ColumnElement[bool]]:
+    conditions = [jobs.c.account == account, jobs.c.gone.is_(False)]
+    if owners is not None:
+        conditions.append(jobs.c.owner.in_(list(owners)))
+    return conditions
+
+
+def _select(account: str, owners: Collection[Owner] | None) -> Select[Any]:
+    return select(*(jobs.c[name] for name in (*COLUMNS, *_OURS))).where(*_known(account, owners))
+
+
+def _rows(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[Any]]:
+    """The rows, a batch at a time. Of SQLite from the driver's own cursor: a quarter less time a job than through Row."""
+    if connection.dialect.name != "sqlite":
+        yield from connection.execution_options(yield_per=_BATCH).execute(statement)
+        return
+    compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])
+        while batch := cursor.fetchmany(_BATCH):
+            yield from batch
+    finally:
+        cursor.close()
+
+
+def _held(connection: Connection, account: str, as_of: int) -> frozenset[bytes]:
+    in_force = and_(holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > as_of))
+    statement = select(holds.c.job_id).where(holds.c.account == account, in_force)
+    return frozenset(connection.execute(statement).scalars())
+
+
+def _announced(assets: int | None, job: int | None) -> Mapping[Action, int] | None:
+    if assets is None and job is None:
+        return None
+    times = {Action.DELETE_ASSETS: assets, Action.DELETE_JOB: job}
+    return {action: time for action, time in times.items() if time is not None}

@@ -1,0 +1,287 @@
+"""The journal: a line before and a line after every change at Sauce Labs, in a hash chain that is only ever added to.
+
+A line is on the disk when the method that writes it returns. What the journal proves of a job (archived, assets deleted, gone)
+enters the inventory in the same transaction, so that the two never disagree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
+from sauce_janitor.retention.model import Action, AssetsStanding, JobId, Owner
+from sauce_janitor.retention.permits import DeletePermit, NothingWanted, Receipt, StopPermit
+from sauce_janitor.state.chain import HASHED, beginning, link
+from sauce_janitor.state.database import Database, damaged
+from sauce_janitor.state.rows import id_bytes, plain
+from sauce_janitor.state.tables import jobs, journal, journal_head, leases, meta, open_intents, pauses
+
+FINAL: Final = frozenset({"confirmed", "already_gone", "failed"})
+OUTCOMES: Final = FINAL | {"unknown"}
+_DONE: Final = ("confirmed", "already_gone")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `kind`: archived, intent, outcome or found_gone. `intent` is the line that an outcome ends."""
+
+    seq: int
+    at: int
+    account: str
+    kind: str
+    job_id: JobId
+    owner: Owner
+    action: Action
+    policy: str | None
+    run_id: str | None
+    intent: int | None
+    outcome: str | None
+    receipt: str | None
+    fence: int | None
+    detail: Mapping[str, Any]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """An intent without a final outcome; `detail` is what its `unknown` outcome said, None when the run ended before one."""
+
+    intent: int
+    action: Action
+    job_id: JobId
+    owner: Owner
+    policy: str
+    sent_at: int
+    detail: str | None
+
+
+class Journal:
+    """What was done, for every account. Raises StateError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def during(self, account: str, run_id: str, now: Callable[[], int]) -> RunJournal:
+        """The journal as one run writes it; `now` gives epoch seconds. Any thread may use it."""
+        return RunJournal(self._database, account, run_id, now)
+
+    def of(self, job_id: JobId, account: str | None = None) -> tuple[Line, ...]:
+        """Everything on record of a job, oldest first."""
+        statement = select(journal).where(journal.c.job_id == id_bytes(job_id)).order_by(journal.c.seq)
+        if account is not None:
+            statement = statement.where(journal.c.account == account)
+        with self._database.reading() as connection:
+            return tuple(_line(row) for row in connection.execute(statement).mappings())
+
+    def lines(self, account: str | None = None) -> Iterator[Line]:
+        """Every line, oldest first; memory stays flat."""
+        statement = select(journal).order_by(journal.c.seq)
+        if account is not None:
+            statement = statement.where(journal.c.account == account)
+        with self._database.reading() as connection:
+            for row in connection.execution_options(yield_per=500).execute(statement).mappings():
+                yield _line(row)
+
+    def unresolved(self, account: str) -> tuple[OpenIntent, ...]:
+        """Every intent without a final outcome, oldest first."""
+        return _unresolved(self._database, account)
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the newest line: to be written down elsewhere, it proves that nothing before it was altered."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(journal_head)).one()
+        return row.seq, row.hash.hex()
+
+    def verify(self) -> int:
+        """Recompute the whole chain; how many lines it has. StateError names the first line that does not fit."""
+        with self._database.reading() as connection:
+            instance = connection.execute(select(meta.c.value).where(meta.c.key == "instance_id")).scalar_one()
+            head = connection.execute(select(journal_head)).one()
+            before, seq = beginning(instance), 0
+            rows = connection.execution_options(yield_per=500).execute(select(journal).order_by(journal.c.seq))
+            for row in rows.mappings():
+                seq += 1
+                if row["seq"] != seq or link(before, dict(row)) != row["hash"]:
+                    raise StateError(
+                        damaged(self._database.place, f"line {seq} of the journal was altered or is missing")
+                    )
+                before = row["hash"]
+        if (seq, before) != (head.seq, head.hash):
+            raise StateError(damaged(self._database.place, f"the journal ends at line {seq} and should at {head.seq}"))
+        return seq
+
+
+class RunJournal:
+    """The journal in the hands of one run of one account: intents before, outcomes after."""
+
+    def __init__(self, database: Database, account: str, run_id: str, now: Callable[[], int]) -> None:
+        self._database = database
+        self._account = account
+        self._run_id = run_id
+        self._now = now
+
+    def archived(self, job_id: JobId, owner: Owner, /, *, receipt: str, selection: str | None, policy: str) -> None:
+        """A receipt is stable: its SHA-256, and the key of the selection that the job's receipts now satisfy."""
+        job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
+        with self._database.writing() as connection:
+            self._append(connection, "archived", job, policy=policy, receipt=receipt, detail={"selection": selection})
+            if selection is not None:
+                _add_selection(connection, self._account, id_bytes(job_id), selection)
+
+    def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
+        """Before the write. The number of the line, for its outcome.
+
+        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused, PermitError when the
+        action is on record as done, or an earlier intent for it has no outcome yet: both are asked in the transaction that
+        writes.
+        """
+        job = {"job_id": id_bytes(permit.job_id), "owner": permit.owner, "action": permit.action}
+        detail: dict[str, Any] = {"fingerprint": permit.fingerprint}
+        receipt = None
+        if isinstance(permit, DeletePermit):
+            if isinstance(permit.proof, Receipt):
+                receipt = permit.proof.sha256
+            elif isinstance(permit.proof, NothingWanted):
+                detail["archive_none"] = permit.proof.policy
+        with self._database.writing() as connection:
+            self._refuse(connection, permit)
+            seq = self._append(
+                connection, "intent", job, policy=policy, fence=permit.fence, receipt=receipt, detail=detail
+            )
+            row = {"intent": seq, "account": self._account, "job_id": job["job_id"], "action": job["action"]}
+            connection.execute(insert(open_intents), [row])
+        return seq
+
+    def outcome(self, intent: int, outcome: str, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
+        """After it: confirmed, already_gone, failed or unknown. `unknown` may be followed by a final one, that by nothing."""
+        if outcome not in OUTCOMES:
+            raise ValueError(f"no such outcome: {outcome}")
+        told: dict[str, Any] = {"text": plain(detail)}
+        if bytes_reclaimed is not None:
+            told["bytes_reclaimed"] = bytes_reclaimed
+        with self._database.writing() as connection:
+            begun = connection.execute(select(journal).where(journal.c.seq == intent)).mappings().one_or_none()
+            still_open = connection.execute(select(open_intents).where(open_intents.c.intent == intent)).one_or_none()
+            if begun is None or begun["account"] != self._account or still_open is None:
+                raise StateError(f"line {intent} of the journal is no intent that waits for an outcome")
+            job = {column: begun[column] for column in ("job_id", "owner", "action")}
+            more = {"policy": begun["policy"], "intent": intent, "outcome": outcome, "detail": told}
+            self._append(connection, "outcome", job, **more)
+            if outcome in FINAL:
+                connection.execute(delete(open_intents).where(open_intents.c.intent == intent))
+            if outcome in _DONE:
+                _carry_over(connection, self._account, job["job_id"], Action(job["action"]))
+
+    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
+        """What was to be deleted was not there any more: nothing was sent."""
+        job = {"job_id": id_bytes(job_id), "owner": owner, "action": action}
+        with self._database.writing() as connection:
+            self._append(
+                connection, "found_gone", job, policy=policy, outcome="already_gone", detail={"text": plain(detail)}
+            )
+            _carry_over(connection, self._account, id_bytes(job_id), action)
+
+    def assets_deleted(self, job_id: JobId, /) -> bool:
+        """Whether a confirmed or already gone delete of the job's assets is on record."""
+        statement = (
+            select(journal.c.seq)
+            .where(journal.c.job_id == id_bytes(job_id), journal.c.account == self._account)
+            .where(journal.c.action == str(Action.DELETE_ASSETS), journal.c.outcome.in_(_DONE))
+        )
+        with self._database.reading() as connection:
+            return connection.execute(statement.limit(1)).first() is not None
+
+    def unresolved(self) -> tuple[OpenIntent, ...]:
+        """Every intent that recovery has to ask about, oldest first."""
+        return _unresolved(self._database, self._account)
+
+    def _refuse(self, connection: Connection, permit: DeletePermit | StopPermit) -> None:
+        lease = connection.execute(select(leases).where(leases.c.account == self._account)).one_or_none()
+        if lease is None or lease.released or lease.fence != permit.fence:
+            raise LeaseError(f"this run has lost the lease on account {self._account}: nothing more is changed")
+        if connection.execute(select(pauses.c.number).where(pauses.c.resumed_at.is_(None))).first() is not None:
+            raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
+        same = (journal.c.job_id == id_bytes(permit.job_id), journal.c.account == self._account)
+        done = select(journal.c.seq).where(*same, journal.c.action == str(permit.action))
+        if connection.execute(done.where(journal.c.outcome == "confirmed")).first() is not None:
+            raise PermitError(f"{permit.action} of job {permit.job_id} is on record as done: it is not repeated")
+        waiting = select(open_intents.c.intent).where(
+            open_intents.c.account == self._account,
+            open_intents.c.job_id == id_bytes(permit.job_id),
+            open_intents.c.action == str(permit.action),
+        )
+        if (seq := connection.execute(waiting).scalar()) is not None:
+            raise PermitError(
+                f"{permit.action} of job {permit.job_id} was begun before (line {seq}) and its outcome is not known yet"
+            )
+
+    def _append(self, connection: Connection, kind: str, job: Mapping[str, Any], /, **more: Any) -> int:
+        head = connection.execute(select(journal_head).with_for_update()).one()
+        line: dict[str, Any] = dict.fromkeys(HASHED)
+        line |= {"seq": head.seq + 1, "at": self._now(), "account": self._account, "kind": kind, "run_id": self._run_id}
+        line |= {**job, **more}
+        line["action"] = str(line["action"])
+        line["detail"] = json.dumps(line["detail"], sort_keys=True)
+        line["hash"] = link(head.hash, line)
+        try:
+            connection.execute(insert(journal), [line])
+        except IntegrityError as error:
+            raise StateError(f"the journal refuses a line on job {line['job_id'].hex()}: {error.orig}") from error
+        connection.execute(update(journal_head).values(seq=line["seq"], hash=line["hash"]))
+        return head.seq + 1  # type: ignore[no-any-return]  # a row's columns are untyped
+
+
+def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
+    statement = (
+        select(journal)
+        .join(open_intents, open_intents.c.intent == journal.c.seq)
+        .where(open_intents.c.account == account)
+        .order_by(journal.c.seq)
+    )
+    said = select(journal.c.intent, journal.c.detail).where(journal.c.outcome == "unknown").order_by(journal.c.seq)
+    with database.reading() as connection:
+        begun = connection.execute(statement).mappings().all()
+        if not begun:
+            return ()
+        wanted = said.where(journal.c.job_id.in_({row["job_id"] for row in begun}))
+        unknown = {row.intent: str(json.loads(row.detail).get("text", "")) for row in connection.execute(wanted)}
+    return tuple(
+        OpenIntent(line.seq, line.action, line.job_id, line.owner, line.policy or "", line.at, unknown.get(line.seq))
+        for line in map(_line, begun)
+    )
+
+
+def _line(row: Mapping[Any, Any]) -> Line:
+    values = {column: row[column] for column in HASHED}
+    return Line(
+        **values
+        | {
+            "job_id": JobId(row["job_id"].hex()),
+            "action": Action(row["action"]),
+            "detail": json.loads(row["detail"]),
+            "hash": row["hash"].hex(),
+        }
+    )
+
+
+def _carry_over(connection: Connection, account: str, job_id: bytes, action: Action) -> None:
+    """What a done delete means for the inventory."""
+    statement = update(jobs).where(jobs.c.account == account, jobs.c.id == job_id)
+    if action is Action.DELETE_JOB:
+        connection.execute(statement.values(gone=True))
+    elif action is Action.DELETE_ASSETS:
+        connection.execute(statement.values(assets=str(AssetsStanding.DELETED)))
+
+
+def _add_selection(connection: Connection, account: str, job_id: bytes, selection: str) -> None:
+    where = (jobs.c.account == account, jobs.c.id == job_id)
+    row = connection.execute(select(jobs.c.archived).where(*where)).one_or_none()
+    if row is not None:
+        keys = {*(json.loads(row.archived) if row.archived is not None else ()), selection}
+        connection.execute(update(jobs).where(*where).values(archived=json.dumps(sorted(keys))))

@@ -1,0 +1,118 @@
+"""The lease: one executing run per account. An OS lock, free the moment its holder dies, and a number that only grows.
+
+The number is the fence: it goes into every permit, and an intent with another than the newest is refused (journal.py).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+from sqlalchemy import insert, select, update
+
+from sauce_janitor.errors import LeaseError, StateError
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.rows import plain
+from sauce_janitor.state.tables import leases
+
+
+class Lease:
+    """Held from `with` to its end. Raises LeaseError when another run holds it; `check` is cheap, and any thread may ask."""
+
+    def __init__(self, database: Database, folder: Path | None, account: str, holder: str, now: int) -> None:
+        self._database = database
+        self._account = account
+        self._holder = plain(holder)
+        self._now = now
+        self._fence: int | None = None
+        self._lock: FileLock | None = None
+        if folder is not None:
+            name = f"{folder.name}.lease-{quote(account, safe='')}"
+            self._lock = FileLock(folder.with_name(name), mode=0o600, thread_local=False)
+
+    @property
+    def fence(self) -> int:
+        """The number of this holding."""
+        if self._fence is None:
+            raise LeaseError(f"this run does not hold the lease on account {self._account}")
+        return self._fence
+
+    def check(self) -> None:
+        """LeaseError unless this run still holds it."""
+        fence = self.fence
+        statement = select(leases.c.fence, leases.c.released).where(leases.c.account == self._account)
+        with self._database.reading() as connection:
+            row = connection.execute(statement).one_or_none()
+        if row is None or row.fence != fence or row.released:
+            raise LeaseError(f"this run has lost the lease on account {self._account}{self._by_whom()}")
+
+    def acquire(self) -> None:
+        """Take it, without waiting."""
+        if self._lock is not None:
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout as error:
+                raise LeaseError(f"another run holds the lease on account {self._account}{self._by_whom()}") from error
+            except OSError as error:
+                raise StateError(f"the lease's lock {self._lock.lock_file} cannot be used: {error.strerror}") from error
+        try:
+            self._fence = self._take()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def release(self) -> None:
+        """Give it back; nothing happens when it is lost or was never taken."""
+        fence, self._fence = self._fence, None
+        try:
+            if fence is not None:
+                mine = (leases.c.account == self._account, leases.c.fence == fence)
+                with self._database.writing() as connection:
+                    connection.execute(update(leases).where(*mine).values(released=True))
+        finally:
+            self._unlock()
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _take(self) -> int:
+        values = {"holder": self._holder, "host": socket.gethostname(), "pid": os.getpid(), "since": self._now}
+        values["released"] = False
+        with self._database.writing() as connection:
+            row = connection.execute(
+                select(leases).where(leases.c.account == self._account).with_for_update()
+            ).one_or_none()
+            if row is None:
+                connection.execute(insert(leases), [values | {"account": self._account, "fence": 1}])
+                return 1
+            if self._lock is None and not row.released:
+                raise LeaseError(f"another run holds the lease on account {self._account}{_who(row)}")
+            fence = int(row.fence) + 1
+            connection.execute(update(leases).where(leases.c.account == self._account).values(fence=fence, **values))
+            return fence
+
+    def _by_whom(self) -> str:
+        with self._database.reading() as connection:
+            row = connection.execute(select(leases).where(leases.c.account == self._account)).one_or_none()
+        return "" if row is None or row.released else _who(row)
+
+    def _unlock(self) -> None:
+        if self._lock is not None and self._lock.is_locked:
+            self._lock.release()
+
+
+def _who(row: object) -> str:
+    host, pid, since, holder = (getattr(row, name) for name in ("host", "pid", "since", "holder"))
+    return f": {holder} on {host}, process {pid}, since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"

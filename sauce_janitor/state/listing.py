@@ -1,0 +1,251 @@
+"""What a listing of one owner's jobs reads and writes: pages, how far it came, what it did not find again.
+
+A listing has a number of its own, its `mark`: a time, but greater than any mark before it. A row whose `listed_at` is below the
+mark was not seen by that listing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, or_, select, update
+
+from sauce_janitor.retention.model import UNKNOWN, Build, Job, JobId, Owner, State
+from sauce_janitor.state.builds import replace_builds
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.rows import BITS, COLUMNS, FIELDS, JobReader, id_bytes, row_of
+from sauce_janitor.state.tables import jobs, listings
+
+_HEX: Final = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How far the listings of an owner came.
+
+    `watermark`: our own `until` of the last one without a rejected row; `full_at`: of the last complete full one. `bookmark`
+    is where an unfinished full one goes on, as its writer left it. `longest_page` is the most rows an answer ever had.
+    """
+
+    mark: int = 0
+    watermark: int | None = None
+    full_at: int | None = None
+    longest_page: int = 0
+    bookmark: str | None = None
+
+
+class OwnerJobs:
+    """One owner's jobs in one account, as a listing keeps them. Raises StateError."""
+
+    def __init__(self, database: Database, account: str, owner: Owner) -> None:
+        self._database = database
+        self._account = account
+        self._owner = owner
+        self._listing = (listings.c.account == account, listings.c.owner == owner)
+        self._mine = (jobs.c.account == account, jobs.c.owner == owner, jobs.c.gone.is_(False))
+
+    def listed(self) -> Listed:
+        """How far the listings came."""
+        columns = [listings.c[name] for name in Listed.__dataclass_fields__]
+        with self._database.reading() as connection:
+            row = connection.execute(select(*columns).where(*self._listing)).one_or_none()
+        return Listed() if row is None else Listed(*row)
+
+    # --- while listing -----------------------------------------------------------------------------------------------
+
+    def put(
+        self, new: Sequence[Job], *, unreadable: Collection[str], mark: int, now: int, bookmark: str | None
+    ) -> None:
+        """Take in one page and where the listing goes on, in one transaction.
+
+        `unreadable` are ids whose rows were rejected: they are there, that is all. `changed_at` becomes `now` only where a
+        field differs; a field that the details once gave and the row leaves out stays as it was unless another differs.
+        """
+        rows = {row["id"]: row for row in map(row_of, new)}
+        seen = [*rows, *(id_bytes(job_id) for job_id in unreadable if len(job_id) == 32 and _HEX.issuperset(job_id))]
+        with self._database.writing() as connection:
+            self._note(connection, mark=mark, bookmark=bookmark)
+            known = self._stored(connection, seen)
+            fresh = [self._first(row, mark, now) for job_id, row in rows.items() if job_id not in known]
+            changes = [
+                _renewed(old, row, mark, now)
+                for job_id, row in rows.items()
+                if (old := known.get(job_id)) is not None and _differs(old, row)
+            ]
+            if fresh:
+                connection.execute(insert(jobs), fresh)
+            _update(connection, changes)
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.row.in_([old["row"] for old in known.values()]))
+                .where(or_(jobs.c.listed_at < mark, jobs.c.gone.is_(True)))
+                .values(listed_at=mark, gone=False)
+            )
+
+    def put_details(self, new: Sequence[Job], *, asked: Collection[JobId], now: int) -> None:
+        """Take in what details said of these jobs; all that were `asked` for are not asked for again until they change."""
+        details = {id_bytes(job.id): job for job in new}
+        with self._database.writing() as connection:
+            known = self._stored(connection, [id_bytes(job_id) for job_id in asked])
+            rows = {job_id: _completed(old, details[job_id]) for job_id, old in known.items() if job_id in details}
+            _update(
+                connection,
+                [
+                    _renewed(known[job_id], row, now, now)
+                    for job_id, row in rows.items()
+                    if _differs(known[job_id], row)
+                ],
+            )
+            found = [known[job_id]["row"] for job_id in rows]
+            connection.execute(
+                update(jobs).where(jobs.c.row.in_([old["row"] for old in known.values()])).values(detailed=True)
+            )
+            seen = update(jobs).where(jobs.c.row.in_(found))
+            connection.execute(seen.values(gone=False))
+            connection.execute(seen.where(jobs.c.listed_at < now).values(listed_at=now))
+
+    def put_builds(self, new: Iterable[Build] | None, *, now: int) -> int:
+        """Make these the owner's builds; None where builds are not offered. Returns how many there are."""
+        found = None if new is None else list(new)
+        with self._database.writing() as connection:
+            self._note(connection)
+            return replace_builds(connection, self._account, self._owner, found, now=now)
+
+    def conclude(self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int) -> int:
+        """A listing came to its end. None leaves a time as it is. After a full one, who was not seen is gone: how many."""
+        values: dict[str, Any] = {"longest_page": longest_page}
+        if watermark is not None:
+            values["watermark"] = watermark
+        if full_at is not None:
+            values |= {"full_at": full_at, "bookmark": None}
+        with self._database.writing() as connection:
+            self._note(connection, mark=mark)
+            connection.execute(update(listings).where(*self._listing).values(values))
+            if full_at is None:
+                return 0
+            gone = update(jobs).where(*self._mine, jobs.c.listed_at < mark).values(gone=True)
+            return connection.execute(gone).rowcount
+
+    def forget_bookmark(self) -> None:
+        """The unfinished full listing will not go on: the next one begins anew."""
+        with self._database.writing() as connection:
+            connection.execute(update(listings).where(*self._listing).values(bookmark=None))
+
+    def mark_gone(self, job_ids: Collection[JobId]) -> None:
+        """These are proven to be gone."""
+        statement = update(jobs).where(*self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids]))
+        with self._database.writing() as connection:
+            connection.execute(statement.values(gone=True))
+
+    # --- what a listing asks -----------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """How many are known and not gone."""
+        return self._count()
+
+    def count_created_since(self, since: int) -> int:
+        """How many of them were created then or later."""
+        return self._count(jobs.c.created_at >= since)
+
+    def missing(self, mark: int) -> tuple[int, int]:
+        """How many were known before the listing `mark`, and how many of these it has not seen."""
+        before = jobs.c.first_seen < mark
+        return self._count(before), self._count(before, jobs.c.listed_at < mark)
+
+    def missing_within(self, since: int, until: int, mark: int) -> tuple[int, int]:
+        """The same of the finished ones all of whose times lie inside: whichever time `from` and `to` compare."""
+        times = (jobs.c.created_at, jobs.c.started_at, jobs.c.ended_at)
+        inside = and_(
+            jobs.c.first_seen < mark,
+            *(time.between(since, until) for time in times),
+            or_(jobs.c.modified_at.is_(None), jobs.c.modified_at.between(since, until)),
+        )
+        return self._count(inside), self._count(inside, jobs.c.listed_at < mark)
+
+    def missing_ids(self, mark: int, limit: int) -> tuple[JobId, ...]:
+        """Some of those that the listing `mark` has not seen."""
+        return self._ids(jobs.c.listed_at < mark, limit=limit)
+
+    def unfinished(self, mark: int, limit: int) -> tuple[JobId, ...]:
+        """Those not known to have finished that the listing `mark` has not seen, longest unseen first."""
+        return self._ids(jobs.c.state != str(State.FINISHED), jobs.c.listed_at < mark, limit=limit)
+
+    def oldest_ended_since(self, since: int) -> int | None:
+        """When the longest-running of those was created that ended then or later."""
+        return self._oldest(jobs.c.ended_at >= since)
+
+    def oldest_unfinished(self) -> int | None:
+        """When the oldest was created that is not known to have finished."""
+        return self._oldest(jobs.c.state != str(State.FINISHED))
+
+    def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
+        """Those of which one of these fields is UNKNOWN and whose details were not asked for since they changed."""
+        mask = sum(BITS[field] for field in set(fields))
+        return self._ids(jobs.c.detailed.is_(False), jobs.c.marks.bitwise_and(mask) != 0, limit=limit)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _note(self, connection: Connection, **values: Any) -> None:
+        """Write the listing's own row, made when it is the first."""
+        statement = update(listings).where(*self._listing).values(owner=self._owner, **values)
+        if connection.execute(statement).rowcount == 0:
+            row = {"account": self._account, "owner": self._owner, "mark": 0, "longest_page": 0}
+            connection.execute(insert(listings), [row | values])
+
+    def _stored(self, connection: Connection, ids: Sequence[bytes]) -> dict[bytes, Mapping[str, Any]]:
+        columns = [jobs.c[name] for name in ("row", "listed_at", "changed_at", "detailed", *COLUMNS)]
+        statement = select(*columns).where(jobs.c.account == self._account, jobs.c.id.in_(ids))
+        return {row["id"]: dict(row) for row in connection.execute(statement).mappings()}
+
+    def _first(self, row: dict[str, Any], mark: int, now: int) -> dict[str, Any]:
+        ours = {"account": self._account, "detailed": False, "gone": False, "assets": "present"}
+        return row | ours | {"first_seen": max(now, mark), "changed_at": now, "listed_at": mark}
+
+    def _count(self, *conditions: ColumnElement[bool]) -> int:
+        statement = select(func.count()).select_from(jobs).where(*self._mine, *conditions)
+        with self._database.reading() as connection:
+            return connection.execute(statement).scalar_one()
+
+    def _oldest(self, condition: ColumnElement[bool]) -> int | None:
+        with self._database.reading() as connection:
+            return connection.execute(select(func.min(jobs.c.created_at)).where(*self._mine, condition)).scalar()
+
+    def _ids(self, *conditions: ColumnElement[bool], limit: int) -> tuple[JobId, ...]:
+        statement = (
+            select(jobs.c.id).where(*self._mine, *conditions).order_by(jobs.c.listed_at, jobs.c.row).limit(limit)
+        )
+        with self._database.reading() as connection:
+            return tuple(JobId(found.hex()) for found in connection.execute(statement).scalars())
+
+
+def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a listed row says anything else than what is stored; what it leaves out and details gave is not a difference."""
+    for field in ("owner", "state", *FIELDS):
+        bit = BITS.get(field, 0)
+        if new["marks"] & bit:
+            if not (old["marks"] & bit or old["detailed"]):
+                return True
+        elif old["marks"] & bit or old[field] != new[field]:
+            return True
+    return False
+
+
+def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], mark: int, now: int) -> dict[str, Any]:
+    values = {column: new[column] for column in COLUMNS if column != "id"}
+    ours = {"detailed": False, "gone": False, "changed_at": now, "listed_at": max(mark, old["listed_at"])}
+    return values | ours | {"at_row": old["row"]}
+
+
+def _completed(old: Mapping[str, Any], new: Job) -> dict[str, Any]:
+    """What details said, and where they leave something out what the listing said."""
+    stored = JobReader().job_of([old[column] for column in COLUMNS])
+    left_out = {field: getattr(stored, field) for field in FIELDS if getattr(new, field) is UNKNOWN}
+    return row_of(replace(new, **left_out))
+
+
+def _update(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
+    if changes:
+        columns: dict[str, Any] = {column: bindparam(column) for column in changes[0] if column != "at_row"}
+        connection.execute(update(jobs).where(jobs.c.row == bindparam("at_row")).values(columns), changes)

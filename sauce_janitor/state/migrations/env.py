@@ -1,0 +1,15 @@
+"""What Alembic runs a migration in: the connection, and so the transaction, of who opens the state."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from sauce_janitor.state.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,  # SQLite alters a table by copying it
+)
+with context.begin_transaction():
+    context.run_migrations()

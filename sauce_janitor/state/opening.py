@@ -1,0 +1,184 @@
+"""Finding, making and checking the state's file: never a new one in the place of a lost one, never an unknown schema."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, insert, inspect, text
+
+from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.state.database import Database, damaged, sqlite_engine
+from sauce_janitor.state.tables import REVISIONS, journal_head, meta
+
+_MAGIC: Final = b"SQLite format 3\x00"
+_NETWORK: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.glusterfs",
+     "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.davfs", "davfs", "ocfs2", "gfs2"}
+)  # fmt: skip
+_MOUNTS: Final = Path("/proc/self/mounts")
+
+
+def open_file(path: Path) -> Database:
+    """The database at `path`, made (mode 0600, missing folders 0700) when there is none, brought to this program's schema.
+
+    Raises StateError when it cannot be used or trusted, RefusedError for a network file system or a newer schema.
+    """
+    path = path.absolute()
+    _refuse_network(path)
+    try:
+        if not path.exists():
+            _make(path)
+        _check_file(path)
+    except OSError as error:
+        raise StateError(f"the state {path} cannot be used: {error.strerror or error}") from error
+    engine = sqlite_engine(path)
+    try:
+        return open_engine(engine, str(path))
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def open_engine(engine: Engine, place: str) -> Database:
+    """The database behind an engine, migrated. An empty one is made a state (of a file, `open_file` has seen to that)."""
+    database = Database(engine, place)
+    with database.reading() as connection:
+        found = _revision(connection)
+        empty = found is None and not inspect(connection).get_table_names()
+    if found is None and not empty:
+        raise StateError(f"{place} is a database of something else, not a state: name another file")
+    if found == REVISIONS[-1]:
+        return database
+    if found is not None and found not in REVISIONS:
+        raise RefusedError(
+            f"the state {place} was written by a newer version (schema {found}, this program knows {REVISIONS[-1]}): "
+            "use that version, or a backup made before it"
+        )
+    with database.writing() as connection:
+        _migrate(connection)
+        if empty:
+            _found(connection)
+    return database
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "sauce_janitor.state:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _found(connection: Connection) -> None:
+    """What makes a state this one: its own id and secret, and where the journal's chain begins."""
+    from sauce_janitor.state.chain import beginning
+
+    instance = str(uuid.uuid4())
+    connection.execute(
+        insert(meta),
+        [{"key": "instance_id", "value": instance}, {"key": "secret", "value": secrets.token_hex(32)}],
+    )
+    connection.execute(insert(journal_head), [{"one": 1, "seq": 0, "hash": beginning(instance)}])
+
+
+def _make(path: Path) -> None:
+    """A whole new state at `path`: built aside and linked, so that a crash leaves none and no other one is replaced."""
+    leftovers = [name for name in (f"{path}-wal", f"{path}-journal") if os.path.lexists(name)]
+    if leftovers:
+        raise StateError(
+            f"the state {path} is gone but {leftovers[0]} is still there: it was lost or moved, so restore it; "
+            "to begin anew on purpose, move that file away too"
+        )
+    if path.is_symlink():
+        raise StateError(f"the state {path} is a link to nothing: is its file system mounted?")
+    _make_folders(path.parent)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.new")
+    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    try:
+        engine = sqlite_engine(aside)
+        try:
+            open_engine(engine, str(path))
+        finally:
+            engine.dispose()
+        with suppress(FileExistsError):  # another process was faster: its state is the state
+            os.link(aside, path)
+    finally:
+        for name in (aside, Path(f"{aside}-wal"), Path(f"{aside}-shm")):
+            name.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _make_folders(folder: Path) -> None:
+    missing = [folder, *folder.parents]
+    for one in reversed([one for one in missing if not one.exists()]):
+        with suppress(FileExistsError):
+            one.mkdir(mode=0o700)
+            _sync_folder(one.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _check_file(path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise StateError(f"the state {path} is not a file")
+    with path.open("rb") as file:
+        head = file.read(len(_MAGIC))
+    if head != _MAGIC:
+        raise StateError(damaged(str(path), "it is empty" if not head else "it is not an SQLite database"))
+    if not os.access(path, os.W_OK):
+        raise StateError(f"the state {path} cannot be used: it is read-only for this user")
+
+
+def check_integrity(database: Database) -> None:
+    """Read every page and every row of an SQLite state; StateError when one is damaged. Seconds for a million jobs."""
+    with database.reading() as connection:
+        if connection.dialect.name != "sqlite":
+            return
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise StateError(damaged(database.place, str(found).splitlines()[-1]))
+
+
+def _refuse_network(path: Path) -> None:
+    """SQLite's locks and shared memory do not work across hosts. Source: https://sqlite.org/wal.html, section 1."""
+    kind = _file_system(path)
+    if kind in _NETWORK:
+        raise RefusedError(
+            f"the state {path} would lie on a network file system ({kind}), where its locks do not hold: "
+            "name a path on a local disk"
+        )
+
+
+def _file_system(path: Path) -> str:
+    real = os.path.realpath(path.parent)
+    best, kind = "", ""
+    try:
+        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return ""  # not Linux, or no /proc: nothing to go by
+    for line in mounts:
+        _, at, found, *_ = line.split(" ")
+        point = at.encode("utf-8", "surrogateescape").decode("unicode_escape").rstrip("/")
+        if (real == point or real.startswith(f"{point}/")) and len(point) >= len(best):
+            best, kind = point, found
+    return kind

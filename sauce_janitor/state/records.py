@@ -1,0 +1,115 @@
+"""What runs leave behind besides the journal: accepted plans, summaries, and counters that outlive the process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.tables import acceptances, counters, runs
+
+
+class Acceptances:
+    """Accepted plans: what makes a job expected, and how large plans used to be."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def accept(self, account: str, policy_digest: str, *, at: int, jobs: int) -> None:
+        """An executing run accepted a plan that deletes or stops so many distinct jobs."""
+        row = {"account": account, "policy_digest": policy_digest, "accepted_at": at, "jobs": jobs}
+        with self._database.writing() as connection:
+            connection.execute(insert(acceptances), [row])
+
+    def accepted_at(self, account: str, policy_digest: str) -> int | None:
+        """When the last plan under this policy digest was accepted."""
+        newest = select(func.max(acceptances.c.accepted_at)).where(
+            acceptances.c.account == account, acceptances.c.policy_digest == policy_digest
+        )
+        with self._database.reading() as connection:
+            return connection.execute(newest).scalar()
+
+    def plan_sizes(self, account: str, last: int = 7) -> tuple[int, ...]:
+        """Distinct jobs of the last accepted plans, newest first."""
+        statement = (
+            select(acceptances.c.jobs)
+            .where(acceptances.c.account == account)
+            .order_by(acceptances.c.number.desc())
+            .limit(last)
+        )
+        with self._database.reading() as connection:
+            return tuple(connection.execute(statement).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run. `mode` is dry or execute; `result` None while it goes on, or when it was killed."""
+
+    run_id: str
+    account: str
+    mode: str
+    started_at: int
+    ended_at: int | None
+    result: str | None
+    summary: Mapping[str, Any]
+
+
+class Runs:
+    """The runs there were."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, run_id: str, account: str, *, mode: str, at: int) -> None:
+        """A run begins."""
+        row = {"run_id": run_id, "account": account, "mode": mode, "started_at": at, "summary": "{}"}
+        with self._database.writing() as connection:
+            connection.execute(insert(runs), [row])
+
+    def finish(self, run_id: str, *, result: str, at: int, summary: Mapping[str, Any]) -> None:
+        """It ended; `summary` is whatever `status` is to show, as JSON values."""
+        values = {"result": result, "ended_at": at, "summary": json.dumps(summary, sort_keys=True)}
+        with self._database.writing() as connection:
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+
+    def last(self, account: str | None = None, *, limit: int = 10, mode: str | None = None) -> tuple[Run, ...]:
+        """The last runs, newest first."""
+        statement = select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit)
+        if account is not None:
+            statement = statement.where(runs.c.account == account)
+        if mode is not None:
+            statement = statement.where(runs.c.mode == mode)
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return tuple(
+            Run(row.run_id, row.account, row.mode, row.started_at, row.ended_at, row.result, json.loads(row.summary))
+            for row in rows
+        )
+
+
+class Counters:
+    """Metric counters with labels; what a one-shot run exports only ever grows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, amounts: Mapping[tuple[str, tuple[tuple[str, str], ...]], float]) -> None:
+        """Add to counters, in one transaction; a key is the name and the labels as pairs, in any order."""
+        with self._database.writing() as connection:
+            for (name, labels), amount in amounts.items():
+                key = {"name": name, "labels": json.dumps(dict(labels), sort_keys=True)}
+                mine = (counters.c.name == key["name"], counters.c.labels == key["labels"])
+                grown = update(counters).where(*mine).values(value=counters.c.value + amount)
+                if connection.execute(grown).rowcount == 0:
+                    connection.execute(insert(counters), [key | {"value": amount}])
+
+    def all(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        """Every counter; labels sorted by name."""
+        statement = select(counters.c.name, counters.c.labels, counters.c.value).order_by(*counters.primary_key)
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return {(row.name, tuple(sorted(json.loads(row.labels).items()))): row.value for row in rows}

@@ -1,0 +1,112 @@
+"""A job as a row and back. `marks` says which fields are UNKNOWN; the values of those are null.
+
+Vendor text may hold what no database stores (NUL, half a surrogate pair): such a row has ESCAPED set and its texts are JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from sauce_janitor.retention.model import UNKNOWN, Job, State
+
+V = TypeVar("V")
+
+FIELDS: Final = (
+    "name", "build", "tags", "status", "os", "browser", "browser_version", "automation_backend", "public", "error", "manual",
+    "custom_data", "created_at", "started_at", "ended_at", "modified_at",
+)  # fmt: skip
+"""The columns that may be UNKNOWN; a field's bit in `marks` is 1 << its place here. Never reorder: it is on disk."""
+COLUMNS: Final = ("id", "owner", "state", *FIELDS, "marks")
+"""What of a row is the vendor's, in the order that `JobReader.job_of` reads."""
+BITS: Final[Mapping[str, int]] = {field: 1 << place for place, field in enumerate(FIELDS)}
+ESCAPED: Final = 1 << 30
+
+_TEXTS: Final = ("name", "build", "status", "os", "browser", "browser_version", "automation_backend", "public", "error")
+_TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"})
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+_LARGEST: Final = 2**62
+_STATES: Final = {str(state): state for state in State}
+_MANY: Final = 20_000
+
+
+def id_bytes(job_id: str) -> bytes:
+    """The 16 bytes of a job id; ValueError for anything else."""
+    return bytes.fromhex(job_id)
+
+
+def plain(text: str) -> str:
+    """What a person typed, without what no database stores."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def row_of(job: Job) -> dict[str, Any]:
+    """The vendor's columns of a job, UNKNOWN folded into `marks`."""
+    marks = 0
+    row: dict[str, Any] = {"id": id_bytes(job.id), "owner": job.owner, "state": str(job.state)}
+    for field in FIELDS:
+        value = getattr(job, field)
+        if value is UNKNOWN or (field in _TIMES and value is not None and abs(value) > _LARGEST):
+            marks |= BITS[field]
+            value = None
+        elif field == "tags":
+            value = json.dumps(value) if value else None
+        elif field == "custom_data" and value is not None:
+            value = json.dumps(dict(value), sort_keys=True)
+        row[field] = value
+    if any(row[field] is not None and _UNSTORABLE.search(row[field]) for field in _TEXTS):
+        marks |= ESCAPED
+        row |= {field: json.dumps(row[field]) for field in _TEXTS if row[field] is not None}
+    row["marks"] = marks
+    return row
+
+
+class Parsed(dict[str | None, V]):
+    """JSON texts already parsed: equal tags of many jobs are one value. It is emptied before it grows large."""
+
+    def __init__(self, parse: Callable[[Any], V]) -> None:
+        super().__init__()
+        self._parse = parse
+
+    def __missing__(self, text: str | None) -> V:
+        if len(self) >= _MANY:
+            self.clear()
+        value = self._parse(None if text is None else json.loads(text))
+        self[text] = value
+        return value
+
+
+class JobReader:
+    """Turns rows into jobs."""
+
+    def __init__(self) -> None:
+        self._tags: Parsed[tuple[str, ...]] = Parsed(lambda value: tuple(value or ()))
+        self._custom: Parsed[Mapping[str, object] | None] = Parsed(lambda value: value)
+
+    def job_of(self, row: Sequence[Any]) -> Job:
+        """The job of a row that begins with COLUMNS."""
+        # Positional and without a loop: most of the time it takes to read a million jobs is spent in these lines.
+        (job_id, owner, state, name, build, tags, status, os, browser, version, backend, public, error, manual, custom,
+         created, started, ended, modified, marks, *_) = row  # fmt: skip
+        if marks:
+            return self._marked(row)
+        return Job(
+            job_id.hex(), owner, _STATES[state], name, build, self._tags[tags], status, os, browser, version, backend,
+            public, error, None if manual is None else bool(manual), None if custom is None else self._custom[custom],
+            created, started, ended, modified,
+        )  # fmt: skip
+
+    def _marked(self, row: Sequence[Any]) -> Job:
+        values: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
+        marks = values.pop("marks")
+        if marks & ESCAPED:
+            values |= {field: json.loads(values[field]) for field in _TEXTS if values[field] is not None}
+        values["id"] = values["id"].hex()
+        values["state"] = _STATES[values["state"]]
+        values["tags"] = self._tags[values["tags"]]
+        values["custom_data"] = self._custom[values["custom_data"]]
+        values["manual"] = None if values["manual"] is None else bool(values["manual"])
+        values |= {field: UNKNOWN for field, bit in BITS.items() if marks & bit}
+        return Job(**values)

@@ -1,0 +1,52 @@
+"""The kill switch: while paused, nothing on this state changes anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.rows import plain
+from sauce_janitor.state.tables import pauses
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who paused, why and when."""
+
+    by: str
+    reason: str
+    at: int
+
+
+class Switch:
+    """Obeyed by every process on the state: it is read anew each time, in some microseconds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def pause(self, *, by: str, reason: str, at: int) -> bool:
+        """Pause; False when it was paused already (and stays so, as the first one said)."""
+        with self._database.writing() as connection:
+            if connection.execute(select(pauses.c.number).where(pauses.c.resumed_at.is_(None))).first() is not None:
+                return False
+            connection.execute(insert(pauses), [{"paused_by": plain(by), "reason": plain(reason), "paused_at": at}])
+        return True
+
+    def resume(self, *, by: str, at: int) -> bool:
+        """Go on; False when it was not paused."""
+        statement = update(pauses).where(pauses.c.resumed_at.is_(None)).values(resumed_by=plain(by), resumed_at=at)
+        with self._database.writing() as connection:
+            return connection.execute(statement).rowcount > 0
+
+    def is_paused(self) -> bool:
+        """Whether it is paused now."""
+        return self.paused() is not None
+
+    def paused(self) -> Pause | None:
+        """The pause in force."""
+        statement = select(pauses.c.paused_by, pauses.c.reason, pauses.c.paused_at).where(pauses.c.resumed_at.is_(None))
+        with self._database.reading() as connection:
+            row = connection.execute(statement.limit(1)).one_or_none()
+        return None if row is None else Pause(*row)

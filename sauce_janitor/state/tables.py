@@ -1,0 +1,254 @@
+"""The tables of the state. A change here needs a new revision in migrations/versions and its number in REVISIONS.
+
+Times are whole epoch seconds in UTC. Job ids are their 16 bytes: a third of the room of 32 digits, and of the time to search.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+REVISIONS: Final = ("0001",)
+"""Every schema version there is, oldest first; the last one is what this program writes."""
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+
+_serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only what is exactly INTEGER PRIMARY KEY
+
+
+def _account() -> Column[str]:
+    return Column("account", Text, ForeignKey("accounts.name"), nullable=False)
+
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("base_url", Text, nullable=False),
+    Column("username", Text, nullable=False),
+)
+
+archives = Table(
+    "archives", metadata, Column("path", Text, primary_key=True), Column("uuid", Text, nullable=False, unique=True)
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("row", _serial, primary_key=True),
+    _account(),
+    Column("id", LargeBinary(16), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("name", Text),
+    Column("build", Text),
+    Column("tags", Text),  # JSON, null for none
+    Column("status", Text),
+    Column("os", Text),
+    Column("browser", Text),
+    Column("browser_version", Text),
+    Column("automation_backend", Text),
+    Column("public", Text),
+    Column("error", Text),
+    Column("manual", Boolean(create_constraint=False)),
+    Column("custom_data", Text),  # JSON
+    Column("created_at", BigInteger),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("modified_at", BigInteger),
+    Column("marks", Integer, nullable=False),  # which fields are UNKNOWN, see rows.py
+    Column("detailed", Boolean(create_constraint=False), nullable=False),
+    Column("gone", Boolean(create_constraint=False), nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("listed_at", BigInteger, nullable=False),
+    Column("assets", Text, nullable=False),
+    Column("archived", Text),  # JSON list of selection keys, null while there is no receipt
+    Column("assets_announced_at", BigInteger),
+    Column("job_announced_at", BigInteger),
+    UniqueConstraint("account", "id"),
+    CheckConstraint("length(id) = 16", name="id_is_16_bytes"),
+)
+Index(
+    "ix_jobs_unfinished",
+    jobs.c.account,
+    jobs.c.owner,
+    jobs.c.created_at,
+    sqlite_where=jobs.c.state != "finished",
+    postgresql_where=jobs.c.state != "finished",
+)
+Index("ix_jobs_recent", jobs.c.account, jobs.c.owner, jobs.c.ended_at)
+
+builds = Table(
+    "builds",
+    metadata,
+    _account(),
+    Column("owner", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("name", Text),
+    Column("status", Text),
+    Column("jobs", BigInteger),
+    Column("open_jobs", BigInteger),
+    Column("marks", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("listed_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "owner", "id"),
+)
+
+listings = Table(
+    "listings",
+    metadata,
+    _account(),
+    Column("owner", Text, nullable=False),
+    Column("mark", BigInteger, nullable=False),  # the newest listing's own number, a time
+    Column("watermark", BigInteger),  # our own `until` of the last listing without a rejected row
+    Column("full_at", BigInteger),  # our own `until` of the last complete full listing
+    Column("builds_at", BigInteger),  # when builds were last listed whole; null: never, or not offered
+    Column("longest_page", Integer, nullable=False),
+    Column("bookmark", Text),  # where a full listing under way goes on
+    UniqueConstraint("account", "owner"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", _serial, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    _account(),
+    Column("kind", Text, nullable=False),
+    Column("job_id", LargeBinary(16), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("policy", Text),
+    Column("run_id", Text),
+    Column("intent", BigInteger, ForeignKey("journal.seq")),
+    Column("outcome", Text),
+    Column("receipt", Text),
+    Column("fence", BigInteger),
+    Column("detail", Text, nullable=False),  # JSON: what is told besides
+    Column("hash", LargeBinary(32), nullable=False),
+    Index("ix_journal_job_id", "job_id"),
+)
+# What nothing may ever break, whoever writes: one confirmed outcome per job and action.
+Index(
+    "uq_journal_confirmed",
+    journal.c.account,
+    journal.c.job_id,
+    journal.c.action,
+    unique=True,
+    sqlite_where=journal.c.outcome == "confirmed",
+    postgresql_where=journal.c.outcome == "confirmed",
+)
+
+journal_head = Table(
+    "journal_head",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    CheckConstraint("one = 1", name="one_row"),
+)
+
+open_intents = Table(
+    "open_intents",
+    metadata,
+    Column("intent", BigInteger, ForeignKey("journal.seq"), primary_key=True, autoincrement=False),
+    _account(),
+    Column("job_id", LargeBinary(16), nullable=False),
+    Column("action", Text, nullable=False),
+    UniqueConstraint("account", "job_id", "action"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("account", Text, ForeignKey("accounts.name"), primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("released", Boolean(create_constraint=False), nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("number", _serial, primary_key=True),
+    Column("paused_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("paused_at", BigInteger, nullable=False),
+    Column("resumed_by", Text),
+    Column("resumed_at", BigInteger),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("number", _serial, primary_key=True),
+    _account(),
+    Column("job_id", LargeBinary(16), nullable=False),
+    Column("placed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("placed_at", BigInteger, nullable=False),
+    Column("until", BigInteger),  # the first second after it
+    Column("released_by", Text),
+    Column("released_at", BigInteger),
+    Index("ix_holds_account_job_id", "account", "job_id"),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("labels", Text, primary_key=True),  # JSON, keys sorted
+    Column("value", Float, nullable=False),
+)
+
+acceptances = Table(
+    "acceptances",
+    metadata,
+    Column("number", _serial, primary_key=True),
+    _account(),
+    Column("policy_digest", Text, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("jobs", BigInteger, nullable=False),  # distinct jobs the plan acts on with a delete or stop
+    Index("ix_acceptances_account_policy_digest", "account", "policy_digest"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    _account(),
+    Column("mode", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("result", Text),
+    Column("summary", Text, nullable=False),  # JSON
+    Index("ix_runs_account_started_at", "account", "started_at"),
+)
