@@ -139,6 +139,15 @@ class AssetListing:
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BuildCounters:
+    """What must add up before a build goes whole: `Build.jobs`, `Build.open_jobs`, and how many of its jobs we `deleted`."""
+
+    jobs: int | Literal[Unknown.UNKNOWN]
+    open_jobs: int | Literal[Unknown.UNKNOWN]
+    deleted: int = 0
+
+
 class AssetsStanding(StrEnum):
     """What we know of a job's assets at Sauce Labs."""
 
@@ -151,7 +160,8 @@ class AssetsStanding(StrEnum):
 class Record:
     """A job as the inventory hands it to the deciding: the vendor's facts, and ours.
 
-    `build_id` and `build_status` are the job's build's, None when it has none, UNKNOWN when it cannot be told.
+    `build_id` and `build_status` are the job's build's, None when it has none, UNKNOWN when it cannot be told;
+    `build_counters` too, and None where they were not asked for.
     `changed_at` is when our listing last saw the job new or different (our clock). `archived` names the selections a
     verified receipt covers, None when there is no receipt. `announced` has, per delete, since when it is announced.
     `held` says that a local hold (in the state) protects the job.
@@ -165,6 +175,7 @@ class Record:
     archived: frozenset[str] | None = None
     announced: Mapping[Action, int] | None = None
     held: bool = False
+    build_counters: BuildCounters | None = None
 
 
 class Verdict(StrEnum):

@@ -1,0 +1,160 @@
+"""Whole builds: a policy with `unit: build` ranks and ages builds, and a build goes whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.retention.keepers import Keeper, Panel
+from sauce_janitor.retention.keeping import Group
+from sauce_janitor.retention.model import UNKNOWN, Action, BuildCounters, Reason, Record, Text, Why
+from sauce_janitor.retention.rules import KeepRule, Policy
+
+_VERDICTS: Final = {"success": "passed", "successful": "passed", "errored": "error"}
+
+
+class Trouble(IntFlag):
+    """Why a build stays whole, whatever its rank."""
+
+    NONE = 0
+    UNDECIDED = 1
+    UNFINISHED = 2
+    HELD = 4
+    AGELESS = 8
+    NO_BUILD = 16
+    ASSETS_BLOCKED = 32
+    JOB_BLOCKED = 64
+
+
+_TEXTS: Final = {
+    Trouble.UNFINISHED: "it is not over",
+    Trouble.HELD: "a job of it is held",
+    Trouble.AGELESS: "a job of it has no age",
+    Trouble.ASSETS_BLOCKED: "another job of it keeps its assets",
+    Trouble.JOB_BLOCKED: "another job of it is kept",
+}
+_BLOCKED: Final = {Action.DELETE_ASSETS: Trouble.ASSETS_BLOCKED, Action.DELETE_JOB: Trouble.JOB_BLOCKED}
+_WIDTH: Final = 7
+_OF_THE_BUILD: Final = int(Trouble.UNDECIDED | Trouble.UNFINISHED | Trouble.HELD | Trouble.AGELESS | Trouble.NO_BUILD)
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """One build as a policy sees it: its listed jobs counted, its newest age time, and what came of it."""
+
+    id: str
+    status: Text
+    group: Group
+    panel: Panel
+    counters: BuildCounters | None
+    seen: int = 0
+    time: int = 0
+    trouble: Trouble = Trouble.NONE
+    bits: int = 0
+
+
+class BuildKeeper(Keeper):
+    """The keep rules of a policy with `unit: build`, over builds. Its bits have, above those of a keeper, a `Trouble`.
+
+    All jobs are to be observed, then `settle` ranks the builds; after that `judge` may be asked in any order, and `block` says
+    that a job forbids an action for its whole build.
+    """
+
+    def __init__(self, policy: Policy, rules: Sequence[KeepRule], *, as_of: int, zone: ZoneInfo) -> None:
+        super().__init__(policy, rules, as_of=as_of, zone=zone)
+        self._shift = self.width
+        self.width += _WIDTH
+        self.is_late = True
+        self._units: dict[str, Unit] = {}
+
+    def bits_of(self, rules: Sequence[KeepRule]) -> int:
+        """All bits by which these rules, or trouble with the build, forbid; but not that another job of it does."""
+        own = super().bits_of(rules)
+        return own | _OF_THE_BUILD << self._shift
+
+    def blocked_bit(self, action: Action) -> int:
+        """The bit by which another job of the build forbids the action."""
+        return _BLOCKED[action] << self._shift
+
+    def join(self, panel: Panel, record: Record, time: int | None, trouble: Trouble) -> None:
+        """Count a job among its build's; `time` gives its age, `trouble` what it brings on the whole build."""
+        identity = record.build_id
+        if not isinstance(identity, str):
+            return
+        unit = self._units.get(identity)
+        if unit is None:
+            status = record.build_status
+            word = _VERDICTS.get(status, status) if isinstance(status, str) else status
+            unit = Unit(identity, word, self.group_of(record), panel, record.build_counters)
+            self._units[identity] = unit
+        elif (
+            panel.truths != unit.panel.truths
+            or record.build_counters != unit.counters
+            or self.group_of(record) != unit.group
+        ):
+            trouble |= Trouble.UNDECIDED
+        if not panel.seated:
+            trouble |= Trouble.UNDECIDED
+        unit.seen += 1
+        unit.trouble |= trouble if time is not None else trouble | Trouble.AGELESS
+        unit.time = max(unit.time, time or 0)
+
+    def settle(self) -> None:
+        """Rank the builds that are whole and over; the others are kept and take no slot."""
+        for unit in self._units.values():
+            unit.trouble |= _trouble_of_counters(unit)
+        whole = sorted((u for u in self._units.values() if not u.trouble), key=lambda unit: (-unit.time, unit.id))
+        for unit in whole:
+            for fold in unit.panel.late:
+                fold.observe((unit.group, unit.time, unit))
+        for unit in whole:
+            unit.bits = self.rank_in(unit.panel, (unit.group, unit.time, unit))
+
+    def judge(self, panel: Panel, record: Record, time: int) -> int:  # noqa: ARG002  # a build has one panel and one age
+        """What the rules say of the job's build."""
+        unit = self._unit(record)
+        if unit is None:
+            return Trouble.NO_BUILD << self._shift
+        return unit.bits | unit.trouble << self._shift
+
+    def time_of(self, record: Record) -> int | None:
+        """The time that gives the job's build its age, None when it has none."""
+        unit = self._unit(record)
+        return None if unit is None or unit.trouble & Trouble.AGELESS else unit.time
+
+    def block(self, record: Record, action: Action) -> None:
+        """This job forbids the action: its whole build stays."""
+        unit = self._unit(record)
+        if unit is not None:
+            unit.trouble |= _BLOCKED[action]
+
+    def reasons(self, bits: int) -> list[Reason]:
+        """The bits in words."""
+        name, trouble = self.policy.name, Trouble(bits >> self._shift)
+        said = super().reasons(bits & (1 << self._shift) - 1)
+        said += [Reason(Why.BUILD, name, "build", text) for flag, text in _TEXTS.items() if trouble & flag]
+        if trouble & Trouble.UNDECIDED:
+            said.append(
+                Reason(Why.UNDECIDED, name, "build", "its build's jobs are not all listed or cannot be counted")
+            )
+        if trouble & Trouble.NO_BUILD:
+            said.append(Reason(Why.UNDECIDED, name, "build", "it has no build, or which cannot be told"))
+        return said
+
+    def _unit(self, record: Record) -> Unit | None:
+        return self._units.get(record.build_id) if isinstance(record.build_id, str) else None
+
+
+def _trouble_of_counters(unit: Unit) -> Trouble:
+    counters = unit.counters
+    if counters is None or counters.jobs is UNKNOWN or counters.open_jobs is UNKNOWN:
+        return Trouble.UNDECIDED
+    trouble = Trouble.NONE
+    if counters.jobs != unit.seen + counters.deleted:
+        trouble |= Trouble.UNDECIDED
+    if counters.open_jobs != 0:
+        trouble |= Trouble.UNFINISHED
+    return trouble

@@ -1,0 +1,55 @@
+"""Holds: what protects a job whatever the policies say. All that is unclear holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.retention.matching import Facts, Test, Truth, tags_test
+from sauce_janitor.retention.model import Reason, Why
+from sauce_janitor.retention.rules import Hold
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+LOCAL_HOLD = Reason(Why.HELD, rule="a local hold")
+"""The reason of a job that a hold in the state protects."""
+
+
+def compile_hold(hold: Hold, facts: Facts, *, as_of: int, zone: ZoneInfo) -> Callable[[int], Truth] | None:
+    """The hold as a function of a job's facts; None when it is over. Where it says unknown, the job is held."""
+    if hold.until is not None and as_of >= hold.until:
+        return None
+    if hold.match is not None:
+        return facts.compile(hold.match)
+    if hold.tag is not None:
+        return facts.add("tags", tags_test(hold.tag.__eq__))
+    assert hold.tag_prefix is not None, f"hold {hold.id} says neither tag, tag_prefix nor match"
+    return facts.add("tags", tags_test(_prefix_test(hold.tag_prefix, as_of=as_of, zone=zone)))
+
+
+def _prefix_test(prefix: str, *, as_of: int, zone: ZoneInfo) -> Test:
+    def holds(tag: object) -> bool:
+        if not isinstance(tag, str) or not tag.startswith(prefix):
+            return False
+        end = _end_of_day(tag.removeprefix(prefix), zone)
+        return end is None or as_of < end
+
+    return holds
+
+
+def _end_of_day(text: str, zone: ZoneInfo) -> int | None:
+    """The first second after the day that `text` writes as YYYY-MM-DD, in `zone`; None when it is no date."""
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        after = date.fromisoformat(text) + timedelta(days=1)
+        return int(datetime(after.year, after.month, after.day, tzinfo=zone).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def reason(hold: Hold) -> Reason:
+    """The reason that a job is kept by this hold: its id, and why and by whom where the hold says so."""
+    said = ", ".join(part for part in (hold.reason, f"by {hold.by}" if hold.by else "") if part)
+    return Reason(Why.HELD, rule=hold.id, detail=said or None)

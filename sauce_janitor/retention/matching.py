@@ -1,0 +1,302 @@
+"""Matching: three-valued tests of a job's fields, and the table that tests each distinct value of a field only once."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias, TypeVar
+
+import re2
+
+from sauce_janitor.retention.globs import compile_glob, is_plain
+from sauce_janitor.retention.model import UNKNOWN, Record
+from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
+
+Truth: TypeAlias = bool | None
+"""True, False, or None for unknown (Kleene)."""
+
+Test: TypeAlias = Callable[[object], Truth]
+"""Says of a field's value whether it matches."""
+
+T = TypeVar("T")
+
+_MOST_REMEMBERED = 16_384
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_COMPARE: Final = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge}
+_CUSTOM = "custom_data."
+
+# --- fields ----------------------------------------------------------------------------------------------------------
+
+
+def _duration(record: Record) -> object:
+    start, end = record.job.started_at, record.job.ended_at
+    if start is UNKNOWN or end is UNKNOWN:
+        return UNKNOWN
+    return None if start is None or end is None else end - start
+
+
+def _custom(key: str) -> Callable[[Record], object]:
+    def get(record: Record) -> object:
+        data = record.job.custom_data
+        if data is UNKNOWN or data is None:
+            return data
+        value = data.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)  # as text, so that 1, 1.0 and true stay different values
+        return value if isinstance(value, str | bool) or value is None else UNKNOWN
+
+    return get
+
+
+def field_getter(field: str) -> Callable[[Record], object]:
+    """A function that reads one of `rules.FIELDS` or `custom_data.<key>` from a record.
+
+    It gives text, bool, int, a tuple of tags, None for null, or UNKNOWN. A key that custom data lacks is null; a value there
+    that is neither text, number nor bool is unreadable.
+    """
+    if field.startswith(_CUSTOM):
+        return _custom(field.removeprefix(_CUSTOM))
+    if field == "duration":
+        return _duration
+    return operator.attrgetter("build_status" if field == "build_status" else f"job.{field}")
+
+
+# --- patterns --------------------------------------------------------------------------------------------------------
+
+
+def _glob(pattern: Glob) -> Test:
+    test = compile_glob(pattern.pattern)
+
+    def matches(value: object) -> Truth:
+        if isinstance(value, str):
+            return test(value)
+        return False if value is None else test(str(value).lower() if isinstance(value, bool) else str(value))
+
+    return matches
+
+
+def _regex(pattern: Regex) -> Test:
+    compiled = re2.compile(pattern.pattern)
+
+    def matches(value: object) -> Truth:
+        if not isinstance(value, str):
+            return False if value is None else None
+        try:
+            return compiled.fullmatch(value) is not None
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON can write and UTF-8 cannot
+            return None
+
+    return matches
+
+
+def _comparison(pattern: Comparison) -> Test:
+    bounds = tuple((_COMPARE[word], limit) for word, limit in pattern.bounds)
+
+    def matches(value: object) -> Truth:
+        if value is None:
+            return False
+        if isinstance(value, str):
+            value = float(value) if _NUMBER.fullmatch(value) else math.nan
+        if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+            return None
+        number = value
+        return all(compare(number, limit) for compare, limit in bounds)
+
+    return matches
+
+
+def _literally(pattern: Literally) -> Test:
+    wanted = pattern.value
+    return lambda value: value is wanted
+
+
+def _pattern(pattern: Pattern) -> Test:
+    match pattern:
+        case Glob():
+            return _glob(pattern)
+        case Regex():
+            return _regex(pattern)
+        case Comparison():
+            return _comparison(pattern)
+        case Literally():
+            return _literally(pattern)
+
+
+def _any(truths: Iterator[Truth]) -> Truth:
+    unknown = False
+    for truth in truths:
+        if truth:
+            return True
+        unknown = unknown or truth is None
+    return None if unknown else False
+
+
+def value_test(atom: Atom) -> Test:
+    """The test of one field's value. UNKNOWN is unknown; tags match when any tag does."""
+    patterns = atom.patterns
+    if atom.field == "status":  # two words of the vendor's for one verdict
+        patterns = tuple(Glob("error") if pattern == Glob("errored") else pattern for pattern in patterns)
+    tests = tuple(_pattern(pattern) for pattern in patterns)
+    plain = frozenset(p.pattern for p in patterns if isinstance(p, Glob) and is_plain(p.pattern))
+    if len(plain) == len(patterns):
+
+        def one(value: object) -> Truth:
+            return value in plain if isinstance(value, str) else _any(test(value) for test in tests)
+    else:
+
+        def one(value: object) -> Truth:
+            return _any(test(value) for test in tests)
+
+    if atom.field == "tags":
+        return tags_test(one)
+    return lambda value: None if value is UNKNOWN else one(value)
+
+
+def tags_test(test: Test) -> Test:
+    """A test of all tags from a test of one."""
+
+    def any_tag(tags: object) -> Truth:
+        if tags is UNKNOWN:
+            return None
+        assert isinstance(tags, tuple)
+        return _any(test(tag) for tag in tags)
+
+    return any_tag
+
+
+# --- trees -----------------------------------------------------------------------------------------------------------
+
+
+def compile_tree(match: Match, leaf: Callable[[Atom], Callable[[T], Truth]]) -> Callable[[T], Truth]:
+    """The match as one function, its atoms as `leaf` makes them; Kleene's and, or, not."""
+    match match:
+        case Atom():
+            return leaf(match)
+        case Not():
+            inner = compile_tree(match.part, leaf)
+
+            def negated(subject: T) -> Truth:
+                truth = inner(subject)
+                return None if truth is None else not truth
+
+            return negated
+        case AnyOf():
+            some = tuple(compile_tree(part, leaf) for part in match.parts)
+            return lambda subject: _any(part(subject) for part in some)
+        case AllOf():
+            every = tuple(compile_tree(part, leaf) for part in match.parts)
+
+            def conjunction(subject: T) -> Truth:
+                truth: Truth = True
+                for part in every:
+                    here = part(subject)
+                    if here is False:
+                        return False
+                    truth = None if here is None else truth
+                return truth
+
+            return conjunction
+
+
+def compile_match(match: Match) -> Callable[[Record], Truth]:
+    """The match as one function of a record, for who asks about a few records; `Facts` is for who asks about all."""
+
+    def leaf(atom: Atom) -> Callable[[Record], Truth]:
+        get, test = field_getter(atom.field), value_test(atom)
+        return lambda record: test(get(record))
+
+    return compile_tree(match, leaf)
+
+
+def atoms(match: Match) -> Iterator[Atom]:
+    """The atoms of a match, left to right."""
+    match match:
+        case Atom():
+            yield match
+        case Not():
+            yield from atoms(match.part)
+        case AllOf() | AnyOf():
+            for part in match.parts:
+                yield from atoms(part)
+
+
+def fields_read(match: Match) -> frozenset[str]:
+    """The fields whose values can change what the match says."""
+    return frozenset(atom.field for atom in atoms(match))
+
+
+class Facts:
+    """All tests of all rules by field, each done once per distinct value; what they say of a job is one number.
+
+    Of test n, bit 2n of that number says true, bit 2n+1 unknown. Jobs with equal numbers are equal to every match, so what
+    the rules make of them, but for time and rank, is worked out once.
+    """
+
+    def __init__(self) -> None:
+        self._bits: dict[Atom, int] = {}
+        self._tests: dict[str, list[tuple[int, Test]]] = {}
+        self._count = 0
+        self._readers: list[tuple[Callable[[Record], object], dict[object, int], list[tuple[int, Test]]]] = []
+
+    def add(self, field: str, test: Test) -> Callable[[int], Truth]:
+        """Register a test of a field; the answer reads its truth from a number."""
+        return _truth_at(self._register(field, test))
+
+    def compile(self, match: Match) -> Callable[[int], Truth]:
+        """The match as a function of a number."""
+        return compile_tree(match, lambda atom: _truth_at(self._bit(atom)))
+
+    def unknown_fields(self, match: Match, number: int) -> tuple[str, ...]:
+        """The fields of the match that could not be told, sorted."""
+        return tuple(sorted({atom.field for atom in atoms(match) if number & self._bit(atom) << 1}))
+
+    def of(self, record: Record) -> int:
+        """The number of a record."""
+        number = 0
+        for get, known, tests in self._readers:
+            value = get(record)
+            bits = known.get(value)
+            if bits is None:
+                bits = _test_all(value, tests)
+                if len(known) >= _MOST_REMEMBERED:
+                    known.clear()
+                known[value] = bits
+            number |= bits
+        return number
+
+    def _bit(self, atom: Atom) -> int:
+        if atom not in self._bits:
+            self._bits[atom] = self._register(atom.field, value_test(atom))
+        return self._bits[atom]
+
+    def _register(self, field: str, test: Test) -> int:
+        bit = 1 << 2 * self._count
+        self._count += 1
+        tests = self._tests.setdefault(field, [])
+        if not tests:
+            self._readers.append((field_getter(field), {}, tests))
+        tests.append((bit, test))
+        return bit
+
+
+def _truth_at(bit: int) -> Callable[[int], Truth]:
+    both = bit | bit << 1
+
+    def truth(number: int) -> Truth:
+        found = number & both
+        return found == bit if found <= bit else None
+
+    return truth
+
+
+def _test_all(value: object, tests: list[tuple[int, Test]]) -> int:
+    bits = 0
+    for bit, test in tests:
+        truth = test(value)
+        if truth is None:
+            bits |= bit << 1
+        elif truth:
+            bits |= bit
+    return bits
