@@ -91,7 +91,7 @@ def _file(world: World, request: Request, job: JobRef, name: str) -> Answer:
     if data is None:
         return not_found()
     answer = Answer(200, data, content_type(name), compress=not name.endswith(_COMPRESSED))
-    wanted = _RANGE.fullmatch(request.headers.get("Range", ""))
+    wanted = _RANGE.fullmatch(request.headers.get("range", ""))
     if world.behaviours.asset_range == "off" or wanted is None:
         return answer
     first, last = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)

@@ -1,4 +1,4 @@
-"""Named faults: which requests they strike, and how often. What each does to an answer is in `mischief`."""
+"""Named faults: which requests they strike, and how often. What each does stands in the `…_faults` modules."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from sauce_janitor.sandbox import content_faults, effect_faults, wire_faults
 from sauce_janitor.sandbox.chance import Dice, key_of
 from sauce_janitor.sandbox.messages import Answer, Request
-from sauce_janitor.sandbox.mischief import AFTER, BEFORE, SETTINGS, Scene
+from sauce_janitor.sandbox.mischief import AFTER, ALTER, BEFORE, SETTINGS, Scene
 from sauce_janitor.sandbox.world import World
 
-_SELECTORS = ("on", "method", "path", "job", "user")
+FAMILIES = (effect_faults, wire_faults, content_faults)
+"""Imported for what they register."""
+
+_SELECTORS = ("endpoint", "method", "path", "job", "user")
 _COUNTS = ("after", "every", "times")
 
 
@@ -23,7 +27,7 @@ class Fault:
     all (0: for ever), with `chance`. `seen` and `fired` count."""
 
     name: str
-    on: str = "*"
+    endpoint: str = "*"
     method: str = "*"
     path: str = "*"
     job: str = "*"
@@ -48,10 +52,14 @@ class Fault:
         if name not in SETTINGS:
             raise ValueError(f"no fault {name!r}; there are: {', '.join(sorted(SETTINGS))}")
         known = {"fault", "chance", *_SELECTORS, *_COUNTS}
-        settings = {key: value for key, value in entry.items() if key not in known}
-        unknown = sorted(str(key) for key in settings if key not in SETTINGS[name])
-        if unknown:
-            raise ValueError(f"fault {name!r} has no setting {', '.join(unknown)}; it has: {', '.join(SETTINGS[name])}")
+        settings = {str(key): value for key, value in entry.items() if key not in known}
+        for key, value in settings.items():
+            if key not in SETTINGS[name]:
+                raise ValueError(
+                    f"fault {name!r} has no setting {key!r}; it has: {', '.join(SETTINGS[name]) or 'none'}"
+                )
+            if not isinstance(value, SETTINGS[name][key]) or isinstance(value, bool):
+                raise ValueError(f"fault {name!r}: {key} cannot be {value!r}")  # noqa: TRY004 - a file's fault
         counts = {key: entry[key] for key in _COUNTS if key in entry}
         for key, value in counts.items():
             if not isinstance(value, int) or value < (key == "every"):
@@ -66,7 +74,7 @@ class Fault:
         """True when the request is of the kind that this fault strikes."""
         user = request.user.name if request.user is not None else ""
         return (
-            fnmatchcase(endpoint, self.on)
+            fnmatchcase(endpoint, self.endpoint)
             and fnmatchcase(request.method, self.method)
             and fnmatchcase(request.target, self.path)
             and fnmatchcase(job_id, self.job)
@@ -132,15 +140,16 @@ class Faults:
         return True
 
 
-def answer_with(faults: tuple[Fault, ...], world: World, request: Request, truthful: Callable[[], Answer]) -> Answer:
+def answer_with(
+    faults: tuple[Fault, ...], world: World, request: Request, truthful: Callable[[Request], Answer]
+) -> Answer:
     """The answer as the faults leave it: one that answers *instead* keeps the request from having any effect."""
     for fault in faults:
-        if fault.name in BEFORE:
-            answer = BEFORE[fault.name](Scene(world, request, fault.settings, fault.fired))
-            break
-    else:
-        answer = truthful()
+        if fault.name in ALTER:
+            request = ALTER[fault.name](Scene(world, request, fault.settings))
+    instead = next((fault for fault in faults if fault.name in BEFORE), None)
+    answer = truthful(request) if instead is None else BEFORE[instead.name](Scene(world, request, instead.settings))
     for fault in faults:
         if fault.name in AFTER:
-            answer = AFTER[fault.name](Scene(world, request, fault.settings, fault.fired), answer)
+            answer = AFTER[fault.name](Scene(world, request, fault.settings), answer)
     return answer

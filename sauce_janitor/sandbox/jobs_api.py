@@ -233,7 +233,7 @@ def _time(request: Request, key: str) -> float | None:
 
 def _later(world: World, job: JobRef) -> int:
     started_at = job.ledger.facts(job.index).started_at
-    return max(world.now, started_at or 0)
+    return max(world.clock(), started_at or 0)
 
 
 def _problem(fields: dict[str, object]) -> str | None:

@@ -128,7 +128,7 @@ class Ledger:
         index = self.count
         if index:
             created_at = max(created_at, self.created_at(index - 1))
-        model = Population.facts(self.population, index)
+        model = self.population.facts(index)
         self._arrivals.append(
             replace(
                 model, index=index, kind="webdriver", build=None, build_text=None, status="complete", passed=True, error=None,

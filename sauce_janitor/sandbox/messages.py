@@ -13,7 +13,8 @@ from sauce_janitor.sandbox.people import Person
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `target` is the request line's path and query as they came; `query` has every value of a key."""
+    """One request. `target` is the request line's path and query as they came; `query` has every value of a key; `headers` are
+    by lower-case name."""
 
     method: str
     target: str
@@ -73,6 +74,8 @@ class Wire:
     wait_s: float = 0
     stall_s: float = 0
     """Silence between the headers and the body."""
+    repeat_to: int | None = None
+    """The body is sent again and again until it has this many bytes."""
     date_shift_s: float = 0
     is_dropped: bool = False
     """The connection is closed without a byte."""

@@ -70,19 +70,16 @@ class Rate:
     @classmethod
     def parse(cls, text: str) -> Rate:
         """`10` or `10/s`, `3500/h`, or both with a comma. ValueError for anything else."""
-        per_second: float | None = None
-        per_hour: int | None = None
+        found: dict[str, float] = {}
         for part in text.split(","):
             amount, _, window = part.strip().partition("/")
-            if window == "h":
-                per_hour = int(amount)
-            elif window in {"", "s"}:
-                per_second = float(amount)
-            else:
-                raise ValueError(f"a rate is like 10/s or 3500/h, not {part.strip()!r}")
-        if (per_second is not None and per_second <= 0) or (per_hour is not None and per_hour <= 0):
-            raise ValueError("a rate is more than zero")
-        return cls(per_second, per_hour)
+            try:
+                found[window or "s"] = float(amount) if window != "h" else int(amount)
+            except ValueError:
+                found[part] = 0
+        if not found.keys() <= {"s", "h"} or not all(0 < amount < 1e9 for amount in found.values()):
+            raise ValueError(f"a rate is like 10/s, 3500/h or 10/s,3500/h, not {text!r}")
+        return cls(found.get("s"), int(found["h"]) if "h" in found else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Population:
     def created_at(self, index: int) -> int:
         """When the job was created; never smaller than that of a smaller index."""
         wave, place = divmod(index, self.wave_size)
-        size = min(self.wave_size, self.count - wave * self.wave_size)
+        size = max(1, min(self.wave_size, self.count - wave * self.wave_size))
         end = self.now - (self.waves - 1 - wave) * self._interval
         jitter = (index * 2_654_435_761 & 0xFFFF) / 65_536
         return int(end - self._wave_seconds + (place + jitter) * self._wave_seconds / size)

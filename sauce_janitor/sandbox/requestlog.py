@@ -17,7 +17,8 @@ class Entry:
     """One request as the server saw it.
 
     `at`: epoch seconds when it was read. `path`: the request line's target as it came, tokens of signed links removed.
-    `endpoint`: None for an unknown URL. `user`: who the credentials belong to, None without or with wrong ones.
+    `endpoint`: None for an unknown URL. `user`: who the credentials belong to, None without or with wrong ones
+    (`has_credentials` tells which).
     `status`: None when the connection was dropped. `size`: bytes of the answer's body, unpacked. `jobs_deleted`,
     `stopped`, `updated`, `destroyed`: what was really done, whatever the answer said. `faults`: which took part.
     """
@@ -27,6 +28,7 @@ class Entry:
     path: str
     endpoint: str | None
     user: str | None
+    has_credentials: bool
     status: int | None
     size: int
     job_id: str | None
@@ -44,6 +46,7 @@ class Entry:
             "path": self.path,
             "endpoint": self.endpoint,
             "user": self.user,
+            "has_credentials": self.has_credentials,
             "status": self.status,
             "size": self.size,
             "job_id": self.job_id,

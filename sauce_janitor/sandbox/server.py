@@ -30,6 +30,7 @@ _CHUNK = 64 * 1024
 _IDLE_S = 75
 _LONGEST_BODY = 1 << 20
 _NO_BODY = frozenset({204, 304})
+_LAST_CHUNK = b"0\r\n\r\n"
 _TOKEN = re.compile(r"(auth=)[^&]+")
 
 
@@ -82,9 +83,6 @@ class Server(ThreadingHTTPServer):
             worker.join()
         self.server_close()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news; anything else is a bug and shows."""
-
     def _serve(self, connection: socket.socket, client_address: Any) -> None:
         served = connection
         try:
@@ -126,7 +124,7 @@ class Connection(BaseHTTPRequestHandler):
             target=target,
             path=split.path,
             query={key: tuple(values) for key, values in parse_qs(split.query, keep_blank_values=True).items()},
-            headers=dict(self.headers.items()),
+            headers={key.lower(): value for key, value in self.headers.items()},
             body=body,
             user=_user(site.world, self.headers.get("Authorization", "")),
             base_url=self.server.base_url,
@@ -189,21 +187,33 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _send_body(self, framed: bytes, answer: Answer) -> None:
-        wire, stopping = answer.wire, self.server.site.stopping
+        wire = answer.wire
         if wire.keep_framed is not None:
             framed = framed[: int(len(framed) * wire.keep_framed)]
         if wire.stall_s:
             self.wfile.flush()
-            stopping.wait(wire.stall_s)
-        if wire.bytes_per_second is None:
+            self.server.site.stopping.wait(wire.stall_s)
+        if wire.repeat_to is not None:
+            self._repeat(framed.removesuffix(_LAST_CHUNK), wire.repeat_to)
+        elif wire.bytes_per_second is not None:
+            self._drip(framed, wire.bytes_per_second)
+        else:
             self.wfile.write(framed)
-            return
-        step = max(1, int(wire.bytes_per_second / 10))
+
+    def _drip(self, framed: bytes, bytes_per_second: float) -> None:
+        step = max(1, int(bytes_per_second / 10))
         for start in range(0, len(framed), step):
             self.wfile.write(framed[start : start + step])
             self.wfile.flush()
-            if stopping.wait(step / wire.bytes_per_second):
+            if self.server.site.stopping.wait(step / bytes_per_second):
                 return
+
+    def _repeat(self, chunks: bytes, length: int) -> None:
+        sent = 0
+        while chunks and sent < length and not self.server.site.stopping.is_set():
+            self.wfile.write(chunks)
+            sent += len(chunks)
+        self.wfile.write(_LAST_CHUNK)
 
 
 def _judge(site: Site, request: Request, match: Match, at: float) -> tuple[tuple[Fault, ...], Answer]:
@@ -213,7 +223,7 @@ def _judge(site: Site, request: Request, match: Match, at: float) -> tuple[tuple
     if budget is not None and budget.wait_s > 0:
         return (), site.throttle.refusal(budget, at)
     struck = site.faults.striking(request, endpoint, match.parts.get("job", ""))
-    answer = answer_with(struck, site.world, request, lambda: handle(site.world, request, match))
+    answer = answer_with(struck, site.world, request, lambda asked: handle(site.world, asked, match))
     if budget is not None:
         answer = replace(answer, headers={**answer.headers, **site.throttle.headers(budget, at)})
     return struck, answer
@@ -227,6 +237,7 @@ def _entry(at: float, request: Request, match: Match, answer: Answer, struck: tu
         path=_TOKEN.sub(r"\1…", request.target),
         endpoint=match.endpoint.name if match.endpoint is not None else None,
         user=request.user.name if request.user is not None else None,
+        has_credentials="authorization" in request.headers,
         status=None if answer.wire.is_dropped else answer.status,
         size=len(answer.body),
         job_id=match.parts.get("job", effect.job_id),
@@ -256,7 +267,7 @@ def _user(world: World, header: str) -> Person | None:
 def _encoded(world: World, request: Request, answer: Answer) -> tuple[bool, bytes]:
     """(compressed here, body): by what the client accepts, unless the behaviour says otherwise."""
     switch = world.behaviours.compression
-    accepts = "gzip" in request.headers.get("Accept-Encoding", "")
+    accepts = "gzip" in request.headers.get("accept-encoding", "")
     wanted = switch == "always" or (switch == "accepted" and accepts) or answer.wire.keep_encoded is not None
     if not wanted or not answer.compress or not answer.body:
         return False, answer.body
@@ -265,7 +276,7 @@ def _encoded(world: World, request: Request, answer: Answer) -> tuple[bool, byte
 
 def _framed(body: bytes) -> bytes:
     pieces = (body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK))
-    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + _LAST_CHUNK
 
 
 def _shut(connection: socket.socket) -> None:

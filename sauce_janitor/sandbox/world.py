@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 from sauce_janitor.sandbox.assets import Asset, born_assets
@@ -67,6 +68,10 @@ class World:
     def ledger(self, person: Person) -> Ledger:
         """The person's jobs."""
         return self.ledgers[person.number]
+
+    def clock(self) -> int:
+        """The time of what happens from now on, in epoch seconds: the frozen one if it was given, else the real one."""
+        return self.now if self.options.now is not None else int(time.time())
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 

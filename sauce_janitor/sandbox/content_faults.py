@@ -1,0 +1,146 @@
+"""Faults in what is said: lists and documents that lie, in every way that a client could believe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from sauce_janitor.sandbox.messages import Answer, Request
+from sauce_janitor.sandbox.mischief import NUMBER, Scene, after, alter
+
+Rows: TypeAlias = list[dict[str, object]]
+
+HOSTILE_NAMES = (
+    "../../x", "/etc/x", "a\0b", "x" * 5000, "CON", "trailing.", ".hidden", "VIDEO.MP4", "receipt.json", "\u202egnp.exe",
+)  # fmt: skip
+
+
+@alter()
+def same_page(scene: Scene) -> Request:
+    """`skip` and `offset` are ignored: every page is the first."""
+    query = {key: value for key, value in scene.request.query.items() if key not in {"skip", "offset"}}
+    return replace(scene.request, query=query)
+
+
+@alter(limit=int)
+def capped_page(scene: Scene) -> Request:
+    """No page is longer than `limit` (default 50), whatever was asked for."""
+    asked = scene.request.one("limit") or ""
+    limit = int(scene.number("limit", 50))
+    wanted = min(limit, int(asked)) if asked.isdecimal() else limit
+    return replace(scene.request, query={**scene.request.query, "limit": (str(wanted),)})
+
+
+@after(at=int)
+def flipped_byte(scene: Scene, answer: Answer) -> Answer:
+    """One byte of the body (default: the middle one) is another; its length is right."""
+    if not answer.body:
+        return answer
+    place = int(scene.number("at", len(answer.body) // 2)) % len(answer.body)
+    changed = bytes((answer.body[place] ^ 0xFF,))
+    return replace(answer, body=answer.body[:place] + changed + answer.body[place + 1 :])
+
+
+@after(text=str)
+def trailing_garbage(scene: Scene, answer: Answer) -> Answer:
+    """Something follows the end of the document."""
+    return replace(answer, body=answer.body + scene.text("text", "]}<!-- -->").encode())
+
+
+@after(depth=int)
+def deep_json(scene: Scene, answer: Answer) -> Answer:
+    """Brackets in brackets, 20,000 deep by default."""
+    depth = int(scene.number("depth", 20_000))
+    return replace(answer, body=b"[" * depth + b"]" * depth)
+
+
+@after()
+def not_a_list(_: Scene, answer: Answer) -> Answer:
+    """An object with an error where a list should be, with status 200."""
+    return replace(answer, body=json.dumps({"errors": "Something went wrong"}).encode())
+
+
+@after()
+def empty_list(_: Scene, answer: Answer) -> Answer:
+    """A list without a row."""
+    return _with_rows(answer, lambda _rows: [])
+
+
+@after(share=NUMBER)
+def short_page(scene: Scene, answer: Answer) -> Answer:
+    """Only the first share (default half) of a page's rows."""
+    return _with_rows(answer, lambda rows: rows[: int(len(rows) * scene.number("share", 0.5))])
+
+
+@after()
+def duplicate_rows(_: Scene, answer: Answer) -> Answer:
+    """Every row twice."""
+    return _with_rows(answer, lambda rows: [row for row in rows for _ in range(2)])
+
+
+@after(set=dict, drop=list, row=int)
+def lie(scene: Scene, answer: Answer) -> Answer:
+    """Fields are `set` or dropped in a document, or in every row of a list (or only in `row`, from 0): a stale list row,
+    a foreign owner or id, a time that is NaN."""
+    wanted, dropped, only = scene.settings.get("set", {}), scene.settings.get("drop", []), scene.settings.get("row")
+    assert isinstance(wanted, Mapping)
+    assert isinstance(dropped, Collection)
+
+    def told(row: dict[str, object]) -> dict[str, object]:
+        return {key: value for key, value in {**row, **wanted}.items() if key not in dropped}
+
+    return _with_rows(answer, lambda rows: [told(row) if only in {None, at} else row for at, row in enumerate(rows)])
+
+
+@after()
+def milliseconds(_: Scene, answer: Answer) -> Answer:
+    """All times are a thousand times too large."""
+    return _with_times(answer, lambda time: time * 1000)
+
+
+@after()
+def times_as_text(_: Scene, answer: Answer) -> Answer:
+    """All times are strings."""
+    return _with_times(answer, str)
+
+
+@after(names=list)
+def hostile_assets(scene: Scene, answer: Answer) -> Answer:
+    """The asset list names more files, as an uploader could have called them."""
+    names = scene.settings.get("names", HOSTILE_NAMES)
+    assert isinstance(names, Collection)
+    return _with_rows(answer, lambda rows: [{**row, **{str(name): name for name in names}} for row in rows])
+
+
+def _with_times(answer: Answer, change: Callable[[int], object]) -> Answer:
+    def told(row: dict[str, object]) -> dict[str, object]:
+        return {
+            key: change(value) if key.endswith("_time") and isinstance(value, int) else value
+            for key, value in row.items()
+        }
+
+    return _with_rows(answer, lambda rows: [told(row) for row in rows])
+
+
+def _with_rows(answer: Answer, change: Callable[[Rows], Rows]) -> Answer:
+    """The answer with the rows of its list changed; a single document counts as a list of one."""
+    if answer.status != 200:
+        return answer
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return answer
+    key = next((key for key in ("jobs", "builds", "results") if _is_rows(content, key)), None)
+    if key is not None:
+        content = {**content, key: change(content[key])}
+    elif isinstance(content, list):
+        content = change(content) if all(isinstance(row, dict) for row in content) else content
+    else:
+        content = next(iter(change([content])), {})
+    return replace(answer, body=json.dumps(content).encode())
+
+
+def _is_rows(content: object, key: str) -> bool:
+    return isinstance(content, dict) and isinstance(content.get(key), list)
