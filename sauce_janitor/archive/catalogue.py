@@ -101,13 +101,13 @@ class Catalogue:
 
     def places(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Place]:
         """The folder of every job, in the order of the names. Raises ArchiveError for one that cannot be read, or a link."""
-        for place in _walk(self.root.fd, (), _fixed(account, owner)):
-            yield _no_link(place)
+        for place, is_link in _walk(self.root.fd, (), _fixed(account, owner)):
+            yield _no_link(place, is_link=is_link)
 
     def places_of(self, job_id: JobId, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Place]:
         """The folders of one job: one, or none, or one for each account that holds it."""
-        for place in _walk(self.root.fd, (), (*_fixed(account, owner), None, None, None, job_id)):
-            yield _no_link(place)
+        for place, is_link in _walk(self.root.fd, (), (*_fixed(account, owner), None, None, None, job_id)):
+            yield _no_link(place, is_link=is_link)
 
     def receipts(self, place: Place) -> tuple[ReceiptFile, ...]:
         """A job's receipts, oldest first; () when there is no such folder. ArchiveError when one cannot be trusted."""
@@ -147,8 +147,8 @@ class Catalogue:
 
     def proofs(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Proof]:
         """`prove` for every job; a link where a folder should be is a finding, and nothing behind it is looked at."""
-        for place in _walk(self.root.fd, (), _fixed(account, owner)):
-            if len(place) < len(_LEVELS):
+        for place, is_link in _walk(self.root.fd, (), _fixed(account, owner)):
+            if is_link:
                 where = "/".join(place)
                 yield Proof(where, (), (Finding(where, "", Damage.LINK, "a link in place of a folder"),), 0, 0)
             else:
@@ -175,14 +175,14 @@ def _fixed(account: str | None, owner: Owner | None) -> tuple[str | None, str | 
     return account and folder_name(account), owner and folder_name(owner)
 
 
-def _no_link(place: Place) -> Place:
-    if len(place) < len(_LEVELS):
+def _no_link(place: Place, *, is_link: bool) -> Place:
+    if is_link:
         raise ArchiveError(f"{'/'.join(place)} in the archive is a link: nothing behind it is trusted")
     return place
 
 
-def _walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[Place]:
-    """The places of all jobs, and shorter ones for links that stand in a folder's place."""
+def _walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[tuple[Place, bool]]:
+    """The places of all jobs, and of links that stand in the place of any folder on the way."""
     wanted = fixed[0] if fixed else None
     with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
         names = sorted(os.listdir(folder)) if wanted is None else [wanted]
@@ -195,7 +195,7 @@ def _walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[Pl
             with disk_errors(f"open the archive's folder {'/'.join(place)}"):
                 kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
                 if stat.S_ISLNK(kind):
-                    yield place
+                    yield place, True
                 if not stat.S_ISDIR(kind):
                     continue
                 below = open_folder(folder, name)
@@ -205,7 +205,7 @@ def _walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[Pl
             raise
         try:
             if len(place) == len(_LEVELS):
-                yield place
+                yield place, False
             else:
                 yield from _walk(below, place, fixed[1:])
         finally:

@@ -84,7 +84,10 @@ def _percent(char: str) -> str:
 
 def name_of_folder(folder: str) -> str | None:
     """The owner or account that `folder_name` made this folder for; None for one cut short, or not made by it."""
-    name = unquote(folder, errors="surrogatepass")
+    try:
+        name = unquote(folder, errors="surrogatepass")
+    except UnicodeDecodeError:
+        return None
     return name if folder_name(name) == folder and "~" not in folder else None
 
 

@@ -16,6 +16,7 @@ from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
 SENTINEL = ".sauce-janitor-archive"
 PARTIAL = ".partial"
+_ASIDE = SENTINEL + "."
 _ALLOWED_IN_A_NEW_ROOT = frozenset({"lost+found", PARTIAL})
 _FORMAT = 1
 
@@ -82,11 +83,13 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool) -> str:
     found = _read_sentinel(path, fd)
     if found is None and known is None and make:
         with disk_errors(f"look into {path}", of_all=True):
-            strangers = sorted(set(os.listdir(fd)) - _ALLOWED_IN_A_NEW_ROOT)
+            there = sorted(set(os.listdir(fd)) - _ALLOWED_IN_A_NEW_ROOT)
+        strangers = [name for name in there if not name.startswith(_ASIDE)]
         if strangers:
             raise ArchiveUnusableError(
                 f"{path} is no archive and not empty (it holds {strangers[0]!r}): name an empty folder as archive.path"
             )
+        tidy(path, fd)
         return _make_sentinel(path, fd)
     if found is None:
         raise ArchiveUnusableError(f"{path} has no sentinel {SENTINEL}: is the archive's volume mounted?")
@@ -112,10 +115,18 @@ def _read_sentinel(path: Path, fd: int) -> str | None:
         raise
 
 
+def tidy(path: Path, fd: int) -> None:
+    """Remove what a crash left of a sentinel being made."""
+    with disk_errors(f"tidy the archive {path}", of_all=True):
+        for name in os.listdir(fd):
+            if name.startswith(_ASIDE):
+                os.unlink(name, dir_fd=fd)
+
+
 def _make_sentinel(path: Path, fd: int) -> str:
     """A new uuid, durable before anyone learns it; made aside and linked, so that it is whole or not there, and made once."""
     fresh = str(uuid.uuid4())
-    aside = f"{SENTINEL}.{fresh}"
+    aside = _ASIDE + fresh
     text = json.dumps({"what": "sauce-janitor archive", "format": _FORMAT, "uuid": fresh}) + "\n"
     with disk_errors(f"make {path / SENTINEL}", of_all=True):
         file = new_file(fd, aside)

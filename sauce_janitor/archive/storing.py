@@ -29,7 +29,7 @@ from sauce_janitor.archive.receipts import (
     sha256_of,
     write_receipt,
 )
-from sauce_janitor.archive.root import PARTIAL, Root, check_room, check_writable
+from sauce_janitor.archive.root import PARTIAL, Root, check_room, check_writable, tidy
 from sauce_janitor.archive.terms import Origin, Settings, Stored, base_address, origin_url, stored_by
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.assets import Selection
@@ -109,6 +109,7 @@ class Archive:
 
     def sweep(self) -> int:
         """Remove what crashed passes of this account left aside, and say how many. Only while the account's lease is held."""
+        tidy(self._root.path, self._root.fd)
         return sweep(self._root.fd, self._partial)
 
     def archived(self, job: Job) -> Stored | None:
