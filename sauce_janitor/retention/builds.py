@@ -125,6 +125,16 @@ class BuildKeeper(Keeper):
         unit = self._unit(record)
         return None if unit is None or unit.trouble & Trouble.AGELESS else unit.time
 
+    def place_of(self, record: Record) -> tuple[int | None, int]:
+        """The rank of the job's build among those of its group that take slots, 1 the newest, and how many they are."""
+        own = self._unit(record)
+        if own is None:
+            return None, 0
+        lasting = ~(Trouble.ASSETS_BLOCKED | Trouble.JOB_BLOCKED)
+        peers = [u for u in self._units.values() if u.group == own.group and not u.trouble & lasting]
+        newer = sum((-u.time, u.id) < (-own.time, own.id) for u in peers)
+        return (newer + 1 if own in peers else None), len(peers)
+
     def block(self, record: Record, action: Action) -> None:
         """This job forbids the action: its whole build stays."""
         unit = self._unit(record)

@@ -78,7 +78,7 @@ def running(label: str, age: int = 0, **fields: Any) -> Record:
     return record(label, age, **({"state": State.RUNNING} | times | fields))
 
 
-def where(**fields: str | bool | None | tuple[str, ...]) -> Match:
+def where(**fields: str | bool | tuple[str, ...] | None) -> Match:
     """All of these fields match these globs (a tuple: any of them) or literal values."""
     parts = []
     for name, value in fields.items():

@@ -1,0 +1,68 @@
+"""Fingerprints: a short hash of all that a decision read of a job, so that a job that changed since is not acted on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from sauce_janitor.retention.ages import age_time
+from sauce_janitor.retention.matching import field_getter, fields_read
+from sauce_janitor.retention.model import UNKNOWN, Job, Record, Text
+from sauce_janitor.retention.rules import Match, Policy, Rules
+
+_getter = lru_cache(maxsize=256)(field_getter)
+ALWAYS_READ: Final = ("owner", "state", "status", "tags")
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFields:
+    """What the decisions of one set of rules read of a job: fields by name, sorted, and where its age comes from."""
+
+    names: tuple[str, ...]
+    age_from: tuple[str, ...]
+
+    @property
+    def read_builds(self) -> bool:
+        """Whether the builds have to be asked for."""
+        return "build_status" in self.names
+
+
+def decision_fields(rules: Rules) -> DecisionFields:
+    """The fields that any match, `where`, `group_by`, hold or forbid of the rules reads, and those that always count."""
+    names = set(ALWAYS_READ)
+    for match in _matches(rules):
+        names |= fields_read(match)
+    for policy in rules.policies:
+        names |= set(policy.group_by)
+    if any(policy.unit == "build" for policy in rules.policies):
+        names |= {"build", "build_status"}
+    return DecisionFields(tuple(sorted(names)), tuple(rules.age_from))
+
+
+def _matches(rules: Rules) -> list[Match]:
+    found = [hold.match for hold in rules.holds if hold.match is not None]
+    found += [forbid.match for forbid in rules.forbid]
+    for policy in rules.policies:
+        found += [policy.match, *_of_keep_rules(policy)]
+    return found
+
+
+def _of_keep_rules(policy: Policy) -> list[Match]:
+    keeps = [*policy.keep, *(rule for _, claim in policy.deletes for rule in claim.keep)]
+    return [match for rule in keeps for match in (rule.where, rule.since) if match is not None]
+
+
+def fingerprint(job: Job, build_status: Text, fields: DecisionFields) -> str:
+    """16 hexadecimal digits that differ when anything differs that the decision rested on; UNKNOWN is part of it.
+
+    Of the times it has start, end and the one that gives the age: a modification after the end changes nothing.
+    """
+    record = Record(job, build_status=build_status)
+    said = [_getter(name)(record) for name in fields.names]
+    said += [job.started_at, job.ended_at, age_time(job, fields.age_from)]
+    text = repr(
+        ["?" if value is UNKNOWN else (sorted(value) if isinstance(value, tuple) else value,) for value in said]
+    )
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -1,0 +1,104 @@
+"""Limits: the brakes on a plan. A broken one stops the whole plan before the first change; none ever trims it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from sauce_janitor.retention.rules import Limits, Rules
+
+LimitName = Literal["max_percent", "max_jobs", "max_growth"]
+SMALL_PLAN: Final = 20
+"""Plans with fewer acting jobs than this are not measured in percent."""
+
+_MEND: Final = (
+    "Look at the plan. If it is right, carry it out with `apply` of a reviewed plan file, or `approve` it; "
+    "if not, mend the policy. Nothing was changed."
+)
+
+
+@dataclass(slots=True)
+class Acting:
+    """Distinct jobs with a delete or stop: expected ones were known to an accepted run and only time has passed since."""
+
+    expected: int = 0
+    unexpected: int = 0
+
+    @property
+    def jobs(self) -> int:
+        """All of them."""
+        return self.expected + self.unexpected
+
+
+@dataclass(slots=True)
+class Tally:
+    """What limits are measured by: the jobs seen, those that act, both also by policy (sure matches, and who permits)."""
+
+    inventory: int = 0
+    acting: Acting = field(default_factory=Acting)
+    matched: dict[str, int] = field(default_factory=dict)
+    by_policy: dict[str, Acting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLimit:
+    """One broken limit: which, whose (`policy` None: the account's), the numbers, and a text that says how to mend it.
+
+    `measured` and `allowed` are percent for max_percent, jobs for the others.
+    """
+
+    limit: LimitName
+    policy: str | None
+    measured: float
+    allowed: float
+    text: str
+
+
+def broken_limits(
+    rules: Rules, tally: Tally, *, lift: frozenset[str], medians: Mapping[str | None, float]
+) -> tuple[BrokenLimit, ...]:
+    """The limits that the plan breaks, the account's first, then by policy name.
+
+    `lift` names limits that are not to be measured. `medians` are of the acting jobs of the last 7 plans, by policy and under
+    None of all; without one, max_growth is not measured.
+    """
+    found = list(_broken(rules.limits, tally, None, lift=lift, median=medians.get(None)))
+    for policy in sorted(rules.policies, key=lambda policy: policy.name):
+        found += _broken(policy.limits, tally, policy.name, lift=lift, median=medians.get(policy.name))
+    return tuple(found)
+
+
+def _broken(
+    limits: Limits, tally: Tally, policy: str | None, *, lift: frozenset[str], median: float | None
+) -> Iterator[BrokenLimit]:
+    acting = tally.acting if policy is None else tally.by_policy.get(policy, Acting())
+    whose = f"policy {policy}" if policy else f"the plan{_mostly(tally.by_policy)}"
+    if limits.max_percent is not None and "max_percent" not in lift and tally.acting.jobs >= SMALL_PLAN:
+        of = tally.inventory if policy is None else tally.matched.get(policy, 0)
+        if acting.unexpected * 100 > limits.max_percent * of:
+            percent = 100 * acting.unexpected / of if of else 100.0
+            jobs = "jobs of the inventory" if policy is None else "jobs it matches"
+            text = (
+                f"max_percent is {limits.max_percent:g} %: {whose} would delete or stop {acting.unexpected} of {of} {jobs} "
+                f"({percent:.1f} %) that no accepted run knew"
+            )
+            yield BrokenLimit("max_percent", policy, percent, limits.max_percent, f"{text}. {_MEND}")
+    if limits.max_jobs is not None and "max_jobs" not in lift and acting.jobs > limits.max_jobs:
+        text = f"max_jobs is {limits.max_jobs}: {whose} would delete or stop {acting.jobs} jobs"
+        yield BrokenLimit("max_jobs", policy, acting.jobs, limits.max_jobs, f"{text}. {_MEND}")
+    if limits.max_growth is not None and "max_growth" not in lift and median is not None:
+        allowed = limits.max_growth * median
+        if acting.jobs > allowed:
+            text = (
+                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.jobs} jobs, "
+                f"more than {allowed:g}, {limits.max_growth:g} times the median of the last plans"
+            )
+            yield BrokenLimit("max_growth", policy, acting.jobs, allowed, f"{text}. {_MEND}")
+
+
+def _mostly(by_policy: Mapping[str, Acting]) -> str:
+    if not by_policy:
+        return ""
+    name = min(by_policy, key=lambda name: (-by_policy[name].jobs, name))
+    return f" (policy {name}: {by_policy[name].jobs})"

@@ -1,0 +1,123 @@
+"""Makes the plan: decides on every job, counts, and measures the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sauce_janitor.retention.deciding import Judge, Records
+from sauce_janitor.retention.fingerprints import decision_fields, fingerprint
+from sauce_janitor.retention.limits import Acting, Tally, broken_limits
+from sauce_janitor.retention.model import AssetsStanding, Reason, Record, Verdict, Why
+from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan
+from sauce_janitor.retention.rules import Rules
+from sauce_janitor.retention.rulings import Ruling
+
+__all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "make_plan"]
+
+PURGED_AFTER_S: Final = 30 * 86_400
+"""Source: Sauce Labs documentation, archived test results: assets are kept for 30 days after the job's end."""
+
+_DAY_S: Final = 86_400
+_PRIORITIES: Final = {"hold": 0, "high": 1, "normal": 2, "low": 3}
+
+
+def make_plan(
+    rules: Rules,
+    records: Records,
+    *,
+    as_of: int,
+    accepted_at: int | None,
+    lift: frozenset[str] = frozenset(),
+    medians: Mapping[str | None, float] | None = None,
+) -> Plan:
+    """Decide on all jobs and count. `records` as `deciding.decide` needs them.
+
+    A job is expected when `accepted_at`, the last accepted run under the same policy digest, is not before its `changed_at`.
+    `lift` names limits that an approval lifts; `medians` are of the acting jobs of the last 7 plans, by policy (None: of all),
+    for max_growth.
+    """
+    planner = _Planner(rules, as_of=as_of, accepted_at=accepted_at)
+    return planner.plan(records, lift=lift, medians=medians or {})
+
+
+class _Planner:
+    def __init__(self, rules: Rules, *, as_of: int, accepted_at: int | None) -> None:
+        self._rules, self._accepted_at = rules, accepted_at
+        self._judge = Judge(rules, as_of=as_of)
+        self._fields = decision_fields(rules)
+        self._plan = Plan(as_of)
+        self._seen: dict[Ruling, int] = {}
+        self._priorities: dict[str | None, int] = {p.name: _PRIORITIES[p.priority] for p in rules.policies}
+        self._priorities[None] = _PRIORITIES["hold"]
+
+    def plan(self, records: Records, *, lift: frozenset[str], medians: Mapping[str | None, float]) -> Plan:
+        plan, seen = self._plan, self._seen
+        for record, time, ruling in self._judge.rulings(records):
+            seen[ruling] = seen.get(ruling, 0) + 1
+            if ruling.dues:
+                self._act(record, time, ruling)
+            if ruling.unarchived:
+                self._watch(record)
+            if ruling.announce:
+                plan.announcements.setdefault(ruling.announce, bytearray()).extend(bytes.fromhex(record.job.id))
+        self._count()
+        plan.rows.sort()
+        tally = Tally(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
+        plan.broken = broken_limits(self._rules, tally, lift=lift, medians=medians)
+        return plan
+
+    def _act(self, record: Record, time: int | None, ruling: Ruling) -> None:
+        plan, rows = self._plan, self._plan.rows
+        decided = ruling.decided(record, time, self._rules.timezone)
+        due = tuple([d for d in decided if d.verdict is Verdict.DUE and Reason(Why.WITH_THE_JOB) not in d.reasons])
+        number = rows.template(ruling, due, self._priorities)
+        for decision in due:
+            key = decision.policy, decision.action
+            plan.counts[key] = plan.counts.get(key, 0) + 1
+            plan.totals[decision.action] += 1
+        template = rows.template_list[number]
+        policy = template.changes
+        if policy is not None:
+            expected = self._accepted_at is not None and record.changed_at <= self._accepted_at
+            for acting in (plan.acting, plan.acting_by_policy.setdefault(policy, Acting())):
+                acting.expected += expected
+                acting.unexpected += not expected
+        urgency = self._purge_order(record) if template.archives else (due[-1].due_since or 0)
+        made = fingerprint(record.job, record.build_status, self._fields)
+        rows.add(record, number, due, print_=made, urgency=urgency)
+
+    def _purge_order(self, record: Record) -> int:
+        """The nearest purge first; what is purged already has no hurry."""
+        ended = record.job.ended_at
+        if not isinstance(ended, int):
+            return 1 << TIME_BITS - 1
+        is_past = ended + PURGED_AFTER_S <= self._plan.as_of
+        return (1 << TIME_BITS - 1 if is_past else 0) + max(ended, 0)
+
+    def _watch(self, record: Record) -> None:
+        ended = record.job.ended_at
+        if isinstance(ended, int) and record.assets is AssetsStanding.PRESENT:
+            left = ended + PURGED_AFTER_S - self._plan.as_of
+            if 0 < left <= 3 * _DAY_S:
+                self._plan.expiring_72h_jobs += 1
+                self._plan.expiring_24h_jobs += left <= _DAY_S
+
+    def _count(self) -> None:
+        plan = self._plan
+        names = [policy.name for policy in self._rules.policies]
+        plan.matched = dict.fromkeys(names, 0)
+        for ruling, jobs in self._seen.items():
+            plan.inventory += jobs
+            plan.held += jobs if ruling.held else 0
+            for name, truth in zip(names, ruling.case.truths, strict=True):
+                plan.matched[name] += jobs if truth else 0
+            undecided = set()
+            for decision in ruling.decisions:
+                if decision.verdict is Verdict.KEEP:
+                    for reason in decision.reasons:
+                        plan.kept[decision.action, reason] = plan.kept.get((decision.action, reason), 0) + jobs
+                        if reason.why is Why.UNDECIDED:
+                            undecided.add((reason.policy or "", reason.rule or ""))
+            for key in undecided:
+                plan.undecided[key] = plan.undecided.get(key, 0) + jobs

@@ -1,0 +1,195 @@
+"""A plan as a value: what is counted, and the jobs that act, compactly, in the order of execution."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.limits import Acting, BrokenLimit
+from sauce_janitor.retention.model import Action, Decision, JobId, Owner, Reason, Record, Verdict
+from sauce_janitor.retention.rulings import Ruling
+
+_INDEX_BITS: Final = 32
+TIME_BITS: Final = 48
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """One job that something is due for. `actions` in the order of `Action`, at most one of them a delete.
+
+    `selection` is what is wanted of the job; None: nothing, says the policy `nothing_wanted_by`. `held`: archived for a hold.
+    """
+
+    job_id: JobId
+    owner: Owner
+    fingerprint: str
+    actions: tuple[Decision, ...]
+    selection: Selection | None
+    held: bool
+    nothing_wanted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What many jobs of a plan have in common."""
+
+    actions: tuple[tuple[Action, tuple[Reason, ...], str | None], ...]
+    selection: Selection | None
+    held: bool
+    nothing_wanted_by: str | None
+    priority: int
+
+    @property
+    def archives(self) -> bool:
+        return self.actions[0][0] is Action.ARCHIVE
+
+    @property
+    def changes(self) -> str | None:
+        """The policy of the delete or stop, None when it only archives."""
+        action, _, policy = self.actions[-1]
+        return None if action is Action.ARCHIVE else policy
+
+
+class Rows:
+    """The acting jobs as columns: some 52 bytes a job."""
+
+    def __init__(self) -> None:
+        self._ids, self._fingerprints = bytearray(), bytearray()
+        self._owners, self._templates, self._order = array("I"), array("I"), array("I")
+        self._since = (array("q"), array("q"))
+        self._owner_names: dict[Owner, int] = {}
+        self.template_list: list[Template] = []
+        self._template_numbers: dict[tuple[Ruling, tuple[str | None, ...]], int] = {}
+        # Sort keys by kind of work, packed into one integer each: priority, time, row. Gone once sorted.
+        self._archiving: list[int] = []
+        self._changing: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._templates)
+
+    def template(self, ruling: Ruling, due: tuple[Decision, ...], priorities: Mapping[str | None, int]) -> int:
+        """The number of the template of jobs with this ruling and these permitting policies."""
+        key = ruling, tuple([decision.policy for decision in due])
+        number = self._template_numbers.get(key)
+        if number is None:
+            actions = tuple((d.action, d.reasons, d.policy) for d in due)
+            priority = min(priorities[policy] for _, _, policy in actions)
+            nothing = ruling.nothing_wanted_by
+            number = self._template_numbers[key] = len(self.template_list)
+            self.template_list.append(Template(actions, ruling.selection, ruling.held, nothing, priority))
+        return number
+
+    def add(self, record: Record, number: int, due: tuple[Decision, ...], *, print_: str, urgency: int) -> None:
+        """Add a job. `urgency` orders it among those of its kind and priority, the lowest first."""
+        template, row = self.template_list[number], len(self)
+        self._ids += bytes.fromhex(record.job.id)
+        self._fingerprints += bytes.fromhex(print_)
+        self._owners.append(self._owner_names.setdefault(record.job.owner, len(self._owner_names)))
+        self._templates.append(number)
+        for column, decision in zip(self._since, (due[0], due[-1]), strict=True):
+            column.append(decision.due_since or 0)
+        keys = self._archiving if template.archives else self._changing
+        keys.append((template.priority << TIME_BITS | urgency) << _INDEX_BITS | row)
+
+    def sort(self) -> None:
+        """Bring the jobs into the order of execution; nothing can be added after."""
+        keys = (self._archiving, self._changing)
+        for own in keys:
+            own.sort()
+        self._order = array("I", _alternating(*keys))
+        for own in keys:
+            own.clear()
+        self._template_numbers.clear()
+
+    def __iter__(self) -> Iterator[JobPlan]:
+        owners = list(self._owner_names)
+        for row in self._order:
+            template = self.template_list[self._templates[row]]
+            dates = (self._since[0][row], self._since[1][row])
+            yield JobPlan(
+                JobId(self._ids[16 * row : 16 * row + 16].hex()),
+                owners[self._owners[row]],
+                self._fingerprints[8 * row : 8 * row + 8].hex(),
+                tuple(
+                    Decision(action, Verdict.DUE, reasons, policy, since)
+                    for (action, reasons, policy), since in zip(template.actions, dates, strict=False)
+                ),
+                template.selection,
+                template.held,
+                template.nothing_wanted_by,
+            )
+
+
+def _alternating(archiving: list[int], changing: list[int]) -> Iterator[int]:
+    """Rows by priority; within one, an archiving job and a changing one in turn, while there are both.
+
+    An archive costs more requests than a delete, so that deletes have a fifth of a budget at least, wherever it ends.
+    """
+    row, priority = (1 << _INDEX_BITS) - 1, _INDEX_BITS + TIME_BITS
+    lists, at, turn, last = (archiving, changing), [0, 0], 0, 1 << priority
+    while at[0] < len(archiving) or at[1] < len(changing):
+        mine, other = (lists[n][at[n]] >> priority if at[n] < len(lists[n]) else last for n in (turn, 1 - turn))
+        if other < mine:
+            turn = 1 - turn
+        yield lists[turn][at[turn]] & row
+        at[turn] += 1
+        turn = 1 - turn
+
+
+@dataclass(slots=True)
+class Plan:
+    """All decisions of a run, counted. Counts by policy have None for what a hold wants archived.
+
+    `inventory` jobs were seen, `held` of them are held. `counts` and `totals` are of actions that will be carried out: where
+    both deletes are due, that is one delete_job. `kept` counts, by action, the jobs that stay by each of their reasons (a job
+    with two is counted twice); `undecided` the jobs kept because a policy could not tell a field. `matched` are each policy's
+    sure matches. `acting` are the distinct jobs with a delete or stop, also by the policy that permits it; `broken` the limits
+    they break: then nothing may be done. `rows` and `announcements` hold what `jobs()` and `announced()` give.
+    `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time.
+    """
+
+    as_of: int
+    inventory: int = 0
+    held: int = 0
+    counts: dict[tuple[str | None, Action], int] = field(default_factory=dict)
+    totals: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
+    kept: dict[tuple[Action, Reason], int] = field(default_factory=dict)
+    undecided: dict[tuple[str, str], int] = field(default_factory=dict)
+    matched: dict[str, int] = field(default_factory=dict)
+    acting: Acting = field(default_factory=Acting)
+    acting_by_policy: dict[str, Acting] = field(default_factory=dict)
+    broken: tuple[BrokenLimit, ...] = ()
+    expiring_24h_jobs: int = 0
+    expiring_72h_jobs: int = 0
+    rows: Rows = field(default_factory=Rows)
+    announcements: dict[tuple[Action, ...], bytearray] = field(default_factory=dict)
+
+    @property
+    def expected(self) -> int:
+        """The acting jobs that an accepted run knew already, and only time has passed since."""
+        return self.acting.expected
+
+    @property
+    def unexpected(self) -> int:
+        """The other acting jobs."""
+        return self.acting.unexpected
+
+    @property
+    def job_count(self) -> int:
+        """How many jobs `jobs` gives."""
+        return len(self.rows)
+
+    def jobs(self) -> Iterator[JobPlan]:
+        """The jobs that something is due for, in the order of execution: by priority, holds first; archives by the nearest
+        purge and deletes by the longest overdue, in turn.
+        """
+        return iter(self.rows)
+
+    def announced(self) -> Iterator[tuple[JobId, tuple[Action, ...]]]:
+        """The jobs whose deletes are announced now, or stay so: what is not among them has to be announced anew."""
+        for actions, ids in self.announcements.items():
+            for at in range(0, len(ids), 16):
+                yield JobId(ids[at : at + 16].hex()), actions
