@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings, read_receipt
+from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings, Stored, read_receipt, storing
+from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.errors import ArchiveError, SourceError
 from sauce_janitor.retention.assets import EVERYTHING, Selection
-from sauce_janitor.retention.model import AssetListing
+from sauce_janitor.retention.model import AssetListing, job_id, owner_name
 from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG, AssetBody, AssetShelf, document
+from tests.integration.archive.conftest import ROOMY
 
 ORIGIN = Origin(policy="nightly", run_id="run-1", base_url="https://u:s3cret@api.example.com")
 VIDEO_ONLY = Selection(frozenset({"video"}), discard_rest=True)
@@ -246,3 +250,80 @@ def test_ten_thousand_screenshots_are_stored_under_one_receipt(archive: Archive)
     assert len(stored.stored) == 10_000
     (proof,) = archive.catalogue.proofs()
     assert (proof.findings, proof.files) == ((), 10_001)
+
+
+HOSTILE = (
+    "../../x", "../../../../../../tmp/x.log", "/etc/passwd", "a\0b.log", "x" * 5000, "CON", "con.txt", "video.mp4", "VIDEO.MP4",
+    "vid\u00e9o.bin", "vide\u0301o.bin", "receipt.json", "job.json", "assets", ".bashrc", "..", "trailing.", "evil\u202e.bin",
+    "\udcff.bin", "",
+)  # fmt: skip
+
+
+def test_no_name_leads_outside_and_none_is_lost(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({name: MP4 if name.lower() == "video.mp4" else b"[1]" for name in HOSTILE})
+    around = set(root.parent.iterdir())
+    stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert set(stored.stored) == set(HOSTILE)
+    receipt = read_receipt((folder_of(root) / "receipt.json").read_bytes())
+    assert {asset.name for asset in receipt.assets} == set(HOSTILE)
+    files = sorted(path.name for path in (folder_of(root) / "assets").iterdir())
+    assert len({file.lower() for file in files}) == len(HOSTILE)
+    assert sorted(asset.file.removeprefix("assets/") for asset in receipt.assets) == files
+    assert sorted(path.name for path in folder_of(root).iterdir()) == ["assets", "job.json", "receipt.json"]
+    assert set(root.parent.iterdir()) == around
+    assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
+
+
+def test_owners_that_differ_by_case_have_folders_of_their_own(archive: Archive, root: Path) -> None:
+    for owner in ("alice", "Alice", "..a", "CON"):
+        archive.store(document(owner=owner), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, ORIGIN)
+    assert sorted(path.name for path in (root / "eu").iterdir()) == ["%2e.a", "%41lice", "%43%4f%4e", "alice"]
+    assert [proof.receipts[0].document.owner for proof in archive.catalogue.proofs()] == [
+        "..a",
+        "Alice",
+        "CON",
+        "alice",
+    ]
+
+
+def test_workers_store_side_by_side(archive: Archive, root: Path) -> None:
+    def store(number: int) -> Stored:
+        shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "a.har": HAR, "0.png": PNG})
+        return archive.store(document(number), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+
+    with ThreadPoolExecutor(8) as pool:
+        stored = list(pool.map(store, range(40)))
+    proofs = list(archive.catalogue.proofs())
+    assert [proof.findings for proof in proofs] == [()] * 40
+    assert {proof.receipts[0].sha256 for proof in proofs} == {each.sha256 for each in stored}
+    assert list((root / ".partial" / "eu").iterdir()) == []
+
+
+def test_what_reads_back_differently_is_not_stored(
+    archive: Archive, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that loses what it was given: between the flush and the reading back, a byte turns."""
+
+    def flush_and_turn(folder: int, files: Sequence[str]) -> None:
+        make_durable(folder, files)
+        for file in files:
+            if file.endswith(".mp4"):
+                with open(f"/proc/self/fd/{folder}/{file}", "r+b") as stored:  # noqa: PTH123 - below a descriptor
+                    stored.seek(100)
+                    stored.write(b"!")
+
+    monkeypatch.setattr(storing, "make_durable", flush_and_turn)
+    shelf = AssetShelf({"video.mp4": MP4})
+    with pytest.raises(ArchiveError, match=r"assets/video\.mp4 reads back differently"):
+        archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert tree(root) == {}
+
+
+def test_the_catalogue_knows_every_account_and_job(archive: Archive, root: Path) -> None:
+    with Archive.open(root, account="US west", known_uuid=archive.uuid, settings=ROOMY) as other:
+        for each, number in ((archive, 1), (archive, 2), (other, 1)):
+            each.store(document(number), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, ORIGIN)
+    one = job_id(f"{1:032x}")
+    assert [place[0] for place in archive.catalogue.places_of(one)] == ["%55%53%20west", "eu"]
+    assert [place[-1] for place in archive.catalogue.places(account="eu")] == [one, f"{2:032x}"]
+    assert list(archive.catalogue.places(account="eu", owner=owner_name("bob"))) == []
