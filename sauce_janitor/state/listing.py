@@ -181,9 +181,15 @@ class OwnerJobs:
         return self._oldest(jobs.c.state != str(State.FINISHED))
 
     def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
-        """Those of which one of these fields is UNKNOWN and whose details were not asked for since they changed."""
-        mask = sum(BITS[field] for field in set(fields))
-        return self._ids(jobs.c.detailed.is_(False), jobs.c.marks.bitwise_and(mask) != 0, limit=limit)
+        """Those of which one of these fields is UNKNOWN and whose details were not asked for since they changed.
+
+        `state` may be among the fields; what a row always has (`id`, `owner`) is never lacking.
+        """
+        mask = sum(BITS.get(field, 0) for field in set(fields))
+        lacking = jobs.c.marks.bitwise_and(mask) != 0
+        if "state" in fields:
+            lacking = or_(lacking, jobs.c.state == str(State.UNKNOWN))
+        return self._ids(jobs.c.detailed.is_(False), lacking, limit=limit)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

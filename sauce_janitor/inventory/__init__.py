@@ -1,0 +1,7 @@
+"""The inventory: what we know of an owner's jobs and builds, kept true by listing no more than is needed."""
+
+from sauce_janitor.inventory.paging import ContradictionError
+from sauce_janitor.inventory.parts import JobSource, JobStore, Listed, Page
+from sauce_janitor.inventory.syncing import Demand, SyncReport, sync
+
+__all__ = ["ContradictionError", "Demand", "JobSource", "JobStore", "Listed", "Page", "SyncReport", "sync"]

@@ -1,0 +1,176 @@
+"""Reading a job list whole, though it has no cursor, no total and no snapshot, and much about it is not documented.
+
+`until` is fixed, every page begins with the last row of the one before, and a page that does not is proof that the list moved.
+Below a row the list is cut into windows (`until` = that row's creation time) rather than skipped through from its top, but only
+once an answer has proven that `to` compares the creation time: see `_Windows`. Otherwise, and after any doubt, `skip` it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from sauce_janitor.errors import SourceError
+from sauce_janitor.inventory.parts import JobSource, Page
+from sauce_janitor.retention.model import Job, Owner
+
+ROWS: Final = 500
+"""Rows a page. Source: the vendor's OpenAPI of the Jobs API: at most 500."""
+MOST_PAGES: Final = 20_000
+_MOST_STEPS_BACK: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request goes: to row `skip` of the times up to `until`. A list that did not move has `anchor` among its rows."""
+
+    until: int
+    skip: int = 0
+    anchor: str | None = None
+
+
+class ContradictionError(SourceError):
+    """The answers to one listing do not fit together: nothing can be concluded from them, it has to begin anew."""
+
+
+class Pager:
+    """One listing of one owner's jobs. Iterate once: the pages, each with the place where the next one begins, None for none.
+
+    Rows may come twice, never not at all. Raises ContradictionError when that cannot be had: the list moves faster than it is
+    read, the same page comes again and again, it does not end.
+    """
+
+    def __init__(self, source: JobSource, owner: Owner, *, since: int | None, longest_page: int) -> None:
+        self.longest_page = longest_page
+        self._source = source
+        self._owner = owner
+        self._since = since
+        self._longest_now = 0
+        self._windows = _Windows()
+        self._seen: set[tuple[int, str, str, int]] = set()
+        self._requests = 0
+
+    def pages(self, place: Place) -> Iterator[tuple[Page, Place | None]]:
+        """The pages from `place` on."""
+        before = frozenset({place.anchor} if place.anchor is not None else ())
+        tail: tuple[str, ...] = ()
+        page = self._ask(place)
+        while True:
+            page, place = self._overlapping(page, place, before)
+            following = self._following(page, place, tail)
+            yield page, following
+            if following is None:
+                return
+            before = frozenset(filter(None, page.ids))
+            tail = page.ids[page.ids.index(following.anchor) :] if following.anchor else ()
+            page, place, tail = self._next(page, place, following, tail)
+
+    def _next(
+        self, page: Page, place: Place, following: Place, tail: tuple[str, ...]
+    ) -> tuple[Page, Place, tuple[str, ...]]:
+        """The next page: of a new window where one can begin here and proves true, else behind this one in the same window."""
+        window = self._windows.below(page, place)
+        if window is not None:
+            beginning, expected = window
+            found = self._ask(beginning)
+            if self._windows.judge(as_expected=found.ids[: len(expected)] == expected):
+                return found, beginning, expected
+        return self._ask(following), following, tail
+
+    def _ask(self, place: Place) -> Page:
+        self._requests += 1
+        if self._requests > MOST_PAGES:
+            raise ContradictionError(f"the job list of {self._owner} does not end: {MOST_PAGES} pages were read")
+        return self._source.list_jobs(self._owner, limit=ROWS, skip=place.skip, since=self._since, until=place.until)
+
+    def _overlapping(self, page: Page, place: Place, before: frozenset[str]) -> tuple[Page, Place]:
+        """This page, or one further up, that shares a row with the page before: nothing lies between them.
+
+        Jobs deleted by others meanwhile move the list up; new ones move it down, which only brings rows again.
+        """
+        steps = 0
+        while before and before.isdisjoint(page.ids):
+            steps += 1
+            if steps > _MOST_STEPS_BACK or place.skip == 0:
+                raise ContradictionError(
+                    f"the job list of {self._owner} changes faster than it can be read: nothing is concluded"
+                )
+            place = Place(place.until, max(0, place.skip - (ROWS - 1)), place.anchor)
+            page = self._ask(place)
+        return page, place
+
+    def _following(self, page: Page, place: Place, tail: tuple[str, ...]) -> Place | None:
+        """Where the next page begins, on the last row of this one; None when this one is the last.
+
+        A page shorter than an earlier one is the last. Before that is known, a short page may be a lower limit of the server's:
+        the end is proven by asking from its last row on and getting just that.
+        """
+        count = len(page.ids)
+        self._longest_now = max(self._longest_now, count)
+        last = count < self._longest_now or (count < self.longest_page and not _may_be_a_limit(count))
+        self.longest_page = max(self.longest_page, count)
+        if last or count == 0 or page.ids == tail:
+            return None
+        index = next((index for index in range(count - 1, -1, -1) if page.ids[index]), None)
+        if index is None:
+            raise ContradictionError(f"no row of the job list of {self._owner} has an id: nothing is concluded")
+        key = (place.until, page.ids[0], page.ids[-1], count)
+        if key in self._seen:
+            raise ContradictionError(
+                f"the job list of {self._owner} gives the same page again and again: nothing is concluded"
+            )
+        self._seen.add(key)
+        return Place(place.until, place.skip + index, page.ids[index])
+
+
+def _may_be_a_limit(count: int) -> bool:
+    return count % 10 == 0 or count % 25 == 0
+
+
+class _Windows:
+    """Decides where a window may begin.
+
+    Not documented: which time `to` compares, and whether rows are in its order. Taken for true is only what an answer showed:
+    rows come by creation time; and a row that started and ended after it was created is still listed with `to` = its creation
+    time, so `to` compares no later time. One answer against it and there are no windows any more.
+    """
+
+    def __init__(self) -> None:
+        self._proven = False
+        self._refuted = False
+
+    def below(self, page: Page, place: Place) -> tuple[Place, tuple[str, ...]] | None:
+        """The window that begins with a row near this page's end, and the ids it has to begin with."""
+        if self._refuted or len(page.ids) < ROWS:
+            return None
+        by_id: dict[str, Job] = {job.id: job for job in page.jobs}
+        rows = [by_id.get(identity) for identity in page.ids]
+        times = [row.created_at if row is not None and isinstance(row.created_at, int) else None for row in rows]
+        known = [time for time in times if time is not None]
+        if any(later < earlier for later, earlier in pairwise(known)):
+            self._refuted = True
+            return None
+        candidates = (len(rows) - 1,) if self._proven else range(len(rows) - 1, 0, -1)
+        index = next((index for index in candidates if self._proven or _telling(rows[index])), None)
+        if index is None or (time := times[index]) is None:
+            return None
+        first = times.index(time)
+        if first == 0 or None in times[first:index] or time >= place.until:
+            return None  # where the rows of that second begin cannot be told
+        return Place(time, index - first, page.ids[index]), page.ids[index:]
+
+    def judge(self, *, as_expected: bool) -> bool:
+        """Take in whether a window began as it should; the same back."""
+        self._proven = self._proven or as_expected
+        self._refuted = self._refuted or not as_expected
+        return as_expected
+
+
+def _telling(job: Job | None) -> bool:
+    """Whether a list whose `to` compares another time than the creation's would leave the job out."""
+    if job is None or not isinstance(job.created_at, int):
+        return False
+    created = job.created_at
+    return all(isinstance(time, int) and time > created for time in (job.started_at, job.ended_at))
