@@ -13,7 +13,7 @@ from sauce_janitor.execute.asking import Listed
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.events import JobArchived, Skip
 from sauce_janitor.execute.hand import InHand, Work
-from sauce_janitor.execute.parts import Archived, Body
+from sauce_janitor.execute.parts import Archived, Body, Why
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument
 from sauce_janitor.retention.permits import Receipt
@@ -101,9 +101,9 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
         return work.asking.asset(plan.owner, plan.job_id, name)
 
     work.brake.look()
-    before = work.parts.archive.archived(job)
     listing = AssetListing(listed.names or ())
-    archived = work.parts.archive.store(document, listing, selection, fetch, policy=policy)
+    why = Why(policy, purged=listed.empty and is_purgeable(work, job))
+    archived = work.parts.archive.store(document, listing, selection, fetch, why=why)
     missing = tuple(name for name in listing.names if selection.wants(name) and name not in archived.stored)
     if missing:
         raise ArchiveError(
@@ -113,6 +113,8 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
     hand.archived, hand.proof = archived, Receipt(archived.sha256)
     if Action.ARCHIVE in hand.to_do:
         hand.done(Action.ARCHIVE)
-        had = before.stored if before is not None else {}
-        new = {name: size for name, size in archived.stored.items() if name not in had}
-        work.tally.tell(JobArchived(plan.job_id, plan.owner, policy, len(new), sum(new.values()), archived.sha256))
+        work.tally.tell(
+            JobArchived(
+                plan.job_id, plan.owner, policy, archived.fetched_assets, archived.fetched_bytes, archived.sha256
+            )
+        )

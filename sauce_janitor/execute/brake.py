@@ -71,6 +71,11 @@ class Brake:
             self.why, self.error = why, error
         self._tally.tell(Halted(why, detail))
 
+    def give_up(self) -> None:
+        """A bug showed: end the run without telling anybody but who started it, by raising it there."""
+        with self._lock:
+            self.why = self.why or Halt.BUG
+
     def look(self) -> None:
         """Before every request: HaltError when the run is over, stopped, paused or past its deadline."""
         if self._stop.is_set():
@@ -133,7 +138,7 @@ class WatchedBody:
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._body:
             if self._brake.out_of_patience():
-                raise HaltError
+                self._brake.look()
             yield chunk
 
     @property
@@ -141,13 +146,5 @@ class WatchedBody:
         return self._body.framed
 
     @property
-    def length(self) -> int | None:
-        return self._body.length
-
-    @property
     def content_type(self) -> str | None:
         return self._body.content_type
-
-    @property
-    def encoded(self) -> bool:
-        return self._body.encoded

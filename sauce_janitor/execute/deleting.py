@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
-from sauce_janitor.errors import ArchiveError, CredentialsError, PermitError, SourceError
+from sauce_janitor.errors import (
+    ArchiveError,
+    BudgetSpentError,
+    CredentialsError,
+    PermitError,
+    SourceError,
+    StoppedError,
+)
 from sauce_janitor.execute.archiving import archive, check_missing, check_purged, uncovered
 from sauce_janitor.execute.asking import BATCH
 from sauce_janitor.execute.brake import SkipError
@@ -158,7 +165,12 @@ class Deleting:
             hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
             hand.listed_twice = True
             check_missing(self._work, hand, job, hand.listed)
-        if uncovered(hand.archived, hand.listed, selection):
+        if names := uncovered(hand.archived, hand.listed, selection):
+            for name in names:
+                if name not in hand.archived.stored and not selection.wants(name) and not selection.may_lose(name):
+                    raise ArchiveError(
+                        f"job {hand.plan.job_id}: a delete would destroy {name!r:.120}, which nobody gave up"
+                    )
             return False
         check_purged(self._work, hand, job, hand.listed)
         hand.proof = Receipt(hand.archived.sha256)
@@ -180,8 +192,9 @@ class Deleting:
             answer = gate.delete_job(permit) if isinstance(permit, DeleteJobPermit) else gate.delete_assets(permit)
         except PermitError as refused:
             self._parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
+            hand.details = None  # a permit is good for one try: the next one rests on a new answer
             return _Next.LOOK_AGAIN
-        except CredentialsError as error:
+        except (CredentialsError, BudgetSpentError, StoppedError) as error:
             self._parts.journal.outcome(sent.intent, "failed", detail=f"not done: {error}")
             raise
         conclude(self._work, self._confirming, sent, answer, hand.archived)

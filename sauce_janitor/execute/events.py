@@ -40,7 +40,7 @@ class Halt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobArchived:
-    """A job's copy is complete, verified and on record. `size_bytes` is what its receipts hold."""
+    """A job's copy is complete, verified and on record. `assets` and `size_bytes` are what this run added to it."""
 
     job_id: JobId
     owner: Owner

@@ -32,17 +32,13 @@ class JobPlan(Protocol):
 
 
 class Body(Protocol):
-    """One asset on its way: its bytes in chunks, and what the answer's framing said of it."""
+    """One asset on its way: its bytes in chunks, whether its framing proves it complete, and the answer's content type."""
 
     def __iter__(self) -> Iterator[bytes]: ...
     @property
     def framed(self) -> bool: ...
     @property
-    def length(self) -> int | None: ...
-    @property
     def content_type(self) -> str | None: ...
-    @property
-    def encoded(self) -> bool: ...
 
 
 class Source(Protocol):
@@ -91,7 +87,7 @@ class Answer(Protocol):
 class Gate(Protocol):
     """The only way to change anything at Sauce Labs: one request a permit, never repeated.
 
-    CredentialsError for a 401; PermitError when it refuses the permit, and then nothing was sent.
+    CredentialsError for a 401. PermitError, BudgetSpentError and StoppedError when nothing was sent.
     """
 
     def delete_assets(self, permit: DeleteAssetsPermit, /) -> Answer: ...
@@ -99,16 +95,31 @@ class Gate(Protocol):
     def stop(self, permit: StopPermit, /) -> Answer: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Archived:
-    """What the verified receipts of one job hold together: the newest one's SHA-256, names stored with their bytes, names not.
+class Archived(Protocol):
+    """What the verified receipts of one job hold together.
 
-    `discarded` are the names that a receipt says are not stored on purpose.
+    `sha256` is the newest receipt's. `stored` has the bytes of each stored asset by name, `discarded` the names that a receipt
+    says are not stored on purpose. `fetched_assets` and `fetched_bytes` are what the newest pass added.
     """
 
-    sha256: str
-    stored: Mapping[str, int]
-    discarded: frozenset[str] = frozenset()
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def stored(self) -> Mapping[str, int]: ...
+    @property
+    def discarded(self) -> frozenset[str]: ...
+    @property
+    def fetched_assets(self) -> int: ...
+    @property
+    def fetched_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What a receipt says of its making: the policy that wanted it, and whether Sauce had purged the assets before."""
+
+    policy: str
+    purged: bool = False
 
 
 Fetch: TypeAlias = Callable[[str], AbstractContextManager[Body]]
@@ -121,7 +132,7 @@ class Archive(Protocol):
         """What is stored of the job, None for nothing; ArchiveError when a receipt cannot be trusted."""
 
     def store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, policy: str
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
     ) -> Archived:
         """Fetch what is wanted and not yet stored, prove it, and return when all of it is durable under its receipt."""
 

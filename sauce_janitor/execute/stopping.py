@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sauce_janitor.errors import CredentialsError, PermitError
+from sauce_janitor.errors import BudgetSpentError, CredentialsError, PermitError, StoppedError
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirming import Confirming, Sent
 from sauce_janitor.execute.events import Skip
@@ -32,7 +32,7 @@ def stop(work: Work, confirming: Confirming, hand: InHand) -> None:
         sent = Sent(parts.journal.intent(permit, policy=policy), Action.STOP, plan.job_id, plan.owner, policy)
         try:
             answer = parts.gate.stop(permit)
-        except (PermitError, CredentialsError) as refused:
+        except (PermitError, CredentialsError, BudgetSpentError, StoppedError) as refused:
             parts.journal.outcome(sent.intent, "failed", detail=f"not done: {refused}")
             raise
         conclude(work, confirming, sent, answer, None)

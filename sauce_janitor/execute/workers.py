@@ -134,21 +134,25 @@ class _Crew:
                 self._working -= 1
                 last = self._working == 0
             if last:
-                self._guarded(self._finish)
-                self._ended.set()
+                try:
+                    self._guarded(self._finish)
+                finally:
+                    self._ended.set()
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """Whatever a worker meets ends up where it is seen: in the halt's reason, or raised in the end."""
         brake = self._work.brake
         try:
-            step()
-        except HaltError:
-            pass
-        except JanitorError as error:
-            brake.pull(next((halt for kind, halt in ENDING if isinstance(error, kind)), Halt.SOURCE), str(error), error)
+            try:
+                step()
+            except HaltError:
+                pass
+            except JanitorError as error:
+                why = next((halt for kind, halt in ENDING if isinstance(error, kind)), Halt.SOURCE)
+                brake.pull(why, str(error), error)
         except BaseException as bug:  # noqa: BLE001 - a thread cannot raise to its starter; `carry_out` does, with this one
             self.bugs.append(bug)
-            brake.pull(Halt.BUG, repr(bug))
+            brake.give_up()
 
     def _take_turns(self) -> None:
         while load := self._queue.take():

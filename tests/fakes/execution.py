@@ -1,0 +1,501 @@
+"""Everything that carrying out a plan touches, kept in memory: a Sauce Labs that can lie, an archive, a journal, a lease.
+
+Every call that could be a process's last passes `Effects.step`, which writes it down and can kill there: before the effect or
+after it. What survives a kill is what the real things would have made durable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from sauce_janitor.errors import ArchiveUnusableError, LeaseError, PermitError, SourceError
+from sauce_janitor.execute.events import Event
+from sauce_janitor.execute.parts import Archived, Fetch, Parts, Proven, Unresolved, Why
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.model import (
+    Action,
+    AssetListing,
+    Decision,
+    Job,
+    JobDocument,
+    JobId,
+    Owner,
+    Reason,
+    State,
+    Verdict,
+)
+from sauce_janitor.retention.model import Why as ReasonWhy
+from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
+
+DAY = 86_400
+NOW = 1_800_000_000
+ME = Owner("me")
+
+
+class KilledError(BaseException):
+    """The process is dead: nothing it would have done after this happens."""
+
+
+class Effects:
+    """Every call in order. `kill_at` is the number of the step that is the last, from 0."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.kill_at: int | None = None
+        self.kill_side: Literal["before", "after"] = "before"
+        self._dead = False
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        with self._lock:
+            if self._dead:
+                raise KilledError(what)
+            last = len(self.steps) == self.kill_at
+            if last and self.kill_side == "before":
+                self._dead = True
+                raise KilledError(what)
+            self.steps.append(what)
+            yield
+            if last:
+                self._dead = True
+                raise KilledError(what)
+
+    def revive(self) -> None:
+        self.kill_at, self._dead, self.steps = None, False, []
+
+    def kinds(self) -> list[str]:
+        return [step.split(" ", 1)[0] for step in self.steps]
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> int:
+        return NOW + int(self.passed)
+
+    def monotonic(self) -> float:
+        return self.passed
+
+
+@dataclass
+class FakeJob:
+    """A job by truth. `hidden` are files that no list shows."""
+
+    job: Job
+    assets: dict[str, bytes] = field(default_factory=dict)
+    hidden: dict[str, bytes] = field(default_factory=dict)
+    listed_as_missing: bool = False
+
+
+@dataclass(frozen=True)
+class FakeAnswer:
+    status: int | None
+    deleted: tuple[tuple[str, int], ...] | None = None
+    doubtful: bool = False
+    detail: str = ""
+
+
+class FakeBody:
+    framed = True
+    content_type: str | None = None
+
+    def __init__(self, data: bytes, each: Callable[[], None]) -> None:
+        self._data = data
+        self._each = each
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._data), 4):
+            self._each()
+            yield self._data[start : start + 4]
+
+
+Lie = Callable[["FakeSauce", JobId], object]
+
+
+class FakeSauce:
+    """Both halves of Sauce Labs. Lies are told once each, in order, by endpoint: `lie("assets", lambda sauce, job: …)`."""
+
+    def __init__(self, effects: Effects, clock: FakeClock) -> None:
+        self.world: dict[JobId, FakeJob] = {}
+        self.effects = effects
+        self.clock = clock
+        self.latency_s = 0.01
+        self.batches = True
+        self.skew: float | None = 0.0
+        self.budget: int | None = None
+        self.served: list[tuple[str, JobId | None]] = []
+        self.judged: list[tuple[JobId, float]] = []
+        self.each_chunk: Callable[[], None] = lambda: None
+        self.batch_sizes: list[int] = []
+        self.reserved_now = 0
+        self._lies: dict[str, list[Lie]] = {}
+
+    def lie(self, endpoint: str, answer: Lie, *, times: int = 1) -> None:
+        self._lies.setdefault(endpoint, []).extend([answer] * times)
+
+    def _answer(self, endpoint: str, job_id: JobId | None, truth: Callable[[], object]) -> object:
+        with self.effects.step(f"{endpoint} {job_id or ''}"):
+            self.clock.passed += self.latency_s
+            if self.budget is not None:
+                self.budget -= 1
+            self.served.append((endpoint, job_id))
+            lies = self._lies.get(endpoint)
+            if lies:
+                return lies.pop(0)(self, job_id or JobId(""))
+            return truth()
+
+    # reading
+
+    def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
+        answer = self._answer("job", job_id, lambda: self.document(job_id))
+        assert answer is None or isinstance(answer, JobDocument)
+        return answer
+
+    def jobs(self, job_ids: Sequence[JobId], /) -> Mapping[JobId, JobDocument] | None:
+        def truth() -> object:
+            if not self.batches:
+                return None
+            return {one: document for one in job_ids if (document := self.document(one)) is not None}
+
+        self.batch_sizes.append(len(job_ids))
+        answer = self._answer("jobs", None, truth)
+        assert answer is None or isinstance(answer, dict)
+        return answer
+
+    def assets(self, owner: Owner, job_id: JobId, /) -> AssetListing | None:
+        def truth() -> object:
+            fake = self.world.get(job_id)
+            if fake is None or fake.listed_as_missing:
+                return None
+            return AssetListing(tuple(fake.assets))
+
+        answer = self._answer("assets", job_id, truth)
+        assert answer is None or isinstance(answer, AssetListing)
+        return answer
+
+    @contextmanager
+    def open_asset(self, owner: Owner, job_id: JobId, name: str, /) -> Iterator[FakeBody]:
+        def truth() -> object:
+            fake = self.world.get(job_id)
+            if fake is None or name not in fake.assets:
+                raise SourceError(f"asset {name} of job {job_id}: 404")
+            return fake.assets[name]
+
+        data = self._answer("asset", job_id, truth)
+        assert isinstance(data, bytes)
+        yield FakeBody(data, self.each_chunk)
+
+    @contextmanager
+    def reserved(self, requests: int, /) -> Iterator[None]:
+        self.reserved_now += requests
+        try:
+            yield
+        finally:
+            self.reserved_now = 0
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        return self.skew
+
+    @property
+    def budget_left(self) -> int | None:
+        return self.budget
+
+    # writing
+
+    def delete_assets(self, permit: DeleteAssetsPermit, /) -> FakeAnswer:
+        return self._write("DELETE-assets", permit, self.do_delete_assets)
+
+    def delete_job(self, permit: DeleteJobPermit, /) -> FakeAnswer:
+        return self._write("DELETE-job", permit, self.do_delete_job)
+
+    def stop(self, permit: StopPermit, /) -> FakeAnswer:
+        return self._write("PUT-stop", permit, self.do_stop)
+
+    def _write(
+        self, endpoint: str, permit: DeletePermit | StopPermit, truth: Callable[[JobId], FakeAnswer]
+    ) -> FakeAnswer:
+        age = self.clock.monotonic() - permit.asked_at
+        if age > 10:
+            raise PermitError(f"asked {age} s ago")
+        self.judged.append((permit.job_id, age))
+        answer = self._answer(endpoint, permit.job_id, lambda: truth(permit.job_id))
+        assert isinstance(answer, FakeAnswer)
+        return answer
+
+    def do_delete_assets(self, job_id: JobId) -> FakeAnswer:
+        fake = self.world.get(job_id)
+        if fake is None or not (fake.assets or fake.hidden):
+            return FakeAnswer(404, detail="Not Found")
+        deleted = tuple((name, len(data)) for name, data in (fake.assets | fake.hidden).items())
+        fake.assets, fake.hidden = {}, {}
+        return FakeAnswer(200, deleted)
+
+    def do_delete_job(self, job_id: JobId) -> FakeAnswer:
+        return FakeAnswer(204) if self.world.pop(job_id, None) is not None else FakeAnswer(404, detail="Not Found")
+
+    def do_stop(self, job_id: JobId) -> FakeAnswer:
+        fake = self.world.get(job_id)
+        if fake is None:
+            return FakeAnswer(404, detail="Not Found")
+        fake.job = replace(fake.job, state=State.FINISHED, ended_at=self.clock.now())
+        return FakeAnswer(200)
+
+    # the truth
+
+    def document(self, job_id: JobId) -> JobDocument | None:
+        fake = self.world.get(job_id)
+        return None if fake is None else JobDocument(fake.job, {"id": job_id, "name": str(fake.job.name)})
+
+    def change(self, job_id: JobId, **fields: object) -> None:
+        self.world[job_id].job = replace(self.world[job_id].job, **fields)  # type: ignore[arg-type]  # any field of Job
+
+    def writes(self) -> list[tuple[str, JobId | None]]:
+        return [(endpoint, job_id) for endpoint, job_id in self.served if endpoint[:4] in ("DELE", "PUT-")]
+
+    def requests(self) -> int:
+        return len(self.served)
+
+
+@dataclass(frozen=True)
+class FakeArchived:
+    sha256: str
+    stored: Mapping[str, int]
+    discarded: frozenset[str] = frozenset()
+    fetched_assets: int = 0
+    fetched_bytes: int = 0
+
+
+class FakeArchive:
+    def __init__(self, effects: Effects) -> None:
+        self.effects = effects
+        self.files: dict[JobId, dict[str, bytes]] = {}
+        self.discarded: dict[JobId, frozenset[str]] = {}
+        self.whys: list[Why] = []
+        self.documents: dict[JobId, JobDocument] = {}
+        self.unusable = False
+
+    def check(self) -> None:
+        if self.unusable:
+            raise ArchiveUnusableError("the archive's sentinel is missing")
+
+    def archived(self, job: Job, /) -> Archived | None:
+        if job.id not in self.files:
+            return None
+        files, discarded = self.files[job.id], self.discarded[job.id]
+        return FakeArchived(
+            hashlib.sha256(repr((sorted(files), sorted(discarded))).encode()).hexdigest(),
+            {name: len(data) for name, data in files.items()},
+            discarded,
+        )
+
+    def store(
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
+    ) -> Archived:
+        self.check()
+        job_id = document.job.id
+        aside = dict(self.files.get(job_id, {}))
+        new = 0
+        for name in listing.names:
+            if selection.wants(name) and name not in aside:
+                with fetch(name) as body:
+                    aside[name] = b"".join(body)
+                new += 1
+        discarded = frozenset(name for name in listing.names if not selection.wants(name) and selection.may_lose(name))
+        with self.effects.step(f"archive {job_id}"):
+            self.files[job_id] = aside
+            self.discarded[job_id] = self.discarded.get(job_id, frozenset()) | discarded
+            self.documents[job_id] = document
+            self.whys.append(why)
+        stored = self.archived(document.job)
+        assert isinstance(stored, FakeArchived)
+        return replace(
+            stored, fetched_assets=new, fetched_bytes=sum(len(aside[name]) for name in listing.names if name in aside)
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    kind: str
+    action: Action
+    job_id: JobId
+    intent: int | None = None
+    outcome: str = ""
+    detail: str = ""
+    proof: object = None
+    bytes_reclaimed: int | None = None
+
+
+class FakeJournal:
+    def __init__(self, effects: Effects, lease: FakeLease, clock: FakeClock) -> None:
+        self.effects = effects
+        self.rows: list[Row] = []
+        self.lease = lease
+        self.clock = clock
+        self.fail: Exception | None = None
+        self._lock = threading.Lock()
+
+    def _write(self, row: Row) -> int:
+        words = f"{row.kind}{':' + row.outcome if row.outcome else ''}"
+        with self.effects.step(f"journal.{words} {row.job_id}"):
+            if self.fail is not None:
+                raise self.fail
+            with self._lock:
+                self.rows.append(row)
+                return len(self.rows) - 1
+
+    def archived(self, job: Job, archived: Archived, selection: Selection, /, *, policy: str) -> None:
+        self._write(Row("archived", Action.ARCHIVE, job.id, detail=archived.sha256))
+
+    def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
+        if permit.fence != self.lease.fence:
+            raise LeaseError("another run holds the lease")
+        return self._write(Row("intent", permit.action, permit.job_id, proof=getattr(permit, "proof", None)))
+
+    def outcome(self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
+        about = self.rows[intent]
+        assert about.kind == "intent"
+        assert self._final(intent) is None, "a final outcome is followed by nothing"
+        if outcome == "confirmed":
+            assert not self.confirmed(about.action, about.job_id), "at most one confirmed"
+        self._write(Row("outcome", about.action, about.job_id, intent, outcome, detail, None, bytes_reclaimed))
+
+    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
+        self._write(Row("found_gone", action, job_id, outcome="already_gone", detail=detail))
+
+    def assets_deleted(self, job_id: JobId, /) -> bool:
+        return any(
+            row.job_id == job_id and row.action is Action.DELETE_ASSETS and row.outcome in ("confirmed", "already_gone")
+            for row in self.rows
+        )
+
+    def unresolved(self) -> Sequence[Unresolved]:
+        return [
+            Unresolved(
+                number, row.action, row.job_id, ME, "p", NOW,
+                accepted=any(one.intent == number and one.detail.startswith("accepted") for one in self.rows),
+            )
+            for number, row in enumerate(self.rows)
+            if row.kind == "intent" and self._final(number) is None
+        ]  # fmt: skip
+
+    def _final(self, intent: int) -> str | None:
+        return next((row.outcome for row in self.rows if row.intent == intent and row.outcome != "unknown"), None)
+
+    def confirmed(self, action: Action, job_id: JobId) -> int:
+        return sum(row.outcome == "confirmed" and (row.action, row.job_id) == (action, job_id) for row in self.rows)
+
+    def outcomes(self, job_id: JobId) -> list[str]:
+        return [row.outcome for row in self.rows if row.job_id == job_id and row.outcome]
+
+
+class FakeLease:
+    def __init__(self) -> None:
+        self.fence = 7
+        self.lost = False
+
+    def check(self) -> None:
+        if self.lost:
+            raise LeaseError("this run has lost the lease")
+
+
+class FakeSwitch:
+    def __init__(self) -> None:
+        self.paused = False
+
+    def is_paused(self) -> bool:
+        return self.paused
+
+
+class FakeHolds:
+    def __init__(self) -> None:
+        self.held: set[JobId] = set()
+
+    def protects(self, job: Job, /) -> bool:
+        return job.id in self.held
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    job_id: JobId
+    owner: Owner
+    fingerprint: str
+    actions: tuple[Decision, ...]
+    selection: Selection | None = None
+
+
+def fingerprint(job: Job) -> str:
+    return hashlib.sha256(repr(job).encode()).hexdigest()[:16]
+
+
+def number(n: int) -> JobId:
+    return JobId(f"{n:032x}")
+
+
+class House:
+    """All parts together, and the words to set a scene."""
+
+    def __init__(self) -> None:
+        self.effects = Effects()
+        self.clock = FakeClock()
+        self.sauce = FakeSauce(self.effects, self.clock)
+        self.archive = FakeArchive(self.effects)
+        self.lease = FakeLease()
+        self.journal = FakeJournal(self.effects, self.lease, self.clock)
+        self.switch = FakeSwitch()
+        self.holds = FakeHolds()
+        self.events: list[Event] = []
+
+    def parts(self) -> Parts:
+        return Parts(
+            source=self.sauce,
+            gate=self.sauce,
+            archive=self.archive,
+            journal=self.journal,
+            lease=self.lease,
+            switch=self.switch,
+            holds=self.holds,
+            clock=self.clock,
+            fingerprint=fingerprint,
+            events=self.events.append,
+        )
+
+    def add(
+        self,
+        n: int,
+        *,
+        age_days: float = 12.0,
+        assets: Mapping[str, bytes] | None = None,
+        hidden: Mapping[str, bytes] | None = None,
+        state: State = State.FINISHED,
+        owner: Owner = ME,
+    ) -> JobId:
+        job_id = number(n)
+        ended = NOW - int(age_days * DAY) if state is State.FINISHED else None
+        start = NOW - int(age_days * DAY) - 60
+        job = Job(
+            job_id, owner, state, name=f"job {n}", status="passed" if ended else None, started_at=start, ended_at=ended
+        )
+        files = {"log.json": b"[]", "video.mp4": b"film"} if assets is None else dict(assets)
+        self.sauce.world[job_id] = FakeJob(job, files, dict(hidden or {}))
+        return job_id
+
+    def store(self, job_id: JobId, selection: Selection) -> None:
+        """As an earlier run left it."""
+        fake = self.sauce.world[job_id]
+        self.archive.files[job_id] = {name: data for name, data in fake.assets.items() if selection.wants(name)}
+        self.archive.discarded[job_id] = frozenset(name for name in fake.assets if not selection.wants(name))
+
+    def planned(self, job_id: JobId, *actions: Action, selection: Selection | None = None) -> PlannedJob:
+        job = self.sauce.world[job_id].job
+        decisions = tuple(
+            Decision(action, Verdict.DUE, (Reason(ReasonWhy.DUE, "p"),), policy="p", due_since=0) for action in actions
+        )
+        return PlannedJob(job_id, job.owner, fingerprint(job), decisions, selection)
