@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sauce_janitor.sandbox import SandboxOptions
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
@@ -25,17 +26,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--rate", default=None, metavar="RATE", help="Refuse more than this with 429: 10/s, 3500/h or both with a comma."
 )
-@click.option(
-    "--faults", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Named faults to inject (YAML)."
-)
+@click.option("--faults", type=_THERE, help="Named faults to inject (YAML).")
 @click.option("--user", default="demo", show_default=True, help="The main user's name.")
 @click.option("--access-key", default="demo-key", show_default=True, help="The main user's access key.")
 @click.option("--request-log", type=_FILE, help="Append every request to this file, a JSON object a line.")
 @click.option(
     "--behaviour", "behaviours", multiple=True, metavar="KEY=VALUE", help="Where the API is undocumented. Repeatable."
 )
-@click.option("--tls-certificate", type=_FILE, help="Speak https with this certificate (PEM).")
-@click.option("--tls-key", type=_FILE, help="The certificate's private key (PEM).")
+@click.option("--tls-certificate", type=_THERE, help="Speak https with this certificate (PEM).")
+@click.option("--tls-key", type=_THERE, help="The certificate's private key (PEM).")
 @click.pass_context
 def sandbox(ctx: click.Context, /, **given: Any) -> None:
     """Run a Sauce Labs look-alike on loopback, until SIGINT or SIGTERM. No account is needed, nothing real is touched."""

@@ -183,6 +183,7 @@ class Match:
 def find(method: str, path: str) -> Match:
     """The endpoint for a method and a percent-encoded path. HEAD is GET without a body."""
     wanted = "GET" if method == "HEAD" else method
+    path = _normal(path)
     path_known = False
     for endpoint in ENDPOINTS:
         found = endpoint.pattern.fullmatch(path)
@@ -194,6 +195,19 @@ def find(method: str, path: str) -> Match:
             )
         path_known = True
     return Match(None, is_wrong_method=path_known)
+
+
+def _normal(path: str) -> str:
+    """Slashes merged and dot segments resolved, as nginx in front of the real API does it by default: so an id of `.` or
+    `..` is not an unknown job but another resource."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        plain = unquote(segment)
+        if plain == "..":
+            del kept[-1:]
+        elif plain not in {"", "."}:
+            kept.append(segment)
+    return "/" + "/".join(kept)
 
 
 def handle(world: World, request: Request, match: Match) -> Answer:

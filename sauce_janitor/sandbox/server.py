@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from sauce_janitor.sandbox.faults import Fault, Faults, answer_with
 from sauce_janitor.sandbox.messages import Answer, Effect, Request
@@ -118,12 +118,12 @@ class Connection(BaseHTTPRequestHandler):
         body = self._read_body()
         if body is None:
             return
-        split = urlsplit(target)
+        path, _, query = target.partition("?")
         request = Request(
             method=self.command,
             target=target,
-            path=split.path,
-            query={key: tuple(values) for key, values in parse_qs(split.query, keep_blank_values=True).items()},
+            path=path,
+            query={key: tuple(values) for key, values in parse_qs(query, keep_blank_values=True).items()},
             headers={key.lower(): value for key, value in self.headers.items()},
             body=body,
             user=_user(site.world, self.headers.get("Authorization", "")),
