@@ -83,10 +83,14 @@ class SecretSource:
         except UnicodeDecodeError:
             raise self._error("printed what is not UTF-8 text") from None
 
-    def _error(self, what: str) -> ConfigError:
+    def problem(self, what: str) -> Problem:
+        """A sentence about this source."""
         noun = {"env": "environment variable", "file": "file", "command": "command"}[self.kind]
         message = f"the {noun} {self.argument[0]} {what}"
-        return ConfigError([Problem(message, self.file, self.line, f"{self.path}.{self.kind}")])
+        return Problem(message, self.file, self.line, f"{self.path}.{self.kind}")
+
+    def _error(self, what: str) -> ConfigError:
+        return ConfigError([self.problem(what)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,12 @@ class CredentialSource:
             return self.username
         found = _usual(environ)
         return found[0] if found else f"user from {USERNAME_VARIABLE} or ~/{SAUCECTL_FILE}"
+
+    def missing(self, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+        """What can be told to be missing without asking anyone."""
+        named = [source for source in (self.username, self.access_key) if isinstance(source, SecretSource)]
+        absent = [source for source in named if source.kind == "env" and not environ.get(source.argument[0])]
+        return tuple(source.problem("is not set") for source in absent)
 
     def _named(self, environ: Mapping[str, str]) -> str | None:
         if isinstance(self.username, SecretSource):

@@ -4,8 +4,9 @@ YAML 1.1 (PyYAML, most of the Python world) and YAML 1.2 (editors, Go, JavaScrip
 `no` is false or text, `010` is 8 or 10, `12:30` is 750 or text. A retention rule must not depend on who reads it, so:
 
 - `true false null` (also capitalised), `~`, whole numbers and decimals such as `25` and `2.5`: as everywhere.
-- `yes no on off y n`, `010 0x1F 0b1 0o17`, `1_000`, `12:30`, `1e3`, `.5`, `5.`, `.inf`, `.nan`: refused, quote them.
-- dates such as `2027-01-31`: the text they look like. Keys: always the text they look like.
+- `yes no on off`, `010 0x1F 0b1 0o17`, `1_000`, `12:30`, `1e3`, `.5`, `5.`, `.inf`, `.nan`: refused, quote them.
+- dates such as `2027-01-31`, and `y` and `n`, which hardly any reader takes for a truth: the text they look like.
+- keys: always the text they look like.
 - nothing at all (`build:`): refused, since null is a value that `match` gives a meaning to.
 """
 
@@ -28,7 +29,7 @@ _MOST_DIGITS = 15  # a double holds every whole number of 15 digits, so no reade
 _MAYBE_NUMBER = "is a number to some YAML readers and text to others"
 _TWISTED: Final = (
     (
-        re.compile(r"y|n|yes|no|on|off", re.IGNORECASE),
+        re.compile(r"yes|no|on|off", re.IGNORECASE),
         "is true or false to some YAML readers and text to others",
         ", or write true or false",
     ),

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from sauce_janitor.config.faults import Faults, Path, did_you_mean, listed, shown
 from sauce_janitor.config.grammar.terms import FAULT, Grammar, kind_of
-from sauce_janitor.config.reading import Table, Value
+from sauce_janitor.config.reading import SECRET_KEYS, Table, Value
 
 _INNER = "·"
 """Marks the parts of an error's location that are ours (which branch of a choice), not the file's."""
@@ -20,7 +20,7 @@ Sentence = Callable[[Any, Mapping[str, Any]], str]
 
 def _stands_where(meant: str) -> Sentence:
     def sentence(value: Any, _context: Mapping[str, Any]) -> str:
-        hint = ": remove the quotes" if meant == "a number" and isinstance(value, str) and _is_number(value) else ""
+        hint = ": remove the quotes" if "number" in meant and isinstance(value, str) and _is_number(value) else ""
         hint = ": put it in quotes" if meant == "text" and isinstance(value, int | float) else hint
         return f"{kind_of(value)} stands where {meant} is meant{hint}"
 
@@ -91,6 +91,8 @@ def tell(wrong: ValidationError, root: Value, faults: Faults) -> None:
 
 
 def _about(error: ErrorDetails) -> str:
+    if SECRET_KEYS.intersection(error["loc"]) and isinstance(error["input"], str):
+        error = {**error, "input": "…"}
     sentence = _SENTENCES.get(error["type"])
     return sentence(error["input"], error.get("ctx", {})) if sentence else error["msg"]
 

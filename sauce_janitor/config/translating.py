@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
@@ -39,7 +40,6 @@ def rules_for(file: ConfigFile, account: str) -> Rules:
         holds=_holds([term for term in file.holds if _is_for(term.accounts, account)], lists, zone),
         forbid=tuple(rules.Forbid(_match(term.match, lists), tuple(term.assets)) for term in file.archive.forbid),
         age_from=tuple(file.defaults.age_from),
-        grace=file.defaults.grace,
         limits=_limits(file.limits),
     )
 
@@ -49,7 +49,7 @@ def _is_for(accounts: list[str] | None, account: str) -> bool:
 
 
 def _limits(term: LimitsTerm) -> rules.Limits:
-    return rules.Limits(term.max_jobs, term.max_percent, term.max_growth)
+    return rules.Limits(term.max_jobs, term.max_percent)
 
 
 def _policy(term: PolicyTerm, lists: Lists) -> rules.Policy:
@@ -60,7 +60,7 @@ def _policy(term: PolicyTerm, lists: Lists) -> rules.Policy:
         unit=term.unit,
         group_by=tuple(term.group_by or ()),
         null_group=term.null_group,
-        keep=tuple(_keep(rule, lists) for rule in term.keep),
+        keep=_keeps(term.keep, lists),
         archive=_archive(term.then),
         deletes=_deletes(term.then, lists),
         stop=term.then.stop,
@@ -79,18 +79,12 @@ def _archive(then: Then) -> rules.ArchiveWish | None:
         return rules.ArchiveWish(after=term)
     if not isinstance(term, ArchiveTerm):
         return rules.ArchiveWish(none=True)
-    keep_for: tuple[tuple[str, Duration | None], ...] = ()
-    if isinstance(term.keep_for, Duration):
-        keep_for = (("", term.keep_for),)
-    elif term.keep_for:
-        keep_for = tuple(sorted(term.keep_for.items()))
     return rules.ArchiveWish(
         after=term.after,
         assets=("all",) if {"all", "*"} & set(term.assets) else tuple(term.assets),
         discard_rest=term.discard == "rest",
         only_kept=term.only == "kept",
         if_purged=term.if_purged,
-        keep_for=keep_for,
     )
 
 
@@ -100,17 +94,17 @@ def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, rules.DeleteClaim]
         term = getattr(then, action.value)
         if isinstance(term, DeleteTerm):
             after = term.after if isinstance(term.after, Duration) else None
-            claims.append((action, rules.DeleteClaim(after, tuple(_keep(rule, lists) for rule in term.keep))))
+            claims.append((action, rules.DeleteClaim(after, _keeps(term.keep, lists))))
         elif term is not None:
             claims.append((action, rules.DeleteClaim(term if isinstance(term, Duration) else None)))
     return tuple(claims)
 
 
-def _keep(term: KeepRule, lists: Lists) -> rules.KeepRule:
+def _keep(term: KeepRule, name: str, lists: Lists) -> rules.KeepRule:
     kind = _kind(term)
     value = getattr(term, kind)
     return rules.KeepRule(
-        id=term.id or keep_id(term),
+        id=name,
         kind=kind,
         count=value if isinstance(value, int) else 0,
         duration=value if isinstance(value, Duration) else None,
@@ -130,15 +124,43 @@ def keep_id(term: KeepRule) -> str:
     kind = _kind(term)
     value = getattr(term, kind)
     text = value.text if isinstance(value, Duration) else str(value) if isinstance(value, int) else ""
-    restricted = "" if term.where is None else " where …"
+    restricted = "" if term.where is None else f" where {_said(term.where)}"
     picked = f" {term.pick[0]}" if kind in CALENDAR_KINDS and term.pick else ""
     return f"{kind} {text}".strip() + picked + restricted
 
 
+def _said(term: Conditions | str) -> str:
+    """Simple conditions in words; `…` for others."""
+    if isinstance(term, str):
+        return term
+    patterns = {name: getattr(term, name) for name in rules.FIELDS if name in term.model_fields_set}
+    if term.model_fields_set != patterns.keys() or len(patterns) != 1:
+        return "…"
+    ((name, alternatives),) = patterns.items()
+    texts = [pattern.pattern for pattern in alternatives or () if isinstance(pattern, Glob)]
+    return f"{name} {'|'.join(texts)}" if len(texts) == len(alternatives or ()) else "…"
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names, later ones numbered where they are the same."""
+    seen: Counter[str] = Counter()
+    distinct = []
+    for name in names:
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return distinct
+
+
+def _keeps(terms: list[KeepRule], lists: Lists) -> tuple[rules.KeepRule, ...]:
+    ids = _distinct(term.id or keep_id(term) for term in terms)
+    return tuple(_keep(term, name, lists) for term, name in zip(terms, ids, strict=True))
+
+
 def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[rules.Hold, ...]:
+    ids = _distinct(term.id or _hold_id(term, lists) for term in terms)
     return tuple(
         rules.Hold(
-            id=term.id or _hold_id(term, lists),
+            id=name,
             tag=term.tag,
             tag_prefix=term.tag_prefix,
             match=_match(term.match, lists) if term.match is not None else None,
@@ -147,7 +169,7 @@ def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[rules.H
             by=term.by,
             archive=term.archive is None,
         )
-        for term in terms
+        for term, name in zip(terms, ids, strict=True)
     )
 
 

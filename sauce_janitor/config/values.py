@@ -48,6 +48,10 @@ class Account:
         """(user name, access key), read now. ConfigError, which never shows a value, when they cannot be had."""
         return self.source.resolve(self.environ)
 
+    def missing(self) -> tuple[Problem, ...]:
+        """Environment variables that the credentials name and that are not set. Runs no command, opens no secret."""
+        return self.source.missing(self.environ)
+
     def identity(self) -> str:
         """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`. Asks no one."""
         return f"{self.name}: {self.source.describe(self.environ)} at {self.base_url}"

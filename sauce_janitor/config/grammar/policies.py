@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, 
 from sauce_janitor.config.faults import did_you_mean, listed, shown
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA, MatchTerm, glob
 from sauce_janitor.config.grammar.terms import (
+    ArchiveAge,
     DeletionAge,
     DurationTerm,
     Grammar,
@@ -39,7 +40,7 @@ Picks = Literal["newest", "oldest", "passed", "failed", "error", "complete"]
 AgeFrom = Literal["end_time", "modification_time", "start_time", "creation_time"]
 _USUAL_AGE: Final[tuple[AgeFrom, ...]] = ("end_time", "modification_time")
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Accounts = Annotated[list[str], Field(min_length=1), OneOrMany]
+Accounts = Annotated[list[str], Field(min_length=1), OneOrMany()]
 
 
 def _asset_name(value: object) -> str:
@@ -107,7 +108,7 @@ class KeepRule(Grammar):
         None, description="Everything at most this much older than the newest of its group.", examples=["2d"]
     )
     where: MatchTerm | None = Field(None, description="Only these are counted.", examples=[{"status": "passed"}])
-    pick: Annotated[list[Picks], Field(min_length=1), OneOrMany] | None = Field(
+    pick: Annotated[list[Picks], Field(min_length=1), OneOrMany()] | None = Field(
         None, description="Which job of a period: newest (default), oldest, or statuses in order of preference.",
         examples=[["failed", "newest"]],
     )  # fmt: skip
@@ -139,7 +140,7 @@ class ArchiveTerm(Grammar):
     """What is stored before anything is deleted."""
 
     after: DurationTerm = Field(Duration("0s"), description="The age at which it is stored.", examples=["2h"])
-    assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany] = Field(
+    assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: ["all"], description="Asset classes, file names or globs.", examples=[["logs", "video"]]
     )
     discard: Literal["rest"] | None = Field(
@@ -153,13 +154,10 @@ class ArchiveTerm(Grammar):
     if_purged: Literal["proceed", "keep"] = Field(
         "proceed", description="When Sauce Labs has purged the assets: go on with job.json alone, or keep the job."
     )
-    keep_for: DurationTerm | dict[str, DurationTerm] | None = Field(
-        None, description="How long the archive holds it; for ever unless set.", examples=["2y"]
-    )
 
 
 Archive = Annotated[
-    Annotated[DurationTerm, Tag("·duration")] | Nothing | Annotated[ArchiveTerm, Tag("·mapping")],
+    Annotated[ArchiveAge, Tag("·duration")] | Nothing | Annotated[ArchiveTerm, Tag("·mapping")],
     Discriminator(_by_shape),
 ]
 Delete = Annotated[
@@ -198,9 +196,6 @@ class LimitsTerm(Grammar):
         description="At most this part of the jobs, counting those that no earlier accepted run knew.",
         examples=[25],
     )
-    max_growth: Annotated[float, Field(ge=1)] | None = Field(
-        None, description="At most this many times the median of the last 7 plans.", examples=[3]
-    )
 
 
 class AccountLimits(LimitsTerm):
@@ -229,7 +224,7 @@ class PolicyTerm(Grammar):
     unit: Literal["job", "build"] = Field(
         "job", description="`build`: whole builds, all or nothing.", examples=["build"]
     )
-    group_by: Annotated[list[FieldName], Field(min_length=1), OneOrMany] | None = Field(
+    group_by: Annotated[list[FieldName], Field(min_length=1), OneOrMany()] | None = Field(
         None, description="Keep rules count per group of equal values.", examples=[["name", "os", "browser"]]
     )
     null_group: Literal["keep", "shared"] = Field(
@@ -281,40 +276,16 @@ class HoldTerm(Grammar):
 class Defaults(Grammar):
     """What counts for all policies."""
 
-    age_from: Annotated[list[AgeFrom], Field(min_length=1), OneOrMany] = Field(
+    age_from: Annotated[list[AgeFrom], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list(_USUAL_AGE),
         description="A job's age is that of the first of these that it has.", examples=[["end_time", "modification_time"]],
     )  # fmt: skip
-    grace: DurationTerm = Field(
-        Duration("0s"), description="How long a delete is announced before it happens.", examples=["0s", "2d"]
-    )
 
 
 class ForbidTerm(Grammar):
     """Assets that are never stored, whatever a policy or hold asks."""
 
     match: MatchTerm = Field(description="Of which jobs.", examples=[{"tags": "pii"}])
-    assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany] = Field(
+    assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
         description="Asset classes, file names or globs.", examples=[["video", "screenshots"]]
     )
-
-
-class DeadlineTerm(Grammar):
-    """A promise that is watched: it changes nothing, and says aloud when it is about to break."""
-
-    name: Name = Field(description="Unique; stands in plans and metrics.", examples=["privacy"])
-    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
-    match: MatchTerm = Field(description="Of which jobs.", examples=[{"tags": "pii"}])
-    assets_gone_by: PositiveDuration | None = Field(
-        None, description="The assets are gone at this age.", examples=["3d"]
-    )
-    job_gone_by: PositiveDuration | None = Field(
-        None, description="The job record is gone at this age.", examples=["30d"]
-    )
-    warn: PositiveDuration | None = Field(None, description="Warn this long before.", examples=["12h"])
-
-    @model_validator(mode="after")
-    def _promises_something(self) -> DeadlineTerm:
-        if self.assets_gone_by is None and self.job_gone_by is None:
-            raise fault("gives assets_gone_by, job_gone_by or both")
-        return self

@@ -223,7 +223,7 @@ class AccountTerm(Grammar):
         None, description="Default: SAUCE_ACCESS_KEY, then ~/.sauce/credentials.yml. Never the key itself.",
         examples=[{"env": "SAUCE_ACCESS_KEY"}],
     )  # fmt: skip
-    users: Annotated[list[User], Field(min_length=1), OneOrMany] = Field(
+    users: Annotated[list[User], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: ["me"],
         description="Whose jobs: `me`, or user names.",
         examples=[["me"], ["alice", "bob"]],
@@ -248,7 +248,7 @@ class AccountTerm(Grammar):
     @model_validator(mode="after")
     def _is_somewhere(self) -> AccountTerm:
         if (self.region is None) == (self.base_url is None):
-            raise fault(f"gives either region ({listed(REGIONS)}) or base_url")
+            raise fault(f"gives either region ({listed(REGIONS)}) or base_url, one and not both")
         if len(set(self.users)) != len(self.users):
             raise fault("users: names one user twice")
         return self

@@ -6,19 +6,21 @@ import datetime as dt
 import re
 import zoneinfo
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainValidator,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 from sauce_janitor.config.faults import did_you_mean, shown
 from sauce_janitor.config.reading import Table
@@ -126,9 +128,23 @@ def elapsed(value: object) -> Duration:
     return read
 
 
+def _or_word(value: object, word: str) -> Duration:
+    """A duration where `word` might have been meant."""
+    try:
+        return duration(value)
+    except ValueError as wrong:
+        near = did_you_mean(value, [word]) if isinstance(value, str) else ""
+        raise ValueError(f"{wrong}{near}") from None
+
+
+def archive_age(value: object) -> Duration:
+    """The age at which something is stored."""
+    return _or_word(value, "none")
+
+
 def deletion_age(value: object) -> Duration:
     """The age at which something is deleted: at least an hour, at most ten years."""
-    read = duration(value)
+    read = _or_word(value, "never")
     if not read.months and read.seconds < _DELETE_AT_LEAST_S:
         raise ValueError(f"{read.text} is too short for a delete: at least 1h")
     if read.months > _DELETE_AT_MOST_YEARS * 12 or read.seconds > _DELETE_AT_MOST_YEARS * 366 * 86_400:
@@ -143,6 +159,7 @@ ElapsedDuration = Annotated[
     PlainValidator(sentence(elapsed)),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+(s|min|h|d|w)$", "examples": ["30s", "10min", "24h"]}),
 ]
+ArchiveAge = Annotated[Duration, PlainValidator(sentence(archive_age)), WithJsonSchema(_DURATION_SCHEMA)]
 DeletionAge = Annotated[Duration, PlainValidator(sentence(deletion_age)), WithJsonSchema(_DURATION_SCHEMA)]
 
 # --- sizes, dates, zones, names --------------------------------------------------------------------------------------
@@ -206,15 +223,21 @@ Until = Annotated[
     WithJsonSchema({"type": "string", "examples": ["2027-01-31", "2027-01-31T18:00:00Z"]}),
 ]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
+_LONGEST_NAME: Final = 100
 
 
 def rule_name(value: object) -> str:
     """The name of a policy, rule or list: it stands in plans, logs and metrics."""
     name = text_of(value, "a name")
-    if _NAME.fullmatch(name) is None or name != name.rstrip() or name in {"all", "none"}:
+    if (
+        not name
+        or len(name) > _LONGEST_NAME
+        or name != name.strip()
+        or not name.isprintable()
+        or name in {"all", "none"}
+    ):
         raise ValueError(
-            f"{shown(name)} cannot be a name: use letters, digits, `.`, `_`, `-` and blanks (at most 100), not `all` or `none`"
+            f"{shown(name)} cannot be a name: write 1 to {_LONGEST_NAME} characters in one line, not `all` or `none`"
         )
     return name
 
@@ -222,7 +245,7 @@ def rule_name(value: object) -> str:
 Name = Annotated[
     str,
     PlainValidator(sentence(rule_name)),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._ -]{0,99}$"}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_NAME}),
 ]
 
 
@@ -231,5 +254,15 @@ def in_a_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-OneOrMany = BeforeValidator(in_a_list)
-"""Marks a list that may be written as a single value."""
+@dataclass(frozen=True, slots=True)
+class OneOrMany:
+    """Marks a list that may be written as a single value."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(in_a_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [dict(many["items"]), many]}

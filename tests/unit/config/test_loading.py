@@ -100,7 +100,7 @@ policies:
             Atom("error", (Literally(None),)),
         )
     )
-    assert [rule.id for rule in nightly.keep] == ["recent", "last 1 where …", "within 7d"]
+    assert [rule.id for rule in nightly.keep] == ["recent", "last 1 where status passed", "within 7d"]
     assert nightly.keep[1].where == Atom("status", (Glob("passed"),))
     assert nightly.archive is not None
     assert (nightly.archive.assets, nightly.archive.discard_rest) == (("logs", "video"), True)

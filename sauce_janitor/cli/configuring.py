@@ -1,0 +1,152 @@
+"""Commands about the configuration itself: check, init, schema, config show. None asks the network."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Config
+
+
+@click.command()
+@click.pass_obj
+def check(session: Session) -> None:
+    """Validate the configuration, say which accounts it is about, and warn of what is hardly meant. No network.
+
+    Ends with 2 when it has faults: all of them are printed, each with its line and path.
+    """
+    from sauce_janitor.config import load
+
+    config = load(session.config_path)
+    click.echo(f"{session.config_path}: valid")
+    for account in config.accounts:
+        count = len(config.rules(account.name).policies)
+        policies = f"{count} polic{'y' if count == 1 else 'ies'}"
+        click.echo(
+            f"{account.identity()}, jobs of {', '.join(account.users)}, {policies}, {config.policy_digest(account.name)}"
+        )
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}")
+    _warn_of_credentials(config)
+
+
+def _warn_of_credentials(config: Config) -> None:
+    """A missing variable is no fault here: a pipeline checks the file without being given the secrets."""
+    for account in config.accounts:
+        for problem in account.missing():
+            click.echo(f"warning: {problem}")
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", show_default=True,
+              help="json: JSON Schema, draft 2020-12. markdown: the reference of every key.")  # fmt: skip
+def schema(form: str) -> None:
+    """Print the configuration's JSON Schema, for editors and pipelines."""
+    from sauce_janitor.config.reference import markdown
+    from sauce_janitor.config.schema import json_schema_text
+
+    click.echo(json_schema_text() if form == "json" else markdown(), nl=False)
+
+
+@click.group()
+def config() -> None:
+    """Look at the configuration."""
+
+
+@config.command()
+@click.pass_obj
+def show(session: Session) -> None:
+    """Print the effective configuration as YAML: defaults filled in, paths absolute, secrets hidden."""
+    from sauce_janitor.config.effective import effective_yaml
+
+    click.echo(effective_yaml(session.config_path), nl=False)
+
+
+@click.command()
+@click.option("--region", help="us-west-1, eu-central-1 or us-east-4; also us, eu, US_WEST, …")
+@click.option("--base-url", help="The API's address instead of a region, such as the sandbox's.")
+@click.option("--account", help="What to call the account; default: after the region.")
+@click.option(
+    "--username-env", metavar="NAME", help="The variable that holds the user name.  [default: SAUCE_USERNAME]"
+)
+@click.option(
+    "--access-key-env", metavar="NAME", help="The variable that holds the access key.  [default: SAUCE_ACCESS_KEY]"
+)
+@click.option("--timezone", default="UTC", show_default=True, help="For calendar days, weeks and months.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; default: --config.")
+@click.pass_obj
+def init(session: Session, /, output: Path | None, **told: str | None) -> None:
+    """Write a commented configuration that validates, and its schema for editors beside it. Never overwrites a file.
+
+    On a terminal it asks for what it was not told. State and archive go beside the configuration.
+    """
+    path = output or session.config_path
+    _refuse_existing(path)
+    if told["region"] and told["base_url"]:
+        raise ConfigError("--region and --base-url: give one, and not both")
+    if not told["region"] and not told["base_url"]:
+        told["region"] = _asked_region()
+    _write(path, told)
+    click.echo(f"wrote {path}")
+    click.echo(
+        f"next: sauce-janitor{_config_option(path)} check, then plan; nothing changes at Sauce Labs before run --execute"
+    )
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"{path}: exists already and is left as it is: choose another with --output")
+
+
+def _config_option(path: Path) -> str:
+    return "" if path == Path("config.yaml") else f" --config {path}"
+
+
+def _asked_region() -> str:
+    """The region, asked for on a terminal; else $SAUCE_REGION, else Sauce Labs' own default."""
+    usual = os.environ.get("SAUCE_REGION") or "us-west-1"
+    if sys.stdin.isatty():
+        answer: str = click.prompt("Region (us-west-1, eu-central-1, us-east-4)", default=usual, err=True)
+        return answer
+    click.echo(f"no --region and no terminal to ask on: taking {usual}", err=True)
+    return usual
+
+
+def _write(path: Path, told: dict[str, str | None]) -> None:
+    """Write the configuration and the schema; what cannot be read back is not written."""
+    from sauce_janitor.config.loading import parse
+    from sauce_janitor.config.reading import read
+    from sauce_janitor.config.schema import json_schema_text
+    from sauce_janitor.config.starter import Start, starter
+
+    schema_path = path.with_name(f"{path.stem}.schema.json")
+    account = told["account"] or _account_name(told["region"])
+    text = starter(
+        Start(
+            account=account, region=told["region"], base_url=told["base_url"], username_env=told["username_env"],
+            access_key_env=told["access_key_env"], timezone=told["timezone"] or "UTC", schema_file=f"./{schema_path.name}",
+        )
+    )  # fmt: skip
+    parse(read(text.encode(), str(path)))
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+        if not schema_path.exists():
+            schema_path.write_text(json_schema_text(), encoding="utf-8")
+    except FileExistsError:
+        _refuse_existing(path)
+    except OSError as wrong:
+        raise ConfigError(f"{wrong.filename or path}: cannot be written: {wrong.strerror or wrong}") from wrong
+
+
+def _account_name(region: str | None) -> str:
+    folded = (region or "").lower()
+    return "eu" if folded.startswith("eu") else "us" if folded.startswith("us") else "sauce"

@@ -1,0 +1,97 @@
+"""The configuration that `init` writes: commented, valid, and careful enough for a first real run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sauce_janitor.config.credentials import ACCESS_KEY_VARIABLE, USERNAME_VARIABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What `init` was told. Either `region` or `base_url`; the variables are None where the usual ones will do."""
+
+    account: str
+    region: str | None
+    base_url: str | None
+    username_env: str | None
+    access_key_env: str | None
+    timezone: str
+    schema_file: str
+
+
+def starter(start: Start) -> str:
+    """The file's text."""
+    where = f"region: {start.region}" if start.region else f"base_url: {start.base_url}"
+    return _TEMPLATE.format(
+        schema=start.schema_file,
+        timezone=start.timezone,
+        account=f'"{start.account}"' if not start.account[0].isalpha() else start.account,
+        where=where,
+        credentials=_credentials(start),
+    )
+
+
+def _credentials(start: Start) -> str:
+    username, access_key = start.username_env, start.access_key_env
+    if username is None and access_key is None:
+        return _USUAL_CREDENTIALS
+    return _NAMED_CREDENTIALS.format(
+        username=username or USERNAME_VARIABLE, access_key=access_key or ACCESS_KEY_VARIABLE
+    )
+
+
+_USUAL_CREDENTIALS = """\
+    # Who we are: SAUCE_USERNAME and SAUCE_ACCESS_KEY from the environment, else what `saucectl configure` wrote.
+    # username: {env: SAUCE_USERNAME}
+    # access_key: {env: SAUCE_ACCESS_KEY}   # or {file: /run/secrets/key}, or {command: [pass, show, sauce]}"""
+_NAMED_CREDENTIALS = """\
+    username: {{env: {username}}}
+    access_key: {{env: {access_key}}}     # where it is read from, never the key itself"""
+_TEMPLATE = """\
+# yaml-language-server: $schema={schema}
+# What sauce-janitor keeps, archives and deletes. Whatever is unclear is kept, keep beats delete, and the longest time wins.
+#   sauce-janitor check            is this file right?
+#   sauce-janitor plan             what would happen, and why (only reads)
+#   sauce-janitor run --execute    do it
+# Every key: `sauce-janitor schema`, docs/configuration.md.
+version: 1
+timezone: {timezone}                    # for calendar days, weeks and months
+
+accounts:
+  {account}:
+    {where}
+{credentials}
+    # users: [me]                    # whose jobs: me, or user names
+
+archive: {{path: ./archive}}           # paths are relative to this file
+state: {{path: ./state.db}}
+
+holds:                               # nothing overrides a hold
+  - {{tag: keep}}
+  - {{tag_prefix: "keep-until="}}      # keep-until=2027-12-31 holds through that day
+
+limits: {{max_percent: 25}}            # a plan that deletes more than this of all jobs is refused before its first change
+
+policies:
+  # Sauce Labs destroys a job's assets 30 days after its end. This stores them before that, and only then
+  # deletes them there. It never deletes the job itself.
+  - name: everything-else
+    default: true                    # for jobs on which no other policy says anything
+    then:
+      archive: 21d
+      delete_assets: 25d
+  # Noise that nobody looks at again:
+  # - name: pull-requests
+  #   match: {{build: "PR-*"}}
+  #   then: {{archive: none, delete_assets: 3d, delete_job: 14d}}
+  # Keep what helps to find out when it broke:
+  # - name: nightly
+  #   match: {{build: "nightly-*"}}
+  #   group_by: [name, os, browser]
+  #   keep:
+  #     - {{id: recent, last: 20}}
+  #     - {{id: last-green, last: 1, where: {{status: passed}}}}
+  #     - {{id: week, within: 7d}}
+  #   then: {{archive: 2h, delete_assets: 10d, delete_job: 180d}}
+"""

@@ -1,0 +1,66 @@
+"""The policy digest names what decides, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.config import load
+
+ACCOUNT = "accounts: {eu: {region: eu, username: jane}}\n"
+A = "  - {name: a, match: {build: x}, keep: [{id: r, last: 2}], then: {archive: 2w, delete_job: 30d}}\n"
+B = "  - {name: b, default: true, then: {archive: 5d}}\n"
+HOLDS = "holds: [{tag: keep}, {match: {owner: bot}, reason: audit}]\n"
+WHOLE = ACCOUNT + HOLDS + "policies:\n" + A + B
+
+
+def digest(folder: Path, text: str) -> str:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, environ={}).policy_digest("eu")
+
+
+def test_it_is_a_sha256(tmp_path: Path) -> None:
+    assert digest(tmp_path, WHOLE).startswith("sha256:")
+    assert len(digest(tmp_path, WHOLE)) == 7 + 64
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        pytest.param(ACCOUNT + HOLDS + "policies:\n" + B + A, id="the order of policies"),
+        pytest.param(ACCOUNT + "holds: [{match: {owner: bot}}, {tag: keep}]\npolicies:\n" + A + B,
+                     id="the order and the reasons of holds"),
+        pytest.param(WHOLE.replace("2w", "14d"), id="how a duration is written"),
+        pytest.param("# hello\nworkers: 8\narchive: {path: /x}\nstate: {path: /y}\n" + WHOLE, id="where things are"),
+        pytest.param(WHOLE.replace("region: eu", "region: EU_CENTRAL"), id="how the region is written"),
+        pytest.param(WHOLE.replace("jane", "jane, access_key: {env: K}, timeout: 5s"), id="keys and patience"),
+    ],
+)  # fmt: skip
+def test_it_does_not_depend_on(tmp_path: Path, same: str) -> None:
+    assert digest(tmp_path, same) == digest(tmp_path, WHOLE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param("timezone: Europe/Berlin\n" + WHOLE, id="time zone"),
+        pytest.param(WHOLE.replace("region: eu", "region: us"), id="region"),
+        pytest.param(WHOLE.replace("jane", "ann"), id="user"),
+        pytest.param(WHOLE.replace("username: jane", "username: jane, users: [bob]"), id="users"),
+        pytest.param(WHOLE.replace("tag: keep", "tag: kept"), id="holds"),
+        pytest.param("defaults: {age_from: [end_time]}\n" + WHOLE, id="defaults"),
+        pytest.param("limits: {max_jobs: 5}\n" + WHOLE, id="limits"),
+        pytest.param(WHOLE.replace("build: x", "build: y"), id="match"),
+        pytest.param(WHOLE.replace("build: x", "name: x"), id="field"),
+        pytest.param(WHOLE.replace("build: x", "not: {build: x}"), id="not"),
+        pytest.param(WHOLE.replace("build: x", "build: {regex: x}"), id="kind of pattern"),
+        pytest.param(WHOLE.replace("last: 2", "last: 3"), id="keep"),
+        pytest.param(WHOLE.replace("delete_job: 30d", "delete_job: 1mo"), id="calendar"),
+        pytest.param(WHOLE.replace("delete_job", "delete_assets"), id="action"),
+        pytest.param("archive: {forbid: [{match: all, assets: video}]}\n" + WHOLE, id="archive selection"),
+    ],
+)
+def test_it_covers(tmp_path: Path, other: str) -> None:
+    assert digest(tmp_path, other) != digest(tmp_path, WHOLE)

@@ -1,0 +1,84 @@
+"""Warnings: allowed, and hardly meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.config import load
+
+HEAD = "accounts: {eu: {region: eu}}\n"
+POLICIES = HEAD + "policies:\n"
+RULE = POLICIES + "  - {name: a, match: all, "
+
+
+def warnings(folder: Path, text: str) -> list[str]:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return [str(warning).removeprefix(f"{folder}/") for warning in load(path, environ={}).warnings]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD, "config.yaml:1: has no policies: everything is kept and nothing is archived"),
+        (
+            RULE + "then: {archive: 5d, delete_assets: 30d}}\n",
+            "HERE.then.delete_assets: 30d: Sauce Labs purges assets after 30 days, so this deletes nothing",
+        ),
+        (
+            RULE + "then: {archive: 26d}}\n",
+            "HERE.then.archive: 26d: Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race",
+        ),
+        (
+            RULE + "then: {archive: 1d, delete_assets: 10d, delete_job: 5d}}\n",
+            "HERE.then.delete_job: 5d comes before delete_assets (10d), which then never does anything",
+        ),
+        (
+            RULE + "then: {archive: 6d, delete_assets: 5d}}\n",
+            "HERE.then.archive: 6d is later than the delete, which waits for it",
+        ),
+        (
+            RULE + "keep: [{last: 3}], then: {archive: 6d}}\n",
+            "HERE.keep: protects nothing: keep rules hold back only the deletes that this policy states",
+        ),
+        (
+            RULE + "group_by: name, then: {archive: 6d}}\n",
+            "HERE.group_by: does nothing: there are no keep rules",
+        ),
+        (
+            RULE + "keep: [{id: few, last: 3}, {id: many, last: 9}], then: {archive: none, delete_job: 9d}}",
+            "HERE.keep[0]: keeps nothing that `many` does not keep",
+        ),
+        (
+            RULE + "keep: [{id: w, within: 7d}, {within: 2d, where: {status: passed}}],"
+            " then: {archive: none, delete_job: 9d}}",
+            "HERE.keep[1]: keeps nothing that `w` does not keep",
+        ),
+        (
+            RULE + "keep: [{id: x, last: 3}, {id: y, last: 3}], then: {archive: none, delete_job: 9d}}",
+            "HERE.keep[1]: keeps nothing that `x` does not keep",
+        ),
+        (
+            RULE + "keep: [{within: 90d}], then: {archive: none, delete_job: 9d}}",
+            "HERE.keep[0]: keeps for 90d without archiving: after 30 days only the record is left",
+        ),
+        (
+            "lists: {x: [a]}\n" + POLICIES + "  - {name: a, match: {name: {in: y}}, then: {archive: 1d}}\nholds: []\n",
+            "config.yaml:1: lists.x: is used by no policy or hold",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_hardly_meant_is_warned_of(tmp_path: Path, text: str, said: str) -> None:
+    if "{in: y}" in text:
+        text = text.replace("lists: {x: [a]}", "lists: {x: [a], y: [b]}")
+    assert warnings(tmp_path, text) == [said.replace("HERE", "config.yaml:3: policies[0]")]
+
+
+def test_restricting_what_counts_is_not_subsumed_by_a_smaller_window(tmp_path: Path) -> None:
+    text = POLICIES + (
+        "  - {name: a, match: all, keep: [{last: 3}, {last: 9, where: {status: passed}}, {last: 1, where: {status: failed}}],"
+        " then: {archive: none, delete_job: 9d}}"
+    )
+    assert warnings(tmp_path, text) == []

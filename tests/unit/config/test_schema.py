@@ -1,0 +1,117 @@
+"""The JSON Schema, the reference page and the example say what the model says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # ships no types
+import pytest
+
+from sauce_janitor.config import load
+from sauce_janitor.config.reading import read
+from sauce_janitor.config.reference import markdown
+from sauce_janitor.config.schema import json_schema
+from sauce_janitor.config.starter import Start, starter
+
+TOP = Path(__file__).parents[3]
+EXAMPLE = TOP / "config.example.yaml"
+START = Start("eu", "eu", None, None, None, "UTC", "./config.schema.json")
+
+
+def errors(text: str) -> list[str]:
+    document = read(text.encode(), "config.yaml")
+    return [
+        f"{error.json_path}: {error.message}"
+        for error in jsonschema.Draft202012Validator(json_schema()).iter_errors(document.root)
+    ]
+
+
+def keys(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every key that the schema describes."""
+    if isinstance(schema, dict):
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            yield from ((f"{path}.{name}", key) for name, key in properties.items())
+        for name, below in schema.items():
+            yield from keys(below, f"{path}.{name}")
+    elif isinstance(schema, list):
+        for below in schema:
+            yield from keys(below, path)
+
+
+def test_it_is_a_schema_of_the_2020_12_draft() -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    assert json_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_every_key_has_a_description() -> None:
+    found = dict(keys(json_schema()))
+    assert len(found) > 100
+    assert [name for name, key in found.items() if not key.get("description")] == []
+
+
+def test_the_example_is_valid_for_the_schema_and_for_the_program() -> None:
+    assert errors(EXAMPLE.read_text(encoding="utf-8")) == []
+    config = load(EXAMPLE, environ={})
+    assert config.warnings == ()
+    assert [policy.name for policy in config.rules("eu").policies] == [
+        "pull-requests", "nightly", "release-candidates", "everything-else",
+    ]  # fmt: skip
+
+
+def test_what_init_writes_is_valid_and_without_warnings(tmp_path: Path) -> None:
+    for start in (START, Start("2b", None, "http://127.0.0.1:1", "U", None, "Europe/Berlin", "./x.json")):
+        path = tmp_path / "config.yaml"
+        path.write_text(starter(start), encoding="utf-8")
+        assert errors(path.read_text(encoding="utf-8")) == []
+        assert load(path, environ={}).warnings == ()
+
+
+def test_the_commented_policies_of_init_are_valid_too(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    lines = starter(START).split("\n")
+    start = next(number for number, line in enumerate(lines) if line.startswith("policies:"))
+    opened = [line.replace("  # ", "  ", 1) if line.startswith(("  # -", "  #   ")) else line for line in lines[start:]]
+    path.write_text("\n".join(lines[:start] + opened), encoding="utf-8")
+    assert len(load(path, environ={}).rules("eu").policies) == 3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "accounts: {}",
+        "policies: []",
+        "accounts: {eu: {region: eu, access_key: hunter2}}",
+        "accounts: {eu: {region: eu}}\nworkers: many",
+        "accounts: {eu: {region: eu}}\nunknown: 1",
+        "accounts: {eu: {region: eu}}\npolicies: [{name: a, match: {nmae: x}, then: {archive: 1d}}]",
+        "accounts: {eu: {region: eu}}\npolicies: [{name: a, match: all, then: {archive: 1month}}]",
+        "accounts: {eu: {region: eu}}\npolicies: [{name: a, match: all, then: {archive: none, delete_job: 30}}]",
+    ],
+)
+def test_an_editor_underlines_what_is_wrong(wrong: str) -> None:
+    assert errors(wrong) != []
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        "policies: [{name: a, match: all, then: {archive: none, delete_job: never}}]",
+        "policies: [{name: a, match: {custom_data.team: [x, {regex: 'y.*'}, 3, null]}, then: {stop: 6h}}]",
+        "policies: [{name: a, match: {duration: {gt: 30min}, manual: false}, then: {archive: {assets: video}}}]",
+        "policies: [{name: a, match: {any: [{name: {in: l}}, {not: {error: null}}]}, then: {archive: 1d}}]\nlists: {l: [a]}",
+    ],
+)
+def test_an_editor_accepts_what_the_program_accepts(good: str, tmp_path: Path) -> None:
+    text = "accounts: {eu: {region: eu}}\n" + good
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    load(tmp_path / "config.yaml", environ={})
+    assert errors(text) == []
+
+
+def test_the_reference_page_is_what_the_model_says() -> None:
+    page = (TOP / "docs" / "configuration.md").read_text(encoding="utf-8")
+    generated = page.partition("schema --format markdown -->\n")[2].partition("<!-- end of generated -->")[0]
+    assert generated == markdown()
