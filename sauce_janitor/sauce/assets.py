@@ -61,7 +61,10 @@ def _body(answer: requests.Response, what: str, name: str) -> AssetBody:
 def _redirected(transport: Transport, answer: requests.Response, ask: Ask, job: JobId, name: str) -> Ask:
     """The request that the redirect asks for, if it may be followed; the credential goes to the account's own host only."""
     connection = transport.connection
-    place = urlsplit(urljoin(connection.origin + ask.target, answer.headers.get("Location", "")))
+    try:
+        place = urlsplit(urljoin(connection.origin + ask.target, answer.headers["Location"]))
+    except (KeyError, ValueError):
+        raise AnswerError(f"{ask.what} is answered with a redirect that leads nowhere") from None
     origin = f"{place.scheme}://{place.netloc.lower()}"
     if origin not in connection.asset_origins:
         refuse_redirect(answer, ask.what)

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from urllib3.exceptions import HTTPError, IncompleteRead, InvalidChunkLength
+from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from sauce_janitor.errors import AnswerError
@@ -46,7 +46,7 @@ class Body:
         self._what = what
         self._max_bytes = max_bytes
         self._named_gzip = named_gzip
-        self.content_type = _plain(raw.headers.get("Content-Type", ""))
+        self.content_type = _plain(raw.headers.get("Content-Type", "")) or None
         self._coding = _coding(raw, what)
         self.encoded = self._coding is not None
         self.length = _length(raw, what)
@@ -89,10 +89,8 @@ class Body:
         while True:
             try:
                 data = self._raw.read(CHUNK_BYTES, decode_content=False)
-            except (IncompleteRead, InvalidChunkLength) as error:
-                raise InterruptedAnswerError(f"{self._what} was cut short") from error
             except (HTTPError, OSError, ValueError) as error:
-                raise InterruptedAnswerError(f"{self._what} broke off: {type(error).__name__}") from error
+                raise InterruptedAnswerError(f"{self._what} was cut short: {type(error).__name__}") from error
             if not data:
                 break
             received += len(data)

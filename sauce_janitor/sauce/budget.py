@@ -74,12 +74,14 @@ class Budget:
 
         Yields the seconds waited. What is not spent is lost: the window has counted it.
         """
+        before = getattr(self._prepaid, "count", 0)
+        self._prepaid.count = 0
         waited = self.take(count)
-        self._prepaid.count = getattr(self._prepaid, "count", 0) + count
+        self._prepaid.count = before + count
         try:
             yield waited
         finally:
-            self._prepaid.count = 0
+            self._prepaid.count = min(before, self._prepaid.count)
 
     def wait_for(self, count: int) -> float:
         """About how many seconds until `count` more requests will have left, if nobody else takes any."""

@@ -84,6 +84,10 @@ class SauceReader:
         """Requests left in the budget's longest window; None without a limit."""
         return self.budget.left()
 
+    def reserved(self, requests: int) -> AbstractContextManager[float]:
+        """Waits for the budget of so many requests; inside, this thread's next ones, the gate's too, wait for nothing."""
+        return self.budget.reserved(requests)
+
     def list_jobs(
         self, owner: Owner, *, limit: int = MOST_ROWS, skip: int = 0, since: int | None = None, until: int | None = None
     ) -> JobPage:

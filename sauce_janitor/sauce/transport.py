@@ -146,13 +146,13 @@ class Transport:
     def json_of(self, response: requests.Response, what: str) -> object:
         """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is none."""
         body = Body(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
-        return load_json(body.whole(), what=what, content_type=body.content_type, secrets=self._blotted)
+        return load_json(body.whole(), what=what, content_type=body.content_type or "", secrets=self._blotted)
 
     def refusal_of(self, response: requests.Response) -> Refusal:
         """What an answer of 400 or more says. Never fails: a broken body says nothing."""
         try:
             body = Body(raw_of(response), max_bytes=_MAX_ERROR_BYTES, what="an error's text")
-            data, content_type = body.whole(), body.content_type
+            data, content_type = body.whole(), body.content_type or ""
         except SourceError:
             data, content_type = b"", ""
         text = error_text(data)
@@ -274,7 +274,10 @@ def raw_of(response: requests.Response) -> BaseHTTPResponse:
 def refuse_redirect(response: requests.Response, what: str) -> None:
     """AnswerError for any redirect; names the host it leads to, never the address, which may be signed."""
     if response.status_code >= 300:
-        there = urlsplit(response.headers.get("Location", "")).hostname or "the same host"
+        try:
+            there = urlsplit(response.headers.get("Location", "")).hostname or "the same host"
+        except ValueError:
+            there = "nowhere"
         raise AnswerError(f"{what} is answered with a redirect to {there!a:.80} ({response.status_code}): not followed")
 
 

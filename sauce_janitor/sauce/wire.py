@@ -5,7 +5,6 @@ urllib3's connections are made to ask here before a request line is written, and
 
 from __future__ import annotations
 
-import functools
 import http.client
 import io
 import logging
@@ -193,8 +192,19 @@ class _GuardedConnection(HTTPConnection):
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own override
-        self.response_class = functools.partial(_WatchedResponse, watch=self.edge.watch())  # type: ignore[assignment]  # called like the class
-        return super().getresponse()
+        begun: list[_WatchedResponse] = []
+
+        def begin(sock: socket.socket, *args: Any, **options: Any) -> _WatchedResponse:
+            begun.append(_WatchedResponse(sock, *args, watch=self.edge.watch(), **options))
+            return begun[0]
+
+        self.response_class = begin  # type: ignore[assignment]  # called like the class
+        try:
+            return super().getresponse()
+        except BaseException:
+            for response in begun:  # urllib3 forgets it when it cannot make sense of the headers
+                response.close()
+            raise
 
 
 class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):

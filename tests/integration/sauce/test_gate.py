@@ -1,0 +1,267 @@
+"""The gate against a real server: what it sends, what it never sends, and how it takes each answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, PermitError, StoppedError
+from sauce_janitor.retention.model import JobId, Owner
+from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, Receipt, StopPermit
+from sauce_janitor.sauce import gate as gate_module
+from sauce_janitor.sauce.budget import Budget
+from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sauce.events import RequestEvent
+from sauce_janitor.sauce.gate import Gate
+from sauce_janitor.sauce.transport import Ask
+from tests.fakes.vendor import Reply, Vendor, json_reply, reply
+
+JOB = JobId("ab" * 16)
+ME = Owner("jsmith")
+ASSETS = f"/rest/v1/jsmith/jobs/{JOB}/assets"
+BY_ID = f"/rest/v1.1/jobs/{JOB}"
+PROOF = Receipt("0" * 64)
+
+
+def assets_permit(age_s: float = 0.0, proof: Receipt | NothingWanted = PROOF, job: str = JOB) -> DeleteAssetsPermit:
+    return DeleteAssetsPermit(JobId(job), ME, proof, "f", time.monotonic() - age_s, 1)
+
+
+def job_permit(age_s: float = 0.0, owner: str = ME, job: str = JOB) -> DeleteJobPermit:
+    return DeleteJobPermit(JobId(job), Owner(owner), PROOF, "f", time.monotonic() - age_s, 1)
+
+
+def stop_permit() -> StopPermit:
+    return StopPermit(JOB, ME, "f", time.monotonic(), 1)
+
+
+@pytest.fixture
+def gate_with(connection: Connection) -> Iterator[Callable[..., Gate]]:
+    with ExitStack() as stack:
+
+        def make(*, stop: threading.Event | None = None, **changes: object) -> Gate:
+            changed = replace(connection, **changes)  # type: ignore[arg-type]
+            return stack.enter_context(Gate(changed, Budget.of(changed), stop=stop))
+
+        yield make
+
+
+def test_the_three_writes_are_these_request_lines(vendor: Vendor, gate: Gate, gate_with: Callable[..., Gate]) -> None:
+    vendor.on(ASSETS, json_reply([["video.mp4", 7], ["_tracelog_1.json.gz", 9]]))
+    vendor.on(BY_ID, reply(b"", 204))
+    vendor.on(f"/rest/v1/jsmith/jobs/{JOB}", json_reply({"id": JOB}))
+    vendor.on(f"/rest/v1/jsmith/jobs/{JOB}/stop", json_reply({"id": JOB}))
+    assets = gate.delete_assets(assets_permit())
+    assert (assets.status, assets.deleted, assets.doubtful) == (
+        200,
+        (("video.mp4", 7), ("_tracelog_1.json.gz", 9)),
+        False,
+    )
+    assert gate.delete_job(job_permit()).status == 204
+    assert not gate_with(delete_job_path="v1").delete_job(job_permit()).doubtful
+    assert gate.stop(stop_permit()).status == 200
+    assert [(seen.method, seen.target) for seen in vendor.seen] == [
+        ("DELETE", ASSETS),
+        ("DELETE", BY_ID),
+        ("DELETE", f"/rest/v1/jsmith/jobs/{JOB}"),
+        ("PUT", f"/rest/v1/jsmith/jobs/{JOB}/stop"),
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_clear_refusal_is_not_doubtful(vendor: Vendor, gate: Gate, status: int) -> None:
+    vendor.on(BY_ID, json_reply({"errors": "Not Found"}, status))
+    answer = gate.delete_job(job_permit())
+    assert (answer.status, answer.doubtful, answer.detail) == (status, False, "Not Found")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 403, 409, 429, 500, 503])
+def test_anything_else_is_doubtful_and_sent_once(vendor: Vendor, gate: Gate, status: int) -> None:
+    vendor.on(BY_ID, reply(b"", status, {"Location": f"{vendor.url}/rest/v1.1/jsmith/jobs", "Retry-After": "0"}))
+    answer = gate.delete_job(job_permit())
+    assert (answer.status, answer.doubtful) == (status, True)
+    assert len(vendor.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [Reply(b""), Reply(b"", "stall"), Reply(b"HTTP/1.1 20"), Reply(b"!"), Reply(b"HTTP/1.1 200 OK\r\nX: ", "drip")],
+)
+def test_no_whole_answer_is_doubtful_and_sent_once(vendor: Vendor, gate: Gate, broken: Reply) -> None:
+    vendor.on(BY_ID, broken)
+    answer = gate.delete_job(job_permit())
+    assert (answer.status, answer.doubtful) == (None, True)
+    assert answer.detail
+    assert len(vendor.seen) == 1
+
+
+def test_a_cut_body_after_a_200_is_doubtful(vendor: Vendor, gate: Gate) -> None:
+    vendor.on(ASSETS, reply(b'[["video.mp4", 7', length=99))
+    answer = gate.delete_assets(assets_permit())
+    assert (answer.status, answer.deleted, answer.doubtful) == (200, None, True)
+
+
+@pytest.mark.parametrize("body", [{"ok": True}, [["x"]], [["x", -1]], [["x", True]], [[1, 2]], None])
+def test_an_answer_without_sizes_is_done_all_the_same(vendor: Vendor, gate: Gate, body: object) -> None:
+    vendor.on(ASSETS, json_reply(body))
+    answer = gate.delete_assets(assets_permit())
+    assert (answer.status, answer.deleted, answer.doubtful) == (200, None, False)
+
+
+def test_401_is_the_one_status_that_raises(vendor: Vendor, gate: Gate) -> None:
+    vendor.on(BY_ID, json_reply({}, 401))
+    with pytest.raises(CredentialsError):
+        gate.delete_job(job_permit())
+
+
+@pytest.mark.parametrize("age_s", [10.1, 3600, -5])
+def test_a_permit_older_than_ten_seconds_or_from_the_future_sends_nothing(
+    vendor: Vendor, gate: Gate, age_s: float
+) -> None:
+    with pytest.raises(PermitError, match="ask Sauce Labs again"):
+        gate.delete_job(job_permit(age_s))
+    assert vendor.seen == []
+
+
+def test_a_permit_that_grew_old_while_it_waited_for_the_budget_sends_nothing(
+    vendor: Vendor, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Budget):
+        def take(self, count: int = 1, *, block: bool = True) -> float:
+            now = time.monotonic() + 11
+            monkeypatch.setattr(gate_module, "time", SimpleNamespace(monotonic=lambda: now))
+            return 11.0
+
+    with Gate(connection, Slow(None)) as gate, pytest.raises(PermitError, match="ask Sauce Labs again"):
+        gate.delete_job(job_permit())
+    assert vendor.seen == []
+
+
+def test_a_permit_is_good_for_one_request(vendor: Vendor, gate: Gate) -> None:
+    vendor.on(BY_ID, reply(b"", 204))
+    permit = job_permit()
+    gate.delete_job(permit)
+    with pytest.raises(PermitError, match="used before"):
+        gate.delete_job(permit)
+    assert len(vendor.seen) == 1
+
+
+def test_a_permit_for_one_thing_is_none_for_another(vendor: Vendor, gate: Gate) -> None:
+    with pytest.raises(PermitError):
+        gate.delete_job(assets_permit())  # type: ignore[arg-type]
+    with pytest.raises(PermitError):
+        gate.delete_assets(job_permit())  # type: ignore[arg-type]
+    with pytest.raises(PermitError):
+        gate.stop(job_permit())  # type: ignore[arg-type]
+    assert vendor.seen == []
+
+
+@pytest.mark.parametrize("proof", [None, "yes", Receipt(""), Receipt("f" * 63), True])
+def test_a_permit_without_proof_sends_nothing(vendor: Vendor, gate: Gate, proof: object) -> None:
+    with pytest.raises(PermitError, match="no proof"):
+        gate.delete_assets(assets_permit(proof=proof))  # type: ignore[arg-type]
+    assert vendor.seen == []
+
+
+@pytest.mark.parametrize(
+    "job", ["", ".", "..", "jobs", "A" * 32, "a" * 31, "a" * 32 + "/", "a" * 32 + "\n", "a" * 30 + "%20"]
+)
+def test_a_forged_id_reaches_no_socket(vendor: Vendor, gate: Gate, job: str) -> None:
+    with pytest.raises(ValueError, match="not a job id"):
+        gate.delete_job(job_permit(job=job))
+    with pytest.raises(ValueError, match="not a job id"):
+        gate.delete_assets(assets_permit(job=job))
+    assert vendor.seen == []
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("DELETE", "/rest/v1.1/jsmith/jobs"),
+        ("DELETE", "/rest/v1/jsmith/jobs"),
+        ("DELETE", "/rest/v1/jsmith/jobs/"),
+        ("DELETE", f"{BY_ID}/"),
+        ("DELETE", f"{BY_ID}?x=1"),
+        ("DELETE", f"/rest/v1/../jobs/{JOB}"),
+        ("DELETE", f"/rest/v1/a%2Fb/jobs/{JOB}"),
+        ("DELETE", f"/rest/v1/a/b/jobs/{JOB}"),
+        ("POST", BY_ID),
+        ("PATCH", BY_ID),
+        ("PUT", BY_ID),
+        ("DELETE", f"/rest/v1/jsmith/jobs/{JOB}/stop"),
+        ("GET", BY_ID),
+    ],
+)
+def test_even_an_armed_gate_writes_only_the_allowed_lines(vendor: Vendor, gate: Gate, method: str, target: str) -> None:
+    from sauce_janitor.sauce.gate import _Armed
+
+    gate._here.armed = _Armed(f"{method} {target}", time.monotonic())
+    with pytest.raises((PermitError, AnswerError), match=r"not sent|no request can"):
+        gate._transport.send(Ask(method, target, "delete_job", "x"), gate._transport.answer_limits())
+    assert vendor.seen == []
+
+
+def test_an_allowed_line_without_a_permit_reaches_no_socket(vendor: Vendor, gate: Gate) -> None:
+    with pytest.raises(PermitError, match="no permit stands"):
+        gate._transport.send(Ask("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits())
+    assert vendor.seen == []
+
+
+def test_another_threads_permit_does_not_open_the_gate(vendor: Vendor, gate: Gate) -> None:
+    from sauce_janitor.sauce.gate import _Armed
+
+    gate._here.armed = _Armed(f"DELETE {BY_ID}", time.monotonic())
+    errors: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            gate._transport.send(Ask("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits())
+        except PermitError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert len(errors) == 1
+    assert vendor.seen == []
+
+
+def test_nothing_leaves_once_asked_to_stop_or_out_of_budget(vendor: Vendor, gate_with: Callable[..., Gate]) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(StoppedError):
+        gate_with(stop=stop).delete_job(job_permit())
+    poor = gate_with(per_hour=1)
+    vendor.on(BY_ID, reply(b"", 204))
+    poor.delete_job(job_permit())
+    with pytest.raises(BudgetSpentError):
+        poor.delete_job(job_permit())
+    assert len(vendor.seen) == 1
+
+
+def test_a_write_that_has_left_is_still_answered_after_a_stop(vendor: Vendor, gate_with: Callable[..., Gate]) -> None:
+    stop = threading.Event()
+    vendor.on(BY_ID, reply(b"", 204))
+    gate = gate_with(stop=stop)
+    inner = gate._transport._edge.guard
+
+    def stop_meanwhile(method: str, target: str) -> None:
+        inner(method, target)
+        stop.set()
+
+    gate._transport._edge.guard = stop_meanwhile
+    assert gate.delete_job(job_permit()).status == 204
+
+
+def test_each_write_is_told_of(vendor: Vendor, connection: Connection) -> None:
+    events: list[RequestEvent] = []
+    vendor.on(BY_ID, reply(b"", 204))
+    with Gate(connection, Budget.of(connection), events.append) as gate:
+        gate.delete_job(job_permit())
+    assert [(event.method, event.endpoint, event.code) for event in events] == [("DELETE", "delete_job", 204)]
