@@ -1,0 +1,33 @@
+"""docs/sandbox.md says what there is, no more and no less."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sauce_janitor.sandbox.mischief import SETTINGS
+from sauce_janitor.sandbox.options import choices
+from sauce_janitor.sandbox.routes import ENDPOINTS
+
+PAGE = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+
+
+def table(heading: str) -> dict[str, tuple[str, ...]]:
+    """First column of the table below a heading: the words of the second."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, re.MULTILINE)
+    return {key: tuple(re.findall(r"`([^`]+)`", words)) for key, words in rows}
+
+
+def test_the_page_lists_every_behaviour_with_its_values_the_default_first() -> None:
+    assert table("Behaviours") == choices()
+
+
+def test_the_page_lists_every_fault_with_its_settings() -> None:
+    assert table("Faults") == {name: tuple(settings) for name, settings in SETTINGS.items()}
+
+
+def test_the_page_lists_every_endpoint_that_a_fault_can_select() -> None:
+    listed = PAGE.partition("\nEndpoints: ")[2].partition("\n\n")[0]
+
+    assert re.findall(r"`([^`]+)`", listed) == list(dict.fromkeys(endpoint.name for endpoint in ENDPOINTS))
