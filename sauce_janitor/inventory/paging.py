@@ -19,7 +19,7 @@ from sauce_janitor.retention.model import Job, Owner
 ROWS: Final = 500
 """Rows a page. Source: the vendor's OpenAPI of the Jobs API: at most 500."""
 MOST_PAGES: Final = 20_000
-_MOST_STEPS_BACK: Final = 5
+_MOST_STEPS_BACK: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,16 @@ class Pager:
     read, the same page comes again and again, it does not end.
     """
 
-    def __init__(self, source: JobSource, owner: Owner, *, since: int | None, longest_page: int) -> None:
+    def __init__(
+        self, source: JobSource, owner: Owner, *, since: int | None, longest_page: int, rows: int = ROWS
+    ) -> None:
         self.longest_page = longest_page
         self._source = source
         self._owner = owner
         self._since = since
+        self._rows = rows
         self._longest_now = 0
-        self._windows = _Windows()
+        self._windows = _Windows(rows)
         self._seen: set[tuple[int, str, str, int]] = set()
         self._requests = 0
 
@@ -83,21 +86,24 @@ class Pager:
         self._requests += 1
         if self._requests > MOST_PAGES:
             raise ContradictionError(f"the job list of {self._owner} does not end: {MOST_PAGES} pages were read")
-        return self._source.list_jobs(self._owner, limit=ROWS, skip=place.skip, since=self._since, until=place.until)
+        return self._source.list_jobs(
+            self._owner, limit=self._rows, skip=place.skip, since=self._since, until=place.until
+        )
 
     def _overlapping(self, page: Page, place: Place, before: frozenset[str]) -> tuple[Page, Place]:
         """This page, or one further up, that shares a row with the page before: nothing lies between them.
 
         Jobs deleted by others meanwhile move the list up; new ones move it down, which only brings rows again.
         """
-        steps = 0
+        steps, wanted = 0, place.skip
         while before and before.isdisjoint(page.ids):
             steps += 1
             if steps > _MOST_STEPS_BACK or place.skip == 0:
                 raise ContradictionError(
                     f"the job list of {self._owner} changes faster than it can be read: nothing is concluded"
                 )
-            place = Place(place.until, max(0, place.skip - (ROWS - 1)), place.anchor)
+            back = self._rows // 4 << (steps - 1)  # a little first: every row gone over again is a row less of progress
+            place = Place(place.until, max(0, wanted - back), place.anchor)
             page = self._ask(place)
         return page, place
 
@@ -137,13 +143,14 @@ class _Windows:
     time, so `to` compares no later time. One answer against it and there are no windows any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
         self._proven = False
         self._refuted = False
 
     def below(self, page: Page, place: Place) -> tuple[Place, tuple[str, ...]] | None:
         """The window that begins with a row near this page's end, and the ids it has to begin with."""
-        if self._refuted or len(page.ids) < ROWS:
+        if self._refuted or len(page.ids) < self._rows:
             return None
         by_id: dict[str, Job] = {job.id: job for job in page.jobs}
         rows = [by_id.get(identity) for identity in page.ids]

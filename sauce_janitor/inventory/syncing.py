@@ -26,13 +26,15 @@ class Demand:
     """What a run wants of the inventory.
 
     `now` is epoch seconds by our clock. A complete full listing older than `full_every_s` is repeated; `deep` repeats it at any
-    age. `needed_fields` are what the rules read (names of `Job` or of the policy language): where a row leaves one out, the
+    age. `accept_loss` says that an operator knows where the missing jobs went: then a list is believed whatever it lost.
+    `needed_fields` are what the rules read (names of `Job` or of the policy language): where a row leaves one out, the
     details are asked.
     """
 
     now: int
     full_every_s: int
     deep: bool = False
+    accept_loss: bool = False
     needed_fields: frozenset[str] = frozenset()
     with_builds: bool = False
 
@@ -151,7 +153,7 @@ class _Sync:
     def _believe(self, mark: int, rows: int) -> None:
         """SourceError when too much of what was known is missing, unless it is so little that each can be asked for."""
         known, missing = self._store.missing(mark)
-        if not known or (rows and missing * 2 <= known):
+        if self._demand.accept_loss or not known or (rows and missing * 2 <= known):
             return
         words = f"the job list of {self._owner} has {rows} rows, and {missing} of {known} known jobs are missing in it"
         if missing > _FEW:
