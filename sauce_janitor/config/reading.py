@@ -174,9 +174,8 @@ class _Builder:
         try:
             return plain_scalar(event.value)
         except ValueError as wrong:
-            if (
-                path[-1] not in SECRET_KEYS
-            ):  # a message may end up in a log; the grammar refuses a literal secret anyhow
+            # A message may end up in a log, and the grammar refuses a literal secret anyhow.
+            if SECRET_KEYS.isdisjoint(path):
                 self._faults.add(path, str(wrong))
             return event.value
 
