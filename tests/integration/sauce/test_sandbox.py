@@ -1,0 +1,192 @@
+"""The client against the sandbox: one account read whole, its assets fetched, its jobs deleted."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from pydantic import SecretStr
+
+from sauce_janitor.errors import CredentialsError, NotReadyError, SourceError
+from sauce_janitor.retention.model import Job, JobId, Owner, State, job_id
+from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, Receipt, StopPermit
+from sauce_janitor.sandbox import Behaviours, Sandbox, SandboxOptions
+from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sauce.gate import Gate
+from sauce_janitor.sauce.reading import SauceReader
+
+NOW = 1_760_000_000
+DEMO = Owner("demo")
+PROOF = Receipt("0" * 64)
+TLS = Path(__file__).parents[2] / "data" / "tls"
+
+
+class Party:
+    """A sandbox, and both clients of its main user."""
+
+    def __init__(self, sandbox: Sandbox, connection: Connection, stack: ExitStack) -> None:
+        self.sandbox = sandbox
+        self.connection = connection
+        self.reader = stack.enter_context(SauceReader(connection))
+        self.gate = stack.enter_context(Gate(connection, self.reader.budget))
+
+    def jobs(self, state: State = State.FINISHED) -> Iterator[Job]:
+        return (job for job in self.reader.list_jobs(DEMO).jobs if job.state is state)
+
+    def job_with_assets(self) -> JobId:
+        return next(job.id for job in self.jobs() if self.reader.assets(DEMO, job.id))
+
+
+Start = Callable[..., Party]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    with ExitStack() as stack:
+
+        def starting(*, behaviours: dict[str, str] | None = None, jobs: int = 300, **changes: object) -> Party:
+            options = SandboxOptions(jobs=jobs, now=NOW, behaviours=Behaviours().changed(behaviours or {}))
+            sandbox = stack.enter_context(Sandbox(options))
+            plain = Connection(sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), max_wait_s=0.05)
+            return Party(sandbox, replace(plain, **changes), stack)  # type: ignore[arg-type]  # by name
+
+        yield starting
+
+
+def test_every_job_of_an_account_is_listed_and_readable(start: Start) -> None:
+    party = start(jobs=1200)
+    ids: list[str] = []
+    while len(ids) < 1200:
+        page = party.reader.list_jobs(DEMO, limit=500, skip=len(ids))
+        assert page.rejected == ()
+        assert all(job.created_at is not None and isinstance(job.tags, tuple) for job in page.jobs)
+        ids += page.ids
+    assert ids == list(party.sandbox.job_ids())
+    assert party.reader.requests_made == 3
+
+
+def test_a_row_in_full_says_the_same_as_the_details_and_the_batch(start: Start) -> None:
+    party = start()
+    rows = {job.id: job for job in party.reader.list_jobs(DEMO).jobs[:40]}
+    batch = party.reader.jobs(rows)
+    assert batch is not None
+    for one, row in rows.items():
+        details = party.reader.job(DEMO, one)
+        assert details is not None
+        assert details.job == batch[one].job == row
+
+
+def test_every_asset_comes_as_the_vendor_holds_it(start: Start) -> None:
+    for compression in ("accepted", "always", "never"):
+        party = start(behaviours={"compression": compression})
+        jobs = [job.id for job in party.jobs()][:15]
+        fetched = 0
+        for one in jobs:
+            listing = party.reader.assets(DEMO, one)
+            for name in listing.names if listing else ():
+                with party.reader.open_asset(DEMO, one, name) as body:
+                    assert b"".join(body) == party.sandbox.asset(one, name)
+                    assert body.framed
+                fetched += 1
+        assert fetched > 50
+
+
+def test_assets_behind_the_redirect_come_without_the_credential(start: Start) -> None:
+    party = start(behaviours={"asset_redirect": "on"})
+    one = party.job_with_assets()
+    listing = party.reader.assets(DEMO, one)
+    assert listing is not None
+    with party.reader.open_asset(DEMO, one, listing.names[0]) as body:
+        assert b"".join(body) == party.sandbox.asset(one, listing.names[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "/etc/passwd", "a\0b", "ü ?#%.log", "VIDEO.MP4", "trace.json.gz", "x" * 200]
+)
+def test_a_hostile_name_is_fetched_by_its_very_name(start: Start, name: str) -> None:
+    party = start(behaviours={"compression": "always"})
+    one = party.job_with_assets()
+    data = gzip.compress(b"trace" * 999) if name.endswith(".gz") else b"mine"
+    party.sandbox.upload(one, name, data)
+    listing = party.reader.assets(DEMO, one)
+    assert listing is not None
+    assert name in listing.names
+    with party.reader.open_asset(DEMO, one, name) as body:
+        assert b"".join(body) == data
+
+
+def test_an_unfinished_jobs_assets_are_not_ready(start: Start) -> None:
+    party = start()
+    running = next(party.jobs(State.RUNNING))
+    with pytest.raises(NotReadyError, match="finished"):
+        party.reader.assets(DEMO, running.id)
+
+
+def test_deleting_is_done_and_seen(start: Start) -> None:
+    for path in ("v1.1", "v1"):
+        party = start(delete_job_path=path)
+        one = party.job_with_assets()
+        truth = party.sandbox.truth(one)
+        assert truth is not None
+        answer = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", monotonic(), 1))
+        assert answer.deleted is not None
+        assert dict(answer.deleted) == truth.assets
+        again = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", monotonic(), 1))
+        assert (again.status, again.doubtful) == (400, False)
+        assert not party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", monotonic(), 1)).doubtful
+        assert party.reader.job(DEMO, one) is None
+        assert party.reader.jobs([one]) == {}
+        assert party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", monotonic(), 1)).status == 404
+
+
+def test_a_runaway_job_is_stopped(start: Start) -> None:
+    party = start()
+    one = next(party.jobs(State.RUNNING)).id
+    assert party.gate.stop(StopPermit(one, DEMO, "f", monotonic(), 1)).status == 200
+    details = party.reader.job(DEMO, one)
+    assert details is not None
+    assert details.job.state is State.FINISHED
+
+
+def test_builds_are_the_same_by_both_apis(start: Start) -> None:
+    newer, older = (start(behaviours={"builds_v2": switch}).reader.builds(DEMO) for switch in ("on", "off"))
+    assert newer is not None
+    assert older is not None
+    mine = {build.id: (build.name, build.status, build.jobs, build.open_jobs) for build in older}
+    seen = {build.id: (build.name, build.status, build.jobs, build.open_jobs) for build in newer}
+    assert mine
+    assert mine.items() <= seen.items()
+
+
+def test_wrong_credentials_end_it(start: Start) -> None:
+    party = start(access_key=SecretStr("wrong"))
+    with pytest.raises(CredentialsError):
+        party.reader.list_jobs(DEMO)
+
+
+def test_many_threads_share_one_client(start: Start) -> None:
+    party = start()
+    ids = [job_id(one) for one in party.sandbox.job_ids()]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda one: party.reader.job(DEMO, one), ids))
+    assert [document.job.id for document in found if document is not None] == ids
+    assert party.reader.requests_made == len(ids)
+
+
+def test_tls_is_verified_and_a_custom_authority_can_be_given() -> None:
+    options = SandboxOptions(jobs=10, now=NOW, certificate=TLS / "loopback.pem", private_key=TLS / "loopback-key.pem")
+    with Sandbox(options) as sandbox:
+        plain = Connection(sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), attempts=1)
+        with (
+            SauceReader(plain) as reader,
+            pytest.raises(SourceError, match=r"certificate .* is not trusted .* set ca_bundle"),
+        ):
+            reader.list_jobs(DEMO)
+        with SauceReader(replace(plain, ca_bundle=str(TLS / "loopback.pem"))) as reader:
+            assert len(reader.list_jobs(DEMO).ids) == 10
