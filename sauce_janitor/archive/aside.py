@@ -38,28 +38,43 @@ class Aside:
     def __init__(self, root: int, partial: int, place: tuple[str, ...], number: int) -> None:
         self._root, self._partial, self._place, self._number = root, partial, place, number
         self._name = f"{place[-1]}-{uuid.uuid4().hex}"
+        self._stuck = False
         self.fd = -1
 
     def __enter__(self) -> Self:
         with disk_errors("make a folder aside in the archive"):
             os.mkdir(self._name, 0o700, dir_fd=self._partial)
-            self.fd = open_folder(self._partial, self._name)
-            if self._number > 1:
-                said = json.dumps({"place": self._place, "number": self._number})
-                write_file(self.fd, _PASS, said.encode())
-                make_durable(self.fd, [_PASS])
-                os.fsync(self._partial)
+            try:
+                self.fd = open_folder(self._partial, self._name)
+                self._write_destination()
+            except BaseException:
+                self._close()
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _write_destination(self) -> None:
+        if self._number > 1:
+            said = json.dumps({"place": self._place, "number": self._number})
+            write_file(self.fd, _PASS, said.encode())
+            make_durable(self.fd, [_PASS])
+            os.fsync(self._partial)
+
+    def _close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
-        remove_tree(self._partial, self._name)
+        if not self._stuck:
+            remove_tree(self._partial, self._name)
 
     def show(self) -> None:
-        """Make it part of the archive, durably. When this returns, all of it is there; when it raises, none of it."""
+        """Make it part of the archive, durably: all of it when this returns, none of it when it raises.
+
+        Where the disk even refuses to take a half-shown pass back, it is aside until `sweep` can.
+        """
         with disk_errors(f"move job {self._place[-1]} into its place in the archive"):
             if self._number == 1:
                 self._show_folder()
@@ -87,11 +102,13 @@ class Aside:
                 os.fsync(folder)
                 _move(self.fd, folder, receipt)
                 os.fsync(folder)
-            except (OSError, ArchiveError):
+            except BaseException:
+                self._stuck = True  # until it is taken back: the sweep needs what is aside to do it later
                 with suppress(OSError):
                     if exists(folder, receipt) and not exists(self.fd, receipt):
-                        _move(folder, self.fd, receipt)
+                        os.rename(receipt, receipt, src_dir_fd=folder, dst_dir_fd=self.fd)
                     _undo(folder, self.fd, self._number)
+                    self._stuck = False
                 raise
 
 

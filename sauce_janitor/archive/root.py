@@ -159,13 +159,13 @@ class Floor:
     bytes: int = 0
 
 
-def check_room(path: Path, fd: int, floor: Floor, *, needed: int = 0) -> None:
-    """Raise ArchiveUnusableError unless `needed` more bytes (and a few inodes) fit above the floor."""
+def check_room(path: Path, fd: int, floor: Floor) -> None:
+    """Raise ArchiveUnusableError unless there is room above the floor, and inodes."""
     with disk_errors(f"measure the room of {path}", of_all=True):
         disk = os.fstatvfs(fd)
     free = disk.f_bavail * disk.f_frsize
     least = max(floor.bytes, int(disk.f_blocks * disk.f_frsize * floor.percent / 100))
-    if free - needed < least:
+    if free < least:
         raise ArchiveUnusableError(
             f"the archive {path} has {free:,} bytes free, and archive.min_free keeps {least:,} of them: make room"
         )

@@ -16,7 +16,7 @@ from sauce_janitor.archive.catalogue import Catalogue, Place
 from sauce_janitor.archive.choosing import Choice, choose
 from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch, fetch_to_file, hash_file
-from sauce_janitor.archive.folders import disk_errors, make_folder, open_folder, reach, write_file
+from sauce_janitor.archive.folders import disk_errors, open_folder, reach, write_file
 from sauce_janitor.archive.naming import file_names, folder_name, place_of
 from sauce_janitor.archive.receipts import (
     ReceiptDocument,
@@ -207,7 +207,8 @@ class Archive:
         allowance = Allowance(self._settings.caps, self._check_room)
         below = assets_name(task.number)
         with disk_errors(f"make a folder for the assets of job {task.place[-1]}"):
-            assets = make_folder(folder, below)
+            os.mkdir(below, 0o700, dir_fd=folder)
+            assets = open_folder(folder, below)
         try:
             return tuple(
                 self._fetch_one(task, fetch, assets, (name, f"{below}/{file}"), allowance)

@@ -21,7 +21,7 @@ PAGE = b"\n<!-- proxy --><!DOCTYPE html><html><body>Back soon</body></html>"
 def zipped() -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr("0000screenshot.png", PNG)
+        archive.writestr(zipfile.ZipInfo("0000screenshot.png"), PNG)
     return target.getvalue()
 
 
@@ -42,7 +42,7 @@ def verdict(name: str, data: bytes, content_type: str | None = None) -> str | No
         ("deep.json", b"[" * 50_000 + b"]" * 50_000),
         ("network.har", HAR),
         ("shots.zip", zipped()),
-        ("_lhr_1.json.gz", gzip.compress(b"{}")),
+        ("_lhr_1.json.gz", gzip.compress(b"{}", mtime=0)),
         ("page.html", PAGE),
         ("page.HTM", PAGE),
         ("selenium-server.log", b"12:00 INFO <html> in the middle"),
