@@ -90,15 +90,17 @@ def one_v2(world: World, request: Request, build: BuildRef) -> Answer:
 
 
 def jobs_v2(world: World, request: Request, build: BuildRef) -> Answer:
-    """The jobs of a build, newest first; `limit` and `offset` are obeyed, without them it is all."""
+    """The jobs of a build, newest first; `limit` and `offset` are obeyed, without them it is all; `faulty=true` (as
+    node-saucelabs sends it) leaves those that failed or errored."""
     limit, offset = _number(request, "limit", _LARGEST), _number(request, "offset", 0)
     if limit is None or offset is None:
         return bad_request("limit and offset must be whole numbers")
 
     def members() -> dict[str, object]:
-        indexes = build.ledger.members(build.name)[::-1][offset : offset + limit]
-        jobs = (world.ref(build.person, index) for index in indexes)
-        return {"jobs": [build_member(job.id, world.document(job, request.base_url)) for job in jobs]}
+        jobs = (world.ref(build.person, index) for index in reversed(build.ledger.members(build.name)))
+        rows = (build_member(job.id, world.document(job, request.base_url)) for job in jobs)
+        wanted = filter(_is_faulty, rows) if request.flag("faulty") else rows
+        return {"jobs": list(islice(wanted, offset, offset + limit))}
 
     return _v2(world, request, build.person, members)
 
@@ -158,6 +160,11 @@ def _document(world: World, build: BuildRef) -> dict[str, object] | None:
     empty = build_document(world.organisation, build.person, build.id, build.name, Counters(build.ledger, ()))
     created_at = build.ledger.created_at(born[0])
     return {**empty, "creation_time": created_at, "start_time": created_at, "modification_time": created_at}
+
+
+def _is_faulty(row: dict[str, object]) -> bool:
+    state = row["state"]
+    return isinstance(state, dict) and bool(state["failed"] or state["errored"])
 
 
 def _number(request: Request, key: str, default: int, *, also: str | None = None) -> int | None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 
 from sauce_janitor.sandbox.documents import seed_row
-from sauce_janitor.sandbox.messages import Answer, Effect, Request, as_json, bad_request, forbidden, not_found
-from sauce_janitor.sandbox.messages import not_finished as job_not_finished
+from sauce_janitor.sandbox.messages import (
+    Answer,
+    Effect,
+    Request,
+    as_json,
+    bad_request,
+    forbidden,
+    not_finished,
+    not_found,
+)
 from sauce_janitor.sandbox.people import Person
 from sauce_janitor.sandbox.world import JobRef, World
 
@@ -33,17 +42,27 @@ _CSV_COLUMNS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Which rows of a list are wanted."""
+
+    limit: int
+    skip: int
+    since: float | None
+    until: float | None
+
+
 def list_jobs(world: World, request: Request, person: Person, *, version: str) -> Answer:
     """Newest first; v1 answers an array, v1.1 an object with `jobs`."""
     refused = may_read(world, request, person)
     if refused is not None:
         return refused
     try:
-        limit, skip = _limit(world, request), _whole(request, "skip", 0)
-        since, until = _time(request, "from"), _time(request, "to")
+        page = _Page(_limit(world, request), _whole(request, "skip", 0), _time(request, "from"), _time(request, "to"))
     except ValueError as wrong:
         return bad_request(str(wrong))
-    found = islice(_found(world, request, person, since, until, skip=skip), limit)
+    with world.lock:
+        found = _found(world, request, person, page)
     if request.one("format") == "csv":
         return _as_csv(world.document(job, request.base_url) for job in found)
     rows = [_row(world, job, request) for job in found]
@@ -73,7 +92,7 @@ def update(world: World, request: Request, job: JobRef) -> Answer:
         return refused
     try:
         wanted = json.loads(request.body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return bad_request("Malformed JSON")
     if not isinstance(wanted, dict):
         return bad_request("Expected an object")
@@ -109,10 +128,10 @@ def delete(world: World, request: Request, job: JobRef, *, version: str) -> Answ
     if refused is not None:
         return refused
     if not job.ledger.is_finished(job.index) and world.behaviours.unfinished_delete != "obey":
-        return (
-            job_not_finished() if world.behaviours.unfinished_delete == "400" else as_json({"errors": "Conflict"}, 409)
-        )
+        return not_finished() if world.behaviours.unfinished_delete == "400" else as_json({"errors": "Conflict"}, 409)
     with world.lock:
+        if not job.ledger.has(job.index):  # somebody was faster
+            return not_found()
         effect = Effect(job.id, jobs_deleted=1, assets=world.destroyed(job))
         document = world.document(job, request.base_url)
         job.ledger.gone.add(job.index)
@@ -155,40 +174,31 @@ def may_write(world: World, request: Request, person: Person) -> Answer | None:
     return may_read(world, request, person) or forbidden()
 
 
-def _found(
-    world: World, request: Request, person: Person, since: float | None, until: float | None, *, skip: int
-) -> Iterator[JobRef]:
-    ledger, by = world.ledger(person), world.behaviours.window_time
+def _found(world: World, request: Request, person: Person, page: _Page) -> list[JobRef]:
+    """The jobs of one page; the caller holds the lock."""
+    ledger, by, name = world.ledger(person), world.behaviours.window_time, request.one("name")
     is_exclusive = world.behaviours.window_ends == "exclusive"
-    low_time = since + 1 if since is not None and is_exclusive else since
-    high_time = until if until is None or is_exclusive else until + 1
-    name = request.one("name")
-    with world.lock:
-        if by == "creation_time" and name is None:
-            low, high = ledger.window(low_time, high_time)
-            yield from (world.ref(person, index) for index in ledger.gone.newest_first(low, high, skip))
-            return
-        low, high = ledger.window(None if since is None else since - _LONGEST_RUN_S, high_time)
-        matching = (
-            job
-            for job in (world.ref(person, index) for index in ledger.gone.newest_first(low, high, 0))
-            if _matches(world.document(job, request.base_url), name, by, low_time, high_time)
-        )
-        yield from islice(matching, skip, None)
+    since = page.since + 1 if page.since is not None and is_exclusive else page.since
+    until = page.until + 1 if page.until is not None and not is_exclusive else page.until
+    if by == "creation_time" and name is None:
+        low, high = ledger.window(since, until)
+        newest = ledger.gone.newest_first(low, high, page.skip)
+        return [world.ref(person, index) for index in islice(newest, page.limit)]
+    low, high = ledger.window(None if since is None else since - _LONGEST_RUN_S, until)
+    jobs = (world.ref(person, index) for index in ledger.gone.newest_first(low, high, 0))
+
+    def matches(job: JobRef) -> bool:
+        document = world.document(job, request.base_url)
+        return (name is None or document["name"] == name) and _is_within(document[by], since, until)
+
+    return list(islice(filter(matches, jobs), page.skip, page.skip + page.limit))
 
 
-def _matches(
-    document: dict[str, object], name: str | None, by: str, low_time: float | None, high_time: float | None
-) -> bool:
-    time = document[by]
-    if (low_time is not None or high_time is not None) and not isinstance(time, int):
-        return False
-    assert isinstance(time, int) or (low_time is None and high_time is None)
-    return (
-        (name is None or document["name"] == name)
-        and (low_time is None or (isinstance(time, int) and time >= low_time))
-        and (high_time is None or (isinstance(time, int) and time < high_time))
-    )
+def _is_within(time: object, since: float | None, until: float | None) -> bool:
+    """True for a time in `since <= time < until`; a time that is not there is in no window but the open one."""
+    if since is None and until is None:
+        return True
+    return isinstance(time, int) and (since is None or time >= since) and (until is None or time < until)
 
 
 def _row(world: World, job: JobRef, request: Request) -> dict[str, object]:

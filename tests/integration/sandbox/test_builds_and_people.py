@@ -71,6 +71,20 @@ def test_a_job_leads_to_its_build_and_the_build_to_the_job(start: Start, call: C
     assert row in ask.get(f"/rest/v1/demo/build/{build['name']}/jobs?full=1").json()["jobs"]
 
 
+def test_the_faulty_jobs_of_a_build_are_those_that_failed_or_errored(start: Start, call: Call) -> None:
+    ask = call(start(jobs=1500))
+    build = ask.get("/v2/builds/vdc/?status=failed&limit=1").json()["builds"][0]
+    path = f"/v2/builds/vdc/{build['id']}/jobs/"
+    every = ask.get(path).json()["jobs"]
+    old = ask.get(f"/rest/v1/demo/builds/{build['id']}/failed-jobs").json()["jobs"]
+
+    faulty = [job for job in every if job["state"]["failed"] or job["state"]["errored"]]
+    assert 0 < len(faulty) < len(every)
+    assert ask.get(f"{path}?faulty=true").json()["jobs"] == faulty
+    assert [job["id"] for job in old] == [job["id"] for job in faulty]
+    assert ask.get(f"{path}?limit=1&offset=1").json()["jobs"] == every[1:2]
+
+
 def test_a_job_without_a_build_leads_nowhere(start: Start, call: Call) -> None:
     ask = call(start())
     row = next(row for row in ask.get("/rest/v1/demo/jobs?full=true").json() if row["build"] is None)
