@@ -1,0 +1,285 @@
+"""One run over one account, top to bottom: inventory, plan, limit, carry out, report. The only code that knows every part."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sauce_janitor import fitting, inventory, planfile
+from sauce_janitor.config import Account, Config
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.execute import Execution, Parts, Recovery, carry_out, recover
+from sauce_janitor.execute.events import Event
+from sauce_janitor.execute.hand import Options
+from sauce_janitor.inventory import Demand, SyncReport
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.retention.costs import requests_needed, work_of
+from sauce_janitor.retention.fingerprints import decision_fields
+from sauce_janitor.retention.model import Owner, owner_name
+from sauce_janitor.retention.planning import Plan, make_plan
+from sauce_janitor.reviewing import Digesting, Reviewed
+from sauce_janitor.state import Lease, Query, State
+from sauce_janitor.telling import Teller
+
+ALL_LIMITS = frozenset({"max_percent", "max_jobs", "max_growth"})
+_SKEW_S = 300
+
+
+class Progress(Protocol):
+    """Who is told how far a run is; for people only."""
+
+    def phase(self, account: str, phase: str, total: int | None = None) -> None:
+        """A phase (list, plan, execute) begins; `total` jobs are to be done in it."""
+
+    def step(self, count: int = 1) -> None:
+        """So many more are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run is to do. Without `execute` it is a dry run: the one place where that is decided is `run`.
+
+    `as_of` looks at another time (dry runs only); `offline` plans on what is known; `policies` acts only for these (empty:
+    all); `reviewed` are the plans of a plan file, by account: then nothing else is done.
+    """
+
+    execute: bool = False
+    as_of: int | None = None
+    offline: bool = False
+    policies: frozenset[str] = frozenset()
+    reviewed: Mapping[str, Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a run works with. `stop` ends it early and cleanly."""
+
+    config: Config
+    state: State
+    metrics: Metrics
+    progress: Progress
+    stop: threading.Event = field(default_factory=threading.Event)
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run: always a plan; what was carried out, if anything was to be. `rates`: requests a second, an hour."""
+
+    account: Account
+    head: planfile.PlanHead
+    plan: Plan
+    query: Query
+    listings: tuple[SyncReport, ...]
+    budget_left: int | None
+    rates: tuple[float | None, int | None]
+    execution: Execution | None = None
+    recovery: Recovery = field(default_factory=Recovery)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was to be done is done; nothing was to be in a dry run."""
+        return (self.execution is None or self.execution.complete) and not self.recovery.open
+
+
+def run(account: Account, tools: Tools, order: Order) -> Result:
+    """One pass over one account. Raises JanitorError; RefusedError and ConfigError only before anything was changed."""
+    with ExitStack() as stack:
+        visit = _Visit(account, tools, order, stack)
+        parts = visit.open_to_change() if order.execute else None
+        recovery = visit.recover(parts) if parts else Recovery()
+        listings = () if order.offline else visit.list_jobs()
+        plan, head = visit.plan()
+        if parts is None:
+            return visit.result(plan, head, listings)
+        visit.refuse_if_limited(plan)
+        return visit.result(plan, head, listings, visit.carry_out(plan, parts), recovery)
+
+
+class _Visit:
+    """One run's time, client, lease and words: what the steps of `run` share."""
+
+    def __init__(self, account: Account, tools: Tools, order: Order, stack: ExitStack) -> None:
+        self.account, self.tools, self.order, self._stack = account, tools, order, stack
+        self.run_id = uuid.uuid4().hex[:12]
+        self.now = int(tools.clock())
+        self.as_of = self.now if order.as_of is None else order.as_of
+        self.rules = tools.config.rules(account.name)
+        self.fields = decision_fields(self.rules)
+        self.digest = tools.config.policy_digest(account.name)
+        self.tell = Teller(account.name, self.run_id, tools.metrics)
+        tools.state.clock.check(self.now)
+        self.client = fitting.Client(fitting.connection(account), self.tell.request, tools.stop)
+        stack.callback(self.client.close)
+        self.username = self.client.connection.username
+        tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
+        mine = {"me": self.username}
+        self.owners: tuple[Owner, ...] = tuple(dict.fromkeys(owner_name(mine.get(u, u)) for u in account.users))
+        self.query = Query(account.name, self.owners, self.rules.age_from, self.as_of)
+        self._reviewed = self._check_reviewed()
+
+    def _check_reviewed(self) -> Reviewed | None:
+        if self.order.reviewed is None:
+            return None
+        plan = self.order.reviewed[self.account.name]
+        secret = self.tools.state.identity.secret
+        return Reviewed.of(plan, planfile.checked(plan, head=self.head(None, ""), secret=secret, now=self.now))
+
+    # --- before: the right and the means to change anything -------------------------------------------------------------
+
+    def open_to_change(self) -> Parts:
+        """The lease, the gate and the archive, held until the run ends. RefusedError while paused, LeaseError when taken."""
+        state, name = self.tools.state, self.account.name
+        if pause := state.switch.paused():
+            raise RefusedError(
+                f"paused by {pause.by}: {pause.reason}. Nothing was changed; `sauce-janitor resume` lifts it"
+            )
+        lease: Lease = self._stack.enter_context(state.lease(name, f"run {self.run_id}", now=self.now))
+        archive = self._stack.enter_context(fitting.open_archive(self.tools.config.archive, name, state))
+        archive.sweep()
+        clock = fitting.SystemClock()
+        return Parts(
+            source=self.client.reader,
+            gate=self._stack.enter_context(closing(self.client.gate())),
+            archive=fitting.FittedArchive(archive, run_id=self.run_id, base_url=self.account.base_url),
+            journal=fitting.FittedJournal(state.journal.during(name, self.run_id, clock.now)),
+            lease=lease,
+            switch=state.switch,
+            holds=fitting.FittedHolds(state.holds, name, clock.now),
+            clock=clock,
+            fingerprint=fitting.Fingerprints(self.client.reader, state.jobs, self.query, self.fields),
+            events=self._told,
+        )
+
+    def recover(self, parts: Parts) -> Recovery:
+        """What became of the deletes that an earlier run began and did not see the end of."""
+        return recover(parts.source, parts.journal, events=self.tell.event)
+
+    # --- inventory, plan, limit -----------------------------------------------------------------------------------------
+
+    def list_jobs(self) -> tuple[SyncReport, ...]:
+        """Bring the inventory up to date, owner by owner. A listing that broke off raises: then there is no plan."""
+        demand = Demand(
+            now=self.now,
+            full_every_s=self.account.full_every_s,
+            needed_fields=frozenset(self.fields.names),
+            with_builds=self.fields.read_builds,
+        )
+        with self._phase("list"):
+            reports = []
+            for owner in self.owners:
+                store = self.tools.state.jobs.of(self.account.name, owner)
+                report = inventory.sync(owner, self.client.reader, store, demand)
+                self.tell.listed(report.owner, rows=report.rows, known=report.known, full=report.full, gone=report.gone)
+                reports.append(report)
+                self.tools.progress.step(report.rows)
+        self._check_clocks()
+        if (full_at := self.tools.state.jobs.full_at(self.account.name, self.owners)) is not None:
+            self.tell.listed_all(full_at)
+        return tuple(reports)
+
+    def _check_clocks(self) -> None:
+        skew = self.client.reader.clock_skew_s
+        if skew is not None and abs(skew) > _SKEW_S and self.order.execute:
+            raise RefusedError(
+                f"this machine's clock and Sauce Labs' differ by {abs(skew):.0f} s: every age would be wrong. Nothing changed"
+            )
+        if self.order.execute:
+            self.tools.state.clock.remember(self.now)
+
+    def plan(self) -> tuple[Plan, planfile.PlanHead]:
+        """Decide on every job that is known, as of one instant."""
+        accepted_at = self.tools.state.acceptances.accepted_at(self.account.name, self.digest)
+        with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
+            records = Digesting(snapshot.records)
+            plan = make_plan(
+                self.rules,
+                records,
+                as_of=self.as_of,
+                accepted_at=accepted_at,
+                lift=ALL_LIMITS if self._reviewed else frozenset(),
+            )
+        if self.order.policies:
+            plan.only(self.order.policies)
+        self.tell.planned(plan)
+        return plan, self.head(plan, records.digest())
+
+    def head(self, plan: Plan | None, inventory_digest: str) -> planfile.PlanHead:
+        """What identifies this run's plan."""
+        return planfile.PlanHead(
+            account=self.account.name,
+            base_url=self.account.base_url,
+            username=self.username,
+            created_at=self.now,
+            as_of=self.as_of,
+            as_of_given=self.order.as_of is not None,
+            policy_digest=self.digest,
+            inventory_digest=inventory_digest,
+            requests_needed=requests_needed(work_of(plan)) if plan else 0,
+            counts={action.value: number for action, number in plan.totals.items()} if plan else {},
+            limits_broken=tuple(broken.limit for broken in plan.broken) if plan else (),
+        )
+
+    def refuse_if_limited(self, plan: Plan) -> None:
+        """RefusedError when a limit is broken: the whole plan, not a part of it."""
+        if plan.broken:
+            raise RefusedError("\n".join(broken.text for broken in plan.broken))
+
+    # --- carry out, report ----------------------------------------------------------------------------------------------
+
+    def carry_out(self, plan: Plan, parts: Parts) -> Execution:
+        """Accept the plan and do what it says; of a reviewed one, only what was reviewed and has not changed since."""
+        state, jobs = self.tools.state, plan.jobs()
+        if not self.order.policies:
+            known_at = self._reviewed.as_of if self._reviewed else self.as_of
+            state.acceptances.accept(self.account.name, self.digest, at=known_at, jobs=plan.acting.jobs)
+        if self._reviewed:
+            jobs = self._reviewed.only(jobs)
+        state.runs.begin(self.run_id, self.account.name, mode="execute", at=self.now)
+        options = Options(settle_s=self.tools.config.archive.settle_s)
+        self.tools.metrics.set("executing", 1)
+        try:
+            with self._phase("execute", plan.job_count):
+                done = carry_out(jobs, parts, workers=self.tools.config.workers, stop=self.tools.stop, options=options)
+        finally:
+            self.tools.metrics.set("executing", 0)
+        summary = {f"{action.value}_{outcome.value}": n for (_, action, outcome), n in sorted(done.counts.items())}
+        result = "done" if done.complete else "incomplete"
+        state.runs.finish(self.run_id, result=result, at=int(self.tools.clock()), summary=summary)
+        return done
+
+    def result(
+        self,
+        plan: Plan,
+        head: planfile.PlanHead,
+        listings: tuple[SyncReport, ...],
+        execution: Execution | None = None,
+        recovery: Recovery | None = None,
+    ) -> Result:
+        """Everything that is told of the run."""
+        made = Result(
+            account=self.account,
+            head=head,
+            plan=plan,
+            query=self.query,
+            listings=listings,
+            budget_left=self.client.reader.budget_left,
+            rates=self.client.connection.rates,
+            execution=execution,
+            recovery=recovery or Recovery(),
+        )
+        self.tell.finished(mode="execute" if self.order.execute else "dry_run", complete=made.complete, at=self.now)
+        return made
+
+    def _told(self, event: Event) -> None:
+        self.tell.event(event)
+        self.tools.progress.step()
+
+    def _phase(self, name: str, total: int | None = None) -> AbstractContextManager[None]:
+        self.tools.progress.phase(self.account.name, name, total)
+        return self.tell.timed(name)

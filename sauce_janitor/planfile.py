@@ -10,16 +10,17 @@ import hmac
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sauce_janitor.errors import RefusedError
 
 VERSION = 1
+Row: TypeAlias = Mapping[str, Any]
 OLDEST_S = 24 * 3600
 """A plan older than this when `apply` starts is refused: too much may have changed at Sauce Labs."""
 
@@ -43,18 +44,34 @@ class PlanHead:
     inventory_digest: str
     requests_needed: int
     counts: Mapping[str, int]
-    lifted: tuple[str, ...] = ()
+    limits_broken: tuple[str, ...] = ()
 
 
-def plan_object(
-    head: PlanHead,
-    actions: Iterable[Mapping[str, object]],
-    *,
-    secret: bytes,
-    kept: Iterable[Mapping[str, object]] | None = None,
-) -> dict[str, Any]:
-    """The plan of one account as a JSON object with its seal. `kept` is there only when every job was asked for."""
-    body: dict[str, Any] = {
+@dataclass(frozen=True, slots=True)
+class SealedPlan:
+    """One account's plan on its way into a file. `kept` is there only when every job was asked for."""
+
+    head: PlanHead
+    actions: Iterable[Row]
+    kept: Iterable[Row] | None = None
+
+
+def text(plans: Sequence[SealedPlan], *, secret: bytes) -> Iterator[str]:
+    """The plan file in pieces, row by row: one account's plan as it is, several under `accounts`."""
+    if len(plans) == 1:
+        yield from _one(plans[0], secret)
+    else:
+        yield f'{{"version": {VERSION}, "accounts": [\n'
+        for number, plan in enumerate(plans):
+            yield ",\n" if number else ""
+            yield from _one(plan, secret)
+        yield "]}"
+    yield "\n"
+
+
+def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
+    head = plan.head
+    facts: dict[str, object] = {
         "version": VERSION,
         "created_at": timestamp(head.created_at),
         "as_of": timestamp(head.as_of),
@@ -66,37 +83,68 @@ def plan_object(
         "inventory_digest": head.inventory_digest,
         "requests_needed": head.requests_needed,
         "counts": dict(head.counts),
-        "limits_broken": list(head.lifted),
-        "actions": list(actions),
+        "limits_broken": list(head.limits_broken),
     }
-    if kept is not None:
-        body["kept"] = list(kept)
-    body["seal"] = _seal(body, secret)
-    return body
+    seal = _Seal(secret, facts)
+    yield "{" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in facts.items())
+    yield '"actions": ['
+    yield from _rows("actions", plan.actions, seal)
+    if plan.kept is not None:
+        yield '],\n"kept": ['
+        yield from _rows("kept", plan.kept, seal)
+    yield f'],\n"seal": "{seal.text()}"}}'
 
 
-def _seal(body: Mapping[str, Any], secret: bytes) -> str:
-    mac = hmac.new(secret, digestmod=sha256)
-    for key in sorted(set(body) - {"seal"}):
-        value = body[key]
-        # lists are sealed row by row, so that a million actions are never one string
-        for row in value if isinstance(value, list) else (value,):
-            mac.update(json.dumps([key, row], sort_keys=True, separators=(",", ":")).encode())
-            mac.update(b"\n")
-    return f"hmac-sha256:{mac.hexdigest()}"
+def _rows(key: str, rows: Iterable[Row], seal: _Seal) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        seal.add(key, row)
+        yield (",\n " if number else "\n ") + json.dumps(row)
 
 
-def write(plans: list[dict[str, Any]], path: Path) -> None:
-    """Write one account's plan as it is, several under `accounts`; readable by the owner alone, whole or not at all."""
-    whole: dict[str, Any] = plans[0] if len(plans) == 1 else {"version": VERSION, "accounts": plans}
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+class _Seal:
+    """An HMAC over the facts of a plan and then its rows, one by one: a million actions are never one string."""
+
+    def __init__(self, secret: bytes, facts: Row) -> None:
+        self._mac = hmac.new(secret, digestmod=sha256)
+        for key in sorted(facts):
+            self.add(key, facts[key])
+
+    def add(self, key: str, value: object) -> None:
+        self._mac.update(json.dumps([key, value], sort_keys=True, separators=(",", ":")).encode())
+        self._mac.update(b"\n")
+
+    def text(self) -> str:
+        return f"hmac-sha256:{self._mac.hexdigest()}"
+
+
+def _seal_of(plan: Row, secret: bytes) -> str:
+    lists = ("actions", "kept")
+    seal = _Seal(secret, {key: value for key, value in plan.items() if key not in (*lists, "seal")})
+    for key in lists:
+        for row in _list(plan.get(key, [])):
+            seal.add(key, row)
+    return seal.text()
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def write(plans: Sequence[SealedPlan], path: Path, *, secret: bytes) -> None:
+    """Write the plan file: readable by the owner alone, whole or not at all. RefusedError when it cannot be written."""
+    try:
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as wrong:
+        raise RefusedError(f"{path}: the plan cannot be written: {wrong.strerror}") from wrong
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(whole, file, indent=1)
-            file.write("\n")
+            file.writelines(text(plans, secret=secret))
             file.flush()
             os.fsync(file.fileno())
         Path(partial).replace(path)
+    except OSError as wrong:
+        Path(partial).unlink(missing_ok=True)
+        raise RefusedError(f"{path}: the plan cannot be written: {wrong.strerror}") from wrong
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
@@ -129,7 +177,7 @@ def checked(plan: Mapping[str, Any], *, head: PlanHead, secret: bytes, now: int)
     `head` is what the configuration and the state say today. Refused: an edited or foreign plan, another account or identity,
     another policy digest, one made with --as-of, and one older than 24 h.
     """
-    if not hmac.compare_digest(str(plan.get("seal")), _seal(plan, secret)):
+    if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):
         raise RefusedError("the plan was changed after it was made, or made on another state: plan again")
     for key, now_is in (("account", head.account), ("base_url", head.base_url), ("username", head.username)):
         if plan.get(key) != now_is:

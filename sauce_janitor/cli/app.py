@@ -10,22 +10,19 @@ import click
 
 COMMANDS = {
     "apply": "running:apply",
-    "approve": "switching:approve",
+    "archive": "archiving:archive",
     "check": "configuring:check",
     "completion": "completing:completion",
     "config": "configuring:config",
     "demo": "demo:demo",
     "explain": "explaining:explain",
-    "hold": "holding:hold",
     "init": "configuring:init",
     "pause": "switching:pause",
     "plan": "running:plan",
-    "prove": "archiving:prove",
     "resume": "switching:resume",
     "run": "running:run",
     "sandbox": "sandbox:sandbox",
     "schema": "configuring:schema",
-    "status": "watching:status",
     "validate": "configuring:check",
     "version": "completing:version",
 }

@@ -66,8 +66,9 @@ def config() -> None:
 def show(session: Session) -> None:
     """Print the effective configuration as YAML: defaults filled in, paths absolute, secrets hidden."""
     from sauce_janitor.config.effective import effective_yaml
+    from sauce_janitor.config.loading import file_bytes
 
-    click.echo(effective_yaml(session.config_path), nl=False)
+    click.echo(effective_yaml(file_bytes(session.config_path), session.config_path), nl=False)
 
 
 @click.command()

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
-FILES_PER_JOB = 12.0
-"""How many assets a job is taken to have until the archive knows better (a guess: video, five logs, a few screenshots)."""
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.model import DELETES, Action
+from sauce_janitor.retention.plans import Plan
+
+TYPICAL_ASSETS = (
+    "video.mp4", "selenium-server.log", "log.json", "automator.log", "network.har", "performance.json", "console.json",
+    "0000screenshot.png", "0001screenshot.png", "0002screenshot.png", "0003screenshot.png", "0004screenshot.png",
+)  # fmt: skip
+"""What a job is taken to have before its list was asked for: an estimate, never a reason."""
 _BATCH = 20
 _CONFIRMED_AT_ONCE = 100
 _HOUR_S = 3600
@@ -14,22 +22,48 @@ _HOUR_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and the jobs deleted whole."""
+    """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and the jobs deleted whole.
+
+    `files` are the assets to fetch, of all of them together.
+    """
 
     archived: int = 0
+    files: int = 0
     archived_and_deleted: int = 0
     only_deleted: int = 0
     stopped: int = 0
     jobs_gone: int = 0
 
 
-def requests_needed(work: Work, *, files_per_job: float = FILES_PER_JOB) -> int:
+def work_of(plan: Plan) -> Work:
+    """What a plan has to do, by the jobs that have it in common."""
+    sums: Counter[str] = Counter()
+    for template, jobs in plan.rows.templates():
+        actions = {action for action, _, _ in template.actions}
+        deletes = not actions.isdisjoint(DELETES)
+        if Action.ARCHIVE in actions:
+            sums["archived"] += jobs
+            sums["archived_and_deleted"] += jobs * deletes
+            sums["files"] += jobs * files_wanted(template.selection)
+        elif deletes:
+            sums["only_deleted"] += jobs
+        sums["stopped"] += jobs * (Action.STOP in actions)
+        sums["jobs_gone"] += jobs * (Action.DELETE_JOB in actions)
+    return Work(**sums)
+
+
+def files_wanted(selection: Selection | None) -> int:
+    """How many of a typical job's assets a selection fetches."""
+    return 0 if selection is None else sum(selection.wants(name) for name in TYPICAL_ASSETS)
+
+
+def requests_needed(work: Work) -> int:
     """An estimate, rounded up.
 
     An archived job: its details by the batch, the asset list, each file. A delete after it: the details again and the DELETE.
     A job that is only deleted: the asset list, its details by the batch, the DELETE. Deleted jobs are confirmed by the hundred.
     """
-    archived = work.archived * (1 / _BATCH + 1 + files_per_job)
+    archived = work.archived * (1 / _BATCH + 1) + work.files
     deleted = work.archived_and_deleted * 2 + work.only_deleted * (1 + 1 / _BATCH + 1)
     return math.ceil(archived + deleted + work.stopped * 2 + work.jobs_gone / _CONFIRMED_AT_ONCE)
 

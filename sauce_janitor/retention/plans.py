@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sauce_janitor.retention.assets import Selection
@@ -68,7 +69,7 @@ class Rows:
         self._changing: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._templates)
+        return len(self._order)
 
     def template(self, ruling: Ruling, due: tuple[Decision, ...], priorities: Mapping[str | None, int]) -> int:
         """The number of the template of jobs with this ruling and these permitting policies."""
@@ -82,9 +83,25 @@ class Rows:
             self.template_list.append(Template(actions, ruling.selection, ruling.held, nothing, priority))
         return number
 
+    def templates(self) -> Iterator[tuple[Template, int]]:
+        """Every template with the number of its jobs."""
+        for number, jobs in Counter(self._templates[row] for row in self._order).items():
+            yield self.template_list[number], jobs
+
+    def only(self, policies: Collection[str]) -> None:
+        """Take out the actions of all other policies, once sorted; a delete still rests on all that is wanted of the job."""
+        for number, template in enumerate(self.template_list):
+            left = tuple(action for action in template.actions if action[2] in policies)
+            self.template_list[number] = replace(template, actions=left)
+            if left and left[0] != template.actions[0]:
+                for row, of in enumerate(self._templates):
+                    if of == number:
+                        self._since[0][row] = self._since[1][row]
+        self._order = array("I", (row for row in self._order if self.template_list[self._templates[row]].actions))
+
     def add(self, record: Record, number: int, due: tuple[Decision, ...], *, print_: str, urgency: int) -> None:
         """Add a job. `urgency` orders it among those of its kind and priority, the lowest first."""
-        template, row = self.template_list[number], len(self)
+        template, row = self.template_list[number], len(self._templates)
         self._ids += bytes.fromhex(record.job.id)
         self._fingerprints += bytes.fromhex(print_)
         self._owners.append(self._owner_names.setdefault(record.job.owner, len(self._owner_names)))
@@ -187,6 +204,13 @@ class Plan:
         purge and deletes by the longest overdue, in turn.
         """
         return iter(self.rows)
+
+    def only(self, policies: Collection[str]) -> None:
+        """Take every action of other policies out, also of `counts` and `totals`; what was measured stays as it was."""
+        self.rows.only(policies)
+        self.counts = {key: number for key, number in self.counts.items() if key[0] in policies}
+        for action in self.totals:
+            self.totals[action] = sum(number for (_, of), number in self.counts.items() if of is action)
 
     def announced(self) -> Iterator[tuple[JobId, tuple[Action, ...]]]:
         """The jobs whose deletes are announced now, or stay so: what is not among them has to be announced anew."""

@@ -28,7 +28,8 @@ ACTION = {
 
 
 def plan(head: planfile.PlanHead = HEAD, secret: bytes = SECRET) -> dict[str, Any]:
-    return planfile.plan_object(head, [ACTION], secret=secret)
+    made: dict[str, Any] = json.loads("".join(planfile.text([planfile.SealedPlan(head, [ACTION])], secret=secret)))
+    return made
 
 
 def check(given: dict[str, Any], *, head: planfile.PlanHead = HEAD, now: int = NOW) -> dict[tuple[str, str], str]:
@@ -36,14 +37,18 @@ def check(given: dict[str, Any], *, head: planfile.PlanHead = HEAD, now: int = N
 
 
 def test_a_plan_comes_back_from_its_file_and_may_be_carried_out(tmp_path: Path) -> None:
-    planfile.write([plan()], tmp_path / "plan.json")
+    planfile.write([planfile.SealedPlan(HEAD, [ACTION])], tmp_path / "plan.json", secret=SECRET)
     [read] = planfile.read(tmp_path / "plan.json")
     assert check(read) == {("a" * 32, "archive"): "f"}
     assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_several_accounts_share_one_file(tmp_path: Path) -> None:
-    planfile.write([plan(), plan(replace(HEAD, account="us"))], tmp_path / "plan.json")
+    heads = (HEAD, replace(HEAD, account="us"))
+    plans = [planfile.SealedPlan(head, [ACTION], kept=[{"job_id": "b" * 32, "reasons": ["held"]}]) for head in heads]
+    planfile.write(plans, tmp_path / "plan.json", secret=SECRET)
+    for read, head in zip(planfile.read(tmp_path / "plan.json"), heads, strict=True):
+        assert check(read, head=head)
     assert [part["account"] for part in planfile.read(tmp_path / "plan.json")] == ["eu", "us"]
 
 
@@ -106,3 +111,17 @@ def test_what_is_no_plan_is_refused_with_a_sentence(content: str, tmp_path: Path
 def test_a_missing_plan_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="plan --out"):
         planfile.read(tmp_path / "plan.json")
+
+
+def test_an_edited_kept_list_is_refused() -> None:
+    made = json.loads("".join(planfile.text([planfile.SealedPlan(HEAD, [ACTION], kept=[ACTION])], secret=SECRET)))
+    assert check(made)
+    made["kept"] = []
+    with pytest.raises(RefusedError, match="was changed"):
+        check(made)
+
+
+def test_a_plan_that_cannot_be_written_leaves_nothing_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="cannot be written"):
+        planfile.write([], tmp_path / "nowhere" / "plan.json", secret=SECRET)
+    assert list(tmp_path.iterdir()) == []

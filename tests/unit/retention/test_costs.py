@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.retention.costs import Work, requests_needed, seconds_needed
+from sauce_janitor.retention.assets import EVERYTHING, Selection
+from sauce_janitor.retention.costs import TYPICAL_ASSETS, Work, files_wanted, requests_needed, seconds_needed
 
 
 def test_an_archived_and_deleted_job_costs_its_list_its_files_a_second_look_and_the_delete() -> None:
-    assert requests_needed(Work(archived=20, archived_and_deleted=20), files_per_job=10) == 1 + 20 + 200 + 40
+    assert requests_needed(Work(archived=20, files=200, archived_and_deleted=20)) == 1 + 20 + 200 + 40
 
 
 def test_a_job_that_is_only_deleted_costs_little_more_than_two_requests() -> None:
@@ -34,3 +35,9 @@ def test_both_windows_of_the_budget_hold_at_once(
     requests: int, per_second: float | None, per_hour: int | None, left: int | None, seconds: float | None
 ) -> None:
     assert seconds_needed(requests, per_second=per_second, per_hour=per_hour, left_this_hour=left) == seconds
+
+
+def test_a_selection_is_taken_to_fetch_what_it_wants_of_a_typical_job() -> None:
+    assert files_wanted(EVERYTHING) == len(TYPICAL_ASSETS)
+    assert files_wanted(Selection(frozenset({"har", "video"}))) == 2
+    assert files_wanted(None) == 0

@@ -1,0 +1,183 @@
+"""Fits the parts together: each adapter says what one part offers in the words that another asks for. It decides nothing."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from sauce_janitor import archive, config, state
+from sauce_janitor.execute.parts import Archived, Fetch, Proven, Unresolved, Why
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
+from sauce_janitor.retention.model import UNKNOWN, Action, AssetListing, Job, JobDocument, JobId, Owner, Text
+from sauce_janitor.retention.permits import DeletePermit, StopPermit
+from sauce_janitor.sauce.budget import Budget
+from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sauce.events import OnRequest
+from sauce_janitor.sauce.gate import Gate
+from sauce_janitor.sauce.reading import SauceReader
+
+
+def connection(account: config.Account) -> Connection:
+    """The account's address, credential and patience. ConfigError when a secret cannot be had."""
+    username, access_key = account.credentials()
+    return Connection(
+        base_url=account.base_url,
+        username=username,
+        access_key=access_key,
+        timeout_s=account.timeout_s,
+        timeout_total_s=account.timeout_total_s,
+        attempts=account.attempts,
+        max_wait_s=account.max_wait_s,
+        ca_bundle=str(account.ca_bundle) if account.ca_bundle else None,
+        proxy=account.proxy,
+        delete_job_path=account.delete_job_path,
+        per_second=account.budget.per_second,
+        per_hour=account.budget.per_hour,
+        burst=account.budget.burst,
+    )
+
+
+class Client:
+    """The reader of one account, and the gate for who may write: both spend one budget. A context manager."""
+
+    def __init__(self, to: Connection, on_request: OnRequest, stop: threading.Event) -> None:
+        self.connection = to
+        self._on_request = on_request
+        self._stop = stop
+        self.budget = Budget.of(to, stop=stop)
+        self.reader = SauceReader(to, on_request, budget=self.budget, stop=stop)
+
+    def gate(self) -> Gate:
+        """The one way to change anything. Close it."""
+        return Gate(self.connection, self.budget, self._on_request, stop=self._stop)
+
+    def close(self) -> None:
+        """Close the reader's connections."""
+        self.reader.close()
+
+
+def open_archive(settings: config.Archive, account: str, held: state.State) -> archive.Archive:
+    """The account's archive; the state learns its id when it is made. ArchiveUnusableError when it cannot be used."""
+    path = str(settings.path)
+    floor = archive.Floor(percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0)
+    opened = archive.Archive.open(
+        settings.path,
+        account=account,
+        known_uuid=held.identity.archive_uuid(path),
+        settings=archive.Settings(min_free=floor),
+    )
+    try:
+        held.identity.remember_archive(path, opened.uuid)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+class FittedArchive:
+    """The archive as executing asks for it (`execute.parts.Archive`)."""
+
+    def __init__(self, held: archive.Archive, *, run_id: str, base_url: str) -> None:
+        self._held, self._run_id, self._base_url = held, run_id, base_url
+
+    def archived(self, job: Job, /) -> Archived | None:
+        return self._held.archived(job)
+
+    def store(
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
+    ) -> Archived:
+        origin = archive.Origin(why.policy, self._run_id, self._base_url, purged=why.purged)
+        return self._held.store(document, listing, selection, fetch, origin)
+
+    def check(self) -> None:
+        self._held.check()
+
+
+class FittedJournal:
+    """The journal as executing asks for it (`execute.parts.Journal`)."""
+
+    def __init__(self, held: state.RunJournal) -> None:
+        self._held = held
+
+    def archived(self, job: Job, archived: Archived, selection: Selection, /, *, policy: str) -> None:
+        self._held.archived(job.id, job.owner, receipt=archived.sha256, selection=selection.key, policy=policy)
+
+    def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
+        return self._held.intent(permit, policy=policy)
+
+    def outcome(self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
+        self._held.outcome(intent, outcome, detail=detail, bytes_reclaimed=bytes_reclaimed)
+
+    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
+        self._held.found_gone(action, owner, job_id, policy=policy, detail=detail)
+
+    def assets_deleted(self, job_id: JobId, /) -> bool:
+        return self._held.assets_deleted(job_id)
+
+    def unresolved(self) -> Sequence[Unresolved]:
+        return [
+            Unresolved(each.intent, each.action, each.job_id, each.owner, each.policy, each.sent_at)
+            for each in self._held.unresolved()
+        ]
+
+
+class FittedHolds:
+    """The state's holds as executing asks for them (`execute.parts.Holds`): in force when asked."""
+
+    def __init__(self, held: state.Holds, account: str, now: Callable[[], int]) -> None:
+        self._held, self._account, self._now = held, account, now
+
+    def protects(self, job: Job, /) -> bool:
+        return self._held.protects(self._account, job.id, at=self._now())
+
+
+class Fingerprints:
+    """The fingerprint of a job as just answered, comparable with its plan's.
+
+    Where the rules read builds, the job's build is asked for too; an answer serves the other jobs of that build while it is
+    as young as a permit may be.
+    """
+
+    _YOUNG_S = 10.0
+
+    def __init__(self, reader: SauceReader, known: state.Jobs, query: state.Query, fields: DecisionFields) -> None:
+        self._reader, self._known, self._query, self._fields = reader, known, query, fields
+        self._builds: dict[tuple[Owner, str], tuple[float, Text]] = {}
+
+    def __call__(self, job: Job) -> str:
+        build_status = self._build_status(job) if self._fields.read_builds else None
+        return fingerprint(job, build_status, self._fields)
+
+    def _build_status(self, job: Job) -> Text:
+        record = self._known.record(self._query.account, job.id, as_of=self._query.as_of)
+        build_id = UNKNOWN if record is None else record.build_id
+        if not isinstance(build_id, str):
+            return build_id
+        asked_at, status = self._builds.get((job.owner, build_id), (-math.inf, None))
+        now = time.monotonic()
+        if now - asked_at > self._YOUNG_S:
+            status = self._ask(job.owner, build_id)
+            self._builds[job.owner, build_id] = now, status
+        return status
+
+    def _ask(self, owner: Owner, build_id: str) -> Text:
+        build = self._reader.build(build_id)
+        if build is None:  # builds v2 is not offered, or there is none: the list says which
+            listed = self._reader.builds(owner) or ()
+            build = next((each for each in listed if each.id == build_id), None)
+        return UNKNOWN if build is None else build.status
+
+
+class SystemClock:
+    """This machine's clocks (`execute.parts.Clock`)."""
+
+    def now(self) -> int:
+        """Epoch seconds, UTC."""
+        return int(time.time())
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        return time.monotonic()

@@ -1,0 +1,58 @@
+"""What ties a plan to its review: which actions were seen, on which inventory. It only ever takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sauce_janitor.retention.model import Record
+from sauce_janitor.retention.planning import JobPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The actions of a reviewed plan, as (job id, action) to the job's fingerprint, and the time it was made for."""
+
+    actions: Mapping[tuple[str, str], str]
+    as_of: int
+
+    @classmethod
+    def of(cls, plan: Mapping[str, Any], actions: Mapping[tuple[str, str], str]) -> Reviewed:
+        """Of a plan file's object whose seal was checked."""
+        return cls(actions, int(datetime.fromisoformat(plan["as_of"]).timestamp()))
+
+    def only(self, jobs: Iterable[JobPlan]) -> Iterator[JobPlan]:
+        """Of what is due now, what was reviewed, for jobs that are as they were then."""
+        for job in jobs:
+            actions = tuple(
+                decision
+                for decision in job.actions
+                if self.actions.get((job.job_id, decision.action)) == job.fingerprint
+            )
+            if actions:
+                yield replace(job, actions=actions)
+
+
+class Digesting:
+    """Hands records through, and digests what it handed out the first time: which jobs, and since when each is as it is."""
+
+    def __init__(self, records: Callable[[], Iterable[Record]]) -> None:
+        self._records = records
+        self._hash = sha256()
+        self._passes = 0
+
+    def __call__(self) -> Iterator[Record]:
+        self._passes += 1
+        if self._passes > 1:
+            yield from self._records()
+            return
+        for record in self._records():
+            self._hash.update(b"%b %d\n" % (record.job.id.encode(), record.changed_at))
+            yield record
+
+    def digest(self) -> str:
+        """`sha256:…` of the first pass."""
+        return f"sha256:{self._hash.hexdigest()}"

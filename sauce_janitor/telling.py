@@ -1,0 +1,115 @@
+"""One event, told twice: as a log line and as a number. Nothing else renders what a run does while it does it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from sauce_janitor.execute import events as happened
+from sauce_janitor.execute.outcomes import Outcome
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.retention.model import Action
+from sauce_janitor.retention.planning import Plan
+from sauce_janitor.sauce.events import RequestEvent
+
+
+class Teller:
+    """Tells the log and the metrics of one account's run; any thread may call it."""
+
+    def __init__(self, account: str, run_id: str, metrics: Metrics) -> None:
+        self._account = account
+        self._metrics = metrics
+        self.log: Any = structlog.get_logger().bind(account=account, run_id=run_id)
+
+    def request(self, event: RequestEvent) -> None:
+        """One request to Sauce Labs."""
+        code = "none" if event.code is None else str(event.code)
+        self._metrics.add(
+            "api_requests", account=self._account, method=event.method, endpoint=event.endpoint, code=code
+        )
+        if event.throttled_s:
+            self._metrics.add("api_throttled_seconds", event.throttled_s, account=self._account)
+        self.log.debug("api.request", method=event.method, endpoint=event.endpoint, code=event.code,
+                       seconds=round(event.seconds, 3))  # fmt: skip
+
+    def event(self, event: happened.Event) -> None:
+        """One fact of a plan being carried out."""
+        if isinstance(event, happened.Halted):
+            self.log.warning("run.halted", why=event.why.value, detail=event.detail)
+            return
+        about = self.log.bind(job_id=event.job_id, owner=event.owner, policy=event.policy)
+        match event:
+            case happened.JobArchived():
+                self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
+                self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
+                about.info("job.archived", assets=event.assets, size_bytes=event.size_bytes, receipt=event.receipt)
+            case happened.AssetsDeleted():
+                self._count(event.policy, Action.DELETE_ASSETS, Outcome.DONE)
+                self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self._account)
+                about.info("job.assets_deleted", size_bytes=event.size_bytes, unlisted=list(event.unlisted))
+                for name, archived, deleted in event.differing:
+                    about.warning("asset.sizes_differ", asset=name, archived_bytes=archived, deleted_bytes=deleted)
+            case happened.JobDeleted():
+                self._count(event.policy, Action.DELETE_JOB, Outcome.DONE)
+                about.info("job.deleted", confirmed=event.confirmed)
+            case happened.JobStopped():
+                self._count(event.policy, Action.STOP, Outcome.DONE)
+                about.info("job.stopped")
+            case happened.AlreadyGone():
+                self._count(event.policy, event.action, Outcome.ALREADY_GONE)
+                about.info("job.already_gone", action=event.action.value, detail=event.detail)
+            case happened.ActionSkipped():
+                self._count(event.policy, event.action, Outcome.SKIPPED)
+                about.info("job.skipped", action=event.action.value, why=event.why.value, detail=event.detail)
+            case happened.ActionFailed():
+                self._count(event.policy, event.action, Outcome.FAILED)
+                about.error("job.failed", action=event.action.value, detail=event.detail)
+
+    def listed(self, owner: str, *, rows: int, known: int, full: bool, gone: int) -> None:
+        """A listing of one owner's jobs is complete."""
+        self.log.info("inventory.listed", owner=owner, rows=rows, known=known, full=full, gone=gone)
+
+    def listed_all(self, at: int) -> None:
+        """Every owner's full listing is complete as of `at`, epoch seconds."""
+        self._metrics.set("last_complete_listing_timestamp_seconds", at, account=self._account)
+
+    def planned(self, plan: Plan) -> None:
+        """A plan is made; what the last one said is forgotten."""
+        metrics, account = self._metrics, self._account
+        for name in ("planned_actions", "limit_broken"):
+            metrics.forget(name, account)
+        for (policy, action), number in plan.counts.items():
+            metrics.set("planned_actions", number, account=account, policy=policy or "hold", action=action.value)
+        metrics.set("inventory_jobs", plan.inventory, account=account)
+        metrics.set("held_jobs", plan.held, account=account)
+        metrics.set("undecided_jobs", sum(plan.undecided.values()), account=account)
+        metrics.set("assets_expiring_unarchived", plan.expiring_24h_jobs, account=account, within="24h")
+        metrics.set("assets_expiring_unarchived", plan.expiring_72h_jobs, account=account, within="72h")
+        for broken in plan.broken:
+            metrics.set("limit_broken", 1, account=account, limit=broken.limit)
+        counts = {action.value: number for action, number in plan.totals.items()}
+        self.log.info("run.planned", jobs=plan.inventory, held=plan.held, **counts)
+
+    def finished(self, *, mode: str, complete: bool, at: int) -> None:
+        """The run came to its end."""
+        result = "done" if complete else "incomplete"
+        self._metrics.add("runs", account=self._account, mode=mode, result=result)
+        if complete:
+            self._metrics.set("last_success_timestamp_seconds", at, account=self._account, mode=mode)
+        self.log.info("run.finished", mode=mode, result=result)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Tell how long a phase took."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._metrics.took(self._account, phase, time.monotonic() - began)
+
+    def _count(self, policy: str, action: Action, outcome: Outcome) -> None:
+        self._metrics.add("actions", account=self._account, policy=policy, action=action.value, outcome=outcome.value)
