@@ -10,15 +10,16 @@ from pydantic import BaseModel
 
 from sauce_janitor.config.grammar.matches import Conditions
 from sauce_janitor.config.grammar.settings import AccountTerm, SecretNode
-from sauce_janitor.config.loading import read_file
-from sauce_janitor.config.reading import Table, Value
+from sauce_janitor.config.loading import parse
+from sauce_janitor.config.reading import Table, Value, read
 from sauce_janitor.config.scalars import plain_scalar
 from sauce_janitor.config.schema import as_written
 
 
-def effective_yaml(path: Path) -> str:
-    """The whole configuration in that file as YAML. ConfigError with every fault."""
-    document, term = read_file(path)
+def effective_yaml(data: bytes, path: Path) -> str:
+    """The whole configuration as YAML, for a file of that content at that path. ConfigError with every fault."""
+    document = read(data, str(path))
+    term = parse(document)
     plain = _filled(term, document.root)
     folder = path.absolute().parent
     for section in ("archive", "state"):

@@ -30,23 +30,26 @@ def load(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config
     user names, then come from `environ`.
     """
     path = Path(path)
-    document, term = read_file(path)
-    return _Values(document, term, path, environ).config()
+    return from_bytes(file_bytes(path), path, environ=environ)
 
 
-def read_file(path: Path) -> tuple[Document, ConfigFile]:
-    """The file as read and as the grammar's terms. ConfigError with every fault."""
+def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str]) -> Config:
+    """What `load` gives for a file of that content at that path. Touches no disk."""
+    document = read(data, str(path))
+    return _Values(document, parse(document), path, environ).config()
+
+
+def file_bytes(path: Path) -> bytes:
+    """The file's content, or a byte more than a configuration may have. ConfigError when it cannot be read."""
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST_FILE_BYTES + 1)
+            return file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: there is no such file: `sauce-janitor init` writes one, --config names another"
         ) from None
     except OSError as wrong:
         raise ConfigError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
-    document = read(data, str(path))
-    return document, parse(document)
 
 
 def parse(document: Document) -> ConfigFile:

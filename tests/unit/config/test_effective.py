@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sauce_janitor.config import load
 from sauce_janitor.config.effective import effective_yaml
+from sauce_janitor.config.loading import from_bytes
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
+FILE = Path("/srv/janitor/config.yaml")
 AWKWARD = """
 accounts: {eu: {region: US_WEST, username: jane, access_key: {command: [pass, show, hunter2]}}}
 policies:
@@ -18,23 +19,24 @@ policies:
 """
 
 
-def test_it_says_the_same_as_the_file_it_is_of(tmp_path: Path) -> None:
+def test_it_says_the_same_as_the_file_it_is_of() -> None:
     for text in (EXAMPLE.read_text(encoding="utf-8"), AWKWARD.replace("{command: [pass, show, hunter2]}", "{env: K}")):
-        (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
-        (tmp_path / "shown.yaml").write_text(effective_yaml(tmp_path / "config.yaml"), encoding="utf-8")
-        config, shown = load(tmp_path / "config.yaml", environ={}), load(tmp_path / "shown.yaml", environ={})
-        assert [shown.policy_digest(each.name) for each in shown.accounts] == [
-            config.policy_digest(each.name) for each in config.accounts
-        ]
-        assert (shown.archive, shown.state, shown.workers) == (config.archive, config.state, config.workers)
-        assert effective_yaml(tmp_path / "shown.yaml") == effective_yaml(tmp_path / "config.yaml")
+        shown = effective_yaml(text.encode(), FILE)
+        config, again = from_bytes(text.encode(), FILE, environ={}), from_bytes(shown.encode(), FILE, environ={})
+        names = [account.name for account in config.accounts]
+        assert [again.policy_digest(name) for name in names] == [config.policy_digest(name) for name in names]
+        assert (again.archive, again.state, again.workers) == (config.archive, config.state, config.workers)
+        assert effective_yaml(shown.encode(), FILE) == shown
 
 
-def test_it_hides_the_arguments_of_a_command_and_names_defaults(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(AWKWARD, encoding="utf-8")
-    shown = effective_yaml(tmp_path / "config.yaml")
+def test_it_hides_the_arguments_of_a_command_and_fills_in_defaults() -> None:
+    shown = effective_yaml(AWKWARD.encode(), FILE)
     assert "hunter2" not in shown
     assert "region: us-west-1" in shown
     assert "max_percent: 25" in shown
-    assert f"path: {tmp_path}/" not in shown  # the default is absolute already
     assert "path: /var/lib/sauce-janitor/archive" in shown
+
+
+def test_its_paths_are_absolute() -> None:
+    shown = effective_yaml((AWKWARD + "archive: {path: ./kept}\n").encode(), FILE)
+    assert "path: /srv/janitor/kept" in shown

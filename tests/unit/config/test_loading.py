@@ -6,22 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.config import load
-from sauce_janitor.errors import ConfigError
+from sauce_janitor.config import Config
+from sauce_janitor.config.loading import from_bytes
 from sauce_janitor.retention.model import Action
 from sauce_janitor.retention.rules import AllOf, Atom, Duration, Glob, Literally, Not, Regex
 
+FOLDER = Path("/srv/janitor")
 MINIMAL = "accounts: {eu: {region: eu-central-1}}\n"
 
 
-def written(folder: Path, text: str) -> Path:
-    path = folder / "config.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
+def loaded(text: str) -> Config:
+    return from_bytes(text.encode(), FOLDER / "config.yaml", environ={})
 
 
-def test_what_is_not_written_has_the_documented_default(tmp_path: Path) -> None:
-    config = load(written(tmp_path, MINIMAL), environ={})
+def test_what_is_not_written_has_the_documented_default() -> None:
+    config = loaded(MINIMAL)
     account = config.accounts[0]
     assert (account.name, account.region, account.base_url) == (
         "eu",
@@ -46,11 +45,11 @@ def test_what_is_not_written_has_the_documented_default(tmp_path: Path) -> None:
     assert rules.policies == ()
 
 
-def test_relative_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:
+def test_relative_paths_start_from_the_folder_of_the_file() -> None:
     text = MINIMAL + "archive: {path: ./archive}\nstate: {path: data/state.db}\n"
-    config = load(written(tmp_path, text), environ={})
-    assert config.archive.path == tmp_path / "archive"
-    assert config.state == tmp_path / "data/state.db"
+    config = loaded(text)
+    assert config.archive.path == FOLDER / "archive"
+    assert config.state == FOLDER / "data/state.db"
 
 
 @pytest.mark.parametrize(
@@ -67,12 +66,12 @@ def test_relative_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> Non
         ("US_EAST", "us-east-4"),
     ],
 )
-def test_a_region_may_be_written_as_any_tool_of_sauce_labs_does(tmp_path: Path, spelling: str, region: str) -> None:
-    config = load(written(tmp_path, f"accounts: {{eu: {{region: {spelling}}}}}"), environ={})
+def test_a_region_may_be_written_as_any_tool_of_sauce_labs_does(spelling: str, region: str) -> None:
+    config = loaded(f"accounts: {{eu: {{region: {spelling}}}}}")
     assert config.accounts[0].region == region
 
 
-def test_policies_become_the_values_that_decide(tmp_path: Path) -> None:
+def test_policies_become_the_values_that_decide() -> None:
     text = (
         MINIMAL
         + """
@@ -91,7 +90,7 @@ policies:
     then: {archive: 5d, delete_assets: never}
 """
     )
-    nightly, rest = load(written(tmp_path, text), environ={}).rules("eu").policies
+    nightly, rest = loaded(text).rules("eu").policies
     assert nightly.match == AllOf(
         (
             AllOf((Atom("build", (Glob("nightly-*"),)), Not(Atom("tags", (Glob("flaky"),))))),
@@ -113,7 +112,7 @@ policies:
     assert dict(rest.deletes)[Action.DELETE_ASSETS].after is None
 
 
-def test_rules_name_the_accounts_they_are_for(tmp_path: Path) -> None:
+def test_rules_name_the_accounts_they_are_for() -> None:
     text = """
 accounts: {eu: {region: eu}, us: {region: us}}
 holds: [{tag: keep, accounts: us}]
@@ -121,25 +120,17 @@ policies:
   - {name: a, accounts: [eu], match: all, then: {archive: 1d}}
   - {name: b, match: all, then: {archive: 2d}}
 """
-    config = load(written(tmp_path, text), environ={})
+    config = loaded(text)
     assert [policy.name for policy in config.rules("eu").policies] == ["a", "b"]
     assert [policy.name for policy in config.rules("us").policies] == ["b"]
     assert (len(config.rules("eu").holds), len(config.rules("us").holds)) == (0, 1)
 
 
-def test_a_hold_lasts_through_its_last_day_in_the_time_zone(tmp_path: Path) -> None:
+def test_a_hold_lasts_through_its_last_day_in_the_time_zone() -> None:
     text = (
         MINIMAL
         + "timezone: Europe/Berlin\nholds: [{tag: a, until: 2027-01-31}, {tag: b, until: 2027-01-31T18:00:00Z}]\n"
     )
-    day, moment = load(written(tmp_path, text), environ={}).rules("eu").holds
+    day, moment = loaded(text).rules("eu").holds
     assert day.until == 1801436400  # 2027-02-01 00:00 in Berlin
     assert moment.until == 1801418400
-
-
-def test_a_file_that_is_not_there_is_a_fault_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path / "config.yaml")
-    assert str(caught.value) == (
-        f"{tmp_path}/config.yaml: there is no such file: `sauce-janitor init` writes one, --config names another"
-    )

@@ -9,7 +9,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
-from sauce_janitor.config import load
+from sauce_janitor.config import Config
+from sauce_janitor.config.loading import from_bytes
 from sauce_janitor.config.reading import read
 from sauce_janitor.config.reference import markdown
 from sauce_janitor.config.schema import json_schema
@@ -18,6 +19,10 @@ from sauce_janitor.config.starter import Start, starter
 TOP = Path(__file__).parents[3]
 EXAMPLE = TOP / "config.example.yaml"
 START = Start("eu", "eu", None, None, None, "UTC", "./config.schema.json")
+
+
+def loaded(text: str) -> Config:
+    return from_bytes(text.encode(), Path("config.yaml"), environ={})
 
 
 def errors(text: str) -> list[str]:
@@ -54,28 +59,24 @@ def test_every_key_has_a_description() -> None:
 
 def test_the_example_is_valid_for_the_schema_and_for_the_program() -> None:
     assert errors(EXAMPLE.read_text(encoding="utf-8")) == []
-    config = load(EXAMPLE, environ={})
+    config = loaded(EXAMPLE.read_text(encoding="utf-8"))
     assert config.warnings == ()
     assert [policy.name for policy in config.rules("eu").policies] == [
         "pull-requests", "nightly", "release-candidates", "everything-else",
     ]  # fmt: skip
 
 
-def test_what_init_writes_is_valid_and_without_warnings(tmp_path: Path) -> None:
+def test_what_init_writes_is_valid_and_without_warnings() -> None:
     for start in (START, Start("2b", None, "http://127.0.0.1:1", "U", None, "Europe/Berlin", "./x.json")):
-        path = tmp_path / "config.yaml"
-        path.write_text(starter(start), encoding="utf-8")
-        assert errors(path.read_text(encoding="utf-8")) == []
-        assert load(path, environ={}).warnings == ()
+        assert errors(starter(start)) == []
+        assert loaded(starter(start)).warnings == ()
 
 
-def test_the_commented_policies_of_init_are_valid_too(tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
+def test_the_commented_policies_of_init_are_valid_too() -> None:
     lines = starter(START).split("\n")
     start = next(number for number, line in enumerate(lines) if line.startswith("policies:"))
     opened = [line.replace("  # ", "  ", 1) if line.startswith(("  # -", "  #   ")) else line for line in lines[start:]]
-    path.write_text("\n".join(lines[:start] + opened), encoding="utf-8")
-    assert len(load(path, environ={}).rules("eu").policies) == 3
+    assert len(loaded("\n".join(lines[:start] + opened)).rules("eu").policies) == 3
 
 
 @pytest.mark.parametrize(
@@ -104,10 +105,9 @@ def test_an_editor_underlines_what_is_wrong(wrong: str) -> None:
         "policies: [{name: a, match: {any: [{name: {in: l}}, {not: {error: null}}]}, then: {archive: 1d}}]\nlists: {l: [a]}",
     ],
 )
-def test_an_editor_accepts_what_the_program_accepts(good: str, tmp_path: Path) -> None:
+def test_an_editor_accepts_what_the_program_accepts(good: str) -> None:
     text = "accounts: {eu: {region: eu}}\n" + good
-    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
-    load(tmp_path / "config.yaml", environ={})
+    loaded(text)
     assert errors(text) == []
 
 

@@ -14,7 +14,7 @@ from sauce_janitor.cli.app import cli
 from sauce_janitor.config import load
 from sauce_janitor.errors import ConfigError
 
-TOP = Path(__file__).parents[2]
+TOP = Path(__file__).parents[3]
 DEMO = {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": "demo-key"}
 
 
@@ -135,6 +135,12 @@ def test_check_warns_and_is_content(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file: `sauce-janitor init` writes one"):
         run("--config", str(tmp_path / "none.yaml"), "check")
+
+
+def test_a_ten_megabyte_file_is_refused_without_being_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(b"#" * (10 * 2**20))
+    with pytest.raises(ConfigError, match="is larger than 256 KiB"):
+        run("--config", str(tmp_path / "config.yaml"), "check")
 
 
 def test_schema_prints_the_json_schema_and_the_reference() -> None:
