@@ -90,7 +90,7 @@ class Body:
             try:
                 data = self._raw.read(CHUNK_BYTES, decode_content=False)
             except (HTTPError, OSError, ValueError) as error:
-                raise InterruptedAnswerError(f"{self._what} was cut short: {type(error).__name__}") from error
+                raise InterruptedAnswerError(f"{self._what} was cut short") from error
             if not data:
                 break
             received += len(data)

@@ -44,7 +44,8 @@ class WriteAnswer:
     """What came back for a write.
 
     `status` is None without an answer. `deleted` are the names and bytes that Delete Job Assets says it destroyed, None
-    where it says nothing. `doubtful`: whether it was done must be asked; only 2xx, 400 and 404 whole are clear.
+    where it says nothing. `doubtful`: whether it was done must be asked; only a 400, a 404 and a whole 2xx
+    (nothing or JSON, no page of some proxy) are clear.
     """
 
     status: int | None
@@ -147,9 +148,7 @@ class Gate:
             if not 200 <= code < 300:
                 said = self._transport.refusal_of(response).text
                 return WriteAnswer(code, None, doubtful=code not in _CLEAR_REFUSALS, detail=said or f"status {code}")
-            if ask.endpoint != "delete_assets" or code == 204:
-                return WriteAnswer(code, None, doubtful=False, detail="")
-            return self._sizes(self._transport.json_of(response, ask.what), code)
+            return self._done(ask, code, self._transport.json_of(response, ask.what, empty_is=None))
         except CredentialsError:
             raise
         except SourceError as error:
@@ -157,9 +156,10 @@ class Gate:
         finally:
             response.close()
 
-    def _sizes(self, answer: object, code: int) -> WriteAnswer:
-        deleted = parse_deleted_assets(answer)
-        detail = "" if deleted is not None else "the answer does not list what was deleted"
+    def _done(self, ask: Ask, code: int, said: object) -> WriteAnswer:
+        deleted = parse_deleted_assets(said) if ask.endpoint == "delete_assets" else None
+        silent = ask.endpoint == "delete_assets" and deleted is None
+        detail = "the answer does not list what was deleted" if silent else ""
         return WriteAnswer(code, deleted, doubtful=False, detail=detail)
 
     def _guard(self, method: str, target: str) -> None:

@@ -45,6 +45,7 @@ _FINAL = frozenset({"complete", "error", "errored", "passed", "failed", "finishe
 _RUNNING = frozenset({"in progress", "running"})
 _QUEUED = frozenset({"queued", "new"})
 _BUILD_STATUS = {"passed": "success", "errored": "error"}  # the older builds API's words for the same
+_ERROR_KEYS = frozenset({"error", "errors", "detail", "message", "code", "status_code", "non_field_errors"})
 _MISSING: Final = object()
 
 
@@ -120,13 +121,15 @@ def parse_batch(answer: object, asked: Iterable[JobId]) -> dict[JobId, JobDocume
 def parse_assets(answer: object, job: JobId) -> AssetListing:
     """The names in List Job Assets: an object of names, nulls and arrays of names. AnswerError for anything else.
 
-    The same file under two keys (video, video.mp4) is one name. What cannot be read could not be archived, so it is refused.
+    The same file under two keys (video, video.mp4) is one name. What cannot be read could not be archived, and an error in
+    a list's place would look like a job without assets: both are refused.
     """
+    if not isinstance(answer, Mapping):
+        raise AnswerError(f"the asset list of job {job} is not an object")
     names: dict[str, None] = {}
-    values: Iterable[object] = answer.values() if isinstance(answer, Mapping) else [answer]
-    if not isinstance(answer, Mapping | list):
-        raise AnswerError(f"the asset list of job {job} is neither an object nor an array")
-    for value in values:
+    for key, value in answer.items():
+        if key in _ERROR_KEYS and value != key:  # a file of such a name is listed as {"errors": "errors"}
+            raise AnswerError(f"the asset list of job {job} is an error: {value!a:.80}")
         for name in value if isinstance(value, list) else [value]:
             if name is None:
                 continue

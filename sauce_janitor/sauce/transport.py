@@ -37,6 +37,7 @@ _LONGEST_CONNECT_S: Final = 10.0  # a connect cannot be interrupted, and a SIGTE
 _FIRST_WAIT_S: Final = 0.5
 _SHORTEST_BLOTTED: Final = 16  # real access keys have 36 letters; blotting out a short word would mangle honest text
 
+_REFUSED: Final = object()
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
 
 _T = TypeVar("_T")
@@ -143,10 +144,13 @@ class Transport:
         total = min(idle * _ANSWER_PATIENCE, self.connection.timeout_total_s)
         return Limits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
 
-    def json_of(self, response: requests.Response, what: str) -> object:
+    def json_of(self, response: requests.Response, what: str, *, empty_is: object = _REFUSED) -> object:
         """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is none."""
         body = Body(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
-        return load_json(body.whole(), what=what, content_type=body.content_type or "", secrets=self._blotted)
+        data = body.whole()
+        if not data and empty_is is not _REFUSED:
+            return empty_is
+        return load_json(data, what=what, content_type=body.content_type or "", secrets=self._blotted)
 
     def refusal_of(self, response: requests.Response) -> Refusal:
         """What an answer of 400 or more says. Never fails: a broken body says nothing."""
@@ -206,7 +210,8 @@ class Transport:
         try:
             return retrying(attempt)
         except (HiccupError, InterruptedAnswerError) as error:
-            raise SourceUnavailableError(f"{error} ({self.connection.attempts} attempts)") from error
+            times = retrying.statistics.get("attempt_number", 1)
+            raise SourceUnavailableError(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
 
     def _wait_s(self, state: RetryCallState) -> float:
         """Seconds before the next try: what the vendor asked for, else more each time with jitter, never over max_wait."""

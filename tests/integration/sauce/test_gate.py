@@ -107,6 +107,13 @@ def test_a_cut_body_after_a_200_is_doubtful(vendor: Vendor, gate: Gate) -> None:
     assert (answer.status, answer.deleted, answer.doubtful) == (200, None, True)
 
 
+@pytest.mark.parametrize("status", [200, 202])
+def test_a_page_of_some_proxy_proves_no_delete(vendor: Vendor, gate: Gate, status: int) -> None:
+    vendor.on(BY_ID, reply(b"<html>Please log in</html>", status, {"Content-Type": "text/html"}))
+    answer = gate.delete_job(job_permit())
+    assert (answer.status, answer.doubtful) == (status, True)
+
+
 @pytest.mark.parametrize("body", [{"ok": True}, [["x"]], [["x", -1]], [["x", True]], [[1, 2]], None])
 def test_an_answer_without_sizes_is_done_all_the_same(vendor: Vendor, gate: Gate, body: object) -> None:
     vendor.on(ASSETS, json_reply(body))

@@ -170,7 +170,7 @@ def test_a_hiccup_is_retried(vendor: Vendor, reader: SauceReader, broken: Reply)
 
 def test_after_all_attempts_it_is_unavailable(vendor: Vendor, reader: SauceReader) -> None:
     vendor.on(DETAILS, json_reply({"message": "down for\nmaintenance"}, 503))
-    with pytest.raises(SourceUnavailableError, match=r"503 for job 1+: down for maintenance \(2 attempts\)"):
+    with pytest.raises(SourceUnavailableError, match=r"503 for job 1+: down for maintenance \(tried 2 times\)"):
         reader.job(ME, ONE)
     assert len(vendor.seen) == 2
 
@@ -255,7 +255,7 @@ def test_every_honest_framing_is_read(vendor: Vendor, reader: SauceReader, answe
 )
 def test_a_body_that_is_cut_is_never_taken_for_a_list(vendor: Vendor, reader: SauceReader, answer: Reply) -> None:
     vendor.on(LIST, answer)
-    with pytest.raises(SourceUnavailableError, match=r"cut short|broke off"):
+    with pytest.raises(SourceUnavailableError, match="cut short"):
         reader.list_jobs(ME)
 
 

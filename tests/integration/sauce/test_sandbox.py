@@ -17,6 +17,7 @@ from sauce_janitor.errors import CredentialsError, NotReadyError, SourceError
 from sauce_janitor.retention.model import Job, JobId, Owner, State, job_id
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, Receipt, StopPermit
 from sauce_janitor.sandbox import Behaviours, Sandbox, SandboxOptions
+from sauce_janitor.sandbox.mischief import SETTINGS
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.reading import SauceReader
@@ -177,6 +178,37 @@ def test_many_threads_share_one_client(start: Start) -> None:
         found = list(pool.map(lambda one: party.reader.job(DEMO, one), ids))
     assert [document.job.id for document in found if document is not None] == ids
     assert party.reader.requests_made == len(ids)
+
+
+@pytest.mark.parametrize("fault", sorted(SETTINGS))
+def test_no_fault_ends_in_anything_but_an_answer_or_a_clear_error(start: Start, fault: str) -> None:
+    party = start(jobs=60, timeout_s=0.2, timeout_total_s=0.4, attempts=1)
+    one = party.job_with_assets()
+    listing = party.reader.assets(DEMO, one)
+    assert listing is not None
+    party.sandbox.inject(fault)
+
+    def asset() -> bytes:
+        with party.reader.open_asset(DEMO, one, listing.names[0]) as body:
+            return b"".join(body)
+
+    acts: list[Callable[[], object]] = [
+        lambda: party.reader.list_jobs(DEMO),
+        lambda: party.reader.job(DEMO, one),
+        lambda: party.reader.jobs([one]),
+        lambda: party.reader.assets(DEMO, one),
+        asset,
+        lambda: list(party.reader.builds(DEMO) or ()),
+    ]
+    for act in acts:
+        try:
+            act()
+        except SourceError as error:
+            assert str(error).isprintable()  # noqa: PT017 - raising is only one of the two ends that are right
+    answer = party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", monotonic(), 1))
+    truth = party.sandbox.truth(one)
+    assert truth is not None
+    assert answer.doubtful or not truth.exists or fault == "without_effect"
 
 
 def test_tls_is_verified_and_a_custom_authority_can_be_given() -> None:

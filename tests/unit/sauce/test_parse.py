@@ -397,13 +397,12 @@ def test_a_batch_in_short_rows_is_not_offered() -> None:
     ("answer", "names"),
     [
         ({}, ()),
-        ([], ()),
         ({"screenshots": [], "video": None, "sauce-log": None}, ()),
         (
             {"video.mp4": "video.mp4", "video": "video.mp4", "screenshots": ["1.png", "0.png", None]},
             ("video.mp4", "1.png", "0.png"),
         ),
-        (["a.log", "b.log", "a.log"], ("a.log", "b.log")),
+        ({"errors": "errors", "message": "message"}, ("errors", "message")),
         ({"x": "../../etc/passwd", "y": "a\0b", "z": "VIDEO.mp4"}, ("../../etc/passwd", "a\0b", "VIDEO.mp4")),
     ],
 )
@@ -412,7 +411,22 @@ def test_asset_names_are_flattened_and_each_given_once(answer: object, names: tu
 
 
 @pytest.mark.parametrize(
-    "answer", [None, "video.mp4", 7, {"a": 7}, {"a": {"b": "c"}}, {"a": ["b", 7]}, {"a": [["b"]]}, {"a": ""}]
+    "answer",
+    [
+        None,
+        "video.mp4",
+        7,
+        [],
+        ["a.log"],
+        {"error": "went wrong"},
+        {"errors": []},
+        {"detail": None},
+        {"a": 7},
+        {"a": {"b": "c"}},
+        {"a": ["b", 7]},
+        {"a": [["b"]]},
+        {"a": ""},
+    ],
 )
 def test_an_asset_list_that_cannot_be_read_whole_is_refused(answer: object) -> None:
     with pytest.raises(AnswerError, match="asset list of job"):
