@@ -33,7 +33,6 @@ def archive(work: Work, hand: InHand) -> None:
     details = hand.details
     if details is None or work.parts.clock.monotonic() - details.at > YOUNG_DETAILS_S:
         details = work.asking.one(plan.owner, plan.job_id)
-    hand.details = None  # after fetching, nothing that was answered before counts
     if details.document is None:
         work.vanished(hand)
         return
@@ -100,7 +99,6 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
     def fetch(name: str) -> AbstractContextManager[Body]:
         return work.asking.asset(plan.owner, plan.job_id, name)
 
-    work.brake.look()
     listing = AssetListing(listed.names or ())
     why = Why(policy, purged=listed.empty and is_purgeable(work, job))
     archived = work.parts.archive.store(document, listing, selection, fetch, why=why)

@@ -50,6 +50,7 @@ class Asking:
 
     def many(self, jobs: Sequence[tuple[Owner, JobId]]) -> dict[JobId, Details]:
         """What one request tells about up to 20 jobs; who is missing there has to be asked for alone."""
+        assert len(jobs) <= BATCH
         if len(jobs) < 2 or not self._batches:
             return {}
         self._brake.look()

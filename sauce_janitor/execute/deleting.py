@@ -16,7 +16,6 @@ from sauce_janitor.errors import (
     StoppedError,
 )
 from sauce_janitor.execute.archiving import archive, check_missing, check_purged, uncovered
-from sauce_janitor.execute.asking import BATCH
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirming import Confirming, Sent
 from sauce_janitor.execute.events import Skip
@@ -54,7 +53,7 @@ class Deleting:
         self._confirming = confirming
 
     def delete(self, hands: Iterable[InHand]) -> None:
-        """Delete each or say why not; ends with nothing to do for any, unless the whole run ends."""
+        """Delete each or say why not, 20 at most; ends with nothing to do for any, unless the whole run ends."""
         again = self._delete_by_rounds(deque(hands))
         while again:
             hand = again.popleft()
@@ -103,9 +102,8 @@ class Deleting:
         return hand.listed is None or self._parts.clock.monotonic() - hand.listed.at > YOUNG_LIST_S - FRESH_S
 
     def _look_up(self, ready: deque[InHand]) -> None:
-        asked = list(ready)[:BATCH]
-        answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in asked])
-        for hand in ready:
+        answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ready])
+        for hand in ready:  # whatever was answered before assets were fetched does not count any more
             hand.details = answers.get(hand.plan.job_id)
 
     def _is_fresh(self, hand: InHand) -> bool:
@@ -159,12 +157,11 @@ class Deleting:
         if hand.archived is None:
             return False
         assert hand.listed is not None
-        check_missing(self._work, hand, job, hand.listed)
         if hand.listed.empty and not hand.listed_twice:
             # one empty answer may be a lie, and nothing in the receipts would contradict it
             hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
             hand.listed_twice = True
-            check_missing(self._work, hand, job, hand.listed)
+        check_missing(self._work, hand, job, hand.listed)
         if names := uncovered(hand.archived, hand.listed, selection):
             for name in names:
                 if name not in hand.archived.stored and not selection.wants(name) and not selection.may_lose(name):

@@ -135,6 +135,7 @@ class FakeSauce:
         self.each_chunk: Callable[[], None] = lambda: None
         self.batch_sizes: list[int] = []
         self.reserved_now = 0
+        self.unreserved: list[str] = []
         self._lies: dict[str, list[Lie]] = {}
 
     def lie(self, endpoint: str, answer: Lie, *, times: int = 1) -> None:
@@ -146,6 +147,9 @@ class FakeSauce:
             if self.budget is not None:
                 self.budget -= 1
             self.served.append((endpoint, job_id))
+            if not self.reserved_now:
+                self.unreserved.append(endpoint)
+            self.reserved_now = max(0, self.reserved_now - 1)
             lies = self._lies.get(endpoint)
             if lies:
                 return lies.pop(0)(self, job_id or JobId(""))
@@ -281,12 +285,15 @@ class FakeArchive:
         self.whys: list[Why] = []
         self.documents: dict[JobId, JobDocument] = {}
         self.unusable = False
+        self.forgets: set[str] = set()
+        self.on_look: Callable[[], None] = lambda: None
 
     def check(self) -> None:
         if self.unusable:
             raise ArchiveUnusableError("the archive's sentinel is missing")
 
     def archived(self, job: Job, /) -> Archived | None:
+        self.on_look()
         if job.id not in self.files:
             return None
         files, discarded = self.files[job.id], self.discarded[job.id]
@@ -304,7 +311,7 @@ class FakeArchive:
         aside = dict(self.files.get(job_id, {}))
         new = 0
         for name in listing.names:
-            if selection.wants(name) and name not in aside:
+            if selection.wants(name) and name not in aside and name not in self.forgets:
                 with fetch(name) as body:
                     aside[name] = b"".join(body)
                 new += 1
@@ -417,8 +424,10 @@ class FakeSwitch:
 class FakeHolds:
     def __init__(self) -> None:
         self.held: set[JobId] = set()
+        self.on_look: Callable[[], None] = lambda: None
 
     def protects(self, job: Job, /) -> bool:
+        self.on_look()
         return job.id in self.held
 
 

@@ -175,6 +175,47 @@ def test_a_job_archived_before_its_purge_is_deleted_even_where_the_policy_keeps_
     assert house.journal.outcomes(job) == ["confirmed"]
 
 
+def test_a_job_purged_before_anything_but_its_document_was_archived_stays_where_the_policy_says_keep() -> None:
+    house = House()
+    job = house.add(1, age_days=31, assets={})
+    house.store(job, ALL)
+    execution = run(house, [house.planned(job, DELETE_JOB, selection=KEEP_PURGED)])
+    assert house.sauce.writes() == []
+    assert execution.skips == {Skip.PURGED: 1}
+
+
+def test_assets_that_we_deleted_were_not_purged() -> None:
+    house = House()
+    job = house.add(1, age_days=31)
+    run(house, [house.planned(job, DELETE_ASSETS)])
+    run(house, [house.planned(job, ARCHIVE, DELETE_JOB, selection=KEEP_PURGED)])
+    assert job not in house.sauce.world
+
+
+def test_a_running_job_is_not_deleted_even_if_it_was_decided_on_as_it_is() -> None:
+    house = House()
+    job = house.add(1, state=State.RUNNING)
+    execution = run(house, [house.planned(job, DELETE_JOB)])
+    assert house.sauce.writes() == []
+    assert execution.skips == {Skip.CHANGED: 1}
+
+
+def test_a_look_up_that_shows_another_owners_job_is_not_used() -> None:
+    house = House()
+    jobs = [house.add(1), house.add(2)]
+
+    def mixed(sauce: FakeSauce, _job: JobId) -> object:
+        documents = {job: sauce.document(job) for job in jobs}
+        first = documents[jobs[0]]
+        assert first is not None
+        return documents | {jobs[0]: replace(first, job=replace(first.job, owner=Owner("someone")))}
+
+    house.sauce.lie("jobs", mixed)
+    run(house, [house.planned(job, DELETE_JOB) for job in jobs])
+    assert house.effects.kinds().count("job") == 1
+    assert house.sauce.world == {}
+
+
 def test_a_missing_list_of_a_young_job_keeps_it() -> None:
     house = House()
     job = house.add(1, age_days=29)
@@ -368,6 +409,13 @@ def test_where_no_batch_is_offered_the_next_full_listing_confirms() -> None:
     assert house.effects.kinds().count("job") == 3, "one look each, before its delete"
 
 
+def test_a_look_up_that_is_not_offered_is_not_tried_again() -> None:
+    house = House()
+    house.sauce.batches = False
+    run(house, [house.planned(house.add(n), DELETE_JOB) for n in range(60)])
+    assert house.effects.kinds().count("jobs") == 2, "once before deletes, once to confirm"
+
+
 def test_a_permit_that_grew_old_at_the_gate_is_made_anew_from_a_new_answer() -> None:
     house = House()
     job = house.add(1)
@@ -440,6 +488,25 @@ def test_a_hold_prevents_a_stop() -> None:
     house.holds.held.add(job)
     assert run(house, [house.planned(job, STOP)]).skips == {Skip.HELD: 1}
     assert house.sauce.writes() == []
+
+
+def test_a_run_that_lost_its_lease_stops_no_job() -> None:
+    house = House()
+    job = house.add(1, state=State.RUNNING)
+    house.lease.lost = True
+    execution = run(house, [house.planned(job, STOP)])
+    assert house.sauce.writes() == []
+    assert execution.halted is not None
+    assert execution.halted.why is Halt.LEASE
+
+
+def test_a_stop_that_the_gate_refuses_is_on_record_as_failed() -> None:
+    house = House()
+    job = house.add(1, state=State.RUNNING)
+    house.sauce.lie("PUT-stop", _fail(PermitError("11 s old")))
+    execution = run(house, [house.planned(job, STOP)])
+    assert house.journal.outcomes(job) == ["failed"]
+    assert execution.count(STOP, Outcome.FAILED) == 1
 
 
 def test_a_stop_without_an_answer_is_asked_about() -> None:

@@ -18,8 +18,10 @@ from sauce_janitor.errors import (
     StoppedError,
 )
 from sauce_janitor.execute import Execution, Options, Outcome, carry_out
+from sauce_janitor.execute.brake import Brake
 from sauce_janitor.execute.events import Event, Halt, Halted
-from sauce_janitor.retention.model import JobId
+from sauce_janitor.execute.outcomes import Tally
+from sauce_janitor.retention.model import AssetListing, JobId
 from tests.fakes.execution import FakeSauce, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_JOB, run
 
@@ -153,18 +155,54 @@ def test_a_thread_that_waits_for_an_answer_does_not_hold_up_a_stop() -> None:
     assert house.sauce.writes() == []
 
 
-def test_a_pause_is_obeyed_within_one_request() -> None:
+@pytest.mark.parametrize("endpoint", ["job", "assets", "asset"])
+def test_a_pause_is_obeyed_within_one_request(endpoint: str) -> None:
     house = House()
     job = house.add(1, assets={f"{n}.log": b"x" for n in range(9)})
+    plan = [house.planned(job, ARCHIVE, DELETE_JOB, selection=ALL)]
 
     def pause(sauce: FakeSauce, job_id: JobId) -> object:
         house.switch.paused = True
-        return b"x"
+        listing = AssetListing(tuple(sauce.world[job_id].assets))
+        return {"job": sauce.document(job_id), "assets": listing, "asset": b"x"}[endpoint]
 
-    house.sauce.lie("asset", pause)
-    execution = run(house, [house.planned(job, ARCHIVE, selection=ALL)])
-    assert house.effects.kinds() == ["job", "assets", "asset"]
+    house.sauce.lie(endpoint, pause)
+    execution = run(house, plan)
+    assert house.effects.kinds()[-1] == endpoint
     assert _why(execution) is Halt.PAUSED
+
+
+def test_a_run_that_is_stopped_before_it_begins_asks_nothing() -> None:
+    house = House()
+    execution = run(house, [house.planned(job, DELETE_JOB) for job in _deletes(house)], stop=True)
+    assert house.sauce.requests() == 0
+    assert execution.jobs == 0
+    assert _why(execution) is Halt.STOPPED
+
+
+def test_an_answer_in_between_shows_that_sauce_is_there() -> None:
+    house = House()
+    plan = [house.planned(job, ARCHIVE, selection=ALL) for job in _deletes(house, 9)]
+
+    def listing(sauce: FakeSauce, job: JobId) -> object:
+        return AssetListing(tuple(sauce.world[job].assets))
+
+    house.sauce.lie("assets", _fail(SourceUnavailableError("no answer")), times=4)
+    house.sauce.lie("assets", listing)
+    house.sauce.lie("assets", _fail(SourceUnavailableError("no answer")), times=4)
+    execution = run(house, plan)
+    assert execution.halted is None
+    assert execution.count(ARCHIVE, Outcome.FAILED) == 8
+
+
+def test_the_first_reason_to_end_is_the_one_that_is_told() -> None:
+    house = House()
+    tally = Tally(house.events.append)
+    brake = Brake(house.parts(), tally, threading.Event())
+    brake.pull(Halt.LEASE, "lost")
+    brake.pull(Halt.SOURCE, "silent")
+    assert house.events == [Halted(Halt.LEASE, "lost")]
+    assert brake.why is Halt.LEASE
 
 
 def test_the_deadline_ends_the_run() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sauce_janitor.execute import Outcome
 from sauce_janitor.retention.permits import NothingWanted, Receipt
 from tests.fakes.execution import House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
@@ -37,8 +38,10 @@ def test_what_nobody_wants_archived_is_asked_about_and_deleted_without_a_list() 
 def test_both_deletes_due_are_one_delete_of_the_job() -> None:
     house = House()
     job = house.add(1)
-    run(house, [house.planned(job, DELETE_ASSETS, DELETE_JOB)])
+    execution = run(house, [house.planned(job, DELETE_ASSETS, DELETE_JOB)])
     assert house.sauce.writes() == [("DELETE-job", job)]
+    assert dict(execution.counts) == {("p", DELETE_JOB, Outcome.DONE): 1}
+    assert execution.left == 0
 
 
 def test_an_archive_alone_deletes_nothing() -> None:
@@ -140,3 +143,55 @@ def test_a_job_whose_assets_never_stop_changing_is_not_deleted() -> None:
     assert [failure.detail for failure in execution.failures] == [
         f"job {job}: its assets keep changing while they are archived"
     ]
+
+
+def test_the_budget_for_the_last_look_and_the_delete_is_taken_before_the_look() -> None:
+    house = House()
+    plan = [house.planned(house.add(n), DELETE_JOB) for n in range(30)]
+    archived = [house.planned(house.add(n), ARCHIVE, DELETE_JOB, selection=ALL) for n in range(30, 33)]
+    run(house, [*plan, *archived])
+    assert "DELETE-job" not in house.sauce.unreserved
+    assert house.sauce.unreserved.count("job") == 0
+    assert house.sauce.unreserved.count("jobs") == 2, "to begin with three jobs to archive, and to confirm"
+
+
+def test_an_answer_that_grows_old_while_the_archive_is_read_is_asked_for_again_before_the_intent() -> None:
+    house = House()
+    job = house.add(1)
+    house.store(job, ALL)
+    slow = iter([12.0])
+    house.archive.on_look = lambda: setattr(house.clock, "passed", house.clock.passed + next(slow, 0.0))
+    run(house, [house.planned(job, DELETE_JOB, selection=ALL)])
+    assert house.journal.outcomes(job) == ["confirmed"]
+    assert house.effects.kinds().count("job") == 2
+
+
+def test_a_job_whose_answers_always_grow_old_fails_in_the_end() -> None:
+    house = House()
+    jobs = [house.add(1), house.add(2)]
+    house.store(jobs[0], ALL)
+    plan = [house.planned(jobs[0], DELETE_JOB, selection=ALL), house.planned(jobs[1], DELETE_JOB)]
+    house.holds.on_look = lambda: setattr(house.clock, "passed", house.clock.passed + 12.0)
+    execution = run(house, plan)
+    assert house.sauce.writes() == []
+    assert execution.count(DELETE_JOB, Outcome.FAILED) == 2
+
+
+def test_what_is_discarded_since_the_receipt_is_on_a_receipt_before_it_is_destroyed() -> None:
+    house = House()
+    job = house.add(1)
+    house.store(job, LOGS)
+    house.sauce.world[job].assets["late.mp4"] = b"late"
+    run(house, [house.planned(job, DELETE_ASSETS, selection=LOGS)])
+    assert "late.mp4" in house.archive.discarded[job]
+    assert house.journal.outcomes(job) == ["confirmed"]
+
+
+def test_a_receipt_that_lacks_a_wanted_file_permits_nothing() -> None:
+    house = House()
+    job = house.add(1)
+    house.archive.forgets.add("video.mp4")
+    execution = run(house, [house.planned(job, ARCHIVE, DELETE_JOB, selection=ALL)])
+    assert house.sauce.writes() == []
+    assert not any(row.kind == "archived" for row in house.journal.rows)
+    assert execution.count(ARCHIVE, Outcome.FAILED) == 1
