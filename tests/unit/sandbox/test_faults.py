@@ -24,7 +24,7 @@ def test_a_fault_strikes_every_request_unless_told_otherwise() -> None:
 
 
 def test_a_fault_can_spare_the_first_and_strike_only_so_often() -> None:
-    assert strikes(Fault("status", after=1, every=2, times=2), 8) == [False, True, False, True, *[False] * 4]
+    assert strikes(Fault("status", after=2, every=2, times=2), 8) == [False, False, True, False, True, *[False] * 3]
 
 
 def test_chance_depends_on_the_seed_alone() -> None:
