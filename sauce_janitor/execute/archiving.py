@@ -107,7 +107,7 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
         raise ArchiveError(
             f"job {plan.job_id}: the receipt lacks {len(missing)} of its assets, the first {missing[0]!r}"
         )
-    work.parts.journal.archived(job, archived, selection, policy=policy)
+    work.parts.journal.archived(job.id, job.owner, receipt=archived.sha256, selection=selection.key, policy=policy)
     hand.archived, hand.proof = archived, Receipt(archived.sha256)
     if Action.ARCHIVE in hand.to_do:
         hand.done(Action.ARCHIVE)

@@ -11,6 +11,7 @@ from sauce_janitor.errors import (
     CredentialsError,
     JanitorError,
     LeaseError,
+    RefusedError,
     StateError,
     StoppedError,
 )
@@ -32,6 +33,7 @@ ENDING: tuple[tuple[type[JanitorError], Halt], ...] = (
     (ArchiveUnusableError, Halt.ARCHIVE),
     (StateError, Halt.STATE),
     (StoppedError, Halt.STOPPED),
+    (RefusedError, Halt.PAUSED),  # by the journal, in the transaction that would have written the intent
 )
 """The errors that are about the whole run, whichever job met them, and the halt each means."""
 

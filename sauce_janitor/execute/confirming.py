@@ -12,6 +12,8 @@ from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.parts import Parts, Proven, Source
 from sauce_janitor.retention.model import Action, JobId, Owner
 
+ACCEPTED = "accepted"
+"""How the detail of an `unknown` outcome begins where Sauce answered 2xx, so that nobody has to ask about it one by one."""
 BATCH = 100
 """Deletes of jobs that one look-up confirms."""
 
@@ -89,10 +91,10 @@ class Confirming:
         try:
             found = self._parts.source.jobs([sent.job_id for sent in batch])
         except (SourceError, StoppedError) as error:
-            self._leave(batch, f"accepted; not looked up: {error}")
+            self._leave(batch, f"{ACCEPTED}; not looked up: {error}")
             return
         if found is None:
-            self._leave(batch, "accepted; to be confirmed by the next full listing")
+            self._leave(batch, f"{ACCEPTED}; to be confirmed by the next full listing")
             return
         for sent in batch:
             if sent.job_id in found:
@@ -106,7 +108,7 @@ class Confirming:
         try:
             gone = is_job_gone(self._parts.source, sent.owner, sent.job_id)
         except (SourceError, StoppedError) as error:
-            settle(self._parts, self._tally, sent, "unknown", f"accepted, then still there, then no answer: {error}")
+            settle(self._parts, self._tally, sent, "unknown", f"{ACCEPTED}, then still there, then no answer: {error}")
             return
         if gone:
             settle(self._parts, self._tally, sent, "confirmed", "accepted, and 404 twice")

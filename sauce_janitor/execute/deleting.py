@@ -149,8 +149,11 @@ class Deleting:
         """Whether what a delete destroys is proven stored or, aloud, not wanted."""
         selection = hand.selection
         if selection is None:
-            assert hand.delete is not None
-            hand.proof = NothingWanted(hand.to_do[hand.delete])
+            if hand.plan.nothing_wanted_by is None:
+                raise ArchiveError(
+                    f"job {hand.plan.job_id}: nothing says what is to be archived of it, nor that nothing is"
+                )
+            hand.proof = NothingWanted(hand.plan.nothing_wanted_by)
             return True
         if hand.archived is None:
             hand.archived = self._parts.archive.archived(job)

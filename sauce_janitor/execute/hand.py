@@ -11,10 +11,11 @@ from sauce_janitor.execute.asking import Asking, Details, Listed
 from sauce_janitor.execute.brake import ENDING, Brake, SkipError
 from sauce_janitor.execute.events import ActionFailed, ActionSkipped, AlreadyGone, Skip
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.parts import Archived, JobPlan, Parts
+from sauce_janitor.execute.parts import Archived, Parts
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, Job, Owner, State
 from sauce_janitor.retention.permits import NothingWanted, Receipt
+from sauce_janitor.retention.plans import JobPlan
 
 _RUN_ENDING = tuple(error for error, _ in ENDING)
 
@@ -36,7 +37,10 @@ class Options:
 
 @dataclass(slots=True)
 class InHand:
-    """One job of the plan on its way. `to_do` maps the actions not yet ended to the policies that want them."""
+    """One job of the plan on its way.
+
+    `to_do` maps the actions not yet ended to the policies that want them, "" where it is a hold that wants an archive.
+    """
 
     plan: JobPlan
     to_do: dict[Action, str] = field(default_factory=dict)

@@ -12,23 +12,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from sauce_janitor.execute.events import Event
 from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.model import Action, AssetListing, Decision, Job, JobDocument, JobId, Owner
+from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, Owner
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
-
-
-class JobPlan(Protocol):
-    """One job of a plan: what is due, and what the decision rested on."""
-
-    @property
-    def job_id(self) -> JobId: ...
-    @property
-    def owner(self) -> Owner: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def actions(self) -> tuple[Decision, ...]: ...
-    @property
-    def selection(self) -> Selection | None: ...
 
 
 class Body(Protocol):
@@ -143,27 +128,37 @@ class Archive(Protocol):
 Proven: TypeAlias = Literal["confirmed", "already_gone", "failed", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Unresolved:
-    """A journaled intent without a final outcome. `accepted`: Sauce Labs answered 2xx and nobody has looked since."""
+class Unresolved(Protocol):
+    """A journaled intent without a final outcome; `detail` is what its `unknown` outcome said, None when there was none."""
 
-    intent: int
-    action: Action
-    job_id: JobId
-    owner: Owner
-    policy: str
-    sent_at: int
-    accepted: bool = False
+    @property
+    def intent(self) -> int: ...
+    @property
+    def action(self) -> Action: ...
+    @property
+    def job_id(self) -> JobId: ...
+    @property
+    def owner(self) -> Owner: ...
+    @property
+    def policy(self) -> str: ...
+    @property
+    def sent_at(self) -> int: ...
+    @property
+    def detail(self) -> str | None: ...
 
 
 class Journal(Protocol):
     """The line before and the line after every change. Durable when a method returns; StateError when it cannot be."""
 
-    def archived(self, job: Job, archived: Archived, selection: Selection, /, *, policy: str) -> None:
-        """The hash of a job's newest receipt, and the selection that it satisfies. The same again changes nothing."""
+    def archived(self, job_id: JobId, owner: Owner, /, *, receipt: str, selection: str | None, policy: str) -> None:
+        """The SHA-256 of a job's newest receipt, and the key of the selection that it satisfies."""
 
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
-        """Before the write. The number of the line; LeaseError when the permit's fence is not the lease's any more."""
+        """Before the write. The number of the line.
+
+        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused, PermitError for an action
+        that is on record as done or was begun and never settled.
+        """
 
     def outcome(self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
         """After it; `unknown` may be followed by one final outcome, a final one by nothing."""

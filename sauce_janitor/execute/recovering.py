@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
-from sauce_janitor.execute.confirming import BATCH, are_assets_gone, is_job_gone
+from sauce_janitor.execute.confirming import ACCEPTED, BATCH, are_assets_gone, is_job_gone
 from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
 from sauce_janitor.execute.parts import Journal, Proven, Source, Unresolved
 from sauce_janitor.retention.model import Action, JobId, State
@@ -80,15 +80,19 @@ def _ask(source: Source, one: Unresolved, found: Mapping[JobId, bool], absent: A
         running = document is not None and document.job.state is State.RUNNING
         return ("failed", "it still runs") if running else ("confirmed", "it does not run any more")
     there = found.get(one.job_id)
-    if one.accepted and there is False:
+    if _accepted(one) and there is False:
         return "confirmed", "accepted, and absent when looked up"
-    if one.accepted and there is None and absent is not None:
+    if _accepted(one) and there is None and absent is not None:
         listed_absent = absent(one)
         if listed_absent is None:
             return "unknown", "accepted, and no full listing since"
         return ("confirmed", "absent from a full listing") if listed_absent else ("failed", "still listed")
     gone = is_job_gone(source, one.owner, one.job_id)
     return ("confirmed", "404 twice") if gone else ("failed", "the job is still there")
+
+
+def _accepted(one: Unresolved) -> bool:
+    return one.detail is not None and one.detail.startswith(ACCEPTED)
 
 
 def _event(one: Unresolved, outcome: Proven, detail: str) -> Event:

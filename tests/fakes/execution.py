@@ -31,6 +31,7 @@ from sauce_janitor.retention.model import (
 )
 from sauce_janitor.retention.model import Why as ReasonWhy
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
+from sauce_janitor.retention.plans import JobPlan
 
 DAY = 86_400
 NOW = 1_800_000_000
@@ -347,6 +348,7 @@ class FakeJournal:
         self.lease = lease
         self.clock = clock
         self.fail: Exception | None = None
+        self.refuses: Exception | None = None
         self._lock = threading.Lock()
 
     def _write(self, row: Row) -> int:
@@ -358,12 +360,14 @@ class FakeJournal:
                 self.rows.append(row)
                 return len(self.rows) - 1
 
-    def archived(self, job: Job, archived: Archived, selection: Selection, /, *, policy: str) -> None:
-        self._write(Row("archived", Action.ARCHIVE, job.id, detail=archived.sha256))
+    def archived(self, job_id: JobId, owner: Owner, /, *, receipt: str, selection: str | None, policy: str) -> None:
+        self._write(Row("archived", Action.ARCHIVE, job_id, detail=receipt))
 
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
         if permit.fence != self.lease.fence:
             raise LeaseError("another run holds the lease")
+        if self.refuses is not None:
+            raise self.refuses
         return self._write(Row("intent", permit.action, permit.job_id, proof=getattr(permit, "proof", None)))
 
     def outcome(self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
@@ -385,9 +389,9 @@ class FakeJournal:
 
     def unresolved(self) -> Sequence[Unresolved]:
         return [
-            Unresolved(
+            OpenIntent(
                 number, row.action, row.job_id, ME, "p", NOW,
-                accepted=any(one.intent == number and one.detail.startswith("accepted") for one in self.rows),
+                next((one.detail for one in self.rows if one.intent == number), None),
             )
             for number, row in enumerate(self.rows)
             if row.kind == "intent" and self._final(number) is None
@@ -432,12 +436,14 @@ class FakeHolds:
 
 
 @dataclass(frozen=True)
-class PlannedJob:
+class OpenIntent:
+    intent: int
+    action: Action
     job_id: JobId
     owner: Owner
-    fingerprint: str
-    actions: tuple[Decision, ...]
-    selection: Selection | None = None
+    policy: str
+    sent_at: int
+    detail: str | None
 
 
 def fingerprint(job: Job) -> str:
@@ -502,9 +508,17 @@ class House:
         self.archive.files[job_id] = {name: data for name, data in fake.assets.items() if selection.wants(name)}
         self.archive.discarded[job_id] = frozenset(name for name in fake.assets if not selection.wants(name))
 
-    def planned(self, job_id: JobId, *actions: Action, selection: Selection | None = None) -> PlannedJob:
+    def planned(self, job_id: JobId, *actions: Action, selection: Selection | None = None) -> JobPlan:
         job = self.sauce.world[job_id].job
         decisions = tuple(
             Decision(action, Verdict.DUE, (Reason(ReasonWhy.DUE, "p"),), policy="p", due_since=0) for action in actions
         )
-        return PlannedJob(job_id, job.owner, fingerprint(job), decisions, selection)
+        return JobPlan(
+            job_id,
+            job.owner,
+            fingerprint(job),
+            decisions,
+            selection,
+            held=False,
+            nothing_wanted_by=None if selection else "p",
+        )

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from sauce_janitor.execute import Execution, Options, carry_out
 from sauce_janitor.retention.assets import EVERYTHING, Selection
 from sauce_janitor.retention.model import Action
-from tests.fakes.execution import House, PlannedJob
+from sauce_janitor.retention.plans import JobPlan
+from tests.fakes.execution import House
 
 ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP
 ALL = EVERYTHING
@@ -16,7 +17,7 @@ LOGS = Selection(frozenset({"logs"}), discard_rest=True)
 
 
 def run(
-    house: House, plan: Iterable[PlannedJob], *, workers: int = 1, options: Options | None = None, stop: bool = False
+    house: House, plan: Iterable[JobPlan], *, workers: int = 1, options: Options | None = None, stop: bool = False
 ) -> Execution:
     """Carry it out; one worker, so that the order is one."""
     event = threading.Event()

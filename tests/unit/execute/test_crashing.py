@@ -11,7 +11,8 @@ import pytest
 from sauce_janitor.execute import Execution, carry_out, recover
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, JobId, State
-from tests.fakes.execution import House, KilledError, PlannedJob, number
+from sauce_janitor.retention.plans import JobPlan
+from tests.fakes.execution import House, KilledError, number
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP
 
 Wish = tuple[tuple[Action, ...], Selection | None]
@@ -34,7 +35,7 @@ def _house(wishes: list[Wish]) -> House:
     return house
 
 
-def _plan(house: House, wishes: list[Wish]) -> Iterator[PlannedJob]:
+def _plan(house: House, wishes: list[Wish]) -> Iterator[JobPlan]:
     """What deciding would say now: not what is on record as done, not of jobs that are gone."""
     for n, (wanted, selection) in enumerate(wishes):
         job = number(n)

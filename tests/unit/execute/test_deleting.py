@@ -530,3 +530,20 @@ def test_rest_that_nobody_discarded_aloud_is_not_destroyed() -> None:
     assert house.sauce.writes() == []
     assert execution.count(DELETE_JOB, Outcome.FAILED) == 1
     assert "video.mp4" in execution.failures[0].detail
+
+
+def test_a_job_of_which_nobody_said_aloud_that_nothing_is_wanted_is_not_deleted() -> None:
+    house = House()
+    job = house.add(1)
+    execution = run(house, [replace(house.planned(job, DELETE_JOB), nothing_wanted_by=None)])
+    assert house.sauce.writes() == []
+    assert execution.count(DELETE_JOB, Outcome.FAILED) == 1
+
+
+def test_an_action_that_is_on_record_already_is_not_repeated() -> None:
+    house = House()
+    job, other = house.add(1), house.add(2)
+    house.journal.refuses = PermitError("delete_job is on record as done")
+    execution = run(house, [house.planned(job, DELETE_JOB), house.planned(other, DELETE_JOB)])
+    assert house.sauce.writes() == []
+    assert execution.count(DELETE_JOB, Outcome.FAILED) == 2

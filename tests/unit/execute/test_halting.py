@@ -12,6 +12,7 @@ from sauce_janitor.errors import (
     BudgetSpentError,
     CredentialsError,
     JanitorError,
+    RefusedError,
     SourceError,
     SourceUnavailableError,
     StateError,
@@ -49,6 +50,9 @@ BEFORE: dict[str, tuple[Callable[[House], None], Halt]] = {
     "clock too slow": (lambda house: setattr(house.sauce, "skew", -301.0), Halt.CLOCK),
     "no clock": (lambda house: setattr(house.sauce, "skew", None), Halt.CLOCK),
     "journal": (lambda house: setattr(house.journal, "fail", StateError("disk full")), Halt.STATE),
+    "pause seen by the journal": (
+        lambda house: setattr(house.journal, "refuses", RefusedError("paused")), Halt.PAUSED
+    ),
     "credentials": (lambda house: house.sauce.lie("jobs", _fail(CredentialsError("401"))), Halt.CREDENTIALS),
     "budget": (lambda house: setattr(house.sauce, "budget", 1), Halt.BUDGET),
     "budget at the limiter": (lambda house: house.sauce.lie("jobs", _fail(BudgetSpentError("spent"))), Halt.BUDGET),
