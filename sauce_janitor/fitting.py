@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sauce_janitor import archive, config, state
-from sauce_janitor.execute.parts import Archived, Fetch, Proven, Unresolved, Why
+from sauce_janitor.execute.parts import Archived, Fetch, Why
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
-from sauce_janitor.retention.model import UNKNOWN, Action, AssetListing, Job, JobDocument, JobId, Owner, Text
-from sauce_janitor.retention.permits import DeletePermit, StopPermit
+from sauce_janitor.retention.model import UNKNOWN, AssetListing, Job, JobDocument, Owner, Text
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import OnRequest
@@ -94,34 +93,6 @@ class FittedArchive:
 
     def check(self) -> None:
         self._held.check()
-
-
-class FittedJournal:
-    """The journal as executing asks for it (`execute.parts.Journal`)."""
-
-    def __init__(self, held: state.RunJournal) -> None:
-        self._held = held
-
-    def archived(self, job: Job, archived: Archived, selection: Selection, /, *, policy: str) -> None:
-        self._held.archived(job.id, job.owner, receipt=archived.sha256, selection=selection.key, policy=policy)
-
-    def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
-        return self._held.intent(permit, policy=policy)
-
-    def outcome(self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
-        self._held.outcome(intent, outcome, detail=detail, bytes_reclaimed=bytes_reclaimed)
-
-    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
-        self._held.found_gone(action, owner, job_id, policy=policy, detail=detail)
-
-    def assets_deleted(self, job_id: JobId, /) -> bool:
-        return self._held.assets_deleted(job_id)
-
-    def unresolved(self) -> Sequence[Unresolved]:
-        return [
-            Unresolved(each.intent, each.action, each.job_id, each.owner, each.policy, each.sent_at)
-            for each in self._held.unresolved()
-        ]
 
 
 class FittedHolds:

@@ -147,7 +147,7 @@ class _Visit:
             source=self.client.reader,
             gate=self._stack.enter_context(closing(self.client.gate())),
             archive=fitting.FittedArchive(archive, run_id=self.run_id, base_url=self.account.base_url),
-            journal=fitting.FittedJournal(state.journal.during(name, self.run_id, clock.now)),
+            journal=state.journal.during(name, self.run_id, clock.now),
             lease=lease,
             switch=state.switch,
             holds=fitting.FittedHolds(state.holds, name, clock.now),
