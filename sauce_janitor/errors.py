@@ -90,7 +90,7 @@ class ArchiveError(JanitorError):
 
 
 class ArchiveUnusableError(ArchiveError):
-    """No job can be archived now (no space, read-only, an empty mount, a failing disk): the account's run ends, deletes nothing."""
+    """No job can be archived now (no space, read-only, an empty mount, a failing disk): the run ends and deletes nothing."""
 
 
 class StateError(JanitorError):

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sauce_janitor.retention.model import Action, Decision, Job, Verdict
+from sauce_janitor.retention.model import Action, Decision, Job, Verdict, Why
 from sauce_janitor.retention.planning import Plan
 
 _PLAIN_WIDTH = 180
@@ -144,7 +144,10 @@ def _examples(examples: Sequence[tuple[Job | None, Decision]]) -> Table:
 def _kept(plan: Plan) -> Table:
     table = _table("Jobs", "Action", "Because", numbers=False)
     most = sorted(plan.kept.items(), key=lambda item: (-item[1], item[0][0], item[0][1].text))
-    shown = [item for item in most if item[0][0] is not Action.STOP][:_MOST_REASONS]
+    told_elsewhere = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
+    shown = [item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere][
+        :_MOST_REASONS
+    ]
     for (action, reason), jobs in shown:
         table.add_row(f"{jobs:,}", f"no {ACTIONS[action]}", clean(reason.text))
     return table

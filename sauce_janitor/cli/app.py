@@ -37,7 +37,7 @@ class Session:
 
     config_path: Path
     log_format: str | None
-    log_level: str
+    log_level: str | None
     color: bool | None
 
 
@@ -63,14 +63,13 @@ class LazyGroup(click.Group):
 @click.option("--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), default=Path("config.yaml"),
               envvar="SAUCE_JANITOR_CONFIG", show_default=True, help="The configuration file.")  # fmt: skip
 @click.option("--log-format", type=click.Choice(["console", "json"]), help="Default: console on a terminal, else json.")
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
+              help="Default: warning on a terminal, which shows progress instead, else info.")  # fmt: skip
 @click.option("-v", "--verbose", "log_level", flag_value="debug", help="Same as --log-level debug.")
 @click.option("-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning.")
 @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
 @click.pass_context
-def cli(ctx: click.Context, config_path: Path, log_format: str | None, log_level: str, no_color: bool) -> None:  # noqa: FBT001 - click passes by name
+def cli(ctx: click.Context, config_path: Path, log_format: str | None, log_level: str | None, no_color: bool) -> None:  # noqa: FBT001 - click passes by name
     """Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then delete.
 
     Without --execute nothing is ever changed at Sauce Labs. Start with: sauce-janitor demo

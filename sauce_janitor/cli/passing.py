@@ -73,7 +73,8 @@ class _Desk:
 @contextmanager
 def _desk(session: Session) -> Iterator[_Desk]:
     config = load(session.config_path)
-    level = session.log_level
+    watched = sys.stderr.isatty() and session.log_format != "json"
+    level = session.log_level or ("warning" if watched else "info")
     logs.configure(session.log_format, level, color=session.color)
     for warning in config.warnings:
         structlog.get_logger().warning("config.warning", text=str(warning))
@@ -81,7 +82,7 @@ def _desk(session: Session) -> Iterator[_Desk]:
     with (
         _signals() as signals,
         State.open(config.state) as state,
-        Shown(color=session.color, quiet=level != "info") as shown,
+        Shown(color=session.color, moving=watched and level != "debug") as shown,
     ):
         metrics.restore((*key, value) for key, value in state.counters.all().items())
         tools = Tools(config, state, metrics, shown, signals.stop)
@@ -275,7 +276,8 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
 
         def tell(result: Result) -> int:
             if options["form"] == "table":
-                report.show_plan(out, result.plan, _about(desk, result))
+                if not options.get("end_only"):
+                    report.show_plan(out, result.plan, _about(desk, result))
                 report.show_end(out, result.account.name, _ended(result))
             return _code(result)
 

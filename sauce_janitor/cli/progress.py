@@ -19,10 +19,10 @@ _EVERY_S = 60.0
 class Shown:
     """The progress of the runs of one command; any thread may tell it. A context manager."""
 
-    def __init__(self, *, color: bool | None, quiet: bool) -> None:
+    def __init__(self, *, color: bool | None, moving: bool) -> None:
         out = report.console(color=color, error=True)
         bar = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*bar, console=out, transient=True) if out.is_terminal and not quiet else None
+        self._bar = Progress(*bar, console=out, transient=True) if moving else None
         self._task: TaskID | None = None
         self._lock = threading.Lock()
         self._phase, self._done, self._told_at = "", 0, time.monotonic()

@@ -13,8 +13,7 @@ SMALL_PLAN: Final = 20
 """Plans with fewer acting jobs than this are not measured in percent."""
 
 _MEND: Final = (
-    "Look at the plan. If it is right, carry it out with `apply` of a reviewed plan file, or `approve` it; "
-    "if not, mend the policy. Nothing was changed."
+    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if not, mend the policy"
 )
 
 

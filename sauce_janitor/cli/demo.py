@@ -1,0 +1,139 @@
+"""`demo`: the whole product on an embedded sandbox, in a folder to look around in afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.sandbox import Sandbox
+
+FOLDER = Path("sauce-janitor-demo")
+_MARK = ".made-by-sauce-janitor-demo"
+_JOBS = 400
+_CONFIG = """\
+# What `sauce-janitor demo` ran with. The sandbox at this address has ended; start another with: sauce-janitor sandbox
+version: 1
+accounts:
+  demo:
+    base_url: {base_url}
+    username: {user}
+    access_key: {{file: access-key}}
+archive: {{path: ./archive}}
+state: {{path: ./state.db}}
+holds:
+  - {{tag: keep}}
+  - {{tag_prefix: "keep-until="}}
+policies:
+  - name: pull-requests              # noise, nothing worth storing
+    match: {{build: "PR-*"}}
+    then: {{archive: none, delete_assets: 3d, delete_job: 14d}}
+  - name: nightly                    # the newest of each test and browser, the last green one, the logs of the rest
+    match: {{build: "nightly-*"}}
+    group_by: [name, browser]
+    keep:
+      - {{id: recent, last: 1}}
+      - {{id: last-green, last: 1, where: {{status: passed}}}}
+      - {{id: week, within: 7d}}
+    then:
+      archive: {{after: 2h, assets: [logs, har], discard: rest}}
+      delete_assets: 10d
+      delete_job: 20d
+  - name: everything-else            # never deletes a job's record
+    default: true
+    then: {{archive: {{after: 20d, assets: [logs, screenshots], discard: rest}}, delete_assets: 25d}}
+"""
+
+
+@click.command()
+@click.option(
+    "--jobs", type=click.IntRange(1, 100_000), default=_JOBS, show_default=True, help="How many jobs the sandbox has."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs.")
+@click.pass_obj
+def demo(session: Session, *, jobs: int, seed: int) -> int:
+    """See it work, without an account: plan, apply and verify on a month of jobs of a Sauce Labs look-alike.
+
+    Leaves ./sauce-janitor-demo/ to look around in; what an earlier demo left there is replaced.
+    """
+    from sauce_janitor.sandbox import Sandbox, SandboxOptions
+
+    began = time.monotonic()
+    _make_folder()
+    options = SandboxOptions(jobs=jobs, seed=seed, request_log=FOLDER / "requests.jsonl")
+    with Sandbox(options) as sandbox:
+        _configure(sandbox)
+        session = replace(session, config_path=FOLDER / "config.yaml", log_level=session.log_level or "warning")
+        _say(1, f"A Sauce Labs look-alike with {jobs} jobs of user {sandbox.user} runs at {sandbox.base_url}.")
+        code = _plan_and_apply(session) or _verify(session)
+        writes = [entry for entry in sandbox.log if entry.method not in {"GET", "HEAD"}]
+        asked = len(sandbox.log)
+    if code == 0:
+        _say(5, f"Done in {time.monotonic() - began:.0f} s: {asked} requests, {len(writes)} of them changed something.")
+        _where_to_look()
+    return code
+
+
+def _make_folder() -> None:
+    if FOLDER.exists():
+        if not (FOLDER / _MARK).exists():
+            raise ConfigError(
+                f"./{FOLDER} is there and no demo made it: move it away, or run the demo in another folder"
+            )
+        shutil.rmtree(FOLDER)
+    FOLDER.mkdir()
+    (FOLDER / _MARK).touch()
+
+
+def _configure(sandbox: Sandbox) -> None:
+    (FOLDER / "config.yaml").write_text(_CONFIG.format(base_url=sandbox.base_url, user=sandbox.user))
+    key = FOLDER / "access-key"
+    key.touch(mode=0o600)
+    key.write_text(sandbox.access_key + "\n")
+
+
+def _plan_and_apply(session: Session) -> int:
+    from sauce_janitor.cli.passing import carry_out, look
+
+    plan = FOLDER / "plan.json"
+    options: dict[str, object] = {"accounts": (), "policies": (), "form": "table"}
+    _say(2, f"sauce-janitor plan --out {plan}: only GETs, nothing changes.")
+    code = look(session, {**options, "out": plan, "everything": False})
+    if code:
+        return code
+    _say(3, f"sauce-janitor apply {plan}: fetch, hash, flush, receipt, ask again, journal, delete, confirm.")
+    return carry_out(session, {**options, "reviewed": plan, "end_only": True})
+
+
+def _verify(session: Session) -> int:
+    from sauce_janitor.cli.archiving import archive
+
+    _say(4, "sauce-janitor archive verify: read every archived byte again.")
+    context = click.Context(archive, info_name="archive", obj=session)
+    code = context.invoke(archive.commands["verify"])
+    return code if isinstance(code, int) else 0
+
+
+def _say(step: int, text: str) -> None:
+    click.secho(f"\n[{step}] {text}\n", bold=True)
+
+
+def _where_to_look() -> None:
+    click.echo(f"""
+Look around in ./{FOLDER}/
+  config.yaml      the policies that decided
+  plan.json        the reviewed plan: every action with its reasons
+  archive/         account/owner/year/month/day/job: job.json, receipt.json with every hash, assets/
+  requests.jsonl   what the look-alike was asked, line by line
+  state.db         the inventory and the journal
+
+Ask why a job stayed or went:  sauce-janitor --config {FOLDER}/config.yaml explain JOB_ID
+On your own account:           sauce-janitor init, check, plan""")
