@@ -93,11 +93,11 @@ class Keeper:
         bits = panel.certain
         if not panel.seated:
             return bits | sum(bit for fold, bit in panel.folds if fold.might_keep(place))
+        for since in panel.anchors:
+            since.close(place[0])
         for fold, bit in panel.folds:
             if fold.take(place):
                 bits |= bit
-        for since in panel.anchors:
-            since.close(place[0])
         return bits
 
     def rewind(self) -> None:

@@ -72,7 +72,7 @@ class Last(Fold):
 
 
 class SinceLast(Fold):
-    """`since_last: {…}`: a flag. `close` is called at the anchor, after its own `take`: the anchor itself is not newer."""
+    """`since_last: {…}`: a flag. `close` is called at the anchor, before its own `take`: it is not newer than itself."""
 
     def __init__(self) -> None:
         self._memory: dict[Group, bool] = {}
