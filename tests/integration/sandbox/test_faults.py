@@ -16,12 +16,13 @@ from .conftest import Call, Start, finished, unfinished
 LIST = "/rest/v1/demo/jobs?limit=20&full=true"
 
 
-def raw(sandbox: Sandbox, path: str) -> bytes:
-    """All bytes of the answer to a GET, as they come."""
+def raw(sandbox: Sandbox, path: str, *, asks_to_close: bool = True) -> bytes:
+    """All bytes of the answer to a GET until the server closes the connection, of itself or because it is asked to."""
     split = urlsplit(sandbox.base_url)
-    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic ZGVtbzpkZW1vLWtleQ==\r\nConnection: close\r\n\r\n"
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic ZGVtbzpkZW1vLWtleQ==\r\n"
+    end = "Connection: close\r\n\r\n" if asks_to_close else "\r\n"
     with socket.create_connection((split.hostname, split.port), timeout=20) as connection:
-        connection.sendall(head.encode())
+        connection.sendall(f"{head}{end}".encode())
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
@@ -103,7 +104,7 @@ def test_a_cut_body_is_shorter_than_its_length(start: Start) -> None:
     sandbox = start()
     whole = len(raw(sandbox, LIST).partition(b"\r\n\r\n")[2])
     sandbox.inject("truncated", share=0.25)
-    head, _, body = raw(sandbox, LIST).partition(b"\r\n\r\n")
+    head, _, body = raw(sandbox, LIST, asks_to_close=False).partition(b"\r\n\r\n")
 
     assert f"Content-Length: {whole}".encode() in head
     assert len(body) == whole // 4
@@ -127,7 +128,7 @@ def test_cut_chunks_have_no_end_and_a_cut_gzip_has_honest_ones(start: Start, cal
 def test_a_body_can_come_without_any_framing(start: Start, fault: str, whole: bool) -> None:
     sandbox = start()
     sandbox.inject(fault)
-    head, _, body = raw(sandbox, LIST).partition(b"\r\n\r\n")
+    head, _, body = raw(sandbox, LIST, asks_to_close=False).partition(b"\r\n\r\n")
 
     assert b"Content-Length" not in head
     assert b"chunked" not in head

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection
 
@@ -281,14 +280,3 @@ def test_two_sandboxes_of_one_seed_are_the_same_world(start: Start, call: Call) 
 
     assert told(one) == told(other)
     assert told(one) != told(third)
-
-
-def test_of_many_deletes_at_once_each_job_is_deleted_by_one(start: Start, call: Call) -> None:
-    sandbox = start()
-    job_id = finished(sandbox)
-    asks = [call(sandbox) for _ in range(6)]
-    with ThreadPoolExecutor(6) as pool:
-        statuses = list(pool.map(lambda ask: ask("DELETE", f"/rest/v1.1/jobs/{job_id}").status_code, asks))
-
-    assert sorted(statuses) == [204, 404, 404, 404, 404, 404]
-    assert sum(entry.jobs_deleted for entry in sandbox.log) == 1
