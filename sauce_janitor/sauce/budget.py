@@ -22,6 +22,7 @@ _MARGIN: Final = (
     1.02  # requests that leave evenly do not arrive evenly: windows are taken a little longer than they are
 )
 _CHASTENED_S: Final = 3600.0  # any 429 halves the rate for an hour
+_VENDORS_PER_SECOND: Final = 10
 _UNASKED_RATE: Final = 5.0  # half of what the vendor allows a second: for who had no limit set and met a 429
 _EPOCH_NOT_DELTA: Final = 1_000_000_000
 _LEFT_TO_OTHERS: Final = 0.05  # of an hourly window: the last part is the user's tests'
@@ -114,7 +115,10 @@ class Budget:
         reset = _number(headers.get("X-Ratelimit-Reset"))
         if remaining is None or reset is None:
             return
-        floor = limit * _LEFT_TO_OTHERS if limit is not None and limit >= _HOURLY_WINDOW else 0.0
+        hourly = limit is not None and limit >= _HOURLY_WINDOW
+        if not hourly and self._bucket is not None:
+            return  # a second's window is ours to keep: to wait for its reset each time would halve the rate for nothing
+        floor = limit * _LEFT_TO_OTHERS if hourly and limit is not None else 0.0
         if remaining <= floor:
             delta = reset
             if reset >= _EPOCH_NOT_DELTA:
@@ -198,10 +202,16 @@ class Budget:
 
 
 def window_rates(per_second: float | None, per_hour: int | None, *, burst: int) -> list[Rate]:
-    """Both windows as pyrate-limiter wants them: shorter first, each wider one larger and tighter, useless ones left out."""
+    """Both windows as pyrate-limiter wants them: shorter first, each wider one larger and tighter, useless ones left out.
+
+    In any second at most `per_second + burst` leave, so the burst is cut to what the vendor's own limit has room for.
+    """
     rates: list[Rate] = []
     if per_second is not None:
-        burst = max(1, min(burst, per_hour - 1 if per_hour is not None and per_hour > 1 else burst))
+        room = int(_VENDORS_PER_SECOND - per_second)
+        if per_hour is not None:
+            room = min(room, per_hour - 1)
+        burst = max(1, min(burst, room))
         rates.append(Rate(burst, math.ceil(burst / per_second * 1000 * _MARGIN)))
     if per_hour is not None:
         hour = Rate(per_hour, _HOUR_MS)

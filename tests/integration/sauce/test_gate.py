@@ -18,7 +18,7 @@ from sauce_janitor.sauce import gate as gate_module
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import RequestEvent
-from sauce_janitor.sauce.gate import Gate
+from sauce_janitor.sauce.gate import Gate, _Armed
 from sauce_janitor.sauce.transport import Ask
 from tests.fakes.vendor import Reply, Vendor, json_reply, reply
 
@@ -206,12 +206,25 @@ def test_a_forged_id_reaches_no_socket(vendor: Vendor, gate: Gate, job: str) -> 
     ],
 )
 def test_even_an_armed_gate_writes_only_the_allowed_lines(vendor: Vendor, gate: Gate, method: str, target: str) -> None:
-    from sauce_janitor.sauce.gate import _Armed
-
     gate._here.armed = _Armed(f"{method} {target}", time.monotonic())
     with pytest.raises((PermitError, AnswerError), match=r"not sent|no request can"):
         gate._transport.send(Ask(method, target, "delete_job", "x"), gate._transport.answer_limits())
     assert vendor.seen == []
+
+
+def test_a_permit_for_one_job_opens_the_gate_for_no_other(vendor: Vendor, gate: Gate) -> None:
+    gate._here.armed = _Armed(f"DELETE {BY_ID}", time.monotonic())
+    other = f"/rest/v1.1/jobs/{'cd' * 16}"
+    with pytest.raises(PermitError, match="no permit stands"):
+        gate._transport.send(Ask("DELETE", other, "delete_job", "x"), gate._transport.answer_limits())
+    assert vendor.seen == []
+
+
+def test_a_library_that_sends_a_write_again_meets_a_closed_gate(vendor: Vendor, gate: Gate) -> None:
+    gate._here.armed = _Armed(f"DELETE {BY_ID}", time.monotonic())
+    gate._guard("DELETE", BY_ID)
+    with pytest.raises(PermitError, match="no permit stands"):
+        gate._guard("DELETE", BY_ID)
 
 
 def test_an_allowed_line_without_a_permit_reaches_no_socket(vendor: Vendor, gate: Gate) -> None:
@@ -221,8 +234,6 @@ def test_an_allowed_line_without_a_permit_reaches_no_socket(vendor: Vendor, gate
 
 
 def test_another_threads_permit_does_not_open_the_gate(vendor: Vendor, gate: Gate) -> None:
-    from sauce_janitor.sauce.gate import _Armed
-
     gate._here.armed = _Armed(f"DELETE {BY_ID}", time.monotonic())
     errors: list[BaseException] = []
 

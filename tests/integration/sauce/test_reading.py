@@ -19,6 +19,7 @@ from sauce_janitor.errors import (
     CredentialsError,
     ForbiddenError,
     NotReadyError,
+    PermitError,
     SourceError,
     SourceUnavailableError,
     StoppedError,
@@ -27,6 +28,7 @@ from sauce_janitor.retention.model import JobId, Owner, State
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import RequestEvent
 from sauce_janitor.sauce.reading import SauceReader
+from sauce_janitor.sauce.transport import Ask
 from tests.fakes.vendor import Reply, Vendor, chunked, gzip_reply, json_reply, reply
 
 ME = Owner("jsmith")
@@ -209,7 +211,8 @@ def test_a_short_or_senseless_wait_is_survived(vendor: Vendor, reader: SauceRead
         (gzip_reply(b" " * 17_000_000), "swells"),
         (reply(b"1" * 17_000_000), "more than"),
         (reply(b"{}", headers={"X-Big": "x" * 200_000}), "header"),
-        (reply(b"{}", headers={f"X-{n}": "x" * 1000 for n in range(99)} | {"Y": "y" * 60_000}), "header"),
+        (reply(b"{}", headers={f"X-{n}": "x" * 3000 for n in range(60)}), "a header of more than 64 KiB"),
+        (chunked(b"1", end=b"-1\r\n" + b"1" * 17_000_000), "in one answer"),
         (reply(b"{}", headers={f"X-{n}": "x" for n in range(200)}), "too many headers"),
         (reply(b"{}", headers={"Content-Length": "7"}), "contradicting"),
         (reply(b"{}", length=-1, headers={"Transfer-Encoding": "gzip, chunked"}), "Transfer-Encoding"),
@@ -274,6 +277,14 @@ def test_a_stalled_or_dripping_answer_ends_in_time(
     vendor.on(LIST, answer)
     with pytest.raises(SourceUnavailableError, match=said):
         reader.list_jobs(ME)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST", "PATCH", "OPTIONS", "delete"])
+def test_a_reader_has_no_connection_that_could_write(vendor: Vendor, reader: SauceReader, method: str) -> None:
+    ask = Ask(method, DETAILS, "job", "x")
+    with pytest.raises(PermitError, match="a reading connection"):
+        reader._transport.send(ask, reader._transport.answer_limits())
+    assert vendor.seen == []
 
 
 def test_a_stop_ends_a_wait_for_a_silent_server(vendor: Vendor, connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -69,6 +70,15 @@ def test_a_burst_leaves_at_once_and_then_the_rate_holds(clock: Clock, stop: Wait
     for first, sixth in zip(left_at, left_at[5:], strict=False):
         assert sixth - first >= 2.5, "never more than 5 in 2.5 s"
     assert left_at[-1] - left_at[0] <= 49 / 2 * 1.03
+
+
+def test_close_to_the_vendors_limit_nothing_leaves_in_bursts(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 10, None, burst=5)
+    left_at = []
+    for _ in range(30):
+        one.take()
+        left_at.append(clock.seconds)
+    assert all(later - earlier > 0.1 for earlier, later in itertools.pairwise(left_at))
 
 
 def test_the_rate_of_ten_a_second_is_kept_within_three_percent(clock: Clock, stop: Waiting) -> None:
@@ -203,6 +213,12 @@ def test_a_remaining_of_nothing_waits_for_the_reset_in_any_unit(clock: Clock, st
         200, {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Limit": "10", "X-Ratelimit-Reset": reset}, now=1_700_000_000
     )
     assert one.wait_for(1) == pytest.approx(20)
+
+
+def test_who_keeps_to_a_rate_does_not_wait_for_the_end_of_each_second(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 10, None)
+    one.learn(200, {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Limit": "10", "X-Ratelimit-Reset": "1"}, now=0)
+    assert one.take() == 0
 
 
 @pytest.mark.parametrize(("remaining", "waits"), [("176", 0), ("175", 100), ("1", 100)])
