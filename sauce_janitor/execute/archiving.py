@@ -1,7 +1,4 @@
-"""Steps 1 to 8 of the order of effects: look at the job, list its assets, have them stored and proven, journal the receipt.
-
-Source of the 30 days: the vendor keeps screenshots, logs and videos that long, then purges them by itself.
-"""
+"""Steps 1 to 8 of the order of effects: look at the job, list its assets, have them stored and proven, journal the receipt."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ from sauce_janitor.execute.parts import Archived, Body, Why
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument
 from sauce_janitor.retention.permits import Receipt
+from sauce_janitor.retention.planning import PURGED_AFTER_S
 
-PURGE_S: Final = 30 * 86_400
 YOUNG_DETAILS_S: Final = 60.0
 """Details that came with those of other jobs are good enough to archive by for so long."""
 
@@ -58,7 +55,7 @@ def listing_for(work: Work, hand: InHand, job: Job) -> Listed:
 
 def is_purgeable(work: Work, job: Job) -> bool:
     """Whether the vendor may have purged the job's assets: it ended 30 days ago or more."""
-    return isinstance(job.ended_at, int) and work.parts.clock.now() - job.ended_at >= PURGE_S
+    return isinstance(job.ended_at, int) and work.parts.clock.now() - job.ended_at >= PURGED_AFTER_S
 
 
 def check_missing(work: Work, hand: InHand, job: Job, listed: Listed) -> None:

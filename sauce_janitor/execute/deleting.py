@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
+from math import inf
 from typing import Final
 
 from sauce_janitor.errors import (
@@ -34,7 +35,7 @@ FRESH_S: Final = 9.0
 YOUNG_LIST_S: Final = 60.0
 LISTING_TURN_S: Final = 40.0
 """A round lists jobs for so long at most, and deletes for 10 s: then its first list is still younger than 60 s."""
-MOST_LOOKUPS: Final = 5
+MOST_LOOKUPS: Final = 6
 MOST_ROUNDS: Final = 3
 
 
@@ -90,6 +91,7 @@ class Deleting:
             with self._work.about(hand):
                 self._work.permitted(hand)
                 if self._is_list_old(hand):
+                    self._count_look(hand)
                     hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
                     hand.listed_twice = False
             if hand.delete is not None:
@@ -97,9 +99,13 @@ class Deleting:
         return ready
 
     def _is_list_old(self, hand: InHand) -> bool:
+        """Whether the list would be too old by the end of a round that begins now."""
+        return self._list_age(hand) > YOUNG_LIST_S - FRESH_S
+
+    def _list_age(self, hand: InHand) -> float:
         if hand.selection is None:
-            return False
-        return hand.listed is None or self._parts.clock.monotonic() - hand.listed.at > YOUNG_LIST_S - FRESH_S
+            return 0.0  # nothing wanted, no list needed
+        return inf if hand.listed is None else self._parts.clock.monotonic() - hand.listed.at
 
     def _look_up(self, ready: deque[InHand]) -> None:
         answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ready])
@@ -114,14 +120,16 @@ class Deleting:
         with self._work.about(hand):
             match self._delete_one(hand):
                 case _Next.LOOK_AGAIN:
-                    hand.lookups += 1
-                    if hand.lookups > MOST_LOOKUPS:
-                        raise SourceError(
-                            f"job {hand.plan.job_id}: its answers grow too old before the delete can leave"
-                        )
+                    self._count_look(hand)
                     ready.appendleft(hand)
                 case _Next.ARCHIVE_AGAIN:
                     again.append(hand)
+
+    def _count_look(self, hand: InHand) -> None:
+        """A Sauce Labs this slow must not keep a worker busy with one job for ever."""
+        hand.lookups += 1
+        if hand.lookups > MOST_LOOKUPS:
+            raise SourceError(f"job {hand.plan.job_id}: its answers grow too old before the delete can leave")
 
     def _delete_one(self, hand: InHand) -> _Next:
         plan = hand.plan
@@ -141,7 +149,7 @@ class Deleting:
         if self._parts.holds.protects(job):
             raise SkipError(Skip.HELD, "a hold was set since it was decided on")
         self._work.brake.look_before_write()
-        if not self._is_fresh(hand):
+        if not self._is_fresh(hand) or self._list_age(hand) > YOUNG_LIST_S:
             return _Next.LOOK_AGAIN
         return self._send(hand)
 

@@ -15,7 +15,7 @@ from sauce_janitor.execute.parts import Archived, Parts
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, Job, Owner, State
 from sauce_janitor.retention.permits import NothingWanted, Receipt
-from sauce_janitor.retention.plans import JobPlan
+from sauce_janitor.retention.planning import JobPlan
 
 _RUN_ENDING = tuple(error for error, _ in ENDING)
 

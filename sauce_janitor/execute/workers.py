@@ -18,7 +18,7 @@ from sauce_janitor.execute.outcomes import Execution, Tally
 from sauce_janitor.execute.parts import Parts
 from sauce_janitor.execute.stopping import stop as stop_job
 from sauce_janitor.retention.model import Action
-from sauce_janitor.retention.plans import JobPlan
+from sauce_janitor.retention.planning import JobPlan
 
 GLANCE_S = 0.2
 """How often the waiting main thread looks whether a stop was asked for."""

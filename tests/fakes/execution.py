@@ -31,7 +31,7 @@ from sauce_janitor.retention.model import (
 )
 from sauce_janitor.retention.model import Why as ReasonWhy
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
-from sauce_janitor.retention.plans import JobPlan
+from sauce_janitor.retention.planning import JobPlan
 
 DAY = 86_400
 NOW = 1_800_000_000

@@ -11,7 +11,7 @@ import pytest
 from sauce_janitor.execute import Execution, carry_out, recover
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, JobId, State
-from sauce_janitor.retention.plans import JobPlan
+from sauce_janitor.retention.planning import JobPlan
 from tests.fakes.execution import House, KilledError, number
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP
 

@@ -195,3 +195,14 @@ def test_a_receipt_that_lacks_a_wanted_file_permits_nothing() -> None:
     assert house.sauce.writes() == []
     assert not any(row.kind == "archived" for row in house.journal.rows)
     assert execution.count(ARCHIVE, Outcome.FAILED) == 1
+
+
+def test_lists_that_are_old_when_they_arrive_end_in_a_failure_not_in_a_loop() -> None:
+    house = House()
+    jobs = [house.add(n) for n in range(2)]
+    for job in jobs:
+        house.store(job, ALL)
+    house.sauce.latency_s = 70
+    execution = run(house, [house.planned(job, DELETE_JOB, selection=ALL) for job in jobs])
+    assert house.sauce.writes() == []
+    assert execution.count(DELETE_JOB, Outcome.FAILED) == 2
