@@ -172,18 +172,21 @@ class _Explainer:
 
 
 def _goes_at(claims: tuple[ClaimView, ...], decisions: tuple[Decision, ...]) -> int | None:
-    """When the first delete has its time, by those whose only hindrance is time; None when there is none such."""
-    dates = []
+    """When the first delete has its time, if only time stands against it; None when there is none such."""
+    due_times: dict[Action, int] = {}
     for decision in decisions:
-        if decision.action not in DELETES:
-            continue
         own = [claim for claim in claims if claim.action is decision.action and not claim.overridden_by]
-        if decision.verdict is Verdict.DUE and decision.due_since is not None:
-            dates.append(decision.due_since)
-        elif own and all(reason.why in _ONLY_TIME for reason in decision.reasons):
-            times = [claim.due_at for claim in own]
-            dates += [max(time for time in times if time is not None)] if None not in times else []
-    return min(dates, default=None)
+        waits = decision.verdict is Verdict.DUE or all(reason.why in _ONLY_TIME for reason in decision.reasons)
+        times = [claim.due_at for claim in own if claim.due_at is not None]
+        if decision.action in DELETES and own and waits and len(times) == len(own):
+            due_times[decision.action] = max(times)
+        is_protected = any(reason.why is Why.ASSETS_PROTECTED for reason in decision.reasons)
+        if is_protected and Action.DELETE_JOB in due_times:
+            if Action.DELETE_ASSETS in due_times:
+                due_times[Action.DELETE_JOB] = max(due_times.values())
+            else:
+                del due_times[Action.DELETE_JOB]
+    return min(due_times.values(), default=None)
 
 
 def _saves(decisions: tuple[Decision, ...], rules: Rules) -> Iterator[str]:
