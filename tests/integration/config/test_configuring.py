@@ -45,7 +45,7 @@ def test_init_check_and_show_work_together_against_a_local_sandbox(tmp_path: Pat
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout.splitlines() == [
         "config.yaml: valid",
-        f"sauce: demo at http://127.0.0.1:8123, jobs of me, 1 policy, {config.policy_digest('sauce')}",
+        f"sauce: demo at http://127.0.0.1:8123, jobs of me, 2 policies, {config.policy_digest('sauce')}",
     ]
     shown = sauce_janitor(tmp_path, "config", "show")
     assert shown.returncode == 0
