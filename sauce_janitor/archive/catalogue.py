@@ -220,7 +220,8 @@ def _chain(folder: int, place: Place, names: Sequence[str] | Mapping[str, object
     receipts: list[ReceiptFile] = []
     for number in numbers:
         name = receipt_name(number)
-        data = read_small(folder, name, at_most=LONGEST)
+        with disk_errors(f"read {'/'.join(place)}/{name}"):
+            data = read_small(folder, name, at_most=LONGEST)
         try:
             receipt = ReceiptFile(name, sha256_of(data), read_receipt(data))
         except ArchiveError as wrong:

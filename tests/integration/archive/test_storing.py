@@ -26,7 +26,7 @@ NO_SCREENSHOTS = Selection(frozenset({"all"}), frozenset({"screenshots"}))
 
 def tree(root: Path) -> dict[str, bytes | None]:
     """Every path below the root (None for a folder), but the sentinel and empty folders for work in progress."""
-    found = {str(path.relative_to(root)): None if path.is_dir() else path.read_bytes() for path in root.rglob("*")}
+    found = {str(path.relative_to(root)): path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
     return {
         name: data for name, data in found.items() if name not in {".sauce-janitor-archive", ".partial", ".partial/eu"}
     }

@@ -35,6 +35,11 @@ def replace_by_link(path: Path) -> None:
     path.symlink_to(kept)
 
 
+def put_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def write(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(change(path.read_bytes() if path.exists() else b""))
 
@@ -52,6 +57,9 @@ DAMAGES: list[tuple[str, Callable[[Path], object], list[str]]] = [
     ("assets/planted.html", write(lambda _: b"boo"), ["assets/planted.html: extra (in no receipt)"]),
     ("job.json", flip, ["job.json: changed (SHA-256 is"]),
     ("receipt.json", Path.unlink, ["receipt.json: receipt ("]),
+    ("receipt.json", replace_by_link, ["receipt.json: receipt (cannot read"]),
+    ("receipt.json", put_a_pipe, ["receipt.json: receipt (cannot read"]),
+    ("assets/video.mp4", put_a_pipe, ["assets/video.mp4: link (not a plain file of its own)"]),
     ("receipt-2.json", flip, ["receipt.json: receipt ("]),
     ("receipt.json", write(lambda data: data.replace(b"nightly", b"hourly1")), ["does not follow the receipt"]),
     ("receipt.json", write(lambda data: data[:-9]), ["it is cut or was changed"]),
