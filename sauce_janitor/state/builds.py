@@ -4,36 +4,79 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, false, func, insert, or_, select
 
-from sauce_janitor.retention.model import UNKNOWN, Build, Job, Owner, Text
-from sauce_janitor.state.tables import builds, listings
+from sauce_janitor.retention.model import UNKNOWN, Action, Build, BuildCounters, Job, Owner, Text
+from sauce_janitor.state.rows import ESCAPED
+from sauce_janitor.state.tables import builds, jobs, journal, listings
 
 _BITS: Final[Mapping[str, int]] = {"name": 1, "status": 2, "jobs": 4, "open_jobs": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBuild:
+    """What is known of a job's build; `changed_at` is when our listing last saw it new or different."""
+
+    id: Text
+    status: Text
+    counters: BuildCounters | None = None
+    changed_at: int = 0
+
+
+_UNKNOWN: Final = KnownBuild(UNKNOWN, UNKNOWN)
 
 
 class BuildIndex:
     """Finds a job's build; unknown when none has its name, several have it, or one of the owner's has no readable name."""
 
-    def __init__(self, connection: Connection, account: str) -> None:
-        self._found: dict[tuple[str, str], tuple[str, Text, int] | None] = {}
+    def __init__(self, connection: Connection, account: str, *, only: Job | None = None) -> None:
+        """All builds of the account, or what is needed to find that of one job."""
+        self._found: dict[tuple[str, str], KnownBuild] = {}
         self._unclear: set[str] = set()
-        for row in connection.execute(select(builds).where(builds.c.account == account)).mappings():
+        statement = select(builds).where(builds.c.account == account)
+        if only is not None:
+            same_name = builds.c.name == json.dumps(only.build) if isinstance(only.build, str) else false()
+            no_name = builds.c.marks.bitwise_and(_BITS["name"]) != 0
+            statement = statement.where(builds.c.owner == only.owner, or_(same_name, no_name))
+        rows = connection.execute(statement).mappings().all()
+        deleted = _deleted(connection, account, only) if rows else {}
+        for row in rows:
             build = _build_of(row)
-            if not isinstance(build.name, str):
-                if build.name is UNKNOWN:
-                    self._unclear.add(row["owner"])
-                continue
-            key = (row["owner"], build.name)
-            self._found[key] = None if key in self._found else (build.id, build.status, row["changed_at"])
+            if build.name is UNKNOWN:
+                self._unclear.add(row["owner"])
+            elif build.name is not None:
+                key = (row["owner"], build.name)
+                counters = BuildCounters(build.jobs, build.open_jobs, deleted.get(key, 0))
+                known = KnownBuild(build.id, build.status, counters, row["changed_at"])
+                self._found[key] = _UNKNOWN if key in self._found else known
 
-    def build_of(self, job: Job) -> tuple[Text, Text, int]:
-        """Id and status of the build of a job that has one, and when they changed last (0: not known)."""
+    def build_of(self, job: Job) -> KnownBuild:
+        """The build of a job that has one."""
         if job.owner in self._unclear or not isinstance(job.build, str):
-            return UNKNOWN, UNKNOWN, 0
-        return self._found.get((job.owner, job.build)) or (UNKNOWN, UNKNOWN, 0)
+            return _UNKNOWN
+        return self._found.get((job.owner, job.build), _UNKNOWN)
+
+
+def _deleted(connection: Connection, account: str, only: Job | None) -> dict[tuple[str, str], int]:
+    """How many jobs of each build our journal deleted. Names no database stores are left out: those builds do not add up."""
+    ours = select(journal.c.seq).where(
+        journal.c.account == account,
+        journal.c.job_id == jobs.c.id,
+        journal.c.action == str(Action.DELETE_JOB),
+        journal.c.outcome == "confirmed",
+    )
+    statement = (
+        select(jobs.c.owner, jobs.c.build, func.count())
+        .where(jobs.c.account == account, jobs.c.gone.is_(True), jobs.c.build.is_not(None), jobs.c.marks < ESCAPED)
+        .where(ours.exists())
+        .group_by(jobs.c.owner, jobs.c.build)
+    )
+    if only is not None:
+        statement = statement.where(jobs.c.owner == only.owner, jobs.c.build == only.build)
+    return {(owner, build): count for owner, build, count in connection.execute(statement)}
 
 
 def replace_builds(connection: Connection, account: str, owner: Owner, new: Iterable[Build] | None, *, now: int) -> int:
@@ -45,7 +88,7 @@ def replace_builds(connection: Connection, account: str, owner: Owner, new: Iter
     for build in new or ():
         row = _row_of(build) | {"account": account, "owner": owner, "changed_at": now, "listed_at": now}
         old = before.get(row["id"])
-        if old is not None and all(old[column] == row[column] for column in (*_BITS, "marks")):
+        if old is not None and not _differs(old, row):
             row["changed_at"] = old["changed_at"]
         rows[row["id"]] = row
     if rows:
@@ -56,6 +99,13 @@ def replace_builds(connection: Connection, account: str, owner: Owner, new: Iter
         .values(builds_at=None if new is None else now)
     )
     return len(rows)
+
+
+def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a build is another than it was. One that lost jobs is not: we may have deleted them, and that is no news."""
+    return (new["jobs"] or 0) > (old["jobs"] or 0) or any(
+        old[column] != new[column] for column in ("name", "status", "open_jobs", "marks")
+    )
 
 
 def _row_of(build: Build) -> dict[str, Any]:

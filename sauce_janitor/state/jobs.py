@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
-from sauce_janitor.retention.model import Action, AssetsStanding, JobId, Owner, Record, Text
-from sauce_janitor.state.builds import BuildIndex
+from sauce_janitor.retention.model import Action, AssetsStanding, Job, JobId, Owner, Record
+from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.database import Database, told
 from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes
@@ -27,6 +27,7 @@ _AGES: Final[Mapping[AgeField, ColumnElement[int | None]]] = {
 }
 _OURS: Final = ("changed_at", "assets", "archived", "assets_announced_at", "job_announced_at")
 _STANDINGS: Final = {str(standing): standing for standing in AssetsStanding}
+_NO_BUILD: Final = KnownBuild(None, None)
 _BATCH: Final = 1000
 
 
@@ -47,7 +48,6 @@ class Snapshot:
         self._connection = connection
         self._place = place
         self._query = query
-        self._builds = BuildIndex(connection, query.account)
         self._held = _held(connection, query.account, query.as_of)
 
     def records(self) -> Iterator[Record]:
@@ -56,34 +56,35 @@ class Snapshot:
         age = func.coalesce(*times) if len(times) > 1 else times[0]
         statement = _select(self._query.account, self._query.owners).order_by(age.desc(), jobs.c.id)
         with told(self._place):
-            yield from self._read(_rows(self._connection, statement))
+            build_of = BuildIndex(self._connection, self._query.account).build_of
+            yield from self._read(_rows(self._connection, statement), build_of)
 
     def record(self, job_id: JobId) -> Record | None:
         """One job; None when it is not known or gone."""
         statement = _select(self._query.account, self._query.owners).where(jobs.c.id == id_bytes(job_id))
-        return next(self._read(_rows(self._connection, statement)), None)
+        return next(self._read(_rows(self._connection, statement), self._build_of_one), None)
 
-    def _read(self, rows: Iterator[Sequence[Any]]) -> Iterator[Record]:
+    def _build_of_one(self, job: Job) -> KnownBuild:
+        return BuildIndex(self._connection, self._query.account, only=job).build_of(job)
+
+    def _read(self, rows: Iterator[Sequence[Any]], build_of: Callable[[Job], KnownBuild]) -> Iterator[Record]:
         job_of = JobReader().job_of
         archives: Parsed[frozenset[str] | None] = Parsed(lambda keys: None if keys is None else frozenset(keys))
-        held, build_of = self._held, self._builds.build_of
+        held = self._held
         for row in rows:
             job = job_of(row)
             changed_at, assets, archived, assets_announced, job_announced = row[-len(_OURS) :]
-            build_id: Text = None
-            build_status: Text = None
-            if job.build is not None:
-                build_id, build_status, build_changed_at = build_of(job)
-                changed_at = max(changed_at, build_changed_at)
+            build = _NO_BUILD if job.build is None else build_of(job)
             yield Record(
                 job,
-                changed_at,
-                build_id,
-                build_status,
+                max(changed_at, build.changed_at),
+                build.id,
+                build.status,
                 _STANDINGS[assets],
                 archives[archived],
                 _announced(assets_announced, job_announced),
-                bool(held) and row[0] in held,
+                row[0] in held,
+                build.counters,
             )
 
 

@@ -1,0 +1,97 @@
+"""Identity, clock, switch, acceptances, runs and counters outlive the process, and are seen by others at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.state import Pause, State
+from tests.integration.state.conftest import Python
+
+NOON = 1_780_315_200
+
+
+def test_an_account_that_becomes_another_is_refused_with_both_named(state: State) -> None:
+    state.identity.claim("eu", base_url="https://api.example", username="demo")
+    for url, user in (("https://api.example", "alice"), ("https://api.us.example", "demo")):
+        with pytest.raises(RefusedError) as refused:
+            state.identity.claim("eu", base_url=url, username=user)
+        assert "demo at https://api.example" in str(refused.value)
+        assert f"{user} at {url}" in str(refused.value)
+    assert state.identity.accounts() == {"eu": ("https://api.example", "demo")}
+
+
+def test_an_archive_that_becomes_another_is_refused(state: State) -> None:
+    assert state.identity.archive_uuid("/a") is None
+    state.identity.remember_archive("/a", "u1")
+    state.identity.remember_archive("/a", "u1")
+    with pytest.raises(RefusedError, match="mounted"):
+        state.identity.remember_archive("/a", "u2")
+    state.identity.remember_archive("/b", "u1")  # moved
+    assert state.identity.archive_uuid("/b") == "u1"
+    assert state.identity.archive_uuid("/a") is None
+
+
+def test_a_clock_before_2020_or_that_ran_backwards_is_refused(state: State) -> None:
+    with pytest.raises(RefusedError, match="1970-01-01"):
+        state.clock.check(5)
+    state.clock.check(NOON)
+    state.clock.remember(NOON)
+    state.clock.remember(NOON - 50)
+    assert state.clock.newest() == NOON
+    state.clock.check(NOON - 300)
+    with pytest.raises(RefusedError, match="2026-06-01 12:00:00"):
+        state.clock.check(NOON - 301)
+    state.clock.check(NOON + 10 * 365 * 86_400)
+    assert state.clock.newest() == NOON
+
+
+def test_a_pause_is_obeyed_by_every_process_at_once(state: State, python: Python) -> None:
+    assert not state.switch.is_paused()
+    code, said = python.run("""
+        from sauce_janitor.state import State
+        with State.open(STATE) as state:
+            print(state.switch.pause(by="jane", reason="audit \\udcff", at=5), state.switch.pause(by="joe", reason="", at=6))
+    """)
+    assert (code, said) == (0, "True False\n")
+    assert state.switch.paused() == Pause("jane", "audit \N{REPLACEMENT CHARACTER}", 5)
+    assert state.switch.resume(by="joe", at=9)
+    assert not state.switch.resume(by="joe", at=9)
+    assert not state.switch.is_paused()
+
+
+def test_accepted_plans_are_remembered_by_policy_digest(state: State) -> None:
+    acceptances = state.acceptances
+    assert acceptances.accepted_at("eu", "sha256:a") is None
+    for number in range(9):
+        acceptances.accept("eu", "sha256:a" if number < 8 else "sha256:b", at=100 + number, jobs=number)
+    assert acceptances.accepted_at("eu", "sha256:a") == 107
+    assert acceptances.accepted_at("us", "sha256:a") is None
+    assert acceptances.plan_sizes("eu") == (8, 7, 6, 5, 4, 3, 2)
+    assert acceptances.plan_sizes("us") == ()
+
+
+def test_runs_are_told_newest_first_and_a_killed_one_has_no_result(state: State) -> None:
+    state.runs.begin("r1", "eu", mode="dry", at=10)
+    state.runs.begin("r2", "eu", mode="execute", at=20)
+    state.runs.finish("r1", result="success", at=15, summary={"jobs": 3})
+    last = state.runs.last()
+    assert [(run.run_id, run.result, run.ended_at) for run in last] == [("r2", None, None), ("r1", "success", 15)]
+    assert last[1].summary == {"jobs": 3}
+    assert [run.run_id for run in state.runs.last("eu", mode="dry")] == ["r1"]
+    assert state.runs.last("us") == ()
+    assert len(state.runs.last(limit=1)) == 1
+
+
+def test_counters_grow_over_processes(path: Path) -> None:
+    key = ("actions_total", (("policy", "p"), ("account", "eu")))
+    for _ in range(2):
+        with State.open(path) as state:
+            state.counters.add({key: 1.5, ("runs_total", ()): 1})
+    with State.open(path) as state:
+        assert state.counters.all() == {
+            ("actions_total", (("account", "eu"), ("policy", "p"))): 3.0,
+            ("runs_total", ()): 2.0,
+        }
