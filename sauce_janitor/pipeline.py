@@ -20,7 +20,7 @@ from sauce_janitor.inventory import Demand, SyncReport
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.retention.costs import requests_needed, work_of
 from sauce_janitor.retention.fingerprints import decision_fields
-from sauce_janitor.retention.model import Owner, owner_name
+from sauce_janitor.retention.model import DELETES, Owner, owner_name
 from sauce_janitor.retention.planning import Plan, make_plan
 from sauce_janitor.reviewing import Digesting, Reviewed
 from sauce_janitor.state import Lease, Query, State
@@ -28,6 +28,7 @@ from sauce_janitor.telling import Teller
 
 ALL_LIMITS = frozenset({"max_percent", "max_jobs", "max_growth"})
 _SKEW_S = 300
+_KEPT_FOR_DELETES = 0.2
 
 
 class Progress(Protocol):
@@ -241,7 +242,10 @@ class _Visit:
         if self._reviewed:
             jobs = self._reviewed.only(jobs)
         state.runs.begin(self.run_id, self.account.name, mode="execute", at=self.now)
-        options = Options(settle_s=self.tools.config.archive.settle_s)
+        deletes = any(plan.totals[action] for action in DELETES)
+        options = Options(
+            settle_s=self.tools.config.archive.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
+        )
         self.tools.metrics.set("executing", 1)
         try:
             with self._phase("execute", plan.job_count):

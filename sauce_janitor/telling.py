@@ -17,6 +17,10 @@ from sauce_janitor.retention.planning import Plan
 from sauce_janitor.sauce.events import RequestEvent
 
 
+HOLD = "(hold)"
+"""What stands for a policy's name where a hold wants something; no policy can be called that."""
+
+
 class Teller:
     """Tells the log and the metrics of one account's run; any thread may call it."""
 
@@ -41,7 +45,7 @@ class Teller:
         if isinstance(event, happened.Halted):
             self.log.warning("run.halted", why=event.why.value, detail=event.detail)
             return
-        about = self.log.bind(job_id=event.job_id, owner=event.owner, policy=event.policy)
+        about = self.log.bind(job_id=event.job_id, owner=event.owner, policy=event.policy or HOLD)
         match event:
             case happened.JobArchived():
                 self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
@@ -83,7 +87,7 @@ class Teller:
         for name in ("planned_actions", "limit_broken"):
             metrics.forget(name, account)
         for (policy, action), number in plan.counts.items():
-            metrics.set("planned_actions", number, account=account, policy=policy or "hold", action=action.value)
+            metrics.set("planned_actions", number, account=account, policy=policy or HOLD, action=action.value)
         metrics.set("inventory_jobs", plan.inventory, account=account)
         metrics.set("held_jobs", plan.held, account=account)
         metrics.set("undecided_jobs", sum(plan.undecided.values()), account=account)
@@ -112,4 +116,6 @@ class Teller:
             self._metrics.took(self._account, phase, time.monotonic() - began)
 
     def _count(self, policy: str, action: Action, outcome: Outcome) -> None:
-        self._metrics.add("actions", account=self._account, policy=policy, action=action.value, outcome=outcome.value)
+        self._metrics.add(
+            "actions", account=self._account, policy=policy or HOLD, action=action.value, outcome=outcome.value
+        )

@@ -43,9 +43,6 @@ def test_the_whole_way_from_init_to_an_idle_second_run(desk: Desk) -> None:
     desk.run("init", "--base-url", desk.sandbox.base_url)
     desk.run("check")
     desk.run("plan")
-    desk.configure(
-        (desk.folder / "config.yaml").read_text() + "\n" if False else (desk.folder / "config.yaml").read_text()
-    )
     desk.run("plan", "--out", "plan.json")
     desk.run("apply", "plan.json")
     again = desk.run("run", "--execute")

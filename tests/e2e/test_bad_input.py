@@ -1,0 +1,253 @@
+"""What goes wrong is said in one clear sentence, with the documented exit code, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import POLICIES, Desk, SandboxProcess
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, start_sandbox: Callable[..., SandboxProcess]) -> Callable[[str], Desk]:
+    """A desk on a sandbox of 120 jobs with these faults."""
+
+    def make(faults: str) -> Desk:
+        (tmp_path / "faults.yaml").write_text(f"faults:\n{faults}\n")
+        folder = tmp_path / "desk"
+        folder.mkdir()
+        desk = Desk(folder, start_sandbox(120, "--faults", str(tmp_path / "faults.yaml")))
+        desk.configure(POLICIES + "\n")
+        text = (folder / "config.yaml").read_text()
+        quick = "box: {base_url: BASE, timeout: 1s, timeout_total: 3s, retries: {attempts: 2, max_wait: 1s}}"
+        (folder / "config.yaml").write_text(
+            text.replace(f"box: {{base_url: {desk.sandbox.base_url}}}", quick.replace("BASE", desk.sandbox.base_url))
+        )
+        return desk
+
+    return make
+
+
+def one_sentence(text: str) -> str:
+    """The last line of stderr, which must be ours and no traceback."""
+    assert "Traceback" not in text, text
+    lines = [line for line in text.strip().splitlines() if not line.startswith("{")]
+    assert lines, text
+    return lines[-1]
+
+
+def test_wrong_credentials_end_the_run_at_once_with_2(desk: Desk) -> None:
+    desk.environment["SAUCE_ACCESS_KEY"] = "wrong"
+    ended = desk.run("run", "--execute", code=2)
+    assert "401" in one_sentence(ended.stderr)
+    assert "wrong" not in ended.stderr.replace("wrong or", "")
+    assert len(desk.sandbox.log()) == 1
+
+
+def test_missing_credentials_say_which_variable(desk: Desk) -> None:
+    del desk.environment["SAUCE_ACCESS_KEY"]
+    assert "SAUCE_ACCESS_KEY" in one_sentence(desk.run("plan", code=2).stderr)
+    assert desk.sandbox.log() == []
+
+
+def test_a_user_that_does_not_exist_is_named(desk: Desk) -> None:
+    text = (desk.folder / "config.yaml").read_text()
+    (desk.folder / "config.yaml").write_text(text.replace("base_url:", "users: [nobody.here], base_url:"))
+    assert "nobody.here" in one_sentence(desk.run("plan", code=4).stderr)
+
+
+def test_no_network_names_the_host(desk: Desk) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    text = (desk.folder / "config.yaml").read_text()
+    quick = f"http://127.0.0.1:{port}, retries: {{attempts: 2, max_wait: 1s}}"
+    (desk.folder / "config.yaml").write_text(text.replace(desk.sandbox.base_url, quick))
+    assert f"127.0.0.1:{port}" in one_sentence(desk.run("plan", code=4).stderr)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        "  - {fault: html, endpoint: jobs.list}",
+        "  - {fault: not_a_list, endpoint: jobs.list}",
+        "  - {fault: deep_json, endpoint: jobs.list}",
+        "  - {fault: truncated, endpoint: jobs.list}",
+        "  - {fault: short_gzip, endpoint: jobs.list}",
+        "  - {fault: same_page, endpoint: jobs.list}\n  - {fault: capped_page, endpoint: jobs.list, limit: 50}",
+        "  - {fault: redirect, endpoint: jobs.list}",
+        "  - {fault: stall, endpoint: jobs.list}",
+        "  - {fault: status, endpoint: jobs.list, status: 503, after: 0}",
+        "  - {fault: gzip_bomb, endpoint: jobs.list}",
+        "  - {fault: big_header, endpoint: jobs.list}",
+    ],
+    ids=lambda text: text.split("fault: ")[1].split(",")[0],
+)
+def test_a_listing_that_cannot_be_trusted_makes_no_plan(faulty: Callable[[str], Desk], faults: str) -> None:
+    desk = faulty(faults)
+    ended = desk.run("run", "--execute", code=4)
+    assert one_sentence(ended.stderr).startswith("sauce-janitor: ")
+    assert "Plan:" not in ended.stdout
+    assert desk.sandbox.writes() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "truncated",
+        "short_gzip",
+        "html",
+        "flipped_byte, name: never",
+        "stall",
+        "redirect",
+        "status, status: 404",
+        "drip",
+    ],
+)
+def test_an_asset_that_did_not_come_whole_keeps_its_job(faulty: Callable[[str], Desk], fault: str) -> None:
+    desk = faulty(f"  - {{fault: {fault}, endpoint: asset.get, path: '*log.json'}}")
+    ended = desk.run("run", "--execute", code=4)
+    assert "Failed" in ended.stdout
+    archived = {path.parent.name for path in (desk.folder / "archive").rglob("receipt.json")}
+    for entry in desk.sandbox.writes():
+        job = entry["job_id"]
+        destroyed = {each["name"] for each in entry["destroyed"] or ()}
+        assert job in archived or "log.json" not in destroyed or _archives_nothing(desk, job)
+    desk.run("archive", "verify")
+
+
+def _archives_nothing(desk: Desk, job: str) -> bool:
+    return "pull-requests" in desk.run("explain", job).stdout
+
+
+def test_hostile_asset_names_stay_inside_the_archive(faulty: Callable[[str], Desk]) -> None:
+    names = [
+        "../../escaped.log",
+        "/tmp/escaped.log",
+        "nul\\0.log",
+        "A.log",
+        "a.log",
+        "receipt.json",
+        "x" * 5000 + ".log",
+    ]
+    desk = faulty(f"  - {{fault: hostile_assets, endpoint: assets.list, names: {names!r}}}")
+    before = set(desk.folder.parent.rglob("escaped*"))
+    desk.run("run", "--execute", code=4)
+    assert set(desk.folder.parent.rglob("escaped*")) == before
+    assert not Path("/tmp/escaped.log").exists()
+
+
+def test_a_hostile_owner_name_is_refused(desk: Desk) -> None:
+    text = (desk.folder / "config.yaml").read_text()
+    (desk.folder / "config.yaml").write_text(text.replace("base_url:", 'users: ["../../x"], base_url:'))
+    ended = desk.run("plan", code=2)
+    assert "users" in ended.stderr
+    assert desk.sandbox.log() == []
+
+
+def test_an_archive_that_cannot_be_written_deletes_nothing(desk: Desk) -> None:
+    (desk.folder / "archive").write_text("a file where a folder should be")
+    ended = desk.run("run", "--execute", code=4)
+    assert "archive" in one_sentence(ended.stderr)
+    assert desk.sandbox.writes() == []
+
+
+def test_an_archive_whose_mount_is_gone_deletes_nothing(desk: Desk) -> None:
+    desk.run("run", "--execute")
+    before = len(desk.sandbox.writes())
+    shutil.rmtree(desk.folder / "archive")
+    (desk.folder / "archive").mkdir()
+    ended = desk.run("run", "--execute", code=4)
+    assert "archive" in one_sentence(ended.stderr)
+    assert len(desk.sandbox.writes()) == before
+
+
+@pytest.fixture
+def small_disk(desk: Desk) -> Iterator[Path]:
+    """A file system of 300 kB where the archive goes."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small tmpfs")
+    folder = desk.folder / "archive"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_run_with_4_and_what_is_archived_verifies(desk: Desk, small_disk: Path) -> None:
+    ended = desk.run("run", "--execute", code=4)
+    assert "Traceback" not in ended.stderr
+    desk.run("archive", "verify")
+    archived = {path.parent.name for path in small_disk.rglob("receipt.json")}
+    for entry in desk.sandbox.writes():
+        assert entry["job_id"] in archived or _archives_nothing(desk, entry["job_id"])
+
+
+def test_a_state_of_a_newer_version_is_left_alone(desk: Desk) -> None:
+    import sqlite3
+
+    desk.run("plan")
+    with sqlite3.connect(desk.folder / "state.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    assert "newer" in one_sentence(desk.run("plan", code=3).stderr)
+
+
+def test_a_damaged_state_says_so_and_is_not_started_anew(desk: Desk) -> None:
+    desk.run("plan")
+    path = desk.folder / "state.db"
+    damaged = b"\0" * 4096 + path.read_bytes()[4096:]
+    path.write_bytes(damaged)
+    for extra in ("-wal", "-shm"):
+        path.with_name(path.name + extra).unlink(missing_ok=True)
+    assert "state.db" in one_sentence(desk.run("plan", code=4).stderr)
+    assert path.read_bytes() == damaged
+
+
+def test_a_clock_before_2020_refuses(desk: Desk) -> None:
+    if shutil.which("faketime") is None:
+        pytest.skip("needs faketime")
+    from tests.e2e.conftest import PROGRAM
+
+    command = ["faketime", "2001-01-01 00:00:00", *PROGRAM, "run", "--execute"]
+    ended = subprocess.run(command, cwd=desk.folder, env=desk.environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 3, ended.stderr
+    assert "clock" in one_sentence(ended.stderr)
+    assert desk.sandbox.log() == []
+
+
+def test_a_clock_that_differs_from_sauce_labs_deletes_nothing(faulty: Callable[[str], Desk]) -> None:
+    desk = faulty("  - {fault: clock_skew, seconds: 900}")
+    assert "clock" in one_sentence(desk.run("run", "--execute", code=3).stderr)
+    assert desk.sandbox.writes() == []
+
+
+def test_three_faults_in_the_configuration_are_said_at_once_before_any_request(desk: Desk) -> None:
+    text = (desk.folder / "config.yaml").read_text()
+    text = (
+        text.replace("delete_job: 14d", "delete_job: 14")
+        .replace("last: 2", "lst: 2")
+        .replace("max_percent", "max_percnt")
+    )
+    (desk.folder / "config.yaml").write_text(text)
+    ended = desk.run("plan", code=2)
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("config.yaml:") for line in lines)
+    assert "policies[0].then.delete_job" in ended.stderr
+    assert desk.sandbox.log() == []
+
+
+def test_a_missing_configuration_says_how_to_make_one(desk: Desk) -> None:
+    (desk.folder / "config.yaml").unlink()
+    assert "init" in one_sentence(desk.run("plan", code=2).stderr)
