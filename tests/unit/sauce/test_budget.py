@@ -143,6 +143,14 @@ def test_an_inner_reservation_leaves_the_outer_one_alone(clock: Clock, stop: Wai
         one.take()
 
 
+def test_what_was_reserved_and_not_spent_is_lost(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, None, 2)
+    with one.reserved(2):
+        pass
+    with pytest.raises(BudgetSpentError):
+        one.take()
+
+
 def test_more_than_a_burst_can_be_reserved(clock: Clock, stop: Waiting) -> None:
     one = budget(clock, stop, 1, None, burst=1)
     with one.reserved(2) as waited:
