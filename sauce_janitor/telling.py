@@ -16,7 +16,6 @@ from sauce_janitor.retention.model import Action
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.sauce.events import RequestEvent
 
-
 HOLD = "(hold)"
 """What stands for a policy's name where a hold wants something; no policy can be called that."""
 

@@ -10,6 +10,7 @@ from sauce_janitor.inventory.parts import JobSource, JobStore, Page
 from sauce_janitor.retention.model import Job, JobId, Owner, job_id
 
 _A_BATCH: Final = 100
+_A_SEARCH: Final = 5_000
 _FEW: Final = 20
 _MEANT: Final = {
     "duration": ("started_at", "ended_at"),
@@ -30,10 +31,11 @@ def meant(fields: Iterable[str]) -> frozenset[str]:
 def ask_lacking(owner: Owner, source: JobSource, store: JobStore, fields: frozenset[str], *, now: int) -> int:
     """Ask the details of every job that lacks one of these fields and was not asked for since it changed; how many."""
     asked = 0
-    while ids := store.lacking(fields, _A_BATCH):
-        found = _asked(owner, source, ids, most=len(ids))
-        store.put_details(found, asked=ids, now=now)
-        asked += len(ids)
+    while fields and (lacking := store.lacking(fields, _A_SEARCH)):
+        for start in range(0, len(lacking), _A_BATCH):
+            ids = lacking[start : start + _A_BATCH]
+            store.put_details(_asked(owner, source, ids, most=len(ids)), asked=ids, now=now)
+        asked += len(lacking)
     return asked
 
 

@@ -18,6 +18,7 @@ from sauce_janitor.retention.model import Job, Owner
 
 ROWS: Final = 500
 """Rows a page. Source: the vendor's OpenAPI of the Jobs API: at most 500."""
+_LIMITS: Final = frozenset({10, 20, 25, 50, 100, 200, 250, 300, 400})  # round, so a server's, or by chance
 MOST_PAGES: Final = 20_000
 _MOST_STEPS_BACK: Final = 4
 
@@ -132,7 +133,7 @@ class Pager:
 
 
 def _may_be_a_limit(count: int) -> bool:
-    return count % 10 == 0 or count % 25 == 0
+    return count in _LIMITS
 
 
 class _Windows:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
-from sauce_janitor.retention.ages import age_time
+from sauce_janitor.retention.ages import age_times
 from sauce_janitor.retention.matching import field_getter, fields_read
 from sauce_janitor.retention.model import UNKNOWN, Job, Record, Text
 from sauce_janitor.retention.rules import Match, Policy, Rules
 
-_getter = lru_cache(maxsize=256)(field_getter)
 ALWAYS_READ: Final = ("owner", "state", "status", "tags")
 
 
@@ -27,6 +27,14 @@ class DecisionFields:
     def read_builds(self) -> bool:
         """Whether the builds have to be asked for."""
         return "build_status" in self.names
+
+
+Readers: TypeAlias = tuple[tuple[Callable[[Record], object], ...], Callable[[Job], int | None]]
+
+
+@lru_cache(maxsize=16)
+def _readers(fields: DecisionFields) -> Readers:
+    return tuple(field_getter(name) for name in fields.names), age_times(fields.age_from)
 
 
 def decision_fields(rules: Rules) -> DecisionFields:
@@ -60,8 +68,9 @@ def fingerprint(job: Job, build_status: Text, fields: DecisionFields) -> str:
     Of the times it has start, end and the one that gives the age: a modification after the end changes nothing.
     """
     record = Record(job, build_status=build_status)
-    said = [_getter(name)(record) for name in fields.names]
-    said += [job.started_at, job.ended_at, age_time(job, fields.age_from)]
+    getters, age_of = _readers(fields)
+    said = [get(record) for get in getters]
+    said += [job.started_at, job.ended_at, age_of(job)]
     text = repr(
         ["?" if value is UNKNOWN else (sorted(value) if isinstance(value, tuple) else value,) for value in said]
     )

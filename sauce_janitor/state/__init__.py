@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sauce_janitor.errors import RefusedError
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.identity import ClockGuard, Identity
@@ -51,6 +52,8 @@ class State:
         Raises StateError when it is damaged, lost, read-only or no state; RefusedError when a newer version wrote it or the
         path lies on a network file system.
         """
+        if "://" in str(path):
+            raise RefusedError("the state is a file: name its path, not the URL of a database")
         path = Path(path).absolute()
         database = open_file(path)
         try:

@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from sauce_janitor.errors import StateError
 
-BUSY_S: Final = 10.0
-"""How long a writer waits for another process's transaction; ours last milliseconds."""
+BUSY_S: Final = 30.0
+"""How long a writer waits for another process's transaction; ours last milliseconds, at most seconds."""
 _CACHE_KIB: Final = 16_384
 _WORDS: Final = {
     "SQLITE_FULL": "the disk is full",

@@ -95,6 +95,8 @@ class JobList:
         self.requests.append(("batch", {"ids": tuple(job_ids)}))
         if not self.offers_batch:
             return None
+        if not self.untrusted.isdisjoint(job_ids):
+            raise AnswerError("the look-up cannot be used")
         return {one: JobDocument(self.jobs[one], {}) for one in job_ids if one in self.jobs}
 
     def builds(self, owner: Owner, /) -> Iterable[Build] | None:

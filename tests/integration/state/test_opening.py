@@ -170,6 +170,13 @@ def test_a_network_file_system_is_refused(
     assert not path.parent.exists()
 
 
+def test_the_url_of_a_database_is_not_taken_for_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RefusedError, match="not the URL"):
+        State.open("postgresql://localhost/janitor")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_crash_while_it_is_made_leaves_no_state(path: Path, python: Python) -> None:
     code, _ = python.run("""
         import os

@@ -391,6 +391,14 @@ def test_details_are_asked_only_for_rows_that_lack_a_needed_field(*, offers_batc
     assert all(known.changed_at <= NOW + 60 for known in store.known.values())
 
 
+def test_one_bad_answer_spoils_only_its_own_job() -> None:
+    jobs, store = some(120, left_out=frozenset({"tags"})), MemoryStore()
+    jobs.jobs = {one: replace(job, tags=("a",)) for one, job in jobs.jobs.items()}
+    jobs.untrusted = {an_id(7)}
+    assert listed(jobs, store, needed_fields=frozenset({"tags"})).detailed == 120
+    assert {one for one, known in store.known.items() if known.job.tags is UNKNOWN} == {an_id(7)}
+
+
 def test_details_are_asked_again_when_the_row_changed() -> None:
     jobs, store = some(10, left_out=frozenset({"tags"})), MemoryStore()
     listed(jobs, store, needed_fields=frozenset({"tags"}))

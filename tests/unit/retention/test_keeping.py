@@ -10,7 +10,7 @@ import pytest
 
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.model import UNKNOWN, Action, AssetsStanding, Record, State, Why
-from sauce_janitor.retention.rules import DeleteClaim, KeepRule, Policy
+from sauce_janitor.retention.rules import DeleteClaim, Hold, KeepRule, Policy
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, UTC, keep, policy, record, rules, running, where
 from tests.unit.retention.deciding_with import going, ids, reasons
 
@@ -73,6 +73,11 @@ def test_held_running_and_ageless_jobs_take_no_slot() -> None:
     assert stay(keeping(keep("l", "last", count=1)), [*aside, *days(2)]) == ids(
         "held", "running", "ageless", "unknown", "j1"
     )
+
+
+def test_a_job_held_by_a_tag_takes_no_slot() -> None:
+    held = rules(keeping(keep("l", "last", count=1)), holds=(Hold("h", tag="keep"),))
+    assert going(held, [record("held", HOUR, tags=("keep",)), *days(2)]) == ids("j2")
 
 
 def test_since_last_keeps_all_that_is_newer_than_the_last_that_matches() -> None:
@@ -207,8 +212,9 @@ def test_null_group_shared_makes_nulls_one_group() -> None:
 
 @pytest.mark.parametrize("null_group", ["keep", "shared"])
 def test_an_unknown_in_group_by_is_kept(null_group: str) -> None:
-    jobs = [record("u", 9 * DAY, os=UNKNOWN), *days(2)]
-    assert stay(keeping(keep("l", "last", count=1), group_by=("os",), null_group=null_group), jobs) == ids("u", "j1")
+    jobs = [record("u1", 8 * DAY, os=UNKNOWN), record("u2", 9 * DAY, os=UNKNOWN), *days(2)]
+    grouped = keeping(keep("l", "last", count=1), group_by=("os",), null_group=null_group)
+    assert stay(grouped, jobs) == ids("u1", "u2", "j1")
 
 
 def test_tags_group_in_any_order() -> None:
