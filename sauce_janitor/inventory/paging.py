@@ -7,7 +7,7 @@ once an answer has proven that `to` compares the creation time: see `_Windows`. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -139,15 +139,16 @@ def _may_be_a_limit(count: int) -> bool:
 class _Windows:
     """Decides where a window may begin.
 
-    Not documented: which time `to` compares, and whether rows are in its order. Taken for true is only what an answer showed:
-    rows come by creation time; and a row that started and ended after it was created is still listed with `to` = its creation
-    time, so `to` compares no later time. One answer against it and there are no windows any more.
+    Not documented: which time `to` compares, and whether rows are in its order. Taken for true is only what answers showed:
+    rows come by creation time, and by no other; and a row that started and ended after it was created is still listed with
+    `to` = its creation time, so `to` compares no later one. One answer against it and there are no windows any more.
     """
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
         self._proven = False
         self._refuted = False
+        self._orders_left = {"started_at", "ended_at", "modified_at"}
 
     def below(self, page: Page, place: Place) -> tuple[Place, tuple[str, ...]] | None:
         """The window that begins with a row near this page's end, and the ids it has to begin with."""
@@ -156,9 +157,11 @@ class _Windows:
         by_id: dict[str, Job] = {job.id: job for job in page.jobs}
         rows = [by_id.get(identity) for identity in page.ids]
         times = [row.created_at if row is not None and isinstance(row.created_at, int) else None for row in rows]
-        known = [time for time in times if time is not None]
-        if any(later < earlier for later, earlier in pairwise(known)):
-            self._refuted = True
+        self._orders_left -= {
+            name for name in self._orders_left if not _falling([getattr(row, name, None) for row in rows])
+        }
+        self._refuted = not _falling(times)
+        if self._refuted or self._orders_left:
             return None
         candidates = (len(rows) - 1,) if self._proven else range(len(rows) - 1, 0, -1)
         index = next((index for index in candidates if self._proven or _telling(rows[index])), None)
@@ -174,6 +177,12 @@ class _Windows:
         self._proven = self._proven or as_expected
         self._refuted = self._refuted or not as_expected
         return as_expected
+
+
+def _falling(times: Sequence[object]) -> bool:
+    """Whether no time is later than one before it, as far as they are known."""
+    known = [time for time in times if isinstance(time, int)]
+    return all(first >= second for first, second in pairwise(known))
 
 
 def _telling(job: Job | None) -> bool:

@@ -18,9 +18,10 @@ def an_id(number: int) -> JobId:
     return JobId(f"{number:032x}")
 
 
-def a_job(number: int, *, created_at: int | None = None, lasts_s: int = 90, **fields: object) -> Job:
-    """A finished job; the higher the number, the older, a minute each."""
-    created = NOW - 60 * (number + 3) if created_at is None else created_at
+def a_job(number: int, *, created_at: int | None = None, lasts_s: int | None = None, **fields: object) -> Job:
+    """A finished job; the higher the number, the older, a minute each. Waits and durations vary."""
+    created = NOW - 60 * (number + 12) if created_at is None else created_at
+    lasts = 100 + number * number * 37 % 389 if lasts_s is None else lasts_s
     made = Job(
         an_id(number),
         OWNER,
@@ -28,9 +29,9 @@ def a_job(number: int, *, created_at: int | None = None, lasts_s: int = 90, **fi
         name=f"suite {number % 7}",
         status="passed",
         created_at=created,
-        started_at=created + 2,
-        ended_at=created + lasts_s,
-        modified_at=created + lasts_s,
+        started_at=created + 2 + number * number * number * 31 % 97,
+        ended_at=created + lasts,
+        modified_at=created + lasts + number * 13 % 50,
     )
     return replace(made, **fields)  # type: ignore[arg-type]
 

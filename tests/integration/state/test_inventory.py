@@ -145,7 +145,7 @@ def test_a_snapshot_says_the_same_however_often_it_is_read(state: State) -> None
         assert list(snapshot.records()) == first
         found = snapshot.record(an_id(0))
         assert found is not None
-        assert found.job.name == first[0].job.name
+        assert found.job == a_job(0)
     assert len(list(state.jobs.records("eu", as_of=0))) == 11
 
 

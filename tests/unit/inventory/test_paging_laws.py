@@ -34,7 +34,7 @@ def lists(draw: st.DrawFn) -> JobList:
     return jobs
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(lists())
 def test_a_list_at_rest_is_read_whole_whatever_its_order_and_filter(jobs: JobList) -> None:
     assert _read(jobs) == set(jobs.jobs)
@@ -42,7 +42,7 @@ def test_a_list_at_rest_is_read_whole_whatever_its_order_and_filter(jobs: JobLis
         assert len(jobs.requests) <= math.ceil(len(jobs.jobs) / 9) + 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(lists(), st.data())
 def test_a_list_that_moves_is_read_whole_or_not_believed(jobs: JobList, data: st.DataObject) -> None:
     moves = data.draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=40))

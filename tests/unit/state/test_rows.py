@@ -1,0 +1,63 @@
+"""A job survives being a row, whatever the vendor wrote into it, and UNKNOWN stays apart from null."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sauce_janitor.retention.model import UNKNOWN, Job, Owner, State, job_id
+from sauce_janitor.state.rows import BITS, COLUMNS, FIELDS, JobReader, id_bytes, plain, row_of
+
+texts = st.one_of(st.none(), st.just(UNKNOWN), st.text(st.characters(exclude_categories=())))
+times = st.one_of(st.none(), st.just(UNKNOWN), st.integers(-(2**62), 2**62))
+json_values = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text()), st.lists, max_leaves=5)
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> Job:
+    named = {
+        name: draw(texts) for name in FIELDS if name not in {"tags", "manual", "custom_data"} and name[-3:] != "_at"
+    }
+    return Job(
+        id=job_id(draw(st.text("0123456789abcdef", min_size=32, max_size=32))),
+        owner=Owner("demo"),
+        state=draw(st.sampled_from(State)),
+        tags=draw(st.one_of(st.just(UNKNOWN), st.lists(st.text(st.characters(exclude_categories=()))).map(tuple))),
+        manual=draw(st.sampled_from([None, True, False, UNKNOWN])),
+        custom_data=draw(st.one_of(st.none(), st.just(UNKNOWN), st.dictionaries(st.text(), json_values))),
+        **named,
+        **{name: draw(times) for name in FIELDS if name.endswith("_at")},
+    )
+
+
+@given(jobs())
+def test_a_job_comes_back_as_it_went(job: Job) -> None:
+    row = row_of(job)
+    assert JobReader().job_of([row[column] for column in COLUMNS]) == job
+
+
+@given(jobs())
+def test_no_column_holds_what_a_database_cannot(job: Job) -> None:
+    for value in row_of(job).values():
+        if isinstance(value, str):
+            assert "\x00" not in value
+            value.encode("utf-8")
+
+
+def test_a_time_beyond_what_a_database_holds_is_unknown() -> None:
+    row = row_of(Job(job_id("a" * 32), Owner("demo"), State.FINISHED, ended_at=10**30))
+    assert JobReader().job_of([row[column] for column in COLUMNS]).ended_at is UNKNOWN
+
+
+def test_every_field_of_a_job_is_stored() -> None:
+    assert {field.name for field in fields(Job)} == {"id", "owner", "state", *FIELDS}
+    assert [BITS[field] for field in FIELDS] == [1 << place for place in range(len(FIELDS))]
+
+
+def test_what_people_type_is_made_storable() -> None:
+    assert plain("a\x00b\udcffc") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+    with pytest.raises(ValueError, match="hexadecimal"):
+        id_bytes("not an id")
