@@ -13,7 +13,7 @@ from sauce_janitor.retention.model import Action, AssetsStanding, Job, JobId, Ow
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.database import Database, told
 from sauce_janitor.state.listing import OwnerJobs
-from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes
+from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, draft_of, id_bytes
 from sauce_janitor.state.tables import holds, jobs, listings
 
 AgeField: TypeAlias = Literal["end_time", "modification_time", "start_time", "creation_time"]
@@ -28,6 +28,7 @@ _AGES: Final[Mapping[AgeField, ColumnElement[int | None]]] = {
 _OURS: Final = ("changed_at", "assets", "archived", "assets_announced_at", "job_announced_at")
 _STANDINGS: Final = {str(standing): standing for standing in AssetsStanding}
 _NO_BUILD: Final = KnownBuild(None, None)
+_RecordDraft: Final = draft_of(Record)
 _BATCH: Final = 1000
 
 
@@ -75,17 +76,21 @@ class Snapshot:
             job = job_of(row)
             changed_at, assets, archived, assets_announced, job_announced = row[-len(_OURS) :]
             build = _NO_BUILD if job.build is None else build_of(job)
-            yield Record(
+            record = _RecordDraft(
                 job,
                 max(changed_at, build.changed_at),
                 build.id,
                 build.status,
                 _STANDINGS[assets],
                 archives[archived],
-                _announced(assets_announced, job_announced),
+                None
+                if assets_announced is None and job_announced is None
+                else _announced(assets_announced, job_announced),
                 row[0] in held,
                 build.counters,
             )
+            record.__class__ = Record
+            yield record
 
 
 class Jobs:
@@ -181,8 +186,6 @@ def _held(connection: Connection, account: str, as_of: int) -> frozenset[bytes]:
     return frozenset(connection.execute(statement).scalars())
 
 
-def _announced(assets: int | None, job: int | None) -> Mapping[Action, int] | None:
-    if assets is None and job is None:
-        return None
+def _announced(assets: int | None, job: int | None) -> Mapping[Action, int]:
     times = {Action.DELETE_ASSETS: assets, Action.DELETE_JOB: job}
     return {action: time for action, time in times.items() if time is not None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import make_dataclass
 from typing import Any, Final, TypeVar
 
 from sauce_janitor.retention.model import UNKNOWN, Job, State
@@ -78,6 +79,17 @@ class Parsed(dict[str | None, V]):
         return value
 
 
+def draft_of(kind: type[Any]) -> Any:
+    """A twin of a frozen dataclass that is not frozen: made from all fields in order, its `__class__` is then set to `kind`.
+
+    A frozen dataclass sets each field through object.__setattr__; this takes a third of the time, over a million rows seconds.
+    """
+    return make_dataclass(f"{kind.__name__}Draft", kind.__slots__, slots=True)
+
+
+_JobDraft = draft_of(Job)
+
+
 class JobReader:
     """Turns rows into jobs."""
 
@@ -92,11 +104,13 @@ class JobReader:
          created, started, ended, modified, marks, *_) = row  # fmt: skip
         if marks:
             return self._marked(row)
-        return Job(
+        job = _JobDraft(
             job_id.hex(), owner, _STATES[state], name, build, self._tags[tags], status, os, browser, version, backend,
             public, error, None if manual is None else bool(manual), None if custom is None else self._custom[custom],
             created, started, ended, modified,
         )  # fmt: skip
+        job.__class__ = Job
+        return job  # type: ignore[no-any-return]  # a draft until the line above
 
     def _marked(self, row: Sequence[Any]) -> Job:
         values: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))

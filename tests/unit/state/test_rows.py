@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,10 @@ json_values = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st
 
 @st.composite
 def jobs(draw: st.DrawFn) -> Job:
-    named = {
+    named: dict[str, Any] = {
         name: draw(texts) for name in FIELDS if name not in {"tags", "manual", "custom_data"} and name[-3:] != "_at"
     }
+    named |= {name: draw(times) for name in FIELDS if name.endswith("_at")}
     return Job(
         id=job_id(draw(st.text("0123456789abcdef", min_size=32, max_size=32))),
         owner=Owner("demo"),
@@ -29,7 +31,6 @@ def jobs(draw: st.DrawFn) -> Job:
         manual=draw(st.sampled_from([None, True, False, UNKNOWN])),
         custom_data=draw(st.one_of(st.none(), st.just(UNKNOWN), st.dictionaries(st.text(), json_values))),
         **named,
-        **{name: draw(times) for name in FIELDS if name.endswith("_at")},
     )
 
 
@@ -50,6 +51,17 @@ def test_no_column_holds_what_a_database_cannot(job: Job) -> None:
 def test_a_time_beyond_what_a_database_holds_is_unknown() -> None:
     row = row_of(Job(job_id("a" * 32), Owner("demo"), State.FINISHED, ended_at=10**30))
     assert JobReader().job_of([row[column] for column in COLUMNS]).ended_at is UNKNOWN
+
+
+def test_a_job_read_from_a_row_is_a_job_in_every_respect() -> None:
+    made = Job(job_id("a" * 32), Owner("demo"), State.FINISHED, tags=("a",), ended_at=5)
+    row = row_of(made)
+    read = JobReader().job_of([row[column] for column in COLUMNS])
+    assert type(read) is Job
+    assert hash(read) == hash(made)
+    assert replace(read, name="other").name == "other"
+    with pytest.raises(FrozenInstanceError):
+        read.name = "other"  # type: ignore[misc]  # that is the point
 
 
 def test_every_field_of_a_job_is_stored() -> None:
