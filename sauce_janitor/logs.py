@@ -10,7 +10,7 @@ import logging
 import sys
 import unicodedata
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -37,6 +37,16 @@ def _clean(value: object) -> object:
 
 def _clean_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: _clean(value) if key != "exception" else value for key, value in event.items()}
+
+
+class _Stderr:
+    """Whatever sys.stderr is when a line is written: a progress bar puts itself between."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure(log_format: str | None, level: str, *, color: bool | None = None) -> None:
@@ -66,7 +76,7 @@ def configure(log_format: str | None, level: str, *, color: bool | None = None) 
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from sauce_janitor import fitting, inventory, planfile
@@ -58,7 +58,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a run works with. `stop` ends it early and cleanly."""
+    """What a run works with. `stop` ends it early and cleanly; `show` is given the plan before anything is carried out."""
 
     config: Config
     state: State
@@ -66,6 +66,7 @@ class Tools:
     progress: Progress
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Callable[[], float] = time.time
+    show: Callable[[Result], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,13 @@ def run(account: Account, tools: Tools, order: Order) -> Result:
         parts = visit.open_to_change() if order.execute else None
         recovery = visit.recover(parts) if parts else Recovery()
         listings = () if order.offline else visit.list_jobs()
-        plan, head = visit.plan()
+        planned = visit.plan(listings, recovery)
+        tools.show(planned)
         if parts is None:
-            return visit.result(plan, head, listings)
-        visit.refuse_if_limited(plan)
-        return visit.result(plan, head, listings, visit.carry_out(plan, parts), recovery)
+            return visit.end(planned)
+        visit.refuse_if_limited(planned.plan)
+        visit.announce(planned.plan)
+        return visit.end(replace(planned, execution=visit.carry_out(planned.plan, parts)))
 
 
 class _Visit:
@@ -193,7 +196,7 @@ class _Visit:
         if self.order.execute:
             self.tools.state.clock.remember(self.now)
 
-    def plan(self) -> tuple[Plan, planfile.PlanHead]:
+    def plan(self, listings: tuple[SyncReport, ...], recovery: Recovery) -> Result:
         """Decide on every job that is known, as of one instant."""
         accepted_at = self.tools.state.acceptances.accepted_at(self.account.name, self.digest)
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
@@ -208,7 +211,16 @@ class _Visit:
         if self.order.policies:
             plan.only(self.order.policies)
         self.tell.planned(plan)
-        return plan, self.head(plan, records.digest())
+        return Result(
+            account=self.account,
+            head=self.head(plan, records.digest()),
+            plan=plan,
+            query=self.query,
+            listings=listings,
+            budget_left=self.client.reader.budget_left,
+            rates=self.client.connection.rates,
+            recovery=recovery,
+        )
 
     def head(self, plan: Plan | None, inventory_digest: str) -> planfile.PlanHead:
         """What identifies this run's plan."""
@@ -224,12 +236,19 @@ class _Visit:
             requests_needed=requests_needed(work_of(plan)) if plan else 0,
             counts={action.value: number for action, number in plan.totals.items()} if plan else {},
             limits_broken=tuple(broken.limit for broken in plan.broken) if plan else (),
+            announced={action.value: asdict(waiting) for action, waiting in plan.waiting.items()} if plan else {},
         )
 
     def refuse_if_limited(self, plan: Plan) -> None:
         """RefusedError when a limit is broken: the whole plan, not a part of it."""
         if plan.broken:
             raise RefusedError("\n".join(broken.text for broken in plan.broken))
+
+    def announce(self, plan: Plan) -> None:
+        """Put on record what is announced from now on, or still is; whatever is not starts anew when it comes back."""
+        for action in DELETES:
+            announced = (job_id for job_id, actions in plan.announced() if action in actions)
+            self.tools.state.notices.announce(self.account.name, action, announced, at=self.as_of)
 
     # --- carry out, report ----------------------------------------------------------------------------------------------
 
@@ -257,28 +276,10 @@ class _Visit:
         state.runs.finish(self.run_id, result=result, at=int(self.tools.clock()), summary=summary)
         return done
 
-    def result(
-        self,
-        plan: Plan,
-        head: planfile.PlanHead,
-        listings: tuple[SyncReport, ...],
-        execution: Execution | None = None,
-        recovery: Recovery | None = None,
-    ) -> Result:
-        """Everything that is told of the run."""
-        made = Result(
-            account=self.account,
-            head=head,
-            plan=plan,
-            query=self.query,
-            listings=listings,
-            budget_left=self.client.reader.budget_left,
-            rates=self.client.connection.rates,
-            execution=execution,
-            recovery=recovery or Recovery(),
-        )
-        self.tell.finished(mode="execute" if self.order.execute else "dry_run", complete=made.complete, at=self.now)
-        return made
+    def end(self, result: Result) -> Result:
+        """Tell that the run came to its end."""
+        self.tell.finished(mode="execute" if self.order.execute else "dry_run", complete=result.complete, at=self.now)
+        return result
 
     def _told(self, event: Event) -> None:
         self.tell.event(event)

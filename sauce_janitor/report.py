@@ -22,6 +22,7 @@ from sauce_janitor.retention.planning import Plan
 
 _PLAIN_WIDTH = 180
 _MOST_REASONS = 12
+_NARROW = 120
 ACTIONS = {
     Action.ARCHIVE: "archive",
     Action.DELETE_ASSETS: "delete assets",
@@ -98,7 +99,7 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         out.print(_by_policy(plan))
     if about.examples:
         out.print("\nFor example", style="bold")
-        out.print(_examples(about.examples))
+        out.print(_examples(about.examples, narrow=out.width < _NARROW))
     if plan.kept:
         out.print("\nWhy jobs stay", style="bold")
         out.print(_kept(plan))
@@ -113,6 +114,12 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
             f"of {plan.expiring_72h_jobs:,} within 72 h",
             style="yellow",
         )
+    for action, waiting in sorted(plan.waiting.items()):
+        when_they_go = when(waiting.first_at)
+        if waiting.last_at != waiting.first_at:
+            when_they_go += f", the last of them {when(waiting.last_at)}"
+        fresh = f"; {waiting.fresh:,} of them only from the next executing run on" if waiting.fresh else ""
+        out.print(f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}")
     if about.requests:
         lasts = f", about {span(about.seconds)} at {about.budget}" if about.seconds is not None else ""
         out.print(f"Needs about {about.requests:,} API requests{lasts}")
@@ -128,16 +135,19 @@ def _by_policy(plan: Plan) -> Table:
     return table
 
 
-def _examples(examples: Sequence[tuple[Job | None, Decision]]) -> Table:
-    table = _table("Action", "Job", "Build", "Name", "Ended", "Why", numbers=False)
+def _examples(examples: Sequence[tuple[Job | None, Decision]], *, narrow: bool) -> Table:
+    headers = ("Action", "Job", "Name", "Why") if narrow else ("Action", "Job", "Build", "Name", "Ended", "Why")
+    table = _table(*headers, numbers=False)
+    table.columns[1].no_wrap = True
     for job, decision in examples:
         if job is None:
             continue
         ended = when(job.ended_at) if isinstance(job.ended_at, int) else "-"
         build, name = (clean(text) if isinstance(text, str) else "-" for text in (job.build, job.name))
         since = f", since {when(decision.due_since)}" if decision.due_since else ""
-        why = "; ".join(reason.text for reason in decision.reasons) + since
-        table.add_row(ACTIONS[decision.action], job.id, build, name, ended, clean(why))
+        why = clean("; ".join(reason.text for reason in decision.reasons) + since)
+        cells = (name, why) if narrow else (build, name, ended, why)
+        table.add_row(ACTIONS[decision.action], job.id, *cells)
     return table
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,6 +64,7 @@ class _Desk:
     session: Session
     tools: Tools
     signals: _Signals
+    shown: Shown
 
     @property
     def config(self) -> Config:
@@ -87,7 +88,7 @@ def _desk(session: Session) -> Iterator[_Desk]:
         metrics.restore((*key, value) for key, value in state.counters.all().items())
         tools = Tools(config, state, metrics, shown, signals.stop)
         try:
-            yield _Desk(session, tools, signals)
+            yield _Desk(session, tools, signals, shown)
         finally:
             state.counters.add({(name, labels): growth for name, labels, growth in metrics.added()})
 
@@ -150,7 +151,8 @@ def look(session: Session, options: Mapping[str, Any]) -> int:
             return 128 + desk.signals.number
         if out := options.get("out"):
             planfile.write([_sealed(desk, result, options) for result in results], out, secret=_secret(desk))
-        _show(desk, results, options)
+        with desk.shown.hidden():
+            _show(desk, results, options)
     if code:
         return code
     acts = any(result.plan.job_count for result in results)
@@ -274,14 +276,20 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
         order, accounts = _order(desk, options, execute=True)
         out = report.console(color=session.color)
 
+        def show(result: Result) -> None:
+            if options["form"] == "table" and not options.get("end_only"):
+                with desk.shown.hidden():
+                    report.show_plan(out, result.plan, _about(desk, result))
+
         def tell(result: Result) -> int:
             if options["form"] == "table":
-                if not options.get("end_only"):
-                    report.show_plan(out, result.plan, _about(desk, result))
-                report.show_end(out, result.account.name, _ended(result))
+                with desk.shown.hidden():
+                    report.show_end(out, result.account.name, _ended(result))
             return _code(result)
 
-        results, code = _pass_over(desk, order, accounts, tell)
+        showing = replace(desk, tools=replace(desk.tools, show=show))
+        results, code = _pass_over(showing, order, accounts, tell)
+        desk.shown.end()
         if options["form"] == "json":
             click.echo(report.json_text([_summary(result) for result in results]))
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +24,7 @@ class Shown:
     def __init__(self, *, color: bool | None, moving: bool) -> None:
         out = report.console(color=color, error=True)
         bar = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*bar, console=out, transient=True) if moving else None
+        self._bar = Progress(*bar, console=out, transient=True, redirect_stdout=False) if moving else None
         self._task: TaskID | None = None
         self._lock = threading.Lock()
         self._phase, self._done, self._told_at = "", 0, time.monotonic()
@@ -36,8 +38,23 @@ class Shown:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """No moving line any more."""
         if self._bar:
             self._bar.stop()
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """No moving line while something else is printed."""
+        if self._bar:
+            self._bar.stop()
+        try:
+            yield
+        finally:
+            if self._bar:
+                self._bar.start()
 
     def phase(self, account: str, phase: str, total: int | None = None) -> None:
         """A phase begins."""
