@@ -45,13 +45,15 @@ class Progress(Protocol):
 class Order:
     """What a run is to do. Without `execute` it is a dry run: the one place where that is decided is `run`.
 
-    `as_of` looks at another time (dry runs only); `offline` plans on what is known; `policies` acts only for these (empty:
+    `as_of` looks at another time (dry runs only); `offline` plans on what is known; `accept_loss`
+    believes a listing in which most known jobs are missing; `policies` acts only for these (empty:
     all); `reviewed` are the plans of a plan file, by account: then nothing else is done.
     """
 
     execute: bool = False
     as_of: int | None = None
     offline: bool = False
+    accept_loss: bool = False
     policies: frozenset[str] = frozenset()
     reviewed: Mapping[str, Mapping[str, Any]] | None = None
 
@@ -144,6 +146,7 @@ class _Visit:
                 f"paused by {pause.by}: {pause.reason}. Nothing was changed; `sauce-janitor resume` lifts it"
             )
         lease: Lease = self._stack.enter_context(state.lease(name, f"run {self.run_id}", now=self.now))
+        state.check_integrity()
         archive = self._stack.enter_context(fitting.open_archive(self.tools.config.archive, name, state))
         archive.sweep()
         clock = fitting.SystemClock()
@@ -171,6 +174,7 @@ class _Visit:
         demand = Demand(
             now=self.now,
             full_every_s=self.account.full_every_s,
+            accept_loss=self.order.accept_loss,
             needed_fields=frozenset(self.fields.names),
             with_builds=self.fields.read_builds,
         )

@@ -133,6 +133,7 @@ def _order(desk: _Desk, options: Mapping[str, Any], *, execute: bool) -> tuple[O
         execute=execute,
         as_of=_as_of(options.get("as_of")),
         offline=bool(options.get("offline")),
+        accept_loss=bool(options.get("accept_loss")),
         policies=_policies(desk.config, options["policies"]),
         reviewed=reviewed,
     )

@@ -31,6 +31,7 @@ def _looking(command: _Command) -> _Command:
                      show_default=True),
         click.option("--as-of", metavar="TIME", help="Look at another time: 2026-06-01T00:00:00Z. Never applied."),
         click.option("--offline", is_flag=True, help="Plan on what is known already; ask Sauce Labs nothing."),
+        click.option("--accept-loss", is_flag=True, help="Believe a listing in which most of the known jobs are missing."),
         click.option("--detailed-exitcode", is_flag=True, help="End with 7 when there is something to do."),
     )  # fmt: skip
     return functools.reduce(lambda made, option: option(made), reversed(options), command)

@@ -157,7 +157,9 @@ class _Sync:
             return
         words = f"the job list of {self._owner} has {rows} rows, and {missing} of {known} known jobs are missing in it"
         if missing > _FEW:
-            raise SourceError(f"{words}: nothing is concluded from it, and no plan is made")
+            raise SourceError(
+                f"{words}: nothing is concluded from it, and no plan is made. If you know where they went, say --accept-loss"
+            )
         lost = self._store.missing_ids(mark, _FEW)
         for one in lost:
             # Twice: a single 404 has been seen for jobs that are there.

@@ -251,3 +251,22 @@ def test_three_faults_in_the_configuration_are_said_at_once_before_any_request(d
 def test_a_missing_configuration_says_how_to_make_one(desk: Desk) -> None:
     (desk.folder / "config.yaml").unlink()
     assert "init" in one_sentence(desk.run("plan", code=2).stderr)
+
+
+def test_a_list_that_lost_most_jobs_makes_no_plan_until_the_operator_says_so(desk: Desk) -> None:
+    desk.run("plan")
+    import requests
+
+    for job in [
+        *requests.get(
+            f"{desk.sandbox.base_url}/rest/v1/demo/jobs?limit=500", auth=("demo", "demo-key"), timeout=30
+        ).json()
+    ][:200]:
+        requests.delete(f"{desk.sandbox.base_url}/rest/v1.1/jobs/{job['id']}", auth=("demo", "demo-key"), timeout=30)
+    text = (desk.folder / "config.yaml").read_text()
+    (desk.folder / "config.yaml").write_text(text.replace("base_url:", "listing: {full_every: 1s}, base_url:"))
+    refused = one_sentence(desk.run("plan", code=4).stderr)
+    assert "nothing is concluded" in refused
+    assert "--accept-loss" in refused
+    assert "Plan:" in desk.run("plan", "--accept-loss").stdout
+    desk.run("plan")
