@@ -1,0 +1,70 @@
+"""The pages tell the truth: commands, exit codes, links and the version of things they name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor import errors
+from sauce_janitor.cli.app import COMMANDS, cli
+
+TOP = Path(__file__).parents[2]
+PAGES = sorted([*TOP.glob("*.md"), *TOP.glob("docs/*.md")])
+
+
+def test_every_command_has_its_row_and_every_row_its_command() -> None:
+    page = (TOP / "docs/commands.md").read_text()
+    rows = re.findall(r"^\| (`(?:[^|]|\\\|)*) \|", page, re.MULTILINE)
+    named = {word.split()[0] for row in rows for word in re.findall(r"`([a-z]+)[^`]*`", row)}
+    assert named == set(COMMANDS)
+
+
+def test_every_command_says_in_help_what_it_does() -> None:
+    import click
+
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(), name
+
+
+def test_the_exit_codes_on_the_page_are_those_of_the_errors() -> None:
+    page = (TOP / "docs/commands.md").read_text()
+    documented = {
+        int(code) for line in re.findall(r"^\| ([0-9, ]+) \|", page, re.MULTILINE) for code in line.split(",")
+    }
+    raised = {
+        kind.exit_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.JanitorError)
+    }
+    assert raised <= documented
+    assert documented >= {0, 1, 2, 3, 4, 5, 6, 7, 130, 143}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_names_the_two_commands_that_the_makefile_has() -> None:
+    makefile = (TOP / "Makefile").read_text()
+    for target in ("demo", "test"):
+        assert f"make {target}" in (TOP / "README.md").read_text()
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_readme_says_early_that_real_devices_are_not_touched() -> None:
+    assert "Real-device jobs are not touched" in (TOP / "README.md").read_text()[:2500]
+
+
+def test_every_dependency_says_why_it_is_there() -> None:
+    project = (TOP / "pyproject.toml").read_text()
+    block = project[project.index("dependencies = [") : project.index("[project.scripts]")]
+    for line in block.splitlines():
+        if line.strip().startswith('"'):
+            assert "# " in line, line
