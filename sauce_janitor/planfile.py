@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -45,6 +45,7 @@ class PlanHead:
     requests_needed: int
     counts: Mapping[str, int]
     limits_broken: tuple[str, ...] = ()
+    announced: Mapping[str, Row] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
         "requests_needed": head.requests_needed,
         "counts": dict(head.counts),
         "limits_broken": list(head.limits_broken),
+        "announced": dict(head.announced),
     }
     seal = _Seal(secret, facts)
     yield "{" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in facts.items())

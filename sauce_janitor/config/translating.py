@@ -40,6 +40,7 @@ def rules_for(file: ConfigFile, account: str) -> Rules:
         holds=_holds([term for term in file.holds if _is_for(term.accounts, account)], lists, zone),
         forbid=tuple(rules.Forbid(_match(term.match, lists), tuple(term.assets)) for term in file.archive.forbid),
         age_from=tuple(file.defaults.age_from),
+        grace=file.defaults.grace,
         limits=_limits(file.limits),
     )
 

@@ -24,7 +24,6 @@ _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
     ("limits", "max_growth"): ("use max_jobs or max_percent", (None,)),
     ("policies", "*", "limits", "max_growth"): ("use max_jobs or max_percent", (None,)),
     ("policies", "*", "then", "archive", "keep_for"): ("remove it; the archive holds everything for ever", _EMPTY),
-    ("defaults", "grace"): ("remove it", ("0s", None)),
 }
 """Path to (what to do instead, the values that change nothing and so are let through)."""
 

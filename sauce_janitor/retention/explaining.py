@@ -95,9 +95,17 @@ class _Explainer:
             tuple(self._policies()),
             claims,
             tuple(self._ranks(records)),
-            _goes_at(claims, decisions),
+            _goes_at(claims, decisions, self._graces()),
             tuple(_saves(decisions, self._rules)),
         )
+
+    def _graces(self) -> dict[Action, int]:
+        """When the grace of each delete is over, were it announced now at the latest."""
+        book, announced = self._judge.book, self._record.announced or {}
+        if not book.has_grace:
+            return {}
+        since = {action: announced.get(action, book.as_of) for action in DELETES}
+        return {action: due_at(at, self._rules.grace, self._rules.timezone) for action, at in since.items()}
 
     def _policies(self) -> Iterator[PolicyView]:
         facts, number = self._judge.book.facts, self._case.number
@@ -171,7 +179,7 @@ class _Explainer:
         )
 
 
-def _goes_at(claims: tuple[ClaimView, ...], decisions: tuple[Decision, ...]) -> int | None:
+def _goes_at(claims: tuple[ClaimView, ...], decisions: tuple[Decision, ...], graces: dict[Action, int]) -> int | None:
     """When the first delete has its time, if only time stands against it; None when there is none such."""
     due_times: dict[Action, int] = {}
     for decision in decisions:
@@ -179,7 +187,7 @@ def _goes_at(claims: tuple[ClaimView, ...], decisions: tuple[Decision, ...]) -> 
         waits = decision.verdict is Verdict.DUE or all(reason.why in _ONLY_TIME for reason in decision.reasons)
         times = [claim.due_at for claim in own if claim.due_at is not None]
         if decision.action in DELETES and own and waits and len(times) == len(own):
-            due_times[decision.action] = max(times)
+            due_times[decision.action] = max(*times, graces.get(decision.action, 0))
         is_protected = any(reason.why is Why.ASSETS_PROTECTED for reason in decision.reasons)
         if is_protected and Action.DELETE_JOB in due_times:
             if Action.DELETE_ASSETS in due_times:

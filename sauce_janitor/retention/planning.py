@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from sauce_janitor.retention.deciding import Judge, Records
+from sauce_janitor.retention.durations import due_at
 from sauce_janitor.retention.fingerprints import decision_fields, fingerprint
 from sauce_janitor.retention.limits import Acting, Tally, broken_limits
 from sauce_janitor.retention.model import AssetsStanding, Reason, Record, Verdict, Why
-from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan
+from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan, Waiting
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.rulings import Ruling
 
-__all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "make_plan"]
+__all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "Waiting", "make_plan"]
 
 PURGED_AFTER_S: Final = 30 * 86_400
 """Source: Sauce Labs documentation, archived test results: assets are kept for 30 days after the job's end."""
@@ -61,6 +62,7 @@ class _Planner:
                 self._watch(record)
             if ruling.announce:
                 plan.announcements.setdefault(ruling.announce, bytearray()).extend(bytes.fromhex(record.job.id))
+                self._wait(record, time, ruling)
         self._count()
         plan.rows.sort()
         tally = Tally(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
@@ -86,6 +88,21 @@ class _Planner:
         urgency = self._purge_order(record) if template.archives else (due[-1].due_since or 0)
         made = fingerprint(record.job, record.build_status, self._fields)
         rows.add(record, number, due, print_=made, urgency=urgency)
+
+    def _wait(self, record: Record, time: int | None, ruling: Ruling) -> None:
+        """Count the announced deletes that are not due, and when they go."""
+        assert time is not None, f"job {record.job.id} is announced without an age"
+        zone, announced = self._rules.timezone, record.announced or {}
+        for decision in ruling.decisions:
+            action = decision.action
+            if action not in ruling.announce or decision.verdict is Verdict.DUE:
+                continue
+            over = due_at(announced.get(action, self._plan.as_of), self._rules.grace, zone)
+            at = max(over, ruling.goes_at(action, record, time, zone))
+            waiting = self._plan.waiting.setdefault(action, Waiting(0, 0, at, at))
+            waiting.jobs += 1
+            waiting.fresh += action not in announced
+            waiting.first_at, waiting.last_at = min(waiting.first_at, at), max(waiting.last_at, at)
 
     def _purge_order(self, record: Record) -> int:
         """The nearest purge first; what is purged already has no hurry."""

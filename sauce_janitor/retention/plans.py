@@ -157,6 +157,19 @@ def _alternating(archiving: list[int], changing: list[int]) -> Iterator[int]:
 
 
 @dataclass(slots=True)
+class Waiting:
+    """Announced deletes in their grace: so many, `fresh` of them not on record yet, and when the first and the last one go.
+
+    The times are epoch seconds, for jobs that only time stands against.
+    """
+
+    jobs: int
+    fresh: int
+    first_at: int
+    last_at: int
+
+
+@dataclass(slots=True)
 class Plan:
     """All decisions of a run, counted. Counts by policy have None for what a hold wants archived.
 
@@ -164,7 +177,8 @@ class Plan:
     both deletes are due, that is one delete_job. `kept` counts, by action, the jobs that stay by each of their reasons (a job
     with two is counted twice); `undecided` the jobs kept because a policy could not tell a field. `matched` are each policy's
     sure matches. `acting` are the distinct jobs with a delete or stop, also by the policy that permits it; `broken` the limits
-    they break: then nothing may be done. `rows` and `announcements` hold what `jobs()` and `announced()` give.
+    they break: then nothing may be done. `waiting` are the deletes that are announced and not due yet. `rows` and
+    `announcements` hold what `jobs()` and `announced()` give.
     `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time.
     """
 
@@ -181,6 +195,7 @@ class Plan:
     broken: tuple[BrokenLimit, ...] = ()
     expiring_24h_jobs: int = 0
     expiring_72h_jobs: int = 0
+    waiting: dict[Action, Waiting] = field(default_factory=dict)
     rows: Rows = field(default_factory=Rows)
     announcements: dict[tuple[Action, ...], bytearray] = field(default_factory=dict)
 

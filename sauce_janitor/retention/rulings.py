@@ -15,7 +15,7 @@ from sauce_janitor.retention.assets import Selection, covers
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.cases import Case, Claim
 from sauce_janitor.retention.durations import due_at
-from sauce_janitor.retention.model import Action, Decision, Reason, Record, Verdict, Why
+from sauce_janitor.retention.model import Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
 
 # A moment is a number: these flags, and above them the bits of the case's clocks and keepers.
 HELD: Final = 1
@@ -63,6 +63,23 @@ class Ruling:
             decisions[index] = Decision(decision.action, decision.verdict, decision.reasons, policy, since)
         return tuple(decisions)
 
+    def goes_at(self, action: Action, record: Record, time: int, zone: ZoneInfo) -> int:
+        """When every claim on an announced delete will be due: a job's takes its assets along, while it has any."""
+        claims = self.case.claims[action]
+        if action is Action.DELETE_JOB and record.assets is AssetsStanding.PRESENT:
+            claims += self.case.claims[Action.DELETE_ASSETS]
+        return max(_due_since(claim, action, record, time, zone) for claim in claims)
+
+
+def _due_since(claim: Claim, action: Action, record: Record, time: int | None, zone: ZoneInfo) -> int:
+    """When the claim is, or was, due for a job."""
+    base = record.job.started_at if action is Action.STOP else time
+    if action is not Action.ARCHIVE and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
+        base = claim.seat.keeper.time_of(record)
+    assert isinstance(base, int)
+    assert claim.after is not None
+    return due_at(base, claim.after, zone)
+
 
 def _who_and_when(
     action: Action, claims: tuple[Claim, ...], record: Record, time: int | None, zone: ZoneInfo
@@ -70,14 +87,7 @@ def _who_and_when(
     """For archiving the claim that is due first, else the one that is due last; of equals the first by name."""
     if not claims:
         return None, record.job.ended_at if isinstance(record.job.ended_at, int) else time
-    dates = []
-    for claim in claims:
-        base = record.job.started_at if action is Action.STOP else time
-        if action is not Action.ARCHIVE and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
-            base = claim.seat.keeper.time_of(record)
-        assert isinstance(base, int)
-        assert claim.after is not None
-        dates.append((due_at(base, claim.after, zone), claim.policy.name))
+    dates = [(_due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
     since = (min if action is Action.ARCHIVE else max)(date for date, _ in dates)
     return min(name for date, name in dates if date == since), since
 

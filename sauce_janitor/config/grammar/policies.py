@@ -280,6 +280,11 @@ class Defaults(Grammar):
         default_factory=lambda: list(_USUAL_AGE),
         description="A job's age is that of the first of these that it has.", examples=[["end_time", "modification_time"]],
     )  # fmt: skip
+    grace: DurationTerm = Field(
+        Duration("0s"),
+        description="A delete is announced for this long by executing runs before it happens.",
+        examples=["3d"],
+    )
 
 
 class ForbidTerm(Grammar):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sauce_janitor.retention.ages import newest_first
+from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.explaining import ClaimView, Explanation, PolicyView, Rank, explain
 from sauce_janitor.retention.model import UNKNOWN, Action, BuildCounters, Record
 from sauce_janitor.retention.rules import Hold, Rules
@@ -32,6 +33,14 @@ def test_it_says_when_a_job_would_go_and_what_would_save_it() -> None:
     assert found.goes_at == NOW + 5 * DAY - 1
     assert found.saves[:3] == ("the tag keep", "a tag keep-until=YYYY-MM-DD, through that day", "a local hold")
     assert explained(made, JOBS, "j12").goes_at == NOW - 2 * DAY - 1
+
+
+def test_grace_puts_off_when_a_job_would_go() -> None:
+    made = rules(policy("p", job="10d"), grace=parse_duration("3d"))
+    jobs = [record("new", 9 * DAY), record("known", 12 * DAY, announced={Action.DELETE_JOB: NOW - DAY}), *JOBS[:2]]
+    assert explained(made, jobs, "new").goes_at == NOW + 3 * DAY
+    assert explained(made, jobs, "known").goes_at == NOW + 2 * DAY
+    assert explained(made, jobs, "j0").goes_at == NOW + 10 * DAY - 1
 
 
 def test_it_says_what_keeps_a_job_and_no_date() -> None:

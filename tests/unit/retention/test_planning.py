@@ -12,8 +12,8 @@ from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.fingerprints import decision_fields, fingerprint
 from sauce_janitor.retention.limits import Acting
-from sauce_janitor.retention.model import UNKNOWN, Action, Owner, Reason, Record, Verdict, Why
-from sauce_janitor.retention.planning import Plan, make_plan
+from sauce_janitor.retention.model import DELETES, UNKNOWN, Action, Owner, Reason, Record, Verdict, Why
+from sauce_janitor.retention.planning import Plan, Waiting, make_plan
 from sauce_janitor.retention.rules import Forbid, Hold, Limits, Rules
 from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
 
@@ -129,6 +129,22 @@ def test_announcements_are_the_deletes_that_wait_for_grace_or_go() -> None:
         id_of("soon"): (Action.DELETE_JOB,),
         id_of("due"): (Action.DELETE_JOB,),
     }
+
+
+def test_a_plan_says_how_many_are_announced_since_when_not_and_when_they_go() -> None:
+    graceful = rules(policy("p", job="10d"), policy("q", where(name="slow"), job="12d"), grace=parse_duration("3d"))
+    jobs = [
+        record("new", 8 * DAY),
+        record("known", 9 * DAY, announced={Action.DELETE_JOB: NOW - DAY}),
+        record("slow", 10 * DAY, name="slow", announced={Action.DELETE_JOB: NOW - 2 * DAY}),
+        record("due", 11 * DAY, announced={Action.DELETE_JOB: NOW - 4 * DAY}),
+    ]
+    assert plan(graceful, jobs).waiting == {Action.DELETE_JOB: Waiting(3, 1, NOW + 2 * DAY, NOW + 3 * DAY)}
+    both = rules(policy("p", job="10d", assets="14d"), grace=parse_duration("5d"))
+    assert plan(both, [record("j", 9 * DAY)]).waiting[Action.DELETE_JOB].first_at == NOW + 5 * DAY
+    both = rules(policy("p", job="10d", assets="14d"), grace=parse_duration("4d"))
+    found = plan(both, [record("j", 10 * DAY, announced=dict.fromkeys(DELETES, NOW - DAY))]).waiting
+    assert found[Action.DELETE_JOB].first_at == NOW + 4 * DAY, "its assets go at 14d"
 
 
 def test_assets_about_to_be_purged_unarchived_are_counted() -> None:
