@@ -94,9 +94,9 @@ class Budget:
             return max(*waits, 0.0, self._not_before - time.monotonic())
 
     def left(self) -> int | None:
-        """Requests left in the longest window; None when there is no limit."""
+        """Requests left in the hour; None when no hourly limit counts: a window of seconds only spreads requests out."""
         with self._lock:
-            if self._bucket is None:
+            if self._bucket is None or self._bucket.rates[-1].interval < _HOUR_MS:
                 return None
             self._bucket.leak(_now(self._bucket))
             return max(0, self._bucket.rates[-1].limit - _whole(self._bucket.count()))

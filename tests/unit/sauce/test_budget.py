@@ -112,6 +112,14 @@ def test_who_does_not_want_to_wait_does_not(clock: Clock, stop: Waiting) -> None
         one.take(block=False)
 
 
+@pytest.mark.parametrize("per_hour", [None, 1500])
+def test_a_limit_of_seconds_alone_runs_out_of_nothing(clock: Clock, stop: Waiting, per_hour: int | None) -> None:
+    """What is asked for a second may leave the hour nothing to limit: a run that goes on slowly must not end as spent."""
+    one = budget(clock, stop, 0.2, per_hour)
+    one.take()
+    assert one.left() is None
+
+
 def test_no_limit_never_waits(clock: Clock, stop: Waiting) -> None:
     one = budget(clock, stop, None, None)
     for _ in range(10_000):
