@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from sauce_janitor import fitting, inventory, planfile
+from sauce_janitor import accepting, fitting, inventory, planfile
 from sauce_janitor.config import Account, Config
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import Execution, Parts, Recovery, carry_out, recover
@@ -103,7 +103,7 @@ def run(account: Account, tools: Tools, order: Order) -> Result:
         if parts is None:
             return visit.end(planned)
         visit.refuse_if_limited(planned.plan)
-        visit.announce(planned.plan)
+        visit.accept(planned.plan)
         return visit.end(replace(planned, execution=visit.carry_out(planned.plan, parts)))
 
 
@@ -126,7 +126,7 @@ class _Visit:
         tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
         mine = {"me": self.username}
         self.owners: tuple[Owner, ...] = tuple(dict.fromkeys(owner_name(mine.get(u, u)) for u in account.users))
-        self.query = Query(account.name, self.owners, self.rules.age_from, self.as_of)
+        self.query = Query(account.name, self.owners, self.rules.age_from, self.as_of, self.digest)
         self._reviewed = self._check_reviewed()
 
     def _check_reviewed(self) -> Reviewed | None:
@@ -211,6 +211,7 @@ class _Visit:
                 as_of=self.as_of,
                 accepted_at=accepted_at,
                 lift=ALL_LIMITS if self._reviewed else frozenset(),
+                medians=accepting.medians(self.rules, self.tools.state, self.account.name),
             )
         if self.order.policies:
             plan.only(self.order.policies)
@@ -248,20 +249,19 @@ class _Visit:
         if plan.broken:
             raise RefusedError("\n".join(broken.text for broken in plan.broken))
 
-    def announce(self, plan: Plan) -> None:
-        """Put on record what is announced from now on, or still is; whatever is not starts anew when it comes back."""
-        for action in DELETES:
-            announced = (job_id for job_id, actions in plan.announced() if action in actions)
-            self.tools.state.notices.announce(self.account.name, action, announced, at=self.as_of)
+    def accept(self, plan: Plan) -> None:
+        """Put on record that this plan goes ahead, and what it announces; a run for some policies alone accepts no plan."""
+        state, reviewed = self.tools.state, self._reviewed
+        if not self.order.policies:
+            under = accepting.Under(self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of)
+            accepting.accept(plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under)
+        accepting.announce(plan, state, self.account.name, at=self.as_of)
 
     # --- carry out, report ----------------------------------------------------------------------------------------------
 
     def carry_out(self, plan: Plan, parts: Parts) -> Execution:
-        """Accept the plan and do what it says; of a reviewed one, only what was reviewed and has not changed since."""
+        """Do what the plan says; of a reviewed one, only what was reviewed and has not changed since."""
         state, jobs = self.tools.state, plan.jobs()
-        if not self.order.policies:
-            known_at = self._reviewed.as_of if self._reviewed else self.as_of
-            state.acceptances.accept(self.account.name, self.digest, at=known_at, jobs=plan.acting.jobs)
         if self._reviewed:
             jobs = self._reviewed.only(jobs)
         state.runs.begin(self.run_id, self.account.name, mode="execute", at=self.now)

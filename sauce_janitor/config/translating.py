@@ -50,7 +50,7 @@ def _is_for(accounts: list[str] | None, account: str) -> bool:
 
 
 def _limits(term: LimitsTerm) -> rules.Limits:
-    return rules.Limits(term.max_jobs, term.max_percent)
+    return rules.Limits(term.max_jobs, term.max_percent, term.max_growth)
 
 
 def _policy(term: PolicyTerm, lists: Lists) -> rules.Policy:

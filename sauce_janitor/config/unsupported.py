@@ -21,8 +21,6 @@ _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
     ("accounts", "*", "budget", "windows"): ("set per_second and per_hour for the whole day", _EMPTY),
     ("archive", "compress"): ("remove it; assets are stored as they are", (False, None)),
     ("state", "url"): ("give a path: the state is an SQLite file", (None,)),
-    ("limits", "max_growth"): ("use max_jobs or max_percent", (None,)),
-    ("policies", "*", "limits", "max_growth"): ("use max_jobs or max_percent", (None,)),
     ("policies", "*", "then", "archive", "keep_for"): ("remove it; the archive holds everything for ever", _EMPTY),
 }
 """Path to (what to do instead, the values that change nothing and so are let through)."""

@@ -19,15 +19,24 @@ _MEND: Final = (
 
 @dataclass(slots=True)
 class Acting:
-    """Distinct jobs with a delete or stop: expected ones were known to an accepted run and only time has passed since."""
+    """Distinct jobs with a delete or stop: expected ones were known to an accepted run and only time has passed since.
+
+    `left` are those expected ones that an accepted plan had, for the same action, and did not get to.
+    """
 
     expected: int = 0
     unexpected: int = 0
+    left: int = 0
 
     @property
     def jobs(self) -> int:
         """All of them."""
         return self.expected + self.unexpected
+
+    @property
+    def new(self) -> int:
+        """Those that no accepted plan had: what an accepted plan leaves for lack of budget does not count again."""
+        return self.jobs - self.left
 
 
 @dataclass(slots=True)
@@ -59,8 +68,8 @@ def broken_limits(
 ) -> tuple[BrokenLimit, ...]:
     """The limits that the plan breaks, the account's first, then by policy name.
 
-    `lift` names limits that are not to be measured. `medians` are of the acting jobs of the last 7 plans, by policy and under
-    None of all; without one, max_growth is not measured.
+    `lift` names limits that are not to be measured. `medians` are of the sizes (`Acting.new`) of the last 7 accepted plans that
+    had any, by policy and under None of all; without one, max_growth is not measured.
     """
     found = list(_broken(rules.limits, tally, None, lift=lift, median=medians.get(None)))
     for policy in sorted(rules.policies, key=lambda policy: policy.name):
@@ -83,17 +92,18 @@ def _broken(
                 f"({percent:.1f} %) that no accepted run knew"
             )
             yield BrokenLimit("max_percent", policy, percent, limits.max_percent, f"{text}. {_MEND}")
-    if limits.max_jobs is not None and "max_jobs" not in lift and acting.jobs > limits.max_jobs:
-        text = f"max_jobs is {limits.max_jobs}: {whose} would delete or stop {acting.jobs} jobs"
-        yield BrokenLimit("max_jobs", policy, acting.jobs, limits.max_jobs, f"{text}. {_MEND}")
+    besides = f" besides the {acting.left} that an accepted plan has left to do" if acting.left else ""
+    if limits.max_jobs is not None and "max_jobs" not in lift and acting.new > limits.max_jobs:
+        text = f"max_jobs is {limits.max_jobs}: {whose} would delete or stop {acting.new} jobs{besides}"
+        yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, f"{text}. {_MEND}")
     if limits.max_growth is not None and "max_growth" not in lift and median is not None:
         allowed = limits.max_growth * median
-        if acting.jobs > allowed:
+        if acting.new > allowed:
             text = (
-                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.jobs} jobs, "
+                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.new} jobs{besides}, "
                 f"more than {allowed:g}, {limits.max_growth:g} times the median of the last plans"
             )
-            yield BrokenLimit("max_growth", policy, acting.jobs, allowed, f"{text}. {_MEND}")
+            yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_MEND}")
 
 
 def _mostly(by_policy: Mapping[str, Acting]) -> str:

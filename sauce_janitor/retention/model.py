@@ -164,7 +164,8 @@ class Record:
     `build_counters` too, and None where they were not asked for.
     `changed_at` is when our listing last saw the job new or different (our clock). `archived` names the selections a
     verified receipt covers, None when there is no receipt. `announced` has, per delete, since when it is announced.
-    `held` says that a local hold (in the state) protects the job.
+    `held` says that a local hold (in the state) protects the job. `accepted_for` is the delete or stop that the last accepted
+    plan had for it, if that was under the same policy digest.
     """
 
     job: Job
@@ -176,6 +177,7 @@ class Record:
     announced: Mapping[Action, int] | None = None
     held: bool = False
     build_counters: BuildCounters | None = None
+    accepted_for: Action | None = None
 
 
 class Verdict(StrEnum):

@@ -35,8 +35,7 @@ def make_plan(
     """Decide on all jobs and count. `records` as `deciding.decide` needs them.
 
     A job is expected when `accepted_at`, the last accepted run under the same policy digest, is not before its `changed_at`.
-    `lift` names limits that an approval lifts; `medians` are of the acting jobs of the last 7 plans, by policy (None: of all),
-    for max_growth.
+    `lift` names limits that an approval lifts; `medians` are what max_growth is measured by, see `limits.broken_limits`.
     """
     planner = _Planner(rules, as_of=as_of, accepted_at=accepted_at)
     return planner.plan(records, lift=lift, medians=medians or {})
@@ -82,9 +81,11 @@ class _Planner:
         policy = template.changes
         if policy is not None:
             expected = self._accepted_at is not None and record.changed_at <= self._accepted_at
+            left = expected and record.accepted_for is due[-1].action
             for acting in (plan.acting, plan.acting_by_policy.setdefault(policy, Acting())):
                 acting.expected += expected
                 acting.unexpected += not expected
+                acting.left += left
         urgency = self._purge_order(record) if template.archives else (due[-1].due_since or 0)
         made = fingerprint(record.job, record.build_status, self._fields)
         rows.add(record, number, due, print_=made, urgency=urgency)

@@ -14,7 +14,7 @@ from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.database import Database, told
 from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, draft_of, id_bytes
-from sauce_janitor.state.tables import holds, jobs, listings
+from sauce_janitor.state.tables import acceptances, holds, jobs, listings
 
 AgeField: TypeAlias = Literal["end_time", "modification_time", "start_time", "creation_time"]
 DEFAULT_AGE: Final[tuple[AgeField, ...]] = ("end_time", "modification_time")
@@ -25,7 +25,8 @@ _AGES: Final[Mapping[AgeField, ColumnElement[int | None]]] = {
     "start_time": jobs.c.started_at,
     "creation_time": jobs.c.created_at,
 }
-_OURS: Final = ("changed_at", "assets", "archived", "assets_announced_at", "job_announced_at")
+_OURS: Final = ("changed_at", "assets", "archived", "assets_announced_at", "job_announced_at", "accepted_for")
+_ACTIONS: Final = {str(action): action for action in Action}
 _STANDINGS: Final = {str(standing): standing for standing in AssetsStanding}
 _NO_BUILD: Final = KnownBuild(None, None)
 _RecordDraft: Final = draft_of(Record)
@@ -34,12 +35,16 @@ _BATCH: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which records: of an account, of these owners (None: all), aged by `age_from`; `as_of` ends the holds that are over."""
+    """Which records: of an account, of these owners (None: all), aged by `age_from`; `as_of` ends the holds that are over.
+
+    `policy_digest` is that of the rules which will decide: what was accepted under another one counts for nothing.
+    """
 
     account: str
     owners: Collection[Owner] | None = None
     age_from: Sequence[AgeField] = DEFAULT_AGE
     as_of: int = 0
+    policy_digest: str | None = None
 
 
 class Snapshot:
@@ -50,6 +55,7 @@ class Snapshot:
         self._place = place
         self._query = query
         self._held = _held(connection, query.account, query.as_of)
+        self._accepted = _ACTIONS if _is_last_accepted(connection, query) else {}
 
     def records(self) -> Iterator[Record]:
         """Every job that is not gone, newest first by the time that gives the age, then by id; the ageless come last."""
@@ -71,10 +77,10 @@ class Snapshot:
     def _read(self, rows: Iterator[Sequence[Any]], build_of: Callable[[Job], KnownBuild]) -> Iterator[Record]:
         job_of = JobReader().job_of
         archives: Parsed[frozenset[str] | None] = Parsed(lambda keys: None if keys is None else frozenset(keys))
-        held = self._held
+        held, accepted = self._held, self._accepted
         for row in rows:
             job = job_of(row)
-            changed_at, assets, archived, assets_announced, job_announced = row[-len(_OURS) :]
+            changed_at, assets, archived, assets_announced, job_announced, accepted_for = row[-len(_OURS) :]
             build = _NO_BUILD if job.build is None else build_of(job)
             record = _RecordDraft(
                 job,
@@ -88,6 +94,7 @@ class Snapshot:
                 else _announced(assets_announced, job_announced),
                 row[0] in held,
                 build.counters,
+                None if accepted_for is None else accepted.get(accepted_for),
             )
             record.__class__ = Record
             yield record
@@ -184,6 +191,13 @@ def _held(connection: Connection, account: str, as_of: int) -> frozenset[bytes]:
     in_force = and_(holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > as_of))
     statement = select(holds.c.job_id).where(holds.c.account == account, in_force)
     return frozenset(connection.execute(statement).scalars())
+
+
+def _is_last_accepted(connection: Connection, query: Query) -> bool:
+    """Whether the last accepted plan of the account was made under the query's policy digest."""
+    statement = select(acceptances.c.policy_digest).where(acceptances.c.account == query.account)
+    last = connection.execute(statement.order_by(acceptances.c.number.desc()).limit(1)).scalar()
+    return last is not None and last == query.policy_digest
 
 
 def _announced(assets: int | None, job: int | None) -> Mapping[Action, int]:

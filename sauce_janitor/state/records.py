@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
+from sauce_janitor.retention.model import DELETES, Action, JobId
+from sauce_janitor.state import tables
 from sauce_janitor.state.database import Database
+from sauce_janitor.state.naming import named
 from sauce_janitor.state.tables import acceptances, counters, runs
 
 
@@ -19,11 +22,28 @@ class Acceptances:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def accept(self, account: str, policy_digest: str, *, at: int, jobs: int) -> None:
-        """An executing run accepted a plan that deletes or stops so many distinct jobs."""
-        row = {"account": account, "policy_digest": policy_digest, "accepted_at": at, "jobs": jobs}
+    def accept(
+        self,
+        account: str,
+        policy_digest: str,
+        *,
+        at: int,
+        sizes: Mapping[str | None, int],
+        jobs: Mapping[Action, Iterable[JobId]] | None = None,
+    ) -> None:
+        """An executing run accepted a plan.
+
+        `sizes` are the distinct jobs that it newly deletes or stops, by policy, and under None of all. `jobs` are all that it
+        deletes or stops, each under one action: until the next plan is accepted they are what this one may have left to do.
+        None where nobody asks for it.
+        """
+        by_policy = {policy: size for policy, size in sizes.items() if policy is not None}
+        row = {"account": account, "policy_digest": policy_digest, "accepted_at": at, "jobs": sizes.get(None, 0)}
+        row["by_policy"] = json.dumps(by_policy, sort_keys=True)
         with self._database.writing() as connection:
             connection.execute(insert(acceptances), [row])
+            for action in (*DELETES, Action.STOP):
+                _mark(connection, account, action, (jobs or {}).get(action, ()))
 
     def accepted_at(self, account: str, policy_digest: str) -> int | None:
         """When the last plan under this policy digest was accepted."""
@@ -33,16 +53,32 @@ class Acceptances:
         with self._database.reading() as connection:
             return connection.execute(newest).scalar()
 
-    def plan_sizes(self, account: str, last: int = 7) -> tuple[int, ...]:
-        """Distinct jobs of the last accepted plans, newest first."""
+    def plan_sizes(self, account: str, policy: str | None = None, *, last: int = 7) -> tuple[int, ...]:
+        """How many jobs each of the last accepted plans newly deleted or stopped, newest first; a policy's alone, if given.
+
+        Plans that had none are passed over: an idle run says nothing about how large a plan is.
+        """
         statement = (
-            select(acceptances.c.jobs)
-            .where(acceptances.c.account == account)
+            select(acceptances.c.jobs, acceptances.c.by_policy)
+            .where(acceptances.c.account == account, acceptances.c.jobs > 0)
             .order_by(acceptances.c.number.desc())
-            .limit(last)
         )
+        sizes: list[int] = []
         with self._database.reading() as connection:
-            return tuple(connection.execute(statement).scalars())
+            for jobs, by_policy in connection.execution_options(yield_per=100).execute(statement):
+                size = jobs if policy is None else json.loads(by_policy or "{}").get(policy, 0)
+                sizes += [size] if size else []
+                if len(sizes) == last:
+                    break
+        return tuple(sizes)
+
+
+def _mark(connection: Connection, account: str, action: Action, job_ids: Iterable[JobId]) -> None:
+    column, value = tables.jobs.c.accepted_for, str(action)
+    mine = update(tables.jobs).where(tables.jobs.c.account == account)
+    with named(connection, job_ids) as listed:
+        connection.execute(mine.where(column == value, ~listed).values({column: None}))
+        connection.execute(mine.where(or_(column.is_(None), column != value), listed).values({column: value}))
 
 
 @dataclass(frozen=True, slots=True)

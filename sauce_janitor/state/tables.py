@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """Every schema version there is, oldest first; the last one is what this program writes."""
 
 NAMING: Final = {
@@ -90,6 +90,7 @@ jobs = Table(
     Column("archived", Text),  # JSON list of selection keys, null while there is no receipt
     Column("assets_announced_at", BigInteger),
     Column("job_announced_at", BigInteger),
+    Column("accepted_for", Text),  # the delete or stop that the last accepted plan had for it
     UniqueConstraint("account", "id"),
     CheckConstraint("length(id) = 16", name="id_is_16_bytes"),
 )
@@ -102,6 +103,16 @@ Index(
     postgresql_where=jobs.c.state != "finished",
 )
 Index("ix_jobs_recent", jobs.c.account, jobs.c.owner, jobs.c.ended_at)
+
+for _marked in (jobs.c.accepted_for, jobs.c.assets_announced_at, jobs.c.job_announced_at):
+    # To find the few that are marked, so that an idle run does not read every job for them.
+    Index(
+        f"ix_jobs_{_marked.name}",
+        jobs.c.account,
+        _marked,
+        sqlite_where=_marked.is_not(None),
+        postgresql_where=_marked.is_not(None),
+    )
 
 builds = Table(
     "builds",
@@ -236,8 +247,25 @@ acceptances = Table(
     _account(),
     Column("policy_digest", Text, nullable=False),
     Column("accepted_at", BigInteger, nullable=False),
-    Column("jobs", BigInteger, nullable=False),  # distinct jobs the plan acts on with a delete or stop
+    Column(
+        "jobs", BigInteger, nullable=False
+    ),  # distinct jobs with a delete or stop that no earlier plan had left to do
+    Column("by_policy", Text),  # the same by policy: a JSON mapping
     Index("ix_acceptances_account_policy_digest", "account", "policy_digest"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("number", _serial, primary_key=True),
+    Column("account", Text, nullable=False),  # of the configuration: it may not have had a run yet
+    Column("policy_digest", Text, nullable=False),
+    Column("lift", Text, nullable=False),  # JSON list of limits
+    Column("max_jobs", BigInteger),
+    Column("until", BigInteger, nullable=False),  # the first second after it
+    Column("approved_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("approved_at", BigInteger, nullable=False),
 )
 
 runs = Table(

@@ -196,6 +196,11 @@ class LimitsTerm(Grammar):
         description="At most this part of the jobs, counting those that no earlier accepted run knew.",
         examples=[25],
     )
+    max_growth: Annotated[float, Field(ge=1, le=1000)] | None = Field(
+        None,
+        description="At most this many times the jobs of a usual plan: the median of the last 7 that were accepted.",
+        examples=[3],
+    )
 
 
 class AccountLimits(LimitsTerm):

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.state import Pause, State
+from sauce_janitor.retention.model import Action, JobId
+from sauce_janitor.state import Pause, Query, State
+from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.integration.state.conftest import Python
 
 NOON = 1_780_315_200
@@ -66,11 +68,40 @@ def test_accepted_plans_are_remembered_by_policy_digest(state: State) -> None:
     acceptances = state.acceptances
     assert acceptances.accepted_at("eu", "sha256:a") is None
     for number in range(9):
-        acceptances.accept("eu", "sha256:a" if number < 8 else "sha256:b", at=100 + number, jobs=number)
+        sizes = {None: number, "p": number % 3}
+        acceptances.accept("eu", "sha256:a" if number < 8 else "sha256:b", at=100 + number, sizes=sizes)
     assert acceptances.accepted_at("eu", "sha256:a") == 107
     assert acceptances.accepted_at("us", "sha256:a") is None
-    assert acceptances.plan_sizes("eu") == (8, 7, 6, 5, 4, 3, 2)
+    acceptances.accept("eu", "sha256:b", at=109, sizes={})
+    assert acceptances.plan_sizes("eu") == (8, 7, 6, 5, 4, 3, 2), "idle runs are passed over"
     assert acceptances.plan_sizes("us") == ()
+    assert acceptances.plan_sizes("eu", "p") == (2, 1, 2, 1, 2, 1)
+    assert acceptances.plan_sizes("eu", "q") == ()
+
+
+def test_what_an_accepted_plan_may_have_left_to_do_is_marked_until_the_next_one(state: State) -> None:
+    state.jobs.of("eu", OWNER).put([a_job(n) for n in range(4)], unreadable=(), mark=1, now=1, bookmark=None)
+
+    def marked(digest: str) -> dict[str, Action]:
+        with state.jobs.snapshot(Query("eu", policy_digest=digest)) as snapshot:
+            return {record.job.id: record.accepted_for for record in snapshot.records() if record.accepted_for}
+
+    def accept(digest: str, **jobs: list[JobId]) -> None:
+        state.acceptances.accept(
+            "eu", digest, at=5, sizes={None: 1}, jobs={Action(name): ids for name, ids in jobs.items()}
+        )
+
+    accept("a", delete_assets=[an_id(0), an_id(1)], delete_job=[an_id(2)])
+    assert marked("a") == {
+        an_id(0): Action.DELETE_ASSETS,
+        an_id(1): Action.DELETE_ASSETS,
+        an_id(2): Action.DELETE_JOB,
+    }
+    accept("b", delete_job=[an_id(1)], stop=[an_id(3)])
+    assert marked("b") == {an_id(1): Action.DELETE_JOB, an_id(3): Action.STOP}
+    assert marked("a") == {}, "a plan under another digest was accepted since"
+    state.acceptances.accept("eu", "b", at=6, sizes={})
+    assert marked("b") == {}
 
 
 def test_runs_are_told_newest_first_and_a_killed_one_has_no_result(state: State) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -80,6 +81,30 @@ def test_every_revision_is_known() -> None:
     config.set_main_option("script_location", "sauce_janitor.state:migrations")
     revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     assert tuple(reversed(revisions)) == REVISIONS
+
+
+def test_a_state_of_the_first_schema_is_brought_to_this_one_and_keeps_what_it_knows(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    engine = sqlite_engine(path)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "sauce_janitor.state:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        opening._found(connection)
+        for sql in (
+            "INSERT INTO accounts VALUES ('eu', 'u', 'demo')",
+            "INSERT INTO acceptances (account, policy_digest, accepted_at, jobs) VALUES ('eu', 'sha256:a', 5, 7)",
+        ):
+            connection.exec_driver_sql(sql)
+    engine.dispose()
+    with State.open(path) as state:
+        assert state.acceptances.plan_sizes("eu") == (7,)
+        assert state.acceptances.plan_sizes("eu", "p") == ()
+        state.acceptances.accept("eu", "sha256:b", at=9, sizes={None: 2, "p": 2})
+        assert state.acceptances.plan_sizes("eu", "p") == (2,)
+        state.check_integrity()
 
 
 def test_a_state_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:

@@ -219,6 +219,25 @@ def test_limits_count_distinct_jobs_and_no_archives() -> None:
     assert broken(plan(archiving, old(10))) == []
 
 
+def test_what_an_accepted_plan_left_to_do_does_not_count_again() -> None:
+    left = old(10, accepted_for=Action.DELETE_JOB)
+    made = plan(limited(max_jobs=2), [*left, record("new", 3 * DAY), record("more", 3 * DAY)], accepted_at=NOW)
+    assert made.acting == Acting(12, 0, left=10)
+    assert broken(made) == []
+    once_more = plan(limited(max_jobs=1), [*left, record("new", 3 * DAY), record("more", 3 * DAY)], accepted_at=NOW)
+    assert broken(once_more) == [("max_jobs", None, 2, 1)]
+    assert "besides the 10 that an accepted plan has left to do" in once_more.broken[0].text
+
+
+def test_what_was_accepted_for_another_action_or_changed_since_counts() -> None:
+    for jobs in (
+        old(10, accepted_for=Action.DELETE_ASSETS),
+        old(10, accepted_for=Action.DELETE_JOB, changed_at=NOW + 1),
+    ):
+        assert broken(plan(limited(max_jobs=9), jobs, accepted_at=NOW)) == [("max_jobs", None, 10, 9)]
+    assert broken(plan(limited(max_jobs=9), old(10, accepted_for=Action.DELETE_JOB), accepted_at=None)) != []
+
+
 def test_max_growth_is_times_the_median_of_the_last_plans() -> None:
     made = limited(max_growth=2)
     ordered = newest_first(old(10), made.age_from)
