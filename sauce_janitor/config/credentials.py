@@ -97,7 +97,8 @@ class SecretSource:
 class CredentialSource:
     """One account's user name and access key: as written, or where Sauce Labs' own tools keep them.
 
-    What is not written comes from SAUCE_USERNAME and SAUCE_ACCESS_KEY when both are set, else from saucectl's file.
+    What is not written comes from SAUCE_USERNAME and SAUCE_ACCESS_KEY when both are set, else from saucectl's file. A user name
+    that is written stands for an unset SAUCE_USERNAME.
     """
 
     username: str | SecretSource | None
@@ -112,7 +113,7 @@ class CredentialSource:
         key = self.access_key.resolve(environ) if self.access_key else None
         if username is not None and key is not None:
             return username, key
-        found = _usual(environ)
+        found = _usual({USERNAME_VARIABLE: username or "", **environ})
         if found is None:
             raise self._error(
                 f"has no credentials: set {USERNAME_VARIABLE} and {ACCESS_KEY_VARIABLE}, run `saucectl configure`,"

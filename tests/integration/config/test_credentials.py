@@ -48,6 +48,11 @@ def test_a_key_found_elsewhere_is_not_used_for_another_user(tmp_path: Path) -> N
     )
 
 
+def test_the_usual_key_goes_with_a_written_user_name(tmp_path: Path) -> None:
+    name, key = account(tmp_path, "    username: jane\n", {"SAUCE_ACCESS_KEY": KEY}).credentials()
+    assert (name, key.get_secret_value()) == ("jane", KEY)
+
+
 def test_no_credentials_anywhere_says_what_to_set(tmp_path: Path) -> None:
     assert refusal(tmp_path, "", {}) == (
         "DIR/config.yaml:2: accounts.eu: has no credentials: set SAUCE_USERNAME and SAUCE_ACCESS_KEY, run `saucectl configure`,"
