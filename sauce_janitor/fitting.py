@@ -10,8 +10,9 @@ from collections.abc import Callable
 from sauce_janitor import archive, config, state
 from sauce_janitor.execute.parts import Archived, Fetch, Why
 from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.builds import has_only_lost_jobs
 from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
-from sauce_janitor.retention.model import UNKNOWN, AssetListing, Job, JobDocument, Owner, Text
+from sauce_janitor.retention.model import UNKNOWN, AssetListing, Build, Job, JobDocument, Owner, Record, Text
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import OnRequest
@@ -109,7 +110,7 @@ class Fingerprints:
     """The fingerprint of a job as just answered, comparable with its plan's.
 
     Where the rules read builds, the job's build is asked for too; an answer serves the other jobs of that build while it is
-    as young as a permit may be.
+    as young as a permit may be. A build that only lost jobs is the one that was decided on.
     """
 
     _YOUNG_S = 10.0
@@ -124,22 +125,28 @@ class Fingerprints:
 
     def _build_status(self, job: Job) -> Text:
         record = self._known.record(self._query.account, job.id, as_of=self._query.as_of)
-        build_id = UNKNOWN if record is None else record.build_id
-        if not isinstance(build_id, str):
-            return build_id
-        asked_at, status = self._builds.get((job.owner, build_id), (-math.inf, None))
+        if record is None or not isinstance(record.build_id, str):
+            return UNKNOWN if record is None else record.build_id
+        asked_at, status = self._builds.get((job.owner, record.build_id), (-math.inf, None))
         now = time.monotonic()
         if now - asked_at > self._YOUNG_S:
-            status = self._ask(job.owner, build_id)
-            self._builds[job.owner, build_id] = now, status
+            status = self._ask(job.owner, record.build_id, record)
+            self._builds[job.owner, record.build_id] = now, status
         return status
 
-    def _ask(self, owner: Owner, build_id: str) -> Text:
+    def _ask(self, owner: Owner, build_id: str, record: Record) -> Text:
         build = self._reader.build(build_id)
         if build is None:  # builds v2 is not offered, or there is none: the list says which
             listed = self._reader.builds(owner) or ()
             build = next((each for each in listed if each.id == build_id), None)
-        return UNKNOWN if build is None else build.status
+        if build is None:
+            return UNKNOWN
+        if record.build_counters is not None:  # our own deletes make it smaller, and perhaps its verdict milder
+            counters = record.build_counters
+            before = Build(build_id, None, None, record.build_status, counters.jobs, counters.open_jobs)
+            if has_only_lost_jobs(before, build):
+                return record.build_status
+        return build.status
 
 
 class SystemClock:

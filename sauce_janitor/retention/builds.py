@@ -10,10 +10,25 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.retention.keepers import Keeper, Panel
 from sauce_janitor.retention.keeping import Group
-from sauce_janitor.retention.model import UNKNOWN, Action, BuildCounters, Reason, Record, Text, Why
+from sauce_janitor.retention.model import UNKNOWN, Action, Build, BuildCounters, Reason, Record, Text, Why
 from sauce_janitor.retention.rules import KeepRule, Policy
 
+_MILD_TO_SEVERE: Final = ("success", "complete", "failed", "error")
 _VERDICTS: Final = {"success": "passed", "successful": "passed", "errored": "error"}
+
+
+def has_only_lost_jobs(before: Build, now: Build) -> bool:
+    """Whether a build that was over is the same but for jobs that are gone since.
+
+    Its verdict is the worst of its jobs', so that it can only have become milder by that. Source: "Builds API Methods".
+    """
+    both = (before, now)
+    if not all(build.open_jobs == 0 and build.status in _MILD_TO_SEVERE for build in both):
+        return False
+    severity, severity_now = (_MILD_TO_SEVERE.index(str(build.status)) for build in both)
+    if before.jobs is UNKNOWN or now.jobs is UNKNOWN:
+        return False
+    return now.jobs < before.jobs and severity_now <= severity
 
 
 class Trouble(IntFlag):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, false, func, insert, or_, select
 
+from sauce_janitor.retention.builds import has_only_lost_jobs
 from sauce_janitor.retention.model import UNKNOWN, Action, Build, BuildCounters, Job, Owner, Text
 from sauce_janitor.state.rows import ESCAPED
 from sauce_janitor.state.tables import builds, jobs, journal, listings
@@ -85,9 +86,12 @@ def replace_builds(connection: Connection, account: str, owner: Owner, new: Iter
     before = {row["id"]: dict(row) for row in connection.execute(select(builds).where(*where)).mappings()}
     connection.execute(delete(builds).where(*where))
     rows: dict[str, dict[str, Any]] = {}
+    deleted = _deleted(connection, account, None) if before else {}
     for build in new or ():
         row = _row_of(build) | {"account": account, "owner": owner, "changed_at": now, "listed_at": now}
         old = before.get(row["id"])
+        if old is not None and _lost_only_ours(_build_of(old), build, deleted.get((owner, str(build.name)), 0)):
+            row |= {"jobs": old["jobs"], "status": old["status"]}
         if old is not None and not _differs(old, row):
             row["changed_at"] = old["changed_at"]
         rows[row["id"]] = row
@@ -99,6 +103,15 @@ def replace_builds(connection: Connection, account: str, owner: Owner, new: Iter
         .values(builds_at=None if new is None else now)
     )
     return len(rows)
+
+
+def _lost_only_ours(old: Build, new: Build, deleted: int) -> bool:
+    """Whether Sauce Labs counts just those jobs no more that we deleted: then the build stays what was decided on.
+
+    Nothing says whether a build's count and verdict forget deleted jobs. Where they do, what is left of a build that a run
+    could not finish would be another build, whose jobs never add up.
+    """
+    return old.jobs is not UNKNOWN and new.jobs == old.jobs - deleted and has_only_lost_jobs(old, new)
 
 
 def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -256,9 +256,14 @@ def test_a_build_that_only_lost_jobs_has_not_changed_and_counts_what_we_deleted(
         journal = state.journal.during("eu", "run", lambda: 1)
         permit = DeleteJobPermit(an_id(1), OWNER, Receipt("ab"), "fp", 1.0, lease.fence)
         journal.outcome(journal.intent(permit, policy="p"), "confirmed", detail="")
-    store.put_builds([Build("1", "one", None, "failed", 1, 0)], now=60)
-    for record in (state.jobs.record("eu", an_id(2), as_of=0), *state.jobs.records("eu", as_of=0)):
-        assert record is not None
-        assert (record.changed_at, record.build_counters) == (50, BuildCounters(1, 0, deleted=1))
-    store.put_builds([Build("1", "one", None, "success", 1, 0)], now=70)
+    for now, status in (
+        (60, "failed"),
+        (65, "success"),
+    ):  # the failed one was ours: what is left of the build looks milder
+        store.put_builds([Build("1", "one", None, status, 1, 0)], now=now)
+        for record in (state.jobs.record("eu", an_id(2), as_of=0), *state.jobs.records("eu", as_of=0)):
+            assert record is not None
+            assert (record.changed_at, record.build_status) == (50, "failed")
+            assert record.build_counters == BuildCounters(2, 0, deleted=1)
+    store.put_builds([Build("1", "one", None, "error", 1, 0)], now=70)
     assert [record.changed_at for record in state.jobs.records("eu", as_of=0)] == [70]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.model import UNKNOWN, Action, AssetsStanding, BuildCounters, Record, State, Why
+from sauce_janitor.retention.builds import has_only_lost_jobs
+from sauce_janitor.retention.model import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Record, State, Why
 from sauce_janitor.retention.rules import Hold, Rules
 from tests.fakes.records import DAY, HOUR, keep, policy, record, rules, where
 from tests.unit.retention.deciding_with import going, ids, reasons, whys
@@ -160,3 +161,24 @@ def test_pick_knows_that_a_successful_build_passed() -> None:
 def test_builds_go_in_any_order_of_their_jobs_ids() -> None:
     jobs = [*build("a", 11 * DAY), *build("b", 11 * DAY), *build("c", 11 * DAY)]
     assert going(rules(WHOLE), jobs) == ids("b-0", "c-0")
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (("failed", 2, 0), True),
+        (("success", 2, 0), True),
+        (("complete", 2, 0), True),
+        (("error", 2, 0), False),
+        (("failed", 3, 0), False),
+        (("failed", 4, 0), False),
+        (("failed", 2, 1), False),
+        (("running", 2, 0), False),
+        ((UNKNOWN, 2, 0), False),
+        (("failed", UNKNOWN, 0), False),
+        (("failed", 2, UNKNOWN), False),
+    ],
+)
+def test_a_build_that_only_lost_jobs_looks_no_worse(now: tuple[Any, Any, Any], expected: bool) -> None:
+    before = Build("1", "rc-1", None, "failed", 3, 0)
+    assert has_only_lost_jobs(before, Build("1", "rc-1", None, *now)) is expected
