@@ -202,8 +202,11 @@ class Deleting:
             self._parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
             hand.details = None  # a permit is good for one try: the next one rests on a new answer
             return _Next.LOOK_AGAIN
-        except (CredentialsError, BudgetSpentError, StoppedError) as error:
-            self._parts.journal.outcome(sent.intent, "failed", detail=f"not done: {error}")
+        except (BudgetSpentError, StoppedError) as error:
+            self._parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {error}")
+            raise
+        except CredentialsError as error:  # it was sent: whether a 401 did nothing is asked with credentials that work
+            self._parts.journal.outcome(sent.intent, "unknown", detail=str(error))
             raise
         conclude(self._work, self._confirming, sent, answer, hand.archived)
         hand.done(action)

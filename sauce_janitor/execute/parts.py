@@ -72,7 +72,7 @@ class Answer(Protocol):
 class Gate(Protocol):
     """The only way to change anything at Sauce Labs: one request a permit, never repeated.
 
-    CredentialsError for a 401. PermitError, BudgetSpentError and StoppedError when nothing was sent.
+    CredentialsError for a 401 to what was sent. PermitError, BudgetSpentError and StoppedError when nothing was.
     """
 
     def delete_assets(self, permit: DeleteAssetsPermit, /) -> Answer: ...

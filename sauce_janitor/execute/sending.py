@@ -46,7 +46,7 @@ def _may_have_been_done(answer: Answer) -> bool:
 
 
 def _says_gone(sent: Sent, answer: Answer) -> bool:
-    return answer.status in (404, 410) or (answer.status == 400 and sent.action is Action.DELETE_ASSETS)
+    return answer.status in (404, 410) or (answer.status == 400 and sent.action is not Action.STOP)
 
 
 def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> None:

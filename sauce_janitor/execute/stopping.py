@@ -32,8 +32,11 @@ def stop(work: Work, confirming: Confirming, hand: InHand) -> None:
         sent = Sent(parts.journal.intent(permit, policy=policy), Action.STOP, plan.job_id, plan.owner, policy)
         try:
             answer = parts.gate.stop(permit)
-        except (PermitError, CredentialsError, BudgetSpentError, StoppedError) as refused:
-            parts.journal.outcome(sent.intent, "failed", detail=f"not done: {refused}")
+        except (PermitError, BudgetSpentError, StoppedError) as refused:
+            parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
+            raise
+        except CredentialsError as error:  # it was sent
+            parts.journal.outcome(sent.intent, "unknown", detail=str(error))
             raise
         conclude(work, confirming, sent, answer, None)
         hand.done(Action.STOP)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from sauce_janitor.errors import AnswerError, CredentialsError, PermitError, SourceError
+from sauce_janitor.errors import AnswerError, CredentialsError, PermitError, SourceError, StoppedError
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.sauce import paths
 from sauce_janitor.sauce.budget import Budget
@@ -64,7 +64,8 @@ class Gate:
     """Carries out permits, one request each: no retry, no redirect. For any number of threads; `close()` it.
 
     Shares the budget of whoever reads with the same credential. Each method raises PermitError, BudgetSpentError or
-    StoppedError before anything is sent, and CredentialsError for a 401; every other end is a WriteAnswer.
+    StoppedError before anything is sent, and CredentialsError for a 401; every other end is a WriteAnswer, also a stop that
+    came while the answer was waited for: that one is doubtful.
     """
 
     def __init__(
@@ -139,6 +140,10 @@ class Gate:
     def _sent(self, ask: Ask) -> WriteAnswer:
         try:
             response = self._transport.send(ask, self._transport.answer_limits(stop_grace_s=_STOP_GRACE_S))
+        except StoppedError as error:
+            if self._here.armed is not None:
+                raise  # it never came to the guard: nothing has left
+            return WriteAnswer(None, None, doubtful=True, detail=str(error))
         except (HiccupError, AnswerError) as error:
             return WriteAnswer(None, None, doubtful=True, detail=str(error))
         try:
@@ -151,7 +156,7 @@ class Gate:
             return self._done(ask, code, self._transport.json_of(response, ask.what, empty_is=None))
         except CredentialsError:
             raise
-        except SourceError as error:
+        except (SourceError, StoppedError) as error:
             return WriteAnswer(code, None, doubtful=True, detail=str(error))
         finally:
             response.close()

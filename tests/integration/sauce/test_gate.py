@@ -277,6 +277,25 @@ def test_a_write_that_has_left_is_still_answered_after_a_stop(vendor: Vendor, ga
     assert gate.delete_job(job_permit()).status == 204
 
 
+@pytest.mark.parametrize("begun", [Reply(b"", "stall"), reply(b"[[", 200, length=99, then="stall")])
+def test_a_stop_while_the_answer_is_waited_for_leaves_the_write_in_doubt(
+    vendor: Vendor, gate_with: Callable[..., Gate], monkeypatch: pytest.MonkeyPatch, begun: Reply
+) -> None:
+    stop = threading.Event()
+    monkeypatch.setattr(gate_module, "_STOP_GRACE_S", 0.3)
+    vendor.on(ASSETS, begun)
+    gate = gate_with(stop=stop)
+    inner = gate._transport._edge.guard
+
+    def stop_meanwhile(method: str, target: str) -> None:
+        inner(method, target)
+        stop.set()
+
+    gate._transport._edge.guard = stop_meanwhile
+    answer = gate.delete_assets(assets_permit())
+    assert (answer.doubtful, answer.deleted) == (True, None)
+
+
 def test_each_write_is_told_of(vendor: Vendor, connection: Connection) -> None:
     events: list[RequestEvent] = []
     vendor.on(BY_ID, reply(b"", 204))

@@ -386,6 +386,21 @@ def test_assets_deleted_by_someone_else_meanwhile_are_already_gone(status: int) 
     assert house.journal.outcomes(job) == ["already_gone"]
 
 
+@pytest.mark.parametrize(("done", "outcome"), [(True, "already_gone"), (False, "failed")])
+def test_a_400_to_a_delete_of_a_job_is_looked_into(*, done: bool, outcome: str) -> None:
+    house = House()
+    job = house.add(1)
+
+    def refuse(sauce: FakeSauce, job_id: JobId) -> object:
+        if done:
+            sauce.do_delete_job(job_id)
+        return FakeAnswer(400)
+
+    house.sauce.lie("DELETE-job", refuse)
+    run(house, [house.planned(job, DELETE_JOB)])
+    assert house.journal.outcomes(job) == [outcome]
+
+
 def test_an_answer_that_cannot_be_asked_about_is_unknown() -> None:
     house = House()
     job = house.add(1)
@@ -447,12 +462,12 @@ def test_a_403_for_a_list_leaves_out_the_rest_of_that_owner() -> None:
     assert house.effects.kinds().count("assets") == 1
 
 
-def test_a_401_to_a_delete_ends_the_run_with_the_intent_settled() -> None:
+def test_a_401_to_a_delete_ends_the_run_and_what_it_did_is_asked_by_the_next() -> None:
     house = House()
     jobs = [house.add(n) for n in range(3)]
     house.sauce.lie("DELETE-job", _fail(CredentialsError("401")))
     execution = run(house, [house.planned(job, DELETE_JOB) for job in jobs])
-    assert house.journal.outcomes(jobs[0]) == ["failed"]
+    assert house.journal.outcomes(jobs[0]) == ["unknown"]
     assert execution.halted is not None
     assert execution.halted.why is Halt.CREDENTIALS
     assert isinstance(execution.error, CredentialsError)
