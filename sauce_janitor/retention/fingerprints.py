@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from sauce_janitor.retention.ages import age_times
 from sauce_janitor.retention.matching import field_getter, fields_read
-from sauce_janitor.retention.model import UNKNOWN, Job, Record, Text
+from sauce_janitor.retention.model import UNKNOWN, Job, Record, State, Text
 from sauce_janitor.retention.rules import Match, Policy, Rules
 
 ALWAYS_READ: Final = ("owner", "state", "status", "tags")
@@ -45,7 +45,9 @@ def decision_fields(rules: Rules) -> DecisionFields:
     for policy in rules.policies:
         names |= set(policy.group_by)
     if any(policy.unit == "build" for policy in rules.policies):
-        names |= {"build", "build_status"}
+        names.add("build_status")
+    if "build_status" in names:
+        names.add("build")  # the status is that of this build: a job that moved to another one has changed
     return DecisionFields(tuple(sorted(names)), tuple(rules.age_from))
 
 
@@ -65,12 +67,13 @@ def _of_keep_rules(policy: Policy) -> list[Match]:
 def fingerprint(job: Job, build_status: Text, fields: DecisionFields) -> str:
     """16 hexadecimal digits that differ when anything differs that the decision rested on; UNKNOWN is part of it.
 
-    Of the times it has start, end and the one that gives the age: a modification after the end changes nothing.
+    Of the times it has start, end and, once the job has finished, the one that gives the age: a modification after the end
+    changes nothing, and before it the job is modified all the time while no decision rests on its age.
     """
     record = Record(job, build_status=build_status)
     getters, age_of = _readers(fields)
     said = [get(record) for get in getters]
-    said += [job.started_at, job.ended_at, age_of(job)]
+    said += [job.started_at, job.ended_at, age_of(job) if job.state is State.FINISHED else None]
     text = repr(
         ["?" if value is UNKNOWN else (sorted(value) if isinstance(value, tuple) else value,) for value in said]
     )
