@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from sauce_janitor.errors import AnswerError
 
 REMOVED: Final = "[removed]"
 _DEEPEST: Final = 64
+_LONGEST_REMEMBERED: Final = 64  # of a key's name: jobs have the same keys, and a hostile one must not fill the memory
 
 _SECRET_PARTS = (
     "accesskey",
@@ -66,6 +68,11 @@ def redact_text(text: str) -> str:
 
 def is_secret_name(name: str) -> bool:
     """True for a key whose value is a credential by its name, in any spelling: accessKey, sauce:access-key, video_secret."""
+    return _is_secret(name) if len(name) <= _LONGEST_REMEMBERED else _is_secret.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
     plain = _NOT_ALNUM.sub("", name.lower())
     last = re.split(r"[^a-z0-9]+", name.lower())[-1]
     return (

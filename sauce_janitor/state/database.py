@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from sauce_janitor.errors import StateError
@@ -39,6 +39,7 @@ class Database:
         self.place = place
         self._engine = engine
         self._writing_engine = engine.execution_options(writes=True)
+        self._glancing_engine = engine.execution_options(glances=True)
         self._turn = threading.RLock()
 
     @contextmanager
@@ -46,6 +47,14 @@ class Database:
         """One read transaction: everything read inside is of one moment. Raises StateError."""
         with told(self.place), self._engine.connect() as connection, connection.begin():
             yield connection
+
+    def glance(self, statement: Executable, **values: object) -> Row[Any] | None:
+        """The first row of one statement that reads, as things are now; None for no row. Raises StateError.
+
+        What is asked before every request is asked so: a statement alone is of one moment without a transaction around it.
+        """
+        with told(self.place), self._glancing_engine.connect() as connection:
+            return connection.execute(statement, values).first()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -120,5 +129,6 @@ def _prepare(connection: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     # A writer takes the write lock at once: to find out at its first write that what it read is outdated is an error.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("glances", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")

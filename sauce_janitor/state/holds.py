@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, insert, or_, select, update
 
 from sauce_janitor.retention.model import JobId
 from sauce_janitor.state.database import Database
@@ -72,11 +73,16 @@ class Holds:
 
     def protects(self, account: str, job_id: JobId, *, at: int) -> bool:
         """Whether a hold is in force on the job; read anew each time."""
-        statement = select(holds.c.number).where(holds.c.account == account, holds.c.job_id == id_bytes(job_id))
-        with self._database.reading() as connection:
-            return connection.execute(statement.where(in_force(at)).limit(1)).first() is not None
+        return self._database.glance(_PROTECTING, account=account, job=id_bytes(job_id), at=at) is not None
 
 
-def in_force(at: int) -> ColumnElement[bool]:
+def in_force(at: int | BindParameter[int]) -> ColumnElement[bool]:
     """The condition that a hold is neither released nor over."""
     return and_(holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))
+
+
+_PROTECTING: Final = (
+    select(holds.c.number)
+    .where(holds.c.account == bindparam("account"), holds.c.job_id == bindparam("job"), in_force(bindparam("at")))
+    .limit(1)
+)

@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
-from sauce_janitor.retention.model import Action, AssetsStanding, JobId, Owner
+from sauce_janitor.retention.model import Action, JobId, Owner
 from sauce_janitor.retention.permits import DeletePermit, NothingWanted, Receipt, StopPermit
+from sauce_janitor.state import statements
 from sauce_janitor.state.chain import HASHED, beginning, link
 from sauce_janitor.state.database import Database, damaged
 from sauce_janitor.state.rows import id_bytes, plain
-from sauce_janitor.state.tables import jobs, journal, journal_head, leases, meta, open_intents, pauses
+from sauce_janitor.state.tables import journal, journal_head, meta, open_intents
 
 FINAL: Final = frozenset({"confirmed", "already_gone", "failed"})
 OUTCOMES: Final = FINAL | {"unknown"}
-_DONE: Final = ("confirmed", "already_gone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class RunJournal:
                 connection, "intent", job, policy=policy, fence=permit.fence, receipt=receipt, detail=detail
             )
             row = {"intent": seq, "account": self._account, "job_id": job["job_id"], "action": job["action"]}
-            connection.execute(insert(open_intents), [row])
+            connection.execute(statements.OPEN_INTENT, [row])
         return seq
 
     def outcome(self, intent: int, outcome: str, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
@@ -166,16 +166,16 @@ class RunJournal:
         if bytes_reclaimed is not None:
             told["bytes_reclaimed"] = bytes_reclaimed
         with self._database.writing() as connection:
-            begun = connection.execute(select(journal).where(journal.c.seq == intent)).mappings().one_or_none()
-            still_open = connection.execute(select(open_intents).where(open_intents.c.intent == intent)).one_or_none()
-            if begun is None or begun["account"] != self._account or still_open is None:
+            found = connection.execute(statements.WAITING_INTENT, {"intent": intent, "account": self._account})
+            begun = found.mappings().one_or_none()
+            if begun is None:
                 raise StateError(f"line {intent} of the journal is no intent that waits for an outcome")
             job = {column: begun[column] for column in ("job_id", "owner", "action")}
             more = {"policy": begun["policy"], "intent": intent, "outcome": outcome, "detail": told}
             self._append(connection, "outcome", job, **more)
             if outcome in FINAL:
-                connection.execute(delete(open_intents).where(open_intents.c.intent == intent))
-            if outcome in _DONE:
+                connection.execute(statements.CLOSE_INTENT, {"closed": intent})
+            if outcome in statements.DONE:
                 _carry_over(connection, self._account, job["job_id"], Action(job["action"]))
 
     def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
@@ -189,40 +189,31 @@ class RunJournal:
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
         """Whether a confirmed or already gone delete of the job's assets is on record."""
-        statement = (
-            select(journal.c.seq)
-            .where(journal.c.job_id == id_bytes(job_id), journal.c.account == self._account)
-            .where(journal.c.action == str(Action.DELETE_ASSETS), journal.c.outcome.in_(_DONE))
+        return (
+            self._database.glance(statements.ASSETS_DELETED, job_id=id_bytes(job_id), account=self._account) is not None
         )
-        with self._database.reading() as connection:
-            return connection.execute(statement.limit(1)).first() is not None
 
     def unresolved(self) -> tuple[OpenIntent, ...]:
         """Every intent that recovery has to ask about, oldest first."""
         return _unresolved(self._database, self._account)
 
     def _refuse(self, connection: Connection, permit: DeletePermit | StopPermit) -> None:
-        lease = connection.execute(select(leases).where(leases.c.account == self._account)).one_or_none()
-        if lease is None or lease.released or lease.fence != permit.fence:
+        asked = {"account": self._account, "job_id": id_bytes(permit.job_id), "action": str(permit.action)}
+        standing = connection.execute(statements.STANDING, asked).one()
+        if standing.fence != permit.fence:
             raise LeaseError(f"this run has lost the lease on account {self._account}: nothing more is changed")
-        if connection.execute(select(pauses.c.number).where(pauses.c.resumed_at.is_(None))).first() is not None:
+        if standing.pause is not None:
             raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
-        same = (journal.c.job_id == id_bytes(permit.job_id), journal.c.account == self._account)
-        done = select(journal.c.seq).where(*same, journal.c.action == str(permit.action))
-        if connection.execute(done.where(journal.c.outcome == "confirmed")).first() is not None:
+        if standing.confirmed is not None:
             raise PermitError(f"{permit.action} of job {permit.job_id} is on record as done: it is not repeated")
-        waiting = select(open_intents.c.intent).where(
-            open_intents.c.account == self._account,
-            open_intents.c.job_id == id_bytes(permit.job_id),
-            open_intents.c.action == str(permit.action),
-        )
-        if (seq := connection.execute(waiting).scalar()) is not None:
+        if standing.begun is not None:
             raise PermitError(
-                f"{permit.action} of job {permit.job_id} was begun before (line {seq}) and its outcome is not known yet"
+                f"{permit.action} of job {permit.job_id} was begun before (line {standing.begun}) and its outcome is not "
+                "known yet"
             )
 
     def _append(self, connection: Connection, kind: str, job: Mapping[str, Any], /, **more: Any) -> int:
-        head = connection.execute(select(journal_head).with_for_update()).one()
+        head = connection.execute(statements.HEAD).one()
         line: dict[str, Any] = dict.fromkeys(HASHED)
         line |= {"seq": head.seq + 1, "at": self._now(), "account": self._account, "kind": kind, "run_id": self._run_id}
         line |= {**job, **more}
@@ -230,10 +221,10 @@ class RunJournal:
         line["detail"] = json.dumps(line["detail"], sort_keys=True)
         line["hash"] = link(head.hash, line)
         try:
-            connection.execute(insert(journal), [line])
+            connection.execute(statements.ADD_LINE, [line])
         except IntegrityError as error:
             raise StateError(f"the journal refuses a line on job {line['job_id'].hex()}: {error.orig}") from error
-        connection.execute(update(journal_head).values(seq=line["seq"], hash=line["hash"]))
+        connection.execute(statements.MOVE_HEAD, {"new_seq": line["seq"], "new_hash": line["hash"]})
         return head.seq + 1  # type: ignore[no-any-return]  # a row's columns are untyped
 
 
@@ -272,16 +263,14 @@ def _line(row: Mapping[Any, Any]) -> Line:
 
 def _carry_over(connection: Connection, account: str, job_id: bytes, action: Action) -> None:
     """What a done delete means for the inventory."""
-    statement = update(jobs).where(jobs.c.account == account, jobs.c.id == job_id)
-    if action is Action.DELETE_JOB:
-        connection.execute(statement.values(gone=True))
-    elif action is Action.DELETE_ASSETS:
-        connection.execute(statement.values(assets=str(AssetsStanding.DELETED)))
+    told = {Action.DELETE_JOB: statements.JOB_GONE, Action.DELETE_ASSETS: statements.ASSETS_GONE}.get(action)
+    if told is not None:
+        connection.execute(told, {"of_account": account, "of_job": job_id})
 
 
 def _add_selection(connection: Connection, account: str, job_id: bytes, selection: str) -> None:
-    where = (jobs.c.account == account, jobs.c.id == job_id)
-    row = connection.execute(select(jobs.c.archived).where(*where)).one_or_none()
+    job = {"of_account": account, "of_job": job_id}
+    row = connection.execute(statements.ARCHIVED, job).one_or_none()
     if row is not None:
         keys = {*(json.loads(row.archived) if row.archived is not None else ()), selection}
-        connection.execute(update(jobs).where(*where).values(archived=json.dumps(sorted(keys))))
+        connection.execute(statements.SET_ARCHIVED, {**job, "keys": json.dumps(sorted(keys))})

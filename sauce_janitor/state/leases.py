@@ -10,16 +10,18 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from sauce_janitor.errors import LeaseError, StateError
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.rows import plain
 from sauce_janitor.state.tables import leases
+
+_HELD: Final = select(leases.c.fence, leases.c.released).where(leases.c.account == bindparam("account"))
 
 
 class Lease:
@@ -46,9 +48,7 @@ class Lease:
     def check(self) -> None:
         """LeaseError unless this run still holds it."""
         fence = self.fence
-        statement = select(leases.c.fence, leases.c.released).where(leases.c.account == self._account)
-        with self._database.reading() as connection:
-            row = connection.execute(statement).one_or_none()
+        row = self._database.glance(_HELD, account=self._account)
         if row is None or row.fence != fence or row.released:
             raise LeaseError(f"this run has lost the lease on account {self._account}{self._by_whom()}")
 

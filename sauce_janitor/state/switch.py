@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import insert, select, update
 
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.rows import plain
 from sauce_janitor.state.tables import pauses
+
+# Made once: it is asked before every request, and making a statement costs more than asking it.
+_IN_FORCE: Final = (
+    select(pauses.c.paused_by, pauses.c.reason, pauses.c.paused_at).where(pauses.c.resumed_at.is_(None)).limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,5 @@ class Switch:
 
     def paused(self) -> Pause | None:
         """The pause in force."""
-        statement = select(pauses.c.paused_by, pauses.c.reason, pauses.c.paused_at).where(pauses.c.resumed_at.is_(None))
-        with self._database.reading() as connection:
-            row = connection.execute(statement.limit(1)).one_or_none()
-        return None if row is None else Pause(*row)
+        row = self._database.glance(_IN_FORCE)
+        return None if row is None else Pause(row.paused_by, row.reason, row.paused_at)
