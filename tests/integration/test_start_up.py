@@ -1,0 +1,60 @@
+"""What the commands import. Each runs in an interpreter of its own: this one has imported everything already."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.cli.app import COMMANDS
+
+NETWORK_AND_STATE = {
+    "requests",
+    "urllib3",
+    "sqlalchemy",
+    "alembic",
+    "apscheduler",
+    "rich",
+    "structlog",
+    "prometheus_client",
+}
+HEAVY = NETWORK_AND_STATE | {"pydantic", "yaml", "re2"}
+CONFIG = """
+version: 1
+accounts: {us: {region: us-west-1, username: {env: SAUCE_USERNAME}, access_key: {env: SAUCE_ACCESS_KEY}}}
+archive: {path: ./archive}
+state: {path: ./state.db}
+policies: [{name: old, match: all, then: {archive: none, delete_assets: 10d}}]
+"""
+
+
+def modules_after(folder: Path, *commands: list[str]) -> set[str]:
+    """The top-level modules that are loaded once these commands have ended well, one after the other, in one process."""
+    code = f"""
+import sys
+from sauce_janitor.__main__ import main
+for arguments in {commands!r}:
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        assert not ended.code, (arguments, ended.code)
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+
+
+def test_no_help_loads_a_heavy_library(tmp_path: Path) -> None:
+    asked = [["--help"], ["version"], *([name, "--help"] for name in COMMANDS)]
+    assert modules_after(tmp_path, *asked) & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", [["check"], ["schema"]], ids=lambda command: str(command[0]))
+def test_looking_at_a_configuration_loads_neither_the_client_nor_the_state(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    loaded = modules_after(tmp_path, command)
+    assert "pydantic" in loaded
+    assert loaded & NETWORK_AND_STATE == set()
