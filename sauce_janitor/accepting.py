@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
+from sauce_janitor.config import Config
+from sauce_janitor.retention.limits import ALL_LIMITS, Leeway
 from sauce_janitor.retention.model import DELETES, Action, JobId
 from sauce_janitor.retention.planning import JobPlan, Plan
 from sauce_janitor.retention.rules import Limits, Rules
@@ -26,7 +28,18 @@ class Under:
     known_at: int
 
 
-def medians(rules: Rules, state: State, account: str) -> dict[str | None, float]:
+def leeway(config: Config, state: State, account: str, *, now: int, reviewed: bool) -> Leeway:
+    """What an account's plan is measured by now. A reviewed plan is approved by its review: nothing is measured."""
+    digest = config.policy_digest(account)
+    approvals = tuple(each for each in config.approvals(account) if each.is_in_force(digest, at=now))
+    return Leeway(
+        lift=ALL_LIMITS if reviewed else frozenset(),
+        medians=_medians(config.rules(account), state, account),
+        approvals=approvals + state.approvals.in_force(account, digest, at=now),
+    )
+
+
+def _medians(rules: Rules, state: State, account: str) -> dict[str | None, float]:
     """What max_growth is measured by, where it is set: of the whole plan under None, else by policy."""
     limits: dict[str | None, Limits] = {None: rules.limits}
     limits |= {policy.name: policy.limits for policy in rules.policies}

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from sauce_janitor import accepting, fitting, inventory, planfile
+from sauce_janitor import accepting, approving, fitting, inventory, planfile
 from sauce_janitor.config import Account, Config
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import Execution, Parts, Recovery, carry_out, recover
@@ -26,7 +26,6 @@ from sauce_janitor.reviewing import Digesting, Reviewed
 from sauce_janitor.state import Lease, Query, State
 from sauce_janitor.telling import Teller
 
-ALL_LIMITS = frozenset({"max_percent", "max_jobs", "max_growth"})
 _SKEW_S = 300
 _KEPT_FOR_DELETES = 0.2
 
@@ -203,6 +202,9 @@ class _Visit:
     def plan(self, listings: tuple[SyncReport, ...], recovery: Recovery) -> Result:
         """Decide on every job that is known, as of one instant."""
         accepted_at = self.tools.state.acceptances.accepted_at(self.account.name, self.digest)
+        leeway = accepting.leeway(
+            self.tools.config, self.tools.state, self.account.name, now=self.now, reviewed=self._reviewed is not None
+        )
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
             records = Digesting(snapshot.records)
             plan = make_plan(
@@ -210,8 +212,7 @@ class _Visit:
                 records,
                 as_of=self.as_of,
                 accepted_at=accepted_at,
-                lift=ALL_LIMITS if self._reviewed else frozenset(),
-                medians=accepting.medians(self.rules, self.tools.state, self.account.name),
+                leeway=leeway,
             )
         if self.order.policies:
             plan.only(self.order.policies)
@@ -247,7 +248,7 @@ class _Visit:
     def refuse_if_limited(self, plan: Plan) -> None:
         """RefusedError when a limit is broken: the whole plan, not a part of it."""
         if plan.broken:
-            raise RefusedError("\n".join(broken.text for broken in plan.broken))
+            raise RefusedError(approving.refusal(plan, self.account.name, self.digest, self.tools.config.timezone))
 
     def accept(self, plan: Plan) -> None:
         """Put on record that this plan goes ahead, and what it announces; a run for some policies alone accepts no plan."""

@@ -79,7 +79,9 @@ def last_line(totals: Mapping[Action, int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is told around a plan: whose it is, how it was listed, what it costs, and one or two examples an action."""
+    """What is told around a plan: whose it is, how it was listed, what it costs, one or two examples an action, and what
+    would lift the limits that it breaks.
+    """
 
     identity: str
     listing: str
@@ -87,6 +89,7 @@ class About:
     seconds: float | None
     budget: str
     examples: Sequence[tuple[Job | None, Decision]] = ()
+    ways_out: Sequence[str] = ()
 
 
 def show_plan(out: Console, plan: Plan, about: About) -> None:
@@ -123,8 +126,13 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
     if about.requests:
         lasts = f", about {span(about.seconds)} at {about.budget}" if about.seconds is not None else ""
         out.print(f"Needs about {about.requests:,} API requests{lasts}")
+    for lifted in plan.lifted:
+        by = ", ".join(clean(f"{approval.by} ({approval.reason})") for approval in plan.approvals)
+        out.print(f"Limit lifted by {by}: {clean(lifted.text.partition('. ')[0])}", style="yellow")
     for broken in plan.broken:
-        out.print(f"Limit broken: {broken.text}", style="red")
+        out.print(f"Limit broken: {clean(broken.text)}", style="red")
+    for line in about.ways_out:
+        out.print(clean(line))
 
 
 def _by_policy(plan: Plan) -> Table:
@@ -225,6 +233,8 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
         yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
     for broken in plan.broken:
         yield f"\n> **limit broken** {broken.text}\n"
+    if about.ways_out:
+        yield "\n```\n" + "\n".join(about.ways_out) + "\n```\n"
     yield "\n"
 
 

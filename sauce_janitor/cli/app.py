@@ -10,6 +10,7 @@ import click
 
 COMMANDS = {
     "apply": "running:apply",
+    "approve": "approving:approve",
     "archive": "archiving:archive",
     "check": "configuring:check",
     "completion": "completing:completion",

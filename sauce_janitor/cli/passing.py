@@ -14,7 +14,7 @@ from typing import Any
 import click
 import structlog
 
-from sauce_janitor import logs, planfile, report
+from sauce_janitor import approving, logs, planfile, report
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.progress import Shown
 from sauce_janitor.config import Account, Config, load
@@ -228,7 +228,10 @@ def _about(desk: _Desk, result: Result) -> report.About:
     rows = sum(listing.rows for listing in result.listings)
     listing = f" ({rows:,} listed just now)" if result.listings else " (nothing was asked)"
     identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
-    return report.About(identity, listing, result.head.requests_needed, seconds, words, _examples(desk, result))
+    ways_out = approving.ways_out(result.plan, result.account.name, result.head.policy_digest, desk.config.timezone)
+    return report.About(
+        identity, listing, result.head.requests_needed, seconds, words, _examples(desk, result), tuple(ways_out)
+    )
 
 
 def _examples(desk: _Desk, result: Result) -> list[tuple[Job | None, Decision]]:

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import getpass
-import sys
 import time
 
 import click
 
 from sauce_janitor.cli.app import Session
-
-_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-_DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
-
-
-def _agreed(question: str, *, yes: bool) -> bool:
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise click.UsageError("without a terminal to ask on, say --yes")
-    return click.confirm(question)
+from sauce_janitor.cli.consent import DRY_RUN, YES, consent
 
 
 @click.command()
 @click.option("--reason", required=True, help="Why; whoever finds it paused is told.")
-@_YES
-@_DRY_RUN
+@YES
+@DRY_RUN
 @click.pass_obj
 def pause(session: Session, *, reason: str, yes: bool, dry_run: bool) -> None:
     """Stop every change, by every process on the state, until `resume`. Plans can still be looked at."""
@@ -36,16 +25,15 @@ def pause(session: Session, *, reason: str, yes: bool, dry_run: bool) -> None:
     if dry_run:
         click.echo(f"would pause {config.state}", err=True)
         return
-    if not _agreed(f"Pause everything on {config.state}?", yes=yes):
-        raise click.Abort
+    consent(f"Pause everything on {config.state}?", yes=yes)
     with State.open(config.state) as state:
         fresh = state.switch.pause(by=getpass.getuser(), reason=reason, at=int(time.time()))
     click.echo("Paused. Nothing is changed until `sauce-janitor resume`." if fresh else "It was paused already.")
 
 
 @click.command()
-@_YES
-@_DRY_RUN
+@YES
+@DRY_RUN
 @click.pass_obj
 def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
     """Lift a pause."""
@@ -62,7 +50,6 @@ def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
         if dry_run:
             click.echo(f"would lift the pause of {found.by}: {found.reason}", err=True)
             return
-        if not _agreed(question, yes=yes):
-            raise click.Abort
+        consent(question, yes=yes)
         state.switch.resume(by=getpass.getuser(), at=int(time.time()))
     click.echo("Resumed.")

@@ -30,6 +30,7 @@ def check(root: Table, faults: Faults) -> None:
     _check_overrides(policies, faults)
     _check_defaults(policies, accounts, faults)
     _check_accounts(root, accounts, faults)
+    _check_approvals(root, accounts, faults)
     _check_lists(root, faults)
     for path, policy in policies:
         _check_match(path, policy, faults)
@@ -121,6 +122,14 @@ def _check_accounts(root: Table, accounts: tuple[str, ...], faults: Faults) -> N
                 if isinstance(account, str) and account not in accounts:
                     near = did_you_mean(account, accounts)
                     faults.add((section, index, "accounts"), f"{shown(account)} is no account of this file{near}")
+
+
+def _check_approvals(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:
+    for index, approval in enumerate(_list(root.get("approvals"))):
+        account = _table(approval).get("account")
+        if isinstance(account, str) and account not in accounts:
+            near = did_you_mean(account, accounts)
+            faults.add(("approvals", index, "account"), f"{shown(account)} is no account of this file{near}")
 
 
 def _check_lists(root: Table, faults: Faults) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sauce_janitor.config.faults import Path, path_text, shown
 from sauce_janitor.config.grammar.document import ConfigFile
@@ -17,9 +17,13 @@ _PURGE_S = 30 * _DAY_S
 _LATEST_ARCHIVE_S = 25 * _DAY_S
 
 
-def lint(file: ConfigFile, document: Document) -> tuple[Problem, ...]:
-    """Everything worth a second look, in the order of the file."""
+def lint(file: ConfigFile, document: Document, digests: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Everything worth a second look, in the order of the file. `digests` are the accounts' policy digests."""
     found = list(_of_file(file, document))
+    for index, approval in enumerate(file.approvals):
+        if approval.policy_digest != digests[approval.account]:
+            message = f"lifts nothing: the policy digest of {approval.account} is now {digests[approval.account]}"
+            found.append((("approvals", index, "policy_digest"), message))
     for index, policy in enumerate(file.policies):
         found += [((("policies", index, *path)), message) for path, message in _of_policy(policy)]
     problems = []

@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from sauce_janitor.config import checks, sentences
 from sauce_janitor.config.credentials import CredentialSource, SecretSource
+from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.faults import path_text
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.settings import AccountTerm, SecretNode
 from sauce_janitor.config.grammar.terms import Grammar
 from sauce_janitor.config.lints import lint
 from sauce_janitor.config.reading import LARGEST_FILE_BYTES, Document, Table, read
-from sauce_janitor.config.translating import rules_for
+from sauce_janitor.config.translating import approvals_for, rules_for
 from sauce_janitor.config.unsupported import refuse_unsupported
 from sauce_janitor.config.values import Account, Archive, Budget, Config, Schedule, Web
 from sauce_janitor.errors import ConfigError
@@ -86,6 +87,10 @@ class _Values:
     def config(self) -> Config:
         term = self._term
         rules = {name: rules_for(term, name) for name in term.accounts}
+        identities = {name: self._identity(name, account) for name, account in term.accounts.items()}
+        digests = (
+            {name: policy_digest(rules[name], identities[name]) for name in term.accounts} if term.approvals else {}
+        )
         percent, size = term.archive.min_free
         return Config(
             file=self._path,
@@ -96,9 +101,10 @@ class _Values:
             timezone=term.timezone,
             schedule=Schedule(term.schedule.cron, term.schedule.jitter.seconds),
             web=self._web(),
-            warnings=lint(term, self._document),
+            warnings=lint(term, self._document, digests),
             rules_by_account=rules,
-            identities={name: self._identity(name, account) for name, account in term.accounts.items()},
+            identities=identities,
+            approvals_by_account={name: approvals_for(term, name) for name in term.accounts},
         )
 
     def _file(self, text: str) -> Path:

@@ -22,6 +22,7 @@ from sauce_janitor.config.grammar.policies import (
     Then,
 )
 from sauce_janitor.retention import rules
+from sauce_janitor.retention.limits import Approval
 from sauce_janitor.retention.model import DELETES, Action
 from sauce_janitor.retention.rules import EVERYTHING, Atom, Duration, Glob, Match, Pattern, Rules
 
@@ -42,6 +43,18 @@ def rules_for(file: ConfigFile, account: str) -> Rules:
         age_from=tuple(file.defaults.age_from),
         grace=file.defaults.grace,
         limits=_limits(file.limits),
+    )
+
+
+def approvals_for(file: ConfigFile, account: str) -> tuple[Approval, ...]:
+    """The account's approvals, whatever their digest and end."""
+    zone = ZoneInfo(file.timezone)
+    return tuple(
+        Approval(
+            term.policy_digest, end_of(term.until, zone), frozenset(term.lift), term.max_jobs, term.by, term.reason
+        )
+        for term in file.approvals
+        if term.account == account
     )
 
 
@@ -165,7 +178,7 @@ def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[rules.H
             tag=term.tag,
             tag_prefix=term.tag_prefix,
             match=_match(term.match, lists) if term.match is not None else None,
-            until=_end_of(term.until, zone),
+            until=None if term.until is None else end_of(term.until, zone),
             reason=term.reason,
             by=term.by,
             archive=term.archive is None,
@@ -184,10 +197,8 @@ def _hold_id(term: HoldTerm, lists: Lists) -> str:
     return f"hold {term.reason or hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _end_of(until: dt.date | dt.datetime | None, zone: ZoneInfo) -> int | None:
-    """The first second after the hold: the next midnight after its last day, or the moment itself."""
-    if until is None:
-        return None
+def end_of(until: dt.date | dt.datetime, zone: ZoneInfo) -> int:
+    """The first second after it: the next midnight after its last day, or the moment itself."""
     if isinstance(until, dt.datetime):
         return int(until.timestamp())
     return int(dt.datetime.combine(until + dt.timedelta(days=1), dt.time(), zone).timestamp())

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sauce_janitor.config.credentials import CredentialSource, SecretSource
 from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.errors import Problem
+from sauce_janitor.retention.limits import Approval
 from sauce_janitor.retention.rules import Rules
 
 
@@ -99,6 +100,7 @@ class Config:
     warnings: tuple[Problem, ...] = ()
     rules_by_account: Mapping[str, Rules] = field(default_factory=dict, repr=False)
     identities: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
+    approvals_by_account: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict, repr=False)
 
     def account(self, name: str) -> Account:
         """The account of that name; KeyError when there is none."""
@@ -107,6 +109,10 @@ class Config:
     def rules(self, account: str) -> Rules:
         """What decides for that account; KeyError when there is none."""
         return self.rules_by_account[account]
+
+    def approvals(self, account: str) -> tuple[Approval, ...]:
+        """What the file approves for that account, also what is over or of another policy digest."""
+        return self.approvals_by_account[account]
 
     def policy_digest(self, account: str) -> str:
         """`sha256:…` over all that decides for that account, and nothing else; the order of policies does not matter."""

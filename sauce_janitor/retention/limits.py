@@ -9,12 +9,42 @@ from typing import Final, Literal
 from sauce_janitor.retention.rules import Limits, Rules
 
 LimitName = Literal["max_percent", "max_jobs", "max_growth"]
+ALL_LIMITS: Final[frozenset[LimitName]] = frozenset({"max_percent", "max_jobs", "max_growth"})
 SMALL_PLAN: Final = 20
 """Plans with fewer acting jobs than this are not measured in percent."""
 
 _MEND: Final = (
     "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if not, mend the policy"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody lifts limits for plans under a policy digest, until then (the first second after it).
+
+    `lift` are not measured at all. With `max_jobs` the approval lifts max_jobs too, and allows only plans with at most so many
+    jobs that no accepted plan had.
+    """
+
+    policy_digest: str
+    until: int
+    lift: frozenset[LimitName]
+    max_jobs: int | None
+    by: str
+    reason: str
+
+    def is_in_force(self, policy_digest: str, *, at: int) -> bool:
+        """Whether it is about this policy digest, and not over at that time."""
+        return self.policy_digest == policy_digest and at < self.until
+
+    def allows(self, jobs: int) -> bool:
+        """Whether a plan that newly acts on so many jobs is one of those it is about."""
+        return self.max_jobs is None or jobs <= self.max_jobs
+
+    @property
+    def lifts(self) -> frozenset[LimitName]:
+        """The limits that are not measured for a plan that it allows."""
+        return self.lift if self.max_jobs is None else self.lift | {"max_jobs"}
 
 
 @dataclass(slots=True)
@@ -63,14 +93,36 @@ class BrokenLimit:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Leeway:
+    """What a plan is measured by besides its rules.
+
+    `lift` names limits that are not measured at all; `approvals` are those in force. `medians` are of the sizes (`Acting.new`)
+    of the last 7 accepted plans that had any, by policy and under None of all; without one, max_growth is not measured.
+    """
+
+    lift: frozenset[LimitName] = frozenset()
+    medians: Mapping[str | None, float] = field(default_factory=dict)
+    approvals: tuple[Approval, ...] = ()
+
+
+NO_LEEWAY: Final = Leeway()
+
+
+def measure(rules: Rules, tally: Tally, leeway: Leeway) -> tuple[tuple[BrokenLimit, ...], tuple[BrokenLimit, ...]]:
+    """The limits that the plan breaks, and those that only approvals keep from being broken, as `broken_limits` orders them."""
+    found = broken_limits(rules, tally, lift=leeway.lift, medians=leeway.medians)
+    approved = frozenset[str]().union(*(each.lifts for each in leeway.approvals if each.allows(tally.acting.new)))
+    return (
+        tuple(limit for limit in found if limit.limit not in approved),
+        tuple(limit for limit in found if limit.limit in approved),
+    )
+
+
 def broken_limits(
     rules: Rules, tally: Tally, *, lift: frozenset[str], medians: Mapping[str | None, float]
 ) -> tuple[BrokenLimit, ...]:
-    """The limits that the plan breaks, the account's first, then by policy name.
-
-    `lift` names limits that are not to be measured. `medians` are of the sizes (`Acting.new`) of the last 7 accepted plans that
-    had any, by policy and under None of all; without one, max_growth is not measured.
-    """
+    """The limits that the plan breaks, but for those in `lift`: the account's first, then by policy name."""
     found = list(_broken(rules.limits, tally, None, lift=lift, median=medians.get(None)))
     for policy in sorted(rules.policies, key=lambda policy: policy.name):
         found += _broken(policy.limits, tally, policy.name, lift=lift, median=medians.get(policy.name))

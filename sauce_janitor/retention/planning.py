@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from sauce_janitor.retention.deciding import Judge, Records
 from sauce_janitor.retention.durations import due_at
 from sauce_janitor.retention.fingerprints import decision_fields, fingerprint
-from sauce_janitor.retention.limits import Acting, Tally, broken_limits
+from sauce_janitor.retention.limits import NO_LEEWAY, Acting, Leeway, Tally, measure
 from sauce_janitor.retention.model import AssetsStanding, Reason, Record, Verdict, Why
 from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan, Waiting
 from sauce_janitor.retention.rules import Rules
@@ -29,16 +28,17 @@ def make_plan(
     *,
     as_of: int,
     accepted_at: int | None,
-    lift: frozenset[str] = frozenset(),
-    medians: Mapping[str | None, float] | None = None,
+    leeway: Leeway = NO_LEEWAY,
 ) -> Plan:
     """Decide on all jobs and count. `records` as `deciding.decide` needs them.
 
     A job is expected when `accepted_at`, the last accepted run under the same policy digest, is not before its `changed_at`.
-    `lift` names limits that an approval lifts; `medians` are what max_growth is measured by, see `limits.broken_limits`.
     """
     planner = _Planner(rules, as_of=as_of, accepted_at=accepted_at)
-    return planner.plan(records, lift=lift, medians=medians or {})
+    plan, tally = planner.plan(records)
+    plan.approvals = leeway.approvals
+    plan.broken, plan.lifted = measure(rules, tally, leeway)
+    return plan
 
 
 class _Planner:
@@ -51,7 +51,7 @@ class _Planner:
         self._priorities: dict[str | None, int] = {p.name: _PRIORITIES[p.priority] for p in rules.policies}
         self._priorities[None] = _PRIORITIES["hold"]
 
-    def plan(self, records: Records, *, lift: frozenset[str], medians: Mapping[str | None, float]) -> Plan:
+    def plan(self, records: Records) -> tuple[Plan, Tally]:
         plan, seen = self._plan, self._seen
         for record, time, ruling in self._judge.rulings(records):
             seen[ruling] = seen.get(ruling, 0) + 1
@@ -64,9 +64,7 @@ class _Planner:
                 self._wait(record, time, ruling)
         self._count()
         plan.rows.sort()
-        tally = Tally(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
-        plan.broken = broken_limits(self._rules, tally, lift=lift, medians=medians)
-        return plan
+        return plan, Tally(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
 
     def _act(self, record: Record, time: int | None, ruling: Ruling) -> None:
         plan, rows = self._plan, self._plan.rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.limits import Acting, BrokenLimit
+from sauce_janitor.retention.limits import Acting, Approval, BrokenLimit
 from sauce_janitor.retention.model import Action, Decision, JobId, Owner, Reason, Record, Verdict
 from sauce_janitor.retention.rulings import Ruling
 
@@ -177,7 +177,8 @@ class Plan:
     both deletes are due, that is one delete_job. `kept` counts, by action, the jobs that stay by each of their reasons (a job
     with two is counted twice); `undecided` the jobs kept because a policy could not tell a field. `matched` are each policy's
     sure matches. `acting` are the distinct jobs with a delete or stop, also by the policy that permits it; `broken` the limits
-    they break: then nothing may be done. `waiting` are the deletes that are announced and not due yet. `rows` and
+    they break: then nothing may be done; `lifted` the limits that only `approvals` (all that are in force) keep from being
+    broken. `waiting` are the deletes that are announced and not due yet. `rows` and
     `announcements` hold what `jobs()` and `announced()` give.
     `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time.
     """
@@ -193,6 +194,8 @@ class Plan:
     acting: Acting = field(default_factory=Acting)
     acting_by_policy: dict[str, Acting] = field(default_factory=dict)
     broken: tuple[BrokenLimit, ...] = ()
+    lifted: tuple[BrokenLimit, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     expiring_24h_jobs: int = 0
     expiring_72h_jobs: int = 0
     waiting: dict[Action, Waiting] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from sauce_janitor.errors import RefusedError
+from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.identity import ClockGuard, Identity
@@ -20,8 +21,9 @@ from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
 from sauce_janitor.state.switch import Pause, Switch
 
 __all__ = [
-    "Acceptances", "ClockGuard", "Counters", "Holds", "Identity", "Jobs", "Journal", "Lease", "Line", "Listed", "Notices",
-    "OpenIntent", "OwnerJobs", "Pause", "PlacedHold", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch",
+    "Acceptances", "Approvals", "ClockGuard", "Counters", "Holds", "Identity", "Jobs", "Journal", "Lease", "Line", "Listed",
+    "Notices", "OpenIntent", "OwnerJobs", "Pause", "PlacedHold", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State",
+    "Switch",
 ]  # fmt: skip
 
 
@@ -42,6 +44,7 @@ class State:
         self.holds = Holds(database)
         self.notices = Notices(database)
         self.acceptances = Acceptances(database)
+        self.approvals = Approvals(database)
         self.runs = Runs(database)
         self.counters = Counters(database)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sauce_janitor.config.grammar.approvals import ApprovalTerm
 from sauce_janitor.config.grammar.matches import ListEntry
 from sauce_janitor.config.grammar.policies import AccountLimits, Defaults, HoldTerm, PolicyTerm
 from sauce_janitor.config.grammar.settings import AccountTerm, ArchiveSettings, ScheduleTerm, StateSettings, WebTerm
@@ -41,6 +42,9 @@ class ConfigFile(Grammar):
         default_factory=list, description="What stays, whatever a policy says.", examples=[[{"tag": "keep"}]]
     )
     limits: AccountLimits = Field(default_factory=AccountLimits, description="Brakes for the whole account.")
+    approvals: list[ApprovalTerm] = Field(
+        default_factory=list, description="What lifts a limit for a while; no part of the policy digest."
+    )
     policies: list[PolicyTerm] = Field(
         default_factory=list,
         description="What is archived and what goes, and when. A job that no policy covers is kept.",

@@ -11,7 +11,7 @@ import pytest
 from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.fingerprints import decision_fields, fingerprint
-from sauce_janitor.retention.limits import Acting
+from sauce_janitor.retention.limits import NO_LEEWAY, Acting, Approval, Leeway
 from sauce_janitor.retention.model import DELETES, UNKNOWN, Action, Owner, Reason, Record, Verdict, Why
 from sauce_janitor.retention.planning import Plan, Waiting, make_plan
 from sauce_janitor.retention.rules import Forbid, Hold, Limits, Rules
@@ -20,11 +20,9 @@ from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rul
 ALL = frozenset({"all"})
 
 
-def plan(
-    made: Rules, jobs: list[Record], *, accepted_at: int | None = None, lift: frozenset[str] = frozenset()
-) -> Plan:
+def plan(made: Rules, jobs: list[Record], *, accepted_at: int | None = None, leeway: Leeway = NO_LEEWAY) -> Plan:
     ordered = newest_first(jobs, made.age_from)
-    return make_plan(made, lambda: ordered, as_of=NOW, accepted_at=accepted_at, lift=lift)
+    return make_plan(made, lambda: ordered, as_of=NOW, accepted_at=accepted_at, leeway=leeway)
 
 
 def old(count: int, **fields: Any) -> list[Record]:
@@ -238,12 +236,44 @@ def test_what_was_accepted_for_another_action_or_changed_since_counts() -> None:
     assert broken(plan(limited(max_jobs=9), old(10, accepted_for=Action.DELETE_JOB), accepted_at=None)) != []
 
 
+def approval(max_jobs: int | None = None, *lift: str) -> Approval:
+    return Approval("sha256:a", NOW + 1, frozenset(lift), max_jobs, "jane", "first clean-up")  # type: ignore[arg-type]
+
+
+def test_an_approval_lifts_the_limits_it_names_and_no_other() -> None:
+    made = limited(max_percent=25, max_jobs=10)
+    found = plan(made, old(30), leeway=Leeway(approvals=(approval(None, "max_percent"),)))
+    assert broken(found) == [("max_jobs", None, 30, 10)]
+    assert [(lifted.limit, lifted.measured) for lifted in found.lifted] == [("max_percent", 100)]
+
+
+@pytest.mark.parametrize(
+    ("most", "still"), [(30, ["max_percent"]), (29, ["max_percent", "max_jobs"]), (31, ["max_percent"])]
+)
+def test_an_approval_of_so_many_jobs_lifts_max_jobs_up_to_there(most: int, still: list[str]) -> None:
+    found = plan(limited(max_percent=25, max_jobs=10), old(30), leeway=Leeway(approvals=(approval(most),)))
+    assert [limit.limit for limit in found.broken] == still
+
+
+def test_an_approval_for_fewer_jobs_lifts_nothing_at_all() -> None:
+    leeway = Leeway(approvals=(approval(29, "max_percent"),))
+    assert len(plan(limited(max_percent=25, max_jobs=10), old(30), leeway=leeway).broken) == 2
+
+
+def test_an_approval_is_in_force_for_its_digest_and_until_its_end() -> None:
+    assert approval(1).is_in_force("sha256:a", at=NOW)
+    assert not approval(1).is_in_force("sha256:a", at=NOW + 1)
+    assert not approval(1).is_in_force("sha256:b", at=NOW)
+
+
 def test_max_growth_is_times_the_median_of_the_last_plans() -> None:
     made = limited(max_growth=2)
     ordered = newest_first(old(10), made.age_from)
 
     def with_medians(medians: dict[str | None, float] | None) -> list[tuple[str, str | None, float, float]]:
-        return broken(make_plan(made, lambda: ordered, as_of=NOW, accepted_at=None, medians=medians))
+        return broken(
+            make_plan(made, lambda: ordered, as_of=NOW, accepted_at=None, leeway=Leeway(medians=medians or {}))
+        )
 
     assert with_medians(None) == []
     assert with_medians({None: 5}) == []
@@ -264,8 +294,8 @@ def test_a_policys_limits_are_of_its_own_deletes_and_sure_matches() -> None:
 
 def test_a_lifted_limit_is_not_measured() -> None:
     made = limited(max_percent=25, max_jobs=10)
-    assert broken(plan(made, old(30), lift=frozenset({"max_percent"}))) == [("max_jobs", None, 30, 10)]
-    assert broken(plan(made, old(30), lift=frozenset({"max_percent", "max_jobs"}))) == []
+    assert broken(plan(made, old(30), leeway=Leeway(frozenset({"max_percent"})))) == [("max_jobs", None, 30, 10)]
+    assert broken(plan(made, old(30), leeway=Leeway(frozenset({"max_percent", "max_jobs"})))) == []
 
 
 def test_a_broken_limit_trims_nothing() -> None:

@@ -1,0 +1,98 @@
+"""`approve`: limits lifted for a while, for plans under one policy digest."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.consent import DRY_RUN, YES, consent
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Config
+    from sauce_janitor.retention.limits import Approval
+
+_LIMITS = ("max_percent", "max_jobs", "max_growth")
+_A_DAY_S = 86_400
+
+
+@click.command()
+@click.argument("digest", metavar="DIGEST")
+@click.option("--lift", multiple=True, type=click.Choice(_LIMITS), help="Only this limit; default: all. Repeatable.")
+@click.option("--max-jobs", type=click.IntRange(1), metavar="N",
+              help="Lift max_jobs too, and only for plans that newly delete or stop at most N jobs.")  # fmt: skip
+@click.option("--until", metavar="DATE", help="Through this day, or up to a moment with its offset. Default: for 24 h.")
+@click.option("--reason", default="", help="Why; plans say so.")
+@click.option("--withdraw", is_flag=True, help="End every approval for DIGEST instead.")
+@YES
+@DRY_RUN
+@click.pass_obj
+def approve(
+    session: Session,
+    /,
+    digest: str,
+    *,
+    lift: tuple[str, ...],
+    until: str | None,
+    yes: bool,
+    dry_run: bool,
+    **given: object,
+) -> None:
+    """Lift limits for plans under the policy digest DIGEST, which a refused plan prints: for the next runs, until it ends.
+
+    An edit of anything that decides makes another digest, and the approval lifts nothing any more.
+    """
+    from sauce_janitor import report
+    from sauce_janitor.config import load
+    from sauce_janitor.state import State
+
+    config, now = load(session.config_path), int(time.time())
+    account = _account(config, digest)
+    approval = _approval(config, digest, lift, until, now=now, given=given)
+    if given["withdraw"]:
+        words = f"end every approval for {account}, {digest}"
+    else:
+        most = f", for plans of at most {approval.max_jobs:,} jobs" if approval.max_jobs else ""
+        words = f"lift {', '.join(sorted(approval.lifts))} for {account}{most}, until {report.when(approval.until)}"
+    if dry_run:
+        click.echo(f"would {words}", err=True)
+        return
+    consent(f"{words[0].upper()}{words[1:]}?", yes=yes)
+    with State.open(config.state) as state:
+        if given["withdraw"]:
+            ended = state.approvals.withdraw(account, digest, at=now)
+            click.echo(f"Withdrawn: {ended} approvals. Those in {config.file}, if any, are ended there.")
+            return
+        state.approvals.add(account, approval, at=now)
+    click.echo(f"Approved: {words}. What is then accepted goes on over later runs without it.")
+
+
+def _account(config: Config, digest: str) -> str:
+    digests = {account.name: config.policy_digest(account.name) for account in config.accounts}
+    for name, known in digests.items():
+        if known == digest:
+            return name
+    there = "; ".join(f"{name} has {known}" for name, known in digests.items())
+    raise ConfigError(f"no account of {config.file} has the policy digest {digest!r:.80} now: {there}")
+
+
+def _approval(
+    config: Config, digest: str, lift: tuple[str, ...], until: str | None, *, now: int, given: dict[str, object]
+) -> Approval:
+    from sauce_janitor.config.moments import end_of_text
+    from sauce_janitor.retention.limits import ALL_LIMITS, Approval
+
+    try:
+        end = now + _A_DAY_S if until is None else end_of_text(until, config.timezone)
+    except ValueError as wrong:
+        raise click.UsageError(f"--until {wrong}") from wrong
+    if end <= now:
+        raise click.UsageError(f"--until {until} is over already")
+    most = given["max_jobs"]
+    assert most is None or isinstance(most, int)
+    named = frozenset(name for name in ALL_LIMITS if name in lift or (not lift and most is None))
+    return Approval(digest, end, named, most, getpass.getuser(), str(given["reason"]))

@@ -1,0 +1,20 @@
+"""What commands that change something by hand share: they ask on a terminal, and need --yes without one."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
+
+
+def consent(question: str, *, yes: bool) -> None:
+    """Ask, unless told not to. UsageError without a terminal to ask on, Abort for a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("without a terminal to ask on, say --yes")
+    if not click.confirm(question):
+        raise click.Abort

@@ -1,0 +1,38 @@
+"""`approvals`: limits lifted in the file, so that who reviews the change reviews them too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, Until, fault
+
+
+class ApprovalTerm(Grammar):
+    """Lifts limits for plans of one account under one policy digest; `plan` prints one to paste when a limit is broken."""
+
+    account: str = Field(description="Whose plans.", examples=["eu"])
+    policy_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] = Field(
+        description="The policy digest that `plan` prints: an approval ends with any edit of what decides.",
+        examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
+    lift: Annotated[list[Literal["max_percent", "max_jobs", "max_growth"]], OneOrMany()] = Field(
+        default_factory=list,
+        description="The limits that are not measured, the account's and the policies'.",
+        examples=[["max_percent"]],
+    )
+    max_jobs: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Lifts max_jobs too, and holds only for plans that newly delete or stop at most this many jobs.",
+        examples=[480000],
+    )
+    until: Until = Field(description="The last day of the approval, or the moment it ends.", examples=["2026-09-01"])
+    by: Annotated[str, Field(min_length=1)] = Field(description="Who approves; for people.", examples=["jane"])
+    reason: Annotated[str, Field(min_length=1)] = Field(description="Why; for people.", examples=["first clean-up"])
+
+    @model_validator(mode="after")
+    def _lifts_something(self) -> ApprovalTerm:
+        if not self.lift and self.max_jobs is None:
+            raise fault("lifts nothing: give lift or max_jobs")
+        return self
