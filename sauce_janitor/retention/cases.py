@@ -12,7 +12,7 @@ from sauce_janitor.retention.durations import AgeTest, at_least, due_at
 from sauce_janitor.retention.keepers import Keeper, Panel
 from sauce_janitor.retention.matching import Facts, Truth
 from sauce_janitor.retention.model import Action, Reason, Why
-from sauce_janitor.retention.rules import ArchiveWish, Duration, KeepRule, Policy, Rules
+from sauce_janitor.retention.rules import ArchiveWish, Duration, Hold, KeepRule, Policy, Rules
 from sauce_janitor.retention.standings import Standings
 
 
@@ -102,10 +102,14 @@ class Casebook:
         """All keepers."""
         return tuple(self._keepers.values())
 
-    def open(self, number: int) -> Case:
-        """A fresh case for jobs with this number of facts."""
+    def holding(self, number: int) -> tuple[Hold, ...]:
+        """The holds on jobs with this number of facts."""
+        return tuple(hold for hold, test in self._holds if test(number) is not False)
+
+    def open(self, number: int, *, lifted: frozenset[str] = frozenset()) -> Case:
+        """A fresh case for jobs with this number of facts, as it will be once the holds with the ids `lifted` are over."""
         truths = tuple(match(number) for match in self._matches)
-        held = [hold for hold, test in self._holds if test(number) is not False]
+        held = [hold for hold in self.holding(number) if hold.id not in lifted]
         case = Case(
             number,
             truths,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.assets import Selection, asset_classes
 from sauce_janitor.retention.model import DELETES, Action
 from sauce_janitor.retention.plans import Plan
 
@@ -66,6 +68,29 @@ def requests_needed(work: Work) -> int:
     archived = work.archived * (1 / _BATCH + 1) + work.files
     deleted = work.archived_and_deleted * 2 + work.only_deleted * (1 + 1 / _BATCH + 1)
     return math.ceil(archived + deleted + work.stopped * 2 + work.jobs_gone / _CONFIRMED_AT_ONCE)
+
+
+_OF_CLASS: Final = {
+    "command_log": "log.json", "server_log": "selenium-server.log", "device_log": "logcat.log", "video": "video.mp4",
+    "screenshots": "0000screenshot.png", "har": "network.har", "performance": "performance.json", "console": "console.json",
+    "report": "junit.xml",
+}  # fmt: skip
+TYPICAL_BYTES: Final[Mapping[str, float]] = {
+    "command_log": 60e3, "server_log": 400e3, "video": 6e6, "screenshots": 800e3, "har": 500e3, "performance": 100e3,
+    "console": 20e3,
+}  # fmt: skip
+"""What the assets of a class are taken to weigh a job, where no receipt says: a guess at a web test of two minutes."""
+
+
+def class_of(name: str) -> str:
+    """The one class that an asset's bytes are counted under."""
+    classes = asset_classes(name)
+    return next(each for each in _OF_CLASS if each in classes)
+
+
+def bytes_wanted(selection: Selection, sizes: Mapping[str, float]) -> float:
+    """An estimate of what a job's wanted assets weigh; `sizes` are mean bytes a job by `class_of`."""
+    return sum(size for each, size in sizes.items() if selection.wants(_OF_CLASS[each]))
 
 
 def seconds_needed(

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sauce_janitor.retention.matching import Facts, Test, Truth, tags_test
-from sauce_janitor.retention.model import Reason, Why
+from sauce_janitor.retention.model import UNKNOWN, Job, Reason, Why
 from sauce_janitor.retention.rules import Hold
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -47,6 +47,19 @@ def _end_of_day(text: str, zone: ZoneInfo) -> int | None:
         return int(datetime(after.year, after.month, after.day, tzinfo=zone).timestamp())
     except (ValueError, OverflowError):
         return None
+
+
+def ends_at(hold: Hold, job: Job, zone: ZoneInfo) -> int | None:
+    """The first second at which a hold on a job is over, if the job stays as it is; None when it has no end."""
+    ends = [] if hold.until is None else [hold.until]
+    if hold.tag_prefix is not None and job.tags is not UNKNOWN:
+        own = [
+            _end_of_day(tag.removeprefix(hold.tag_prefix), zone) for tag in job.tags if tag.startswith(hold.tag_prefix)
+        ]
+        known = [end for end in own if end is not None]
+        if own and len(known) == len(own):
+            ends.append(max(known))
+    return min(ends, default=None)
 
 
 def reason(hold: Hold) -> Reason:

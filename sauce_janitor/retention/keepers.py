@@ -47,7 +47,7 @@ class Keeper:
         self._compiled = tuple(compile_rule(rule, as_of=as_of, zone=zone) for rule in rules)
         self._group_of = _compile_group(policy)
         count = len(self.rules)
-        self._null_group, self._unknown_group = 1 << 2 * count, 2 << 2 * count
+        self.null_group, self.unknown_group = 1 << 2 * count, 2 << 2 * count
         self.width = 2 * count + 2
         self.is_late = any(compiled.late is not None for compiled in self._compiled)
 
@@ -55,7 +55,7 @@ class Keeper:
         """All bits by which these rules may keep a job."""
         count = len(self.rules)
         own = sum(1 << n | 1 << n + count for n, rule in enumerate(self.rules) if rule in rules)
-        return own | self._null_group | self._unknown_group if own else 0
+        return own | self.null_group | self.unknown_group if own else 0
 
     def panel(self, truths: RuleTruths, *, seated: bool) -> Panel:
         """The panel for jobs of which the rules' `where` and `since` say `truths`."""
@@ -87,9 +87,9 @@ class Keeper:
         """What the rules say of an entrant whose group was already looked up."""
         group = place[0]
         if group is None:
-            return panel.certain | self._null_group
+            return panel.certain | self.null_group
         if group is UNKNOWN:
-            return panel.certain | self._unknown_group
+            return panel.certain | self.unknown_group
         bits = panel.certain
         if not panel.seated:
             return bits | sum(bit for fold, bit in panel.folds if fold.might_keep(place))
@@ -118,9 +118,9 @@ class Keeper:
             for n, rule in enumerate(self.rules)
             if bits & 1 << n + count
         ]
-        if bits & self._null_group:
+        if bits & self.null_group:
             said.append(Reason(Why.KEPT, name, "group_by", "a field of group_by is null"))
-        if bits & self._unknown_group:
+        if bits & self.unknown_group:
             said.append(Reason(Why.KEPT, name, "group_by", "a field of group_by cannot be told"))
         return said
 
