@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.pass_obj
-def check(session: Session) -> None:
-    """Validate the configuration, say which accounts it is about, and warn of what is hardly meant. No network.
+@click.option(
+    "--mutants", is_flag=True, help="Name every rule that could be dropped without any of the tests noticing."
+)
+@click.pass_context
+def check(context: click.Context, /, *, mutants: bool) -> None:
+    """Validate the configuration, run its `tests`, and warn of what is hardly meant. No network.
 
-    Ends with 2 when it has faults: all of them are printed, each with its line and path.
+    Ends with 2 when it has faults: all of them are printed, each with its line and path. Ends with 6 when a test fails.
     """
+    from sauce_janitor.cli.testing import run_tests
     from sauce_janitor.config import load
+
+    session: Session = context.obj
 
     config = load(session.config_path)
     click.echo(f"{session.config_path}: valid")
@@ -36,6 +42,7 @@ def check(session: Session) -> None:
     for warning in config.warnings:
         click.echo(f"warning: {warning}")
     _warn_of_credentials(config)
+    context.exit(run_tests(config, name_mutants=mutants))
 
 
 def _warn_of_credentials(config: Config) -> None:
@@ -66,7 +73,7 @@ def config() -> None:
 def show(session: Session) -> None:
     """Print the effective configuration as YAML: defaults filled in, paths absolute, secrets hidden."""
     from sauce_janitor.config.effective import effective_yaml
-    from sauce_janitor.config.loading import file_bytes
+    from sauce_janitor.config.including import file_bytes
 
     click.echo(effective_yaml(file_bytes(session.config_path), session.config_path), nl=False)
 

@@ -26,7 +26,8 @@ def check(root: Table, faults: Faults) -> None:
         if isinstance(policy, Table)
     ]
     accounts = tuple(_table(root.get("accounts")))
-    _check_names(policies, faults)
+    _check_names("policies", "policy", root, faults)
+    _check_names("tests", "test", root, faults)
     _check_overrides(policies, faults)
     _check_defaults(policies, accounts, faults)
     _check_accounts(root, accounts, faults)
@@ -41,17 +42,16 @@ def check(root: Table, faults: Faults) -> None:
             faults.add(("holds", index, "match"), "is null: name a field, or write `match: all`")
 
 
-def _check_names(policies: _Policies, faults: Faults) -> None:
+def _check_names(section: str, what: str, root: Table, faults: Faults) -> None:
     seen: dict[str, int] = {}
-    for path, policy in policies:
-        name = policy.get("name")
+    for index, each in enumerate(_list(root.get(section))):
+        name = _table(each).get("name")
         if isinstance(name, str):
             if name in seen:
-                first = faults.place_of(("policies", seen[name], "name")).line
-                faults.add(
-                    (*path, "name"), f"{shown(name)} is the name of another policy (line {first}): names are unique"
-                )
-            seen.setdefault(name, int(path[1]))
+                here = (section, index, "name")
+                first = faults.line_of((section, seen[name], "name"), seen_from=here)
+                faults.add(here, f"{shown(name)} is the name of another {what} ({first}): names are unique")
+            seen.setdefault(name, index)
 
 
 def _check_overrides(policies: _Policies, faults: Faults) -> None:
@@ -107,15 +107,15 @@ def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: Faul
         chosen = named if isinstance(named, list) else [named] if isinstance(named, str) else list(accounts)
         for account in chosen:
             if isinstance(account, str) and first.setdefault(account, path) != path:
-                line = faults.place_of(first[account]).line
+                line = faults.line_of(first[account], seen_from=path)
                 faults.add(
                     (*path, "default"),
-                    f"account {shown(account)} has a default policy already (line {line}): at most one",
+                    f"account {shown(account)} has a default policy already ({line}): at most one",
                 )
 
 
 def _check_accounts(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:
-    for section in ("policies", "holds"):
+    for section in ("policies", "holds", "tests"):
         for index, rule in enumerate(_list(root.get(section))):
             named = _table(rule).get("accounts")
             for account in named if isinstance(named, list) else [named]:

@@ -10,17 +10,20 @@ from pydantic import BaseModel
 
 from sauce_janitor.config.grammar.matches import Conditions
 from sauce_janitor.config.grammar.settings import AccountTerm, SecretNode
+from sauce_janitor.config.grammar.trials import TrialTerm
+from sauce_janitor.config.including import read_whole
 from sauce_janitor.config.loading import parse
-from sauce_janitor.config.reading import Table, Value, read
+from sauce_janitor.config.reading import Table, Value
 from sauce_janitor.config.scalars import plain_scalar
 from sauce_janitor.config.schema import as_written
 
 
 def effective_yaml(data: bytes, path: Path) -> str:
     """The whole configuration as YAML, for a file of that content at that path. ConfigError with every fault."""
-    document = read(data, str(path))
+    document = read_whole(data, path)
     term = parse(document)
     plain = _filled(term, document.root)
+    plain.pop("include", None)  # what the files add stands in its place
     folder = path.absolute().parent
     for section in ("archive", "state"):
         plain[section]["path"] = str(folder / Path(plain[section]["path"]).expanduser())
@@ -31,7 +34,7 @@ def _filled(term: BaseModel, raw: Value) -> Any:
     """The mapping as written, with the defaults of what is not."""
     if isinstance(term, SecretNode):
         return _hidden(term)
-    if isinstance(term, Conditions) or not isinstance(raw, Table):
+    if isinstance(term, Conditions | TrialTerm) or not isinstance(raw, Table):
         return _plain(raw)
     filled: dict[str, Any] = {}
     for name, field in type(term).model_fields.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,11 +27,17 @@ class Place:
 
 
 class Faults:
-    """All faults of one file. A value that was reported is reported once: what follows from it is left out."""
+    """All faults of a configuration. A value that was reported is reported once: what follows from it is left out.
 
-    def __init__(self, file: str, places: dict[Path, Place]) -> None:
+    `origins` are the values that come from included files: the file, and the value's path there.
+    """
+
+    def __init__(
+        self, file: str, places: dict[Path, Place], origins: dict[Path, tuple[str, Path]] | None = None
+    ) -> None:
         self._file = file
         self._places = places
+        self._origins = {} if origins is None else origins
         self._found: list[tuple[Place, Problem]] = []
         self._reported: set[Path] = set()
 
@@ -43,12 +49,33 @@ class Faults:
         if any(path[:length] in self._reported for length in range(1, len(path) + 1)):
             return
         self._reported.add(path)
-        place = at or self.place_of(path)
-        self._found.append((place, Problem(message, self._file, place.line, path_text(path))))
+        self._note(path, message, at or self.place_of(path))
 
     def add_beside(self, path: Path, message: str, *, at: Place) -> None:
         """Note a fault at `path` that leaves the value there good, such as a second key of the same name."""
-        self._found.append((at, Problem(message, self._file, at.line, path_text(path))))
+        self._note(path, message, at)
+
+    def absorb(self, other: Faults, moved: Callable[[Path], Path]) -> None:
+        """Take in all that was found in an included file; `moved` says where a value of that file stands in the whole."""
+        self._found += other._found
+        self._reported |= {moved(path) for path in other._reported if path}
+
+    def _note(self, path: Path, message: str, place: Place) -> None:
+        self._found.append((place, self.problem(path, message, at=place)))
+
+    def problem(self, path: Path, message: str, *, at: Place | None = None) -> Problem:
+        """The message with the file, line and path of the value that it is about."""
+        file, own = self._origin(path)
+        return Problem(message, file, (at or self.place_of(path)).line, path_text(own))
+
+    def line_of(self, path: Path, *, seen_from: Path) -> str:
+        """`line 7`, or `team.yaml:7` where the other value stands in another file."""
+        file, line = self._origin(path)[0], self.place_of(path).line
+        return f"line {line}" if file == self._origin(seen_from)[0] else f"{file}:{line}"
+
+    def _origin(self, path: Path) -> tuple[str, Path]:
+        file, own = self._origins.get(path[:2], (self._file, path[:2]))
+        return file, (*own, *path[2:])
 
     def place_of(self, path: Path) -> Place:
         """Where the value stands, or the nearest thing around it that is in the file."""
@@ -59,8 +86,17 @@ class Faults:
         return Place(1, 1)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Everything found, as it stands in the file."""
-        return tuple(problem for _, problem in sorted(self._found, key=lambda found: (found[0], found[1].path)))
+        """Everything found, as it stands in the file; then what stands in included files."""
+        return self.in_order(self._found)
+
+    def in_order(self, found: Iterable[tuple[Place, Problem]]) -> tuple[Problem, ...]:
+        """The problems by file, the including one first, and by place."""
+
+        def key(each: tuple[Place, Problem]) -> tuple[bool, str, Place, str]:
+            place, problem = each
+            return problem.file != self._file, problem.file, place, problem.path
+
+        return tuple(problem for _, problem in sorted(found, key=key))
 
 
 def path_text(path: Path) -> str:

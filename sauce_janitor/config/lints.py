@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sauce_janitor.config.faults import Path, path_text, shown
+from sauce_janitor.config.faults import Path, shown
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.policies import ArchiveTerm, DeleteTerm, KeepRule, PolicyTerm
 from sauce_janitor.config.reading import Document, Table, Value
@@ -26,11 +26,8 @@ def lint(file: ConfigFile, document: Document, digests: Mapping[str, str]) -> tu
             found.append((("approvals", index, "policy_digest"), message))
     for index, policy in enumerate(file.policies):
         found += [((("policies", index, *path)), message) for path, message in _of_policy(policy)]
-    problems = []
-    for path, message in found:
-        place = document.faults.place_of(path)
-        problems.append((place, Problem(message, document.file, place.line, path_text(path))))
-    return tuple(problem for _, problem in sorted(problems, key=lambda each: (each[0], each[1].path)))
+    faults = document.faults
+    return faults.in_order((faults.place_of(path), faults.problem(path, message)) for path, message in found)
 
 
 def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]:

@@ -16,9 +16,11 @@ from sauce_janitor.config.faults import path_text
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.settings import AccountTerm, SecretNode
 from sauce_janitor.config.grammar.terms import Grammar
+from sauce_janitor.config.including import file_bytes, read_whole
 from sauce_janitor.config.lints import lint
-from sauce_janitor.config.reading import LARGEST_FILE_BYTES, Document, Table, read
+from sauce_janitor.config.reading import Document, Table
 from sauce_janitor.config.translating import approvals_for, rules_for
+from sauce_janitor.config.trials import check_tests, tests_for
 from sauce_janitor.config.unsupported import refuse_unsupported
 from sauce_janitor.config.values import Account, Archive, Budget, Config, Schedule, Web
 from sauce_janitor.errors import ConfigError
@@ -35,22 +37,9 @@ def load(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config
 
 
 def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str]) -> Config:
-    """What `load` gives for a file of that content at that path. Touches no disk."""
-    document = read(data, str(path))
+    """What `load` gives for a file of that content at that path. Touches no disk but for the files that it includes."""
+    document = read_whole(data, path)
     return _Values(document, parse(document), path, environ).config()
-
-
-def file_bytes(path: Path) -> bytes:
-    """The file's content, or a byte more than a configuration may have. ConfigError when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(LARGEST_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: there is no such file: `sauce-janitor init` writes one, --config names another"
-        ) from None
-    except OSError as wrong:
-        raise ConfigError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
 
 
 def parse(document: Document) -> ConfigFile:
@@ -69,6 +58,8 @@ def parse(document: Document) -> ConfigFile:
         sentences.tell(wrong, root, faults)
     sentences.tell_unknown_keys(known, root, faults)
     checks.check(root, faults)
+    if term is not None:
+        check_tests(term, faults)
     if faults or term is None:
         raise ConfigError(faults.problems())
     return term
@@ -103,6 +94,7 @@ class _Values:
             web=self._web(),
             warnings=lint(term, self._document, digests),
             rules_by_account=rules,
+            tests_by_account={name: tests_for(term, name, self._document) for name in term.accounts},
             identities=identities,
             approvals_by_account={name: approvals_for(term, name) for name in term.accounts},
         )

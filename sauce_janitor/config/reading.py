@@ -49,15 +49,19 @@ Value: TypeAlias = Scalar | list["Value"] | Table
 
 @dataclass(slots=True)
 class Document:
-    """What a file says (`root` is a Table unless the file is wrong), where each value stands, and the faults so far."""
+    """What a file says (`root` is a Table unless the file is wrong), where each value stands, and the faults so far.
+
+    `origins` has the values that other files added: their file, and their path there.
+    """
 
     file: str
     root: Value = None
     places: dict[Path, Place] = field(default_factory=dict)
+    origins: dict[Path, tuple[str, Path]] = field(default_factory=dict)
     faults: Faults = field(init=False)
 
     def __post_init__(self) -> None:
-        self.faults = Faults(self.file, self.places)
+        self.faults = Faults(self.file, self.places, self.origins)
 
     def holds(self, path: Path) -> bool:
         """Whether there is a value at `path`."""

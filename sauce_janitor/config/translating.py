@@ -165,13 +165,17 @@ def _distinct(names: Iterable[str]) -> list[str]:
     return distinct
 
 
+def keep_names(terms: list[KeepRule]) -> list[str]:
+    """What the rules of one list are called."""
+    return _distinct(term.id or keep_id(term) for term in terms)
+
+
 def _keeps(terms: list[KeepRule], lists: Lists) -> tuple[rules.KeepRule, ...]:
-    ids = _distinct(term.id or keep_id(term) for term in terms)
-    return tuple(_keep(term, name, lists) for term, name in zip(terms, ids, strict=True))
+    return tuple(_keep(term, name, lists) for term, name in zip(terms, keep_names(terms), strict=True))
 
 
 def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[rules.Hold, ...]:
-    ids = _distinct(term.id or _hold_id(term, lists) for term in terms)
+    ids = _distinct(hold_name(term) or _hash_of(term, lists) for term in terms)
     return tuple(
         rules.Hold(
             id=name,
@@ -187,14 +191,20 @@ def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[rules.H
     )
 
 
-def _hold_id(term: HoldTerm, lists: Lists) -> str:
+def hold_name(term: HoldTerm) -> str | None:
+    """What a hold is called; None for one that has nothing but its match to be called by."""
+    if term.id:
+        return term.id
     if term.tag is not None:
         return f"tag {term.tag}"
     if term.tag_prefix is not None:
         return f"tag {term.tag_prefix}…"
+    return f"hold {term.reason}" if term.reason else None
+
+
+def _hash_of(term: HoldTerm, lists: Lists) -> str:
     assert term.match is not None
-    text = repr(_match(term.match, lists))
-    return f"hold {term.reason or hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"hold {hashlib.sha256(repr(_match(term.match, lists)).encode()).hexdigest()[:8]}"
 
 
 def end_of(until: dt.date | dt.datetime, zone: ZoneInfo) -> int:

@@ -10,8 +10,6 @@ from sauce_janitor.config.reading import Table, Value
 
 _EMPTY: Final[tuple[object, ...]] = (None, [], {})
 _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
-    ("include",): ("write its policies into this file", _EMPTY),
-    ("tests",): ("remove them; `sauce-janitor plan` shows what the policies would do", _EMPTY),
     ("deadlines",): ("remove them; a short `delete_assets` does the work that they watch", _EMPTY),
     ("notify",): ("watch the exit code and the metrics", _EMPTY),
     ("metrics", "textfile"): ("remove it", _EMPTY),

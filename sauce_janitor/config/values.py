@@ -14,6 +14,7 @@ from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.errors import Problem
 from sauce_janitor.retention.limits import Approval
 from sauce_janitor.retention.rules import Rules
+from sauce_janitor.retention.trying import PolicyTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class Config:
     warnings: tuple[Problem, ...] = ()
     rules_by_account: Mapping[str, Rules] = field(default_factory=dict, repr=False)
     identities: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
+    tests_by_account: Mapping[str, tuple[PolicyTest, ...]] = field(default_factory=dict, repr=False)
     approvals_by_account: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict, repr=False)
 
     def account(self, name: str) -> Account:
@@ -113,6 +115,10 @@ class Config:
     def approvals(self, account: str) -> tuple[Approval, ...]:
         """What the file approves for that account, also what is over or of another policy digest."""
         return self.approvals_by_account[account]
+
+    def tests(self, account: str) -> tuple[PolicyTest, ...]:
+        """The tests that are about that account; KeyError when there is none."""
+        return self.tests_by_account[account]
 
     def policy_digest(self, account: str) -> str:
         """`sha256:…` over all that decides for that account, and nothing else; the order of policies does not matter."""

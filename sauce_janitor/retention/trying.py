@@ -37,6 +37,7 @@ CHANGES: Final = (Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP)
 _TEXTS: Final = ("name", "build", "os", "browser", "browser_version", "automation_backend", "public", "error")
 _CUSTOM: Final = "custom_data."
 _ARCHIVED: Final = frozenset({"all"})
+_NO_POLICY: Final = (Reason(Why.NO_POLICY),)
 _WORDS: Final = {Action.DELETE_ASSETS: "delete_assets", Action.DELETE_JOB: "delete_job", Action.STOP: "stop"}
 
 
@@ -173,6 +174,7 @@ def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tup
     wanted = dict(expectation.acts)
     about = due if due and not wanted else [d for d in decisions if d in due or d.action in wanted]
     about = about or [d for d in decisions if d.action is not Action.STOP]
+    about = [d for d in about if d.reasons != _NO_POLICY] or about[:1]
     many = len(about) > 1
     reasons = dict.fromkeys(
         f"{_WORDS[d.action]}: {reason.text}" if many else reason.text for d in about for reason in d.reasons

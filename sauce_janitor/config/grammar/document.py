@@ -10,7 +10,8 @@ from sauce_janitor.config.grammar.approvals import ApprovalTerm
 from sauce_janitor.config.grammar.matches import ListEntry
 from sauce_janitor.config.grammar.policies import AccountLimits, Defaults, HoldTerm, PolicyTerm
 from sauce_janitor.config.grammar.settings import AccountTerm, ArchiveSettings, ScheduleTerm, StateSettings, WebTerm
-from sauce_janitor.config.grammar.terms import Grammar, TimeZone
+from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, TimeZone
+from sauce_janitor.config.grammar.trials import TrialTerm
 
 ACCOUNT_NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
@@ -19,6 +20,11 @@ class ConfigFile(Grammar):
     """The configuration of sauce-janitor. Whatever is unclear is kept, keep beats delete, and the longest time wins."""
 
     version: Literal[1] = Field(1, description="The version of this language.", examples=[1])
+    include: Annotated[list[Annotated[str, Field(min_length=1)]], OneOrMany()] = Field(
+        default_factory=list,
+        description="Files, or globs of files, that add policies, holds, lists and tests; relative to this file's folder.",
+        examples=[["policies.d/*.yaml"]],
+    )
     timezone: TimeZone = Field(
         "UTC", description="For calendar days, weeks, months, years, and cron.", examples=["Europe/Berlin"]
     )
@@ -49,5 +55,13 @@ class ConfigFile(Grammar):
         default_factory=list,
         description="What is archived and what goes, and when. A job that no policy covers is kept.",
     )
+    tests: list[TrialTerm] = Field(
+        default_factory=list,
+        description="What the policies must decide on made-up jobs; `check` runs them. No part of the policy digest.",
+        examples=[
+            [{"name": "old noise goes", "jobs": [{"id": "pr", "build": "PR-1", "end_time": "-20d"}],
+              "expect": {"pr": {"delete_job": "pull-requests"}}}]
+        ],
+    )  # fmt: skip
     schedule: ScheduleTerm = Field(default_factory=ScheduleTerm, description="When `serve` runs; used by `serve` only.")
     web: WebTerm = Field(default_factory=WebTerm, description="Where `serve` listens; used by `serve` only.")

@@ -81,7 +81,7 @@ def test_each_rule_that_is_expected_to_keep_a_job_must_be_among_the_reasons() ->
     assert failures(a_test(*jobs, **expected), these) == []
     expected["b"] = Expectation("b", ("green",))
     assert failures(a_test(*jobs, **expected), these) == [
-        "t: b: expected kept by green; decided kept (delete_assets: no policy covers it; delete_job: p: kept by two)"
+        "t: b: expected kept by green; decided kept (p: kept by two)"
     ]
 
 

@@ -1,0 +1,60 @@
+"""The tests of a configuration, as `check` runs and tells them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor.retention.mutating import measure, uncovered
+from sauce_janitor.retention.rules import Rules
+from sauce_janitor.retention.trying import PolicyTest, try_out
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Config
+
+TESTS_FAILED = 6
+
+
+def run_tests(config: Config, *, name_mutants: bool) -> int:
+    """Run the configuration's tests and say which fail, what no test covers, and what could be dropped; the exit code."""
+    groups = _groups(config)
+    names = {test.name for _, _, tests in groups for test in tests}
+    if not names:
+        if name_mutants:
+            click.echo("tests: none; nothing would be noticed")
+        return 0
+    failed = set()
+    for account, rules, tests in groups:
+        for test in tests:
+            for failure in try_out(test, rules).failures:
+                failed.add(test.name)
+                whose = f"account {account}: " if len(groups) > 1 else ""
+                click.echo(f"{test.place}: {whose}{failure.text}")
+    if failed:
+        click.echo(f"tests: {len(failed)} of {len(names)} failed")
+        return TESTS_FAILED
+    click.echo(f"tests: {len(names)} passed; {_mutants(groups, name_them=name_mutants)}")
+    for rule in uncovered([(rules, tests) for _, rules, tests in groups]):
+        click.echo(f"warning: {rule}: no test covers it")
+    return 0
+
+
+def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
+    """An account of each set of rules and tests."""
+    found: list[tuple[str, Rules, tuple[PolicyTest, ...]]] = []
+    for account in config.accounts:
+        rules, tests = config.rules(account.name), config.tests(account.name)
+        if not any(rules == known and tests == run for _, known, run in found):
+            found.append((account.name, rules, tests))
+    return found
+
+
+def _mutants(groups: list[tuple[str, Rules, tuple[PolicyTest, ...]]], *, name_them: bool) -> str:
+    noticed = measure([(rules, tests) for _, rules, tests in groups])
+    if not noticed.unnoticed:
+        return f"each of {noticed.mutants} rules and match parts is missed when it is dropped"
+    could = f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped without any test noticing"
+    if not name_them:
+        return f"{could} (--mutants names them)"
+    return "\n".join([f"{could}:", *(f"  {text}" for text in noticed.unnoticed)])
