@@ -36,7 +36,8 @@ class SandboxProcess:
 
     def log(self) -> list[dict[str, Any]]:
         """Every request the sandbox has answered so far."""
-        return [json.loads(line) for line in self.log_path.read_text().splitlines()]
+        whole, _, _ = self.log_path.read_text().rpartition("\n")  # the last line may be half written
+        return [json.loads(line) for line in whole.splitlines()]
 
     def writes(self) -> list[dict[str, Any]]:
         """Every request that was not GET or HEAD."""
