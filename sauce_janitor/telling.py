@@ -18,6 +18,8 @@ from sauce_janitor.sauce.events import RequestEvent
 
 HOLD = "(hold)"
 """What stands for a policy's name where a hold wants something; no policy can be called that."""
+_MANY = 0.01
+"""A policy that leaves a larger share of the jobs undecided is warned of."""
 
 
 class Teller:
@@ -94,6 +96,10 @@ class Teller:
         metrics.set("assets_expiring_unarchived", plan.expiring_72h_jobs, account=account, within="72h")
         for broken in plan.broken:
             metrics.set("limit_broken", 1, account=account, limit=broken.limit)
+        for policy, jobs in sorted(_undecided_by_policy(plan).items()):
+            if jobs > _MANY * plan.inventory:
+                fields = sorted(field for by, field in plan.undecided if by == policy)
+                self.log.warning("policy.undecided", policy=policy, jobs=jobs, of=plan.inventory, fields=fields)
         counts = {action.value: number for action, number in plan.totals.items()}
         self.log.info("run.planned", jobs=plan.inventory, held=plan.held, **counts)
 
@@ -118,3 +124,11 @@ class Teller:
         self._metrics.add(
             "actions", account=self._account, policy=policy or HOLD, action=action.value, outcome=outcome.value
         )
+
+
+def _undecided_by_policy(plan: Plan) -> dict[str, int]:
+    """At least how many jobs each policy left undecided: one may be so for several fields."""
+    found: dict[str, int] = {}
+    for (policy, _), jobs in plan.undecided.items():
+        found[policy] = max(found.get(policy, 0), jobs)
+    return found
