@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
 
 from sauce_janitor import archive, config, state
 from sauce_janitor.execute.parts import Archived, Fetch, Why
@@ -94,16 +93,6 @@ class FittedArchive:
 
     def check(self) -> None:
         self._held.check()
-
-
-class FittedHolds:
-    """The state's holds as executing asks for them (`execute.parts.Holds`): in force when asked."""
-
-    def __init__(self, held: state.Holds, account: str, now: Callable[[], int]) -> None:
-        self._held, self._account, self._now = held, account, now
-
-    def protects(self, job: Job, /) -> bool:
-        return self._held.protects(self._account, job.id, at=self._now())
 
 
 class Fingerprints:

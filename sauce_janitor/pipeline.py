@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from sauce_janitor import accepting, approving, fitting, inventory, planfile
+from sauce_janitor import accepting, approving, fitting, holding, inventory, planfile
 from sauce_janitor.config import Account, Config
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import Execution, Parts, Recovery, carry_out, recover
@@ -149,6 +149,8 @@ class _Visit:
         archive = self._stack.enter_context(fitting.open_archive(self.tools.config.archive, name, state))
         archive.sweep()
         clock = fitting.SystemClock()
+        holds = holding.Holding(state.holds, archive.holds, name, clock.now)
+        holds.mirror()
         return Parts(
             source=self.client.reader,
             gate=self._stack.enter_context(closing(self.client.gate())),
@@ -156,7 +158,7 @@ class _Visit:
             journal=state.journal.during(name, self.run_id, clock.now),
             lease=lease,
             switch=state.switch,
-            holds=fitting.FittedHolds(state.holds, name, clock.now),
+            holds=holds,
             clock=clock,
             fingerprint=fitting.Fingerprints(self.client.reader, state.jobs, self.query, self.fields),
             events=self._told,
@@ -205,6 +207,8 @@ class _Visit:
         leeway = accepting.leeway(
             self.tools.config, self.tools.state, self.account.name, now=self.now, reviewed=self._reviewed is not None
         )
+        held = holding.open_holding(self.tools.config.archive, self.account.name, self.tools.state, stack=self._stack)
+        self.query = replace(self.query, held=held.mirrored(at=self.as_of))
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
             records = Digesting(snapshot.records)
             plan = make_plan(

@@ -45,6 +45,11 @@ def when(epoch_s: int | None) -> str:
     return "-" if epoch_s is None else datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def iso(epoch_s: int | None) -> str | None:
+    """Epoch seconds as machines read it: ISO 8601 in UTC."""
+    return None if epoch_s is None else datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def clean(value: object) -> str:
     """One line of printable text."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
@@ -136,7 +141,7 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
 
 
 def _by_policy(plan: Plan) -> Table:
-    table = _table("Policy", *(words.capitalize() for words in ACTIONS.values()))
+    table = plain_table("Policy", *(words.capitalize() for words in ACTIONS.values()))
     for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
         cells = (plan.counts.get((policy, action), 0) for action in ACTIONS)
         table.add_row(policy or "(holds)", *(f"{number:,}" if number else "-" for number in cells))
@@ -145,7 +150,7 @@ def _by_policy(plan: Plan) -> Table:
 
 def _examples(examples: Sequence[tuple[Job | None, Decision]], *, narrow: bool) -> Table:
     headers = ("Action", "Job", "Name", "Why") if narrow else ("Action", "Job", "Build", "Name", "Ended", "Why")
-    table = _table(*headers, numbers=False)
+    table = plain_table(*headers, numbers=False)
     table.columns[1].no_wrap = True
     for job, decision in examples:
         if job is None:
@@ -160,7 +165,7 @@ def _examples(examples: Sequence[tuple[Job | None, Decision]], *, narrow: bool) 
 
 
 def _kept(plan: Plan) -> Table:
-    table = _table("Jobs", "Action", "Because", numbers=False)
+    table = plain_table("Jobs", "Action", "Because", numbers=False)
     most = sorted(plan.kept.items(), key=lambda item: (-item[1], item[0][0], item[0][1].text))
     told_elsewhere = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
     shown = [item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere][
@@ -171,7 +176,8 @@ def _kept(plan: Plan) -> Table:
     return table
 
 
-def _table(*headers: str, numbers: bool = True) -> Table:
+def plain_table(*headers: str, numbers: bool = True) -> Table:
+    """A table without lines; all columns but the first are numbers, unless not."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     for number, header in enumerate(headers):
         table.add_column(
@@ -275,7 +281,7 @@ _MOST_FAILURES = 10
 
 def show_end(out: Console, account: str, ended: Ended) -> None:
     """What was done, and why what is missing is missing."""
-    table = _table("Action", "Done", "Already gone", "Skipped", "Failed")
+    table = plain_table("Action", "Done", "Already gone", "Skipped", "Failed")
     for action, words in ACTIONS.items():
         cells = [ended.counts.get((action, outcome), 0) for outcome in ("done", "already_gone", "skipped", "failed")]
         if any(cells):

@@ -2,6 +2,7 @@
 
 from sauce_janitor.archive.catalogue import Catalogue, Damage, Finding, Proof
 from sauce_janitor.archive.fetching import Body, Caps, Fetch
+from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
 from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored, read_receipt
 from sauce_janitor.archive.root import SENTINEL, Floor
 from sauce_janitor.archive.storing import Archive
@@ -17,6 +18,8 @@ __all__ = [
     "Fetch",
     "Finding",
     "Floor",
+    "HoldMirror",
+    "MirroredHold",
     "Origin",
     "Proof",
     "ReceiptDocument",

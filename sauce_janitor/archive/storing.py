@@ -17,6 +17,7 @@ from sauce_janitor.archive.choosing import Choice, choose
 from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch, fetch_to_file, hash_file
 from sauce_janitor.archive.folders import disk_errors, open_folder, reach, write_file
+from sauce_janitor.archive.mirror import HoldMirror
 from sauce_janitor.archive.naming import file_names, folder_name, place_of
 from sauce_janitor.archive.receipts import (
     ReceiptDocument,
@@ -85,6 +86,11 @@ class Archive:
     def uuid(self) -> str:
         """The uuid in the archive's sentinel; the state remembers it."""
         return self._root.uuid
+
+    @property
+    def holds(self) -> HoldMirror:
+        """The account's local holds, as they are mirrored here."""
+        return HoldMirror(self._root, self._account)
 
     def close(self) -> None:
         """Let go of the archive."""

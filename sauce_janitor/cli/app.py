@@ -17,6 +17,7 @@ COMMANDS = {
     "config": "configuring:config",
     "demo": "demo:demo",
     "explain": "explaining:explain",
+    "hold": "holding:hold",
     "init": "configuring:init",
     "pause": "switching:pause",
     "plan": "running:plan",
@@ -24,6 +25,7 @@ COMMANDS = {
     "run": "running:run",
     "sandbox": "sandbox:sandbox",
     "schema": "configuring:schema",
+    "simulate": "simulating:simulate",
     "validate": "configuring:check",
     "version": "completing:version",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sauce_janitor.archive import MirroredHold
     from sauce_janitor.config import Account, Config
     from sauce_janitor.retention.explaining import Explanation
     from sauce_janitor.retention.model import JobId
@@ -28,6 +30,7 @@ def explain(session: Session, job_id: str, wanted: str | None, policies: tuple[s
     """Say why JOB_ID stays or goes, by which rule, and when; of a deleted job, what is on record. Asks Sauce Labs nothing."""
     from sauce_janitor import report
     from sauce_janitor.config import load
+    from sauce_janitor.holding import open_holding
     from sauce_janitor.retention.model import job_id as checked
     from sauce_janitor.state import State
 
@@ -36,31 +39,41 @@ def explain(session: Session, job_id: str, wanted: str | None, policies: tuple[s
         job = checked(job_id.strip().lower())
     except ValueError as wrong:
         raise click.UsageError(str(wrong)) from wrong
-    with State.open(config.state) as state:
-        found = [
-            (account, explanation, state.journal.of(job, account.name))
-            for account in config.accounts
-            if wanted in (None, account.name)
-            for explanation in (_explanation(config, state, account, job),)
-        ]
+    with ExitStack() as stack:
+        state = stack.enter_context(State.open(config.state))
+        found = []
+        for account in config.accounts:
+            if wanted in (None, account.name):
+                holding = open_holding(config.archive, account.name, state, stack=stack)
+                holds = tuple(each.hold for each in holding.known(at=int(time.time())) if each.hold.job_id == job)
+                explanation = _explanation(config, state, account, job, held=bool(holds))
+                found.append((account, explanation, state.journal.of(job, account.name), holds))
     found = [each for each in found if each[1] is not None or each[2]]
     if not found:
         raise ConfigError(f"job {job} is not known here: `sauce-janitor plan` lists the jobs, then explain it")
     if form == "json":
-        click.echo(report.json_text([_as_json(account.name, told, lines) for account, told, lines in found]))
+        click.echo(
+            report.json_text([_as_json(account.name, told, lines, holds) for account, told, lines, holds in found])
+        )
         return
-    for account, told, lines in found:
+    for account, told, lines, holds in found:
         for text in _as_text(account.name, job, told, lines, frozenset(policies)):
             click.echo(text)
+        for hold in holds:
+            end = f"until {report.when(hold.until)}" if hold.until else "until it is released"
+            click.echo(
+                f"Held by {report.clean(hold.by)} since {report.when(hold.at)}, {end}: {report.clean(hold.reason)}"
+            )
 
 
-def _explanation(config: Config, state: State, account: Account, job: JobId) -> Explanation | None:
+def _explanation(config: Config, state: State, account: Account, job: JobId, *, held: bool) -> Explanation | None:
     from sauce_janitor.retention import explaining
     from sauce_janitor.state import Query
 
     rules = config.rules(account.name)
     now = int(time.time())
-    with state.jobs.snapshot(Query(account.name, None, rules.age_from, now)) as snapshot:
+    query = Query(account.name, None, rules.age_from, now, held=frozenset({job} if held else ()))
+    with state.jobs.snapshot(query) as snapshot:
         if snapshot.record(job) is None:
             return None
         return explaining.explain(rules, snapshot.records, job, as_of=now)
@@ -134,7 +147,9 @@ def _fate(lines: tuple[Line, ...]) -> str:
     return f"{how}, {report.when(gone.at)}, by policy {gone.policy}"
 
 
-def _as_json(account: str, told: Explanation | None, lines: tuple[Line, ...]) -> dict[str, Any]:
+def _as_json(
+    account: str, told: Explanation | None, lines: tuple[Line, ...], holds: tuple[MirroredHold, ...]
+) -> dict[str, Any]:
     from sauce_janitor import report
 
     record = [
@@ -142,7 +157,8 @@ def _as_json(account: str, told: Explanation | None, lines: tuple[Line, ...]) ->
          "receipt": line.receipt, "detail": dict(line.detail)}
         for line in lines
     ]  # fmt: skip
-    made: dict[str, Any] = {"account": account, "journal": record}
+    local = [{"by": hold.by, "reason": hold.reason, "at": hold.at, "until": hold.until} for hold in holds]
+    made: dict[str, Any] = {"account": account, "journal": record, "local_holds": local}
     if told is not None:
         job = told.record.job
         made |= {

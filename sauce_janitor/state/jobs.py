@@ -37,7 +37,7 @@ _BATCH: Final = 1000
 class Query:
     """Which records: of an account, of these owners (None: all), aged by `age_from`; `as_of` ends the holds that are over.
 
-    `policy_digest` is that of the rules which will decide: what was accepted under another one counts for nothing.
+    `held` are jobs that are held whatever the state says. `policy_digest` is that of the rules which will decide: what was accepted under another one counts for nothing.
     """
 
     account: str
@@ -45,6 +45,7 @@ class Query:
     age_from: Sequence[AgeField] = DEFAULT_AGE
     as_of: int = 0
     policy_digest: str | None = None
+    held: frozenset[JobId] = frozenset()
 
 
 class Snapshot:
@@ -54,7 +55,7 @@ class Snapshot:
         self._connection = connection
         self._place = place
         self._query = query
-        self._held = _held(connection, query.account, query.as_of)
+        self._held = _held(connection, query.account, query.as_of) | {id_bytes(job_id) for job_id in query.held}
         self._accepted = _ACTIONS if _is_last_accepted(connection, query) else {}
 
     def records(self) -> Iterator[Record]:

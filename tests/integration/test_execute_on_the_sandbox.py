@@ -15,6 +15,7 @@ from sauce_janitor import fitting
 from sauce_janitor.archive import Archive
 from sauce_janitor.execute import Execution, Outcome, Parts, carry_out, recover
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
+from sauce_janitor.holding import Holding
 from sauce_janitor.retention.assets import EVERYTHING, Selection
 from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
 from sauce_janitor.retention.model import Action, Decision, Job, JobId, Owner, Reason, State, Verdict, Why
@@ -60,7 +61,7 @@ class Bench:
             journal=self.journal,
             lease=self.lease,
             switch=self.state.switch,
-            holds=fitting.FittedHolds(self.state.holds, "eu", self.clock.now),
+            holds=Holding(self.state.holds, self.archive.holds, "eu", self.clock.now),
             clock=self.clock,
             fingerprint=self.fingerprint,
             events=self.events.append,
