@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from sauce_janitor.retention.ages import age_times
-from sauce_janitor.retention.matching import field_getter, fields_read
+from sauce_janitor.retention.matching import fields_getter, fields_read
 from sauce_janitor.retention.model import UNKNOWN, Job, Record, State, Text
 from sauce_janitor.retention.rules import Match, Policy, Rules
 
@@ -29,12 +29,13 @@ class DecisionFields:
         return "build_status" in self.names
 
 
-Readers: TypeAlias = tuple[tuple[Callable[[Record], object], ...], Callable[[Job], int | None]]
+Readers: TypeAlias = tuple[Callable[[Record], tuple[object, ...]], Callable[[Job], int | None]]
 
 
 @lru_cache(maxsize=16)
 def _readers(fields: DecisionFields) -> Readers:
-    return tuple(field_getter(name) for name in fields.names), age_times(fields.age_from)
+    others = [name for name in fields.names if name not in {"state", "tags"}]
+    return fields_getter(others), age_times(fields.age_from)
 
 
 def decision_fields(rules: Rules) -> DecisionFields:
@@ -70,11 +71,15 @@ def fingerprint(job: Job, build_status: Text, fields: DecisionFields) -> str:
     Of the times it has start, end and, once the job has finished, the one that gives the age: a modification after the end
     changes nothing, and before it the job is modified all the time while no decision rests on its age.
     """
-    record = Record(job, build_status=build_status)
-    getters, age_of = _readers(fields)
-    said = [get(record) for get in getters]
-    said += [job.started_at, job.ended_at, age_of(job) if job.state is State.FINISHED else None]
-    text = repr(
-        ["?" if value is UNKNOWN else (sorted(value) if isinstance(value, tuple) else value,) for value in said]
-    )
+    return fingerprint_of(Record(job, build_status=build_status), fields)
+
+
+def fingerprint_of(record: Record, fields: DecisionFields) -> str:
+    """`fingerprint` of a record's job."""
+    job = record.job
+    read, age_of = _readers(fields)
+    tags = job.tags if job.tags is UNKNOWN else sorted(job.tags)
+    age = age_of(job) if job.state is State.FINISHED else None
+    # What each value is shows by how it is written: 'text', 1, None, UNKNOWN.
+    text = f"{job.state} {tags!r} {read(record)!r} {job.started_at!r} {job.ended_at!r} {age!r}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

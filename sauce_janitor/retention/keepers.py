@@ -8,7 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sauce_janitor.retention.keeping import Fold, Group, PickOfPeriod, Place, SinceLast, compile_rule
-from sauce_janitor.retention.matching import Truth, field_getter
+from sauce_janitor.retention.matching import Truth, fields_getter
 from sauce_janitor.retention.model import UNKNOWN, Reason, Record, Why
 from sauce_janitor.retention.rules import KeepRule, Policy
 
@@ -126,27 +126,17 @@ class Keeper:
 
 
 def _compile_group(policy: Policy) -> Callable[[Record], Group]:
-    getters = tuple(_group_getter(field) for field in policy.group_by)
     shared = policy.null_group == "shared"
-    if not getters:
+    if not policy.group_by:
         return lambda _record: UNGROUPED
+    read, by_tags = fields_getter(policy.group_by), "tags" in policy.group_by
 
     def group_of(record: Record) -> Group:
-        key = tuple([get(record) for get in getters])
+        key = read(record)
+        if by_tags:  # in whatever order they come; of all fields, only tags are tuples
+            key = tuple([tuple(sorted(value)) if isinstance(value, tuple) else value for value in key])
         if UNKNOWN in key:
             return UNKNOWN
         return None if None in key and not shared else key
 
     return group_of
-
-
-def _group_getter(field: str) -> Callable[[Record], object]:
-    get = field_getter(field)
-    if field != "tags":
-        return get
-
-    def tags(record: Record) -> object:
-        found = get(record)
-        return tuple(sorted(found)) if isinstance(found, tuple) else found
-
-    return tags

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import re2
@@ -60,7 +60,24 @@ def field_getter(field: str) -> Callable[[Record], object]:
         return _custom(field.removeprefix(_CUSTOM))
     if field == "duration":
         return _duration
-    return operator.attrgetter("build_status" if field == "build_status" else f"job.{field}")
+    return operator.attrgetter(_attribute(field))
+
+
+def _attribute(field: str) -> str:
+    return "build_status" if field == "build_status" else f"job.{field}"
+
+
+def is_attribute(field: str) -> bool:
+    """Whether the field is read off a record as it is, not made of others."""
+    return field != "duration" and not field.startswith(_CUSTOM)
+
+
+def fields_getter(fields: Sequence[str]) -> Callable[[Record], tuple[object, ...]]:
+    """A function that reads all these fields: in one step where they are attributes, which takes half the time."""
+    if len(fields) > 1 and all(is_attribute(field) for field in fields):
+        return operator.attrgetter(*(_attribute(field) for field in fields))
+    getters = [field_getter(field) for field in fields]
+    return lambda record: tuple([get(record) for get in getters])
 
 
 # --- patterns --------------------------------------------------------------------------------------------------------
@@ -140,18 +157,21 @@ def value_test(atom: Atom) -> Test:
         patterns = tuple(Glob("error") if pattern == Glob("errored") else pattern for pattern in patterns)
     tests = tuple(_pattern(pattern) for pattern in patterns)
     plain = frozenset(p.pattern for p in patterns if isinstance(p, Glob) and is_plain(p.pattern))
-    if len(plain) == len(patterns):
-
-        def one(value: object) -> Truth:
-            return value in plain if isinstance(value, str) else _any(test(value) for test in tests)
-    else:
-
-        def one(value: object) -> Truth:
-            return _any(test(value) for test in tests)
-
+    one = tests[0] if len(tests) == 1 else _any_test(tests, plain if len(plain) == len(patterns) else None)
     if atom.field == "tags":
         return tags_test(one)
     return lambda value: None if value is UNKNOWN else one(value)
+
+
+def _any_test(tests: tuple[Test, ...], plain: frozenset[str] | None) -> Test:
+    """Whether any of the tests is true. Of a text, membership says it where `plain` are all that the tests look for."""
+
+    def any_true(value: object) -> Truth:
+        if plain is not None and isinstance(value, str):
+            return value in plain
+        return _any(test(value) for test in tests)
+
+    return any_true
 
 
 def tags_test(test: Test) -> Test:

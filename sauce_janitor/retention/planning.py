@@ -6,9 +6,9 @@ from typing import Final
 
 from sauce_janitor.retention.deciding import Judge, Records
 from sauce_janitor.retention.durations import due_at
-from sauce_janitor.retention.fingerprints import decision_fields, fingerprint
+from sauce_janitor.retention.fingerprints import decision_fields, fingerprint_of
 from sauce_janitor.retention.limits import NO_LEEWAY, Acting, Leeway, Tally, measure
-from sauce_janitor.retention.model import AssetsStanding, Reason, Record, Verdict, Why
+from sauce_janitor.retention.model import AssetsStanding, Record, Verdict, Why
 from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan, Waiting
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.rulings import Ruling
@@ -62,30 +62,27 @@ class _Planner:
             if ruling.announce:
                 plan.announcements.setdefault(ruling.announce, bytearray()).extend(bytes.fromhex(record.job.id))
                 self._wait(record, time, ruling)
-        self._count()
         plan.rows.sort()
+        self._count()
         return plan, Tally(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
 
     def _act(self, record: Record, time: int | None, ruling: Ruling) -> None:
         plan, rows = self._plan, self._plan.rows
-        decided = ruling.decided(record, time, self._rules.timezone)
-        due = tuple([d for d in decided if d.verdict is Verdict.DUE and Reason(Why.WITH_THE_JOB) not in d.reasons])
+        due = ruling.acts(record, time, self._rules.timezone)
         number = rows.template(ruling, due, self._priorities)
-        for decision in due:
-            key = decision.policy, decision.action
-            plan.counts[key] = plan.counts.get(key, 0) + 1
-            plan.totals[decision.action] += 1
         template = rows.template_list[number]
         policy = template.changes
         if policy is not None:
             expected = self._accepted_at is not None and record.changed_at <= self._accepted_at
             left = expected and record.accepted_for is due[-1].action
-            for acting in (plan.acting, plan.acting_by_policy.setdefault(policy, Acting())):
+            if policy not in plan.acting_by_policy:
+                plan.acting_by_policy[policy] = Acting()
+            for acting in (plan.acting, plan.acting_by_policy[policy]):
                 acting.expected += expected
                 acting.unexpected += not expected
                 acting.left += left
         urgency = self._purge_order(record) if template.archives else (due[-1].due_since or 0)
-        made = fingerprint(record.job, record.build_status, self._fields)
+        made = fingerprint_of(record, self._fields)
         rows.add(record, number, due, print_=made, urgency=urgency)
 
     def _wait(self, record: Record, time: int | None, ruling: Ruling) -> None:
@@ -123,6 +120,10 @@ class _Planner:
         plan = self._plan
         names = [policy.name for policy in self._rules.policies]
         plan.matched = dict.fromkeys(names, 0)
+        for template, jobs in plan.rows.templates():
+            for action, _, policy in template.actions:
+                plan.counts[policy, action] = plan.counts.get((policy, action), 0) + jobs
+                plan.totals[action] += jobs
         for ruling, jobs in self._seen.items():
             plan.inventory += jobs
             plan.held += jobs if ruling.held else 0

@@ -106,8 +106,8 @@ class Rows:
         self._fingerprints += bytes.fromhex(print_)
         self._owners.append(self._owner_names.setdefault(record.job.owner, len(self._owner_names)))
         self._templates.append(number)
-        for column, decision in zip(self._since, (due[0], due[-1]), strict=True):
-            column.append(decision.due_since or 0)
+        self._since[0].append(due[0].due_since or 0)
+        self._since[1].append(due[-1].due_since or 0)
         keys = self._archiving if template.archives else self._changing
         keys.append((template.priority << TIME_BITS | urgency) << _INDEX_BITS | row)
 

@@ -14,6 +14,7 @@ from sauce_janitor.retention import holds
 from sauce_janitor.retention.assets import Selection, covers
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.cases import Case, Claim
+from sauce_janitor.retention.drafts import draft_of
 from sauce_janitor.retention.durations import due_at
 from sauce_janitor.retention.model import Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
 
@@ -32,12 +33,49 @@ GONE: Final = ASSETS_DELETED | ASSETS_PURGED
 _ANNOUNCED: Final = {Action.DELETE_ASSETS: ASSETS_ANNOUNCED, Action.DELETE_JOB: JOB_ANNOUNCED}
 _ORDER: Final = {why: n for n, why in enumerate(Why)}
 _MUTE: Final = Reason(Why.NOT_ARCHIVED, detail="no policy says what to archive: say `archive: none` if nothing")
+_DecisionDraft: Final = draft_of(Decision)
 _PURGED: Final = "Sauce Labs has purged its assets, and if_purged says keep"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Due:
+    """A decision that is due, and the claims behind it. `index` is its action's place.
+
+    `fixed` is the policy that permits it and the seconds from the job's time to its own: the same for every job of a ruling,
+    unless a month of the calendar or a whole build's time is among the claims. Then it is None. `with_another`: the delete of
+    the job does it, too.
+    """
+
+    index: int
+    decision: Decision
+    claims: tuple[Claim, ...]
+    fixed: tuple[str, int] | None
+    with_another: bool
+
+    @classmethod
+    def of(cls, index: int, decision: Decision, claims: tuple[Claim, ...]) -> Due:
+        """Made once for a ruling."""
+        with_another = any(reason.why is Why.WITH_THE_JOB for reason in decision.reasons)
+        return cls(index, decision, claims, _fixed(decision.action, claims), with_another)
+
+    def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> Decision:
+        """The decision on one job."""
+        decision = self.decision
+        action = decision.action
+        base = record.job.started_at if action is Action.STOP else time
+        if self.fixed is None or not isinstance(base, int):
+            policy, since = _who_and_when(action, self.claims, record, time, zone)
+        else:
+            policy, seconds = self.fixed
+            since = base + seconds
+        made = _DecisionDraft(action, decision.verdict, decision.reasons, policy, since)
+        made.__class__ = Decision
+        return made  # type: ignore[no-any-return]  # a draft until the line above
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Ruling:
-    """The decisions on all jobs of one case at one moment, shared by them; `dues` are the claims behind those that are due.
+    """The decisions on all jobs of one case at one moment, shared by them; `dues` are those that are due.
 
     `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says. `expiring` says that a
     wanted archive is missing. `announce` are the deletes that are, or stay, announced.
@@ -45,7 +83,7 @@ class Ruling:
 
     case: Case
     decisions: tuple[Decision, ...]
-    dues: tuple[tuple[int, tuple[Claim, ...]], ...]
+    dues: tuple[Due, ...]
     held: bool
     selection: Selection | None
     nothing_wanted_by: str | None
@@ -57,11 +95,13 @@ class Ruling:
         if not self.dues:
             return self.decisions
         decisions = list(self.decisions)
-        for index, claims in self.dues:
-            decision = decisions[index]
-            policy, since = _who_and_when(decision.action, claims, record, time, zone)
-            decisions[index] = Decision(decision.action, decision.verdict, decision.reasons, policy, since)
+        for due in self.dues:
+            decisions[due.index] = due.decided(record, time, zone)
         return tuple(decisions)
+
+    def acts(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
+        """What is to be done about one job: the decisions that are due and do not come about with another one."""
+        return tuple([due.decided(record, time, zone) for due in self.dues if not due.with_another])
 
     def goes_at(self, action: Action, record: Record, time: int, zone: ZoneInfo) -> int:
         """When every claim on an announced delete will be due: a job's takes its assets along, while it has any."""
@@ -69,6 +109,24 @@ class Ruling:
         if action is Action.DELETE_JOB and record.assets is AssetsStanding.PRESENT:
             claims += self.case.claims[Action.DELETE_ASSETS]
         return max(_due_since(claim, action, record, time, zone) for claim in claims)
+
+
+def _fixed(action: Action, claims: tuple[Claim, ...]) -> tuple[str, int] | None:
+    """What `_who_and_when` says of every job, with seconds from the job's time for the time; None where that varies."""
+    times = []
+    for claim in claims:
+        assert claim.after is not None
+        of_builds = claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
+        if claim.after.months or (of_builds and action is not Action.ARCHIVE):
+            return None
+        times.append((claim.after.seconds, claim.policy.name))
+    return _first_or_last(action, times) if times else None
+
+
+def _first_or_last(action: Action, times: list[tuple[int, str]]) -> tuple[str, int]:
+    """For archiving the earliest, else the latest; of equals the first by name."""
+    since = (min if action is Action.ARCHIVE else max)(time for time, _ in times)
+    return min(name for time, name in times if time == since), since
 
 
 def _due_since(claim: Claim, action: Action, record: Record, time: int | None, zone: ZoneInfo) -> int:
@@ -87,9 +145,9 @@ def _who_and_when(
     """For archiving the claim that is due first, else the one that is due last; of equals the first by name."""
     if not claims:
         return None, record.job.ended_at if isinstance(record.job.ended_at, int) else time
-    dates = [(_due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
-    since = (min if action is Action.ARCHIVE else max)(date for date, _ in dates)
-    return min(name for date, name in dates if date == since), since
+    return _first_or_last(
+        action, [(_due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +190,9 @@ class Bench:
         return Ruling(
             self._case,
             decisions,
-            tuple((n, self._dues.get(d.action, ())) for n, d in enumerate(decisions) if d.verdict is Verdict.DUE),
+            tuple(
+                Due.of(n, d, self._dues.get(d.action, ())) for n, d in enumerate(decisions) if d.verdict is Verdict.DUE
+            ),
             bool(self._holds),
             self._selection,
             None if self._selection else next(iter(self._saying_none()), None),

@@ -9,11 +9,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
+from sauce_janitor.retention.drafts import draft_of
 from sauce_janitor.retention.model import Action, AssetsStanding, Job, JobId, Owner, Record
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.database import Database, told
 from sauce_janitor.state.listing import OwnerJobs
-from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, draft_of, id_bytes
+from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes
 from sauce_janitor.state.tables import acceptances, holds, jobs, listings
 
 AgeField: TypeAlias = Literal["end_time", "modification_time", "start_time", "creation_time"]
