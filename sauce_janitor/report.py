@@ -8,6 +8,7 @@ import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sauce_janitor.retention.model import Action, Decision, Job, Verdict, Why
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Verdict, Why
 from sauce_janitor.retention.planning import Plan
 
 _PLAIN_WIDTH = 180
@@ -111,10 +113,8 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
     if plan.kept:
         out.print("\nWhy jobs stay", style="bold")
         out.print(_kept(plan))
-    for (policy, name), jobs in sorted(plan.undecided.items()):
-        out.print(
-            f"{jobs:,} jobs are undecided by {policy}: {name} cannot be told. Match on another field, or add `{name}: null`"
-        )
+    for line in (*_undecided(plan), *_stored(plan)):
+        out.print(clean(line))
     out.print()
     if plan.expiring_72h_jobs:
         out.print(
@@ -146,6 +146,31 @@ def _by_policy(plan: Plan) -> Table:
         cells = (plan.counts.get((policy, action), 0) for action in ACTIONS)
         table.add_row(policy or "(holds)", *(f"{number:,}" if number else "-" for number in cells))
     return table
+
+
+def _undecided(plan: Plan) -> Iterator[str]:
+    for (policy, name), jobs in sorted(plan.undecided.items()):
+        yield f"{jobs:,} jobs are undecided by {policy}: {name} cannot be told. Match on another field, or add `{name}: null`"
+
+
+def _stored(plan: Plan) -> Iterator[str]:
+    """What is stored of the jobs whose assets go, and what is destroyed unstored; the most jobs first."""
+    fates: Counter[str] = Counter()
+    for template, jobs in plan.rows.templates():
+        if any(action in DELETES for action, _, _ in template.actions):
+            fates[_fate(template.selection)] += jobs
+    for fate, jobs in sorted(fates.items(), key=lambda item: (-item[1], item[0])):
+        yield f"Assets of {jobs:,} jobs: {fate}"
+
+
+def _fate(selection: Selection | None) -> str:
+    if selection is None:
+        return "nothing is stored, all are destroyed"
+    wanted, forbidden = (", ".join(sorted(words)) for words in (selection.assets, selection.forbid))
+    unstored = "" if "all" in selection.assets else "the rest is destroyed unstored"
+    if forbidden:
+        unstored = f"{forbidden}{' and the rest' if unstored else ''} destroyed unstored"
+    return f"stored: {wanted}" + (f"; {unstored}" if unstored else "")
 
 
 def _examples(examples: Sequence[tuple[Job | None, Decision]], *, narrow: bool) -> Table:

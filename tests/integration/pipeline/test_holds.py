@@ -110,6 +110,8 @@ def test_what_is_no_job_id_or_is_over_is_refused_and_holds_nothing(desk: Desk) -
 
 
 def test_a_lost_state_takes_no_hold_with_it(desk: Desk) -> None:
+    """Archiving: Local holds (`hold add`) are kept on our side, where nobody who can run a test lifts them: in the state and
+    mirrored in the archive."""
     before = due(desk)
     desk.say("hold", "add", before[0], "--reason", "audit", "--yes")
     lose_the_state(desk)
@@ -143,6 +145,7 @@ def test_a_mirror_that_cannot_be_read_holds_everything(desk: Desk, damage: str) 
 
 
 def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Desk) -> None:
+    """Archiving: Each is asked again right before a delete."""
     jobs = due(desk)
     late = jobs[-1]
     from sauce_janitor import holding

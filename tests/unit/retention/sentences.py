@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import yaml
 
@@ -14,7 +14,8 @@ from sauce_janitor.config.loading import from_bytes
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.retention.rules import Rules
 
-PAGE = Path(__file__).parents[3] / "docs" / "policies.md"
+TESTS = Path(__file__).parents[2]
+PAGE = TESTS.parent / "docs" / "policies.md"
 FRAME = """
 version: 1
 accounts:
@@ -46,16 +47,16 @@ def faults(text: str) -> str:
     return ""
 
 
-def unquoted(section: str, modules: Iterable[ModuleType]) -> tuple[list[str], list[str]]:
-    """What the section says that no test's docstring quotes; and of the docstrings under its title those it does not say.
+def unquoted(section: str) -> tuple[list[str], list[str]]:
+    """What the section says that no test quotes; and what tests quote of it that it does not say.
 
-    A test quotes the section that its docstring begins with: `Age: An …`.
+    A test quotes it with a docstring that begins with its title: `Age: An …`.
     """
     page = re.sub(r"(?s)```.*?```", "", PAGE.read_text())
     (text,) = re.findall(rf"(?ms)^## {section}$(.*?)(?=^## |\Z)", page)
     text = re.sub(r"(?m)^(- |\d+\. )", "", text)
     text, strangers = _plain(text), []
-    for quoted in sorted(_quotes(section, modules), key=len, reverse=True):
+    for quoted in sorted(quotes().get(section, ()), key=len, reverse=True):
         if quoted in text:
             text = text.replace(quoted, "\n")
         else:
@@ -63,11 +64,18 @@ def unquoted(section: str, modules: Iterable[ModuleType]) -> tuple[list[str], li
     return [rest for line in text.splitlines() if (rest := line.strip(" .;:,"))], strangers
 
 
-def _quotes(section: str, modules: Iterable[ModuleType]) -> list[str]:
-    docs = [
-        getattr(module, name).__doc__ or "" for module in modules for name in vars(module) if name.startswith("test_")
-    ]
-    return [_plain(doc.removeprefix(f"{section}: ")) for doc in docs if doc.startswith(f"{section}: ")]
+@cache
+def quotes() -> dict[str, list[str]]:
+    """By section, what the docstrings of all tests quote."""
+    found: dict[str, list[str]] = {}
+    for file in TESTS.rglob("test_*.py"):
+        text = file.read_text()
+        for node in ast.walk(ast.parse(text)) if '    """' in text else ():
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                section, colon, quoted = (ast.get_docstring(node, clean=False) or "").partition(": ")
+                if colon:
+                    found.setdefault(section, []).append(_plain(quoted))
+    return found
 
 
 def _plain(text: str) -> str:

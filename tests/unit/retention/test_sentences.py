@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from tests.unit.retention import sentences, test_sentences_of_matching
+from sauce_janitor.config.loading import from_bytes
+from tests.unit.retention import sentences
 
-QUOTING = (test_sentences_of_matching,)
-SECTIONS = ("Matching", "Age")
+SECTIONS = (
+    "Matching",
+    "When something is deleted",
+    "Archiving",
+    "Several policies on one job",
+    "Age",
+    "Runaway jobs",
+)
 
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_sentence_is_quoted_by_a_test(section: str) -> None:
-    missing, strangers = sentences.unquoted(section, QUOTING)
+    missing, strangers = sentences.unquoted(section)
     assert missing == [], "docs/policies.md says this, and no test shows it"
     assert strangers == [], "a test quotes this, and docs/policies.md does not say it"
+
+
+def test_the_example_is_valid_and_draws_no_warning() -> None:
+    (example,) = re.findall(r"(?s)```yaml\n(.*?)```", sentences.PAGE.read_text())
+    assert from_bytes(example.encode(), Path("config.yaml"), environ={}).warnings == ()

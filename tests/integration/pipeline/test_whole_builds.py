@@ -1,0 +1,85 @@
+"""`unit: build` from YAML to the last DELETE: a build goes whole or not at all, also when it went in two runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from sauce_janitor import fitting
+from sauce_janitor.retention.model import Action
+from sauce_janitor.sandbox.options import Behaviours
+from tests.integration.pipeline.conftest import DAY, Desk
+
+POLICY = """
+limits: {max_percent: 100}
+workers: 1
+holds: [{tag: keep}]
+policies:
+  - name: releases
+    unit: build
+    match: {build: "rc-*", build_status: "*"}
+    keep: [{id: newest, last: 1}]
+    then: {archive: none, delete_job: 60d}
+"""
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    made = open_desk(jobs=0)
+    made.configure(POLICY)
+    return made
+
+
+def build(desk: Desk, name: str, *ages_in_days: float, **fields: object) -> list[str]:
+    """Jobs of one build, the oldest first; `fields` are those of the newest."""
+    now = int(time.time())
+    ages = sorted(ages_in_days, reverse=True)
+    made = [desk.sandbox.arrive(created_at=now - int(age * DAY), build=name) for age in ages]
+    desk.sandbox.edit(made[-1], **fields)
+    return made
+
+
+def left(desk: Desk, jobs: list[str]) -> int:
+    """How many of these are still there."""
+    return sum(job in set(desk.sandbox.job_ids()) for job in jobs)
+
+
+@pytest.mark.parametrize("builds_v2", ["on", "off"])
+def test_an_old_build_goes_whole_and_one_with_a_held_member_stays_whole(
+    open_desk: Callable[..., Desk], builds_v2: str
+) -> None:
+    desk = open_desk(jobs=0, behaviours=Behaviours().changed({"builds_v2": builds_v2}))
+    desk.configure(POLICY)
+    gone = build(desk, "rc-1", 90, 90, 90, passed=False)
+    held = build(desk, "rc-2", 80, 80, 80, tags=["keep"])
+    running = build(desk, "rc-3", 75, 75, status="in progress", end_time=None, passed=None)
+    young = build(desk, "rc-4", 70, 59)
+    newest = build(desk, "rc-5", 69.5, 58)
+    result = desk.run(execute=True)
+    assert [left(desk, jobs) for jobs in (gone, held, running, young, newest)] == [0, 3, 2, 2, 2]
+    assert result.plan.totals[Action.DELETE_JOB] == 3
+    assert desk.run().plan.totals[Action.DELETE_JOB] == 0
+
+
+def test_the_rest_of_a_build_goes_in_the_next_run(desk: Desk) -> None:
+    """Its count and its verdict are others by then, for the failed job went first."""
+    jobs = build(desk, "rc-1", 90, 90, 90, 90)
+    desk.sandbox.edit(jobs[0], passed=False)
+    build(desk, "rc-2", 1)
+    desk.sandbox.inject("status", endpoint="job.delete", status=503, times=2, after=2)
+    desk.run(execute=True)
+    assert left(desk, jobs[:1]) == 0
+    assert left(desk, jobs) == 2
+    desk.run(execute=True)
+    assert left(desk, jobs) == 0
+
+
+def test_a_build_goes_on_going_when_it_is_asked_for_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting.Fingerprints, "_YOUNG_S", -1.0)  # no answer serves a second job
+    jobs = build(desk, "rc-1", 90, 90, 90, 90)
+    desk.sandbox.edit(jobs[0], passed=False)
+    build(desk, "rc-2", 1)
+    desk.run(execute=True)
+    assert left(desk, jobs) == 0
