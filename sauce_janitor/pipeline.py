@@ -18,6 +18,7 @@ from sauce_janitor.execute.events import Event
 from sauce_janitor.execute.hand import Options
 from sauce_janitor.inventory import Demand, SyncReport
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.recording import Recorded
 from sauce_janitor.retention.costs import requests_needed, work_of
 from sauce_janitor.retention.fingerprints import decision_fields
 from sauce_janitor.retention.model import DELETES, Owner, owner_name
@@ -111,7 +112,7 @@ class _Visit:
 
     def __init__(self, account: Account, tools: Tools, order: Order, stack: ExitStack) -> None:
         self.account, self.tools, self.order, self._stack = account, tools, order, stack
-        self.run_id = uuid.uuid4().hex[:12]
+        self.run_id, self.mode = uuid.uuid4().hex[:12], "execute" if order.execute else "dry_run"
         self.now = int(tools.clock())
         self.as_of = self.now if order.as_of is None else order.as_of
         self.rules = tools.config.rules(account.name)
@@ -123,6 +124,9 @@ class _Visit:
         stack.callback(self.client.close)
         self.username = self.client.connection.username
         tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
+        self.record = Recorded(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
+        if order.as_of is None:  # a look at another time is no run that later ones go by
+            stack.enter_context(self.record)
         mine = {"me": self.username}
         self.owners: tuple[Owner, ...] = tuple(dict.fromkeys(owner_name(mine.get(u, u)) for u in account.users))
         self.query = Query(account.name, self.owners, self.rules.age_from, self.as_of, self.digest)
@@ -211,19 +215,15 @@ class _Visit:
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
             records = Digesting(snapshot.records)
-            plan = make_plan(
-                self.rules,
-                records,
-                as_of=self.as_of,
-                accepted_at=accepted_at,
-                leeway=leeway,
-            )
+            plan = make_plan(self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway)
         if self.order.policies:
             plan.only(self.order.policies)
         self.tell.planned(plan)
+        head = self.head(plan, records.digest())
+        self.record.planned(plan, head)
         return Result(
             account=self.account,
-            head=self.head(plan, records.digest()),
+            head=head,
             plan=plan,
             query=self.query,
             listings=listings,
@@ -266,10 +266,9 @@ class _Visit:
 
     def carry_out(self, plan: Plan, parts: Parts) -> Execution:
         """Do what the plan says; of a reviewed one, only what was reviewed and has not changed since."""
-        state, jobs = self.tools.state, plan.jobs()
+        jobs = plan.jobs()
         if self._reviewed:
             jobs = self._reviewed.only(jobs)
-        state.runs.begin(self.run_id, self.account.name, mode="execute", at=self.now)
         deletes = any(plan.totals[action] for action in DELETES)
         options = Options(
             settle_s=self.tools.config.archive.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
@@ -280,14 +279,12 @@ class _Visit:
                 done = carry_out(jobs, parts, workers=self.tools.config.workers, stop=self.tools.stop, options=options)
         finally:
             self.tools.metrics.set("executing", 0)
-        summary = {f"{action.value}_{outcome.value}": n for (_, action, outcome), n in sorted(done.counts.items())}
-        result = "done" if done.complete else "incomplete"
-        state.runs.finish(self.run_id, result=result, at=int(self.tools.clock()), summary=summary)
+        self.record.executed(done, self.client.reader.budget_left)
         return done
 
     def end(self, result: Result) -> Result:
         """Tell that the run came to its end."""
-        self.tell.finished(mode="execute" if self.order.execute else "dry_run", complete=result.complete, at=self.now)
+        self.tell.finished(mode=self.mode, complete=result.complete, at=self.now)
         return result
 
     def _told(self, event: Event) -> None:

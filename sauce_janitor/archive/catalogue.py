@@ -120,6 +120,18 @@ class Catalogue:
                 return ()
             raise
 
+    def receipts_of(
+        self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None
+    ) -> tuple[Place | None, tuple[ReceiptFile, ...]]:
+        """A job's folder and receipts; none when it is not there. `ended_at` (epoch seconds) spares a search."""
+        if ended_at is not None:
+            place = job_place(account, owner, job_id, ended_at)
+            if receipts := self.receipts(place):
+                return place, receipts
+        for found in self.places_of(job_id, account=account, owner=owner):
+            return found, self.receipts(found)
+        return None, ()
+
     def prove(self, place: Place) -> Proof:
         """Read everything stored of a job and compare it with its receipts. OSErrors of single files become findings."""
         findings: list[Finding] = []

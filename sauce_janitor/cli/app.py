@@ -21,11 +21,13 @@ COMMANDS = {
     "init": "configuring:init",
     "pause": "switching:pause",
     "plan": "running:plan",
+    "prove": "watching:prove",
     "resume": "switching:resume",
     "run": "running:run",
     "sandbox": "sandbox:sandbox",
     "schema": "configuring:schema",
     "simulate": "simulating:simulate",
+    "status": "watching:status",
     "validate": "configuring:check",
     "version": "completing:version",
 }

@@ -38,7 +38,8 @@ _BATCH: Final = 1000
 class Query:
     """Which records: of an account, of these owners (None: all), aged by `age_from`; `as_of` ends the holds that are over.
 
-    `held` are jobs that are held whatever the state says. `policy_digest` is that of the rules which will decide: what was accepted under another one counts for nothing.
+    `held` are jobs that are held whatever the state says. `policy_digest` is that of the rules which will decide: what was
+    accepted under another one counts for nothing.
     """
 
     account: str
@@ -155,6 +156,13 @@ class Jobs:
         wanted = found if owners is None else owners
         times = [found.get(owner) for owner in wanted]
         return min((time for time in times if time is not None), default=None) if None not in times else None
+
+    def ended_at(self, account: str, job_id: JobId) -> int | None:
+        """When a job ended, also one that is gone; None when that is not known."""
+        statement = select(jobs.c.ended_at).where(jobs.c.account == account, jobs.c.id == id_bytes(job_id))
+        with self._database.reading() as connection:
+            found = connection.execute(statement).scalar()
+        return None if found is None else int(found)
 
     def set_assets(self, account: str, job_id: JobId, standing: AssetsStanding) -> None:
         """Remember what two reads of the asset list proved."""

@@ -1,0 +1,220 @@
+"""`status` and `prove`: how things stand, and whether what was deleted is proven. They ask Sauce Labs nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Account, Config
+    from sauce_janitor.state import State
+
+FOUND_SOMETHING = 6
+_LAST_RUNS = 5
+_ACCOUNT = click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+_FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+
+
+@click.command()
+@_ACCOUNT
+@click.option("--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy has due. Repeatable.")
+@_FORMAT
+@click.pass_obj
+def status(session: Session, /, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
+    """Say how things stand: the last runs, what is due by the last plan, the listing, holds, and what waits to be settled."""
+    from sauce_janitor import report
+    from sauce_janitor.config import load
+    from sauce_janitor.state import State
+
+    config = load(session.config_path)
+    with ExitStack() as stack:
+        state = stack.enter_context(State.open(config.state))
+        told = [_told(config, state, account, policies, stack) for account in _wanted(config, accounts)]
+    if form == "json":
+        click.echo(report.json_text(told))
+        return
+    for each in told:
+        for line in _lines(each):
+            click.echo(report.clean(line))
+
+
+def _wanted(config: Config, names: tuple[str, ...]) -> list[Account]:
+    known = [account.name for account in config.accounts]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"there is no account {name!r} in {config.file}; there are: {', '.join(known)}")
+    return [account for account in config.accounts if not names or account.name in names]
+
+
+def _told(
+    config: Config, state: State, account: Account, policies: tuple[str, ...], stack: ExitStack
+) -> dict[str, Any]:
+    from sauce_janitor.errors import ArchiveError
+    from sauce_janitor.holding import open_holding
+
+    name, now = account.name, int(time.time())
+    pause = state.switch.paused()
+    runs = state.runs.last(name, limit=50)
+    planned = next((run for run in runs if "plan" in run.summary), None)
+    full_at = state.jobs.full_at(name)
+    try:
+        holds: int | None = len(open_holding(config.archive, name, state, stack=stack).known(at=now))
+    except ArchiveError:
+        holds = None
+    digest = config.policy_digest(name)
+    approvals = [each for each in config.approvals(name) if each.is_in_force(digest, at=now)]
+    approvals += state.approvals.in_force(name, digest, at=now)
+    return {
+        "account": name,
+        "identity": account.identity(),
+        "now": now,
+        "paused": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": pause.at},
+        "last_runs": [_run(run) for run in runs[:_LAST_RUNS]],
+        "last_plan": None if planned is None else _plan(planned.summary["plan"], policies),
+        "listing": {
+            "jobs": state.jobs.count(name),
+            "full_at": full_at,
+            "age_s": None if full_at is None else now - full_at,
+            "full_every_s": account.full_every_s,
+        },
+        "budget": {
+            "per_second": account.budget.per_second,
+            "per_hour": account.budget.per_hour,
+            "left_after_last_run": next((r.summary["budget_left"] for r in runs if "budget_left" in r.summary), None),
+        },
+        "open_intents": [
+            {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "sent_at": each.sent_at}
+            for each in state.journal.unresolved(name)
+        ],
+        "local_holds": holds,
+        "approvals": [
+            {"lifts": sorted(each.lifts), "max_jobs": each.max_jobs, "until": each.until, "by": each.by, "reason": each.reason}
+            for each in approvals
+        ],
+        "policy_digest": digest,
+    }  # fmt: skip
+
+
+def _run(run: Any) -> dict[str, Any]:
+    told = {key: run.summary.get(key) for key in ("outcomes", "left", "halted", "error")}
+    times = {"run_id": run.run_id, "mode": run.mode, "started_at": run.started_at, "ended_at": run.ended_at}
+    return {**times, "result": run.result, **told}
+
+
+def _plan(plan: dict[str, Any], policies: tuple[str, ...]) -> dict[str, Any]:
+    own = {name: counts for name, counts in plan["by_policy"].items() if not policies or name in policies}
+    return {**plan, "by_policy": own}
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor import report
+
+    when, span, now = report.when, report.span, told["now"]
+    yield told["identity"]
+    if pause := told["paused"]:
+        yield f"  PAUSED by {pause['by']} since {when(pause['at'])}: {pause['reason']}"
+    listing = told["listing"]
+    if listing["full_at"] is None:
+        yield f"  listing: no full one is complete yet; {listing['jobs']:,} jobs known so far"
+    else:
+        old = " (the next run lists all again)" if listing["age_s"] >= listing["full_every_s"] else ""
+        yield f"  listing: {listing['jobs']:,} jobs known, all listed {span(max(0, listing['age_s']))} ago{old}"
+    yield from _due(told["last_plan"], now)
+    budget = told["budget"]
+    rates = [f"{budget['per_second']:g}/s"] if budget["per_second"] else []
+    rates += [f"{budget['per_hour']:,}/h"] if budget["per_hour"] else []
+    left = budget["left_after_last_run"]
+    after = f"; {left:,} left after the last executing run" if left is not None else ""
+    yield f"  budget: {', '.join(rates) or 'the default'}{after}"
+    if told["local_holds"] is None:
+        yield "  holds: the mirror in the archive cannot be read, so everything is held: see hold list"
+    elif told["local_holds"]:
+        yield f"  holds: {told['local_holds']:,} local ones"
+    for approval in told["approvals"]:
+        most = f" for at most {approval['max_jobs']:,} jobs" if approval["max_jobs"] else ""
+        yield f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until {when(approval['until'])}"
+    if told["open_intents"]:
+        yield f"  open: {len(told['open_intents']):,} writes whose outcome is not known; the next executing run asks"
+    yield "  last runs:" if told["last_runs"] else "  last runs: none"
+    for run in told["last_runs"]:
+        yield f"    {when(run['started_at'])}  {_run_words(run)}"
+
+
+def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.retention.model import Action
+
+    if plan is None:
+        yield "  due: no plan was made yet"
+        return
+    words = ", ".join(f"{plan['counts'].get(action.value, 0):,} {said}" for action, said in report.ACTIONS.items())
+    yield f"  due by the plan of {report.span(max(0, now - plan['as_of']))} ago: {words}"
+    for policy, counts in plan["by_policy"].items():
+        yield f"    {policy}: " + ", ".join(f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items())
+    for action, waiting in plan["announced"].items():
+        words = report.ACTIONS[Action(action)]
+        yield f"    announced: {waiting['jobs']:,} {words}, due from {report.when(waiting['first_at'])}"
+    if plan["limits_broken"]:
+        yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
+    if plan["expiring_72h"]:
+        yield (
+            f"    wanted, not archived, soon purged by Sauce Labs: the assets of {plan['expiring_24h']:,} jobs within 24 h, "
+            f"of {plan['expiring_72h']:,} within 72 h"
+        )
+
+
+def _run_words(run: dict[str, Any]) -> str:
+    result = run["result"] or "going on, or killed"
+    parts = [run["mode"].replace("_", " "), result]
+    parts += [f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()]
+    parts += [f"{run['left']:,} left"] if run["left"] else []
+    return ", ".join([*parts, *(run[key] for key in ("halted", "error") if run[key])])
+
+
+@click.command()
+@click.argument("job_id", metavar="[JOB_ID]", required=False)
+@_ACCOUNT
+@_FORMAT
+@click.pass_obj
+def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], form: str) -> int:
+    """Prove that every deletion has its receipt and every archived byte still hashes, of all jobs or of JOB_ID alone.
+
+    Ends with 6 when the journal says what the archive does not bear out. Says what cannot be proven.
+    """
+    from sauce_janitor import proving, report
+    from sauce_janitor.archive import SENTINEL, Catalogue
+    from sauce_janitor.config import load
+    from sauce_janitor.retention.model import job_id as checked
+    from sauce_janitor.state import State
+
+    config = load(session.config_path)
+    try:
+        job = None if job_id is None else checked(job_id.strip().lower())
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from wrong
+    path = config.archive.path
+    with ExitStack() as stack:
+        state = stack.enter_context(State.open(config.state))
+        known = state.identity.archive_uuid(str(path))
+        catalogue = None
+        if known is not None or (path / SENTINEL).exists():
+            catalogue = stack.enter_context(Catalogue.open(path, known_uuid=known))
+        found = proving.prove(state, catalogue, [account.name for account in _wanted(config, accounts)], job)
+    if job and not (found.archived or found.deletions or found.jobs or found.already_gone or found.in_doubt):
+        raise ConfigError(f"job {job} is neither in the journal nor in the archive")
+    if form == "json":
+        click.echo(report.json_text(asdict(found)))
+    else:
+        for finding in found.findings:
+            click.echo(f"Found: {report.clean(finding)}")
+        for line in proving.lines_of(found):
+            click.echo(line)
+    return FOUND_SOMETHING if found.findings else 0

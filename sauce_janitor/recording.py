@@ -1,0 +1,69 @@
+"""A run on record in the state, from its start to however it ends: what `status` tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from types import TracebackType
+from typing import Any, Self
+
+from sauce_janitor.errors import JanitorError, RefusedError, StateError
+from sauce_janitor.execute import Execution
+from sauce_janitor.planfile import PlanHead
+from sauce_janitor.retention.planning import Plan
+from sauce_janitor.state import Runs
+
+_LONGEST = 500
+
+
+class Recorded:
+    """One run's entry, made and ended by a `with`: done, incomplete, refused or failed; without a result it was killed."""
+
+    def __init__(self, runs: Runs, run_id: str, account: str, *, mode: str, clock: Callable[[], float]) -> None:
+        self._runs, self._run_id, self._account, self._mode, self._clock = runs, run_id, account, mode, clock
+        self._summary: dict[str, Any] = {}
+        self._complete = True
+
+    def planned(self, plan: Plan, head: PlanHead) -> None:
+        """This is its plan."""
+        by_policy: dict[str, dict[str, int]] = {}
+        for (policy, action), jobs in sorted(plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])):
+            by_policy.setdefault(policy or "(holds)", {})[action.value] = jobs
+        self._summary["plan"] = {
+            "as_of": plan.as_of,
+            "policy_digest": head.policy_digest,
+            "jobs": plan.inventory,
+            "held": plan.held,
+            "undecided": sum(plan.undecided.values()),
+            "counts": dict(head.counts),
+            "by_policy": by_policy,
+            "announced": dict(head.announced),
+            "limits_broken": list(head.limits_broken),
+            "requests_needed": head.requests_needed,
+            "expiring_24h": plan.expiring_24h_jobs,
+            "expiring_72h": plan.expiring_72h_jobs,
+        }
+
+    def executed(self, execution: Execution, budget_left: int | None) -> None:
+        """This is what was done of it, and what is left of the hour's requests."""
+        counts = {f"{action.value}_{outcome.value}": n for (_, action, outcome), n in sorted(execution.counts.items())}
+        self._complete = execution.complete
+        self._summary |= {"outcomes": counts, "left": execution.left, "budget_left": budget_left}
+        if execution.halted:
+            self._summary["halted"] = execution.halted.detail
+
+    def __enter__(self) -> Self:
+        self._runs.begin(self._run_id, self._account, mode=self._mode, at=int(self._clock()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        result = "done" if self._complete else "incomplete"
+        if error is not None:
+            result = "refused" if isinstance(error, RefusedError) else "failed"
+            said = str(error) if isinstance(error, JanitorError) else type(error).__name__
+            self._summary["error"] = said.partition("\n")[0][:_LONGEST]
+        # What went wrong first is what has to be told, not that it could not be put on record.
+        with suppress(StateError) if error is not None else nullcontext():
+            self._runs.finish(self._run_id, result=result, at=int(self._clock()), summary=self._summary)
