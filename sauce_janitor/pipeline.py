@@ -20,6 +20,7 @@ from sauce_janitor.inventory import Demand, SyncReport
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.recording import Recorded
 from sauce_janitor.retention.costs import requests_needed, work_of
+from sauce_janitor.retention.deadlines import Blocker, block_what_goes, overdue_counts, settle, watched_fields
 from sauce_janitor.retention.fingerprints import decision_fields
 from sauce_janitor.retention.model import DELETES, Owner, owner_name
 from sauce_janitor.retention.planning import Plan, make_plan
@@ -180,8 +181,8 @@ class _Visit:
             now=self.now,
             full_every_s=self.account.full_every_s,
             accept_loss=self.order.accept_loss,
-            needed_fields=frozenset(self.fields.names),
-            with_builds=self.fields.read_builds,
+            needed_fields=watched_fields(self.rules).union(self.fields.names),
+            with_builds=self.fields.read_builds or "build_status" in watched_fields(self.rules),
         )
         with self._phase("list"):
             reports = []
@@ -218,6 +219,9 @@ class _Visit:
             plan = make_plan(self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway)
         if self.order.policies:
             plan.only(self.order.policies)
+        budget_left = self.client.reader.budget_left
+        if budget_left is not None and requests_needed(work_of(plan)) > budget_left:
+            block_what_goes(plan.late, Blocker.BUDGET)
         self.tell.planned(plan)
         head = self.head(plan, records.digest())
         self.record.planned(plan, head)
@@ -227,7 +231,7 @@ class _Visit:
             plan=plan,
             query=self.query,
             listings=listings,
-            budget_left=self.client.reader.budget_left,
+            budget_left=budget_left,
             rates=self.client.connection.rates,
             recovery=recovery,
         )
@@ -247,6 +251,7 @@ class _Visit:
             counts={action.value: number for action, number in plan.totals.items()} if plan else {},
             limits_broken=tuple(broken.limit for broken in plan.broken) if plan else (),
             announced={action.value: asdict(waiting) for action, waiting in plan.waiting.items()} if plan else {},
+            overdue=overdue_counts(plan.late) if plan else {},
         )
 
     def refuse_if_limited(self, plan: Plan) -> None:
@@ -277,10 +282,17 @@ class _Visit:
         try:
             with self._phase("execute", plan.job_count):
                 done = carry_out(jobs, parts, workers=self.tools.config.workers, stop=self.tools.stop, options=options)
+            self._settle_deadlines(plan, done)
         finally:
             self.tools.metrics.set("executing", 0)
         self.record.executed(done, self.client.reader.budget_left)
         return done
+
+    def _settle_deadlines(self, plan: Plan, done: Execution) -> None:
+        if not self._reviewed:
+            failed = {failure.job_id for failure in done.failures}
+            settle(plan.late, failed, finished=not done.left and done.halted is None)
+            self.tell.overdue(plan)
 
     def end(self, result: Result) -> Result:
         """Tell that the run came to its end."""

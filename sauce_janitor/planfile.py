@@ -46,6 +46,7 @@ class PlanHead:
     counts: Mapping[str, int]
     limits_broken: tuple[str, ...] = ()
     announced: Mapping[str, Row] = field(default_factory=dict)
+    overdue: Mapping[str, Row] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
         "counts": dict(head.counts),
         "limits_broken": list(head.limits_broken),
         "announced": dict(head.announced),
+        "overdue": dict(head.overdue),
     }
     seal = _Seal(secret, facts)
     yield "{" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in facts.items())

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.deadlines import late_lines
 from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Verdict, Why
 from sauce_janitor.retention.planning import Plan
 
@@ -128,6 +129,7 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
             when_they_go += f", the last of them {when(waiting.last_at)}"
         fresh = f"; {waiting.fresh:,} of them only from the next executing run on" if waiting.fresh else ""
         out.print(f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}")
+    _warn(out, late_lines(plan.late))
     if about.requests:
         lasts = f", about {span(about.seconds)} at {about.budget}" if about.seconds is not None else ""
         out.print(f"Needs about {about.requests:,} API requests{lasts}")
@@ -138,6 +140,11 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         out.print(f"Limit broken: {clean(broken.text)}", style="red")
     for line in about.ways_out:
         out.print(clean(line))
+
+
+def _warn(out: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(clean(line), style="yellow")
 
 
 def _by_policy(plan: Plan) -> Table:
@@ -262,6 +269,8 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
     for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
         yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
+    for line in late_lines(plan.late):
+        yield f"\n> {line}\n"
     for broken in plan.broken:
         yield f"\n> **limit broken** {broken.text}\n"
     if about.ways_out:

@@ -12,6 +12,7 @@ import structlog
 from sauce_janitor.execute import events as happened
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.retention.deadlines import overdue_counts
 from sauce_janitor.retention.model import Action
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.sauce.events import RequestEvent
@@ -100,8 +101,18 @@ class Teller:
             if jobs > _MANY * plan.inventory:
                 fields = sorted(field for by, field in plan.undecided if by == policy)
                 self.log.warning("policy.undecided", policy=policy, jobs=jobs, of=plan.inventory, fields=fields)
+        self.overdue(plan)
         counts = {action.value: number for action, number in plan.totals.items()}
         self.log.info("run.planned", jobs=plan.inventory, held=plan.held, **counts)
+
+    def overdue(self, plan: Plan) -> None:
+        """How many jobs are past each deadline, and what blocks them: by the plan, and again once it is carried out."""
+        self._metrics.forget("overdue_jobs", self._account)
+        for name, blocked in overdue_counts(plan.late).items():
+            for blocker, jobs in blocked.items():
+                self._metrics.set("overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker)
+            if blocked:
+                self.log.warning("deadline.missed", deadline=name, **blocked)
 
     def finished(self, *, mode: str, complete: bool, at: int) -> None:
         """The run came to its end."""

@@ -39,10 +39,26 @@ def check(context: click.Context, /, *, mutants: bool) -> None:
         click.echo(
             f"{account.identity()}, jobs of {', '.join(account.users)}, {policies}, {config.policy_digest(account.name)}"
         )
+    _name_what_blocks(config)
     for warning in config.warnings:
         click.echo(f"warning: {warning}")
     _warn_of_credentials(config)
     context.exit(run_tests(config, name_mutants=mutants))
+
+
+def _name_what_blocks(config: Config) -> None:
+    """Each rule that can keep a job past a deadline: a promise is only as good as these."""
+    from sauce_janitor.retention.blocking import blocking_rules, terms_of
+
+    told = set()
+    for account in config.accounts:
+        rules = config.rules(account.name)
+        for deadline in rules.deadlines:
+            said = f"deadline {deadline.name} ({terms_of(deadline)}) can be blocked by: "
+            said += "; ".join(blocking_rules(deadline, rules)) or "no rule"
+            if said not in told:
+                told.add(said)
+                click.echo(said)
 
 
 def _warn_of_credentials(config: Config) -> None:

@@ -27,6 +27,7 @@ def check(root: Table, faults: Faults) -> None:
     ]
     accounts = tuple(_table(root.get("accounts")))
     _check_names("policies", "policy", root, faults)
+    _check_names("deadlines", "deadline", root, faults)
     _check_names("tests", "test", root, faults)
     _check_overrides(policies, faults)
     _check_defaults(policies, accounts, faults)
@@ -115,7 +116,7 @@ def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: Faul
 
 
 def _check_accounts(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:
-    for section in ("policies", "holds", "tests"):
+    for section in ("policies", "holds", "deadlines", "tests"):
         for index, rule in enumerate(_list(root.get(section))):
             named = _table(rule).get("accounts")
             for account in named if isinstance(named, list) else [named]:

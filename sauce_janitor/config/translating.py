@@ -43,6 +43,11 @@ def rules_for(file: ConfigFile, account: str) -> Rules:
         age_from=tuple(file.defaults.age_from),
         grace=file.defaults.grace,
         limits=_limits(file.limits),
+        deadlines=tuple(
+            rules.Deadline(term.name, _match(term.match, lists), term.assets_gone_by, term.job_gone_by, term.warn)
+            for term in file.deadlines
+            if _is_for(term.accounts, account)
+        ),
     )
 
 

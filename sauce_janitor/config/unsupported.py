@@ -10,7 +10,6 @@ from sauce_janitor.config.reading import Table, Value
 
 _EMPTY: Final[tuple[object, ...]] = (None, [], {})
 _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
-    ("deadlines",): ("remove them; a short `delete_assets` does the work that they watch", _EMPTY),
     ("notify",): ("watch the exit code and the metrics", _EMPTY),
     ("metrics", "textfile"): ("remove it", _EMPTY),
     ("metrics", "pushgateway"): ("remove it", _EMPTY),

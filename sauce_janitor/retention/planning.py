@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from sauce_janitor.retention.deadlines import Blocker, Watch, block_what_goes
 from sauce_janitor.retention.deciding import Judge, Records
 from sauce_janitor.retention.durations import due_at
 from sauce_janitor.retention.fingerprints import decision_fields, fingerprint_of
@@ -38,6 +39,8 @@ def make_plan(
     plan, tally = planner.plan(records)
     plan.approvals = leeway.approvals
     plan.broken, plan.lifted = measure(rules, tally, leeway)
+    if plan.broken:
+        block_what_goes(plan.late, Blocker.LIMIT)
     return plan
 
 
@@ -53,10 +56,13 @@ class _Planner:
 
     def plan(self, records: Records) -> tuple[Plan, Tally]:
         plan, seen = self._plan, self._seen
+        watch = Watch(self._rules, as_of=plan.as_of) if self._rules.deadlines else None
         for record, time, ruling in self._judge.rulings(records):
             seen[ruling] = seen.get(ruling, 0) + 1
             if ruling.dues:
                 self._act(record, time, ruling)
+            if watch is not None:
+                watch.see(record, time, ruling)
             if ruling.unarchived:
                 self._watch(record)
             if ruling.announce:
@@ -64,6 +70,8 @@ class _Planner:
                 self._wait(record, time, ruling)
         plan.rows.sort()
         self._count()
+        if watch is not None:
+            plan.late = watch.late
         return plan, Tally(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
 
     def _act(self, record: Record, time: int | None, ruling: Ruling) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sauce_janitor.config.grammar.approvals import ApprovalTerm
 from sauce_janitor.config.grammar.matches import ListEntry
-from sauce_janitor.config.grammar.policies import AccountLimits, Defaults, HoldTerm, PolicyTerm
+from sauce_janitor.config.grammar.policies import AccountLimits, DeadlineTerm, Defaults, HoldTerm, PolicyTerm
 from sauce_janitor.config.grammar.settings import AccountTerm, ArchiveSettings, ScheduleTerm, StateSettings, WebTerm
 from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, TimeZone
 from sauce_janitor.config.grammar.trials import TrialTerm
@@ -54,6 +54,11 @@ class ConfigFile(Grammar):
     policies: list[PolicyTerm] = Field(
         default_factory=list,
         description="What is archived and what goes, and when. A job that no policy covers is kept.",
+    )
+    deadlines: list[DeadlineTerm] = Field(
+        default_factory=list,
+        description="Promises that are watched: plans, metrics and logs say which jobs are late, and what blocks them.",
+        examples=[[{"name": "privacy", "match": {"tags": "pii"}, "assets_gone_by": "3d", "warn": "12h"}]],
     )
     tests: list[TrialTerm] = Field(
         default_factory=list,

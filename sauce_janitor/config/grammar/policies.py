@@ -278,6 +278,29 @@ class HoldTerm(Grammar):
         return self
 
 
+class DeadlineTerm(Grammar):
+    """A promise that is watched, never acted on: which jobs are late, and what blocks each."""
+
+    name: Name = Field(description="Unique; stands in plans, logs and metrics.", examples=["privacy"])
+    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
+    match: MatchTerm = Field(description="Which jobs; one that may match counts.", examples=[{"tags": "pii"}])
+    assets_gone_by: PositiveDuration | None = Field(
+        None, description="The age at which a job's assets must be gone.", examples=["3d"]
+    )
+    job_gone_by: PositiveDuration | None = Field(
+        None, description="The age at which the job must be gone, its record too.", examples=["2y"]
+    )
+    warn: PositiveDuration | None = Field(
+        None, description="Plans count the jobs that will be late this soon.", examples=["12h"]
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> DeadlineTerm:
+        if self.assets_gone_by is None and self.job_gone_by is None:
+            raise fault("says nothing: give assets_gone_by or job_gone_by")
+        return self
+
+
 class Defaults(Grammar):
     """What counts for all policies."""
 

@@ -1,0 +1,76 @@
+"""Which rules can stand in the way of a deadline, as far as the rules themselves tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sauce_janitor.retention.model import DELETES, Action
+from sauce_janitor.retention.overlaps import may_overlap
+from sauce_janitor.retention.rules import Deadline, DeleteClaim, Duration, KeepRule, Policy, Rules
+
+_DAY_S = 86_400
+
+
+def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
+    """Each rule that can keep a job past the deadline, in the words of the configuration: the holds, then by policy, limits."""
+    wanted = [
+        (action, by)
+        for action, by in zip(DELETES, (deadline.assets_gone_by, deadline.job_gone_by), strict=True)
+        if by is not None
+    ]
+    found = [
+        hold.id if hold.id.startswith("hold ") else f"hold {hold.id}"
+        for hold in rules.holds
+        if hold.match is None or may_overlap(hold.match, deadline.match)
+    ]
+    policies = [policy for policy in rules.policies if may_overlap(policy.match, deadline.match)]
+    for action, by in wanted:
+        # While a job has assets, whatever keeps them keeps the job.
+        actions = (action,) if action is Action.DELETE_ASSETS else DELETES
+        for policy in policies:
+            found += _of_policy(policy, actions, by)
+        if not any(stated in dict(policy.deletes) for policy in policies for stated in (action, Action.DELETE_JOB)):
+            found.append(f"no policy says {action.value} of such a job")
+    limits = rules.limits
+    found += [
+        f"limits: {name}" for name in ("max_jobs", "max_percent", "max_growth") if getattr(limits, name) is not None
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def terms_of(deadline: Deadline) -> str:
+    """What the deadline promises, such as `assets gone by 3d`."""
+    parts = (("assets", deadline.assets_gone_by), ("job", deadline.job_gone_by))
+    return ", ".join(f"{what} gone by {by.text}" for what, by in parts if by is not None)
+
+
+def _of_policy(policy: Policy, actions: tuple[Action, ...], by: Duration) -> Iterator[str]:
+    stated = [(action, claim) for action, claim in policy.deletes if action in actions]
+    for action, claim in stated:
+        if claim.after is None:
+            yield f"{policy.name}: {action.value}: never"
+        elif _seconds(claim.after) > _seconds(by):
+            yield f"{policy.name}: {action.value}: {claim.after.text}"
+        yield from (f"{policy.name}: keep rule {rule.id}" for rule in _keeps(policy, claim) if _can_outlast(rule, by))
+    if stated and policy.unit == "build":
+        yield f"{policy.name}: unit: build"
+    wish = policy.archive
+    if wish is not None and not wish.none:
+        if _seconds(wish.after) > _seconds(by):
+            yield f"{policy.name}: archive: {wish.after.text}"
+        if wish.if_purged == "keep":
+            yield f"{policy.name}: if_purged: keep"
+
+
+def _keeps(policy: Policy, claim: DeleteClaim) -> tuple[KeepRule, ...]:
+    return (*policy.keep, *claim.keep)
+
+
+def _can_outlast(rule: KeepRule, by: Duration) -> bool:
+    """Whether the rule can keep a job of that age: `within` keeps no older ones."""
+    return rule.kind != "within" or rule.duration is None or _seconds(rule.duration) >= _seconds(by)
+
+
+def _seconds(duration: Duration) -> int:
+    """About how long, the longest months there are: near enough for what can be."""
+    return duration.seconds + duration.months * 31 * _DAY_S

@@ -1,0 +1,117 @@
+"""Whether two matches can be true of one job, as far as they themselves tell: what is not surely apart may overlap."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Final
+
+import re2
+
+from sauce_janitor.retention.globs import compile_glob, is_plain
+from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
+
+_Literal = tuple[Atom, bool]
+"""An atom that must be true, or must not."""
+
+_MOST_BRANCHES: Final = 256
+_MAGIC = re.compile(r"[*?\[]")
+
+
+def may_overlap(one: Match, other: Match) -> bool:
+    """Whether a job can match both. False only where it surely cannot."""
+    branches = _branches(AllOf((one, other)), wanted=True)
+    return branches is None or any(not _is_impossible(branch) for branch in branches)
+
+
+def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | None:
+    """The match as alternatives, each of literals that all hold; None when they are too many to look at."""
+    match match:
+        case Atom():
+            return [((match, wanted),)]
+        case Not():
+            return _branches(match.part, wanted=not wanted)
+        case AllOf() | AnyOf():
+            parts = [_branches(part, wanted=wanted) for part in match.parts]
+            known = [part for part in parts if part is not None]
+            if len(known) < len(parts):
+                return None
+            if isinstance(match, AllOf) is not wanted:
+                found = [branch for part in known for branch in part]
+                return found if len(found) <= _MOST_BRANCHES else None
+            size = 1
+            for part in known:
+                size *= len(part)
+            return None if size > _MOST_BRANCHES else [sum(chosen, ()) for chosen in product(*known)]
+
+
+def _is_impossible(branch: Iterable[_Literal]) -> bool:
+    literals = list(branch)
+    for atom, wanted in literals:
+        if not wanted:
+            continue
+        for other, also in literals:
+            if other is atom or other.field != atom.field:
+                continue
+            if not also and all(any(_covers(wide, narrow) for wide in other.patterns) for narrow in atom.patterns):
+                return True
+            if also and atom.field != "tags" and all(_apart(a, b) for a in atom.patterns for b in other.patterns):
+                return True
+    return False
+
+
+def _covers(wide: Pattern, narrow: Pattern) -> bool:
+    """Whether all that `narrow` matches is surely matched by `wide`."""
+    if wide == narrow:
+        return True
+    if isinstance(wide, Glob) and isinstance(narrow, Glob):
+        return wide.pattern == "*" or (is_plain(narrow.pattern) and compile_glob(wide.pattern)(narrow.pattern))
+    return False
+
+
+def _apart(one: Pattern, other: Pattern) -> bool:
+    """Whether no value surely matches both."""
+    for a, b in ((one, other), (other, one)):
+        if isinstance(a, Literally):
+            if a.value is None:
+                return not isinstance(b, Literally) or b.value is not None
+            return isinstance(b, Literally) and a.value is not b.value
+        if isinstance(a, Glob) and is_plain(a.pattern):
+            if isinstance(b, Glob):
+                return not compile_glob(b.pattern)(a.pattern)
+            if isinstance(b, Regex):
+                return re2.compile(b.pattern).fullmatch(a.pattern) is None
+    if isinstance(one, Glob) and isinstance(other, Glob):
+        heads, tails = ([cut(glob.pattern) for glob in (one, other)] for cut in (_head, _tail))
+        return not _one_begins(*heads) or not _one_begins(*(tail[::-1] for tail in tails))
+    if isinstance(one, Comparison) and isinstance(other, Comparison):
+        return not _can_be_met((*one.bounds, *other.bounds))
+    return False
+
+
+def _head(pattern: str) -> str:
+    """The text that everything the glob matches begins with."""
+    return _MAGIC.split(pattern, maxsplit=1)[0]
+
+
+def _tail(pattern: str) -> str:
+    """The text that everything the glob matches ends with; none where a `]` makes that hard to tell."""
+    return "" if "[" in pattern else _MAGIC.split(pattern)[-1]
+
+
+def _one_begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _can_be_met(bounds: Iterable[tuple[str, float]]) -> bool:
+    bounds = list(bounds)
+    floor = max((number for word, number in bounds if word in {"gt", "ge"}), default=float("-inf"))
+    ceiling = min((number for word, number in bounds if word in {"lt", "le"}), default=float("inf"))
+    if floor == ceiling:
+        return not {"gt", "lt"} & set(_words_at(bounds, floor))
+    return floor < ceiling
+
+
+def _words_at(bounds: Iterable[tuple[str, float]], number: float) -> Iterator[str]:
+    return (word for word, bound in bounds if bound == number)
