@@ -60,11 +60,11 @@ def test_what_stopped_being_due_but_for_time_is_announced_anew(open_desk: Callab
     desk.configure(POLICY)
     desk.run(execute=True)
     job = min(announced(desk))
-    desk.state.holds.add("box", [job], by="jane", reason="a look", at=1, until=None)  # type: ignore[list-item]
+    desk.say("hold", "add", job, "--reason", "a look", "--yes")
     desk.later_s = DAY
     desk.run(execute=True)
     assert job not in announced(desk)
-    desk.state.holds.release("box", [job], by="jane", at=2)  # type: ignore[list-item]
+    desk.say("hold", "release", job, "--yes")
     desk.later_s = 3 * DAY
     desk.run(execute=True)
     assert announced(desk)[job] >= int(time.time()) + 3 * DAY - 60

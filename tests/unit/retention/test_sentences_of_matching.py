@@ -279,9 +279,10 @@ def test_who_is_undecided_often() -> None:
         jobs = [record(f"j{n}", 2 * DAY, os=UNKNOWN if n < unread else "Linux") for n in range(100)]
         rules = told(f"[{{name: p, match: {{os: Linux}}, {DELETE}}}]")
         ordered = newest_first(jobs, rules.age_from)
-        with structlog.testing.capture_logs() as logs:
-            Teller("eu", "run", Metrics()).planned(make_plan(rules, lambda: ordered, as_of=NOW, accepted_at=None))
-        return [log["policy"] for log in logs if log["event"] == "policy.undecided"]
+        teller, told_of = Teller("eu", "run", Metrics()), structlog.testing.CapturingLogger()
+        teller.log = told_of
+        teller.planned(make_plan(rules, lambda: ordered, as_of=NOW, accepted_at=None))
+        return [call.kwargs["policy"] for call in told_of.calls if call.method_name == "warning"]
 
     assert warnings(1) == []
     assert warnings(2) == ["p"]
