@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sauce_janitor.errors import SourceError, StoppedError
-from sauce_janitor.execute.confirming import Confirming, Sent, are_assets_gone, is_job_gone, settle
+from sauce_janitor.execute.confirming import ACCEPTED, Confirming, Sent, are_assets_gone, is_job_gone, settle
 from sauce_janitor.execute.events import AssetsDeleted, JobDeleted, JobStopped
 from sauce_janitor.execute.hand import Work
 from sauce_janitor.execute.parts import Answer, Archived
@@ -25,7 +25,7 @@ def conclude(work: Work, confirming: Confirming, sent: Sent, answer: Answer, arc
             confirming.add(sent)
             return
         if sent.action is Action.STOP:
-            _done(work, sent, "stopped")
+            _see_it_stop(work, sent)
             return
         if answer.deleted and not _listed_but_not_deleted(answer.deleted, archived):
             _assets_deleted(work, sent, answer.deleted, archived)
@@ -34,6 +34,19 @@ def conclude(work: Work, confirming: Confirming, sent: Sent, answer: Answer, arc
         settle(work.parts, work.tally, sent, "failed", f"Sauce Labs answered {answer.status}: {answer.detail}")
         return
     _ask(work, sent, answer, archived)
+
+
+def _see_it_stop(work: Work, sent: Sent) -> None:
+    """An accepted stop is done when the job does not run any more; until then it is the next run that asks."""
+    try:
+        doubt = "it still ran when it was looked up" if not _not_running(work, sent) else None
+    except (SourceError, StoppedError) as error:
+        doubt = f"not looked up: {error}"
+    if doubt is None:
+        _done(work, sent, "stopped")
+        return
+    work.parts.journal.outcome(sent.intent, "unknown", detail=f"{ACCEPTED}; {doubt}")
+    work.tally.tell(JobStopped(sent.job_id, sent.owner, sent.policy))
 
 
 def _accepted(answer: Answer) -> bool:

@@ -1,4 +1,4 @@
-"""Stops a runaway job: ask again, still running and as decided on, on record, PUT, on record."""
+"""Stops a runaway job: ask again, still running and as decided on, on record, PUT, see it stop, on record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def stop(work: Work, confirming: Confirming, hand: InHand) -> None:
     """Stop the job or say why not. SkipError and SourceError are about this job."""
     plan, parts = hand.plan, work.parts
     work.permitted(hand)
-    work.brake.afford(2 + confirming.requests_due)
+    work.brake.afford(3 + confirming.requests_due)
     with parts.source.reserved(2):
         details = work.asking.one(plan.owner, plan.job_id)
         if details.document is None:

@@ -67,7 +67,7 @@ def requests_needed(work: Work) -> int:
     """
     archived = work.archived * (1 / _BATCH + 1) + work.files
     deleted = work.archived_and_deleted * 2 + work.only_deleted * (1 + 1 / _BATCH + 1)
-    return math.ceil(archived + deleted + work.stopped * 2 + work.jobs_gone / _CONFIRMED_AT_ONCE)
+    return math.ceil(archived + deleted + work.stopped * 3 + work.jobs_gone / _CONFIRMED_AT_ONCE)
 
 
 _OF_CLASS: Final = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sauce_janitor.errors import CredentialsError, ForbiddenError, NotReadyError, PermitError, SourceError
-from sauce_janitor.execute import Options, Outcome
+from sauce_janitor.execute import Options, Outcome, recover
 from sauce_janitor.execute.events import AlreadyGone, AssetsDeleted, Halt, JobDeleted, JobStopped, Skip
 from sauce_janitor.retention.model import Action, AssetListing, JobDocument, JobId, Owner, State
 from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House
@@ -482,9 +482,20 @@ def test_a_runaway_job_is_asked_about_and_stopped() -> None:
     house = House()
     job = house.add(1, state=State.RUNNING)
     execution = run(house, [house.planned(job, STOP)])
-    assert house.effects.kinds() == ["job", "journal.intent", "PUT-stop", "journal.outcome:confirmed"]
+    assert house.effects.kinds() == ["job", "journal.intent", "PUT-stop", "job", "journal.outcome:confirmed"]
     assert execution.count(STOP, Outcome.DONE) == 1
     assert [type(event) for event in house.events] == [JobStopped]
+
+
+def test_a_stop_after_which_the_job_still_runs_stays_open_for_the_next_run_and_can_be_tried_again() -> None:
+    house = House()
+    job = house.add(1, state=State.RUNNING)
+    house.sauce.lie("PUT-stop", lambda _sauce, _job: FakeAnswer(200))
+    run(house, [house.planned(job, STOP)])
+    assert house.journal.outcomes(job) == ["unknown"]
+    recover(house.sauce, house.journal)
+    run(house, [house.planned(job, STOP)])
+    assert house.journal.outcomes(job) == ["unknown", "failed", "confirmed"]
 
 
 def test_a_job_that_ended_by_itself_is_not_stopped() -> None:
