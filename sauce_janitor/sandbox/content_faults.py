@@ -130,7 +130,7 @@ def _with_rows(answer: Answer, change: Callable[[Rows], Rows]) -> Answer:
         return answer
     try:
         content = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # another fault came first
         return answer
     key = next((key for key in ("jobs", "builds", "results") if _is_rows(content, key)), None)
     if key is not None:
