@@ -193,7 +193,12 @@ def judged(open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> I
     desk = open_desk(24, seed=7)
     for hours in (1, 9, 90):
         started = int(time.time()) - hours * 3600
-        running = {"status": "in progress", "start_time": started, "end_time": None, "modification_time": started}
+        running: dict[str, Any] = {
+            "status": "in progress",
+            "start_time": started,
+            "end_time": None,
+            "modification_time": started,
+        }
         desk.sandbox.arrive(created_at=started, build="PR-7", tags=[], **running)
     for job_id in itertools.islice(desk.sandbox.job_ids(), 12, None, 5):
         desk.sandbox.edit(job_id, tags=["keep"])
