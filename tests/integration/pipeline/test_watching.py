@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.retention.model import Action
+from sauce_janitor.retention.model import Action, JobId, Owner
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -153,6 +153,15 @@ def test_a_receipt_put_in_the_place_of_the_one_in_the_journal_is_found(desk: Des
     receipt = folder / "receipt.json"
     receipt.write_text(receipt.read_text().replace('"policy"', ' "policy"', 1))
     assert proven(desk, code=6)["findings"]
+
+
+def test_a_receipt_that_the_archive_does_not_have_is_found(desk: Desk) -> None:
+    desk.run(execute=True)
+    job = JobId(stored(desk)[0].name)
+    journal = desk.state.journal.during("box", "another run", lambda: 5)
+    journal.archived(job, Owner("demo"), receipt="f" * 64, selection=None, policy="rest")
+    [finding] = proven(desk, job, code=6)["findings"]
+    assert f"does not have its receipt {'f' * 64}" in finding
 
 
 def test_an_archive_that_is_gone_is_no_proof(desk: Desk) -> None:
