@@ -39,16 +39,20 @@ def leeway(config: Config, state: State, account: str, *, now: int, reviewed: bo
     )
 
 
-def _medians(rules: Rules, state: State, account: str) -> dict[str | None, float]:
-    """What max_growth is measured by, where it is set: of the whole plan under None, else by policy."""
+def plan_sizes(rules: Rules, state: State, account: str) -> dict[str | None, tuple[int, ...]]:
+    """Of the last accepted plans, newest first, where max_growth is set: of the whole plan under None, else by policy."""
     limits: dict[str | None, Limits] = {None: rules.limits}
     limits |= {policy.name: policy.limits for policy in rules.policies}
-    sizes = {
+    return {
         name: state.acceptances.plan_sizes(account, name)
         for name, limit in limits.items()
         if limit.max_growth is not None
     }
-    return {name: median(known) for name, known in sizes.items() if known}
+
+
+def _medians(rules: Rules, state: State, account: str) -> dict[str | None, float]:
+    """What max_growth is measured by."""
+    return {name: median(sizes) for name, sizes in plan_sizes(rules, state, account).items() if sizes}
 
 
 def accept(plan: Plan, part: Part, rules: Rules, acceptances: Acceptances, under: Under) -> None:

@@ -13,11 +13,9 @@ from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.costs import Work, files_wanted
 from sauce_janitor.retention.limits import Acting
 from sauce_janitor.retention.matching import Truth
-from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
+from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Record
 from sauce_janitor.retention.planning import PURGED_AFTER_S
 from sauce_janitor.retention.rulings import Ruling
-
-WITH_THE_JOB: Final = Reason(Why.WITH_THE_JOB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +75,11 @@ class Ledger:
     def act(self, day: int, record: Record, time: int | None, ruling: Ruling, before: Carried) -> Carried:
         """Enter what is due for a job on a day; what the job is after it. `record` is as it was then."""
         entry = self.days[day]
-        decided = ruling.decided(record, time, self._zone)
-        due = [d for d in decided if d.verdict is Verdict.DUE and WITH_THE_JOB not in d.reasons]
+        due = ruling.acts(record, time, self._zone)
         if due and due[-1].action is not Action.ARCHIVE:
             self._measure(entry, day, record, due[-1])
         if self._policies:
-            due = [decision for decision in due if decision.policy in self._policies]
+            due = tuple(decision for decision in due if decision.policy in self._policies)
         if not due:
             return before
         actions = {decision.action for decision in due}

@@ -1,0 +1,82 @@
+"""What commands that ask Sauce Labs nothing go by: the accounts of a configuration, and their jobs as the state knows them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Account, Config
+    from sauce_janitor.retention.model import Owner
+    from sauce_janitor.state import Query, State
+
+
+def chosen(config: Config, wanted: tuple[str, ...]) -> list[Account]:
+    """The accounts of these names, all if there are none. ConfigError for one that the configuration does not have."""
+    known = {account.name for account in config.accounts}
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"there is no account {name!r} in {config.file}; there are: {', '.join(sorted(known))}")
+    return [account for account in config.accounts if not wanted or account.name in wanted]
+
+
+def policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
+    """The policies of these names. ConfigError for one that no account has."""
+    known = {policy.name for account in config.accounts for policy in config.rules(account.name).policies}
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"there is no policy {name!r} in {config.file}; there are: {', '.join(sorted(known))}")
+    return frozenset(wanted)
+
+
+def existing(path: Path) -> Path:
+    """The state at that path. ConfigError when there is none: to look at it must not make one."""
+    if not path.exists():
+        raise ConfigError(
+            f"no job is known yet, there is no state at {path}: `sauce-janitor plan` lists the jobs first"
+        )
+    return path
+
+
+def query(config: Config, state: State, account: Account, *, as_of: int) -> Query:
+    """The account's jobs, as a run would plan on them. ConfigError when none was ever listed."""
+    from sauce_janitor.holding import open_holding
+    from sauce_janitor.state import Query
+
+    name = account.name
+    rules, digest = config.rules(name), config.policy_digest(name)
+    with ExitStack() as stack:
+        held = open_holding(config.archive, name, state, stack=stack).mirrored(at=as_of)
+    return Query(name, owners(state, account), rules.age_from, as_of, digest, held)
+
+
+def owners(state: State, account: Account) -> tuple[Owner, ...]:
+    """Whose jobs the configuration is about; `me` is who the account was when its jobs were listed. Reads no credential."""
+    from sauce_janitor.retention.model import owner_name
+
+    mine = {"me": _known(state, account)[1]}
+    return tuple(dict.fromkeys(owner_name(mine.get(user, user)) for user in account.users))
+
+
+def identity(state: State, account: Account) -> str:
+    """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`."""
+    base_url, username = _known(state, account)
+    return f"{account.name}: {username} at {base_url}"
+
+
+def _known(state: State, account: Account) -> tuple[str, str]:
+    found = state.identity.accounts().get(account.name)
+    if found is None:
+        raise ConfigError(f"no job of account {account.name} is known yet: `sauce-janitor plan` lists them first")
+    return found
+
+
+def listed(state: State, account: Account) -> str:
+    """When all of the account's jobs were last listed, in words."""
+    from sauce_janitor import report
+
+    full_at = state.jobs.full_at(account.name, owners(state, account))
+    return "never listed whole" if full_at is None else f"listed whole {report.when(full_at)}"
