@@ -63,8 +63,24 @@ def test_an_old_build_goes_whole_and_one_with_a_held_member_stays_whole(
     assert desk.run().plan.totals[Action.DELETE_JOB] == 0
 
 
+@pytest.mark.parametrize("builds", ["v2", "v1", "not offered"])
+def test_where_builds_are_asked_for(open_desk: Callable[..., Desk], builds: str) -> None:
+    """Builds: (v2, else v1; not offered: unknown)."""
+    desk = open_desk(jobs=0, behaviours=Behaviours().changed({"builds_v2": "on" if builds == "v2" else "off"}))
+    desk.configure(POLICY)
+    jobs = [*build(desk, "rc-1", 90, 90), *build(desk, "rc-2", 1)]
+    if builds == "not offered":
+        desk.sandbox.inject("status", endpoint="build*", status=404)
+    plan = desk.run().plan
+    asked = [entry.path.split("?")[0] for entry in desk.sandbox.log if "build" in entry.path]
+    assert asked == ["/v2/builds/vdc/", "/rest/v1/demo/builds"][: 1 if builds == "v2" else 2]
+    assert plan.undecided.get(("releases", "build_status"), 0) == (len(jobs) if builds == "not offered" else 0)
+    assert plan.totals[Action.DELETE_JOB] == (0 if builds == "not offered" else 2)
+
+
 def test_the_rest_of_a_build_goes_in_the_next_run(desk: Desk) -> None:
-    """Its count and its verdict are others by then, for the failed job went first."""
+    """Builds: Where that count forgets the jobs we deleted, and the verdict too, the build stays what it was before."""
+    # The failed job, the oldest, goes first: then the build is said to be one of fewer jobs, all of them passed.
     jobs = build(desk, "rc-1", 90, 90, 90, 90)
     desk.sandbox.edit(jobs[0], passed=False)
     build(desk, "rc-2", 1)

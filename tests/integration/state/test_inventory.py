@@ -217,6 +217,7 @@ def test_the_standing_of_assets_is_remembered(state: State) -> None:
 
 
 def test_a_job_s_build_is_the_only_one_of_its_name(state: State) -> None:
+    """Small print: With builds v1, a job's build is the one of its owner with its name, if unique, else unknown."""
     store = state.jobs.of("eu", OWNER)
     put(
         state,

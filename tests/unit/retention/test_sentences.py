@@ -15,8 +15,11 @@ SECTIONS = (
     "When something is deleted",
     "Archiving",
     "Several policies on one job",
+    "Keep rules",
     "Age",
+    "Builds",
     "Runaway jobs",
+    "Small print",
 )
 
 
