@@ -203,7 +203,7 @@ class _Visit:
             raise RefusedError(
                 f"this machine's clock and Sauce Labs' differ by {abs(skew):.0f} s: every age would be wrong. Nothing changed"
             )
-        if self.order.execute:
+        if skew is not None and self.order.execute:
             self.tools.state.clock.remember(self.now)
 
     def plan(self, listings: tuple[SyncReport, ...], recovery: Recovery) -> Result:
@@ -245,6 +245,7 @@ class _Visit:
             created_at=self.now,
             as_of=self.as_of,
             as_of_given=self.order.as_of is not None,
+            policies=tuple(sorted(self.order.policies)),
             policy_digest=self.digest,
             inventory_digest=inventory_digest,
             requests_needed=requests_needed(work_of(plan)) if plan else 0,
@@ -260,9 +261,9 @@ class _Visit:
             raise RefusedError(approving.refusal(plan, self.account.name, self.digest, self.tools.config.timezone))
 
     def accept(self, plan: Plan) -> None:
-        """Put on record that this plan goes ahead, and what it announces; a run for some policies alone accepts no plan."""
+        """Put on record that this plan goes ahead, and what it announces; for some policies alone no plan is accepted."""
         state, reviewed = self.tools.state, self._reviewed
-        if not self.order.policies:
+        if not self.order.policies and (reviewed is None or reviewed.of_all):
             under = accepting.Under(self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of)
             accepting.accept(plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under)
         accepting.announce(plan, state, self.account.name, at=self.as_of)

@@ -24,6 +24,9 @@ Row: TypeAlias = Mapping[str, Any]
 OLDEST_S = 24 * 3600
 """A plan older than this when `apply` starts is refused: too much may have changed at Sauce Labs."""
 
+AHEAD_S = 300
+"""A plan further ahead of our clock than this was made by a clock that was wrong, or is read by one."""
+
 
 def timestamp(epoch_s: int) -> str:
     """Epoch seconds as `2026-06-01T00:00:00Z`."""
@@ -32,7 +35,10 @@ def timestamp(epoch_s: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlanHead:
-    """What identifies a plan and what it needs; `as_of_given` says the time was chosen, so that it can only be looked at."""
+    """What identifies a plan and what it needs.
+
+    `as_of_given` says the time was chosen, so that it can only be looked at; `policies` that only what these permit is planned.
+    """
 
     account: str
     base_url: str
@@ -47,6 +53,7 @@ class PlanHead:
     limits_broken: tuple[str, ...] = ()
     announced: Mapping[str, Row] = field(default_factory=dict)
     overdue: Mapping[str, Row] = field(default_factory=dict)
+    policies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,7 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
         "policy_digest": head.policy_digest,
         "inventory_digest": head.inventory_digest,
         "requests_needed": head.requests_needed,
+        "policies": list(head.policies),
         "counts": dict(head.counts),
         "limits_broken": list(head.limits_broken),
         "announced": dict(head.announced),
@@ -179,7 +187,7 @@ def checked(plan: Mapping[str, Any], *, head: PlanHead, secret: bytes, now: int)
     """The plan's actions, (job id, action) to the job's fingerprint, if it may be carried out now; else RefusedError.
 
     `head` is what the configuration and the state say today. Refused: an edited or foreign plan, another account or identity,
-    another policy digest, one made with --as-of, and one older than 24 h.
+    another policy digest, one made with --as-of, one older than 24 h or from the future.
     """
     if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):
         raise RefusedError("the plan was changed after it was made, or made on another state: plan again")
@@ -193,6 +201,10 @@ def checked(plan: Mapping[str, Any], *, head: PlanHead, secret: bytes, now: int)
     if plan.get("as_of_given"):
         raise RefusedError("the plan was made with --as-of: it shows what would be, it cannot be carried out")
     created_at = int(datetime.fromisoformat(plan["created_at"]).timestamp())
+    if created_at - now > AHEAD_S:
+        raise RefusedError(
+            f"the plan is from {plan['created_at']}, which is yet to come: a clock was wrong; plan again"
+        )
     if now - created_at > OLDEST_S:
         raise RefusedError(f"the plan is from {plan['created_at']}, older than 24 h: plan again")
     return {(action["job_id"], action["action"]): action["fingerprint"] for action in plan["actions"]}

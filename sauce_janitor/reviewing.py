@@ -14,15 +14,20 @@ from sauce_janitor.retention.planning import JobPlan
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """The actions of a reviewed plan, as (job id, action) to the job's fingerprint, and the time it was made for."""
+    """The actions of a reviewed plan, as (job id, action) to the job's fingerprint, and the time it was made for.
+
+    `of_all` is False when it was made for some policies alone: then nobody has reviewed what the others do.
+    """
 
     actions: Mapping[tuple[str, str], str]
     as_of: int
+    of_all: bool
 
     @classmethod
     def of(cls, plan: Mapping[str, Any], actions: Mapping[tuple[str, str], str]) -> Reviewed:
         """Of a plan file's object whose seal was checked."""
-        return cls(actions, int(datetime.fromisoformat(plan["as_of"]).timestamp()))
+        as_of = int(datetime.fromisoformat(plan["as_of"]).timestamp())
+        return cls(actions, as_of, of_all=not plan["policies"])
 
     def only(self, jobs: Iterable[JobPlan]) -> Iterator[JobPlan]:
         """Of what is due now, what was reviewed, for jobs that are as they were then."""

@@ -99,6 +99,12 @@ def test_a_plan_is_good_for_exactly_24_hours() -> None:
         check(plan(), now=NOW + 24 * 3600 + 1)
 
 
+def test_a_plan_from_the_future_is_refused() -> None:
+    check(plan(), now=NOW - planfile.AHEAD_S)
+    with pytest.raises(RefusedError, match="yet to come"):
+        check(plan(), now=NOW - planfile.AHEAD_S - 1)
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"version": 2}', '{"accounts": []}', '{"accounts": 3}', "[" * 30000, "\xff"]
 )

@@ -1,0 +1,57 @@
+"""What a reviewed plan lets happen, and what it does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline import Order, Tools, run
+from tests.integration.pipeline.conftest import DAY, Desk, Quiet
+
+POLICIES = """
+limits: {max_percent: 10}
+policies:
+  - {name: noise, match: {build: "PR-*"}, then: {archive: none, delete_assets: 3d}}
+  - {name: rest, match: {not: {build: "PR-*"}}, then: {archive: none, delete_job: 5d}}
+"""
+
+
+def test_a_plan_reviewed_for_one_policy_makes_nothing_of_the_others_expected(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(120)
+    desk.configure(POLICIES)
+    file = str(desk.folder / "plan.json")
+    desk.say("plan", "--policy", "noise", "--out", file)
+    desk.say("apply", file)
+    touched = desk.writes()
+    assert touched
+    with pytest.raises(RefusedError, match="max_percent"):
+        desk.run(execute=True)
+    assert desk.writes() == touched
+
+
+def test_a_plan_reviewed_whole_makes_what_it_left_expected(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(120)
+    desk.configure(POLICIES)
+    file = str(desk.folder / "plan.json")
+    desk.say("plan", "--out", file)
+    desk.say("apply", file)
+    desk.later_s = 60
+    assert desk.run(execute=True).complete
+
+
+def test_a_time_that_no_answer_confirmed_is_not_remembered(open_desk: Callable[..., Desk]) -> None:
+    """A second run in the same second lists nothing anew: then the vendor has said nothing of the time."""
+    desk = open_desk()
+    desk.configure(POLICIES.replace("10", "null"))
+    desk.sandbox.inject("clock_skew", seconds=-30 * DAY)
+    now = int(time.time())
+    tools = Tools(desk.config, desk.state, Metrics(), Quiet(), clock=lambda: now)
+    account = desk.config.account("box")
+    for execute in (False, True):
+        run(account, tools, Order(execute=execute))
+    assert desk.state.clock.newest() is None
+    assert desk.writes() == []
