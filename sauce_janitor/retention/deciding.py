@@ -47,6 +47,18 @@ def decide(rules: Rules, records: Records, *, as_of: int) -> Iterator[tuple[Reco
         yield record, ruling.decided(record, time, rules.timezone)
 
 
+class _Cases(dict[int, Case]):
+    """The cases met so far, by their number of facts; each is worked out when it is first met."""
+
+    def __init__(self, book: Casebook) -> None:
+        super().__init__()
+        self._book = book
+
+    def __missing__(self, number: int) -> Case:
+        case = self[number] = self._book.open(number)
+        return case
+
+
 class Judge:
     """One set of rules at one instant, ready for one stream of jobs."""
 
@@ -54,7 +66,7 @@ class Judge:
         self._rules, self._as_of = rules, as_of
         self.book = Casebook(rules, as_of=as_of)
         self.age_of = age_times(rules.age_from, as_of=as_of)
-        self._cases: dict[int, Case] = {}
+        self._cases = _Cases(self.book)
         self._builds = tuple(keeper for keeper in self.book.keepers if isinstance(keeper, BuildKeeper))
 
     def rulings(self, records: Records) -> Iterator[Ruled]:
@@ -67,11 +79,7 @@ class Judge:
 
     def case(self, record: Record) -> Case:
         """The case of a job."""
-        number = self.book.facts.of(record)
-        case = self._cases.get(number)
-        if case is None:
-            case = self._cases[number] = self.book.open(number)
-        return case
+        return self._cases[self.book.facts.of(record)]
 
     # --- before the last pass ----------------------------------------------------------------------------------------
 
@@ -101,8 +109,9 @@ class Judge:
 
     def _rule(self, records: Records) -> Iterator[Ruled]:
         has_grace, plain = self.book.has_grace, AssetsStanding.PRESENT
+        number_of, cases = self.book.facts.of, self._cases
         for record, time in self._in_order(records):
-            case = self.case(record)
+            case = cases[number_of(record)]
             moment = 0
             if not is_finished(record.job):
                 moment = UNFINISHED | self._running(case, record)
