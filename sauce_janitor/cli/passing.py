@@ -41,11 +41,12 @@ class _Signals:
 
 @contextmanager
 def _signals() -> Iterator[_Signals]:
-    """SIGINT and SIGTERM set the stop event; a second one ends the process at once, which is always safe."""
+    """SIGINT and SIGTERM set the stop event; a second one, of either, ends the process at once, which is always safe."""
     caught = _Signals(threading.Event())
 
     def catch(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
         caught.number = number
         caught.stop.set()
 
@@ -163,7 +164,10 @@ def look(session: Session, options: Mapping[str, Any]) -> int:
 def _pass_over(
     desk: _Desk, order: Order, accounts: list[Account], then: Callable[[Result], int] = lambda _: 0
 ) -> tuple[list[Result], int]:
-    """Every account, one after the other; one that fails does not stop the others. The first bad exit code counts."""
+    """Every account, one after the other; one that fails does not stop the others. The first bad exit code counts.
+
+    But that nothing was touched (3) is only said when it is true of all.
+    """
     results: list[Result] = []
     codes: list[int] = []
     for account in accounts:
@@ -180,7 +184,9 @@ def _pass_over(
             continue
         results.append(result)
         codes.append(then(result))
-    return results, next((code for code in codes if code), 0)
+    code = next((code for code in codes if code), 0)
+    touched = any(result.execution is not None for result in results)
+    return results, JanitorError.exit_code if touched and code == RefusedError.exit_code else code
 
 
 def _secret(desk: _Desk) -> bytes:
@@ -308,7 +314,8 @@ def _code(result: Result) -> int:
     execution = result.execution
     if execution is None or result.complete:
         return 0
-    return execution.error.exit_code if execution.error is not None else JanitorError.exit_code
+    code = JanitorError.exit_code if execution.error is None else execution.error.exit_code
+    return JanitorError.exit_code if code == RefusedError.exit_code else code  # refused half-way: something was touched
 
 
 def _ended(result: Result) -> report.Ended:

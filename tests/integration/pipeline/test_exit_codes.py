@@ -1,0 +1,56 @@
+"""What a run ends with when part of it was refused: that nothing was touched is only said when it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sauce_janitor.sandbox.requestlog import Entry
+from tests.integration.pipeline.conftest import Desk
+
+POLICIES = """
+limits: {max_percent: null}
+policies: [{name: old, match: all, then: {archive: none, delete_assets: 5d}}]
+"""
+
+
+def _with_a_second_account(desk: Desk) -> None:
+    desk.configure(POLICIES)
+    path = desk.folder / "config.yaml"
+    second = f"\n  other: {{base_url: {desk.sandbox.base_url}, username: demo, access_key: {{env: KEY}}}}\narchive:"
+    path.write_text(path.read_text().replace("\narchive:", second))
+    desk.state.identity.claim("other", base_url=desk.sandbox.base_url, username="somebody-else")
+
+
+def test_one_account_refused_and_another_carried_out_is_incomplete(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk()
+    _with_a_second_account(desk)
+    said = desk.say("run", "--execute", code=4)
+    assert "somebody-else" in said.stderr
+    assert desk.deleted()
+
+
+def test_accounts_that_are_all_refused_are_refused(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk()
+    _with_a_second_account(desk)
+    desk.state.switch.pause(by="t", reason="t", at=0)
+    desk.say("run", "--execute", code=3)
+    assert desk.writes() == []
+
+
+def test_a_pause_in_the_middle_of_a_run_leaves_it_incomplete(
+    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_desk()
+    desk.configure(POLICIES)
+    add = desk.sandbox.log.add
+
+    def pause(entry: Entry) -> None:
+        add(entry)
+        if entry.method == "DELETE":
+            desk.state.switch.pause(by="t", reason="t", at=0)
+
+    monkeypatch.setattr(desk.sandbox.log, "add", pause)
+    desk.say("run", "--execute", code=4)
+    assert 0 < len(desk.deleted()) <= desk.config.workers
