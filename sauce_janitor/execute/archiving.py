@@ -29,7 +29,7 @@ def archive(work: Work, hand: InHand) -> None:
     work.permitted(hand)
     details = hand.details
     if details is None or work.parts.clock.monotonic() - details.at > YOUNG_DETAILS_S:
-        details = work.asking.one(plan.owner, plan.job_id)
+        details = hand.details = work.asking.one(plan.owner, plan.job_id)
     if details.document is None:
         work.vanished(hand)
         return

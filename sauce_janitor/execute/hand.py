@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sauce_janitor.errors import ArchiveError, ForbiddenError, JanitorError, NotReadyError, SourceError
+from sauce_janitor.errors import (
+    ArchiveError,
+    ForbiddenError,
+    JanitorError,
+    NotReadyError,
+    SourceError,
+    SourceUnavailableError,
+)
 from sauce_janitor.execute.asking import Asking, Details, Listed
 from sauce_janitor.execute.brake import ENDING, Brake, SkipError
 from sauce_janitor.execute.events import ActionFailed, ActionSkipped, AlreadyGone, Skip
@@ -104,7 +111,8 @@ class Work:
             self.fail(hand, str(forbidden))
         except SourceError as error:
             self.fail(hand, str(error))
-            self.brake.unanswered(error)
+            if hand.details is None or isinstance(error, SourceUnavailableError):
+                self.brake.unanswered(error)  # else Sauce does answer, and it is the job's own trouble
         except ArchiveError as error:
             self.fail(hand, str(error))
         except JanitorError as error:

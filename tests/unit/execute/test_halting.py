@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sauce_janitor.errors import (
+    AnswerError,
     BudgetSpentError,
     CredentialsError,
     JanitorError,
@@ -240,6 +241,17 @@ def test_one_poisonous_job_does_not_end_the_run() -> None:
     execution = run(house, plan)
     assert execution.count(DELETE_JOB, Outcome.DONE) == 29
     assert execution.count(DELETE_JOB, Outcome.FAILED) == 1
+    assert execution.halted is None
+
+
+def test_poisonous_jobs_in_a_row_do_not_starve_those_behind_them() -> None:
+    """Whoever can upload assets chooses what they are called and whether they can be read: Sauce answers all the same."""
+    house = House()
+    plan = [house.planned(job, ARCHIVE, selection=ALL) for job in _deletes(house, 12)]
+    house.sauce.lie("assets", _fail(AnswerError("a name that no request can ask for")), times=11)
+    execution = run(house, plan)
+    assert execution.count(ARCHIVE, Outcome.FAILED) == 11
+    assert execution.count(ARCHIVE, Outcome.DONE) == 1
     assert execution.halted is None
 
 
