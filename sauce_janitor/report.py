@@ -129,7 +129,7 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
             when_they_go += f", the last of them {when(waiting.last_at)}"
         fresh = f"; {waiting.fresh:,} of them only from the next executing run on" if waiting.fresh else ""
         out.print(f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}")
-    _warn(out, late_lines(plan.late))
+    _warn(out, (*late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints)))
     if about.requests:
         lasts = f", about {span(about.seconds)} at {about.budget}" if about.seconds is not None else ""
         out.print(f"Needs about {about.requests:,} API requests{lasts}")
@@ -269,7 +269,7 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
     for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
         yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
-    for line in late_lines(plan.late):
+    for line in (*late_lines(plan.late), *(f"warning: {clean(lint)}" for lint in plan.lints)):
         yield f"\n> {line}\n"
     for broken in plan.broken:
         yield f"\n> **limit broken** {broken.text}\n"

@@ -7,19 +7,23 @@ from collections.abc import Iterator, Mapping
 from sauce_janitor.config.faults import Path, shown
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.policies import ArchiveTerm, DeleteTerm, KeepRule, PolicyTerm
+from sauce_janitor.config.overrides import idle_overrides
 from sauce_janitor.config.reading import Document, Table, Value
 from sauce_janitor.errors import Problem
-from sauce_janitor.retention.rules import Duration
+from sauce_janitor.retention.rules import Duration, Rules
 
 _DAY_S = 86_400
 _PURGE_S = 30 * _DAY_S
 """Sauce Labs destroys assets 30 days after the job's end. Source: Sauce Labs, data retention."""
 _LATEST_ARCHIVE_S = 25 * _DAY_S
+_PERIODS = {"daily": (1, "days"), "weekly": (7, "weeks"), "monthly": (30, "months"), "yearly": (365, "years")}
 
 
-def lint(file: ConfigFile, document: Document, digests: Mapping[str, str]) -> tuple[Problem, ...]:
-    """Everything worth a second look, in the order of the file. `digests` are the accounts' policy digests."""
-    found = list(_of_file(file, document))
+def lint(
+    file: ConfigFile, document: Document, rules: Mapping[str, Rules], digests: Mapping[str, str]
+) -> tuple[Problem, ...]:
+    """Everything worth a second look, in the order of the file. `rules` and `digests` are the accounts'."""
+    found = [*_of_file(file, document), *idle_overrides(file, rules)]
     for index, approval in enumerate(file.approvals):
         if approval.policy_digest != digests[approval.account]:
             message = f"lifts nothing: the policy digest of {approval.account} is now {digests[approval.account]}"
@@ -76,8 +80,8 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     yield from _subsumed(policy)
     if not wants:
         for path, rule in _all_keeps(policy):
-            if rule.within is not None and approximately(rule.within) > _PURGE_S:
-                yield path, f"keeps for {rule.within.text} without archiving: after 30 days only the record is left"
+            if (kept_for := _kept_for(rule)) is not None:
+                yield path, f"keeps for {kept_for} without archiving: after 30 days only the record is left"
 
 
 def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
@@ -127,6 +131,17 @@ def _all_keeps(policy: PolicyTerm) -> list[tuple[Path, KeepRule]]:
         if isinstance(term, DeleteTerm):
             found += [(("then", action, "keep", index), rule) for index, rule in enumerate(term.keep)]
     return found
+
+
+def _kept_for(rule: KeepRule) -> str | None:
+    """For how long a rule keeps jobs whose assets Sauce Labs purges meanwhile; None where it is not that long for certain."""
+    if rule.within is not None and approximately(rule.within) > _PURGE_S:
+        return rule.within.text
+    for kind, (days, unit) in _PERIODS.items():
+        count = getattr(rule, kind)
+        if count is not None and not rule.nonempty and count * days * _DAY_S > _PURGE_S:
+            return f"{count} {unit}"
+    return None
 
 
 def _after(term: object) -> Duration | None:

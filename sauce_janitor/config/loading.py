@@ -92,7 +92,7 @@ class _Values:
             timezone=term.timezone,
             schedule=Schedule(term.schedule.cron, term.schedule.jitter.seconds),
             web=self._web(),
-            warnings=lint(term, self._document, digests),
+            warnings=lint(term, self._document, rules, digests),
             rules_by_account=rules,
             tests_by_account={name: tests_for(term, name, self._document) for name in term.accounts},
             identities=identities,

@@ -251,14 +251,15 @@ class Facts:
     """All tests of all rules by field, each done once per distinct value; what they say of a job is one number.
 
     Of test n, bit 2n of that number says true, bit 2n+1 unknown. Jobs with equal numbers are equal to every match, so what
-    the rules make of them, but for time and rank, is worked out once.
+    the rules make of them, but for time and rank, is worked out once. `on_value` is told each value of each field, some twice.
     """
 
     def __init__(self) -> None:
         self._bits: dict[Atom, int] = {}
         self._tests: dict[str, list[tuple[int, Test]]] = {}
         self._count = 0
-        self._readers: list[tuple[Callable[[Record], object], dict[object, int], list[tuple[int, Test]]]] = []
+        self._readers: list[tuple[str, Callable[[Record], object], dict[object, int], list[tuple[int, Test]]]] = []
+        self.on_value: Callable[[str, object], None] = _unheard
 
     def add(self, field: str, test: Test) -> Callable[[int], Truth]:
         """Register a test of a field; the answer reads its truth from a number."""
@@ -275,10 +276,11 @@ class Facts:
     def of(self, record: Record) -> int:
         """The number of a record."""
         number = 0
-        for get, known, tests in self._readers:
+        for field, get, known, tests in self._readers:
             value = get(record)
             bits = known.get(value)
             if bits is None:
+                self.on_value(field, value)
                 bits = _test_all(value, tests)
                 if len(known) >= _MOST_REMEMBERED:
                     known.clear()
@@ -296,9 +298,13 @@ class Facts:
         self._count += 1
         tests = self._tests.setdefault(field, [])
         if not tests:
-            self._readers.append((field_getter(field), {}, tests))
+            self._readers.append((field, field_getter(field), {}, tests))
         tests.append((bit, test))
         return bit
+
+
+def _unheard(_field: str, _value: object) -> None:
+    """Nobody asked for the values."""
 
 
 def _truth_at(bit: int) -> Callable[[int], Truth]:

@@ -13,6 +13,7 @@ from sauce_janitor.retention.model import AssetsStanding, Record, Verdict, Why
 from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan, Waiting
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.rulings import Ruling
+from sauce_janitor.retention.sightings import Sightings, inventory_lints
 
 __all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "Waiting", "make_plan"]
 
@@ -57,6 +58,8 @@ class _Planner:
     def plan(self, records: Records) -> tuple[Plan, Tally]:
         plan, seen = self._plan, self._seen
         watch = Watch(self._rules, as_of=plan.as_of) if self._rules.deadlines else None
+        sightings = Sightings(self._rules)
+        self._judge.book.facts.on_value = sightings.see
         for record, time, ruling in self._judge.rulings(records):
             seen[ruling] = seen.get(ruling, 0) + 1
             if ruling.dues:
@@ -70,6 +73,7 @@ class _Planner:
                 self._wait(record, time, ruling)
         plan.rows.sort()
         self._count()
+        plan.lints = inventory_lints(self._rules, plan, sightings)
         if watch is not None:
             plan.late = watch.late
         return plan, Tally(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)

@@ -179,7 +179,8 @@ class Plan:
     with two is counted twice); `undecided` the jobs kept because a policy could not tell a field. `matched` are each policy's
     sure matches. `acting` are the distinct jobs with a delete or stop, also by the policy that permits it; `broken` the limits
     they break: then nothing may be done; `lifted` the limits that only `approvals` (all that are in force) keep from being
-    broken. `waiting` are the deletes that are announced and not due yet; `late` the jobs past a deadline, by its name.
+    broken. `waiting` are the deletes that are announced and not due yet; `late` the jobs past a deadline, by its name;
+    `lints` what the inventory shows to be hardly meant.
     `rows` and `announcements` hold what `jobs()` and `announced()` give.
     `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time.
     """
@@ -201,6 +202,7 @@ class Plan:
     expiring_72h_jobs: int = 0
     waiting: dict[Action, Waiting] = field(default_factory=dict)
     late: dict[str, Late] = field(default_factory=dict)
+    lints: tuple[str, ...] = ()
     rows: Rows = field(default_factory=Rows)
     announcements: dict[tuple[Action, ...], bytearray] = field(default_factory=dict)
 

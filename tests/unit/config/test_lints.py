@@ -63,6 +63,10 @@ def warnings(text: str) -> list[str]:
             "HERE.keep[0]: keeps for 90d without archiving: after 30 days only the record is left",
         ),
         (
+            RULE + "keep: [{monthly: 12}], then: {archive: none, delete_job: 9d}}",
+            "HERE.keep[0]: keeps for 12 months without archiving: after 30 days only the record is left",
+        ),
+        (
             "lists: {x: [a]}\n" + POLICIES + "  - {name: a, match: {name: {in: y}}, then: {archive: 1d}}\nholds: []\n",
             "config.yaml:1: lists.x: is used by no policy or hold",
         ),
@@ -72,6 +76,33 @@ def test_what_is_hardly_meant_is_warned_of(text: str, said: str) -> None:
     if "{in: y}" in text:
         text = text.replace("lists: {x: [a]}", "lists: {x: [a], y: [b]}")
     assert warnings(text) == [said.replace("HERE", "config.yaml:3: policies[0]")]
+
+
+ONE = '  - {name: a, match: {build: "PR-*"}, overrides: OTHER, then: {archive: none, delete_job: 9d}}\n'
+
+
+@pytest.mark.parametrize(
+    ("other", "overrides", "said"),
+    [
+        ("match: {build: main}, then: {delete_job: never}", "[b]",
+         ".overrides[0]: overrides nothing of `b`: no job can match both"),
+        ("match: {build: PR-1}, then: {stop: 6h}", "[b]",
+         ".overrides[0]: overrides nothing of `b`: they state no action in common"),
+        ("match: all, accounts: us, then: {delete_job: never}", "[b]",
+         ".overrides[0]: overrides nothing of `b`: they have no account in common"),
+        ("match: {build: main}, then: {delete_job: never}", "all",
+         ".overrides: overrides nothing: no job can match another policy that states one of its actions, too"),
+        ("match: {build: PR-1}, then: {delete_job: never}", "[b]", None),
+        ("match: {build: PR-1}, then: {delete_job: never}", "all", None),
+    ],
+)  # fmt: skip
+def test_an_override_that_overlaps_nothing_is_warned_of_where_it_can_be_told(
+    other: str, overrides: str, said: str | None
+) -> None:
+    head = "accounts: {eu: {region: eu}, us: {region: us}}\npolicies:\n"
+    one = ONE.replace("OTHER", overrides).replace("{name: a,", "{name: a, accounts: eu,")
+    found = warnings(f"{head}{one}  - {{name: b, {other}}}\n")
+    assert found == ([] if said is None else [f"config.yaml:3: policies[0]{said}"])
 
 
 def test_restricting_what_counts_is_not_subsumed_by_a_smaller_window() -> None:
