@@ -101,7 +101,8 @@ def _configure(sandbox: Sandbox) -> None:
 
 
 def _plan_and_apply(session: Session) -> int:
-    from sauce_janitor.cli.passing import carry_out, look
+    from sauce_janitor.cli.carrying import carry_out
+    from sauce_janitor.cli.looking import look
 
     plan = FOLDER / "plan.json"
     options: dict[str, object] = {"accounts": (), "policies": (), "form": "table"}

@@ -42,7 +42,7 @@ def _looking(command: _Command) -> _Command:
 @click.pass_obj
 def plan(session: Session, /, **options: Any) -> int:
     """Show what would be archived, deleted and stopped, and why. Sends only GETs."""
-    from sauce_janitor.cli.passing import look
+    from sauce_janitor.cli.looking import look
 
     return look(session, options)
 
@@ -54,7 +54,8 @@ def plan(session: Session, /, **options: Any) -> int:
 @click.pass_obj
 def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) -> int:
     """One pass: list, plan, and with --execute carry out. For cron."""
-    from sauce_janitor.cli.passing import carry_out, look
+    from sauce_janitor.cli.carrying import carry_out
+    from sauce_janitor.cli.looking import look
 
     if not execute or dry_run:
         return look(session, options)
@@ -69,7 +70,8 @@ def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) ->
 @click.pass_obj
 def apply(session: Session, /, file: Path, *, dry_run: bool, accounts: tuple[str, ...]) -> int:
     """Carry out a reviewed plan FILE, as written by `plan --out`: what is in it and still due, nothing else."""
-    from sauce_janitor.cli.passing import carry_out, look
+    from sauce_janitor.cli.carrying import carry_out
+    from sauce_janitor.cli.looking import look
 
     options: dict[str, Any] = {"accounts": accounts, "policies": (), "reviewed": file, "form": "table"}
     return look(session, options) if dry_run else carry_out(session, options)

@@ -1,0 +1,96 @@
+"""Carrying plans out, account by account: the plan first, then what became of it, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from sauce_janitor import report
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.desk import open_desk, order_of, pass_over
+from sauce_janitor.cli.looking import about
+from sauce_janitor.errors import JanitorError, RefusedError
+from sauce_janitor.execute import Execution
+from sauce_janitor.pipeline import Result
+from sauce_janitor.retention.model import Action
+
+
+def carry_out(session: Session, options: Mapping[str, Any]) -> int:
+    """Every account's plan, carried out; the exit code."""
+    with open_desk(session) as desk:
+        order, accounts = order_of(desk, options, execute=True)
+        out = report.console(color=session.color)
+
+        def show(result: Result) -> None:
+            if options["form"] == "table" and not options.get("end_only"):
+                with desk.shown.hidden():
+                    report.show_plan(out, result.plan, about(desk, result))
+
+        def tell(result: Result) -> int:
+            if options["form"] == "table":
+                with desk.shown.hidden():
+                    report.show_end(out, result.account.name, _ended(result))
+            return _code(result)
+
+        showing = replace(desk, tools=replace(desk.tools, show=show))
+        results, code = pass_over(showing, order, accounts, tell)
+        desk.shown.end()
+        if options["form"] == "json":
+            click.echo(report.json_text([_summary(result) for result in results]))
+        else:
+            totals = {action: sum(result.plan.totals[action] for result in results) for action in Action}
+            click.echo(report.last_line(totals))
+        if desk.signals.number is not None:
+            return 128 + desk.signals.number
+    return code
+
+
+def _code(result: Result) -> int:
+    execution = result.execution
+    if execution is None or result.complete:
+        return 0
+    code = JanitorError.exit_code if execution.error is None else execution.error.exit_code
+    return JanitorError.exit_code if code == RefusedError.exit_code else code  # refused half-way: something was touched
+
+
+def _ended(result: Result) -> report.Ended:
+    execution = result.execution or Execution()
+    counts: dict[tuple[Action, str], int] = {}
+    for (_, action, outcome), number in execution.counts.items():
+        counts[action, outcome.value] = counts.get((action, outcome.value), 0) + number
+    recovery = result.recovery
+    settled = recovery.confirmed + recovery.failed
+    recovered = f"{settled} deletes that an earlier run began were looked up, {recovery.open} are still open"
+    return report.Ended(
+        counts=counts,
+        archived_assets=execution.archived_assets,
+        archived_bytes=execution.archived_bytes,
+        reclaimed_bytes=execution.reclaimed_bytes,
+        unlisted_files=execution.unlisted_files,
+        left=execution.left,
+        halted=execution.halted.detail if execution.halted else None,
+        failures=execution.failures,
+        skips={skip.value: number for skip, number in execution.skips.items()},
+        recovered=recovered if settled or recovery.open else None,
+    )
+
+
+def _summary(result: Result) -> dict[str, Any]:
+    execution, ended = result.execution or Execution(), _ended(result)
+    return {
+        "account": result.account.name,
+        "planned": {action.value: number for action, number in result.plan.totals.items()},
+        "outcomes": {f"{action.value}.{outcome}": number for (action, outcome), number in sorted(ended.counts.items())},
+        "archived_bytes": execution.archived_bytes,
+        "reclaimed_bytes": execution.reclaimed_bytes,
+        "unlisted_files": execution.unlisted_files,
+        "halted": execution.halted.why.value if execution.halted else None,
+        "failures": [
+            {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "detail": each.detail}
+            for each in execution.failures
+        ],
+        "complete": result.complete,
+    }

@@ -1,0 +1,169 @@
+"""What `plan`, `run` and `apply` work at: configuration and state opened, signals caught, each account passed over once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import structlog
+
+from sauce_janitor import logs, planfile
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.progress import Shown
+from sauce_janitor.config import Account, Config, load
+from sauce_janitor.errors import ConfigError, JanitorError, RefusedError
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline import Order, Result, Tools, run
+from sauce_janitor.state import State
+
+
+@dataclass(slots=True)
+class Signals:
+    """The signal that asked this command to end, if any."""
+
+    stop: threading.Event
+    number: int | None = None
+
+
+@contextmanager
+def _signals() -> Iterator[Signals]:
+    """SIGINT and SIGTERM set the stop event; a second one, of either, ends the process at once, which is always safe."""
+    caught = Signals(threading.Event())
+
+    def catch(number: int, _frame: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        caught.number = number
+        caught.stop.set()
+
+    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One command's configuration, state, tools and words."""
+
+    session: Session
+    tools: Tools
+    signals: Signals
+    shown: Shown
+
+    @property
+    def config(self) -> Config:
+        return self.tools.config
+
+
+@contextmanager
+def open_desk(session: Session) -> Iterator[Desk]:
+    """Open it, and keep the counters in the state when it closes. ConfigError, StateError, RefusedError."""
+    config = load(session.config_path)
+    watched = sys.stderr.isatty() and session.log_format != "json"
+    level = session.log_level or ("warning" if watched else "info")
+    logs.configure(session.log_format, level, color=session.color)
+    for warning in config.warnings:
+        structlog.get_logger().warning("config.warning", text=str(warning))
+    metrics = Metrics()
+    with (
+        _signals() as signals,
+        State.open(config.state) as state,
+        Shown(color=session.color, moving=watched and level != "debug") as shown,
+    ):
+        metrics.restore((*key, value) for key, value in state.counters.all().items())
+        tools = Tools(config, state, metrics, shown, signals.stop)
+        try:
+            yield Desk(session, tools, signals, shown)
+        finally:
+            state.counters.add({(name, labels): growth for name, labels, growth in metrics.added()})
+
+
+def _accounts(config: Config, wanted: tuple[str, ...]) -> list[Account]:
+    known = {account.name for account in config.accounts}
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"there is no account {name!r} in {config.file}; there are: {', '.join(sorted(known))}")
+    return [account for account in config.accounts if not wanted or account.name in wanted]
+
+
+def _policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
+    known = {policy.name for account in config.accounts for policy in config.rules(account.name).policies}
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"there is no policy {name!r} in {config.file}; there are: {', '.join(sorted(known))}")
+    return frozenset(wanted)
+
+
+def _as_of(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as wrong:
+        raise click.UsageError(f"--as-of {text!r} is no time; write it like 2026-06-01T00:00:00Z") from wrong
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+
+
+def order_of(desk: Desk, options: Mapping[str, Any], *, execute: bool) -> tuple[Order, list[Account]]:
+    """What is asked for, and of which accounts. ConfigError, RefusedError, and click\'s UsageError."""
+    accounts = _accounts(desk.config, options["accounts"])
+    reviewed = None
+    if file := options.get("reviewed"):
+        reviewed = {str(plan.get("account")): plan for plan in planfile.read(file)}
+        if foreign := sorted(reviewed.keys() - {account.name for account in desk.config.accounts}):
+            raise RefusedError(
+                f"{file}: the plan is for account {', '.join(foreign)}, which {desk.config.file} does not have"
+            )
+        accounts = [account for account in accounts if account.name in reviewed]
+    order = Order(
+        execute=execute,
+        as_of=_as_of(options.get("as_of")),
+        offline=bool(options.get("offline")),
+        accept_loss=bool(options.get("accept_loss")),
+        policies=_policies(desk.config, options["policies"]),
+        reviewed=reviewed,
+    )
+    return order, accounts
+
+
+def pass_over(
+    desk: Desk, order: Order, accounts: list[Account], then: Callable[[Result], int] = lambda _: 0
+) -> tuple[list[Result], int]:
+    """Every account, one after the other; one that fails does not stop the others. The first bad exit code counts.
+
+    But that nothing was touched (3) is only said when it is true of all.
+    """
+    results: list[Result] = []
+    codes: list[int] = []
+    for account in accounts:
+        if desk.tools.stop.is_set():
+            break
+        try:
+            result = run(account, desk.tools, order)
+        except JanitorError as wrong:
+            if len(accounts) == 1 and not desk.tools.stop.is_set():
+                raise
+            if not desk.tools.stop.is_set():
+                click.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
+            codes.append(wrong.exit_code)
+            continue
+        results.append(result)
+        codes.append(then(result))
+    code = next((code for code in codes if code), 0)
+    touched = any(result.execution is not None for result in results)
+    return results, JanitorError.exit_code if touched and code == RefusedError.exit_code else code
+
+
+def secret_of(desk: Desk) -> bytes:
+    """What plan files are sealed with."""
+    return desk.tools.state.identity.secret

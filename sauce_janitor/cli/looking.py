@@ -1,0 +1,122 @@
+"""Looking at plans: made by a dry run, shown as a table, JSON, CSV or markdown, written for `apply`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from sauce_janitor import approving, planfile, report
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over, secret_of
+from sauce_janitor.pipeline import Result
+from sauce_janitor.retention.costs import seconds_needed
+from sauce_janitor.retention.deciding import decide
+from sauce_janitor.retention.model import Action, Decision, Job, Verdict
+
+SOMETHING_TO_DO = 7
+_EXAMPLES = 2
+
+
+def look(session: Session, options: Mapping[str, Any]) -> int:
+    """The dry run of every account; the exit code."""
+    with open_desk(session) as desk:
+        order, accounts = order_of(desk, options, execute=False)
+        results, code = pass_over(desk, order, accounts)
+        if desk.signals.number is not None:
+            return 128 + desk.signals.number
+        if out := options.get("out"):
+            planfile.write([_sealed(desk, result, options) for result in results], out, secret=secret_of(desk))
+        with desk.shown.hidden():
+            _show(desk, results, options)
+    if code:
+        return code
+    acts = any(result.plan.job_count for result in results)
+    return SOMETHING_TO_DO if acts and options.get("detailed_exitcode") else 0
+
+
+def _show(desk: Desk, results: list[Result], options: Mapping[str, Any]) -> None:
+    form = options["form"]
+    if form == "json":
+        plans = [_sealed(desk, result, options) for result in results]
+        report.write_all(sys.stdout, planfile.text(plans, secret=secret_of(desk)))
+        return
+    if form == "csv":
+        rows = ({"account": result.account.name, **row} for result in results for row in _actions(result))
+        report.write_all(sys.stdout, report.csv_lines(rows))
+        return
+    out = report.console(color=desk.session.color)
+    for result in results:
+        told = about(desk, result)
+        if form == "markdown":
+            report.write_all(sys.stdout, report.markdown(result.plan, told))
+        else:
+            report.show_plan(out, result.plan, told)
+            if options.get("everything"):
+                _show_kept(desk, result)
+    if path := options.get("out"):
+        click.echo(f"Written to {path}; carry it out with: sauce-janitor apply {path}", err=True)
+    click.echo(report.last_line({action: sum(result.plan.totals[action] for result in results) for action in Action}))
+
+
+def _show_kept(desk: Desk, result: Result) -> None:
+    for row in _kept(desk, result):
+        click.echo(f"{row['job_id']}  kept  {report.clean('; '.join(row['reasons']))}")
+
+
+def about(desk: Desk, result: Result) -> report.About:
+    """What is told around a plan."""
+    budget = result.account.budget
+    seconds = seconds_needed(
+        result.head.requests_needed,
+        per_second=result.rates[0],
+        per_hour=result.rates[1],
+        left_this_hour=result.budget_left,
+    )
+    words = f"{result.rates[1]:,}/h" if result.rates[1] else f"{result.rates[0] or budget.burst:g}/s"
+    rows = sum(listing.rows for listing in result.listings)
+    listing = f" ({rows:,} listed just now)" if result.listings else " (nothing was asked)"
+    identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
+    ways_out = approving.ways_out(result.plan, result.account.name, result.head.policy_digest, desk.config.timezone)
+    return report.About(
+        identity, listing, result.head.requests_needed, seconds, words, _examples(desk, result), tuple(ways_out)
+    )
+
+
+def _examples(desk: Desk, result: Result) -> list[tuple[Job | None, Decision]]:
+    """One or two jobs for each policy and action, as many as the plan has kinds."""
+    wanted = dict.fromkeys(result.plan.counts, _EXAMPLES)
+    found: list[tuple[Job | None, Decision]] = []
+    with desk.tools.state.jobs.snapshot(result.query) as snapshot:
+        for planned in result.plan.jobs():
+            if not any(wanted.values()):
+                break
+            for decision in planned.actions:
+                if wanted.get((decision.policy, decision.action)):
+                    wanted[decision.policy, decision.action] -= 1
+                    record = snapshot.record(planned.job_id)
+                    found.append((record.job if record else None, decision))
+    order = list(Action)
+    return sorted(found, key=lambda each: (order.index(each[1].action), each[1].policy or ""))
+
+
+def _actions(result: Result) -> Iterator[dict[str, Any]]:
+    for planned in result.plan.jobs():
+        for decision in planned.actions:
+            row = report.action_row(planned.job_id, planned.owner, decision)
+            yield {**row, "fingerprint": planned.fingerprint}
+
+
+def _kept(desk: Desk, result: Result) -> Iterator[dict[str, Any]]:
+    rules = desk.config.rules(result.account.name)
+    with desk.tools.state.jobs.snapshot(result.query) as snapshot:
+        for record, decisions in decide(rules, snapshot.records, as_of=result.head.as_of):
+            if all(decision.verdict is Verdict.KEEP for decision in decisions):
+                yield report.kept_row(record.job.id, decisions)
+
+
+def _sealed(desk: Desk, result: Result, options: Mapping[str, Any]) -> planfile.SealedPlan:
+    kept = _kept(desk, result) if options.get("everything") else None
+    return planfile.SealedPlan(result.head, _actions(result), kept)
