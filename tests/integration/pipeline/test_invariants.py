@@ -374,6 +374,24 @@ def test_a_world_without_faults_deletes_stops_and_archives(judged: Judge) -> Non
     assert sum(asset.is_listed for entry in judged.desk.sandbox.log for asset in entry.destroyed) > 20
 
 
+def test_a_file_that_came_after_the_archive_is_stored_before_it_is_destroyed(judged: Judge) -> None:
+    desk = judged.desk
+    patient = POLICIES.replace("LIMIT", "null").replace("delete_assets: 10d, delete_job: 20d", "delete_job: 300d")
+    desk.configure(patient, budget=IMPATIENT)
+    assert attempt(desk, execute=True)
+    archived = {path.parent.name for path in (desk.folder / "archive").rglob("receipt.json")}
+    late = sorted(job_id for job_id in archived if _kind(judged._truth(job_id)) == "nightly-*")
+    for job_id in late:
+        desk.sandbox.upload(job_id, "network-2.har", b'{"log": {"version": "1.2", "entries": []}}')
+    desk.configure(POLICIES.replace("LIMIT", "null"), budget=IMPATIENT)
+    assert attempt(desk, execute=True)
+    destroyed = {
+        asset.job_id for entry in desk.sandbox.log for asset in entry.destroyed if asset.name == "network-2.har"
+    }
+    assert destroyed
+    assert destroyed <= set(late)
+
+
 def test_a_plan_over_its_limit_sends_nothing(judged: Judge) -> None:
     judged.desk.configure(POLICIES.replace("LIMIT", "2"))
     with pytest.raises(RefusedError, match="max_jobs"):
