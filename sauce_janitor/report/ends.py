@@ -1,0 +1,76 @@
+"""The end of a run as people read it: what was done, and why what is missing is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console
+
+from sauce_janitor.report.words import ACTIONS, clean, plain_table, size
+from sauce_janitor.retention.model import Action
+
+
+class Failure(Protocol):
+    """One action that failed."""
+
+    @property
+    def job_id(self) -> str: ...
+    @property
+    def policy(self) -> str: ...
+    @property
+    def action(self) -> Action: ...
+    @property
+    def detail(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be."""
+
+    counts: Mapping[tuple[Action, str], int]
+    archived_assets: int
+    archived_bytes: int
+    reclaimed_bytes: int
+    unlisted_files: int
+    left: int
+    halted: str | None
+    failures: Sequence[Failure]
+    skips: Mapping[str, int]
+    recovered: str | None = None
+
+
+_MOST_FAILURES = 10
+
+
+def show_end(out: Console, account: str, ended: Ended) -> None:
+    """What was done, and why what is missing is missing."""
+    table = plain_table("Action", "Done", "Already gone", "Skipped", "Failed")
+    for action, words in ACTIONS.items():
+        cells = [ended.counts.get((action, outcome), 0) for outcome in ("done", "already_gone", "skipped", "failed")]
+        if any(cells):
+            table.add_row(words.capitalize(), *(f"{number:,}" if number else "-" for number in cells))
+    out.print(f"\n{account}: carried out", style="bold")
+    if table.row_count:
+        out.print(table)
+    else:
+        out.print("Nothing was to be done.")
+    if ended.archived_assets:
+        out.print(f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each verified")
+    if ended.reclaimed_bytes:
+        hidden = f", {ended.unlisted_files:,} files among them that no list had" if ended.unlisted_files else ""
+        out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
+    if ended.recovered:
+        out.print(ended.recovered)
+    for why, jobs in sorted(ended.skips.items()):
+        out.print(f"Skipped {jobs:,}: {why}")
+    for failure in ended.failures[:_MOST_FAILURES]:
+        out.print(
+            f"Failed: {ACTIONS[failure.action]} of {failure.job_id} ({failure.policy}): {clean(failure.detail)}",
+            style="red",
+        )
+    if len(ended.failures) > _MOST_FAILURES:
+        out.print(f"… and {len(ended.failures) - _MOST_FAILURES:,} more failures, each in the log", style="red")
+    if ended.halted:
+        out.print(f"Cut short: {clean(ended.halted)}; the rest is for the next run", style="yellow")

@@ -1,0 +1,169 @@
+"""A plan as people read it: by policy, with examples, why jobs stay, what it costs, which limits it breaks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from sauce_janitor.report.words import ACTIONS, clean, plain_table, span, when
+from sauce_janitor.retention.assets import Selection
+from sauce_janitor.retention.deadlines import late_lines
+from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Verdict, Why
+from sauce_janitor.retention.planning import Plan
+
+_MOST_REASONS = 12
+_NARROW = 120
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is told around a plan: whose it is, how it was listed, what it costs, one or two examples an action, and what
+    would lift the limits that it breaks.
+    """
+
+    identity: str
+    listing: str
+    requests: int
+    seconds: float | None
+    budget: str
+    examples: Sequence[tuple[Job | None, Decision]] = ()
+    ways_out: Sequence[str] = ()
+
+
+def show_plan(out: Console, plan: Plan, about: About) -> None:
+    """A plan as tables: by policy and action, examples with reasons, why the others stay, cost, limits. No last line."""
+    out.print(f"{about.identity}, as of {when(plan.as_of)}", style="bold")
+    undecided = sum(plan.undecided.values())
+    out.print(f"{plan.inventory:,} jobs known{about.listing}; {plan.held:,} held, {undecided:,} undecided")
+    if plan.counts:
+        out.print()
+        out.print(_by_policy(plan))
+    if about.examples:
+        out.print("\nFor example", style="bold")
+        out.print(_examples(about.examples, narrow=out.width < _NARROW))
+    if plan.kept:
+        out.print("\nWhy jobs stay", style="bold")
+        out.print(_kept(plan))
+    for line in (*_undecided(plan), *_stored(plan)):
+        out.print(clean(line))
+    out.print()
+    if plan.expiring_72h_jobs:
+        out.print(
+            f"Wanted, not archived, soon purged by Sauce Labs: the assets of {plan.expiring_24h_jobs:,} jobs within 24 h, "
+            f"of {plan.expiring_72h_jobs:,} within 72 h",
+            style="yellow",
+        )
+    for action, waiting in sorted(plan.waiting.items()):
+        when_they_go = when(waiting.first_at)
+        if waiting.last_at != waiting.first_at:
+            when_they_go += f", the last of them {when(waiting.last_at)}"
+        fresh = f"; {waiting.fresh:,} of them only from the next executing run on" if waiting.fresh else ""
+        out.print(f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}")
+    _warn(out, (*late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints)))
+    if about.requests:
+        lasts = f", about {span(about.seconds)} at {about.budget}" if about.seconds is not None else ""
+        out.print(f"Needs about {about.requests:,} API requests{lasts}")
+    for lifted in plan.lifted:
+        by = ", ".join(clean(f"{approval.by} ({approval.reason})") for approval in plan.approvals)
+        out.print(f"Limit lifted by {by}: {clean(lifted.text.partition('. ')[0])}", style="yellow")
+    for broken in plan.broken:
+        out.print(f"Limit broken: {clean(broken.text)}", style="red")
+    for line in about.ways_out:
+        out.print(clean(line))
+
+
+def _warn(out: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(clean(line), style="yellow")
+
+
+def _by_policy(plan: Plan) -> Table:
+    table = plain_table("Policy", *(words.capitalize() for words in ACTIONS.values()))
+    for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
+        cells = (plan.counts.get((policy, action), 0) for action in ACTIONS)
+        table.add_row(policy or "(holds)", *(f"{number:,}" if number else "-" for number in cells))
+    return table
+
+
+def _undecided(plan: Plan) -> Iterator[str]:
+    for (policy, name), jobs in sorted(plan.undecided.items()):
+        yield f"{jobs:,} jobs are undecided by {policy}: {name} cannot be told. Match on another field, or add `{name}: null`"
+
+
+def _stored(plan: Plan) -> Iterator[str]:
+    """What is stored of the jobs whose assets go, and what is destroyed unstored; the most jobs first."""
+    fates: Counter[str] = Counter()
+    for template, jobs in plan.rows.templates():
+        if any(action in DELETES for action, _, _ in template.actions):
+            fates[_fate(template.selection)] += jobs
+    for fate, jobs in sorted(fates.items(), key=lambda item: (-item[1], item[0])):
+        yield f"Assets of {jobs:,} jobs: {fate}"
+
+
+def _fate(selection: Selection | None) -> str:
+    if selection is None:
+        return "nothing is stored, all are destroyed"
+    wanted, forbidden = (", ".join(sorted(words)) for words in (selection.assets, selection.forbid))
+    unstored = "" if "all" in selection.assets else "the rest is destroyed unstored"
+    if forbidden:
+        unstored = f"{forbidden}{' and the rest' if unstored else ''} destroyed unstored"
+    return f"stored: {wanted}" + (f"; {unstored}" if unstored else "")
+
+
+def _examples(examples: Sequence[tuple[Job | None, Decision]], *, narrow: bool) -> Table:
+    headers = ("Action", "Job", "Name", "Why") if narrow else ("Action", "Job", "Build", "Name", "Ended", "Why")
+    table = plain_table(*headers, numbers=False)
+    table.columns[1].no_wrap = True
+    for job, decision in examples:
+        if job is None:
+            continue
+        ended = when(job.ended_at) if isinstance(job.ended_at, int) else "-"
+        build, name = (clean(text) if isinstance(text, str) else "-" for text in (job.build, job.name))
+        since = f", since {when(decision.due_since)}" if decision.due_since else ""
+        why = clean("; ".join(reason.text for reason in decision.reasons) + since)
+        cells = (name, why) if narrow else (build, name, ended, why)
+        table.add_row(ACTIONS[decision.action], job.id, *cells)
+    return table
+
+
+def _kept(plan: Plan) -> Table:
+    table = plain_table("Jobs", "Action", "Because", numbers=False)
+    most = sorted(plan.kept.items(), key=lambda item: (-item[1], item[0][0], item[0][1].text))
+    told_elsewhere = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
+    shown = [item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere][
+        :_MOST_REASONS
+    ]
+    for (action, reason), jobs in shown:
+        table.add_row(f"{jobs:,}", f"no {ACTIONS[action]}", clean(reason.text))
+    return table
+
+
+def decision_lines(decisions: Iterable[Decision]) -> Iterator[str]:
+    """Each decision on a job with all its reasons, one line a reason."""
+    for decision in decisions:
+        if decision.action is Action.STOP and decision.verdict is Verdict.KEEP:
+            continue
+        since = f" since {when(decision.due_since)}" if decision.due_since else ""
+        by = f" by {decision.policy}" if decision.policy else ""
+        yield f"{ACTIONS[decision.action]}: {decision.verdict.value}{by}{since}"
+        yield from (f"    {clean(reason.text)}" for reason in decision.reasons)
+
+
+def markdown(plan: Plan, about: About) -> Iterator[str]:
+    """A plan for a pull request."""
+    yield f"**{about.identity}**, as of {when(plan.as_of)}: {plan.inventory:,} jobs known, {plan.held:,} held\n\n"
+    yield "| policy | " + " | ".join(ACTIONS.values()) + " |\n|---|" + "---:|" * len(ACTIONS) + "\n"
+    for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
+        cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
+        yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
+    for line in (*late_lines(plan.late), *(f"warning: {clean(lint)}" for lint in plan.lints)):
+        yield f"\n> {line}\n"
+    for broken in plan.broken:
+        yield f"\n> **limit broken** {broken.text}\n"
+    if about.ways_out:
+        yield "\n```\n" + "\n".join(about.ways_out) + "\n```\n"
+    yield "\n"

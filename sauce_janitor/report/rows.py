@@ -1,0 +1,51 @@
+"""Decisions as rows for machines: the plan file, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sauce_janitor.report.words import iso
+from sauce_janitor.retention.model import Action, Decision
+
+COLUMNS = ("account", "job_id", "owner", "action", "policy", "due_since", "reasons")
+
+
+def action_row(job_id: str, owner: str, decision: Decision) -> dict[str, Any]:
+    """One action as the plan file has it, but for its fingerprint."""
+    return {
+        "job_id": job_id,
+        "owner": owner,
+        "action": decision.action.value,
+        "policy": decision.policy,
+        "due_since": iso(decision.due_since),
+        "reasons": [reason.text for reason in decision.reasons],
+    }
+
+
+def kept_row(job_id: str, decisions: Iterable[Decision]) -> dict[str, Any]:
+    """One job to which nothing happens, with why, by action."""
+    reasons = [
+        f"{d.action.value}: {reason.text}" for d in decisions if d.action is not Action.STOP for reason in d.reasons
+    ]
+    return {"job_id": job_id, "reasons": reasons}
+
+
+def csv_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """CSV with a header; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    line = io.StringIO()
+    writer = csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
+        writer.writerow({key: _cell(row.get(key)) for key in COLUMNS})
+    yield line.getvalue()
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
