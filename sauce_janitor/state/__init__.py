@@ -67,7 +67,8 @@ class State:
 
     def lease(self, account: str, holder: str, *, now: int) -> Lease:
         """The lease on an account, to be held by a `with`; `holder` is told to whoever finds it taken."""
-        return Lease(self._database, self._path, account, holder, now)
+        # by its real path: two names of one state must not be two locks
+        return Lease(self._database, None if self._path is None else self._path.resolve(), account, holder, now)
 
     def check_integrity(self) -> None:
         """StateError when any page or row is damaged: to be asked before a run that deletes. About a second a million jobs."""

@@ -45,6 +45,17 @@ def test_a_second_run_is_told_who_holds_the_lease(state: State, python: Python) 
         assert lease.fence == 2
 
 
+def test_a_state_by_another_name_has_the_same_lease(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with State.open(tmp_path / "real" / "state.db") as one, State.open(tmp_path / "link" / "state.db") as other:
+        one.identity.claim("eu", base_url="https://api.example", username="demo")
+        with one.lease("eu", "run-1", now=1) as held:
+            with pytest.raises(LeaseError):
+                other.lease("eu", "run-2", now=1).acquire()
+            held.check()
+
+
 def test_a_killed_holder_frees_the_lease_at_once(state: State, python: Python) -> None:
     other = python.start(HOLD)
     assert other.stdout is not None
