@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from sauce_janitor.retention.model import DELETES, Action
 from sauce_janitor.retention.overlaps import may_overlap
-from sauce_janitor.retention.rules import Deadline, DeleteClaim, Duration, KeepRule, Policy, Rules
+from sauce_janitor.retention.rules import Deadline, DeleteClaim, Duration, KeepRule, Not, Policy, Rules
+from sauce_janitor.retention.standings import actions_stated
 
 _DAY_S = 86_400
 
@@ -24,11 +25,15 @@ def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
         if hold.match is None or may_overlap(hold.match, deadline.match)
     ]
     policies = [policy for policy in rules.policies if may_overlap(policy.match, deadline.match)]
+    sure = [policy for policy in policies if not may_overlap(deadline.match, Not(policy.match))]
     for action, by in wanted:
         # While a job has assets, whatever keeps them keeps the job.
         actions = (action,) if action is Action.DELETE_ASSETS else DELETES
         for policy in policies:
-            found += _of_policy(policy, actions, by)
+            heard = frozenset(stated for stated in Action if not _is_silenced(policy, stated, sure, policies))
+            found += _of_policy(policy, [each for each in actions if each in heard], by)
+            if Action.ARCHIVE in heard:
+                found += _of_archive(policy, by)
         if not any(stated in dict(policy.deletes) for policy in policies for stated in (action, Action.DELETE_JOB)):
             found.append(f"no policy says {action.value} of such a job")
     limits = rules.limits
@@ -44,7 +49,23 @@ def terms_of(deadline: Deadline) -> str:
     return ", ".join(f"{what} gone by {by.text}" for what, by in parts if by is not None)
 
 
-def _of_policy(policy: Policy, actions: tuple[Action, ...], by: Duration) -> Iterator[str]:
+def _is_silenced(policy: Policy, action: Action, sure: list[Policy], policies: list[Policy]) -> bool:
+    """Whether another policy surely takes this one's word on every job of the deadline: `sure` match all of these."""
+    for other in sure:
+        if other is policy or action not in actions_stated(other):
+            continue
+        if policy.default and not other.default:
+            return True
+        if _names(other, policy) and not any(_names(third, other) for third in policies):
+            return True
+    return False
+
+
+def _names(one: Policy, other: Policy) -> bool:
+    return one is not other and (one.overrides == "all" or other.name in one.overrides)
+
+
+def _of_policy(policy: Policy, actions: list[Action], by: Duration) -> Iterator[str]:
     stated = [(action, claim) for action, claim in policy.deletes if action in actions]
     for action, claim in stated:
         if claim.after is None:
@@ -54,6 +75,9 @@ def _of_policy(policy: Policy, actions: tuple[Action, ...], by: Duration) -> Ite
         yield from (f"{policy.name}: keep rule {rule.id}" for rule in _keeps(policy, claim) if _can_outlast(rule, by))
     if stated and policy.unit == "build":
         yield f"{policy.name}: unit: build"
+
+
+def _of_archive(policy: Policy, by: Duration) -> Iterator[str]:
     wish = policy.archive
     if wish is not None and not wish.none:
         if _seconds(wish.after) > _seconds(by):

@@ -52,7 +52,7 @@ def _is_impossible(branch: Iterable[_Literal]) -> bool:
         if not wanted:
             continue
         for other, also in literals:
-            if other is atom or other.field != atom.field:
+            if other.field != atom.field:
                 continue
             if not also and all(any(_covers(wide, narrow) for wide in other.patterns) for narrow in atom.patterns):
                 return True

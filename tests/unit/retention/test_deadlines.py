@@ -193,6 +193,16 @@ def test_each_rule_that_can_block_a_deadline_is_named() -> None:
     assert "rich: delete_assets: 10d" not in whole
 
 
+def test_a_rule_that_is_surely_overridden_on_every_job_of_a_deadline_blocks_none() -> None:
+    never, default = policy("never", assets="never", archive="9d"), policy("rest", assets="9d", default=True)
+    exception = policy("exception", PII, assets="1d", overrides=("never",))
+    assert blocking_rules(deadline(), rules(never, default, exception)) == ()
+    narrower = policy("exception", where(tags="pii", build="x"), assets="1d", overrides=("never",))
+    assert "never: delete_assets: never" in blocking_rules(deadline(), rules(never, default, narrower))
+    above = policy("above", where(build="x"), stop="1d", overrides="all")
+    assert "never: delete_assets: never" in blocking_rules(deadline(), rules(never, default, exception, above))
+
+
 def test_a_deadline_that_no_policy_serves_is_told_so() -> None:
     promise = Deadline("d", PII, parse_duration("3d"), None, None)
     assert blocking_rules(promise, rules(policy("p", archive="1d"))) == ("no policy says delete_assets of such a job",)

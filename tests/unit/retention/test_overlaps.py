@@ -67,6 +67,11 @@ def test_matches_that_may_both_be_true_overlap(one: Match, other: Match) -> None
     assert may_overlap(other, one)
 
 
+def test_a_match_and_its_own_opposite_do_not_overlap() -> None:
+    pii = where(tags="pii")
+    assert not may_overlap(pii, Not(pii))
+
+
 def test_a_match_of_too_many_branches_is_not_looked_into() -> None:
     wide = AllOf(tuple(AnyOf(tuple(where(name=f"{n}{m}") for m in range(4))) for n in range(9)))
     assert may_overlap(wide, where(name="z"))
