@@ -33,12 +33,20 @@ class ConfigFile(Grammar):
     ] = Field(
         description="The Sauce Labs accounts, by a name of your choice.", examples=[{"eu": {"region": "eu-central-1"}}]
     )
-    archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="Where the archive is.")
-    state: StateSettings = Field(default_factory=StateSettings, description="Where the inventory and the journal are.")
+    archive: ArchiveSettings = Field(
+        default_factory=ArchiveSettings, description="Where the archive is.", examples=[{"path": "./archive"}]
+    )
+    state: StateSettings = Field(
+        default_factory=StateSettings,
+        description="Where the inventory and the journal are.",
+        examples=[{"path": "./state.db"}],
+    )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         4, description="Jobs at work at the same time, per credential.", examples=[4]
     )
-    defaults: Defaults = Field(default_factory=Defaults, description="What counts for all policies.")
+    defaults: Defaults = Field(
+        default_factory=Defaults, description="What counts for all policies.", examples=[{"grace": "3d"}]
+    )
     lists: dict[str, Annotated[list[ListEntry], Field(min_length=1)]] = Field(
         default_factory=dict,
         description="Lists of patterns that `{in: NAME}` refers to.",
@@ -47,13 +55,33 @@ class ConfigFile(Grammar):
     holds: list[HoldTerm] = Field(
         default_factory=list, description="What stays, whatever a policy says.", examples=[[{"tag": "keep"}]]
     )
-    limits: AccountLimits = Field(default_factory=AccountLimits, description="Brakes for the whole account.")
+    limits: AccountLimits = Field(
+        default_factory=AccountLimits,
+        description="Brakes for the whole account.",
+        examples=[{"max_jobs": 2000, "max_percent": 25}],
+    )
     approvals: list[ApprovalTerm] = Field(
-        default_factory=list, description="What lifts a limit for a while; no part of the policy digest."
+        default_factory=list,
+        description="What lifts a limit for a while; no part of the policy digest.",
+        examples=[
+            [
+                {
+                    "account": "eu",
+                    "policy_digest": f"sha256:{'0' * 64}",
+                    "max_jobs": 480000,
+                    "until": "2026-09-01",
+                    "by": "jane",
+                    "reason": "first clean-up",
+                }
+            ]
+        ],
     )
     policies: list[PolicyTerm] = Field(
         default_factory=list,
         description="What is archived and what goes, and when. A job that no policy covers is kept.",
+        examples=[
+            [{"name": "old-noise", "match": {"build": "PR-*"}, "then": {"archive": "none", "delete_job": "14d"}}]
+        ],
     )
     deadlines: list[DeadlineTerm] = Field(
         default_factory=list,
@@ -68,5 +96,13 @@ class ConfigFile(Grammar):
               "expect": {"pr": {"delete_job": "pull-requests"}}}]
         ],
     )  # fmt: skip
-    schedule: ScheduleTerm = Field(default_factory=ScheduleTerm, description="When `serve` runs; used by `serve` only.")
-    web: WebTerm = Field(default_factory=WebTerm, description="Where `serve` listens; used by `serve` only.")
+    schedule: ScheduleTerm = Field(
+        default_factory=ScheduleTerm,
+        description="When `serve` runs; used by `serve` only.",
+        examples=[{"cron": "17 * * * *"}],
+    )
+    web: WebTerm = Field(
+        default_factory=WebTerm,
+        description="Where `serve` listens; used by `serve` only.",
+        examples=[{"listen": "127.0.0.1:9469"}],
+    )

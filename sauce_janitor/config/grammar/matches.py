@@ -183,18 +183,22 @@ def _one_of(words: tuple[str, ...]) -> Any:
 
 # --- what editors are told -------------------------------------------------------------------------------------------
 
+
+def _one_key(name: str, meaning: str, example: str) -> dict[str, Any]:
+    key = {"type": "string", "description": meaning, "examples": [example]}
+    return {"type": "object", "properties": {name: key}, "required": [name], "additionalProperties": False}
+
+
 _REGEX_OR_LIST: Final[list[dict[str, Any]]] = [
-    {"type": "object", "properties": {"regex": {"type": "string", "description": "A full match in RE2's syntax."}},
-     "required": ["regex"], "additionalProperties": False},
-    {"type": "object", "properties": {"in": {"type": "string", "description": "Any entry of that list under `lists`."}},
-     "required": ["in"], "additionalProperties": False},
-]  # fmt: skip
+    _one_key("regex", "A full match in RE2's syntax.", r"rc-\d+.*"),
+    _one_key("in", "Any entry of that list under `lists`.", "trunk"),
+]
 _TEXT_SCHEMA: Final[dict[str, Any]] = {"anyOf": [{"type": "string"}, {"type": "null"}, *_REGEX_OR_LIST]}
 
 
-def _bounds_schema(bound: dict[str, Any]) -> dict[str, Any]:
+def _bounds_schema(bound: dict[str, Any], example: object) -> dict[str, Any]:
     words = {"lt": "Less than.", "le": "At most.", "gt": "More than.", "ge": "At least."}
-    properties = {key: {**bound, "description": text} for key, text in words.items()}
+    properties = {key: {**bound, "description": text, "examples": [example]} for key, text in words.items()}
     return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
 
 
@@ -218,8 +222,8 @@ def _word_schema(words: tuple[str, ...]) -> dict[str, Any]:
     return {"anyOf": [{"enum": list(words)}, *_TEXT_SCHEMA["anyOf"]]}
 
 
-_NUMBER_BOUNDS = _bounds_schema({"type": "number"})
-_DURATION_BOUNDS = _bounds_schema({"type": "string", "pattern": "^[0-9]+(s|min|h|d|w)$"})
+_NUMBER_BOUNDS = _bounds_schema({"type": "number"}, 3)
+_DURATION_BOUNDS = _bounds_schema({"type": "string", "pattern": "^[0-9]+(s|min|h|d|w)$"}, "30min")
 _CUSTOM_SCHEMA: Final = {"anyOf": [{"type": ["boolean", "number"]}, _NUMBER_BOUNDS, *_TEXT_SCHEMA["anyOf"]]}
 Patterns: TypeAlias = list[PatternTerm] | None
 _Text = Annotated[Patterns, _Patterns(text_pattern, _TEXT_SCHEMA)]
@@ -243,11 +247,23 @@ class Conditions(Grammar):
     model_config = ConfigDict(extra="allow", json_schema_extra=_schema_of_custom_data)
     __pydantic_extra__: dict[str, _Custom]
 
-    all_of: list[Conditions] | None = Field(None, alias="all", min_length=1, description="All of these are true.")
-    any_of: list[Conditions] | None = Field(
-        None, alias="any", min_length=1, description="At least one of these is true."
+    all_of: list[Conditions] | None = Field(
+        None,
+        alias="all",
+        min_length=1,
+        description="All of these are true.",
+        examples=[[{"build": "nightly-*"}, {"not": {"tags": "flaky"}}]],
     )
-    not_: Conditions | None = Field(None, alias="not", description="This is not true. (Not of null is true.)")
+    any_of: list[Conditions] | None = Field(
+        None,
+        alias="any",
+        min_length=1,
+        description="At least one of these is true.",
+        examples=[[{"build": "PR-*"}, {"tags": "noise"}]],
+    )
+    not_: Conditions | None = Field(
+        None, alias="not", description="This is not true. (Not of null is true.)", examples=[{"tags": "flaky"}]
+    )
     name: _Text = Field(None, description="The job's name.", examples=["checkout*"])
     build: _Text = Field(None, description="The name of the job's build, trimmed.", examples=["nightly-*"])
     owner: _Text = Field(None, description="The user who owns the job.", examples=["release-bot"])

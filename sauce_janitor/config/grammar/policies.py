@@ -133,7 +133,9 @@ class DeleteTerm(Grammar):
         description="The age at which it is due, or `never`.",
         examples=["10d", "never"],
     )
-    keep: list[KeepRule] = Field(default_factory=list, description="Keep rules for this action alone.")
+    keep: list[KeepRule] = Field(
+        default_factory=list, description="Keep rules for this action alone.", examples=[[{"last": 3}]]
+    )
 
 
 class ArchiveTerm(Grammar):
@@ -152,7 +154,9 @@ class ArchiveTerm(Grammar):
         None, description="Store only jobs that this policy's keep rules keep.", examples=["kept"]
     )
     if_purged: Literal["proceed", "keep"] = Field(
-        "proceed", description="When Sauce Labs has purged the assets: go on with job.json alone, or keep the job."
+        "proceed",
+        description="When Sauce Labs has purged the assets: go on with job.json alone, or keep the job.",
+        examples=["keep"],
     )
 
 
@@ -233,17 +237,27 @@ class PolicyTerm(Grammar):
         None, description="Keep rules count per group of equal values.", examples=[["name", "os", "browser"]]
     )
     null_group: Literal["keep", "shared"] = Field(
-        "keep", description="A job with a null in a `group_by` field: kept, or all nulls are one group."
+        "keep",
+        description="A job with a null in a `group_by` field: kept, or all nulls are one group.",
+        examples=["shared"],
     )
-    keep: list[KeepRule] = Field(default_factory=list, description="Keep rules; any of them is enough to keep a job.")
+    keep: list[KeepRule] = Field(
+        default_factory=list,
+        description="Keep rules; any of them is enough to keep a job.",
+        examples=[[{"id": "recent", "last": 20}, {"within": "7d"}]],
+    )
     then: Then = Field(description="What happens, at which age.", examples=[{"archive": "5d", "delete_assets": "21d"}])
     overrides: Literal["all"] | list[str] | None = Field(
         None,
         description="Policies whose say this one replaces, for the actions it states: names, or `all`.",
         examples=[["nightly"]],
     )
-    priority: Literal["high", "normal", "low"] = Field("normal", description="What the request budget serves first.")
-    limits: LimitsTerm = Field(default_factory=LimitsTerm, description="Brakes for this policy's jobs alone.")
+    priority: Literal["high", "normal", "low"] = Field(
+        "normal", description="What the request budget serves first.", examples=["high"]
+    )
+    limits: LimitsTerm = Field(
+        default_factory=LimitsTerm, description="Brakes for this policy's jobs alone.", examples=[{"max_jobs": 500}]
+    )
 
 
 class HoldTerm(Grammar):

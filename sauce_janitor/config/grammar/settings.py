@@ -228,15 +228,25 @@ class AccountTerm(Grammar):
         description="Whose jobs: `me`, or user names.",
         examples=[["me"], ["alice", "bob"]],
     )
-    budget: BudgetTerm = Field(default_factory=BudgetTerm, description="Requests a second and an hour.")
-    listing: ListingTerm = Field(default_factory=ListingTerm, description="How the inventory is kept true.")
+    budget: BudgetTerm = Field(
+        default_factory=BudgetTerm,
+        description="Requests a second and an hour.",
+        examples=[{"per_second": 2, "per_hour": 1500}],
+    )
+    listing: ListingTerm = Field(
+        default_factory=ListingTerm, description="How the inventory is kept true.", examples=[{"full_every": "24h"}]
+    )
     timeout: ElapsedDuration = Field(
         parse_duration("30s"), description="To connect, and between two bytes.", examples=["30s"]
     )
     timeout_total: ElapsedDuration = Field(
         parse_duration("30min"), description="For a whole asset.", examples=["30min"]
     )
-    retries: RetriesTerm = Field(default_factory=RetriesTerm, description="Patience with an API that does not answer.")
+    retries: RetriesTerm = Field(
+        default_factory=RetriesTerm,
+        description="Patience with an API that does not answer.",
+        examples=[{"attempts": 4, "max_wait": "60s"}],
+    )
     ca_bundle: PathText | None = Field(
         None, description="Certificates to trust instead of the usual ones (PEM).", examples=["/etc/ssl/corporate.pem"]
     )
@@ -263,13 +273,13 @@ class ArchiveSettings(Grammar):
         examples=["./archive"],
     )
     verify: Literal["reread"] = Field(
-        "reread", description="Every file is read again and hashed before anything is deleted."
+        "reread", description="Every file is read again and hashed before anything is deleted.", examples=["reread"]
     )
     settle: DurationTerm = Field(
         parse_duration("10min"), description="A job's assets are complete this long after its end.", examples=["10min"]
     )
     min_free: FreeSpace = Field((5.0, None), description="How much of the disk stays free.", examples=["5%", "20GiB"])
-    compress: Literal[False] = Field(default=False, description="Assets are stored as they are.")
+    compress: Literal[False] = Field(default=False, description="Assets are stored as they are.", examples=[False])
     forbid: list[ForbidTerm] = Field(
         default_factory=list, description="Assets that are never stored, whatever a policy or hold asks.",
         examples=[[{"match": {"tags": "pii"}, "assets": ["video"]}]],
@@ -309,7 +319,9 @@ class WebTerm(Grammar):
     listen: Listen = Field(
         "127.0.0.1:9469", description="HOST:PORT; any but a loopback address needs `auth`.", examples=["0.0.0.0:9469"]
     )
-    auth: AuthTerm | None = Field(None, description="Who may see the status page.")
+    auth: AuthTerm | None = Field(
+        None, description="Who may see the status page.", examples=[{"token": {"file": "/run/secrets/web-token"}}]
+    )
     metrics: Literal["open", "auth"] = Field(
         "open", description="Whether /metrics needs the token too.", examples=["auth"]
     )

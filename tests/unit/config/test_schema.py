@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from sauce_janitor.config.reading import read
 from sauce_janitor.config.reference import markdown
 from sauce_janitor.config.schema import json_schema
 from sauce_janitor.config.starter import Start, starter
+from sauce_janitor.retention.mutating import measure, uncovered
+from sauce_janitor.retention.trying import try_out
 
 TOP = Path(__file__).parents[3]
 EXAMPLE = TOP / "config.example.yaml"
@@ -57,13 +60,54 @@ def test_every_key_has_a_description() -> None:
     assert [name for name, key in found.items() if not key.get("description")] == []
 
 
+def test_every_key_has_an_example_that_is_one() -> None:
+    """An editor shows and completes them."""
+    schema = json_schema()
+    for name, key in keys(schema):
+        assert key.get("examples"), f"{name} has no example"
+        validator = jsonschema.Draft202012Validator({"$defs": schema["$defs"], **key})
+        for example in key["examples"]:
+            assert list(validator.iter_errors(example)) == [], f"{name}: {example!r} is no example"
+
+
 def test_the_example_is_valid_for_the_schema_and_for_the_program() -> None:
     assert errors(EXAMPLE.read_text(encoding="utf-8")) == []
     config = loaded(EXAMPLE.read_text(encoding="utf-8"))
     assert config.warnings == ()
     assert [policy.name for policy in config.rules("eu").policies] == [
-        "pull-requests", "nightly", "release-candidates", "everything-else",
+        "pull-requests", "nightly", "release-candidates", "privacy", "runaways", "everything-else",
     ]  # fmt: skip
+
+
+def test_the_tests_of_the_example_pass_and_would_miss_every_rule_of_it() -> None:
+    config = loaded(EXAMPLE.read_text(encoding="utf-8"))
+    rules, tests = config.rules("eu"), config.tests("eu")
+    assert [failure.text for test in tests for failure in try_out(test, rules).failures] == []
+    assert measure([(rules, tests)]).unnoticed == ()
+    assert uncovered([(rules, tests)]) == ()
+
+
+def test_the_example_shows_every_part_of_the_language() -> None:
+    config = loaded(EXAMPLE.read_text(encoding="utf-8"))
+    policies = config.rules("eu").policies
+    assert any(policy.unit == "build" for policy in policies)
+    assert any(policy.overrides for policy in policies)
+    assert any(rule.kind == "since_last" for policy in policies for rule in policy.keep)
+    assert config.rules("eu").deadlines
+    assert config.tests("eu")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/policies.md"])
+def test_every_example_of_a_page_is_valid_and_its_tests_pass(page: str) -> None:
+    examples = re.findall(r"(?s)```yaml\n(.*?)```", (TOP / page).read_text(encoding="utf-8"))
+    assert examples
+    for example in examples:
+        text = example if "accounts:" in example else "accounts: {eu: {region: eu}}\n" + example
+        assert errors(text) == []
+        config = loaded(text)
+        assert config.warnings == ()
+        for test in config.tests("eu"):
+            assert try_out(test, config.rules("eu")).failures == ()
 
 
 def test_what_init_writes_is_valid_and_without_warnings() -> None:

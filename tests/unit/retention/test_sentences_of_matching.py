@@ -10,15 +10,15 @@ import pytest
 import structlog
 
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline.telling import Teller
 from sauce_janitor.retention.ages import age_time, newest_first
 from sauce_janitor.retention.model import UNKNOWN, Job, Owner, Record, Why
 from sauce_janitor.retention.planning import make_plan
 from sauce_janitor.retention.rules import FIELDS
 from sauce_janitor.sauce.parse import parse_rows
-from sauce_janitor.telling import Teller
 from tests.fakes.records import BERLIN, DAY, NOW, id_of, record
 from tests.unit.retention.deciding_with import going, ids, reasons, whys
-from tests.unit.retention.sentences import faults, told
+from tests.unit.retention.sentences import configured, faults, told
 
 DELETE = "then: {archive: none, delete_job: 1d}"
 
@@ -255,15 +255,19 @@ def test_the_bounds_of_an_after(text: str, fine: bool) -> None:
 
 
 def test_for_which_accounts() -> None:
-    """Matching: Policies and holds may say `accounts: [eu]`."""
+    """Matching: Policies, holds, deadlines and tests may say `accounts: [eu]`."""
     text = f"""
 holds: [{{tag: keep, accounts: [us]}}]
+deadlines: [{{name: soon, accounts: [us], match: all, assets_gone_by: 3d}}]
+tests: [{{name: t, accounts: [us], jobs: [{{id: x}}]}}]
 policies: [{{name: mine, accounts: [eu], match: all, {DELETE}}}, {{name: theirs, accounts: [us], match: all, {DELETE}}}]
 """
     tagged = [job(tags=("keep",))]
     assert going(told(text, "eu"), tagged) == ids("j")
     assert whys(told(text, "us"), tagged, "j") == {Why.HELD}
     assert [policy.name for policy in told(text, "us").policies] == ["theirs"]
+    assert [len(told(text, account).deadlines) for account in ("eu", "us")] == [0, 1]
+    assert [len(configured(text).tests(account)) for account in ("eu", "us")] == [0, 1]
 
 
 def test_who_is_undecided() -> None:
