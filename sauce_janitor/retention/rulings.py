@@ -108,7 +108,7 @@ class Ruling:
         claims = self.case.claims[action]
         if action is Action.DELETE_JOB and record.assets is AssetsStanding.PRESENT:
             claims += self.case.claims[Action.DELETE_ASSETS]
-        return max(_due_since(claim, action, record, time, zone) for claim in claims)
+        return max(due_since(claim, action, record, time, zone) for claim in claims)
 
 
 def _fixed(action: Action, claims: tuple[Claim, ...]) -> tuple[str, int] | None:
@@ -129,7 +129,7 @@ def _first_or_last(action: Action, times: list[tuple[int, str]]) -> tuple[str, i
     return min(name for time, name in times if time == since), since
 
 
-def _due_since(claim: Claim, action: Action, record: Record, time: int | None, zone: ZoneInfo) -> int:
+def due_since(claim: Claim, action: Action, record: Record, time: int | None, zone: ZoneInfo) -> int:
     """When the claim is, or was, due for a job."""
     base = record.job.started_at if action is Action.STOP else time
     if action is not Action.ARCHIVE and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
@@ -146,7 +146,7 @@ def _who_and_when(
     if not claims:
         return None, record.job.ended_at if isinstance(record.job.ended_at, int) else time
     return _first_or_last(
-        action, [(_due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
+        action, [(due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
     )
 
 
