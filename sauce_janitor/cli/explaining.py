@@ -30,7 +30,7 @@ def explain(session: Session, job_id: str, wanted: str | None, policies: tuple[s
     """Say why JOB_ID stays or goes, by which rule, and when; of a deleted job, what is on record. Asks Sauce Labs nothing."""
     from sauce_janitor import report
     from sauce_janitor.config import load
-    from sauce_janitor.holding import open_holding
+    from sauce_janitor.pipeline.holding import open_holding
     from sauce_janitor.retention.model import job_id as checked
     from sauce_janitor.state import State
 

@@ -16,7 +16,7 @@ from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
-    from sauce_janitor.holding import Holding
+    from sauce_janitor.pipeline.holding import Holding
     from sauce_janitor.retention.model import JobId
     from sauce_janitor.state import State
 
@@ -123,7 +123,7 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     """List the local holds in force. Ends with 4 where those in the archive cannot be read."""
     from sauce_janitor import report
     from sauce_janitor.config import load
-    from sauce_janitor.holding import Holding, open_holding
+    from sauce_janitor.pipeline.holding import Holding, open_holding
     from sauce_janitor.state import State
 
     config, now, code = load(session.config_path), int(time.time()), 0
@@ -189,8 +189,8 @@ def _ids(given: tuple[str, ...]) -> frozenset[JobId]:
 
 def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State, Holding, ArchiveError | None]:
     """The state and the account's holds, mirrored; without the mirror, and why, where the archive cannot be used."""
-    from sauce_janitor import fitting
-    from sauce_janitor.holding import Holding
+    from sauce_janitor.pipeline import fitting
+    from sauce_janitor.pipeline.holding import Holding
     from sauce_janitor.state import State
 
     state = stack.enter_context(State.open(config.state))

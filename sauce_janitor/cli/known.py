@@ -23,6 +23,11 @@ def chosen(config: Config, wanted: tuple[str, ...]) -> list[Account]:
     return [account for account in config.accounts if not wanted or account.name in wanted]
 
 
+def account(config: Config, name: str) -> Account | None:
+    """The account of that name, if there is one."""
+    return next((each for each in config.accounts if each.name == name), None)
+
+
 def policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
     """The policies of these names. ConfigError for one that no account has."""
     known = {policy.name for account in config.accounts for policy in config.rules(account.name).policies}
@@ -43,7 +48,7 @@ def existing(path: Path) -> Path:
 
 def query(config: Config, state: State, account: Account, *, as_of: int) -> Query:
     """The account's jobs, as a run would plan on them. ConfigError when none was ever listed."""
-    from sauce_janitor.holding import open_holding
+    from sauce_janitor.pipeline.holding import open_holding
     from sauce_janitor.state import Query
 
     name = account.name

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from sauce_janitor import approving, planfile, report
+from sauce_janitor import planfile, report
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over, secret_of
-from sauce_janitor.pipeline import Result
+from sauce_janitor.pipeline import Result, approving
 from sauce_janitor.retention.costs import seconds_needed
 from sauce_janitor.retention.deciding import decide
 from sauce_janitor.retention.model import Action, Decision, Job, Verdict

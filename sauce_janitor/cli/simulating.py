@@ -70,10 +70,10 @@ def _days(text: str, now: int) -> int:
 def _foreseen(
     config: Config, state: State, account: Account, *, as_of: int, days: int, only: frozenset[str]
 ) -> Foreseen:
-    from sauce_janitor import accepting
     from sauce_janitor.cli import known
     from sauce_janitor.cli.forecast import Foreseen
     from sauce_janitor.cli.sizing import sizes_of
+    from sauce_janitor.pipeline import accepting
     from sauce_janitor.retention.simulating import Setting
     from sauce_janitor.retention.simulating import simulate as foresee
 

@@ -58,7 +58,7 @@ def _told(
     config: Config, state: State, account: Account, policies: tuple[str, ...], stack: ExitStack
 ) -> dict[str, Any]:
     from sauce_janitor.errors import ArchiveError
-    from sauce_janitor.holding import open_holding
+    from sauce_janitor.pipeline.holding import open_holding
 
     name, now = account.name, int(time.time())
     pause = state.switch.paused()
@@ -189,9 +189,10 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
 
     Ends with 6 when the journal says what the archive does not bear out. Says what cannot be proven.
     """
-    from sauce_janitor import proving, report
+    from sauce_janitor import report
     from sauce_janitor.archive import SENTINEL, Catalogue
     from sauce_janitor.config import load
+    from sauce_janitor.pipeline import proving
     from sauce_janitor.retention.model import job_id as checked
     from sauce_janitor.state import State
 

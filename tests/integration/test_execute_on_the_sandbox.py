@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from sauce_janitor import fitting
 from sauce_janitor.archive import Archive
 from sauce_janitor.execute import Execution, Outcome, Parts, carry_out, recover
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
-from sauce_janitor.holding import Holding
+from sauce_janitor.pipeline import fitting
+from sauce_janitor.pipeline.holding import Holding
 from sauce_janitor.retention.assets import EVERYTHING, Selection
 from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
 from sauce_janitor.retention.model import Action, Decision, Job, JobId, Owner, Reason, State, Verdict, Why

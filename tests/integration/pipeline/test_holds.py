@@ -148,7 +148,7 @@ def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Desk) -> 
     """Archiving: Each is asked again right before a delete."""
     jobs = due(desk)
     late = jobs[-1]
-    from sauce_janitor import holding
+    from sauce_janitor.pipeline import holding
 
     asked: list[str] = []
     protects = holding.Holding.protects
@@ -168,7 +168,8 @@ def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Desk) -> 
 def test_a_hold_that_only_the_mirror_gets_while_a_run_goes_on_stops_it_too(desk: Desk) -> None:
     jobs = due(desk)
     desk.run(execute=False)
-    from sauce_janitor import archive, holding
+    from sauce_janitor import archive
+    from sauce_janitor.pipeline import holding
 
     late = jobs[-1]
     begun: list[str] = []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor import fitting
+from sauce_janitor.pipeline import fitting
 from sauce_janitor.retention.model import Action
 from sauce_janitor.sandbox.options import Behaviours
 from tests.integration.pipeline.conftest import DAY, Desk

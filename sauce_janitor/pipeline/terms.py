@@ -1,0 +1,77 @@
+"""What a run is asked to do, what it works with, and what comes of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sauce_janitor import planfile
+from sauce_janitor.config import Account, Config
+from sauce_janitor.execute import Execution, Recovery
+from sauce_janitor.inventory import SyncReport
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.retention.planning import Plan
+from sauce_janitor.state import Query, State
+
+
+class Progress(Protocol):
+    """Who is told how far a run is; for people only."""
+
+    def phase(self, account: str, phase: str, total: int | None = None) -> None:
+        """A phase (list, plan, execute) begins; `total` jobs are to be done in it."""
+
+    def step(self, count: int = 1) -> None:
+        """So many more are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run is to do. Without `execute` it is a dry run: the one place where that is decided is `run`.
+
+    `as_of` looks at another time (dry runs only); `offline` plans on what is known; `accept_loss`
+    believes a listing in which most known jobs are missing; `policies` acts only for these (empty:
+    all); `reviewed` are the plans of a plan file, by account: then nothing else is done.
+    """
+
+    execute: bool = False
+    as_of: int | None = None
+    offline: bool = False
+    accept_loss: bool = False
+    policies: frozenset[str] = frozenset()
+    reviewed: Mapping[str, Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a run works with. `stop` ends it early and cleanly; `show` is given the plan before anything is carried out."""
+
+    config: Config
+    state: State
+    metrics: Metrics
+    progress: Progress
+    stop: threading.Event = field(default_factory=threading.Event)
+    clock: Callable[[], float] = time.time
+    show: Callable[[Result], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run: always a plan; what was carried out, if anything was to be. `rates`: requests a second, an hour."""
+
+    account: Account
+    head: planfile.PlanHead
+    plan: Plan
+    query: Query
+    listings: tuple[SyncReport, ...]
+    budget_left: int | None
+    rates: tuple[float | None, int | None]
+    execution: Execution | None = None
+    recovery: Recovery = field(default_factory=Recovery)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was to be done is done; nothing was to be in a dry run."""
+        return (self.execution is None or self.execution.complete) and not self.recovery.open
