@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor.retention.mutating import measure, uncovered
+from sauce_janitor.retention.mutating import Tried, measure, uncovered
 from sauce_janitor.retention.rules import Rules
-from sauce_janitor.retention.trying import PolicyTest, try_out
+from sauce_janitor.retention.trying import PolicyTest
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
@@ -24,18 +24,19 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
         if name_mutants:
             click.echo("tests: none; nothing would be noticed")
         return 0
+    tried = [(account, rules, [Tried.of(test, rules) for test in tests]) for account, rules, tests in groups]
     failed = set()
-    for account, rules, tests in groups:
-        for test in tests:
-            for failure in try_out(test, rules).failures:
-                failed.add(test.name)
-                whose = f"account {account}: " if len(groups) > 1 else ""
-                click.echo(f"{test.place}: {whose}{failure.text}")
+    for account, _, outcomes in tried:
+        for failure in (failure for outcome in outcomes for failure in outcome.trial.failures):
+            failed.add(failure.test.name)
+            whose = f"account {account}: " if len(groups) > 1 else ""
+            click.echo(f"{failure.test.place}: {whose}{failure.text}")
     if failed:
         click.echo(f"tests: {len(failed)} of {len(names)} failed")
         return TESTS_FAILED
-    click.echo(f"tests: {len(names)} passed; {_mutants(groups, name_them=name_mutants)}")
-    for rule in uncovered([(rules, tests) for _, rules, tests in groups]):
+    measured = [(rules, outcomes) for _, rules, outcomes in tried]
+    click.echo(f"tests: {len(names)} passed; {_mutants(measured, name_them=name_mutants)}")
+    for rule in uncovered(measured):
         click.echo(f"warning: {rule}: no test covers it")
     return 0
 
@@ -50,8 +51,8 @@ def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
     return found
 
 
-def _mutants(groups: list[tuple[str, Rules, tuple[PolicyTest, ...]]], *, name_them: bool) -> str:
-    noticed = measure([(rules, tests) for _, rules, tests in groups])
+def _mutants(measured: list[tuple[Rules, list[Tried]]], *, name_them: bool) -> str:
+    noticed = measure(measured)
     if not noticed.unnoticed:
         return f"each of {noticed.mutants} rules and match parts is missed when it is dropped"
     could = f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped without any test noticing"

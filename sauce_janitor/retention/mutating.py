@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sauce_janitor.retention.matching import Truth, compile_match
+from sauce_janitor.retention.matching import compile_match
 from sauce_janitor.retention.phrasing import phrase
 from sauce_janitor.retention.rules import (
     EVERYTHING,
@@ -104,6 +104,30 @@ def _without_a_part(match: Match) -> Iterator[tuple[str, Match]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """A test tried on the rules as they are. `matching` are the policies that have a say on its jobs.
+
+    Only these are judged on a mutant: many mutants meet many tests.
+    """
+
+    bench: Bench
+    trial: Trial
+    matching: frozenset[int]
+
+    @classmethod
+    def of(cls, test: PolicyTest, rules: Rules) -> Tried:
+        """Try the test."""
+        bench = Bench(test, rules)
+        trial = bench.trial(rules)
+        matching = {index for index, truths in enumerate(trial.truths) if any(truth is not False for truth in truths)}
+        return cls(bench, trial, frozenset(matching))
+
+    def fails(self, rules: Rules, policies: Iterable[Policy]) -> bool:
+        """Whether the test fails on the rules with these policies."""
+        return bool(self.bench.trial(replace(rules, policies=tuple(policies))).failures)
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """How many mutants there are, and those that no test noticed: what they lack could be dropped."""
 
@@ -111,55 +135,48 @@ class Noticed:
     unnoticed: tuple[str, ...]
 
 
-def measure(groups: Iterable[tuple[Rules, Sequence[PolicyTest]]]) -> Noticed:
+def measure(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> Noticed:
     """Try every mutant of each set of rules on the tests that are about it; one that is of several is noticed in any.
 
     Only tests that pass count.
     """
     noticed: dict[str, bool] = {}
     for rules, tests in groups:
-        trials = [
-            (bench, trial) for test in tests if not (trial := (bench := Bench(test, rules)).trial(rules)).failures
-        ]
+        passing = [test for test in tests if not test.trial.failures]
         for mutant in mutants(rules):
-            noticed[mutant.text] = noticed.get(mutant.text, False) or any(
-                _notices(bench, trial, mutant, rules) for bench, trial in trials
-            )
+            if not noticed.get(mutant.text):
+                noticed[mutant.text] = _is_noticed(mutant, rules, passing)
     return Noticed(len(noticed), tuple(text for text, seen in noticed.items() if not seen))
 
 
-def _notices(bench: Bench, trial: Trial, mutant: Mutant, rules: Rules) -> bool:
-    """Whether the test fails on the mutant. Only policies with a say on its jobs are judged: many mutants meet many tests."""
-    matching = {index for index, truths in enumerate(trial.truths) if any(truth is not False for truth in truths)}
-    if mutant.hold is not None:
-        if mutant.hold not in trial.held_by:
-            return False
-        return bool(bench.trial(_only(mutant.rules, [rules.policies[n] for n in matching])).failures)
+def _is_noticed(mutant: Mutant, rules: Rules, tests: Iterable[Tried]) -> bool:
     index, changed = mutant.policy, mutant.changed
-    assert index is not None
-    if changed is None or changed.match == rules.policies[index].match:
-        if index not in matching:
-            return False
-    elif _truths(bench, changed.match) == trial.truths[index]:
-        return False
-    policies = [rules.policies[n] for n in sorted(matching - {index})]
-    return bool(bench.trial(_only(rules, policies if changed is None else [*policies, changed])).failures)
+    if index is None:
+        return any(
+            test.fails(mutant.rules, [rules.policies[n] for n in sorted(test.matching)])
+            for test in tests
+            if mutant.hold in test.trial.held_by
+        )
+    match = None if changed is None or changed.match == rules.policies[index].match else compile_match(changed.match)
+    for test in tests:
+        if match is None:
+            is_same = index not in test.matching
+        else:
+            is_same = all(
+                match(r) is truth for r, truth in zip(test.bench.ordered, test.trial.truths[index], strict=True)
+            )
+        if not is_same:
+            rest = [rules.policies[n] for n in sorted(test.matching - {index})]
+            if test.fails(rules, rest if changed is None else [*rest, changed]):
+                return True
+    return False
 
 
-def _truths(bench: Bench, match: Match) -> tuple[Truth, ...]:
-    test = compile_match(match)
-    return tuple(test(record) for record in bench.ordered)
-
-
-def _only(rules: Rules, policies: list[Policy]) -> Rules:
-    return replace(rules, policies=tuple(policies))
-
-
-def uncovered(groups: Iterable[tuple[Rules, Sequence[PolicyTest]]]) -> tuple[str, ...]:
+def uncovered(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> tuple[str, ...]:
     """The policies that match no job of any test, the keep rules that keep none and the holds that hold none."""
     spoke: dict[str, bool] = {}
     for rules, tests in groups:
-        trials = [Bench(test, rules).trial(rules) for test in tests]
+        trials = [test.trial for test in tests]
         kept = frozenset().union(*(trial.kept_by for trial in trials))
         held = frozenset().union(*(trial.held_by for trial in trials))
         for index, policy in enumerate(rules.policies):

@@ -16,7 +16,7 @@ from sauce_janitor.config.reading import read
 from sauce_janitor.config.reference import markdown
 from sauce_janitor.config.schema import json_schema
 from sauce_janitor.config.starter import Start, starter
-from sauce_janitor.retention.mutating import measure, uncovered
+from sauce_janitor.retention.mutating import Tried, measure, uncovered
 from sauce_janitor.retention.trying import try_out
 
 TOP = Path(__file__).parents[3]
@@ -82,9 +82,10 @@ def test_the_example_is_valid_for_the_schema_and_for_the_program() -> None:
 def test_the_tests_of_the_example_pass_and_would_miss_every_rule_of_it() -> None:
     config = loaded(EXAMPLE.read_text(encoding="utf-8"))
     rules, tests = config.rules("eu"), config.tests("eu")
-    assert [failure.text for test in tests for failure in try_out(test, rules).failures] == []
-    assert measure([(rules, tests)]).unnoticed == ()
-    assert uncovered([(rules, tests)]) == ()
+    tried = [Tried.of(test, rules) for test in tests]
+    assert [failure.text for each in tried for failure in each.trial.failures] == []
+    assert measure([(rules, tried)]).unnoticed == ()
+    assert uncovered([(rules, tried)]) == ()
 
 
 def test_the_example_shows_every_part_of_the_language() -> None:

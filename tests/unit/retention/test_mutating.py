@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sauce_janitor.retention.model import Action
-from sauce_janitor.retention.mutating import Noticed, measure, mutants, uncovered
+from sauce_janitor.retention.mutating import Noticed, Tried, measure, mutants, uncovered
 from sauce_janitor.retention.phrasing import phrase
-from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, DeleteClaim, Duration, Hold, Not, Regex
+from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, DeleteClaim, Duration, Hold, Not, Regex, Rules
 from sauce_janitor.retention.trying import Expectation, MadeJob, PolicyTest
 from tests.fakes.records import DAY, NOW, keep, policy, rules, where
 
@@ -50,9 +50,13 @@ def case(*jobs: MadeJob, goes: tuple[str, ...] = ()) -> PolicyTest:
     return PolicyTest("t", NOW, jobs, tuple(Expectation(name, acts=((Action.DELETE_JOB, "nightly"),)) for name in goes))
 
 
+def tried(*tests: PolicyTest) -> tuple[Rules, list[Tried]]:
+    return RULES, [Tried.of(test, RULES) for test in tests]
+
+
 def left(*tests: PolicyTest) -> set[str]:
     """What the tests notice."""
-    noticed = measure([(RULES, tests)])
+    noticed = measure([tried(*tests)])
     assert noticed.mutants == len(ALL)
     return set(ALL) - set(noticed.unnoticed)
 
@@ -110,14 +114,14 @@ def test_a_test_that_fails_notices_nothing() -> None:
 
 def test_what_one_account_notices_is_noticed() -> None:
     held = case(job("a", 20), job("b", 21), job("held", 30, tags=("keep",)))
-    assert "hold tag keep" not in measure([(RULES, []), (RULES, [held])]).unnoticed
+    assert "hold tag keep" not in measure([tried(), tried(held)]).unnoticed
     assert measure([]) == Noticed(0, ())
 
 
 def test_uncovered_is_what_matches_keeps_or_holds_no_job_of_any_test() -> None:
     test = case(job("a", 20), job("b", 21, status="passed"), job("held", 30, tags=("keep",)))
-    assert uncovered([(RULES, [test])]) == ("policy assets", "hold audit")
-    assert "nightly: keep rule green" in uncovered([(RULES, [case(job("a", 20))])])
+    assert uncovered([tried(test)]) == ("policy assets", "hold audit")
+    assert "nightly: keep rule green" in uncovered([tried(case(job("a", 20)))])
 
 
 def test_matches_in_words() -> None:
