@@ -16,6 +16,7 @@ COMMANDS = {
     "completion": "completing:completion",
     "config": "configuring:config",
     "demo": "demo:demo",
+    "diff": "comparing:diff",
     "explain": "explaining:explain",
     "hold": "holding:hold",
     "init": "configuring:init",

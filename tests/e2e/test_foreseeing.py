@@ -1,4 +1,4 @@
-"""`simulate`: what policies will do, on the jobs that are known."""
+"""`simulate` and `diff`: what policies will do, and what an edit of them changes, on the jobs that are known."""
 
 from __future__ import annotations
 
@@ -78,3 +78,80 @@ def test_a_simulation_of_nothing_known_says_what_to_do(desk: Desk) -> None:
     assert "--for" in desk.run("simulate", "--for", "90", code=2).stderr
     assert "--for" in desk.run("simulate", "--for", "11y", code=2).stderr
     assert "nightly" in desk.run("simulate", "--policy", "nightyl", code=2).stderr
+
+
+def edited(desk: Desk, *changes: tuple[str, str], name: str = "new.yaml") -> None:
+    text = (desk.folder / "config.yaml").read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    (desk.folder / name).write_text(text)
+
+
+def test_a_diff_of_a_file_with_itself_is_empty(desk: Desk) -> None:
+    desk.run("plan")
+    same = desk.run("diff", "config.yaml", "config.yaml", "--detailed-exitcode")
+    assert "nothing changes for any of 300 jobs" in same.stdout
+
+
+def test_a_diff_says_what_an_edit_changes_by_policy_and_asks_no_one(desk: Desk) -> None:
+    desk.run("plan")
+    edited(desk, ("delete_job: 14d", "delete_job: 20d"), ("last: 2", "last: 9"))
+    asked = len(desk.sandbox.log())
+    without_credentials(desk)
+    found = json.loads(desk.run("diff", "config.yaml", "new.yaml", "--format", "json").stdout)["accounts"][0]
+    kinds = {(each["kind"], each["action"], each["policy"]): each for each in found["changes"]}
+    assert ("later", "delete_job", "pull-requests") in kinds
+    kept = kinds["dropped", "delete_job", "nightly"]
+    assert "kept by recent" in str(kept["examples"][0]["after"]["reasons"])
+    assert kept["jobs"] >= kept["due_now"] > 0
+    assert found["jobs"] == 300 > found["changed"] > 0
+    desk.run("diff", "config.yaml", "new.yaml", "--detailed-exitcode", code=7)
+    assert len(desk.sandbox.log()) == asked
+
+
+def test_what_a_diff_calls_due_now_is_what_the_plans_differ_in(desk: Desk) -> None:
+    desk.run("plan")
+    edited(desk, ("delete_job: 14d", "delete_job: 9d"))
+    found = json.loads(desk.run("diff", "config.yaml", "new.yaml", "--format", "json").stdout)["accounts"][0]
+    plans = [
+        json.loads(
+            desk.run("--config", name, "plan", "--offline", "--as-of", found["as_of"], "--format", "json").stdout
+        )
+        for name in ("config.yaml", "new.yaml")
+    ]
+    before, after = ({each["job_id"] for each in plan["actions"] if each["action"] == "delete_job"} for plan in plans)
+    [change] = found["changes"]
+    assert (change["kind"], change["action"], change["due_now"]) == ("earlier", "delete_job", len(after - before))
+
+
+def test_a_diff_reads_as_a_table_and_as_markdown(desk: Desk) -> None:
+    desk.run("plan")
+    edited(desk, ("delete_job: 14d", "delete_job: 20d"), ("max_percent: 100", "max_percent: 1"))
+    text = desk.run("diff", "config.yaml", "new.yaml").stdout
+    assert "job deleted later" in text
+    assert "breaks a limit: max_percent is 1 %" in text
+    page = desk.run("diff", "config.yaml", "new.yaml", "--format", "markdown").stdout
+    assert "| job deleted later | `pull-requests` |" in page
+    assert "<details>" in page
+
+
+def test_both_files_of_a_diff_are_validated_with_all_their_faults(desk: Desk) -> None:
+    edited(desk, ("delete_job: 14d", "delete_job: 14"), name="old.yaml")
+    edited(desk, ("last: 2", "lst: 2"), ("max_percent", "max_percnt"))
+    lines = desk.run("diff", "old.yaml", "new.yaml", code=2).stderr.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["old.yaml", "new.yaml", "new.yaml"]
+
+
+def test_a_diff_before_any_listing_says_what_to_do(desk: Desk) -> None:
+    assert "plan" in desk.run("diff", "config.yaml", "config.yaml", code=2).stderr
+
+
+def test_an_account_that_only_one_file_has_is_compared_with_nothing(desk: Desk) -> None:
+    desk.run("plan")
+    edited(desk, ("  box: ", "  other: "))
+    ended = desk.run("diff", "config.yaml", "new.yaml", "--format", "json")
+    [found] = json.loads(ended.stdout)["accounts"]
+    assert found["account"] == "box"
+    assert {each["kind"] for each in found["changes"]} == {"dropped"}
+    assert "other" in ended.stderr
