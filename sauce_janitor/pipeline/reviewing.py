@@ -29,16 +29,16 @@ class Reviewed:
         as_of = int(datetime.fromisoformat(plan["as_of"]).timestamp())
         return cls(actions, as_of, of_all=not plan["policies"])
 
+    def of_job(self, job: JobPlan) -> JobPlan | None:
+        """Of what is due now, what was reviewed, if the job is as it was then; None when that is nothing."""
+        actions = tuple(
+            decision for decision in job.actions if self.actions.get((job.job_id, decision.action)) == job.fingerprint
+        )
+        return replace(job, actions=actions) if actions else None
+
     def only(self, jobs: Iterable[JobPlan]) -> Iterator[JobPlan]:
-        """Of what is due now, what was reviewed, for jobs that are as they were then."""
-        for job in jobs:
-            actions = tuple(
-                decision
-                for decision in job.actions
-                if self.actions.get((job.job_id, decision.action)) == job.fingerprint
-            )
-            if actions:
-                yield replace(job, actions=actions)
+        """`of_job` of each, where that is something."""
+        return (left for job in jobs if (left := self.of_job(job)) is not None)
 
 
 class Digesting:

@@ -144,7 +144,7 @@ class _Visit:
             self.tools.state.clock.remember(self.now)
 
     def plan(self, listings: tuple[SyncReport, ...], recovery: Recovery) -> Result:
-        """Decide on every job that is known, as of one instant."""
+        """Decide on every job that is known, as of one instant; of a reviewed plan, what is still due and as it was then."""
         accepted_at = self.tools.state.acceptances.accepted_at(self.account.name, self.digest)
         leeway = accepting.leeway(
             self.tools.config, self.tools.state, self.account.name, now=self.now, reviewed=self._reviewed is not None
@@ -156,6 +156,8 @@ class _Visit:
             plan = make_plan(self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway)
         if self.order.policies:
             plan.only(self.order.policies)
+        if self._reviewed:
+            plan.narrow(self._reviewed.of_job)
         budget_left = self.client.reader.budget_left
         if budget_left is not None and requests_needed(work_of(plan)) > budget_left:
             block_what_goes(plan.late, Blocker.BUDGET)
@@ -208,10 +210,7 @@ class _Visit:
     # --- carry out, report ----------------------------------------------------------------------------------------------
 
     def carry_out(self, plan: Plan, parts: Parts) -> Execution:
-        """Do what the plan says; of a reviewed one, only what was reviewed and has not changed since."""
-        jobs = plan.jobs()
-        if self._reviewed:
-            jobs = self._reviewed.only(jobs)
+        """Do what the plan says."""
         deletes = any(plan.totals[action] for action in DELETES)
         options = Options(
             settle_s=self.tools.config.archive.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
@@ -219,7 +218,9 @@ class _Visit:
         self.tools.metrics.set("executing", 1)
         try:
             with self._phase("execute", plan.job_count):
-                done = carry_out(jobs, parts, workers=self.tools.config.workers, stop=self.tools.stop, options=options)
+                done = carry_out(
+                    plan.jobs(), parts, workers=self.tools.config.workers, stop=self.tools.stop, options=options
+                )
             self._settle_deadlines(plan, done)
         finally:
             self.tools.metrics.set("executing", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -99,6 +99,26 @@ class Rows:
                     if of == number:
                         self._since[0][row] = self._since[1][row]
         self._order = array("I", (row for row in self._order if self.template_list[self._templates[row]].actions))
+
+    def narrow(self, only: Callable[[JobPlan], JobPlan | None]) -> None:
+        """Leave of each job what `only` leaves of it, once sorted; None leaves nothing."""
+        narrower: dict[tuple[int, tuple[Action, ...]], int] = {}
+        order = array("I")
+        for row, job in zip(self._order, self, strict=True):
+            left = only(job)
+            if left is None:
+                continue
+            order.append(row)
+            if len(left.actions) < len(job.actions):
+                number, kinds = self._templates[row], tuple(decision.action for decision in left.actions)
+                if (number, kinds) not in narrower:
+                    template = self.template_list[number]
+                    actions = tuple(action for action in template.actions if action[0] in kinds)
+                    narrower[number, kinds] = len(self.template_list)
+                    self.template_list.append(replace(template, actions=actions))
+                self._templates[row] = narrower[number, kinds]
+                self._since[0][row] = left.actions[0].due_since or 0
+        self._order = order
 
     def add(self, record: Record, number: int, due: tuple[Decision, ...], *, print_: str, urgency: int) -> None:
         """Add a job. `urgency` orders it among those of its kind and priority, the lowest first."""
@@ -233,6 +253,15 @@ class Plan:
         self.counts = {key: number for key, number in self.counts.items() if key[0] in policies}
         for action in self.totals:
             self.totals[action] = sum(number for (_, of), number in self.counts.items() if of is action)
+
+    def narrow(self, only: Callable[[JobPlan], JobPlan | None]) -> None:
+        """Leave of each job what `only` leaves of it, also in `counts` and `totals`; what was measured stays as it was."""
+        self.rows.narrow(only)
+        self.counts, self.totals = {}, dict.fromkeys(Action, 0)
+        for template, jobs in self.rows.templates():
+            for action, _, policy in template.actions:
+                self.counts[policy, action] = self.counts.get((policy, action), 0) + jobs
+                self.totals[action] += jobs
 
     def announced(self) -> Iterator[tuple[JobId, tuple[Action, ...]]]:
         """The jobs whose deletes are announced now, or stay so: what is not among them has to be announced anew."""

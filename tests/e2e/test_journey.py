@@ -77,6 +77,13 @@ def test_apply_carries_out_the_reviewed_plan_and_nothing_more(desk: Desk) -> Non
     assert touched <= planned
 
 
+def test_apply_shows_what_was_reviewed_and_no_more(desk: Desk) -> None:
+    planned = desk.run("plan", "--policy", "pull-requests", "--out", "plan.json")
+    applied = desk.run("apply", "plan.json")
+    assert counts(applied.stdout) == counts(planned.stdout)
+    assert counts(desk.run("plan").stdout)[0] > 0
+
+
 def test_an_edited_plan_is_refused_and_nothing_is_touched(desk: Desk) -> None:
     desk.run("plan", "--out", "plan.json")
     path = desk.folder / "plan.json"
