@@ -4,7 +4,8 @@
 in a process of its own, interleaved; prints medians, MB/s, peak memory, and ratios within this run. Where curl is installed
 it is measured as `curl --parallel` followed by `sha256sum`, which flushes nothing.
 
-`benchmarks/archive.py [ROUNDS]`; `benchmarks/archive.py large` prints the peak memory for an asset of 1 MiB and of 1 GiB.
+`benchmarks/archive.py [ROUNDS]` (default 3; take 7 for figures to keep); `benchmarks/archive.py large` prints the peak memory
+for an asset of 1 MiB and of 1 GiB.
 """
 
 from __future__ import annotations
@@ -245,4 +246,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["one"]:
         one(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
     else:
-        main(sys.argv[1] if sys.argv[1:] else "7")
+        main(sys.argv[1] if sys.argv[1:] else "3")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from functools import lru_cache
 from typing import Final, Literal, NewType, TypeAlias
 
 JobId = NewType("JobId", str)
@@ -221,27 +222,32 @@ class Reason:
     @property
     def text(self) -> str:
         """The reason as a sentence fragment an operator understands, stable for scripts: `nightly: kept by last-green`."""
-        words = {
-            Why.HELD: f"held by {self.rule}",
-            Why.UNFINISHED: "not finished",
-            Why.NO_AGE: "has no age",
-            Why.NO_POLICY: "no policy covers it",
-            Why.NOT_YET: "not yet due",
-            Why.NEVER: "never",
-            Why.KEPT: f"kept by {self.rule}",
-            Why.UNDECIDED: "undecided",
-            Why.NOT_ARCHIVED: "waits for its archive",
-            Why.ASSETS_PROTECTED: "its assets are protected",
-            Why.GRACE: "announced, in its grace period",
-            Why.BUILD: "its build stays whole",
-            Why.FORBID: "archiving is forbidden or undecided",
-            Why.DONE: "already done",
-            Why.NOTHING_WANTED: "nothing to archive",
-            Why.WITH_THE_JOB: "goes with the job",
-            Why.DUE: "due",
-        }[self.why]
-        head = f"{self.policy}: {words}" if self.policy else words
-        return f"{head} ({self.detail})" if self.detail else head
+        return _text_of(self)
+
+
+@lru_cache(maxsize=4096)
+def _text_of(reason: Reason) -> str:
+    words = {
+        Why.HELD: f"held by {reason.rule}",
+        Why.UNFINISHED: "not finished",
+        Why.NO_AGE: "has no age",
+        Why.NO_POLICY: "no policy covers it",
+        Why.NOT_YET: "not yet due",
+        Why.NEVER: "never",
+        Why.KEPT: f"kept by {reason.rule}",
+        Why.UNDECIDED: "undecided",
+        Why.NOT_ARCHIVED: "waits for its archive",
+        Why.ASSETS_PROTECTED: "its assets are protected",
+        Why.GRACE: "announced, in its grace period",
+        Why.BUILD: "its build stays whole",
+        Why.FORBID: "archiving is forbidden or undecided",
+        Why.DONE: "already done",
+        Why.NOTHING_WANTED: "nothing to archive",
+        Why.WITH_THE_JOB: "goes with the job",
+        Why.DUE: "due",
+    }[reason.why]
+    head = f"{reason.policy}: {words}" if reason.policy else words
+    return f"{head} ({reason.detail})" if reason.detail else head
 
 
 @dataclass(frozen=True, slots=True)
