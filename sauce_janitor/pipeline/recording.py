@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from types import TracebackType
@@ -46,9 +47,11 @@ class Recorded:
 
     def executed(self, execution: Execution, budget_left: int | None) -> None:
         """This is what was done of it, and what is left of the hour's requests."""
-        counts = {f"{action.value}_{outcome.value}": n for (_, action, outcome), n in sorted(execution.counts.items())}
+        counts: Counter[str] = Counter()
+        for (_, action, outcome), jobs in sorted(execution.counts.items()):
+            counts[f"{action.value}_{outcome.value}"] += jobs
         self._complete = execution.complete
-        self._summary |= {"outcomes": counts, "left": execution.left, "budget_left": budget_left}
+        self._summary |= {"outcomes": dict(counts), "left": execution.left, "budget_left": budget_left}
         if execution.halted:
             self._summary["halted"] = execution.halted.detail
 

@@ -70,7 +70,11 @@ def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Desk) -
     desk.say("hold", "add", "a" * 32, "--reason", "x", "--yes")
     told = status(desk)
     assert [(run["mode"], run["result"]) for run in told["last_runs"]] == [("execute", "done"), ("dry_run", "done")]
-    assert told["last_runs"][0]["outcomes"]["delete_job_done"] == plan.totals[Action.DELETE_JOB]
+    outcomes = told["last_runs"][0]["outcomes"]
+    assert outcomes["delete_job_done"] == plan.totals[Action.DELETE_JOB]
+    assert len({policy for policy, action in plan.counts if action is Action.DELETE_ASSETS}) > 1
+    gone = outcomes["delete_assets_done"] + outcomes.get("delete_assets_already_gone", 0)
+    assert gone == plan.totals[Action.DELETE_ASSETS], "every policy's outcomes are summed"
     assert (told["local_holds"], len(told["approvals"]), told["open_intents"], told["paused"]) == (1, 1, [], None)
     said = desk.say("status").stdout
     for words in ("due by the plan of", "holds: 1 local", "approved by", "execute, done", "dry run, done", "budget:"):
