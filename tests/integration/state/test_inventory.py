@@ -149,6 +149,26 @@ def test_a_snapshot_says_the_same_however_often_it_is_read(state: State) -> None
     assert len(list(state.jobs.records("eu", as_of=0))) == 11
 
 
+def test_a_snapshot_is_of_all_jobs_and_builds_of_the_account(state: State) -> None:
+    """Terms: The **inventory** is all jobs and builds known for an account at one frozen instant `as_of`."""
+    put(state, *(a_job(number, build="one") for number in range(5)))
+    put(state, replace(a_job(5), owner=Owner("alice")), owner=Owner("alice"))
+    state.identity.claim("us", base_url="v", username="demo")
+    state.jobs.of("us", OWNER).put([a_job(6)], unreadable=(), mark=1, now=1, bookmark=None)
+    store = state.jobs.of("eu", OWNER)
+    store.put_builds([Build("1", "one", None, "failed", 5, 0)], now=5)
+    state.holds.add("eu", [an_id(1), an_id(2)], by="me", reason="", at=1, until=100)
+    for as_of, held in ((99, {an_id(1), an_id(2)}), (100, set())):
+        with state.jobs.snapshot(Query("eu", as_of=as_of)) as snapshot:
+            store.put_builds([Build("1", "one", None, "success" if held else "error", 5, 0)], now=6)
+            put(state, a_job(0, name=f"later than {as_of}", build="one"), now=7)
+            records = {record.job.id: record for record in snapshot.records()}
+        assert set(records) == {an_id(number) for number in range(6)}
+        assert {identity for identity, record in records.items() if record.held} == held
+        assert records[an_id(1)].build_status == ("failed" if held else "success")
+        assert records[an_id(0)].job.name != f"later than {as_of}"
+
+
 def test_a_stream_left_early_keeps_nothing_locked(state: State, path: Path) -> None:
     put(state, *(a_job(number) for number in range(3000)))
     records = state.jobs.records("eu", as_of=0)

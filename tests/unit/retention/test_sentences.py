@@ -11,6 +11,7 @@ from sauce_janitor.config.loading import from_bytes
 from tests.unit.retention import sentences
 
 SECTIONS = (
+    "Terms",
     "Matching",
     "When something is deleted",
     "Archiving",
