@@ -35,6 +35,7 @@ def series(desk: Desk, *, execute: bool) -> tuple[dict[str, float], dict[str, in
 
 
 def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(open_desk: Callable[..., Desk]) -> None:
+    """Deadlines: Plans, the plan file (`overdue`) and the metric `overdue_jobs` count each late job once,"""
     desk = open_desk()
     desk.configure(POLICY)
     found, planned = series(desk, execute=False)
@@ -46,6 +47,7 @@ def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(ope
 
 
 def test_a_run_that_carries_its_plan_out_leaves_late_only_what_something_blocks(open_desk: Callable[..., Desk]) -> None:
+    """Deadlines: After an executing run the metric counts again:"""
     desk = open_desk()
     desk.configure(POLICY)
     found, planned = series(desk, execute=True)
@@ -61,6 +63,7 @@ def test_a_limit_that_is_broken_blocks_what_would_go(open_desk: Callable[..., De
 
 
 def test_plan_says_who_is_late_and_check_what_can_block(open_desk: Callable[..., Desk]) -> None:
+    """Deadlines: `check` names each rule that can block a deadline."""
     desk = open_desk()
     desk.configure(POLICY)
     said = desk.say("plan").stdout

@@ -19,7 +19,7 @@ from sauce_janitor.retention.deadlines import (
 )
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.fingerprints import decision_fields
-from sauce_janitor.retention.model import UNKNOWN, AssetsStanding, Record, State
+from sauce_janitor.retention.model import UNKNOWN, AssetsStanding, BuildCounters, Record, State
 from sauce_janitor.retention.planning import Plan, make_plan
 from sauce_janitor.retention.rules import (
     EVERYTHING,
@@ -34,6 +34,7 @@ from sauce_janitor.retention.rules import (
     Policy,
 )  # fmt: skip
 from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, running, where
+from tests.unit.retention.sentences import told
 
 PII = where(tags="pii")
 
@@ -60,6 +61,7 @@ def late(*records: Record, **fields: Any) -> dict[str, int]:
 
 
 def test_a_job_is_late_at_exactly_the_time_given_and_only_while_its_assets_are_there() -> None:
+    """Deadlines: The time is the job's age;"""
     assert late(pii("a", 3)) == {"no_policy": 1}
     assert late(record("b", 3 * DAY - 1, tags=("pii",))) == {}
     assert late(record("c", 9 * DAY)) == {}
@@ -75,11 +77,13 @@ def test_a_job_that_is_late_twice_counts_once() -> None:
 
 
 def test_jobs_within_the_warning_are_counted_apart() -> None:
+    """Deadlines: `warn: 12h` counts those that will be late that soon."""
     plan = planned(pii("a", 2.5), pii("b", 2.4), pii("c", 4), by=deadline(warn="12h"))
     assert (plan.late["privacy"].soon, plan.late["privacy"].total) == (1, 1)
 
 
 def test_a_job_that_may_match_counts() -> None:
+    """Deadlines: A job that may match counts."""
     assert late(pii("a", 9, tags=UNKNOWN)) == {"no_policy": 1}
 
 
@@ -126,6 +130,57 @@ def test_of_several_blockers_the_one_that_is_hardest_to_remove_counts() -> None:
     assert late(pii("a", 4), policies=policies) == {"keep": 1}
 
 
+def test_what_is_said_aloud() -> None:
+    """Deadlines: they say aloud when a promise is about to break: jobs whose assets (or record, `job_gone_by`) are still there
+    at the time given, and what blocks each."""
+    these = told("""
+holds: [{tag: keep}]
+policies: [{name: p, match: all, then: {archive: none, delete_assets: 4d}}]
+deadlines:
+  - {name: privacy, match: {tags: pii}, assets_gone_by: 3d, warn: 1d}
+  - {name: records, match: {tags: pii}, job_gone_by: 5d}
+""")
+    records = [
+        pii("held", 6, tags=("pii", "keep")), pii("young", 3), pii("soon", 2), pii("gone", 5, assets=AssetsStanding.DELETED),
+    ]  # fmt: skip
+    ordered = newest_first(records, these.age_from)
+    assert list(late_lines(make_plan(these, lambda: ordered, as_of=NOW, accepted_at=None).late)) == [
+        "Deadline privacy: 2 jobs are past it (1 held, 1 due later by a policy); 1 will be soon",
+        "Deadline records: 2 jobs are past it (1 held, 1 covered by no policy)",
+    ]
+
+
+NEVER, LATER = policy("never", assets="never"), policy("later", assets="9d")
+MAYBE = policy("maybe", where(name="x"), assets="9d")
+
+
+@pytest.mark.parametrize(
+    ("policies", "own", "blocker"),
+    [
+        ((NEVER,), {"tags": ("pii", "keep"), "state": State.UNKNOWN}, "hold"),
+        ((NEVER,), {"state": State.UNKNOWN}, "unfinished"),
+        ((NEVER, MAYBE, LATER), {"name": UNKNOWN}, "keep"),
+        ((MAYBE, LATER), {"name": UNKNOWN}, "undecided"),
+        ((), {"started_at": UNKNOWN}, "no_age"),
+        ((LATER, policy("p", assets="1d", archive="5d")), {}, "not_yet"),
+    ],
+)
+def test_what_is_hardest_to_remove(policies: tuple[Policy, ...], own: dict[str, Any], blocker: str) -> None:
+    """Deadlines: under what is hardest to remove: `hold`, `unfinished`, `keep` (a keep rule, `never`, its build), `undecided`,
+    `no_age`, `no_policy`, `not_yet` (due later by a policy), `grace`, `no_receipt`, `failed`, `limit`, `budget`, or `nothing`:
+    then the plan itself deletes it."""
+    words = "hold unfinished keep undecided no_age no_policy not_yet grace no_receipt failed limit budget nothing"
+    assert [each.value for each in Blocker] == words.split()
+    assert late(pii("a", 4, **own), policies=policies, holds=(Hold("tag keep", tag="keep"),)) == {blocker: 1}
+    whole = policy("p", where(build="*"), assets="1d", unit="build")
+    members = {"build_id": "b", "build_status": "passed", "build_counters": BuildCounters(2, 0)}
+    kept_with_its_build = [pii("a", 4, **members), record("other", 4 * DAY, held=True, **members)]
+    assert late(*kept_with_its_build, policies=(whole,)) == {"keep": 1}
+    going = planned(pii("a", 4), policies=(ASSETS,))
+    assert overdue_counts(going.late) == {"privacy": {"nothing": 1}}
+    assert [job.job_id for job in going.jobs()] == [id_of("a")]
+
+
 def test_a_broken_limit_blocks_what_would_go() -> None:
     jobs = [pii(f"j{n}", 4 + n) for n in range(3)]
     assert late(*jobs, policies=(ASSETS,), limits=Limits(max_jobs=2)) == {"limit": 3}
@@ -138,6 +193,8 @@ def test_the_budget_blocks_what_would_go_and_nothing_else() -> None:
 
 
 def test_a_plan_that_was_carried_out_leaves_only_what_failed_or_was_left() -> None:
+    """Deadlines: what failed, and what had to be left."""
+
     def carried_out(failed: set[str], *, finished: bool) -> dict[str, int]:
         plan = planned(pii("a", 4), pii("b", 5), pii("c", 6, held=True), policies=(ASSETS,))
         settle(plan.late, failed, finished=finished)
@@ -149,6 +206,7 @@ def test_a_plan_that_was_carried_out_leaves_only_what_failed_or_was_left() -> No
 
 
 def test_a_deadline_decides_nothing() -> None:
+    """Deadlines: `deadlines` change nothing;"""
     jobs = [pii(f"j{n}", n) for n in range(9)]
     plain = make_plan(rules(ASSETS), lambda: newest_first(jobs, ("end_time",)), as_of=NOW, accepted_at=None)
     watched = planned(*jobs, policies=(ASSETS,))
