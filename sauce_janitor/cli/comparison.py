@@ -80,12 +80,12 @@ def show(out: Console, told: Compared) -> None:
     out.print("\nFor example", style="bold")
     for words, policy, change in rows:
         for example in change.examples[:1]:
-            out.print(f"{words} ({report.clean(policy)}): {example.job.id} {_name(example.job)}")
-            out.print(f"  before: {_fate(example.before)}", style="dim")
-            out.print(f"  after:  {_fate(example.after)}")
+            report.say(out, f"{words} ({policy}): {example.job.id} {_name(example.job)}")
+            report.say(out, f"before: {_fate(example.before)}", indent=2, style="dim")
+            report.say(out, f"after:  {_fate(example.after)}", indent=2)
     out.print()
     for text in told.limits:
-        out.print(f"The next plan breaks a limit: {report.clean(text)}", style="red")
+        report.say(out, f"The next plan breaks a limit: {text}", style="red")
 
 
 def _name(job: Job) -> str:

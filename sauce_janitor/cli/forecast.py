@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -71,7 +70,7 @@ def show(out: Console, told: Foreseen) -> None:
         out.print(f"Archive sizes are {told.sizes.text}")
     out.print("Assumed:", style="dim")
     for text in ASSUMPTIONS:
-        _say(out, text, style="dim")
+        report.say(out, text, indent=2, style="dim")
 
 
 def _show_limit(out: Console, simulation: Simulation) -> None:
@@ -82,19 +81,10 @@ def _show_limit(out: Console, simulation: Simulation) -> None:
     when = "today" if first.number == 0 else f"on day {first.number}, {_date(first.as_of)}"
     out.print(f"A limit trips {when}:", style="red")
     for limit in first.broken:
-        _say(out, _short(limit), style="red")
+        report.say(out, _short(limit), indent=2, style="red")
     more = sum(bool(day.broken) for day in simulation.days) - 1
     if more:
-        _say(out, f"and on {more} later day{'s' if more > 1 else ''}, were it lifted then", style="red")
-
-
-def _say(out: Console, text: str, *, style: str) -> None:
-    """An indented line; on a terminal as many as its words need."""
-    out.print(
-        Padding(Text(text), (0, 0, 0, 2)) if out.is_terminal else f"  {text}",
-        style=style,
-        soft_wrap=not out.is_terminal,
-    )
+        report.say(out, f"and on {more} later day{'s' if more > 1 else ''}, were it lifted then", indent=2, style="red")
 
 
 def _short(limit: BrokenLimit) -> str:

@@ -1,7 +1,7 @@
 """What people read: a plan, an end of a run, an explanation. Text from Sauce Labs is printed without its control characters."""
 
 from sauce_janitor.report.ends import Ended, Failure, show_end
-from sauce_janitor.report.plans import About, decision_lines, markdown, show_plan
+from sauce_janitor.report.plans import About, markdown, show_plan
 from sauce_janitor.report.rows import COLUMNS, action_row, csv_lines, kept_row
 from sauce_janitor.report.words import (
     ACTIONS,
@@ -11,6 +11,7 @@ from sauce_janitor.report.words import (
     json_text,
     last_line,
     plain_table,
+    say,
     size,
     span,
     when,
@@ -19,6 +20,6 @@ from sauce_janitor.report.words import (
 
 __all__ = [
     "ACTIONS", "COLUMNS", "About", "Ended", "Failure", "action_row", "clean", "console", "csv_lines",
-    "decision_lines", "iso", "json_text", "kept_row", "last_line", "markdown", "plain_table", "show_end", "show_plan",
+    "iso", "json_text", "kept_row", "last_line", "markdown", "plain_table", "say", "show_end", "show_plan",
     "size", "span", "when", "write_all",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from rich.table import Table
 from sauce_janitor.report.words import ACTIONS, clean, plain_table, span, when
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import late_lines
-from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Verdict, Why
+from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Why
 from sauce_janitor.retention.planning import Plan
 
 _MOST_REASONS = 12
@@ -140,17 +140,6 @@ def _kept(plan: Plan) -> Table:
     for (action, reason), jobs in shown:
         table.add_row(f"{jobs:,}", f"no {ACTIONS[action]}", clean(reason.text))
     return table
-
-
-def decision_lines(decisions: Iterable[Decision]) -> Iterator[str]:
-    """Each decision on a job with all its reasons, one line a reason."""
-    for decision in decisions:
-        if decision.action is Action.STOP and decision.verdict is Verdict.KEEP:
-            continue
-        since = f" since {when(decision.due_since)}" if decision.due_since else ""
-        by = f" by {decision.policy}" if decision.policy else ""
-        yield f"{ACTIONS[decision.action]}: {decision.verdict.value}{by}{since}"
-        yield from (f"    {clean(reason.text)}" for reason in decision.reasons)
 
 
 def markdown(plan: Plan, about: About) -> Iterator[str]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -74,6 +75,15 @@ def last_line(totals: Mapping[Action, int]) -> str:
         f"{totals.get(action, 0)} {words}" if action is not Action.ARCHIVE else f"{totals.get(action, 0)} to archive"
         for action, words in ACTIONS.items()
     )
+
+
+def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
+    """One line of printable text; on a terminal as many as its words need, each indented."""
+    words = Text(clean(text))
+    if out.is_terminal:
+        out.print(Padding(words, (0, 0, 0, indent), expand=False), style=style, soft_wrap=False)
+    else:
+        out.print(Text(" " * indent) + words, style=style)
 
 
 def plain_table(*headers: str, numbers: bool = True) -> Table:

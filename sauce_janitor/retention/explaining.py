@@ -1,212 +1,249 @@
-"""Explains one job: every rule that spoke, its rank in its group, when it would go, and what would save it."""
+"""Explains one job: every rule that spoke, its rank in its group, when it goes, and what would save it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
-from sauce_janitor.retention.ages import is_finished
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.cases import Case, Claim
-from sauce_janitor.retention.deciding import Judge, Records
-from sauce_janitor.retention.durations import due_at
-from sauce_janitor.retention.keepers import Keeper
-from sauce_janitor.retention.keeping import Group
+from sauce_janitor.retention.deciding import Judge, Records, Ruled
+from sauce_janitor.retention.fates import Fate, Teller
+from sauce_janitor.retention.lasting import KeepView, Watch, survey
 from sauce_janitor.retention.matching import Truth
-from sauce_janitor.retention.model import DELETES, UNKNOWN, Action, Decision, JobId, Record, Verdict, Why
-from sauce_janitor.retention.rules import Rules
-from sauce_janitor.retention.rulings import Ruling
+from sauce_janitor.retention.model import DELETES, UNKNOWN, Action, Decision, JobId, Reason, Record, Why
+from sauce_janitor.retention.rules import ArchiveWish, Policy, Rules
+from sauce_janitor.retention.rulings import due_since
 
-_ONLY_TIME = frozenset({Why.NOT_YET, Why.GRACE, Why.NOT_ARCHIVED, Why.ASSETS_PROTECTED})
+Standing: TypeAlias = Literal["counts", "vetoes", "overridden", "steps_back"]
+"""It counts; its policy may match, so it only vetoes; another policy took it; it is the default's, and others speak."""
+
+_KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What one policy says of one action. Only words that count, or veto, decide anything.
+
+    `by` are the policies that took its word, or for which it steps back. `after` is as written, None for never and for
+    `archive: none`; `due_at` (epoch seconds) is when that time comes, None without an age. `kept_by` are the ids of its keep
+    rules that keep the job from it. `files`: what it wants archived.
+    """
+
+    action: Action
+    standing: Standing
+    by: tuple[str, ...] = ()
+    after: str | None = None
+    due_at: int | None = None
+    kept_by: tuple[str, ...] = ()
+    files: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """What one policy makes of the job: whether it matches (None: cannot be told, for want of `unknown_fields`)."""
+    """What one policy makes of the job: whether it matches (None: cannot be told, for want of `unknown_fields`), and its words.
+
+    `group` has the values of its `group_by`, None where it ranks no job or this one has no group. `rank` is the job's place
+    among the `of` jobs of the group that take slots, 1 the newest, None where it takes none; of whole builds, its build's.
+    """
 
     policy: str
     matches: Truth
+    is_default: bool = False
     unknown_fields: tuple[str, ...] = ()
+    words: tuple[Word, ...] = ()
+    group: tuple[str, ...] | None = None
+    rank: int | None = None
+    of: int = 0
+    keeps: tuple[KeepView, ...] = ()
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it decides anything about the job."""
+        return any(word.standing in {"counts", "vetoes"} for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimView:
-    """What one policy says of one action; `due_at` (epoch seconds) is when its time comes, None for never or without an age.
+class Outlook:
+    """One action: the decision, and its fate if nothing but time changes.
 
-    `kept_by` are the ids of its keep rules that keep the job from it; `overridden_by` the policies that took its word.
+    `expected_at` is when it happens at the present rate of new jobs; it differs from the fate's time where keep rules will let
+    go. None: not as things stand.
     """
 
-    policy: str
-    action: Action
-    after: str | None
-    due_at: int | None
-    kept_by: tuple[str, ...] = ()
-    overridden_by: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rank:
-    """The job's place among those that take slots in its group, 1 the newest; of whole builds, its build's place.
-
-    `rank` and `of` are None where it takes no slot. `group` has the values of the policy's `group_by`.
-    """
-
-    policy: str
-    group: tuple[str, ...]
-    rank: int | None
-    of: int
+    decision: Decision
+    fate: Fate
+    expected_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a job stays or goes. `goes_at` is when the first delete comes due if nothing but time changes, None for never."""
+    """Why a job stays or goes. `goes_at` is when the first delete comes if nothing but time changes, None for never."""
 
     record: Record
     age_time: int | None
-    decisions: tuple[Decision, ...]
+    outlooks: tuple[Outlook, ...]
     policies: tuple[PolicyView, ...]
-    claims: tuple[ClaimView, ...]
-    ranks: tuple[Rank, ...]
-    goes_at: int | None
     saves: tuple[str, ...]
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The decision on each action."""
+        return tuple(outlook.decision for outlook in self.outlooks)
+
+    @property
+    def goes_at(self) -> int | None:
+        """See above."""
+        return min(
+            (o.fate.at for o in self.outlooks if o.decision.action in DELETES and o.fate.at is not None), default=None
+        )
+
+    @property
+    def expected_at(self) -> int | None:
+        """When the first delete comes at the present rate."""
+        times = [o.expected_at for o in self.outlooks if o.decision.action in DELETES and o.expected_at is not None]
+        return min(times, default=None)
 
 
 def explain(rules: Rules, records: Records, job_id: JobId, *, as_of: int) -> Explanation | None:
     """Explain the decisions on one job; None when it is not among `records` (see `deciding.decide` for their order)."""
     judge = Judge(rules, as_of=as_of)
-    for record, time, ruling in judge.rulings(records):
-        if record.job.id == job_id:
-            return _Explainer(rules, judge, record, time, ruling).explain(records)
-    return None
+    found = next((ruled for ruled in judge.rulings(records) if ruled[0].job.id == job_id), None)
+    return None if found is None else _Explainer(rules, judge, found, as_of).explain(records)
 
 
 class _Explainer:
-    def __init__(self, rules: Rules, judge: Judge, record: Record, time: int | None, ruling: Ruling) -> None:
-        self._rules, self._judge, self._record, self._time, self._ruling = rules, judge, record, time, ruling
-        self._case: Case = ruling.case
+    def __init__(self, rules: Rules, judge: Judge, ruled: Ruled, as_of: int) -> None:
+        self._rules, self._judge, self._ruled, self._as_of = rules, judge, ruled, as_of
+        self._record, self._time, self._ruling = ruled
+        self._case: Case = self._ruling.case
+        self._decisions = {d.action: d for d in self._ruling.decided(self._record, self._time, rules.timezone)}
+        self._teller = Teller(rules, as_of)
 
     def explain(self, records: Records) -> Explanation:
-        decisions = self._ruling.decided(self._record, self._time, self._rules.timezone)
-        claims = tuple(self._claims(decisions))
-        return Explanation(
-            self._record,
-            self._time,
-            decisions,
-            tuple(self._policies()),
-            claims,
-            tuple(self._ranks(records)),
-            _goes_at(claims, decisions, self._graces()),
-            tuple(_saves(decisions, self._rules)),
+        watches = {index: watch for index in range(len(self._rules.policies)) if (watch := self._watch(index))}
+        survey(self._judge, records, list(watches.values()), as_of=self._as_of)
+        policies = tuple(self._policy(n, policy, watches.get(n)) for n, policy in enumerate(self._rules.policies))
+        keeps = {(view.policy, keep.rule): keep for view in policies for keep in view.keeps}
+        fates = {action: self._teller.fate(action, self._ruled) for action in Action}
+        outlooks = tuple(
+            Outlook(self._decisions[action], fates[action], self._expected(action, fates, keeps)) for action in Action
         )
+        made = Explanation(self._record, self._time, outlooks, policies, ())
+        return Explanation(self._record, self._time, outlooks, policies, tuple(_saves(made, self._rules)))
 
-    def _graces(self) -> dict[Action, int]:
-        """When the grace of each delete is over, were it announced now at the latest."""
-        book, announced = self._judge.book, self._record.announced or {}
-        if not book.has_grace:
-            return {}
-        since = {action: announced.get(action, book.as_of) for action in DELETES}
-        return {action: due_at(at, self._rules.grace, self._rules.timezone) for action, at in since.items()}
+    # --- what each policy says ---------------------------------------------------------------------------------------
 
-    def _policies(self) -> Iterator[PolicyView]:
-        facts, number = self._judge.book.facts, self._case.number
-        for policy, truth in zip(self._rules.policies, self._case.truths, strict=True):
-            unknown = facts.unknown_fields(policy.match, number) if truth is None else ()
-            yield PolicyView(policy.name, truth, unknown)
+    def _policy(self, index: int, policy: Policy, watch: Watch | None) -> PolicyView:
+        truth = self._case.truths[index]
+        if truth is False:
+            return PolicyView(policy.name, truth, policy.default)
+        facts = self._judge.book.facts
+        unknown = facts.unknown_fields(policy.match, self._case.number) if truth is None else ()
+        words = tuple(self._words(index, policy))
+        if watch is None:
+            return PolicyView(policy.name, truth, policy.default, unknown, words)
+        kept_by = frozenset(rule for word in words for rule in word.kept_by)
+        group = tuple(str(value) for value in watch.group) if isinstance(watch.group, tuple) else ()
+        rank, of = watch.rank, watch.of
+        if isinstance(watch.keeper, BuildKeeper):
+            rank, of = watch.keeper.place_of(self._record)
+        keeps = tuple(watch.views(kept_by, self._as_of))
+        return PolicyView(policy.name, truth, policy.default, unknown, words, group, rank, of, keeps)
 
-    def _claims(self, decisions: tuple[Decision, ...]) -> Iterator[ClaimView]:
+    def _words(self, index: int, policy: Policy) -> Iterator[Word]:
         standings = self._judge.book.standings
-        for decision in decisions:
-            action = decision.action
-            for claim in self._case.claims[action]:
-                if not claim.undecided and not (claim.wish and claim.wish.none):
-                    kept = {r.rule for r in decision.reasons if r.policy == claim.policy.name and r.rule is not None}
-                    after = claim.after.text if claim.after else None
-                    yield ClaimView(claim.policy.name, action, after, self._due_at(claim, action), tuple(sorted(kept)))
-            for index, policy in enumerate(self._rules.policies):
-                if self._case.truths[index] and action in standings.stated[index]:
-                    takers = standings.overridden_by(action, index, self._case.truths)
-                    if takers:
-                        names = tuple(sorted(self._rules.policies[n].name for n in takers))
-                        yield ClaimView(policy.name, action, None, None, overridden_by=names)
+        for action in Action:
+            if action not in standings.stated[index]:
+                continue
+            said = next((claim for claim in self._case.claims[action] if claim.policy is policy), None)
+            if said is not None:
+                yield self._word(action, said)
+            elif takers := standings.overridden_by(action, index, self._case.truths):
+                yield Word(action, "overridden", tuple(sorted(self._rules.policies[n].name for n in takers)))
+            else:
+                others = enumerate(zip(self._rules.policies, self._case.truths, strict=True))
+                heard = [p.name for n, (p, truth) in others if truth is not False and action in standings.stated[n]]
+                yield Word(action, "steps_back", tuple(sorted(set(heard) - {policy.name})))
+
+    def _word(self, action: Action, claim: Claim) -> Word:
+        files = _files(claim.wish) if action is Action.ARCHIVE and claim.wish else None
+        if claim.undecided:
+            return Word(action, "vetoes", files=files)
+        if claim.wish is not None and action is Action.ARCHIVE and claim.wish.none:
+            return Word(action, "counts", files=files)
+        reasons = self._decisions[action].reasons
+        kept = {r.rule for r in reasons if r.policy == claim.policy.name and r.why in _KEEPING and r.rule is not None}
+        after = claim.after.text if claim.after else None
+        return Word(action, "counts", (), after, self._due_at(claim, action), tuple(sorted(kept)), files)
 
     def _due_at(self, claim: Claim, action: Action) -> int | None:
-        base: object = self._time
-        if action is Action.STOP:
-            base = self._record.job.started_at
-        elif action in DELETES and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
+        base: object = self._record.job.started_at if action is Action.STOP else self._time
+        if action in DELETES and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
             base = claim.seat.keeper.time_of(self._record)
         if claim.after is None or not isinstance(base, int):
             return None
-        return due_at(base, claim.after, self._rules.timezone)
+        return due_since(claim, action, self._record, self._time, self._rules.timezone)
 
-    def _ranks(self, records: Records) -> Iterator[Rank]:
-        for index, policy in enumerate(self._rules.policies):
-            action = next((a for a in (*DELETES, Action.ARCHIVE) if self._claims_of(self._case, a, index)), None)
-            keeper = self._judge.book.keeper(index, action) if action else None
-            if keeper is None or action is None or not keeper.rules:
-                continue
-            group = keeper.group_of(self._record)
-            if group is None or group is UNKNOWN:
-                continue
-            said = tuple(str(value) for value in group) if isinstance(group, tuple) else ()
-            if isinstance(keeper, BuildKeeper):
-                place = keeper.place_of(self._record)
-            else:
-                place = self._place(records, keeper, action, index, group)
-            yield Rank(policy.name, said, *place)
-
-    def _place(
-        self, records: Records, keeper: Keeper, action: Action, index: int, group: Group
-    ) -> tuple[int | None, int]:
-        rank, of = None, 0
-        for record in records():
-            case = self._judge.case(record)
-            if not self._claims_of(case, action, index) or keeper.group_of(record) != group:
-                continue
-            time = self._judge.age_of(record.job)
-            if record.held or case.holds or time is None or not is_finished(record.job):
-                continue
-            of += 1
-            if record.job.id == self._record.job.id:
-                rank = of
-        return rank, of
-
-    def _claims_of(self, case: Case, action: Action, index: int) -> bool:
+    def _watch(self, index: int) -> Watch | None:
+        """What counts the job's group in a policy whose keep rules rank it."""
         policy = self._rules.policies[index]
-        return any(
-            claim.policy is policy and claim.seat is not None and claim.seat.panel.seated
-            for claim in case.claims[action]
-        )
+        for action in (*DELETES, Action.ARCHIVE):
+            for claim in self._case.claims[action]:
+                if claim.policy is policy and claim.seat is not None and claim.seat.keeper.rules:
+                    group = claim.seat.keeper.group_of(self._record)
+                    if group is None or group is UNKNOWN or self._time is None:
+                        return None
+                    return Watch(claim.seat.keeper, group, self._record, self._time, self._rules)
+        return None
+
+    # --- when --------------------------------------------------------------------------------------------------------
+
+    def _expected(
+        self, action: Action, fates: dict[Action, Fate], keeps: dict[tuple[str, str], KeepView]
+    ) -> int | None:
+        """When it happens if keep rules let go at the present rate; None where something else stands against it."""
+        if fates[action].at is not None:
+            return fates[action].at
+        times: list[int | None] = []
+        for reason in self._decisions[action].reasons:
+            if reason.why is Why.KEPT:
+                times.append(_lets_go_at(reason, keeps))
+            elif reason.why is Why.ASSETS_PROTECTED:
+                times.append(self._expected(Action.DELETE_ASSETS, fates, keeps))
+            elif reason.why is Why.NOT_ARCHIVED:
+                times.append(fates[Action.ARCHIVE].at)
+            elif reason.why not in {Why.NOT_YET, Why.GRACE}:
+                return None
+        times += [self._due_at(claim, action) for claim in self._case.claims[action]]
+        known = [time for time in times if time is not None]
+        return max(known) if known and len(known) == len(times) else None
 
 
-def _goes_at(claims: tuple[ClaimView, ...], decisions: tuple[Decision, ...], graces: dict[Action, int]) -> int | None:
-    """When the first delete has its time, if only time stands against it; None when there is none such."""
-    due_times: dict[Action, int] = {}
-    for decision in decisions:
-        own = [claim for claim in claims if claim.action is decision.action and not claim.overridden_by]
-        waits = decision.verdict is Verdict.DUE or all(reason.why in _ONLY_TIME for reason in decision.reasons)
-        times = [claim.due_at for claim in own if claim.due_at is not None]
-        if decision.action in DELETES and own and waits and len(times) == len(own):
-            due_times[decision.action] = max(*times, graces.get(decision.action, 0))
-        is_protected = any(reason.why is Why.ASSETS_PROTECTED for reason in decision.reasons)
-        if is_protected and Action.DELETE_JOB in due_times:
-            if Action.DELETE_ASSETS in due_times:
-                due_times[Action.DELETE_JOB] = max(due_times.values())
-            else:
-                del due_times[Action.DELETE_JOB]
-    return min(due_times.values(), default=None)
+def _lets_go_at(reason: Reason, keeps: dict[tuple[str, str], KeepView]) -> int | None:
+    view = keeps.get((reason.policy or "", reason.rule or ""))
+    return view.lets_go_at if view is not None else None
 
 
-def _saves(decisions: tuple[Decision, ...], rules: Rules) -> Iterator[str]:
+def _files(wish: ArchiveWish) -> str:
+    if wish.none:
+        return "none"
+    return ", ".join(wish.assets) + (", the rest is discarded" if wish.discard_rest else "")
+
+
+def _saves(told: Explanation, rules: Rules) -> Iterator[str]:
     """What would keep a job that goes, or will: the shortest ways first."""
-    deletes = [decision for decision in decisions if decision.action in DELETES]
-    goes = any(decision.verdict is Verdict.DUE for decision in deletes)
-    if not goes and not any(reason.why in _ONLY_TIME for decision in deletes for reason in decision.reasons):
+    going = [o for o in told.outlooks if o.decision.action in DELETES and o.expected_at is not None]
+    if not going:
         return
+    yield f"a local hold: sauce-janitor hold add {told.record.job.id}"
     for hold in rules.holds:
         if hold.tag is not None:
             yield f"the tag {hold.tag}"
         elif hold.tag_prefix is not None:
             yield f"a tag {hold.tag_prefix}YYYY-MM-DD, through that day"
-    yield "a local hold"
-    yield "a keep rule, or a longer time, in any policy that matches it"
+    actions = {outlook.decision.action for outlook in going}
+    for view in told.policies:
+        if any(word.action in actions and word.standing == "counts" for word in view.words):
+            yield f"a longer time, or a keep rule that keeps it, in policy {view.policy}"

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
+from sauce_janitor.retention.rules import (
+    AllOf,
+    AnyOf,
+    Atom,
+    Comparison,
+    Glob,
+    KeepRule,
+    Literally,
+    Match,
+    Not,
+    Pattern,
+    Regex,
+)
 
 _LONGEST: Final = 80
 _WORDS: Final = {None: "null", True: "true", False: "false"}
@@ -45,3 +57,17 @@ def pattern_text(pattern: Pattern) -> str:
             return _WORDS[pattern.value]
         case Comparison():
             return "{" + ", ".join(f"{word}: {bound:g}" for word, bound in pattern.bounds) + "}"
+
+
+def keep_phrase(rule: KeepRule) -> str:
+    """A keep rule in one line, such as `last 3 where status: passed` or `daily 14, pick failed, newest`."""
+    match rule.kind:
+        case "since_last":
+            text = f"since_last {phrase(rule.since) if rule.since else ''}"
+        case "within" | "within_of_newest":
+            text = f"{rule.kind} {rule.duration.text if rule.duration else ''}"
+        case _:
+            text = f"{rule.kind} {rule.count}"
+    text += f", pick {', '.join(rule.pick)}" if rule.pick != ("newest",) else ""
+    text += ", nonempty" if rule.nonempty else ""
+    return text + (f" where {phrase(rule.where)}" if rule.where is not None else "")

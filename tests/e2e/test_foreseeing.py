@@ -1,4 +1,4 @@
-"""`simulate` and `diff`: what policies will do, and what an edit of them changes, on the jobs that are known."""
+"""`simulate`, `diff`, `explain`: what policies will do, what an edit changes, and why, on the jobs that are known."""
 
 from __future__ import annotations
 
@@ -155,3 +155,36 @@ def test_an_account_that_only_one_file_has_is_compared_with_nothing(desk: Desk) 
     assert found["account"] == "box"
     assert {each["kind"] for each in found["changes"]} == {"dropped"}
     assert "other" in ended.stderr
+
+
+def test_an_explanation_agrees_with_the_plan_before_and_after_the_delete(desk: Desk) -> None:
+    desk.run("plan", "--out", "plan.json")
+    plan = json.loads((desk.folder / "plan.json").read_text())
+    action = next(each for each in plan["actions"] if each["action"] == "delete_job" and each["policy"] == "nightly")
+    job = action["job_id"]
+    asked = len(desk.sandbox.log())
+    [found] = json.loads(desk.run("explain", job, "--format", "json").stdout)
+    assert len(desk.sandbox.log()) == asked
+    decision = next(each for each in found["decisions"] if each["action"] == "delete_job")
+    assert (decision["verdict"], decision["due_since"]) == ("due", action["due_since"])
+    nightly = next(each for each in found["policies"] if each["policy"] == "nightly")
+    default = next(each for each in found["policies"] if each["policy"] == "everything-else")
+    assert (nightly["speaks"], nightly["rank"] > 2) == (True, True)
+    assert (default["matches"], default["speaks"]) == (True, False)
+    assert {each["standing"] for each in default["says"]} == {"steps_back"}
+    assert f"hold add {job}" in desk.run("explain", job).stdout
+    desk.run("apply", "plan.json")
+    [gone] = json.loads(desk.run("explain", job, "--format", "json").stdout)
+    assert (gone["known"], gone["deleted_at"] is not None) == (False, True)
+    assert [each["outcome"] for each in gone["journal"]][-1] == "confirmed"
+    text = desk.run("explain", job).stdout
+    assert "deleted, " in text
+    assert "by policy nightly" in text
+
+
+def test_an_explanation_of_an_unknown_job_says_what_to_do(desk: Desk) -> None:
+    assert "plan" in desk.run("explain", "0" * 32, code=2).stderr
+    assert not (desk.folder / "state.db").exists()
+    desk.run("plan")
+    assert "not known here" in desk.run("explain", "0" * 32, code=2).stderr
+    assert "32 hexadecimal" in desk.run("explain", "12345", code=2).stderr

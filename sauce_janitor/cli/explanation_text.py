@@ -1,0 +1,230 @@
+"""An explanation for people: what happens to a job and when, who says so, what would save it, what is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from sauce_janitor import report
+from sauce_janitor.cli.explanation import Explained
+from sauce_janitor.retention.explaining import Explanation, Outlook, PolicyView, Word
+from sauce_janitor.retention.lasting import KeepView
+from sauce_janitor.retention.model import DELETES, UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
+from sauce_janitor.state import Line
+
+_ASSETS: Final = {
+    AssetsStanding.PRESENT: "its assets are at Sauce Labs",
+    AssetsStanding.DELETED: "its assets are deleted, by us",
+    AssetsStanding.PURGED: "its assets are purged, by Sauce Labs",
+}
+
+
+def show(out: Console, each: Explained) -> None:
+    """The job, what happens, who says what, what would save it, what is on record."""
+    if each.told is None:
+        out.print(f"{each.job} of account {each.account}: {_gone(each)}", style="bold")
+    else:
+        _show_job(out, each, each.told)
+        _show_outlooks(out, each.told)
+        _show_policies(out, each)
+    for hold in each.holds:
+        end = f"until {report.when(hold.until)}" if hold.until else "until it is released"
+        report.say(out, f"Held by {hold.by} since {report.when(hold.at)}, {end}: {hold.reason}")
+    if each.told is not None and each.told.saves:
+        out.print("\nWhat would save it", style="bold")
+        for text in each.told.saves:
+            report.say(out, text, indent=2)
+    if each.lines:
+        out.print("\nOn record", style="bold")
+        table = _grid(3)
+        for line in each.lines:
+            table.add_row(*map(report.clean, (report.when(line.at), _done(line), _detail(line))))
+        out.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _grid(columns: int) -> Table:
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for number in range(columns):
+        table.add_column(no_wrap=number < columns - 1, overflow="fold")
+    return table
+
+
+def _show_job(out: Console, each: Explained, told: Explanation) -> None:
+    record, job = told.record, told.record.job
+    name = job.name if isinstance(job.name, str) else "(no name)"
+    report.say(out, f"{job.id}  {name}", style="bold")
+    words = [f"of {job.owner} in account {each.account}", *_facts(record)]
+    report.say(out, ", ".join(words), indent=2)
+    age = "has no age" if told.age_time is None else f"aged {report.span(max(0, each.as_of - told.age_time))}"
+    ended = f"ended {report.when(job.ended_at)}, " if isinstance(job.ended_at, int) else ""
+    archived = f"archived: {' and '.join(sorted(record.archived))}" if record.archived else "nothing archived yet"
+    report.say(out, f"{job.state.value}, {ended}{age}, {_ASSETS[record.assets]}, {archived}", indent=2)
+    tags = "unknown" if job.tags is UNKNOWN else ", ".join(job.tags) or "none"
+    report.say(out, f"tags: {tags}", indent=2)
+
+
+def _facts(record: Record) -> Iterator[str]:
+    job = record.job
+    if isinstance(job.build, str):
+        status = f" ({record.build_status})" if isinstance(record.build_status, str) else ""
+        yield f"build {job.build}{status}"
+    for value in (job.status, job.os, job.browser):
+        if isinstance(value, str):
+            yield value
+
+
+def _show_outlooks(out: Console, told: Explanation) -> None:
+    out.print("\nWhat happens", style="bold")
+    table = _grid(3)
+    for outlook in told.outlooks:
+        if not _is_idle(outlook):
+            reasons = _reasons(outlook)
+            table.add_row(report.ACTIONS[outlook.decision.action], _fate(outlook), report.clean("; ".join(reasons)))
+    out.print(Padding(table, (0, 0, 0, 2), expand=False))
+    if told.goes_at is None and told.expected_at is not None:
+        report.say(
+            out,
+            f"Stays for now; about {report.when(told.expected_at)} it goes, at the present rate of new jobs",
+            indent=2,
+        )
+
+
+def _is_idle(outlook: Outlook) -> bool:
+    """Nothing is said of stopping a job that nobody would stop."""
+    decision = outlook.decision
+    quiet = {reason.why for reason in decision.reasons} <= {Why.NO_POLICY, Why.DONE}
+    return decision.action is Action.STOP and decision.verdict is Verdict.KEEP and quiet
+
+
+def _reasons(outlook: Outlook) -> list[str]:
+    """Every reason; those of its assets where the job has no other of its own."""
+    reasons = outlook.decision.reasons
+    own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
+    return [reason.text for reason in own or reasons]
+
+
+def _fate(outlook: Outlook) -> str:
+    fate, decision = outlook.fate, outlook.decision
+    if decision.verdict is Verdict.DUE:
+        return f"due since {report.when(decision.due_since)}" if decision.due_since else "due now"
+    if any(reason.why is Why.DONE for reason in decision.reasons):
+        return "done"
+    when = None if outlook.expected_at is None else f"about {report.when(outlook.expected_at)}"
+    if fate.at is not None:
+        when = report.when(fate.at)
+    if decision.action in DELETES:
+        return f"keep until {when}" if when else "keep"
+    return when or "no"
+
+
+def _show_policies(out: Console, each: Explained) -> None:
+    assert each.told is not None
+    views = [view for view in each.told.policies if not each.policies or view.policy in each.policies]
+    spoken = [view for view in views if view.matches is not False]
+    out.print("\nWho says what", style="bold")
+    for view in sorted(spoken, key=lambda view: not view.speaks):
+        report.say(out, f"{view.policy}: {_standing(view)}", indent=2)
+        words = [word for word in view.words if word.standing != "steps_back" or view.speaks]
+        if words:
+            table = _grid(3)
+            for word in words:
+                table.add_row(report.ACTIONS[word.action], report.clean(_time(word)), report.clean(_said(word)))
+            out.print(Padding(table, (0, 0, 0, 6), expand=False))
+        if view.group is not None:
+            report.say(out, _place(view), indent=6)
+        for keep in view.keeps:
+            report.say(out, f"{keep.rule}: {_keeping(keep)}", indent=6)
+    silent = [view.policy for view in views if view.matches is False]
+    if silent:
+        report.say(out, f"no match: {', '.join(silent)}", indent=2)
+    if not views:
+        report.say(out, "no policy", indent=2)
+
+
+def _standing(view: PolicyView) -> str:
+    if view.matches is None:
+        return f"may match: {', '.join(view.unknown_fields)} cannot be told, so it only vetoes"
+    if view.speaks or not view.words:
+        return "matches" if view.words else "matches, and says nothing of any action"
+    names = ", ".join(sorted({name for word in view.words for name in word.by}))
+    if all(word.standing == "steps_back" for word in view.words):
+        return f"says nothing here: it is the default, and {names} speaks of all that it states"
+    return f"is overridden by {names}"
+
+
+def _time(word: Word) -> str:
+    if word.after is not None:
+        return f"after {word.after}"
+    if word.standing != "counts":
+        return "-"
+    return "none" if word.action is Action.ARCHIVE else "never"
+
+
+def _said(word: Word) -> str:
+    if word.standing == "overridden":
+        return f"overridden by {', '.join(word.by)}"
+    if word.standing == "steps_back":
+        return f"left to {', '.join(word.by)}: it is the default"
+    if word.standing == "vetoes":
+        return "vetoes"
+    parts = [f"from {report.when(word.due_at)}"] if word.due_at is not None else []
+    if word.files is not None and word.after is not None:
+        parts.append(word.files)
+    if word.kept_by:
+        parts.append(f"kept by {', '.join(word.kept_by)}")
+    return ", ".join(parts)
+
+
+def _place(view: PolicyView) -> str:
+    group = f"group ({', '.join(view.group)})" if view.group else "one group of all its jobs"
+    return (
+        f"number {view.rank} of {view.of} in its {group}"
+        if view.rank
+        else f"takes no slot among the {view.of} of its {group}"
+    )
+
+
+def _keeping(keep: KeepView) -> str:
+    if keep.rank is None:
+        return f"{keep.text}; {'it cannot be told whether it counts it, so it keeps it' if keep.keeps else 'does not count it'}"
+    words = f"{keep.text}; number {keep.rank} of {keep.of} that it counts; {'keeps it' if keep.keeps else 'does not keep it'}"
+    if not keep.keeps:
+        return words
+    if keep.lets_go_at is None:
+        return f"{words}, for as long as no newer ones come"
+    if keep.exact:
+        return f"{words} until {report.when(keep.lets_go_at)}"
+    return f"{words} until about {report.when(keep.lets_go_at)}, at {keep.per_day:.2g} new ones a day"
+
+
+def _gone(each: Explained) -> str:
+    gone = each.deletion
+    if gone is None:
+        return "not in the inventory any more; not deleted by us"
+    how = "deleted" if gone.outcome == "confirmed" else "already gone when it was to be deleted"
+    return f"{how}, {report.when(gone.at)}, by policy {report.clean(gone.policy)}"
+
+
+def _done(line: Line) -> str:
+    words = report.ACTIONS[line.action]
+    if line.kind == "archived":
+        return "archived"
+    if line.kind == "intent":
+        return f"began to {words}"
+    told = {"confirmed": "done", "already_gone": "was gone already", "failed": "failed", "unknown": "in doubt"}
+    return f"{words}: {told.get(line.outcome or '', line.outcome)}"
+
+
+def _detail(line: Line) -> str:
+    parts = [f"by {line.policy}"] if line.policy else []
+    if line.kind == "archived" and line.detail.get("selection"):
+        parts.append(str(line.detail["selection"]))
+    if line.receipt:
+        parts.append(f"receipt {line.receipt[:12]}…")
+    if text := line.detail.get("text"):
+        parts.append(str(text))
+    return ", ".join(parts) + (f" (run {line.run_id})" if line.run_id else "")

@@ -1,0 +1,107 @@
+"""How an explanation reads: nothing a stranger chose reaches the terminal as it is, and every key is there for machines."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from sauce_janitor.cli.explanation import Explained, as_json
+from sauce_janitor.cli.explanation_text import show
+from sauce_janitor.retention.ages import newest_first
+from sauce_janitor.retention.explaining import explain
+from sauce_janitor.retention.model import UNKNOWN, Action, Owner, Record
+from sauce_janitor.retention.rules import Rules
+from sauce_janitor.state import Line
+from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, where
+
+HOSTILE = "login\x1b[2J\x07\u202egnp.exe\r\nPlan: 0 to archive [bold red]x[/]"
+RULES = rules(
+    policy("nightly", where(build="nightly-*"), job="10d", assets="5d", archive="2h", group_by=("name",),
+           keep=(keep("recent", "last", count=1), keep("green", "last", count=1, where=where(status="passed")))),
+    policy("rest", default=True, job="1d", assets="1d"),
+    policy("others", where(name="nobody"), job="1d"),
+)  # fmt: skip
+
+
+def told(made: Rules, jobs: list[Record], label: str, *lines: Line) -> Explained:
+    ordered = newest_first(jobs, made.age_from)
+    found = explain(made, lambda: ordered, id_of(label), as_of=NOW)
+    return Explained("box", id_of(label), NOW, found, lines, (), frozenset())
+
+
+def text_of(each: Explained, width: int = 180, *, terminal: bool = False) -> str:
+    stream = io.StringIO()
+    show(Console(file=stream, width=width, force_terminal=terminal, no_color=True, markup=False, soft_wrap=True), each)
+    return stream.getvalue()
+
+
+def line(seq: int, kind: str, outcome: str | None, action: Action = Action.DELETE_JOB) -> Line:
+    return Line(
+        seq, NOW + seq, "box", kind, id_of("a"), Owner("jane"), action, "nightly", "run1", None, outcome,
+        "ab" * 32 if kind == "archived" else None, 1, {"text": "x\x1b[31m"}, "00",
+    )  # fmt: skip
+
+
+def test_names_and_tags_of_strangers_are_cleaned() -> None:
+    jobs = [record("a", 3 * DAY, name=HOSTILE, build="nightly-1", tags=("pii\x1b[8m", "\u2028x"))]
+    text = text_of(told(RULES, jobs, "a"))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "\u202e" not in text
+    assert "\u2028" not in text
+    assert "\nPlan:" not in text
+    assert "[bold red]x[/]" in text
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    jobs = [record(f"j{n}", n * DAY, name="checkout with a long name " * 9) for n in range(5)]
+    text = text_of(
+        told(RULES, [*jobs, record("a", 3 * DAY + 5, name="checkout with a long name " * 9)], "a"), width, terminal=True
+    )
+    assert max(len(Text.from_ansi(row)) for row in text.splitlines()) <= width
+
+
+def test_every_rule_that_spoke_is_told_with_its_rank_and_a_silent_default_as_such() -> None:
+    jobs = [record(f"j{n}", n * DAY, status="failed" if n < 2 else "passed") for n in range(9)]
+    text = text_of(told(RULES, jobs, "j2"))
+    assert "number 3 of 9 in its group (checkout)" in text
+    assert "recent: last 1; number 3 of 9 that it counts; does not keep it" in text
+    assert "green: last 1 where status: passed; number 1 of 7 that it counts; keeps it until about" in text
+    assert "rest: says nothing here: it is the default, and nightly speaks of all that it states" in text
+    assert "no match: others" in text
+    assert "Stays for now; about" in text
+
+
+def test_what_happens_is_told_with_dates() -> None:
+    text = text_of(told(RULES, [record("a", 3 * DAY), record("b", DAY)], "a"))
+    assert "archive         due since 2026-05-29 14:00 UTC" in text.replace("\xa0", " ")
+    assert "hold add" in text
+
+
+def test_a_deleted_job_is_told_from_the_journal() -> None:
+    each = Explained("box", id_of("a"), NOW, None, (
+        line(1, "archived", None, Action.ARCHIVE), line(2, "intent", None), line(3, "outcome", "confirmed"),
+    ), (), frozenset())  # fmt: skip
+    text = text_of(each)
+    assert f"{id_of('a')} of account box: deleted, 2026-06-01 12:00 UTC, by policy nightly" in text
+    assert "began to delete job" in text
+    assert "delete job: done" in text
+    assert "\x1b" not in text
+    found = as_json(each)
+    assert (found["known"], found["deleted_at"], found["job"]) == (False, "2026-06-01T12:00:03Z", None)
+    assert len(found["journal"]) == 3
+
+
+def test_the_json_has_the_same_keys_for_every_job_and_says_unknown_apart_from_null() -> None:
+    known = as_json(told(RULES, [record("a", 3 * DAY, name=None, os=UNKNOWN)], "a"))
+    gone = as_json(Explained("box", id_of("a"), NOW, None, (line(1, "intent", None),), (), frozenset()))
+    assert known.keys() == gone.keys()
+    assert known["job"]["name"] is None
+    assert known["job"]["os"] == {"unknown": True}
+    assert [each["action"] for each in known["decisions"]] == ["archive", "delete_assets", "delete_job", "stop"]
+    assert json.loads(json.dumps(known)) == known
