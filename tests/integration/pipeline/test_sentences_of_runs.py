@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
-from tests.integration.pipeline.conftest import Desk
+import pytest
+
+from sauce_janitor.errors import RefusedError
+from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """
 limits: {max_percent: null}
@@ -34,5 +38,82 @@ def test_the_same_plan(open_desk: Callable[..., Desk]) -> None:
         text = desk.say("plan", *given).stdout
         plan = json.loads(text)
         assert plan["actions"]
-        texts.append(text.replace(plan["created_at"], "…"))
+        texts.append(text.replace(plan["created_at"], "…").replace(plan["seal"], "…"))  # which seals created_at too
     assert texts[0] == texts[1]
+
+
+LIMITED = POLICIES.replace("{max_percent: null}", "{max_percent: 5, max_jobs: 3}")
+
+
+def refused(desk: Desk) -> str:
+    with pytest.raises(RefusedError) as caught:
+        desk.run(execute=True)
+    return str(caught.value)
+
+
+def test_a_broken_limit(open_desk: Callable[..., Desk]) -> None:
+    """Limits and approvals: A broken limit aborts the whole plan before the first change, it never trims it: a trimmed mistake
+    is still a mistake."""
+    desk = open_desk()
+    desk.configure(LIMITED)
+    assert "max_jobs is 3" in refused(desk)
+    assert desk.writes() == []
+    assert desk.run().plan.acting.jobs > 20
+
+
+def test_expected_jobs(open_desk: Callable[..., Desk]) -> None:
+    """Limits and approvals: A job is *expected* when an earlier accepted `run --execute` under the same policy digest already
+    knew it, and only time has passed since (a refused or dry run makes nothing expected);"""
+    desk = open_desk()
+    desk.configure(POLICIES.replace("null", "5"))
+    desk.run()
+    refused(desk)
+    plan = desk.run().plan
+    assert (plan.expected, plan.unexpected) == (0, plan.acting.jobs)
+    assert plan.acting.jobs > 20
+
+    waiting = POLICIES.replace("20d", "9y")
+    desk.configure(waiting)
+    desk.run(execute=True)
+    desk.later_s = 9 * 366 * DAY
+    known = desk.run().plan
+    assert known.expected == known.acting.jobs > 20
+    desk.configure(waiting.replace("9y", "8y"))
+    assert desk.run().plan.expected == 0, "another policy digest"
+
+
+def test_growth(open_desk: Callable[..., Desk]) -> None:
+    """Limits and approvals: `max_jobs` and `max_growth` (times the median of the last 7 plans that were accepted and deleted or
+    stopped anything; not measured before there is one)"""
+    desk = open_desk()
+    desk.configure(POLICIES.replace("null", "null, max_growth: 1"))
+    plan = desk.run().plan
+    assert plan.broken == ()
+    for at, size in enumerate([999, 999, 7, 1, 0, 4, 2, 0, 5, 3, 6]):
+        desk.state.acceptances.accept("box", "sha256:a", at=at, sizes={None: size})
+    for growth, limits in ((plan.acting.new / 4, []), ((plan.acting.new - 1) / 4, ["max_growth"])):
+        desk.configure(POLICIES.replace("null", f"null, max_growth: {growth}"))
+        assert [limit.limit for limit in desk.run().plan.broken] == limits
+
+
+@pytest.mark.parametrize("way", ["apply", "approve", "approvals"])
+def test_lifting(open_desk: Callable[..., Desk], way: str) -> None:
+    """Limits and approvals: Lifting a limit: `apply PLAN` of a plan file that was reviewed; `approve DIGEST` in the state; or
+    in Git, which a refused plan prints ready to paste: `approvals: [{account: eu, policy_digest: "sha256:…", lift:
+    [max_percent], max_jobs: 480000, until: 2026-09-01, by: jane, reason: first clean-up}]`."""
+    desk = open_desk()
+    desk.configure(LIMITED)
+    pasted = refused(desk).splitlines()[-1]
+    form = r'approvals: \[\{account: box, policy_digest: "sha256:\w+", lift: \[max_percent\], max_jobs: \d+, '
+    assert re.fullmatch(form + r"until: [\d-]+, by: .+, reason: .+\}\]", pasted)
+    total = desk.run().plan.acting.jobs
+    if way == "apply":
+        desk.say("plan", "--out", str(desk.folder / "plan.json"))
+        desk.say("apply", str(desk.folder / "plan.json"))
+    elif way == "approve":
+        desk.say("approve", desk.config.policy_digest("box"), "--yes")
+        desk.run(execute=True)
+    else:
+        desk.configure(LIMITED + pasted + "\n")
+        desk.run(execute=True)
+    assert len(desk.deleted()) == total > 20

@@ -20,6 +20,7 @@ SECTIONS = (
     "Age",
     "Builds",
     "Runaway jobs",
+    "Limits and approvals",
     "Small print",
 )
 

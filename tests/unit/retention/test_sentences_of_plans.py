@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
+
+from sauce_janitor.config.loading import from_bytes
 from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.model import Action, Owner, Record, Verdict, Why
+from sauce_janitor.retention.limits import Leeway
+from sauce_janitor.retention.model import UNKNOWN, Action, Owner, Record, Verdict, Why
 from sauce_janitor.retention.planning import Plan, make_plan
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.sauce.parse import parse_assets, parse_builds, parse_rows
 from tests.fakes.records import DAY, HOUR, NOW, id_of, record, running
 from tests.unit.retention.deciding_with import decisions
-from tests.unit.retention.sentences import told
+from tests.unit.retention.sentences import configured, told
 
 ARCHIVE, ASSETS, JOB, STOP = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP
+EVERYTHING = frozenset({"all"})
 SIMPLE = "[{name: p, match: all, then: {archive: none, delete_job: 1d}}]"
 
 
@@ -71,3 +79,163 @@ def test_plans() -> None:
         for job, decision in each
         if decision.verdict is Verdict.DUE and Why.WITH_THE_JOB not in {reason.why for reason in decision.reasons}
     }
+
+
+# --- Limits and approvals --------------------------------------------------------------------------------------------
+
+
+def limited(limits: str, policies: str = SIMPLE) -> Rules:
+    return told(f"limits: {limits}\npolicies: {policies}")
+
+
+def broken(plan: Plan) -> list[tuple[str, str | None, float]]:
+    return [(limit.limit, limit.policy, limit.measured) for limit in plan.broken]
+
+
+def test_limits_count() -> None:
+    """Limits and approvals: Limits count distinct jobs with a delete or stop."""
+    rules = limited(
+        "{max_jobs: 1}",
+        "[{name: p, match: all, then: {archive: 1h, delete_assets: 1d, delete_job: 9d, stop: 6h}},"
+        " {name: q, match: all, then: {archive: none, delete_job: 9d}}]",
+    )
+    assert broken(planned(limited("{max_jobs: 1}", "[{name: p, match: all, then: {archive: 1h}}]"), *old(30))) == []
+    gone = [record(f"j{n}", 10 * DAY, archived=EVERYTHING) for n in range(2)]
+    assert broken(planned(rules, gone[0])) == [], "two deletes of one job are one job"
+    assert broken(planned(rules, *gone)) == [("max_jobs", None, 2)]
+    assert broken(planned(rules, gone[0], running("r", DAY))) == [("max_jobs", None, 2)]
+
+
+def test_expected_jobs() -> None:
+    """Limits and approvals: `max_percent` (default 25, of the account's inventory, or of the policy's sure matches where a
+    policy states it; not applied to plans of under 20 jobs) counts the unexpected only: the brake is for surprises (first run,
+    an edit, a vendor glitch), not for routine."""
+    default = configured("policies: []\nlimits: {}").rules("eu").limits
+    assert (default.max_percent, default.max_jobs, default.max_growth) == (25, None, None)
+    rules = limited("{}")
+    quarter = [*old(25), *(record(f"y{n}", n) for n in range(75))]
+    assert broken(planned(rules, *quarter)) == []
+    assert broken(planned(rules, *old(26), *quarter[26:])) == [("max_percent", None, 26)]
+    assert broken(planned(rules, *old(19))) == []
+    assert broken(planned(rules, *old(20))) == [("max_percent", None, 100)]
+    assert broken(planned(rules, *old(60, changed_at=5), *old(20, "new", changed_at=6), accepted_at=5)) == []
+    assert broken(planned(rules, *old(60, changed_at=5), *old(21, "new", changed_at=6), accepted_at=5)) != []
+    own = "[{name: p, match: {os: Linux}, limits: {max_percent: 50}, then: {archive: none, delete_job: 1d}}]"
+    sure = [*old(20, os="Linux"), *(record(f"y{n}", n, os="Linux") for n in range(20))]
+    maybe = [record(f"m{n}", 2 * DAY, os=UNKNOWN) for n in range(99)]
+    assert broken(planned(limited("{max_percent: null}", own), *sure, *maybe)) == []
+    assert broken(planned(limited("{max_percent: null}", own), *sure[:-1], *maybe))[0][:2] == ("max_percent", "p")
+
+
+@pytest.mark.parametrize(
+    "limits", ["{max_percent: null}", "{max_percent: null, max_jobs: 29}", "{max_percent: null, max_growth: 2}"]
+)
+def test_limits_that_are_off(limits: str) -> None:
+    """Limits and approvals: are off unless set."""
+    found = broken(planned(limited(limits), *old(30), leeway=Leeway(medians={None: 14, "p": 14})))
+    assert [limit for limit, _, _ in found] == [name for name in ("max_jobs", "max_growth") if name in limits]
+
+
+def test_what_was_left_is_decided_anew() -> None:
+    """Limits and approvals: What an accepted plan leaves for lack of budget stays accepted, is decided anew, and does not count
+    again, as long as the job is unchanged, the action the same and the policy digest too."""
+    rules = limited("{max_jobs: 1, max_percent: 25}")
+    left = old(30, accepted_for=JOB, changed_at=5)
+    assert broken(planned(rules, *left, *old(1, "new"), accepted_at=5)) == []
+    assert planned(rules, replace(left[0], held=True), accepted_at=5).job_count == 1, "held now, so only archived"
+    assert list(planned(rules, replace(left[0], held=True), accepted_at=5).totals.items())[1:] == [
+        (ASSETS, 0),
+        (JOB, 0),
+        (STOP, 0),
+    ]
+    for counted, accepted_at in (
+        (old(30, accepted_for=JOB, changed_at=6), 5),
+        (old(30, accepted_for=ASSETS, changed_at=5), 5),
+        (old(30, accepted_for=None, changed_at=5), 5),
+        (left, None),
+    ):
+        assert ("max_jobs", None, 30) in broken(planned(rules, *counted, accepted_at=accepted_at))
+
+
+def test_lift() -> None:
+    """Limits and approvals: `lift` names the limits that are not measured, the account's and the policies'."""
+    own = "[{name: p, match: all, limits: {max_percent: 5, max_jobs: 6}, then: {archive: none, delete_job: 1d}}]"
+    rules = limited("{max_percent: 5, max_jobs: 7}", own)
+    assert broken(planned(rules, *old(30), leeway=approved("lift: [max_percent]"))) == [
+        ("max_jobs", None, 30),
+        ("max_jobs", "p", 30),
+    ]
+    assert len(broken(planned(rules, *old(30)))) == 4
+    assert broken(planned(rules, *old(30), leeway=approved("lift: [max_percent, max_jobs]"))) == []
+
+
+@pytest.mark.parametrize("most", [29, 30])
+def test_max_jobs_of_an_approval(most: int) -> None:
+    """Limits and approvals: `max_jobs` lifts max_jobs too, and makes the approval one for plans of at most so many new jobs:
+    for a larger one it lifts nothing."""
+    rules = limited("{max_percent: 5, max_jobs: 7}")
+    given = approved(f"lift: [max_percent], max_jobs: {most}")
+    jobs = [*old(30, changed_at=6), *old(9, "left", accepted_for=JOB, changed_at=5)]
+    assert len(broken(planned(rules, *jobs, leeway=given, accepted_at=5))) == (0 if most == 30 else 2)
+
+
+def approved(words: str) -> Leeway:
+    """The leeway of an approval in the configuration."""
+    text = f"""
+policies: {SIMPLE}
+approvals: [{{account: eu, policy_digest: "sha256:{"0" * 64}", {words}, until: 2030-01-01, by: jane, reason: first}}]
+"""
+    return Leeway(approvals=configured(text).approvals("eu"))
+
+
+def test_what_the_digest_covers() -> None:
+    """Limits and approvals: The policy digest covers timezone, accounts' identity, defaults, holds, limits, policies and
+    archive selection; nothing else."""
+    covered = {
+        "timezone: Europe/Berlin", "defaults: {grace: 1d}", "holds: [{tag: keep}]", "limits: {max_jobs: 7}",
+        "policies: [{name: p, match: all, then: {archive: 1h}}]",
+        "archive: {path: ./archive, forbid: [{match: all, assets: video}]}",
+        "accounts: {eu: {region: eu, username: other, access_key: {env: KEY}}}",
+    }  # fmt: skip
+    others = {
+        "workers: 2", "state: {path: ./other.db}", "archive: {path: ./other}", "lists: {unused: [a]}",
+        "deadlines: [{name: d, match: all, assets_gone_by: 3d}]",
+        "tests: [{name: t, jobs: [{id: x}], expect: {}}]",
+        "accounts: {eu: {region: eu, username: demo, access_key: {env: OTHER}, timeout: 5s}}",
+        "approvals: [{account: eu, policy_digest: 'sha256:" + "0" * 64 + "', lift: [max_jobs], until: 2030-01-01, by: a,"
+        " reason: b}]",
+    }  # fmt: skip
+    plain = digest("{}")
+    assert {text for text in covered | others if digest(text) != plain} == covered
+
+
+def digest(text: str) -> str:
+    base = {
+        "accounts": {"eu": {"region": "eu", "username": "demo", "access_key": {"env": "KEY"}}},
+        "archive": {"path": "./archive"},
+        "policies": yaml.safe_load(SIMPLE),
+    }
+    said = base | yaml.safe_load(text)
+    return from_bytes(yaml.safe_dump(said).encode(), Path("config.yaml"), environ={}).policy_digest("eu")
+
+
+def test_the_order() -> None:
+    """Limits and approvals: Order: policy `priority: high|normal|low`, holds first of all; then nearest purge for archiving,
+    longest overdue for deletes,"""
+    rules = told("""
+holds: [{tag: keep}]
+policies:
+- {name: low, match: {build: "low*"}, priority: low, then: {archive: none, delete_job: 1d}}
+- {name: normal, match: {build: "normal*"}, then: {archive: none, delete_job: 1d}}
+- {name: high, match: {build: "high*"}, priority: high, then: {archive: none, delete_job: 1d}}
+- {name: slow, match: {build: "slow"}, then: {archive: none, delete_job: 5d}}
+- {name: stored, match: {build: "stored"}, priority: high, then: {archive: 1d}}
+""")
+    ages = {"low": 90, "normal": 3, "normal2": 4, "high": 2, "slow": 6}
+    deletes = [record(build, days * DAY, build=build) for build, days in ages.items()]
+    stored = [record(f"s{days}", days * DAY, build="stored") for days in (29, 2, 15)]
+    held = record("held", HOUR, tags=("keep",))
+    found = [job.job_id for job in planned(rules, *deletes, *stored, held).jobs()]
+    due = [id_of(label) for label in ("high", "normal2", "normal", "slow", "low")]
+    assert [job for job in found if job in due] == due
+    assert [job for job in found if job not in due] == [id_of(label) for label in ("held", "s29", "s15", "s2")]
