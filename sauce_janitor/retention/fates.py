@@ -86,11 +86,15 @@ class Teller:
         return replace(fate, reasons=tuple(reason.text for reason in own or reasons))
 
     def _announced_until(self, action: Action, ruled: Ruled) -> int:
-        """When grace is over, were the delete announced now at the latest."""
-        grace = self._rules.grace
+        """When grace is over, were the delete announced now at the latest; a job's waits for that of its assets, too."""
+        grace, (record, _, ruling) = self._rules.grace, ruled
         if not (grace.seconds or grace.months):
             return 0
-        return due_at((ruled[0].announced or {}).get(action, self._as_of), grace, self._rules.timezone)
+        known = record.announced or {}
+        since = known.get(action, self._as_of)
+        if action is Action.DELETE_JOB and ruling.case.claims[Action.DELETE_ASSETS] and not _assets_are_gone(ruling):
+            since = max(since, known.get(Action.DELETE_ASSETS, self._as_of))
+        return due_at(since, grace, self._rules.timezone)
 
     def _archived_at(self, ruled: Ruled) -> int:
         """When what a delete waits for is stored."""

@@ -191,6 +191,12 @@ def test_grace_puts_off() -> None:
     assert numbers(found) == {("later", "delete_job", "p"): (1, 1)}
 
 
+def test_a_job_waits_for_the_grace_of_its_assets_too() -> None:
+    made = rules(policy("p", job="2d", assets="2d"), grace=parse_duration("3d"))
+    jobs = [record("j", 9 * DAY, announced={Action.DELETE_JOB: NOW - 2 * DAY})]
+    assert fates(made, jobs, Action.DELETE_JOB)[id_of("j")].at == NOW + 3 * DAY
+
+
 def test_a_runaway_without_a_readable_start_is_never_stopped() -> None:
     jobs = [running("j", 9 * DAY), running("k", 9 * DAY, started_at=None)]
     found = compared(rules(policy("p")), rules(policy("p", stop="6h")), jobs)
