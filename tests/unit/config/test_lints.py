@@ -99,6 +99,7 @@ ONE = '  - {name: a, match: {build: "PR-*"}, overrides: OTHER, then: {archive: n
 def test_an_override_that_overlaps_nothing_is_warned_of_where_it_can_be_told(
     other: str, overrides: str, said: str | None
 ) -> None:
+    """Configuration hygiene: an override that overlaps nothing;"""
     head = "accounts: {eu: {region: eu}, us: {region: us}}\npolicies:\n"
     one = ONE.replace("OTHER", overrides).replace("{name: a,", "{name: a, accounts: eu,")
     found = warnings(f"{head}{one}  - {{name: b, {other}}}\n")

@@ -21,6 +21,7 @@ SECTIONS = (
     "Builds",
     "Runaway jobs",
     "Limits and approvals",
+    "Configuration hygiene",
     "Small print",
 )
 

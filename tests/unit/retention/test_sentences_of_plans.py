@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.errors import ConfigError
 from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.limits import Leeway
 from sauce_janitor.retention.model import UNKNOWN, Action, Owner, Record, Verdict, Why
@@ -239,3 +240,69 @@ policies:
     due = [id_of(label) for label in ("high", "normal2", "normal", "slow", "low")]
     assert [job for job in found if job in due] == due
     assert [job for job in found if job not in due] == [id_of(label) for label in ("held", "s29", "s15", "s2")]
+
+
+# --- Configuration hygiene -------------------------------------------------------------------------------------------
+
+
+def test_strict() -> None:
+    """Configuration hygiene: Strict: unknown keys, duplicate keys, anchors, wrong types, times without a unit are errors, all
+    reported at once, each with file, line and path (`config.yaml:31: policies[2].then.delete_job: …`)."""
+    text = """accounts: {eu: {region: eu}}
+colour: red
+timezone: UTC
+timezone: UTC
+holds: &all [{tag: keep}]
+workers: many
+policies:
+  - {name: p, match: all, then: {archive: none, delete_job: 30}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        from_bytes(text.encode(), Path("config.yaml"), environ={})
+    starts = ("2: colour: unknown key", "4: timezone: is given twice", "5: holds: `&all` is an anchor", "6: workers: ",
+              "8: policies[0].then.delete_job: 30 has no unit")  # fmt: skip
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(starts)
+    for line, start in zip(lines, starts, strict=True):
+        assert line.startswith(f"config.yaml:{start}")
+
+
+@pytest.mark.parametrize("node", ["{env: X}", "{file: secret}", "{command: [echo, found]}", "'${X}'", "'{env: X}'"])
+def test_secrets(node: str, tmp_path: Path) -> None:
+    """Configuration hygiene: Secrets are nodes (`{env: X}`, `{file: /run/secrets/x}`, `{command: […]}`), never interpolated."""
+    (tmp_path / "secret").write_text("found")
+    text = f"accounts: {{eu: {{region: eu, username: jane, access_key: {node}}}}}\n"
+    if node[0] != "{":
+        with pytest.raises(ConfigError, match="access_key"):
+            from_bytes(text.encode(), tmp_path / "config.yaml", environ={"X": "found"})
+        return
+    environ = {"X": "found", "PATH": "/usr/bin:/bin"}
+    _, key = from_bytes(text.encode(), tmp_path / "config.yaml", environ=environ).accounts[0].credentials()
+    assert key.get_secret_value() == "found"
+    raw = text.replace(node, "{env: X}")
+    _, key = (
+        from_bytes(raw.encode(), tmp_path / "config.yaml", environ={"X": "${Y}", "Y": "z"}).accounts[0].credentials()
+    )
+    assert key.get_secret_value() == "${Y}"
+
+
+@pytest.mark.parametrize(
+    ("said", "harmless", "warning"),
+    [
+        ("then: {archive: 5d, delete_assets: 30d}", "then: {archive: 5d, delete_assets: 29d}", "so this deletes nothing"),
+        ("then: {archive: 26d}", "then: {archive: 25d}", "to win the race"),
+        ("then: {archive: 1d, delete_assets: 10d, delete_job: 5d}", "then: {archive: 1d, delete_assets: 5d, delete_job: 10d}",
+         "5d comes before delete_assets (10d)"),
+        ("keep: [{last: 3}, {last: 9}], then: {archive: none, delete_job: 9d}",
+         "keep: [{last: 3, where: {status: passed}}, {daily: 9}], then: {archive: none, delete_job: 9d}", "keeps nothing that"),
+        ("keep: [{within: 31d}], then: {archive: none, delete_job: 9d}",
+         "keep: [{within: 30d}], then: {archive: none, delete_job: 9d}", "only the record is left"),
+    ],
+)  # fmt: skip
+def test_lints(said: str, harmless: str, warning: str) -> None:
+    """Configuration hygiene: Lints (warnings): an asset delete at 30 d or later is a no-op; an archive later than 25 d
+    loses the race; `delete_job` before `delete_assets`; a keep rule that another subsumes; a keep over 30 d without
+    archive protects the record alone;"""
+    (found,) = configured(f"[{{name: p, match: all, {said}}}]").warnings
+    assert warning in str(found)
+    assert configured(f"[{{name: p, match: all, {harmless}}}]").warnings == ()
