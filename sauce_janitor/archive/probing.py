@@ -4,7 +4,8 @@ A maintenance page or an error message answered with 200 must not pass as a vide
 strength of it. What is checked, by the name's ending:
 
 - every name but `.html` and `.htm`: the bytes are no HTML page;
-- `.mp4`, `.m4v`, `.flv`, `.png`, `.jpg`, `.gif`, `.zip`, `.gz`: the format's signature (of a zip its end, too);
+- `.mp4`, `.m4v`, `.flv`, `.png`, `.jpg`, `.gif`, `.zip`, `.gz`: the format's signature; of a video, PNG and zip its end, too:
+  a body without framing may be cut at the same place twice;
 - `.json`, `.har`: up to 1 MiB it is parsed; above that strings, brackets and their nesting are followed to the end as a stream,
   which catches a cut or foreign body and costs no memory. A HAR has `log` at its top;
 - `.json`, `.log`: the bytes are no API error message.
@@ -25,6 +26,9 @@ from sauce_janitor.archive.structure import NotJsonError, check_structure
 _HEAD = 1024
 _WHOLE = 1024 * 1024
 _PIECE = 256 * 1024
+_TAIL = 4096
+_PNG_END = b"IEND\xaeB`\x82"
+_MOST_BOXES = 100_000
 
 _SIGNATURES = {
     "mp4": ((4, b"ftyp"),),
@@ -55,12 +59,40 @@ def what_is_wrong(name: str, stream: BinaryIO, size: int, content_type: str | No
         return f"the bytes are no {ending.upper()} file"
     if ending == "zip" and not zipfile.is_zipfile(stream):
         return "the zip file has no end"
+    if ending == "png" and not _has_png_end(stream, size):
+        return "the PNG file has no end"
+    if ending in {"mp4", "m4v"} and _is_cut_mp4(stream, size):
+        return f"the {ending.upper()} file has no end"
     if ending in {"json", "log"} and size <= _HEAD and _is_error_message(head):
         return "an error message came instead"
     if ending in {"json", "har"}:
         stream.seek(0)
         return _wrong_with_json(stream, size, har=ending == "har")
     return None
+
+
+def _has_png_end(stream: BinaryIO, size: int) -> bool:
+    stream.seek(max(0, size - _TAIL))
+    return _PNG_END in stream.read(_TAIL)
+
+
+def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
+    """Whether a box goes on behind the file's end. Source: ISO/IEC 14496-12, 4.2: size 1 has 64 bits more, 0 is to the end."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        stream.seek(at)
+        header = stream.read(16)
+        if len(header) < 8:
+            return False
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if length < 8:
+            return False
+        at += length
+        if at > size:
+            return True
+    return False
 
 
 def _is_html(head: bytes, content_type: str | None) -> bool:

@@ -11,7 +11,7 @@ from sauce_janitor.retention.model import AssetListing, Job, JobDocument, State,
 
 ENDED_AT = 1_767_225_599  # 2025-12-31T23:59:59Z
 MP4 = b"\x00\x00\x00\x18ftypmp42" + b"\x00" * 200
-PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 50
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 50 + b"\x00\x00\x00\x00IEND\xaeB`\x82"
 LOG = b'[{"method": "GET", "path": "url"}]'
 HAR = b'{"log": {"version": "1.2", "entries": []}}'
 

@@ -138,7 +138,8 @@ class Judge:
             held = hashlib.sha256(file.read_bytes()).hexdigest()
             if held != stored[name]["sha256"]:
                 self.wrong.append(f"S15: {file} is not what its receipt says")
-            if held != sha256 and "bytes" not in self.moving:
+            endless = "ends" in self.moving and name.endswith((".log", ".xml"))
+            if held != sha256 and "bytes" not in self.moving and not endless:
                 self.wrong.append(f"S4: {name} of {entry.job_id} was archived as something else {entry.faults}")
         elif name not in discarded or any(fnmatchcase(name, pattern) for pattern in wanted):
             self.wrong.append(f"S3: {name} of {entry.job_id} is destroyed, neither stored nor given up {entry.faults}")
@@ -323,6 +324,8 @@ def _moving(fault: Mapping[str, Any]) -> set[str]:
         found.add("tags")  # changed right after the last answer before the write
     if fault["fault"] in SAID_WELL and endpoint == "*":
         found.add("bytes")
+    if fault["fault"] == "short_unframed":
+        found.add("ends")  # cut twice at the same place, with neither framing nor a format that has an end
     return found
 
 

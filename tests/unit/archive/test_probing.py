@@ -33,6 +33,7 @@ def verdict(name: str, data: bytes, content_type: str | None = None) -> str | No
     ("name", "data"),
     [
         ("video.mp4", MP4),
+        ("video.mp4", MP4[:24] + b"\x00\x00\x00\x10moov" + b"x" * 8),
         ("video.flv", b"FLV\x01" + b"x" * 99),
         ("0000screenshot.png", PNG),
         ("log.json", LOG),
@@ -66,6 +67,9 @@ def test_a_true_asset_passes(name: str, data: bytes) -> None:
         ("video.mp4", b"RIFF", "no MP4"),
         ("video.mp4", b"ftypmp42", "no MP4"),
         ("a.png", MP4, "no PNG"),
+        ("a.png", PNG[: len(PNG) // 2], "the PNG file has no end"),
+        ("video.mp4", MP4[:24] + b"\x00\x00\x01\x00moov" + b"x" * 99, "the MP4 file has no end"),
+        ("video.mp4", MP4[:24] + b"\x00\x00\x00\x01mdat" + (1 << 40).to_bytes(8, "big") + b"x", "the MP4 file has no end"),
         ("a.jpeg", PNG, "no JPEG"),
         ("a.zip", b"PK\x03\x04" + b"x" * 99, "the zip file has no end"),
         ("a.zip", PNG, "no ZIP"),
