@@ -28,7 +28,7 @@ def test_a_run(open_desk: Callable[..., Desk]) -> None:
 
 
 def test_the_same_plan(open_desk: Callable[..., Desk]) -> None:
-    """Terms: Same inventory, state, configuration and `as_of`: same plan, byte for byte (but `created_at`)."""
+    """Terms: Same inventory, state, configuration and `as_of`: same plan, byte for byte (but `created_at` and the seal)."""
     desk = open_desk()
     desk.configure(POLICIES)
     desk.run()

@@ -88,6 +88,8 @@ def test_a_job_that_may_match_counts() -> None:
 
 
 def test_a_job_without_an_age_is_late_by_the_times_it_has() -> None:
+    """Deadlines: for a job that has none, the first that it has of its end, start and creation."""
+    assert late(running("r", 9 * DAY, tags=("pii",), created_at=NOW - DAY)) == {"unfinished": 1}
     assert late(running("r", 9 * DAY, tags=("pii",))) == {"unfinished": 1}
     assert late(running("r", 9 * DAY, tags=("pii",), started_at=None, created_at=None)) == {}
     assert late(pii("a", 9, started_at=NOW)) == {"no_age": 1}

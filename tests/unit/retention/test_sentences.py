@@ -22,6 +22,7 @@ SECTIONS = (
     "Runaway jobs",
     "Limits and approvals",
     "Configuration hygiene",
+    "Deadlines",
     "Small print",
 )
 

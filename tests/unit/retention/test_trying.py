@@ -80,9 +80,7 @@ def test_each_rule_that_is_expected_to_keep_a_job_must_be_among_the_reasons() ->
     }
     assert failures(a_test(*jobs, **expected), these) == []
     expected["b"] = Expectation("b", ("green",))
-    assert failures(a_test(*jobs, **expected), these) == [
-        "t: b: expected kept by green; decided kept (p: kept by two)"
-    ]
+    assert failures(a_test(*jobs, **expected), these) == ["t: b: expected kept by green; decided kept (p: kept by two)"]
 
 
 def test_a_kept_record_may_lose_its_assets() -> None:
