@@ -157,7 +157,7 @@ def write(plans: Sequence[SealedPlan], path: Path, *, secret: bytes) -> None:
     except OSError as wrong:
         Path(partial).unlink(missing_ok=True)
         raise RefusedError(f"{path}: the plan cannot be written: {wrong.strerror}") from wrong
-    except BaseException:
+    except BaseException:  # leave no file aside, whatever it was; raised again
         Path(partial).unlink(missing_ok=True)
         raise
 

@@ -47,7 +47,7 @@ class Aside:
             try:
                 self.fd = open_folder(self._partial, self._name)
                 self._write_destination()
-            except BaseException:
+            except BaseException:  # let go of the folder, whatever it was; raised again
                 self._close()
                 raise
         return self
@@ -102,7 +102,7 @@ class Aside:
                 os.fsync(folder)
                 _move(self.fd, folder, receipt)
                 os.fsync(folder)
-            except BaseException:
+            except BaseException:  # an interrupt half-way must not leave half a pass shown; raised again
                 self._stuck = True  # until it is taken back: the sweep needs what is aside to do it later
                 with suppress(OSError):
                     if exists(folder, receipt) and not exists(self.fd, receipt):

@@ -86,7 +86,7 @@ class HoldMirror:
                 finally:
                     os.close(file)
                 os.rename(aside, self._file, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
-            except BaseException:
+            except BaseException:  # leave no file aside, whatever it was; raised again
                 with suppress(OSError):
                     os.unlink(aside, dir_fd=self._root.fd)
                 raise

@@ -48,7 +48,7 @@ class Root:
             ) from wrong
         try:
             return cls(path, fd, _uuid_of(path, fd, known_uuid, make=make))
-        except BaseException:
+        except BaseException:  # let go of the folder, whatever it was; raised again
             os.close(fd)
             raise
 

@@ -75,7 +75,7 @@ class Archive:
             check_writable(root.path, partial)
             archive = cls(root, partial, account, settings or Settings(), now)
             archive.check()
-        except BaseException:
+        except BaseException:  # let go of the folders, whatever it was; raised again
             if partial >= 0:
                 os.close(partial)
             root.close()

@@ -70,7 +70,7 @@ def open_archive(settings: config.Archive, account: str, held: state.State) -> a
     )
     try:
         held.identity.remember_archive(path, opened.uuid)
-    except BaseException:
+    except BaseException:  # let go of the archive, whatever it was; raised again
         opened.close()
         raise
     return opened

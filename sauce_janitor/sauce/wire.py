@@ -201,7 +201,7 @@ class _GuardedConnection(HTTPConnection):
         self.response_class = begin  # type: ignore[assignment]  # called like the class
         try:
             return super().getresponse()
-        except BaseException:
+        except BaseException:  # close what began, whatever it was; raised again
             for response in begun:  # urllib3 forgets it when it cannot make sense of the headers
                 response.close()
             raise

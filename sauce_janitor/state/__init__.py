@@ -61,7 +61,7 @@ class State:
         database = open_file(path)
         try:
             return cls(database, path)
-        except BaseException:
+        except BaseException:  # let go of the database, whatever it was; raised again
             database.close()
             raise
 

@@ -63,7 +63,7 @@ class Lease:
                 raise StateError(f"the lease's lock {self._lock.lock_file} cannot be used: {error.strerror}") from error
         try:
             self._fence = self._take()
-        except BaseException:
+        except BaseException:  # give the lock back, whatever it was; raised again
             self._unlock()
             raise
 

@@ -40,7 +40,7 @@ def open_file(path: Path) -> Database:
     engine = sqlite_engine(path)
     try:
         return open_engine(engine, str(path))
-    except BaseException:
+    except BaseException:  # let go of the database, whatever it was; raised again
         engine.dispose()
         raise
 
