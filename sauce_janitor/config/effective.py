@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from sauce_janitor.config.grammar.accounts import AccountTerm
 from sauce_janitor.config.grammar.matches import Conditions
-from sauce_janitor.config.grammar.settings import AccountTerm, SecretNode
+from sauce_janitor.config.grammar.secrets import SecretNode
 from sauce_janitor.config.grammar.trials import TrialTerm
 from sauce_janitor.config.including import read_whole
 from sauce_janitor.config.loading import parse

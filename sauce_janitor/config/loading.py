@@ -13,8 +13,9 @@ from sauce_janitor.config import checks, sentences
 from sauce_janitor.config.credentials import CredentialSource, SecretSource
 from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.faults import path_text
+from sauce_janitor.config.grammar.accounts import AccountTerm
 from sauce_janitor.config.grammar.document import ConfigFile
-from sauce_janitor.config.grammar.settings import AccountTerm, SecretNode
+from sauce_janitor.config.grammar.secrets import SecretNode
 from sauce_janitor.config.grammar.terms import Grammar
 from sauce_janitor.config.including import file_bytes, read_whole
 from sauce_janitor.config.lints import lint

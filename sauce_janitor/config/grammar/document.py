@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sauce_janitor.config.grammar.accounts import AccountTerm
 from sauce_janitor.config.grammar.approvals import ApprovalTerm
 from sauce_janitor.config.grammar.matches import ListEntry
 from sauce_janitor.config.grammar.policies import AccountLimits, DeadlineTerm, Defaults, HoldTerm, PolicyTerm
-from sauce_janitor.config.grammar.settings import AccountTerm, ArchiveSettings, ScheduleTerm, StateSettings, WebTerm
+from sauce_janitor.config.grammar.serving import ScheduleTerm, WebTerm
+from sauce_janitor.config.grammar.storage import ArchiveSettings, StateSettings
 from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, TimeZone
 from sauce_janitor.config.grammar.trials import TrialTerm
 

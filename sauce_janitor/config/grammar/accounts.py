@@ -1,0 +1,107 @@
+"""`accounts`: where they are, who we are there, whose jobs are meant, and how hard to pull."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sauce_janitor.config.faults import listed
+from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
+from sauce_janitor.config.grammar.secrets import Secret, User, Username
+from sauce_janitor.config.grammar.terms import ElapsedDuration, Grammar, OneOrMany, fault
+from sauce_janitor.retention.durations import parse_duration
+
+
+class BudgetTerm(Grammar):
+    """How many requests a credential may make. Sauce Labs allows 10/s and 3,500/h a user, shared with your tests."""
+
+    per_second: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None, description="Default 2; no limit on a loopback address.", examples=[2]
+    )
+    per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="Default 1500; no limit on a loopback address.", examples=[1500]
+    )
+    burst: Annotated[int, Field(ge=1, le=1000)] = Field(5, description="How many may leave at once.", examples=[5])
+
+
+class ListingTerm(Grammar):
+    """How the inventory is kept true."""
+
+    full_every: ElapsedDuration = Field(
+        parse_duration("24h"), description="A run that deletes needs a full listing this young.", examples=["24h"]
+    )
+
+
+class RetriesTerm(Grammar):
+    """Patience with an API that does not answer."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = Field(
+        4, description="Tries a request, the first one included.", examples=[4]
+    )
+    max_wait: ElapsedDuration = Field(
+        parse_duration("60s"), description="A longer Retry-After ends the account's run.", examples=["60s"]
+    )
+
+
+class AccountTerm(Grammar):
+    """One Sauce Labs account: where it is, who we are there, whose jobs are meant."""
+
+    region: Region | None = Field(
+        None,
+        description="Data center: us-west-1, eu-central-1 or us-east-4, in any usual spelling.",
+        examples=["eu-central-1", "us"],
+    )
+    base_url: Address | None = Field(
+        None,
+        description="The API's address instead of a region; plain http only to loopback.",
+        examples=["http://127.0.0.1:8080"],
+    )
+    username: Username | None = Field(
+        None,
+        description="Default: SAUCE_USERNAME, then ~/.sauce/credentials.yml.",
+        examples=[{"env": "SAUCE_USERNAME"}, "jane"],
+    )
+    access_key: Secret | None = Field(
+        None, description="Default: SAUCE_ACCESS_KEY, then ~/.sauce/credentials.yml. Never the key itself.",
+        examples=[{"env": "SAUCE_ACCESS_KEY"}],
+    )  # fmt: skip
+    users: Annotated[list[User], Field(min_length=1), OneOrMany()] = Field(
+        default_factory=lambda: ["me"],
+        description="Whose jobs: `me`, or user names.",
+        examples=[["me"], ["alice", "bob"]],
+    )
+    budget: BudgetTerm = Field(
+        default_factory=BudgetTerm,
+        description="Requests a second and an hour.",
+        examples=[{"per_second": 2, "per_hour": 1500}],
+    )
+    listing: ListingTerm = Field(
+        default_factory=ListingTerm, description="How the inventory is kept true.", examples=[{"full_every": "24h"}]
+    )
+    timeout: ElapsedDuration = Field(
+        parse_duration("30s"), description="To connect, and between two bytes.", examples=["30s"]
+    )
+    timeout_total: ElapsedDuration = Field(
+        parse_duration("30min"), description="For a whole asset.", examples=["30min"]
+    )
+    retries: RetriesTerm = Field(
+        default_factory=RetriesTerm,
+        description="Patience with an API that does not answer.",
+        examples=[{"attempts": 4, "max_wait": "60s"}],
+    )
+    ca_bundle: PathText | None = Field(
+        None, description="Certificates to trust instead of the usual ones (PEM).", examples=["/etc/ssl/corporate.pem"]
+    )
+    proxy: Proxy | None = Field(None, description="A proxy for all requests.", examples=["http://proxy.example:3128"])
+    delete_job_path: Literal["v1.1", "v1"] = Field(
+        "v1.1", description="Which version of the API deletes a job.", examples=["v1"]
+    )
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> AccountTerm:
+        if (self.region is None) == (self.base_url is None):
+            raise fault(f"gives either region ({listed(REGIONS)}) or base_url, one and not both")
+        if len(set(self.users)) != len(self.users):
+            raise fault("users: names one user twice")
+        return self

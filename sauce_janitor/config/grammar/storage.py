@@ -1,0 +1,44 @@
+"""`archive` and `state`: where they are and how they are written."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sauce_janitor.config.grammar.addresses import PathText
+from sauce_janitor.config.grammar.policies import ForbidTerm
+from sauce_janitor.config.grammar.terms import DurationTerm, FreeSpace, Grammar
+from sauce_janitor.retention.durations import parse_duration
+
+
+class ArchiveSettings(Grammar):
+    """Where the archive is and how it is written."""
+
+    path: PathText = Field(
+        "/var/lib/sauce-janitor/archive",
+        description="The archive's folder; relative to this file's folder.",
+        examples=["./archive"],
+    )
+    verify: Literal["reread"] = Field(
+        "reread", description="Every file is read again and hashed before anything is deleted.", examples=["reread"]
+    )
+    settle: DurationTerm = Field(
+        parse_duration("10min"), description="A job's assets are complete this long after its end.", examples=["10min"]
+    )
+    min_free: FreeSpace = Field((5.0, None), description="How much of the disk stays free.", examples=["5%", "20GiB"])
+    compress: Literal[False] = Field(default=False, description="Assets are stored as they are.", examples=[False])
+    forbid: list[ForbidTerm] = Field(
+        default_factory=list, description="Assets that are never stored, whatever a policy or hold asks.",
+        examples=[[{"match": {"tags": "pii"}, "assets": ["video"]}]],
+    )  # fmt: skip
+
+
+class StateSettings(Grammar):
+    """Where the inventory and the journal are."""
+
+    path: PathText = Field(
+        "/var/lib/sauce-janitor/state.db",
+        description="The database file; relative to this file's folder.",
+        examples=["./state.db"],
+    )
