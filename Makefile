@@ -44,4 +44,4 @@ bench: venv
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv dist sauce-janitor-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .components dist sauce-janitor-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A machine under load is slow to make inputs too; that says nothing about the program.
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+_COMPONENTS = Path(__file__).parents[1] / ".components"
+"""Where .ci/components puts what is not Debian's: programs are in NAME/bin or, from npm, in NAME/node_modules/.bin."""
+
+
+@pytest.fixture(scope="session")
+def component() -> Callable[[str], Path]:
+    """Finds a real component by its command. Where it is missing the test is skipped, in CI it fails; both name it."""
+
+    def find(command: str) -> Path:
+        places = [*_COMPONENTS.glob("*/bin"), *_COMPONENTS.glob("*/node_modules/.bin")]
+        found = shutil.which(command, path=os.pathsep.join([*map(str, places), os.environ["PATH"], "/usr/sbin"]))
+        if found is not None:
+            return Path(found)
+        missing = f"{command} is not installed: .ci/components installs it"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+    return find
