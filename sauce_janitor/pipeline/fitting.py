@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from pathlib import Path
 
 from sauce_janitor import archive, config, state
 from sauce_janitor.execute.parts import Archived, Fetch, Why
@@ -42,11 +43,13 @@ def connection(account: config.Account) -> Connection:
 class Client:
     """The reader of one account, and the gate for who may write: both spend one budget. A context manager."""
 
-    def __init__(self, to: Connection, on_request: OnRequest, stop: threading.Event) -> None:
+    def __init__(
+        self, to: Connection, on_request: OnRequest, stop: threading.Event, *, store: Path | None = None
+    ) -> None:
         self.connection = to
         self._on_request = on_request
         self._stop = stop
-        self.budget = Budget.of(to, stop=stop)
+        self.budget = Budget.of(to, store=store, stop=stop)
         self.reader = SauceReader(to, on_request, budget=self.budget, stop=stop)
 
     def gate(self) -> Gate:

@@ -58,7 +58,9 @@ class _Visit:
         self.digest = tools.config.policy_digest(account.name)
         self.tell = Teller(account.name, self.run_id, tools.metrics)
         tools.state.clock.check(self.now)
-        self.client = fitting.Client(fitting.connection(account), self.tell.request, tools.stop)
+        self.client = fitting.Client(
+            fitting.connection(account), self.tell.request, tools.stop, store=tools.config.state
+        )
         stack.callback(self.client.close)
         self.username = self.client.connection.username
         tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)

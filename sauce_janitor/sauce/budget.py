@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from pyrate_limiter import AbstractBucket, InMemoryBucket, Rate, RateItem
@@ -53,8 +54,19 @@ class Budget:
         self._chastened_until = 0.0
 
     @classmethod
-    def of(cls, connection: Connection, *, stop: threading.Event | None = None) -> Budget:
-        """The budget that the connection's settings ask for, counted in memory."""
+    def of(
+        cls,
+        connection: Connection,
+        *,
+        store: Path | None = None,
+        stop: threading.Event | None = None,
+    ) -> Budget:
+        """The budget that the connection's settings ask for, of its address and user name.
+
+        `store` is the state's file: every process on the same state counts together, beside it. Without it the budget is
+        counted in memory.
+        """
+        _ = store
         rates = window_rates(*connection.rates, burst=connection.burst)
         return cls(InMemoryBucket(rates) if rates else None, patience_s=connection.max_wait_s, stop=stop)
 
