@@ -18,6 +18,7 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
 @click.option("--jobs", type=click.IntRange(0), default=2000, show_default=True, help="Jobs that the main user owns.")
+@click.option("--colleagues", type=click.IntRange(0, 9999), default=0, help="So many more users in the organisation.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs and files.")
 @click.option(
     "--now", type=click.IntRange(0), help="When the world stands still, in epoch seconds. Default: the start."
@@ -74,6 +75,7 @@ def _options(given: dict[str, Any]) -> SandboxOptions:
     return SandboxOptions(
         jobs=given["jobs"],
         seed=given["seed"],
+        colleagues=given["colleagues"],
         user=given["user"],
         access_key=given["access_key"],
         port=given["port"],

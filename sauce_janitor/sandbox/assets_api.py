@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sauce_janitor.sandbox.assets import Asset, content_type, listing, screenshots_zip
+from sauce_janitor.sandbox.assets import content_type, listing, screenshots_zip
 from sauce_janitor.sandbox.jobs_api import may_read, may_write
 from sauce_janitor.sandbox.messages import (
     Answer,
@@ -48,7 +48,7 @@ def get_asset(world: World, request: Request, job: JobRef, name: str) -> Answer:
         return refused
     if not job.ledger.is_finished(job.index):
         return not_finished()
-    if world.behaviours.asset_redirect == "on" and _find(world.assets(job), name) is not None:
+    if world.behaviours.asset_redirect == "on" and _find(world, job, name) is not None:
         link = f"{request.base_url}/jobs/{job.id}/{name}?auth={job.person.link_token(job.id)}"
         return Answer(302, headers={"Location": link}, content_type="text/html")
     return _file(world, request, job, name)
@@ -87,7 +87,7 @@ def _gone(how: Gone) -> Answer:
 
 
 def _file(world: World, request: Request, job: JobRef, name: str) -> Answer:
-    data = _find(world.assets(job), name)
+    data = _find(world, job, name)
     if data is None:
         return not_found()
     answer = Answer(200, data, content_type(name), compress=not name.endswith(_COMPRESSED))
@@ -101,8 +101,9 @@ def _file(world: World, request: Request, job: JobRef, name: str) -> Answer:
     return replace(answer, status=206, body=data[first : last + 1], headers=headers, compress=False)
 
 
-def _find(assets: tuple[Asset, ...], name: str) -> bytes | None:
-    if name == "screenshots.zip":
+def _find(world: World, job: JobRef, name: str) -> bytes | None:
+    assets = world.assets(job)
+    if name == "screenshots.zip" and world.behaviours.screenshots_zip == "on":
         return screenshots_zip(assets)
     found = next((asset for asset in assets if asset.name == name and not asset.is_hidden), None)
     return None if found is None else found.read()

@@ -17,7 +17,7 @@ _V1_LIMIT, _V2_LIMIT, _LARGEST = 100, 50, 500
 
 def list_v1(world: World, request: Request, person: Person) -> Answer:
     """A bare array, newest first."""
-    refused = may_read(world, request, person)
+    refused = _offers_v1(world) or may_read(world, request, person)
     if refused is not None:
         return refused
     limit = _number(request, "limit", _V1_LIMIT)
@@ -32,12 +32,13 @@ def one_v1(world: World, request: Request, build: BuildRef) -> Answer:
     document = _document(world, build)
     if document is None:
         return not_found()
-    return may_read(world, request, build.person) or as_json(build_document_v1(document, build.person))
+    refused = _offers_v1(world) or may_read(world, request, build.person)
+    return refused or as_json(build_document_v1(document, build.person))
 
 
 def jobs_v1(world: World, request: Request, build: BuildRef, *, only_failed: bool = False) -> Answer:
     """The jobs of a build in the shapes of a job list, with `truncated` as saucerest-java recorded it."""
-    refused = may_read(world, request, build.person)
+    refused = _offers_v1(world) or may_read(world, request, build.person)
     if refused is not None:
         return refused
     documents = (
@@ -113,6 +114,10 @@ def build_of_job(world: World, request: Request, job: JobRef) -> Answer:
         return None if name is None else _document(world, world.build_called(job.person, name))
 
     return _v2(world, request, job.person, found)
+
+
+def _offers_v1(world: World) -> Answer | None:
+    return not_found() if world.behaviours.builds_v1 == "off" else None
 
 
 def _v2(world: World, request: Request, person: Person, found: Callable[[], dict[str, object] | None]) -> Answer:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeAlias
 
 from sauce_janitor.sandbox.messages import Answer, Request
 from sauce_janitor.sandbox.mischief import NUMBER, Scene, after, alter
 
 Rows: TypeAlias = list[dict[str, object]]
+
+_LISTS = ("jobs", "builds", "results", "items", "buckets")
 
 HOSTILE_NAMES = (
     "../../x", "/etc/x", "a\0b", "x" * 5000, "CON", "trailing.", ".hidden", "VIDEO.MP4", "receipt.json", "\u202egnp.exe",
@@ -96,13 +99,13 @@ def lie(scene: Scene, answer: Answer) -> Answer:
 
 @after()
 def milliseconds(_: Scene, answer: Answer) -> Answer:
-    """All times are a thousand times too large."""
+    """All times are numbers of milliseconds."""
     return _with_times(answer, lambda time: time * 1000)
 
 
 @after()
 def times_as_text(_: Scene, answer: Answer) -> Answer:
-    """All times are strings."""
+    """All times are strings of digits."""
     return _with_times(answer, str)
 
 
@@ -115,32 +118,55 @@ def hostile_assets(scene: Scene, answer: Answer) -> Answer:
 
 
 def _with_times(answer: Answer, change: Callable[[int], object]) -> Answer:
-    def told(row: dict[str, object]) -> dict[str, object]:
-        return {
-            key: change(value) if key.endswith("_time") and isinstance(value, int) else value
-            for key, value in row.items()
-        }
+    def told(value: object, key: str = "") -> object:
+        if isinstance(value, dict):
+            return {name: told(each, name) for name, each in value.items()}
+        if isinstance(value, list):
+            return [told(each) for each in value]
+        time = _time(value) if key.endswith("_time") or key == "timestamp" else None
+        return value if time is None else change(time)
 
-    return _with_rows(answer, lambda rows: [told(row) for row in rows])
+    return _with_content(answer, told)
+
+
+def _time(value: object) -> int | None:
+    """Epoch seconds of a time as the Jobs API (a number) or Insights (ISO 8601) writes it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        return int(datetime.fromisoformat(value).timestamp()) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _with_rows(answer: Answer, change: Callable[[Rows], Rows]) -> Answer:
     """The answer with the rows of its list changed; a single document counts as a list of one."""
+
+    def told(content: object) -> object:
+        if isinstance(content, list):
+            return change(content) if all(isinstance(row, dict) for row in content) else content
+        if not isinstance(content, dict):
+            return content
+        key = next((key for key in _LISTS if isinstance(content.get(key), list)), None)
+        if key is not None:
+            return {**content, key: change(content[key])}
+        if _holds_items(content.get("builds")):  # Insights' builds, one level down
+            return {**content, "builds": told(content["builds"])}
+        return next(iter(change([content])), {})
+
+    return _with_content(answer, told)
+
+
+def _holds_items(value: object) -> bool:
+    return isinstance(value, dict) and "items" in value
+
+
+def _with_content(answer: Answer, change: Callable[[object], object]) -> Answer:
+    """The answer with its JSON changed; left alone when it is an error, or another fault came first."""
     if answer.status != 200:
         return answer
     try:
         content = json.loads(answer.body)
-    except (ValueError, RecursionError):  # another fault came first
+    except (ValueError, RecursionError):
         return answer
-    key = next((key for key in ("jobs", "builds", "results") if _is_rows(content, key)), None)
-    if key is not None:
-        content = {**content, key: change(content[key])}
-    elif isinstance(content, list):
-        content = change(content) if all(isinstance(row, dict) for row in content) else content
-    else:
-        content = next(iter(change([content])), {})
-    return replace(answer, body=json.dumps(content).encode())
-
-
-def _is_rows(content: object, key: str) -> bool:
-    return isinstance(content, dict) and isinstance(content.get(key), list)
+    return replace(answer, body=json.dumps(change(content)).encode())

@@ -29,14 +29,22 @@ class Behaviours:
     delete_v1_body: Literal["document", "empty"] = "document"
     delete_all: Literal["on", "v1.1", "off"] = "on"
     batch_lookup: Literal["on", "off"] = "on"
+    builds_v1: Literal["on", "off"] = "on"
     builds_v2: Literal["on", "off"] = "on"
     empty_builds: Literal["keep", "hide"] = "keep"
     team_management: Literal["on", "forbidden", "off"] = "on"
+    service_accounts: Literal["on", "forbidden", "off"] = "on"
+    insights: Literal["on", "forbidden", "off"] = "on"
+    insights_parameters: Literal["newer", "older"] = "newer"
+    insights_items: Literal["outlive", "follow"] = "outlive"
+    insights_depth: Literal["any", "10000"] = "any"
+    screenshots_zip: Literal["on", "off"] = "on"
     asset_redirect: Literal["off", "on"] = "off"
     asset_range: Literal["off", "on"] = "off"
     compression: Literal["accepted", "always", "never"] = "accepted"
     rate_bucket: Literal["user", "endpoint"] = "user"
-    rate_reset: Literal["seconds", "epoch"] = "seconds"
+    rate_headers: Literal["on", "off"] = "on"
+    rate_reset: Literal["seconds", "epoch", "milliseconds", "epoch_milliseconds"] = "seconds"
     rate_body: Literal["json", "html", "empty"] = "json"
     retry_after: Literal["seconds", "date", "absent"] = "seconds"
 
@@ -87,7 +95,8 @@ class SandboxOptions:
     """Everything that a sandbox depends on: with the same options it is the same world, byte for byte.
 
     `now` is when the world was frozen (epoch seconds, default: the start); it spans `days` back from there. Assets of jobs
-    that ended `purge_after_days` or more before are gone. `certificate` and `private_key` (PEM files) make it speak https.
+    that ended `purge_after_days` or more before are gone. `colleagues` more users (colleague-001, …) have five jobs each.
+    `certificate` and `private_key` (PEM files) make it speak https.
     """
 
     jobs: int = 2000
@@ -98,6 +107,7 @@ class SandboxOptions:
     now: int | None = None
     days: int = 45
     purge_after_days: int = 30
+    colleagues: int = 0
     rate: Rate = field(default_factory=Rate)
     behaviours: Behaviours = field(default_factory=Behaviours)
     faults: Path | None = None

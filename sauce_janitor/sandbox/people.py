@@ -45,11 +45,12 @@ class Person:
 class Organisation:
     """All people, found by name, number or uuid."""
 
-    def __init__(self, seed: int, main_user: str, main_access_key: str) -> None:
+    def __init__(self, seed: int, main_user: str, main_access_key: str, *, colleagues: int = 0) -> None:
         self._key = key_of(seed, "people")
         self.uuid = uuid_of(self._key, "organisation")
         self.name = "Example Web Shop"
-        names = [main_user, *(name for name in OTHERS if name != main_user)]
+        others = (*OTHERS, *(f"colleague-{number:03}" for number in range(1, colleagues + 1)))
+        names = [main_user, *(name for name in others if name != main_user)]
         self.people = tuple(self._person(number, name, main_access_key) for number, name in enumerate(names))
         self._by_name = {person.name: person for person in self.people}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from sauce_janitor.sandbox.messages import Answer, Request, as_json, forbidden, not_found
 from sauce_janitor.sandbox.people import Person
 from sauce_janitor.sandbox.world import World
@@ -18,24 +20,21 @@ def status() -> Answer:
 
 
 def users(world: World, request: Request) -> Answer:
-    """The organisation's users without its service accounts; `username` is a prefix, as in the real one."""
-    prefix, state = request.one("username") or "", request.one("status")
+    """The organisation's users without its service accounts, filtered; `username` is a prefix, as in the real one."""
     found = [
         world.organisation.user_document(person)
         for person in world.organisation.people
-        if not person.is_service
-        and person.name.startswith(prefix)
-        and (state is None or person.is_active is _STATES.get(state))
+        if not person.is_service and _is_wanted(world, request, person)
     ]
-    return _allowed(world) or _page(request, found)
+    return _allowed(world, request) or _page(request, found)
 
 
-def user(world: World, uuid: str) -> Answer:
+def user(world: World, request: Request, uuid: str) -> Answer:
     """One user by uuid."""
     person = world.organisation.with_uuid(uuid)
     if person is None or person.is_service:
         return as_json({"detail": "Not found."}, 404)
-    return _allowed(world) or as_json(world.organisation.user_document(person))
+    return _allowed(world, request) or as_json(world.organisation.user_document(person))
 
 
 def me(world: World, person: Person) -> Answer:
@@ -46,20 +45,25 @@ def me(world: World, person: Person) -> Answer:
 
 
 def service_accounts(world: World, request: Request) -> Answer:
-    """Accounts of pipelines; they own jobs as users do."""
+    """Accounts of pipelines; they own jobs as users do. Not every plan has them."""
     people = [person for person in world.organisation.people if person.is_service]
-    return _allowed(world) or _page(request, [world.organisation.service_account_document(person) for person in people])
+    rows = [world.organisation.service_account_document(person) for person in people]
+    refused = _allowed(world, request) or _by_switch(world.behaviours.service_accounts)
+    return refused or _page(request, rows)
 
 
 def teams(world: World, request: Request) -> Answer:
-    """All teams."""
-    return _allowed(world) or _page(request, world.organisation.team_documents())
+    """All teams, or those whose name begins with `name`."""
+    prefix = request.one("name") or ""
+    rows = [team for team in world.organisation.team_documents() if str(team["name"]).startswith(prefix)]
+    return _allowed(world, request) or _page(request, rows)
 
 
 def members(world: World, request: Request, team_uuid: str) -> Answer:
     """Who is in a team."""
     people = [person for person in world.organisation.people if person.team_uuid == team_uuid and not person.is_service]
-    return _allowed(world) or _page(request, [world.organisation.user_document(person) for person in people])
+    rows = [world.organisation.user_document(person) for person in people]
+    return _allowed(world, request) or _page(request, rows)
 
 
 def legacy_user(world: World, person: Person) -> Answer:
@@ -83,8 +87,33 @@ def activity(world: World, person: Person) -> Answer:
     return as_json({"subaccounts": {person.name: counts}, "totals": counts})
 
 
-def _allowed(world: World) -> Answer | None:
-    switch = world.behaviours.team_management
+def _is_wanted(world: World, request: Request, person: Person) -> bool:
+    """By the filters of Lookup Users; several teams, team names or roles are separated by commas."""
+    document = world.organisation.user_document(person)
+    state, phrase = request.one("status"), request.one("phrase") or ""
+    spoken = (document["first_name"], document["last_name"], document["email"])
+    return (
+        person.name.startswith(request.one("username") or "")
+        and (state is None or person.is_active is _STATES.get(state))
+        and any(str(text).startswith(phrase) for text in spoken)
+        and _is_among(request.one("teams"), person.team_uuid)
+        and _is_among(request.one("team-name"), person.team)
+        and _is_among(request.one("roles"), str(person.role))
+    )
+
+
+def _is_among(words: str | None, word: str) -> bool:
+    return words is None or word in words.split(",")
+
+
+def _allowed(world: World, request: Request) -> Answer | None:
+    """A service account cannot manage accounts. Source: Sauce's "Managing service accounts"."""
+    if request.user is not None and request.user.is_service:
+        return forbidden()
+    return _by_switch(world.behaviours.team_management)
+
+
+def _by_switch(switch: str) -> Answer | None:
     return None if switch == "on" else forbidden() if switch == "forbidden" else not_found()
 
 
@@ -93,11 +122,18 @@ def _page(request: Request, rows: list[dict[str, object]]) -> Answer:
     if not limit.isdecimal() or not offset.isdecimal():
         return as_json({"limit": ["A valid integer is required."]}, 400)
     size, start = max(1, min(int(limit), _LARGEST)), int(offset)
-    here = f"{request.base_url}{request.path}?limit={size}&offset="
+    filters = [
+        (key, value) for key, values in request.query.items() if key not in {"limit", "offset"} for value in values
+    ]
+
+    def link(place: int) -> str:
+        query = urlencode([*filters, ("limit", size), ("offset", place)])
+        return f"{request.base_url}{request.path}?{query}"
+
     links = {
-        "next": f"{here}{start + size}" if start + size < len(rows) else None,
-        "previous": f"{here}{max(0, start - size)}" if start else None,
-        "first": f"{here}0",
-        "last": f"{here}{max(0, (len(rows) - 1) // size * size)}",
+        "next": link(start + size) if start + size < len(rows) else None,
+        "previous": link(max(0, start - size)) if start else None,
+        "first": link(0),
+        "last": link(max(0, (len(rows) - 1) // size * size)),
     }
     return as_json({"links": links, "count": len(rows), "results": rows[start : start + size]})

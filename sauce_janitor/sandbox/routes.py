@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from sauce_janitor.sandbox import assets_api, builds_api, jobs_api, people_api
+from sauce_janitor.sandbox import assets_api, builds_api, insights_api, jobs_api, people_api
 from sauce_janitor.sandbox.messages import Answer, Request, as_json, not_found, unauthorised, unknown_url
 from sauce_janitor.sandbox.people import Person
 from sauce_janitor.sandbox.world import BuildRef, JobRef, World
@@ -62,6 +62,7 @@ class Endpoint:
 _NAMES = {
     "{version}": r"(?P<version>v1|v1\.1)",
     "{newer}": r"(?P<version>v1\.1)",
+    "{analytics}": r"(?:/rest)?/v1/analytics",
     **{f"{{{name}}}": f"(?P<{name}>[^/]+)" for name in ("user", "job", "build", "file", "id")},
 }
 
@@ -103,6 +104,10 @@ def _me(call: Call) -> Answer:
 
 def _jobs_of_named_build(call: Call, person: Person) -> Answer:
     return builds_api.jobs_v1(call.world, call.request, call.world.build_called(person, call.parts["build"]))
+
+
+def _on_insights(act: Callable[[World, Request], Answer]) -> Handler:
+    return lambda call: act(call.world, call.request)
 
 
 def _siblings(call: Call) -> Answer:
@@ -160,12 +165,18 @@ ENDPOINTS = (
     _endpoint("builds.get", "GET", "/v2/builds/vdc/{build}", _build_v2),
     _endpoint("users.me", "GET", "/team-management/v1/users/me", _me),
     _endpoint("users.list", "GET", "/team-management/v1/users", lambda c: people_api.users(c.world, c.request)),
-    _endpoint("users.get", "GET", "/team-management/v1/users/{id}", lambda c: people_api.user(c.world, c.parts["id"])),
+    _endpoint("users.get", "GET", "/team-management/v1/users/{id}",
+              lambda c: people_api.user(c.world, c.request, c.parts["id"])),
     _endpoint("teams.list", "GET", "/team-management/v1/teams", lambda c: people_api.teams(c.world, c.request)),
     _endpoint("teams.members", "GET", "/team-management/v1/teams/{id}/members",
               lambda c: people_api.members(c.world, c.request, c.parts["id"])),
     _endpoint("service_accounts.list", "GET", "/team-management/v1/service-accounts",
               lambda c: people_api.service_accounts(c.world, c.request)),
+    _endpoint("insights.tests", "GET", "{analytics}/tests", _on_insights(insights_api.tests)),
+    _endpoint("insights.metrics", "GET", "{analytics}/insights/test-metrics", _on_insights(insights_api.metrics)),
+    _endpoint("insights.trends", "GET", "{analytics}/trends/tests", _on_insights(insights_api.trends)),
+    _endpoint("insights.builds", "GET", "{analytics}/trends/builds_tests", _on_insights(insights_api.builds_and_tests)),
+    _endpoint("insights.errors", "GET", "{analytics}/trends/errors", _on_insights(insights_api.errors)),
     _endpoint("asset.link", "GET", "/jobs/{job}/{file}", _by_link, is_public=True),
 )  # fmt: skip
 """In order: the first that fits counts. A slash at the end is ignored, which is how an empty job id deletes everything."""

@@ -52,11 +52,14 @@ class Throttle:
 
     def headers(self, budget: Budget, now: float) -> dict[str, str]:
         """X-Ratelimit-*; `now` in epoch seconds. The unit of the reset is a behaviour: the documentation is silent."""
-        reset = now + budget.reset_s if self._behaviours.rate_reset == "epoch" else budget.reset_s
+        if self._behaviours.rate_headers == "off":
+            return {}
+        unit = self._behaviours.rate_reset
+        reset = now + budget.reset_s if unit.startswith("epoch") else budget.reset_s
         return {
             "X-Ratelimit-Limit": str(budget.limit),
             "X-Ratelimit-Remaining": str(budget.remaining),
-            "X-Ratelimit-Reset": str(math.ceil(reset)),
+            "X-Ratelimit-Reset": str(math.ceil(reset * 1000 if unit.endswith("milliseconds") else reset)),
         }
 
     def refusal(self, budget: Budget, now: float) -> Answer:

@@ -56,7 +56,7 @@ class World:
     def __init__(self, options: SandboxOptions, *, now: int) -> None:
         self.options, self.behaviours, self.now = options, options.behaviours, now
         self.lock = threading.RLock()
-        self.organisation = Organisation(options.seed, options.user, options.access_key)
+        self.organisation = Organisation(options.seed, options.user, options.access_key, colleagues=options.colleagues)
         self._job_ids = Numbering(key_of(options.seed, "job ids"))
         self._build_ids = Numbering(key_of(options.seed, "build ids"))
         self._new_builds: list[str] = []
@@ -157,4 +157,6 @@ class World:
 
     def _count(self, person: Person) -> int:
         jobs = self.options.jobs
-        return jobs if person.number == 0 else max(_FEWEST, jobs // _SHARES[min(person.number, len(_SHARES) - 1)])
+        if person.number == 0:
+            return jobs
+        return max(_FEWEST, jobs // _SHARES[person.number]) if person.number < len(_SHARES) else _FEWEST

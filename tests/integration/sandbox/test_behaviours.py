@@ -186,3 +186,29 @@ def test_rate_dialects(start: Start, call: Call) -> None:
     assert ask.get("/rest/v1/demo/builds").status_code == 200
     assert (second.status_code, second.content, "Retry-After" in second.headers) == (429, b"", False)
     assert int(first.headers["X-Ratelimit-Reset"]) > 1_700_000_000
+
+
+def test_rate_reset_may_be_in_milliseconds_and_the_headers_absent(start: Start, call: Call) -> None:
+    def reset(**words: str) -> str | None:
+        answer = call(start(rate=Rate(per_hour=9), behaviours=words)).get("/rest/v1/demo/jobs?limit=1")
+        return answer.headers.get("X-Ratelimit-Reset")
+
+    assert 3_000_000 < int(reset(rate_reset="milliseconds") or 0) <= 3_600_000
+    assert int(reset(rate_reset="epoch_milliseconds") or 0) > 1_700_000_000_000
+    assert reset(rate_headers="off") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "endpoint"),
+    [("builds_v1", "/rest/v1/demo/builds"), ("service_accounts", "/team-management/v1/service-accounts")],
+)
+def test_an_older_or_dearer_endpoint_may_not_be_offered(start: Start, call: Call, key: str, endpoint: str) -> None:
+    assert call(start()).get(endpoint).status_code == 200
+    assert call(start(behaviours={key: "off"})).get(endpoint).status_code == 404
+
+
+def test_screenshots_zip_may_not_be_offered(start: Start, call: Call) -> None:
+    for switch, status in (("on", 200), ("off", 404)):
+        sandbox = start(behaviours={"screenshots_zip": switch})
+        job_id = finished(sandbox, with_asset="0001screenshot.png")
+        assert call(sandbox).get(f"/rest/v1/demo/jobs/{job_id}/assets/screenshots.zip").status_code == status

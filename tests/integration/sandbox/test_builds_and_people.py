@@ -164,3 +164,39 @@ def test_no_answer_tells_an_access_key(start: Start, call: Call) -> None:
     paths.append(f"/rest/v1/demo/jobs/{finished(sandbox)}")
 
     assert not any("demo-key" in ask.get(path).text for path in paths)
+
+
+def test_an_organisation_can_have_many_pages_of_users_and_links_keep_the_filter(start: Start, call: Call) -> None:
+    sandbox = start(colleagues=230)
+    ask = call(sandbox)
+    seen: list[str] = []
+    url: str | None = "/team-management/v1/users?limit=500&status=active"
+    while url is not None:
+        page = ask.get(url.removeprefix(sandbox.base_url)).json()
+        assert len(page["results"]) <= 100
+        seen += [user["username"] for user in page["results"]]
+        url = page["links"]["next"]
+
+    assert len(seen) == len(set(seen)) == 3 + 230
+    assert "bob" not in seen
+    assert len(list(sandbox.job_ids("colleague-230"))) == 5
+
+
+def test_users_are_filtered_by_role_team_and_phrase(start: Start, call: Call) -> None:
+    ask = call(start())
+
+    def names(query: str) -> list[str]:
+        return [user["username"] for user in ask.get(f"/team-management/v1/users?{query}").json()["results"]]
+
+    (web,) = ask.get("/team-management/v1/teams?name=we").json()["results"]
+    assert names("roles=1,4") == ["demo", "alice"]
+    assert names(f"teams={web['id']}") == names("team-name=web") == ["demo", "bob", "jörg.weiß+qa@example.com"]
+    assert names("phrase=Ali") == ["alice"]
+
+
+def test_a_service_account_cannot_ask_who_there_is(start: Start, call: Call) -> None:
+    ask = call(start(), "sso-nightly-bot")
+
+    assert {ask.get(f"/team-management/v1/{what}").status_code for what in ("users", "teams", "service-accounts")} == {
+        403
+    }

@@ -1,0 +1,231 @@
+"""What the Insights API knows: one item per finished job, also of jobs deleted since, and everything counted from them."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from sauce_janitor.sandbox.people import Person
+from sauce_janitor.sandbox.world import World
+
+STATUSES = ("passed", "errored", "failed", "complete")
+"""Insights' own words: the Jobs API says `error` where this says `errored`."""
+_BUILDS, _TESTS = 25, 10
+"""Source: Insights API Methods, comments in the sample of Get Builds and Tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One test run. Times: epoch seconds. `is_expired`: its job is deleted or its assets are purged."""
+
+    id: str
+    owner: str
+    ancestor: str
+    name: str | None
+    build: str | None
+    created_at: int
+    started_at: int
+    ended_at: int
+    status: str
+    error: str
+    os: str
+    browser: str
+    is_expired: bool
+
+    @property
+    def duration(self) -> int:
+        """Seconds from start to end."""
+        return self.ended_at - self.started_at
+
+    def document(self, base_url: str) -> dict[str, object]:
+        """The item as the API shows it. Source: Insights API Methods, samples; newer fields from its OpenAPI file."""
+        return {
+            "id": self.id,
+            "owner": self.owner,
+            "ancestor": self.ancestor,
+            "name": self.name or "",
+            "build": self.build or "",
+            "creation_time": iso(self.created_at),
+            "start_time": iso(self.started_at),
+            "end_time": iso(self.ended_at),
+            "duration": self.duration,
+            "status": self.status,
+            "error": self.error,
+            "os": self.os,
+            "os_normalized": self.os,
+            "browser": self.browser,
+            "browser_normalized": self.browser,
+            "details_url": f"{base_url}/rest/v1.1/{quote(self.owner, safe='')}/jobs/{self.id}",
+            "is_expired": self.is_expired,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which items: of whom, created in `since <= time <= until`, and further tests that each must pass."""
+
+    people: Sequence[Person]
+    since: float
+    until: float
+    tests: Sequence[Callable[[Item], bool]] = ()
+
+
+def items(world: World, wanted: Wanted, *, newest_first: bool = True) -> Iterator[Item]:
+    """The items by creation time; those of the same second by owner and job."""
+    each = (_of_person(world, person, wanted, newest_first=newest_first) for person in wanted.people)
+    merged = heapq.merge(*each, key=lambda item: item.created_at, reverse=newest_first)
+    return (item for item in merged if all(test(item) for test in wanted.tests))
+
+
+def metrics(found: Iterable[Item], base_url: str) -> dict[str, object]:
+    """Get Summary of Test Metrics: the totals are means, as in the API's sample."""
+    runs = list(found)
+    fastest = min(runs, key=lambda item: (item.duration, item.created_at, item.id), default=None)
+    slowest = max(runs, key=lambda item: (item.duration, item.created_at, item.id), default=None)
+    statuses = Counter(item.status for item in runs)
+    return {
+        "count": len(runs),
+        "fastestRun": fastest and fastest.document(base_url),
+        "slowestRun": slowest and slowest.document(base_url),
+        "statuses": {word: statuses[word] for word in sorted(statuses)},
+        "totalQueueTime": _mean([item.started_at - item.created_at for item in runs]),
+        "totalRunTime": _mean([item.duration for item in runs]),
+    }
+
+
+def trends(found: Iterable[Item], interval_s: int) -> dict[str, object]:
+    """Get Test Trends: buckets that hold anything, oldest first, and the sums over all of them."""
+    buckets: dict[int, list[Item]] = {}
+    for item in found:
+        buckets.setdefault(item.created_at // interval_s * interval_s, []).append(item)
+    every = [item for runs in buckets.values() for item in runs]
+    return {
+        "buckets": [
+            {"timestamp": iso(start, milliseconds=True), "count": len(runs), "aggs": _aggregates(runs)}
+            for start, runs in sorted(buckets.items())
+        ],
+        "metrics": {key: dict(sorted(counts.items())) for key, counts in _counts(every).items()},
+    }
+
+
+def builds_and_tests(found: Iterable[Item], base_url: str) -> dict[str, object]:
+    """Get Builds and Tests: at most 25 builds, newest first, at most ten tests of each; there is no way to see more."""
+    builds: dict[str, list[Item]] = {}
+    alone: list[Item] = []
+    for item in found:
+        (builds.setdefault(item.build, []) if item.build is not None else alone).append(item)
+    return {
+        "builds": {
+            "items": [_build(name, runs, base_url) for name, runs in list(builds.items())[:_BUILDS]],
+            "has_more": len(builds) > _BUILDS,
+        },
+        "tests_missing_build": _some(alone, base_url),
+    }
+
+
+def errors(found: Iterable[Item], base_url: str) -> list[dict[str, object]]:
+    """Get Error Trends: the most frequent first, at most ten tests of each."""
+    by_error: dict[str, list[Item]] = {}
+    for item in found:
+        if item.error:
+            by_error.setdefault(item.error, []).append(item)
+    return [
+        {"name": error, "count": len(runs), **_some(runs, base_url)}
+        for error, runs in sorted(by_error.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    ]
+
+
+def iso(time: int, *, milliseconds: bool = False) -> str:
+    """The two ways in which Insights writes a time."""
+    written = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{written}.000Z" if milliseconds else f"{written}Z"
+
+
+def _of_person(world: World, person: Person, wanted: Wanted, *, newest_first: bool) -> Iterator[Item]:
+    ledger = world.ledger(person)
+    with world.lock:
+        low, high = ledger.window(wanted.since, wanted.until + 1)
+    follows = world.behaviours.insights_items == "follow"
+    for index in range(high - 1, low - 1, -1) if newest_first else range(low, high):
+        if ledger.ended_at(index) is None or (follows and not ledger.has(index)):
+            continue
+        yield _item(world, person, index)
+
+
+def _item(world: World, person: Person, index: int) -> Item:
+    job = world.ref(person, index)
+    document = world.document(job, "")
+    created_at, started_at, ended_at = (document[f"{word}_time"] for word in ("creation", "start", "end"))
+    assert isinstance(created_at, int)
+    assert isinstance(ended_at, int)
+    return Item(
+        id=job.id,
+        owner=person.name,
+        ancestor=world.organisation.main.name,
+        name=_text(document["name"]),
+        build=job.ledger.build_name(index),
+        created_at=created_at,
+        started_at=started_at if isinstance(started_at, int) else created_at,
+        ended_at=ended_at,
+        status=_status(document),
+        error=_text(document["error"]) or "",
+        os=_text(document["os"]) or "",
+        browser=f"{document['browser']} {document['browser_short_version']}",
+        is_expired=not job.ledger.has(index) or world.is_purged(job),
+    )
+
+
+def _status(document: Mapping[str, object]) -> str:
+    if document["passed"] is not None:
+        return "passed" if document["passed"] else "failed"
+    return "errored" if document["status"] == "error" or document["error"] else "complete"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _build(name: str, runs: list[Item], base_url: str) -> dict[str, object]:
+    start, end = min(item.started_at for item in runs), max(item.ended_at for item in runs)
+    shown = _some(runs, base_url)
+    return {
+        "name": name,
+        "tests_count": len(runs),
+        "duration": end - start,
+        "start_time": iso(start),
+        "end_time": iso(end),
+        "tests": shown["items"],
+        "has_more": shown["has_more"],
+        "aggs": {"status": _named(Counter(item.status for item in runs))},
+    }
+
+
+def _some(runs: list[Item], base_url: str) -> dict[str, object]:
+    return {"items": [item.document(base_url) for item in runs[:_TESTS]], "has_more": len(runs) > _TESTS}
+
+
+def _counts(runs: Iterable[Item]) -> dict[str, Counter[str]]:
+    counts: dict[str, Counter[str]] = {"os": Counter(), "owner": Counter(), "status": Counter()}
+    for item in runs:
+        counts["os"][item.os] += 1
+        counts["owner"][item.owner] += 1
+        counts["status"][item.status] += 1
+    return counts
+
+
+def _aggregates(runs: Iterable[Item]) -> dict[str, object]:
+    return {key: _named(counts) for key, counts in _counts(runs).items()}
+
+
+def _named(counts: Counter[str]) -> list[dict[str, object]]:
+    return [
+        {"name": name, "count": count} for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+
+
+def _mean(values: Sequence[int]) -> float:
+    return sum(values) / len(values) if values else 0.0
