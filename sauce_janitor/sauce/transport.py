@@ -48,7 +48,7 @@ class Ask:
     """One request: what to send, and how error messages call its answer.
 
     `origin` is another than the account's (an asset host): then the credential stays at home. `optional`: an endpoint
-    that may not be offered, where an HTML 404 or a 405 means just that.
+    that may not be offered, where an HTML 404 or a 405 means just that. `body` is JSON, of an update alone.
     """
 
     method: str
@@ -58,6 +58,7 @@ class Ask:
     origin: str | None = None
     accept: str = "application/json"
     optional: bool = False
+    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ class Transport:
         if ask.method != "GET":
             headers["Content-Type"] = "application/json"
         url = (ask.origin or self.connection.origin) + ask.target
-        prepared = requests.Request(ask.method, url, headers=headers).prepare()
+        prepared = requests.Request(ask.method, url, headers=headers, data=ask.body).prepare()
         if (prepared.path_url or "").casefold() != ask.target.casefold():
             raise AnswerError(f"no request can ask for {ask.what}: its address would change on the way")
         return prepared

@@ -31,17 +31,17 @@ _IDLE_CONNECTIONS: Final = 8
 # urllib3 logs request targets, and a redirect's target may be a signed URL: a bearer secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
-Guard: TypeAlias = Callable[[str, str], None]
-"""Sees each request line (method, target) last of all, when the connection stands; raises PermitError to stop it."""
+Guard: TypeAlias = Callable[[str, str, object], None]
+"""Sees each request (method, target, body) last of all, when the connection stands; raises PermitError to stop it."""
 
 
 class InterruptedAnswerError(AnswerError):
     """An answer that did not come whole in its time: another try may do better."""
 
 
-def reads_only(method: str, target: str) -> None:
-    """The guard of everything but the gate: GET and HEAD pass, anything else is never written to a socket."""
-    if method not in {"GET", "HEAD"}:
+def reads_only(method: str, target: str, body: object) -> None:
+    """The guard of everything but the gate: GET and HEAD without a body pass, anything else never comes to a socket."""
+    if method not in {"GET", "HEAD"} or body is not None:
         raise PermitError(f"a reading connection was asked to send {method} {target:.120}")
 
 
@@ -184,11 +184,19 @@ class _WatchedResponse(http.client.HTTPResponse):
 
 class _GuardedConnection(HTTPConnection):
     edge: Edge
+    _body: object = None
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
+        self._body = body
+        try:
+            super().request(method, url, body, *args, **options)
+        finally:
+            self._body = None
 
     def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's signature
         if self.sock is None:
             self.connect()  # now, so that nothing but the sending itself comes after the guard
-        self.edge.guard(method, url)
+        self.edge.guard(method, url, self._body)
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own override

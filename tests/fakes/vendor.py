@@ -20,6 +20,7 @@ class Seen:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ class Vendor:
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:
-                answer = vendor._next(Seen(self.command, self.path, dict(self.headers)))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                answer = vendor._next(Seen(self.command, self.path, dict(self.headers), body))
                 self.close_connection = True
                 try:
                     self.wfile.write(answer.raw)

@@ -12,20 +12,24 @@ from types import SimpleNamespace
 import pytest
 
 from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, PermitError, StoppedError
+from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
 from sauce_janitor.retention.model import JobId, Owner
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, Receipt, StopPermit
-from sauce_janitor.sauce import gate as gate_module
+from sauce_janitor.sauce import writing as gate_module
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import RequestEvent
-from sauce_janitor.sauce.gate import Gate, _Armed
+from sauce_janitor.sauce.gate import Gate
+from sauce_janitor.sauce.reading import SauceReader
 from sauce_janitor.sauce.transport import Ask
+from sauce_janitor.sauce.writing import _Armed
 from tests.fakes.vendor import Reply, Vendor, json_reply, reply
 
 JOB = JobId("ab" * 16)
 ME = Owner("jsmith")
 ASSETS = f"/rest/v1/jsmith/jobs/{JOB}/assets"
 BY_ID = f"/rest/v1.1/jobs/{JOB}"
+JOB_PATH = f"/rest/v1/jsmith/jobs/{JOB}"
 PROOF = Receipt("0" * 64)
 
 
@@ -39,6 +43,10 @@ def job_permit(age_s: float = 0.0, owner: str = ME, job: str = JOB) -> DeleteJob
 
 def stop_permit() -> StopPermit:
     return StopPermit(JOB, ME, "f", time.monotonic(), 1)
+
+
+def update_permit(body: str = '{"tags": ["keep"]}', age_s: float = 0.0) -> UpdatePermit:
+    return UpdatePermit(JOB, ME, body, time.monotonic() - age_s)
 
 
 @pytest.fixture
@@ -72,6 +80,80 @@ def test_the_three_writes_are_these_request_lines(vendor: Vendor, gate: Gate, ga
         ("DELETE", f"/rest/v1/jsmith/jobs/{JOB}"),
         ("PUT", f"/rest/v1/jsmith/jobs/{JOB}/stop"),
     ]
+
+
+def test_what_a_person_does_are_these_two_requests(vendor: Vendor, gate: Gate) -> None:
+    vendor.on(JOB_PATH, json_reply({"id": JOB}))
+    vendor.on(f"{JOB_PATH}/stop", json_reply({"id": JOB}))
+    assert gate.update(update_permit()).status == 200
+    assert gate.stop(StopByHandPermit(JOB, ME, time.monotonic())).status == 200
+    assert [(seen.method, seen.target, seen.body) for seen in vendor.seen] == [
+        ("PUT", JOB_PATH, b'{"tags": ["keep"]}'),
+        ("PUT", f"{JOB_PATH}/stop", b""),
+    ]
+    assert vendor.seen[0].headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{}", "[]", "null", "{", '{"tags": "keep"}', '{"tags": [1]}', '{"tags": null}', '{"passed": "true"}',
+     '{"public": "everybody"}', '{"name": 1}', '{"custom-data": []}', '{"data": {"passed": true}}', '{"status": "complete"}',
+     '{"tags": [], "deletion_time": 1}', '{"name": "' + "x" * 70_000 + '"}', "[" * 20_000],
+)  # fmt: skip
+def test_an_update_that_says_anything_but_what_a_job_has_reaches_no_socket(
+    vendor: Vendor, gate: Gate, body: str
+) -> None:
+    with pytest.raises(PermitError, match="nothing that can be set"):
+        gate.update(update_permit(body))
+    assert vendor.seen == []
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("DELETE", f"/rest/v1.1/jobs/{JOB}", b'{"tags": []}'),
+        ("PUT", f"/rest/v1/jsmith/jobs/{JOB}/stop", b'{"tags": []}'),
+        ("PUT", f"/rest/v1/jsmith/jobs/{JOB}", b'{"evil": 1}'),
+        ("PUT", f"/rest/v1/jsmith/jobs/{JOB}", None),
+    ],
+)
+def test_even_an_armed_gate_writes_only_the_bodies_that_fit_the_line(
+    vendor: Vendor, gate: Gate, method: str, target: str, body: bytes | None
+) -> None:
+    gate._here.armed = _Armed(f"{method} {target}", time.monotonic(), body)
+    with pytest.raises(PermitError, match=r"body .* not sent"):
+        gate._transport.send(Ask(method, target, "update", "x", body=body), gate._transport.answer_limits())
+    assert vendor.seen == []
+
+
+def test_another_body_than_the_permits_reaches_no_socket(vendor: Vendor, gate: Gate) -> None:
+    gate._here.armed = _Armed(f"PUT {JOB_PATH}", time.monotonic(), b'{"tags": ["a"]}')
+    ask = Ask("PUT", JOB_PATH, "update", "x", body=b'{"tags": ["b"]}')
+    with pytest.raises(PermitError, match=r"body .* not sent"):
+        gate._transport.send(ask, gate._transport.answer_limits())
+    assert vendor.seen == []
+
+
+def test_a_reading_connection_sends_no_body(vendor: Vendor, reader: SauceReader) -> None:
+    ask = Ask("GET", JOB_PATH, "job", "x", body=b"{}")
+    with pytest.raises(PermitError):
+        reader._transport.send(ask, reader._transport.answer_limits())
+    assert vendor.seen == []
+
+
+def test_a_persons_permits_grow_old_and_are_good_for_one_request_too(vendor: Vendor, gate: Gate) -> None:
+    vendor.on(JOB_PATH, json_reply({"id": JOB}))
+    with pytest.raises(PermitError, match="ask Sauce Labs again"):
+        gate.update(update_permit(age_s=10.1))
+    with pytest.raises(PermitError, match="ask Sauce Labs again"):
+        gate.stop(StopByHandPermit(JOB, ME, time.monotonic() - 10.1))
+    permit = update_permit()
+    gate.update(permit)
+    with pytest.raises(PermitError, match="used before"):
+        gate.update(permit)
+    with pytest.raises(PermitError, match="takes an UpdatePermit"):
+        gate.update(stop_permit())  # type: ignore[arg-type]
+    assert len(vendor.seen) == 1
 
 
 @pytest.mark.parametrize("status", [400, 404])
@@ -222,9 +304,9 @@ def test_a_permit_for_one_job_opens_the_gate_for_no_other(vendor: Vendor, gate: 
 
 def test_a_library_that_sends_a_write_again_meets_a_closed_gate(vendor: Vendor, gate: Gate) -> None:
     gate._here.armed = _Armed(f"DELETE {BY_ID}", time.monotonic())
-    gate._guard("DELETE", BY_ID)
+    gate._guard("DELETE", BY_ID, None)
     with pytest.raises(PermitError, match="no permit stands"):
-        gate._guard("DELETE", BY_ID)
+        gate._guard("DELETE", BY_ID, None)
 
 
 def test_an_allowed_line_without_a_permit_reaches_no_socket(vendor: Vendor, gate: Gate) -> None:
@@ -269,8 +351,8 @@ def test_a_write_that_has_left_is_still_answered_after_a_stop(vendor: Vendor, ga
     gate = gate_with(stop=stop)
     inner = gate._transport._edge.guard
 
-    def stop_meanwhile(method: str, target: str) -> None:
-        inner(method, target)
+    def stop_meanwhile(method: str, target: str, body: object) -> None:
+        inner(method, target, body)
         stop.set()
 
     gate._transport._edge.guard = stop_meanwhile
@@ -287,8 +369,8 @@ def test_a_stop_while_the_answer_is_waited_for_leaves_the_write_in_doubt(
     gate = gate_with(stop=stop)
     inner = gate._transport._edge.guard
 
-    def stop_meanwhile(method: str, target: str) -> None:
-        inner(method, target)
+    def stop_meanwhile(method: str, target: str, body: object) -> None:
+        inner(method, target, body)
         stop.set()
 
     gate._transport._edge.guard = stop_meanwhile

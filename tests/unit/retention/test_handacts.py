@@ -1,0 +1,108 @@
+"""Changes by hand: merged into what the job has, and nothing sent that the API would take for something else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sauce_janitor.retention.handacts import Change, fields_of, has_come, is_body
+from sauce_janitor.retention.model import UNKNOWN, Job, JobDocument, JobId, Owner, State
+from sauce_janitor.sauce.redacting import REMOVED, redact_mapping
+
+tags = st.lists(st.text("abc", min_size=1, max_size=2), unique=True, max_size=4)
+
+
+def document(**fields: Any) -> JobDocument:
+    job = Job(JobId("ab" * 16), Owner("demo"), State.FINISHED, **fields)
+    return JobDocument(job, {"id": job.id, "passed": None})
+
+
+@given(tags, tags, tags)
+def test_adding_and_removing_keeps_every_other_tag_in_its_place(
+    old: list[str], add: list[str], drop: list[str]
+) -> None:
+    drop = [tag for tag in drop if tag not in add]
+    sent = Change(add=tuple(add), remove=tuple(drop)).of(document(tags=tuple(old))).get("tags", old)
+    assert isinstance(sent, list)
+    assert set(sent) == (set(old) | set(add)) - set(drop)
+    assert [tag for tag in sent if tag in old] == [tag for tag in old if tag in sent]
+    assert len(sent) == len(set(sent))
+
+
+@given(tags, tags)
+def test_what_is_there_already_is_not_sent(old: list[str], add: list[str]) -> None:
+    change = Change(add=tuple(add))
+    sent = change.of(document(tags=tuple(old)))
+    assert ("tags" in sent) is bool(set(add) - set(old))
+    if "tags" in sent:
+        assert change.of(document(tags=tuple(sent["tags"]))) == {}  # type: ignore[arg-type]
+
+
+def test_every_field_is_sent_whole_and_only_where_it_differs() -> None:
+    before = document(name="checkout", build="rc-1", public="team", tags=("a",), custom_data={"team": "qa", "run": 7})
+    change = Change(
+        tags=("x",),
+        add=("y",),
+        name="checkout",
+        build="rc-2",
+        public="private",
+        passed=True,
+        custom_data=(("run", "8"),),
+    )
+    sent = change.of(before)
+    assert sent == {
+        "tags": ["x", "y"], "build": "rc-2", "public": "private", "passed": True, "custom-data": {"team": "qa", "run": "8"}
+    }  # fmt: skip
+    assert is_body(json.dumps(sent))
+    assert "name" not in sent
+
+
+def test_what_cannot_be_read_is_not_merged_into() -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        Change(add=("keep",)).of(document(tags=UNKNOWN))
+    with pytest.raises(ValueError, match="cannot be read"):
+        Change(custom_data=(("a", "b"),)).of(document(custom_data=UNKNOWN))
+    assert Change(tags=("keep",)).of(document(tags=UNKNOWN)) == {"tags": ["keep"]}
+
+
+def test_custom_data_with_a_credential_in_them_are_left_alone() -> None:
+    secret = redact_mapping({"access_key": "k", "team": "qa"})
+    with pytest.raises(ValueError, match="would be lost"):
+        Change(custom_data=(("team", "dev"),)).of(document(custom_data=secret))
+    replaced = Change(custom_data=(("access_key", "new"),)).of(document(custom_data={"access_key": REMOVED}))
+    assert replaced == {"custom-data": {"access_key": "new"}}
+
+
+def test_a_credential_that_was_set_is_read_back_unseen() -> None:
+    assert has_come("custom-data", {"password": REMOVED, "a": "b"}, {"password": "x", "a": "b"})
+    assert not has_come("custom-data", {"password": REMOVED, "a": "c"}, {"password": "x", "a": "b"})
+    assert not has_come("custom-data", {"a": "b"}, {"a": "b", "c": "d"})
+    assert has_come("tags", ["b", "a"], ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{"add": ("",)}, {"add": (" keep",)}, {"remove": ("a\nb",)}, {"tags": ("x" * 256,)}, {"public": "all"},
+     {"name": " "}, {"build": "a\x1bb"}, {"custom_data": ((" ", "x"),)}, {"add": ("a",), "remove": ("a",)}],
+)  # fmt: skip
+def test_what_no_job_can_have_is_refused(wanted: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"is no tag|one of|cannot be|a name before"):
+        Change(**wanted)
+
+
+def test_fields_that_cannot_be_read_are_not_told() -> None:
+    before = document(name=UNKNOWN, tags=UNKNOWN, public="team")
+    assert fields_of(before) == {"passed": None, "public": "team", "build": None, "custom-data": {}}
+    assert fields_of(replace(before, document={})) == {"public": "team", "build": None, "custom-data": {}}
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=4))
+def test_no_body_but_an_object_of_known_fields_passes(value: object) -> None:
+    assert not is_body(json.dumps(value))
+    assert not is_body(json.dumps({"status": value}))
+    assert not is_body(value)
