@@ -3,6 +3,8 @@
 from sauce_janitor.archive.catalogue import Catalogue, Damage, Finding, Proof
 from sauce_janitor.archive.fetching import Body, Caps, Fetch
 from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
+from sauce_janitor.archive.pruned import GoneFile, PruneFile, PruneRecord, gone_files
+from sauce_janitor.archive.pruning import Draft, Pruner
 from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored, read_receipt
 from sauce_janitor.archive.root import SENTINEL, Floor
 from sauce_janitor.archive.storing import Archive
@@ -15,18 +17,24 @@ __all__ = [
     "Caps",
     "Catalogue",
     "Damage",
+    "Draft",
     "Fetch",
     "Finding",
     "Floor",
+    "GoneFile",
     "HoldMirror",
     "MirroredHold",
     "Origin",
     "Proof",
+    "PruneFile",
+    "PruneRecord",
+    "Pruner",
     "ReceiptDocument",
     "ReceiptFile",
     "Settings",
     "Stored",
     "StoredFile",
     "Unstored",
+    "gone_files",
     "read_receipt",
 ]

@@ -18,6 +18,7 @@ from typing import Self
 from sauce_janitor.archive.fetching import hash_file
 from sauce_janitor.archive.folders import disk_errors, open_folder, reach, read_small
 from sauce_janitor.archive.naming import folder_name, job_place, name_of_folder
+from sauce_janitor.archive.pruned import PruneFile, gone_files, read_records
 from sauce_janitor.archive.receipts import (
     LONGEST,
     ReceiptFile,
@@ -63,13 +64,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One job as the archive holds it now: its receipts, oldest first, and all that is wrong with them or the bytes."""
+    """One job as the archive holds it now: its receipts, oldest first, and all that is wrong with them or the bytes.
+
+    `records` say what was pruned: such a file may be missing, and while it is there it is as its receipt says.
+    """
 
     place: str
     receipts: tuple[ReceiptFile, ...]
     findings: tuple[Finding, ...]
     files: int
     size_bytes: int
+    records: tuple[PruneFile, ...] = ()
 
     def proves(self, sha256: str) -> bool:
         """Whether the receipt with this hash stands unchanged, and everything stored is byte for byte what was stored."""
@@ -120,6 +125,12 @@ class Catalogue:
                 return ()
             raise
 
+    def records(self, place: Place) -> tuple[PruneFile, ...]:
+        """What left a job's folder by pruning, oldest first. ArchiveError when a record or a receipt cannot be trusted."""
+        with disk_errors(f"read the archive's folder {'/'.join(place)}"), reach(self.root.fd, place) as folder:
+            names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
+            return read_records(folder, place, names, _chain(folder, place, names))
+
     def receipts_of(
         self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None
     ) -> tuple[Place | None, tuple[ReceiptFile, ...]]:
@@ -140,6 +151,7 @@ class Catalogue:
             there = dict(_files_below(folder))
             try:
                 receipts = _chain(folder, place, there)
+                records = read_records(folder, place, there, receipts)
             except ArchiveError as wrong:
                 finding = Finding(where, receipt_name(1), Damage.RECEIPT, str(wrong))
                 return Proof(where, (), (finding,), 0, 0)
@@ -147,15 +159,16 @@ class Catalogue:
                 finding = Finding(where, receipt_name(1), Damage.RECEIPT, "there is none")
                 return Proof(where, (), (finding,), 0, 0)
             newest = receipts[-1].document
-            stored = (newest.job, *newest.assets)
+            pruned = gone_files(records) - there.keys()
+            stored = [file for file in (newest.job, *newest.assets) if file.file not in pruned]
             for file in stored:
                 damage = _damage(folder, file, there.get(file.file))
                 if damage:
                     findings.append(Finding(where, file.file, *damage))
-        known = {receipt.file for receipt in receipts}
+        known = {each.file for each in (*receipts, *records)}
         known |= {file.file for receipt in receipts for file in (receipt.document.job, *receipt.document.assets)}
         findings += [Finding(where, name, Damage.EXTRA, "in no receipt") for name in sorted(there.keys() - known)]
-        return Proof(where, receipts, tuple(findings), len(stored), sum(file.bytes for file in stored))
+        return Proof(where, receipts, tuple(findings), len(stored), sum(file.bytes for file in stored), records)
 
     def proofs(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Proof]:
         """`prove` for every job; a link where a folder should be is a finding, and nothing behind it is looked at."""
@@ -174,12 +187,14 @@ class Catalogue:
         return next((self.prove(place) for place in self.places_of(job_id, account=account, owner=owner)), None)
 
     def is_whole(self, place: Place, receipt: ReceiptFile) -> bool:
-        """Whether every file of the receipt is there with its length: what can be told without reading the bytes."""
+        """Whether every file of the receipt is there with its length, or was pruned: what can be told without reading the bytes."""
         with disk_errors(f"read the archive's folder {'/'.join(place)}"), reach(self.root.fd, place) as folder:
             there = dict(_files_below(folder))
+            pruned = gone_files(read_records(folder, place, there, _chain(folder, place, there))) - there.keys()
         return all(
             (found := there.get(file.file)) is not None and stat.S_ISREG(found.st_mode) and found.st_size == file.bytes
             for file in (receipt.document.job, *receipt.document.assets)
+            if file.file not in pruned
         )
 
 

@@ -19,6 +19,7 @@ from sauce_janitor.archive.fetching import Allowance, Fetch, fetch_to_file, hash
 from sauce_janitor.archive.folders import disk_errors, open_folder, reach, write_file
 from sauce_janitor.archive.mirror import HoldMirror
 from sauce_janitor.archive.naming import file_names, folder_name, place_of
+from sauce_janitor.archive.pruned import gone_files
 from sauce_janitor.archive.receipts import (
     ReceiptDocument,
     ReceiptFile,
@@ -161,7 +162,8 @@ class Archive:
     def _vouch_again(self, task: _Task) -> Stored:
         """All is there and matched its receipt just now; flush it once more: whoever wrote it may have died before that."""
         newest = task.earlier[-1]
-        files = (newest.document.job, *newest.document.assets)
+        pruned = gone_files(self.catalogue.records(task.place))
+        files = [each for each in (newest.document.job, *newest.document.assets) if each.file not in pruned]
         with disk_errors(f"flush {'/'.join(task.place)}"):
             with reach(self._root.fd, task.place) as folder:
                 make_durable(folder, [*(file.file for file in files), *(receipt.file for receipt in task.earlier)])

@@ -215,6 +215,9 @@ def _done(line: Line) -> str:
         return "archived"
     if line.kind == "intent":
         return f"began to {words}"
+    if line.kind in {"pruning", "pruned"}:
+        begun = f"began to prune {line.detail.get('files')} files of it from the archive"
+        return begun if line.kind == "pruning" else f"archive prune: {line.outcome}"
     told = {"confirmed": "done", "already_gone": "was gone already", "failed": "failed", "unknown": "in doubt"}
     return f"{words}: {told.get(line.outcome or '', line.outcome)}"
 
@@ -225,6 +228,6 @@ def _detail(line: Line) -> str:
         parts.append(str(line.detail["selection"]))
     if line.receipt:
         parts.append(f"receipt {line.receipt[:12]}…")
-    if text := line.detail.get("text"):
+    if text := line.detail.get("text") or line.detail.get("why"):
         parts.append(str(text))
     return ", ".join(parts) + (f" (run {line.run_id})" if line.run_id else "")

@@ -63,3 +63,17 @@ class StopPermit:
     asked_at: float
     fence: int
     action: ClassVar[Action] = Action.STOP
+
+
+@dataclass(frozen=True, slots=True)
+class PrunePermit:
+    """For removing stored files of one job from our own archive: their time there is over, and nothing holds the job.
+
+    `files` are paths beside the job's receipts, `why` says by whose word, for the record that stays. `fence` is the lease's.
+    """
+
+    job_id: JobId
+    owner: Owner
+    files: frozenset[str]
+    why: str
+    fence: int

@@ -9,6 +9,7 @@ from typing import Self
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.database import Database
+from sauce_janitor.state.handjournal import HandActs, HandJournal, OpenAct
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.identity import ClockGuard, Identity
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
@@ -17,13 +18,15 @@ from sauce_janitor.state.leases import Lease
 from sauce_janitor.state.listing import Listed, OwnerJobs
 from sauce_janitor.state.notices import Notices
 from sauce_janitor.state.opening import check_integrity, open_file
+from sauce_janitor.state.prunings import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
 from sauce_janitor.state.switch import Pause, Switch
 
 __all__ = [
-    "Acceptances", "Approvals", "ClockGuard", "Counters", "Holds", "Identity", "Jobs", "Journal", "Lease", "Line", "Listed",
-    "Notices", "OpenIntent", "OwnerJobs", "Pause", "PlacedHold", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State",
-    "Switch",
+    "Acceptances", "Approvals", "ClockGuard", "Counters", "HandActs", "HandJournal",
+    "Holds", "Identity", "Jobs", "Journal", "Lease", "Line", "Listed",
+    "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings", "Query", "Run",
+    "RunJournal", "Runs", "Snapshot", "State", "Switch",
 ]  # fmt: skip
 
 
@@ -40,6 +43,8 @@ class State:
         self.clock = ClockGuard(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)
+        self.prunings = Prunings(database)
+        self.hand_acts = HandActs(database, path)
         self.switch = Switch(database)
         self.holds = Holds(database)
         self.notices = Notices(database)

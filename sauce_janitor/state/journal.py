@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
+from sauce_janitor.retention.handacts import Deed, HandAction
 from sauce_janitor.retention.model import Action, JobId, Owner
 from sauce_janitor.retention.permits import DeletePermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.state import statements
@@ -29,7 +30,10 @@ OUTCOMES: Final = FINAL | {"unknown"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `kind`: archived, intent, outcome or found_gone. `intent` is the line that an outcome ends."""
+    """One line. `kind`: archived, intent, outcome, found_gone; pruning, pruned; by_hand, done_by_hand.
+
+    `intent` is the line that an outcome ends.
+    """
 
     seq: int
     at: int
@@ -37,7 +41,7 @@ class Line:
     kind: str
     job_id: JobId
     owner: Owner
-    action: Action
+    action: Deed
     policy: str | None
     run_id: str | None
     intent: int | None
@@ -232,7 +236,7 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
     statement = (
         select(journal)
         .join(open_intents, open_intents.c.intent == journal.c.seq)
-        .where(open_intents.c.account == account)
+        .where(open_intents.c.account == account, journal.c.kind == "intent")
         .order_by(journal.c.seq)
     )
     said = select(journal.c.intent, journal.c.detail).where(journal.c.outcome == "unknown").order_by(journal.c.seq)
@@ -243,9 +247,16 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
         wanted = said.where(journal.c.job_id.in_({row["job_id"] for row in begun}))
         unknown = {row.intent: str(json.loads(row.detail).get("text", "")) for row in connection.execute(wanted)}
     return tuple(
-        OpenIntent(line.seq, line.action, line.job_id, line.owner, line.policy or "", line.at, unknown.get(line.seq))
+        OpenIntent(
+            line.seq, Action(line.action), line.job_id, line.owner, line.policy or "", line.at, unknown.get(line.seq)
+        )
         for line in map(_line, begun)
     )
+
+
+def deed(text: str) -> Deed:
+    """What a line is about."""
+    return HandAction(text) if text in set(HandAction) else Action(text)
 
 
 def _line(row: Mapping[Any, Any]) -> Line:
@@ -254,7 +265,7 @@ def _line(row: Mapping[Any, Any]) -> Line:
         **values
         | {
             "job_id": JobId(row["job_id"].hex()),
-            "action": Action(row["action"]),
+            "action": deed(row["action"]),
             "detail": json.loads(row["detail"]),
             "hash": row["hash"].hex(),
         }
