@@ -6,15 +6,18 @@ import os
 import secrets
 import stat
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, insert, inspect, text
+from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
 
 from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.state.backup import back_up
 from sauce_janitor.state.database import Database, damaged, sqlite_engine
-from sauce_janitor.state.tables import REVISIONS, journal_head, meta
+from sauce_janitor.state.tables import READABLE_FROM, REVISIONS, journal_head, meta
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _NETWORK: Final = frozenset(
@@ -22,12 +25,17 @@ _NETWORK: Final = frozenset(
      "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.davfs", "davfs", "ocfs2", "gfs2"}
 )  # fmt: skip
 _MOUNTS: Final = Path("/proc/self/mounts")
+_READABLE_FROM: Final = "readable_from"
 
 
 def open_file(path: Path) -> Database:
     """The database at `path`, made (mode 0600, missing folders 0700) when there is none, brought to this program's schema.
 
-    Raises StateError when it cannot be used or trusted, RefusedError for a network file system or a newer schema.
+    Before its schema changes it is backed up beside itself. One that a newer version wrote is used as it is where that
+    version says that this one can (its schema only added to ours).
+
+    Raises StateError when it cannot be used, backed up or trusted, RefusedError for a network file system or a newer
+    schema that this version cannot read.
     """
     path = path.absolute()
     _refuse_network(path)
@@ -39,32 +47,58 @@ def open_file(path: Path) -> Database:
         raise StateError(f"the state {path} cannot be used: {error.strerror or error}") from error
     engine = sqlite_engine(path)
     try:
-        return open_engine(engine, str(path))
+        return open_engine(engine, str(path), before_migrating=partial(back_up, path))
     except BaseException:  # let go of the database, whatever it was; raised again
         engine.dispose()
         raise
 
 
-def open_engine(engine: Engine, place: str) -> Database:
-    """The database behind an engine, migrated. An empty one is made a state (of a file, `open_file` has seen to that)."""
+def open_engine(
+    engine: Engine, place: str, before_migrating: Callable[[str], object] = lambda _found: None
+) -> Database:
+    """The database behind an engine, migrated. An empty one is made a state (of a file, `open_file` has seen to that).
+
+    `before_migrating` is given the schema that is found while nobody else can write; what it raises leaves all as it was.
+    """
     database = Database(engine, place)
     with database.reading() as connection:
         found = _revision(connection)
         empty = found is None and not inspect(connection).get_table_names()
-    if found is None and not empty:
-        raise StateError(f"{place} is a database of something else, not a state: name another file")
-    if found == REVISIONS[-1]:
-        return database
-    if found is not None and found not in REVISIONS:
-        raise RefusedError(
-            f"the state {place} was written by a newer version (schema {found}, this program knows {REVISIONS[-1]}): "
-            "use that version, or a backup made before it"
-        )
+        if found is None and not empty:
+            raise StateError(f"{place} is a database of something else, not a state: name another file")
+        if _is_usable(connection, found, place):
+            return database
     with database.writing() as connection:
+        found = _revision(connection)
+        if _is_usable(connection, found, place):  # another process was faster
+            return database
+        if found is not None:
+            before_migrating(found)
         _migrate(connection)
-        if empty:
+        if found is None:
             _found(connection)
+        _say_who_can_read(connection)
     return database
+
+
+def _is_usable(connection: Connection, found: str | None, place: str) -> bool:
+    """Whether a state of this schema is used as it is: one of ours, or of a newer version that says ours can read and write it.
+
+    False when it is to be migrated; RefusedError when it cannot be.
+    """
+    if found is None or found in REVISIONS:
+        return found == REVISIONS[-1]
+    if connection.execute(select(meta.c.value).where(meta.c.key == _READABLE_FROM)).scalar() in REVISIONS:
+        return True
+    raise RefusedError(
+        f"the state {place} was written by a newer version (schema {found}, this program knows {REVISIONS[-1]}): "
+        "use that version, or the backup that it made beside the state before it changed the schema"
+    )
+
+
+def _say_who_can_read(connection: Connection) -> None:
+    connection.execute(delete(meta).where(meta.c.key == _READABLE_FROM))
+    connection.execute(insert(meta), [{"key": _READABLE_FROM, "value": READABLE_FROM}])
 
 
 def _revision(connection: Connection) -> str | None:

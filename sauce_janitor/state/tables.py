@@ -25,6 +25,12 @@ from sqlalchemy import (
 
 REVISIONS: Final = ("0001", "0002")
 """Every schema version there is, oldest first; the last one is what this program writes."""
+READABLE_FROM: Final = "0001"
+"""The oldest schema whose programs can read and write a state of the newest one, so that a release can be rolled back.
+
+As long as a revision only adds (tables, columns that may be null, indexes that are not unique) it stays; a revision that does
+more raises it to itself. A test holds both schemas against each other.
+"""
 
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
