@@ -133,7 +133,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
             sockets=[bound],
             threads=limits.threads,
             backlog=_BACKLOG,
-            connection_limit=2**31,  # ours, below, is another one
+            connection_limit=2 * limits.connections,  # when all of them are at work; idle ones give way before
             cleanup_interval=_CLEANED_EVERY_S,
             channel_timeout=limits.idle_s,
             max_request_header_size=limits.header_bytes,
@@ -160,11 +160,10 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
 
     def _make_room(self) -> None:
         channels: dict[int, Any] = self.active_channels
-        while len(channels) > self._limits.connections:
-            idle = [each for each in channels.values() if not each.is_at_work]
-            if not idle:
-                return
-            min(idle, key=lambda each: each.creation_time).handle_close()
+        *others, _newest = channels.values()
+        idle = sorted((each for each in others if not each.is_at_work), key=lambda each: each.creation_time)
+        for channel in idle[: max(0, len(channels) - self._limits.connections)]:
+            channel.handle_close()
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)
@@ -175,5 +174,13 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
     def stop(self, within_s: float) -> None:
         """From another thread: end the workers first, for one of them that wakes the loop must find it awake."""
         self.task_dispatcher.shutdown(cancel_pending=True, timeout=within_s)
-        if not self.task_dispatcher.threads:
-            self.trigger.pull_trigger(lambda: wasyncore.close_all(self._map))  # in the loop's own thread
+        if self.task_dispatcher.threads:
+            return
+        written = threading.Lock()
+
+        def close() -> None:
+            with written:  # the loop may be awake already: the pipe is not closed under who still writes to it
+                wasyncore.close_all(self._map)
+
+        with written:
+            self.trigger.pull_trigger(close)
