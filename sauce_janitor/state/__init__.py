@@ -23,10 +23,9 @@ from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
 from sauce_janitor.state.switch import Pause, Switch
 
 __all__ = [
-    "Acceptances", "Approvals", "ClockGuard", "Counters", "HandActs", "HandJournal",
-    "Holds", "Identity", "Jobs", "Journal", "Lease", "Line", "Listed",
-    "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings", "Query", "Run",
-    "RunJournal", "Runs", "Snapshot", "State", "Switch",
+    "Acceptances", "Approvals", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds", "Identity", "Jobs", "Journal",
+    "Lease", "Line", "Listed", "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold",
+    "PruneJournal", "Prunings", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch",
 ]  # fmt: skip
 
 
