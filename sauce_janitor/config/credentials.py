@@ -150,7 +150,7 @@ class CredentialSource:
         try:
             return owner_name(text)
         except ValueError:
-            raise self._error("has a user name that cannot be one (blanks, slashes or nothing in it)") from None
+            raise self._error("has a user name that cannot be one (blank ends, slashes or nothing in it)") from None
 
     def _error(self, message: str) -> ConfigError:
         return ConfigError([Problem(message, self.file, self.line, self.path)])

@@ -20,7 +20,7 @@ Owner = NewType("Owner", str)
 """A Sauce Labs user name. Make one with `owner_name`; percent-encode it in URLs, never use it as a path as it is."""
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
-_NOT_IN_AN_OWNER = re.compile(r"[\x00-\x20\x7f-\x9f/\\]")
+_NOT_IN_AN_OWNER = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]|^\s|\s\Z")
 _LONGEST_OWNER = 255
 
 
@@ -47,7 +47,7 @@ def job_id(text: object) -> JobId:
 
 
 def owner_name(text: object) -> Owner:
-    """The user name, or ValueError for one that cannot be a user's: empty, too long, a dot path, a separator in it."""
+    """The user name, or ValueError for one that cannot be a user's: empty, too long, a dot path, a separator, blank ends."""
     if (
         not isinstance(text, str)
         or not text

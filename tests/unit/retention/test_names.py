@@ -1,0 +1,58 @@
+"""What can be a job's id and a user's name: every address and folder is built from these alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from sauce_janitor.retention.model import job_id, owner_name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jane",
+        "jane.doe",
+        "sso-shop-jane.doe",
+        "jane doe",
+        "jörg.weiß+qa@example.com",
+        "50%off",
+        "a:b",
+        "~",
+        "...",
+        "名前",
+    ],
+)
+def test_a_name_may_hold_whatever_an_address_can_carry_encoded(name: str) -> None:
+    assert owner_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a\\b",
+        " jane",
+        "jane ",
+        "\u00a0jane",
+        "a\nb",
+        "a\tb",
+        "a\x00b",
+        "a\x85b",
+        "a" * 256,
+        None,
+        7,
+    ],
+)
+def test_a_name_that_could_lead_elsewhere_is_none(name: object) -> None:
+    with pytest.raises(ValueError, match="not a user name"):
+        owner_name(name)
+
+
+@pytest.mark.parametrize("text", ["", "0" * 31, "0" * 33, "A" * 32, "g" * 32, "0" * 32 + "\n", None, 7])
+def test_an_id_is_32_small_hexadecimal_digits_and_nothing_else(text: object) -> None:
+    assert job_id("0123456789abcdef" * 2)
+    with pytest.raises(ValueError, match="not a job id"):
+        job_id(text)
