@@ -77,6 +77,10 @@ class AnswerError(SourceError):
     """One answer cannot be trusted (cut short, not JSON, of a foreign job): what it was asked for fails, the rest may go on."""
 
 
+class NotOfferedError(AnswerError):
+    """Sauce Labs does not offer this here (404): an API that not every account or region has."""
+
+
 class PermitError(JanitorError):
     """The gate refused a write before it left: its permit is old, used before, or not what the request says."""
 

@@ -15,6 +15,7 @@ from sauce_janitor.sauce.assets import AssetBody, open_asset
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import Endpoint, OnRequest
+from sauce_janitor.sauce.insights import Insights
 from sauce_janitor.sauce.parse import (
     JobPage,
     parse_assets,
@@ -24,6 +25,7 @@ from sauce_janitor.sauce.parse import (
     parse_details,
     parse_rows,
 )
+from sauce_janitor.sauce.people import People
 from sauce_janitor.sauce.transport import Ask, Found, Transport
 
 MOST_ROWS: Final = 500  # Source: the vendor's OpenAPI of the Jobs API: limit is at most 500
@@ -56,6 +58,8 @@ class SauceReader:
         self.budget = budget if budget is not None else Budget.of(connection, stop=stop)
         self._transport = Transport(connection, self.budget, on_request=on_request, stop=stop)
         self._batch_offered: bool | None = None
+        self.insights = Insights(self._transport)
+        self.people = People(self._transport, self.insights)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,198 @@
+"""Whose jobs an organization has: its users and service accounts by team management, else those who ran tests by Insights.
+
+Source: Accounts API Methods, Lookup Users; service accounts from the vendor's MCP server. `username` there is a prefix match
+and never used. Service accounts own jobs too, are no users, and may not ask for either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sauce_janitor.errors import AnswerError, ForbiddenError, NotOfferedError, SourceError, SourceUnavailableError
+from sauce_janitor.retention.model import Owner, owner_name
+from sauce_janitor.sauce.events import Endpoint
+from sauce_janitor.sauce.insights import Filter, Insights, Period
+from sauce_janitor.sauce.transport import Ask, Transport
+
+SEEN_BACK_S: Final = 30 * 86_400
+"""How far back Insights is asked who ran tests."""
+_PEOPLE_A_PAGE: Final = 100  # Source: Lookup Users, limit: at most 100
+_MOST_PAGES: Final = 1_000
+_MOST_ITEMS: Final = 5_000
+_DAY_S: Final = 86_400
+_FEW: Final = 3
+_ORGANIZATION: Final = Filter(scope="organization", newest_first=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """The owners of an organization's jobs, sorted, and `how` they were found, in words.
+
+    `gaps` say why there may be more of them than were found; without any, all that could be asked for was answered whole.
+    """
+
+    owners: tuple[Owner, ...]
+    how: str
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """A page of people: their names, how many rows it has, why some are none, and what it says of how much there is."""
+
+    names: tuple[Owner, ...]
+    rows: int
+    rejected: tuple[str, ...]
+    count: int | None
+    has_more: bool | None
+
+
+def parse_people(answer: object) -> PeoplePage:
+    """An object with `results`, each with a `username`. AnswerError for anything else; a bad row is rejected."""
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
+        raise AnswerError(f"the answer has no list of results: {answer!a:.80}")
+    names: list[Owner] = []
+    rejected: list[str] = []
+    for number, row in enumerate(answer["results"]):
+        try:
+            names.append(owner_name(row.get("username") if isinstance(row, Mapping) else None))
+        except ValueError as error:
+            rejected.append(f"row {number}: {error}")
+    count, links = answer.get("count"), answer.get("links")
+    return PeoplePage(
+        names=tuple(names),
+        rows=len(answer["results"]),
+        rejected=tuple(rejected),
+        count=count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None,
+        has_more=bool(links.get("next")) if isinstance(links, Mapping) else None,
+    )
+
+
+class People:
+    """Asks who is in an account's organization. Raises what `SauceReader` raises."""
+
+    def __init__(self, transport: Transport, insights: Insights) -> None:
+        self._transport = transport
+        self._insights = insights
+
+    def organization(self, *, now: int) -> Organization:
+        """All owners that can be found. `now` is epoch seconds.
+
+        ForbiddenError when neither team management nor Insights may be asked, SourceError when neither answers;
+        CredentialsError, BudgetSpentError and StoppedError end it at once.
+        """
+        search = _Search()
+        users = search.take(self._listed("users", (), "the organization's users"))
+        users = users or search.take(
+            self._listed("users", (("status", "inactive"),), "the organization's inactive users")
+        )
+        services = search.take(self._listed("service-accounts", (), "the organization's service accounts"))
+        if isinstance(services, NotOfferedError):
+            services = None  # not every plan has them
+        if users is None and services is None and search.owners and not search.gaps:
+            return search.found("by team management")
+        others = search.take(self._who_ran_tests(now))
+        return search.concluded(users, services, others)
+
+    def _listed(self, resource: str, query: tuple[tuple[str, str], ...], what: str) -> Iterator[tuple[Owner, ...]]:
+        """The names, page by page. AnswerError when the list is plainly not whole."""
+        seen: set[Owner] = set()
+        rows, rejected, wrong = 0, 0, ""
+        endpoint: Endpoint = "users" if resource == "users" else "service_accounts"
+        for _ in range(_MOST_PAGES):
+            words = "&".join(f"{key}={value}" for key, value in (*query, ("limit", _PEOPLE_A_PAGE), ("offset", rows)))
+            found = self._transport.get_json(
+                Ask("GET", f"/team-management/v1/{resource}?{words}", endpoint, what, optional=True)
+            )
+            if found is None:
+                raise NotOfferedError(f"{self._transport.connection.host} does not offer {what} (404)")
+            page = parse_people(found.value)
+            yield page.names
+            new = len(seen)
+            seen.update(page.names)
+            rows, rejected, wrong = rows + page.rows, rejected + len(page.rejected), wrong or "".join(page.rejected[:1])
+            known = len(seen) + rejected
+            is_whole = page.count is None or known >= page.count
+            may_end = page.has_more is False or (page.has_more is None and page.count is not None)
+            if page.rows == 0 or (is_whole and may_end):
+                if rejected:
+                    raise AnswerError(f"{rejected} of {what} cannot be read ({wrong})")
+                if not is_whole:
+                    raise AnswerError(f"{what} are {page.count:,}, says the answer, and it lists {known:,}")
+                return
+            if len(seen) == new and not page.rejected:
+                break
+        raise AnswerError(f"the list of {what} does not end, or gives the same page again")
+
+    def _who_ran_tests(self, now: int) -> Iterator[tuple[Owner, ...]]:
+        """Who ran tests of late, by the trend of each day; of a day that does not add up, by its test results."""
+        period = Period(now - SEEN_BACK_S, now)
+        trends = self._insights.trends(period, _ORGANIZATION, interval="1d")
+        yield _names([name for name, _ in trends.totals.get("owner", ())])
+        doubtful = [period] if trends.rejected else []
+        for bucket in trends.buckets:
+            named = bucket.by.get("owner", ())
+            yield _names([name for name, _ in named])
+            if bucket.count != sum(count for _, count in named):
+                at = bucket.at
+                doubtful.append(Period(at, min(at + _DAY_S, now)) if isinstance(at, int) else period)
+        left = _MOST_ITEMS
+        for each in dict.fromkeys(doubtful):
+            for page in self._insights.tests(each, _ORGANIZATION, most=left):
+                yield _names([item.owner for item in page.items])
+                if page.rejected:
+                    raise AnswerError(f"the test results of Insights cannot all be read ({page.rejected[0]})")
+                left -= page.rows
+                if page.has_more and left <= 0:
+                    raise AnswerError(f"Insights has more than {_MOST_ITEMS:,} test results to look through")
+
+
+def _names(values: Iterable[object]) -> tuple[Owner, ...]:
+    """The user names. AnswerError when one cannot be a user's: whose jobs are these?"""
+    try:
+        return tuple(owner_name(value) for value in values)
+    except ValueError as error:
+        raise AnswerError(f"Insights names an owner that cannot be one: {error}") from None
+
+
+@dataclass(slots=True)
+class _Search:
+    """Who was found so far, and what was answered badly on the way."""
+
+    owners: set[Owner] = field(default_factory=set)
+    gaps: list[str] = field(default_factory=list)
+
+    def take(self, pages: Iterator[tuple[Owner, ...]]) -> SourceError | None:
+        """Take in all pages; the refusal, if that is what came. What broke off on the way is a gap."""
+        try:
+            for page in pages:
+                self.owners.update(page)
+        except (ForbiddenError, NotOfferedError) as refused:
+            return refused
+        except (AnswerError, SourceUnavailableError) as broken:
+            self.gaps.append(str(broken))
+        return None
+
+    def found(self, how: str) -> Organization:
+        return Organization(tuple(sorted(self.owners)), how, tuple(self.gaps))
+
+    def concluded(
+        self, users: SourceError | None, services: SourceError | None, others: SourceError | None
+    ) -> Organization:
+        """What all answers together make. SourceError when they name nobody."""
+        refusals = [str(each) for each in (users, services, others) if each is not None]
+        if not self.owners:
+            words = "; ".join(dict.fromkeys([*refusals, *self.gaps][:_FEW])) or "no answer names anybody"
+            mend = "list their names under `users`, or use the credentials of an organization admin"
+            kind = ForbiddenError if refusals and not self.gaps else SourceError
+            raise kind(f"who is in the organization cannot be had: {words}. Nothing was listed; {mend}")
+        days = SEEN_BACK_S // _DAY_S
+        by_insights = f"by Insights, which knows who ran tests in the last {days} days"
+        if others is None:
+            how = by_insights if users is not None else f"by team management and {by_insights}"
+        else:
+            how = "by team management"
+            self.gaps.append("; ".join(refusals))
+        return self.found(how)
