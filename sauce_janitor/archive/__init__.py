@@ -1,11 +1,12 @@
 """All archive work: fetching, receipts, verifying, catalogue."""
 
-from sauce_janitor.archive.catalogue import Catalogue, Damage, Finding, Proof
+from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof
 from sauce_janitor.archive.fetching import Body, Caps, Fetch
 from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
 from sauce_janitor.archive.pruned import GoneFile, PruneFile, PruneRecord, gone_files
 from sauce_janitor.archive.pruning import Draft, Pruner
 from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored, read_receipt
+from sauce_janitor.archive.rereading import Damage
 from sauce_janitor.archive.root import SENTINEL, Floor
 from sauce_janitor.archive.storing import Archive
 from sauce_janitor.archive.terms import Origin, Settings, Stored

@@ -6,47 +6,24 @@ Nothing here writes, ever: a read-only mount is enough, and a damaged file is re
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
-from sauce_janitor.archive.fetching import hash_file
-from sauce_janitor.archive.folders import disk_errors, open_folder, reach, read_small
+from sauce_janitor.archive.chains import chain
+from sauce_janitor.archive.folders import disk_errors, reach
 from sauce_janitor.archive.naming import folder_name, job_place, name_of_folder
+from sauce_janitor.archive.packing import open_original
+from sauce_janitor.archive.places import Place, files_below, walk
 from sauce_janitor.archive.pruned import PruneFile, gone_files, read_records
-from sauce_janitor.archive.receipts import (
-    LONGEST,
-    ReceiptFile,
-    StoredFile,
-    read_receipt,
-    receipt_name,
-    receipt_number,
-    sha256_of,
-)
+from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name
+from sauce_janitor.archive.rereading import Damage, damage_of
 from sauce_janitor.archive.root import Root
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.model import JobId, Owner
-
-Place = tuple[str, ...]
-"""A job's folder below the root: account, owner, year, month, day, id, each as a folder's name."""
-
-_DEEPEST = 4
-_LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")
-
-
-class Damage(StrEnum):
-    """What can be wrong with a stored job."""
-
-    RECEIPT = "receipt"  # missing, unreadable, edited, or not following the one before
-    MISSING = "missing"
-    CHANGED = "changed"
-    EXTRA = "extra"  # in no receipt
-    LINK = "link"  # not a plain file of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +83,12 @@ class Catalogue:
 
     def places(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Place]:
         """The folder of every job, in the order of the names. Raises ArchiveError for one that cannot be read, or a link."""
-        for place, is_link in _walk(self.root.fd, (), _fixed(account, owner)):
+        for place, is_link in walk(self.root.fd, (), _fixed(account, owner)):
             yield _no_link(place, is_link=is_link)
 
     def places_of(self, job_id: JobId, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Place]:
         """The folders of one job: one, or none, or one for each account that holds it."""
-        for place, is_link in _walk(self.root.fd, (), (*_fixed(account, owner), None, None, None, job_id)):
+        for place, is_link in walk(self.root.fd, (), (*_fixed(account, owner), None, None, None, job_id)):
             yield _no_link(place, is_link=is_link)
 
     def receipts(self, place: Place) -> tuple[ReceiptFile, ...]:
@@ -119,7 +96,7 @@ class Catalogue:
         try:
             with disk_errors(f"read the archive's folder {'/'.join(place)}"), reach(self.root.fd, place) as folder:
                 names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
-                return _chain(folder, place, names)
+                return chain(folder, place, names)
         except ArchiveError as wrong:
             if isinstance(wrong.__cause__, FileNotFoundError):
                 return ()
@@ -129,7 +106,7 @@ class Catalogue:
         """What left a job's folder by pruning, oldest first. ArchiveError when a record or a receipt cannot be trusted."""
         with disk_errors(f"read the archive's folder {'/'.join(place)}"), reach(self.root.fd, place) as folder:
             names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
-            return read_records(folder, place, names, _chain(folder, place, names))
+            return read_records(folder, place, names, chain(folder, place, names))
 
     def receipts_of(
         self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None
@@ -148,9 +125,9 @@ class Catalogue:
         findings: list[Finding] = []
         where = "/".join(place)
         with disk_errors(f"read the archive's folder {where}"), reach(self.root.fd, place) as folder:
-            there = dict(_files_below(folder))
+            there = dict(files_below(folder))
             try:
-                receipts = _chain(folder, place, there)
+                receipts = chain(folder, place, there)
                 records = read_records(folder, place, there, receipts)
             except ArchiveError as wrong:
                 finding = Finding(where, receipt_name(1), Damage.RECEIPT, str(wrong))
@@ -162,17 +139,17 @@ class Catalogue:
             pruned = gone_files(records) - there.keys()
             stored = [file for file in (newest.job, *newest.assets) if file.file not in pruned]
             for file in stored:
-                damage = _damage(folder, file, there.get(file.file))
+                damage = damage_of(folder, file, there.get(file.file))
                 if damage:
                     findings.append(Finding(where, file.file, *damage))
-        known = {each.file for each in (*receipts, *records)}
+        known = {each.file for each in receipts} | {each.file for each in records}
         known |= {file.file for receipt in receipts for file in (receipt.document.job, *receipt.document.assets)}
         findings += [Finding(where, name, Damage.EXTRA, "in no receipt") for name in sorted(there.keys() - known)]
         return Proof(where, receipts, tuple(findings), len(stored), sum(file.bytes for file in stored), records)
 
     def proofs(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Proof]:
         """`prove` for every job; a link where a folder should be is a finding, and nothing behind it is looked at."""
-        for place, is_link in _walk(self.root.fd, (), _fixed(account, owner)):
+        for place, is_link in walk(self.root.fd, (), _fixed(account, owner)):
             if is_link:
                 where = "/".join(place)
                 yield Proof(where, (), (Finding(where, "", Damage.LINK, "a link in place of a folder"),), 0, 0)
@@ -186,13 +163,26 @@ class Catalogue:
             return self.prove(place) if self.receipts(place) else None
         return next((self.prove(place) for place in self.places_of(job_id, account=account, owner=owner)), None)
 
+    def open_asset(self, place: Place, file: StoredFile) -> BinaryIO:
+        """The original bytes of one file of a receipt, whichever way it is stored; close it. Nothing is verified by this.
+
+        Raises ArchiveError when it is not there. Reading one that is damaged may raise OSError.
+        """
+        with (
+            disk_errors(f"open {'/'.join(place)}/{file.file} in the archive"),
+            reach(self.root.fd, place) as folder,
+        ):
+            return open_original(folder, file)
+
     def is_whole(self, place: Place, receipt: ReceiptFile) -> bool:
-        """Whether every file of the receipt is there with its length, or was pruned: what can be told without reading the bytes."""
+        """Whether every file of the receipt is there with its length, or was pruned: all that can be told without reading."""
         with disk_errors(f"read the archive's folder {'/'.join(place)}"), reach(self.root.fd, place) as folder:
-            there = dict(_files_below(folder))
-            pruned = gone_files(read_records(folder, place, there, _chain(folder, place, there))) - there.keys()
+            there = dict(files_below(folder))
+            pruned = gone_files(read_records(folder, place, there, chain(folder, place, there))) - there.keys()
         return all(
-            (found := there.get(file.file)) is not None and stat.S_ISREG(found.st_mode) and found.st_size == file.bytes
+            (found := there.get(file.file)) is not None
+            and stat.S_ISREG(found.st_mode)
+            and found.st_size == file.on_disk[0]
             for file in (receipt.document.job, *receipt.document.assets)
             if file.file not in pruned
         )
@@ -206,104 +196,6 @@ def _no_link(place: Place, *, is_link: bool) -> Place:
     if is_link:
         raise ArchiveError(f"{'/'.join(place)} in the archive is a link: nothing behind it is trusted")
     return place
-
-
-def _walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[tuple[Place, bool]]:
-    """The places of all jobs, and of links that stand in the place of any folder on the way."""
-    wanted = fixed[0] if fixed else None
-    with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
-        names = sorted(os.listdir(folder)) if wanted is None else [wanted]
-    pattern = re.compile(_LEVELS[len(above)], re.DOTALL)
-    for name in names:
-        if pattern.fullmatch(name) is None:
-            continue
-        place = (*above, name)
-        try:
-            with disk_errors(f"open the archive's folder {'/'.join(place)}"):
-                kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-                if stat.S_ISLNK(kind):
-                    yield place, True
-                if not stat.S_ISDIR(kind):
-                    continue
-                below = open_folder(folder, name)
-        except ArchiveError as wrong:
-            if isinstance(wrong.__cause__, FileNotFoundError):
-                continue
-            raise
-        try:
-            if len(place) == len(_LEVELS):
-                yield place, False
-            else:
-                yield from _walk(below, place, fixed[1:])
-        finally:
-            os.close(below)
-
-
-def _chain(folder: int, place: Place, names: Sequence[str] | Mapping[str, object]) -> tuple[ReceiptFile, ...]:
-    """The receipts in a job's folder, each following the one before. Raises ArchiveError where one does not."""
-    numbers = sorted(number for name in names if (number := receipt_number(name)) is not None)
-    if numbers != list(range(1, len(numbers) + 1)) or (names and not numbers):
-        raise ArchiveError(f"{'/'.join(place)} lacks {receipt_name(_first_gap(numbers))}")
-    receipts: list[ReceiptFile] = []
-    for number in numbers:
-        name = receipt_name(number)
-        with disk_errors(f"read {'/'.join(place)}/{name}"):
-            data = read_small(folder, name, at_most=LONGEST)
-        try:
-            receipt = ReceiptFile(name, sha256_of(data), read_receipt(data))
-        except ArchiveError as wrong:
-            raise ArchiveError(f"{'/'.join(place)}/{name}: {wrong}") from wrong
-        said = receipt.document
-        at = (folder_name(said.account), folder_name(said.owner), said.job_id)
-        if said.number != number or at != (place[0], place[1], place[-1]):
-            raise ArchiveError(f"{'/'.join(place)}/{name} is the receipt of something else")
-        if said.previous != (receipts[-1].sha256 if receipts else None):
-            raise ArchiveError(
-                f"{'/'.join(place)}/{name} does not follow the receipt before it: one of them was changed"
-            )
-        receipts.append(receipt)
-    return tuple(receipts)
-
-
-def _first_gap(numbers: Sequence[int]) -> int:
-    return next((place for place, number in enumerate(numbers, 1) if place != number), len(numbers) + 1)
-
-
-def _files_below(folder: int, above: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Everything in a job's folder that is no folder, by its path; links are listed, not followed, and no depth is searched."""
-    for name in os.listdir(folder):
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if stat.S_ISDIR(found.st_mode) and above.count("/") < _DEEPEST:
-            below = open_folder(folder, name)
-            try:
-                yield from _files_below(below, f"{above}{name}/")
-            finally:
-                os.close(below)
-        else:
-            yield above + name, found
-
-
-def _damage(folder: int, file: StoredFile, found: os.stat_result | None) -> tuple[Damage, str] | None:
-    if found is None:
-        return Damage.MISSING, f"{file.bytes:,} bytes of {file.name!r:.120}"
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        return Damage.LINK, "not a plain file of its own"
-    if found.st_size != file.bytes:
-        return Damage.CHANGED, f"{found.st_size:,} bytes, the receipt says {file.bytes:,}"
-    above, _, name = file.file.rpartition("/")
-    try:
-        below = open_folder(folder, above) if above else os.dup(folder)
-        try:
-            read = hash_file(below, name, from_disk=True)
-        finally:
-            os.close(below)
-    except OSError as wrong:
-        return Damage.CHANGED, f"cannot be read: {wrong.strerror}"
-    return (
-        None
-        if read == (file.bytes, file.sha256)
-        else (Damage.CHANGED, f"SHA-256 is {read[1]}, the receipt says {file.sha256}")
-    )
 
 
 def account_of(place: Place) -> str | None:

@@ -7,13 +7,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
-from sauce_janitor.archive.folders import disk_errors, new_file, open_file, write_all
+from sauce_janitor.archive.folders import disk_errors, new_file, write_all
+from sauce_janitor.archive.packing import Packer, unpacked
 from sauce_janitor.archive.probing import what_is_wrong
+from sauce_janitor.archive.receipts import Packed
 from sauce_janitor.errors import ArchiveError
 
-_PIECE = 1024 * 1024
 _ROOM_EVERY = 64 * 1024 * 1024
 
 
@@ -66,47 +68,84 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came of one asset: its length, SHA-256 and the answer's content type."""
+    """What came of one asset: its length, SHA-256 and the answer's content type; `packed` where it is stored compressed."""
 
     bytes: int
     sha256: str
     content_type: str | None
+    packed: Packed | None = None
 
 
-def fetch_to_file(fetch: Fetch, name: str, folder: int, file: str, allowance: Allowance) -> Fetched:
-    """Store asset `name` as `file` in `folder`, not yet durable.
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one asset goes: a new file in an open folder, compressed or as it came."""
+
+    folder: int
+    file: str
+    is_packed: bool = False
+
+
+def fetch_to_file(fetch: Fetch, name: str, slot: Slot, allowance: Allowance) -> Fetched:
+    """Store asset `name`, not yet durable.
 
     An unframed or an empty body is believed only when a second read brings the same bytes; a body that is not of its name's
     kind never. Raises ArchiveError and whatever `fetch` raises; both name the asset.
     """
-    fetched, framed = _receive(fetch, name, folder, file, allowance)
-    if not framed or fetched.bytes == 0:
-        again = _receive_again(fetch, name, allowance)
-        if again != (fetched.bytes, fetched.sha256):
-            raise ArchiveError(f"asset {name!r:.120} came differently twice, and nothing says which is whole")
-    with disk_errors(f"read back asset {name!r:.120}"), os.fdopen(open_file(folder, file), "rb") as stored:
-        wrong = what_is_wrong(name, stored, fetched.bytes, fetched.content_type)
-    if wrong:
-        raise ArchiveError(f"asset {name!r:.120}: {wrong}")
+    with Incoming(name, slot, allowance) as incoming:
+        with fetch(name) as body:
+            for piece in body:
+                incoming.write(piece)
+            content_type, framed = body.content_type, body.framed
+        fetched = incoming.end(content_type)
+        if not framed or fetched.bytes == 0:
+            again = _receive_again(fetch, name, allowance)
+            if again != (fetched.bytes, fetched.sha256):
+                raise ArchiveError(f"asset {name!r:.120} came differently twice, and nothing says which is whole")
     return fetched
 
 
-def _receive(fetch: Fetch, name: str, folder: int, file: str, allowance: Allowance) -> tuple[Fetched, bool]:
-    digest, length = hashlib.sha256(), 0
-    with disk_errors(f"make a file for asset {name!r:.120}"):
-        target = new_file(folder, file)
-    try:
-        with fetch(name) as body:
-            for piece in body:
-                length += len(piece)
-                allowance.take(name, length, len(piece))
-                digest.update(piece)
-                with disk_errors(f"write asset {name!r:.120}"):
-                    write_all(target, piece)
-            return Fetched(length, digest.hexdigest(), body.content_type), body.framed
-    finally:
-        with disk_errors(f"close asset {name!r:.120}"):
-            os.close(target)
+class Incoming:
+    """One asset being written: bounded, hashed on the way, and looked at when it has ended. A context manager."""
+
+    def __init__(self, name: str, slot: Slot, allowance: Allowance) -> None:
+        self._name, self._slot, self._allowance = name, slot, allowance
+        self._digest, self._length = hashlib.sha256(), 0
+        self._packer = Packer() if slot.is_packed else None
+
+    def __enter__(self) -> Self:
+        with disk_errors(f"make a file for asset {self._name!r:.120}"):
+            self._file = new_file(self._slot.folder, self._slot.file)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with disk_errors(f"close asset {self._name!r:.120}"):
+            os.close(self._file)
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """The next bytes. Raises ArchiveError beyond a cap or when the disk does not take them."""
+        self._length += len(piece)
+        self._allowance.take(self._name, self._length, len(piece))
+        self._digest.update(piece)
+        self._put(self._packer.feed(piece) if self._packer else piece)
+
+    def end(self, content_type: str | None) -> Fetched:
+        """All of it came. ArchiveError when the bytes cannot be what the name says."""
+        if self._packer:
+            self._put(self._packer.finish())
+        with disk_errors(f"read back asset {self._name!r:.120}"), os.fdopen(os.dup(self._file), "rb") as plain:
+            plain.seek(0)
+            stored = unpacked(plain) if self._packer else plain
+            wrong = what_is_wrong(self._name, stored, self._length, content_type)
+        if wrong:
+            raise ArchiveError(f"asset {self._name!r:.120}: {wrong}")
+        packed = self._packer.packed() if self._packer else None
+        return Fetched(self._length, self._digest.hexdigest(), content_type, packed)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        with disk_errors(f"write asset {self._name!r:.120}"):
+            write_all(self._file, data)
 
 
 def _receive_again(fetch: Fetch, name: str, allowance: Allowance) -> tuple[int, str]:
@@ -116,21 +155,4 @@ def _receive_again(fetch: Fetch, name: str, allowance: Allowance) -> tuple[int, 
             length += len(piece)
             allowance.take(name, length, 0)
             digest.update(piece)
-    return length, digest.hexdigest()
-
-
-def hash_file(folder: int, file: str, *, from_disk: bool) -> tuple[int, str]:
-    """Length and SHA-256 of a stored file, read in pieces; `from_disk` asks the kernel to forget its copy first.
-
-    Raises OSError. Only clean pages can be forgotten, so make the file durable before.
-    """
-    descriptor = open_file(folder, file)
-    with os.fdopen(descriptor, "rb", buffering=0) as stored:
-        if from_disk and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        digest, length, piece = hashlib.sha256(), 0, bytearray(_PIECE)
-        view = memoryview(piece)
-        while count := stored.readinto(piece):
-            digest.update(view[:count])
-            length += count
     return length, digest.hexdigest()

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a planted pipe must not make us wait
 
 _OF_THE_WHOLE_DISK = frozenset(
@@ -73,7 +73,7 @@ def reach(root: int, parts: Sequence[str], *, make: bool = False) -> Iterator[in
 
 
 def new_file(folder: int, name: str) -> int:
-    """A file that did not exist, open for writing, for our user alone. OSError when the name is taken."""
+    """A file that did not exist, open for writing and reading, for our user alone. OSError when the name is taken."""
     return os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
 
 

@@ -18,16 +18,29 @@ from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.model import JobId, Owner, job_id, owner_name
 
 VERSION: Final = 1
+ENCODING: Final = "zstd"
 LONGEST: Final = 64 * 1024 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FILE = re.compile(r"(?:job(?:-[1-9][0-9]*)?\.json|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)")
+FILE_NAME: Final = re.compile(
+    r"(?:job(?:-[1-9][0-9]*)?\.json|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)"
+)
+"""What a stored file's path beside its receipt may look like."""
 _RECEIPT_FILE = re.compile(r"receipt(?:-([2-9]|[1-9][0-9]+))?\.json")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One stored file. `name` is the asset's as Sauce gave it, `file` its path beside the receipt, `bytes` its length.
+class Packed:
+    """How a compressed file stands on the disk: its own length and SHA-256. Its encoding is Zstandard (RFC 8878)."""
 
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One stored file. `name` is the asset's as Sauce gave it, `file` its path beside the receipt.
+
+    `bytes` and `sha256` are of what Sauce sent; a file that is compressed on the disk has its own in `packed`.
     `fetched_at` is our clock in epoch seconds; `url` where it came from, without credentials or signature.
     """
 
@@ -38,6 +51,12 @@ class StoredFile:
     fetched_at: int
     url: str
     content_type: str | None = None
+    packed: Packed | None = None
+
+    @property
+    def on_disk(self) -> tuple[int, str]:
+        """Length and SHA-256 of the file as it stands on the disk."""
+        return (self.packed.bytes, self.packed.sha256) if self.packed else (self.bytes, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +190,7 @@ def write_receipt(receipt: ReceiptDocument) -> bytes:
 
 
 def _file(stored: StoredFile) -> dict[str, object]:
-    return {
+    said: dict[str, object] = {
         "name": stored.name,
         "file": stored.file,
         "bytes": stored.bytes,
@@ -180,6 +199,9 @@ def _file(stored: StoredFile) -> dict[str, object]:
         "url": stored.url,
         "content_type": stored.content_type,
     }
+    if stored.packed:
+        said["stored"] = {"encoding": ENCODING, "bytes": stored.packed.bytes, "sha256": stored.packed.sha256}
+    return said
 
 
 def read_receipt(data: bytes) -> ReceiptDocument:
@@ -215,11 +237,11 @@ def _receipt(said: dict[str, object]) -> ReceiptDocument:
         base_url=_text(said["base_url"]),
         owner=owner_name(said["owner"]),
         job_id=job_id(said["job_id"]),
-        ended_at=_time(said["ended_at"]),
+        ended_at=epoch_of(said["ended_at"]),
         policy=_text(said["policy"]),
         run_id=_text(said["run_id"]),
         selection=_text(said["selection"]),
-        made_at=_time(said["made_at"]),
+        made_at=epoch_of(said["made_at"]),
         job=_stored(said["job"]),
         listed=tuple(_text(name) for name in _list(said["listed"])),
         assets=tuple(_stored(each) for each in _list(said["assets"])),
@@ -233,7 +255,7 @@ def _receipt(said: dict[str, object]) -> ReceiptDocument:
 def _stored(said: object) -> StoredFile:
     each = _object(said)
     file = _text(each["file"])
-    if _FILE.fullmatch(file) is None:
+    if FILE_NAME.fullmatch(file) is None:
         raise ValueError(f"not a file of the archive: {file!r:.80}")
     kind = each["content_type"]
     return StoredFile(
@@ -241,10 +263,17 @@ def _stored(said: object) -> StoredFile:
         file=file,
         bytes=_count(each["bytes"]),
         sha256=_digest(each["sha256"]),
-        fetched_at=_time(each["fetched_at"]),
+        fetched_at=epoch_of(each["fetched_at"]),
         url=_text(each["url"]),
         content_type=None if kind is None else _text(kind),
+        packed=_packed(_object(each["stored"])) if "stored" in each else None,
     )
+
+
+def _packed(said: dict[str, object]) -> Packed:
+    if said["encoding"] != ENCODING:
+        raise ValueError(f"an encoding that this version does not know: {said['encoding']!r:.80}")
+    return Packed(bytes=_count(said["bytes"]), sha256=_digest(said["sha256"]))
 
 
 def _unstored(said: object) -> tuple[Unstored, ...]:
@@ -270,7 +299,8 @@ def _count(said: object) -> int:
     return said
 
 
-def _time(said: object) -> int:
+def epoch_of(said: object) -> int:
+    """Epoch seconds of what `day_and_time` wrote. Raises TypeError and ValueError."""
     return int(datetime.strptime(_text(said), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
 
 

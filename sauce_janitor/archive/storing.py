@@ -12,13 +12,15 @@ from typing import Self
 
 from sauce_janitor import __version__
 from sauce_janitor.archive.aside import Aside, partial_folder, sweep
-from sauce_janitor.archive.catalogue import Catalogue, Place
+from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.choosing import Choice, choose
 from sauce_janitor.archive.durable import make_durable
-from sauce_janitor.archive.fetching import Allowance, Fetch, fetch_to_file, hash_file
-from sauce_janitor.archive.folders import disk_errors, open_folder, reach, write_file
+from sauce_janitor.archive.fetching import Allowance, Fetch
+from sauce_janitor.archive.folders import disk_errors, reach, write_file
+from sauce_janitor.archive.gathering import Errand, Gatherer
 from sauce_janitor.archive.mirror import HoldMirror
-from sauce_janitor.archive.naming import file_names, folder_name, place_of
+from sauce_janitor.archive.naming import folder_name, place_of
+from sauce_janitor.archive.places import Place
 from sauce_janitor.archive.pruned import gone_files
 from sauce_janitor.archive.receipts import (
     ReceiptDocument,
@@ -31,6 +33,7 @@ from sauce_janitor.archive.receipts import (
     sha256_of,
     write_receipt,
 )
+from sauce_janitor.archive.rereading import differs
 from sauce_janitor.archive.root import PARTIAL, Root, check_room, check_writable, tidy
 from sauce_janitor.archive.terms import Origin, Settings, Stored, base_address, origin_url, stored_by
 from sauce_janitor.errors import ArchiveError
@@ -59,6 +62,9 @@ class Archive:
     def __init__(self, root: Root, partial: int, account: str, settings: Settings, now: Callable[[], float]) -> None:
         self._root, self._partial, self._account, self._settings, self._now = root, partial, account, settings, now
         self.catalogue = Catalogue(root)
+        self._gatherer = Gatherer(
+            lambda: Allowance(settings.caps, self._check_room), self._clock, compress=settings.compress
+        )
 
     @classmethod
     def open(
@@ -210,38 +216,14 @@ class Archive:
         )
 
     def _fetch(self, task: _Task, fetch: Fetch, folder: int) -> tuple[StoredFile, ...]:
-        if not task.choice.wanted:
-            return ()
-        allowance = Allowance(self._settings.caps, self._check_room)
-        below = assets_name(task.number)
-        with disk_errors(f"make a folder for the assets of job {task.place[-1]}"):
-            os.mkdir(below, 0o700, dir_fd=folder)
-            assets = open_folder(folder, below)
-        try:
-            return tuple(
-                self._fetch_one(task, fetch, assets, (name, f"{below}/{file}"), allowance)
-                for name, file in file_names(task.choice.wanted).items()
-            )
-        finally:
-            os.close(assets)
+        def url_of(name: str) -> str:
+            return origin_url(task.origin, task.document.job, name)
 
-    def _fetch_one(
-        self, task: _Task, fetch: Fetch, assets: int, target: tuple[str, str], allowance: Allowance
-    ) -> StoredFile:
-        name, path = target
+        errand = Errand(task.choice.wanted, task.choice.listed, fetch, url_of)
         try:
-            came = fetch_to_file(fetch, name, assets, path.rpartition("/")[2], allowance)
+            return self._gatherer.gather(errand, folder, assets_name(task.number))
         except ArchiveError as wrong:
             raise type(wrong)(f"job {task.place[-1]}: {wrong}") from wrong
-        return StoredFile(
-            name,
-            path,
-            came.bytes,
-            came.sha256,
-            self._clock(),
-            origin_url(task.origin, task.document.job, name),
-            came.content_type,
-        )
 
     def _receipt(self, task: _Task, job: StoredFile, fetched: tuple[StoredFile, ...]) -> ReceiptDocument:
         ended_at = task.document.job.ended_at
@@ -277,11 +259,6 @@ def _read_back(folder: int, files: Iterable[StoredFile]) -> None:
     """Compare what the disk now holds with what came; ArchiveError where it differs (bad memory, disk or cable)."""
     for file in files:
         with disk_errors(f"read back {file.file}"):
-            above, _, name = file.file.rpartition("/")
-            below = open_folder(folder, above) if above else os.dup(folder)
-            try:
-                held = hash_file(below, name, from_disk=True)
-            finally:
-                os.close(below)
-        if held != (file.bytes, file.sha256):
+            difference = differs(folder, file)
+        if difference:
             raise ArchiveError(f"{file.file} reads back differently from what was written: the disk or memory is bad")

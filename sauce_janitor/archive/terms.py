@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from sauce_janitor.archive.catalogue import Place
 from sauce_janitor.archive.fetching import Caps
+from sauce_janitor.archive.places import Place
 from sauce_janitor.archive.receipts import ReceiptFile
 from sauce_janitor.archive.root import Floor
 from sauce_janitor.retention.model import Job
@@ -19,11 +19,13 @@ class Settings:
     """How the archive is written.
 
     `verify: reread` reads every file back from the disk and compares it; `inline` trusts the hash on the way and the flush.
+    `compress`: logs and JSON are stored as Zstandard.
     """
 
     verify: Literal["reread", "inline"] = "reread"
     min_free: Floor = field(default_factory=Floor)
     caps: Caps = field(default_factory=Caps)
+    compress: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,14 @@ class _Values:
         return Config(
             file=self._path,
             accounts=tuple(self._account(name, account) for name, account in term.accounts.items()),
-            archive=Archive(self._file(term.archive.path), term.archive.settle.seconds, percent, size),
+            archive=Archive(
+                self._file(term.archive.path),
+                term.archive.settle.seconds,
+                percent,
+                size,
+                term.archive.verify,
+                term.archive.compress,
+            ),
             state=self._file(term.state.path),
             workers=term.workers,
             timezone=term.timezone,

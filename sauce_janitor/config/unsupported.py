@@ -15,7 +15,6 @@ _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
     ("metrics", "pushgateway"): ("remove it", _EMPTY),
     ("accounts", "*", "credentials"): ("give each owner an account of its own", _EMPTY),
     ("accounts", "*", "budget", "windows"): ("set per_second and per_hour for the whole day", _EMPTY),
-    ("archive", "compress"): ("remove it; assets are stored as they are", (False, None)),
     ("state", "url"): ("give a path: the state is an SQLite file", (None,)),
     ("policies", "*", "then", "archive", "keep_for"): ("remove it; the archive holds everything for ever", _EMPTY),
 }

@@ -61,12 +61,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """`settle_s`: how long after a job's end its assets are complete. One of `min_free_percent` and `min_free_bytes` is set."""
+    """`settle_s`: how long after a job's end its assets are complete. One of `min_free_percent` and `min_free_bytes` is set.
+
+    `verify`: whether what was written is read back from the disk; `compress`: whether logs and JSON are.
+    """
 
     path: Path
     settle_s: int
     min_free_percent: float | None
     min_free_bytes: int | None
+    verify: Literal["reread", "inline"] = "reread"
+    compress: bool = False
 
 
 @dataclass(frozen=True, slots=True)

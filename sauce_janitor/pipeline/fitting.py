@@ -69,7 +69,7 @@ def open_archive(settings: config.Archive, account: str, held: state.State) -> a
         settings.path,
         account=account,
         known_uuid=held.identity.archive_uuid(path),
-        settings=archive.Settings(min_free=floor),
+        settings=archive.Settings(verify=settings.verify, min_free=floor, compress=settings.compress),
     )
     try:
         held.identity.remember_archive(path, opened.uuid)

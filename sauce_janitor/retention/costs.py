@@ -18,6 +18,7 @@ TYPICAL_ASSETS = (
 )  # fmt: skip
 """What a job is taken to have before its list was asked for: an estimate, never a reason."""
 _BATCH = 20
+_BUNDLED_FROM = 3  # as many screenshots are fetched as one `screenshots.zip`
 _CONFIRMED_AT_ONCE = 100
 _HOUR_S = 3600
 
@@ -26,7 +27,7 @@ _HOUR_S = 3600
 class Work:
     """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and the jobs deleted whole.
 
-    `files` are the assets to fetch, of all of them together.
+    `files` are the requests that fetch their assets, of all of them together.
     """
 
     archived: int = 0
@@ -55,14 +56,18 @@ def work_of(plan: Plan) -> Work:
 
 
 def files_wanted(selection: Selection | None) -> int:
-    """How many of a typical job's assets a selection fetches."""
-    return 0 if selection is None else sum(selection.wants(name) for name in TYPICAL_ASSETS)
+    """How many requests it takes to fetch what a selection wants of a typical job: three screenshots or more come as one."""
+    if selection is None:
+        return 0
+    wanted = [name for name in TYPICAL_ASSETS if selection.wants(name)]
+    shots = sum(name.endswith("screenshot.png") for name in wanted)
+    return len(wanted) - (shots - 1 if shots >= _BUNDLED_FROM else 0)
 
 
 def requests_needed(work: Work) -> int:
     """An estimate, rounded up.
 
-    An archived job: its details by the batch, the asset list, each file. A delete after it: the details again and the DELETE.
+    An archived job: its details by the batch, the asset list, its files. A delete after it: the details again and the DELETE.
     A job that is only deleted: the asset list, its details by the batch, the DELETE. Deleted jobs are confirmed by the hundred.
     """
     archived = work.archived * (1 / _BATCH + 1) + work.files

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sauce_janitor.errors import SourceError
+from sauce_janitor.errors import AnswerError
 from sauce_janitor.retention.model import AssetListing, Job, JobDocument, State, job_id, owner_name
 
 ENDED_AT = 1_767_225_599  # 2025-12-31T23:59:59Z
@@ -28,7 +28,7 @@ class AssetBody:
     def __iter__(self) -> Iterator[bytes]:
         yield from self.pieces
         if self.cut:
-            raise SourceError("the answer ended before its length")
+            raise AnswerError("the answer ended before its length")
 
 
 @dataclass
@@ -47,7 +47,7 @@ class AssetShelf:
     def fetch(self, name: str) -> Iterator[AssetBody]:
         self.asked.append(name)
         if name not in self.assets:
-            raise SourceError(f"asset {name!r} is listed and not there (404)")
+            raise AnswerError(f"asset {name!r} is listed and not there (404)")
         kept = self.assets[name]
         answer = (
             kept.pop(0) if isinstance(kept, list) and len(kept) > 1 else kept[0] if isinstance(kept, list) else kept

@@ -20,14 +20,21 @@ class ArchiveSettings(Grammar):
         description="The archive's folder; relative to this file's folder.",
         examples=["./archive"],
     )
-    verify: Literal["reread"] = Field(
-        "reread", description="Every file is read again and hashed before anything is deleted.", examples=["reread"]
+    verify: Literal["reread", "inline"] = Field(
+        "reread",
+        description="`reread`: every file is read again from the disk and hashed before anything is deleted; "
+        "`inline`: the hash on the way and the flush are trusted.",
+        examples=["reread", "inline"],
     )
     settle: DurationTerm = Field(
         parse_duration("10min"), description="A job's assets are complete this long after its end.", examples=["10min"]
     )
     min_free: FreeSpace = Field((5.0, None), description="How much of the disk stays free.", examples=["5%", "20GiB"])
-    compress: Literal[False] = Field(default=False, description="Assets are stored as they are.", examples=[False])
+    compress: bool = Field(
+        default=False,
+        description="Logs and JSON are stored compressed (Zstandard); whoever reads them gets the original.",
+        examples=[True],
+    )
     forbid: list[ForbidTerm] = Field(
         default_factory=list, description="Assets that are never stored, whatever a policy or hold asks.",
         examples=[[{"match": {"tags": "pii"}, "assets": ["video"]}]],

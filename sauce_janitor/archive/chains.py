@@ -1,0 +1,42 @@
+"""The receipts in a job's folder as a chain: each follows the one before, none is missing, all are about that job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sauce_janitor.archive.folders import disk_errors, read_small
+from sauce_janitor.archive.naming import folder_name
+from sauce_janitor.archive.places import Place
+from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, read_receipt, receipt_name, receipt_number, sha256_of
+from sauce_janitor.errors import ArchiveError
+
+
+def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile, ...]:
+    """The receipts in a job's folder, each following the one before. Raises ArchiveError where one does not."""
+    names = list(names)
+    numbers = sorted(number for name in names if (number := receipt_number(name)) is not None)
+    if numbers != list(range(1, len(numbers) + 1)) or (names and not numbers):
+        raise ArchiveError(f"{'/'.join(place)} lacks {receipt_name(_first_gap(numbers))}")
+    receipts: list[ReceiptFile] = []
+    for number in numbers:
+        name = receipt_name(number)
+        with disk_errors(f"read {'/'.join(place)}/{name}"):
+            data = read_small(folder, name, at_most=LONGEST)
+        try:
+            receipt = ReceiptFile(name, sha256_of(data), read_receipt(data))
+        except ArchiveError as wrong:
+            raise ArchiveError(f"{'/'.join(place)}/{name}: {wrong}") from wrong
+        said = receipt.document
+        at = (folder_name(said.account), folder_name(said.owner), said.job_id)
+        if said.number != number or at != (place[0], place[1], place[-1]):
+            raise ArchiveError(f"{'/'.join(place)}/{name} is the receipt of something else")
+        if said.previous != (receipts[-1].sha256 if receipts else None):
+            raise ArchiveError(
+                f"{'/'.join(place)}/{name} does not follow the receipt before it: one of them was changed"
+            )
+        receipts.append(receipt)
+    return tuple(receipts)
+
+
+def _first_gap(numbers: Sequence[int]) -> int:
+    return next((place for place, number in enumerate(numbers, 1) if place != number), len(numbers) + 1)

@@ -1,0 +1,62 @@
+"""Where the jobs are: the folders of the archive, walked in the order of their names, and never through a link."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+
+from sauce_janitor.archive.folders import disk_errors, open_folder
+from sauce_janitor.errors import ArchiveError
+
+Place = tuple[str, ...]
+"""A job's folder below the root: account, owner, year, month, day, id, each as a folder's name."""
+
+_DEEPEST = 4
+_LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")
+
+
+def walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[tuple[Place, bool]]:
+    """The places of all jobs, and of links that stand in the place of any folder on the way."""
+    wanted = fixed[0] if fixed else None
+    with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
+        names = sorted(os.listdir(folder)) if wanted is None else [wanted]
+    pattern = re.compile(_LEVELS[len(above)], re.DOTALL)
+    for name in names:
+        if pattern.fullmatch(name) is None:
+            continue
+        place = (*above, name)
+        try:
+            with disk_errors(f"open the archive's folder {'/'.join(place)}"):
+                kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+                if stat.S_ISLNK(kind):
+                    yield place, True
+                if not stat.S_ISDIR(kind):
+                    continue
+                below = open_folder(folder, name)
+        except ArchiveError as wrong:
+            if isinstance(wrong.__cause__, FileNotFoundError):
+                continue
+            raise
+        try:
+            if len(place) == len(_LEVELS):
+                yield place, False
+            else:
+                yield from walk(below, place, fixed[1:])
+        finally:
+            os.close(below)
+
+
+def files_below(folder: int, above: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """Everything in a job's folder that is no folder, by its path; links are listed, not followed, and no depth is searched."""
+    for name in os.listdir(folder):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode) and above.count("/") < _DEEPEST:
+            below = open_folder(folder, name)
+            try:
+                yield from files_below(below, f"{above}{name}/")
+            finally:
+                os.close(below)
+        else:
+            yield above + name, found
