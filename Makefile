@@ -3,7 +3,7 @@
 # make check  linters, types and layers
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ci lock bench clean venv
+.PHONY: help demo test check ci image lock bench clean venv
 BIN := .venv/bin
 
 help:
@@ -30,6 +30,11 @@ check: venv
 ci:
 	@status=0; $(MAKE) --no-print-directory check || status=1; $(MAKE) --no-print-directory test || status=1; \
 	  [ $$status = 0 ] && echo "ci: all green" || echo "ci: FAILED"; exit $$status
+
+# make image  the container image, without a Docker engine, as the tests do (root on Debian)
+image: venv
+	@.ci/components
+	@.ci/image build
 
 # make lock   locks the dependencies anew, with hashes
 lock: venv

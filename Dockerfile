@@ -1,0 +1,49 @@
+# The image of sauce-janitor: `docker build -t sauce-janitor .`; docs/operations.md says how to run it.
+# All that is installed is locked with hashes in requirements/. To pin the base as well, give it with its digest:
+#   docker build --build-arg BASE=python:3.13-slim-trixie@sha256:… -t sauce-janitor .
+ARG BASE=python:3.13-slim-trixie
+
+FROM ${BASE} AS build
+WORKDIR /src
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# What is locked first, for it changes less often than the code: its layer is kept then. No compiler: wheels only.
+COPY requirements/build.txt requirements/run.txt requirements/
+RUN python -m venv /opt/build \
+ && /opt/build/bin/pip install --only-binary :all: --require-hashes -r requirements/build.txt \
+ && python -m venv --without-pip /opt/sauce-janitor \
+ && /opt/build/bin/pip --python /opt/sauce-janitor/bin/python install --only-binary :all: --require-hashes -r requirements/run.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY sauce_janitor sauce_janitor
+# The state and the archive lie in /var/lib/sauce-janitor. Group 0 may write there, for clusters that choose the user.
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && /opt/build/bin/pip --python /opt/sauce-janitor/bin/python install --no-deps --no-index --find-links dist sauce-janitor \
+ && install -d -m 0770 /data/sauce-janitor
+
+FROM ${BASE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="sauce-janitor" \
+      org.opencontainers.image.description="Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then delete" \
+      org.opencontainers.image.source="https://github.com/sauce-janitor/sauce-janitor" \
+      org.opencontainers.image.documentation="https://github.com/sauce-janitor/sauce-janitor/blob/main/docs/operations.md" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /opt/sauce-janitor /opt/sauce-janitor
+COPY --from=build --chown=10001:0 /data/ /var/lib/
+# HOME, because a user that the cluster chose has none in /etc/passwd.
+ENV PATH=/opt/sauce-janitor/bin:$PATH \
+    HOME=/var/lib/sauce-janitor \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    SAUCE_JANITOR_CONFIG=/etc/sauce-janitor/config.yaml \
+    HEALTH_PORT=9469
+WORKDIR /var/lib/sauce-janitor
+# A number, so that Kubernetes can see that it is not root.
+USER 10001:10001
+EXPOSE 9469
+# Of the daemon: its own page, which asks Sauce Labs nothing. HEALTH_PORT is to follow web.listen.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-I", "-c", "import http.client, os, sys; page = http.client.HTTPConnection('127.0.0.1', int(os.environ['HEALTH_PORT']), timeout=4); page.request('GET', '/healthz'); sys.exit(page.getresponse().status != 200)"]
+ENTRYPOINT ["sauce-janitor"]
+# Without --execute the daemon only plans.
+CMD ["serve"]

@@ -1,0 +1,75 @@
+"""The image, built from the Dockerfile and run without a Docker engine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[3]
+IMAGE = "localhost/sauce-janitor:test"
+SOMEBODY = 54_321
+"""A user that no /etc/passwd knows, as a cluster may choose one."""
+
+
+@dataclass
+class Engine:
+    """podman beside the image; what it started is removed at the end."""
+
+    started: list[str] = field(default_factory=list)
+
+    def __call__(self, *arguments: str, code: int = 0, timeout: float = 120) -> str:
+        """`podman ARGUMENTS…`; what it printed on both streams."""
+        done = subprocess.run(
+            [str(TOP / ".ci/image"), "podman", *arguments],
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=timeout, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, f"podman {arguments} ended {done.returncode}, not {code}\n{done.stdout}"
+        return done.stdout
+
+    def start(self, *arguments: str) -> str:
+        """Start a container in the background; its name."""
+        name = f"test-{secrets.token_hex(6)}"
+        self.started.append(name)
+        self("run", "--detach", "--name", name, *arguments)
+        return name
+
+    def close(self) -> None:
+        """Remove what was started."""
+        for name in self.started:
+            self("rm", "--force", "--ignore", "--time", "1", name)
+
+
+HARDENED = (
+    "--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges",
+    "--user", f"{SOMEBODY}:0", "--memory", "512m",
+)  # fmt: skip
+"""As the Pod Security Standard `restricted` runs it, and no file system writable but the one that is mounted."""
+
+
+@pytest.fixture(scope="session")
+def image(component: Callable[[str], Path]) -> str:
+    """The image's name, built when its sources changed."""
+    if os.geteuid() != 0:
+        pytest.skip("images are built here as root only")
+    for command in ("buildah", "podman", "runc", "mmdebstrap"):
+        component(command)
+    done = subprocess.run(
+        [str(TOP / ".ci/image"), "build"], text=True, capture_output=True, check=False, timeout=600
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return IMAGE
+
+
+@pytest.fixture
+def engine(image: str) -> Iterator[Engine]:
+    """podman, with the image built."""
+    made = Engine()
+    yield made
+    made.close()
