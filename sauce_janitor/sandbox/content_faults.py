@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +12,8 @@ from typing import TypeAlias
 from sauce_janitor.sandbox.messages import Answer, Request
 from sauce_janitor.sandbox.mischief import NUMBER, Scene, after, alter
 
-Rows: TypeAlias = list[dict[str, object]]
+Row: TypeAlias = dict[str, object]
+Rows: TypeAlias = list[Row]
 
 _LISTS = ("jobs", "builds", "results", "items", "buckets")
 
@@ -83,18 +85,49 @@ def duplicate_rows(_: Scene, answer: Answer) -> Answer:
     return _with_rows(answer, lambda rows: [row for row in rows for _ in range(2)])
 
 
-@after(set=dict, drop=list, row=int)
+@after(set=dict, drop=list, row=int, only=str)
 def lie(scene: Scene, answer: Answer) -> Answer:
-    """Fields are `set` or dropped in a document, or in every row of a list (or only in `row`, from 0): a stale list row,
-    a foreign owner or id, a time that is NaN."""
-    wanted, dropped, only = scene.settings.get("set", {}), scene.settings.get("drop", []), scene.settings.get("row")
+    """Fields are `set` or dropped in a document, or in every row of a list (or only in `row`, from 0, or in the one with the
+    id `only`): a stale list row, a verdict that is none, a build that is another."""
+    wanted, dropped = scene.settings.get("set", {}), scene.settings.get("drop", [])
     assert isinstance(wanted, Mapping)
     assert isinstance(dropped, Collection)
+    return _with_some(
+        scene,
+        answer,
+        lambda row: {key: value for key, value in {**row, **wanted}.items() if key not in dropped},
+    )
 
-    def told(row: dict[str, object]) -> dict[str, object]:
-        return {key: value for key, value in {**row, **wanted}.items() if key not in dropped}
 
-    return _with_rows(answer, lambda rows: [told(row) if only in {None, at} else row for at, row in enumerate(rows)])
+@after(owner=str, row=int, only=str)
+def foreign_owner(scene: Scene, answer: Answer) -> Answer:
+    """The job is another's (default `mallory`), though it was asked for as this user's."""
+    return _with_some(scene, answer, lambda row: {**row, "owner": scene.text("owner", "mallory")})
+
+
+@after(id=str, row=int, only=str)
+def wrong_id(scene: Scene, answer: Answer) -> Answer:
+    """The id is another (default: the same backwards), though it was asked for by its own."""
+    return _with_some(scene, answer, lambda row: {**row, "id": scene.text("id", str(row.get("id", ""))[::-1])})
+
+
+@after(row=int, only=str)
+def empty_id(scene: Scene, answer: Answer) -> Answer:
+    """The id is the empty string."""
+    return _with_some(scene, answer, lambda row: {**row, "id": ""})
+
+
+@after(row=int, only=str)
+def nan(scene: Scene, answer: Answer) -> Answer:
+    """The times are NaN, which is no JSON but what many a program takes for it."""
+    return _with_some(scene, answer, lambda row: {key: math.nan if _is_time(key) else row[key] for key in row})
+
+
+@after(row=int, only=str)
+def nulls(scene: Scene, answer: Answer) -> Answer:
+    """Everything but id and owner is null."""
+    kept = {"id", "owner", "username"}
+    return _with_some(scene, answer, lambda row: {key: value if key in kept else None for key, value in row.items()})
 
 
 @after()
@@ -123,10 +156,14 @@ def _with_times(answer: Answer, change: Callable[[int], object]) -> Answer:
             return {name: told(each, name) for name, each in value.items()}
         if isinstance(value, list):
             return [told(each) for each in value]
-        time = _time(value) if key.endswith("_time") or key == "timestamp" else None
+        time = _time(value) if _is_time(key) else None
         return value if time is None else change(time)
 
     return _with_content(answer, told)
+
+
+def _is_time(key: str) -> bool:
+    return key.endswith("_time") or key == "timestamp"
 
 
 def _time(value: object) -> int | None:
@@ -137,6 +174,18 @@ def _time(value: object) -> int | None:
         return int(datetime.fromisoformat(value).timestamp()) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+def _with_some(scene: Scene, answer: Answer, change: Callable[[Row], Row]) -> Answer:
+    """The answer with those rows changed that the settings `row` and `only` leave: without them all."""
+    place, only = scene.settings.get("row"), scene.settings.get("only")
+
+    def told(rows: Rows) -> Rows:
+        return [
+            change(row) if place in {None, at} and only in {None, row.get("id")} else row for at, row in enumerate(rows)
+        ]
+
+    return _with_rows(answer, told)
 
 
 def _with_rows(answer: Answer, change: Callable[[Rows], Rows]) -> Answer:

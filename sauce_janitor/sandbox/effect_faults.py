@@ -35,6 +35,17 @@ def redirect(scene: Scene) -> Answer:
     return Answer(int(scene.number("status", 302)), headers={"Location": target}, content_type="text/html")
 
 
+@before(to=str, status=int)
+def redirect_to_another_job(scene: Scene) -> Answer:
+    """A redirect (default 302) to the same thing of another job: of `to`, by default of the newest one of the same owner."""
+    job, target = _job(scene), scene.request.target
+    if job is not None:
+        newest = job.ledger.gone.newest_first(0, job.ledger.count, 0)
+        others = (scene.world.ref(job.person, index).id for index in newest if index != job.index)
+        target = target.replace(job.id, scene.text("to", next(others, job.id)))
+    return Answer(int(scene.number("status", 302)), headers={"Location": target}, content_type="text/html")
+
+
 @before()
 def disconnect(_: Scene) -> Answer:
     """The connection closes without an answer, nothing done."""

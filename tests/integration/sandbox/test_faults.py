@@ -228,3 +228,57 @@ def test_an_asset_list_can_name_what_no_honest_user_would(start: Start, call: Ca
     listing = call(sandbox).get(f"/rest/v1/demo/jobs/{finished(sandbox)}/assets").json()
 
     assert {"../../x", "/etc/x", "a\0b", "VIDEO.MP4"} <= set(listing)
+
+
+@pytest.mark.parametrize(
+    ("fault", "field", "told"),
+    [
+        ("foreign_owner", "owner", "mallory"),
+        ("empty_id", "id", ""),
+        ("wrong_id", "id", None),
+        ("nulls", "build", None),
+        ("nan", "end_time", None),
+    ],
+)
+def test_a_named_lie_is_told_of_one_job_or_of_all(
+    start: Start, call: Call, fault: str, field: str, told: object
+) -> None:
+    sandbox = start()
+    ask = call(sandbox)
+    true = ask.get(LIST).json()
+    one = true[2]["id"]
+    sandbox.inject(fault, only=one, times=2)
+    sandbox.inject(fault, after=2)
+    of_one, details, of_all = (ask.get(path).json() for path in (LIST, f"/rest/v1/demo/jobs/{one}", LIST))
+
+    assert [row == honest for row, honest in zip(of_one, true, strict=True)] == [place != 2 for place in range(20)]
+    assert not any(row == honest for row, honest in zip(of_all, true, strict=True))
+    for row in (of_one[2], details):
+        expected = {"wrong_id": one[::-1], "nan": pytest.approx(float("nan"), nan_ok=True)}.get(fault, told)
+        assert row[field] == expected
+
+
+def test_a_redirect_can_lead_to_another_job(start: Start, call: Call) -> None:
+    sandbox = start()
+    newest, second = list(sandbox.job_ids())[:2]
+    sandbox.inject("redirect_to_another_job")
+    for job_id, other in ((second, newest), (newest, second)):
+        answer = call(sandbox).get(f"/rest/v1/demo/jobs/{job_id}/assets?x=1", allow_redirects=False)
+        assert answer.headers["Location"] == f"/rest/v1/demo/jobs/{other}/assets?x=1"
+
+
+def test_insights_and_people_can_be_lied_about_too(start: Start, call: Call) -> None:
+    sandbox = start()
+    ask = call(sandbox)
+    tests, users = "/v1/analytics/tests?time_range=9d", "/team-management/v1/users"
+    true = ask.get(tests).json()["items"]
+    sandbox.inject("milliseconds", endpoint="insights.*", times=1)
+    sandbox.inject("foreign_owner", endpoint="insights.*", after=1, times=1)
+    sandbox.inject("duplicate_rows", endpoint="users.list", times=1)
+    sandbox.inject("empty_list", endpoint="users.list", after=1, times=1)
+
+    assert ask.get(tests).json()["items"][0]["end_time"] > 1_000_000_000_000
+    assert {item["owner"] for item in ask.get(tests).json()["items"]} == {"mallory"}
+    assert ask.get(tests).json()["items"] == true
+    assert len(ask.get(users).json()["results"]) == 8
+    assert ask.get(users).json()["results"] == []
