@@ -72,6 +72,7 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     first = min((approximately(age) for age in (assets, job) if age is not None), default=None)
     if first is not None and archive is not None and approximately(archive) > first:
         yield ("then", "archive"), f"{archive.text} is later than the delete, which waits for it"
+    yield from _held_too_short(policy)
     only_kept = isinstance(then.archive, ArchiveTerm) and then.archive.only == "kept"
     if policy.keep and then.delete_assets is None and then.delete_job is None and not only_kept:
         yield ("keep",), "protects nothing: keep rules hold back only the deletes that this policy states"
@@ -82,6 +83,22 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
         for path, rule in _all_keeps(policy):
             if (kept_for := _kept_for(rule)) is not None:
                 yield path, f"keeps for {kept_for} without archiving: after 30 days only the record is left"
+
+
+def _held_too_short(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
+    """A `keep_for` that is over before the policy's own delete, counted from when the job is stored."""
+    term, then = policy.then.archive, policy.then
+    if not isinstance(term, ArchiveTerm) or term.keep_for is None:
+        return
+    times = [term.keep_for] if isinstance(term.keep_for, Duration) else list(term.keep_for.values())
+    shortest = min((time for time in times if time is not None), key=approximately, default=None)
+    for name, after in (("delete_assets", _after(then.delete_assets)), ("delete_job", _after(then.delete_job))):
+        if shortest is None or after is None:
+            continue
+        if approximately(term.after) + approximately(shortest) < approximately(after):
+            message = f"{shortest.text} is over before {name} ({after.text}): the copy goes before what it is a copy of"
+            yield ("then", "archive", "keep_for"), message
+            return
 
 
 def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:

@@ -24,6 +24,7 @@ from sauce_janitor.config.grammar.policies import (
 from sauce_janitor.retention import rules
 from sauce_janitor.retention.limits import Approval
 from sauce_janitor.retention.model import DELETES, Action
+from sauce_janitor.retention.pruning import OTHERS
 from sauce_janitor.retention.rules import EVERYTHING, Atom, Duration, Glob, Match, Pattern, Rules
 
 Lists = Mapping[str, list[Pattern]]
@@ -104,7 +105,16 @@ def _archive(then: Then) -> rules.ArchiveWish | None:
         discard_rest=term.discard == "rest",
         only_kept=term.only == "kept",
         if_purged=term.if_purged,
+        keep_for=_keep_for(term),
     )
+
+
+def _keep_for(term: ArchiveTerm) -> tuple[tuple[str, Duration | None], ...]:
+    """In the order of the keys, so that the order of the file makes no other policy digest; nothing is for ever."""
+    if term.keep_for is None:
+        return ()
+    times = {OTHERS: term.keep_for} if isinstance(term.keep_for, Duration) else term.keep_for
+    return tuple(sorted(times.items()))
 
 
 def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, rules.DeleteClaim], ...]:

@@ -16,7 +16,6 @@ _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
     ("accounts", "*", "credentials"): ("give each owner an account of its own", _EMPTY),
     ("accounts", "*", "budget", "windows"): ("set per_second and per_hour for the whole day", _EMPTY),
     ("state", "url"): ("give a path: the state is an SQLite file", (None,)),
-    ("policies", "*", "then", "archive", "keep_for"): ("remove it; the archive holds everything for ever", _EMPTY),
 }
 """Path to (what to do instead, the values that change nothing and so are let through)."""
 

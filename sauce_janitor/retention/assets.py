@@ -60,7 +60,8 @@ def asset_classes(name: str) -> frozenset[str]:
     return frozenset(classes | {"all"})
 
 
-def _is_among(name: str, wanted: Iterable[str]) -> bool:
+def matches_any(name: str, wanted: Iterable[str]) -> bool:
+    """Whether the file is of one of these classes, or matches one of these globs."""
     classes = asset_classes(name)
     return any(item in classes if item in ASSET_CLASSES else compile_glob(item)(name) for item in wanted)
 
@@ -90,11 +91,11 @@ class Selection:
 
     def wants(self, name: str) -> bool:
         """Whether the file is to be stored."""
-        return _is_among(name, self.assets) and not _is_among(name, self.forbid)
+        return matches_any(name, self.assets) and not matches_any(name, self.forbid)
 
     def may_lose(self, name: str) -> bool:
         """Whether a delete may destroy the file unstored: forbidden to store, or unwanted and the rest is discarded."""
-        return _is_among(name, self.forbid) or (self.discard_rest and not _is_among(name, self.assets))
+        return matches_any(name, self.forbid) or (self.discard_rest and not matches_any(name, self.assets))
 
     @cached_property
     def key(self) -> str:

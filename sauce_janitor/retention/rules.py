@@ -133,8 +133,8 @@ class DeleteClaim:
 class ArchiveWish:
     """What a policy wants stored. `none` says aloud that it wants nothing; then nothing else counts.
 
-    `assets` are classes or globs, `("all",)` everything. `keep_for` is how long the archive holds it, None for ever, by class
-    where it differs (`{"": default, "video": …}`).
+    `assets` are classes or globs, `("all",)` everything. `keep_for` is how long the archive holds a file, by class or glob,
+    None for ever; `all` is what no other key names, and without it that is for ever.
     """
 
     none: bool = False

@@ -16,7 +16,7 @@ from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.cases import Case, Claim
 from sauce_janitor.retention.drafts import draft_of
 from sauce_janitor.retention.durations import due_at
-from sauce_janitor.retention.model import Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
+from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
 
 # A moment is a number: these flags, and above them the bits of the case's clocks and keepers.
 HELD: Final = 1
@@ -78,7 +78,8 @@ class Ruling:
     """The decisions on all jobs of one case at one moment, shared by them; `dues` are those that are due.
 
     `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says. `expiring` says that a
-    wanted archive is missing. `announce` are the deletes that are, or stay, announced.
+    wanted archive is missing. `announce` are the deletes that are, or stay, announced. `kept` are the keep rules that keep the
+    job, whatever actions their policies state.
     """
 
     case: Case
@@ -89,6 +90,7 @@ class Ruling:
     nothing_wanted_by: str | None
     unarchived: bool
     announce: tuple[Action, ...]
+    kept: tuple[Reason, ...] = ()
 
     def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
         """The decisions on one job, with the policy and time of those that are due."""
@@ -198,7 +200,16 @@ class Bench:
             None if self._selection else next(iter(self._saying_none()), None),
             archive.verdict is Verdict.DUE or any(r.why is Why.NOT_YET for r in archive.reasons),
             tuple(announce),
+            self._kept_by(),
         )
+
+    def _kept_by(self) -> tuple[Reason, ...]:
+        reasons: list[Reason] = []
+        for action in (Action.ARCHIVE, *DELETES):
+            for claim in self._case.claims[action]:
+                if claim.seat is not None and self._moment & claim.kept:
+                    reasons += claim.seat.keeper.reasons((self._moment & claim.kept) >> claim.seat.shift)
+        return _in_order(reasons)
 
     # --- archiving ---------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from sauce_janitor.config.grammar.terms import (
     DeletionAge,
     DurationTerm,
     Grammar,
+    HoldingTime,
     Name,
     OneOrMany,
     PositiveDuration,
@@ -87,6 +88,10 @@ def _by_shape(value: Any) -> str:
     return "·mapping" if isinstance(value, dict | Grammar) else "·duration"
 
 
+def _one_or_by_class(value: Any) -> str:
+    return "·mapping" if isinstance(value, dict) else "·duration"
+
+
 class KeepRule(Grammar):
     """One keep rule: exactly one of its kinds, and what restricts it. Kept jobs stay whatever their age."""
 
@@ -157,6 +162,18 @@ class ArchiveTerm(Grammar):
         "proceed",
         description="When Sauce Labs has purged the assets: go on with job.json alone, or keep the job.",
         examples=["keep"],
+    )
+    keep_for: (
+        Annotated[
+            Annotated[HoldingTime, Tag("·duration")]
+            | Annotated[dict[AssetName, HoldingTime], Field(min_length=1), Tag("·mapping")],
+            Discriminator(_one_or_by_class),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="How long the archive holds it (`archive prune`); by class or glob, `all` is the rest.",
+        examples=["2y", {"video": "90d", "all": "2y"}],
     )
 
 

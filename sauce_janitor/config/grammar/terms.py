@@ -98,6 +98,7 @@ def kind_of(value: object) -> str:
 
 _DELETE_AT_LEAST_S: Final = 3600
 _DELETE_AT_MOST_YEARS: Final = 10
+_FOREVER: Final = "forever"
 _DURATION_SCHEMA: Final = {
     "type": "string",
     "pattern": "^[0-9]+(s|min|h|d|w|mo|y)$",
@@ -152,6 +153,16 @@ def deletion_age(value: object) -> Duration:
     return read
 
 
+def holding_time(value: object) -> Duration | None:
+    """How long the archive holds something: at least an hour; None for `forever`."""
+    if value == _FOREVER:
+        return None
+    read = _or_word(value, _FOREVER)
+    if not read.months and read.seconds < _DELETE_AT_LEAST_S:
+        raise ValueError(f"{read.text} is too short to hold anything: at least 1h, or `{_FOREVER}`")
+    return read
+
+
 DurationTerm = Annotated[Duration, PlainValidator(sentence(duration)), WithJsonSchema(_DURATION_SCHEMA)]
 PositiveDuration = Annotated[Duration, PlainValidator(sentence(positive)), WithJsonSchema(_DURATION_SCHEMA)]
 ElapsedDuration = Annotated[
@@ -161,6 +172,11 @@ ElapsedDuration = Annotated[
 ]
 ArchiveAge = Annotated[Duration, PlainValidator(sentence(archive_age)), WithJsonSchema(_DURATION_SCHEMA)]
 DeletionAge = Annotated[Duration, PlainValidator(sentence(deletion_age)), WithJsonSchema(_DURATION_SCHEMA)]
+HoldingTime = Annotated[
+    Duration | None,
+    PlainValidator(sentence(holding_time)),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": _FOREVER}], "examples": ["2y", _FOREVER]}),
+]
 
 # --- sizes, dates, zones, names --------------------------------------------------------------------------------------
 

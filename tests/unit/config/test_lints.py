@@ -38,6 +38,10 @@ def warnings(text: str) -> list[str]:
             "HERE.then.archive: 6d is later than the delete, which waits for it",
         ),
         (
+            RULE + "then: {archive: {after: 1d, keep_for: {video: 8d, all: 9d}}, delete_assets: 10d}}\n",
+            "HERE.then.archive.keep_for: 8d is over before delete_assets (10d): the copy goes before what it is a copy of",
+        ),
+        (
             RULE + "keep: [{last: 3}], then: {archive: 6d}}\n",
             "HERE.keep: protects nothing: keep rules hold back only the deletes that this policy states",
         ),

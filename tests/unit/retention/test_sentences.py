@@ -15,6 +15,7 @@ SECTIONS = (
     "Matching",
     "When something is deleted",
     "Archiving",
+    "What leaves the archive",
     "Several policies on one job",
     "Keep rules",
     "Age",

@@ -14,9 +14,11 @@ from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import AssetsDeleted, Skip
 from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.assets import Selection, asset_classes
+from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.limits import SMALL_PLAN
 from sauce_janitor.retention.model import UNKNOWN, Action, AssetListing, AssetsStanding, JobId, Owner, Record, Why
 from sauce_janitor.retention.planning import Plan, make_plan
+from sauce_janitor.retention.pruning import times_of
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.execution import House
@@ -325,8 +327,13 @@ policies:
 
 
 def test_the_archive_holds() -> None:
-    """Archiving: The archive holds what it has for ever."""
-    assert "is not supported" in faults("[{name: p, match: all, then: {archive: {after: 1h, keep_for: 2y}}}]")
+    """Archiving: `keep_for: 2y` is how long the archive holds it, default for ever."""
+    wish = told("[{name: p, match: all, then: {archive: {after: 1h, keep_for: 2y}}}]").policies[0].archive
+    assert wish is not None
+    assert times_of(wish, "video.mp4") == (parse_duration("2y"),)
+    wish = told("[{name: p, match: all, then: {archive: 1h}}]").policies[0].archive
+    assert wish is not None
+    assert times_of(wish, "video.mp4") is None
 
 
 def test_only_kept() -> None:
