@@ -63,6 +63,18 @@ def build_v2(build_id: str) -> str:
     return f"/v2/builds/vdc/{_segment(build_id)}/"
 
 
+def build_jobs_v2(build_id: str, *, limit: int, offset: int) -> str:
+    """GET: a page of a build's jobs."""
+    return f"{build_v2(build_id)}jobs/?limit={limit:d}&offset={offset:d}"
+
+
+def build_jobs_v1(build_id: str) -> str:
+    """GET: a build's jobs, the older way. Source: recorded by the vendor's Java client."""
+    if build_id.strip(".") == "":
+        raise AnswerError(f"a build has the id {build_id!r}, which no request can ask for")
+    return f"/rest/v1/builds/{_segment(build_id)}/jobs?full=1"
+
+
 def _owner(owner: Owner) -> str:
     return _segment(owner_name(owner))
 

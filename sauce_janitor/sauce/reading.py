@@ -16,6 +16,7 @@ from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import Endpoint, OnRequest
 from sauce_janitor.sauce.insights import Insights
+from sauce_janitor.sauce.members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
 from sauce_janitor.sauce.parse import (
     JobPage,
     parse_assets,
@@ -159,6 +160,21 @@ class SauceReader:
         if build.id != build_id:
             raise AnswerError(f"asked for build {build_id!a:.80}, Sauce Labs answered with {build.id!a:.80}")
         return build
+
+    def build_jobs(self, build_id: str) -> Iterator[BuildMember] | None:
+        """The jobs of one build, each once: builds v2, else the older way; None when there is no such build or neither way."""
+        what = f"the jobs of build {build_id!a:.80}"
+
+        def page(offset: int) -> tuple[BuildMember, ...] | None:
+            target = paths.build_jobs_v2(build_id, limit=MEMBERS_A_PAGE, offset=offset)
+            found = self._get(target, "build_jobs", what, optional=True)
+            return None if found is None else parse_members(found.value)
+
+        members = each_member(page)
+        if members is not None:
+            return members
+        found = self._get(paths.build_jobs_v1(build_id), "build_jobs", what, optional=True)
+        return None if found is None else iter({member.id: member for member in parse_members(found.value)}.values())
 
     def _builds_v2_page(self, offset: int) -> tuple[Build, ...] | None:
         target = paths.builds_v2(limit=_BUILDS_A_PAGE, offset=offset)

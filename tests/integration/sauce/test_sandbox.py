@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from sauce_janitor.errors import CredentialsError, NotReadyError, SourceError
-from sauce_janitor.retention.model import Job, JobId, Owner, State, job_id
+from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
+from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner, State, job_id
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, Receipt, StopPermit
 from sauce_janitor.sandbox import Behaviours, Sandbox, SandboxOptions
 from sauce_janitor.sandbox.mischief import SETTINGS
@@ -163,6 +164,48 @@ def test_builds_are_the_same_by_both_apis(start: Start) -> None:
     seen = {build.id: (build.name, build.status, build.jobs, build.open_jobs) for build in newer}
     assert mine
     assert mine.items() <= seen.items()
+
+
+def test_the_jobs_of_a_build_are_the_same_by_both_apis_and_none_where_neither_knows_it(start: Start) -> None:
+    newer, older = (start(behaviours={"builds_v2": switch}) for switch in ("on", "off"))
+    build = next(build for build in newer.reader.builds(DEMO) or () if build.jobs not in (0, UNKNOWN))
+    found, same = newer.reader.build_jobs(build.id), older.reader.build_jobs(build.id)
+    assert found is not None
+    assert same is not None
+    members = list(found)
+    assert len(members) == build.jobs
+    assert {each.id for each in members} == {each.id for each in same}
+    assert newer.reader.build_jobs("nonsense") is None
+    assert older.sandbox.log[-1].path == f"/rest/v1/builds/{build.id}/jobs?full=1"
+
+
+def test_without_a_look_up_by_ids_none_is_said_once_and_asked_no_more(start: Start) -> None:
+    party = start(behaviours={"batch_lookup": "off"})
+    ids = [job_id(one) for one in party.sandbox.job_ids()][:3]
+    assert [party.reader.jobs(ids) for _ in range(3)] == [None] * 3
+    assert sum(entry.endpoint == "jobs.lookup" for entry in party.sandbox.log) == 1
+    assert all(party.reader.job(DEMO, one) is not None for one in ids)
+
+
+def test_without_builds_of_either_kind_none_is_said(start: Start) -> None:
+    party = start(behaviours={"builds_v2": "off"})
+    party.sandbox.inject("status", endpoint="builds.*", status=404)
+    assert party.reader.builds(DEMO) is None
+    assert party.reader.build("b") is None
+    assert party.reader.build_jobs("b") is None
+
+
+def test_a_job_is_updated_and_stopped_by_hand(start: Start) -> None:
+    party = start()
+    one = next(party.jobs(State.RUNNING)).id
+    body = '{"tags": ["keep", "ü"], "custom-data": {"team": "qa"}, "public": "private", "passed": true}'
+    assert party.gate.update(UpdatePermit(one, DEMO, body, monotonic())).status == 200
+    assert party.gate.stop(StopByHandPermit(one, DEMO, monotonic())).status == 200
+    details = party.reader.job(DEMO, one)
+    assert details is not None
+    job = details.job
+    assert (job.tags, job.public, job.custom_data, job.status) == (("keep", "ü"), "private", {"team": "qa"}, "passed")
+    assert [entry.updated for entry in party.sandbox.log.writes()] == [True, False]
 
 
 def test_wrong_credentials_end_it(start: Start) -> None:
