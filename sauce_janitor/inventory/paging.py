@@ -52,6 +52,7 @@ class Pager:
         self._since = since
         self._rows = rows
         self._longest_now = 0
+        self._doubled = False
         self._windows = _Windows(rows)
         self._seen: set[tuple[int, str, str, int]] = set()
         self._requests = 0
@@ -111,25 +112,44 @@ class Pager:
     def _following(self, page: Page, place: Place, tail: tuple[str, ...]) -> Place | None:
         """Where the next page begins, on the last row of this one; None when this one is the last.
 
-        A page shorter than an earlier one is the last. Before that is known, a short page may be a lower limit of the server's:
-        the end is proven by asking from its last row on and getting just that.
+        A page shorter than an earlier one is the last. Before that is known, a short page may be a lower limit of the server's,
+        and where jobs have two rows no page has a known length: then the end is proven by asking from the last row on and
+        getting just that.
         """
-        count = len(page.ids)
+        anchor, rows, count = _last(page.ids)
+        self._doubled = self._doubled or count < len(page.ids)
         self._longest_now = max(self._longest_now, count)
-        last = count < self._longest_now or (count < self.longest_page and not _may_be_a_limit(count))
+        is_short = count < self._longest_now or (count < self.longest_page and not _may_be_a_limit(count))
+        last = is_short and not self._doubled
         self.longest_page = max(self.longest_page, count)
         if last or count == 0 or page.ids == tail:
             return None
-        index = next((index for index in range(count - 1, -1, -1) if page.ids[index]), None)
-        if index is None:
+        if anchor is None:
             raise ContradictionError(f"no row of the job list of {self._owner} has an id: nothing is concluded")
-        key = (place.until, page.ids[0], page.ids[-1], count)
+        key = (place.until, page.ids[0], page.ids[-1], len(page.ids))
         if key in self._seen:
             raise ContradictionError(
                 f"the job list of {self._owner} gives the same page again and again: nothing is concluded"
             )
         self._seen.add(key)
-        return Place(place.until, place.skip + index, page.ids[index])
+        return Place(place.until, place.skip + rows, anchor)
+
+
+def _last(ids: Sequence[str]) -> tuple[str | None, int, int]:
+    """The last id that a page names, how many rows stand before it, and how many rows there are; each job counted once.
+
+    Where a job has two rows it is not known whether `skip` counts both: too small a skip only brings rows again.
+    """
+    seen: set[str] = set()
+    last, before, rows = None, 0, 0
+    for identity in ids:
+        if identity in seen:
+            continue
+        if identity:
+            seen.add(identity)
+            last, before = identity, rows
+        rows += 1
+    return last, before, rows
 
 
 def _may_be_a_limit(count: int) -> bool:

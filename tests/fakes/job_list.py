@@ -45,13 +45,18 @@ class FakePage:
 
 @dataclass
 class JobList:
-    """Jobs of one owner as a server lists them. `requests` counts by kind; `before_list` runs before each list answer."""
+    """Jobs of one owner as a server lists them. `requests` counts by kind; `before_list` runs before each list answer.
+
+    Jobs that `doubles` picks have two rows, and `skip` and `limit` count both unless told otherwise.
+    """
 
     jobs: dict[JobId, Job] = field(default_factory=dict)
     compares: TimeName | None = "created_at"
     orders_by: TimeName = "created_at"
     most_rows: int = 500
     ignores_skip: bool = False
+    doubles: Callable[[JobId], bool] = lambda _: False
+    counts_doubles: bool = True
     unreadable: set[str] = field(default_factory=set)
     nameless: int = 0
     left_out: frozenset[str] = frozenset()
@@ -79,7 +84,11 @@ class JobList:
             low, high = since or 0, until if until is not None else 2**60
             rows = [job for job in rows if low <= self._time(job, self.compares) <= high]
         start = 0 if self.ignores_skip else skip
+        if self.counts_doubles:
+            rows = self._doubled(rows)
         rows = rows[start : start + min(limit, self.most_rows)]
+        if not self.counts_doubles:
+            rows = self._doubled(rows)
         readable = [_without(job, self.left_out) for job in rows if job.id not in self.unreadable]
         ids = [*(job.id for job in rows), *([""] * self.nameless)]
         odd = len(rows) - len(readable) + self.nameless
@@ -103,6 +112,9 @@ class JobList:
     def builds(self, owner: Owner, /) -> Iterable[Build] | None:
         self.requests.append(("builds", {}))
         return self.offered_builds
+
+    def _doubled(self, rows: list[Job]) -> list[Job]:
+        return [job for job in rows for _ in range(1 + self.doubles(job.id))]
 
     @staticmethod
     def _time(job: Job, name: TimeName) -> int:

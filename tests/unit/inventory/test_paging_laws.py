@@ -25,7 +25,10 @@ def lists(draw: st.DrawFn) -> JobList:
         compares=draw(st.sampled_from(TIMES)),
         orders_by=draw(st.sampled_from(["created_at", "created_at", "started_at", "modified_at"])),
         most_rows=draw(st.sampled_from([10, 10, 7])),
+        counts_doubles=draw(st.booleans()),
     )
+    doubled = draw(st.sampled_from([0, 0, 1, 3]))  # every so many-th job has two rows
+    jobs.doubles = lambda identity: bool(doubled) and int(identity, 16) % doubled == 0
     time = NOW - 1000
     for number, (gap, wait) in enumerate(zip(gaps, waits, strict=True)):
         time -= gap
@@ -38,7 +41,7 @@ def lists(draw: st.DrawFn) -> JobList:
 @given(lists())
 def test_a_list_at_rest_is_read_whole_whatever_its_order_and_filter(jobs: JobList) -> None:
     assert _read(jobs) == set(jobs.jobs)
-    if jobs.most_rows == 10:
+    if jobs.most_rows == 10 and not any(map(jobs.doubles, jobs.jobs)):
         assert len(jobs.requests) <= math.ceil(len(jobs.jobs) / 9) + 1
 
 

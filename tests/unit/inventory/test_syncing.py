@@ -144,6 +144,19 @@ def test_the_same_page_again_and_again_ends_the_listing_with_an_error() -> None:
     assert store.listed().full_at is None
 
 
+@pytest.mark.parametrize("counts_doubles", [True, False])
+@pytest.mark.parametrize("every", [1, 5])
+@pytest.mark.parametrize("count", [1, 14, 499, 500, 1300])
+def test_a_job_with_two_rows_is_one_job(count: int, every: int, *, counts_doubles: bool) -> None:
+    jobs, store = (
+        some(count, counts_doubles=counts_doubles, doubles=lambda one: int(one, 16) % every == 0),
+        MemoryStore(),
+    )
+    report = listed(jobs, store)
+    assert there(store) == set(jobs.jobs)
+    assert report.known == count
+
+
 def test_a_list_that_changes_faster_than_it_is_read_is_not_believed() -> None:
     jobs, store = some(9000, compares=None), MemoryStore()
     doomed = iter(range(9000))
