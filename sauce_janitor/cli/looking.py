@@ -12,7 +12,6 @@ from sauce_janitor import planfile, report
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over, secret_of
 from sauce_janitor.pipeline import Result, approving
-from sauce_janitor.retention.costs import seconds_needed
 from sauce_janitor.retention.deciding import decide
 from sauce_janitor.retention.model import Action, Decision, Job, Verdict
 
@@ -68,14 +67,9 @@ def _show_kept(desk: Desk, result: Result) -> None:
 
 def about(desk: Desk, result: Result) -> report.About:
     """What is told around a plan."""
-    budget = result.account.budget
-    seconds = seconds_needed(
-        result.head.requests_needed,
-        per_second=result.rates[0],
-        per_hour=result.rates[1],
-        left_this_hour=result.budget_left,
-    )
-    words = f"{result.rates[1]:,}/h" if result.rates[1] else f"{result.rates[0] or budget.burst:g}/s"
+    now = result.head.created_at
+    seconds = result.timetable.seconds_for(result.head.requests_needed, now=now, left=result.budget_left)
+    words = str(result.timetable.at(now))
     rows = sum(listing.rows for listing in result.listings)
     listing = f" ({rows:,} listed just now)" if result.listings else " (nothing was asked)"
     identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"

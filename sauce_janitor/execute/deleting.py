@@ -37,6 +37,8 @@ LISTING_TURN_S: Final = 40.0
 """A round lists jobs for so long at most, and deletes for 10 s: then its first list is still younger than 60 s."""
 MOST_LOOKUPS: Final = 6
 MOST_ROUNDS: Final = 3
+_DOUBTS: Final = 2
+"""Requests that a doubtful answer takes to be settled: it must not be left open because the budget is spent."""
 
 
 class _Next(Enum):
@@ -72,11 +74,12 @@ class Deleting:
         while waiting:
             ready = self._listed(waiting)
             while ready and not self._is_list_old(ready[0]):
-                self._work.brake.afford(2 + self._confirming.requests_due)
+                self._work.brake.afford(2 + _DOUBTS + self._confirming.requests_due)
                 with self._parts.source.reserved(2):
                     self._look_up(ready)
                     self._next(ready, again)
                 while ready and self._is_fresh(ready[0]) and not self._is_list_old(ready[0]):
+                    self._work.brake.afford(2 + _DOUBTS + self._confirming.requests_due)
                     with self._parts.source.reserved(2 if ready[0].details is None else 1):
                         self._next(ready, again)
             waiting.extendleft(reversed(ready))

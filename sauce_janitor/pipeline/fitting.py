@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 from sauce_janitor import archive, config, state
 from sauce_janitor.execute.parts import Archived, Fetch, Why
+from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.builds import has_only_lost_jobs
 from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
 from sauce_janitor.retention.model import UNKNOWN, AssetListing, Build, Job, JobDocument, Owner, Record, Text
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sauce.countfile import Shared
 from sauce_janitor.sauce.events import OnRequest
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.reading import SauceReader
+
+_HOUR_S = 3600
 
 
 def connection(account: config.Account) -> Connection:
@@ -37,6 +41,7 @@ def connection(account: config.Account) -> Connection:
         per_second=account.budget.per_second,
         per_hour=account.budget.per_hour,
         burst=account.budget.burst,
+        read_again=account.credentials,
     )
 
 
@@ -44,7 +49,7 @@ class Client:
     """The reader of one account, and the gate for who may write: both spend one budget. A context manager."""
 
     def __init__(
-        self, to: Connection, on_request: OnRequest, stop: threading.Event, *, store: Path | None = None
+        self, to: Connection, on_request: OnRequest, stop: threading.Event, *, store: Shared | None = None
     ) -> None:
         self.connection = to
         self._on_request = on_request
@@ -57,8 +62,19 @@ class Client:
         return Gate(self.connection, self.budget, self._on_request, stop=self._stop)
 
     def close(self) -> None:
-        """Close the reader's connections."""
+        """Close the reader's connections and let go of the budget."""
         self.reader.close()
+        self.budget.close()
+
+
+def shared_count(tools: Tools, *, run_id: str, tell: Callable[[str], None]) -> Shared:
+    """Where requests are counted, together with every other process on the same state; `tell` is told when that is lost."""
+    runs, identity = tools.state.runs, tools.state.identity
+
+    def made() -> bool:
+        return identity.remember_budget() and runs.any_since(int(tools.clock()) - _HOUR_S, but=run_id)
+
+    return Shared(tools.config.state, made, tell)
 
 
 def open_archive(settings: config.Archive, account: str, held: state.State) -> archive.Archive:

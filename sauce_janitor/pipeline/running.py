@@ -59,7 +59,10 @@ class _Visit:
         self.tell = Teller(account.name, self.run_id, tools.metrics)
         tools.state.clock.check(self.now)
         self.client = fitting.Client(
-            fitting.connection(account), self.tell.request, tools.stop, store=tools.config.state
+            fitting.connection(account),
+            self.tell.request,
+            tools.stop,
+            store=fitting.shared_count(tools, run_id=self.run_id, tell=self.tell.budget_lost),
         )
         stack.callback(self.client.close)
         self.username = self.client.connection.username
@@ -173,7 +176,7 @@ class _Visit:
             query=self.query,
             listings=listings,
             budget_left=budget_left,
-            rates=self.client.connection.rates,
+            timetable=self.client.budget.timetable,
             recovery=recovery,
         )
 

@@ -42,6 +42,10 @@ class Teller:
         self.log.debug("api.request", method=event.method, endpoint=event.endpoint, code=event.code,
                        seconds=round(event.seconds, 3))  # fmt: skip
 
+    def budget_lost(self, sentence: str) -> None:
+        """The count of requests was lost, and is taken for spent."""
+        self.log.warning("budget.lost", detail=sentence)
+
     def event(self, event: happened.Event) -> None:
         """One fact of a plan being carried out."""
         if isinstance(event, happened.Halted):

@@ -13,6 +13,7 @@ from sauce_janitor.config import Account, Config
 from sauce_janitor.execute import Execution, Recovery
 from sauce_janitor.inventory import SyncReport
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.retention.allowances import Timetable
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.state import Query, State
 
@@ -59,7 +60,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a run: always a plan; what was carried out, if anything was to be. `rates`: requests a second, an hour."""
+    """What came of a run: always a plan; what was carried out, if anything was to be. `timetable`: requests that may leave."""
 
     account: Account
     head: planfile.PlanHead
@@ -67,7 +68,7 @@ class Result:
     query: Query
     listings: tuple[SyncReport, ...]
     budget_left: int | None
-    rates: tuple[float | None, int | None]
+    timetable: Timetable
     execution: Execution | None = None
     recovery: Recovery = field(default_factory=Recovery)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from datetime import UTC, tzinfo
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from sauce_janitor.errors import ConfigError
-
-POLITE_PER_SECOND: Final = 2.0
-POLITE_PER_HOUR: Final = 1500
+from sauce_janitor.retention.allowances import POLITE_BURST, Timetable, Window, allowance
+from sauce_janitor.sauce.credential import Credential
 
 # Source: the vendor's region table. The first region's assets live on a host without the region in its name.
 _API_PREFIX = "api."
@@ -27,7 +28,9 @@ class Connection:
 
     `timeout_s` bounds a connect and each wait for a byte, `timeout_total_s` a whole asset with its retries. `attempts`
     counts the first one. A Retry-After over `max_wait_s` ends the account's run. `per_second` and `per_hour` None mean
-    the polite default, and no limit at all on a loopback address; `burst` requests may leave at once.
+    the polite default, and no limit at all on a loopback address; `burst` requests may leave at once. `windows` are other
+    allowances by the hour of the day in `zone`. `read_again` reads the credential anew, for a 401: `credential`, which
+    everybody uses who holds this connection, is the one that was accepted last.
     Raises ConfigError for an address that could leak the credential or that the gate could not judge.
     """
 
@@ -43,7 +46,11 @@ class Connection:
     delete_job_path: Literal["v1.1", "v1"] = "v1.1"
     per_second: float | None = None
     per_hour: int | None = None
-    burst: int = 5
+    burst: int = POLITE_BURST
+    windows: tuple[Window, ...] = ()
+    zone: tzinfo = UTC
+    read_again: Callable[[], tuple[str, SecretStr]] | None = field(default=None, repr=False, compare=False)
+    credential: Credential = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         address = urlsplit(self.base_url)
@@ -57,6 +64,7 @@ class Connection:
             raise ConfigError("base_url must be https://: plain http would show the access key to the network")
         if not self.username or ":" in self.username:
             raise ConfigError("username must not be empty and must not hold a colon")
+        object.__setattr__(self, "credential", Credential(self.username, self.access_key, self.read_again))
 
     @property
     def host(self) -> str:
@@ -92,8 +100,7 @@ class Connection:
         return frozenset(origins)
 
     @property
-    def rates(self) -> tuple[float | None, int | None]:
-        """Requests a second and an hour that hold; None is no limit."""
-        if self.loopback:
-            return self.per_second, self.per_hour
-        return self.per_second or POLITE_PER_SECOND, self.per_hour or POLITE_PER_HOUR
+    def timetable(self) -> Timetable:
+        """How many requests may leave, and when."""
+        usual = allowance(self.per_second, self.per_hour, self.burst, loopback=self.loopback)
+        return Timetable(usual, self.windows, self.zone)

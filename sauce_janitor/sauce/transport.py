@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.cookiejar
 import threading
 import time
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
@@ -21,7 +20,14 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from sauce_janitor import __version__
-from sauce_janitor.errors import AnswerError, ConfigError, SourceError, SourceUnavailableError, StoppedError
+from sauce_janitor.errors import (
+    AnswerError,
+    ConfigError,
+    CredentialsError,
+    SourceError,
+    SourceUnavailableError,
+    StoppedError,
+)
 from sauce_janitor.sauce.answers import epoch_of_date, error_text, load_json, looks_like_html, retry_after_s
 from sauce_janitor.sauce.bodies import Body
 from sauce_janitor.sauce.budget import Budget
@@ -35,7 +41,6 @@ _MAX_ERROR_BYTES: Final = 64 * 1024
 _ANSWER_PATIENCE: Final = 4  # a whole JSON answer may take so many times the time-out of one wait
 _LONGEST_CONNECT_S: Final = 10.0  # a connect cannot be interrupted, and a SIGTERM must end the program within 20 s
 _FIRST_WAIT_S: Final = 0.5
-_SHORTEST_BLOTTED: Final = 16  # real access keys have 36 letters; blotting out a short word would mangle honest text
 
 _REFUSED: Final = object()
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
@@ -95,10 +100,6 @@ class Transport:
         self._edge = Edge(guard)
         self._session = _session(self._edge)
         self._counting = threading.Lock()
-        key = connection.access_key.get_secret_value()
-        token = base64.b64encode(f"{connection.username}:{key}".encode()).decode()
-        self._authorization = f"Basic {token}"
-        self._blotted = tuple({key, quote(key, safe=""), token}) if len(key) >= _SHORTEST_BLOTTED else ()
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -151,7 +152,9 @@ class Transport:
         data = body.whole()
         if not data and empty_is is not _REFUSED:
             return empty_is
-        return load_json(data, what=what, content_type=body.content_type or "", secrets=self._blotted)
+        return load_json(
+            data, what=what, content_type=body.content_type or "", secrets=self.connection.credential.blotted
+        )
 
     def refusal_of(self, response: requests.Response) -> Refusal:
         """What an answer of 400 or more says. Never fails: a broken body says nothing."""
@@ -161,7 +164,7 @@ class Transport:
         except SourceError:
             data, content_type = b"", ""
         text = error_text(data)
-        for secret in self._blotted:
+        for secret in self.connection.credential.blotted:
             text = text.replace(secret, "[removed]")
         now = epoch_of_date(response.headers.get("Date")) or time.time()
         wait = retry_after_s(response.headers.get("Retry-After"), now=now)
@@ -192,12 +195,16 @@ class Transport:
 
     def _failure(self, answer: Refusal, ask: Ask) -> Exception:
         host = self._host(ask)
-        if answer.retry_after is not None and (answer.code == 429 or answer.code >= 500):
-            if answer.retry_after > self.connection.max_wait_s:
-                return out_of_patience(answer.retry_after, host)
-            self.budget.hold_back(answer.retry_after)
         judge = asset_refusal if ask.endpoint in {"assets", "asset"} else refusal
-        return judge(answer, what=ask.what, host=host, user=self.connection.username if ask.origin is None else None)
+        user = self.connection.username if ask.origin is None else None
+        failure = judge(answer, what=ask.what, host=host, user=user)
+        if isinstance(failure, HiccupError) and answer.retry_after is not None:
+            patient = answer.retry_after <= self.connection.max_wait_s
+            if patient or answer.code == 429:
+                self.budget.hold_back(answer.retry_after)
+            if not patient:
+                return out_of_patience(answer.retry_after, host)
+        return failure
 
     def _retrying(self, ask: Ask, attempt: Callable[[], _T]) -> _T:
         assert ask.method == "GET", "only what reads may be repeated"
@@ -209,16 +216,27 @@ class Transport:
             reraise=True,
         )
         try:
-            return retrying(attempt)
+            return retrying(lambda: self._with_the_key_of_now(attempt))
         except (HiccupError, InterruptedAnswerError) as error:
             times = retrying.statistics.get("attempt_number", 1)
             raise SourceUnavailableError(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
 
+    def _with_the_key_of_now(self, attempt: Callable[[], _T]) -> _T:
+        """A key that is refused may have been changed: it is read again, once."""
+        credential = self.connection.credential
+        used = credential.authorization
+        try:
+            return attempt()
+        except CredentialsError:
+            if not credential.renew(used):
+                raise
+            return attempt()
+
     def _wait_s(self, state: RetryCallState) -> float:
-        """Seconds before the next try: what the vendor asked for, else more each time with jitter, never over max_wait."""
+        """Seconds before the next try: none where the budget waits as the vendor asked, else more each time with jitter."""
         error = state.outcome.exception() if state.outcome is not None else None
         if isinstance(error, HiccupError) and error.retry_after is not None:
-            return error.retry_after
+            return 0.0
         return wait_random_exponential(multiplier=_FIRST_WAIT_S, max=self.connection.max_wait_s)(state)
 
     def _exchange(self, ask: Ask, limits: Limits) -> requests.Response:
@@ -249,7 +267,7 @@ class Transport:
             "Accept-Encoding": "gzip",
         }
         if ask.origin is None:
-            headers["Authorization"] = self._authorization
+            headers["Authorization"] = self.connection.credential.authorization
         if ask.method != "GET":
             headers["Content-Type"] = "application/json"
         url = (ask.origin or self.connection.origin) + ask.target

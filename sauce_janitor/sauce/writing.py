@@ -117,6 +117,7 @@ class Writer:
             self._here.armed = None
 
     def _sent(self, ask: Ask) -> WriteAnswer:
+        used = self._transport.connection.credential.authorization
         try:
             response = self._transport.send(ask, self._transport.answer_limits(stop_grace_s=_STOP_GRACE_S))
         except StoppedError as error:
@@ -127,7 +128,7 @@ class Writer:
             return WriteAnswer(None, None, doubtful=True, detail=str(error))
         try:
             code = response.status_code
-            if code == 401:
+            if code == 401 and not self._transport.connection.credential.renew(used):
                 raise CredentialsError(f"{self._transport.connection.host} does not accept the credentials (401)")
             if not 200 <= code < 300:
                 said = self._transport.refusal_of(response).text

@@ -16,6 +16,7 @@ from sauce_janitor.state.tables import accounts, archives, meta
 _OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 _BACKWARDS_S: Final = 300
 _SEEN: Final = "newest_time"
+_BUDGET: Final = "budget"
 
 
 class Identity:
@@ -71,6 +72,14 @@ class Identity:
                 connection.execute(insert(archives), [{"path": path, "uuid": uuid}])
         except IntegrityError as error:
             raise RefusedError(f"the archive at {path} is another one ({uuid}) than before: is it mounted?") from error
+
+    def remember_budget(self) -> bool:
+        """A file that counts requests was made beside this state; whether that had happened before."""
+        with self._database.writing() as connection:
+            known = connection.execute(select(meta.c.value).where(meta.c.key == _BUDGET)).scalar() is not None
+            if not known:
+                connection.execute(insert(meta), [{"key": _BUDGET, "value": "made"}])
+        return known
 
 
 class ClockGuard:

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from sauce_janitor.retention.model import DELETES, Action, JobId
 from sauce_janitor.state import tables
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.naming import named
 from sauce_janitor.state.tables import acceptances, counters, runs
+
+_DAY_S = 86_400
 
 
 class Acceptances:
@@ -125,6 +127,16 @@ class Runs:
             Run(row.run_id, row.account, row.mode, row.started_at, row.ended_at, row.result, json.loads(row.summary))
             for row in rows
         )
+
+    def any_since(self, at: int, *, but: str = "") -> bool:
+        """Whether any run but that one was going on since then, or may have been: one that was killed had a day for it."""
+        killed = and_(runs.c.ended_at.is_(None), runs.c.started_at >= at - _DAY_S)
+        going_on = or_(runs.c.started_at >= at, runs.c.ended_at >= at, killed)
+        with self._database.reading() as connection:
+            return (
+                connection.execute(select(runs.c.run_id).where(going_on, runs.c.run_id != but).limit(1)).first()
+                is not None
+            )
 
 
 class Counters:

@@ -53,6 +53,7 @@ def test_an_accepted_plan_drains_over_runs_without_tripping_its_own_limit(
         left = total - len(desk.deleted())
         if not left:
             break
+        desk.an_hour_passes()
     assert turn >= 2, "one budget was not enough for all of it"
     assert not left
     assert desk.run().plan.acting.jobs == 0
@@ -65,6 +66,7 @@ def test_what_an_accepted_plan_did_not_have_counts(open_desk: Callable[..., Desk
     desk.run(execute=True, reviewed=planfile_of(desk, tmp_path))
     before = desk.deleted()
     desk.later_s = 5 * DAY
+    desk.an_hour_passes()
     with pytest.raises(RefusedError, match=r"besides the \d+ that an accepted plan has left to do"):
         desk.run(execute=True)
     assert desk.deleted() == before
@@ -75,6 +77,7 @@ def test_under_another_policy_nothing_was_accepted(open_desk: Callable[..., Desk
     desk.configure(policies("max_jobs: 5"), budget=TIGHT)
     desk.run(execute=True, reviewed=planfile_of(desk, tmp_path))
     desk.configure(policies("max_jobs: 6"), budget=TIGHT)
+    desk.an_hour_passes()
     plan = desk.run().plan
     assert plan.acting.new == plan.acting.jobs > 6
     assert [broken.limit for broken in plan.broken] == ["max_jobs"]

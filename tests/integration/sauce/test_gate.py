@@ -20,6 +20,7 @@ from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import RequestEvent
 from sauce_janitor.sauce.gate import Gate
+from sauce_janitor.sauce.meter import Meter
 from sauce_janitor.sauce.reading import SauceReader
 from sauce_janitor.sauce.transport import Ask
 from sauce_janitor.sauce.writing import _Armed
@@ -222,12 +223,13 @@ def test_a_permit_that_grew_old_while_it_waited_for_the_budget_sends_nothing(
     vendor: Vendor, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Slow(Budget):
-        def take(self, count: int = 1, *, block: bool = True) -> float:
+        def take(self) -> float:
             now = time.monotonic() + 11
             monkeypatch.setattr(gate_module, "time", SimpleNamespace(monotonic=lambda: now))
             return 11.0
 
-    with Gate(connection, Slow(None)) as gate, pytest.raises(PermitError, match="ask Sauce Labs again"):
+    slow = Slow(Meter(connection.origin, connection.username), connection.timetable)
+    with Gate(connection, slow) as gate, pytest.raises(PermitError, match="ask Sauce Labs again"):
         gate.delete_job(job_permit())
     assert vendor.seen == []
 

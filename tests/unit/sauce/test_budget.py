@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
-from pyrate_limiter import InMemoryBucket
-from pyrate_limiter.clocks import AbstractClock
 
-from sauce_janitor.errors import BudgetSpentError, StoppedError
-from sauce_janitor.sauce import budget as budget_module
-from sauce_janitor.sauce.budget import Budget, window_rates
-
-
-class Clock(AbstractClock):
-    """Stands still but for who waits: the event below moves it."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> int:
-        return round(self.seconds * 1000)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
-class Waiting(threading.Event):
-    """Waiting takes no time but the clock's; every wait is on record."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self.clock = clock
-        self.waits: list[float] = []
-
-    def wait(self, timeout: float | None = None) -> bool:
-        assert timeout is not None
-        self.waits.append(timeout)
-        self.clock.seconds += timeout
-        return self.is_set()
+from sauce_janitor.errors import BudgetSpentError, StateError, StoppedError
+from sauce_janitor.retention.allowances import Allowance, Timetable, Window
+from sauce_janitor.sauce.budget import Budget
+from sauce_janitor.sauce.meter import Meter
+from sauce_janitor.sauce.rates import window_rates
+from tests.fakes.clocks import Clock, Waiting
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    one = Clock()
-    monkeypatch.setattr(budget_module, "time", one)
-    monkeypatch.setattr(InMemoryBucket, "_clock", one)
-    return one
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -56,8 +27,13 @@ def stop(clock: Clock) -> Waiting:
 
 
 def budget(clock: Clock, stop: Waiting, per_second: float | None, per_hour: int | None, burst: int = 1) -> Budget:
-    rates = window_rates(per_second, per_hour, burst=burst)
-    return Budget(InMemoryBucket(rates) if rates else None, patience_s=60, stop=stop)
+    timetable = Timetable(Allowance(per_second, per_hour, burst))
+    return Budget(Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock)
+
+
+def take(one: Budget, count: int) -> list[float]:
+    """The waits of so many requests."""
+    return [one.take() for _ in range(count)]
 
 
 def test_a_burst_leaves_at_once_and_then_the_rate_holds(clock: Clock, stop: Waiting) -> None:
@@ -69,47 +45,55 @@ def test_a_burst_leaves_at_once_and_then_the_rate_holds(clock: Clock, stop: Wait
     assert left_at[4] == 1000.0
     for first, sixth in zip(left_at, left_at[5:], strict=False):
         assert sixth - first >= 2.5, "never more than 5 in 2.5 s"
-    assert left_at[-1] - left_at[0] <= 49 / 2 * 1.03
+    assert left_at[-1] - left_at[0] <= 49 / 2 * 1.02
 
 
-def test_close_to_the_vendors_limit_nothing_leaves_in_bursts(clock: Clock, stop: Waiting) -> None:
-    one = budget(clock, stop, 10, None, burst=5)
+@pytest.mark.parametrize("burst", [1, 2, 5, 7, 10, 1000])
+@pytest.mark.parametrize("per_second", [10, 9.5, 7, 5, 3, 1])
+def test_however_large_the_burst_no_second_has_more_than_the_vendor_allows(
+    clock: Clock, stop: Waiting, per_second: float, burst: int
+) -> None:
+    one = budget(clock, stop, per_second, None, burst=burst)
     left_at = []
-    for _ in range(30):
+    for _ in range(60):
         one.take()
         left_at.append(clock.seconds)
-    assert all(later - earlier > 0.1 for earlier, later in itertools.pairwise(left_at))
+    for first, eleventh in zip(left_at, left_at[10:], strict=False):
+        assert eleventh - first > 1.015, "and some room for requests that do not arrive as evenly as they leave"
 
 
 def test_the_rate_of_ten_a_second_is_kept_within_three_percent(clock: Clock, stop: Waiting) -> None:
-    one = budget(clock, stop, 10, 3500, burst=1)
-    for _ in range(1000):
-        one.take()
-    assert 100 <= clock.seconds - 1000 <= 103
+    one = budget(clock, stop, 10, 3500, burst=10)
+    take(one, 1010)
+    assert 100 <= clock.seconds - 1000 <= 102.5
 
 
 def test_a_spent_hour_is_said_at_once_with_its_end(clock: Clock, stop: Waiting) -> None:
     one = budget(clock, stop, None, 3)
-    for _ in range(3):
-        one.take()
+    take(one, 3)
     clock.seconds += 600
     assert one.left() == 0
-    with pytest.raises(BudgetSpentError, match=r"may leave in 300[01] s"):
+    with pytest.raises(BudgetSpentError, match=r"may leave in 51 min, at 1970-01-01 01:1\d UTC"):
         one.take()
     assert stop.waits == []
-    assert one.wait_for(1) == pytest.approx(3000, abs=1)
-    assert one.wait_for(3) == pytest.approx(3000, abs=1)
-    assert one.wait_for(6) == pytest.approx(3000 + 3600, abs=1)
-    clock.seconds += 3001
+    assert one.goes_on_in() == pytest.approx(3001, abs=1)
+    clock.seconds += 3002
     one.take()
     assert one.left() == 2
+    assert one.goes_on_in() == 0
 
 
-def test_who_does_not_want_to_wait_does_not(clock: Clock, stop: Waiting) -> None:
-    one = budget(clock, stop, 1, None)
-    one.take(block=False)
-    with pytest.raises(BudgetSpentError):
-        one.take(block=False)
+def test_a_short_wait_for_the_hour_is_sat_out(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, None, 1)
+    one.take()
+    clock.seconds += 3601 - 59
+    assert one.take() == pytest.approx(59, abs=0.1)
+
+
+def test_the_pace_is_kept_to_whatever_it_takes(clock: Clock, stop: Waiting) -> None:
+    """A slow rate is no spent budget: who asks for one request in five minutes gets it."""
+    one = budget(clock, stop, 1 / 300, None)
+    assert take(one, 3) == [0, pytest.approx(300, abs=0.1), pytest.approx(300, abs=0.1)]
 
 
 @pytest.mark.parametrize("per_hour", [None, 1500])
@@ -118,25 +102,40 @@ def test_a_limit_of_seconds_alone_runs_out_of_nothing(clock: Clock, stop: Waitin
     one = budget(clock, stop, 0.2, per_hour)
     one.take()
     assert one.left() is None
+    assert one.remaining() == {"second": 0}
+
+
+def test_both_windows_say_what_is_left(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 2, 100, burst=5)
+    take(one, 3)
+    assert one.remaining() == {"second": 2, "hour": 97}
 
 
 def test_no_limit_never_waits(clock: Clock, stop: Waiting) -> None:
     one = budget(clock, stop, None, None)
-    for _ in range(10_000):
-        assert one.take() == 0
+    assert sum(take(one, 10_000)) == 0
     assert one.left() is None
-    assert one.wait_for(10**6) == 0
+    assert one.remaining() == {}
+    assert one.goes_on_in() == 0
 
 
 def test_reserved_requests_wait_for_nothing_in_their_thread_only(clock: Clock, stop: Waiting) -> None:
-    one = budget(clock, stop, 1, None, burst=2)
+    one = budget(clock, stop, None, 2)
     with one.reserved(2):
-        assert one.take(block=False) == 0
+        assert one.take() == 0
         with pytest.raises(BudgetSpentError):
-            _in_thread(lambda: one.take(block=False))
-        assert one.take(block=False) == 0
+            _in_thread(one.take)
+        assert one.take() == 0
         with pytest.raises(BudgetSpentError):
-            one.take(block=False)
+            one.take()
+
+
+def test_what_a_reservation_waited_is_told_once_with_its_first_request(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 1, None)
+    one.take()
+    with one.reserved(2) as waited:
+        assert waited == pytest.approx(2.04, abs=0.01)
+        assert take(one, 2) == [waited, 0]
 
 
 def test_an_inner_reservation_leaves_the_outer_one_alone(clock: Clock, stop: Waiting) -> None:
@@ -144,7 +143,7 @@ def test_an_inner_reservation_leaves_the_outer_one_alone(clock: Clock, stop: Wai
     with one.reserved(2):
         with one.reserved(1):
             one.take()
-        one.take(2)
+        take(one, 2)
         with pytest.raises(BudgetSpentError):
             one.take()
     with pytest.raises(BudgetSpentError):
@@ -157,12 +156,6 @@ def test_what_was_reserved_and_not_spent_is_lost(clock: Clock, stop: Waiting) ->
         pass
     with pytest.raises(BudgetSpentError):
         one.take()
-
-
-def test_more_than_a_burst_can_be_reserved(clock: Clock, stop: Waiting) -> None:
-    one = budget(clock, stop, 1, None, burst=1)
-    with one.reserved(2) as waited:
-        assert waited == pytest.approx(1.02, abs=0.01)
 
 
 def _in_thread(work: object) -> None:
@@ -181,13 +174,34 @@ def _in_thread(work: object) -> None:
         raise errors[0]
 
 
-def test_a_stop_ends_a_wait(clock: Clock) -> None:
+def test_a_stop_ends_every_wait() -> None:
     stop = threading.Event()
-    one = Budget(InMemoryBucket(window_rates(0.05, None, burst=1)), stop=stop)
+    one = Budget(Meter("https://api", "jane"), Timetable(Allowance(0.05, None, 1)), stop=stop)
     one.take()
-    threading.Timer(0.02, stop.set).start()
-    with pytest.raises(StoppedError):
+    stopped = []
+
+    def wait() -> None:
+        with pytest.raises(StoppedError):
+            one.take()
+        stopped.append(True)
+
+    waiting = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    stop.set()
+    for thread in waiting:
+        thread.join()
+    assert stopped == [True] * 3
+
+
+def test_a_closed_budget_lets_nobody_send(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 1, None)
+    one.close()
+    with pytest.raises(StateError, match="closed"):
         one.take()
+
+
+# --- what Sauce Labs says --------------------------------------------------------------------------------------------
 
 
 def test_a_429_halves_the_rate_for_an_hour_once(clock: Clock, stop: Waiting) -> None:
@@ -195,40 +209,73 @@ def test_a_429_halves_the_rate_for_an_hour_once(clock: Clock, stop: Waiting) -> 
     one.learn(429, {}, now=0)
     one.learn(429, {}, now=0)
     began = clock.seconds
-    for _ in range(11):
-        one.take()
+    take(one, 11)
     assert clock.seconds - began == pytest.approx(2.04, abs=0.05)
     assert one.left() == 500 - 11
     clock.seconds += 3601
-    one.take()
     began = clock.seconds
-    for _ in range(10):
-        one.take()
+    take(one, 11)
     assert clock.seconds - began == pytest.approx(1.02, abs=0.05)
 
 
 def test_a_429_gives_a_limit_to_who_had_none(clock: Clock, stop: Waiting) -> None:
     one = budget(clock, stop, None, None)
     one.learn(429, {}, now=0)
-    for _ in range(11):
-        one.take()
+    take(one, 11)
     assert clock.seconds - 1000 == pytest.approx(2.05, abs=0.05)
 
 
 def test_held_back_nobody_leaves(clock: Clock, stop: Waiting) -> None:
     one = budget(clock, stop, None, None)
     one.hold_back(30)
-    assert one.wait_for(1) == 30
+    assert one.goes_on_in() == 30
     assert one.take() == 30
 
 
-@pytest.mark.parametrize("reset", ["20", "20.0", "1700000020", "1700000020000"])
+def test_a_longer_pause_than_the_patience_is_told_as_what_sauce_labs_asks_for(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 2, 1500)
+    one.hold_back(10**9)
+    assert one.left() == 0
+    with pytest.raises(BudgetSpentError, match="Sauce Labs asks to wait: the next request may leave in 60 min"):
+        one.take()
+
+
+HOUR = {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Limit": "3500"}
+NOW = 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    "reset",
+    [
+        "1200",
+        "1200.0",
+        "1700001200",
+        "1700001200000",
+        "1200000",
+        "Tue, 14 Nov 2023 22:33:20 GMT",
+        "2023-11-14T22:33:20Z",
+    ],
+)
 def test_a_remaining_of_nothing_waits_for_the_reset_in_any_unit(clock: Clock, stop: Waiting, reset: str) -> None:
     one = budget(clock, stop, None, None)
-    one.learn(
-        200, {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Limit": "10", "X-Ratelimit-Reset": reset}, now=1_700_000_000
-    )
-    assert one.wait_for(1) == pytest.approx(20)
+    one.learn(200, HOUR | {"X-Ratelimit-Reset": reset}, now=NOW)
+    assert one.goes_on_in() == pytest.approx(1200)
+
+
+@pytest.mark.parametrize("reset", ["", "soon", "nan", "-1", "inf", None, "Thu, 99 Foo 2023"])
+def test_a_spent_hour_whose_end_cannot_be_read_is_asked_again_in_a_minute(
+    clock: Clock, stop: Waiting, reset: str | None
+) -> None:
+    one = budget(clock, stop, None, None)
+    one.learn(200, HOUR | ({"X-Ratelimit-Reset": reset} if reset is not None else {}), now=NOW)
+    assert one.goes_on_in() == 60
+
+
+@pytest.mark.parametrize("reset", ["99999999", "4102444800", "Fri, 01 Jan 2100 00:00:00 GMT"])
+def test_no_header_makes_anybody_wait_longer_than_an_hour(clock: Clock, stop: Waiting, reset: str) -> None:
+    one = budget(clock, stop, None, None)
+    one.learn(200, HOUR | {"X-Ratelimit-Reset": reset}, now=NOW)
+    assert one.goes_on_in() == 3600
 
 
 def test_who_keeps_to_a_rate_does_not_wait_for_the_end_of_each_second(clock: Clock, stop: Waiting) -> None:
@@ -243,15 +290,63 @@ def test_the_last_part_of_an_hour_is_left_to_the_users_tests(
 ) -> None:
     one = budget(clock, stop, None, None)
     one.learn(200, {"X-Ratelimit-Remaining": remaining, "X-Ratelimit-Limit": "3500", "X-Ratelimit-Reset": "100"}, now=0)
-    assert one.wait_for(1) == pytest.approx(waits)
+    assert one.goes_on_in() == pytest.approx(waits)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "nan", "-1", "inf"])
+def test_what_the_users_tests_have_spent_is_not_counted_on(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 10, 1500)
+    headers = {"X-Ratelimit-Remaining": "275", "X-Ratelimit-Limit": "3500", "X-Ratelimit-Reset": "600"}
+    one.learn(200, headers, now=0)
+    assert one.left() == 100
+    clock.seconds += 601
+    assert one.left() == 1500
+
+
+@pytest.mark.parametrize("text", ["", "soon", "nan", "-1", "inf", "9, 3499"])
 def test_senseless_headers_change_nothing(clock: Clock, stop: Waiting, text: str) -> None:
     one = budget(clock, stop, None, None)
     one.learn(200, {"X-Ratelimit-Remaining": text, "X-Ratelimit-Limit": text, "X-Ratelimit-Reset": text}, now=0)
+    one.learn(200, {"X-Ratelimit-Remaining": text, "X-Ratelimit-Limit": "3500", "X-Ratelimit-Reset": "9"}, now=0)
     one.learn(200, {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": text}, now=0)
-    assert one.wait_for(1) == 0
+    assert one.goes_on_in() == 0
+
+
+# --- hours of the day ------------------------------------------------------------------------------------------------
+
+BERLIN = ZoneInfo("Europe/Berlin")
+MONDAY = datetime(2026, 11, 23, tzinfo=BERLIN).timestamp()
+EVERY_DAY = frozenset(range(7))
+
+
+def by_day(clock: Clock, stop: Waiting, office: Allowance) -> Budget:
+    window = Window(EVERY_DAY, 8 * 60, 18 * 60, office)
+    timetable = Timetable(Allowance(None, 1000), (window,), BERLIN)
+    return Budget(Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock)
+
+
+def test_in_a_window_its_own_rate_holds(clock: Clock, stop: Waiting) -> None:
+    clock.seconds = MONDAY + 7.9 * 3600
+    one = by_day(clock, stop, Allowance(None, 100))
+    take(one, 60)
+    assert one.left() == 940
+    clock.seconds = MONDAY + 8 * 3600
+    assert one.left() == 40
+    take(one, 40)
+    with pytest.raises(BudgetSpentError):
+        one.take()
+    clock.seconds = MONDAY + 18 * 3600
+    assert one.left() == 1000
+
+
+def test_a_window_of_none_is_waited_for_to_its_end(clock: Clock, stop: Waiting) -> None:
+    clock.seconds = MONDAY + 12 * 3600
+    one = by_day(clock, stop, Allowance(None, 0))
+    assert one.left() == 0
+    assert one.goes_on_in() == 6 * 3600
+    with pytest.raises(BudgetSpentError, match="in 360 min, at 2026-11-23 17:00 UTC"):
+        one.take()
+    clock.seconds += 6 * 3600 - 30
+    assert one.take() == 30
 
 
 @pytest.mark.parametrize(
@@ -264,12 +359,20 @@ def test_senseless_headers_change_nothing(clock: Clock, stop: Waiting, text: str
         (1, 3600, 1),
         (1, 100_000, 1),
         (None, 1, 9),
-        (3, None, 0),
+        (3, None, 1),
         (2, 7200, 5),
+        (0.0001, 5, 5),
+        (100, 1_000_000, 1000),
     ],
 )
-def test_any_pair_of_windows_makes_a_bucket(per_second: float | None, per_hour: int | None, burst: int) -> None:
-    rates = window_rates(per_second, per_hour, burst=burst)
-    InMemoryBucket(rates)
+@pytest.mark.parametrize("slowed", [False, True])
+def test_any_pair_of_windows_makes_a_bucket(
+    clock: Clock, stop: Waiting, per_second: float | None, per_hour: int | None, burst: int, slowed: bool
+) -> None:
+    one = budget(clock, stop, per_second, per_hour, burst)
+    if slowed:
+        one.learn(429, {}, now=0)
+    assert one.take() == 0
+    rates = window_rates(Allowance(per_second, per_hour, burst), slowed=slowed)
     if per_hour is not None:
         assert min(rate.limit * 3_600_000 / rate.interval for rate in rates) <= per_hour

@@ -1,0 +1,246 @@
+"""The small file in which processes that share a state count their requests together: SQLite, beside the state.
+
+It holds nothing that cannot be lost: a damaged or missing one is made anew, and what it counted is then taken for spent. A
+holder that is killed leaves it whole (write-ahead log, one transaction a request); no request waits for a disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from sauce_janitor.errors import StateError
+
+_T = TypeVar("_T")
+
+_FORMAT: Final = 1
+_LONGEST_LOCK_S: Final = 10.0
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_SCHEMA: Final = (
+    "CREATE TABLE founded (at REAL NOT NULL, in_doubt INTEGER NOT NULL)",
+    """CREATE TABLE credentials (
+        id TEXT PRIMARY KEY, address TEXT NOT NULL, username TEXT NOT NULL, boot TEXT NOT NULL, seen_ms INTEGER NOT NULL,
+        seen_at REAL NOT NULL, held_until_ms INTEGER NOT NULL, slowed_until_ms INTEGER NOT NULL,
+        doubted_until_ms INTEGER NOT NULL
+    )""",
+    f"PRAGMA user_version = {_FORMAT}",
+)
+
+
+class Clock(Protocol):
+    """The module `time`, or a test's."""
+
+    def time(self) -> float: ...
+    def monotonic(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Which state requests are counted beside, and whom to ask and tell when that count is lost.
+
+    `made()` is told that the file was made, and says whether one that mattered had been there before: with requests of the
+    last hour in it. `lost(sentence)` is then called.
+    """
+
+    state: Path
+    made: Callable[[], bool] = lambda: False
+    lost: Callable[[str], None] = lambda _: None
+
+    @property
+    def path(self) -> Path:
+        """The file; two names of one state have one."""
+        state = self.state.resolve()
+        return state.with_name(f"{state.name}.budget")
+
+
+class _DamagedError(Exception):
+    """What stands in the file cannot be read as a count."""
+
+
+class CountFile:
+    """The file, or memory without one. Any thread may use it. Raises StateError when it cannot be written: nobody sends then.
+
+    A file that is gone, replaced or damaged while it is open is noticed before the next request.
+    """
+
+    def __init__(self, shared: Shared | None, clock: Clock) -> None:
+        self._shared = shared
+        self._path = shared.path if shared is not None else None
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] | None = None
+        self._used = False
+        self._closed = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever counted here: cheap."""
+        return self._used or (self._path is not None and _inode(self._path) is not None)
+
+    def do(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Let `work` read and write in one transaction, alone. What it raises undoes it."""
+        with self._lock:
+            if self._closed:
+                raise StateError("the request budget is closed: the run has ended")
+            self._used = True
+            try:
+                try:
+                    return _alone(self._opened(), work)
+                except (sqlite3.DatabaseError, _DamagedError) as error:
+                    if not _is_damage(error) and _inode(self._path) == self._inode:
+                        raise
+                    self._give_up()
+                    return _alone(self._opened(), work)
+            except (sqlite3.Error, OSError, _DamagedError) as error:
+                raise StateError(
+                    f"the request budget {self._path} cannot be kept ({_reason(error)}), and no request is sent that is not "
+                    "counted: make room, or mend or remove the file"
+                ) from error
+
+    def close(self) -> None:
+        """Let go of it; it can be used no more."""
+        with self._lock:
+            self._closed = True
+            self._let_go()
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and (self._path is None or _inode(self._path) == self._inode):
+            return self._connection
+        self._let_go()
+        if self._path is None:
+            self._connection = _connect(":memory:")
+            _found(self._connection, at=self._clock.time(), in_doubt=False)
+            return self._connection
+        with _locked(self._path.parent):
+            try:
+                self._connection = self._open(self._path)
+            except (sqlite3.DatabaseError, _DamagedError) as error:
+                if not _is_damage(error):
+                    raise
+                _remove(self._path)
+                self._connection = self._open(self._path)
+            self._inode = _inode(self._path)
+        return self._connection
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        """The file, made (mode 0600) when there is none. An existing one is never opened but by SQLite: to close another
+        descriptor of it would let go of SQLite's locks. Source: https://sqlite.org/howtocorrupt.html, section 2.2.
+        """
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise StateError(f"the request budget {path} is not a file: move it away") from None
+        connection = _connect(path)
+        try:
+            self._prepare(connection, path)
+        except BaseException:  # let go of the file, whatever it was; raised again
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection, path: Path) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found == _FORMAT and connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
+            return
+        if found or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise _DamagedError("it is damaged, or of another version")
+        shared = self._shared
+        assert shared is not None
+        before = shared.made()
+        in_doubt = before or self._inode is not None
+        _alone(connection, lambda empty: _found(empty, at=self._clock.time(), in_doubt=in_doubt))
+        if in_doubt:
+            shared.lost(f"the request budget {path} was lost: what it counted is taken for spent for an hour")
+
+    def _give_up(self) -> None:
+        """Remove the damaged file, unless somebody else has done so already."""
+        damaged = self._inode
+        self._let_go()
+        if self._path is not None:
+            with _locked(self._path.parent):
+                if _inode(self._path) == damaged:
+                    _remove(self._path)
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LONGEST_LOCK_S)
+
+
+def _alone(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        if connection.in_transaction:  # pyrate-limiter's bucket commits what it has put
+            connection.execute("COMMIT")
+        return result
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _found(connection: sqlite3.Connection, *, at: float, in_doubt: bool) -> None:
+    if connection.execute("PRAGMA user_version").fetchone()[0]:
+        return  # another process was faster
+    for statement in _SCHEMA:
+        connection.execute(statement)
+    connection.execute("INSERT INTO founded VALUES (?, ?)", (at, in_doubt))
+
+
+def _remove(path: Path) -> None:
+    for name in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        name.unlink(missing_ok=True)
+
+
+def _inode(path: Path | None) -> tuple[int, int] | None:
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time makes or removes the file; the lock goes with its holder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_damage(error: Exception) -> bool:
+    if isinstance(error, _DamagedError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _DAMAGED
+
+
+def _reason(error: Exception) -> str:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _BUSY:
+        return f"another process has locked it for {_LONGEST_LOCK_S:g} s"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)
