@@ -16,6 +16,8 @@ ACCEPTED = "accepted"
 """How the detail of an `unknown` outcome begins where Sauce answered 2xx, so that nobody has to ask about it one by one."""
 BATCH = 100
 """Deletes of jobs that one look-up confirms."""
+SAMPLE = 20
+"""Of so many deletes of assets that Sauce accepted and named one is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Confirming:
         self._tally = tally
         self._lock = threading.Lock()
         self._accepted: list[Sent] = []
+        self._believed = 0
+        self._lied_to = False
 
     @property
     def requests_due(self) -> int:
@@ -80,6 +84,22 @@ class Confirming:
         with self._lock:
             batch = self._take()
         self._confirm(batch)
+
+    def believes_assets_deleted(self) -> bool:
+        """Whether an answer that names every file as deleted is enough this time; if not, look, and say `looked`.
+
+        No look-up tells of many jobs' assets at once, so a sample has to do: none is believed before one was seen to be true,
+        and none any more after one was not.
+        """
+        with self._lock:
+            self._believed -= 1
+            return self._believed >= 0 and not self._lied_to
+
+    def looked(self, *, true: bool) -> None:
+        """What a look showed."""
+        with self._lock:
+            self._believed = SAMPLE - 1
+            self._lied_to = self._lied_to or not true
 
     def _take(self) -> tuple[Sent, ...]:
         batch, self._accepted = tuple(self._accepted), []

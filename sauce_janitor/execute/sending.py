@@ -27,7 +27,7 @@ def conclude(work: Work, confirming: Confirming, sent: Sent, answer: Answer, arc
         if sent.action is Action.STOP:
             _see_it_stop(work, sent)
             return
-        if answer.deleted and not _listed_but_not_deleted(answer.deleted, archived):
+        if answer.deleted and _are_assets_deleted(work, confirming, sent, answer.deleted, archived):
             _assets_deleted(work, sent, answer.deleted, archived)
             return
     elif not _may_have_been_done(answer) and not _says_gone(sent, answer):
@@ -47,6 +47,24 @@ def _see_it_stop(work: Work, sent: Sent) -> None:
         return
     work.parts.journal.outcome(sent.intent, "unknown", detail=f"{ACCEPTED}; {doubt}")
     work.tally.tell(JobStopped(sent.job_id, sent.owner, sent.policy))
+
+
+def _are_assets_deleted(
+    work: Work, confirming: Confirming, sent: Sent, deleted: tuple[tuple[str, int], ...], archived: Archived | None
+) -> bool:
+    """Whether an accepted asset delete may be believed: it names every file we know of, and, where it is this one's turn to be
+    looked at, nothing is listed any more."""
+    if _listed_but_not_deleted(deleted, archived):
+        return False
+    if confirming.believes_assets_deleted():
+        return True
+    try:
+        listing = work.parts.source.assets(sent.owner, sent.job_id)
+    except (SourceError, StoppedError):
+        return False
+    gone = listing is None or not listing.names
+    confirming.looked(true=gone)
+    return gone
 
 
 def _accepted(answer: Answer) -> bool:

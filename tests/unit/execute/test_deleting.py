@@ -372,6 +372,34 @@ def test_an_asset_delete_that_does_not_name_every_stored_file_is_checked(
     assert execution.count(DELETE_ASSETS, Outcome.FAILED) == 1
 
 
+def _says_so(sauce: FakeSauce, job_id: JobId) -> FakeAnswer:
+    """The answer of an asset delete that worked, and nothing done."""
+    fake = sauce.world[job_id]
+    return FakeAnswer(200, tuple((name, len(data)) for name, data in fake.assets.items()))
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_asset_deletes_that_are_answered_well_and_do_nothing_are_found_out(workers: int) -> None:
+    house = House()
+    jobs = [house.add(n) for n in range(30)]
+    for _ in jobs:
+        house.sauce.lie("DELETE-assets", _says_so)
+    execution = run(house, [house.planned(job, DELETE_ASSETS) for job in jobs], workers=workers)
+    assert {outcome for job in jobs for outcome in house.journal.outcomes(job)} == {"failed"}
+    assert execution.count(DELETE_ASSETS, Outcome.FAILED) == 30
+    assert not execution.complete
+
+
+def test_once_an_asset_delete_was_seen_to_do_nothing_every_later_one_is_looked_at() -> None:
+    house = House()
+    jobs = [house.add(n) for n in range(60)]
+    for n in range(60):
+        house.sauce.lie("DELETE-assets", _says_so if n >= 10 else FakeSauce.do_delete_assets)
+    run(house, [house.planned(job, DELETE_ASSETS) for job in jobs])
+    ended = [house.journal.outcomes(job) for job in jobs]
+    assert ended[20:] == [["failed"]] * 40, "the twenty-first is the second that is looked at"
+
+
 @pytest.mark.parametrize("status", [400, 404])
 def test_assets_deleted_by_someone_else_meanwhile_are_already_gone(status: int) -> None:
     house = House()

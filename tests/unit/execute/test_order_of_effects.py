@@ -25,7 +25,9 @@ def test_what_is_archived_already_is_listed_asked_about_once_and_deleted() -> No
     job = house.add(1)
     house.store(job, ALL)
     run(house, [house.planned(job, DELETE_ASSETS, selection=ALL)])
-    assert house.effects.kinds() == ["assets", "job", "journal.intent", "DELETE-assets", "journal.outcome:confirmed"]
+    assert house.effects.kinds() == [
+        "assets", "job", "journal.intent", "DELETE-assets", "assets", "journal.outcome:confirmed",
+    ]  # fmt: skip
 
 
 def test_what_nobody_wants_archived_is_asked_about_and_deleted_without_a_list() -> None:
