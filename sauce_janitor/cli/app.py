@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "running:run",
     "sandbox": "sandbox:sandbox",
     "schema": "configuring:schema",
+    "serve": "serving:serve",
     "simulate": "simulating:simulate",
     "status": "watching:status",
     "validate": "configuring:check",

@@ -58,6 +58,7 @@ class _Inclusion:
         if len(self._files) > MOST_FILES:
             self._document.faults.add(("include",), f"names more than {MOST_FILES} files")
             return
+        self._document.included = tuple(self._files.values())
         for file in self._files.values():
             self._merge(root, file)
 

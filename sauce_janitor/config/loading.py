@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -20,10 +21,12 @@ from sauce_janitor.config.grammar.terms import Grammar
 from sauce_janitor.config.including import file_bytes, read_whole
 from sauce_janitor.config.lints import lint
 from sauce_janitor.config.reading import Document, Table
+from sauce_janitor.config.schedules import schedule_of
+from sauce_janitor.config.served import Export, Web, Webhook
 from sauce_janitor.config.translating import approvals_for, rules_for
 from sauce_janitor.config.trials import check_tests, tests_for
 from sauce_janitor.config.unsupported import refuse_unsupported
-from sauce_janitor.config.values import Account, Archive, Budget, Config, Schedule, Web
+from sauce_janitor.config.values import Account, Archive, Budget, Config
 from sauce_janitor.errors import ConfigError
 
 
@@ -98,13 +101,26 @@ class _Values:
             state=self._file(term.state.path),
             workers=term.workers,
             timezone=term.timezone,
-            schedule=Schedule(term.schedule.cron, term.schedule.jitter.seconds),
             web=self._web(),
+            export=Export(
+                textfile=self._file(term.metrics.textfile) if term.metrics.textfile else None,
+                pushgateway=term.metrics.pushgateway,
+            ),
+            webhooks=tuple(
+                Webhook(self._secret(hook.url, ("notify", number, "url")), frozenset(hook.on))
+                for number, hook in enumerate(term.notify)
+                if isinstance(hook.url, SecretNode)
+            ),
+            files=(self._path, *self._document.included),
             warnings=lint(term, self._document, rules, digests),
             rules_by_account=rules,
             tests_by_account={name: tests_for(term, name, self._document) for name in term.accounts},
             identities=identities,
             approvals_by_account={name: approvals_for(term, name) for name in term.accounts},
+            schedules={
+                name: schedule_of(term.schedule, account.schedule, ZoneInfo(term.timezone))
+                for name, account in term.accounts.items()
+            },
         )
 
     def _file(self, text: str) -> Path:
@@ -161,4 +177,4 @@ class _Values:
         term = self._term.web
         token = term.auth.token if term.auth else None
         source = self._secret(token, ("web", "auth", "token")) if isinstance(token, SecretNode) else None
-        return Web(term.listen, source, metrics_open=term.metrics == "open")
+        return Web(term.listen, source, metrics_open=term.metrics == "open", hosts=frozenset(term.hosts))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Final, TypeAlias
 
 import yaml
@@ -51,13 +52,14 @@ Value: TypeAlias = Scalar | list["Value"] | Table
 class Document:
     """What a file says (`root` is a Table unless the file is wrong), where each value stands, and the faults so far.
 
-    `origins` has the values that other files added: their file, and their path there.
+    `origins` has the values that other files added: their file, and their path there; `included` are those files.
     """
 
     file: str
     root: Value = None
     places: dict[Path, Place] = field(default_factory=dict)
     origins: dict[Path, tuple[str, Path]] = field(default_factory=dict)
+    included: tuple[FilePath, ...] = ()
     faults: Faults = field(init=False)
 
     def __post_init__(self) -> None:

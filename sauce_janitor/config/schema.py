@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from sauce_janitor.config.crons import Cron
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.retention.rules import Duration
 

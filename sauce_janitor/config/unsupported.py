@@ -10,9 +10,6 @@ from sauce_janitor.config.reading import Table, Value
 
 _EMPTY: Final[tuple[object, ...]] = (None, [], {})
 _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
-    ("notify",): ("watch the exit code and the metrics", _EMPTY),
-    ("metrics", "textfile"): ("remove it", _EMPTY),
-    ("metrics", "pushgateway"): ("remove it", _EMPTY),
     ("accounts", "*", "credentials"): ("give each owner an account of its own", _EMPTY),
     ("accounts", "*", "budget", "windows"): ("set per_second and per_hour for the whole day", _EMPTY),
     ("state", "url"): ("give a path: the state is an SQLite file", (None,)),
@@ -27,19 +24,11 @@ def refuse_unsupported(root: Table, faults: Faults) -> None:
             value = parent.pop(key)
             if not any(value == allowed and type(value) in {type(allowed), Table} for allowed in harmless):
                 faults.add((*parent.path, key), f"is not supported by this version: {instead}")
-    _refuse_metrics(root, faults)
     for name, account in _tables(root.get("accounts")):
         users = account.get("users")
         if users == "organization" or (isinstance(users, list) and "organization" in users):
             message = "`organization` is not supported by this version: list the user names"
             faults.add(("accounts", name, "users"), message)
-
-
-def _refuse_metrics(root: Table, faults: Faults) -> None:
-    """`metrics` has nothing but what was taken out above."""
-    metrics = root.pop("metrics", None)
-    for key in metrics if isinstance(metrics, Table) else ():
-        faults.add(("metrics", key), f"unknown key `{key}`; known here: textfile or pushgateway")
 
 
 def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str]]:

@@ -9,8 +9,9 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from sauce_janitor.config.credentials import CredentialSource, SecretSource
+from sauce_janitor.config.credentials import CredentialSource
 from sauce_janitor.config.digest import policy_digest
+from sauce_janitor.config.served import Export, Schedule, Web, Webhook
 from sauce_janitor.errors import Problem
 from sauce_janitor.retention.limits import Approval
 from sauce_janitor.retention.rules import Rules
@@ -75,25 +76,11 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """When `serve` runs: five cron fields in the configuration's time zone, and up to `jitter_s` later."""
-
-    cron: str
-    jitter_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Web:
-    """Where `serve` listens, and the token that opens the status page."""
-
-    listen: str
-    token: SecretSource | None = field(repr=False)
-    metrics_open: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
-    """One configuration, checked. `warnings` are lints; everything else is as written or its default."""
+    """One configuration, checked. `warnings` are lints; `files` those that it was read from, the first one first.
+
+    Everything else is as written or its default.
+    """
 
     file: Path
     accounts: tuple[Account, ...]
@@ -101,13 +88,16 @@ class Config:
     state: Path
     workers: int
     timezone: str
-    schedule: Schedule
     web: Web
+    export: Export = field(default_factory=Export)
+    webhooks: tuple[Webhook, ...] = ()
+    files: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
     rules_by_account: Mapping[str, Rules] = field(default_factory=dict, repr=False)
     identities: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
     tests_by_account: Mapping[str, tuple[PolicyTest, ...]] = field(default_factory=dict, repr=False)
     approvals_by_account: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict, repr=False)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
 
     def account(self, name: str) -> Account:
         """The account of that name; KeyError when there is none."""
@@ -116,6 +106,10 @@ class Config:
     def rules(self, account: str) -> Rules:
         """What decides for that account; KeyError when there is none."""
         return self.rules_by_account[account]
+
+    def schedule(self, account: str) -> Schedule:
+        """When `serve` runs for that account; KeyError when there is none."""
+        return self.schedules[account]
 
     def approvals(self, account: str) -> tuple[Approval, ...]:
         """What the file approves for that account, also what is over or of another policy digest."""

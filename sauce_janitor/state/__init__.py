@@ -16,6 +16,7 @@ from sauce_janitor.state.jobs import Jobs, Query, Snapshot
 from sauce_janitor.state.journal import Journal, Line, OpenIntent, RunJournal
 from sauce_janitor.state.leases import Lease
 from sauce_janitor.state.listing import Listed, OwnerJobs
+from sauce_janitor.state.notes import Notes
 from sauce_janitor.state.notices import Notices
 from sauce_janitor.state.opening import check_integrity, open_file
 from sauce_janitor.state.prunings import OpenPruning, PruneJournal, Prunings
@@ -24,7 +25,7 @@ from sauce_janitor.state.switch import Pause, Switch
 
 __all__ = [
     "Acceptances", "Approvals", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds", "Identity", "Jobs", "Journal",
-    "Lease", "Line", "Listed", "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold",
+    "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold",
     "PruneJournal", "Prunings", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch",
 ]  # fmt: skip
 
@@ -51,6 +52,7 @@ class State:
         self.approvals = Approvals(database)
         self.runs = Runs(database)
         self.counters = Counters(database)
+        self.notes = Notes(database)
 
     @classmethod
     def open(cls, path: Path | str) -> State:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from sauce_janitor.config.faults import listed
 from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
 from sauce_janitor.config.grammar.secrets import Secret, User, Username
+from sauce_janitor.config.grammar.serving import AccountScheduleTerm
 from sauce_janitor.config.grammar.terms import ElapsedDuration, Grammar, OneOrMany, fault
 from sauce_janitor.retention.durations import parse_duration
 
@@ -96,6 +97,12 @@ class AccountTerm(Grammar):
     proxy: Proxy | None = Field(None, description="A proxy for all requests.", examples=["http://proxy.example:3128"])
     delete_job_path: Literal["v1.1", "v1"] = Field(
         "v1.1", description="Which version of the API deletes a job.", examples=["v1"]
+    )
+
+    schedule: AccountScheduleTerm | None = Field(
+        None,
+        description="When `serve` runs for this account; what is not given is as in `schedule`.",
+        examples=[{"cron": "17 3 * * *"}],
     )
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from sauce_janitor.config.grammar.accounts import AccountTerm
 from sauce_janitor.config.grammar.approvals import ApprovalTerm
 from sauce_janitor.config.grammar.matches import ListEntry
 from sauce_janitor.config.grammar.policies import AccountLimits, DeadlineTerm, Defaults, HoldTerm, PolicyTerm
-from sauce_janitor.config.grammar.serving import ScheduleTerm, WebTerm
+from sauce_janitor.config.grammar.serving import MetricsTerm, NotifyTerm, ScheduleTerm, WebTerm
 from sauce_janitor.config.grammar.storage import ArchiveSettings, StateSettings
 from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, TimeZone
 from sauce_janitor.config.grammar.trials import TrialTerm
@@ -100,11 +100,21 @@ class ConfigFile(Grammar):
     )  # fmt: skip
     schedule: ScheduleTerm = Field(
         default_factory=ScheduleTerm,
-        description="When `serve` runs; used by `serve` only.",
+        description="When `serve` runs; an account may have its own. Used by `serve` only.",
         examples=[{"cron": "17 * * * *"}],
     )
     web: WebTerm = Field(
         default_factory=WebTerm,
         description="Where `serve` listens; used by `serve` only.",
         examples=[{"listen": "127.0.0.1:9469"}],
+    )
+    metrics: MetricsTerm = Field(
+        default_factory=MetricsTerm,
+        description="Where one-shot runs leave their metrics.",
+        examples=[{"textfile": "/var/lib/prometheus/node-exporter/sauce-janitor.prom"}],
+    )
+    notify: Annotated[list[NotifyTerm], OneOrMany()] = Field(
+        default_factory=list,
+        description="Webhooks that are told what somebody should know.",
+        examples=[[{"url": {"env": "SLACK_HOOK"}, "on": ["refused", "failed"]}]],
     )

@@ -1,0 +1,69 @@
+"""`serve`: the daemon, from its first breath to its last."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sauce_janitor.cli.app import Session
+
+if TYPE_CHECKING:
+    from sauce_janitor.daemon.daemon import Daemon
+
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+_LOOK_S: Final = 0.5
+
+
+@click.command()
+@click.option("--execute", is_flag=True, help="Carry plans out. Without it, every run is a dry run.")
+@click.option("-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable.")
+@click.pass_obj
+def serve(session: Session, /, *, execute: bool, dry_run: bool) -> int:
+    """Run by the schedule until told to stop, with metrics, health and a status page.
+
+    SIGTERM and SIGINT finish what is in hand (at most 20 s) and end with 0, a second one ends at once; SIGHUP reads the
+    configuration again, as a change of its file does.
+    """
+    from sauce_janitor import logs
+    from sauce_janitor.config import load
+    from sauce_janitor.daemon.daemon import Daemon
+
+    logs.configure(session.log_format, session.log_level or "info", color=session.color)
+    # Signals are taken by this thread alone, one after the other: a handler could break into anything.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, signal.SIGHUP})
+    daemon = Daemon(load(session.config_path), execute=execute and not dry_run)
+    try:
+        daemon.start()
+        return _watch(daemon)
+    finally:
+        daemon.close()
+
+
+def _watch(daemon: Daemon) -> int:
+    while daemon.is_alive():
+        got = signal.sigtimedwait({*_ENDING, signal.SIGHUP}, _LOOK_S)
+        if got is not None and got.si_signo == signal.SIGHUP:
+            daemon.reload()
+        elif got is not None:
+            return _end(daemon)
+    return 1  # its own thread has told of the bug
+
+
+def _end(daemon: Daemon) -> int:
+    daemon.stop()
+    while not daemon.has_ended():
+        if (again := signal.sigtimedwait({*_ENDING}, _LOOK_S)) is not None:
+            _leave(128 + again.si_signo)
+        if daemon.is_out_of_patience():
+            _leave(0)  # what hangs in the network may be left as it is at any moment: the next run looks after it
+    return 0
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,45 @@
+"""From the terms of a schedule to its values."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.config.grammar.serving import DAY_MIN, AccountScheduleTerm, BlackoutTerm, ScheduleTerm
+from sauce_janitor.config.served import Blackout, Daily, Schedule, Stretch
+
+_EVERY_DAY = frozenset(range(7))
+
+
+def schedule_of(term: ScheduleTerm, own: AccountScheduleTerm | None, zone: ZoneInfo) -> Schedule:
+    """An account's schedule: its own where it has one, key by key, else the file's."""
+    own = own or AccountScheduleTerm.model_validate({})
+    blackouts = term.blackouts if own.blackouts is None else own.blackouts
+    return Schedule(
+        cron=own.cron or term.cron,
+        jitter_s=(own.jitter or term.jitter).seconds,
+        blackouts=tuple(_blackouts(blackouts, zone)),
+    )
+
+
+def _blackouts(terms: Iterable[BlackoutTerm], zone: ZoneInfo) -> Iterable[Blackout]:
+    for term in terms:
+        if term.from_ is None:
+            yield Daily(0, DAY_MIN, term.days or _EVERY_DAY, term.reason)
+        elif isinstance(term.from_, int):
+            assert isinstance(term.to, int)
+            yield Daily(term.from_, term.to, term.days or _EVERY_DAY, term.reason)
+        else:
+            assert isinstance(term.to, dt.date)
+            yield Stretch(_begin(term.from_, zone), _end(term.to, zone), term.reason)
+
+
+def _begin(edge: dt.date | dt.datetime, zone: ZoneInfo) -> int:
+    moment = edge if isinstance(edge, dt.datetime) else dt.datetime.combine(edge, dt.time(), zone)
+    return int(moment.timestamp())
+
+
+def _end(edge: dt.date | dt.datetime, zone: ZoneInfo) -> int:
+    """The first second after it: a day is meant whole."""
+    return _begin(edge if isinstance(edge, dt.datetime) else edge + dt.timedelta(days=1), zone)

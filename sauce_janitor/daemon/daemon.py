@@ -1,0 +1,148 @@
+"""The daemon as a whole: its threads, its server, its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Final
+
+import structlog
+
+from sauce_janitor import __version__
+from sauce_janitor.config import Config
+from sauce_janitor.daemon.clocks import Clock, SystemClock
+from sauce_janitor.daemon.rounds import Rounds
+from sauce_janitor.daemon.shown import Kept
+from sauce_janitor.daemon.standing import Standing
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.web.guard import Door, Guard
+from sauce_janitor.web.pages import OPEN_PATHS, make_pages
+from sauce_janitor.web.serving import Serving
+
+_ROUND_S: Final = 1.0
+_DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
+_PATIENCE_S: Final = 18.0
+"""How long runs may take to finish what is in hand: the whole end is to take 20 s at most."""
+
+
+class Daemon:
+    """Runs every account by its schedule until it is stopped. Methods may be called by any thread."""
+
+    def __init__(self, config: Config, *, execute: bool, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._metrics = Metrics()
+        self._rounds = Rounds(config, self._clock, self._metrics, execute=execute)
+        self._standing = Standing(self._rounds, self._clock, self._metrics)
+        self.kept = Kept(self._metrics.page, self._standing.overview())
+        self._execute = execute
+        self._token = _Token(config)
+        self._serving: Serving | None = None
+        self._wake, self._stopping, self._ended = threading.Event(), threading.Event(), threading.Event()
+        self._stopped_at: float | None = None
+        self._threads = [
+            threading.Thread(target=self._go_round, name="rounds", daemon=True),
+            threading.Thread(target=self._keep_watch, name="watch", daemon=True),
+        ]
+        self._log: Any = structlog.get_logger()
+
+    @property
+    def url(self) -> str:
+        """Where its pages are."""
+        assert self._serving is not None
+        return self._serving.url
+
+    def start(self) -> None:
+        """Listen and begin. ConfigError when the address is taken, or the token cannot be had."""
+        config = self._rounds.config
+        web = config.web
+        self._token.read()
+        door = Door(
+            listen=web.listen,
+            hosts=web.hosts,
+            token=self._token.value if web.token else None,
+            open_paths=OPEN_PATHS | ({"/metrics"} if web.metrics_open else set()),
+        )
+        self._serving = Serving(Guard(make_pages(self.kept), door), web.listen)
+        self.kept.is_alive = self.is_alive
+        self._metrics.set("config_reload_success", 1)
+        self._log.info("daemon.started", version=__version__, url=self._serving.url, file=str(config.file),
+                       mode="execute" if self._execute else "dry_run")  # fmt: skip
+        if not self._execute:
+            self._log.warning("daemon.dry_run", text=_DRY_RUN)
+        for thread in self._threads:
+            thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether it does its rounds."""
+        return self._threads[0].is_alive()
+
+    def reload(self) -> None:
+        """Read the configuration again, between runs."""
+        self._rounds.reload()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ask every run to finish what is in hand; `has_ended` says when that is done."""
+        self._stopped_at = time.monotonic()
+        self._log.info("daemon.stopping", runs=sorted(self._rounds.runner.under_way()))
+        self._stopping.set()
+        self._rounds.runner.halt()
+        self._wake.set()
+
+    def has_ended(self) -> bool:
+        """Whether every run has ended and everything is on record."""
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def is_out_of_patience(self) -> bool:
+        """Whether it was asked to stop so long ago that what has not ended hangs."""
+        if self._stopped_at is None or time.monotonic() - self._stopped_at < _PATIENCE_S:
+            return False
+        self._log.warning("daemon.left_hanging", runs=sorted(self._rounds.runner.under_way()))
+        return True
+
+    def close(self) -> None:
+        """Stop serving, and let go of the state if no run uses it any more."""
+        if self._serving is not None:
+            self._serving.stop()
+        if self.has_ended():
+            self._rounds.close()
+            self._log.info("daemon.stopped")
+
+    def _go_round(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            self._rounds.go()
+            self._clock.wait(self._wake, _ROUND_S)
+        while self._rounds.runner.under_way():
+            self._rounds.runner.halt()  # also one that began just now
+            self._rounds.go_last()
+            time.sleep(0.05)
+        self._ended.set()
+
+    def _keep_watch(self) -> None:
+        while not self._ended.is_set():
+            self._token.read_again()
+            self._standing.look(self.kept)
+            self._ended.wait(2.0)
+        self._standing.look(self.kept)
+
+
+class _Token:
+    """The token that opens the pages, read anew so that it can be changed; the last good one counts."""
+
+    def __init__(self, config: Config) -> None:
+        self._source = config.web.token
+        self._environ = config.accounts[0].environ
+        self._value = ""
+        self._log: Any = structlog.get_logger()
+
+    def value(self) -> str:
+        return self._value
+
+    def read(self) -> None:
+        """ConfigError when there is none."""
+        if self._source is not None:
+            self._value = self._source.resolve(self._environ).get_secret_value()
+
+    def read_again(self) -> None:
+        """Keeps the last one when there is none now."""

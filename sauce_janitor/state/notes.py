@@ -1,0 +1,36 @@
+"""Short notes that outlive a process, by key: what the daemon did last, what somebody was told last."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import delete, insert, select, update
+
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.tables import meta
+
+_PREFIX: Final = "note:"
+
+
+class Notes:
+    """A value a key; the last one written counts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, key: str) -> str | None:
+        """The note under that key."""
+        with self._database.reading() as connection:
+            return connection.execute(select(meta.c.value).where(meta.c.key == _PREFIX + key)).scalar()
+
+    def write(self, key: str, value: str) -> None:
+        """Leave it there."""
+        with self._database.writing() as connection:
+            changed = connection.execute(update(meta).where(meta.c.key == _PREFIX + key).values(value=value))
+            if changed.rowcount == 0:
+                connection.execute(insert(meta), [{"key": _PREFIX + key, "value": value}])
+
+    def forget(self, key: str) -> None:
+        """Take it away, if it is there."""
+        with self._database.writing() as connection:
+            connection.execute(delete(meta).where(meta.c.key == _PREFIX + key))
