@@ -1,0 +1,80 @@
+"""Whatever is answered, nothing but what is due is deleted, what is in doubt stays, and the exit code says so.
+
+Judged at the sandbox: by what is still there, and by what was sent.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.errors import JanitorError
+from sauce_janitor.sandbox.mischief import SETTINGS
+from tests.integration.faults.conftest import Account
+from tests.integration.faults.oddities import ODDITIES, Oddity
+
+PAGE = Path(__file__).parents[3] / "docs" / "sandbox.md"
+ENDINGS = {"goes": "done", "stays": "kept", "refused": "refused"}
+
+
+def attempt(account: Account, *, later_s: int = 0, accept_loss: bool = False) -> int:
+    """The exit code of a run that carries its plan out. Anything but a JanitorError is a bug and shows."""
+    account.desk.later_s += later_s
+    try:
+        return 0 if account.desk.run(execute=True, accept_loss=accept_loss).complete else 4
+    except JanitorError as error:
+        return error.exit_code
+
+
+@pytest.mark.parametrize("oddity", ODDITIES, ids=lambda oddity: oddity.name)
+def test_an_odd_answer_fools_nobody(account: Account, oddity: Oddity) -> None:
+    struck = account.struck(oddity)
+    if oddity.later:
+        account.desk.run()
+    account.arm(oddity.faults)
+    code = attempt(account, later_s=65 if oddity.later else 0)
+
+    assert all(fault.fired for fault in account.desk.sandbox.faults), "it did happen"
+    assert account.untouched()
+    if oddity.ending == "refused":
+        assert account.desk.sandbox.log.writes() == []
+    else:
+        assert account.left() == struck
+    assert code == oddity.code
+    account.desk.sandbox.faults.disarm()
+    if oddity.ending == "stays":
+        attempt(account, later_s=130, accept_loss=True)
+        assert account.left() == set(), "honest answers mend it"
+
+
+def test_an_honest_account_is_cleaned_up(account: Account) -> None:
+    """What the other tests judge does happen."""
+    assert attempt(account) == 0
+    assert account.left() == set()
+    assert account.untouched()
+
+
+@pytest.mark.parametrize("code", [0, 4])
+def test_a_file_of_faults_is_injected_by_the_command_line_too(account: Account, code: int) -> None:
+    """The exit code of the command is the one that these tests speak of."""
+    oddity = next(one for one in ODDITIES if one.code == code and one.ending == "stays")
+    account.arm(oddity.faults)
+    account.desk.say("run", "--execute", code=code)
+
+
+def test_the_page_tells_of_every_oddity_what_the_program_does() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("\n## What the program makes of it\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| (\d) \|", section, re.MULTILINE)
+    told = [(one.name, faults_of(one), ENDINGS[one.ending], str(one.code)) for one in ODDITIES]
+    assert rows == told
+
+
+def faults_of(oddity: Oddity) -> str:
+    """As the page names them."""
+    return " ".join(dict.fromkeys(f"`{fault['fault']}`" for fault in oddity.faults))
+
+
+def test_every_fault_of_the_sandbox_is_an_oddity_here() -> None:
+    assert {fault["fault"] for one in ODDITIES for fault in one.faults} == SETTINGS.keys()
