@@ -212,7 +212,8 @@ def _gone(each: Explained) -> str:
 def _done(line: Line) -> str:
     words = report.ACTIONS[line.action] if isinstance(line.action, Action) else line.action.value
     if line.kind in {"by_hand", "done_by_hand"}:
-        return f"{words} by hand: {line.outcome or f'begun by {line.detail.get("by")}'}"
+        begun = f"begun by {line.detail.get('by')}"
+        return f"{words} by hand: {line.outcome or begun}"
     if line.kind == "archived":
         return "archived"
     if line.kind == "intent":
