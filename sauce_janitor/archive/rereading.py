@@ -11,7 +11,7 @@ from sauce_janitor.archive.folders import open_file, open_folder
 from sauce_janitor.archive.packing import original_of
 from sauce_janitor.archive.receipts import StoredFile
 
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024  # of each worker: larger ones are no faster
 
 
 class Damage(StrEnum):

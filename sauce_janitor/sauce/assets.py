@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import unquote, urljoin, urlsplit
 
-import requests
-
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.retention.model import JobId, Owner
 from sauce_janitor.sauce import paths
 from sauce_janitor.sauce.bodies import Body
-from sauce_janitor.sauce.transport import Ask, Transport, raw_of, refuse_redirect
+from sauce_janitor.sauce.transport import Answer, Ask, Transport, raw_of, refuse_redirect
 from sauce_janitor.sauce.wire import Limits
 
 MOST_ASSET_BYTES: Final = 64 * 1024**3  # against endless streams; what the disk allows is the archive's to say
@@ -52,13 +50,13 @@ def _limits(transport: Transport) -> Limits:
     )
 
 
-def _body(answer: requests.Response, what: str, name: str) -> AssetBody:
+def _body(answer: Answer, what: str, name: str) -> AssetBody:
     if answer.status_code != 200:
         raise AnswerError(f"{what} is answered with {answer.status_code}, 200 was expected")
     return Body(raw_of(answer), max_bytes=MOST_ASSET_BYTES, what=what, named_gzip=name.lower().endswith(".gz"))
 
 
-def _redirected(transport: Transport, answer: requests.Response, ask: Ask, job: JobId, name: str) -> Ask:
+def _redirected(transport: Transport, answer: Answer, ask: Ask, job: JobId, name: str) -> Ask:
     """The request that the redirect asks for, if it may be followed; the credential goes to the account's own host only."""
     connection = transport.connection
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse
 
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.sauce.wire import InterruptedAnswerError
@@ -17,6 +17,16 @@ _SMALLEST_CHUNK: Final = 64 * 1024
 _MAX_RATIO: Final = 200
 _RATIO_SLACK: Final = 1024 * 1024  # small texts may well be repetitive: the ratio is judged beyond this
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+
+
+class Raw(Protocol):
+    """An answer as it comes over the wire, urllib3's or http.client's."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def chunked(self) -> bool: ...
+    def read(self, amt: int, /, *, decode_content: bool) -> bytes: ...
 
 
 class _Inflater(Protocol):
@@ -41,7 +51,7 @@ class Body:
     itself is not undone.
     """
 
-    def __init__(self, raw: BaseHTTPResponse, *, max_bytes: int, what: str, named_gzip: bool = False) -> None:
+    def __init__(self, raw: Raw, *, max_bytes: int, what: str, named_gzip: bool = False) -> None:
         self._raw = raw
         self._what = what
         self._max_bytes = max_bytes
@@ -89,7 +99,7 @@ class Body:
         while True:
             try:
                 data = self._raw.read(CHUNK_BYTES, decode_content=False)
-            except (HTTPError, OSError, ValueError) as error:
+            except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 raise InterruptedAnswerError(f"{self._what} was cut short") from error
             if not data:
                 break
@@ -174,7 +184,7 @@ def _first_bytes(data: bytes) -> bytes | None:
     return start if len(start) == 2 else None
 
 
-def _coding(raw: BaseHTTPResponse, what: str) -> str | None:
+def _coding(raw: Raw, what: str) -> str | None:
     named = raw.headers.get("Content-Encoding", "").strip().lower()
     if named in {"", "identity"}:
         return None
@@ -185,7 +195,7 @@ def _coding(raw: BaseHTTPResponse, what: str) -> str | None:
     raise AnswerError(f"{what} is encoded as {named!a:.40}, which was not asked for")
 
 
-def _length(raw: BaseHTTPResponse, what: str) -> int | None:
+def _length(raw: Raw, what: str) -> int | None:
     transfer = raw.headers.get("Transfer-Encoding", "").strip().lower()
     if transfer not in {"", "chunked"}:
         raise AnswerError(f"{what} has the Transfer-Encoding {transfer!a:.40}, which was not asked for")

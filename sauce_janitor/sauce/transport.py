@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import http.cookiejar
 import threading
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -17,7 +18,6 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_random_exponential
 from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse
 
 from sauce_janitor import __version__
 from sauce_janitor.errors import (
@@ -29,11 +29,12 @@ from sauce_janitor.errors import (
     StoppedError,
 )
 from sauce_janitor.sauce.answers import epoch_of_date, error_text, load_json, looks_like_html, retry_after_s
-from sauce_janitor.sauce.bodies import Body
+from sauce_janitor.sauce.bodies import Body, Raw
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import Endpoint, OnRequest, RequestEvent
 from sauce_janitor.sauce.failures import HiccupError, Refusal, asset_refusal, network_failure, out_of_patience, refusal
+from sauce_janitor.sauce.lanes import LaneAnswer, Lanes, is_sent_as_it_is
 from sauce_janitor.sauce.wire import Edge, EdgeAdapter, Guard, InterruptedAnswerError, Limits, Watch, reads_only
 
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
@@ -44,6 +45,9 @@ _FIRST_WAIT_S: Final = 0.5
 
 _REFUSED: Final = object()
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
+
+Answer: TypeAlias = requests.Response | LaneAnswer
+"""What was answered, its body unread."""
 
 _T = TypeVar("_T")
 
@@ -99,6 +103,7 @@ class Transport:
         self._stop = stop if stop is not None else threading.Event()
         self._edge = Edge(guard)
         self._session = _session(self._edge)
+        self._lanes = Lanes(self._session, connection.ca_bundle or True)
         self._counting = threading.Lock()
 
     def close(self) -> None:
@@ -110,7 +115,7 @@ class Transport:
         return self._retrying(ask, lambda: self._json_once(ask))
 
     @contextmanager
-    def open(self, ask: Ask, limits: Limits) -> Iterator[requests.Response]:
+    def open(self, ask: Ask, limits: Limits) -> Iterator[Answer]:
         """A GET's answer with its body unread, of status 2xx or 3xx. Opening is retried, reading is not. Raises SourceError."""
         response = self._retrying(ask, lambda: self._opened(ask, limits))
         try:
@@ -118,7 +123,7 @@ class Transport:
         finally:
             response.close()
 
-    def send(self, ask: Ask, limits: Limits) -> requests.Response:
+    def send(self, ask: Ask, limits: Limits) -> Answer:
         """One request, no retry, no judgement of the status; the caller closes the answer.
 
         Raises HiccupError, SourceError or StoppedError when no whole header came.
@@ -146,7 +151,7 @@ class Transport:
         total = min(idle * _ANSWER_PATIENCE, self.connection.timeout_total_s)
         return Limits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
 
-    def json_of(self, response: requests.Response, what: str, *, empty_is: object = _REFUSED) -> object:
+    def json_of(self, response: Answer, what: str, *, empty_is: object = _REFUSED) -> object:
         """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is none."""
         body = Body(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
         data = body.whole()
@@ -156,7 +161,7 @@ class Transport:
             data, what=what, content_type=body.content_type or "", secrets=self.connection.credential.blotted
         )
 
-    def refusal_of(self, response: requests.Response) -> Refusal:
+    def refusal_of(self, response: Answer) -> Refusal:
         """What an answer of 400 or more says. Never fails: a broken body says nothing."""
         try:
             body = Body(raw_of(response), max_bytes=_MAX_ERROR_BYTES, what="an error's text")
@@ -184,7 +189,7 @@ class Transport:
         finally:
             response.close()
 
-    def _opened(self, ask: Ask, limits: Limits) -> requests.Response:
+    def _opened(self, ask: Ask, limits: Limits) -> Answer:
         response = self.send(ask, limits)
         if response.status_code < 400:
             return response
@@ -208,15 +213,27 @@ class Transport:
 
     def _retrying(self, ask: Ask, attempt: Callable[[], _T]) -> _T:
         assert ask.method == "GET", "only what reads may be repeated"
+        began = time.monotonic()
+        try:
+            return self._with_the_key_of_now(attempt)  # nearly always: spares the machinery below
+        except (HiccupError, InterruptedAnswerError) as error:
+            failed: list[Exception] = [error]
+
+        def once_more() -> _T:
+            if failed:
+                raise failed.pop()
+            return self._with_the_key_of_now(attempt)
+
+        left = max(0.0, self.connection.timeout_total_s - (time.monotonic() - began))
         retrying = Retrying(
-            stop=stop_after_attempt(self.connection.attempts) | stop_after_delay(self.connection.timeout_total_s),
+            stop=stop_after_attempt(self.connection.attempts) | stop_after_delay(left),
             wait=self._wait_s,
             retry=retry_if_exception_type((HiccupError, InterruptedAnswerError)),
             sleep=sleep_using_event(self._stop),
             reraise=True,
         )
         try:
-            return retrying(lambda: self._with_the_key_of_now(attempt))
+            return retrying(once_more)
         except (HiccupError, InterruptedAnswerError) as error:
             times = retrying.statistics.get("attempt_number", 1)
             raise SourceUnavailableError(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
@@ -239,28 +256,36 @@ class Transport:
             return 0.0
         return wait_random_exponential(multiplier=_FIRST_WAIT_S, max=self.connection.max_wait_s)(state)
 
-    def _exchange(self, ask: Ask, limits: Limits) -> requests.Response:
-        prepared = self._prepared(ask)
+    def _exchange(self, ask: Ask, limits: Limits) -> Answer:
         host = self._host(ask)
-        self._edge.set_watch(Watch(host, limits, self._stop))
         waits = (min(self.connection.timeout_s, _LONGEST_CONNECT_S), self.connection.timeout_s)
-        proxy = self.connection.proxy
+        proxy = self.connection.proxy if not self.connection.loopback else None
+        prepared = None if ask.endpoint == "asset" and not proxy else self._prepared(ask)
+        self._edge.set_watch(Watch(host, limits, self._stop))
         try:
+            if prepared is None:
+                return self._by_lane(ask, waits)
             return self._session.send(
                 prepared,
                 stream=True,
                 timeout=waits,
                 verify=self.connection.ca_bundle or True,
-                proxies={"https": proxy} if proxy and not self.connection.loopback else {},
+                proxies={"https": proxy} if proxy else {},
                 allow_redirects=False,
             )
-        except (requests.RequestException, HTTPError) as error:
+        except (HTTPError, http.client.HTTPException, OSError) as error:  # those of requests are OSErrors, too
             failure = network_failure(error, host)
             if ask.origin is not None:
                 raise failure from None  # the library's text would show a signed URL
             raise failure from error
 
-    def _prepared(self, ask: Ask) -> requests.PreparedRequest:
+    def _by_lane(self, ask: Ask, waits: tuple[float, float]) -> Answer:
+        """A file, by the short way; a proxy is beyond it."""
+        if not is_sent_as_it_is(ask.target):
+            raise _unaskable(ask)
+        return self._lanes.get(ask.origin or self.connection.origin, ask.target, self._headers(ask), waits)
+
+    def _headers(self, ask: Ask) -> dict[str, str]:
         headers = {
             "User-Agent": f"sauce-janitor/{__version__}",
             "Accept": ask.accept,
@@ -270,13 +295,16 @@ class Transport:
             headers["Authorization"] = self.connection.credential.authorization
         if ask.method != "GET":
             headers["Content-Type"] = "application/json"
+        return headers
+
+    def _prepared(self, ask: Ask) -> requests.PreparedRequest:
         url = (ask.origin or self.connection.origin) + ask.target
-        prepared = requests.Request(ask.method, url, headers=headers, data=ask.body).prepare()
+        prepared = requests.Request(ask.method, url, headers=self._headers(ask), data=ask.body).prepare()
         if (prepared.path_url or "").casefold() != ask.target.casefold():
-            raise AnswerError(f"no request can ask for {ask.what}: its address would change on the way")
+            raise _unaskable(ask)
         return prepared
 
-    def _learn(self, response: requests.Response, ask: Ask) -> None:
+    def _learn(self, response: Answer, ask: Ask) -> None:
         ours = time.time()
         theirs = epoch_of_date(response.headers.get("Date"))
         if ask.origin is not None:
@@ -289,13 +317,16 @@ class Transport:
         return urlsplit(ask.origin).netloc if ask.origin is not None else self.connection.host
 
 
-def raw_of(response: requests.Response) -> BaseHTTPResponse:
+def _unaskable(ask: Ask) -> AnswerError:
+    return AnswerError(f"no request can ask for {ask.what}: its address would change on the way")
+
+
+def raw_of(response: Answer) -> Raw:
     """The answer below requests: bytes as they came over the wire."""
-    assert isinstance(response.raw, BaseHTTPResponse)
-    return response.raw
+    return response if isinstance(response, LaneAnswer) else response.raw
 
 
-def refuse_redirect(response: requests.Response, what: str) -> None:
+def refuse_redirect(response: Answer, what: str) -> None:
     """AnswerError for any redirect; names the host it leads to, never the address, which may be signed."""
     if response.status_code >= 300:
         try:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -27,6 +27,8 @@ _READ_BYTES: Final = 64 * 1024
 _GLANCE_S: Final = 0.25  # how often a silent socket is left to see whether the run was asked to stop
 _CONNECTIONS: Final = 16
 _IDLE_CONNECTIONS: Final = 8
+
+_Response = TypeVar("_Response", HTTPResponse, http.client.HTTPResponse)
 
 # urllib3 logs request targets, and a redirect's target may be a signed URL: a bearer secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -182,7 +184,9 @@ class _WatchedResponse(http.client.HTTPResponse):
         self._watch.header_ended()
 
 
-class _GuardedConnection(HTTPConnection):
+class GuardedConnection(HTTPConnection):
+    """A connection that asks the edge before a request line is written, and is read under this thread's watch."""
+
     edge: Edge
     _body: object = None
 
@@ -200,6 +204,13 @@ class _GuardedConnection(HTTPConnection):
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own override
+        return self._watched(super().getresponse)
+
+    def plain_response(self) -> http.client.HTTPResponse:
+        """The answer without what urllib3 puts around it: nothing decoded, no header joined."""
+        return self._watched(lambda: http.client.HTTPConnection.getresponse(self))
+
+    def _watched(self, get: Callable[[], _Response]) -> _Response:
         begun: list[_WatchedResponse] = []
 
         def begin(sock: socket.socket, *args: Any, **options: Any) -> _WatchedResponse:
@@ -208,14 +219,14 @@ class _GuardedConnection(HTTPConnection):
 
         self.response_class = begin  # type: ignore[assignment]  # called like the class
         try:
-            return super().getresponse()
+            return get()
         except BaseException:  # close what began, whatever it was; raised again
             for response in begun:  # urllib3 forgets it when it cannot make sense of the headers
                 response.close()
             raise
 
 
-class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):
+class _GuardedTlsConnection(GuardedConnection, HTTPSConnection):
     pass
 
 
@@ -223,7 +234,7 @@ class EdgeAdapter(HTTPAdapter):
     """A requests adapter all of whose connections, by proxy or not, pass the edge. It retries nothing."""
 
     def __init__(self, edge: Edge) -> None:
-        plain = type("PlainConnection", (_GuardedConnection,), {"edge": edge})
+        plain = type("PlainConnection", (GuardedConnection,), {"edge": edge})
         tls = type("TlsConnection", (_GuardedTlsConnection,), {"edge": edge})
         self._pools = {
             "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
