@@ -1,6 +1,7 @@
 """All archive work: fetching, receipts, verifying, catalogue."""
 
 from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof
+from sauce_janitor.archive.contents import Contents, contents_of, document_of
 from sauce_janitor.archive.fetching import Body, Caps, Fetch
 from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
 from sauce_janitor.archive.pruned import GoneFile, PruneFile, PruneRecord, gone_files
@@ -17,6 +18,7 @@ __all__ = [
     "Body",
     "Caps",
     "Catalogue",
+    "Contents",
     "Damage",
     "Draft",
     "Fetch",
@@ -36,6 +38,8 @@ __all__ = [
     "Stored",
     "StoredFile",
     "Unstored",
+    "contents_of",
+    "document_of",
     "gone_files",
     "read_receipt",
 ]

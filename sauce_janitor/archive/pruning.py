@@ -126,6 +126,12 @@ class Pruner:
                     raise
         self.finish(draft.place, draft.made)
 
+    def left(self, place: Place, made: PruneFile) -> tuple[str, ...]:
+        """The files of a record that are still there."""
+        where = "/".join(place)
+        with disk_errors(f"look for files of {where} in the archive"), reach(self._root.fd, place) as folder:
+            return tuple(file.file for file in made.record.files if _is_there(folder, file.file))
+
     def finish(self, place: Place, made: PruneFile) -> None:
         """Remove what a record that stands in the archive says is gone; what is not there any more is well. Durable."""
         where = "/".join(place)
@@ -141,6 +147,20 @@ class Pruner:
             yield partial
         finally:
             os.close(partial)
+
+
+def _is_there(folder: int, path: str) -> bool:
+    above, _, name = path.rpartition("/")
+    if not above:
+        return exists(folder, name)
+    try:
+        below = open_folder(folder, above)
+    except FileNotFoundError:
+        return False
+    try:
+        return exists(below, name)
+    finally:
+        os.close(below)
 
 
 def _by_folder(files: Iterable[GoneFile]) -> Iterable[tuple[str, list[str]]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.pruning import prune
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -215,3 +216,6 @@ def _printable(row: Mapping[str, object]) -> dict[str, object]:
     from sauce_janitor.logs import printable
 
     return {key: printable(value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+archive.add_command(prune)

@@ -14,7 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from sauce_janitor import report
 
-_WORDS = {"list": "listing jobs", "plan": "deciding", "execute": "carrying out"}
+_WORDS = {
+    "list": "listing jobs",
+    "plan": "deciding",
+    "execute": "carrying out",
+    "look": "looking into the archive",
+    "prune": "pruning",
+}
 _EVERY_S = 60.0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from sauce_janitor.archive import Catalogue
+from sauce_janitor.archive import Catalogue, Proof
 from sauce_janitor.errors import ArchiveError, StateError
 from sauce_janitor.retention.model import DELETES, JobId, Owner
 from sauce_janitor.state import Line, State
@@ -20,7 +20,8 @@ class Proven:
 
     `deletions` are confirmed ones: `by_receipt` of them have their receipt and every byte of it, `nothing_wanted` were of jobs
     of which a policy said `archive: none`. `already_gone` were gone before us, `in_doubt` have no final outcome: neither can
-    be proven. `findings` are where the journal says what the archive does not bear out.
+    be proven. `pruned_files` of `pruned_jobs` left the archive by our own word: their receipts stay. `findings` are where the
+    journal says what the archive does not bear out.
     """
 
     lines: int = 0
@@ -32,6 +33,8 @@ class Proven:
     already_gone: int = 0
     in_doubt: int = 0
     archived: int = 0
+    pruned_jobs: int = 0
+    pruned_files: int = 0
     jobs: int = 0
     files: int = 0
     size_bytes: int = 0
@@ -76,9 +79,22 @@ class _Prover:
             self.found.jobs += 1
             self.found.files += proof.files
             self.found.size_bytes += proof.size_bytes
+            self.found.pruned_jobs += bool(proof.records)
+            self.found.pruned_files += sum(len(each.record.files) for each in proof.records)
+            if proof.records:
+                self._on_record(account, proof)
             if proof.findings:
                 self._damaged.add(proof.place)
                 self.found.findings += [str(finding) for finding in proof.findings]
+
+    def _on_record(self, account: str, proof: Proof) -> None:
+        """What was pruned must have been pruned by us: the journal names the record's hash."""
+        said = {line.receipt for line in self._state.journal.of(proof.receipts[-1].document.job_id, account)}
+        self.found.findings += [
+            f"{proof.place}/{each.file}: files were taken away, and the journal has no line of it"
+            for each in proof.records
+            if each.sha256 not in said
+        ]
 
     def journal(self, account: str, lines: Iterable[Line]) -> None:
         """Hold every line against the archive."""
@@ -90,15 +106,32 @@ class _Prover:
                     found.findings.append(f"job {line.job_id} was archived (line {line.seq}), but {why}")
             elif line.kind == "found_gone":
                 found.already_gone += 1
-            elif line.kind == "intent" and line.action in DELETES:
+            elif (line.kind == "intent" and line.action in DELETES) or line.kind == "pruning":
                 begun[line.seq] = line
+            elif line.kind == "pruned" and line.intent in begun:
+                self._pruning(account, begun.pop(line.intent), line)
             elif line.kind == "outcome" and line.intent in begun and line.outcome != "unknown":
                 intent = begun.pop(line.intent)
                 if line.outcome == "confirmed":
                     self._deletion(account, intent, line)
                 elif line.outcome == "already_gone":
                     found.already_gone += 1
-        found.in_doubt += len(begun)
+        found.in_doubt += sum(line.kind == "intent" for line in begun.values())
+
+    def _pruning(self, account: str, begun: Line, line: Line) -> None:
+        """Files that left have their record in the archive, and the receipts that list them."""
+        if line.outcome != "pruned" or self._catalogue is None:
+            return
+        try:
+            places = self._catalogue.places_of(line.job_id, account=account, owner=line.owner)
+            known = {each.sha256 for place in places for each in self._catalogue.records(place)}
+        except ArchiveError as wrong:
+            self.found.findings.append(str(wrong))
+            return
+        if begun.receipt not in known:
+            self.found.findings.append(
+                f"job {line.job_id} was pruned (line {line.seq}), but the archive does not have the record {begun.receipt}"
+            )
 
     def _deletion(self, account: str, intent: Line, line: Line) -> None:
         found = self.found
@@ -139,6 +172,8 @@ def lines_of(found: Proven) -> Iterator[str]:
         f"{found.nothing_wanted:,} of jobs of which a policy wants nothing archived"
     )
     yield f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and hashed again"
+    if found.pruned_files:
+        yield f"Pruned: {found.pruned_files:,} files of {found.pruned_jobs:,} jobs left the archive, each on record"
     if found.already_gone:
         yield f"Cannot be proven: {found.already_gone:,} were gone before we deleted them"
     if found.in_doubt:

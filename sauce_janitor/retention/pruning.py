@@ -75,7 +75,7 @@ class Shelving:
         if self.protected:
             return ()
         going = tuple(term for term in self.terms if term.at is not None and term.at <= as_of)
-        if all(term in going for term in self.terms):
+        if len(going) == len(self.terms):
             return going
         return tuple(term for term in going if term.file.name is not None)
 
@@ -124,6 +124,15 @@ class Shelves:
             protected.append(_AT_SAUCE)
         terms = tuple(self._term(file, job, words) for file in job.files)
         return Shelving(job, terms, tuple(dict.fromkeys(protected)))
+
+    def erase(self, job: ArchivedJob) -> Shelving:
+        """The fate of a job that somebody erases by hand, whatever `keep_for` and keep rules say: only holds protect it."""
+        words = [self._word(record) for record in job.views]
+        said = (*job.protected, *(reason for word in words for reason in word.protected))
+        protected = [reason for reason in dict.fromkeys(said) if reason.why is Why.HELD]
+        if not words and self._holds and job.files:
+            protected.append(_UNREAD)
+        return Shelving(job, tuple(Term(file, self._as_of) for file in job.files), tuple(protected))
 
     def matched(self, job: ArchivedJob) -> frozenset[str]:
         """The policies that surely match the job as it was archived."""

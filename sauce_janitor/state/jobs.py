@@ -69,9 +69,14 @@ class Snapshot:
             build_of = BuildIndex(self._connection, self._query.account).build_of
             yield from self._read(_rows(self._connection, statement), build_of)
 
-    def record(self, job_id: JobId) -> Record | None:
-        """One job; None when it is not known or gone."""
-        statement = _select(self._query.account, self._query.owners).where(jobs.c.id == id_bytes(job_id))
+    def record(self, job_id: JobId, *, gone: bool = False) -> Record | None:
+        """One job; None when it is not known, or gone. With `gone`, as it was last known, whoever's it is."""
+        statement = _select(self._query.account, self._query.owners)
+        if gone:
+            statement = select(*(jobs.c[name] for name in (*COLUMNS, *_OURS))).where(
+                jobs.c.account == self._query.account
+            )
+        statement = statement.where(jobs.c.id == id_bytes(job_id))
         return next(self._read(_rows(self._connection, statement), self._build_of_one), None)
 
     def _build_of_one(self, job: Job) -> KnownBuild:

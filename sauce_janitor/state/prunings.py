@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.retention.model import Action, JobId, Owner
@@ -18,13 +18,14 @@ from sauce_janitor.state import statements
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.journal import RunJournal
 from sauce_janitor.state.rows import id_bytes, plain
-from sauce_janitor.state.tables import journal, open_intents
+from sauce_janitor.state.tables import journal, meta, open_intents
 
 BEGUN: Final = "pruning"
 DONE: Final = "pruned"
 """The kinds of the two lines."""
 
 _OPEN_AS: Final = "prune"
+_ACCEPTED: Final = "prune accepted "
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,20 @@ class Prunings:
     def during(self, account: str, run_id: str, now: Callable[[], int]) -> PruneJournal:
         """The journal as one pruning of one account writes it; `now` gives epoch seconds."""
         return PruneJournal(self._database, account, run_id, now)
+
+    def accepted_at(self, account: str, digest: str) -> int | None:
+        """When the last accepted prune under this policy digest was (epoch seconds): all stored by then is expected."""
+        with self._database.reading() as connection:
+            said = connection.execute(select(meta.c.value).where(meta.c.key == _ACCEPTED + account)).scalar()
+        at, _, under = (said or "").partition(" ")
+        return int(at) if under == digest else None
+
+    def accept(self, account: str, digest: str, *, at: int) -> None:
+        """A prune goes ahead."""
+        key = _ACCEPTED + account
+        with self._database.writing() as connection:
+            connection.execute(delete(meta).where(meta.c.key == key))
+            connection.execute(insert(meta), [{"key": key, "value": f"{at} {digest}"}])
 
     def open(self, account: str) -> tuple[OpenPruning, ...]:
         """Every pruning without an outcome, oldest first."""

@@ -151,9 +151,7 @@ class ScheduleTerm(Grammar):
         description="Minute hour day month weekday, in `timezone`.",
         examples=["17 * * * *"],
     )
-    jitter: Jitter = Field(
-        parse_duration("60s"), description="Up to this much later, by chance.", examples=["60s"]
-    )
+    jitter: Jitter = Field(parse_duration("60s"), description="Up to this much later, by chance.", examples=["60s"])
     blackouts: Annotated[list[BlackoutTerm], OneOrMany()] = Field(
         default_factory=list,
         description="When nothing begins, and what is under way is stopped; what was due runs once afterwards.",

@@ -114,7 +114,8 @@ def test_a_user_name_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     extra = "    username: {env: NAME}\n    access_key: {env: KEY}\n"
     said = refusal(tmp_path, extra, {"NAME": "../x", "KEY": KEY})
     assert (
-        said == "DIR/config.yaml:2: accounts.eu: has a user name that cannot be one (blank ends, slashes or nothing in it)"
+        said
+        == "DIR/config.yaml:2: accounts.eu: has a user name that cannot be one (blank ends, slashes or nothing in it)"
     )
 
 

@@ -1,0 +1,176 @@
+"""`archive prune`: what the archive need not hold any longer leaves it, planned, limited and journaled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.consent import DRY_RUN, YES, consent
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.desk import Desk
+    from sauce_janitor.config import Account
+    from sauce_janitor.pipeline.pruning import Pruned, PruneOrder
+    from sauce_janitor.retention.pruneplans import PrunePlan
+
+_SHOWN = 20
+
+
+@click.command()
+@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@YES
+@DRY_RUN
+@click.pass_obj
+def prune(session: Session, /, accounts: tuple[str, ...], form: str, *, yes: bool, dry_run: bool) -> int:
+    """Remove from the archive what `keep_for` need not hold any longer; receipts stay, and `prove` holds.
+
+    Shows what goes, and why, and asks before it does. Asks Sauce Labs nothing. Ends with 3 when a limit stands against it.
+    """
+    from sauce_janitor.cli.desk import open_desk
+    from sauce_janitor.cli.known import chosen
+    from sauce_janitor.pipeline.pruning import PruneOrder
+
+    with open_desk(session) as desk:
+        wanted = chosen(desk.config, accounts)
+        teller = _Teller(desk, form)
+        if dry_run or not yes:
+            looks, code = _each(desk, wanted, PruneOrder(show=teller.plan))
+            rows = [row for _, done in looks if not done.plan.broken for row in done.plan.rows]
+            if dry_run or not rows:
+                return teller.end(looks, code)
+            with desk.shown.hidden():
+                files = sum(len(row.files) for row in rows)
+                consent(f"Remove {files:,} files of {len(rows):,} jobs from the archive?", yes=False)
+        done, code = _each(desk, wanted, PruneOrder(execute=True, show=teller.plan if yes and not dry_run else _unseen))
+        return teller.end(done, code)
+
+
+def _unseen(_account: Account, _plan: PrunePlan) -> None:
+    """It was shown already, when it was asked about."""
+
+
+def _each(desk: Desk, accounts: list[Account], order: PruneOrder) -> tuple[list[tuple[Account, Pruned]], int]:
+    """Every account, one after the other; one that fails does not stop the others. The first bad exit code counts."""
+    from sauce_janitor.errors import JanitorError
+    from sauce_janitor.pipeline.pruning import prune as prune_account
+
+    results, codes = [], []
+    for account in accounts:
+        if desk.tools.stop.is_set():
+            break
+        try:
+            results.append((account, prune_account(account, desk.tools, order)))
+        except JanitorError as wrong:
+            if len(accounts) == 1:
+                raise
+            click.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
+            codes.append(wrong.exit_code)
+    codes += [JanitorError.exit_code for _, done in results if not done.complete]
+    return results, next(iter(codes), 0)
+
+
+class _Teller:
+    """Says what would go and what went."""
+
+    def __init__(self, desk: Desk, form: str) -> None:
+        self._desk, self._form = desk, form
+
+    def plan(self, account: Account, plan: PrunePlan) -> None:
+        """The plan, before anything is carried out."""
+        from sauce_janitor import report
+
+        if self._form == "json":
+            return
+        with self._desk.shown.hidden():
+            out = report.console(color=self._desk.session.color)
+            for line in _lines(account.name, plan, self._desk.config.policy_digest(account.name)):
+                report.say(out, line)
+
+    def end(self, results: list[tuple[Account, Pruned]], code: int) -> int:
+        """What came of it; the exit code."""
+        from sauce_janitor import report
+
+        desk = self._desk
+        desk.shown.end()
+        if self._form == "json":
+            click.echo(report.json_text([_as_json(account, done) for account, done in results]))
+        for account, done in results if self._form == "table" else ():
+            if done.executed:
+                click.echo(_ended(account, done))
+            for failure in done.failures:
+                click.echo(f"sauce-janitor: {account.name}: {report.clean(failure)}", err=True)
+        return 128 + desk.signals.number if desk.signals.number is not None else code
+
+
+def _lines(name: str, plan: PrunePlan, digest: str) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.pipeline.pruning import refusal
+
+    yield f"Archive of {report.clean(name)}: {plan.jobs:,} jobs"
+    for (policy, keep_for), (files, size) in sorted(plan.terms.items()):
+        word = f"{report.clean(policy)}, held for {keep_for}" if keep_for else policy
+        yield f"  to go: {files:,} files, {report.size(size)} by {word}"
+    for row in sorted(plan.rows, key=lambda row: -row.size_bytes)[:_SHOWN]:
+        yield f"    {row.job_id}  {report.size(row.size_bytes):>9}  {len(row.files):>5} files  {report.clean(row.place)}"
+    if len(plan.rows) > _SHOWN:
+        yield f"    … and {len(plan.rows) - _SHOWN:,} jobs more: --format json lists all"
+    for reason, jobs in plan.protected.most_common():
+        yield f"  stays although its time is over: {jobs:,} jobs, {report.clean(reason.text)}"
+    for unreadable in plan.unreadable[:_SHOWN]:
+        yield f"  cannot be read, so it stays: {report.clean(unreadable)}"
+    if plan.next_at is not None:
+        yield f"  the next files may go on {report.when(plan.next_at)}"
+    for lifted in plan.lifted:
+        yield f"  approved: {report.clean(lifted.text)}"
+    if plan.broken:
+        yield from (f"  {report.clean(line)}" for line in refusal(plan, digest))
+    yield f"Prune: {len(plan.rows)} jobs, {plan.files} files, {plan.size_bytes} bytes"
+
+
+def _ended(account: Account, done: Pruned) -> str:
+    from sauce_janitor import report
+
+    parts = [f"{done.files:,} files of {done.jobs:,} jobs left the archive, {report.size(done.size_bytes)}"]
+    if done.recovered:
+        parts.append(f"{done.recovered:,} begun by an earlier prune are settled")
+    if done.spared:
+        parts.append(f"{done.spared:,} jobs changed meanwhile and stay")
+    if done.failures:
+        parts.append(f"{len(done.failures):,} failed")
+    if done.halted:
+        parts.append(f"halted: {done.halted}")
+    return f"Pruned {report.clean(account.name)}: {'; '.join(parts)}"
+
+
+def _as_json(account: Account, done: Pruned) -> dict[str, Any]:
+    from sauce_janitor import report
+
+    plan = done.plan
+    return {
+        "account": account.name,
+        "as_of": report.iso(plan.as_of),
+        "jobs": plan.jobs,
+        "to_go": {"jobs": len(plan.rows), "files": plan.files, "size_bytes": plan.size_bytes},
+        "terms": [
+            {"policy": policy, "keep_for": keep_for or None, "files": files, "size_bytes": size}
+            for (policy, keep_for), (files, size) in sorted(plan.terms.items())
+        ],
+        "protected": {reason.text: jobs for reason, jobs in plan.protected.most_common()},
+        "unreadable": plan.unreadable,
+        "next_at": report.iso(plan.next_at),
+        "limits_broken": [{"limit": b.limit, "policy": b.policy, "text": b.text} for b in plan.broken],
+        "actions": [
+            {"job_id": row.job_id, "owner": row.owner, "path": row.place, "files": list(row.files),
+             "size_bytes": row.size_bytes, "why": row.why}
+            for row in plan.rows
+        ],
+        "executed": done.executed,
+        "pruned": {"jobs": done.jobs, "files": done.files, "size_bytes": done.size_bytes, "recovered": done.recovered,
+                   "spared": done.spared},
+        "failures": done.failures,
+        "halted": done.halted,
+    }  # fmt: skip

@@ -1,0 +1,378 @@
+"""Pruning an account's archive: planned, limited, held back by holds, journaled, finished after a crash; and `prove` holds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sauce_janitor.archive import Archive, Catalogue, Floor, Origin, Settings
+from sauce_janitor.archive import pruning as taking
+from sauce_janitor.config import Config
+from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline import Tools
+from sauce_janitor.pipeline.proving import prove
+from sauce_janitor.pipeline.pruning import Pruned, PruneOrder
+from sauce_janitor.pipeline.pruning import prune as prune_account
+from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.retention.model import AssetsStanding, JobDocument, job_id, owner_name
+from tests.fakes.asset_shelf import LOG, MP4, AssetShelf
+from tests.fakes.records import DAY
+from tests.integration.pipeline.conftest import Desk, Quiet
+
+OWNER = owner_name("demo")
+NINETY = "policies: [{name: p, match: all, then: {archive: {after: 1h, keep_for: {video: 90d, all: 2y}}}}]"
+STORED_AGO = 100 * DAY
+
+
+@dataclass
+class Box:
+    """A desk whose archive was filled 100 days ago, with jobs that nobody asked Sauce Labs about since."""
+
+    desk: Desk
+    stored: list[str] = field(default_factory=list)
+
+    def fill(self, jobs: int, **fields: Any) -> None:
+        at = int(time.time()) - STORED_AGO
+        state, path = self.desk.state, self.desk.folder / "archive"
+        state.identity.claim("box", base_url=self.desk.sandbox.base_url, username="demo")
+        shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
+        with Archive.open(
+            path, account="box", known_uuid=state.identity.archive_uuid(str(path)),
+            settings=Settings(min_free=Floor(percent=0)), now=lambda: at,
+        ) as archive:  # fmt: skip
+            state.identity.remember_archive(str(path), archive.uuid)
+            journal = state.journal.during("box", "run-1", lambda: at)
+            for number in range(len(self.stored), len(self.stored) + jobs):
+                document = a_document(number, at, **fields)
+                stored = archive.store(
+                    document, shelf.listing, EVERYTHING, shelf.fetch, Origin("p", "run-1", "https://x")
+                )
+                journal.archived(document.job.id, OWNER, receipt=stored.sha256, selection=stored.key, policy="p")
+                self.stored.append(document.job.id)
+
+    def tools(self, later_s: int = 0) -> Tools:
+        clock = lambda: time.time() + later_s  # noqa: E731
+        return Tools(self.desk.config, self.desk.state, Metrics(), Quiet(), clock=clock)
+
+    def prune(self, *, execute: bool = True, later_s: int = 0, **order: Any) -> Pruned:
+        tools = self.tools(later_s)
+        return prune_account(tools.config.account("box"), tools, PruneOrder(execute=execute, **order))
+
+    def files(self) -> list[str]:
+        found = (path for path in (self.desk.folder / "archive").rglob("*") if path.is_file())
+        return sorted(path.name for path in found if not path.name.startswith("."))
+
+    def proof(self) -> list[str]:
+        path = self.desk.folder / "archive"
+        with Catalogue.open(path) as catalogue:
+            return prove(self.desk.state, catalogue, ["box"]).findings
+
+    def config(self) -> Config:
+        return self.desk.config
+
+
+def a_document(number: int, at: int, **fields: Any) -> JobDocument:
+    from sauce_janitor.sauce.parse import parse_details
+
+    ended = at - 3600
+    row = {
+        "id": f"{number + 1:032x}", "owner": "demo", "status": "complete", "passed": True, "name": f"test {number}",
+        "build": None, "tags": [], "creation_time": ended - 60, "start_time": ended - 50, "end_time": ended,
+        "modification_time": ended, "error": None, "os": "Linux", "browser": "chrome",
+    }  # fmt: skip
+    made = parse_details(row | fields, OWNER, job_id(row["id"]))
+    assert made is not None
+    return made
+
+
+@pytest.fixture
+def box(open_desk: Callable[..., Desk]) -> Box:
+    desk = open_desk(1)
+    desk.configure("limits: {max_percent: null}\n" + NINETY)
+    return Box(desk)
+
+
+def test_a_dry_run_removes_nothing_and_says_what_would_go_and_why(box: Box) -> None:
+    box.fill(3)
+    before = box.files()
+    plan = box.prune(execute=False).plan
+    assert (plan.jobs, len(plan.rows), plan.files, plan.size_bytes) == (3, 3, 3, 3 * len(MP4))
+    assert plan.rows[0].files == ("assets/video.mp4",)
+    assert plan.rows[0].why == "p: keep_for 90d"
+    assert plan.next_at is not None
+    assert box.files() == before
+    assert [line.kind for line in box.desk.state.journal.lines()] == ["archived"] * 3
+
+
+def test_what_is_over_goes_with_a_line_before_and_after_and_prove_holds(box: Box) -> None:
+    """What leaves the archive: Receipts stay, with the line of every file that went."""
+    box.fill(2)
+    done = box.prune()
+    assert (done.jobs, done.files, done.complete) == (2, 2, True)
+    assert box.files() == sorted(["job.json", "log.json", "pruned.json", "receipt.json"] * 2)
+    (receipt, *_) = (box.desk.folder / "archive").rglob("receipt.json")
+    assert "video.mp4" in receipt.read_text()
+    assert [line.kind for line in box.desk.state.journal.lines()][2:] == ["pruning", "pruned"] * 2
+    assert box.proof() == []
+    again = box.prune()
+    assert (again.plan.files, again.files) == (0, 0)
+    later = box.prune(later_s=800 * DAY)
+    assert (later.jobs, later.files) == (2, 4)
+    assert box.files() == sorted(["pruned-2.json", "pruned.json", "receipt.json"] * 2)
+    assert box.proof() == []
+
+
+def test_it_is_never_carried_out_by_a_run(box: Box) -> None:
+    """What leaves the archive: It is carried out by `archive prune` and the daemon, never by `run`."""
+    box.fill(1)
+    before = box.files()
+    box.desk.run(execute=True)
+    assert [name for name in before if name not in box.files()] == []
+    assert "pruned.json" not in box.files()
+    assert "Prune: 1 jobs, 1 files" in box.desk.say("archive", "prune", "-n").stdout
+
+
+def test_limits_count_jobs_and_refuse_the_whole_and_approvals_lift_them(box: Box) -> None:
+    """What leaves the archive: `max_jobs` and `max_percent` count the jobs of which anything goes, the latter among the
+    jobs in the archive and only those that no accepted prune under the same policy digest knew; a broken limit refuses
+    the whole prune, and approvals lift it."""
+    box.fill(20, name="old")
+    box.desk.configure("limits: {max_percent: 25}\n" + NINETY)
+    before = box.files()
+    with pytest.raises(
+        RefusedError, match=r"(?s)20 of 20 jobs in the archive \(100\.0 %\).*approve sha256:\w+ --lift max_percent"
+    ):
+        box.prune()
+    assert (box.files(), box.prune(execute=False).plan.broken[0].limit) == (before, "max_percent")
+    box.desk.configure("limits: {max_jobs: 19, max_percent: null}\n" + NINETY)
+    with pytest.raises(RefusedError, match="max_jobs is 19: this would prune 20 jobs"):
+        box.prune()
+    digest = box.config().policy_digest("box")
+    box.desk.say("approve", digest, "--reason", "first", "--yes")
+    assert box.prune().jobs == 20
+
+
+def test_what_an_accepted_prune_knew_counts_no_more(box: Box) -> None:
+    box.desk.configure("limits: {max_percent: 25}\n" + NINETY)
+    box.fill(20)
+    box.desk.state.prunings.accept("box", box.config().policy_digest("box"), at=int(time.time()))
+    assert box.prune().jobs == 20
+
+
+def test_under_another_policy_digest_all_counts_again(box: Box) -> None:
+    box.desk.configure("limits: {max_percent: 25}\n" + NINETY)
+    box.fill(20)
+    box.desk.state.prunings.accept("box", "sha256:other", at=int(time.time()))
+    with pytest.raises(RefusedError, match="max_percent"):
+        box.prune()
+
+
+HOLDS = "limits: {max_percent: null}\nholds: [{tag: keep}]\n" + NINETY
+
+
+def test_no_hold_of_any_kind_lets_anything_go(box: Box) -> None:
+    box.fill(1)
+    box.fill(1, tags=["keep"])
+    box.fill(1)
+    box.desk.configure(HOLDS)
+    box.desk.say("hold", "add", box.stored[2], "--reason", "audit", "--yes")
+    done = box.prune()
+    assert [row.job_id for row in done.plan.rows] == [box.stored[0]]
+    assert {reason.rule: jobs for reason, jobs in done.plan.protected.items()} == {"tag keep": 1, "a local hold": 1}
+    box.desk.say("hold", "release", box.stored[2], "--yes")
+    assert [row.job_id for row in box.prune().plan.rows] == [box.stored[2]]
+
+
+def test_a_tag_that_sauce_labs_showed_later_holds_too_even_when_the_job_is_gone_there(box: Box) -> None:
+    box.fill(1)
+    box.desk.configure(HOLDS)
+    known = box.desk.state.jobs.of("box", OWNER)
+    tagged = a_document(0, int(time.time()) - STORED_AGO, tags=["keep"]).job
+    known.put([tagged], unreadable=(), mark=1, now=1, bookmark=None)
+    known.mark_gone([tagged.id])
+    assert box.prune().plan.rows == []
+
+
+def test_what_a_keep_rule_keeps_stays(box: Box) -> None:
+    box.desk.configure("""
+limits: {max_percent: null}
+policies: [{name: p, match: all, keep: [{last: 1}], then: {archive: {keep_for: 90d}, delete_job: 1y}}]
+""")
+    box.fill(2)
+    at = int(time.time()) - STORED_AGO
+    known = box.desk.state.jobs.of("box", OWNER)
+    older, newest = (a_document(number, at + number).job for number in (0, 1))
+    known.put([older, newest], unreadable=(), mark=1, now=1, bookmark=None)
+    for job in (older, newest):
+        box.desk.state.jobs.set_assets("box", job.id, AssetsStanding.PURGED)
+        box.desk.state.journal.during("box", "r", lambda: at).archived(
+            job.id, OWNER, receipt="ab" * 32, selection="all", policy="p"
+        )
+    plan = box.prune(execute=False).plan
+    assert [row.job_id for row in plan.rows] == [older.id]
+    assert [reason.text for reason in plan.protected] == ["p: kept by last 1"]
+
+
+def test_a_hold_placed_after_the_plan_protects(box: Box) -> None:
+    box.fill(2)
+
+    def hold(*_: object) -> None:
+        box.desk.say("hold", "add", box.stored[0], "--reason", "audit", "--yes")
+
+    done = box.prune(show=hold)
+    assert (done.jobs, done.spared) == (1, 1)
+    assert box.files().count("video.mp4") == 1
+
+
+def test_nothing_goes_while_paused_or_while_a_run_holds_the_lease(box: Box) -> None:
+    box.fill(1)
+    before = box.files()
+    with box.desk.state.lease("box", "run 1", now=1), pytest.raises(LeaseError):
+        box.prune()
+    box.desk.state.switch.pause(by="jane", reason="stop", at=1)
+    with pytest.raises(RefusedError, match="paused by jane"):
+        box.prune()
+    assert box.files() == before
+
+
+def test_a_pause_in_the_middle_stops_it_there(box: Box) -> None:
+    box.fill(3)
+    done = box.prune(show=lambda *_: box.desk.state.switch.pause(by="jane", reason="stop", at=1))
+    assert done.halted is not None
+    assert (done.jobs, done.complete) == (0, False)
+    assert box.desk.state.prunings.open("box") == ()
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("step", ["begin", "rename", "unlink", "end"])
+def test_a_crash_at_any_step_is_settled_by_the_next_prune(box: Box, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    from sauce_janitor.state import PruneJournal
+
+    box.fill(2)
+
+    def crash(*_: object, **__: object) -> object:
+        raise Crash
+
+    places: dict[str, tuple[Any, str]] = {
+        "begin": (taking.Pruner, "prune"), "rename": (taking.Pruner, "finish"), "unlink": (taking, "_remove_from"),
+        "end": (PruneJournal, "end"),
+    }  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(*places[step], crash)
+        with pytest.raises(Crash):
+            box.prune()
+    assert len(box.desk.state.prunings.open("box")) == 1
+    assert box.proof() == []
+    done = box.prune()
+    assert done.recovered == 1
+    assert box.files().count("video.mp4") == 0
+    assert box.desk.state.prunings.open("box") == ()
+    assert box.proof() == []
+
+
+def test_what_a_crash_left_is_kept_by_a_hold_that_came_since(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.fill(1)
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(taking, "_remove_from", crash)
+        with pytest.raises(Crash):
+            box.prune()
+    box.desk.say("hold", "add", box.stored[0], "--reason", "audit", "--yes")
+    assert (box.prune().recovered, box.files().count("video.mp4")) == (0, 1)
+    box.desk.say("hold", "release", box.stored[0], "--yes")
+    assert (box.prune().recovered, box.files().count("video.mp4")) == (1, 0)
+
+
+def test_a_job_that_cannot_be_pruned_is_named_and_the_others_go(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.fill(2)
+    real, failed = taking.Pruner.prune, list[taking.Draft]()
+
+    def fail_once(self: taking.Pruner, draft: taking.Draft) -> None:
+        if not failed:
+            failed.append(draft)
+            raise ArchiveError("the disk says no")
+        real(self, draft)
+
+    monkeypatch.setattr(taking.Pruner, "prune", fail_once)
+    done = box.prune()
+    assert (done.jobs, len(done.failures), done.complete) == (1, 1, False)
+    outcomes = [line.outcome for line in box.desk.state.journal.lines() if line.kind == "pruned"]
+    assert outcomes == ["left", "pruned"]
+    assert box.prune().jobs == 1
+
+
+def test_a_record_without_a_line_in_the_journal_and_a_line_without_its_record_are_findings(box: Box) -> None:
+    box.fill(2)
+    box.prune()
+    (first, second) = sorted((box.desk.folder / "archive").rglob("pruned.json"))
+    first.unlink()
+    findings = box.proof()
+    assert any("does not have the record" in finding for finding in findings)
+    assert any("video.mp4: missing" in finding for finding in findings)
+    said = json.loads(second.read_text())
+    second.write_bytes(json.dumps(said | {"why": "nobody knows"}, indent=1).encode() + b"\n")
+    assert any("the journal has no line of it" in finding for finding in box.proof())
+
+
+def test_an_owner_is_erased_whole_but_for_what_a_hold_protects(box: Box) -> None:
+    box.fill(3)
+    box.desk.configure("policies: [{name: p, match: all, then: {archive: 1h}}]")
+    box.desk.say("hold", "add", box.stored[0], "--reason", "audit", "--yes")
+    done = box.prune(erase=OWNER, why="offboard demo by jane")
+    assert (done.jobs, done.files) == (2, 6)
+    assert box.files().count("job.json") == 1
+    assert box.proof() == []
+    records = [json.loads(path.read_text())["why"] for path in (box.desk.folder / "archive").rglob("pruned.json")]
+    assert records == ["offboard demo by jane"] * 2
+    assert box.prune(erase=owner_name("nobody")).plan.jobs == 0
+
+
+def test_a_deletion_at_sauce_labs_is_still_proven_when_its_copy_was_pruned(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(40)
+    desk.configure("""
+limits: {max_percent: null}
+policies: [{name: p, match: all, then: {archive: {after: 1h, keep_for: 30d}, delete_job: 5d}}]
+""")
+    deleted = desk.run(execute=True).execution
+    assert deleted is not None
+    box = Box(desk)
+    done = box.prune(later_s=60 * DAY)
+    assert done.jobs > 0
+    assert not list((desk.folder / "archive").rglob("job.json")) or done.plan.protected
+    with Catalogue.open(desk.folder / "archive") as catalogue:
+        found = prove(desk.state, catalogue, ["box"])
+    assert found.findings == []
+    assert found.deletions == found.by_receipt > 0
+    assert found.pruned_jobs == done.jobs
+
+
+def test_the_command_asks_or_needs_yes_and_says_what_went(box: Box) -> None:
+    box.fill(2)
+    assert "Prune: 2 jobs, 2 files" in box.desk.say("archive", "prune", "--dry-run").stdout
+    said = box.desk.say("archive", "prune", code=2)
+    assert "say --yes" in str(said.exception)
+    assert box.files().count("video.mp4") == 2
+    rows = json.loads(box.desk.say("archive", "prune", "-n", "--yes", "--format", "json").stdout)
+    assert [action["files"] for action in rows[0]["actions"]] == [["assets/video.mp4"]] * 2
+    assert "2 files of 2 jobs left the archive" in box.desk.say("archive", "prune", "--yes").stdout
+    assert box.files().count("video.mp4") == 0
+    assert "0 files of 0 jobs" in box.desk.say("archive", "prune", "--yes").stdout
+    assert "began to prune 1 files" in box.desk.say("explain", box.stored[0]).stdout
+
+
+def test_an_account_that_has_no_archive_yet_has_nothing_to_prune(box: Box) -> None:
+    assert box.prune().plan.jobs == 0
+    assert not Path(box.desk.folder / "archive").exists()
