@@ -145,6 +145,8 @@ ENDPOINTS = (
     _endpoint("user.siblings", "GET", "/rest/v1.1/users/{user}/organization", _siblings),
     _endpoint("user.siblings", "GET", "/rest/v1.1/users/{user}/siblings", _siblings),
     _endpoint("user.activity", "GET", "/rest/v1/{user}/activity", _of_person(lambda c, who: people_api.activity(c.world, who))),
+    _endpoint("user.activity", "GET", "/rest/v1/users/{user}/activity",
+              _of_person(lambda c, who: people_api.activity(c.world, who))),
     _endpoint("jobs.list", "GET", "/rest/{version}/{user}/jobs", _list_jobs),
     _endpoint("jobs.delete_all", "DELETE", "/rest/{version}/{user}/jobs", _delete_all),
     _endpoint("job.get", "GET", "/rest/{version}/{user}/jobs/{job}", _details),
