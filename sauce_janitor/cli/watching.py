@@ -86,8 +86,8 @@ def _told(
             "full_every_s": account.full_every_s,
         },
         "budget": {
-            "per_second": account.budget.per_second,
-            "per_hour": account.budget.per_hour,
+            "per_second": account.budget.usual.per_second,
+            "per_hour": account.budget.usual.per_hour,
             "left_after_last_run": next((r.summary["budget_left"] for r in runs if "budget_left" in r.summary), None),
         },
         "open_intents": [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sauce_janitor.config.loading import load
 from sauce_janitor.config.served import Daily, Export, Schedule, Stretch, Web, Webhook
-from sauce_janitor.config.values import Account, Archive, Budget, Config
+from sauce_janitor.config.values import Account, Archive, Config
 
 __all__ = [
-    "Account", "Archive", "Budget", "Config", "Daily", "Export", "Schedule", "Stretch", "Web", "Webhook", "load",
+    "Account", "Archive", "Config", "Daily", "Export", "Schedule", "Stretch", "Web", "Webhook", "load",
 ]  # fmt: skip

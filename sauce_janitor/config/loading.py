@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from sauce_janitor.config.credentials import CredentialSource, SecretSource
 from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.faults import path_text
 from sauce_janitor.config.grammar.accounts import AccountTerm
+from sauce_janitor.config.grammar.addresses import is_loopback
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.secrets import SecretNode
 from sauce_janitor.config.grammar.terms import Grammar
@@ -26,8 +28,9 @@ from sauce_janitor.config.served import Export, Web, Webhook
 from sauce_janitor.config.translating import approvals_for, rules_for
 from sauce_janitor.config.trials import check_tests, tests_for
 from sauce_janitor.config.unsupported import refuse_unsupported
-from sauce_janitor.config.values import Account, Archive, Budget, Config
+from sauce_janitor.config.values import Account, Archive, Config
 from sauce_janitor.errors import ConfigError
+from sauce_janitor.retention.allowances import Timetable, allowance
 
 
 def load(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config:
@@ -132,7 +135,7 @@ class _Values:
             region=term.region,
             base_url=term.base_url or f"https://api.{term.region}.saucelabs.com",
             users=tuple(term.users),
-            budget=Budget(term.budget.per_second, term.budget.per_hour, term.budget.burst),
+            budget=self._budget(term),
             full_every_s=term.listing.full_every.seconds,
             timeout_s=term.timeout.seconds,
             timeout_total_s=term.timeout_total.seconds,
@@ -144,6 +147,12 @@ class _Values:
             source=self._credentials(name, term),
             environ=self._environ,
         )
+
+    def _budget(self, term: AccountTerm) -> Timetable:
+        asked = term.budget
+        loopback = term.base_url is not None and is_loopback(urlsplit(term.base_url).hostname or "")
+        usual = allowance(asked.per_second, asked.per_hour, asked.burst, loopback=loopback)
+        return Timetable(usual, tuple(each.window(usual) for each in asked.windows), ZoneInfo(self._term.timezone))
 
     def _identity(self, name: str, term: AccountTerm) -> dict[str, Any]:
         """Which account and whose jobs; where the access key comes from is no part of it."""

@@ -26,7 +26,7 @@ class _Generator(GenerateJsonSchema):
 
 def as_written(value: Any) -> Any:
     """A default as the configuration would say it: a duration as `30s`, free space as `5%`."""
-    if isinstance(value, Duration):
+    if isinstance(value, Duration | Cron):
         return value.text
     if isinstance(value, tuple):
         percent, size = value

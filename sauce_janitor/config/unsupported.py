@@ -11,7 +11,6 @@ from sauce_janitor.config.reading import Table, Value
 _EMPTY: Final[tuple[object, ...]] = (None, [], {})
 _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
     ("accounts", "*", "credentials"): ("give each owner an account of its own", _EMPTY),
-    ("accounts", "*", "budget", "windows"): ("set per_second and per_hour for the whole day", _EMPTY),
     ("state", "url"): ("give a path: the state is an SQLite file", (None,)),
 }
 """Path to (what to do instead, the values that change nothing and so are let through)."""

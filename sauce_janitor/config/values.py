@@ -13,18 +13,10 @@ from sauce_janitor.config.credentials import CredentialSource
 from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.served import Export, Schedule, Web, Webhook
 from sauce_janitor.errors import Problem
+from sauce_janitor.retention.allowances import Timetable
 from sauce_janitor.retention.limits import Approval
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.trying import PolicyTest
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Requests a second and an hour; None is the client's own default."""
-
-    per_second: float | None
-    per_hour: int | None
-    burst: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +27,7 @@ class Account:
     region: str | None
     base_url: str
     users: tuple[str, ...]
-    budget: Budget
+    budget: Timetable
     full_every_s: int
     timeout_s: float
     timeout_total_s: float

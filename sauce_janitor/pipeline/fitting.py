@@ -38,9 +38,11 @@ def connection(account: config.Account) -> Connection:
         ca_bundle=str(account.ca_bundle) if account.ca_bundle else None,
         proxy=account.proxy,
         delete_job_path=account.delete_job_path,
-        per_second=account.budget.per_second,
-        per_hour=account.budget.per_hour,
-        burst=account.budget.burst,
+        per_second=account.budget.usual.per_second,
+        per_hour=account.budget.usual.per_hour,
+        burst=account.budget.usual.burst,
+        windows=account.budget.windows,
+        zone=account.budget.zone,
         read_again=account.credentials,
     )
 

@@ -17,6 +17,7 @@ _HOUR_S: Final = 3600
 _DAY_MINUTES: Final = 24 * 60
 _DAY_S: Final = 86_400
 _WEEK_DAYS: Final = 7
+_NOTHING: Final = 1e-6
 _FORESEEN_HOURS: Final = 14 * 24
 """So far ahead a course is followed hour by hour; what is left then goes on at the mean of a day."""
 
@@ -138,13 +139,14 @@ class Timetable:
         if requests <= 0 or allowed.unlimited:
             return 0.0 if requests <= 0 else None
         spent = 0 if left is None or allowed.per_hour is None else max(0, allowed.per_hour - left)
+        left_over = float(requests)
         for hour in range(_FORESEEN_HOURS):
-            sent, took = _sent(requests, self._parts(now + hour * _HOUR_S), spent)
-            requests, spent = requests - sent, 0
-            if requests <= 0:
+            sent, took = _sent(left_over, self._parts(now + hour * _HOUR_S), spent)
+            left_over, spent = left_over - sent, 0
+            if left_over < _NOTHING:
                 return hour * _HOUR_S + took
         mean = self.per_day()
-        return _FORESEEN_HOURS * _HOUR_S + requests / mean * _DAY_S if mean else None
+        return _FORESEEN_HOURS * _HOUR_S + left_over / mean * _DAY_S if mean else None
 
     def _borders(self, moment: float) -> Iterator[float]:
         """Every time after `moment` in the next eight days at which a window begins or ends, in order."""
@@ -168,16 +170,16 @@ class Timetable:
         return parts
 
 
-def _sent(requests: int, parts: list[tuple[float, Allowance]], spent: int) -> tuple[int, float]:
+def _sent(requests: float, parts: list[tuple[float, Allowance]], spent: int) -> tuple[float, float]:
     """How many of them leave in the parts of an hour that has `spent` already, and the second in which the last one does."""
-    sent, elapsed, last = 0, 0.0, 0.0
+    sent, elapsed, last = 0.0, 0.0, 0.0
     for seconds, allowed in parts:
         room = requests - sent
         if allowed.per_hour is not None:
-            room = min(room, max(0, allowed.per_hour - spent - sent))
+            room = min(room, max(0.0, allowed.per_hour - spent - sent))
         if allowed.per_second is not None:
-            room = min(room, int(allowed.per_second * seconds))
-        if room:
+            room = min(room, allowed.per_second * seconds)
+        if room > 0:
             last = elapsed + (room / allowed.per_second if allowed.per_second is not None else 0.0)
         sent += room
         elapsed += seconds

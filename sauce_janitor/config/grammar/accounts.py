@@ -8,22 +8,11 @@ from pydantic import Field, model_validator
 
 from sauce_janitor.config.faults import listed
 from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
+from sauce_janitor.config.grammar.budgets import BudgetTerm
 from sauce_janitor.config.grammar.secrets import Secret, User, Username
 from sauce_janitor.config.grammar.serving import AccountScheduleTerm
 from sauce_janitor.config.grammar.terms import ElapsedDuration, Grammar, OneOrMany, fault
 from sauce_janitor.retention.durations import parse_duration
-
-
-class BudgetTerm(Grammar):
-    """How many requests a credential may make. Sauce Labs allows 10/s and 3,500/h a user, shared with your tests."""
-
-    per_second: Annotated[float, Field(gt=0, le=100)] | None = Field(
-        None, description="Default 2; no limit on a loopback address.", examples=[2]
-    )
-    per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="Default 1500; no limit on a loopback address.", examples=[1500]
-    )
-    burst: Annotated[int, Field(ge=1, le=1000)] = Field(5, description="How many may leave at once.", examples=[5])
 
 
 class ListingTerm(Grammar):
@@ -74,7 +63,7 @@ class AccountTerm(Grammar):
     )
     budget: BudgetTerm = Field(
         default_factory=BudgetTerm,
-        description="Requests a second and an hour.",
+        description="Requests a second and an hour, by the hour of the day.",
         examples=[{"per_second": 2, "per_hour": 1500}],
     )
     listing: ListingTerm = Field(

@@ -1,0 +1,119 @@
+"""`budget`: how many requests a credential may make, and at which hours of the day another number."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from typing import Annotated, Final
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from sauce_janitor.config.crons import WEEKDAYS
+from sauce_janitor.config.faults import shown
+from sauce_janitor.config.grammar.serving import Days
+from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, fault, sentence, text_of
+from sauce_janitor.retention.allowances import POLITE_BURST, Allowance, Window
+
+_TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
+_DAY_MIN: Final = 24 * 60
+_SUNDAY_LAST: Final = 6
+"""Added to a weekday that counts from Sunday as 0, and taken by 7, it counts from Monday as 0."""
+
+
+def time_of_day(value: object) -> int:
+    """Minutes after midnight."""
+    text = text_of(value, 'a time of day such as "18:00"')
+    if not _TIME.fullmatch(text):
+        raise ValueError(f'{shown(text)} is no time of day: write it as "18:00"')
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
+TimeOfDay = Annotated[
+    int,
+    PlainValidator(sentence(time_of_day)),
+    WithJsonSchema({"type": "string", "pattern": "^([01]?[0-9]|2[0-3]):[0-5][0-9]$|^24:00$", "examples": ["18:00"]}),
+]
+PerSecond = Annotated[float, Field(gt=0, le=100)]
+Burst = Annotated[int, Field(ge=1, le=1000)]
+
+
+class BudgetWindowTerm(Grammar):
+    """Another number of requests at some hours, by the clock in `timezone`: what is not given is as on the whole day."""
+
+    from_: TimeOfDay | None = Field(None, alias="from", description="When it begins.", examples=["08:00"])
+    to: TimeOfDay | None = Field(
+        None, description="When it ends; before it begins: on the next day.", examples=["18:00"]
+    )
+    days: Days | None = Field(
+        None, description="On which weekdays it begins; without times, these whole days.", examples=["mon-fri"]
+    )
+    per_second: PerSecond | None = Field(None, description="Requests a second.", examples=[1])
+    per_hour: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        None, description="Requests an hour; 0 for none at all.", examples=[500]
+    )
+    burst: Burst | None = Field(None, description="How many may leave at once.", examples=[1])
+
+    @model_validator(mode="after")
+    def _is_a_window(self) -> BudgetWindowTerm:
+        if (self.from_ is None) != (self.to is None):
+            raise fault("gives from and to, both or none")
+        if self.from_ is None and self.days is None:
+            raise fault('gives no time: write from and to ("08:00"), or days')
+        if self.from_ is not None and self.from_ == self.to:
+            raise fault('begins when it ends: for whole days write days alone, or from: "00:00" and to: "24:00"')
+        if self.from_ == _DAY_MIN:
+            raise fault('from: "24:00" is the end of a day: write "00:00"')
+        if self.per_second is None and self.per_hour is None and self.burst is None:
+            raise fault("changes nothing: write per_hour, per_second or burst")
+        return self
+
+    def window(self, usual: Allowance) -> Window:
+        """As a value; what it does not give is as in `usual`."""
+        days = self.days if self.days is not None else range(7)
+        return Window(
+            days=frozenset((day + _SUNDAY_LAST) % 7 for day in days),
+            start=self.from_ or 0,
+            end=_DAY_MIN if self.to is None else self.to,
+            allowance=Allowance(
+                usual.per_second if self.per_second is None else self.per_second,
+                usual.per_hour if self.per_hour is None else self.per_hour,
+                usual.burst if self.burst is None else self.burst,
+            ),
+        )
+
+
+class BudgetTerm(Grammar):
+    """How many requests a credential may make. Sauce Labs allows 10/s and 3,500/h a user, shared with your tests.
+
+    All processes on one state keep to it together.
+    """
+
+    per_second: PerSecond | None = Field(None, description="Default 2; no limit on a loopback address.", examples=[2])
+    per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="In any hour. Default 1500; no limit on a loopback address.", examples=[1500]
+    )
+    burst: Burst = Field(POLITE_BURST, description="How many may leave at once.", examples=[5])
+    windows: Annotated[list[BudgetWindowTerm], OneOrMany()] = Field(
+        default_factory=list,
+        description="Hours with another number, such as when your tests run. None may overlap.",
+        examples=[[{"from": "08:00", "to": "18:00", "days": "mon-fri", "per_hour": 500}]],
+    )
+
+    @model_validator(mode="after")
+    def _is_one_number_at_a_time(self) -> BudgetTerm:
+        minutes = [term.window(Allowance()).minutes() for term in self.windows]
+        for (first, early), (second, late) in combinations(enumerate(minutes), 2):
+            if both := early & late:
+                raise fault(
+                    f"windows[{first}] and windows[{second}] overlap, on {_named(min(both))}: one number counts"
+                )
+        none = [covered for term, covered in zip(self.windows, minutes, strict=True) if term.per_hour == 0]
+        if len(frozenset[int]().union(*none)) == 7 * _DAY_MIN:
+            raise fault("windows: leave no time of the week in which a request may leave")
+        return self
+
+
+def _named(minute: int) -> str:
+    day, minute = divmod(minute, _DAY_MIN)
+    return f"{WEEKDAYS[(day + 1) % 7]} at {minute // 60:02}:{minute % 60:02}"
