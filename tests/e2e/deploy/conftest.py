@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import subprocess
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,3 +77,50 @@ def engine(image: str) -> Iterator[Engine]:
     made = Engine()
     yield made
     made.close()
+
+
+def until_answers(url: str, *, token: str = "", containing: str = "", timeout_s: float = 60) -> int:
+    """The status of the first answer that is no connection error (nor 503, nor without the text), however slow the machine."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    seen: object = None
+    give_up = time.monotonic() + timeout_s
+    while time.monotonic() < give_up:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                seen = answer.read().decode()
+                if containing in str(seen):
+                    status: int = answer.status
+                    return status
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code != 503:
+                    return error.code
+                seen = error.read()
+        except OSError as error:
+            seen = error
+        time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer as it should: {str(seen)[-500:]}")
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def pushgateway(component: Callable[[str], Path]) -> Iterator[str]:
+    """A real Pushgateway; its address."""
+    port = free_port()
+    process = subprocess.Popen(
+        [component("prometheus-pushgateway"), f"--web.listen-address=127.0.0.1:{port}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until_answers(f"http://127.0.0.1:{port}/-/ready")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
