@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from sauce_janitor.archive.chains import chain
-from sauce_janitor.archive.folders import disk_errors, reach
+from sauce_janitor.archive.folders import disk_errors, exists, reach
 from sauce_janitor.archive.naming import folder_name, job_place, name_of_folder
 from sauce_janitor.archive.packing import open_original
 from sauce_janitor.archive.places import Place, files_below, walk
@@ -81,9 +81,15 @@ class Catalogue:
     ) -> None:
         self.close()
 
+    def walk(
+        self, *, account: str | None = None, owner: Owner | None = None, after: Place = ()
+    ) -> Iterator[tuple[Place, bool]]:
+        """The folder of every job in the order of the names, and whether a link stands there or on the way to it."""
+        return walk(self.root.fd, (), _fixed(account, owner), after)
+
     def places(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Place]:
         """The folder of every job, in the order of the names. Raises ArchiveError for one that cannot be read, or a link."""
-        for place, is_link in walk(self.root.fd, (), _fixed(account, owner)):
+        for place, is_link in self.walk(account=account, owner=owner):
             yield _no_link(place, is_link=is_link)
 
     def places_of(self, job_id: JobId, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Place]:
@@ -120,6 +126,19 @@ class Catalogue:
             return found, self.receipts(found)
         return None, ()
 
+    def stands(self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None) -> bool:
+        """Whether there is a folder of the job, whatever is in it. `ended_at` (epoch seconds) spares a search."""
+        if ended_at is not None:
+            *above, name = job_place(account, owner, job_id, ended_at)
+            try:
+                with disk_errors(f"look for {name} in the archive"), reach(self.root.fd, above) as day:
+                    if exists(day, name):
+                        return True
+            except ArchiveError as wrong:
+                if not isinstance(wrong.__cause__, FileNotFoundError):
+                    raise
+        return next(iter(self.places_of(job_id, account=account, owner=owner)), None) is not None
+
     def prove(self, place: Place) -> Proof:
         """Read everything stored of a job and compare it with its receipts. OSErrors of single files become findings."""
         findings: list[Finding] = []
@@ -149,7 +168,7 @@ class Catalogue:
 
     def proofs(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Proof]:
         """`prove` for every job; a link where a folder should be is a finding, and nothing behind it is looked at."""
-        for place, is_link in walk(self.root.fd, (), _fixed(account, owner)):
+        for place, is_link in self.walk(account=account, owner=owner):
             if is_link:
                 where = "/".join(place)
                 yield Proof(where, (), (Finding(where, "", Damage.LINK, "a link in place of a folder"),), 0, 0)

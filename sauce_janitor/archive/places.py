@@ -17,8 +17,8 @@ _DEEPEST = 4
 _LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")
 
 
-def walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[tuple[Place, bool]]:
-    """The places of all jobs, and of links that stand in the place of any folder on the way."""
+def walk(folder: int, above: Place, fixed: Sequence[str | None], after: Place = ()) -> Iterator[tuple[Place, bool]]:
+    """The places of all jobs, and of links that stand in the place of any folder on the way; those behind `after` only."""
     wanted = fixed[0] if fixed else None
     with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
         names = sorted(os.listdir(folder)) if wanted is None else [wanted]
@@ -27,6 +27,8 @@ def walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[tup
         if pattern.fullmatch(name) is None:
             continue
         place = (*above, name)
+        if place < after[: len(place)] or place == after:
+            continue
         try:
             with disk_errors(f"open the archive's folder {'/'.join(place)}"):
                 kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
@@ -43,7 +45,7 @@ def walk(folder: int, above: Place, fixed: Sequence[str | None]) -> Iterator[tup
             if len(place) == len(_LEVELS):
                 yield place, False
             else:
-                yield from walk(below, place, fixed[1:])
+                yield from walk(below, place, fixed[1:], after)
         finally:
             os.close(below)
 

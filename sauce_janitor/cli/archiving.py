@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.pruning import prune
+from sauce_janitor.cli.verifying import verify
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sauce_janitor.archive import Catalogue, Finding, Proof, ReceiptFile, StoredFile
+    from sauce_janitor.archive import Catalogue, ReceiptFile, StoredFile
     from sauce_janitor.retention.model import JobId, Owner
-
-FOUND_SOMETHING = 6
-"""The exit code of a verification that found damage."""
 
 _FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 _ACCOUNT = click.option("--account", help="Only this account.")
@@ -136,57 +134,6 @@ def _names(file: StoredFile) -> str:
     return file.file if own else f"{file.file}  ({printable(file.name)[:120]})"
 
 
-@archive.command()
-@click.argument("job_id", metavar="[JOB]", required=False)
-@_ACCOUNT
-@_OWNER
-@_FORMAT
-@click.pass_context
-def verify(ctx: click.Context, job_id: str | None, account: str | None, owner: str | None, form: str) -> None:
-    """Read every stored file again and compare it with its receipt.
-
-    Ends with 6 when anything is missing, changed, extra or a link; each is named. Nothing is repaired or removed.
-    """
-    jobs = files = size = 0
-    findings: list[Finding] = []
-    with _catalogue(ctx.obj) as catalogue:
-        proofs = _proofs(catalogue, job_id and _job(job_id), account, _owner(owner))
-        for proof in proofs:
-            jobs, files, size = jobs + 1, files + proof.files, size + proof.size_bytes
-            findings += proof.findings
-            if form == "table":
-                for finding in proof.findings:
-                    click.echo(_finding_line(finding))
-    if job_id and not jobs:
-        raise ConfigError(f"the archive holds nothing of job {job_id}")
-    if form == "json":
-        each = [
-            {"place": one.place, "file": one.file, "damage": str(one.damage), "detail": one.detail} for one in findings
-        ]
-        click.echo(json.dumps({"jobs": jobs, "files": files, "size_bytes": size, "findings": each}, indent=2))
-    else:
-        click.echo(f"Verified: {jobs:,} jobs, {files:,} files, {size:,} bytes, {len(findings):,} findings")
-    if findings:
-        ctx.exit(FOUND_SOMETHING)
-
-
-def _finding_line(finding: Finding) -> str:
-    from sauce_janitor.logs import printable
-
-    return printable(str(finding))
-
-
-def _proofs(
-    catalogue: Catalogue, job_id: JobId | str | None, account: str | None, owner: Owner | None
-) -> Iterable[Proof]:
-    from sauce_janitor.retention.model import JobId
-
-    if not job_id:
-        return catalogue.proofs(account=account, owner=owner)
-    places = catalogue.places_of(JobId(job_id), account=account, owner=owner)
-    return (catalogue.prove(place) for place in places)
-
-
 def _catalogue(session: Session) -> Catalogue:
     from sauce_janitor import config
     from sauce_janitor.archive import Catalogue
@@ -219,3 +166,4 @@ def _printable(row: Mapping[str, object]) -> dict[str, object]:
 
 
 archive.add_command(prune)
+archive.add_command(verify)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sauce_janitor.archive import Catalogue, Proof
+from sauce_janitor.archive.verifying import Scope, prove_all
 from sauce_janitor.errors import ArchiveError, StateError
 from sauce_janitor.retention.model import DELETES, JobId, Owner
 from sauce_janitor.state import Line, State
@@ -74,7 +75,10 @@ class _Prover:
         if self._catalogue is None:
             return
         places = self._catalogue.places_of(job_id, account=account) if job_id else None
-        proofs = self._catalogue.proofs(account=account) if places is None else map(self._catalogue.prove, places)
+        if places is None:
+            proofs: Iterable[Proof] = (proof for _, proof in prove_all(self._catalogue, Scope(account)))
+        else:
+            proofs = map(self._catalogue.prove, places)
         for proof in proofs:
             self.found.jobs += 1
             self.found.files += proof.files

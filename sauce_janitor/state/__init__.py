@@ -22,11 +22,12 @@ from sauce_janitor.state.opening import check_integrity, open_file
 from sauce_janitor.state.prunings import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
 from sauce_janitor.state.switch import Pause, Switch
+from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
     "Acceptances", "Approvals", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds", "Identity", "Jobs", "Journal",
     "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold",
-    "PruneJournal", "Prunings", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch",
+    "PruneJournal", "Prunings", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch", "Verifications",
 ]  # fmt: skip
 
 
@@ -51,6 +52,7 @@ class State:
         self.acceptances = Acceptances(database)
         self.approvals = Approvals(database)
         self.runs = Runs(database)
+        self.verifications = Verifications(database)
         self.counters = Counters(database)
         self.notes = Notes(database)
 

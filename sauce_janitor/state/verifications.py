@@ -1,0 +1,35 @@
+"""How far a verification of the archive has come: an interrupted one can be gone on with; and how the last one ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import insert, select, update
+
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.tables import meta
+
+_KEY: Final = "verification "
+
+
+class Verifications:
+    """One entry for each scope (an account and owner, or all): JSON values as the verifier wants them. Raises StateError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, scope: str, standing: Mapping[str, Any]) -> None:
+        """Remember it, in place of what was."""
+        key, value = _KEY + scope, json.dumps(standing, sort_keys=True)
+        with self._database.writing() as connection:
+            changed = connection.execute(update(meta).where(meta.c.key == key).values(value=value))
+            if changed.rowcount == 0:
+                connection.execute(insert(meta), [{"key": key, "value": value}])
+
+    def kept(self, scope: str) -> Mapping[str, Any] | None:
+        """What was remembered last."""
+        with self._database.reading() as connection:
+            value = connection.execute(select(meta.c.value).where(meta.c.key == _KEY + scope)).scalar()
+        return None if value is None else json.loads(value)
