@@ -12,6 +12,7 @@ from rich.table import Table
 from sauce_janitor import report
 from sauce_janitor.cli.explanation import Explained
 from sauce_janitor.retention.explaining import Explanation, Outlook, PolicyView, Word
+from sauce_janitor.retention.handacts import BY_HAND
 from sauce_janitor.retention.lasting import KeepView
 from sauce_janitor.retention.model import DELETES, UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
 from sauce_janitor.state import Line
@@ -226,7 +227,9 @@ def _done(line: Line) -> str:
 
 
 def _detail(line: Line) -> str:
-    parts = [f"by {line.policy}"] if line.policy else []
+    parts = [f"by {line.policy}"] if line.policy and line.policy != BY_HAND else []
+    if wanted := line.detail.get("wanted"):
+        parts.append(", ".join(f"{name}: {value}" for name, value in sorted(wanted.items())))
     if line.kind == "archived" and line.detail.get("selection"):
         parts.append(str(line.detail["selection"]))
     if line.receipt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import sys
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent
+from sauce_janitor.cli.given import ACCOUNT, JOBS, job_ids, one_account
 from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from sauce_janitor.retention.model import JobId
     from sauce_janitor.state import State
 
-_ACCOUNT = click.option(
-    "--account", "wanted", metavar="NAME", help="Whose jobs; needed where there are several accounts."
-)
-_JOBS = click.argument("jobs", metavar="JOB_ID…", nargs=-1, required=True)
+_OF_THE_CONFIGURATION = "the tag of the configuration's hold"
+"""What --tag without a value stands for."""
 
 
 @click.group()
@@ -35,13 +33,15 @@ def hold() -> None:
 
 
 @hold.command()
-@_JOBS
+@JOBS
 @click.option("--reason", required=True, help="Why; whoever asks about the job is told.")
 @click.option("--by", help="Whose hold it is; default: the user who runs this.")
 @click.option(
     "--until", metavar="DATE", help="Through this day, or up to a moment with its offset. Default: until released."
 )
-@_ACCOUNT
+@click.option("--tag", is_flag=False, flag_value=_OF_THE_CONFIGURATION, metavar="[TAG]",
+              help="Tag the jobs at Sauce Labs, too: by TAG, else as the configuration's first hold by tag says.")  # fmt: skip
+@ACCOUNT
 @YES
 @DRY_RUN
 @click.pass_obj
@@ -56,13 +56,17 @@ def add(
     dry_run: bool,
     **given: str | None,
 ) -> int:
-    """Hold these jobs."""
+    """Hold these jobs.
+
+    With --tag, whoever looks at them at Sauce Labs sees it, and every tool that obeys the tag holds them as well; the hold here
+    is placed first, and stays whatever becomes of the tag.
+    """
     from sauce_janitor import report
     from sauce_janitor.config import load
     from sauce_janitor.config.moments import end_of_text
 
     config = load(session.config_path)
-    account, ids = _one_account(config, wanted), _ids(jobs)
+    account, ids = one_account(config, wanted), frozenset(job_ids(jobs))
     try:
         until = None if given["until"] is None else end_of_text(given["until"], config.timezone)
     except ValueError as wrong:
@@ -70,10 +74,12 @@ def add(
     if until is not None and until <= time.time():
         raise click.UsageError(f"--until {given['until']} is over already")
     end = f"until {report.when(until)}" if until else "until it is released"
+    tag = _tag(config, account, given["tag"])
+    tagged = f" and tag them {tag} at Sauce Labs" if tag else ""
     if dry_run:
-        click.echo(f"would hold {len(ids):,} jobs of {account.name} {end}", err=True)
-        return 0
-    consent(f"Hold {len(ids):,} jobs of {account.name} {end}?", yes=yes)
+        click.echo(f"would hold {len(ids):,} jobs of {account.name} {end}{tagged}", err=True)
+        return _tag_all(session, account, ids, tag, dry_run=True) if tag else 0
+    consent(f"Hold {len(ids):,} jobs of {account.name} {end}{tagged}?", yes=yes)
     with ExitStack() as stack:
         state, holding, unmirrored = _writable(config, account, stack)
         holding.add(ids, by=given["by"] or getpass.getuser(), reason=reason, until=until)
@@ -81,15 +87,57 @@ def add(
     click.echo(f"Held: {len(ids):,} jobs of {account.name}, {end}.")
     if unknown:
         click.echo(f"{unknown:,} of them are not known here: if they exist, they are held as well.", err=True)
+    code = _tag_all(session, account, ids, tag, dry_run=False) if tag else 0
     if unmirrored is not None:
         click.echo(f"sauce-janitor: not mirrored in the archive yet, the next run does that: {unmirrored}", err=True)
         return unmirrored.exit_code
-    return 0
+    return code
+
+
+def _tag(config: Config, account: Account, given: str | None) -> str | None:
+    """The tag to set, None for none. UsageError where the configuration has none to stand for, or it is a job's id."""
+    from sauce_janitor.retention.handacts import Change
+    from sauce_janitor.retention.model import job_id
+
+    known = [hold.tag for hold in config.rules(account.name).holds if hold.tag is not None]
+    if given is None:
+        return None
+    if given == _OF_THE_CONFIGURATION:
+        if not known:
+            raise click.UsageError("--tag: the configuration has no hold by tag; say --tag TAG")
+        return known[0]
+    try:
+        job_id(given.lower())
+    except ValueError:
+        pass
+    else:
+        raise click.UsageError(f"--tag {given} is a job's id: say --tag at the end, or --tag TAG")
+    try:
+        Change(add=(given,))
+    except ValueError as wrong:
+        raise click.UsageError(f"--tag: {wrong}") from wrong
+    if given not in known:
+        click.echo(
+            f"No hold of the configuration is by the tag {given!r}: only the hold here protects the jobs.", err=True
+        )
+    return given
+
+
+def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str, *, dry_run: bool) -> int:
+    """Add the tag to each, by the same update as `tag --add`; the exit code."""
+    from sauce_janitor.cli.calling import calling
+    from sauce_janitor.cli.touching import change_all, find_all, show
+    from sauce_janitor.retention.handacts import Change
+
+    with calling(session, account.name) as call:
+        found, code = find_all(call, sorted(ids), None)
+        acts, code = change_all(call, found, Change(add=(tag,)), yes=True, dry_run=dry_run, code=code)
+    return show(acts, code, form="table")
 
 
 @hold.command()
-@_JOBS
-@_ACCOUNT
+@JOBS
+@ACCOUNT
 @YES
 @DRY_RUN
 @click.pass_obj
@@ -98,7 +146,7 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
     from sauce_janitor.config import load
 
     config = load(session.config_path)
-    account, ids = _one_account(config, wanted), _ids(jobs)
+    account, ids = one_account(config, wanted), frozenset(job_ids(jobs))
     with ExitStack() as stack:
         _, holding, wrong = _writable(config, account, stack)
         if wrong is not None:
@@ -116,7 +164,7 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
 
 
 @hold.command(name="list")
-@_ACCOUNT
+@ACCOUNT
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_obj
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
@@ -130,7 +178,7 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     rows = []
     with ExitStack() as stack:
         state = stack.enter_context(State.open(config.state))
-        for account in [_one_account(config, wanted)] if wanted else config.accounts:
+        for account in [one_account(config, wanted)] if wanted else config.accounts:
             holding = open_holding(config.archive, account.name, state, stack=stack)
             try:
                 every = holding.known(at=now)
@@ -159,32 +207,6 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     else:
         click.echo("No local holds.", err=True)
     return code
-
-
-def _one_account(config: Config, wanted: str | None) -> Account:
-    names = [account.name for account in config.accounts]
-    if wanted is None and len(names) > 1:
-        raise click.UsageError(f"there are several accounts: say --account with one of {', '.join(names)}")
-    if wanted is not None and wanted not in names:
-        raise ConfigError(f"there is no account {wanted!r} in {config.file}; there are: {', '.join(names)}")
-    return config.account(wanted or names[0])
-
-
-def _ids(given: tuple[str, ...]) -> frozenset[JobId]:
-    from sauce_janitor.retention.model import job_id
-
-    words = [word for text in given for word in (sys.stdin.read().split() if text == "-" else [text])]
-    ids, wrong = set(), []
-    for word in words:
-        try:
-            ids.add(job_id(word.lower()))
-        except ValueError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise click.UsageError("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""))
-    if not ids:
-        raise click.UsageError("stdin has no job ids")
-    return frozenset(ids)
 
 
 def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State, Holding, ArchiveError | None]:

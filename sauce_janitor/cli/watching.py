@@ -59,6 +59,7 @@ def _told(
 ) -> dict[str, Any]:
     from sauce_janitor.errors import ArchiveError
     from sauce_janitor.pipeline.holding import open_holding
+    from sauce_janitor.retention.handacts import BY_HAND
 
     name, now = account.name, int(time.time())
     pause = state.switch.paused()
@@ -93,6 +94,9 @@ def _told(
         "open_intents": [
             {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "sent_at": each.sent_at}
             for each in state.journal.unresolved(name)
+        ] + [
+            {"job_id": each.job_id, "action": each.action.value, "policy": BY_HAND, "sent_at": each.sent_at}
+            for each in state.hand_acts.open(name)
         ],
         "local_holds": holds,
         "approvals": [

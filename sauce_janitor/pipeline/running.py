@@ -14,6 +14,7 @@ from sauce_janitor.execute.events import Event
 from sauce_janitor.execute.hand import Options
 from sauce_janitor.inventory import Demand, SyncReport
 from sauce_janitor.pipeline import accepting, approving, fitting, holding
+from sauce_janitor.pipeline.acting import settle_acts
 from sauce_janitor.pipeline.recording import Recorded
 from sauce_janitor.pipeline.reviewing import Digesting, Reviewed
 from sauce_janitor.pipeline.telling import Teller
@@ -113,6 +114,7 @@ class _Visit:
 
     def recover(self, parts: Parts) -> Recovery:
         """What became of the deletes that an earlier run began and did not see the end of."""
+        settle_acts(lambda _owner: self.client.reader, self.account.name, self.tools, run_id=self.run_id)
         return recover(parts.source, parts.journal, events=self.tell.event)
 
     # --- inventory, plan, limit -----------------------------------------------------------------------------------------

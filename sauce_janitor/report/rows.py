@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sauce_janitor.report.words import iso
@@ -33,16 +33,16 @@ def kept_row(job_id: str, decisions: Iterable[Decision]) -> dict[str, Any]:
     return {"job_id": job_id, "reasons": reasons}
 
 
-def csv_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """CSV with a header; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> Iterator[str]:
+    """CSV of these keys with a header; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
     line = io.StringIO()
-    writer = csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(line, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         yield line.getvalue()
         line.seek(0)
         line.truncate()
-        writer.writerow({key: _cell(row.get(key)) for key in COLUMNS})
+        writer.writerow({key: _cell(row.get(key)) for key in columns})
     yield line.getvalue()
 
 

@@ -46,6 +46,7 @@ class OpenAct:
     job_id: JobId
     owner: Owner
     wanted: Mapping[str, Any]
+    sent_at: int
 
 
 class HandJournal(RunJournal):
@@ -99,7 +100,7 @@ class HandActs:
 
     def open(self, account: str) -> tuple[OpenAct, ...]:
         """Every act without a final outcome, oldest first; one may be under way right now, unless its lock is held."""
-        columns = (journal.c.seq, journal.c.action, journal.c.job_id, journal.c.owner, journal.c.detail)
+        columns = (journal.c[name] for name in ("seq", "action", "job_id", "owner", "detail", "at"))
         statement = (
             select(*columns)
             .join(open_intents, open_intents.c.intent == journal.c.seq)
@@ -109,7 +110,9 @@ class HandActs:
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
         return tuple(
-            OpenAct(row.seq, deed(row.action), JobId(row.job_id.hex()), Owner(row.owner), _wanted_of(row.detail))
+            OpenAct(
+                row.seq, deed(row.action), JobId(row.job_id.hex()), Owner(row.owner), _wanted_of(row.detail), row.at
+            )
             for row in rows
         )
 

@@ -1,0 +1,156 @@
+"""`assets`: what Sauce Labs lists of a job's files, and getting them. Names are hostile, a body is believed only when whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, job_ids
+from sauce_janitor.errors import AnswerError, ArchiveError
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.calling import Call
+    from sauce_janitor.retention.model import Job
+    from sauce_janitor.sauce.assets import AssetBody
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB_ID")
+@click.option(
+    "--get", "name", metavar="NAME", help="Get this file, also one that is in no list, such as screenshots.zip."
+)
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to; - for stdout. Default: here, by its own name where that is safe."
+)
+@click.option(
+    "--download", "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Get all files."
+)
+@OWNER
+@ACCOUNT
+@FORMAT
+@click.pass_obj
+def assets(
+    session: Session, /, job_id: str, *, name: str | None, output: str | None, folder: Path | None, **given: str | None
+) -> int:
+    """List the files of a job as Sauce Labs does (it tells no sizes), or get them. No file is ever overwritten."""
+    from sauce_janitor.cli import given as checked
+    from sauce_janitor.cli.calling import calling
+
+    if output is not None and name is None:
+        raise click.UsageError("-o says where the file of --get goes: say --get NAME, or --download DIR for all")
+    if name is not None and folder is not None:
+        raise click.UsageError("say --get NAME for one file or --download DIR for all")
+    (wanted_id,) = job_ids((job_id,))
+    with calling(session, given["wanted"]) as call:
+        job = call.hand.find(wanted_id, checked.owner(given["owner"])).job
+        if name is not None:
+            return _get_one(call, job, name, output)
+        names = _listed(call, job)
+        if folder is not None:
+            return _get_all(call, job, names, folder)
+    _show(session, job, names, str(given["form"]))
+    return 0
+
+
+def _listed(call: Call, job: Job) -> tuple[str, ...]:
+    listing = call.hand.reader(job.owner).assets(job.owner, job.id)
+    if listing is None:
+        raise AnswerError(
+            f"Sauce Labs lists no assets of job {job.id} (404): they were deleted, or purged 30 days after the job's end"
+        )
+    return listing.names
+
+
+def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None:
+    from sauce_janitor import report
+    from sauce_janitor.retention.assets import asset_classes
+
+    rows = [
+        {"job_id": job.id, "owner": job.owner, "name": name, "classes": sorted(asset_classes(name))} for name in names
+    ]
+    if form == "json":
+        click.echo(report.json_text(rows))
+        return
+    table = report.plain_table("Name", "Kind", numbers=False)
+    for row in rows:
+        table.add_row(report.clean(row["name"]), ", ".join(str(each) for each in row["classes"]) or "-")
+    if rows:
+        report.console(color=session.color).print(table)
+    else:
+        click.echo(f"Sauce Labs lists no files of job {job.id}.", err=True)
+
+
+def _get_one(call: Call, job: Job, name: str, output: str | None) -> int:
+    from sauce_janitor.archive.naming import file_names
+
+    if output == "-":
+        with tempfile.TemporaryDirectory() as folder:  # whoever reads a pipe must not get half a file, or another
+            aside = Path(folder) / "asset"
+            _fetch(call, job, name, aside)
+            with aside.open("rb") as whole:
+                shutil.copyfileobj(whole, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return 0
+    path = Path(file_names([name])[name] if output is None else output)
+    size = _fetch(call, job, name, path)
+    _say_got(name, path, size)
+    return 0
+
+
+def _get_all(call: Call, job: Job, names: tuple[str, ...], folder: Path) -> int:
+    """Each file by itself: one that fails does not stop the others."""
+    from sauce_janitor.archive.naming import file_names
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    code = 0
+    for name, file in file_names(names).items():
+        try:
+            size = _fetch(call, job, name, folder / file)
+        except (AnswerError, ArchiveError) as error:
+            code = call.wrong(error)
+        else:
+            _say_got(name, folder / file, size)
+    return code
+
+
+def _say_got(name: str, path: Path, size: int) -> None:
+    from sauce_janitor import report
+
+    as_given = "" if path.name == name else f"  ({report.clean(name):.120})"
+    click.echo(f"{path}  {size:,} bytes{as_given}")
+
+
+def _fetch(call: Call, job: Job, name: str, path: Path) -> int:
+    """The file, whole or not there: it is fetched and judged aside, then shown under its name. Its bytes."""
+    from sauce_janitor.archive.fetching import Allowance, Caps, Slot, fetch_to_file
+    from sauce_janitor.archive.folders import disk_errors
+
+    reader = call.hand.reader(job.owner)
+
+    def fetch(asset: str) -> AbstractContextManager[AssetBody]:
+        return reader.open_asset(job.owner, job.id, asset)
+
+    with disk_errors(f"open the folder {path.parent}"):
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    aside = f".{path.name[:100]}.{os.getpid()}.part"
+    try:
+        if os.path.lexists(path):
+            raise ArchiveError(f"{path} is there already: nothing is overwritten")
+        try:
+            came = fetch_to_file(fetch, name, Slot(folder, aside), Allowance(Caps(), lambda: None))
+            with disk_errors(f"write {path}"):
+                os.link(aside, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(aside, dir_fd=folder)
+    finally:
+        os.close(folder)
+    return came.bytes

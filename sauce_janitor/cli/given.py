@@ -1,0 +1,86 @@
+"""What people give to commands: an account, job ids, times. Each checked before anything else happens."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Account, Config
+    from sauce_janitor.retention.model import JobId, Owner
+
+ACCOUNT = click.option(
+    "--account", "wanted", metavar="NAME", help="Whose jobs; needed where there are several accounts."
+)
+OWNER = click.option("--owner", metavar="USER", help="Whose job it is; default: whoever is found to have it.")
+JOBS = click.argument("jobs", metavar="JOB_ID…", nargs=-1, required=True)
+FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+ROWS = click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+
+
+def one_account(config: Config, wanted: str | None) -> Account:
+    """The account of that name, or the only one. UsageError where it has to be said, ConfigError for an unknown one."""
+    names = [account.name for account in config.accounts]
+    if wanted is None and len(names) > 1:
+        raise click.UsageError(f"there are several accounts: say --account with one of {', '.join(names)}")
+    if wanted is not None and wanted not in names:
+        raise ConfigError(f"there is no account {wanted!r} in {config.file}; there are: {', '.join(names)}")
+    return config.account(wanted or names[0])
+
+
+def job_ids(given: tuple[str, ...]) -> tuple[JobId, ...]:
+    """The ids, each once, in their order; `-` stands for those on stdin. UsageError names what is none."""
+    from sauce_janitor.retention.model import job_id
+
+    words = [word for text in given for word in (sys.stdin.read().split() if text == "-" else [text])]
+    ids: dict[JobId, None] = {}
+    wrong = []
+    for word in words:
+        try:
+            ids[job_id(word.lower())] = None
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise click.UsageError("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""))
+    if not ids:
+        raise click.UsageError("stdin has no job ids")
+    return tuple(ids)
+
+
+def owner(text: str | None) -> Owner | None:
+    """The user name, if one is given. UsageError for what can be none."""
+    from sauce_janitor.retention.model import owner_name
+
+    try:
+        return None if text is None else owner_name(text)
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from wrong
+
+
+def moment(flag: str, text: str | None, timezone: str, *, now: int) -> int | None:
+    """Epoch seconds of `3d` (so long ago), a day (its first second in that zone) or a moment. UsageError for anything else."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from sauce_janitor.retention.durations import parse_duration
+
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return int((time if time.tzinfo else time.replace(tzinfo=ZoneInfo(timezone))).timestamp())
+    except ValueError:
+        pass
+    try:
+        duration = parse_duration(text)
+    except ValueError as wrong:
+        raise click.UsageError(
+            f"{flag} {text!r:.60} is no time: write 3d, 2026-06-01 or 2026-06-01T00:00:00Z"
+        ) from wrong
+    if duration.months:
+        raise click.UsageError(f"{flag} {text}: write days, or a date")
+    return now - duration.seconds
