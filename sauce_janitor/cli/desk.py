@@ -16,6 +16,7 @@ import structlog
 
 from sauce_janitor import logs, planfile
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.leaving import Leaving
 from sauce_janitor.cli.progress import Shown
 from sauce_janitor.config import Account, Config, load
 from sauce_janitor.errors import ConfigError, JanitorError, RefusedError
@@ -59,6 +60,7 @@ class Desk:
     tools: Tools
     signals: Signals
     shown: Shown
+    leaving: Leaving
 
     @property
     def config(self) -> Config:
@@ -66,8 +68,8 @@ class Desk:
 
 
 @contextmanager
-def open_desk(session: Session) -> Iterator[Desk]:
-    """Open it, and keep the counters in the state when it closes. ConfigError, StateError, RefusedError."""
+def open_desk(session: Session, *, tells: bool = False) -> Iterator[Desk]:
+    """Open it, and leave behind what others are to hear of when it closes. ConfigError, StateError, RefusedError."""
     config = load(session.config_path)
     watched = sys.stderr.isatty() and session.log_format != "json"
     level = session.log_level or ("warning" if watched else "info")
@@ -80,12 +82,12 @@ def open_desk(session: Session) -> Iterator[Desk]:
         State.open(config.state) as state,
         Shown(color=session.color, moving=watched and level != "debug") as shown,
     ):
-        metrics.restore((*key, value) for key, value in state.counters.all().items())
         tools = Tools(config, state, metrics, shown, signals.stop)
+        leaving = Leaving(config, state, metrics, tells=tells, clock=tools.clock)
         try:
-            yield Desk(session, tools, signals, shown)
+            yield Desk(session, tools, signals, shown, leaving)
         finally:
-            state.counters.add({(name, labels): growth for name, labels, growth in metrics.added()})
+            leaving.end()
 
 
 def _accounts(config: Config, wanted: tuple[str, ...]) -> list[Account]:
@@ -151,12 +153,14 @@ def pass_over(
         try:
             result = run(account, desk.tools, order)
         except JanitorError as wrong:
+            desk.leaving.error(account.name, wrong)
             if len(accounts) == 1 and not desk.tools.stop.is_set():
                 raise
             if not desk.tools.stop.is_set():
                 click.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
             codes.append(wrong.exit_code)
             continue
+        desk.leaving.result(result)
         results.append(result)
         codes.append(then(result))
     code = next((code for code in codes if code), 0)

@@ -21,7 +21,7 @@ _EXAMPLES = 2
 
 def look(session: Session, options: Mapping[str, Any]) -> int:
     """The dry run of every account; the exit code."""
-    with open_desk(session) as desk:
+    with open_desk(session, tells=bool(options.get("is_run"))) as desk:
         order, accounts = order_of(desk, options, execute=False)
         results, code = pass_over(desk, order, accounts)
         if desk.signals.number is not None:

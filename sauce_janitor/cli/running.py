@@ -58,7 +58,7 @@ def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) ->
     from sauce_janitor.cli.looking import look
 
     if not execute or dry_run:
-        return look(session, options)
+        return look(session, {**options, "is_run": True})
     _refuse(options, "as_of", "offline", "out", "everything")
     return carry_out(session, options)
 

@@ -29,7 +29,7 @@ from sauce_janitor.config.faults import Faults, Path, Place
 from sauce_janitor.config.scalars import Scalar, plain_scalar
 
 LARGEST_FILE_BYTES: Final = 256 * 1024
-SECRET_KEYS: Final = frozenset({"access_key", "token"})
+SECRET_KEYS: Final = frozenset({"access_key", "token", "url"})
 """Below these no value is ever part of a message."""
 _DEEPEST = 40
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")

@@ -43,6 +43,7 @@ class Recorded:
             "requests_needed": head.requests_needed,
             "expiring_24h": plan.expiring_24h_jobs,
             "expiring_72h": plan.expiring_72h_jobs,
+            "overdue": {name: dict(blocked) for name, blocked in head.overdue.items()},
         }
 
     def executed(self, execution: Execution, budget_left: int | None) -> None:

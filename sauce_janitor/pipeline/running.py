@@ -17,7 +17,7 @@ from sauce_janitor.pipeline import accepting, approving, fitting, holding
 from sauce_janitor.pipeline.acting import settle_acts
 from sauce_janitor.pipeline.recording import Recorded
 from sauce_janitor.pipeline.reviewing import Digesting, Reviewed
-from sauce_janitor.pipeline.telling import Teller
+from sauce_janitor.pipeline.telling import Teller, counted
 from sauce_janitor.pipeline.terms import Order, Result, Tools
 from sauce_janitor.retention.costs import requests_needed, work_of
 from sauce_janitor.retention.deadlines import Blocker, block_what_goes, overdue_counts, settle, watched_fields
@@ -32,7 +32,7 @@ _KEPT_FOR_DELETES = 0.2
 
 def run(account: Account, tools: Tools, order: Order) -> Result:
     """One pass over one account. Raises JanitorError; RefusedError and ConfigError only before anything was changed."""
-    with ExitStack() as stack:
+    with counted(account.name, tools.metrics, execute=order.execute), ExitStack() as stack:
         visit = _Visit(account, tools, order, stack)
         parts = visit.open_to_change() if order.execute else None
         recovery = visit.recover(parts) if parts else Recovery()
@@ -66,6 +66,7 @@ class _Visit:
             store=fitting.shared_count(tools, run_id=self.run_id, tell=self.tell.budget_lost),
         )
         stack.callback(self.client.close)
+        stack.callback(lambda: self.tell.budget_left(self.client.budget.remaining()))
         self.username = self.client.connection.username
         tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
         self.record = Recorded(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
@@ -222,7 +223,7 @@ class _Visit:
         options = Options(
             settle_s=self.tools.config.archive.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
         )
-        self.tools.metrics.set("executing", 1)
+        self.tools.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
                 done = carry_out(
@@ -230,7 +231,7 @@ class _Visit:
                 )
             self._settle_deadlines(plan, done)
         finally:
-            self.tools.metrics.set("executing", 0)
+            self.tools.metrics.executes(-1)
         self.record.executed(done, self.client.reader.budget_left)
         return done
 

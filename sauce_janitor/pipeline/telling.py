@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
+from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import events as happened
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline.terms import HOLD
 from sauce_janitor.retention.deadlines import overdue_counts
+from sauce_janitor.retention.limits import ALL_LIMITS
 from sauce_janitor.retention.model import Action
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.sauce.events import RequestEvent
 
-HOLD = "(hold)"
-"""What stands for a policy's name where a hold wants something; no policy can be called that."""
 _MANY = 0.01
 """A policy that leaves a larger share of the jobs undecided is warned of."""
 
@@ -99,8 +100,9 @@ class Teller:
         metrics.set("undecided_jobs", sum(plan.undecided.values()), account=account)
         metrics.set("assets_expiring_unarchived", plan.expiring_24h_jobs, account=account, within="24h")
         metrics.set("assets_expiring_unarchived", plan.expiring_72h_jobs, account=account, within="72h")
-        for broken in plan.broken:
-            metrics.set("limit_broken", 1, account=account, limit=broken.limit)
+        for limit in ALL_LIMITS:
+            is_broken = any(broken.limit == limit for broken in plan.broken)
+            metrics.set("limit_broken", is_broken, account=account, limit=limit)
         for policy, jobs in sorted(_undecided_by_policy(plan).items()):
             if jobs > _MANY * plan.inventory:
                 fields = sorted(field for by, field in plan.undecided if by == policy)
@@ -117,6 +119,11 @@ class Teller:
                 self._metrics.set("overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker)
             if blocked:
                 self.log.warning("deadline.missed", deadline=name, **blocked)
+
+    def budget_left(self, remaining: Mapping[str, int]) -> None:
+        """What is left of the request budget, by window."""
+        for window, requests in remaining.items():
+            self._metrics.set("api_budget_remaining", requests, account=self._account, window=window)
 
     def finished(self, *, mode: str, complete: bool, at: int) -> None:
         """The run came to its end."""
@@ -139,6 +146,17 @@ class Teller:
         self._metrics.add(
             "actions", account=self._account, policy=policy or HOLD, action=action.value, outcome=outcome.value
         )
+
+
+@contextmanager
+def counted(account: str, metrics: Metrics, *, execute: bool) -> Iterator[None]:
+    """Count a run that raises as refused or failed; one that comes to its end tells so itself."""
+    try:
+        yield
+    except BaseException as wrong:  # counted, whatever it was, and raised again
+        result = "refused" if isinstance(wrong, RefusedError) else "failed"
+        metrics.add("runs", account=account, mode="execute" if execute else "dry_run", result=result)
+        raise
 
 
 def _undecided_by_policy(plan: Plan) -> dict[str, int]:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sauce_janitor import planfile
 from sauce_janitor.config import Account, Config
@@ -16,6 +16,9 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.retention.allowances import Timetable
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.state import Query, State
+
+HOLD: Final = "(hold)"
+"""What stands for a policy's name where a hold wants something; no policy can be called that."""
 
 
 class Progress(Protocol):

@@ -1,0 +1,71 @@
+"""Every metric there is: its name, kind, labels and meaning. docs/metrics.md has the same list.
+
+Labels come from closed sets (accounts, policies, deadlines and words of ours), never from Sauce Labs' text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+PREFIX: Final = "sauce_janitor"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric. `name` is without prefix, and without the `_total` of a counter."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    text: str
+
+    @property
+    def exported(self) -> str:
+        """The name as Prometheus has it."""
+        return f"{PREFIX}_{self.name}" + ("_total" if self.kind == "counter" else "")
+
+
+def _counter(name: str, labels: str, text: str) -> Family:
+    return Family(name, "counter", tuple(labels.split()), text)
+
+
+def _gauge(name: str, labels: str, text: str) -> Family:
+    return Family(name, "gauge", tuple(labels.split()), text)
+
+
+ALL: Final = (
+    _counter("actions", "account policy action outcome",
+             "Actions at Sauce Labs and in the archive, by outcome. A dry run adds nothing."),
+    _counter("archived_bytes", "account", "Bytes of assets stored in the archive, verified."),
+    _counter("reclaimed_bytes", "account", "Bytes deleted at Sauce Labs, by the answer of Delete Job Assets."),
+    _counter("runs", "account mode result",
+             "Runs that ended, by mode (dry_run, execute) and result (done, incomplete, refused, failed)."),
+    _counter("api_requests", "account method endpoint code", "Requests to the Sauce Labs API."),
+    _counter("api_throttled_seconds", "account", "Seconds spent waiting for the request budget or a Retry-After."),
+    Family("run_duration_seconds", "histogram", ("account", "phase"),
+           "How long a phase of a run (list, plan, execute) took."),
+    _gauge("planned_actions", "account policy action", "Actions in the newest plan."),
+    _gauge("inventory_jobs", "account", "Jobs known at the newest plan."),
+    _gauge("undecided_jobs", "account", "Jobs kept because a field that a policy reads could not be had."),
+    _gauge("held_jobs", "account", "Jobs that a hold protects."),
+    _gauge("assets_expiring_unarchived", "account within",
+           "Jobs whose wanted assets Sauce Labs purges soon (24h, 72h) and no receipt covers."),
+    _gauge("overdue_jobs", "account deadline blocked_by", "Jobs past a deadline, by what blocks them."),
+    _gauge("last_success_timestamp_seconds", "account mode", "When a run last reached all it wanted, epoch seconds."),
+    _gauge("executing", "", "Runs with --execute that are carrying out a plan now."),
+    _gauge("paused", "", "1 while the kill switch is on."),
+    _gauge("last_complete_listing_timestamp_seconds", "account",
+           "When a full listing was last complete, epoch seconds."),
+    _gauge("api_budget_remaining", "account window", "Requests left in the window (second, hour) of our own budget."),
+    _gauge("limit_broken", "account limit", "1 when the newest plan breaks the limit."),
+    _gauge("config_reload_success", "", "1 when the newest configuration was valid."),
+    _gauge("archive_findings", "account", "What the newest complete sampled verification of the archive found wrong."),
+    _gauge("last_verification_timestamp_seconds", "account",
+           "When a sampled verification of the archive was last complete, epoch seconds."),
+    _gauge("build_info", "version", "Always 1; the version that runs is the label."),
+)  # fmt: skip
+"""In the order of the page."""
+
+BUCKETS_S: Final = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0)
+"""The upper bounds of `run_duration_seconds`."""

@@ -1,0 +1,173 @@
+"""Messages to webhooks: the JSON that Slack takes, tried a few times, the same once a day, and no address ever shown."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import structlog
+
+from sauce_janitor.notify import Hook, Poster, Tiding
+
+SECRET = "T000/B000/hunter2"
+DAY = 86_400
+
+
+class Hooked(ThreadingHTTPServer):
+    """A webhook; it answers as it is told, 200 in the end."""
+
+    def __init__(self, answers: Sequence[int] = ()) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers = list(answers)
+        self.taken: list[dict[str, object]] = []
+        self.asked = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{SECRET}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hooked
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked += 1
+        code = self.server.answers.pop(0) if self.server.answers else 200
+        if code == 200:
+            self.server.taken.append(body)
+        self.send_response(code)
+        if code in {301, 307}:
+            self.send_header("Location", self.server.url)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def hooked(*answers: int) -> Iterator[Hooked]:
+    with Hooked(answers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Notes(dict[str, str]):
+    """What was told last, as the state keeps it."""
+
+    def read(self, key: str, /) -> str | None:
+        return self.get(key)
+
+    def write(self, key: str, value: str, /) -> None:
+        self[key] = value
+
+
+def tiding(text: str = "the run failed", *, at: int = 0, same: str = "a", event: str = "failed") -> Tiding:
+    return Tiding(event, "eu", text, at, same, {"failures": 3})  # type: ignore[arg-type]  # one of the words
+
+
+def tell(server: Hooked, *tidings: Tiding, notes: Notes | None = None, on: str = "failed") -> None:
+    poster = Poster(waits_s=(0.0, 0.0, 0.0))
+    poster.tell(tidings, [Hook(lambda: server.url, frozenset({on}))], Notes() if notes is None else notes)
+    poster.close(60)
+
+
+def test_what_is_posted_is_json_that_slack_takes_and_a_program_reads() -> None:
+    with hooked() as server:
+        tell(server, tiding("it failed: <b>&\x1b[31mred\u202e", at=1_780_000_000))
+    assert server.taken == [
+        {
+            "text": "sauce-janitor, eu: it failed: &lt;b&gt;&amp;[31mred",
+            "event": "failed",
+            "account": "eu",
+            "at": "2026-05-28T20:26:40Z",
+            "details": {"failures": 3},
+        }
+    ]
+
+
+def test_it_is_tried_a_few_times_and_then_given_up_without_naming_the_address() -> None:
+    with hooked(500, 429, 503) as server, structlog.testing.capture_logs() as logs:
+        tell(server, tiding())
+    assert (server.asked, len(server.taken)) == (4, 1)
+    with hooked(*[500] * 9) as server, structlog.testing.capture_logs() as logs:
+        tell(server, tiding())
+    assert server.asked == 4
+    assert [(line["event"], line["why"]) for line in logs] == [("notify.failed", "the answer was 500")]
+    assert SECRET not in repr(logs)
+
+
+def test_nobody_is_followed_elsewhere() -> None:
+    with hooked(307, 307, 307, 307) as server:
+        tell(server, tiding())
+    assert (server.asked, server.taken) == (4, [])
+
+
+def test_a_hook_that_nobody_answers_at_is_a_warning_without_its_address() -> None:
+    with hooked() as server:
+        pass
+    with structlog.testing.capture_logs() as logs:
+        tell(server, tiding())
+    assert [line["why"] for line in logs] == ["ConnectionError"]
+    assert SECRET not in repr(logs)
+
+
+@pytest.mark.parametrize(
+    "address", [f"http://example.com/{SECRET}", f"ftp://127.0.0.1/{SECRET}", SECRET, "http://[", "https://"]
+)
+def test_an_address_that_would_show_its_secret_on_the_way_is_not_used(address: str) -> None:
+    poster = Poster(waits_s=())
+    with structlog.testing.capture_logs() as logs:
+        poster.tell([tiding()], [Hook(lambda: address, frozenset({"failed"}))], Notes())
+        poster.close(60)
+    assert [line["event"] for line in logs] == ["notify.failed"]
+    assert SECRET not in repr(logs)
+
+
+def test_the_same_is_told_once_a_day_and_what_differs_at_once() -> None:
+    notes = Notes()
+    with hooked() as server:
+        tell(server, tiding("3 failed"), notes=notes)
+        tell(server, tiding("4 failed", at=3600), notes=notes)
+        assert len(server.taken) == 1
+        tell(server, tiding("other", at=3600, same="b"), notes=notes)
+        assert len(server.taken) == 2
+        tell(server, tiding("still", at=3600 + DAY, same="b"), notes=notes)
+    assert len(server.taken) == 3
+
+
+def test_a_clock_that_was_set_back_does_not_silence_it() -> None:
+    notes = Notes()
+    with hooked() as server:
+        tell(server, tiding(at=10 * DAY), notes=notes)
+        tell(server, tiding(at=2 * DAY), notes=notes)
+    assert len(server.taken) == 2
+
+
+def test_a_hook_is_told_of_what_it_asked_for_alone() -> None:
+    with hooked() as server:
+        tell(server, tiding(), on="purge")
+    assert server.taken == []
+
+
+def test_nobody_waits_for_a_hook_that_does_not_answer() -> None:
+    go_on = threading.Event()
+    poster = Poster(waits_s=())
+
+    def address() -> str:
+        go_on.wait(60)
+        return "https://"
+
+    poster.tell([tiding()], [Hook(address, frozenset({"failed"}))], Notes())
+    poster.close(0.0)
+    go_on.set()
