@@ -26,8 +26,11 @@ SWAGGER = {
 }
 _BUILDS = _SAMPLES / "sauce-docs" / "buildsv2.extract.json"
 _INSIGHTS = _SAMPLES / "sauce-docs" / "insights-v1.extract.yml"
+_JOBS = _SAMPLES / "sauce-docs" / "vdc-jobs.extract.yml"
 _PAGE = _SAMPLES / "sauce-docs" / "insights_samples.json"
 _SHORT = {"date-time": ("string", "date-time"), "uri": ("string", "uri"), "double": ("number", "double")}
+
+EXAMPLE_ID, EXAMPLE_BUILD, EXAMPLE_OWNER, EXAMPLE_TIME = "0123456789abcdef" * 2, "b1", "demo", 1_618_860_861
 
 
 @cache
@@ -60,6 +63,72 @@ def reference(name: str, of: str) -> Json:
     whole = document(name)
     place = "components/schemas" if "components" in whole else "definitions"
     return {**_parts(whole), "$ref": f"#/{place}/{of}"}
+
+
+def served_swagger() -> Json:
+    """node-saucelabs' files as one to make a mock server from: each path with its base path, which Prism leaves out.
+
+    Answers get the few examples without which no id is one, and are as they are recorded where the files contradict that
+    (`CONTRADICTIONS` in test_schemas.py has the sources): people come in pages, jobs of a build in an object.
+    """
+    media, about = ["application/json"], {"title": "node-saucelabs", "version": "1"}
+    merged: Json = {"swagger": "2.0", "info": about, "produces": media, "consumes": media}
+    for name in ("jobs", "builds", "people"):
+        whole = json.loads(SWAGGER[name].read_text(encoding="utf-8"))
+        for key in ("definitions", "parameters"):
+            merged[key] = {**whole[key], **merged.get(key, {})}
+        moved = {whole["basePath"] + path: methods for path, methods in whole["paths"].items()}
+        merged["paths"] = {**merged.get("paths", {}), **moved}
+    _exemplify(merged["definitions"])
+    paths, job = merged["paths"], {"$ref": "#/definitions/BuildV2Job"}
+    people, count = _rows({"$ref": "#/definitions/UserV1"}), {"type": "integer", "example": 1}
+    _answers(paths["/team-management/v1/users"], {"results": people, "count": count})
+    _answers(paths["/v2/builds/{build_source}/{build_id}/jobs/"], {"jobs": _rows(job)})
+    update = merged["definitions"]["Job"]
+    body = paths["/rest/v1/{username}/jobs/{id}"]["put"]["parameters"][-1]
+    body["schema"] = {"type": "object", "properties": update["properties"]}  # no documented update repeats the id
+    return merged
+
+
+def _exemplify(definitions: Json) -> None:
+    job = definitions["Job"]["properties"]
+    examples = {"id": EXAMPLE_ID, "owner": EXAMPLE_OWNER, "status": "complete"}
+    examples |= dict.fromkeys(("creation_time", "start_time", "end_time", "modification_time"), str(EXAMPLE_TIME))
+    for key, example in examples.items():
+        job[key]["example"] = example
+    del job["deletion_time"]  # a job that is there has none
+    definitions["BuildV2Job"]["properties"]["id"]["example"] = EXAMPLE_ID
+    definitions["BuildV2"]["properties"]["id"]["example"] = EXAMPLE_BUILD
+    definitions["UserV1"]["properties"]["username"]["example"] = EXAMPLE_OWNER
+
+
+def _answers(methods: Json, properties: Json) -> None:
+    methods["get"]["responses"]["200"]["schema"] = {"type": "object", "properties": properties}
+
+
+def _rows(row: Json) -> Json:
+    return {"type": "array", "items": row}
+
+
+def served_openapi() -> Json:
+    """The transcribed OpenAPI files as one to make a mock server from, with the job list of sauce-docs' jobs.yml."""
+    merged = _insights()
+    items = merged["components"]["schemas"]["TestRunItem"]["properties"]
+    items["id"]["example"], items["owner"]["example"] = EXAMPLE_ID, EXAMPLE_OWNER
+    jobs = yaml.safe_load(_JOBS.read_text(encoding="utf-8").replace("description:", "about:"))
+    (path,) = (path for path in jobs["paths"] if path.endswith("/jobs"))
+    query = [_listed(each) for each in jobs["paths"][path]["get"]["parameters"]]
+    row = {"id": EXAMPLE_ID, "status": "complete", "creation_time": EXAMPLE_TIME}
+    inside = {"name": "SAUCE_USERNAME", "in": "path", "required": True, "schema": {"type": "string"}}
+    answer = {"description": "jobs", "content": {"application/json": {"example": [row]}}}
+    merged["paths"][f"/rest{path}"] = {"get": {"parameters": [inside, *query], "responses": {"200": answer}}}
+    return merged
+
+
+def _listed(parameter: Json) -> Json:
+    schema = dict(parameter["schema"])
+    schema["type"] = {"time": "string"}.get(schema["type"], schema["type"])  # `time` is no type
+    return {"name": parameter["name"], "in": "query", "schema": schema}
 
 
 def _parts(whole: Json) -> Json:
