@@ -2,8 +2,10 @@
 
 from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof
 from sauce_janitor.archive.contents import Contents, contents_of, document_of
+from sauce_janitor.archive.entries import entry_from, entry_of
 from sauce_janitor.archive.fetching import Body, Caps, Fetch
 from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
+from sauce_janitor.archive.naming import job_place
 from sauce_janitor.archive.pruned import GoneFile, PruneFile, PruneRecord, gone_files
 from sauce_janitor.archive.pruning import Draft, Pruner
 from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored, read_receipt
@@ -40,6 +42,9 @@ __all__ = [
     "Unstored",
     "contents_of",
     "document_of",
+    "entry_from",
+    "entry_of",
     "gone_files",
+    "job_place",
     "read_receipt",
 ]

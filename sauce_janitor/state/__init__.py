@@ -8,6 +8,7 @@ from typing import Self
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.state.approvals import Approvals
+from sauce_janitor.state.archived import ArchivedJobs
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.handjournal import HandActs, HandJournal, OpenAct
 from sauce_janitor.state.holds import Holds, PlacedHold
@@ -25,9 +26,10 @@ from sauce_janitor.state.switch import Pause, Switch
 from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
-    "Acceptances", "Approvals", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds", "Identity", "Jobs", "Journal",
-    "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold",
-    "PruneJournal", "Prunings", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch", "Verifications",
+    "Acceptances", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds", "Identity",
+    "Jobs", "Journal", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs",
+    "Pause", "PlacedHold", "PruneJournal", "Prunings", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch",
+    "Verifications",
 ]  # fmt: skip
 
 
@@ -45,6 +47,7 @@ class State:
         self.jobs = Jobs(database)
         self.journal = Journal(database)
         self.prunings = Prunings(database)
+        self.archived = ArchivedJobs(database)
         self.hand_acts = HandActs(database, path)
         self.switch = Switch(database)
         self.holds = Holds(database)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every schema version there is, oldest first; the last one is what this program writes."""
 READABLE_FROM: Final = "0001"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release can be rolled back.
@@ -285,4 +285,30 @@ runs = Table(
     Column("result", Text),
     Column("summary", Text, nullable=False),  # JSON
     Index("ix_runs_account_started_at", "account", "started_at"),
+)
+
+archived_jobs = Table(
+    # What lists and searches of the archive read; made from the receipts, and made anew from them when it is lost.
+    "archived_jobs",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("job_id", LargeBinary(16), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("stored_at", BigInteger, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("assets", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("pruned", BigInteger, nullable=False),
+    Column("has_video", Boolean(create_constraint=False), nullable=False),
+    Column("name", Text),
+    Column("build", Text),
+    Column("status", Text),
+    Column("error", Text),
+    Column("os", Text),
+    Column("browser", Text),
+    Column("duration_s", BigInteger),
+    Index("ix_archived_jobs_ended_at", "ended_at"),
+    Index("ix_archived_jobs_job_id", "job_id"),
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,7 +16,7 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archiving import archive as group
 from sauce_janitor.errors import ArchiveUnusableError, ConfigError
 from sauce_janitor.retention.assets import EVERYTHING
-from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, document
+from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of
 
 CONFIG = """\
@@ -47,25 +50,76 @@ def run(config: Path, *arguments: str) -> Result:
     return CliRunner().invoke(group, arguments, obj=session, catch_exceptions=True)
 
 
-def test_list_has_a_line_for_every_job(config: Path, filled: Archive) -> None:
-    lines = run(config, "list").stdout.splitlines()
+def test_list_has_a_line_for_every_job_the_newest_first(config: Path, filled: Archive) -> None:
+    said = run(config, "list")
+    lines = said.stdout.splitlines()
     assert len(lines) == 3
-    assert lines[1].split() == [JOB, "2025-12-31", "3", str(len(MP4) + len(LOG) + 1), "eu/alice", "nightly"]
+    assert lines[1].split() == [JOB, "2025-12-31", "23:59", "complete", "3", "247", "B", "eu/alice", "-", "-"]
+    assert "2 jobs, 459 B" in said.stderr
     (row,) = json.loads(run(config, "list", "--owner", "bob", "--format", "json").stdout)
     assert (row["owner"], row["assets"], row["ended_at"]) == ("bob", 1, "2025-12-31T23:59:59Z")
     assert json.loads(run(config, "list", "--account", "us", "--format", "json").stdout) == []
-    assert "holds no job" in run(config, "list", "--account", "us").stderr
+    assert "holds no such job" in run(config, "list", "--account", "us").stderr
 
 
-def test_show_names_every_file_and_what_is_not_stored_without_control_characters(config: Path, filled: Archive) -> None:
-    shown = run(config, "show", JOB).stdout
-    assert "receipt-2.json" in shown
-    assert "assets-2/log.json" in shown
-    assert "evil[2J.log" in shown
-    assert "\x1b" not in shown
-    (job,) = json.loads(run(config, "show", f"{2:032x}", "--format", "json").stdout)
-    assert [receipt["receipt"]["owner"] for receipt in job["receipts"]] == ["bob"]
-    assert "not stored" in run(config, "show", f"{2:032x}").stdout
+@pytest.fixture
+def varied(archive: Archive) -> Archive:
+    jobs: list[dict[str, Any]] = [
+        {"name": "login", "build": "nightly-1", "passed": True},
+        {"name": "check 50% off", "build": "nightly-2", "passed": False, "error": "Element NOT found"},
+        {"name": "=cmd()", "build": "PR-7", "status": "error", "error": "timeout"},
+    ]
+    for number, job in enumerate(jobs, 1):
+        shelf = AssetShelf({"video.mp4": MP4})
+        archive.store(
+            document(number, ended_at=ENDED_AT - number * 86_400, **job), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN
+        )
+    return archive
+
+
+FOUND: list[tuple[tuple[str, ...], list[int]]] = [
+    ((), [1, 2, 3]),
+    (("--build", "nightly-*"), [1, 2]),
+    (("--build", "nightly"), []),
+    (("--name", "log?n"), [1]),
+    (("--status", "failed", "--status", "error"), [2, 3]),
+    (("--text", "not found"), [2]),
+    (("--text", "50%"), [2]),
+    (("--text", "_"), []),
+    (("--since", "2025-12-29"), [1, 2]),
+    (("--until", "2025-12-29"), [2, 3]),
+    (("--until", "2025-12-29T23:59:59Z"), [3]),
+    (("--since", "1h"), []),
+    (("--limit", "2"), [1, 2]),
+    (("--owner", "nobody"), []),
+]
+
+
+@pytest.mark.parametrize(("asked", "found"), FOUND)
+def test_list_finds_jobs_by_what_one_remembers(
+    config: Path, varied: Archive, asked: tuple[str, ...], found: list[int]
+) -> None:
+    rows = json.loads(run(config, "list", *asked, "--format", "json").stdout)
+    assert [row["job_id"] for row in rows] == [f"{number:032x}" for number in found]
+
+
+def test_list_as_csv_gives_a_spreadsheet_no_formula(config: Path, varied: Archive) -> None:
+    rows = list(csv.DictReader(io.StringIO(run(config, "list", "--format", "csv").stdout)))
+    assert [row["name"] for row in rows] == ["login", "check 50% off", "'=cmd()"]
+    assert rows[1]["error"] == "Element NOT found"
+
+
+@pytest.mark.parametrize("when", ["yesterday", "2026-13-01", "7m", "2026-01-01T10:00:00"])
+def test_a_time_that_is_none_is_a_usage_error(config: Path, varied: Archive, when: str) -> None:
+    assert "is no time" in run(config, "list", "--since", when).output
+
+
+def test_show_tells_a_job_as_one_remembers_it(config: Path, varied: Archive) -> None:
+    shown = run(config, "show", f"{2:032x}").stdout
+    assert shown.startswith("check 50% off\n  failed, 2025-12-29 23:59 UTC")
+    assert "error: Element NOT found" in shown
+    assert "build nightly-2" in shown
+    assert "assets/video.mp4" in shown
 
 
 @pytest.mark.parametrize(

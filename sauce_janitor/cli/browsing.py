@@ -1,0 +1,200 @@
+"""`archive list` and `archive show`: what the archive holds, found by whatever one remembers of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.shelf import filters, job_of, open_shelf, query_of
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.archive import Catalogue, Contents, StoredFile
+    from sauce_janitor.retention.entries import ArchiveEntry
+
+COLUMNS = (
+    "job_id", "account", "owner", "ended_at", "name", "build", "status", "error", "os", "browser", "duration_s", "assets",
+    "size_bytes", "pruned", "policy", "stored_at", "path",
+)  # fmt: skip
+"""The keys of an entry for machines, in order."""
+
+
+@click.command(name="list")
+@filters
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many, the newest.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.pass_obj
+def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -> None:
+    """List the jobs in the archive, the newest first: all, or those that the options ask for."""
+    with open_shelf(session) as shelf:
+        query = query_of(shelf.config.timezone, given, limit=limit)
+        entries = shelf.entries.search(query)
+        if form == "json":
+            _write(_json_pieces(map(_row, entries)))
+        elif form == "csv":
+            _write(_csv_pieces(map(_row, entries)))
+        else:
+            _write(_table(entries))
+            jobs, size = shelf.entries.count(query)
+            _say_how_many(jobs, size, limit)
+
+
+def _write(pieces: Iterable[str]) -> None:
+    for piece in pieces:
+        sys.stdout.write(piece)
+    sys.stdout.flush()
+
+
+def _row(entry: ArchiveEntry) -> dict[str, Any]:
+    from sauce_janitor import report
+
+    values = {name: getattr(entry, name) for name in COLUMNS if name != "path"} | {"path": entry.place}
+    return values | {"ended_at": report.iso(entry.ended_at), "stored_at": report.iso(entry.stored_at)}
+
+
+def _json_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    before = "["
+    for row in rows:
+        yield before + "\n  " + json.dumps(row, ensure_ascii=False)
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
+
+
+def _csv_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """CSV with a header; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    line = io.StringIO()
+    writer = csv.DictWriter(line, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    yield line.getvalue()
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+_LINE = "{job_id}  {day}  {status:8}  {assets:>6}  {size:>9}  {whose}  {build}  {name}\n"
+_HEADER = f"{'JOB':32}  {'ENDED':16}  {'STATUS':8}  {'ASSETS':>6}  {'SIZE':>9}  OWNER  BUILD  NAME\n"
+
+
+def _table(entries: Iterable[ArchiveEntry]) -> Iterator[str]:
+    from sauce_janitor import report
+
+    header = _HEADER
+    for entry in entries:
+        yield header + _LINE.format(
+            job_id=entry.job_id,
+            day=report.when(entry.ended_at).removesuffix(" UTC"),
+            status=entry.status or "-",
+            assets=entry.assets,
+            size=report.size(entry.size_bytes),
+            whose=report.clean(f"{entry.account}/{entry.owner}"),
+            build=report.clean(entry.build or "-"),
+            name=report.clean(entry.name or "-"),
+        )
+        header = ""
+
+
+def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
+    from sauce_janitor import report
+
+    if not jobs:
+        click.echo("The archive holds no such job.", err=True)
+        return
+    shown = f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"
+    click.echo(f"{shown} jobs, {report.size(size)}", err=True)
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--account", metavar="NAME", help="Only this account.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def show(session: Session, /, job_id: str, account: str | None, form: str) -> None:
+    """Show what is stored of a job, by whom and why, and what is not any more."""
+    from sauce_janitor import config
+    from sauce_janitor.archive import Catalogue, contents_of
+
+    job = job_of(job_id)
+    with Catalogue.open(config.load(session.config_path).archive.path) as catalogue:
+        found = [contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=account)]
+        stored = [contents for contents in found if contents is not None]
+        if not stored:
+            raise ConfigError(f"the archive holds nothing of job {job}")
+        if form == "json":
+            click.echo(json.dumps([_as_json(contents) for contents in stored], indent=2))
+            return
+        for contents in stored:
+            click.echo("\n".join(_shown(catalogue, contents)))
+
+
+def _as_json(contents: Contents) -> dict[str, object]:
+    from sauce_janitor.archive.pruned import write_record
+    from sauce_janitor.archive.receipts import write_receipt
+
+    return {
+        "path": "/".join(contents.place),
+        "receipts": [
+            {"file": each.file, "sha256": each.sha256, "receipt": json.loads(write_receipt(each.document))}
+            for each in contents.receipts
+        ],
+        "pruned": [
+            {"file": each.file, "sha256": each.sha256, "record": json.loads(write_record(each.record))}
+            for each in contents.records
+        ],
+    }
+
+
+def _shown(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.archive import document_of, entry_from
+
+    newest, entry = contents.newest, entry_from(contents, document_of(catalogue.root, contents))
+    yield f"{report.clean(entry.name or 'Job ' + entry.job_id)}"
+    ended = f"{entry.status or 'ended'}, {report.when(entry.ended_at)}"
+    took = f" after {report.span(entry.duration_s)}" if entry.duration_s else ""
+    ran = f" on {report.clean(' '.join(filter(None, (entry.os, entry.browser))))}" if entry.os or entry.browser else ""
+    yield f"  {ended}{took}{ran}"
+    if entry.error:
+        yield f"  error: {report.clean(entry.error)}"
+    yield f"  job {entry.job_id} of {report.clean(entry.owner)}, build {report.clean(entry.build or '-')}"
+    yield f"  {catalogue.root.path / '/'.join(contents.place)}"
+    if newest.purged:
+        yield "  Sauce Labs had purged the assets before they could be stored"
+    yield f"\n  {'stored':>14}  file"
+    for file in (newest.job, *newest.assets):
+        if file.file not in contents.gone:
+            yield f"  {file.bytes:>14,}  {_names(file)}"
+    for record in contents.records:
+        for gone in record.record.files:
+            why = f"{report.when(record.record.made_at)}, {report.clean(record.record.why)}"
+            yield f"  {'pruned':>14}  {report.clean(gone.name)}: {why}"
+    for unstored in (*newest.discarded, *newest.absent):
+        yield f"  {'not stored':>14}  {report.clean(unstored.name)}: {report.clean(unstored.why)}"
+    yield ""
+    for receipt in contents.receipts:
+        said = receipt.document
+        yield (
+            f"  {receipt.file}: {report.when(said.made_at)}, policy {report.clean(said.policy)}, "
+            f"selection {report.clean(said.selection)}, run {report.clean(said.run_id)}"
+        )
+        yield f"    sha256 {receipt.sha256}"
+
+
+def _names(file: StoredFile) -> str:
+    from sauce_janitor import report
+
+    own = file.file.rpartition("/")[2].removesuffix(".zst" if file.packed else "") == file.name
+    packed = f", {file.packed.bytes:,} bytes on the disk" if file.packed else ""
+    return (file.file if own else f"{file.file}  ({report.clean(file.name)[:120]})") + packed
