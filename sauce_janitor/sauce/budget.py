@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,6 +22,16 @@ SLOWED_S: Final = 3600.0
 """Any 429 halves the rate for so long."""
 _LONGEST_HOLD_S: Final = 3600.0
 _NO_WAIT_S: Final = 0.001
+_HELD_UP_S: Final = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One request's right to leave: the seconds waited for it, when it was had, and its number in the count, if any."""
+
+    waited_s: float = 0.0
+    taken_at: float = 0.0
+    number: int | None = None
 
 
 class Budget:
@@ -63,16 +74,20 @@ class Budget:
         """Let go of the count."""
         self._meter.close()
 
-    def take(self) -> float:
-        """Take one request out of the budget; the seconds waited for it, with those that a reservation waited for it.
+    def take(self) -> Ticket:
+        """Take one request out of the budget, or out of this thread's reservation.
 
         Raises BudgetSpentError when the wait would be longer than the patience, StoppedError when the run was asked to stop.
         """
-        if getattr(self._prepaid, "count", 0):
-            self._prepaid.count -= 1
-            waited, self._prepaid.waited = self._prepaid.waited, 0.0
-            return float(waited)
-        return self._queue()
+        prepaid = self._prepaid_here()
+        return prepaid.pop() if prepaid else self._queue()
+
+    def leaves(self, ticket: Ticket) -> None:
+        """The request leaves now. One that was held up on its way here, by a reservation or a handshake, counts from now on:
+        else those that were let go before would arrive together with those after it.
+        """
+        if ticket.number is not None and self._clock.monotonic() - ticket.taken_at > _HELD_UP_S:
+            self._meter.put_off(ticket.number)
 
     @contextmanager
     def reserved(self, count: int) -> Iterator[float]:
@@ -80,13 +95,14 @@ class Budget:
 
         Yields the seconds waited. What is not spent is lost: the window has counted it.
         """
-        before, owed = getattr(self._prepaid, "count", 0), getattr(self._prepaid, "waited", 0.0)
-        waited = sum(self._queue() for _ in range(count))
-        self._prepaid.count, self._prepaid.waited = before + count, owed + waited
+        prepaid = self._prepaid_here()
+        before = len(prepaid)
+        taken = [self._queue() for _ in range(count)]
+        prepaid.extend(taken)
         try:
-            yield waited
+            yield sum(ticket.waited_s for ticket in taken)
         finally:
-            self._prepaid.count = min(before, self._prepaid.count)
+            del prepaid[before:]
 
     def left(self) -> int | None:
         """Requests left in the hour; None when no hourly limit counts: a window of seconds only spreads requests out."""
@@ -122,6 +138,13 @@ class Budget:
             if hour.left <= 0:
                 self.hold_back(hour.ends_in_s)
 
+    def _prepaid_here(self) -> list[Ticket]:
+        """What this thread has reserved and not spent."""
+        tickets: list[Ticket] | None = getattr(self._prepaid, "tickets", None)
+        if tickets is None:
+            tickets = self._prepaid.tickets = []
+        return tickets
+
     def _within_the_vendors(self, reading: Reading) -> int | None:
         """What is left of the hour, by our count and by what Sauce Labs said last, whichever is less."""
         if reading.turn.wait_for is WaitFor.VENDOR and reading.turn.wait_s > self._patience_s:
@@ -135,19 +158,19 @@ class Budget:
         """Where nothing limits the account nothing is counted, until a 429 or a Retry-After is met."""
         return self.timetable.unlimited and not self._meter.exists
 
-    def _queue(self) -> float:
-        """Wait for a turn, one thread of a process at a time; the seconds waited."""
+    def _queue(self) -> Ticket:
+        """Wait for a turn, one thread of a process at a time."""
         if self._never_limited():
             self._look()
-            return 0.0
+            return Ticket()
         began = self._clock.monotonic()
         with self._turn:
             while True:
                 self._look()
                 turn = self._meter.take(self.timetable)
                 if turn.wait_for is WaitFor.NOTHING:
-                    waited = self._clock.monotonic() - began
-                    return waited if waited > _NO_WAIT_S else 0.0
+                    now = self._clock.monotonic()
+                    return Ticket(now - began if now - began > _NO_WAIT_S else 0.0, now, turn.number)
                 if turn.wait_for is not WaitFor.PACE and turn.wait_s > self._patience_s:
                     raise BudgetSpentError(self._spent(turn))
                 self._stop.wait(turn.wait_s)

@@ -37,10 +37,14 @@ class WaitFor(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Whether a request may leave: now, when it waits for nothing, else to be asked again in `wait_s`."""
+    """Whether a request may leave: now, when it waits for nothing, else to be asked again in `wait_s`.
+
+    `number` is the count's, of a request that may leave, where it was counted.
+    """
 
     wait_s: float = 0.0
     wait_for: WaitFor = WaitFor.NOTHING
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,11 @@ class Meter:
         """Count one request, if it may leave now."""
         return self._file.do(lambda connection: self._take(connection, timetable))
 
+    def put_off(self, number: int) -> None:
+        """The request with that number leaves only now."""
+        statement = f"UPDATE {self._table} SET item_timestamp = ? WHERE rowid = ?"  # noqa: S608 - a digest
+        self._file.do(lambda connection: connection.execute(statement, (self._now(), number)))
+
     def read(self, timetable: Timetable) -> Reading:
         """How things stand; counts nothing."""
         return self._file.do(lambda connection: self._read(connection, timetable))
@@ -122,7 +131,7 @@ class Meter:
         decision = SQLiteBucket(rates, connection, self._table).put_decision(RateItem("", now))
         assert isinstance(decision, Decision)
         if decision.failing_rate is None:
-            return Turn()
+            return Turn(number=connection.execute("SELECT last_insert_rowid()").fetchone()[0])
         connection.execute("ROLLBACK")
         wait = max(decision.retry_after_ms or 0, 1) / 1000
         return Turn(min(wait, changes_in), _kind(decision.failing_rate))

@@ -101,7 +101,9 @@ class Transport:
         self.clock_skew_s: float | None = None
         self._on_request = on_request
         self._stop = stop if stop is not None else threading.Event()
-        self._edge = Edge(guard)
+        self._guard = guard
+        self._here = threading.local()
+        self._edge = Edge(self._let_out)
         self._session = _session(self._edge)
         self._lanes = Lanes(self._session, connection.ca_bundle or True)
         self._counting = threading.Lock()
@@ -130,7 +132,7 @@ class Transport:
         """
         if self._stop.is_set():
             raise StoppedError(f"asked to stop before {ask.method} for {ask.what}")
-        throttled = self.budget.take()
+        ticket = self._here.ticket = self.budget.take()
         with self._counting:
             self.requests_made += 1
         code: int | None = None
@@ -141,7 +143,7 @@ class Transport:
         finally:
             if self._on_request is not None:
                 spent = time.monotonic() - began
-                self._on_request(RequestEvent(ask.method, ask.endpoint, code, spent, throttled))
+                self._on_request(RequestEvent(ask.method, ask.endpoint, code, spent, ticket.waited_s))
         self._learn(response, ask)
         return response
 
@@ -237,6 +239,11 @@ class Transport:
         except (HiccupError, InterruptedAnswerError) as error:
             times = retrying.statistics.get("attempt_number", 1)
             raise SourceUnavailableError(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
+
+    def _let_out(self, method: str, target: str, body: object) -> None:
+        """At the socket's edge, the last thing before a request is written: may it be, and it counts from now on."""
+        self._guard(method, target, body)
+        self.budget.leaves(self._here.ticket)
 
     def _with_the_key_of_now(self, attempt: Callable[[], _T]) -> _T:
         """A key that is refused may have been changed: it is read again, once."""

@@ -16,7 +16,7 @@ from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
 from sauce_janitor.retention.model import JobId, Owner
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.sauce import writing as gate_module
-from sauce_janitor.sauce.budget import Budget
+from sauce_janitor.sauce.budget import Budget, Ticket
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import RequestEvent
 from sauce_janitor.sauce.gate import Gate
@@ -223,10 +223,10 @@ def test_a_permit_that_grew_old_while_it_waited_for_the_budget_sends_nothing(
     vendor: Vendor, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Slow(Budget):
-        def take(self) -> float:
+        def take(self) -> Ticket:
             now = time.monotonic() + 11
             monkeypatch.setattr(gate_module, "time", SimpleNamespace(monotonic=lambda: now))
-            return 11.0
+            return Ticket(11.0)
 
     slow = Slow(Meter(connection.origin, connection.username), connection.timetable)
     with Gate(connection, slow) as gate, pytest.raises(PermitError, match="ask Sauce Labs again"):
