@@ -38,6 +38,8 @@ class PlanHead:
     """What identifies a plan and what it needs.
 
     `as_of_given` says the time was chosen, so that it can only be looked at; `policies` that only what these permit is planned.
+    `owners` are all whose jobs it should be about, `gaps` why there may be more of them, `left_out` whose jobs could not be
+    listed.
     """
 
     account: str
@@ -54,6 +56,9 @@ class PlanHead:
     announced: Mapping[str, Row] = field(default_factory=dict)
     overdue: Mapping[str, Row] = field(default_factory=dict)
     policies: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+    left_out: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,9 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
         "limits_broken": list(head.limits_broken),
         "announced": dict(head.announced),
         "overdue": dict(head.overdue),
+        "owners": list(head.owners),
+        "owners_missing": list(head.gaps),
+        "left_out": [dict(row) for row in head.left_out],
     }
     seal = _Seal(secret, facts)
     yield "{" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in facts.items())

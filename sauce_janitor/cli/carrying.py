@@ -15,6 +15,7 @@ from sauce_janitor.cli.looking import about
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute import Execution
 from sauce_janitor.pipeline import Result
+from sauce_janitor.pipeline.owning import missing
 from sauce_janitor.retention.model import Action
 
 
@@ -50,8 +51,10 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
 
 def _code(result: Result) -> int:
     execution = result.execution
-    if execution is None or result.complete:
+    if result.complete:
         return 0
+    if execution is None:
+        return JanitorError.exit_code
     code = JanitorError.exit_code if execution.error is None else execution.error.exit_code
     return JanitorError.exit_code if code == RefusedError.exit_code else code  # refused half-way: something was touched
 
@@ -75,6 +78,7 @@ def _ended(result: Result) -> report.Ended:
         failures=execution.failures,
         skips={skip.value: number for skip, number in execution.skips.items()},
         recovered=recovered if settled or recovery.open else None,
+        missing=missing(result.whose, result.left_out),
     )
 
 
@@ -92,5 +96,8 @@ def _summary(result: Result) -> dict[str, Any]:
             {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "detail": each.detail}
             for each in execution.failures
         ],
+        "owners": list(result.whose.owners),
+        "owners_missing": list(result.whose.gaps),
+        "left_out": [left.row() for left in result.left_out],
         "complete": result.complete,
     }

@@ -59,11 +59,12 @@ def query(config: Config, state: State, account: Account, *, as_of: int) -> Quer
 
 
 def owners(state: State, account: Account) -> tuple[Owner, ...]:
-    """Whose jobs the configuration is about; `me` is who the account was when its jobs were listed. Reads no credential."""
+    """Whose jobs the configuration is about; `me` and `organization` are who they were when jobs were listed last."""
+    from sauce_janitor.pipeline.owning import whose
     from sauce_janitor.retention.model import owner_name
 
-    mine = {"me": _known(state, account)[1]}
-    return tuple(dict.fromkeys(owner_name(mine.get(user, user)) for user in account.users))
+    mine = owner_name(_known(state, account)[1])
+    return whose(account.users, mine, state.jobs.owners(account.name), None).owners
 
 
 def identity(state: State, account: Account) -> str:

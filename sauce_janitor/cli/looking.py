@@ -11,7 +11,8 @@ import click
 from sauce_janitor import planfile, report
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over, secret_of
-from sauce_janitor.pipeline import Result, approving
+from sauce_janitor.errors import JanitorError
+from sauce_janitor.pipeline import Result, approving, owning
 from sauce_janitor.retention.deciding import decide
 from sauce_janitor.retention.model import Action, Decision, Job, Verdict
 
@@ -23,7 +24,7 @@ def look(session: Session, options: Mapping[str, Any]) -> int:
     """The dry run of every account; the exit code."""
     with open_desk(session, tells=bool(options.get("is_run"))) as desk:
         order, accounts = order_of(desk, options, execute=False)
-        results, code = pass_over(desk, order, accounts)
+        results, code = pass_over(desk, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code)
         if desk.signals.number is not None:
             return 128 + desk.signals.number
         if out := options.get("out"):
@@ -68,15 +69,17 @@ def _show_kept(desk: Desk, result: Result) -> None:
 def about(desk: Desk, result: Result) -> report.About:
     """What is told around a plan."""
     now = result.head.created_at
-    seconds = result.timetable.seconds_for(result.head.requests_needed, now=now, left=result.budget_left)
+    each = [need.timetable.seconds_for(need.requests, now=now, left=need.left) for need in result.needs]
+    seconds = max((needed for needed in each if needed is not None), default=None)
     words = str(result.timetable.at(now))
     rows = sum(listing.rows for listing in result.listings)
     listing = f" ({rows:,} listed just now)" if result.listings else " (nothing was asked)"
     identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
     ways_out = approving.ways_out(result.plan, result.account.name, result.head.policy_digest, desk.config.timezone)
     return report.About(
-        identity, listing, result.head.requests_needed, seconds, words, _examples(desk, result), tuple(ways_out)
-    )
+        identity, listing, result.head.requests_needed, seconds, words, _examples(desk, result), tuple(ways_out),
+        owners=owning.words(result.whose), missing=owning.missing(result.whose, result.left_out),
+    )  # fmt: skip
 
 
 def _examples(desk: Desk, result: Result) -> list[tuple[Job | None, Decision]]:

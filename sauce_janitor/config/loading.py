@@ -15,7 +15,7 @@ from sauce_janitor.config import checks, sentences
 from sauce_janitor.config.credentials import CredentialSource, SecretSource
 from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.faults import path_text
-from sauce_janitor.config.grammar.accounts import AccountTerm
+from sauce_janitor.config.grammar.accounts import AccountTerm, OwnerTerm
 from sauce_janitor.config.grammar.addresses import is_loopback
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.secrets import SecretNode
@@ -31,6 +31,7 @@ from sauce_janitor.config.unsupported import refuse_unsupported
 from sauce_janitor.config.values import Account, Archive, Config
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.retention.allowances import Timetable, allowance
+from sauce_janitor.retention.model import Owner
 
 
 def load(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config:
@@ -144,8 +145,12 @@ class _Values:
             ca_bundle=self._file(term.ca_bundle) if term.ca_bundle else None,
             proxy=term.proxy,
             delete_job_path=term.delete_job_path,
-            source=self._credentials(name, term),
+            source=self._credentials(term, ("accounts", name)),
             environ=self._environ,
+            own_sources={
+                Owner(own.owner): self._credentials(own, ("accounts", name, "credentials", number))
+                for number, own in enumerate(term.credentials)
+            },
         )
 
     def _budget(self, term: AccountTerm) -> Timetable:
@@ -159,9 +164,8 @@ class _Values:
         who = term.username.model_dump(exclude_none=True) if isinstance(term.username, SecretNode) else term.username
         return {"name": name, "address": term.base_url or term.region, "username": who, "users": sorted(term.users)}
 
-    def _credentials(self, name: str, term: AccountTerm) -> CredentialSource:
-        at = ("accounts", name)
-        username = term.username
+    def _credentials(self, term: AccountTerm | OwnerTerm, at: tuple[str | int, ...]) -> CredentialSource:
+        username = term.username if isinstance(term, AccountTerm) else term.username or term.owner
         return CredentialSource(
             username=self._secret(username, (*at, "username")) if isinstance(username, SecretNode) else username,
             access_key=self._secret(term.access_key, (*at, "access_key"))
@@ -172,7 +176,7 @@ class _Values:
             line=self._document.faults.place_of(at).line,
         )
 
-    def _secret(self, node: SecretNode, at: tuple[str, ...]) -> SecretSource:
+    def _secret(self, node: SecretNode, at: tuple[str | int, ...]) -> SecretSource:
         line = self._document.faults.place_of(at).line
         path, file = path_text(at), self._document.file
         if node.env is not None:

@@ -10,7 +10,6 @@ from sauce_janitor.config.reading import Table, Value
 
 _EMPTY: Final[tuple[object, ...]] = (None, [], {})
 _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
-    ("accounts", "*", "credentials"): ("give each owner an account of its own", _EMPTY),
     ("state", "url"): ("give a path: the state is an SQLite file", (None,)),
 }
 """Path to (what to do instead, the values that change nothing and so are let through)."""
@@ -23,11 +22,6 @@ def refuse_unsupported(root: Table, faults: Faults) -> None:
             value = parent.pop(key)
             if not any(value == allowed and type(value) in {type(allowed), Table} for allowed in harmless):
                 faults.add((*parent.path, key), f"is not supported by this version: {instead}")
-    for name, account in _tables(root.get("accounts")):
-        users = account.get("users")
-        if users == "organization" or (isinstance(users, list) and "organization" in users):
-            message = "`organization` is not supported by this version: list the user names"
-            faults.add(("accounts", name, "users"), message)
 
 
 def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str]]:
@@ -43,8 +37,3 @@ def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str
         below = [value[head]] if isinstance(value, Table) and head in value else []
     for each in below:
         yield from _places(each, tuple(rest))
-
-
-def _tables(value: Value) -> Iterator[tuple[str, Table]]:
-    if isinstance(value, Table):
-        yield from ((key, below) for key, below in value.items() if isinstance(below, Table))

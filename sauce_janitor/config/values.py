@@ -15,13 +15,17 @@ from sauce_janitor.config.served import Export, Schedule, Web, Webhook
 from sauce_janitor.errors import Problem
 from sauce_janitor.retention.allowances import Timetable
 from sauce_janitor.retention.limits import Approval
+from sauce_janitor.retention.model import Owner
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.trying import PolicyTest
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One Sauce Labs account. Times in seconds. `users` are names or `me`; `region` is None with a `base_url`."""
+    """One Sauce Labs account. Times in seconds. `users` are names, `me` or `organization`; `region` is None with a `base_url`.
+
+    `own_sources` are the credentials of owners that have their own.
+    """
 
     name: str
     region: str | None
@@ -38,14 +42,20 @@ class Account:
     delete_job_path: Literal["v1.1", "v1"]
     source: CredentialSource = field(repr=False)
     environ: Mapping[str, str] = field(repr=False, compare=False)
+    own_sources: Mapping[Owner, CredentialSource] = field(default_factory=dict, repr=False)
 
-    def credentials(self) -> tuple[str, SecretStr]:
-        """(user name, access key), read now. ConfigError, which never shows a value, when they cannot be had."""
-        return self.source.resolve(self.environ)
+    def credentials(self, owner: Owner | None = None) -> tuple[str, SecretStr]:
+        """(user name, access key), read now: the account's, or those that the owner has of its own.
+
+        ConfigError, which never shows a value, when they cannot be had; KeyError for an owner without.
+        """
+        source = self.source if owner is None else self.own_sources[owner]
+        return source.resolve(self.environ)
 
     def missing(self) -> tuple[Problem, ...]:
         """Environment variables that the credentials name and that are not set. Runs no command, opens no secret."""
-        return self.source.missing(self.environ)
+        sources = (self.source, *self.own_sources.values())
+        return tuple(problem for source in sources for problem in source.missing(self.environ))
 
     def identity(self) -> str:
         """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`. Asks no one."""

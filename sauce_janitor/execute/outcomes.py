@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.execute.events import (
@@ -34,6 +35,7 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+_K = TypeVar("_K")
 Key = tuple[str, Action, Outcome]
 """Policy, action, outcome."""
 
@@ -77,6 +79,35 @@ class Execution:
     def complete(self) -> bool:
         """Whether all that was begun reached its wanted end (what drift took out of the plan counts as such)."""
         return not self.failures and not self.cut_short and not self.abandoned
+
+
+def together(executions: Sequence[Execution]) -> Execution:
+    """Several parts of one plan, carried out by themselves, as one; what ended a part early comes before a spent budget."""
+    halts = [one.halted for one in executions if one.halted is not None]
+    halts.sort(key=lambda halted: halted.why is Halt.BUDGET)
+    return Execution(
+        counts=_sum(one.counts for one in executions),
+        failures=tuple(failure for one in executions for failure in one.failures),
+        skips=_sum(one.skips for one in executions),
+        jobs=sum(one.jobs for one in executions),
+        left=sum(one.left for one in executions),
+        archived_assets=sum(one.archived_assets for one in executions),
+        archived_bytes=sum(one.archived_bytes for one in executions),
+        reclaimed_bytes=sum(one.reclaimed_bytes for one in executions),
+        unlisted_files=sum(one.unlisted_files for one in executions),
+        unconfirmed=sum(one.unconfirmed for one in executions),
+        differing=tuple(difference for one in executions for difference in one.differing),
+        halted=Halted(halts[0].why, "; ".join(dict.fromkeys(each.detail for each in halts))) if halts else None,
+        error=next((one.error for one in executions if one.error is not None), None),
+        abandoned=sum(one.abandoned for one in executions),
+    )
+
+
+def _sum(counts: Iterable[Mapping[_K, int]]) -> Mapping[_K, int]:
+    total: Counter[_K] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
 
 
 class Tally:

@@ -9,7 +9,7 @@ from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
 from sauce_janitor.execute.confirming import ACCEPTED, BATCH, are_assets_gone, is_job_gone
 from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
 from sauce_janitor.execute.parts import Journal, Proven, Source, Unresolved
-from sauce_janitor.retention.model import Action, JobId, State
+from sauce_janitor.retention.model import Action, JobId, Owner, State
 
 Absent = Callable[[Unresolved], bool | None]
 """Whether a complete listing that began after the write lacks the job; None when there has been none yet."""
@@ -25,9 +25,14 @@ class Recovery:
 
 
 def recover(
-    source: Source, journal: Journal, *, absent: Absent | None = None, events: Callable[[Event], None] = lambda _: None
+    source: Source,
+    journal: Journal,
+    *,
+    of: Callable[[Owner], bool] = lambda _: True,
+    absent: Absent | None = None,
+    events: Callable[[Event], None] = lambda _: None,
 ) -> Recovery:
-    """Settle every open intent: gone is `confirmed`, still there is `failed` (and may be tried anew by this run's plan).
+    """Settle every open intent about a job `of` these owners: gone is `confirmed`, still there is `failed`.
 
     Deletes of jobs are looked up a hundred at a time where that is offered; else one by one, unless Sauce accepted the delete
     and `absent` knows, or will know after the next full listing. A single answer is not believed: gone is
@@ -35,7 +40,7 @@ def recover(
     CredentialsError, BudgetSpentError and StateError.
     """
     numbers: dict[str, int] = {"confirmed": 0, "failed": 0, "open": 0}
-    unresolved = journal.unresolved()
+    unresolved = [one for one in journal.unresolved() if of(one.owner)]
     found = _look_up(source, [one for one in unresolved if one.action is Action.DELETE_JOB])
     for one in unresolved:
         try:

@@ -6,6 +6,9 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+
+from pydantic import SecretStr
 
 from sauce_janitor import archive, config, state
 from sauce_janitor.execute.parts import Archived, Fetch, Why
@@ -56,8 +59,16 @@ class Client:
         self.connection = to
         self._on_request = on_request
         self._stop = stop
+        self._store = store
         self.budget = Budget.of(to, store=store, stop=stop)
         self.reader = SauceReader(to, on_request, budget=self.budget, stop=stop)
+
+    def as_(
+        self, username: str, access_key: SecretStr, read_again: Callable[[], tuple[str, SecretStr]] | None = None
+    ) -> Client:
+        """A client for another credential at the same address, with a budget of its own. Close it, too."""
+        other = replace(self.connection, username=username, access_key=access_key, read_again=read_again)
+        return Client(other, self._on_request, self._stop, store=self._store)
 
     def gate(self) -> Gate:
         """The one way to change anything. Close it."""

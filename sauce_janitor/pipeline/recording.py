@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.execute import Execution
+from sauce_janitor.pipeline.owning import LeftOut, Whose
 from sauce_janitor.planfile import PlanHead
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.state import Runs
@@ -46,12 +47,18 @@ class Recorded:
             "overdue": {name: dict(blocked) for name, blocked in head.overdue.items()},
         }
 
+    def surveyed(self, whose: Whose, left_out: Sequence[LeftOut]) -> None:
+        """These are the owners it is about, and those whose jobs could not be listed."""
+        self._summary["owners"] = {"names": list(whose.owners), "how": whose.how, "gaps": list(whose.gaps)}
+        self._summary["left_out"] = [left.row() for left in left_out]
+        self._complete = not whose.gaps and all(left.departed for left in left_out)
+
     def executed(self, execution: Execution, budget_left: int | None) -> None:
         """This is what was done of it, and what is left of the hour's requests."""
         counts: Counter[str] = Counter()
         for (_, action, outcome), jobs in sorted(execution.counts.items()):
             counts[f"{action.value}_{outcome.value}"] += jobs
-        self._complete = execution.complete
+        self._complete = self._complete and execution.complete
         self._summary |= {"outcomes": dict(counts), "left": execution.left, "budget_left": budget_left}
         if execution.halted:
             self._summary["halted"] = execution.halted.detail

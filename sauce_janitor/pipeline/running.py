@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, replace
 
-from sauce_janitor import inventory, planfile
+from sauce_janitor import planfile
 from sauce_janitor.config import Account
-from sauce_janitor.errors import RefusedError
-from sauce_janitor.execute import Execution, Parts, Recovery, carry_out, recover
+from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedError
+from sauce_janitor.execute import Execution, Parts, Recovery, recover
 from sauce_janitor.execute.events import Event
-from sauce_janitor.execute.hand import Options
-from sauce_janitor.inventory import Demand, SyncReport
+from sauce_janitor.inventory import Demand
 from sauce_janitor.pipeline import accepting, approving, fitting, holding
 from sauce_janitor.pipeline.acting import settle_acts
+from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
+from sauce_janitor.pipeline.reaching import Reach, Share
 from sauce_janitor.pipeline.recording import Recorded
 from sauce_janitor.pipeline.reviewing import Digesting, Reviewed
+from sauce_janitor.pipeline.sharing import Terms, carry_out_shared
+from sauce_janitor.pipeline.surveying import Survey, Surveyor, overlooked
 from sauce_janitor.pipeline.telling import Teller, counted
-from sauce_janitor.pipeline.terms import Order, Result, Tools
+from sauce_janitor.pipeline.terms import Need, Order, Result, Tools
 from sauce_janitor.retention.costs import requests_needed, work_of
 from sauce_janitor.retention.deadlines import Blocker, block_what_goes, overdue_counts, settle, watched_fields
 from sauce_janitor.retention.fingerprints import decision_fields
-from sauce_janitor.retention.model import DELETES, Owner, owner_name
+from sauce_janitor.retention.model import Owner, owner_name
 from sauce_janitor.retention.planning import Plan, make_plan
 from sauce_janitor.state import Lease, Query
 
 _SKEW_S = 300
-_KEPT_FOR_DELETES = 0.2
 
 
 def run(account: Account, tools: Tools, order: Order) -> Result:
@@ -36,14 +40,15 @@ def run(account: Account, tools: Tools, order: Order) -> Result:
         visit = _Visit(account, tools, order, stack)
         parts = visit.open_to_change() if order.execute else None
         recovery = visit.recover(parts) if parts else Recovery()
-        listings = () if order.offline else visit.list_jobs()
-        planned = visit.plan(listings, recovery)
+        owners = visit.find_owners()
+        survey = Survey() if order.offline else visit.list_jobs(owners)
+        planned = visit.plan(owners, survey, recovery)
         tools.show(planned)
         if parts is None:
             return visit.end(planned)
         visit.refuse_if_limited(planned.plan)
         visit.accept(planned.plan)
-        return visit.end(replace(planned, execution=visit.carry_out(planned.plan, parts)))
+        return visit.end(visit.carry_out(planned, parts))
 
 
 class _Visit:
@@ -67,14 +72,14 @@ class _Visit:
         )
         stack.callback(self.client.close)
         stack.callback(lambda: self.tell.budget_left(self.client.budget.remaining()))
+        self.reach = Reach(account, self.client, stack)
         self.username = self.client.connection.username
         tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
         self.record = Recorded(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
         if order.as_of is None:  # a look at another time is no run that later ones go by
             stack.enter_context(self.record)
-        mine = {"me": self.username}
-        self.owners: tuple[Owner, ...] = tuple(dict.fromkeys(owner_name(mine.get(u, u)) for u in account.users))
-        self.query = Query(account.name, self.owners, self.rules.age_from, self.as_of, self.digest)
+        self.query = Query(account.name, (), self.rules.age_from, self.as_of, self.digest)
+        self._telling = threading.Lock()
         self._reviewed = self._check_reviewed()
 
     def _check_reviewed(self) -> Reviewed | None:
@@ -115,13 +120,35 @@ class _Visit:
 
     def recover(self, parts: Parts) -> Recovery:
         """What became of the deletes that an earlier run began and did not see the end of."""
-        settle_acts(lambda _owner: self.client.reader, self.account.name, self.tools, run_id=self.run_id)
-        return recover(parts.source, parts.journal, events=self.tell.event)
+        confirmed, failed = 0, 0
+        for share in self.reach.shares({one.owner for one in parts.journal.unresolved()}):
+            try:
+                found = recover(
+                    share.client.reader, parts.journal, of=share.owners.__contains__, events=self.tell.event
+                )
+            except (CredentialsError, BudgetSpentError):
+                if not share.own:
+                    raise
+                continue  # theirs stay open; listing their jobs says why
+            confirmed, failed = confirmed + found.confirmed, failed + found.failed
+        settle_acts(lambda owner: self.reach.of(owner).reader, self.account.name, self.tools, run_id=self.run_id)
+        return Recovery(confirmed, failed, open=len(parts.journal.unresolved()))
 
     # --- inventory, plan, limit -----------------------------------------------------------------------------------------
 
-    def list_jobs(self) -> tuple[SyncReport, ...]:
-        """Bring the inventory up to date, owner by owner. A listing that broke off raises: then there is no plan."""
+    def find_owners(self) -> Whose:
+        """Whose jobs this is about. SourceError when who is in the organization cannot be had."""
+        known = self.tools.state.jobs.owners(self.account.name)
+        people = self.client.reader.people
+        ask = None if self.order.offline else lambda: people.organization(now=self.now)
+        found = whose(self.account.users, owner_name(self.username), known, ask)
+        self.query = replace(self.query, owners=found.owners)
+        if found.how:
+            self.tell.resolved(found.owners, how=found.how, gaps=found.gaps)
+        return found
+
+    def list_jobs(self, owners: Whose) -> Survey:
+        """Bring the inventory up to date, owner by owner. Whose listing broke off is left out: there is no plan for him."""
         demand = Demand(
             now=self.now,
             full_every_s=self.account.full_every_s,
@@ -129,21 +156,18 @@ class _Visit:
             needed_fields=watched_fields(self.rules).union(self.fields.names),
             with_builds=self.fields.read_builds or "build_status" in watched_fields(self.rules),
         )
+        jobs, name = self.tools.state.jobs, self.account.name
         with self._phase("list"):
-            reports = []
-            for owner in self.owners:
-                store = self.tools.state.jobs.of(self.account.name, owner)
-                report = inventory.sync(owner, self.client.reader, store, demand)
-                self.tell.listed(report.owner, rows=report.rows, known=report.known, full=report.full, gone=report.gone)
-                reports.append(report)
-                self.tools.progress.step(report.rows)
+            survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
+        self.query = replace(self.query, owners=survey.owners)
+        self.record.surveyed(owners, survey.left_out)
         self._check_clocks()
-        if (full_at := self.tools.state.jobs.full_at(self.account.name, self.owners)) is not None:
+        if (full_at := jobs.full_at(name, survey.owners)) is not None:
             self.tell.listed_all(full_at)
-        return tuple(reports)
+        return survey
 
     def _check_clocks(self) -> None:
-        skew = self.client.reader.clock_skew_s
+        skew = self.reach.clock_skew_s
         if skew is not None and abs(skew) > _SKEW_S and self.order.execute:
             raise RefusedError(
                 f"this machine's clock and Sauce Labs' differ by {abs(skew):.0f} s: every age would be wrong. Nothing changed"
@@ -151,7 +175,7 @@ class _Visit:
         if skew is not None and self.order.execute:
             self.tools.state.clock.remember(self.now)
 
-    def plan(self, listings: tuple[SyncReport, ...], recovery: Recovery) -> Result:
+    def plan(self, owners: Whose, survey: Survey, recovery: Recovery) -> Result:
         """Decide on every job that is known, as of one instant; of a reviewed plan, what is still due and as it was then."""
         accepted_at = self.tools.state.acceptances.accepted_at(self.account.name, self.digest)
         leeway = accepting.leeway(
@@ -166,22 +190,31 @@ class _Visit:
             plan.only(self.order.policies)
         if self._reviewed:
             plan.narrow(self._reviewed.of_job)
-        budget_left = self.client.reader.budget_left
-        if budget_left is not None and requests_needed(work_of(plan)) > budget_left:
+        needs = tuple(self._need(share, plan) for share in self.reach.shares(self.query.owners or ()))
+        if any(need.left is not None and need.requests > need.left for need in needs):
             block_what_goes(plan.late, Blocker.BUDGET)
         self.tell.planned(plan)
-        head = self.head(plan, records.digest())
+        left_out = tuple(left.row() for left in survey.left_out)
+        head = replace(self.head(plan, records.digest()), owners=owners.owners, gaps=owners.gaps, left_out=left_out)
         self.record.planned(plan, head)
         return Result(
             account=self.account,
             head=head,
             plan=plan,
             query=self.query,
-            listings=listings,
-            budget_left=budget_left,
+            listings=survey.listings,
+            whose=owners,
+            left_out=survey.left_out,
+            needs=needs,
+            budget_left=self.client.reader.budget_left,
             timetable=self.client.budget.timetable,
             recovery=recovery,
         )
+
+    def _need(self, share: Share, plan: Plan) -> Need:
+        client = share.client
+        requests = requests_needed(work_of(plan, share.owners))
+        return Need(client.connection.username, requests, client.reader.budget_left, client.budget.timetable)
 
     def head(self, plan: Plan | None, inventory_digest: str) -> planfile.PlanHead:
         """What identifies this run's plan."""
@@ -213,27 +246,44 @@ class _Visit:
         if not self.order.policies and (reviewed is None or reviewed.of_all):
             under = accepting.Under(self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of)
             accepting.accept(plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under)
+            unseen = overlooked(state.jobs, self.account.name, self.query.owners or ())
+            state.jobs.make_news(self.account.name, unseen, at=under.known_at)
         accepting.announce(plan, state, self.account.name, at=self.as_of)
 
     # --- carry out, report ----------------------------------------------------------------------------------------------
 
-    def carry_out(self, plan: Plan, parts: Parts) -> Execution:
-        """Do what the plan says."""
-        deletes = any(plan.totals[action] for action in DELETES)
-        options = Options(
-            settle_s=self.tools.config.archive.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
-        )
+    def carry_out(self, planned: Result, parts: Parts) -> Result:
+        """Do what the plan says, with each credential what it is for."""
+        plan, config = planned.plan, self.tools.config
+        shares = [(share, self._parts_of(share, parts)) for share in self.reach.shares(self.query.owners or ())]
         self.tools.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
-                done = carry_out(
-                    plan.jobs(), parts, workers=self.tools.config.workers, stop=self.tools.stop, options=options
-                )
+                terms = Terms(config.workers, config.archive.settle_s, self.tools.stop)
+                done, refused = carry_out_shared(plan, shares, terms)
             self._settle_deadlines(plan, done)
         finally:
             self.tools.metrics.executes(-1)
         self.record.executed(done, self.client.reader.budget_left)
-        return done
+        return replace(planned, execution=done, left_out=(*planned.left_out, *self._leave_out(refused)))
+
+    def _parts_of(self, share: Share, parts: Parts) -> Parts:
+        if not share.own:
+            return parts
+        client, known = share.client, self.tools.state.jobs
+        return replace(
+            parts,
+            source=client.reader,
+            gate=self._stack.enter_context(closing(client.gate())),
+            fingerprint=fitting.Fingerprints(client.reader, known, self.query, self.fields),
+        )
+
+    def _leave_out(self, refused: Mapping[Owner, str]) -> Iterator[LeftOut]:
+        """The owners whose own credentials failed while the plan was carried out."""
+        for owner, why in sorted(refused.items()):
+            left = LeftOut(owner, why, self.tools.state.jobs.of(self.account.name, owner).count())
+            self.tell.left_out(owner, why=why, jobs=left.jobs, departed=False)
+            yield left
 
     def _settle_deadlines(self, plan: Plan, done: Execution) -> None:
         if not self._reviewed:
@@ -247,8 +297,9 @@ class _Visit:
         return result
 
     def _told(self, event: Event) -> None:
-        self.tell.event(event)
-        self.tools.progress.step()
+        with self._telling:  # workers of several credentials tell at once
+            self.tell.event(event)
+            self.tools.progress.step()
 
     def _phase(self, name: str, total: int | None = None) -> AbstractContextManager[None]:
         self.tools.progress.phase(self.account.name, name, total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,6 +83,16 @@ class Teller:
     def listed(self, owner: str, *, rows: int, known: int, full: bool, gone: int) -> None:
         """A listing of one owner's jobs is complete."""
         self.log.info("inventory.listed", owner=owner, rows=rows, known=known, full=full, gone=gone)
+
+    def resolved(self, owners: Sequence[str], *, how: str, gaps: Sequence[str]) -> None:
+        """Whose jobs `organization` means now, and what there was to say about it."""
+        self.log.info("owners.resolved", owners=list(owners), how=how)
+        for gap in gaps:
+            self.log.warning("owners.incomplete", detail=gap)
+
+    def left_out(self, owner: str, *, why: str, jobs: int, departed: bool) -> None:
+        """An owner's jobs cannot be listed: what is known of them stays."""
+        self.log.warning("owner.left_out", owner=owner, detail=why, jobs=jobs, departed=departed)
 
     def listed_all(self, at: int) -> None:
         """Every owner's full listing is complete as of `at`, epoch seconds."""

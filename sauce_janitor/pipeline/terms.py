@@ -13,6 +13,7 @@ from sauce_janitor.config import Account, Config
 from sauce_janitor.execute import Execution, Recovery
 from sauce_janitor.inventory import SyncReport
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline.owning import LeftOut, Whose
 from sauce_janitor.retention.allowances import Timetable
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.state import Query, State
@@ -62,6 +63,16 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What a plan asks of one credential: so many requests, of which its budget has `left` now (None: no hourly limit)."""
+
+    username: str
+    requests: int
+    left: int | None
+    timetable: Timetable
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What came of a run: always a plan; what was carried out, if anything was to be. `timetable`: requests that may leave."""
 
@@ -72,10 +83,19 @@ class Result:
     listings: tuple[SyncReport, ...]
     budget_left: int | None
     timetable: Timetable
+    whose: Whose
+    needs: tuple[Need, ...]
+    left_out: tuple[LeftOut, ...] = ()
     execution: Execution | None = None
     recovery: Recovery = field(default_factory=Recovery)
 
     @property
     def complete(self) -> bool:
-        """Whether all that was to be done is done; nothing was to be in a dry run."""
-        return (self.execution is None or self.execution.complete) and not self.recovery.open
+        """Whether all that was to be done is done, of everybody's jobs; nothing was to be in a dry run."""
+        done = (self.execution is None or self.execution.complete) and not self.recovery.open
+        return done and self.of_all
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it is about the jobs of all owners that it should be about."""
+        return not self.whose.gaps and all(left.departed for left in self.left_out)

@@ -27,7 +27,10 @@ class Failure(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be."""
+    """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be.
+
+    `missing` says whose jobs it may not, or could not, be about.
+    """
 
     counts: Mapping[tuple[Action, str], int]
     archived_assets: int
@@ -39,6 +42,7 @@ class Ended:
     failures: Sequence[Failure]
     skips: Mapping[str, int]
     recovered: str | None = None
+    missing: Sequence[str] = ()
 
 
 _MOST_FAILURES = 10
@@ -72,5 +76,7 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         )
     if len(ended.failures) > _MOST_FAILURES:
         out.print(f"… and {len(ended.failures) - _MOST_FAILURES:,} more failures, each in the log", style="red")
+    for line in ended.missing:
+        out.print(clean(line), style="yellow")
     if ended.halted:
         out.print(f"Cut short: {clean(ended.halted)}; the rest is for the next run", style="yellow")

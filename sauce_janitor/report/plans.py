@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from sauce_janitor.report.words import ACTIONS, clean, plain_table, span, when
+from sauce_janitor.report.words import ACTIONS, clean, plain_table, say, span, when
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import late_lines
 from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Why
@@ -22,7 +22,8 @@ _NARROW = 120
 @dataclass(frozen=True, slots=True)
 class About:
     """What is told around a plan: whose it is, how it was listed, what it costs, one or two examples an action, and what
-    would lift the limits that it breaks.
+    would lift the limits that it breaks. `owners` are whose jobs, in words where it is more than one; `missing` who may be
+    missing or is left out.
     """
 
     identity: str
@@ -32,6 +33,8 @@ class About:
     budget: str
     examples: Sequence[tuple[Job | None, Decision]] = ()
     ways_out: Sequence[str] = ()
+    owners: str = ""
+    missing: Sequence[str] = ()
 
 
 def show_plan(out: Console, plan: Plan, about: About) -> None:
@@ -39,6 +42,7 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
     out.print(f"{about.identity}, as of {when(plan.as_of)}", style="bold")
     undecided = sum(plan.undecided.values())
     out.print(f"{plan.inventory:,} jobs known{about.listing}; {plan.held:,} held, {undecided:,} undecided")
+    _say_whose(out, about)
     if plan.counts:
         out.print()
         out.print(_by_policy(plan))
@@ -74,6 +78,13 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         out.print(f"Limit broken: {clean(broken.text)}", style="red")
     for line in about.ways_out:
         out.print(clean(line))
+
+
+def _say_whose(out: Console, about: About) -> None:
+    if about.owners:
+        say(out, about.owners)
+    for line in about.missing:
+        say(out, line, style="yellow")
 
 
 def _warn(out: Console, lines: Iterable[str]) -> None:
@@ -149,7 +160,8 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
     for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
         yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
-    for line in (*late_lines(plan.late), *(f"warning: {clean(lint)}" for lint in plan.lints)):
+    missing = (clean(line) for line in about.missing)
+    for line in (*missing, *late_lines(plan.late), *(f"warning: {clean(lint)}" for lint in plan.lints)):
         yield f"\n> {line}\n"
     for broken in plan.broken:
         yield f"\n> **limit broken** {broken.text}\n"

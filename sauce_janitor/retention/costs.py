@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sauce_janitor.retention.assets import Selection, asset_classes
-from sauce_janitor.retention.model import DELETES, Action
+from sauce_janitor.retention.model import DELETES, Action, Owner
 from sauce_janitor.retention.plans import Plan
 
 TYPICAL_ASSETS = (
@@ -38,10 +38,10 @@ class Work:
     jobs_gone: int = 0
 
 
-def work_of(plan: Plan) -> Work:
-    """What a plan has to do, by the jobs that have it in common."""
+def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> Work:
+    """What a plan has to do, by the jobs that have it in common; `owners` limits it to their jobs."""
     sums: Counter[str] = Counter()
-    for template, jobs in plan.rows.templates():
+    for template, jobs in plan.rows.templates(owners):
         actions = {action for action, _, _ in template.actions}
         deletes = not actions.isdisjoint(DELETES)
         if Action.ARCHIVE in actions:

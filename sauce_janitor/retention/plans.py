@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -84,9 +84,13 @@ class Rows:
             self.template_list.append(Template(actions, ruling.selection, ruling.held, nothing, priority))
         return number
 
-    def templates(self) -> Iterator[tuple[Template, int]]:
-        """Every template with the number of its jobs."""
-        for number, jobs in Counter(self._templates[row] for row in self._order).items():
+    def templates(self, owners: Collection[Owner] | None = None) -> Iterator[tuple[Template, int]]:
+        """Every template with the number of its jobs, or of those of these owners."""
+        rows: Iterable[int] = self._order
+        if owners is not None:
+            theirs = {number for name, number in self._owner_names.items() if name in owners}
+            rows = (row for row in self._order if self._owners[row] in theirs)
+        for number, jobs in Counter(self._templates[row] for row in rows).items():
             yield self.template_list[number], jobs
 
     def only(self, policies: Collection[str]) -> None:

@@ -169,6 +169,13 @@ class Jobs:
             found = connection.execute(statement).scalar()
         return None if found is None else int(found)
 
+    def make_news(self, account: str, owners: Collection[Owner], *, at: int) -> None:
+        """Have these owners' jobs changed after `at`: no plan accepted then was about them."""
+        statement = update(jobs).where(*_known(account, owners), jobs.c.changed_at <= at)
+        if owners:
+            with self._database.writing() as connection:
+                connection.execute(statement.values(changed_at=at + 1))
+
     def set_assets(self, account: str, job_id: JobId, standing: AssetsStanding) -> None:
         """Remember what two reads of the asset list proved."""
         statement = update(jobs).where(jobs.c.account == account, jobs.c.id == id_bytes(job_id))

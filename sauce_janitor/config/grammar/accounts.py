@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from sauce_janitor.config.faults import listed
 from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
 from sauce_janitor.config.grammar.budgets import BudgetTerm
-from sauce_janitor.config.grammar.secrets import Secret, User, Username
+from sauce_janitor.config.grammar.secrets import Owned, Secret, User, Username
 from sauce_janitor.config.grammar.serving import AccountScheduleTerm
 from sauce_janitor.config.grammar.terms import ElapsedDuration, Grammar, OneOrMany, fault
 from sauce_janitor.retention.durations import parse_duration
@@ -32,6 +32,16 @@ class RetriesTerm(Grammar):
     max_wait: ElapsedDuration = Field(
         parse_duration("60s"), description="A longer Retry-After ends the account's run.", examples=["60s"]
     )
+
+
+class OwnerTerm(Grammar):
+    """Whose jobs are read and changed with credentials of their own."""
+
+    owner: Owned = Field(description="The user whose jobs they are.", examples=["alice"])
+    username: Username | None = Field(
+        None, description="Who asks and acts; default: the owner.", examples=["alice", {"env": "ALICE_USERNAME"}]
+    )
+    access_key: Secret = Field(description="Never the key itself.", examples=[{"env": "ALICE_ACCESS_KEY"}])
 
 
 class AccountTerm(Grammar):
@@ -58,8 +68,13 @@ class AccountTerm(Grammar):
     )  # fmt: skip
     users: Annotated[list[User], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: ["me"],
-        description="Whose jobs: `me`, or user names.",
-        examples=[["me"], ["alice", "bob"]],
+        description="Whose jobs: `me`, user names, or `organization`: its users and service accounts, asked for by each run.",
+        examples=[["me"], ["alice", "bob"], ["organization"]],
+    )
+    credentials: list[OwnerTerm] = Field(
+        default_factory=list,
+        description="Credentials, and with them a request budget, of their own for some owners' jobs.",
+        examples=[[{"owner": "alice", "access_key": {"env": "ALICE_ACCESS_KEY"}}]],
     )
     budget: BudgetTerm = Field(
         default_factory=BudgetTerm,
@@ -100,4 +115,13 @@ class AccountTerm(Grammar):
             raise fault(f"gives either region ({listed(REGIONS)}) or base_url, one and not both")
         if len(set(self.users)) != len(self.users):
             raise fault("users: names one user twice")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_whose_credentials(self) -> AccountTerm:
+        owners = [term.owner for term in self.credentials]
+        if len(set(owners)) != len(owners):
+            raise fault("credentials: names one owner twice")
+        if "organization" not in self.users and (strangers := sorted(set(owners) - set(self.users))):
+            raise fault(f"credentials: no job of {listed(strangers)} is asked for: add the name to users")
         return self

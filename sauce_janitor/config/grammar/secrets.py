@@ -11,8 +11,18 @@ from sauce_janitor.retention.model import owner_name
 
 
 def user(value: object) -> str:
-    """`me`, or a Sauce Labs user name."""
+    """`me`, `organization`, or a Sauce Labs user name."""
     return owner_name(text_of(value, "a user name"))
+
+
+def owned(value: object) -> str:
+    """A Sauce Labs user name, by itself."""
+    name = user(value)
+    if name in {"me", "organization"}:
+        raise ValueError(
+            f"`{name}` is not one user's name: the account's own credentials are its username and access_key"
+        )
+    return name
 
 
 def _secret_shape(value: Any) -> str:
@@ -59,3 +69,4 @@ Username = Annotated[
     Discriminator(_secret_shape),
 ]
 User = Annotated[str, PlainValidator(sentence(user)), WithJsonSchema({"type": "string"})]
+Owned = Annotated[str, PlainValidator(sentence(owned)), WithJsonSchema({"type": "string"})]

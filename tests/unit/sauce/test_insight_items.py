@@ -77,6 +77,22 @@ BUILDS = {
 }
 ERRORS = {"buckets": [{"name": "Selenium didn't\ncomplete", "count": 1, "items": [ITEM], "has_more": False}]}
 
+WRONG: list[object] = [
+    None,
+    True,
+    -1,
+    1e300,
+    "",
+    "x",
+    "\ud800",
+    [],
+    {},
+    [None],
+    {"a": None},
+    [[]],
+    [{"name": 1, "count": "1"}],
+]
+
 PARSERS: list[tuple[Callable[[object], object], dict[str, Any]]] = [
     (parse_items, TESTS),
     (parse_summary, METRICS),
@@ -123,21 +139,7 @@ def test_an_answer_of_another_shape_is_no_answer(
 def test_whatever_stands_in_a_field_s_place_is_read_or_refused_and_never_a_crash(
     parse: Callable[[object], object], sample: object
 ) -> None:
-    for wrong in (
-        None,
-        True,
-        -1,
-        1e300,
-        "",
-        "x",
-        "\ud800",
-        [],
-        {},
-        [None],
-        {"a": None},
-        [[]],
-        [{"name": 1, "count": "1"}],
-    ):
+    for wrong in WRONG:
         for broken in _broken(sample, wrong):
             with suppress(AnswerError):
                 parse(broken)
