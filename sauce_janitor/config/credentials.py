@@ -18,6 +18,8 @@ USERNAME_VARIABLE: Final = "SAUCE_USERNAME"
 ACCESS_KEY_VARIABLE: Final = "SAUCE_ACCESS_KEY"
 SAUCECTL_FILE: Final = ".sauce/credentials.yml"
 """Below the home directory; {username, accessKey}. Source: saucectl, internal/credentials."""
+SAUCECTL_REGIONS: Final = ".sauce/regions.yml"
+"""Below the home directory; [{name, apiBaseURL, credentials: {username, accessKey}}]. Source: saucectl, internal/region."""
 
 _COMMAND_TIMEOUT_S: Final = 30
 _LARGEST_SECRET_BYTES: Final = 64 * 1024
@@ -97,8 +99,9 @@ class SecretSource:
 class CredentialSource:
     """One account's user name and access key: as written, or where Sauce Labs' own tools keep them.
 
-    What is not written comes from SAUCE_USERNAME and SAUCE_ACCESS_KEY when both are set, else from saucectl's file. A user name
-    that is written stands for an unset SAUCE_USERNAME.
+    What is not written comes from what saucectl keeps for the region at `address`, else from SAUCE_USERNAME and
+    SAUCE_ACCESS_KEY when both are set, else from saucectl's file. A user name that is written stands for an unset
+    SAUCE_USERNAME.
     """
 
     username: str | SecretSource | None
@@ -106,6 +109,7 @@ class CredentialSource:
     path: str
     file: str
     line: int
+    address: str = ""
 
     def resolve(self, environ: Mapping[str, str]) -> tuple[str, SecretStr]:
         """(user name, access key). ConfigError when one cannot be had."""
@@ -113,7 +117,7 @@ class CredentialSource:
         key = self.access_key.resolve(environ) if self.access_key else None
         if username is not None and key is not None:
             return username, key
-        found = _usual({USERNAME_VARIABLE: username or "", **environ})
+        found = _usual({USERNAME_VARIABLE: username or "", **environ}, self.address)
         if found is None:
             raise self._error(
                 f"has no credentials: set {USERNAME_VARIABLE} and {ACCESS_KEY_VARIABLE}, run `saucectl configure`,"
@@ -132,7 +136,7 @@ class CredentialSource:
             return known or f"user from {self.username}"
         if self.username is not None:
             return self.username
-        found = _usual(environ)
+        found = _usual(environ, self.address)
         return found[0] if found else f"user from {USERNAME_VARIABLE} or ~/{SAUCECTL_FILE}"
 
     def missing(self, environ: Mapping[str, str]) -> tuple[Problem, ...]:
@@ -156,17 +160,31 @@ class CredentialSource:
         return ConfigError([Problem(message, self.file, self.line, self.path)])
 
 
-def _usual(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """The pair that Sauce Labs' own tools would use: both variables, else saucectl's file. Never one of each."""
+def _usual(environ: Mapping[str, str], address: str) -> tuple[str, str] | None:
+    """The pair that Sauce Labs' own tools would use: the region's own, else both variables, else saucectl's file. Never one of
+    each.
+    """
+    home = Path(environ.get("HOME") or Path("~").expanduser())
+    regions = _read(home / SAUCECTL_REGIONS)
+    for region in regions if isinstance(regions, list) else ():
+        if isinstance(region, dict) and str(region.get("apiBaseURL", "")).rstrip("/").lower() == address.lower() != "":
+            pair = _pair(region.get("credentials"))
+            if pair is not None:
+                return pair
     username, key = environ.get(USERNAME_VARIABLE), environ.get(ACCESS_KEY_VARIABLE)
     if username and key:
         return username.strip(), key.strip()
-    home = environ.get("HOME") or str(Path("~").expanduser())
+    return _pair(_read(home / SAUCECTL_FILE))
+
+
+def _read(path: Path) -> object:
     try:
-        text = (Path(home) / SAUCECTL_FILE).read_text(encoding="utf-8")
-        read = yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - text only: builds no objects
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)  # noqa: S506 - text only: builds no objects
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
+
+
+def _pair(read: object) -> tuple[str, str] | None:
     if not isinstance(read, dict):
         return None
     username, key = read.get("username"), read.get("accessKey")

@@ -134,7 +134,7 @@ class _Values:
         return Account(
             name=name,
             region=term.region,
-            base_url=term.base_url or f"https://api.{term.region}.saucelabs.com",
+            base_url=_address_of(term),
             users=tuple(term.users),
             budget=self._budget(term),
             full_every_s=term.listing.full_every.seconds,
@@ -174,6 +174,7 @@ class _Values:
             path=path_text(at),
             file=self._document.file,
             line=self._document.faults.place_of(at).line,
+            address=_address_of(term),
         )
 
     def _secret(self, node: SecretNode, at: tuple[str | int, ...]) -> SecretSource:
@@ -191,3 +192,7 @@ class _Values:
         token = term.auth.token if term.auth else None
         source = self._secret(token, ("web", "auth", "token")) if isinstance(token, SecretNode) else None
         return Web(term.listen, source, metrics_open=term.metrics == "open", hosts=frozenset(term.hosts))
+
+
+def _address_of(term: AccountTerm) -> str:
+    return term.base_url or f"https://api.{term.region}.saucelabs.com"

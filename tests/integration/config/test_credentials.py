@@ -40,6 +40,45 @@ def test_without_both_variables_it_is_what_saucectl_wrote(tmp_path: Path) -> Non
     assert (name, key.get_secret_value()) == ("jane", KEY)
 
 
+REGIONS = """
+- name: us-west-1
+  apiBaseURL: https://api.us-west-1.saucelabs.com
+  credentials: {username: joe, accessKey: of-another-region}
+- name: eu-central-1
+  apiBaseURL: https://api.eu-central-1.saucelabs.com/
+  appBaseURL: https://app.eu-central-1.saucelabs.com
+  credentials: {username: jane, accessKey: KEY}
+"""
+
+
+def test_what_saucectl_keeps_for_the_region_goes_before_everything_else(tmp_path: Path) -> None:
+    folder = tmp_path / ".sauce"
+    folder.mkdir()
+    (folder / "credentials.yml").write_text("username: jim\naccessKey: of-no-region\n", encoding="utf-8")
+    environ = {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": "of-the-environment"}
+    for text, expected in (
+        (REGIONS.replace("KEY", KEY), ("jane", KEY)),
+        (REGIONS.replace("{username: jane, accessKey: KEY}", "{username: jane}"), ("demo", "of-the-environment")),
+        (REGIONS.replace("api.eu-central-1", "elsewhere"), ("demo", "of-the-environment")),
+        ("nonsense: [", ("demo", "of-the-environment")),
+        ("{}", ("demo", "of-the-environment")),
+        ("- 1\n- {apiBaseURL: 5, credentials: 7}", ("demo", "of-the-environment")),
+    ):
+        (folder / "regions.yml").write_text(text, encoding="utf-8")
+        name, key = account(tmp_path, "", environ).credentials()
+        assert (name, key.get_secret_value()) == expected
+
+
+def test_a_regions_key_is_not_sent_to_another_address_under_the_regions_name(tmp_path: Path) -> None:
+    folder = tmp_path / ".sauce"
+    folder.mkdir()
+    text = (
+        f"[{{name: eu-central-1, apiBaseURL: 'https://proxy.example', credentials: {{username: j, accessKey: {KEY}}}}}]"
+    )
+    (folder / "regions.yml").write_text(text, encoding="utf-8")
+    assert "has no credentials" in refusal(tmp_path, "", {})
+
+
 def test_a_key_found_elsewhere_is_not_used_for_another_user(tmp_path: Path) -> None:
     said = refusal(tmp_path, "    username: jane\n", {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": KEY})
     assert said == (
