@@ -104,7 +104,38 @@ def _told(
             for each in approvals
         ],
         "policy_digest": digest,
+        "daemon": _daemon(config, state, name, now),
     }  # fmt: skip
+
+
+def _daemon(config: Config, state: State, account: str, now: int) -> dict[str, Any]:
+    """What is known of `serve`: whether it is at work, and when this account is due; by the schedule alone if it is not."""
+    from sauce_janitor.daemon import heartbeat
+    from sauce_janitor.daemon.timetable import Timetable
+
+    beat = heartbeat.read(state.notes.read(heartbeat.NOTE), now=now)
+    timetable = Timetable(config.schedule(account), config.timezone)
+    by_schedule = timetable.due_after(now)
+    dark = timetable.dark_at(now)
+    return {
+        "running": beat is not None,
+        "mode": None if beat is None else beat["mode"],
+        "next_run_at": by_schedule if beat is None else beat["next_runs"].get(account, by_schedule),
+        "blackout_until": None if dark is None else dark.ends_at,
+        "blackout_reason": None if dark is None else dark.reason,
+    }
+
+
+def _next_run(daemon: dict[str, Any]) -> str:
+    from sauce_janitor import report
+
+    dark = daemon["blackout_until"]
+    why = f" ({daemon['blackout_reason']})" if daemon["blackout_reason"] else ""
+    during = f"; in a black-out until {report.when(dark)}{why}" if dark else ""
+    if not daemon["running"]:
+        return f"  next run: serve is not running; by the schedule {report.when(daemon['next_run_at'])}{during}"
+    mode = "" if daemon["mode"] == "execute" else ", a dry run"
+    return f"  next run: {report.when(daemon['next_run_at'])} by serve{mode}{during}"
 
 
 def _run(run: Any) -> dict[str, Any]:
@@ -147,6 +178,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until {when(approval['until'])}"
     if told["open_intents"]:
         yield f"  open: {len(told['open_intents']):,} writes whose outcome is not known; the next executing run asks"
+    yield _next_run(told["daemon"])
     yield "  last runs:" if told["last_runs"] else "  last runs: none"
     for run in told["last_runs"]:
         yield f"    {when(run['started_at'])}  {_run_words(run)}"

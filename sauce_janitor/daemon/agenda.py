@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.timetable import Timetable
-from sauce_janitor.state.notes import Notes
+from sauce_janitor.daemon.works import RUN, UPKEEP
+
+_DAY_S: Final = 86_400
+_FIRST_UPKEEP_S: Final = 3600
+
+
+class Notes(Protocol):
+    """Where it is remembered (`state.Notes`)."""
+
+    def read(self, key: str, /) -> str | None:
+        """The note under that key."""
+
+    def write(self, key: str, value: str, /) -> None:
+        """Leave it there."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """An account's place in the agenda: `last` is the moment up to which all that was due is dealt with (epoch seconds)."""
+    """An account's place in the agenda.
+
+    All runs that were due up to `last` are dealt with; the archive was kept up at `kept_up_at`; both in epoch seconds.
+    """
 
     timetable: Timetable
     last: int
+    kept_up_at: int
     jitter_s: float
 
     @property
@@ -23,13 +41,17 @@ class Entry:
         """When its next run is due, jitter left out."""
         return self.timetable.due_after(self.last)
 
-    def is_due(self, now: float) -> bool:
-        """Whether it is to run now; however many of its times have passed, that is one run."""
-        return self.due_at + self.jitter_s <= now and self.timetable.dark_at(int(now)) is None
+    def due_kind(self, now: float) -> str | None:
+        """What is to be done now. However many of its times have passed, that is one run."""
+        if self.timetable.dark_at(int(now)) is not None:
+            return None
+        if self.due_at + self.jitter_s <= now:
+            return RUN
+        return UPKEEP if self.kept_up_at + _DAY_S <= now else None
 
 
 class Agenda:
-    """Every account's entry. Used by one thread; only `follow` and `dealt_with` touch the state."""
+    """Every account's entry. Used by one thread; others may look."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
@@ -37,30 +59,47 @@ class Agenda:
     def __getitem__(self, account: str) -> Entry:
         return self._entries[account]
 
+    def get(self, account: str) -> Entry | None:
+        """An account's entry; None before it has one."""
+        return self._entries.get(account)
+
     def follow(self, config: Config, notes: Notes, now: int) -> None:
         """Go by this configuration from now on. An account that was never on the agenda is due at its next time."""
         entries = {}
         for account in config.accounts:
             schedule = config.schedule(account.name)
-            timetable = Timetable(schedule, config.timezone)
             known = self._entries.get(account.name)
-            last = known.last if known else int(notes.read(f"due:{account.name}") or now)
-            if known is None and notes.read(f"due:{account.name}") is None:
-                notes.write(f"due:{account.name}", str(now))
-            entries[account.name] = Entry(timetable, last, _jitter(schedule.jitter_s))
+            last = known.last if known else _noted(notes, RUN, account.name, now)
+            kept_up_at = (
+                known.kept_up_at if known else _noted(notes, UPKEEP, account.name, now - _DAY_S + _FIRST_UPKEEP_S)
+            )
+            timetable = Timetable(schedule, config.timezone)
+            entries[account.name] = Entry(timetable, last, kept_up_at, _jitter(schedule.jitter_s))
         self._entries = entries
 
     def mind_the_clock(self, now: int) -> None:
         """A clock that was set back leaves nothing due in the far future."""
         for entry in self._entries.values():
-            entry.last = min(entry.last, now)
+            entry.last, entry.kept_up_at = min(entry.last, now), min(entry.kept_up_at, now)
 
-    def dealt_with(self, account: str, notes: Notes, now: int) -> None:
-        """All that was due by now is dealt with."""
+    def dealt_with(self, account: str, kind: str, notes: Notes, now: int) -> None:
+        """All of that kind that was due by now is dealt with. Raises what the notes raise; the entry knows it then already."""
         entry = self._entries.get(account)
-        if entry is not None:
+        if entry is not None and kind == RUN:
             entry.last, entry.jitter_s = now, _jitter(entry.timetable.schedule.jitter_s)
-        notes.write(f"due:{account}", str(now))
+        elif entry is not None:
+            entry.kept_up_at = now
+        notes.write(f"{kind}:{account}", str(now))
+
+
+def _noted(notes: Notes, kind: str, account: str, otherwise: int) -> int:
+    """What is noted; else `otherwise`, which is noted then."""
+    key = f"{kind}:{account}"
+    found = notes.read(key)
+    if found is None:
+        notes.write(key, str(otherwise))
+        return otherwise
+    return int(found)
 
 
 def _jitter(most_s: int) -> float:

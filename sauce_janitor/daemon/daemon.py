@@ -12,14 +12,17 @@ from sauce_janitor import __version__
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.clocks import Clock, SystemClock
 from sauce_janitor.daemon.rounds import Rounds
-from sauce_janitor.daemon.shown import Kept
 from sauce_janitor.daemon.standing import Standing
+from sauce_janitor.daemon.token import Token
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.web.guard import Door, Guard
+from sauce_janitor.web.overview import Overview, Readiness
 from sauce_janitor.web.pages import OPEN_PATHS, make_pages
 from sauce_janitor.web.serving import Serving
 
 _ROUND_S: Final = 1.0
+_LOOK_S: Final = 2.0
+_TOKEN_S: Final = 10.0
 _DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
 _PATIENCE_S: Final = 18.0
 """How long runs may take to finish what is in hand: the whole end is to take 20 s at most."""
@@ -33,9 +36,8 @@ class Daemon:
         self._metrics = Metrics()
         self._rounds = Rounds(config, self._clock, self._metrics, execute=execute)
         self._standing = Standing(self._rounds, self._clock, self._metrics)
-        self.kept = Kept(self._metrics.page, self._standing.overview())
-        self._execute = execute
-        self._token = _Token(config)
+        self._token = Token(config.web)
+        self._web = config.web
         self._serving: Serving | None = None
         self._wake, self._stopping, self._ended = threading.Event(), threading.Event(), threading.Event()
         self._stopped_at: float | None = None
@@ -53,28 +55,27 @@ class Daemon:
 
     def start(self) -> None:
         """Listen and begin. ConfigError when the address is taken, or the token cannot be had."""
-        config = self._rounds.config
-        web = config.web
         self._token.read()
         door = Door(
-            listen=web.listen,
-            hosts=web.hosts,
-            token=self._token.value if web.token else None,
-            open_paths=OPEN_PATHS | ({"/metrics"} if web.metrics_open else set()),
+            listen=self._web.listen,
+            hosts=self._web.hosts,
+            token=self._token.value if self._web.token else None,
+            open_paths=OPEN_PATHS | ({"/metrics"} if self._web.metrics_open else set()),
         )
-        self._serving = Serving(Guard(make_pages(self.kept), door), web.listen)
-        self.kept.is_alive = self.is_alive
         self._metrics.set("config_reload_success", 1)
-        self._log.info("daemon.started", version=__version__, url=self._serving.url, file=str(config.file),
-                       mode="execute" if self._execute else "dry_run")  # fmt: skip
-        if not self._execute:
+        self._serving = Serving(Guard(make_pages(_Shown(self, self._standing, self._metrics)), door), self._web.listen)
+        self._log.info("daemon.started", version=__version__, url=self._serving.url, file=str(self._rounds.config.file),
+                       mode="execute" if self._rounds.execute else "dry_run")  # fmt: skip
+        if not self._rounds.execute:
             self._log.warning("daemon.dry_run", text=_DRY_RUN)
+        for warning in self._rounds.config.warnings:
+            self._log.warning("config.warning", text=str(warning))
         for thread in self._threads:
             thread.start()
 
     def is_alive(self) -> bool:
         """Whether it does its rounds."""
-        return self._threads[0].is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     def reload(self) -> None:
         """Read the configuration again, between runs."""
@@ -84,7 +85,7 @@ class Daemon:
     def stop(self) -> None:
         """Ask every run to finish what is in hand; `has_ended` says when that is done."""
         self._stopped_at = time.monotonic()
-        self._log.info("daemon.stopping", runs=sorted(self._rounds.runner.under_way()))
+        self._log.info("daemon.stopping", under_way=sorted(self._rounds.runner.under_way()))
         self._stopping.set()
         self._rounds.runner.halt()
         self._wake.set()
@@ -97,7 +98,7 @@ class Daemon:
         """Whether it was asked to stop so long ago that what has not ended hangs."""
         if self._stopped_at is None or time.monotonic() - self._stopped_at < _PATIENCE_S:
             return False
-        self._log.warning("daemon.left_hanging", runs=sorted(self._rounds.runner.under_way()))
+        self._log.warning("daemon.left_hanging", under_way=sorted(self._rounds.runner.under_way()))
         return True
 
     def close(self) -> None:
@@ -115,34 +116,35 @@ class Daemon:
             self._clock.wait(self._wake, _ROUND_S)
         while self._rounds.runner.under_way():
             self._rounds.runner.halt()  # also one that began just now
-            self._rounds.go_last()
+            self._rounds.collect()
             time.sleep(0.05)
         self._ended.set()
 
     def _keep_watch(self) -> None:
+        token_at = time.monotonic()
         while not self._ended.is_set():
-            self._token.read_again()
-            self._standing.look(self.kept)
-            self._ended.wait(2.0)
-        self._standing.look(self.kept)
+            if time.monotonic() - token_at >= _TOKEN_S:
+                self._token.read_again()
+                token_at = time.monotonic()
+            self._standing.look()
+            self._ended.wait(_LOOK_S)
+        self._standing.look()
 
 
-class _Token:
-    """The token that opens the pages, read anew so that it can be changed; the last good one counts."""
+class _Shown:
+    """What the pages show, all of it kept ready in memory (`web.pages.Shown`)."""
 
-    def __init__(self, config: Config) -> None:
-        self._source = config.web.token
-        self._environ = config.accounts[0].environ
-        self._value = ""
-        self._log: Any = structlog.get_logger()
+    def __init__(self, daemon: Daemon, standing: Standing, metrics: Metrics) -> None:
+        self._daemon, self._standing, self._metrics = daemon, standing, metrics
 
-    def value(self) -> str:
-        return self._value
+    def alive(self) -> bool:
+        return self._daemon.is_alive()
 
-    def read(self) -> None:
-        """ConfigError when there is none."""
-        if self._source is not None:
-            self._value = self._source.resolve(self._environ).get_secret_value()
+    def readiness(self) -> Readiness:
+        return self._standing.readiness
 
-    def read_again(self) -> None:
-        """Keeps the last one when there is none now."""
+    def metrics(self) -> bytes:
+        return self._metrics.page()
+
+    def overview(self) -> Overview:
+        return self._standing.overview

@@ -9,35 +9,41 @@ from typing import Any, Final
 import structlog
 
 from sauce_janitor.archive import SENTINEL
-from sauce_janitor.config import Config
+from sauce_janitor.config import Account, Config
 from sauce_janitor.daemon.agenda import Agenda
 from sauce_janitor.daemon.clocks import Clock
 from sauce_janitor.daemon.following import Followed
 from sauce_janitor.daemon.runner import Runner, Steps, Under
+from sauce_janitor.daemon.works import RUN, UPKEEP, Kept, a_run, an_upkeep
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Tools
+from sauce_janitor.notify import Poster, Tiding
+from sauce_janitor.pipeline import Result, Tools, noticing, recalling
 from sauce_janitor.state import State
 
 _TRY_AGAIN_S: Final = 10
 _LOOK_S: Final = 5
+_MESSAGES_S: Final = 1.0
 
 
 class Rounds:
     """What the daemon does, a round at a time; `go` is called by one thread, the rest may be read by others.
 
-    `state` is None while it cannot be opened, and `closed_because` says why then.
+    `state` is None while it cannot be opened, and `closed_because` says why then; `wrong` has, by account, what ended its last
+    work if that was an error.
     """
 
     def __init__(self, config: Config, clock: Clock, metrics: Metrics, *, execute: bool) -> None:
         self.execute = execute
         self.followed = Followed(config)
         self.agenda = Agenda()
-        self.runner = Runner(execute=execute)
+        self.runner = Runner()
         self.state: State | None = None
         self.closed_because = "the state is not open yet"
+        self.wrong: dict[str, BaseException] = {}
         self._path = config.state  # another path takes a restart: two states at once would be two truths
-        self._clock, self._metrics = clock, metrics
+        self._works = {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
+        self._clock, self._metrics, self._poster = clock, metrics, Poster()
         self._tried_at = self._looked_at = -float("inf")
         self._agenda_is_of: Config | None = None
         self._asked = threading.Event()
@@ -55,23 +61,30 @@ class Rounds:
     def go(self) -> None:
         """One round."""
         self._follow()
-        self._collect()
+        self.collect()
         if self.state is None:
             self._open()
         if self.state is not None:
             self._begin(self.state)
 
-    def go_last(self) -> None:
-        """A round of ending: only what has ended is collected."""
-        self._collect()
+    def collect(self) -> None:
+        """Take up what has ended: what came of it is told, and what was due is dealt with, unless it was asked to stop."""
+        for under in self.runner.collect():
+            self._tell(under)
+            if not under.stop.is_set() and self.state is not None:
+                try:
+                    self.agenda.dealt_with(under.account, under.kind, self.state.notes, int(self._clock.now()))
+                except StateError as wrong:  # it is remembered in memory, and by the next one
+                    self._log.warning("state.failed", why=str(wrong))
 
     def close(self) -> None:
-        """Let go of the state; every run must have ended."""
+        """Let go of the state; all work must have ended."""
         self.runner.close()
+        self._poster.close(_MESSAGES_S)
         if self.state is not None:
             self.state.close()
 
-    # --- what a round is made of -----------------------------------------------------------------------------------------
+    # --- the configuration and the state -----------------------------------------------------------------------------
 
     def _follow(self) -> None:
         asked, real = self._asked.is_set(), time.monotonic()
@@ -81,10 +94,12 @@ class Rounds:
         self._looked_at = real
         before = self.config
         if self.followed.look(at_once=asked):
-            for what, old, new in (("state.path", before.state, self.config.state),
-                                   ("web.listen", before.web.listen, self.config.web.listen)):  # fmt: skip
+            for what, old, new in (("state.path", self._path, self.config.state),
+                                   ("web", before.web, self.config.web)):  # fmt: skip
                 if old != new:
-                    self._log.warning("config.takes_a_restart", key=what, in_force=str(old))
+                    self._log.warning("config.takes_a_restart", key=what)
+            for account in {each.name for each in before.accounts} - {each.name for each in self.config.accounts}:
+                self._metrics.forget_account(account)
         self._metrics.set("config_reload_success", 0 if self.followed.faults else 1)
 
     def _open(self) -> None:
@@ -93,12 +108,15 @@ class Rounds:
             return
         self._tried_at = real
         try:
-            self.state = self._opened()
+            state = self._opened()
+            self._metrics.settle(state.counters)
+            recalling.recall(self.config, state, self._metrics)
         except (StateError, RefusedError) as wrong:
             if str(wrong) != self.closed_because:
                 self._log.error("state.closed", why=str(wrong))
             self.closed_because = str(wrong)
         else:
+            self.state = state
             self._log.info("state.opened", path=str(self._path))
 
     def _opened(self) -> State:
@@ -110,32 +128,66 @@ class Rounds:
             )
         return State.open(self._path)
 
+    # --- work --------------------------------------------------------------------------------------------------------
+
     def _begin(self, state: State) -> None:
         now = int(self._clock.now())
-        if self._agenda_is_of is not self.config:
-            self.agenda.follow(self.config, state.notes, now)
-            self._agenda_is_of = self.config
+        try:
+            if self._agenda_is_of is not self.config:
+                self.agenda.follow(self.config, state.notes, now)
+                self._agenda_is_of = self.config
+        except StateError as wrong:
+            self._log.warning("state.failed", why=str(wrong))
+            return
         self.agenda.mind_the_clock(now)
         under_way = self.runner.under_way()
         for account in self.config.accounts:
-            if account.name not in under_way and self.agenda[account.name].is_due(self._clock.now()):
-                self._log.info("run.begins", account=account.name, due_at=self.agenda[account.name].due_at,
-                               mode="execute" if self.execute else "dry_run")  # fmt: skip
-                self.runner.begin(
-                    account.name, Tools(self.config, state, self._metrics, Steps(), clock=self._clock.now)
-                )
+            self._begin_or_halt(account, under_way.get(account.name), state, now)
 
-    def _collect(self) -> None:
-        for under in self.runner.collect():
-            self._tell(under)
-            if not under.stop.is_set() and self.state is not None:
-                self.agenda.dealt_with(under.account, self.state.notes, int(self._clock.now()))
+    def _begin_or_halt(self, account: Account, under: Under | None, state: State, now: int) -> None:
+        entry = self.agenda[account.name]
+        if under is not None:
+            dark = entry.timetable.dark_at(now)
+            if dark and not under.stop.is_set():
+                self._log.info("blackout.begins", account=account.name, until=dark.ends_at, reason=dark.reason)
+                under.stop.set()
+            return
+        kind = entry.due_kind(self._clock.now())
+        if kind is not None:
+            self._log.info(f"{kind}.begins", account=account.name, mode="execute" if self.execute else "dry_run")
+            tools = Tools(self.config, state, self._metrics, Steps(), clock=self._clock.now)
+            self.runner.begin(account, kind, self._works[kind], tools)
 
     def _tell(self, under: Under) -> None:
         wrong = under.future.exception()
+        at = int(self._clock.now())
+        self.wrong.pop(under.account, None)
         if wrong is None:
+            came = under.future.result()
+            self._notify(
+                list(noticing.of_result(came, at=at)) if isinstance(came, Result) else _of_upkeep(under, came, at)
+            )
             return
+        self.wrong[under.account] = wrong
         if isinstance(wrong, JanitorError):
-            self._log.error("run.ended", account=under.account, why=str(wrong), kind=type(wrong).__name__)
-        else:  # a bug: it ends this run, not the others
-            self._log.error("run.crashed", account=under.account, exc_info=wrong)
+            self._log.error(f"{under.kind}.ended", account=under.account, why=str(wrong), error=type(wrong).__name__)
+        else:  # a bug: it ends this work, not the others'
+            self._log.error(f"{under.kind}.crashed", account=under.account, exc_info=wrong)
+        self._notify(list(noticing.of_error(under.account, wrong, at=at)))
+
+    def _notify(self, tidings: list[Tiding]) -> None:
+        if self.state is None or not self.config.webhooks:
+            return
+        try:
+            self._poster.tell(tidings, noticing.hooks(self.config), self.state.notes)
+        except StateError as wrong:
+            self._log.warning("notify.failed", why=str(wrong))
+
+
+def _of_upkeep(under: Under, kept: Kept, at: int) -> list[Tiding]:
+    """What a day's upkeep has to tell: damage in the archive, and what could not be pruned."""
+    found = kept.verified.findings if kept.verified else []
+    failed = kept.pruned.failures if kept.pruned else []
+    parts = [f"{len(found):,} findings in the archive; the first: {found[0].detail}"] if found else []
+    parts += [f"{len(failed):,} files could not be pruned; the first: {failed[0]}"] if failed else []
+    return [Tiding("failed", under.account, "; ".join(parts), at, "upkeep")] if parts else []

@@ -84,6 +84,12 @@ class Metrics:
         """Drop a gauge's series of one account, so that a policy that is gone leaves no stale number."""
         self._gauges[name].remove_by_labels({"account": account})
 
+    def forget_account(self, account: str) -> None:
+        """Drop every gauge's series of an account that is gone."""
+        for family in ALL:
+            if family.kind == "gauge" and "account" in family.labels:
+                self.forget(family.name, account)
+
     def executes(self, change: int) -> None:
         """One run more (1) or less (-1) carries out a plan."""
         with self._lock:

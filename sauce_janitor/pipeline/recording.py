@@ -12,6 +12,7 @@ from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.execute import Execution
 from sauce_janitor.pipeline.owning import LeftOut, Whose
 from sauce_janitor.planfile import PlanHead
+from sauce_janitor.retention.deadlines import overdue_counts
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.state import Runs
 
@@ -62,6 +63,10 @@ class Recorded:
         self._summary |= {"outcomes": dict(counts), "left": execution.left, "budget_left": budget_left}
         if execution.halted:
             self._summary["halted"] = execution.halted.detail
+
+    def settled(self, plan: Plan) -> None:
+        """This is late now that the plan was carried out."""
+        self._summary["plan"]["overdue"] = overdue_counts(plan.late)
 
     def __enter__(self) -> Self:
         self._runs.begin(self._run_id, self._account, mode=self._mode, at=int(self._clock()))

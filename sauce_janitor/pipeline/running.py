@@ -290,6 +290,7 @@ class _Visit:
             failed = {failure.job_id for failure in done.failures}
             settle(plan.late, failed, finished=not done.left and done.halted is None)
             self.tell.overdue(plan)
+            self.record.settled(plan)
 
     def end(self, result: Result) -> Result:
         """Tell that the run came to its end."""

@@ -1,0 +1,102 @@
+"""What the page says of one account: what it does now, what is next, what the newest plan has, how the last runs ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from sauce_janitor import report
+from sauce_janitor.config import Account
+from sauce_janitor.daemon.agenda import Entry
+from sauce_janitor.daemon.runner import Under
+from sauce_janitor.daemon.works import RUN
+from sauce_janitor.retention.model import Action
+from sauce_janitor.state import Run, State
+from sauce_janitor.web.overview import AccountView, Fact, PolicyLine, RunLine
+
+_RUNS: Final = 8
+_LOOKED_BACK: Final = 50
+_PHASES: Final = {"start": "starting", "list": "listing jobs", "plan": "deciding", "execute": "carrying out"}
+
+
+def view_of(account: Account, state: State, entry: Entry | None, under: Under | None, *, now: int) -> AccountView:
+    """One account as it stands. StateError."""
+    runs = state.runs.last(account.name, limit=_LOOKED_BACK)
+    plan = next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
+    full_at = state.jobs.full_at(account.name)
+    facts = [*_of_listing(full_at, account.full_every_s, now), *(_of_plan(plan) if plan else ())]
+    facts += _of_budget(account, runs)
+    return AccountView(
+        name=account.name,
+        identity=account.identity().removeprefix(f"{account.name}: "),
+        now=None if under is None else _doing(under),
+        next_run_at=None if entry is None else entry.due_at,
+        dark=_dark(entry, now),
+        facts=tuple(facts),
+        plan_as_of=None if plan is None else plan["as_of"],
+        actions=tuple(report.ACTIONS.values()),
+        policies=tuple(_policies(plan)) if plan else (),
+        runs=tuple(_line(run) for run in runs[:_RUNS]),
+    )
+
+
+def _doing(under: Under) -> str:
+    if under.kind != RUN:
+        return "keeping the archive up"
+    steps = under.steps
+    of = f" of {steps.total:,}" if steps.total is not None else ""
+    stopping = ", stopping" if under.stop.is_set() else ""
+    return f"{_PHASES.get(steps.phase_name, steps.phase_name)}, {steps.done:,}{of} done{stopping}"
+
+
+def _dark(entry: Entry | None, now: int) -> str | None:
+    dark = None if entry is None else entry.timetable.dark_at(now)
+    if dark is None:
+        return None
+    return f"until {report.when(dark.ends_at)}" + (f": {dark.reason}" if dark.reason else "")
+
+
+def _of_listing(full_at: int | None, full_every_s: int, now: int) -> Iterator[Fact]:
+    if full_at is None:
+        yield Fact("Full listing", "not complete yet")
+    else:
+        yield Fact("Full listing", f"{report.span(max(0, now - full_at))} ago", bad=now - full_at > 2 * full_every_s)
+
+
+def _of_plan(plan: Mapping[str, Any]) -> Iterator[Fact]:
+    yield Fact("Jobs known", f"{plan['jobs']:,}")
+    yield Fact("Held", f"{plan['held']:,}")
+    yield Fact("Undecided", f"{plan['undecided']:,}", bad=plan["undecided"] > 0)
+    yield Fact(
+        "Wanted, not archived, soon purged by Sauce Labs",
+        f"{plan['expiring_24h']:,} within 24 h, {plan['expiring_72h']:,} within 72 h",
+        bad=plan["expiring_72h"] > 0,
+    )
+    if plan["limits_broken"]:
+        yield Fact("Limits broken", ", ".join(sorted(set(plan["limits_broken"]))), bad=True)
+    for deadline, blocked in plan.get("overdue", {}).items():
+        words = ", ".join(f"{jobs:,} ({blocker.replace('_', ' ')})" for blocker, jobs in blocked.items())
+        yield Fact(f"Late for {deadline}, and what blocks them", words or "none", bad=bool(blocked))
+    for action, waiting in plan["announced"].items():
+        words = f"{waiting['jobs']:,} {report.ACTIONS[Action(action)]}"
+        yield Fact("Announced", f"{words}, due from {report.when(waiting['first_at'])}")
+
+
+def _of_budget(account: Account, runs: tuple[Run, ...]) -> Iterator[Fact]:
+    left = next((run.summary["budget_left"] for run in runs if run.summary.get("budget_left") is not None), None)
+    after = "" if left is None else f"; {left:,} left in the hour after the last executing run"
+    yield Fact("Request budget", f"{account.budget.usual}{after}", bad=left == 0)
+
+
+def _policies(plan: Mapping[str, Any]) -> Iterator[PolicyLine]:
+    for policy, counts in plan["by_policy"].items():
+        yield PolicyLine(policy, tuple(counts.get(action.value, 0) for action in report.ACTIONS))
+
+
+def _line(run: Run) -> RunLine:
+    parts = [f"{name.replace('_', ' ')} {number:,}" for name, number in (run.summary.get("outcomes") or {}).items()]
+    parts += [f"{run.summary['left']:,} left"] if run.summary.get("left") else []
+    parts += [str(run.summary[key]) for key in ("halted", "error") if run.summary.get(key)]
+    took_s = None if run.ended_at is None else max(0, run.ended_at - run.started_at)
+    result = run.result or "going on, or killed"
+    return RunLine(run.started_at, run.mode.replace("_", " "), result, took_s, ", ".join(parts))

@@ -1,0 +1,23 @@
+"""The note by which others on the state know that a daemon is at work, which mode it is in, and when each account is due."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+NOTE: Final = "daemon"
+EVERY_S: Final = 20
+_LASTS_S: Final = 90
+
+
+def written(*, at: int, pid: int, execute: bool, next_runs: Mapping[str, int]) -> str:
+    """The note."""
+    mode = "execute" if execute else "dry_run"
+    return json.dumps({"at": at, "pid": pid, "mode": mode, "next_runs": dict(next_runs)})
+
+
+def read(note: str | None, *, now: int) -> Mapping[str, Any] | None:
+    """What it says (at, pid, mode, next_runs), if it was left just now; None when no daemon is at work."""
+    beat: Mapping[str, Any] = json.loads(note) if note else {}
+    return beat if beat and abs(now - beat["at"]) < _LASTS_S else None
