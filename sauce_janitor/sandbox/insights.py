@@ -83,60 +83,118 @@ def items(world: World, wanted: Wanted, *, newest_first: bool = True) -> Iterato
 
 def metrics(found: Iterable[Item], base_url: str) -> dict[str, object]:
     """Get Summary of Test Metrics: the totals are means, as in the API's sample."""
-    runs = list(found)
-    fastest = min(runs, key=lambda item: (item.duration, item.created_at, item.id), default=None)
-    slowest = max(runs, key=lambda item: (item.duration, item.created_at, item.id), default=None)
-    statuses = Counter(item.status for item in runs)
+    statuses: Counter[str] = Counter()
+    waited = ran = 0
+    fastest = slowest = None
+    for item in found:
+        statuses[item.status] += 1
+        waited, ran = waited + item.started_at - item.created_at, ran + item.duration
+        fastest = item if fastest is None else min(fastest, item, key=_pace)
+        slowest = item if slowest is None else max(slowest, item, key=_pace)
+    count = statuses.total()
     return {
-        "count": len(runs),
+        "count": count,
         "fastestRun": fastest and fastest.document(base_url),
         "slowestRun": slowest and slowest.document(base_url),
-        "statuses": {word: statuses[word] for word in sorted(statuses)},
-        "totalQueueTime": _mean([item.started_at - item.created_at for item in runs]),
-        "totalRunTime": _mean([item.duration for item in runs]),
+        "statuses": dict(sorted(statuses.items())),
+        "totalQueueTime": waited / max(1, count),
+        "totalRunTime": ran / max(1, count),
     }
 
 
 def trends(found: Iterable[Item], interval_s: int) -> dict[str, object]:
     """Get Test Trends: buckets that hold anything, oldest first, and the sums over all of them."""
-    buckets: dict[int, list[Item]] = {}
+    buckets: dict[int, Counts] = {}
     for item in found:
-        buckets.setdefault(item.created_at // interval_s * interval_s, []).append(item)
-    every = [item for runs in buckets.values() for item in runs]
+        buckets.setdefault(item.created_at // interval_s * interval_s, Counts()).add(item)
+    whole = Counts()
+    for counts in buckets.values():
+        whole.update(counts)
     return {
         "buckets": [
-            {"timestamp": iso(start, milliseconds=True), "count": len(runs), "aggs": _aggregates(runs)}
-            for start, runs in sorted(buckets.items())
+            {
+                "timestamp": iso(start, milliseconds=True),
+                "count": counts.by["status"].total(),
+                "aggs": {key: _named(numbers) for key, numbers in counts.by.items()},
+            }
+            for start, counts in sorted(buckets.items())
         ],
-        "metrics": {key: dict(sorted(counts.items())) for key, counts in _counts(every).items()},
+        "metrics": {key: dict(sorted(numbers.items())) for key, numbers in whole.by.items()},
     }
 
 
 def builds_and_tests(found: Iterable[Item], base_url: str) -> dict[str, object]:
     """Get Builds and Tests: at most 25 builds, newest first, at most ten tests of each; there is no way to see more."""
-    builds: dict[str, list[Item]] = {}
-    alone: list[Item] = []
+    builds: dict[str, Some] = {}
+    alone, others = Some(), False
     for item in found:
-        (builds.setdefault(item.build, []) if item.build is not None else alone).append(item)
+        if item.build is None:
+            alone.add(item)
+        elif item.build in builds or len(builds) < _BUILDS:
+            builds.setdefault(item.build, Some()).add(item)
+        else:
+            others = True
     return {
         "builds": {
-            "items": [_build(name, runs, base_url) for name, runs in list(builds.items())[:_BUILDS]],
-            "has_more": len(builds) > _BUILDS,
+            "items": [_build(name, runs, base_url) for name, runs in builds.items()],
+            "has_more": others,
         },
-        "tests_missing_build": _some(alone, base_url),
+        "tests_missing_build": alone.document(base_url),
     }
 
 
 def errors(found: Iterable[Item], base_url: str) -> list[dict[str, object]]:
     """Get Error Trends: the most frequent first, at most ten tests of each."""
-    by_error: dict[str, list[Item]] = {}
+    by_error: dict[str, Some] = {}
     for item in found:
         if item.error:
-            by_error.setdefault(item.error, []).append(item)
+            by_error.setdefault(item.error, Some()).add(item)
     return [
-        {"name": error, "count": len(runs), **_some(runs, base_url)}
-        for error, runs in sorted(by_error.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+        {"name": error, "count": some.count, **some.document(base_url)}
+        for error, some in sorted(by_error.items(), key=lambda pair: (-pair[1].count, pair[0]))
     ]
+
+
+class Counts:
+    """How many items by operating system, owner and status."""
+
+    def __init__(self) -> None:
+        self.by: dict[str, Counter[str]] = {"os": Counter(), "owner": Counter(), "status": Counter()}
+
+    def add(self, item: Item) -> None:
+        """One more."""
+        for key, counts in self.by.items():
+            counts[getattr(item, key)] += 1
+
+    def update(self, other: Counts) -> None:
+        """All of another's."""
+        for key, counts in self.by.items():
+            counts.update(other.by[key])
+
+
+class Some:
+    """The first ten of many items, and of all of them how many, how they ended, and from when to when they ran."""
+
+    def __init__(self) -> None:
+        self.first: list[Item] = []
+        self.statuses: Counter[str] = Counter()
+        self.start, self.end = 1 << 62, 0
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self.statuses.total()
+
+    def add(self, item: Item) -> None:
+        """One more."""
+        if len(self.first) < _TESTS:
+            self.first.append(item)
+        self.statuses[item.status] += 1
+        self.start, self.end = min(self.start, item.started_at), max(self.end, item.ended_at)
+
+    def document(self, base_url: str) -> dict[str, object]:
+        """As the API shows them."""
+        return {"items": [item.document(base_url) for item in self.first], "has_more": self.count > _TESTS}
 
 
 def iso(time: int, *, milliseconds: bool = False) -> str:
@@ -189,43 +247,25 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _build(name: str, runs: list[Item], base_url: str) -> dict[str, object]:
-    start, end = min(item.started_at for item in runs), max(item.ended_at for item in runs)
-    shown = _some(runs, base_url)
+def _pace(item: Item) -> tuple[int, int, str]:
+    return item.duration, item.created_at, item.id
+
+
+def _build(name: str, runs: Some, base_url: str) -> dict[str, object]:
+    shown = runs.document(base_url)
     return {
         "name": name,
-        "tests_count": len(runs),
-        "duration": end - start,
-        "start_time": iso(start),
-        "end_time": iso(end),
+        "tests_count": runs.count,
+        "duration": runs.end - runs.start,
+        "start_time": iso(runs.start),
+        "end_time": iso(runs.end),
         "tests": shown["items"],
         "has_more": shown["has_more"],
-        "aggs": {"status": _named(Counter(item.status for item in runs))},
+        "aggs": {"status": _named(runs.statuses)},
     }
-
-
-def _some(runs: list[Item], base_url: str) -> dict[str, object]:
-    return {"items": [item.document(base_url) for item in runs[:_TESTS]], "has_more": len(runs) > _TESTS}
-
-
-def _counts(runs: Iterable[Item]) -> dict[str, Counter[str]]:
-    counts: dict[str, Counter[str]] = {"os": Counter(), "owner": Counter(), "status": Counter()}
-    for item in runs:
-        counts["os"][item.os] += 1
-        counts["owner"][item.owner] += 1
-        counts["status"][item.status] += 1
-    return counts
-
-
-def _aggregates(runs: Iterable[Item]) -> dict[str, object]:
-    return {key: _named(counts) for key, counts in _counts(runs).items()}
 
 
 def _named(counts: Counter[str]) -> list[dict[str, object]]:
     return [
         {"name": name, "count": count} for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
-
-
-def _mean(values: Sequence[int]) -> float:
-    return sum(values) / len(values) if values else 0.0
