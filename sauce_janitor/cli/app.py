@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "explaining:explain",
     "hold": "holding:hold",
     "init": "configuring:init",
+    "insights": "insights:insights",
     "job": "jobs:job",
     "jobs": "jobs:jobs",
     "pause": "switching:pause",

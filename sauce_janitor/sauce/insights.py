@@ -32,6 +32,7 @@ Scope: TypeAlias = Literal["me", "organization", "single"]
 MOST_ITEMS: Final = 10_000
 """More than so many of one period are not asked for: servers of this kind end there."""
 _ITEMS_A_PAGE: Final = 100
+_UNITS_S: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _Query: TypeAlias = list[tuple[str, str | int]]
 _Generation: TypeAlias = Literal["both", "newer", "older"]
 _GENERATIONS: Final[tuple[_Generation, ...]] = ("both", "newer", "older")
@@ -45,6 +46,12 @@ class Period:
     start: int | None = None
     end: int | None = None
     back: str | None = None
+
+    def fixed(self, now: int) -> Period:
+        """The same with a fixed start and end, for more than one request; `now` is epoch seconds."""
+        if self.back is None:
+            return self
+        return Period(now - int(self.back[:-1]) * _UNITS_S[self.back[-1]], now)
 
     def query(self) -> _Query:
         """As parameters. Source: start and end as YYYY-MM-DDTHH:MM:SSZ, or time_range; the newer API refuses both together."""
