@@ -74,7 +74,7 @@ class Measured:
     @property
     def floor_s(self) -> float:
         """The least time that the limit allows for so many requests that were let through."""
-        return (self.requests - self.refused) / PER_SECOND - 1
+        return (self.requests - self.refused) / PER_SECOND
 
 
 def world(jobs: int, matching: int) -> Sandbox:

@@ -80,7 +80,7 @@ class Budget:
         Raises BudgetSpentError when the wait would be longer than the patience, StoppedError when the run was asked to stop.
         """
         prepaid = self._prepaid_here()
-        return prepaid.pop() if prepaid else self._queue()
+        return prepaid.pop() if prepaid else self._queue(1)[0]
 
     def leaves(self, ticket: Ticket) -> None:
         """The request leaves now. One that was held up on its way here, by a reservation or a handshake, counts from now on:
@@ -97,7 +97,9 @@ class Budget:
         """
         prepaid = self._prepaid_here()
         before = len(prepaid)
-        taken = [self._queue() for _ in range(count)]
+        taken: list[Ticket] = []
+        while len(taken) < count:
+            taken.extend(self._queue(count - len(taken)))
         prepaid.extend(taken)
         try:
             yield sum(ticket.waited_s for ticket in taken)
@@ -158,19 +160,19 @@ class Budget:
         """Where nothing limits the account nothing is counted, until a 429 or a Retry-After is met."""
         return self.timetable.unlimited and not self._meter.exists
 
-    def _queue(self) -> Ticket:
-        """Wait for a turn, one thread of a process at a time."""
+    def _queue(self, count: int) -> list[Ticket]:
+        """Wait for a turn, one thread of a process at a time: of as many as can leave together."""
         if self._never_limited():
             self._look()
-            return Ticket()
+            return [Ticket()] * count
         began = self._clock.monotonic()
         with self._turn:
             while True:
                 self._look()
-                turn = self._meter.take(self.timetable)
+                turn = self._meter.take(self.timetable, count)
                 if turn.wait_for is WaitFor.NOTHING:
                     now = self._clock.monotonic()
-                    return Ticket(now - began if now - began > _NO_WAIT_S else 0.0, now, turn.number)
+                    return _tickets(turn, count, now - began, now)
                 if turn.wait_for is not WaitFor.PACE and turn.wait_s > self._patience_s:
                     raise BudgetSpentError(self._spent(turn))
                 self._stop.wait(turn.wait_s)
@@ -185,3 +187,10 @@ class Budget:
         if turn.wait_for is WaitFor.VENDOR:
             return f"Sauce Labs asks to wait: the next request may leave in {minutes} min, at {at}"
         return f"the request budget is spent: the next request may leave in {minutes} min, at {at}"
+
+
+def _tickets(turn: Turn, count: int, waited_s: float, now: float) -> list[Ticket]:
+    """One for each request that may leave; the first one of them says what was waited."""
+    numbers = turn.numbers or [None] * count
+    waits = [waited_s if waited_s > _NO_WAIT_S else 0.0] + [0.0] * (len(numbers) - 1)
+    return [Ticket(waited, now, number) for waited, number in zip(waits, numbers, strict=True)]

@@ -37,14 +37,14 @@ class WaitFor(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Whether a request may leave: now, when it waits for nothing, else to be asked again in `wait_s`.
+    """Whether requests may leave: now, when they wait for nothing, else to be asked again in `wait_s`.
 
-    `number` is the count's, of a request that may leave, where it was counted.
+    `numbers` are the count's, of those that may leave, where they were counted.
     """
 
     wait_s: float = 0.0
     wait_for: WaitFor = WaitFor.NOTHING
-    number: int | None = None
+    numbers: range = range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ class Meter:
         """Whether anything was ever counted or told: cheap, for who has no limit."""
         return self._file.exists
 
-    def take(self, timetable: Timetable) -> Turn:
-        """Count one request, if it may leave now."""
-        return self._file.do(lambda connection: self._take(connection, timetable))
+    def take(self, timetable: Timetable, requests: int = 1) -> Turn:
+        """Count so many requests if they may leave now, together or none; where a window is narrower, as many as fit in it."""
+        return self._file.do(lambda connection: self._take(connection, timetable, requests))
 
     def put_off(self, number: int) -> None:
         """The request with that number leaves only now."""
@@ -118,7 +118,7 @@ class Meter:
 
         self._file.do(write)
 
-    def _take(self, connection: sqlite3.Connection, timetable: Timetable) -> Turn:
+    def _take(self, connection: sqlite3.Connection, timetable: Timetable, requests: int) -> Turn:
         now, moment = self._now(), self._clock.time()
         standing = self._standing(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
@@ -128,10 +128,12 @@ class Meter:
             return barred or Turn()
         self._forget(connection, now - 2 * max(HOUR_MS, rates[-1].interval))
         connection.execute("UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?", (now, moment, self._id))
-        decision = SQLiteBucket(rates, connection, self._table).put_decision(RateItem("", now))
+        together = min(requests, *(rate.limit for rate in rates))
+        decision = SQLiteBucket(rates, connection, self._table).put_decision(RateItem("", now, weight=together))
         assert isinstance(decision, Decision)
         if decision.failing_rate is None:
-            return Turn(number=connection.execute("SELECT last_insert_rowid()").fetchone()[0])
+            last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
+            return Turn(numbers=range(last - together + 1, last + 1))
         connection.execute("ROLLBACK")
         wait = max(decision.retry_after_ms or 0, 1) / 1000
         return Turn(min(wait, changes_in), _kind(decision.failing_rate))

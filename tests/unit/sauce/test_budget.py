@@ -390,3 +390,19 @@ def test_a_request_that_is_held_up_counts_from_when_it_leaves(clock: Clock, stop
     began = clock.seconds
     assert take(one, 2) == [pytest.approx(0.52, abs=0.01), pytest.approx(0.5, abs=0.01)]
     assert clock.seconds - began == pytest.approx(1.02, abs=0.01)
+
+
+def test_requests_that_go_together_are_taken_together_or_not_at_all(clock: Clock, stop: Waiting) -> None:
+    """A first one that waits, counted, for its second would be a request that nobody sends."""
+    one = budget(clock, stop, 1, None, burst=2)
+    one.take()
+    with one.reserved(2) as waited:
+        assert waited == pytest.approx(2.02, abs=0.01)
+    assert one.remaining() == {"second": 0}
+
+
+def test_more_than_can_leave_together_are_taken_as_they_can(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 1, None, burst=2)
+    with one.reserved(5) as waited:
+        assert waited == pytest.approx(4.04, abs=0.02)
+        assert sum(take(one, 5)) == waited
