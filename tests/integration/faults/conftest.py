@@ -13,7 +13,7 @@ import yaml
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.faults import read_faults
-from tests.integration.faults.oddities import Fault, Oddity
+from tests.integration.faults.oddities import HERS, Fault, Oddity
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """
@@ -84,3 +84,19 @@ def account(tmp_path: Path) -> Iterator[Account]:
         desk = Desk(tmp_path, sandbox, stack)
         desk.configure(POLICIES, budget=IMPATIENT)
         yield Account(desk, due, fresh)
+
+
+@pytest.fixture
+def organization(account: Account) -> Account:
+    """The account for the whole organization, in which alice has jobs that are due; everybody else's are gone."""
+    sandbox = account.desk.sandbox
+    for owner in sandbox.owners.keys() - {"demo", "alice"}:
+        for job in tuple(sandbox.job_ids(owner)):
+            sandbox.remove(job)
+    ended = int(time.time()) - 10 * DAY
+    times = {f"{word}_time": ended for word in ("creation", "start", "end", "modification")}
+    account.due[HERS] = list(sandbox.job_ids("alice"))
+    for job in account.due[HERS]:
+        sandbox.edit(job, build="PR-1", tags=[], status="complete", **times)
+    account.desk.configure(POLICIES, budget=IMPATIENT + ", users: [organization]")
+    return account

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 Fault: TypeAlias = Mapping[str, Any]
 Ending: TypeAlias = Literal["goes", "stays", "refused"]
 
-NOISE, COPIED, STRIPPED = "NOISE", "COPIED", "STRIPPED"
+NOISE, COPIED, STRIPPED, HERS = "NOISE", "COPIED", "STRIPPED", "HERS"
 """The kinds of jobs, see `conftest.py`; in a fault each stands for one job of the kind."""
 LIST, DETAILS, ASSETS, FILE, LOOK_UP = "jobs.list", "job.get", "assets.list", "asset.get", "jobs.lookup"
 DELETE = "job.delete"
@@ -33,9 +33,9 @@ class Oddity:
     later: bool = False
 
 
-def goes(name: str, fault: str, **settings: Any) -> Oddity:
+def goes(name: str, fault: str, *, code: int = 0, **settings: Any) -> Oddity:
     """Everything due is done."""
-    return Oddity(name, ({"fault": fault, **settings},), "goes", 0)
+    return Oddity(name, ({"fault": fault, **settings},), "goes", code)
 
 
 def refused(name: str, fault: str, *, code: int = 4, later: bool = False, **settings: Any) -> Oddity:
@@ -134,3 +134,55 @@ ODDITIES = (
     stays("a redirect of an asset to another job", "redirect_to_another_job", FILE),
     stays("a redirect of a delete to another job", "redirect_to_another_job", DELETE, of=NOISE, status=307),
 )
+
+USERS = "users.list"
+PATH = {"name": "../../demo", "count": 1}
+_REFUSED = {"fault": "status", "path": "/team-management/*", "status": 403}
+"""Who there is has to be asked of Insights then."""
+
+
+def without_users(name: str, fault: str, ending: Ending, code: int, **settings: Any) -> Oddity:
+    """The oddity is Insights', which is asked where team management is forbidden."""
+    return Oddity(name, (_REFUSED, {"fault": fault, "endpoint": "insights.*", **settings}), ending, code, HERS)
+
+
+ODDITIES_OF_PEOPLE = (
+    goes("users: an object", "not_a_list", endpoint=USERS, code=4),
+    goes("users: nobody, of four", "empty_list", endpoint=USERS, code=4),
+    goes("users: a short page", "short_page", endpoint=USERS, code=4),
+    goes("users: duplicate rows", "duplicate_rows", endpoint=USERS),
+    Oddity(
+        "users: the same page again",
+        ({"fault": "capped_page", "limit": 1, "endpoint": USERS}, {"fault": "same_page", "endpoint": USERS}),
+        "goes",
+        4,
+    ),
+    goes("users: a lower limit than asked for", "capped_page", endpoint=USERS, limit=1),
+    goes("users: JSON 20,000 deep", "deep_json", endpoint=USERS, code=4),
+    goes("users: trailing garbage", "trailing_garbage", endpoint=USERS, code=4),
+    goes("users: a page of HTML", "html", endpoint=USERS, code=4),
+    goes("users: 404", "status", endpoint=USERS, status=404),
+    goes("users: a gzip bomb", "gzip_bomb", endpoint=USERS, megabytes=80, code=4),
+    goes("users: a header of 200 kB", "big_header", endpoint=USERS, code=4),
+    goes("users: a redirect to another host", "redirect", endpoint=USERS, code=4),
+    goes("users: a stalled answer", "stall", endpoint=USERS, times=2, code=4),
+    goes("users: a name that is empty", "lie", endpoint=USERS, row=1, set={"username": ""}, code=4),
+    goes("users: a name that is a number", "lie", endpoint=USERS, row=1, set={"username": 7}, code=4),
+    goes("users: a name that is a path", "lie", endpoint=USERS, row=1, set={"username": "../../demo"}, code=4),
+    Oddity(
+        "users: a stranger in somebody's place",
+        ({"fault": "lie", "endpoint": USERS, "row": 1, "set": {"username": "mallory"}},),
+        "stays",
+        4,
+        HERS,
+        every=True,
+    ),
+    without_users("Insights: milliseconds", "milliseconds", "goes", 0),
+    without_users("Insights: duplicate rows", "duplicate_rows", "goes", 0),
+    without_users("Insights: no buckets", "empty_list", "goes", 0),
+    without_users("Insights: an object", "not_a_list", "refused", 4),
+    without_users("Insights: NaN", "nan", "refused", 4),
+    without_users("Insights: JSON 20,000 deep", "deep_json", "refused", 4),
+    without_users("Insights: an owner that is a path", "lie", "goes", 4, set={"aggs": {"owner": [PATH]}}),
+)
+"""The same account, of the whole organization: a second user's jobs are due too, if it is found out that she is in it."""

@@ -13,7 +13,7 @@ import pytest
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.sandbox.mischief import SETTINGS
 from tests.integration.faults.conftest import Account
-from tests.integration.faults.oddities import ODDITIES, Oddity
+from tests.integration.faults.oddities import ODDITIES, ODDITIES_OF_PEOPLE, Oddity
 
 PAGE = Path(__file__).parents[3] / "docs" / "sandbox.md"
 ENDINGS = {"goes": "done", "stays": "kept", "refused": "refused"}
@@ -30,7 +30,16 @@ def attempt(account: Account, *, later_s: int = 0, accept_loss: bool = False) ->
 
 @pytest.mark.parametrize("oddity", ODDITIES, ids=lambda oddity: oddity.name)
 def test_an_odd_answer_fools_nobody(account: Account, oddity: Oddity) -> None:
-    struck = account.struck(oddity)
+    judge(account, oddity)
+
+
+@pytest.mark.parametrize("oddity", ODDITIES_OF_PEOPLE, ids=lambda oddity: oddity.name)
+def test_an_odd_answer_about_people_fools_nobody(organization: Account, oddity: Oddity) -> None:
+    judge(organization, oddity)
+
+
+def judge(account: Account, oddity: Oddity) -> None:
+    """Run with the oddity, and look at the sandbox; then, where something stays, without it."""
     if oddity.later:
         account.desk.run()
     account.arm(oddity.faults)
@@ -41,7 +50,7 @@ def test_an_odd_answer_fools_nobody(account: Account, oddity: Oddity) -> None:
     if oddity.ending == "refused":
         assert account.desk.sandbox.log.writes() == []
     else:
-        assert account.left() == struck
+        assert account.left() == (account.struck(oddity) if oddity.ending == "stays" else set())
     assert code == oddity.code
     account.desk.sandbox.faults.disarm()
     if oddity.ending == "stays":
@@ -49,8 +58,10 @@ def test_an_odd_answer_fools_nobody(account: Account, oddity: Oddity) -> None:
         assert account.left() == set(), "honest answers mend it"
 
 
-def test_an_honest_account_is_cleaned_up(account: Account) -> None:
+@pytest.mark.parametrize("kind", ["account", "organization"])
+def test_an_honest_account_is_cleaned_up(request: pytest.FixtureRequest, kind: str) -> None:
     """What the other tests judge does happen."""
+    account = request.getfixturevalue(kind)
     assert attempt(account) == 0
     assert account.left() == set()
     assert account.untouched()
@@ -67,7 +78,7 @@ def test_a_file_of_faults_is_injected_by_the_command_line_too(account: Account, 
 def test_the_page_tells_of_every_oddity_what_the_program_does() -> None:
     section = PAGE.read_text(encoding="utf-8").partition("\n## What the program makes of it\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| (\d) \|", section, re.MULTILINE)
-    told = [(one.name, faults_of(one), ENDINGS[one.ending], str(one.code)) for one in ODDITIES]
+    told = [(one.name, faults_of(one), ENDINGS[one.ending], str(one.code)) for one in (*ODDITIES, *ODDITIES_OF_PEOPLE)]
     assert rows == told
 
 
