@@ -174,7 +174,7 @@ class _Values:
             path=path_text(at),
             file=self._document.file,
             line=self._document.faults.place_of(at).line,
-            address=_address_of(term),
+            address=_address_of(term) if isinstance(term, AccountTerm) else "",
         )
 
     def _secret(self, node: SecretNode, at: tuple[str | int, ...]) -> SecretSource:

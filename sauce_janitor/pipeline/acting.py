@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cached_property
 
 from sauce_janitor.config import Account
 from sauce_janitor.errors import AnswerError, ConfigError, CredentialsError, ForbiddenError, LeaseError, RefusedError
@@ -12,6 +13,8 @@ from sauce_janitor.execute import byhand
 from sauce_janitor.execute.byhand import Act, HandParts, HandSource
 from sauce_janitor.execute.events import ActionFailed, JobStopped
 from sauce_janitor.pipeline import fitting
+from sauce_janitor.pipeline.owning import whose
+from sauce_janitor.pipeline.reaching import Reach
 from sauce_janitor.pipeline.telling import Teller
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.handacts import BY_HAND, HandAction
@@ -36,17 +39,31 @@ class Hand:
             store=fitting.shared_count(tools, run_id=self._run_id, tell=self.tell.budget_lost),
         )
         stack.callback(self._client.close)
+        self._reach = Reach(account, self._client, stack)
         self.username = self._client.connection.username
         tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
-        mine = {"me": self.username}
-        self.owners: tuple[Owner, ...] = tuple(dict.fromkeys(owner_name(mine.get(u, u)) for u in account.users))
+
+    @cached_property
+    def owners(self) -> tuple[Owner, ...]:
+        """Whose jobs the configuration is about; who is in the organization is asked. SourceError when that cannot be had."""
+        known = self._tools.state.jobs.owners(self.account.name)
+        people = self._client.reader.people
+        found = whose(
+            self.account.users,
+            owner_name(self.username),
+            known,
+            lambda: people.organization(now=int(self._tools.clock())),
+        )
+        if found.how:
+            self.tell.resolved(found.owners, how=found.how, gaps=found.gaps)
+        return found.owners
 
     def reader(self, owner: Owner | None = None) -> SauceReader:
         """What asks Sauce Labs about this owner's jobs, None for anybody's; it has no way to change anything."""
         return self._of(owner).reader
 
-    def _of(self, _owner: Owner | None) -> fitting.Client:
-        return self._client
+    def _of(self, owner: Owner | None) -> fitting.Client:
+        return self._client if owner is None else self._reach.of(owner)
 
     def find(self, job_id: JobId, owner: Owner | None = None) -> JobDocument:
         """The job, whoever owns it: `owner`, who did when it was listed, or who the look-up by id or the asking around finds.

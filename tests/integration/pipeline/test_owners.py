@@ -339,3 +339,19 @@ def test_deletes_that_an_earlier_run_began_are_asked_about_with_the_owner_s_own_
     assert not desk.state.journal.unresolved("box")
     assert result.recovery.confirmed + result.recovery.failed == len(opened)
     assert all(user == owner for user, owner in _by_user(desk))
+
+
+def test_acts_by_hand_take_the_credentials_of_the_job_s_owner(open_org: Callable[..., Desk]) -> None:
+    desk = open_org(others_jobs="hidden")
+    desk.configure(OLD, budget=_keys(desk, "alice", users="[me, alice]"))
+    job = next(iter(desk.sandbox.job_ids("alice")))
+    assert json.loads(desk.say("job", job, "--format", "json").stdout)["owner"] == "alice"
+    desk.say("tag", job, "--add", "looked-at", "--yes")
+    assert {entry.user for entry in desk.sandbox.log if entry.method == "PUT"} == {"alice"}
+    assert job in desk.say("jobs", "--tag", "looked-at").stdout
+
+
+def test_jobs_of_an_organization_are_looked_at_by_hand(open_org: Callable[..., Desk]) -> None:
+    desk = open_org()
+    rows = json.loads(desk.say("jobs", "--limit", "0", "--format", "json").stdout)
+    assert {row["owner"] for row in rows} == EVERYBODY
