@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -25,3 +26,18 @@ class SystemClock:
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         return event.wait(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the daemon looks, in seconds of this machine's time, whatever its clock says.
+
+    `round_s`: at what is due (of its clock); `watch_s`: at how things stand; `follow_s`: at the configuration's files;
+    `reopen_s`: at a state that could not be opened; `token_s`: at the token.
+    """
+
+    round_s: float = 1.0
+    watch_s: float = 2.0
+    follow_s: float = 5.0
+    reopen_s: float = 10.0
+    token_s: float = 10.0

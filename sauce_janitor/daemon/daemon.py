@@ -10,7 +10,7 @@ import structlog
 
 from sauce_janitor import __version__
 from sauce_janitor.config import Config
-from sauce_janitor.daemon.clocks import Clock, SystemClock
+from sauce_janitor.daemon.clocks import Clock, Pace, SystemClock
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.standing import Standing
 from sauce_janitor.daemon.token import Token
@@ -20,9 +20,6 @@ from sauce_janitor.web.overview import Overview, Readiness
 from sauce_janitor.web.pages import OPEN_PATHS, make_pages
 from sauce_janitor.web.serving import Serving
 
-_ROUND_S: Final = 1.0
-_LOOK_S: Final = 2.0
-_TOKEN_S: Final = 10.0
 _DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
 _PATIENCE_S: Final = 18.0
 """How long runs may take to finish what is in hand: the whole end is to take 20 s at most."""
@@ -31,10 +28,11 @@ _PATIENCE_S: Final = 18.0
 class Daemon:
     """Runs every account by its schedule until it is stopped. Methods may be called by any thread."""
 
-    def __init__(self, config: Config, *, execute: bool, clock: Clock | None = None) -> None:
+    def __init__(self, config: Config, *, execute: bool, clock: Clock | None = None, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
         self._clock = clock or SystemClock()
         self._metrics = Metrics()
-        self._rounds = Rounds(config, self._clock, self._metrics, execute=execute)
+        self._rounds = Rounds(config, self._clock, self._metrics, execute=execute, pace=self._pace)
         self._standing = Standing(self._rounds, self._clock, self._metrics)
         self._token = Token(config.web)
         self._web = config.web
@@ -113,7 +111,7 @@ class Daemon:
         while not self._stopping.is_set():
             self._wake.clear()
             self._rounds.go()
-            self._clock.wait(self._wake, _ROUND_S)
+            self._clock.wait(self._wake, self._pace.round_s)
         while self._rounds.runner.under_way():
             self._rounds.runner.halt()  # also one that began just now
             self._rounds.collect()
@@ -123,11 +121,11 @@ class Daemon:
     def _keep_watch(self) -> None:
         token_at = time.monotonic()
         while not self._ended.is_set():
-            if time.monotonic() - token_at >= _TOKEN_S:
+            if time.monotonic() - token_at >= self._pace.token_s:
                 self._token.read_again()
                 token_at = time.monotonic()
             self._standing.look()
-            self._ended.wait(_LOOK_S)
+            self._ended.wait(self._pace.watch_s)
         self._standing.look()
 
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from sauce_janitor.archive import SENTINEL
 from sauce_janitor.config import Account, Config
 from sauce_janitor.daemon.agenda import Agenda
-from sauce_janitor.daemon.clocks import Clock
+from sauce_janitor.daemon.clocks import Clock, Pace
 from sauce_janitor.daemon.following import Followed
-from sauce_janitor.daemon.runner import Runner, Steps, Under
-from sauce_janitor.daemon.works import RUN, UPKEEP, Kept, a_run, an_upkeep
+from sauce_janitor.daemon.runner import Runner, Steps, Under, Work
+from sauce_janitor.daemon.works import RUN, UPKEEP, a_run, an_upkeep
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Poster, Tiding
-from sauce_janitor.pipeline import Result, Tools, noticing, recalling
+from sauce_janitor.pipeline import Tools, noticing, recalling
 from sauce_janitor.state import State
 
-_TRY_AGAIN_S: Final = 10
-_LOOK_S: Final = 5
 _MESSAGES_S: Final = 1.0
+Works: TypeAlias = Mapping[str, Work]
+"""What is done, by kind."""
 
 
 class Rounds:
@@ -33,7 +34,9 @@ class Rounds:
     work if that was an error.
     """
 
-    def __init__(self, config: Config, clock: Clock, metrics: Metrics, *, execute: bool) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, metrics: Metrics, *, execute: bool, pace: Pace, works: Works | None = None
+    ) -> None:
         self.execute = execute
         self.followed = Followed(config)
         self.agenda = Agenda()
@@ -42,7 +45,8 @@ class Rounds:
         self.closed_because = "the state is not open yet"
         self.wrong: dict[str, BaseException] = {}
         self._path = config.state  # another path takes a restart: two states at once would be two truths
-        self._works = {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
+        self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
+        self._pace = pace
         self._clock, self._metrics, self._poster = clock, metrics, Poster()
         self._tried_at = self._looked_at = -float("inf")
         self._agenda_is_of: Config | None = None
@@ -88,7 +92,7 @@ class Rounds:
 
     def _follow(self) -> None:
         asked, real = self._asked.is_set(), time.monotonic()
-        if not asked and real - self._looked_at < _LOOK_S:
+        if not asked and real - self._looked_at < self._pace.follow_s:
             return
         self._asked.clear()
         self._looked_at = real
@@ -104,7 +108,7 @@ class Rounds:
 
     def _open(self) -> None:
         real = time.monotonic()
-        if real - self._tried_at < _TRY_AGAIN_S:
+        if real - self._tried_at < self._pace.reopen_s:
             return
         self._tried_at = real
         try:
@@ -163,10 +167,7 @@ class Rounds:
         at = int(self._clock.now())
         self.wrong.pop(under.account, None)
         if wrong is None:
-            came = under.future.result()
-            self._notify(
-                list(noticing.of_result(came, at=at)) if isinstance(came, Result) else _of_upkeep(under, came, at)
-            )
+            self._notify(under.future.result())
             return
         self.wrong[under.account] = wrong
         if isinstance(wrong, JanitorError):
@@ -182,12 +183,3 @@ class Rounds:
             self._poster.tell(tidings, noticing.hooks(self.config), self.state.notes)
         except StateError as wrong:
             self._log.warning("notify.failed", why=str(wrong))
-
-
-def _of_upkeep(under: Under, kept: Kept, at: int) -> list[Tiding]:
-    """What a day's upkeep has to tell: damage in the archive, and what could not be pruned."""
-    found = kept.verified.findings if kept.verified else []
-    failed = kept.pruned.failures if kept.pruned else []
-    parts = [f"{len(found):,} findings in the archive; the first: {found[0].detail}"] if found else []
-    parts += [f"{len(failed):,} files could not be pruned; the first: {failed[0]}"] if failed else []
-    return [Tiding("failed", under.account, "; ".join(parts), at, "upkeep")] if parts else []

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from sauce_janitor.config import Account
+from sauce_janitor.notify import Tiding
 from sauce_janitor.pipeline import Tools
 
-Work = Callable[[Account, Tools], Any]
+Work: TypeAlias = Callable[[Account, Tools], list[Tiding]]
+"""A piece of work on an account; it gives back what there is to tell people."""
 _MOST: Final = 64
 
 
@@ -42,7 +44,7 @@ class Under:
     began_at: int
     steps: Steps
     stop: threading.Event
-    future: Future[Any]
+    future: Future[list[Tiding]]
 
 
 class Runner:

@@ -1,8 +1,11 @@
-"""What the daemon does for an account: a run by the schedule, and the upkeep of its archive once a day."""
+"""What the daemon does for an account: a run by the schedule, and the upkeep of its archive once a day.
+
+Each gives back what it has to tell people, and nothing else: a plan may be large, and is not kept until the next one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -10,27 +13,21 @@ import structlog
 from sauce_janitor.archive import SENTINEL
 from sauce_janitor.config import Account
 from sauce_janitor.daemon.runner import Work
-from sauce_janitor.pipeline import Order, Result, Tools, run
-from sauce_janitor.pipeline.pruning import Pruned, PruneOrder, prune
-from sauce_janitor.pipeline.verifying import Verified, verify_daily
+from sauce_janitor.notify import Tiding
+from sauce_janitor.pipeline import Order, Tools, noticing, run
+from sauce_janitor.pipeline.pruning import PruneOrder, prune
+from sauce_janitor.pipeline.verifying import verify_daily
 
 RUN: Final = "run"
 UPKEEP: Final = "upkeep"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What came of a day's upkeep; None where there was nothing to keep up."""
-
-    pruned: Pruned | None = None
-    verified: Verified | None = None
-
-
 def a_run(*, execute: bool) -> Work:
     """A run: list, plan, and with `execute` carry out."""
 
-    def work(account: Account, tools: Tools) -> Result:
-        return run(account, tools, Order(execute=execute))
+    def work(account: Account, tools: Tools) -> list[Tiding]:
+        result = run(account, tools, Order(execute=execute))
+        return list(noticing.of_result(result, at=int(tools.clock())))
 
     return work
 
@@ -38,15 +35,27 @@ def a_run(*, execute: bool) -> Work:
 def an_upkeep(*, execute: bool) -> Work:
     """A day's upkeep: what `keep_for` no longer keeps goes (with `execute`), and a share of the rest is verified."""
 
-    def work(account: Account, tools: Tools) -> Kept:
+    def work(account: Account, tools: Tools) -> list[Tiding]:
         path = tools.config.archive.path
         if not (path / SENTINEL).exists() and tools.state.identity.archive_uuid(str(path)) is None:
-            return Kept()
-        pruned = prune(account, tools, PruneOrder(execute=True)) if execute else None
-        if pruned is not None and (pruned.jobs or pruned.failures):
-            log: Any = structlog.get_logger().bind(account=account.name)
-            log.info("archive.pruned", jobs=pruned.jobs, files=pruned.files, size_bytes=pruned.size_bytes,
-                     spared=pruned.spared, failures=pruned.failures, halted=pruned.halted)  # fmt: skip
-        return Kept(pruned, None if tools.stop.is_set() else verify_daily(account, tools))
+            return []
+        wrong = _prune(account, tools) if execute else []
+        if not tools.stop.is_set():
+            found = [finding.detail for finding in verify_daily(account, tools).findings]
+            wrong += _words(found, "findings in the archive")
+        return [Tiding("failed", account.name, "; ".join(wrong), int(tools.clock()), UPKEEP)] if wrong else []
 
     return work
+
+
+def _prune(account: Account, tools: Tools) -> list[str]:
+    done = prune(account, tools, PruneOrder(execute=True))
+    log: Any = structlog.get_logger().bind(account=account.name)
+    if done.jobs or done.failures:
+        log.info("archive.pruned", jobs=done.jobs, files=done.files, size_bytes=done.size_bytes,
+                 spared=done.spared, failures=done.failures, halted=done.halted)  # fmt: skip
+    return _words(done.failures, "files could not be pruned")
+
+
+def _words(details: Sequence[str], what: str) -> list[str]:
+    return [f"{len(details):,} {what}; the first: {details[0]}"] if details else []

@@ -1,0 +1,189 @@
+"""What keeps the daemon from being ready: each said in a sentence, and each mended without a restart where it can be."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from sauce_janitor.archive import SENTINEL, Archive
+from sauce_janitor.daemon import heartbeat
+from sauce_janitor.daemon.rounds import Rounds
+from sauce_janitor.daemon.standing import Standing
+from sauce_janitor.errors import ConfigError
+from sauce_janitor.state import State
+from tests.integration.daemon.conftest import START, Scene
+
+HOUR = 3600
+
+
+def reasons(scene: Scene, rounds: Rounds) -> tuple[str, ...]:
+    rounds.go()
+    scene.settle(rounds)
+    standing = Standing(rounds, scene.clock, scene.metrics)
+    standing.look()
+    assert standing.overview.troubles == standing.readiness.reasons
+    return standing.readiness.reasons
+
+
+def archived(scene: Scene) -> None:
+    """The archive is made, and the state knows it."""
+    rounds = scene.rounds()
+    rounds.go()
+    assert rounds.state is not None
+    path = rounds.config.archive.path
+    opened = Archive.open(path, account="eu", known_uuid=None)
+    rounds.state.identity.remember_archive(str(path), opened.uuid)
+    opened.close()
+    rounds.close()
+
+
+def test_a_new_one_is_ready_before_its_first_run(scene: Scene) -> None:
+    assert reasons(scene, scene.rounds()) == ()
+
+
+def test_an_archive_that_is_not_mounted_at_the_start_is_waited_for(scene: Scene) -> None:
+    archived(scene)
+    archive = scene.folder / "archive"
+    archive.rename(scene.folder / "unmounted")
+    archive.mkdir()
+    rounds = scene.rounds()
+    assert reasons(scene, rounds) == (f"the archive {archive} has no sentinel: is its volume mounted?",)
+    archive.rmdir()
+    (scene.folder / "unmounted").rename(archive)
+    assert reasons(scene, rounds) == ()
+
+
+def test_a_foreign_archive_and_an_unreadable_sentinel_are_told(scene: Scene) -> None:
+    archived(scene)
+    sentinel = scene.folder / "archive" / SENTINEL
+    whole = sentinel.read_text()
+    sentinel.write_text(whole.replace('"uuid": "', '"uuid": "0'))
+    assert "is another one" in reasons(scene, scene.rounds())[0]
+    sentinel.write_text("{")
+    assert "cannot be looked at" in reasons(scene, scene.rounds())[0]
+
+
+def test_an_archive_without_room_is_told(scene: Scene) -> None:
+    scene.configure(head=scene.configure().read_text().partition("policies")[0].replace("1kB", "999TB"))
+    (said,) = reasons(scene, scene.rounds())
+    assert said.endswith("and archive.min_free keeps 999,000,000,000,000 of them: make room")
+
+
+def test_a_state_that_is_gone_beside_its_archive_is_never_begun_anew(scene: Scene) -> None:
+    archived(scene)
+    state = scene.folder / "state.db"
+    for each in scene.folder.glob("state.db*"):
+        each.rename(scene.folder / f"kept-{each.name}")
+    rounds = scene.rounds()
+    (said,) = reasons(scene, rounds)
+    assert said.startswith(f"the state {state} is gone, but the archive")
+    assert "restore the state from a backup" in said
+    assert not state.exists()
+    for each in scene.folder.glob("kept-*"):
+        each.rename(scene.folder / each.name.removeprefix("kept-"))
+    assert reasons(scene, rounds) == ()
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a database at all, but long enough to be read as one" * 100])
+def test_a_damaged_state_says_so_points_to_a_backup_and_is_taken_up_when_restored(scene: Scene, damage: bytes) -> None:
+    with State.open(scene.folder / "state.db"):
+        pass
+    state = scene.folder / "state.db"
+    whole = state.read_bytes()
+    state.write_bytes(damage)
+    rounds = scene.rounds()
+    (said,) = reasons(scene, rounds)
+    assert "is damaged" in said
+    assert "restore it from a backup" in said
+    assert state.read_bytes() == damage
+    state.write_bytes(whole)
+    assert reasons(scene, rounds) == ()
+
+
+def test_a_clock_in_1970_is_told_and_begins_no_delete(scene: Scene) -> None:
+    scene.clock.at = 12 * HOUR
+    (said,) = reasons(scene, scene.rounds())
+    assert said.startswith("this machine's clock says 1970-01-01")
+
+
+def test_a_secret_that_cannot_be_had_is_told_until_it_is_there(scene: Scene) -> None:
+    rounds = scene.rounds()
+    scene.worked.error = ConfigError("the file /run/secrets/key cannot be read: No such file or directory")
+    scene.go(rounds, HOUR)
+    assert reasons(scene, rounds) == (
+        "account eu: the file /run/secrets/key cannot be read: No such file or directory",
+    )
+    scene.worked.error = None
+    scene.go(rounds, HOUR)
+    assert reasons(scene, rounds) == ()
+
+
+def test_a_configuration_that_is_not_valid_is_told(scene: Scene) -> None:
+    rounds = scene.rounds()
+    scene.configure("nonsense: 1\n")
+    rounds.reload()
+    (said,) = reasons(scene, rounds)
+    assert said.startswith("the configuration is not valid:")
+    assert "sauce_janitor_config_reload_success 0.0" in scene.metrics.page().decode()
+    scene.configure()
+    rounds.reload()
+    assert reasons(scene, rounds) == ()
+    assert "sauce_janitor_config_reload_success 1.0" in scene.metrics.page().decode()
+
+
+def test_a_run_that_should_have_begun_long_ago_is_overdue_unless_one_is_under_way(scene: Scene) -> None:
+    rounds = scene.rounds()
+    rounds.go()
+    standing = Standing(rounds, scene.clock, scene.metrics)
+    scene.clock.at += 17 * 60 + 590
+    standing.look()
+    assert standing.readiness.ready
+    scene.clock.at += 20
+    standing.look()
+    assert standing.readiness.reasons == ("account eu: its run is overdue",)
+    scene.worked.wait = True
+    rounds.go()
+    standing.look()
+    assert standing.readiness.ready
+
+
+def test_a_pause_is_shown_and_counted_but_keeps_nobody_from_being_ready(scene: Scene) -> None:
+    rounds = scene.rounds()
+    rounds.go()
+    assert rounds.state is not None
+    rounds.state.switch.pause(by="jane", reason="<b>audit</b>", at=START)
+    standing = Standing(rounds, scene.clock, scene.metrics)
+    standing.look()
+    assert standing.readiness.ready
+    assert standing.overview.paused == "By jane: <b>audit</b>. `sauce-janitor resume` lifts it."
+    assert "sauce_janitor_paused 1.0" in scene.metrics.page().decode()
+
+
+def test_others_on_the_state_know_when_the_next_run_is(scene: Scene) -> None:
+    rounds = scene.rounds(execute=True)
+    rounds.go()
+    assert rounds.state is not None
+    Standing(rounds, scene.clock, scene.metrics).look()
+    note = rounds.state.notes.read(heartbeat.NOTE)
+    beat = heartbeat.read(note, now=START + 60)
+    assert beat is not None
+    assert (beat["mode"], beat["next_runs"]) == ("execute", {"eu": START + 17 * 60})
+    assert heartbeat.read(note, now=START + 600) is None
+
+
+def test_a_state_that_another_process_keeps_locked_is_told_and_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sauce_janitor.state.database.BUSY_S", 0.05)
+    rounds = scene.rounds()
+    assert reasons(scene, rounds) == ()
+    with closing(sqlite3.connect(scene.folder / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        scene.metrics.add("runs", account="eu", mode="dry_run", result="done")
+        (said,) = reasons(scene, rounds)
+        assert "another process keeps it locked" in said
+        assert b'runs_total{account="eu",mode="dry_run",result="done"} 1.0' in scene.metrics.page()
+        other.execute("ROLLBACK")
+    assert reasons(scene, rounds) == ()
