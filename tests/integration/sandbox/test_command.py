@@ -19,6 +19,7 @@ PROGRAM = [sys.executable, "-m", "sauce_janitor", "sandbox"]
 def test_it_says_how_to_reach_it_and_ends_with_0_when_asked_to(tmp_path: Path, number: signal.Signals) -> None:
     log = tmp_path / "requests.jsonl"
     options = ["--jobs", "120", "--user", "me", "--access-key", "s3 cret", "--request-log", str(log), "--rate", "2/h"]
+    options += ["--colleagues", "1"]
     with subprocess.Popen([*PROGRAM, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = ""
@@ -33,11 +34,14 @@ def test_it_says_how_to_reach_it_and_ends_with_0_when_asked_to(tmp_path: Path, n
                 session.get(f"{base_url}/rest/v1/me/jobs", auth=("me", "s3 cret"), timeout=20).status_code
                 for _ in range(3)
             ]
+            colleague = ("colleague-001", "colleague-001-key")
+            theirs = session.get(f"{base_url}/rest/v1/colleague-001/jobs", auth=colleague, timeout=20).json()
         process.send_signal(number)
         _, errors = process.communicate(timeout=20)
 
     assert process.returncode == 0, errors
     assert statuses == [200, 200, 429]
+    assert len(theirs) == 5
     assert "export SAUCE_USERNAME=me\n" in said
     assert "export SAUCE_ACCESS_KEY='s3 cret'\n" in said
     assert [json.loads(line)["status"] for line in log.read_text().splitlines()] == statuses
