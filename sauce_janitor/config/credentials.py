@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final, Literal
 import yaml
 from pydantic import SecretStr
 
+from sauce_janitor.config.commands import NoOutputError, printed
 from sauce_janitor.errors import ConfigError, Problem
 from sauce_janitor.retention.model import owner_name
 
@@ -21,7 +21,6 @@ SAUCECTL_FILE: Final = ".sauce/credentials.yml"
 SAUCECTL_REGIONS: Final = ".sauce/regions.yml"
 """Below the home directory; [{name, apiBaseURL, credentials: {username, accessKey}}]. Source: saucectl, internal/region."""
 
-_COMMAND_TIMEOUT_S: Final = 30
 _LARGEST_SECRET_BYTES: Final = 64 * 1024
 
 
@@ -69,19 +68,9 @@ class SecretSource:
 
     def _from_command(self, environ: Mapping[str, str]) -> str:
         try:
-            # An argument list from the operator's own file, never a shell; what it prints is shown nowhere.
-            done = subprocess.run(  # noqa: S603 - see above
-                self.argument, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                timeout=_COMMAND_TIMEOUT_S, check=False, cwd=self.folder, env=dict(environ),
-            )  # fmt: skip
-        except OSError as wrong:
-            raise self._error(f"cannot be started: {wrong.strerror or wrong}") from wrong
-        except subprocess.TimeoutExpired:
-            raise self._error(f"did not end within {_COMMAND_TIMEOUT_S} s") from None
-        if done.returncode != 0:
-            raise self._error(f"ended with {done.returncode}")
-        try:
-            return done.stdout.decode()
+            return printed(self.argument, folder=self.folder, environ=environ, most=_LARGEST_SECRET_BYTES).decode()
+        except NoOutputError as wrong:
+            raise self._error(str(wrong)) from None
         except UnicodeDecodeError:
             raise self._error("printed what is not UTF-8 text") from None
 
