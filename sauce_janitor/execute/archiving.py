@@ -11,10 +11,10 @@ from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.events import JobArchived, Skip
 from sauce_janitor.execute.hand import InHand, Work
 from sauce_janitor.execute.parts import Archived, Body, Why
+from sauce_janitor.execute.purging import is_purgeable, note_listed_again, note_purged
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument
 from sauce_janitor.retention.permits import Receipt
-from sauce_janitor.retention.planning import PURGED_AFTER_S
 
 YOUNG_DETAILS_S: Final = 60.0
 """Details that came with those of other jobs are good enough to archive by for so long."""
@@ -50,12 +50,9 @@ def listing_for(work: Work, hand: InHand, job: Job) -> Listed:
     if listed.empty and is_purgeable(work, job):
         listed = work.asking.assets(plan.owner, plan.job_id)
         check_purged(work, hand, job, listed)
+    if is_purgeable(work, job):
+        note_listed_again(work, hand, listed)
     return listed
-
-
-def is_purgeable(work: Work, job: Job) -> bool:
-    """Whether the vendor may have purged the job's assets: it ended 30 days ago or more."""
-    return isinstance(job.ended_at, int) and work.parts.clock.now() - job.ended_at >= PURGED_AFTER_S
 
 
 def check_missing(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
@@ -75,6 +72,7 @@ def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
         return
     stored = hand.archived or work.parts.archive.archived(job)
     if stored is None or not stored.stored:
+        note_purged(work, hand, stored)
         raise SkipError(Skip.PURGED, "Sauce Labs has purged its assets before they were archived")
 
 
@@ -98,6 +96,7 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
 
     listing = AssetListing(listed.names or ())
     why = Why(policy, purged=listed.empty and is_purgeable(work, job))
+    before = work.parts.archive.archived(job) if why.purged else None
     archived = work.parts.archive.store(document, listing, selection, fetch, why=why)
     missing = tuple(name for name in listing.names if selection.wants(name) and name not in archived.stored)
     if missing:
@@ -106,6 +105,8 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
         )
     work.parts.journal.archived(job.id, job.owner, receipt=archived.sha256, selection=selection.key, policy=policy)
     hand.archived, hand.proof = archived, Receipt(archived.sha256)
+    if why.purged:
+        note_purged(work, hand, before)
     if Action.ARCHIVE in hand.to_do:
         hand.done(Action.ARCHIVE)
         work.tally.tell(

@@ -21,6 +21,7 @@ from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirming import Confirming, Sent
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.execute.hand import InHand, Work
+from sauce_janitor.execute.purging import is_purgeable, note_listed_again, note_purged, was_purged
 from sauce_janitor.execute.sending import conclude
 from sauce_janitor.retention.model import Action, Job
 from sauce_janitor.retention.permits import (
@@ -106,7 +107,7 @@ class Deleting:
         return self._list_age(hand) > YOUNG_LIST_S - FRESH_S
 
     def _list_age(self, hand: InHand) -> float:
-        if hand.selection is None:
+        if hand.selection is None and not was_purged(self._work, hand):
             return 0.0  # nothing wanted, no list needed
         return inf if hand.listed is None else self._parts.clock.monotonic() - hand.listed.at
 
@@ -159,6 +160,8 @@ class Deleting:
     def _prove(self, hand: InHand, job: Job) -> bool:
         """Whether what a delete destroys is proven stored or, aloud, not wanted."""
         selection = hand.selection
+        if was_purged(self._work, hand):
+            self._check_still_purged(hand)
         if selection is None:
             if hand.plan.nothing_wanted_by is None:
                 raise ArchiveError(
@@ -171,10 +174,7 @@ class Deleting:
         if hand.archived is None:
             return False
         assert hand.listed is not None
-        if hand.listed.empty and not hand.listed_twice:
-            # one empty answer may be a lie, and nothing in the receipts would contradict it
-            hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
-            hand.listed_twice = True
+        self._list_twice(hand)
         check_missing(self._work, hand, job, hand.listed)
         if names := uncovered(hand.archived, hand.listed, selection):
             for name in names:
@@ -184,8 +184,22 @@ class Deleting:
                     )
             return False
         check_purged(self._work, hand, job, hand.listed)
+        if hand.listed.empty and is_purgeable(self._work, job):
+            note_purged(self._work, hand, hand.archived)
         hand.proof = Receipt(hand.archived.sha256)
         return True
+
+    def _list_twice(self, hand: InHand) -> None:
+        """One empty answer may be a lie, and nothing in the receipts would contradict it."""
+        if hand.listed is not None and hand.listed.empty and not hand.listed_twice:
+            hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
+            hand.listed_twice = True
+
+    def _check_still_purged(self, hand: InHand) -> None:
+        """SkipError where assets are listed that were purged: what protects them was left out of the decision."""
+        self._list_twice(hand)
+        if hand.listed is not None and note_listed_again(self._work, hand, hand.listed):
+            raise SkipError(Skip.CHANGED, "Sauce Labs lists assets again that it had purged")
 
     def _send(self, hand: InHand) -> _Next:
         plan, action = hand.plan, hand.delete

@@ -76,6 +76,16 @@ class JobDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class AssetsPurged:
+    """Sauce Labs has purged a job's assets, told once a job; `lost`: something wanted of them had not been archived."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class JobStopped:
     """A runaway job was stopped."""
 
@@ -127,5 +137,13 @@ class Halted:
 
 
 Event: TypeAlias = (
-    JobArchived | AssetsDeleted | JobDeleted | JobStopped | AlreadyGone | ActionSkipped | ActionFailed | Halted
+    JobArchived
+    | AssetsDeleted
+    | AssetsPurged
+    | JobDeleted
+    | JobStopped
+    | AlreadyGone
+    | ActionSkipped
+    | ActionFailed
+    | Halted
 )

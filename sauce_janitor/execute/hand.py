@@ -56,6 +56,7 @@ class InHand:
     listed_twice: bool = False
     proof: Receipt | NothingWanted | None = None
     archived: Archived | None = None
+    was_purged: bool | None = None
     rounds: int = 0
     lookups: int = 0
 

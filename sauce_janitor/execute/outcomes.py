@@ -15,6 +15,7 @@ from sauce_janitor.execute.events import (
     ActionSkipped,
     AlreadyGone,
     AssetsDeleted,
+    AssetsPurged,
     Event,
     Halt,
     Halted,
@@ -45,7 +46,8 @@ class Execution:
     """The end of a plan's carrying out.
 
     `counts` has one outcome per action ended. `failures` lists every failed action, in no order. `unconfirmed` are deletes
-    of jobs that Sauce accepted and the next full listing (or run) has to confirm. `differing` are (job, name, archived
+    of jobs that Sauce accepted and the next full listing (or run) has to confirm. `lost` jobs' assets were purged by Sauce
+    before all that was wanted of them was archived. `differing` are (job, name, archived
     bytes, bytes by Sauce's answer to the delete). `jobs` were begun, `left` of them not finished because the run was cut
     short. `error` is what cut it short, where an error did. `abandoned` threads still waited for an answer when a stop's
     grace was over; what they had in hand is recovered by the next run.
@@ -61,6 +63,7 @@ class Execution:
     reclaimed_bytes: int = 0
     unlisted_files: int = 0
     unconfirmed: int = 0
+    lost: int = 0
     differing: tuple[tuple[JobId, str, int, int], ...] = ()
     halted: Halted | None = None
     error: JanitorError | None = None
@@ -96,6 +99,7 @@ def together(executions: Sequence[Execution]) -> Execution:
         reclaimed_bytes=sum(one.reclaimed_bytes for one in executions),
         unlisted_files=sum(one.unlisted_files for one in executions),
         unconfirmed=sum(one.unconfirmed for one in executions),
+        lost=sum(one.lost for one in executions),
         differing=tuple(difference for one in executions for difference in one.differing),
         halted=Halted(halts[0].why, "; ".join(dict.fromkeys(each.detail for each in halts))) if halts else None,
         error=next((one.error for one in executions if one.error is not None), None),
@@ -150,6 +154,8 @@ class Tally:
                 self._sums["reclaimed_bytes"] += event.size_bytes or 0
                 self._sums["unlisted_files"] += len(event.unlisted)
                 self._differing.extend((event.job_id, *difference) for difference in event.differing)
+            case AssetsPurged():
+                self._sums["lost"] += event.lost
             case JobDeleted():
                 self._counts[event.policy, Action.DELETE_JOB, Outcome.DONE] += 1
                 self._sums["unconfirmed"] += not event.confirmed
@@ -180,6 +186,7 @@ class Tally:
                 reclaimed_bytes=self._sums["reclaimed_bytes"],
                 unlisted_files=self._sums["unlisted_files"],
                 unconfirmed=self._sums["unconfirmed"],
+                lost=self._sums["lost"],
                 differing=tuple(self._differing),
                 halted=self._halted,
                 error=error,

@@ -169,6 +169,15 @@ class Journal(Protocol):
     def assets_deleted(self, job_id: JobId, /) -> bool:
         """Whether a confirmed or already gone delete of the job's assets is on record."""
 
+    def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
+        """Two reads proved that Sauce purged the job's assets; whether that is news. `lost`: before all wanted was archived."""
+
+    def assets_purged(self, job_id: JobId, /) -> bool:
+        """Whether that is on record, and nothing since that contradicts it."""
+
+    def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
+        """Sauce lists assets of a job that it had purged."""
+
     def unresolved(self) -> Sequence[Unresolved]:
         """Every intent that recovery has to ask about, oldest first."""
 

@@ -61,6 +61,7 @@ class Recorded:
             counts[f"{action.value}_{outcome.value}"] += jobs
         self._complete = self._complete and execution.complete
         self._summary |= {"outcomes": dict(counts), "left": execution.left, "budget_left": budget_left}
+        self._summary["lost"] = execution.lost
         if execution.halted:
             self._summary["halted"] = execution.halted.detail
 

@@ -64,6 +64,13 @@ class Teller:
                 about.info("job.assets_deleted", size_bytes=event.size_bytes, unlisted=list(event.unlisted))
                 for name, archived, deleted in event.differing:
                     about.warning("asset.sizes_differ", asset=name, archived_bytes=archived, deleted_bytes=deleted)
+            case happened.AssetsPurged():
+                if event.lost:
+                    about.warning(
+                        "job.assets_lost", detail="purged by Sauce Labs before all that is wanted was archived"
+                    )
+                else:
+                    about.info("job.assets_purged")
             case happened.JobDeleted():
                 self._count(event.policy, Action.DELETE_JOB, Outcome.DONE)
                 about.info("job.deleted", confirmed=event.confirmed)

@@ -29,7 +29,7 @@ class Failure(Protocol):
 class Ended:
     """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be.
 
-    `missing` says whose jobs it may not, or could not, be about.
+    `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged the assets first.
     """
 
     counts: Mapping[tuple[Action, str], int]
@@ -43,6 +43,7 @@ class Ended:
     skips: Mapping[str, int]
     recovered: str | None = None
     missing: Sequence[str] = ()
+    lost: int = 0
 
 
 _MOST_FAILURES = 10
@@ -65,6 +66,10 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     if ended.reclaimed_bytes:
         hidden = f", {ended.unlisted_files:,} files among them that no list had" if ended.unlisted_files else ""
         out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
+    if ended.lost:
+        out.print(
+            f"Lost: Sauce Labs had purged the assets of {ended.lost:,} jobs before they were archived", style="red"
+        )
     if ended.recovered:
         out.print(ended.recovered)
     for why, jobs in sorted(ended.skips.items()):

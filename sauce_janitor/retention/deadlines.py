@@ -156,17 +156,19 @@ class Watch:
         self._known: dict[int, tuple[int, ...]] = {}
         self._blockers: dict[tuple[Ruling, Action], Blocker] = {}
 
-    def see(self, record: Record, time: int | None, ruling: Ruling) -> None:
-        """Count a job. One that may match counts: a promise is not kept by what cannot be told."""
+    def see(self, record: Record, time: int | None, ruling: Ruling) -> bool:
+        """Count a job, and say whether its assets are late. One that may match counts: what is not known keeps no promise."""
         number = self._facts.of(record)
         found = self._known.get(number)
         if found is None:
             found = tuple(n for n, match in enumerate(self._matches) if match(number) is not False)
             self._known[number] = found
+        late = False
         for index in found:
-            self._count(index, record, _since(record.job, self._as_of) if time is None else time, ruling)
+            late |= self._count(index, record, _since(record.job, self._as_of) if time is None else time, ruling)
+        return late
 
-    def _count(self, index: int, record: Record, since: int | None, ruling: Ruling) -> None:
+    def _count(self, index: int, record: Record, since: int | None, ruling: Ruling) -> bool:
         tally, is_soon = self._tallies[index], False
         for promise in self._promises[index]:
             gone = promise.action is Action.DELETE_ASSETS and record.assets is not AssetsStanding.PRESENT
@@ -177,9 +179,10 @@ class Watch:
                 tally.add(blocker)
                 if blocker is Blocker.NOTHING:
                     tally.going += bytes.fromhex(record.job.id)
-                return
+                return promise.action is Action.DELETE_ASSETS
             is_soon = is_soon or promise.is_soon(since)
         tally.soon += is_soon
+        return False
 
     def _blocker(self, ruling: Ruling, action: Action) -> Blocker:
         key = ruling, action

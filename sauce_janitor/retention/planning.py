@@ -14,11 +14,9 @@ from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan, Waiting
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.rulings import Ruling
 from sauce_janitor.retention.sightings import Sightings, inventory_lints
+from sauce_janitor.retention.vanishing import PURGED_AFTER_S, Suspects
 
 __all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "Waiting", "make_plan"]
-
-PURGED_AFTER_S: Final = 30 * 86_400
-"""Source: Sauce Labs documentation, archived test results: assets are kept for 30 days after the job's end."""
 
 _DAY_S: Final = 86_400
 _PRIORITIES: Final = {"hold": 0, "high": 1, "normal": 2, "low": 3}
@@ -58,20 +56,21 @@ class _Planner:
     def plan(self, records: Records) -> tuple[Plan, Tally]:
         plan, seen = self._plan, self._seen
         watch = Watch(self._rules, as_of=plan.as_of) if self._rules.deadlines else None
-        sightings = Sightings(self._rules)
+        sightings, suspects = Sightings(self._rules), Suspects(plan.as_of)
         self._judge.book.facts.on_value = sightings.see
         for record, time, ruling in self._judge.rulings(records):
             seen[ruling] = seen.get(ruling, 0) + 1
             if ruling.dues:
                 self._act(record, time, ruling)
-            if watch is not None:
-                watch.see(record, time, ruling)
+            is_late = watch is not None and watch.see(record, time, ruling)
+            suspects.see(record, ruling, is_late=is_late)
             if ruling.unarchived:
                 self._watch(record)
             if ruling.announce:
                 plan.announcements.setdefault(ruling.announce, bytearray()).extend(bytes.fromhex(record.job.id))
                 self._wait(record, time, ruling)
         plan.rows.sort()
+        plan.suspects = suspects.drawn()
         self._count()
         plan.lints = inventory_lints(self._rules, plan, sightings)
         if watch is not None:

@@ -13,6 +13,7 @@ from sauce_janitor.retention.deadlines import Late
 from sauce_janitor.retention.limits import Acting, Approval, BrokenLimit
 from sauce_janitor.retention.model import Action, Decision, JobId, Owner, Reason, Record, Verdict
 from sauce_janitor.retention.rulings import Ruling
+from sauce_janitor.retention.vanishing import Suspect
 
 _INDEX_BITS: Final = 32
 TIME_BITS: Final = 48
@@ -206,6 +207,7 @@ class Plan:
     broken. `waiting` are the deletes that are announced and not due yet; `late` the jobs past a deadline, by its name;
     `lints` what the inventory shows to be hardly meant.
     `rows` and `announcements` hold what `jobs()` and `announced()` give.
+    `suspects` are jobs to be looked at: Sauce may have purged their assets, and knowing it would change something.
     `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time.
     """
 
@@ -229,6 +231,7 @@ class Plan:
     lints: tuple[str, ...] = ()
     rows: Rows = field(default_factory=Rows)
     announcements: dict[tuple[Action, ...], bytearray] = field(default_factory=dict)
+    suspects: tuple[Suspect, ...] = ()
 
     @property
     def expected(self) -> int:

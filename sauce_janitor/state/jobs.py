@@ -176,12 +176,6 @@ class Jobs:
             with self._database.writing() as connection:
                 connection.execute(statement.values(changed_at=at + 1))
 
-    def set_assets(self, account: str, job_id: JobId, standing: AssetsStanding) -> None:
-        """Remember what two reads of the asset list proved."""
-        statement = update(jobs).where(jobs.c.account == account, jobs.c.id == id_bytes(job_id))
-        with self._database.writing() as connection:
-            connection.execute(statement.values(assets=str(standing)))
-
 
 def _known(account: str, owners: Collection[Owner] | None) -> list[ColumnElement[bool]]:
     conditions = [jobs.c.account == account, jobs.c.gone.is_(False)]

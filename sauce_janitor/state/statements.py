@@ -56,5 +56,11 @@ MOVE_HEAD: Final = update(journal_head).values(seq=bindparam("new_seq"), hash=bi
 _THE_JOB: Final = (jobs.c.account == bindparam("of_account"), jobs.c.id == bindparam("of_job"))
 JOB_GONE: Final = update(jobs).where(*_THE_JOB).values(gone=True)
 ASSETS_GONE: Final = update(jobs).where(*_THE_JOB).values(assets=str(AssetsStanding.DELETED))
+ASSETS_STANDING: Final = select(jobs.c.assets).where(*_THE_JOB)
+SET_ASSETS: Final = (
+    update(jobs).where(*_THE_JOB, jobs.c.assets == bindparam("before")).values(assets=bindparam("after"))
+)
+"""Of `of_account`, `of_job`: another standing, where it was `before`."""
+
 ARCHIVED: Final = select(jobs.c.archived).where(*_THE_JOB)
 SET_ARCHIVED: Final = update(jobs).where(*_THE_JOB).values(archived=bindparam("keys"))

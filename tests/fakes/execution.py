@@ -387,6 +387,19 @@ class FakeJournal:
             for row in self.rows
         )
 
+    def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
+        if self.assets_purged(job_id) or self.assets_deleted(job_id):
+            return False
+        self._write(Row("purged", Action.ARCHIVE, job_id, detail="lost" if lost else ""))
+        return True
+
+    def assets_purged(self, job_id: JobId, /) -> bool:
+        said = [row.kind for row in self.rows if row.job_id == job_id and row.kind in ("purged", "listed_again")]
+        return said[-1:] == ["purged"]
+
+    def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
+        self._write(Row("listed_again", Action.ARCHIVE, job_id))
+
     def unresolved(self) -> Sequence[Unresolved]:
         return [
             OpenIntent(

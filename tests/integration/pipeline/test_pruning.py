@@ -21,7 +21,7 @@ from sauce_janitor.pipeline.proving import prove
 from sauce_janitor.pipeline.pruning import Pruned, PruneOrder
 from sauce_janitor.pipeline.pruning import prune as prune_account
 from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.model import AssetsStanding, JobDocument, job_id, owner_name
+from sauce_janitor.retention.model import JobDocument, job_id, owner_name
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf
 from tests.fakes.records import DAY
 from tests.integration.pipeline.conftest import Desk, Quiet
@@ -211,10 +211,9 @@ policies: [{name: p, match: all, keep: [{last: 1}], then: {archive: {keep_for: 9
     older, newest = (a_document(number, at + number).job for number in (0, 1))
     known.put([older, newest], unreadable=(), mark=1, now=1, bookmark=None)
     for job in (older, newest):
-        box.desk.state.jobs.set_assets("box", job.id, AssetsStanding.PURGED)
-        box.desk.state.journal.during("box", "r", lambda: at).archived(
-            job.id, OWNER, receipt="ab" * 32, selection="all", policy="p"
-        )
+        journal = box.desk.state.journal.during("box", "r", lambda: at)
+        journal.purged(job.id, OWNER, policy="p", lost=False)
+        journal.archived(job.id, OWNER, receipt="ab" * 32, selection="all", policy="p")
     plan = box.prune(execute=False).plan
     assert [row.job_id for row in plan.rows] == [older.id]
     assert [reason.text for reason in plan.protected] == ["p: kept by last 1"]

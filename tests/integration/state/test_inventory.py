@@ -229,11 +229,32 @@ def test_an_announcement_lasts_as_long_as_it_is_repeated(state: State) -> None:
 
 def test_the_standing_of_assets_is_remembered(state: State) -> None:
     put(state, a_job(1))
-    state.jobs.set_assets("eu", an_id(1), AssetsStanding.PURGED)
+    journal = state.journal.during("eu", "run", lambda: 5)
+    assert journal.purged(an_id(1), OWNER, policy="p", lost=True)
     put(state, a_job(1, name="other"), now=9)
     record = state.jobs.record("eu", an_id(1), as_of=0)
     assert record is not None
     assert record.assets is AssetsStanding.PURGED
+    assert (journal.assets_purged(an_id(1)), journal.assets_purged(an_id(2))) == (True, False)
+
+
+def test_a_purge_is_news_once_until_assets_are_listed_again(state: State) -> None:
+    put(state, a_job(1))
+    journal = state.journal.during("eu", "run", lambda: 5)
+    assert [journal.purged(an_id(1), OWNER, policy="p", lost=True) for _ in range(2)] == [True, False]
+    journal.listed_again(an_id(1), OWNER)
+    journal.listed_again(an_id(1), OWNER)
+    assert not journal.assets_purged(an_id(1))
+    assert journal.purged(an_id(1), OWNER, policy="p", lost=False)
+    assert [(line.kind, line.detail) for line in state.journal.of(an_id(1))] == [
+        ("purged", {"lost": True}), ("listed_again", {}), ("purged", {"lost": False}),
+    ]  # fmt: skip
+    assert state.journal.verify() == 3
+
+
+def test_nothing_is_called_purged_that_we_deleted_or_do_not_know(state: State) -> None:
+    assert not state.journal.during("eu", "run", lambda: 5).purged(an_id(9), OWNER, policy="p", lost=True)
+    assert state.journal.of(an_id(9)) == ()
 
 
 def test_a_job_s_build_is_the_only_one_of_its_name(state: State) -> None:

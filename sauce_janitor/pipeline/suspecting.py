@@ -1,0 +1,43 @@
+"""Looks, after a plan was carried out and once a day, whether Sauce has purged what alone keeps some jobs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from sauce_janitor.execute import Parts
+from sauce_janitor.execute.events import Event
+from sauce_janitor.execute.purging import look_for_purged
+from sauce_janitor.retention.model import Owner
+from sauce_janitor.retention.planning import Plan
+from sauce_janitor.state import Notes
+
+_DAY_S: Final = 86_400
+
+Crew = tuple[Callable[[Owner], bool], Parts]
+"""Whose jobs, and the parts that may ask about them."""
+
+
+def look_daily(
+    plan: Plan,
+    crews: Iterable[Crew],
+    notes: Notes,
+    account: str,
+    *,
+    stop: threading.Event,
+    tell: Callable[[Event], None],
+) -> int:
+    """Look at the plan's suspects unless that was done today; how many were found purged. What that changes, the next plan says.
+
+    Raises what the lease and the state raise.
+    """
+    key, day = f"looked for purged {account}", str(plan.as_of // _DAY_S)
+    if not plan.suspects or notes.read(key) == day:
+        return 0
+    found = 0
+    for is_mine, parts in crews:
+        mine = (suspect for suspect in plan.suspects if is_mine(suspect.owner))
+        found += look_for_purged(mine, parts, stop=stop, tell=tell)
+    notes.write(key, day)
+    return found
