@@ -25,6 +25,7 @@ COMMANDS = {
     "insights": "insights:insights",
     "job": "jobs:job",
     "jobs": "jobs:jobs",
+    "offboard": "offboarding:offboard",
     "pause": "switching:pause",
     "plan": "running:plan",
     "prove": "watching:prove",

@@ -34,13 +34,13 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
             if options["form"] == "table":
                 with desk.shown.hidden():
                     report.show_end(out, result.account.name, _ended(result))
-            return _code(result)
+            return exit_code(result)
 
         showing = replace(desk, tools=replace(desk.tools, show=show))
         results, code = pass_over(showing, order, accounts, tell)
         desk.shown.end()
         if options["form"] == "json":
-            click.echo(report.json_text([_summary(result) for result in results]))
+            click.echo(report.json_text([summary(result) for result in results]))
         else:
             totals = {action: sum(result.plan.totals[action] for result in results) for action in Action}
             click.echo(report.last_line(totals))
@@ -49,7 +49,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
     return code
 
 
-def _code(result: Result) -> int:
+def exit_code(result: Result) -> int:
     execution = result.execution
     if result.complete:
         return 0
@@ -79,11 +79,10 @@ def _ended(result: Result) -> report.Ended:
         skips={skip.value: number for skip, number in execution.skips.items()},
         recovered=recovered if settled or recovery.open else None,
         missing=missing(result.whose, result.left_out),
-        lost=execution.lost,
     )
 
 
-def _summary(result: Result) -> dict[str, Any]:
+def summary(result: Result) -> dict[str, Any]:
     execution, ended = result.execution or Execution(), _ended(result)
     return {
         "account": result.account.name,
@@ -92,7 +91,6 @@ def _summary(result: Result) -> dict[str, Any]:
         "archived_bytes": execution.archived_bytes,
         "reclaimed_bytes": execution.reclaimed_bytes,
         "unlisted_files": execution.unlisted_files,
-        "lost": execution.lost,
         "halted": execution.halted.why.value if execution.halted else None,
         "failures": [
             {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "detail": each.detail}

@@ -106,7 +106,9 @@ class Hand:
             state.hand_acts.lock(name, wait_s=_PATIENCE_S, stop=self._tools.stop),
             closing(self._of(owner).gate()) as gate,
         ):
-            byhand.settle(self.reader(owner), journal, [act for act in state.hand_acts.open(name) if act.owner == owner])
+            byhand.settle(
+                self.reader(owner), journal, [act for act in state.hand_acts.open(name) if act.owner == owner]
+            )
             yield HandParts(self.reader(owner), gate, journal, clock, self._tools.stop.wait, by)
 
     def told(self, action: Action | HandAction, act: Act) -> None:

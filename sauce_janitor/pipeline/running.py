@@ -14,7 +14,7 @@ from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedErro
 from sauce_janitor.execute import Execution, Parts, Recovery, recover
 from sauce_janitor.execute.events import Event
 from sauce_janitor.inventory import Demand
-from sauce_janitor.pipeline import accepting, approving, fitting, holding, suspecting
+from sauce_janitor.pipeline import accepting, approving, fitting, holding
 from sauce_janitor.pipeline.acting import settle_acts
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
 from sauce_janitor.pipeline.reaching import Reach, Share
@@ -37,7 +37,7 @@ _SKEW_S = 300
 def run(account: Account, tools: Tools, order: Order) -> Result:
     """One pass over one account. Raises JanitorError; RefusedError and ConfigError only before anything was changed."""
     with counted(account.name, tools.metrics, execute=order.execute), ExitStack() as stack:
-        visit = _Visit(account, tools, order, stack)
+        visit = Visit(account, tools, order, stack)
         parts = visit.open_to_change() if order.execute else None
         recovery = visit.recover(parts) if parts else Recovery()
         owners = visit.find_owners()
@@ -51,12 +51,14 @@ def run(account: Account, tools: Tools, order: Order) -> Result:
         return visit.end(visit.carry_out(planned, parts))
 
 
-class _Visit:
+class Visit:
     """One run's time, client, lease and words: what the steps of `run` share."""
+
+    modes = ("dry_run", "execute")
 
     def __init__(self, account: Account, tools: Tools, order: Order, stack: ExitStack) -> None:
         self.account, self.tools, self.order, self._stack = account, tools, order, stack
-        self.run_id, self.mode = uuid.uuid4().hex[:12], "execute" if order.execute else "dry_run"
+        self.run_id, self.mode = uuid.uuid4().hex[:12], self.modes[order.execute]
         self.now = int(tools.clock())
         self.as_of = self.now if order.as_of is None else order.as_of
         self.rules = tools.config.rules(account.name)
@@ -102,6 +104,7 @@ class _Visit:
         state.check_integrity()
         archive = self._stack.enter_context(fitting.open_archive(self.tools.config.archive, name, state))
         archive.sweep()
+        self.archive = archive
         clock = fitting.SystemClock()
         holds = holding.Holding(state.holds, archive.holds, name, clock.now)
         holds.mirror()
@@ -261,10 +264,6 @@ class _Visit:
             with self._phase("execute", plan.job_count):
                 terms = Terms(config.workers, config.archive.settle_s, self.tools.stop)
                 done, refused = carry_out_shared(plan, shares, terms)
-            if done.halted is None:
-                crews = [(share.owners.__contains__, each) for share, each in shares]
-                notes = self.tools.state.notes
-                suspecting.look_daily(plan, crews, notes, self.account.name, stop=self.tools.stop, tell=self.tell.event)
             self._settle_deadlines(plan, done)
         finally:
             self.tools.metrics.executes(-1)

@@ -7,7 +7,7 @@ enters the inventory in the same transaction, so that the two never disagree.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.retention.handacts import Deed, HandAction
-from sauce_janitor.retention.model import Action, AssetsStanding, JobId, Owner
+from sauce_janitor.retention.model import Action, JobId, Owner
 from sauce_janitor.retention.permits import DeletePermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.state import statements
 from sauce_janitor.state.chain import HASHED, beginning, link
@@ -26,8 +26,6 @@ from sauce_janitor.state.tables import journal, journal_head, meta, open_intents
 
 FINAL: Final = frozenset({"confirmed", "already_gone", "failed"})
 OUTCOMES: Final = FINAL | {"unknown"}
-_PRESENT: Final = str(AssetsStanding.PRESENT)
-_PURGED: Final = str(AssetsStanding.PURGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +145,35 @@ class RunJournal:
         action is on record as done, or an earlier intent for it has no outcome yet: both are asked in the transaction that
         writes.
         """
+        with self._database.writing() as connection:
+            return self._intend(connection, permit, policy=policy)
+
+    def intents(self, permits: Sequence[DeletePermit], /, *, policy: str) -> list[int]:
+        """Before one write that is about many jobs: a line each, all or none. Raises as `intent` does."""
+        more = {"together_with": len(permits) - 1}
+        with self._database.writing() as connection:
+            return [self._intend(connection, permit, policy=policy, more=more) for permit in permits]
+
+    def _intend(
+        self,
+        connection: Connection,
+        permit: DeletePermit | StopPermit,
+        *,
+        policy: str,
+        more: Mapping[str, Any] | None = None,
+    ) -> int:
         job = {"job_id": id_bytes(permit.job_id), "owner": permit.owner, "action": permit.action}
-        detail: dict[str, Any] = {"fingerprint": permit.fingerprint}
+        detail: dict[str, Any] = {"fingerprint": permit.fingerprint, **(more or {})}
         receipt = None
         if isinstance(permit, DeletePermit):
             if isinstance(permit.proof, Receipt):
                 receipt = permit.proof.sha256
             elif isinstance(permit.proof, NothingWanted):
                 detail["archive_none"] = permit.proof.policy
-        with self._database.writing() as connection:
-            self._refuse(connection, permit)
-            seq = self._append(
-                connection, "intent", job, policy=policy, fence=permit.fence, receipt=receipt, detail=detail
-            )
-            row = {"intent": seq, "account": self._account, "job_id": job["job_id"], "action": job["action"]}
-            connection.execute(statements.OPEN_INTENT, [row])
+        self._refuse(connection, permit)
+        seq = self._append(connection, "intent", job, policy=policy, fence=permit.fence, receipt=receipt, detail=detail)
+        row = {"intent": seq, "account": self._account, "job_id": job["job_id"], "action": job["action"]}
+        connection.execute(statements.OPEN_INTENT, [row])
         return seq
 
     def outcome(self, intent: int, outcome: str, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
@@ -198,30 +210,6 @@ class RunJournal:
         return (
             self._database.glance(statements.ASSETS_DELETED, job_id=id_bytes(job_id), account=self._account) is not None
         )
-
-    def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
-        """Two reads proved that Sauce purged the job's assets; whether that is news. `lost`: before all wanted was archived."""
-        return self._restand(job_id, owner, (_PRESENT, _PURGED), kind="purged", policy=policy, detail={"lost": lost})
-
-    def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
-        """Sauce lists assets of a job that it had purged."""
-        self._restand(job_id, owner, (_PURGED, _PRESENT), kind="listed_again", detail={})
-
-    def assets_purged(self, job_id: JobId, /) -> bool:
-        """Whether it is on record that Sauce purged the job's assets, and nothing since that contradicts it."""
-        asked = {"of_account": self._account, "of_job": id_bytes(job_id)}
-        found = self._database.glance(statements.ASSETS_STANDING, **asked)
-        return found is not None and found[0] == _PURGED
-
-    def _restand(self, job_id: JobId, owner: Owner, change: tuple[str, str], /, *, kind: str, **more: Any) -> bool:
-        before, after = change
-        job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
-        with self._database.writing() as connection:
-            asked = {"of_account": self._account, "of_job": job["job_id"], "before": before, "after": after}
-            if connection.execute(statements.SET_ASSETS, asked).rowcount == 0:
-                return False
-            self._append(connection, kind, job, **more)
-            return True
 
     def unresolved(self) -> tuple[OpenIntent, ...]:
         """Every intent that recovery has to ask about, oldest first."""

@@ -1,0 +1,199 @@
+"""`offboard`: all jobs of a user who has left are archived, or their copies erased, and deleted at Sauce Labs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.consent import DRY_RUN, YES, consent
+from sauce_janitor.cli.given import ACCOUNT, FORMAT, one_account
+from sauce_janitor.cli.given import owner as user_name
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.desk import Desk
+    from sauce_janitor.config import Account
+    from sauce_janitor.pipeline import Result
+    from sauce_janitor.pipeline.offboarding import Departure, Offboarded
+    from sauce_janitor.pipeline.pruning import Pruned
+
+_NOT_DONE = 4
+
+
+@click.command()
+@click.argument("user")
+@click.option("--archive", "fate", type=click.Choice(["keep", "erase"]), required=True,
+              help="keep: archive each job whole before it is deleted; erase: remove what is archived of them.")  # fmt: skip
+@click.option(
+    "--bulk", is_flag=True, help="Delete by the one call for all of a user's jobs, if it deletes no more than the plan."
+)
+@click.option("--confirm", "typed", metavar="USER", help="The user's name again: for --bulk, and for --archive erase.")
+@ACCOUNT
+@FORMAT
+@YES
+@DRY_RUN
+@click.pass_obj
+def offboard(
+    session: Session, /, user: str, *, typed: str | None, yes: bool, dry_run: bool, bulk: bool, **given: str
+) -> int:
+    """Delete all jobs of USER, who has left, at Sauce Labs. Holds protect as ever, and so do the limits.
+
+    Shows the plan and asks before anything is done. What is still listed afterwards has failed. A user whose jobs do not all go
+    at once (a spent budget, say) is offboarded by saying it again.
+    """
+    from sauce_janitor.cli.desk import open_desk
+    from sauce_janitor.pipeline.offboarding import Departure
+
+    whose = user_name(user)
+    assert whose is not None
+    erase = given["fate"] == "erase"
+    needs_name = bulk or erase
+    if typed is not None and typed != user:
+        raise click.UsageError(f"--confirm says {typed!r:.80}, and the user is {user!r:.80}: nothing was asked or done")
+    if needs_name and typed is None and not dry_run and (yes or not sys.stdin.isatty()):
+        raise click.UsageError(f"{'--bulk' if bulk else '--archive erase'} needs --confirm {user}")
+    with open_desk(session) as desk:
+        account = one_account(desk.config, given["wanted"])
+        order = Departure(whose, keep=not erase, bulk=bulk, typed=typed or "")
+        told = _Told(desk, given["form"])
+        if dry_run or not yes:
+            looked = told.run(account, order)
+            if dry_run or desk.signals.number is not None:
+                return told.end(looked)
+            _ask(desk, looked, order, needs_name=needs_name and typed is None)
+            shown = {job.job_id: job.fingerprint for job in looked.result.plan.jobs()}
+            order = replace(order, typed=typed or user if needs_name else "", shown=shown)
+        done = told.run(account, replace(order, execute=True))
+        return told.end(done)
+
+
+def _ask(desk: Desk, looked: Offboarded, order: Departure, *, needs_name: bool) -> None:
+    """Go on only when the operator says so; by typing the name where more than a copy is lost."""
+    import signal
+
+    jobs = looked.result.plan.job_count
+    caught = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with desk.shown.hidden():
+            if not needs_name:
+                consent(f"Offboard {order.user}, {jobs:,} jobs?", yes=False)
+            elif (
+                click.prompt(f"Type the user's name to delete {jobs:,} jobs for good", default="", show_default=False)
+                != order.user
+            ):
+                raise click.Abort
+    finally:
+        signal.signal(signal.SIGINT, caught)
+
+
+class _Told:
+    """Says what is planned and what came of it."""
+
+    def __init__(self, desk: Desk, form: str) -> None:
+        self._desk, self._form = desk, form
+        self._is_shown = False
+
+    def run(self, account: Account, order: Departure) -> Offboarded:
+        """Offboard, or look, and show the plan on the way, once."""
+        from sauce_janitor.pipeline.offboarding import offboard as offboard_user
+
+        tools = replace(self._desk.tools, show=self._show)
+        return offboard_user(account, tools, order)
+
+    def _show(self, result: Result) -> None:
+        from sauce_janitor import report
+        from sauce_janitor.cli.looking import about
+
+        if self._form == "json" or self._is_shown:
+            return
+        self._is_shown = True
+        with self._desk.shown.hidden():
+            report.show_plan(report.console(color=self._desk.session.color), result.plan, about(self._desk, result))
+
+    def end(self, done: Offboarded) -> int:
+        """What came of it; the exit code."""
+        from sauce_janitor import report
+        from sauce_janitor.cli.carrying import exit_code
+        from sauce_janitor.retention.model import Action
+
+        desk = self._desk
+        desk.shown.end()
+        if self._form == "json":
+            click.echo(report.json_text(_as_json(done)))
+        else:
+            for line in _lines(done):
+                click.echo(report.clean(line))
+            click.echo(report.last_line({action: done.result.plan.totals[action] for action in Action}))
+        if desk.signals.number is not None:
+            return 128 + desk.signals.number
+        if done.result.execution is None and done.result.plan.broken:
+            return 3
+        return exit_code(done.result) or (0 if done.complete else _NOT_DONE)
+
+
+def _lines(done: Offboarded) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.retention.model import Action
+
+    execution = done.result.execution
+    if execution is not None:
+        for action, words in report.ACTIONS.items():
+            if action is not Action.STOP:
+                from sauce_janitor.execute import Outcome
+
+                numbers = [
+                    f"{execution.count(action, outcome):,} {outcome.value.replace('_', ' ')}" for outcome in Outcome
+                ]
+                yield f"{words.capitalize()}: {', '.join(numbers)}"
+        for failure in execution.failures[:10]:
+            yield f"Failed: {report.ACTIONS[failure.action]} of {failure.job_id}: {failure.detail}"
+        if execution.halted:
+            yield f"Cut short: {execution.halted.detail}; say it again for the rest"
+        user = done.result.whose.owners[0]
+        yield f"Left at Sauce Labs: {done.left:,} jobs of {user}" + (
+            f", {done.kept:,} of them on purpose" if done.kept else ""
+        )
+    yield from done.notes
+    if done.erased is not None:
+        yield from _erased(done.erased)
+    elif done.erases and execution is not None:
+        yield "Nothing was erased from the archive: that comes when the jobs are gone"
+
+
+def _erased(erased: Pruned) -> Iterator[str]:
+    from sauce_janitor import report
+
+    plan = erased.plan
+    if erased.executed:
+        went = f"{erased.files:,} files of {erased.jobs:,} jobs, {report.size(erased.size_bytes)}"
+        yield f"Erased from the archive: {went}; their receipts stay"
+    else:
+        yield f"To be erased from the archive: {plan.files:,} files of {len(plan.rows):,} jobs, {report.size(plan.size_bytes)}"
+    for reason, jobs in plan.protected.most_common():
+        yield f"Stays in the archive: {jobs:,} jobs, {reason.text}"
+    yield from (f"Failed: {failure}" for failure in (*erased.failures, *plan.unreadable))
+    if erased.halted:
+        yield f"Cut short: {erased.halted}; say it again for the rest"
+
+
+def _as_json(done: Offboarded) -> dict[str, Any]:
+    from sauce_janitor.cli.carrying import summary
+
+    erased = done.erased
+    return {
+        **summary(done.result),
+        "user": done.result.whose.owners[0],
+        "limits_broken": [broken.limit for broken in done.result.plan.broken],
+        "left": done.left,
+        "kept": done.kept,
+        "erased": None if erased is None else {
+            "jobs": erased.jobs, "files": erased.files, "size_bytes": erased.size_bytes, "planned_jobs": len(erased.plan.rows),
+            "planned_files": erased.plan.files, "failures": [*erased.failures, *erased.plan.unreadable],
+            "halted": erased.halted,
+        },
+        "complete": done.complete,
+    }  # fmt: skip

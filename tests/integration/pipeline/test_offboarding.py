@@ -1,0 +1,388 @@
+"""Offboarding a user: every job archived or erased, then deleted, by one call only where that deletes no more than the plan."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sauce_janitor.retention.model import JobId
+from tests.integration.pipeline.conftest import DAY, Desk
+
+POLICIES = """
+limits: {max_percent: null}
+holds: [{tag: keep}]
+policies:
+  - {name: never, match: all, then: {delete_job: never}}
+"""
+GONE = "bob"
+PACKAGE = Path(__file__).parents[3] / "sauce_janitor"
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    made = open_desk()
+    made.configure(POLICIES)
+    for number in range(18):
+        arrive(made, days=9 + number, tags=["keep"] if number == 7 else ["e2e"])
+    return made
+
+
+def arrive(desk: Desk, *, days: float, **fields: Any) -> str:
+    """A job of the user who leaves, that long ago."""
+    ended = int(desk.sandbox.world.clock() - days * DAY)
+    times = {"creation_time": ended - 60, "start_time": ended - 50, "end_time": ended, "modification_time": ended}
+    return desk.sandbox.arrive(owner=GONE, **{**times, **fields})
+
+
+def offboard(desk: Desk, *arguments: str, user: str = GONE, code: int = 0) -> Any:
+    return desk.say("offboard", user, *arguments, code=code)
+
+
+def jobs(desk: Desk, user: str = GONE) -> set[str]:
+    return set(desk.sandbox.job_ids(user))
+
+
+def idle(desk: Desk, user: str = GONE) -> None:
+    """Leave the user only jobs that ended long ago and are not held."""
+    for job in jobs(desk, user):
+        found = desk.sandbox.truth(job)
+        assert found is not None
+        document = found.document
+        end = document["end_time"]
+        if end is None or end > desk.sandbox.world.clock() - 8 * DAY or "keep" in document["tags"]:
+            desk.sandbox.remove(job)
+    assert jobs(desk, user)
+
+
+def archived(desk: Desk, user: str = GONE) -> set[str]:
+    root = desk.folder / "archive" / "box" / user
+    return {path.parent.name for path in root.rglob("receipt.json")} if root.exists() else set()
+
+
+def stored_files(desk: Desk, user: str = GONE) -> list[str]:
+    root = desk.folder / "archive" / "box" / user
+    files = [path for path in root.rglob("*") if path.is_file()] if root.exists() else []
+    return [path.name for path in files if not path.name.startswith(("receipt", "pruned"))]
+
+
+def held(desk: Desk) -> set[str]:
+    return {job for job in jobs(desk) if "keep" in desk.sandbox.truth(job).document["tags"]}  # type: ignore[union-attr]
+
+
+def unfinished(desk: Desk) -> set[str]:
+    return {job for job in jobs(desk) if desk.sandbox.truth(job).document["end_time"] is None}  # type: ignore[union-attr]
+
+
+# --- one by one -------------------------------------------------------------------------------------------------------
+
+
+def test_every_job_is_archived_whole_and_deleted_but_those_that_are_held_or_run(desk: Desk) -> None:
+    before, others = jobs(desk), set(desk.sandbox.job_ids())
+    stay = held(desk) | unfinished(desk)
+    assert held(desk), "the world has a held job"
+    offboard(desk, "--archive", "keep", "--yes")
+    assert jobs(desk) == stay
+    assert set(desk.sandbox.job_ids()) == others
+    assert before - stay <= archived(desk)
+    assert desk.say("archive", "verify").return_value in (0, None)
+    proven = json.loads(desk.say("prove", "--format", "json").stdout)
+    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (len(before - stay),) * 2 + ([],)
+    again = json.loads(offboard(desk, "--archive", "keep", "--yes", "--format", "json").stdout)
+    assert (again["planned"]["delete_job"], again["left"], again["complete"]) == (0, len(stay), True)
+
+
+def test_a_dry_run_and_a_command_that_nobody_answers_change_nothing(desk: Desk) -> None:
+    before = jobs(desk)
+    said = offboard(desk, "--archive", "keep", "-n", "--yes").stdout
+    assert re.search(r"Plan: [1-9]\d* to archive, 0 delete assets, [1-9]\d* delete job, 0 stop", said)
+    offboard(desk, "--archive", "erase", "--bulk", "-n", code=3)  # some run, says the plan
+    offboard(desk, "--archive", "keep", code=2)
+    assert jobs(desk) == before
+    assert desk.writes() == []
+    assert {entry.method for entry in desk.sandbox.log} == {"GET"}
+    assert desk.state.journal.verify() == 0
+
+
+def test_limits_stand_until_they_are_lifted(desk: Desk) -> None:
+    desk.configure(POLICIES.replace("max_percent: null", "max_percent: 10"))
+    before = jobs(desk)
+    refused = offboard(desk, "--archive", "keep", "--yes", code=3)
+    assert jobs(desk) == before
+    digest = desk.config.policy_digest("box")
+    assert digest in str(refused.exception)
+    desk.say("approve", digest, "--lift", "max_percent", "--reason", "bob left", "--yes")
+    offboard(desk, "--archive", "keep", "--yes")
+    assert jobs(desk) < before
+
+
+def test_a_local_hold_and_a_pause_are_obeyed(desk: Desk) -> None:
+    job = next(iter(jobs(desk) - held(desk) - unfinished(desk)))
+    desk.run()
+    desk.say("hold", "add", job, "--reason", "audit", "--yes")
+    desk.say("pause", "--reason", "x", "--yes")
+    offboard(desk, "--archive", "keep", "--yes", code=3)
+    assert desk.writes() == []
+    desk.say("resume", "--yes")
+    offboard(desk, "--archive", "keep", "--yes")
+    assert job in jobs(desk)
+
+
+def test_policies_have_no_say_and_their_announcements_stay(desk: Desk) -> None:
+    desk.configure(
+        "limits: {max_percent: null}\ndefaults: {grace: 2d}\npolicies:\n"
+        "  - {name: old, match: all, then: {archive: none, delete_job: 10d}}\n"
+    )
+    desk.run(execute=True)
+    announced = dict(desk.run().plan.waiting)
+    assert announced
+    offboard(desk, "--archive", "keep", "--yes")
+    assert jobs(desk) == unfinished(desk)
+    again = desk.run().plan.waiting
+    assert {action: waiting.jobs for action, waiting in again.items()} == {a: w.jobs for a, w in announced.items()}
+    assert all(waiting.fresh == 0 for waiting in again.values()), "nothing of it has to be announced anew"
+
+
+def test_what_is_still_listed_afterwards_has_failed(desk: Desk) -> None:
+    idle(desk)
+    victim = min(jobs(desk))
+    desk.sandbox.inject("without_effect", endpoint="job.delete", job=victim)
+    said = offboard(desk, "--archive", "keep", "--yes", code=4)
+    assert jobs(desk) == {victim}
+    assert "Left at Sauce Labs: 1 jobs" in said.stdout
+    assert victim in said.stdout
+
+
+@pytest.mark.parametrize("behaviour", [{"batch_lookup": "off"}, {"others_jobs": "all"}])
+def test_deletes_are_confirmed_whatever_look_up_there_is(
+    open_desk: Callable[..., Desk], behaviour: dict[str, str]
+) -> None:
+    from sauce_janitor.sandbox import Behaviours
+
+    desk = open_desk(behaviours=Behaviours().changed(behaviour))
+    desk.configure(POLICIES)
+    idle(desk)
+    offboard(desk, "--archive", "keep", "--yes")
+    assert jobs(desk) == set()
+    assert desk.state.journal.unresolved("box") == ()
+
+
+def test_a_user_whose_name_needs_encoding_and_one_that_is_not_there(desk: Desk) -> None:
+    user = "jörg.weiß+qa@example.com"
+    idle(desk, user)
+    offboard(desk, "--archive", "keep", "--yes", user=user)
+    assert jobs(desk, user) == set()
+    offboard(desk, "--archive", "keep", "--yes", user="nobody", code=4)
+    offboard(desk, "--archive", "keep", "--yes", user="..", code=2)
+
+
+# --- erase ------------------------------------------------------------------------------------------------------------
+
+
+def test_erase_needs_the_name_and_takes_jobs_and_copies_but_what_is_held(desk: Desk) -> None:
+    desk.configure("limits: {max_percent: null}\nholds: [{tag: keep}]\naccounts_: 0\n".replace("accounts_: 0\n", "")
+                   + "policies: [{name: a, match: all, then: {archive: 1h}}]\n")  # fmt: skip
+    text = (desk.folder / "config.yaml").read_text()
+    (desk.folder / "config.yaml").write_text(text.replace("username: demo", "username: demo, users: [me, bob]"))
+    desk.run(execute=True)
+    before, stay = archived(desk), held(desk)
+    assert before
+    offboard(desk, "--archive", "erase", "--yes", code=2)
+    offboard(desk, "--archive", "erase", "--yes", "--confirm", "demo", code=2)
+    assert desk.deleted() == set()
+    offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE)
+    assert jobs(desk) == stay | unfinished(desk)
+    kept = {path.parent.name for path in (desk.folder / "archive/box" / GONE).rglob("job.json")}
+    assert kept == stay
+    assert archived(desk) == before, "receipts stay: what was deleted, and of what there was a copy, can be told"
+    assert archived(desk, "demo"), "nobody else's copy is touched"
+    assert json.loads(desk.say("prove", "--format", "json").stdout)["findings"] == []
+    offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE)
+
+
+def test_nothing_is_erased_while_jobs_are_left_that_should_be_gone(desk: Desk) -> None:
+    idle(desk)
+    offboard(desk, "--archive", "keep", "-n")
+    desk.sandbox.inject("status", endpoint="job.delete", status=403, times=1)
+    said = offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE, code=4)
+    assert "Nothing was erased" in said.stdout
+
+
+# --- one call for all -------------------------------------------------------------------------------------------------
+
+
+def bulk(desk: Desk, *arguments: str, code: int = 0) -> Any:
+    return offboard(desk, "--archive", "keep", "--bulk", "--confirm", GONE, "--yes", *arguments, code=code)
+
+
+def calls(desk: Desk) -> list[str]:
+    return [entry.path for entry in desk.sandbox.log if entry.endpoint == "jobs.delete_all"]
+
+
+def test_one_call_deletes_everything_once_all_is_proven_and_each_job_is_on_record(desk: Desk) -> None:
+    idle(desk)
+    before = jobs(desk)
+    bulk(desk)
+    assert jobs(desk) == set()
+    assert calls(desk) == ["/rest/v1.1/bob/jobs"]
+    assert [entry.method for entry in desk.sandbox.log.writes()] == ["DELETE"]
+    assert archived(desk) == before
+    for job in before:
+        lines = desk.state.journal.of(JobId(job))
+        assert [line.kind for line in lines if line.kind != "purged"] == ["archived", "intent", "outcome"]
+        assert lines[-1].outcome == "confirmed"
+        assert lines[-2].detail["together_with"] == len(before) - 1
+    proven = json.loads(desk.say("prove", "--format", "json").stdout)
+    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (len(before), len(before), [])
+
+
+@pytest.mark.parametrize("reason", ["held", "runs", "young", "locally held"])
+def test_it_is_refused_where_it_would_delete_more_than_the_plan(desk: Desk, reason: str) -> None:
+    idle(desk)
+    if reason == "held":
+        arrive(desk, days=20, tags=["keep"])
+    elif reason == "runs":
+        arrive(desk, days=20, status="in progress", end_time=None)
+    elif reason == "young":
+        arrive(desk, days=6.9)
+    else:
+        desk.run()
+        desk.say("hold", "add", next(iter(jobs(desk))), "--reason", "x", "--yes")
+    before = jobs(desk)
+    bulk(desk, code=4 if reason == "young" else 3)
+    assert jobs(desk) == before
+    assert calls(desk) == []
+    if reason == "young":
+        assert {line.kind for line in desk.state.journal.lines()} <= {"archived", "purged"}
+
+
+def test_without_the_typed_name_nothing_is_even_asked(desk: Desk) -> None:
+    idle(desk)
+    offboard(desk, "--archive", "keep", "--bulk", "--yes", code=2)
+    offboard(desk, "--archive", "keep", "--bulk", "--yes", "--confirm", "Bob", code=2)
+    assert len(desk.sandbox.log) == 0
+
+
+def test_a_damaged_copy_or_a_file_that_came_late_stops_it(desk: Desk) -> None:
+    idle(desk)
+    offboard(desk, "--archive", "keep", "-n")
+    with_files = arrive(desk, days=20)
+    desk.sandbox.inject("late_asset", endpoint="asset.get", job=with_files, times=1)
+    before = jobs(desk)
+    assert "listed and not archived" in bulk(desk, code=4).stdout
+    assert jobs(desk) == before
+    [copy] = (desk.folder / "archive/box" / GONE).rglob(f"{with_files}/job.json")
+    copy.write_bytes(copy.read_bytes().replace(b"demo", b"omed", 1)[::-1])
+    bulk(desk, code=4)
+    assert jobs(desk) == before
+    assert calls(desk) == []
+
+
+@pytest.mark.parametrize("change", [{"tags": ["keep"]}, {"status": "in progress", "end_time": None}, {"passed": False}])
+def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict[str, Any]) -> None:
+    idle(desk)
+    before = jobs(desk)
+    job = min(before)
+    from sauce_janitor.pipeline import offboarding
+
+    proven = offboarding._Leaving._proven
+    seen: list[str] = []
+
+    def changing(self: Any, one: Any) -> Any:
+        seen.append(one.id)
+        if len(seen) == len(before):
+            desk.sandbox.edit(job, **change)
+        return proven(self, one)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offboarding._Leaving, "_proven", changing)
+        said = bulk(desk, code=4)
+    assert len(seen) == len(before)
+    assert job in said.stdout
+    assert jobs(desk) == before
+    assert calls(desk) == []
+
+
+def test_a_list_that_takes_too_long_to_read_stops_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sauce_janitor.execute import emptying
+
+    idle(desk)
+    before = jobs(desk)
+    monkeypatch.setattr(emptying, "FRESH_S", -1.0)
+    assert "without --bulk" in bulk(desk, code=4).stdout
+    assert jobs(desk) == before
+    assert calls(desk) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "code"),
+    [
+        ("done_but_status", {"status": 500}, 0),
+        ("done_but_disconnected", {}, 0),
+        ("status", {"status": 404}, 4),
+        ("status", {"status": 204}, 4),
+        ("disconnect", {}, 4),
+        ("status", {"status": 401}, 2),
+    ],
+)
+def test_what_the_answer_says_is_not_believed(desk: Desk, fault: str, settings: dict[str, Any], code: int) -> None:
+    idle(desk)
+    before = jobs(desk)
+    desk.sandbox.inject(fault, endpoint="jobs.delete_all", **settings)
+    bulk(desk, code=code)
+    assert len(calls(desk)) == 1
+    is_done = fault.startswith("done")
+    assert jobs(desk) == (set() if is_done else before)
+    outcomes = {line.outcome for line in desk.state.journal.lines() if line.kind == "outcome"}
+    assert outcomes == ({"confirmed"} if is_done else {"unknown"} if code == 2 else {"failed"})
+
+
+def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Desk) -> None:
+    idle(desk)
+    before = jobs(desk)
+    from sauce_janitor.execute import emptying
+
+    class KilledError(BaseException):
+        pass
+
+    def die(*_: Any) -> None:
+        raise KilledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(emptying._Emptying, "_conclude", die)
+        with pytest.raises(KilledError):
+            bulk(desk)
+    assert jobs(desk) == set()
+    assert len(desk.state.journal.unresolved("box")) == len(before)
+    desk.run(execute=True)
+    assert desk.state.journal.unresolved("box") == ()
+    assert {line.outcome for line in desk.state.journal.lines() if line.kind == "outcome"} == {"confirmed"}
+    assert json.loads(desk.say("prove", "--format", "json").stdout)["deletions"] == len(before)
+
+
+def test_erase_by_one_call_archives_nothing_first(desk: Desk) -> None:
+    idle(desk)
+    offboard(desk, "--archive", "erase", "--bulk", "--confirm", GONE, "--yes")
+    assert (jobs(desk), archived(desk), len(calls(desk))) == (set(), set(), 1)
+
+
+def test_only_offboarding_can_build_the_address_that_deletes_everything() -> None:
+    """S1: nothing else in the program imports the one module that has it, and no other text in it could become it."""
+    importers, builders = set(), set()
+    for path in PACKAGE.rglob("*.py"):
+        name = str(path.relative_to(PACKAGE))
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "sauce_janitor.sauce.bulk":
+                importers.add(name)
+            if isinstance(node, ast.Import) and any("sauce.bulk" in each.name for each in node.names):
+                importers.add(name)
+            if isinstance(node, ast.Constant | ast.JoinedStr) and re.search(r"/jobs['\"]?$", ast.unparse(node)):
+                builders.add(name)
+    assert importers == {"pipeline/offboarding.py"}
+    assert {name for name in builders if not name.startswith("sandbox/")} == {"sauce/bulk.py"}
