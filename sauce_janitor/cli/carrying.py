@@ -79,6 +79,7 @@ def _ended(result: Result) -> report.Ended:
         skips={skip.value: number for skip, number in execution.skips.items()},
         recovered=recovered if settled or recovery.open else None,
         missing=missing(result.whose, result.left_out),
+        lost=execution.lost,
     )
 
 
@@ -91,6 +92,7 @@ def summary(result: Result) -> dict[str, Any]:
         "archived_bytes": execution.archived_bytes,
         "reclaimed_bytes": execution.reclaimed_bytes,
         "unlisted_files": execution.unlisted_files,
+        "lost": execution.lost,
         "halted": execution.halted.why.value if execution.halted else None,
         "failures": [
             {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "detail": each.detail}

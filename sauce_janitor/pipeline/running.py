@@ -14,7 +14,7 @@ from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedErro
 from sauce_janitor.execute import Execution, Parts, Recovery, recover
 from sauce_janitor.execute.events import Event
 from sauce_janitor.inventory import Demand
-from sauce_janitor.pipeline import accepting, approving, fitting, holding
+from sauce_janitor.pipeline import accepting, approving, fitting, holding, suspecting
 from sauce_janitor.pipeline.acting import settle_acts
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
 from sauce_janitor.pipeline.reaching import Reach, Share
@@ -264,6 +264,10 @@ class Visit:
             with self._phase("execute", plan.job_count):
                 terms = Terms(config.workers, config.archive.settle_s, self.tools.stop)
                 done, refused = carry_out_shared(plan, shares, terms)
+            if done.halted is None:
+                crews = [(share.owners.__contains__, each) for share, each in shares]
+                notes = self.tools.state.notes
+                suspecting.look_daily(plan, crews, notes, self.account.name, stop=self.tools.stop, tell=self.tell.event)
             self._settle_deadlines(plan, done)
         finally:
             self.tools.metrics.executes(-1)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.retention.handacts import Deed, HandAction
-from sauce_janitor.retention.model import Action, JobId, Owner
+from sauce_janitor.retention.model import Action, AssetsStanding, JobId, Owner
 from sauce_janitor.retention.permits import DeletePermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.state import statements
 from sauce_janitor.state.chain import HASHED, beginning, link
@@ -26,6 +26,8 @@ from sauce_janitor.state.tables import journal, journal_head, meta, open_intents
 
 FINAL: Final = frozenset({"confirmed", "already_gone", "failed"})
 OUTCOMES: Final = FINAL | {"unknown"}
+_PRESENT: Final = str(AssetsStanding.PRESENT)
+_PURGED: Final = str(AssetsStanding.PURGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,30 @@ class RunJournal:
         return (
             self._database.glance(statements.ASSETS_DELETED, job_id=id_bytes(job_id), account=self._account) is not None
         )
+
+    def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
+        """Two reads proved that Sauce purged the job's assets; whether that is news. `lost`: before all wanted was archived."""
+        return self._restand(job_id, owner, (_PRESENT, _PURGED), kind="purged", policy=policy, detail={"lost": lost})
+
+    def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
+        """Sauce lists assets of a job that it had purged."""
+        self._restand(job_id, owner, (_PURGED, _PRESENT), kind="listed_again", detail={})
+
+    def assets_purged(self, job_id: JobId, /) -> bool:
+        """Whether it is on record that Sauce purged the job's assets, and nothing since that contradicts it."""
+        asked = {"of_account": self._account, "of_job": id_bytes(job_id)}
+        found = self._database.glance(statements.ASSETS_STANDING, **asked)
+        return found is not None and found[0] == _PURGED
+
+    def _restand(self, job_id: JobId, owner: Owner, change: tuple[str, str], /, *, kind: str, **more: Any) -> bool:
+        before, after = change
+        job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
+        with self._database.writing() as connection:
+            asked = {"of_account": self._account, "of_job": job["job_id"], "before": before, "after": after}
+            if connection.execute(statements.SET_ASSETS, asked).rowcount == 0:
+                return False
+            self._append(connection, kind, job, **more)
+            return True
 
     def unresolved(self) -> tuple[OpenIntent, ...]:
         """Every intent that recovery has to ask about, oldest first."""
