@@ -93,7 +93,7 @@ class Deleting:
         while waiting and (not ready or self._parts.clock.monotonic() - began < LISTING_TURN_S):
             hand = waiting.popleft()
             with self._work.about(hand):
-                self._work.permitted(hand)
+                self._work.permitted(hand, to_change=True)
                 if self._is_list_old(hand):
                     self._count_look(hand)
                     hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
@@ -137,7 +137,7 @@ class Deleting:
 
     def _delete_one(self, hand: InHand) -> _Next:
         plan = hand.plan
-        self._work.permitted(hand)
+        self._work.permitted(hand, to_change=True)
         if hand.details is None:
             hand.details = self._work.asking.one(plan.owner, plan.job_id)
         if hand.details.document is None:

@@ -27,6 +27,10 @@ from sauce_janitor.retention.planning import JobPlan
 _RUN_ENDING = tuple(error for error, _ in ENDING)
 
 
+class _NotTriedError(ForbiddenError):
+    """Nothing was asked: that it is refused is known from before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a plan is carried out; times in seconds.
@@ -94,6 +98,7 @@ class Work:
         self.options = options
         self.asking = Asking(parts, brake)
         self.forbidden: set[Owner] = set()
+        self.unchangeable: set[Owner] = set()
 
     @contextmanager
     def about(self, hand: InHand) -> Iterator[None]:
@@ -107,6 +112,8 @@ class Work:
             self.skip(hand, Skip.NOT_READY, str(not_ready))
         except _RUN_ENDING:
             raise
+        except _NotTriedError as known:
+            self.fail(hand, str(known))
         except ForbiddenError as forbidden:
             self.forbidden.add(plan.owner)
             self.fail(hand, str(forbidden))
@@ -121,11 +128,16 @@ class Work:
         else:
             self.brake.answered()
 
-    def permitted(self, hand: InHand) -> None:
-        """ForbiddenError for a job of an owner that a 403 was about before: nothing is asked of him again."""
+    def permitted(self, hand: InHand, *, to_change: bool = False) -> None:
+        """ForbiddenError for a job of an owner that a 403 was about before: nothing is asked of him again.
+
+        Who may only look at an owner's jobs goes on archiving them: Sauce purges what is not archived in time.
+        """
         owner = hand.plan.owner
         if owner in self.forbidden:
-            raise ForbiddenError(f"{owner}: these credentials may not act for this user (403)")
+            raise _NotTriedError(f"{owner}: these credentials may not act for this user (403)")
+        if to_change and owner in self.unchangeable:
+            raise _NotTriedError(f"{owner}: these credentials may not change this user's jobs (403)")
 
     def skip(self, hand: InHand, why: Skip, detail: str) -> None:
         """Leave the job alone: all that was still to do of it is skipped."""

@@ -19,7 +19,7 @@ def conclude(work: Work, confirming: Confirming, sent: Sent, answer: Answer, arc
     404 when there is nothing (left) to delete.
     """
     if answer.status == 403:
-        work.forbidden.add(sent.owner)
+        work.unchangeable.add(sent.owner)
     if _accepted(answer):
         if sent.action is Action.DELETE_JOB:
             confirming.add(sent)

@@ -15,7 +15,7 @@ from sauce_janitor.retention.permits import StopPermit
 def stop(work: Work, confirming: Confirming, hand: InHand) -> None:
     """Stop the job or say why not. SkipError and SourceError are about this job."""
     plan, parts = hand.plan, work.parts
-    work.permitted(hand)
+    work.permitted(hand, to_change=True)
     work.brake.afford(3 + confirming.requests_due)
     with parts.source.reserved(2):
         details = work.asking.one(plan.owner, plan.job_id)

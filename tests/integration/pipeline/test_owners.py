@@ -12,6 +12,7 @@ import pytest
 
 from sauce_janitor.errors import CredentialsError, ForbiddenError, SourceError
 from sauce_janitor.pipeline import Result
+from sauce_janitor.retention.model import Action
 from sauce_janitor.sandbox.options import Behaviours
 from tests.integration.pipeline.conftest import DAY, Desk
 
@@ -183,6 +184,17 @@ def test_one_owner_who_is_refused_stops_nobody_else(open_org: Callable[..., Desk
     assert [row["owner"] for row in plan["left_out"]] == ["alice"]
     assert not any(action["owner"] == "alice" for action in plan["actions"])
     assert desk.run().plan.inventory < known
+
+
+def test_who_may_only_look_goes_on_archiving(open_org: Callable[..., Desk]) -> None:
+    policies = "limits: {max_percent: null}\nworkers: 1\n"
+    policies += "policies: [{name: old, match: all, then: {archive: 1h, delete_job: 5d}}]"
+    desk = open_org(policies, users=", users: [alice]", others_jobs="read")
+    said = desk.say("run", "--execute", code=4)
+    result = desk.run(offline=True)
+    assert not any(job.actions[0].action is Action.ARCHIVE for job in result.plan.jobs()), "all of it is archived"
+    assert len(desk.writes()) == 1, "and after one refusal no more is tried"
+    assert "alice: these credentials may not change this user's jobs (403)" in said.stdout
 
 
 def test_when_all_are_refused_the_first_refusal_is_told(open_org: Callable[..., Desk]) -> None:
