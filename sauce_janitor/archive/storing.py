@@ -18,6 +18,7 @@ from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch
 from sauce_janitor.archive.folders import disk_errors, reach, write_file
 from sauce_janitor.archive.gathering import Errand, Gatherer
+from sauce_janitor.archive.lifeline import Lifeline
 from sauce_janitor.archive.mirror import HoldMirror
 from sauce_janitor.archive.naming import folder_name, place_of
 from sauce_janitor.archive.places import Place
@@ -62,6 +63,7 @@ class Archive:
     def __init__(self, root: Root, partial: int, account: str, settings: Settings, now: Callable[[], float]) -> None:
         self._root, self._partial, self._account, self._settings, self._now = root, partial, account, settings, now
         self.catalogue = Catalogue(root)
+        self._life = Lifeline(self._let_go)
         self._gatherer = Gatherer(
             lambda: Allowance(settings.caps, self._check_room), self._clock, compress=settings.compress
         )
@@ -100,7 +102,10 @@ class Archive:
         return HoldMirror(self._root, self._account)
 
     def close(self) -> None:
-        """Let go of the archive."""
+        """Let go of the archive. A thread that is still storing a job then shows nothing of it, and closes what it uses."""
+        self._life.cut()
+
+    def _let_go(self) -> None:
         os.close(self._partial)
         self._root.close()
 
@@ -114,8 +119,9 @@ class Archive:
 
     def check(self) -> None:
         """ArchiveUnusableError unless it is still the archive that was opened, and has room above its floor."""
-        self._root.check()
-        self._check_room()
+        with self._life.held():
+            self._root.check()
+            self._check_room()
 
     def _check_room(self) -> None:
         check_room(self._root.path, self._root.fd, self._settings.min_free)
@@ -131,12 +137,15 @@ class Archive:
         Raises ArchiveError when a receipt cannot be trusted or a file is missing or of another length.
         """
         place = place_of(self._account, job)
-        receipts = self.catalogue.receipts(place)
-        if not receipts:
-            return None
-        if not self.catalogue.is_whole(place, receipts[-1]):
-            raise ArchiveError(f"files of {'/'.join(place)} in the archive are missing or changed: see archive verify")
-        return stored_by(place, receipts[-1])
+        with self._life.held():
+            receipts = self.catalogue.receipts(place)
+            if not receipts:
+                return None
+            if not self.catalogue.is_whole(place, receipts[-1]):
+                raise ArchiveError(
+                    f"files of {'/'.join(place)} in the archive are missing or changed: see archive verify"
+                )
+            return stored_by(place, receipts[-1])
 
     def store(
         self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: Origin
@@ -146,6 +155,12 @@ class Archive:
         Never rewrites: what is stored stays, a later pass adds. Raises ArchiveError (this job), ArchiveUnusableError (all jobs)
         or what `fetch` raises, and then nothing of this pass remains in the archive.
         """
+        with self._life.held():
+            return self._store(document, listing, selection, fetch, origin)
+
+    def _store(
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: Origin
+    ) -> Stored:
         self.check()
         place = place_of(self._account, document.job)
         earlier = self.catalogue.receipts(place)
@@ -191,7 +206,8 @@ class Archive:
             with disk_errors(f"write the receipt of job {task.place[-1]}"):
                 write_file(aside.fd, receipt_name(task.number), data)
                 make_durable(aside.fd, [receipt_name(task.number)])
-            aside.show()
+            with self._life.committing():
+                aside.show()
         shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt))
         sizes = [file.bytes for file in fetched]
         return replace(shown, fetched_assets=len(sizes), fetched_bytes=sum(sizes), added=True)
