@@ -19,10 +19,13 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.leaving import Leaving
 from sauce_janitor.cli.progress import Shown
 from sauce_janitor.config import Account, Config, load
-from sauce_janitor.errors import ConfigError, JanitorError, RefusedError
+from sauce_janitor.errors import ConfigError, JanitorError, LeaseError, RefusedError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline import Order, Result, Tools, run
 from sauce_janitor.state import State
+
+
+_MILDEST_FIRST = (0, RefusedError.exit_code, LeaseError.exit_code, JanitorError.exit_code, ConfigError.exit_code)
 
 
 @dataclass(slots=True)
@@ -141,7 +144,7 @@ def order_of(desk: Desk, options: Mapping[str, Any], *, execute: bool) -> tuple[
 def pass_over(
     desk: Desk, order: Order, accounts: list[Account], then: Callable[[Result], int] = lambda _: 0
 ) -> tuple[list[Result], int]:
-    """Every account, one after the other; one that fails does not stop the others. The first bad exit code counts.
+    """Every account, one after the other; one that fails does not stop the others. The worst exit code counts.
 
     But that nothing was touched (3) is only said when it is true of all.
     """
@@ -163,7 +166,7 @@ def pass_over(
         desk.leaving.result(result)
         results.append(result)
         codes.append(then(result))
-    code = next((code for code in codes if code), 0)
+    code = max(codes, key=_MILDEST_FIRST.index, default=0)
     touched = any(result.execution is not None for result in results)
     return results, JanitorError.exit_code if touched and code == RefusedError.exit_code else code
 

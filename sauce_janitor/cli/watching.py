@@ -65,7 +65,10 @@ def _told(
     pause = state.switch.paused()
     runs = state.runs.last(name, limit=50)
     planned = next((run for run in runs if "plan" in run.summary), None)
-    full_at = state.jobs.full_at(name)
+    surveyed = next((run.summary for run in runs if "owners" in run.summary), {"owners": None, "left_out": []})
+    left_out = {left["owner"] for left in surveyed["left_out"]}
+    listed = [each for each in (surveyed["owners"] or {}).get("names", ()) if each not in left_out]
+    full_at = state.jobs.full_at(name, listed or None)
     try:
         holds: int | None = len(open_holding(config.archive, name, state, stack=stack).known(at=now))
     except ArchiveError:
@@ -80,6 +83,8 @@ def _told(
         "paused": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": pause.at},
         "last_runs": [_run(run) for run in runs[:_LAST_RUNS]],
         "last_plan": None if planned is None else _plan(planned.summary["plan"], policies),
+        "owners": surveyed["owners"],
+        "left_out": surveyed["left_out"],
         "listing": {
             "jobs": state.jobs.count(name),
             "full_at": full_at,
@@ -162,6 +167,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     else:
         old = " (the next run lists all again)" if listing["age_s"] >= listing["full_every_s"] else ""
         yield f"  listing: {listing['jobs']:,} jobs known, all listed {span(max(0, listing['age_s']))} ago{old}"
+    yield from _whose(told)
     yield from _due(told["last_plan"], now)
     budget = told["budget"]
     rates = [f"{budget['per_second']:g}/s"] if budget["per_second"] else []
@@ -182,6 +188,16 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield "  last runs:" if told["last_runs"] else "  last runs: none"
     for run in told["last_runs"]:
         yield f"    {when(run['started_at'])}  {_run_words(run)}"
+
+
+def _whose(told: dict[str, Any]) -> Iterator[str]:
+    owners = told["owners"]
+    if owners and owners["how"]:
+        yield f"  owners: {len(owners['names']):,}, the organization, {owners['how']}"
+    for gap in (owners or {}).get("gaps", ()):
+        yield f"  owners: not everybody may be among them: {gap}"
+    for left in told["left_out"]:
+        yield f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known jobs stay"
 
 
 def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:

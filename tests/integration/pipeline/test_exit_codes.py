@@ -31,6 +31,29 @@ def test_one_account_refused_and_another_carried_out_is_incomplete(open_desk: Ca
     assert desk.deleted()
 
 
+@pytest.mark.parametrize(
+    ("access_key", "state", "code"), [("{env: NONE}", "refused", 2), ("wrong", "refused", 2), ("right", "silent", 4)]
+)
+def test_of_several_accounts_the_worst_end_is_told_and_one_that_fails_stops_no_other(
+    open_desk: Callable[..., Desk], access_key: str, state: str, code: int
+) -> None:
+    desk = open_desk()
+    _with_a_second_account(desk)
+    (desk.folder / "key").write_text("demo-key" if access_key == "right" else access_key)
+    third = access_key if "env" in access_key else "{file: key}"
+    path = desk.folder / "config.yaml"
+    account = (
+        f"\n  aaa: {{base_url: {desk.sandbox.base_url}, username: demo, access_key: {third}, retries: {{attempts: 1}}}}"
+    )
+    path.write_text(path.read_text().replace("accounts:", f"accounts:{account}", 1))
+    if state == "silent":
+        desk.sandbox.inject("status", endpoint="jobs.list", status=503, times=1)
+    said = desk.say("run", "--execute", code=code)
+    assert "sauce-janitor: aaa: " in said.stderr
+    assert "sauce-janitor: other: " in said.stderr
+    assert desk.deleted(), "and the third is carried out"
+
+
 def test_accounts_that_are_all_refused_are_refused(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk()
     _with_a_second_account(desk)

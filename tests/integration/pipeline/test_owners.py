@@ -197,6 +197,19 @@ def test_who_may_only_look_goes_on_archiving(open_org: Callable[..., Desk]) -> N
     assert "alice: these credentials may not change this user's jobs (403)" in said.stdout
 
 
+def test_status_names_who_was_left_out_and_tells_the_age_of_the_others_listings(open_org: Callable[..., Desk]) -> None:
+    desk = open_org()
+    _an_hour_ago(desk)
+    _refuse(desk, "alice")
+    desk.run(execute=True)
+    said = desk.say("status").stdout
+    assert "owners: 5, the organization, by team management" in said
+    assert "left out by the last run: alice: user demo may not read the job list of alice (403)" in said
+    assert "all listed 1 h" in said
+    (told,) = json.loads(desk.say("status", "--format", "json").stdout)
+    assert [left["owner"] for left in told["left_out"]] == ["alice"]
+
+
 def test_when_all_are_refused_the_first_refusal_is_told(open_org: Callable[..., Desk]) -> None:
     desk = open_org(users=", users: [alice, bob]", others_jobs="forbidden")
     with pytest.raises(ForbiddenError, match="the job list of alice"):
