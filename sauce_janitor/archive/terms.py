@@ -43,8 +43,8 @@ class Stored:
     """What the verified receipts of a job hold together.
 
     `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection. `stored` has the bytes of
-    each stored asset by name, `discarded` the names that are not stored on purpose. `fetched_assets` and `fetched_bytes` are
-    this pass's own; `added` is False when everything was there already.
+    each stored asset by name, `discarded` the names that are not stored on purpose; it was made at `made_at` (epoch seconds).
+    `fetched_assets` and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
     """
 
     path: str
@@ -52,6 +52,7 @@ class Stored:
     key: str
     stored: Mapping[str, int]
     discarded: frozenset[str]
+    made_at: int
     fetched_assets: int = 0
     fetched_bytes: int = 0
     added: bool = False
@@ -66,6 +67,7 @@ def stored_by(place: Place, newest: ReceiptFile) -> Stored:
         key=said.selection,
         stored={asset.name: asset.bytes for asset in said.assets},
         discarded=frozenset(each.name for each in said.discarded),
+        made_at=said.made_at,
     )
 
 

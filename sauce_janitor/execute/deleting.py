@@ -19,6 +19,7 @@ from sauce_janitor.errors import (
 from sauce_janitor.execute.archiving import archive, check_missing, check_purged, uncovered
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirming import Confirming, Sent
+from sauce_janitor.execute.doubting import Doubting
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.execute.hand import InHand, Work
 from sauce_janitor.execute.purging import is_purgeable, note_listed_again, note_purged, was_purged
@@ -55,6 +56,7 @@ class Deleting:
         self._work = work
         self._parts = work.parts
         self._confirming = confirming
+        self._doubting = Doubting()
 
     def delete(self, hands: Iterable[InHand]) -> None:
         """Delete each or say why not, 20 at most; ends with nothing to do for any, unless the whole run ends."""
@@ -68,6 +70,16 @@ class Deleting:
                 archive(self._work, hand)
             if hand.delete is not None:
                 again.extend(self._delete_by_rounds(deque((hand,))))
+
+    def delete_doubted(self) -> None:
+        """At the end of the run: the jobs of which nothing was listed and that are believed to have nothing."""
+        believed = deque(self._doubting.settle(self._work))
+        try:
+            while believed:
+                self.delete([believed[0]])
+                believed.popleft()
+        finally:
+            self._work.tally.left(len(believed))
 
     def _delete_by_rounds(self, waiting: deque[InHand]) -> deque[InHand]:
         """The hands that have to be archived (again) first."""
@@ -147,6 +159,9 @@ class Deleting:
         self._work.same(hand, job)
         if not self._prove(hand, job):
             return _Next.ARCHIVE_AGAIN
+        if self._is_doubtful(hand, job):
+            self._doubting.put_aside(hand)
+            return _Next.ENDED
         if hand.delete is Action.DELETE_ASSETS and hand.listed is not None and hand.listed.empty:
             self._work.gone(hand, Action.DELETE_ASSETS, "nothing is listed any more, says Sauce Labs twice")
             return _Next.ENDED
@@ -188,6 +203,16 @@ class Deleting:
             note_purged(self._work, hand, hand.archived)
         hand.proof = Receipt(hand.archived.sha256)
         return True
+
+    def _is_doubtful(self, hand: InHand, job: Job) -> bool:
+        """Whether the delete would rest on an empty list alone, of a job that is too young to be purged."""
+        listed, archived = hand.listed, hand.archived
+        if hand.selection is None or listed is None or archived is None or is_purgeable(self._work, job):
+            return False
+        if not listed.empty:
+            self._doubting.saw_names()
+            return False
+        return not (hand.is_believed or archived.stored or self._parts.journal.assets_deleted(job.id))
 
     def _list_twice(self, hand: InHand) -> None:
         """One empty answer may be a lie, and nothing in the receipts would contradict it."""

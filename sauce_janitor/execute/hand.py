@@ -51,6 +51,7 @@ class InHand:
     """One job of the plan on its way.
 
     `to_do` maps the actions not yet ended to the policies that want them, "" where it is a hold that wants an archive.
+    `is_believed`: that nothing is listed of it is not doubted any more.
     """
 
     plan: JobPlan
@@ -60,6 +61,7 @@ class InHand:
     listed_twice: bool = False
     proof: Receipt | NothingWanted | None = None
     archived: Archived | None = None
+    is_believed: bool = False
     was_purged: bool | None = None
     rounds: int = 0
     lookups: int = 0

@@ -83,8 +83,9 @@ class Gate(Protocol):
 class Archived(Protocol):
     """What the verified receipts of one job hold together.
 
-    `sha256` is the newest receipt's. `stored` has the bytes of each stored asset by name, `discarded` the names that a receipt
-    says are not stored on purpose. `fetched_assets` and `fetched_bytes` are what the newest pass added.
+    `sha256` is the newest receipt's, made at `made_at` (epoch seconds). `stored` has the bytes of each stored asset by name,
+    `discarded` the names that a receipt says are not stored on purpose. `fetched_assets` and `fetched_bytes` are what the
+    newest pass added.
     """
 
     @property
@@ -93,6 +94,8 @@ class Archived(Protocol):
     def stored(self) -> Mapping[str, int]: ...
     @property
     def discarded(self) -> frozenset[str]: ...
+    @property
+    def made_at(self) -> int: ...
     @property
     def fetched_assets(self) -> int: ...
     @property

@@ -136,6 +136,7 @@ class _Crew:
                 last = self._working == 0
             if last:
                 try:
+                    self._guarded(self._deleting.delete_doubted)
                     self._guarded(self._finish)
                 finally:
                     self._ended.set()

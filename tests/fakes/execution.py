@@ -274,13 +274,16 @@ class FakeArchived:
     sha256: str
     stored: Mapping[str, int]
     discarded: frozenset[str] = frozenset()
+    made_at: int = 0
     fetched_assets: int = 0
     fetched_bytes: int = 0
 
 
 class FakeArchive:
-    def __init__(self, effects: Effects) -> None:
+    def __init__(self, effects: Effects, clock: FakeClock) -> None:
         self.effects = effects
+        self.clock = clock
+        self.made_at: dict[JobId, int] = {}
         self.files: dict[JobId, dict[str, bytes]] = {}
         self.discarded: dict[JobId, frozenset[str]] = {}
         self.whys: list[Why] = []
@@ -302,6 +305,7 @@ class FakeArchive:
             hashlib.sha256(repr((sorted(files), sorted(discarded))).encode()).hexdigest(),
             {name: len(data) for name, data in files.items()},
             discarded,
+            self.made_at.get(job.id, NOW - 2 * DAY),
         )
 
     def store(
@@ -319,6 +323,7 @@ class FakeArchive:
         discarded = frozenset(name for name in listing.names if not selection.wants(name) and selection.may_lose(name))
         with self.effects.step(f"archive {job_id}"):
             self.files[job_id] = aside
+            self.made_at[job_id] = self.clock.now()
             self.discarded[job_id] = self.discarded.get(job_id, frozenset()) | discarded
             self.documents[job_id] = document
             self.whys.append(why)
@@ -474,7 +479,7 @@ class House:
         self.effects = Effects()
         self.clock = FakeClock()
         self.sauce = FakeSauce(self.effects, self.clock)
-        self.archive = FakeArchive(self.effects)
+        self.archive = FakeArchive(self.effects, self.clock)
         self.lease = FakeLease()
         self.journal = FakeJournal(self.effects, self.lease, self.clock)
         self.switch = FakeSwitch()

@@ -52,8 +52,9 @@ class Account:
 
     def struck(self, oddity: Oddity) -> set[str]:
         """The jobs that the oddity is about."""
-        jobs = self.due.get(oddity.of, [])
-        return set(jobs if oddity.every else jobs[1:2])
+        return {
+            job for kind in oddity.of.split() for job in self.due[kind][slice(None) if oddity.every else slice(1, 2)]
+        }
 
     def left(self) -> set[str]:
         """The due jobs that are as they were, by the sandbox's own truth: a job that is there, assets that are there."""

@@ -20,7 +20,7 @@ class Oddity:
     """One of them, and how a run ends with it: everything due `goes`; what it is about `stays` and the rest goes; or it is
     `refused`: no write is sent at all.
 
-    `code` is the exit code. `of`: the kind whose one job stays; `every`: all of that kind. `later`: the oddity begins when the
+    `code` is the exit code. `of`: the kinds of which one job stays; `every`: all of these. `later`: the oddity begins when the
     account has been listed once.
     """
 
@@ -88,6 +88,14 @@ ODDITIES = (
     refused("a short page", "short_page", endpoint=LIST, share=0.4, later=True),
     refused("an empty list where there were jobs", "empty_list", endpoint=LIST, later=True),
     goes("an empty asset list, once", "empty_list", endpoint=ASSETS, times=1),
+    Oddity(
+        "empty asset lists of all jobs",
+        ({"fault": "empty_list", "endpoint": ASSETS},),
+        "stays",
+        4,
+        f"{COPIED} {STRIPPED}",
+        every=True,
+    ),
     stays("hostile names of assets", "hostile_assets", ASSETS),
     # --- what is answered is not what is done
     stays("a 404 for a job that is there", "status", DETAILS, status=404, code=0),
