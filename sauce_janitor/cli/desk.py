@@ -24,7 +24,6 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline import Order, Result, Tools, run
 from sauce_janitor.state import State
 
-
 _MILDEST_FIRST = (0, RefusedError.exit_code, LeaseError.exit_code, JanitorError.exit_code, ConfigError.exit_code)
 
 

@@ -65,9 +65,10 @@ def _told(
     pause = state.switch.paused()
     runs = state.runs.last(name, limit=50)
     planned = next((run for run in runs if "plan" in run.summary), None)
-    surveyed = next((run.summary for run in runs if "owners" in run.summary), {"owners": None, "left_out": []})
+    nobody: dict[str, Any] = {"owners": None, "left_out": []}
+    surveyed = next((run.summary for run in runs if "owners" in run.summary), nobody)
     left_out = {left["owner"] for left in surveyed["left_out"]}
-    listed = [each for each in (surveyed["owners"] or {}).get("names", ()) if each not in left_out]
+    listed = [each for each in surveyed["owners"]["names"] if each not in left_out] if surveyed["owners"] else []
     full_at = state.jobs.full_at(name, listed or None)
     try:
         holds: int | None = len(open_holding(config.archive, name, state, stack=stack).known(at=now))
