@@ -328,3 +328,4 @@ def test_the_cron_job_s_pod_makes_one_pass_and_leaves_its_metrics(
     assert engine("wait", name).strip() == "0", engine("logs", name)
     assert "Plan: " in engine("logs", name)
     assert {entry.method for entry in sandbox.log} == {"GET"}
+    assert until_answers(f"{pushgateway}/metrics", containing="sauce_janitor_runs_total{") == 200
