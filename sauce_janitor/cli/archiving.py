@@ -6,6 +6,7 @@ import click
 
 from sauce_janitor.cli.browsing import list_jobs, show
 from sauce_janitor.cli.pruning import prune
+from sauce_janitor.cli.reindexing import reindex
 from sauce_janitor.cli.verifying import verify
 
 
@@ -14,5 +15,5 @@ def archive() -> None:
     """Look into the archive, check it, and let go of what need not be held."""
 
 
-for _command in (list_jobs, show, verify, prune):
+for _command in (list_jobs, show, verify, prune, reindex):
     archive.add_command(_command)

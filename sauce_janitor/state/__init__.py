@@ -14,7 +14,7 @@ from sauce_janitor.state.handjournal import HandActs, HandJournal, OpenAct
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.identity import ClockGuard, Identity
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
-from sauce_janitor.state.journal import Journal, Line, OpenIntent, RunJournal
+from sauce_janitor.state.journal import Journal, Line, OpenIntent, RunJournal, SeenReceipt
 from sauce_janitor.state.leases import Lease
 from sauce_janitor.state.listing import Listed, OwnerJobs
 from sauce_janitor.state.notes import Notes
@@ -26,10 +26,10 @@ from sauce_janitor.state.switch import Pause, Switch
 from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
-    "Acceptances", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds", "Identity",
-    "Jobs", "Journal", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct", "OpenIntent", "OpenPruning", "OwnerJobs",
-    "Pause", "PlacedHold", "PruneJournal", "Prunings", "Query", "Run", "RunJournal", "Runs", "Snapshot", "State", "Switch",
-    "Verifications",
+    "Acceptances", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds",
+    "Identity", "Jobs", "Journal", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct", "OpenIntent",
+    "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings", "Query", "Run", "RunJournal",
+    "Runs", "SeenReceipt", "Snapshot", "State", "Switch", "Verifications",
 ]  # fmt: skip
 
 

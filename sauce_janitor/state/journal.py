@@ -55,6 +55,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenReceipt:
+    """A receipt as it stands in the archive: its SHA-256, the key of the selection it satisfies, the policy that wanted it."""
+
+    sha256: str
+    selection: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenIntent:
     """An intent without a final outcome; `detail` is what its `unknown` outcome said, None when the run ended before one."""
 
@@ -213,6 +222,19 @@ class RunJournal:
             self._database.glance(statements.ASSETS_DELETED, job_id=id_bytes(job_id), account=self._account) is not None
         )
 
+    def reindexed(self, job_id: JobId, owner: Owner, receipts: Sequence[SeenReceipt], /) -> tuple[int, bool]:
+        """The receipts that stand in the archive, oldest first: how many were news, and whether the inventory has the job."""
+        job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
+        asked = {"account": self._account, "job_id": job["job_id"]}
+        with self._database.writing() as connection:
+            known = set(connection.execute(statements.RECEIPTS, asked).scalars())
+            news = [receipt for receipt in receipts if receipt.sha256 not in known]
+            for each in news:
+                detail = {"selection": each.selection, "reindexed": True}
+                self._append(connection, "archived", job, policy=each.policy, receipt=each.sha256, detail=detail)
+            is_known = [_add_selection(connection, self._account, job["job_id"], each.selection) for each in receipts]
+        return len(news), any(is_known)
+
     def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
         """Two reads proved that Sauce purged the job's assets; whether that is news. `lost`: before all wanted was archived."""
         return self._restand(job_id, owner, (_PRESENT, _PURGED), kind="purged", policy=policy, detail={"lost": lost})
@@ -319,9 +341,11 @@ def _carry_over(connection: Connection, account: str, job_id: bytes, action: Act
         connection.execute(told, {"of_account": account, "of_job": job_id})
 
 
-def _add_selection(connection: Connection, account: str, job_id: bytes, selection: str) -> None:
+def _add_selection(connection: Connection, account: str, job_id: Any, selection: str) -> bool:
+    """Whether the inventory has the job."""
     job = {"of_account": account, "of_job": job_id}
     row = connection.execute(statements.ARCHIVED, job).one_or_none()
     if row is not None:
         keys = {*(json.loads(row.archived) if row.archived is not None else ()), selection}
         connection.execute(statements.SET_ARCHIVED, {**job, "keys": json.dumps(sorted(keys))})
+    return row is not None

@@ -39,6 +39,9 @@ ASSETS_DELETED: Final = (
 )
 """Of `account`, `job_id`: whether its assets were deleted, as a line's number."""
 
+RECEIPTS: Final = select(journal.c.receipt).where(*_OF_JOB, journal.c.kind == "archived")
+"""Of `account`, `job_id`: every receipt on record."""
+
 WAITING_INTENT: Final = (
     select(journal.c.job_id, journal.c.owner, journal.c.action, journal.c.policy)
     .join(open_intents, open_intents.c.intent == journal.c.seq)

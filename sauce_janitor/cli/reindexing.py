@@ -1,0 +1,48 @@
+"""`archive reindex`: after a lost or restored state, what it knew of the archive is read from the receipts again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor.cli.app import Session
+
+if TYPE_CHECKING:
+    from sauce_janitor.pipeline.reindexing import Reindexed
+
+
+@click.command()
+@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
+    """Rebuild what the state knows of the archive from the receipts alone.
+
+    For a state that was lost, or is older than the archive. Changes nothing but the state, asks Sauce Labs nothing. Ends with 4
+    when receipts of some jobs cannot be trusted: each is named, and stays unknown.
+    """
+    from sauce_janitor import report
+    from sauce_janitor.cli.desk import open_desk
+    from sauce_janitor.cli.known import chosen
+    from sauce_janitor.errors import JanitorError
+    from sauce_janitor.pipeline.reindexing import reindex as reindex_account
+
+    found: dict[str, Reindexed] = {}
+    with open_desk(session) as desk:
+        for account in chosen(desk.config, accounts):
+            desk.shown.phase(account.name, "look")
+            found[account.name] = reindex_account(account, desk.tools, step=desk.shown.step)
+        desk.shown.end()
+    if form == "json":
+        click.echo(report.json_text([{"account": name, **asdict(each)} for name, each in found.items()]))
+    else:
+        for name, each in found.items():
+            for line in each.unreadable:
+                click.echo(f"Unknown: {report.clean(line)}")
+            click.echo(
+                f"{name}: {each.jobs:,} archived jobs, {each.receipts_added:,} receipts that the journal did not have; "
+                f"{each.in_inventory:,} of the jobs are in the inventory"
+            )
+    return JanitorError.exit_code if any(each.unreadable for each in found.values()) else 0
