@@ -38,11 +38,13 @@ class LeftOut:
 class Whose:
     """The owners whose jobs are to be listed, in order, and `how` they were found ("" when they are named).
 
-    `departed` are those of them known from earlier runs alone. `gaps` say why there may be more of them.
+    `named` are those that the configuration names, `departed` those known from earlier runs alone. `gaps` say why there may be
+    more of them.
     """
 
     owners: tuple[Owner, ...]
     how: str = ""
+    named: frozenset[Owner] = frozenset()
     departed: frozenset[Owner] = frozenset()
     gaps: tuple[str, ...] = ()
 
@@ -55,13 +57,14 @@ def whose(users: Iterable[str], mine: Owner, known: Sequence[Owner], ask: Callab
     """
     named = [owner_name(mine if user == "me" else user) for user in users if user != ORGANIZATION]
     if ORGANIZATION not in users:
-        return Whose(tuple(dict.fromkeys(named)))
+        return Whose(tuple(dict.fromkeys(named)), named=frozenset(named))
+    named_too = frozenset([*named, mine])
     if ask is None:
-        return Whose(tuple(dict.fromkeys([*named, mine, *known])), "as earlier runs found them")
+        return Whose(tuple(dict.fromkeys([*named, mine, *known])), "as earlier runs found them", named_too)
     found = ask()
     present = dict.fromkeys([*named, mine, *found.owners])
     departed = frozenset(known) - set(present) if not found.gaps else frozenset()
-    return Whose(tuple(dict.fromkeys([*present, *known])), found.how, departed, found.gaps)
+    return Whose(tuple(dict.fromkeys([*present, *known])), found.how, named_too, departed, found.gaps)
 
 
 def words(found: Whose) -> str:

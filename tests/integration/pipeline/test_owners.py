@@ -12,7 +12,7 @@ import pytest
 
 from sauce_janitor.errors import CredentialsError, ForbiddenError, SourceError
 from sauce_janitor.pipeline import Result
-from sauce_janitor.retention.model import Action
+from sauce_janitor.retention.model import Action, job_id
 from sauce_janitor.sandbox.options import Behaviours
 from tests.integration.pipeline.conftest import DAY, Desk
 
@@ -135,6 +135,27 @@ def test_who_is_not_in_it_any_more_is_listed_as_long_as_that_is_answered(open_or
     _refuse(desk, "sso-nightly-bot", 404)
     left = {str(left.owner): left.departed for left in desk.run().left_out}
     assert left == {"new-bot": False, "sso-nightly-bot": True}, "he left: that is said, and is no failure"
+
+
+def test_members_without_any_job_cost_a_request_a_day_and_no_more(open_org: Callable[..., Desk]) -> None:
+    desk = open_org()
+    for job in list(desk.sandbox.job_ids("bob")):
+        desk.sandbox.remove(job)
+    _an_hour_ago(desk)
+
+    def asked_now() -> bool:
+        before = len(desk.sandbox.log)
+        assert desk.run().complete
+        return any("/bob/" in entry.path for entry in desk.sandbox.log[before:])
+
+    assert not asked_now()
+    job = desk.sandbox.arrive(owner="bob")
+    desk.later_s = DAY
+    assert asked_now()
+    assert desk.state.jobs.record("box", job_id(job), as_of=0) is not None
+    desk.configure(OLD, budget=", users: [organization, bob]")
+    desk.later_s = DAY + 60
+    assert asked_now(), "who is named is asked each time"
 
 
 def test_offline_an_organization_is_who_is_known(open_org: Callable[..., Desk]) -> None:
