@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,19 +23,32 @@ if TYPE_CHECKING:
     from sauce_janitor.config import Config
     from sauce_janitor.retention.entries import ArchiveQuery
     from sauce_janitor.retention.model import JobId, Owner
-    from sauce_janitor.state import ArchivedJobs
+    from sauce_janitor.state import State
 
 STATUSES = ("passed", "failed", "error", "complete")
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """An archive open for reading, and the entries to find jobs by. `unreadable` says which jobs have none, and why."""
+_EVERY_S = 15.0
 
-    config: Config
-    catalogue: Catalogue
-    entries: ArchivedJobs
-    unreadable: tuple[str, ...]
+
+class Shelf:
+    """An archive open for reading, and the entries to find jobs by."""
+
+    def __init__(self, config: Config, catalogue: Catalogue, state: State) -> None:
+        self.config, self.catalogue, self.entries, self._state = config, catalogue, state.archived, state
+        self._kept_up_at, self._lock = time.monotonic(), threading.Lock()
+
+    def keep_up(self) -> None:
+        """Learn what was archived or pruned meanwhile, if the last look is some time ago. Any thread may ask."""
+        from sauce_janitor.pipeline.indexing import keep_up
+
+        if time.monotonic() - self._kept_up_at < _EVERY_S or not self._lock.acquire(blocking=False):
+            return
+        try:
+            keep_up(self._state, self.catalogue)
+            self._kept_up_at = time.monotonic()
+        finally:
+            self._lock.release()
 
 
 @contextmanager
@@ -66,7 +80,7 @@ def open_shelf(session: Session) -> Iterator[Shelf]:
                 f"{len(indexed.unreadable):,} jobs cannot be read, the first: {indexed.unreadable[0]}: see archive verify",
                 err=True,
             )
-        yield Shelf(config, catalogue, state.archived, tuple(indexed.unreadable))
+        yield Shelf(config, catalogue, state)
 
 
 def filters(command: Any) -> Any:

@@ -1,0 +1,276 @@
+"""The archive's page as an application: what it shows, what it asks for, and that nothing archived can act in it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import pytest
+from flask.testing import FlaskClient
+
+from sauce_janitor.errors import ArchiveError
+from sauce_janitor.retention.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+from sauce_janitor.retention.model import JobId, owner_name
+from sauce_janitor.web.archive_values import Remark, ShownFile, ShownJob, ShownReceipt, kind_of
+from sauce_janitor.web.archive_view import make_archive_view
+
+JOB = JobId(f"{1:032x}")
+EVIL = '<script>alert(1)</script>"\u202egnp.exe\x1b[31m'
+
+
+def entry(number: int = 1, **more: object) -> ArchiveEntry:
+    known: dict[str, object] = {
+        "account": "eu", "owner": owner_name("alice"), "job_id": JobId(f"{number:032x}"), "place": "eu/alice/x",
+        "ended_at": 1_767_225_599, "stored_at": 1_767_226_000, "policy": "nightly", "assets": 2, "size_bytes": 4200,
+        "name": f"test {number}", "build": "nightly-1", "status": "passed", "duration_s": 75,
+    }  # fmt: skip
+    return ArchiveEntry(**(known | more))  # type: ignore[arg-type]  # a test's own words
+
+
+@dataclass
+class Shelf:
+    """A shelf of entries and one job's files; keeps what it was asked."""
+
+    entries: list[ArchiveEntry] = field(default_factory=lambda: [entry()])
+    files: dict[str, bytes] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
+    asked: list[ArchiveQuery] = field(default_factory=list)
+    opened: list[BinaryIO] = field(default_factory=list)
+    wrong: Exception | None = None
+
+    def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:
+        self.asked.append(query)
+        if self.wrong:
+            raise self.wrong
+        return iter(self.entries[: query.limit])
+
+    def count(self, query: ArchiveQuery, /) -> tuple[int, int]:
+        return len(self.entries), sum(each.size_bytes for each in self.entries)
+
+    def builds(self, query: ArchiveQuery, /) -> Sequence[ArchiveBuild]:
+        return [ArchiveBuild("eu", owner_name("alice"), "nightly-1", 3, {"passed": 2, "failed": 1}, 1_767_225_599, 42)]
+
+    def owners(self) -> Sequence[str]:
+        return ["alice", "bob"]
+
+    def job(self, account: str, job_id: JobId, /) -> ShownJob | None:
+        if (account, job_id) != ("eu", JOB):
+            return None
+        files = tuple(
+            ShownFile(number, name, len(data), "ab" * 32, kind_of(name))
+            for number, (name, data) in enumerate(self.files.items())
+        )
+        receipt = ShownReceipt("receipt.json", 1_767_226_000, "nightly", "cd" * 32)
+        return ShownJob(self.entries[0], files, self.remarks, (receipt,), (("browser", EVIL),), 1_767_225_500)
+
+    def open(self, job: ShownJob, file: ShownFile, /) -> BinaryIO:
+        self.opened.append(io.BytesIO(self.files[file.name]))
+        return self.opened[-1]
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def client(shelf: Shelf) -> FlaskClient:
+    return make_archive_view(shelf, "/archive").test_client()
+
+
+def test_the_list_shows_every_entry_and_how_many_there_are(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.entries = [entry(1, error="boom"), entry(2, name=None, build=None, status=None, duration_s=None)]
+    page = client.get("/").text
+    assert "test 1" in page
+    assert "boom" in page
+    assert f"{2:032x}" in page
+    assert "2 jobs, 8.4 kB" in page
+    assert "2025-12-31 23:59" in page
+
+
+@pytest.mark.parametrize(
+    ("address", "query"),
+    [
+        ("/", ArchiveQuery(limit=100)),
+        ("/?q=not+found&status=failed&status=error", ArchiveQuery(text="not found", status=("failed", "error"), limit=100)),
+        ("/?owner=bob&build=n-*&account=eu", ArchiveQuery("eu", owner_name("bob"), build="n-*", limit=100)),
+        ("/?since=2026-01-01&until=2026-01-01", ArchiveQuery(since=1_767_225_600, until=1_767_312_000, limit=100)),
+        ("/?since=yesterday&until=2026-99-99&status=x&owner=a/b&page=x", ArchiveQuery(limit=100)),
+        ("/?page=3", ArchiveQuery(limit=100, skip=200)),
+        ("/?page=-7", ArchiveQuery(limit=100)),
+    ],
+)  # fmt: skip
+def test_an_address_asks_for_what_it_says_and_leaves_out_what_cannot_be_meant(
+    shelf: Shelf, client: FlaskClient, address: str, query: ArchiveQuery
+) -> None:
+    assert client.get(address).status_code == 200
+    assert shelf.asked == [query]
+
+
+def test_pages_lead_to_one_another_and_keep_the_filters(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.entries = [entry(number) for number in range(1, 251)]
+    page = client.get("/?status=passed&page=2").text
+    assert "Page 2 of 3" in page
+    assert 'href="/?status=passed&amp;page=1" rel="prev"' in page
+    assert 'href="/?status=passed&amp;page=3" rel="next"' in page
+    assert "from=status%3Dpassed%26page%3D2" in page
+
+
+def test_builds_are_counted_by_status(client: FlaskClient) -> None:
+    page = client.get("/builds").text
+    assert "nightly-1" in page
+    assert "2 passed" in page
+    assert "1 failed" in page
+
+
+def test_strangers_names_are_text_wherever_they_stand(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.entries = [entry(1, name=EVIL, error=EVIL, build=EVIL, os=EVIL, owner=EVIL)]
+    shelf.files = {EVIL + ".log": b"x", "video.mp4": b"v"}
+    shelf.remarks = (Remark(EVIL, EVIL),)
+    for address in ("/", "/?q=" + EVIL, f"/jobs/eu/{JOB}"):
+        page = client.get(address).text
+        assert "<script>alert" not in page
+        assert "\u202e" not in page
+        assert "\x1b" not in page
+        assert page.count("<script") == page.count("</script>") <= 2
+
+
+def test_every_page_forbids_scripts_and_styles_but_its_own(client: FlaskClient) -> None:
+    for address in ("/", "/builds", f"/jobs/eu/{JOB}", "/nothing"):
+        answer = client.get(address)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "style=" not in answer.text
+        assert "http://" not in answer.text
+        assert "https://" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown_as", "attached"),
+    [
+        ("video.mp4", "video/mp4", False),
+        ("0001screenshot.png", "image/png", False),
+        ("log.json", "text/plain; charset=utf-8", True),
+        ("report.html", "text/plain; charset=utf-8", True),
+        ("logo.svg", "text/plain; charset=utf-8", True),
+        ("page.xhtml", "application/octet-stream", True),
+        ("evil\r\nSet-Cookie: a=b.mp4", "video/mp4", False),
+    ],
+)
+def test_nothing_archived_is_answered_as_a_document_that_acts(
+    shelf: Shelf, client: FlaskClient, name: str, shown_as: str, attached: bool
+) -> None:
+    shelf.files = {name: b"<script>alert(1)</script>"}
+    answer = client.get(f"/jobs/eu/{JOB}/files/0")
+    assert answer.headers["Content-Type"] == shown_as
+    assert answer.headers["Content-Disposition"].startswith("attachment" if attached else "inline")
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'none'; sandbox"
+    assert "Set-Cookie" not in answer.headers
+    answer.close()
+    with client.head(f"/jobs/eu/{JOB}/files/0?save") as saved:
+        assert saved.headers["Content-Disposition"].startswith("attachment")
+    assert all(each.closed for each in shelf.opened)
+
+
+FILM = bytes(range(256)) * 40
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "told", "body"),
+    [
+        (None, 200, None, FILM),
+        ("bytes=0-", 206, "bytes 0-10239/10240", FILM),
+        ("bytes=100-199", 206, "bytes 100-199/10240", FILM[100:200]),
+        ("bytes=10000-99999", 206, "bytes 10000-10239/10240", FILM[10000:]),
+        ("bytes=-10", 206, "bytes 10230-10239/10240", FILM[-10:]),
+        ("bytes=10240-", 416, "bytes */10240", b""),
+        ("bytes=9-3", 416, "bytes */10240", b""),
+        ("bytes=-", 200, None, FILM),
+        ("bytes=0-1,5-9", 200, None, FILM),
+        ("pages=1-2", 200, None, FILM),
+    ],
+)
+def test_a_film_is_answered_in_ranges(
+    shelf: Shelf, client: FlaskClient, asked: str | None, status: int, told: str | None, body: bytes
+) -> None:
+    shelf.files = {"video.mp4": FILM}
+    answer = client.get(f"/jobs/eu/{JOB}/files/0", headers={"Range": asked} if asked else {})
+    assert (answer.status_code, answer.headers.get("Content-Range"), answer.data) == (status, told, body)
+    answer.close()
+    assert all(each.closed for each in shelf.opened)
+
+
+def test_of_a_long_film_only_so_much_is_answered_at_once(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.files = {"video.mp4": bytes(9 * 2**20)}
+    answer = client.get(f"/jobs/eu/{JOB}/files/0", headers={"Range": "bytes=0-"})
+    assert len(answer.data) == 4 * 2**20
+    assert answer.headers["Content-Range"] == f"bytes 0-{4 * 2**20 - 1}/{9 * 2**20}"
+
+
+def test_a_file_that_the_browser_has_is_not_sent_again(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.files = {"0001screenshot.png": b"png"}
+    first = client.get(f"/jobs/eu/{JOB}/files/0")
+    again = client.get(f"/jobs/eu/{JOB}/files/0", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_log_is_shown_by_the_line_and_searched(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.files = {"server.log": b"".join(b"line %d\r\n" % number for number in range(2500)) + b"\xff end"}
+    lines = client.get(f"/jobs/eu/{JOB}/files/0/lines").get_json()
+    assert (lines["first"], len(lines["lines"]), lines["lines"][1], lines["more"]) == (0, 1000, "line 1", True)
+    rest = client.get(f"/jobs/eu/{JOB}/files/0/lines?first=2000").get_json()
+    assert (len(rest["lines"]), rest["lines"][-1], rest["more"]) == (501, "\N{REPLACEMENT CHARACTER} end", False)
+    found = client.get(f"/jobs/eu/{JOB}/files/0/lines?q=LINE+24").get_json()
+    assert found["found"][0] == [24, "line 24"]
+    assert (len(found["found"]), found["more"]) == (111, False)
+    many = client.get(f"/jobs/eu/{JOB}/files/0/lines?q=line").get_json()
+    assert (len(many["found"]), many["more"]) == (500, True)
+    assert all(each.closed for each in shelf.opened)
+
+
+def test_a_line_without_an_end_is_cut(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.files = {"server.log": b"x" * 3_000_000 + b"\nnext\n"}
+    lines = client.get(f"/jobs/eu/{JOB}/files/0/lines").get_json()["lines"]
+    assert [len(line) for line in lines] == [4008, 4]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/jobs/eu/{2:032x}", f"/jobs/us/{JOB}", "/jobs/eu/xyz", "/jobs/eu/../../etc/passwd", f"/jobs/eu/{JOB}/files/1",
+        f"/jobs/eu/{JOB}/files/-1", f"/jobs/eu/{JOB}/files/99999999999999999999", f"/jobs/eu/{JOB}/files/0/lines",
+        f"/jobs/eu/{JOB}/files/a", "/static/../archive_view.py", "/static/archive/../../guard.py",
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_not_found(shelf: Shelf, client: FlaskClient, address: str) -> None:
+    shelf.files = {"video.mp4": b"v"}
+    assert client.get(address).status_code == 404
+
+
+def test_an_archive_that_cannot_be_read_is_said_in_a_sentence(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.wrong = ArchiveError("the archive is gone <b>")
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert "the archive is gone &lt;b&gt;" in answer.text
+
+
+@pytest.mark.parametrize("back", ["javascript:alert(1)", "//evil.example", "a b", "x" * 601, "<script>"])
+def test_the_way_back_leads_only_to_the_list(client: FlaskClient, back: str) -> None:
+    page = client.get(f"/jobs/eu/{JOB}", query_string={"from": back}).text
+    assert 'data-back href="/"' in page
+
+
+def test_the_way_back_keeps_the_filters(client: FlaskClient) -> None:
+    page = client.get(f"/jobs/eu/{JOB}", query_string={"from": "status=failed&page=2"}).text
+    assert 'data-back href="/?status=failed&amp;page=2"' in page
+
+
+def test_what_is_not_stored_any_more_is_named(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.files = {"log.json": b"[]"}
+    shelf.remarks = (Remark("video.mp4", "pruned from the archive (nightly: keep_for 90d)"),)
+    page = client.get(f"/jobs/eu/{JOB}").text
+    assert "keep_for 90d" in page
+    assert "cd" * 32 in page
