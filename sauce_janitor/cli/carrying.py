@@ -33,7 +33,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
         def tell(result: Result) -> int:
             if options["form"] == "table":
                 with desk.shown.hidden():
-                    report.show_end(out, result.account.name, _ended(result))
+                    report.show_end(out, result.account.name, ended(result))
             return exit_code(result)
 
         showing = replace(desk, tools=replace(desk.tools, show=show))
@@ -50,6 +50,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
 
 
 def exit_code(result: Result) -> int:
+    """What a command ends with after this run."""
     execution = result.execution
     if result.complete:
         return 0
@@ -59,7 +60,8 @@ def exit_code(result: Result) -> int:
     return JanitorError.exit_code if code == RefusedError.exit_code else code  # refused half-way: something was touched
 
 
-def _ended(result: Result) -> report.Ended:
+def ended(result: Result) -> report.Ended:
+    """The end of a run in the words of the report."""
     execution = result.execution or Execution()
     counts: dict[tuple[Action, str], int] = {}
     for (_, action, outcome), number in execution.counts.items():
@@ -84,11 +86,12 @@ def _ended(result: Result) -> report.Ended:
 
 
 def summary(result: Result) -> dict[str, Any]:
-    execution, ended = result.execution or Execution(), _ended(result)
+    """A run for machines."""
+    execution, told = result.execution or Execution(), ended(result)
     return {
         "account": result.account.name,
         "planned": {action.value: number for action, number in result.plan.totals.items()},
-        "outcomes": {f"{action.value}.{outcome}": number for (action, outcome), number in sorted(ended.counts.items())},
+        "outcomes": {f"{action.value}.{outcome}": number for (action, outcome), number in sorted(told.counts.items())},
         "archived_bytes": execution.archived_bytes,
         "reclaimed_bytes": execution.reclaimed_bytes,
         "unlisted_files": execution.unlisted_files,

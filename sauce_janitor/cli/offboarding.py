@@ -64,6 +64,7 @@ def offboard(
             looked = told.run(account, order)
             if dry_run or desk.signals.number is not None:
                 return told.end(looked)
+            told.erasing(looked)
             _ask(desk, looked, order, needs_name=needs_name and typed is None)
             shown = {job.job_id: job.fingerprint for job in looked.result.plan.jobs()}
             order = replace(order, typed=typed or user if needs_name else "", shown=shown)
@@ -114,10 +115,18 @@ class _Told:
         with self._desk.shown.hidden():
             report.show_plan(report.console(color=self._desk.session.color), result.plan, about(self._desk, result))
 
+    def erasing(self, looked: Offboarded) -> None:
+        """What would leave the archive, before anything is asked."""
+        from sauce_janitor import report
+
+        if looked.erased is not None and self._form == "table":
+            for line in _erased(looked.erased):
+                report.say(report.console(color=self._desk.session.color), line)
+
     def end(self, done: Offboarded) -> int:
         """What came of it; the exit code."""
         from sauce_janitor import report
-        from sauce_janitor.cli.carrying import exit_code
+        from sauce_janitor.cli.carrying import ended, exit_code
         from sauce_janitor.retention.model import Action
 
         desk = self._desk
@@ -125,8 +134,11 @@ class _Told:
         if self._form == "json":
             click.echo(report.json_text(_as_json(done)))
         else:
+            out = report.console(color=desk.session.color)
+            if done.result.execution is not None:
+                report.show_end(out, done.result.account.name, ended(done.result))
             for line in _lines(done):
-                click.echo(report.clean(line))
+                report.say(out, line)
             click.echo(report.last_line({action: done.result.plan.totals[action] for action in Action}))
         if desk.signals.number is not None:
             return 128 + desk.signals.number
@@ -136,31 +148,14 @@ class _Told:
 
 
 def _lines(done: Offboarded) -> Iterator[str]:
-    from sauce_janitor import report
-    from sauce_janitor.retention.model import Action
-
-    execution = done.result.execution
-    if execution is not None:
-        for action, words in report.ACTIONS.items():
-            if action is not Action.STOP:
-                from sauce_janitor.execute import Outcome
-
-                numbers = [
-                    f"{execution.count(action, outcome):,} {outcome.value.replace('_', ' ')}" for outcome in Outcome
-                ]
-                yield f"{words.capitalize()}: {', '.join(numbers)}"
-        for failure in execution.failures[:10]:
-            yield f"Failed: {report.ACTIONS[failure.action]} of {failure.job_id}: {failure.detail}"
-        if execution.halted:
-            yield f"Cut short: {execution.halted.detail}; say it again for the rest"
+    if done.result.execution is not None:
         user = done.result.whose.owners[0]
-        yield f"Left at Sauce Labs: {done.left:,} jobs of {user}" + (
-            f", {done.kept:,} of them on purpose" if done.kept else ""
-        )
+        on_purpose = f", {done.kept:,} of them on purpose" if done.kept else ""
+        yield f"Left at Sauce Labs: {done.left:,} jobs of {user}{on_purpose}"
     yield from done.notes
     if done.erased is not None:
         yield from _erased(done.erased)
-    elif done.erases and execution is not None:
+    elif done.erases and done.result.execution is not None:
         yield "Nothing was erased from the archive: that comes when the jobs are gone"
 
 

@@ -152,8 +152,9 @@ def may_act(call: Call, question: str, lines: Sequence[str], *, yes: bool, dry_r
     if not lines:
         return False
     if dry_run or not yes:
+        out = report.console(color=call.desk.session.color, error=True)
         for line in lines:
-            click.echo(f"{'would ' if dry_run else ''}{report.clean(line)}", err=True)
+            report.say(out, f"{'would ' if dry_run else ''}{line}")
     if dry_run:
         return False
     call.ask(question, yes=yes)

@@ -1,0 +1,141 @@
+"""Acts by hand as a user has them: nobody to ask, dry runs judged at the server, and a kill at the worst moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.retention.model import JobId
+from sauce_janitor.sandbox import Sandbox, SandboxOptions
+from sauce_janitor.sandbox.requestlog import Entry
+from sauce_janitor.state import State
+from tests.e2e.conftest import ENVIRONMENT, PROGRAM, Desk
+
+CONFIG = """
+version: 1
+accounts:
+  box: {base_url: BASE_URL}
+archive: {path: ./archive}
+state: {path: ./state.db}
+limits: {max_percent: null}
+holds: [{tag: keep}]
+policies:
+  - {name: never, match: all, then: {delete_job: never}}
+"""
+DAY = 86_400
+
+
+def test_without_a_terminal_nothing_is_done_unless_yes_is_said_and_a_dry_run_beats_yes(desk: Desk) -> None:
+    [job, *_] = json.loads(desk.run("jobs", "--status", "passed", "--limit", "1", "--format", "json").stdout)
+    acts = (
+        ("tag", job["id"], "--add", "audit"),
+        ("stop", job["id"]),
+        ("hold", "add", job["id"], "--reason", "x", "--tag", "audit"),
+        ("offboard", "bob", "--archive", "keep"),
+        ("offboard", "bob", "--archive", "erase", "--confirm", "bob"),
+    )
+    for act in acts:
+        desk.run(*act, "--yes", "-n")
+        if act[0] != "stop":  # it is over: there is nothing to ask about
+            assert "--yes" in desk.run(*act, code=2).stderr
+    assert desk.sandbox.writes() == []
+    assert {entry["method"] for entry in desk.sandbox.log()} == {"GET"}
+    desk.environment["SAUCE_JANITOR_TAG_DRY_RUN"] = "1"
+    desk.run(*acts[0], "--yes")
+    assert desk.sandbox.writes() == []
+    del desk.environment["SAUCE_JANITOR_TAG_DRY_RUN"]
+    desk.run(*acts[0], "--yes")
+    assert [entry["endpoint"] for entry in desk.sandbox.writes()] == ["job.update"]
+
+
+@contextmanager
+def _killing(sandbox: Sandbox, endpoint: str) -> Iterator[Callable[[subprocess.Popen[str]], None]]:
+    """The process is killed when the sandbox has done what such a request wants, before it answers."""
+    watched: list[subprocess.Popen[str]] = []
+    add = sandbox.log.add
+
+    def saw(entry: Entry) -> None:
+        add(entry)
+        if entry.endpoint == endpoint and watched:
+            os.kill(watched.pop().pid, signal.SIGKILL)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox.log, "add", saw)
+        yield watched.append
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxOptions(jobs=60)) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sandbox: Sandbox) -> Path:
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("BASE_URL", sandbox.base_url))
+    return tmp_path
+
+
+def _start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*PROGRAM, *arguments], cwd=folder, env=ENVIRONMENT, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def _kill_at(sandbox: Sandbox, folder: Path, endpoint: str, *arguments: str) -> None:
+    with _killing(sandbox, endpoint) as watch:
+        process = _start(folder, *arguments)
+        watch(process)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL, f"{process.returncode}\n{out}\n{err}"
+
+
+def _finish(folder: Path, *arguments: str) -> str:
+    process = _start(folder, *arguments)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, f"{process.returncode}\n{out}\n{err}"
+    return out
+
+
+def test_a_tag_killed_at_its_write_is_settled_by_the_next_command_and_set_once(sandbox: Sandbox, folder: Path) -> None:
+    job = sandbox.arrive(tags=["old"])
+    _kill_at(sandbox, folder, "job.update", "tag", job, "--add", "keep", "--yes")
+    assert "Nothing to do" in _finish(folder, "tag", job, "--add", "keep", "--yes")
+    _finish(folder, "tag", job, "--add", "more", "--yes")
+    found = sandbox.truth(job)
+    assert found is not None
+    assert found.document["tags"] == ["old", "keep", "more"]
+    with State.open(folder / "state.db") as state:
+        assert state.hand_acts.open("box") == ()
+        assert [line.outcome for line in state.journal.of(JobId(job))] == [None, "done", None, "done"]
+
+
+def test_an_offboarding_killed_at_its_one_call_is_settled_and_said_again_does_nothing(
+    sandbox: Sandbox, folder: Path
+) -> None:
+    now = sandbox.world.clock()
+    for job in list(sandbox.job_ids("bob")):
+        found = sandbox.truth(job)
+        assert found is not None
+        if (found.document["end_time"] or now) > now - 8 * DAY:
+            sandbox.remove(job)
+    before = set(sandbox.job_ids("bob"))
+    assert before
+    command = ("offboard", "bob", "--archive", "keep", "--bulk", "--confirm", "bob", "--yes")
+    _kill_at(sandbox, folder, "jobs.delete_all", *command)
+    assert set(sandbox.job_ids("bob")) == set()
+    with State.open(folder / "state.db") as state:
+        assert {one.job_id for one in state.journal.unresolved("box")} == before
+    _finish(folder, "run", "--execute")
+    _finish(folder, "offboard", "bob", "--archive", "keep", "--yes")
+    proven = json.loads(_finish(folder, "prove", "--format", "json"))
+    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (len(before), len(before), [])
+    assert sum(entry.endpoint == "jobs.delete_all" for entry in sandbox.log) == 1
