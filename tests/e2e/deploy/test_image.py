@@ -19,7 +19,7 @@ from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.requestlog import Entry
 from sauce_janitor.state import State
 from tests.e2e.conftest import POLICIES
-from tests.e2e.deploy.conftest import HARDENED, IMAGE, SOMEBODY, TOP, Engine
+from tests.e2e.deploy.conftest import HARDENED, IMAGE, SOMEBODY, TOP, Engine, free_port, until_answers
 
 LARGEST_OWN_LAYERS = 125_000_000
 """Bytes that we add to the base image: Python's packages, most of them, and their bytecode."""
@@ -165,21 +165,34 @@ def test_a_dry_run_as_any_user_changes_nothing_and_needs_no_writable_file_but_th
     assert all(each.stat().st_uid == SOMEBODY for each in site.data.iterdir())
 
 
-def test_told_to_stop_in_the_middle_of_archiving_it_leaves_a_clean_state_and_the_next_run_finishes(site: Site) -> None:
-    once = threading.Lock()
+def stopped_while_archiving(site: Site, *command: str) -> int:
+    """Start the command, send SIGTERM while an asset is under way, whatever the machine's speed, and say how it ended."""
+    once, started = threading.Lock(), threading.Event()
 
     def interrupt(entry: Entry) -> None:
-        # the answer to this request waits until the signal is sent: the asset is under way then, whatever the machine's speed
-        if "/assets/" in entry.path and entry.method == "GET" and once.acquire(blocking=False):
+        # the answer to this request waits until the signal is sent
+        if "/assets/" in entry.path and entry.method == "GET" and started.wait(60) and once.acquire(blocking=False):
             site.engine("kill", "--signal", "TERM", name)
 
-    started = threading.Event()
-    site.interrupt = lambda entry: interrupt(entry) if started.wait(60) else None
-    name = site.engine.start(*site.options(), IMAGE, "run", "--execute")
+    site.interrupt = interrupt
+    name = site.engine.start(*site.options(), IMAGE, *command)
     started.set()
-    assert site.engine("wait", name, timeout=60).strip() == str(128 + signal.SIGTERM), site.engine("logs", name)
-    assert once.locked()
+    code = int(site.engine("wait", name, timeout=150))
+    assert once.locked(), site.engine("logs", name)
     site.interrupt = lambda _entry: None
+    return code
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("run", "--execute"), 128 + signal.SIGTERM), (("serve", "--execute"), 0)],
+    ids=["run", "serve"],
+)
+def test_told_to_stop_in_the_middle_of_archiving_it_leaves_a_clean_state_and_the_next_run_finishes(
+    site: Site, command: tuple[str, ...], code: int
+) -> None:
+    site.configure(f"schedule: {{cron: '* * * * *', jitter: 0s}}\nweb: {{listen: '127.0.0.1:{free_port()}'}}\n")
+    assert stopped_while_archiving(site, *command) == code
     with State.open(site.data / "state.db") as state:
         state.check_integrity()
         assert state.journal.verify() > 0
@@ -190,3 +203,16 @@ def test_told_to_stop_in_the_middle_of_archiving_it_leaves_a_clean_state_and_the
     assert "Plan: 0 to archive, 0 delete assets, 0 delete job, 0 stop" in site.run("run")
     site.run("archive", "verify")
     site.run("prove")
+
+
+def test_the_health_check_is_healthy_while_the_daemon_answers_and_only_then(site: Site, engine: Engine) -> None:
+    port = free_port()
+    site.configure(f"schedule: {{cron: '0 0 1 1 *'}}\nweb: {{listen: '127.0.0.1:{port}'}}\n")
+    serving = engine.start(*site.options(), "--env", f"HEALTH_PORT={port}", IMAGE)
+    assert until_answers(f"http://127.0.0.1:{port}/readyz") == 200
+    engine("healthcheck", "run", serving)
+    assert "dry_run" in engine("logs", serving)
+    deaf = engine.start(*HARDENED, "--network", "none", "--env", f"HEALTH_PORT={port}", IMAGE, "sandbox", "--jobs", "1")
+    engine("healthcheck", "run", deaf, code=1)
+    engine("stop", "--time", "45", serving)
+    assert json.loads(engine("inspect", serving))[0]["State"]["ExitCode"] == 0
