@@ -144,7 +144,7 @@ class _Told:
             return 128 + desk.signals.number
         if done.result.execution is None and done.result.plan.broken:
             return 3
-        return exit_code(done.result) or (0 if done.complete else _NOT_DONE)
+        return exit_code(done.result) or (0 if done.complete or done.paused else _NOT_DONE)
 
 
 def _lines(done: Offboarded) -> Iterator[str]:

@@ -71,9 +71,16 @@ class Offboarded:
     notes: tuple[str, ...] = field(default=())
 
     @property
+    def paused(self) -> bool:
+        """Whether the request budget ended it: said again, it goes on."""
+        halted = self.result.execution.halted if self.result.execution else None
+        return halted is not None and halted.why is Halt.BUDGET
+
+    @property
     def complete(self) -> bool:
         """Whether all that was to go is gone."""
-        return self.result.complete and self.left <= self.kept and (self.erased is None or self.erased.complete)
+        gone = self.result.complete and not self.paused and self.left <= self.kept
+        return gone and (self.erased is None or self.erased.complete)
 
 
 def offboard(account: Account, tools: Tools, order: Departure) -> Offboarded:
@@ -240,7 +247,7 @@ class _Leaving(Visit):
     def confirm(self, done: Result, parts: Parts) -> Offboarded:
         """List once more: whatever is there now was not deleted, whatever was said."""
         kept = self._kept(done)
-        if done.execution is None or done.execution.cut_short:
+        if done.execution is None or done.execution.halted is not None:
             return Offboarded(done, left=self._count(), kept=self._count())
         done = replace(done, recovery=self.recover(parts))
         try:

@@ -48,14 +48,17 @@ def jobs(desk: Desk, user: str = GONE) -> set[str]:
     return set(desk.sandbox.job_ids(user))
 
 
+def document(desk: Desk, job: str) -> dict[str, Any]:
+    found = desk.sandbox.truth(job)
+    assert found is not None
+    return dict(found.document)
+
+
 def idle(desk: Desk, user: str = GONE) -> None:
     """Leave the user only jobs that ended long ago and are not held."""
     for job in jobs(desk, user):
-        found = desk.sandbox.truth(job)
-        assert found is not None
-        document = found.document
-        end = document["end_time"]
-        if end is None or end > desk.sandbox.world.clock() - 8 * DAY or "keep" in document["tags"]:
+        end = document(desk, job)["end_time"]
+        if end is None or end > desk.sandbox.world.clock() - 8 * DAY or "keep" in document(desk, job)["tags"]:
             desk.sandbox.remove(job)
     assert jobs(desk, user)
 
@@ -72,11 +75,11 @@ def stored_files(desk: Desk, user: str = GONE) -> list[str]:
 
 
 def held(desk: Desk) -> set[str]:
-    return {job for job in jobs(desk) if "keep" in desk.sandbox.truth(job).document["tags"]}  # type: ignore[union-attr]
+    return {job for job in jobs(desk) if "keep" in document(desk, job)["tags"]}
 
 
 def unfinished(desk: Desk) -> set[str]:
-    return {job for job in jobs(desk) if desk.sandbox.truth(job).document["end_time"] is None}  # type: ignore[union-attr]
+    return {job for job in jobs(desk) if document(desk, job)["end_time"] is None}
 
 
 # --- one by one -------------------------------------------------------------------------------------------------------
@@ -179,6 +182,28 @@ def test_a_user_whose_name_needs_encoding_and_one_that_is_not_there(desk: Desk) 
     assert jobs(desk, user) == set()
     offboard(desk, "--archive", "keep", "--yes", user="nobody", code=4)
     offboard(desk, "--archive", "keep", "--yes", user="..", code=2)
+
+
+def test_a_spent_budget_pauses_it_and_said_again_it_goes_on(desk: Desk) -> None:
+    idle(desk)
+    desk.configure(POLICIES, budget=", budget: {per_hour: 60}")
+    said = json.loads(offboard(desk, "--archive", "keep", "--yes", "--format", "json").stdout)
+    assert (said["halted"], said["complete"]) == ("budget", False)
+    assert jobs(desk)
+    desk.configure(POLICIES)
+    offboard(desk, "--archive", "keep", "--yes")
+    assert jobs(desk) == set()
+
+
+def test_what_may_never_be_stored_is_not_stored_and_goes(desk: Desk) -> None:
+    idle(desk)
+    text = (desk.folder / "config.yaml").read_text()
+    forbid = "archive: {path: ./archive, forbid: [{match: all, assets: [video]}]}"
+    (desk.folder / "config.yaml").write_text(text.replace("archive: {path: ./archive}", forbid))
+    offboard(desk, "--archive", "keep", "--yes")
+    assert jobs(desk) == set()
+    assert stored_files(desk)
+    assert not [name for name in stored_files(desk) if name.endswith(".mp4")]
 
 
 # --- erase ------------------------------------------------------------------------------------------------------------

@@ -335,3 +335,19 @@ def test_no_line_is_half_written_when_the_disk_is_full(path: Path, python: Pytho
 
 def test_permits_are_of_the_kinds_the_journal_knows() -> None:
     assert {kind.action for kind in DeletePermit.__subclasses__()} == {Action.DELETE_ASSETS, Action.DELETE_JOB}
+
+
+def test_many_intents_are_on_record_together_or_not_at_all(known: State) -> None:
+    with known.lease("eu", "run-1", now=1) as lease:
+        many = [permit(an_id(number), lease.fence) for number in range(1, 4)]
+        assert journal(known).intents(many, policy="(offboard)") == [1, 2, 3]
+        assert {line.detail["together_with"] for line in known.journal.lines()} == {2}
+        journal(known).outcome(1, "confirmed", detail="404 twice")
+        others = [permit(an_id(number), lease.fence) for number in (5, 6, 1)]
+        with pytest.raises(PermitError, match="on record as done"):
+            journal(known).intents(others, policy="(offboard)")
+        known.switch.pause(by="jane", reason="", at=1)
+        with pytest.raises(RefusedError):
+            journal(known).intents(others[:2], policy="(offboard)")
+    assert known.journal.verify() == 4
+    assert [one.job_id for one in known.journal.unresolved("eu")] == [an_id(2), an_id(3)]
