@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 
-
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.retention.model import Action, AssetsStanding
 from tests.integration.pipeline.conftest import DAY, Desk
