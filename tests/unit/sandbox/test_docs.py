@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sauce_janitor.sandbox.faults import read_faults
 from sauce_janitor.sandbox.mischief import SETTINGS
 from sauce_janitor.sandbox.options import choices
 from sauce_janitor.sandbox.routes import ENDPOINTS
@@ -31,3 +32,11 @@ def test_the_page_lists_every_endpoint_that_a_fault_can_select() -> None:
     listed = PAGE.partition("\nEndpoints: ")[2].partition("\n\n")[0]
 
     assert re.findall(r"`([^`]+)`", listed) == list(dict.fromkeys(endpoint.name for endpoint in ENDPOINTS))
+
+
+def test_the_faults_that_the_page_shows_are_understood(tmp_path: Path) -> None:
+    shown = PAGE.partition("```yaml\nfaults:\n")[2].partition("```")[0]
+    file = tmp_path / "faults.yaml"
+    file.write_text(f"faults:\n{shown}")
+
+    assert len(read_faults(file)) == shown.count("- {fault:") > 3
