@@ -117,6 +117,24 @@ def test_the_dashboard_is_one_that_grafana_can_show() -> None:
     assert {variable["name"] for variable in whole["templating"]["list"]} == {"datasource", "account"}
 
 
+def test_grafana_s_own_types_take_the_dashboard(component: Callable[[str], Path], tmp_path: Path) -> None:
+    compiler = component("tsc")
+    text = DASHBOARD.read_text()
+    for word, name in (("absolute", "ThresholdsMode.Absolute"), ("value", "MappingType.ValueToText")):
+        text = text.replace(f': "{word}"', f": {name}")  # TypeScript takes no string for a member of an enum
+    source = tmp_path / "dashboard.ts"
+    source.write_text(
+        "import { Dashboard, MappingType, ThresholdsMode } from '@grafana/schema';\n"
+        f"export const dashboard: Partial<Dashboard> = {text};\n"
+    )
+    (tmp_path / "node_modules").symlink_to(compiler.parents[1])
+    options = "--noEmit --strict --skipLibCheck --moduleResolution bundler --module esnext --target es2022"
+    done = subprocess.run(
+        [compiler, *options.split(), source], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 class Prometheus:
     """A real one; what it knows."""
 
