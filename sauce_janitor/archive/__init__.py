@@ -3,6 +3,7 @@
 from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof
 from sauce_janitor.archive.contents import Contents, contents_of, document_of
 from sauce_janitor.archive.entries import entry_from, entry_of
+from sauce_janitor.archive.exporting import Exported, export
 from sauce_janitor.archive.fetching import Body, Caps, Fetch
 from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
 from sauce_janitor.archive.naming import job_place
@@ -23,6 +24,7 @@ __all__ = [
     "Contents",
     "Damage",
     "Draft",
+    "Exported",
     "Fetch",
     "Finding",
     "Floor",
@@ -44,6 +46,7 @@ __all__ = [
     "document_of",
     "entry_from",
     "entry_of",
+    "export",
     "gone_files",
     "job_place",
     "read_receipt",

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from sauce_janitor.archive.chains import chain
-from sauce_janitor.archive.folders import disk_errors, exists, reach
+from sauce_janitor.archive.folders import disk_errors, exists, open_file, reach
 from sauce_janitor.archive.naming import folder_name, job_place, name_of_folder
 from sauce_janitor.archive.packing import open_original
 from sauce_janitor.archive.places import Place, files_below, walk
@@ -192,6 +192,11 @@ class Catalogue:
             reach(self.root.fd, place) as folder,
         ):
             return open_original(folder, file)
+
+    def open_file(self, place: Place, name: str) -> BinaryIO:
+        """A file that stands in a job's folder, as it stands there; close it. Raises ArchiveError when there is none."""
+        with disk_errors(f"open {'/'.join(place)}/{name} in the archive"), reach(self.root.fd, place) as folder:
+            return os.fdopen(open_file(folder, name), "rb")
 
     def is_whole(self, place: Place, receipt: ReceiptFile) -> bool:
         """Whether every file of the receipt is there with its length, or was pruned: all that can be told without reading."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sauce_janitor.cli.browsing import list_jobs, show
+from sauce_janitor.cli.exporting import export
 from sauce_janitor.cli.opening import open_page
 from sauce_janitor.cli.pruning import prune
 from sauce_janitor.cli.reindexing import reindex
@@ -16,5 +17,5 @@ def archive() -> None:
     """Look into the archive, check it, and let go of what need not be held."""
 
 
-for _command in (list_jobs, show, open_page, verify, prune, reindex):
+for _command in (list_jobs, show, export, open_page, verify, prune, reindex):
     archive.add_command(_command)

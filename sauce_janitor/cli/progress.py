@@ -20,6 +20,7 @@ _WORDS = {
     "execute": "carrying out",
     "look": "looking into the archive",
     "prune": "pruning",
+    "export": "exporting",
     "verify": "verifying",
 }
 _EVERY_S = 60.0
