@@ -24,6 +24,7 @@ from sauce_janitor.execute.archiving import uncovered
 from sauce_janitor.execute.asking import Listed
 from sauce_janitor.execute.brake import Brake
 from sauce_janitor.execute.confirming import BATCH, Confirming, Sent, is_job_gone, settle
+from sauce_janitor.execute.doubting import PATIENCE_S, SEVERAL
 from sauce_janitor.execute.events import JobDeleted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.parts import Answer, Archived, Parts
@@ -101,12 +102,18 @@ class _Emptying:
     def __init__(self, parts: Parts, tally: Tally, brake: Brake, what: Emptying) -> None:
         self._parts, self._tally, self._brake, self._what = parts, tally, brake, what
         self._proofs: dict[JobId, Receipt | NothingWanted] = {}
+        self._bare = 0
 
     def run(self) -> None:
         parts, what = self._parts, self._what
         for job in self._listed():
             self._brake.look()
             self._proofs[job.id] = self._prove(job)
+        if self._bare >= SEVERAL:
+            raise RefusedError(
+                f"nothing is listed of {self._bare:,} jobs that are too young to be purged, as when Sauce Labs' lists fail: "
+                "delete one by one, without --bulk, or try again in a day"
+            )
         began = parts.clock.monotonic()
         jobs = list(self._listed())
         self._same(jobs, began)
@@ -157,9 +164,20 @@ class _Emptying:
         archived = self._what.proven(job)
         if archived is None:
             raise ArchiveError(f"job {job.id}: the archive holds nothing of it")
-        if names := uncovered(archived, self._assets(job), plan.selection):
+        listed = self._assets(job)
+        if names := uncovered(archived, listed, plan.selection):
             raise ArchiveError(f"job {job.id}: {names[0]!r:.120} is listed and not archived")
+        self._bare += listed.empty and self._is_bare(job, archived)
         return Receipt(archived.sha256)
+
+    def _is_bare(self, job: Job, archived: Archived) -> bool:
+        """Whether an empty list alone, and none of a day ago, says that there is nothing of the job to lose."""
+        parts = self._parts
+        explained = archived.stored or self._is_purgeable(job) or parts.journal.assets_deleted(job.id)
+        return not explained and parts.clock.now() - archived.made_at < PATIENCE_S
+
+    def _is_purgeable(self, job: Job) -> bool:
+        return isinstance(job.ended_at, int) and self._parts.clock.now() - job.ended_at >= PURGED_AFTER_S
 
     def _assets(self, job: Job) -> Listed:
         """What is listed; a 404 or nothing only counts when it is said twice, a 404 only where it can be."""
@@ -169,8 +187,7 @@ class _Emptying:
             listing = parts.source.assets(job.owner, job.id)
             if listing is not None and listing.names:
                 break
-        purgeable = isinstance(job.ended_at, int) and parts.clock.now() - job.ended_at >= PURGED_AFTER_S
-        if listing is None and not purgeable and not parts.journal.assets_deleted(job.id):
+        if listing is None and not self._is_purgeable(job) and not parts.journal.assets_deleted(job.id):
             raise SourceError(f"job {job.id}: its asset list is missing (404), and it is too young to be purged")
         return Listed(None if listing is None else listing.names, parts.clock.monotonic())
 

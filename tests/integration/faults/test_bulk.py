@@ -1,0 +1,29 @@
+"""One call that deletes all of a user's jobs rests on no list that may be failing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.integration.faults.conftest import Account
+from tests.integration.pipeline.conftest import DAY
+
+
+@pytest.mark.parametrize("lists_fail", [True, False])
+def test_while_lists_fail_no_user_is_emptied_by_one_call(account: Account, *, lists_fail: bool) -> None:
+    desk = account.desk
+    ended = int(time.time()) - 10 * DAY
+    times = {f"{word}_time": ended for word in ("creation", "start", "end", "modification")}
+    jobs = list(desk.sandbox.job_ids("bob"))
+    for job in jobs:
+        desk.sandbox.edit(job, build="b", tags=[], status="complete", **times)
+    assets = {job: desk.sandbox.truth(job).assets for job in jobs}  # type: ignore[union-attr]  # they are its own
+    assert all(assets.values())
+    if lists_fail:
+        desk.sandbox.inject("empty_list", endpoint="assets.list")
+    bulk = ("offboard", "bob", "--archive", "keep", "--bulk", "--confirm", "bob", "--yes")
+    said = desk.say(*bulk, code=4 if lists_fail else 0)
+
+    assert list(desk.sandbox.job_ids("bob")) == (jobs if lists_fail else [])
+    assert ("as when Sauce Labs' lists fail" in said.stdout) is lists_fail
