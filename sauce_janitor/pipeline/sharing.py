@@ -16,7 +16,7 @@ from sauce_janitor.pipeline.reaching import Share
 from sauce_janitor.retention.model import DELETES, Owner
 from sauce_janitor.retention.planning import JobPlan, Plan
 
-_MOST_THREADS: Final = 24
+_MOST_THREADS: Final = 16
 _KEPT_FOR_DELETES: Final = 0.2
 
 
@@ -37,9 +37,12 @@ def carry_out_shared(
     Also the owners whose own credentials Sauce Labs did not accept, with why: what is left of theirs stays, the others go on.
     Raises what is a bug.
     """
-    at_once = max(1, min(len(shares), _MOST_THREADS // max(1, terms.workers)))
-    with ThreadPoolExecutor(at_once, thread_name_prefix="share") as pool:
-        done = list(pool.map(lambda each: _carry_out(plan, each[0], each[1], terms), shares))
+    if len(shares) == 1:
+        done = [_carry_out(plan, *shares[0], terms)]
+    else:
+        at_once = max(1, min(len(shares), _MOST_THREADS // max(1, terms.workers)))
+        with ThreadPoolExecutor(at_once, thread_name_prefix="share") as pool:
+            done = list(pool.map(lambda each: _carry_out(plan, each[0], each[1], terms), shares))
     refused: dict[Owner, str] = {}
     for (share, _), one in zip(shares, done, strict=True):
         if share.own and one.halted is not None and one.halted.why is Halt.CREDENTIALS:

@@ -156,9 +156,28 @@ def parse_deleted_assets(answer: object) -> tuple[tuple[str, int], ...] | None:
     return tuple(deleted)
 
 
-def parse_builds(answer: object) -> tuple[Build, ...]:
-    """A page of builds: v1's array or v2's object with `builds`. AnswerError for anything else."""
-    return tuple(parse_build(row) for row in _list_in(answer, "builds"))
+class ForeignBuildError(AnswerError):
+    """A list of one user's builds has one of somebody else, whose verdict would decide on the user's jobs."""
+
+
+def parse_builds(answer: object, *, user_id: str | None = None, owner: Owner | None = None) -> tuple[Build, ...]:
+    """A page of builds: v1's array, asked for an `owner`, or v2's object with `builds`, asked for a `user_id`.
+
+    AnswerError for anything else, ForeignBuildError for a build of somebody else.
+    """
+    rows = _list_in(answer, "builds")
+    found = tuple(parse_build(row) for row in rows)
+    if user_id is not None and not all(_is_of(row, user_id) for row in rows):
+        raise ForeignBuildError(f"asked for the builds of user {user_id}, Sauce Labs answered with another user's, too")
+    if owner is not None and not {build.owner for build in found} <= {None, owner}:
+        raise ForeignBuildError(f"asked for the builds of {owner}, Sauce Labs answered with another user's, too")
+    return found
+
+
+def _is_of(row: object, user_id: str) -> bool:
+    """Whether the build is of that user; ids are written with dashes or without."""
+    whose = row.get("owner_id") if isinstance(row, Mapping) else None
+    return isinstance(whose, str) and whose.replace("-", "").lower() == user_id.replace("-", "").lower()
 
 
 def parse_build(row: object) -> Build:

@@ -46,9 +46,10 @@ def stop(owner: Owner, job: JobId) -> str:
     return f"/rest/v1/{_owner(owner)}/jobs/{job_id(job)}/stop"
 
 
-def builds_v2(*, limit: int, offset: int) -> str:
-    """GET: a page of builds of virtual devices and browsers (the slash at the end is part of it)."""
-    return f"/v2/builds/vdc/?limit={limit:d}&offset={offset:d}"
+def builds_v2(*, limit: int, offset: int, user_id: str | None = None) -> str:
+    """GET: a page of builds of virtual devices and browsers (the slash at the end is part of it), of one user if given."""
+    whose = "" if user_id is None else f"&user_id={_segment(user_id)}"
+    return f"/v2/builds/vdc/?limit={limit:d}&offset={offset:d}{whose}"
 
 
 def builds_v1(owner: Owner, *, limit: int, skip: int) -> str:

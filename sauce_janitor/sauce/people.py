@@ -6,9 +6,12 @@ and never used. Service accounts own jobs too, are no users, and may not ask for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 from sauce_janitor.errors import AnswerError, ForbiddenError, NotOfferedError, SourceError, SourceUnavailableError
 from sauce_janitor.retention.model import Owner, owner_name
@@ -22,6 +25,7 @@ _PEOPLE_A_PAGE: Final = 100  # Source: Lookup Users, limit: at most 100
 _MOST_PAGES: Final = 1_000
 _MOST_ITEMS: Final = 5_000
 _DAY_S: Final = 86_400
+_USER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 _FEW: Final = 3
 _ORGANIZATION: Final = Filter(scope="organization", newest_first=False)
 
@@ -40,9 +44,10 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class PeoplePage:
-    """A page of people: their names, how many rows it has, why some are none, and what it says of how much there is."""
+    """A page of people: their names and ids, how many rows it has, why some are none, and what it says of how much there is."""
 
     names: tuple[Owner, ...]
+    ids: Mapping[Owner, str]
     rows: int
     rejected: tuple[str, ...]
     count: int | None
@@ -54,15 +59,22 @@ def parse_people(answer: object) -> PeoplePage:
     if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
         raise AnswerError(f"the answer has no list of results: {answer!a:.80}")
     names: list[Owner] = []
+    ids: dict[Owner, str] = {}
     rejected: list[str] = []
     for number, row in enumerate(answer["results"]):
         try:
-            names.append(owner_name(row.get("username") if isinstance(row, Mapping) else None))
+            name = owner_name(row.get("username") if isinstance(row, Mapping) else None)
         except ValueError as error:
             rejected.append(f"row {number}: {error}")
+            continue
+        names.append(name)
+        identity = row.get("id")
+        if isinstance(identity, str) and _USER_ID.fullmatch(identity):
+            ids[name] = identity
     count, links = answer.get("count"), answer.get("links")
     return PeoplePage(
         names=tuple(names),
+        ids=ids,
         rows=len(answer["results"]),
         rejected=tuple(rejected),
         count=count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None,
@@ -76,6 +88,17 @@ class People:
     def __init__(self, transport: Transport, insights: Insights) -> None:
         self._transport = transport
         self._insights = insights
+        self._ids: dict[Owner, str | None] = {}
+
+    def user_id(self, owner: Owner) -> str | None:
+        """The user's id, as builds have it; None where it cannot be had. SourceError only for what ends the account's run."""
+        if owner not in self._ids:
+            self._ids[owner] = None
+            with suppress(ForbiddenError, AnswerError):
+                query = f"username={quote(owner, safe='')}&limit={_PEOPLE_A_PAGE}&offset=0"  # of a prefix, in fact
+                found = self._page("users", query, f"user {owner}")
+                self._ids[owner] = found.ids.get(owner)
+        return self._ids[owner]
 
     def organization(self, *, now: int) -> Organization:
         """All owners that can be found. `now` is epoch seconds.
@@ -100,15 +123,10 @@ class People:
         """The names, page by page. AnswerError when the list is plainly not whole."""
         seen: set[Owner] = set()
         rows, rejected, wrong = 0, 0, ""
-        endpoint: Endpoint = "users" if resource == "users" else "service_accounts"
         for _ in range(_MOST_PAGES):
             words = "&".join(f"{key}={value}" for key, value in (*query, ("limit", _PEOPLE_A_PAGE), ("offset", rows)))
-            found = self._transport.get_json(
-                Ask("GET", f"/team-management/v1/{resource}?{words}", endpoint, what, optional=True)
-            )
-            if found is None:
-                raise NotOfferedError(f"{self._transport.connection.host} does not offer {what} (404)")
-            page = parse_people(found.value)
+            page = self._page(resource, words, what)
+            self._ids.update(page.ids)
             yield page.names
             new = len(seen)
             seen.update(page.names)
@@ -125,6 +143,15 @@ class People:
             if len(seen) == new and not page.rejected:
                 break
         raise AnswerError(f"the list of {what} does not end, or gives the same page again")
+
+    def _page(self, resource: str, query: str, what: str) -> PeoplePage:
+        endpoint: Endpoint = "users" if resource == "users" else "service_accounts"
+        found = self._transport.get_json(
+            Ask("GET", f"/team-management/v1/{resource}?{query}", endpoint, what, optional=True)
+        )
+        if found is None:
+            raise NotOfferedError(f"{self._transport.connection.host} does not offer {what} (404)")
+        return parse_people(found.value)
 
     def _who_ran_tests(self, now: int) -> Iterator[tuple[Owner, ...]]:
         """Who ran tests of late, by the trend of each day; of a day that does not add up, by its test results."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
@@ -18,6 +19,7 @@ from sauce_janitor.sauce.events import Endpoint, OnRequest
 from sauce_janitor.sauce.insights import Insights
 from sauce_janitor.sauce.members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
 from sauce_janitor.sauce.parse import (
+    ForeignBuildError,
     JobPage,
     parse_assets,
     parse_batch,
@@ -141,15 +143,21 @@ class SauceReader:
         return open_asset(self._transport, owner, job, name)
 
     def builds(self, owner: Owner) -> Iterator[Build] | None:
-        """All builds, each once, newest first: builds v2, else v1; None when neither is offered.
+        """The owner's builds, each once, newest first: builds v2, else v1; None when neither is offered.
 
-        v2 lists the builds that the credential sees and names no owner (`Build.owner` is None).
+        v2 names no owner (`Build.owner` is None) and lists those of who asks; of another user by his id, where that can be had.
         """
-        for ask in (self._builds_v2_page, lambda offset: self._builds_v1_page(owner, offset)):
-            first = ask(0)
-            if first is not None:
-                return _each_once(first, ask)
-        return None
+        v2: _BuildPage | None = self._builds_v2_page
+        if owner != self._transport.connection.username:
+            user_id = self.people.user_id(owner)
+            v2 = None if user_id is None else partial(self._builds_v2_page, user_id=user_id)
+        if v2 is not None:
+            with suppress(ForeignBuildError):  # it does not know the filter: nobody's builds are taken for his
+                if (first := v2(0)) is not None:
+                    return _each_once(first, v2)
+        v1 = partial(self._builds_v1_page, owner)
+        first = v1(0)
+        return None if first is None else _each_once(first, v1)
 
     def build(self, build_id: str) -> Build | None:
         """One build; None when there is none, or builds v2 is not offered."""
@@ -176,15 +184,15 @@ class SauceReader:
         found = self._get(paths.build_jobs_v1(build_id), "build_jobs", what, optional=True)
         return None if found is None else iter({member.id: member for member in parse_members(found.value)}.values())
 
-    def _builds_v2_page(self, offset: int) -> tuple[Build, ...] | None:
-        target = paths.builds_v2(limit=_BUILDS_A_PAGE, offset=offset)
+    def _builds_v2_page(self, offset: int, user_id: str | None = None) -> tuple[Build, ...] | None:
+        target = paths.builds_v2(limit=_BUILDS_A_PAGE, offset=offset, user_id=user_id)
         found = self._get(target, "builds", "the list of builds", optional=True)
-        return None if found is None else parse_builds(found.value)
+        return None if found is None else parse_builds(found.value, user_id=user_id)
 
     def _builds_v1_page(self, owner: Owner, skip: int) -> tuple[Build, ...] | None:
         target = paths.builds_v1(owner, limit=MOST_ROWS, skip=skip)
         found = self._get(target, "builds", f"the list of builds of {owner}", optional=True)
-        return None if found is None else parse_builds(found.value)
+        return None if found is None else parse_builds(found.value, owner=owner)
 
     def _get(self, target: str, endpoint: Endpoint, what: str, *, optional: bool = False) -> Found | None:
         return self._transport.get_json(Ask("GET", target, endpoint, what, optional=optional))

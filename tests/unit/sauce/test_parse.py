@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner, State
+from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner, State, owner_name
 from sauce_janitor.sauce.parse import (
+    ForeignBuildError,
     parse_assets,
     parse_batch,
     parse_build,
@@ -459,3 +460,19 @@ def test_garbage_in_one_field_never_finishes_an_unfinished_job(key: str, garbage
     row = document(status="in progress", end_time=None) | {key: garbage}
     if key != "status":
         assert parse_rows([row], ME).jobs[0].state is State.RUNNING
+
+
+def test_builds_of_one_user_are_nobody_else_s() -> None:
+    mine, other = {"id": "b1", "owner_id": "0F8F-AB"}, {"id": "b2", "owner_id": "77"}
+    assert [build.id for build in parse_builds({"builds": [mine]}, user_id="0f8fab")] == ["b1"]
+    for rows in (
+        [mine, other],
+        [{"id": "b1"}],
+        [{"id": "b1", "owner_id": None}],
+        [{"id": "b1", "owner_id": ["0f8fab"]}],
+    ):
+        with pytest.raises(ForeignBuildError):
+            parse_builds({"builds": rows}, user_id="0f8fab")
+    assert parse_builds([{"id": "b1", "owner": "jsmith"}, {"id": "b2"}], owner=owner_name("jsmith"))
+    with pytest.raises(ForeignBuildError):
+        parse_builds([{"id": "b1", "owner": "mallory"}], owner=owner_name("jsmith"))

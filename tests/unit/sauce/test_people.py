@@ -30,6 +30,15 @@ def test_a_row_without_a_usable_name_is_rejected(row: object) -> None:
     assert (page.names, page.rows, len(page.rejected)) == (("alice",), 2, 1)
 
 
+def test_ids_are_known_where_they_could_be_one() -> None:
+    rows = [
+        {"username": f"u{at}", "id": wrong} for at, wrong in enumerate([None, 7, "", "a&b=c", "../x", "x" * 65, ["u"]])
+    ]
+    page = parse_people({"results": [{"username": "alice", "id": "0f8f-ab"}, *rows, {"username": "bob"}]})
+    assert page.ids == {"alice": "0f8f-ab"}
+    assert len(page.names) == 9
+
+
 @pytest.mark.parametrize("count", [None, True, -1, "2", 1.5, []])
 def test_a_count_that_is_none_says_nothing(count: object) -> None:
     assert parse_people({"count": count, "links": [], "results": []}).count is None
