@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sauce_janitor.errors import SourceError
+from sauce_janitor.errors import SourceError, StoppedError
 from sauce_janitor.execute.asking import Listed
 from sauce_janitor.execute.events import AssetsPurged, Event
 from sauce_janitor.execute.hand import InHand, Work
@@ -81,7 +81,7 @@ def look_for_purged(
         try:
             if any(_names(parts.source.assets(suspect.owner, suspect.job_id)) for _ in range(2)):
                 continue
-        except SourceError:
+        except (SourceError, StoppedError):
             break
         parts.lease.check()
         if parts.journal.purged(suspect.job_id, suspect.owner, policy=suspect.policy, lost=suspect.lost):

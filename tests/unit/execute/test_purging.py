@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sauce_janitor.errors import LeaseError, SourceUnavailableError
+from sauce_janitor.errors import LeaseError, SourceUnavailableError, StoppedError
 from sauce_janitor.execute.events import AssetsPurged, Event, Skip
 from sauce_janitor.execute.purging import look_for_purged
 from sauce_janitor.retention.assets import Selection
@@ -169,8 +169,12 @@ def test_looking_ends_when_it_is_stopped_or_paused_or_gets_no_answer() -> None:
     def silent(_sauce: object, _job: object) -> object:
         raise SourceUnavailableError("no answer")
 
-    house.sauce.lie("assets", silent)
-    assert look(house, suspect, suspect)[0] == 0
+    def stopped(_sauce: object, _job: object) -> object:
+        raise StoppedError("asked to stop while waiting")
+
+    for unanswered in (silent, stopped):
+        house.sauce.lie("assets", unanswered)
+        assert look(house, suspect, suspect)[0] == 0
     house.switch.paused = True
     assert look(house, suspect)[0] == 0
 
