@@ -77,6 +77,7 @@ def ended(result: Result) -> report.Ended:
         unlisted_files=execution.unlisted_files,
         left=execution.left,
         halted=execution.halted.detail if execution.halted else None,
+        goes_on_at=result.goes_on_at,
         failures=execution.failures,
         skips={skip.value: number for skip, number in execution.skips.items()},
         recovered=recovered if settled or recovery.open else None,
@@ -97,6 +98,7 @@ def summary(result: Result) -> dict[str, Any]:
         "unlisted_files": execution.unlisted_files,
         "lost": execution.lost,
         "halted": execution.halted.why.value if execution.halted else None,
+        "goes_on_at": report.iso(result.goes_on_at),
         "failures": [
             {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "detail": each.detail}
             for each in execution.failures

@@ -13,7 +13,9 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sauce_janitor.config import Config
+    from sauce_janitor.config import Account, Config
+
+_DEAREST = 3
 
 
 @click.command()
@@ -39,11 +41,29 @@ def check(context: click.Context, /, *, mutants: bool) -> None:
         click.echo(
             f"{account.identity()}, jobs of {', '.join(account.users)}, {policies}, {config.policy_digest(account.name)}"
         )
+    for account in config.accounts:
+        click.echo(_budget_of(config, account))
     _name_what_blocks(config)
     for warning in config.warnings:
         click.echo(f"warning: {warning}")
     _warn_of_credentials(config)
     context.exit(run_tests(config, name_mutants=mutants))
+
+
+def _budget_of(config: Config, account: Account) -> str:
+    """What a day's requests come to, and for how many jobs of each policy that is enough; the dearest first."""
+    from sauce_janitor.retention.inflow import requests_a_job
+
+    timetable = account.budget
+    also = ", at some hours another number" if timetable.windows else ""
+    said, per_day = f"budget of {account.name}: {timetable.usual}{also}", timetable.per_day()
+    if per_day is None:
+        return said
+    costs = {policy.name: requests_a_job(policy) for policy in config.rules(account.name).policies}
+    dearest = sorted((name for name, cost in costs.items() if cost), key=lambda name: (-costs[name], name))[:_DEAREST]
+    each = [f"{per_day / costs[name]:,.0f} jobs of {name} ({costs[name]:.0f} requests each)" for name in dearest]
+    enough = f", enough for about {' or '.join(each)}" if each else ""
+    return f"{said}: {per_day:,.0f} requests a day{enough}"
 
 
 def _name_what_blocks(config: Config) -> None:

@@ -12,7 +12,7 @@ from sauce_janitor import planfile, report
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over, secret_of
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.pipeline import Result, approving, owning
+from sauce_janitor.pipeline import Result, affording, approving, owning
 from sauce_janitor.retention.deciding import decide
 from sauce_janitor.retention.model import Action, Decision, Job, Verdict
 
@@ -69,15 +69,15 @@ def _show_kept(desk: Desk, result: Result) -> None:
 def about(desk: Desk, result: Result) -> report.About:
     """What is told around a plan."""
     now = result.head.created_at
-    each = [need.timetable.seconds_for(need.requests, now=now, left=need.left) for need in result.needs]
-    seconds = max((needed for needed in each if needed is not None), default=None)
-    words = str(result.timetable.at(now))
+    outlook = result.outlook or affording.outlook(result.needs, None, now=now)
+    needed = report.needed(outlook, allowed=str(result.timetable.at(now)), now=now)
+    budget = [*((line, False) for line in needed), *report.inflow(outlook)]
     rows = sum(listing.rows for listing in result.listings)
     listing = f" ({rows:,} listed just now)" if result.listings else " (nothing was asked)"
     identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
     ways_out = approving.ways_out(result.plan, result.account.name, result.head.policy_digest, desk.config.timezone)
     return report.About(
-        identity, listing, result.head.requests_needed, seconds, words, _examples(desk, result), tuple(ways_out),
+        identity, listing, budget, _examples(desk, result), tuple(ways_out),
         owners=owning.words(result.whose), missing=owning.missing(result.whose, result.left_out),
     )  # fmt: skip
 

@@ -58,6 +58,7 @@ def _told(
     config: Config, state: State, account: Account, policies: tuple[str, ...], stack: ExitStack
 ) -> dict[str, Any]:
     from sauce_janitor.errors import ArchiveError
+    from sauce_janitor.pipeline.affording import standing
     from sauce_janitor.pipeline.holding import open_holding
     from sauce_janitor.retention.handacts import BY_HAND
 
@@ -93,8 +94,7 @@ def _told(
             "full_every_s": account.full_every_s,
         },
         "budget": {
-            "per_second": account.budget.usual.per_second,
-            "per_hour": account.budget.usual.per_hour,
+            **standing(account, state.identity.accounts(), config.state, now=now),
             "left_after_last_run": next((r.summary["budget_left"] for r in runs if "budget_left" in r.summary), None),
         },
         "open_intents": [
@@ -170,12 +170,12 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"  listing: {listing['jobs']:,} jobs known, all listed {span(max(0, listing['age_s']))} ago{old}"
     yield from _whose(told)
     yield from _due(told["last_plan"], now)
-    budget = told["budget"]
-    rates = [f"{budget['per_second']:g}/s"] if budget["per_second"] else []
-    rates += [f"{budget['per_hour']:,}/h"] if budget["per_hour"] else []
-    left = budget["left_after_last_run"]
-    after = f"; {left:,} left after the last executing run" if left is not None else ""
-    yield f"  budget: {', '.join(rates) or 'the default'}{after}"
+    yield f"  budget: {report.stands(told['budget'], now=now)}"
+    if outlook := (told["last_plan"] or {}).get("budget"):
+        began = told["last_plan"]["as_of"]
+        lines = [*report.needed(outlook, allowed=told["budget"]["now"], now=began)]
+        lines += [f"Warning: {line}" if is_warning else line for line, is_warning in report.inflow(outlook)]
+        yield from (f"    {line}" for line in lines)
     if told["local_holds"] is None:
         yield "  holds: the mirror in the archive cannot be read, so everything is held: see hold list"
     elif told["local_holds"]:

@@ -23,6 +23,8 @@ SKEW_S = 300
 """Sauce's clock and ours further apart than this: every age is in doubt, nothing is deleted."""
 SILENCE = 5
 """So many jobs in a row that Sauce did not answer about: it is not the jobs."""
+_A_JOB = 4
+"""Requests that a worker makes before it asks again what is left: two for a delete, two for an answer in doubt."""
 ASSET_GRACE_S = 8.0
 """How long an asset in hand may go on after a stop was asked for."""
 
@@ -54,12 +56,16 @@ class SkipError(Exception):
 class Brake:
     """Pulled once, by whoever finds the first reason; every worker finds it pulled at its next look."""
 
-    def __init__(self, parts: Parts, tally: Tally, stop: threading.Event, *, deadline: float | None = None) -> None:
+    def __init__(
+        self, parts: Parts, tally: Tally, stop: threading.Event, *, deadline: float | None = None, workers: int = 1
+    ) -> None:
         self._parts = parts
         self._tally = tally
         self._stop = stop
         self._deadline = deadline
         self._lock = threading.Lock()
+        left = parts.source.budget_left
+        self._under_way = 0 if left is None else min(_A_JOB * (workers - 1), left // 4)
         self._silent = 0
         self._stopped_at: float | None = None
         self.why: Halt | None = None
@@ -100,9 +106,9 @@ class Brake:
         self._parts.lease.check()
 
     def afford(self, requests: int) -> None:
-        """HaltError when the budget has no room for so many more requests."""
+        """HaltError when the budget has no room for so many more requests, and what other workers are about to make."""
         left = self._parts.source.budget_left
-        if left is not None and left < requests:
+        if left is not None and left < requests + self._under_way:
             self.pull(Halt.BUDGET, "the request budget is spent: the rest goes on in a later run")
             raise HaltError
 

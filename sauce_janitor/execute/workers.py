@@ -37,7 +37,7 @@ def carry_out(
     options = options or Options()
     deadline = None if options.deadline_s is None else parts.clock.monotonic() + options.deadline_s
     tally = Tally(parts.events)
-    brake = Brake(parts, tally, stop, deadline=deadline)
+    brake = Brake(parts, tally, stop, deadline=deadline, workers=workers)
     crew = _Crew(Work(parts, tally, brake, options), jobs)
     abandoned = crew.run(max(1, workers), stop)
     for bug in crew.bugs:

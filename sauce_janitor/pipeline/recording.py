@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -27,8 +27,8 @@ class Recorded:
         self._summary: dict[str, Any] = {}
         self._complete = True
 
-    def planned(self, plan: Plan, head: PlanHead) -> None:
-        """This is its plan."""
+    def planned(self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any]) -> None:
+        """This is its plan, and what it and new jobs take of the budget."""
         by_policy: dict[str, dict[str, int]] = {}
         for (policy, action), jobs in sorted(plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])):
             by_policy.setdefault(policy or "(holds)", {})[action.value] = jobs
@@ -43,6 +43,7 @@ class Recorded:
             "announced": dict(head.announced),
             "limits_broken": list(head.limits_broken),
             "requests_needed": head.requests_needed,
+            "budget": dict(outlook),
             "expiring_24h": plan.expiring_24h_jobs,
             "expiring_72h": plan.expiring_72h_jobs,
             "overdue": {name: dict(blocked) for name, blocked in head.overdue.items()},
@@ -54,13 +55,14 @@ class Recorded:
         self._summary["left_out"] = [left.row() for left in left_out]
         self._complete = not whose.gaps and all(left.departed for left in left_out)
 
-    def executed(self, execution: Execution, budget_left: int | None) -> None:
-        """This is what was done of it, and what is left of the hour's requests."""
+    def executed(self, execution: Execution, budget_left: int | None, goes_on_at: int | None = None) -> None:
+        """This is what was done of it, what is left of the hour's requests, and when a plan goes on that pauses for them."""
         counts: Counter[str] = Counter()
         for (_, action, outcome), jobs in sorted(execution.counts.items()):
             counts[f"{action.value}_{outcome.value}"] += jobs
         self._complete = self._complete and execution.complete
         self._summary |= {"outcomes": dict(counts), "left": execution.left, "budget_left": budget_left}
+        self._summary["goes_on_at"] = goes_on_at
         self._summary["lost"] = execution.lost
         if execution.halted:
             self._summary["halted"] = execution.halted.detail

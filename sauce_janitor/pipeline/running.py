@@ -14,7 +14,7 @@ from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedErro
 from sauce_janitor.execute import Execution, Parts, Recovery, recover
 from sauce_janitor.execute.events import Event
 from sauce_janitor.inventory import Demand
-from sauce_janitor.pipeline import accepting, approving, fitting, holding, suspecting
+from sauce_janitor.pipeline import accepting, affording, approving, fitting, holding, suspecting
 from sauce_janitor.pipeline.acting import settle_acts
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
 from sauce_janitor.pipeline.reaching import Reach, Share
@@ -27,8 +27,10 @@ from sauce_janitor.pipeline.terms import Need, Order, Result, Tools
 from sauce_janitor.retention.costs import requests_needed, work_of
 from sauce_janitor.retention.deadlines import Blocker, block_what_goes, overdue_counts, settle, watched_fields
 from sauce_janitor.retention.fingerprints import decision_fields
+from sauce_janitor.retention.inflow import inflow
 from sauce_janitor.retention.model import Owner, owner_name
 from sauce_janitor.retention.planning import Plan, make_plan
+from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.state import Lease, Query
 
 _SKEW_S = 300
@@ -65,15 +67,15 @@ class Visit:
         self.fields = decision_fields(self.rules)
         self.digest = tools.config.policy_digest(account.name)
         self.tell = Teller(account.name, self.run_id, tools.metrics)
+        self.spending = affording.Spending(self.tell, self._budgets, tools.clock)
         tools.state.clock.check(self.now)
         self.client = fitting.Client(
             fitting.connection(account),
-            self.tell.request,
+            self.spending.asked,
             tools.stop,
             store=fitting.shared_count(tools, run_id=self.run_id, tell=self.tell.budget_lost),
         )
         stack.callback(self.client.close)
-        stack.callback(lambda: self.tell.budget_left(self.client.budget.remaining()))
         self.reach = Reach(account, self.client, stack)
         self.username = self.client.connection.username
         tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
@@ -189,6 +191,7 @@ class Visit:
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
             records = Digesting(snapshot.records)
             plan = make_plan(self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway)
+            coming = inflow(self.rules, snapshot.records, as_of=self.as_of)
         if self.order.policies:
             plan.only(self.order.policies)
         if self._reviewed:
@@ -197,9 +200,11 @@ class Visit:
         if any(need.left is not None and need.requests > need.left for need in needs):
             block_what_goes(plan.late, Blocker.BUDGET)
         self.tell.planned(plan)
+        self.spending.tell_left()
         left_out = tuple(left.row() for left in survey.left_out)
         head = replace(self.head(plan, records.digest()), owners=owners.owners, gaps=owners.gaps, left_out=left_out)
-        self.record.planned(plan, head)
+        outlook = affording.outlook(needs, coming, now=self.now)
+        self.record.planned(plan, head, outlook)
         return Result(
             account=self.account,
             head=head,
@@ -209,6 +214,7 @@ class Visit:
             whose=owners,
             left_out=survey.left_out,
             needs=needs,
+            outlook=outlook,
             budget_left=self.client.reader.budget_left,
             timetable=self.client.budget.timetable,
             recovery=recovery,
@@ -271,8 +277,10 @@ class Visit:
             self._settle_deadlines(plan, done)
         finally:
             self.tools.metrics.executes(-1)
-        self.record.executed(done, self.client.reader.budget_left)
-        return replace(planned, execution=done, left_out=(*planned.left_out, *self._leave_out(refused)))
+        goes_on_at = self.spending.goes_on_at(done)
+        self.record.executed(done, self.client.reader.budget_left, goes_on_at)
+        left_out = (*planned.left_out, *self._leave_out(refused))
+        return replace(planned, execution=done, goes_on_at=goes_on_at, left_out=left_out)
 
     def _parts_of(self, share: Share, parts: Parts) -> Parts:
         if not share.own:
@@ -301,8 +309,13 @@ class Visit:
 
     def end(self, result: Result) -> Result:
         """Tell that the run came to its end."""
+        self.spending.tell_left()
         self.tell.finished(mode=self.mode, complete=result.complete, at=self.now)
         return result
+
+    def _budgets(self) -> list[Budget]:
+        """Of every credential that is in use."""
+        return [share.client.budget for share in self.reach.shares(self.query.owners or ())] or [self.client.budget]
 
     def _told(self, event: Event) -> None:
         with self._telling:  # workers of several credentials tell at once

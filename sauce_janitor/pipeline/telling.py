@@ -14,6 +14,7 @@ from sauce_janitor.execute import events as happened
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline.terms import HOLD
+from sauce_janitor.report import iso
 from sauce_janitor.retention.deadlines import overdue_counts
 from sauce_janitor.retention.limits import ALL_LIMITS
 from sauce_janitor.retention.model import Action
@@ -136,6 +137,10 @@ class Teller:
                 self._metrics.set("overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker)
             if blocked:
                 self.log.warning("deadline.missed", deadline=name, **blocked)
+
+    def budget_spent(self, *, left: int, goes_on_at: int) -> None:
+        """The plan pauses: so many jobs are left, and there is room for requests again from then on, epoch seconds."""
+        self.log.info("budget.spent", left=left, goes_on_at=iso(goes_on_at))
 
     def budget_left(self, remaining: Mapping[str, int]) -> None:
         """What is left of the request budget, by window."""

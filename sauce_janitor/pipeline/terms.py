@@ -74,7 +74,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a run: always a plan; what was carried out, if anything was to be. `timetable`: requests that may leave."""
+    """What came of a run: always a plan; what was carried out, if anything was to be.
+
+    `timetable`: requests that may leave; `outlook`: what the plan and new jobs take of them (`affording.outlook`);
+    `goes_on_at`: when the budget has room again for what is left, where the run paused for it, epoch seconds.
+    """
 
     account: Account
     head: planfile.PlanHead
@@ -85,8 +89,10 @@ class Result:
     timetable: Timetable
     whose: Whose
     needs: tuple[Need, ...]
+    outlook: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     execution: Execution | None = None
+    goes_on_at: int | None = None
     recovery: Recovery = field(default_factory=Recovery)
 
     @property

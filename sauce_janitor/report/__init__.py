@@ -1,5 +1,6 @@
 """What people read: a plan, an end of a run, an explanation. Text from Sauce Labs is printed without its control characters."""
 
+from sauce_janitor.report.budgets import inflow, needed, stands
 from sauce_janitor.report.ends import Ended, Failure, show_end
 from sauce_janitor.report.jobs import JOB_COLUMNS, Column, job_row, one_liners, show_document, show_jobs, status_of
 from sauce_janitor.report.plans import About, markdown, show_plan
@@ -20,7 +21,8 @@ from sauce_janitor.report.words import (
 )
 
 __all__ = [
-    "ACTIONS", "COLUMNS", "JOB_COLUMNS", "About", "Column", "Ended", "Failure", "action_row", "clean", "console", "csv_lines",
-    "iso", "job_row", "json_text", "kept_row", "last_line", "markdown", "one_liners", "plain_table", "say", "show_document",
-    "show_end", "show_jobs", "show_plan", "size", "span", "status_of", "when", "write_all",
+    "ACTIONS", "COLUMNS", "JOB_COLUMNS", "About", "Column", "Ended", "Failure", "action_row", "clean", "console",
+    "csv_lines", "inflow", "iso", "job_row", "json_text", "kept_row", "last_line", "markdown", "needed", "one_liners",
+    "plain_table", "say", "show_document", "show_end", "show_jobs", "show_plan", "size", "span", "stands", "status_of",
+    "when", "write_all",
 ]  # fmt: skip

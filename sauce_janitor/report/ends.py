@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from sauce_janitor.report.words import ACTIONS, clean, plain_table, size
+from sauce_janitor.report.words import ACTIONS, clean, plain_table, size, when
 from sauce_janitor.retention.model import Action
 
 
@@ -30,6 +30,7 @@ class Ended:
     """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be.
 
     `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged the assets first.
+    `goes_on_at`: from when on the request budget has room for what is left, where the run paused for it, epoch seconds.
     """
 
     counts: Mapping[tuple[Action, str], int]
@@ -44,6 +45,7 @@ class Ended:
     recovered: str | None = None
     missing: Sequence[str] = ()
     lost: int = 0
+    goes_on_at: int | None = None
 
 
 _MOST_FAILURES = 10
@@ -70,10 +72,7 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         out.print(
             f"Lost: Sauce Labs had purged the assets of {ended.lost:,} jobs before they were archived", style="red"
         )
-    if ended.recovered:
-        out.print(ended.recovered)
-    for why, jobs in sorted(ended.skips.items()):
-        out.print(f"Skipped {jobs:,}: {why}")
+    _show_asides(out, ended)
     for failure in ended.failures[:_MOST_FAILURES]:
         out.print(
             f"Failed: {ACTIONS[failure.action]} of {failure.job_id} ({failure.policy}): {clean(failure.detail)}",
@@ -81,7 +80,20 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         )
     if len(ended.failures) > _MOST_FAILURES:
         out.print(f"… and {len(ended.failures) - _MOST_FAILURES:,} more failures, each in the log", style="red")
+    if ended.halted:
+        out.print(_cut_short(ended.halted, ended), style="yellow")
+
+
+def _show_asides(out: Console, ended: Ended) -> None:
+    if ended.recovered:
+        out.print(ended.recovered)
+    for why, jobs in sorted(ended.skips.items()):
+        out.print(f"Skipped {jobs:,}: {why}")
     for line in ended.missing:
         out.print(clean(line), style="yellow")
-    if ended.halted:
-        out.print(f"Cut short: {clean(ended.halted)}; the rest is for the next run", style="yellow")
+
+
+def _cut_short(halted: str, ended: Ended) -> str:
+    if ended.goes_on_at is None:
+        return f"Cut short: {clean(halted)}; the rest is for the next run"
+    return f"Paused: {clean(halted)}. {ended.left:,} jobs are left for the next runs, from {when(ended.goes_on_at)} on"

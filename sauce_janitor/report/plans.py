@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from sauce_janitor.report.words import ACTIONS, clean, plain_table, say, span, when
+from sauce_janitor.report.words import ACTIONS, clean, plain_table, say, when
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import late_lines
 from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Why
@@ -21,16 +21,14 @@ _NARROW = 120
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is told around a plan: whose it is, how it was listed, what it costs, one or two examples an action, and what
-    would lift the limits that it breaks. `owners` are whose jobs, in words where it is more than one; `missing` who may be
-    missing or is left out.
+    """What is told around a plan: whose it is, how it was listed, what it and new jobs take of the budget (each a line, and
+    whether it is a warning), one or two examples an action, and what would lift the limits that it breaks. `owners` are whose
+    jobs, in words where it is more than one; `missing` who may be missing or is left out.
     """
 
     identity: str
     listing: str
-    requests: int
-    seconds: float | None
-    budget: str
+    budget: Sequence[tuple[str, bool]] = ()
     examples: Sequence[tuple[Job | None, Decision]] = ()
     ways_out: Sequence[str] = ()
     owners: str = ""
@@ -68,9 +66,8 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         fresh = f"; {waiting.fresh:,} of them only from the next executing run on" if waiting.fresh else ""
         out.print(f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}")
     _warn(out, (*late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints)))
-    if about.requests:
-        lasts = f", about {span(about.seconds)} at {about.budget}" if about.seconds is not None else ""
-        out.print(f"Needs about {about.requests:,} API requests{lasts}")
+    for line, is_warning in about.budget:
+        out.print(clean(line), style="yellow" if is_warning else "")
     for lifted in plan.lifted:
         by = ", ".join(clean(f"{approval.by} ({approval.reason})") for approval in plan.approvals)
         out.print(f"Limit lifted by {by}: {clean(lifted.text.partition('. ')[0])}", style="yellow")

@@ -23,6 +23,8 @@ SLOWED_S: Final = 3600.0
 _LONGEST_HOLD_S: Final = 3600.0
 _NO_WAIT_S: Final = 0.001
 _HELD_UP_S: Final = 0.005
+_SOME: Final = 0.1
+"""Of an hour's requests: it is not worth going on for fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +118,15 @@ class Budget:
         found = {"second": reading.left_second, "hour": self._within_the_vendors(reading)}
         return {window: left for window, left in found.items() if left is not None}
 
-    def goes_on_in(self) -> float:
-        """In how many seconds the next request may leave; 0 now."""
-        return self.read().turn.wait_s
+    def goes_on_in(self, *, some: bool = False) -> float:
+        """In how many seconds the next request may leave, or a tenth of an hour's with `some`; 0 now."""
+        return self.read(share=_SOME if some else 0.0).turn.wait_s
 
-    def read(self) -> Reading:
-        """How things stand."""
+    def read(self, *, share: float = 0.0) -> Reading:
+        """How things stand; with a share, the turn is that of so much of an hour's requests."""
         if self._never_limited():
             return Reading(None, None, Turn(), slowed=False)
-        return self._meter.read(self.timetable)
+        return self._meter.read(self.timetable, share)
 
     def hold_back(self, seconds: float) -> None:
         """Nobody sends for so many seconds, an hour at most: what a Retry-After asks for."""

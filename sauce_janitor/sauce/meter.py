@@ -97,9 +97,9 @@ class Meter:
         statement = f"UPDATE {self._table} SET item_timestamp = ? WHERE rowid = ?"  # noqa: S608 - a digest
         self._file.do(lambda connection: connection.execute(statement, (self._now(), number)))
 
-    def read(self, timetable: Timetable) -> Reading:
-        """How things stand; counts nothing."""
-        return self._file.do(lambda connection: self._read(connection, timetable))
+    def read(self, timetable: Timetable, share: float = 0.0) -> Reading:
+        """How things stand; counts nothing. The turn is that of one request, or of such a share of an hour's."""
+        return self._file.do(lambda connection: self._read(connection, timetable, share))
 
     def hold_back(self, seconds: float) -> None:
         """Nobody sends for so many seconds."""
@@ -138,7 +138,7 @@ class Meter:
         wait = max(decision.retry_after_ms or 0, 1) / 1000
         return Turn(min(wait, changes_in), _kind(decision.failing_rate))
 
-    def _read(self, connection: sqlite3.Connection, timetable: Timetable) -> Reading:
+    def _read(self, connection: sqlite3.Connection, timetable: Timetable, share: float) -> Reading:
         now, moment = self._now(), self._clock.time()
         standing = self._standing(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
@@ -148,7 +148,8 @@ class Meter:
         left: dict[WaitFor, int] = {WaitFor.HOUR: 0} if allowed.per_hour == 0 else {}
         for rate in rates:
             left[_kind(rate)] = max(0, rate.limit - self._count(connection, now - rate.interval))
-            wait = self._wait_ms(connection, rate, now) / 1000
+            room = max(1, int(rate.limit * share)) if _kind(rate) is WaitFor.HOUR else 1
+            wait = self._wait_ms(connection, rate, now, room) / 1000
             if turn.wait_for in {WaitFor.NOTHING, WaitFor.PACE} and wait > turn.wait_s:
                 turn = Turn(min(wait, changes_in), _kind(rate))
         if turn.wait_for is WaitFor.HOUR and WaitFor.HOUR in left:
@@ -159,9 +160,9 @@ class Meter:
         query = f"SELECT count(*) FROM {self._table} WHERE item_timestamp >= ?"  # noqa: S608 - a digest
         return int(connection.execute(query, (since,)).fetchone()[0])
 
-    def _wait_ms(self, connection: sqlite3.Connection, rate: Rate, now: int) -> int:
-        """Until the window has room for one more."""
-        blocking = SQLiteBucket([rate], connection, self._table).peek(rate.limit - 1)
+    def _wait_ms(self, connection: sqlite3.Connection, rate: Rate, now: int, room: int) -> int:
+        """Until the window has room for so many more."""
+        blocking = SQLiteBucket([rate], connection, self._table).peek(rate.limit - room)
         return 0 if blocking is None else max(0, blocking.timestamp + rate.interval + 1 - now)
 
     def _forget(self, connection: sqlite3.Connection, before: int) -> None:

@@ -71,10 +71,10 @@ class Desk:
             self._state.append(self.stack.enter_context(State.open(self.folder / "state.db")))
         return self._state[0]
 
-    def run(self, *, execute: bool = False, **order: Any) -> Result:
+    def run(self, *, execute: bool = False, metrics: Metrics | None = None, **order: Any) -> Result:
         """One run of the account. Raises what `pipeline.run` raises."""
         config = self.config
-        tools = Tools(config, self.state, Metrics(), Quiet(), clock=lambda: time.time() + self.later_s)
+        tools = Tools(config, self.state, metrics or Metrics(), Quiet(), clock=lambda: time.time() + self.later_s)
         return run(config.account("box"), tools, Order(execute=execute, **order))
 
     def say(self, *arguments: str, code: int = 0, stdin: str | None = None) -> Said:

@@ -317,7 +317,7 @@ policies:
     ]
     jobs += [old("e", os="macOS 14", tags=("pii",), assets=AssetsStanding.DELETED), old("f", os="macOS 14")]
     page = io.StringIO()
-    report.show_plan(Console(file=page, width=180), planned(rules, *jobs), report.About("eu", "", 0, None, ""))
+    report.show_plan(Console(file=page, width=180), planned(rules, *jobs), report.About("eu", ""))
     assert [line for line in page.getvalue().splitlines() if line.startswith("Assets of")] == [
         "Assets of 2 jobs: stored: har, logs; the rest is destroyed unstored",
         "Assets of 1 jobs: nothing is stored, all are destroyed",
