@@ -150,7 +150,7 @@ class Prometheus:
         found = [(each["metric"], float(each["value"][1])) for each in said["data"]["result"]]
         return [(labels, value) for labels, value in found if not math.isnan(value)]
 
-    def until(self, expression: str, timeout_s: float = 150) -> list[tuple[dict[str, str], float]]:
+    def until(self, expression: str, timeout_s: float = 300) -> list[tuple[dict[str, str], float]]:
         """The series, once there are any."""
         give_up = time.monotonic() + timeout_s
         while time.monotonic() < give_up:
@@ -200,6 +200,7 @@ def prometheus(component: Callable[[str], Path], tmp_path_factory: pytest.TempPa
             assert [process.wait(timeout=60) for process in processes] == [0, 0]
 
 
+@pytest.mark.timeout(400)  # a run a minute is as often as it runs, and two are waited for
 def test_everything_on_the_dashboard_has_data_after_a_real_run(prometheus: Prometheus) -> None:
     # the second run is what makes an increase: one a minute
     prometheus.until("sauce_janitor_runs_total > 1")
@@ -208,6 +209,7 @@ def test_everything_on_the_dashboard_has_data_after_a_real_run(prometheus: Prome
     assert prometheus.ask("sum(sauce_janitor_actions_total)")[0][1] > 0
 
 
+@pytest.mark.timeout(400)
 def test_prometheus_evaluates_the_alerts_and_all_is_well_but_the_promise_that_a_hold_breaks(
     prometheus: Prometheus,
 ) -> None:
