@@ -33,9 +33,13 @@ def serve(session: Session, /, *, execute: bool, dry_run: bool) -> int:
     from sauce_janitor.daemon.daemon import Daemon
 
     logs.configure(session.log_format, session.log_level or "info", color=session.color)
+    return live(Daemon(load(session.config_path), execute=execute and not dry_run))
+
+
+def live(daemon: Daemon) -> int:
+    """Its whole life, from start to a signal's end; the exit code. ConfigError when it cannot start."""
     # Signals are taken by this thread alone, one after the other: a handler could break into anything.
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, signal.SIGHUP})
-    daemon = Daemon(load(session.config_path), execute=execute and not dry_run)
     try:
         daemon.start()
         return _watch(daemon)

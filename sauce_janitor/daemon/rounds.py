@@ -77,7 +77,7 @@ class Rounds:
             self._tell(under)
             if not under.stop.is_set() and self.state is not None:
                 try:
-                    self.agenda.dealt_with(under.account, under.kind, self.state.notes, int(self._clock.now()))
+                    self.agenda.dealt_with(under.account, under.kind, self.state.notes, under.ended_at)
                 except StateError as wrong:  # it is remembered in memory, and by the next one
                     self._log.warning("state.failed", why=str(wrong))
 

@@ -19,11 +19,12 @@ _MOST: Final = 64
 
 @dataclass(slots=True)
 class Steps:
-    """How far a run is, as `pipeline.Progress` is told; read by whoever wants to know."""
+    """How far a run is, as `pipeline.Progress` is told; read by whoever wants to know. `ended_at`: epoch seconds."""
 
     phase_name: str = "start"
     done: int = 0
     total: int | None = None
+    ended_at: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def phase(self, account: str, phase: str, total: int | None = None) -> None:  # noqa: ARG002 - the protocol's
@@ -46,6 +47,11 @@ class Under:
     stop: threading.Event
     future: Future[list[Tiding]]
 
+    @property
+    def ended_at(self) -> int:
+        """When it ended, epoch seconds; it must have."""
+        return self.began_at if self.steps.ended_at is None else self.steps.ended_at
+
 
 class Runner:
     """The work under way."""
@@ -59,7 +65,7 @@ class Runner:
         assert account.name not in self._under
         steps, stop = Steps(), threading.Event()
         own = replace(tools, progress=steps, stop=stop)
-        future = self._pool.submit(work, account, own)
+        future = self._pool.submit(_timed, work, account, own, steps)
         self._under[account.name] = Under(account.name, kind, int(tools.clock()), steps, stop, future)
 
     def under_way(self) -> dict[str, Under]:
@@ -82,3 +88,11 @@ class Runner:
         """Nothing begins any more; does not wait."""
         self.halt()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _timed(work: Work, account: Account, tools: Tools, steps: Steps) -> list[Tiding]:
+    """Do it, and note when it ended: what falls due after that is another piece of work, however late this one is collected."""
+    try:
+        return work(account, tools)
+    finally:
+        steps.ended_at = int(tools.clock())

@@ -45,6 +45,18 @@ def test_a_run_that_takes_longer_than_its_period_is_not_begun_twice_and_its_miss
     assert scene.worked.runs == [FIRST, 4 * HOUR + FIRST]
 
 
+def test_what_falls_due_between_a_runs_end_and_the_next_round_is_not_taken_for_dealt_with(scene: Scene) -> None:
+    rounds = scene.rounds()
+    scene.go(rounds)
+    scene.clock.at += FIRST
+    rounds.go()
+    for under in rounds.runner.under_way().values():
+        under.future.result(timeout=60)
+    scene.clock.at += HOUR
+    scene.go(rounds)
+    assert scene.worked.runs == [FIRST, FIRST + HOUR]
+
+
 def test_a_run_that_was_stopped_is_due_again_when_the_daemon_is_back(scene: Scene) -> None:
     rounds = scene.rounds()
     scene.worked.wait = True
