@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -36,15 +37,11 @@ def test_without_a_terminal_nothing_is_done_unless_yes_is_said_and_a_dry_run_bea
     [job, *_] = json.loads(desk.run("jobs", "--status", "passed", "--limit", "1", "--format", "json").stdout)
     acts = (
         ("tag", job["id"], "--add", "audit"),
-        ("stop", job["id"]),
-        ("hold", "add", job["id"], "--reason", "x", "--tag", "audit"),
-        ("offboard", "bob", "--archive", "keep"),
         ("offboard", "bob", "--archive", "erase", "--confirm", "bob"),
     )
     for act in acts:
         desk.run(*act, "--yes", "-n")
-        if act[0] != "stop":  # it is over: there is nothing to ask about
-            assert "--yes" in desk.run(*act, code=2).stderr
+        assert "--yes" in desk.run(*act, code=2).stderr
     assert desk.sandbox.writes() == []
     assert {entry["method"] for entry in desk.sandbox.log()} == {"GET"}
     desk.environment["SAUCE_JANITOR_TAG_DRY_RUN"] = "1"
@@ -53,6 +50,50 @@ def test_without_a_terminal_nothing_is_done_unless_yes_is_said_and_a_dry_run_bea
     del desk.environment["SAUCE_JANITOR_TAG_DRY_RUN"]
     desk.run(*acts[0], "--yes")
     assert [entry["endpoint"] for entry in desk.sandbox.writes()] == ["job.update"]
+
+
+def _answer(folder: Path, question: str, answer: str, *arguments: str) -> tuple[int, str]:
+    """Run a command on a terminal and answer its question; its exit code, and all that it showed."""
+    ours, theirs = pty.openpty()
+    shown = b""
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        cwd=folder,
+        env={**ENVIRONMENT, "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        answered = False
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # the other end is closed: it has ended
+                break
+            if not piece:
+                break
+            shown += piece
+            if not answered and question.encode() in shown:
+                answered = True
+                os.write(ours, f"{answer}\n".encode())
+        code = process.wait(timeout=120)
+    os.close(ours)
+    return code, shown.decode()
+
+
+def test_on_a_terminal_it_asks_and_erasing_wants_the_name(sandbox: Sandbox, folder: Path) -> None:
+    job = sandbox.arrive(tags=["old"])
+    assert _answer(folder, "Change 1 job?", "n", "tag", job, "--add", "keep")[0] == 130
+    assert sandbox.log.writes() == []
+    code, shown = _answer(folder, "Change 1 job?", "y", "tag", job, "--add", "keep")
+    assert (code, "tags +keep" in shown) == (0, True)
+    erase = ("offboard", "bob", "--archive", "erase")
+    assert _answer(folder, "Type the user's name", "yes", *erase)[0] == 130
+    assert len(sandbox.log.writes()) == 1
+    assert _answer(folder, "Type the user's name", "bob", *erase)[0] == 0
+    left = [sandbox.truth(job) for job in sandbox.job_ids("bob")]
+    assert all(each is not None and each.document["end_time"] is None for each in left)
 
 
 @contextmanager
@@ -125,7 +166,8 @@ def test_an_offboarding_killed_at_its_one_call_is_settled_and_said_again_does_no
     for job in list(sandbox.job_ids("bob")):
         found = sandbox.truth(job)
         assert found is not None
-        if (found.document["end_time"] or now) > now - 8 * DAY:
+        end = found.document["end_time"]
+        if not isinstance(end, int) or end > now - 8 * DAY:
             sandbox.remove(job)
     before = set(sandbox.job_ids("bob"))
     assert before

@@ -6,12 +6,13 @@ import ast
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.model import JobId
+from sauce_janitor.retention.model import Action, JobId, Owner
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """
@@ -331,6 +332,71 @@ def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict
     assert job in said.stdout
     assert jobs(desk) == before
     assert calls(desk) == []
+
+
+@pytest.mark.parametrize(("act", "code"), [("hold", 4), ("pause", 4)])
+def test_a_hold_or_a_pause_at_the_last_moment_stops_it(desk: Desk, act: str, code: int) -> None:
+    idle(desk)
+    before = jobs(desk)
+    from sauce_janitor.pipeline import offboarding
+
+    pages = offboarding._Leaving._pages
+    listings: list[int] = []
+
+    def acting(self: Any, share: Any) -> Any:
+        yield from pages(self, share)
+        listings.append(1)
+        if len(listings) < 2:
+            return
+        if act == "hold":
+            desk.state.holds.add("box", [JobId(min(before))], by="jane", reason="wait", at=1, until=None)
+        else:
+            desk.state.switch.pause(by="jane", reason="wait", at=1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offboarding._Leaving, "_pages", acting)
+        bulk(desk, code=code)
+    assert len(listings) == 2
+    assert jobs(desk) == before
+    assert calls(desk) == []
+
+
+def test_a_job_that_comes_at_the_last_moment_stops_it(desk: Desk) -> None:
+    idle(desk)
+    before = jobs(desk)
+    from sauce_janitor.pipeline import offboarding
+
+    proven = offboarding._Leaving._proven
+
+    def adding(self: Any, one: Any) -> Any:
+        if jobs(desk) == before:
+            arrive(desk, days=30)
+        return proven(self, one)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offboarding._Leaving, "_proven", adding)
+        assert "not those of the plan" in bulk(desk, code=4).stdout
+    assert calls(desk) == []
+
+
+def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
+    from sauce_janitor.metrics import Metrics
+    from sauce_janitor.pipeline import Tools
+    from sauce_janitor.pipeline.offboarding import Departure
+    from sauce_janitor.pipeline.offboarding import offboard as offboard_user
+    from tests.integration.pipeline.conftest import Quiet
+
+    idle(desk)
+    tools = Tools(desk.config, desk.state, Metrics(), Quiet())
+    order = Departure(Owner(GONE), keep=True)
+    looked = offboard_user(desk.config.account("box"), tools, order)
+    shown = {job.job_id: job.fingerprint for job in looked.result.plan.jobs()}
+    changed, *rest = sorted(shown)
+    desk.sandbox.edit(changed, tags=["new"])
+    later = arrive(desk, days=10)
+    done = offboard_user(desk.config.account("box"), tools, replace(order, execute=True, shown=shown))
+    assert jobs(desk) == {changed, later}
+    assert (done.left, done.kept, done.result.plan.totals[Action.DELETE_JOB]) == (2, 2, len(rest))
 
 
 def test_a_list_that_takes_too_long_to_read_stops_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
