@@ -16,7 +16,8 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
-from sauce_janitor.archive import Archive, Pruner, exporting, sinks
+from sauce_janitor.archive import Archive, Contents, Pruner, contents_of, exporting, sinks
+from sauce_janitor.archive.root import Root
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archiving import archive as group
 from sauce_janitor.errors import ConfigError, JanitorError
@@ -237,13 +238,11 @@ def test_half_an_export_is_never_left(
 def test_a_file_that_changes_between_verifying_and_copying_spoils_the_whole(
     config: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = exporting.contents_of
-
-    def contents_of(*given: object) -> object:
+    def spoilt(at: Root, place: tuple[str, ...]) -> Contents | None:
         (folder_of(root) / "assets" / "video.mp4").write_bytes(MP4[:-1] + b"!")
-        return real(*given)  # type: ignore[arg-type]
+        return contents_of(at, place)
 
-    monkeypatch.setattr(exporting, "contents_of", contents_of)
+    monkeypatch.setattr("sauce_janitor.archive.exporting.contents_of", spoilt)
     said = run(config, JOB, "-o", str(tmp_path / "out"))
     assert "changed while it was copied" in str(said.exception)
     assert not list(tmp_path.glob("*out*"))
