@@ -41,8 +41,8 @@ export function showHar(paper, file, har) {
   const body = make("tbody");
   const detail = make("div", { class: "detail", hidden: true, role: "region", "aria-label": "Request", tabindex: "0" });
 
-  const head = make("tr", {}, ...[["Method"], ["Status"], ["URL", "url"], ["Type", "optional"], ["Size", "number optional"], ["Time", "number"], ["", "optional"]]
-    .map(([text, kind]) => make("th", { scope: "col", class: kind }, text || make("span", { class: "unseen" }, "When"))));
+  const head = make("tr", {}, ...[["Method"], ["Status"], ["URL", "url"], ["Type", "optional"], ["Size", "number optional"], ["Time", "number"]]
+    .map(([text, kind]) => make("th", { scope: "col", class: kind }, text)));
 
   function row(each, wanted) {
     const bar = make("span");
@@ -56,10 +56,9 @@ export function showHar(paper, file, har) {
       make("td", { class: "keep" }, clean(each.method)),
       make("td", { class: isWrong(each.status) ? "wrong" : null }, each.status || "none"),
       make("td", { class: "url" }, ...marked(each.url, wanted)),
-      make("td", { class: "optional" }, clean(each.type)),
+      make("td", { class: "optional keep", title: each.type }, clean(each.type.slice(each.type.indexOf("/") + 1)).slice(0, 14)),
       make("td", { class: "number optional" }, size(each.bytes)),
-      make("td", { class: each.time >= 1000 ? "number slow" : "number" }, milliseconds(each.time)),
-      make("td", { class: "optional" }, make("span", { class: "track", "aria-hidden": "true" }, bar)));
+      make("td", { class: each.time >= 1000 ? "number slow" : "number" }, milliseconds(each.time), make("span", { class: "track", "aria-hidden": "true" }, bar)));
   }
 
   function filter() {
