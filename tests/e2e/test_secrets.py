@@ -20,6 +20,12 @@ from tests.e2e.conftest import ENVIRONMENT, POLICIES, PROGRAM
 KEY = "c0ffee11-canary/key+one-d00d-feedbeef0001"
 VIDEO_SECRET = "5ec2e7-canary-of-a-video-0000000000000002"
 NESTED = "c0ffee33-canary-of-a-nested-key-0000000003"
+OLD_KEY = "c0ffee44-canary/key+of-yesterday-0000000004"
+SETTINGS = """{
+    base_url: BASE_URL, budget: {per_second: 100, per_hour: 100000}, retries: {max_wait: 1s},
+    access_key: {command: [sh, -c, "test -e old && cat old && rm old || echo $SAUCE_ACCESS_KEY"]},
+  }
+metrics: {textfile: ./metrics.prom}"""
 
 
 def _forms(secret: str, *, user: str = "demo") -> set[bytes]:
@@ -37,7 +43,8 @@ def world(tmp_path: Path) -> Iterator[tuple[Sandbox, Path]]:
         for job_id in sandbox.job_ids():
             deep = {"sauce:options": {"accessKey": NESTED, "args": [{"access_key": NESTED}]}, "accesskey": KEY}
             sandbox.edit(job_id, video_secret=VIDEO_SECRET, base_config=deep)
-        (tmp_path / "config.yaml").write_text(POLICIES.replace("BASE_URL", sandbox.base_url))
+        text = POLICIES.replace("{base_url: BASE_URL}", SETTINGS)
+        (tmp_path / "config.yaml").write_text(text.replace("BASE_URL", sandbox.base_url))
         yield sandbox, tmp_path
 
 
@@ -56,7 +63,8 @@ def _say(folder: Path, *arguments: str) -> bytes:
 def _leaks(said: bytes, folder: Path) -> list[str]:
     places = {"its output": said}
     places |= {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    secrets = {name: _forms(value) for name, value in (("key", KEY), ("video", VIDEO_SECRET), ("nested", NESTED))}
+    canaries = (("key", KEY), ("old key", OLD_KEY), ("video", VIDEO_SECRET), ("nested", NESTED))
+    secrets = {name: _forms(value) for name, value in canaries}
     secrets["signed address"] = {b"?auth=", b"&auth=", b"%3Fauth%3D"}
     return [
         f"{name} in {place}"
@@ -76,13 +84,36 @@ def test_no_secret_is_left_behind_by_a_whole_run(world: tuple[Sandbox, Path]) ->
             ("-v", "plan", "--out", "plan.json", "--all"),
             ("-v", "--log-format", "json", "apply", "plan.json"),
             ("-v", "run", "--execute"),
+            ("-v", "jobs", "--format", "json"),
+            ("-v", "job", next(iter(sandbox.job_ids()))),
+            ("status", "--format", "json"),
+            ("prove",),
             ("archive", "list"),
             ("archive", "verify"),
         )
     )
+    left = {path.name for path in folder.iterdir()}
+    assert {"state.db", "state.db.budget", "metrics.prom", "plan.json", "archive"} <= left, (
+        "each was there to be looked into"
+    )
     assert {KEY, NESTED, VIDEO_SECRET} <= set(_texts([entry.document for entry in _truths(sandbox)])), "they were there"
     assert b"canary" not in said
     assert list((folder / "archive").rglob("assets/*")), "assets came by their signed addresses"
+    assert _leaks(said, folder) == []
+
+
+def test_a_key_that_was_changed_is_left_behind_neither_old_nor_new(world: tuple[Sandbox, Path]) -> None:
+    """Nor in what is said when the second one is refused, too."""
+    sandbox, folder = world
+    said = b""
+    for refused in (1, 2):
+        (folder / "old").write_text(OLD_KEY)
+        body = f'{{"message": "neither {OLD_KEY} nor {KEY}"}}'
+        sandbox.inject("status", status=401, times=refused, body=body)
+        said += _say(folder, "-v", "--log-format", "json", "run", "--execute")
+    assert not (folder / "old").exists()
+    assert sum(entry.status == 401 for entry in sandbox.log) >= 3
+    assert b"does not accept the credentials" in said
     assert _leaks(said, folder) == []
 
 
@@ -125,6 +156,6 @@ def test_no_secret_is_left_behind_when_sauce_labs_says_it_back(
     sandbox, folder = world
     sandbox.inject(str(fault["fault"]), **{key: value for key, value in fault.items() if key != "fault"})
     config = folder / "config.yaml"
-    config.write_text(config.read_text().replace("{base_url:", "{retries: {attempts: 1, max_wait: 1s}, base_url:"))
+    config.write_text(config.read_text().replace("retries: {", "retries: {attempts: 1, "))
     said = _say(folder, "-v", "--log-format", "json", "run", "--execute")
     assert _leaks(said, folder) == []
