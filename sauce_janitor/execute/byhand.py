@@ -6,6 +6,7 @@ No policy has a say in it. `updating` has the change of a job's fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
@@ -43,6 +44,9 @@ class HandSource(Protocol):
 
     def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
         """The job's details; None is a 404."""
+
+    def reserved(self, requests: int, /) -> AbstractContextManager[object]:
+        """Wait for the budget of so many requests; inside, this thread's next ones, the gate's too, wait for nothing."""
 
 
 class HandGate(Protocol):
@@ -112,13 +116,14 @@ def look(source: HandSource, owner: Owner, job_id: JobId) -> JobDocument:
 
 def stop(parts: HandParts, owner: Owner, job_id: JobId) -> Act:
     """Stop the job and see that it has; `nothing` for one that is over. Raises as `update` does."""
-    now = look(parts.source, owner, job_id)
-    asked_at = parts.clock.monotonic()
-    if now.job.state is State.FINISHED:
-        return Act(job_id, owner, "nothing", f"it is over already: {now.job.status}")
-    permit = StopByHandPermit(job_id, owner, asked_at)
-    intent = parts.journal.begin(permit, by=parts.by, wanted={})
-    answer = send(parts, intent, lambda: parts.gate.stop(permit))
+    with parts.source.reserved(2):  # what was read must not grow old while the write waits
+        now = look(parts.source, owner, job_id)
+        asked_at = parts.clock.monotonic()
+        if now.job.state is State.FINISHED:
+            return Act(job_id, owner, "nothing", f"it is over already: {now.job.status}")
+        permit = StopByHandPermit(job_id, owner, asked_at)
+        intent = parts.journal.begin(permit, by=parts.by, wanted={})
+        answer = send(parts, intent, lambda: parts.gate.stop(permit))
     try:
         state = _see_it_stop(parts, owner, job_id, looks=1 if is_refused(answer) else LOOKS)
     except (SourceError, StoppedError) as error:

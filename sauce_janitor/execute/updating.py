@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sauce_janitor.errors import SourceError, StoppedError
 from sauce_janitor.execute.byhand import LOOKS, WAIT_S, Act, HandParts, Outcome, is_refused, look, said_by, send
+from sauce_janitor.execute.parts import Answer
 from sauce_janitor.retention.handacts import Change, Field, UpdatePermit, fields_of, has_come, is_same
 from sauce_janitor.retention.model import JobDocument
 
@@ -35,28 +37,46 @@ def differences(before: JobDocument, after: JobDocument) -> dict[Field, tuple[ob
     return {name: (old.get(name), new[name]) for name in new if not is_same(name, old.get(name), new[name])}
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A write that left: the fields sent, the job as it was before, the journal's line, the answer."""
+
+    fields: dict[Field, object]
+    before: JobDocument
+    intent: int
+    answer: Answer
+
+
 class _Update:
     def __init__(self, parts: HandParts, shown: JobDocument, change: Change) -> None:
         self._parts, self._shown, self._change = parts, shown, change
         self._notes: list[str] = []
 
     def run(self) -> Act:
-        job = self._shown.job
         for tried in range(MOST_TRIES):
-            now = look(self._parts.source, job.owner, job.id)
-            asked_at = self._parts.clock.monotonic()
-            if tried == 0 and (drifted := self._drift(now)) is not None:
-                return self._ended("failed", drifted, now)
-            try:
-                fields = self._change.of(now)
-            except ValueError as wrong:
-                return self._ended("failed", str(wrong), now)
-            if not fields:
-                return self._ended("nothing", "it is so already", now)
-            act = self._write(fields, now, asked_at)
+            with self._parts.source.reserved(2):  # what was read must not grow old while the write waits
+                written = self._merge_and_send(first=tried == 0)
+            act = written if isinstance(written, Act) else self._judge(written)
             if act is not None:
                 return act
         return self._ended("failed", f"somebody else wrote over it {MOST_TRIES} times", None)
+
+    def _merge_and_send(self, *, first: bool) -> _Written | Act:
+        """Ask, merge, put on record, send; an Act where nothing is to be sent."""
+        parts, job = self._parts, self._shown.job
+        now = look(parts.source, job.owner, job.id)
+        asked_at = parts.clock.monotonic()
+        if first and (drifted := self._drift(now)) is not None:
+            return self._ended("failed", drifted, now)
+        try:
+            fields = self._change.of(now)
+        except ValueError as wrong:
+            return self._ended("failed", str(wrong), now)
+        if not fields:
+            return self._ended("nothing", "it is so already", now)
+        permit = UpdatePermit(job.id, job.owner, json.dumps(fields), asked_at)
+        intent = parts.journal.begin(permit, by=parts.by, wanted=_on_record(fields))
+        return _Written(fields, now, intent, send(parts, intent, lambda: parts.gate.update(permit)))
 
     def _drift(self, now: JobDocument) -> str | None:
         """Why what the person wanted cannot be meant any more; a change that can be merged is noted instead."""
@@ -73,12 +93,10 @@ class _Update:
     def _merges(self, name: Field) -> bool:
         return name == "custom-data" or (name == "tags" and self._change.tags is None)
 
-    def _write(self, fields: dict[Field, object], now: JobDocument, asked_at: float) -> Act | None:
-        """Send it and see; None when somebody else wrote over it, and it has to be merged anew."""
-        parts, job = self._parts, now.job
-        permit = UpdatePermit(job.id, job.owner, json.dumps(fields), asked_at)
-        intent = parts.journal.begin(permit, by=parts.by, wanted=_on_record(fields))
-        answer = send(parts, intent, lambda: parts.gate.update(permit))
+    def _judge(self, written: _Written) -> Act | None:
+        """See what came of it; None when somebody else wrote over it, and it has to be merged anew."""
+        parts = self._parts
+        fields, now, intent, answer = written.fields, written.before, written.intent, written.answer
         try:
             after, left = self._read_back(fields, now, looks=1 if is_refused(answer) else LOOKS)
         except (SourceError, StoppedError) as error:

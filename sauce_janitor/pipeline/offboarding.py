@@ -22,7 +22,7 @@ from sauce_janitor.execute.outcomes import Tally, together
 from sauce_janitor.execute.parts import Archived
 from sauce_janitor.inventory import Demand
 from sauce_janitor.inventory.paging import Pager, Place
-from sauce_janitor.pipeline import accepting, holding
+from sauce_janitor.pipeline import accepting, affording, holding
 from sauce_janitor.pipeline.owning import Whose
 from sauce_janitor.pipeline.pruning import Pruned, PruneOrder, prune
 from sauce_janitor.pipeline.reaching import Share
@@ -160,6 +160,7 @@ class _Leaving(Visit):
             listings=survey.listings,
             whose=self.whose,
             needs=needs,
+            outlook=affording.outlook(needs, None, now=self.now),
             budget_left=self.client.reader.budget_left,
             timetable=self.client.budget.timetable,
             left_out=survey.left_out,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +100,16 @@ class World:
 class Reading:
     def __init__(self, world: World) -> None:
         self.job = world.document
+        self._world = world
+
+    @contextmanager
+    def reserved(self, requests: int) -> Iterator[None]:
+        """The budget for a look and the write that rests on it."""
+        before = self._world.reads, len(self._world.sent)
+        yield
+        assert requests == 2
+        assert self._world.reads - before[0] <= 2, "a look, once more for a 404"
+        assert len(self._world.sent) - before[1] <= 1
 
 
 class Clock:
