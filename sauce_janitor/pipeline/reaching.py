@@ -39,7 +39,7 @@ class Reach:
         self._account = account
         self._stack = stack
         self._clients: dict[tuple[str, str], Client] = {}
-        self._of_owner: dict[Owner, Client] = {}
+        self._of_owner: dict[Owner, Client | ConfigError] = {}
         key = main.connection.access_key.get_secret_value()
         self._clients[main.connection.username, key] = main
 
@@ -48,18 +48,27 @@ class Reach:
         return owner in self._account.own_sources
 
     def of(self, owner: Owner) -> Client:
-        """The client for this owner's jobs. ConfigError when his credentials cannot be had."""
+        """The client for this owner's jobs. ConfigError when his credentials cannot be had; they are looked for once."""
         if not self.has_own(owner):
             return self.main
         if owner not in self._of_owner:
-            username, access_key = self._account.credentials(owner)
-            who = username, access_key.get_secret_value()
-            if who not in self._clients:  # of one credential there is one client, so one budget
-                again = partial(self._account.credentials, owner)
-                self._clients[who] = self.main.as_(username, access_key, again)
-                self._stack.callback(self._clients[who].close)
-            self._of_owner[owner] = self._clients[who]
-        return self._of_owner[owner]
+            try:
+                self._of_owner[owner] = self._client_of(owner)
+            except ConfigError as wrong:
+                self._of_owner[owner] = wrong
+        found = self._of_owner[owner]
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+    def _client_of(self, owner: Owner) -> Client:
+        username, access_key = self._account.credentials(owner)
+        who = username, access_key.get_secret_value()
+        if who not in self._clients:  # of one credential there is one client, so one budget
+            again = partial(self._account.credentials, owner)
+            self._clients[who] = self.main.as_(username, access_key, again)
+            self._stack.callback(self._clients[who].close)
+        return self._clients[who]
 
     def is_about(self, owner: Owner, error: JanitorError) -> bool:
         """Whether an error met while asking about this owner's jobs is his alone: then the others go on.

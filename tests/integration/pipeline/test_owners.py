@@ -388,6 +388,15 @@ def test_credentials_of_an_owner_that_cannot_be_had_stop_nobody_else(open_org: C
     assert _owned(desk, desk.deleted()) == {"demo"}
 
 
+def test_a_command_for_a_key_that_fails_is_run_once_a_run(open_org: Callable[..., Desk]) -> None:
+    desk = open_org()
+    command = "{command: [sh, -c, 'echo >> calls; exit 1']}"
+    desk.configure(OLD, budget=f", users: [me, alice], credentials: [{{owner: alice, access_key: {command}}}]")
+    (left,) = desk.run(execute=True).left_out
+    assert "ended with 1" in left.why
+    assert (desk.folder / "calls").read_text() == "\n"
+
+
 def test_deletes_that_an_earlier_run_began_are_asked_about_with_the_owner_s_own_credentials(
     open_org: Callable[..., Desk],
 ) -> None:
