@@ -1,4 +1,4 @@
-"""What a plan costs in requests, and how long a budget needs for them."""
+"""What a plan costs in requests and bytes: estimates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ TYPICAL_ASSETS = (
 _BATCH = 20
 _BUNDLED_FROM = 3  # as many screenshots are fetched as one `screenshots.zip`
 _CONFIRMED_AT_ONCE = 100
-_HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +95,3 @@ def class_of(name: str) -> str:
 def bytes_wanted(selection: Selection, sizes: Mapping[str, float]) -> float:
     """An estimate of what a job's wanted assets weigh; `sizes` are mean bytes a job by `class_of`."""
     return sum(size for each, size in sizes.items() if selection.wants(_OF_CLASS[each]))
-
-
-def seconds_needed(
-    requests: int, *, per_second: float | None, per_hour: int | None, left_this_hour: int | None = None
-) -> float | None:
-    """How long a budget needs for so many requests, from now; None where there is no limit.
-
-    `left_this_hour` is what the hour's window still gives (default: all of it). Both windows hold at once.
-    """
-    if per_second is None and per_hour is None:
-        return None
-    by_second = requests / per_second if per_second else 0.0
-    if per_hour is None:
-        return by_second
-    later = max(0, requests - (per_hour if left_this_hour is None else left_this_hour))
-    return max(by_second, math.ceil(later / per_hour) * _HOUR_S if later else 0.0)

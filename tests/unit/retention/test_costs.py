@@ -1,11 +1,9 @@
-"""What a plan costs in requests, and when the budget lets it finish."""
+"""What a plan costs in requests."""
 
 from __future__ import annotations
 
-import pytest
-
 from sauce_janitor.retention.assets import EVERYTHING, Selection
-from sauce_janitor.retention.costs import TYPICAL_ASSETS, Work, files_wanted, requests_needed, seconds_needed
+from sauce_janitor.retention.costs import TYPICAL_ASSETS, Work, files_wanted, requests_needed
 
 
 def test_an_archived_and_deleted_job_costs_its_list_its_files_a_second_look_and_the_delete() -> None:
@@ -18,23 +16,6 @@ def test_a_job_that_is_only_deleted_costs_little_more_than_two_requests() -> Non
 
 def test_nothing_to_do_costs_nothing() -> None:
     assert requests_needed(Work()) == 0
-
-
-@pytest.mark.parametrize(
-    ("requests", "per_second", "per_hour", "left", "seconds"),
-    [
-        (100, None, None, None, None),
-        (100, 2, None, None, 50),
-        (1500, 2, 1500, None, 750),
-        (1501, 2, 1500, None, 3600),
-        (3001, 2, 1500, None, 7200),
-        (100, 2, 1500, 40, 3600),
-    ],
-)
-def test_both_windows_of_the_budget_hold_at_once(
-    requests: int, per_second: float | None, per_hour: int | None, left: int | None, seconds: float | None
-) -> None:
-    assert seconds_needed(requests, per_second=per_second, per_hour=per_hour, left_this_hour=left) == seconds
 
 
 def test_a_selection_is_taken_to_fetch_what_it_wants_of_a_typical_job() -> None:
