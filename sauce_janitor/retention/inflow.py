@@ -21,6 +21,9 @@ from sauce_janitor.retention.rules import Policy, Rules
 _DAY_S: Final = 86_400
 _NEWEST_DAYS: Final = 7
 _MANY: Final = 1000
+_MOST_JOBS: Final = 50_000
+"""Enough to tell by, however many come in a day."""
+_SHORTEST_DAYS: Final = 1 / 24
 _FEWEST_JOBS: Final = 20
 """Of fewer nothing is foretold."""
 _ALL_DUE_DAYS: Final = 11 * 366
@@ -73,6 +76,7 @@ class _Newest:
 
     def __call__(self) -> Iterator[Record]:
         since = oldest = self._as_of - _NEWEST_DAYS * _DAY_S
+        seen = 0
         for record in self._records():
             time = self._age_of(record.job)
             if time is None or time > self._as_of or not is_finished(record.job):
@@ -80,7 +84,7 @@ class _Newest:
             if time < since:
                 self.days = float(_NEWEST_DAYS)
                 return
-            oldest = time
+            oldest, seen = time, seen + 1
             yield replace(
                 record,
                 assets=AssetsStanding.PRESENT,
@@ -89,7 +93,9 @@ class _Newest:
                 accepted_for=None,
                 changed_at=0,
             )
-        self.days = max(1.0, (self._as_of - oldest) / _DAY_S)
+            if seen == _MOST_JOBS:
+                break
+        self.days = max(_SHORTEST_DAYS if seen == _MOST_JOBS else 1.0, (self._as_of - oldest) / _DAY_S)
 
 
 def requests_a_job(policy: Policy) -> float:

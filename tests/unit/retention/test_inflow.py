@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from sauce_janitor.retention.assets import EVERYTHING
@@ -59,6 +61,21 @@ def test_keep_rules_of_time_let_go_in_the_end() -> None:
 def test_jobs_of_less_than_a_week_count_by_the_days_there_are() -> None:
     assert found(NIGHTLY, days_of(24, 2)).jobs == pytest.approx(24, rel=0.03)
     assert found(NIGHTLY, [record(f"j{n}", 60 * n) for n in range(30)]).jobs == 30
+
+
+def test_of_very_many_the_newest_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sauce_janitor.retention.inflow._MOST_JOBS", 60)
+    handed: list[Record] = []
+
+    def records() -> Iterator[Record]:
+        for one in days_of(24, 30):
+            handed.append(one)
+            yield one
+
+    what = inflow(NIGHTLY, records, as_of=NOW)
+    assert what is not None
+    assert what.jobs == pytest.approx(24, rel=0.05)
+    assert len(handed) == 60
 
 
 def test_of_a_handful_nothing_is_foretold() -> None:
