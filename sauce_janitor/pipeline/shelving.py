@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sauce_janitor.archive import Catalogue, Contents, contents_of, document_of
 from sauce_janitor.config import Account, Config
-from sauce_janitor.errors import AnswerError
+from sauce_janitor.errors import AnswerError, RefusedError
 from sauce_janitor.pipeline.holding import Holding, open_holding
+from sauce_janitor.pipeline.owning import whose
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.deciding import Judge
 from sauce_janitor.retention.model import UNKNOWN, JobId, Owner, Reason, Record, Text
@@ -44,13 +45,26 @@ class Shelf:
         self._stack.close()
 
     def keep(self) -> None:
-        """Ask the keep rules which of the archived jobs they keep: one pass over the inventory, if any policy has some."""
+        """Ask the keep rules which of the archived jobs they keep: a pass over the inventory, if any policy has some.
+
+        RefusedError when the inventory was never whole (a lost state): a keep rule that counts knows nothing then.
+        """
         if not _has_keep_rules(self._rules):
             return
-        with self._state.jobs.snapshot(self._query) as snapshot:
-            for record, _, ruling in Judge(self._rules, as_of=self._as_of).rulings(snapshot.records):
-                if ruling.kept and record.archived is not None:
-                    self._kept[bytes.fromhex(record.job.id)] = ruling.kept[0]
+        name, known = self._account.name, self._state.jobs.owners(self._account.name)
+        mine = self._state.identity.accounts().get(name, ("", ""))[1]
+        asked = whose(self._account.users, Owner(mine), known, None).owners
+        if self._state.jobs.full_at(name, asked) is None:
+            raise RefusedError(
+                f"the jobs of account {name} were never listed whole, so nobody can say which archived ones its keep rules "
+                "keep: `sauce-janitor plan` lists them first. Nothing was pruned"
+            )
+        # whose jobs count may differ from what a run would find now: what either way keeps stays
+        for owners in {tuple(sorted(asked)), tuple(sorted(known))}:
+            with self._state.jobs.snapshot(replace(self._query, owners=owners)) as snapshot:
+                for record, _, ruling in Judge(self._rules, as_of=self._as_of).rulings(snapshot.records):
+                    if ruling.kept and record.archived is not None:
+                        self._kept[bytes.fromhex(record.job.id)] = ruling.kept[0]
 
     def places(self, *, owner: Owner | None = None) -> Iterator[tuple[str, ...]]:
         """The folder of every job of the account, or of one owner in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sauce_janitor.pipeline.proving import prove
 from sauce_janitor.pipeline.pruning import Pruned, PruneOrder
 from sauce_janitor.pipeline.pruning import prune as prune_account
 from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.model import JobDocument, job_id, owner_name
+from sauce_janitor.retention.model import JobDocument, JobId, job_id, owner_name
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf
 from tests.fakes.records import DAY
 from tests.integration.pipeline.conftest import Desk, Quiet
@@ -214,9 +214,31 @@ policies: [{name: p, match: all, keep: [{last: 1}], then: {archive: {keep_for: 9
         journal = box.desk.state.journal.during("box", "r", lambda: at)
         journal.purged(job.id, OWNER, policy="p", lost=False)
         journal.archived(job.id, OWNER, receipt="ab" * 32, selection="all", policy="p")
+    with pytest.raises(RefusedError, match="never listed whole"):
+        box.prune(execute=False)
+    known.conclude(mark=1, watermark=1, full_at=1, longest_page=1)
     plan = box.prune(execute=False).plan
     assert [row.job_id for row in plan.rows] == [older.id]
     assert [reason.text for reason in plan.protected] == ["p: kept by last 1"]
+
+
+def test_jobs_of_an_owner_who_is_asked_about_no_more_take_no_ones_place(box: Box) -> None:
+    box.desk.configure("""
+limits: {max_percent: null}
+policies: [{name: p, match: all, keep: [{last: 1}], then: {archive: {keep_for: 90d}, delete_job: 1y}}]
+""")
+    box.fill(1)
+    at = int(time.time()) - STORED_AGO
+    mine, another = box.desk.state.jobs.of("box", OWNER), box.desk.state.jobs.of("box", owner_name("gone"))
+    mine.put([a_document(0, at).job], unreadable=(), mark=1, now=1, bookmark=None)
+    newer = replace(a_document(7, at + 500).job, owner=owner_name("gone"))
+    another.put([newer], unreadable=(), mark=1, now=1, bookmark=None)
+    for known in (mine, another):
+        known.conclude(mark=1, watermark=1, full_at=1, longest_page=1)
+    box.desk.state.journal.during("box", "r", lambda: at).archived(
+        JobId(box.stored[0]), OWNER, receipt="ab" * 32, selection="all", policy="p"
+    )
+    assert box.prune(execute=False).plan.rows == []
 
 
 def test_a_hold_placed_after_the_plan_protects(box: Box) -> None:
