@@ -51,11 +51,17 @@ class Call:
 @contextmanager
 def calling(session: Session, wanted: str | None) -> Iterator[Call]:
     """Open one account. Ends with 130 or 143 when a signal cut it short."""
-    with open_desk(session) as desk, ExitStack() as stack:
-        try:
-            account = one_account(desk.config, wanted)
-            yield Call(desk, Hand(account, desk.tools, stack))
-        except StoppedError as stopped:
-            if desk.signals.number is not None:
-                raise click.exceptions.Exit(128 + desk.signals.number) from stopped
-            raise
+    with open_desk(session) as desk, ExitStack() as stack, ended_by_signal(desk):
+        account = one_account(desk.config, wanted)
+        yield Call(desk, Hand(account, desk.tools, stack))
+
+
+@contextmanager
+def ended_by_signal(desk: Desk) -> Iterator[None]:
+    """What a signal cut short ends with 130 or 143."""
+    try:
+        yield
+    except StoppedError as stopped:
+        if desk.signals.number is not None:
+            raise click.exceptions.Exit(128 + desk.signals.number) from stopped
+        raise

@@ -45,6 +45,7 @@ def offboard(
     Shows the plan and asks before anything is done. What is still listed afterwards has failed. A user whose jobs do not all go
     at once (a spent budget, say) is offboarded by saying it again.
     """
+    from sauce_janitor.cli.calling import ended_by_signal
     from sauce_janitor.cli.desk import open_desk
     from sauce_janitor.pipeline.offboarding import Departure
 
@@ -56,13 +57,13 @@ def offboard(
         raise click.UsageError(f"--confirm says {typed!r:.80}, and the user is {user!r:.80}: nothing was asked or done")
     if needs_name and typed is None and not dry_run and (yes or not sys.stdin.isatty()):
         raise click.UsageError(f"{'--bulk' if bulk else '--archive erase'} needs --confirm {user}")
-    with open_desk(session) as desk:
+    with open_desk(session) as desk, ended_by_signal(desk):
         account = one_account(desk.config, given["wanted"])
         order = Departure(whose, keep=not erase, bulk=bulk, typed=typed or "")
         told = _Told(desk, given["form"])
         if dry_run or not yes:
             looked = told.run(account, order)
-            if dry_run or desk.signals.number is not None:
+            if dry_run or desk.signals.number is not None or looked.result.plan.broken or not looked.acts:
                 return told.end(looked)
             told.erasing(looked)
             _ask(desk, looked, order, needs_name=needs_name and typed is None)

@@ -71,6 +71,11 @@ class Offboarded:
     notes: tuple[str, ...] = field(default=())
 
     @property
+    def acts(self) -> bool:
+        """Whether anything was to be done, at Sauce Labs or in the archive."""
+        return bool(self.result.plan.job_count) or (self.erased is not None and bool(self.erased.plan.rows))
+
+    @property
     def paused(self) -> bool:
         """Whether the request budget ended it: said again, it goes on."""
         halted = self.result.execution.halted if self.result.execution else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -334,8 +336,8 @@ def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict
     assert calls(desk) == []
 
 
-@pytest.mark.parametrize(("act", "code"), [("hold", 4), ("pause", 4)])
-def test_a_hold_or_a_pause_at_the_last_moment_stops_it(desk: Desk, act: str, code: int) -> None:
+@pytest.mark.parametrize("act", ["hold", "pause", "clock", "lease"])
+def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_it(desk: Desk, act: str) -> None:
     idle(desk)
     before = jobs(desk)
     from sauce_janitor.pipeline import offboarding
@@ -344,19 +346,25 @@ def test_a_hold_or_a_pause_at_the_last_moment_stops_it(desk: Desk, act: str, cod
     listings: list[int] = []
 
     def acting(self: Any, share: Any) -> Any:
+        if act == "clock" and listings:
+            desk.sandbox.inject("clock_skew", endpoint="jobs.list", seconds=3600)
         yield from pages(self, share)
         listings.append(1)
-        if len(listings) < 2:
+        if len(listings) < 2 or act == "clock":
             return
-        if act == "hold":
+        if act == "lease":
+            with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:
+                state.execute("UPDATE leases SET fence = fence + 1")
+        elif act == "hold":
             desk.state.holds.add("box", [JobId(min(before))], by="jane", reason="wait", at=1, until=None)
         else:
             desk.state.switch.pause(by="jane", reason="wait", at=1)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(offboarding._Leaving, "_pages", acting)
-        bulk(desk, code=code)
+        bulk(desk, code=5 if act == "lease" else 4)
     assert len(listings) == 2
+    assert all(line.kind != "intent" for line in desk.state.journal.lines())
     assert jobs(desk) == before
     assert calls(desk) == []
 
