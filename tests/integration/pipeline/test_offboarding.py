@@ -296,19 +296,27 @@ def test_without_the_typed_name_nothing_is_even_asked(desk: Desk) -> None:
     assert len(desk.sandbox.log) == 0
 
 
-def test_a_damaged_copy_or_a_file_that_came_late_stops_it(desk: Desk) -> None:
+def test_a_file_that_came_late_stops_it(desk: Desk) -> None:
     idle(desk)
-    offboard(desk, "--archive", "keep", "-n")
     with_files = arrive(desk, days=20)
     desk.sandbox.inject("late_asset", endpoint="asset.get", job=with_files, times=1)
     before = jobs(desk)
     assert "listed and not archived" in bulk(desk, code=4).stdout
     assert jobs(desk) == before
-    [copy] = (desk.folder / "archive/box" / GONE).rglob(f"{with_files}/job.json")
-    copy.write_bytes(copy.read_bytes().replace(b"demo", b"omed", 1)[::-1])
-    bulk(desk, code=4)
-    assert jobs(desk) == before
     assert calls(desk) == []
+
+
+def test_a_copy_that_has_rotted_since_stops_it(desk: Desk) -> None:
+    idle(desk)
+    before = jobs(desk)
+    desk.sandbox.inject("status", endpoint="jobs.delete_all", status=404, times=1)
+    bulk(desk, code=4)  # all is archived, nothing deleted
+    copy = next((desk.folder / "archive/box" / GONE).rglob("log.json"))
+    copy.chmod(0o600)
+    copy.write_bytes(bytes([copy.read_bytes()[0] ^ 1]) + copy.read_bytes()[1:])
+    assert "damaged" in bulk(desk, code=4).stdout
+    assert jobs(desk) == before
+    assert len(calls(desk)) == 1
 
 
 @pytest.mark.parametrize("change", [{"tags": ["keep"]}, {"status": "in progress", "end_time": None}, {"passed": False}])
