@@ -23,7 +23,9 @@ policies:
   - {name: copied, match: {build: "nightly-*"}, then: {archive: {after: 1h, assets: [all]}, delete_job: 3d}}
   - {name: stripped, match: {build: "rc-*"}, then: {archive: {after: 1h, assets: [log.json], discard: rest}, delete_assets: 3d}}
 """
-IMPATIENT = ", timeout: 1s, timeout_total: 2s, retries: {attempts: 2, max_wait: 1s}, listing: {full_every: 1min}"
+PATIENT = ", timeout: 60s, timeout_total: 5min, retries: {attempts: 2, max_wait: 1s}, listing: {full_every: 1min}"
+IMPATIENT = ", timeout: 3s, timeout_total: 5s, retries: {attempts: 1}, listing: {full_every: 1min}"
+"""For answers that do not come: no test should wait for them long, nor a busy machine be taken for one."""
 KINDS = {"NOISE": "PR-1", "COPIED": "nightly-1", "STRIPPED": "rc-1"}
 OF_A_KIND = 4
 
@@ -35,6 +37,11 @@ class Account:
     desk: Desk
     due: dict[str, list[str]]
     young: list[str]
+    users: str = ""
+
+    def configure(self, *, patient: bool) -> None:
+        """Write the configuration."""
+        self.desk.configure(POLICIES, budget=(PATIENT if patient else IMPATIENT) + self.users)
 
     def file_of(self, faults: tuple[Fault, ...]) -> Path:
         """The faults as a file for `--faults`; a kind's name stands for its second job."""
@@ -83,8 +90,9 @@ def account(tmp_path: Path) -> Iterator[Account]:
                 due[kind].append(sandbox.arrive(created_at=old + number * 60, name="checkout", build=build, tags=[]))
         fresh = [sandbox.arrive(created_at=young + n, name="new", build=KINDS[kind]) for n, kind in enumerate(KINDS)]
         desk = Desk(tmp_path, sandbox, stack)
-        desk.configure(POLICIES, budget=IMPATIENT)
-        yield Account(desk, due, fresh)
+        account = Account(desk, due, fresh)
+        account.configure(patient=True)
+        yield account
 
 
 @pytest.fixture
@@ -99,5 +107,6 @@ def organization(account: Account) -> Account:
     account.due[HERS] = list(sandbox.job_ids("alice"))
     for job in account.due[HERS]:
         sandbox.edit(job, build="PR-1", tags=[], status="complete", **times)
-    account.desk.configure(POLICIES, budget=IMPATIENT + ", users: [organization]")
+    account.users = ", users: [organization]"
+    account.configure(patient=True)
     return account

@@ -42,6 +42,7 @@ def judge(account: Account, oddity: Oddity) -> None:
     """Run with the oddity, and look at the sandbox; then, where something stays, without it."""
     if oddity.later:
         account.desk.run()
+    account.configure(patient=not oddity.is_slow)
     account.arm(oddity.faults)
     code = attempt(account, later_s=65 if oddity.later else 0)
 
@@ -53,6 +54,7 @@ def judge(account: Account, oddity: Oddity) -> None:
         assert account.left() == (account.struck(oddity) if oddity.ending == "stays" else set())
     assert code == oddity.code
     account.desk.sandbox.faults.disarm()
+    account.configure(patient=True)
     if oddity.ending == "stays":
         attempt(account, later_s=130, accept_loss=True)
         assert account.left() == set(), "honest answers mend it"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from sauce_janitor.cli.app import cli
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.integration.faults.conftest import IMPATIENT, POLICIES
+from tests.integration.faults.conftest import PATIENT, POLICIES
 from tests.integration.pipeline.conftest import DAY, Desk
 
 JOB = "JOB"
@@ -43,7 +43,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         for number in range(12):
             sandbox.arrive(created_at=int(time.time()) - DAY + number, name="checkout", build="b", error="it broke")
         desk = Desk(tmp_path_factory.mktemp("views"), sandbox, stack)
-        desk.configure(POLICIES, budget=IMPATIENT.replace("attempts: 2", "attempts: 1"))
+        desk.configure(POLICIES, budget=PATIENT.replace("attempts: 2", "attempts: 1"))
         yield desk
 
 
