@@ -21,6 +21,13 @@ SOMEBODY = 54_321
 """A user that no /etc/passwd knows, as a cluster may choose one."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever of them comes first builds the image, on a new machine with its base: minutes, where others take seconds."""
+    for item in items:
+        if "image" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @dataclass
 class Engine:
     """podman beside the image; what it started is removed at the end."""

@@ -183,7 +183,6 @@ def stopped_while_archiving(site: Site, *command: str) -> int:
     return code
 
 
-@pytest.mark.timeout(400)  # the daemon begins with the next minute
 @pytest.mark.parametrize(
     ("command", "code"),
     [(("run", "--execute"), 128 + signal.SIGTERM), (("serve", "--execute"), 0)],
