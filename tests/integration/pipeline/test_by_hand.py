@@ -327,6 +327,18 @@ def test_nothing_is_changed_while_paused_and_a_run_is_not_waited_for(desk: Desk,
     assert truth(desk, job)["tags"] == ["old", "e2e", "keep"]
 
 
+def test_two_commands_do_not_change_jobs_at_once(desk: Desk, job: JobId, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sauce_janitor.pipeline import acting
+
+    monkeypatch.setattr(acting, "_PATIENCE_S", 0.0)
+    desk.run()
+    with desk.state.hand_acts.lock("box", wait_s=0):
+        desk.say("tag", job, "--add", "keep", "--yes", code=5)
+        assert "keep" not in truth(desk, job)["tags"]
+    desk.say("tag", job, "--add", "keep", "--yes")
+    assert "keep" in truth(desk, job)["tags"]
+
+
 def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Desk) -> None:
     desk.configure(f"workers: 1\n{POLICIES}")
     due = [each.job_id for each in desk.run().plan.jobs()]
