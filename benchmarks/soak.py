@@ -139,6 +139,7 @@ class Soak:
         self.seen: dict[str, float] = {}
         self.expected_runs = 0
         self.arrived: dict[str, float] = {}
+        self.answered_s: list[float] = []
 
     # --- the daemon -------------------------------------------------------------------------------------------------
 
@@ -171,8 +172,11 @@ class Soak:
 
     def metrics(self) -> dict[str, float]:
         """All series; counters are checked to have grown."""
+        began = time.monotonic()
         with urllib.request.urlopen(f"{self.lives[-1].url()}/metrics", timeout=30) as answer:
-            found = {name: float(value) for name, value in _SERIES.findall(answer.read().decode())}
+            page = answer.read().decode()
+        self.answered_s.append(time.monotonic() - began)
+        found = {name: float(value) for name, value in _SERIES.findall(page)}
         for name, value in self.seen.items():
             assert found.get(name, 0) >= value, f"{name} fell from {value} to {found.get(name)}"
         self.seen = {
@@ -256,6 +260,7 @@ class Soak:
         self._judge_runs()
         self._judge_deletes(found)
         self._judge_lives()
+        self._tell_speed()
 
     def _judge_runs(self) -> None:
         from sauce_janitor.state import State
@@ -289,6 +294,11 @@ class Soak:
         assert not left, f"{len(left)} jobs were to be deleted and are still there"
         assert not [job for job in self.arrived if self._is_held(job) and not self._exists(job)], "a held job is gone"
         print(f"deleted: {dict(at_sauce)}; {asked:,.0f} requests, all of them in the metrics")
+
+    def _tell_speed(self) -> None:
+        taken = sorted(self.answered_s)
+        p50, p99 = (taken[int(len(taken) * share)] * 1000 for share in (0.5, 0.99))
+        print(f"/metrics answered {len(taken)} times, in {p50:.0f} ms (median) and {p99:.0f} ms (99 of 100)")
 
     def _exists(self, job: str) -> bool:
         truth = self.sandbox.truth(job)

@@ -1,0 +1,76 @@
+"""Schedules and black-outs as they are written, and what they mean."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.config import Config, Daily, Stretch
+from sauce_janitor.config.crons import parse_cron
+from sauce_janitor.config.loading import from_bytes
+
+HEAD = "timezone: Europe/Berlin\naccounts: {eu: {region: eu}, us: {region: us, schedule: {cron: '0 3 * * *'}}}\n"
+
+
+def loaded(text: str) -> Config:
+    return from_bytes((HEAD + text).encode(), Path("config.yaml"), environ={})
+
+
+def at(text: str) -> int:
+    return int(dt.datetime.fromisoformat(text).timestamp())
+
+
+def test_an_account_has_its_own_keys_and_the_files_for_the_rest() -> None:
+    config = loaded("schedule: {cron: '5 * * * *', jitter: 2min, blackouts: [{days: sun}]}\n")
+    eu, us = config.schedule("eu"), config.schedule("us")
+    assert (eu.cron.text, us.cron.text) == ("5 * * * *", "0 3 * * *")
+    assert eu.jitter_s == us.jitter_s == 120
+    assert eu.blackouts == us.blackouts == (Daily(0, 1440, frozenset({0}), None),)
+
+
+def test_without_a_schedule_it_is_hourly_with_a_minute_of_jitter() -> None:
+    schedule = loaded("").schedule("eu")
+    assert (schedule.cron.text, schedule.jitter_s, schedule.blackouts) == ("17 * * * *", 60, ())
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('{from: "08:00", to: "18:30", days: mon-fri}', Daily(480, 1110, frozenset({1, 2, 3, 4, 5}))),
+        ('{from: "22:00", to: "6:00"}', Daily(1320, 360, frozenset(range(7)))),
+        ('{days: "sat,sun", reason: weekend}', Daily(0, 1440, frozenset({0, 6}), "weekend")),
+        ("{from: 2026-12-20, to: 2027-01-02}", Stretch(at("2026-12-19T23:00:00Z"), at("2027-01-02T23:00:00Z"))),
+        (
+            "{from: 2026-12-24T18:00:00Z, to: 2026-12-27T06:00:00+01:00}",
+            Stretch(at("2026-12-24T18:00:00Z"), at("2026-12-27T05:00:00Z")),
+        ),
+    ],
+)
+def test_a_black_out_is_a_time_of_day_whole_days_or_a_stretch_whose_last_day_counts(
+    written: str, meant: Daily | Stretch
+) -> None:
+    assert loaded(f"schedule: {{blackouts: {written}}}\n").schedule("eu").blackouts == (meant,)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("60 * * * *", "`60` is no minute: it is 0 to 59"),
+        ("* 24 * * *", "`24` is no hour: it is 0 to 23"),
+        ("* * 0 * *", "`0` is no day: it is 1 to 31"),
+        ("* * * 13 *", "`13` is no month: it is 1 to 12 or a name"),
+        ("* * * * 8", "`8` is no weekday: it is 0 to 7 or a name"),
+        ("*/0 * * * *", "`*/0` steps by 0: a step of the minute is 1 to 59"),
+        ("5-1 * * * *", "`5-1` ends before it begins"),
+        ("a * * * *", "`a` is no minute: it is 0 to 59"),
+        ("@daily", "`@daily` is no schedule: write minute hour day month weekday, such as 17 * * * *"),
+        ("* * 31 feb,apr *", "`* * 31 feb,apr *` never comes: none of its months has a day 31"),
+        ("1,,2 * * * *", "`` is no minute: write a number, a range such as 1-5, a step such as */2, or *"),
+    ],
+)
+def test_what_is_no_schedule_is_told_in_a_sentence(text: str, said: str) -> None:
+    with pytest.raises(ValueError) as wrong:
+        parse_cron(text)
+    assert str(wrong.value) == said
