@@ -46,6 +46,7 @@ def test_init_check_and_show_work_together_against_a_local_sandbox(tmp_path: Pat
     assert checked.stdout.splitlines() == [
         "config.yaml: valid",
         f"sauce: demo at http://127.0.0.1:8123, jobs of me, 2 policies, {config.policy_digest('sauce')}",
+        "budget of sauce: no limit",
     ]
     shown = sauce_janitor(tmp_path, "config", "show")
     assert shown.returncode == 0
@@ -126,7 +127,7 @@ def test_check_warns_and_is_content(tmp_path: Path) -> None:
     purged = "40d: Sauce Labs purges assets after 30 days, so this deletes nothing"
     result = run("--config", str(path), "check")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[2:] == [
+    assert result.stdout.splitlines()[3:] == [
         f"warning: {path}:3: policies[0].then.delete_assets: {purged}",
         f"warning: {path}:1: accounts.eu.username.env: the environment variable NOBODY_SET_THIS is not set",
     ]

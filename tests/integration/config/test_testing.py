@@ -40,8 +40,8 @@ def check(folder: Path, text: str, *words: str) -> Result:
 
 
 def tail(result: Result) -> list[str]:
-    """What it says after the accounts."""
-    return result.stdout.splitlines()[2:]
+    """What it says after the account and its budget."""
+    return result.stdout.splitlines()[3:]
 
 
 def test_a_test_that_fails_ends_check_with_6_and_says_what_was_decided_and_why(folder: Path) -> None:

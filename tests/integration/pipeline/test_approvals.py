@@ -75,6 +75,7 @@ def test_an_accepted_plan_drains_after_its_approval_is_over(open_desk: Callable[
     assert 0 < len(desk.deleted()) < total
     desk.say("approve", desk.config.policy_digest("box"), "--withdraw", "--yes")
     for _ in range(20):
+        desk.an_hour_passes()
         if not desk.run(execute=True).plan.acting.jobs:
             break
     assert len(desk.deleted()) == total
