@@ -127,6 +127,8 @@ def _show(
         report.write_all(sys.stdout, report.csv_lines(rows, keys))
     elif form == "json":
         write_json(rows)
+    elif not rows:
+        click.echo("None.", err=True)
     else:
         words = {"id": "Build" if "jobs" in columns else "Job", "open_jobs": "Open", "created_at": "Created"}
         words["modified_at"] = "Modified"

@@ -65,8 +65,11 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **gi
             write_json(report.job_row(*row) for row in rows)
         else:
             several = len(chosen.owners) > 1
-            out = report.console(color=session.color)
-            report.show_jobs(out, list(rows), with_account=False, with_owner=several)
+            shown = list(rows)
+            if shown:
+                report.show_jobs(report.console(color=session.color), shown, with_account=False, with_owner=several)
+            else:
+                click.echo("No such jobs.", err=True)
         found.tell_the_rest()
         return found.code
 
