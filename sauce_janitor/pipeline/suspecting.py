@@ -28,7 +28,7 @@ def look_daily(
     stop: threading.Event,
     tell: Callable[[Event], None],
 ) -> int:
-    """Look at the plan's suspects unless that was done today; how many were found purged. What that changes, the next plan says.
+    """Look at the plan's suspects unless that was done today; how many were found purged. The next plan says what that changes.
 
     Raises what the lease and the state raise.
     """
