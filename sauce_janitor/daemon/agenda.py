@@ -35,11 +35,15 @@ class Entry:
     last: int
     kept_up_at: int
     jitter_s: float
+    _due: tuple[int, int] | None = None
 
     @property
     def due_at(self) -> int:
         """When its next run is due, jitter left out."""
-        return self.timetable.due_after(self.last)
+        due = self._due
+        if due is None or due[0] != self.last:  # asked every second, and a walk through the calendar each time
+            due = self._due = (self.last, self.timetable.due_after(self.last))
+        return due[1]
 
     def due_kind(self, now: float) -> str | None:
         """What is to be done now. However many of its times have passed, that is one run."""

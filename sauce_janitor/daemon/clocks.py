@@ -37,7 +37,7 @@ class Pace:
     """
 
     round_s: float = 1.0
-    watch_s: float = 2.0
+    watch_s: float = 5.0
     follow_s: float = 5.0
     reopen_s: float = 10.0
     token_s: float = 10.0
