@@ -43,12 +43,14 @@ class Quiet:
 
 @dataclass
 class Desk:
-    """One account's folder. `later_s` is how far its clock is ahead of this machine's."""
+    """One account's folder. `later_s` is how far its clock is ahead of this machine's; `metrics` are
+    told of its runs."""
 
     folder: Path
     sandbox: Sandbox
     stack: ExitStack
     later_s: int = 0
+    metrics: Metrics | None = None
     _state: list[State] = field(default_factory=list)
 
     def configure(self, text: str, *, budget: str = "") -> None:
@@ -71,10 +73,10 @@ class Desk:
             self._state.append(self.stack.enter_context(State.open(self.folder / "state.db")))
         return self._state[0]
 
-    def run(self, *, execute: bool = False, metrics: Metrics | None = None, **order: Any) -> Result:
+    def run(self, *, execute: bool = False, **order: Any) -> Result:
         """One run of the account. Raises what `pipeline.run` raises."""
         config = self.config
-        tools = Tools(config, self.state, metrics or Metrics(), Quiet(), clock=lambda: time.time() + self.later_s)
+        tools = Tools(config, self.state, self.metrics or Metrics(), Quiet(), clock=lambda: time.time() + self.later_s)
         return run(config.account("box"), tools, Order(execute=execute, **order))
 
     def say(self, *arguments: str, code: int = 0, stdin: str | None = None) -> Said:

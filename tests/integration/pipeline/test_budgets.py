@@ -123,8 +123,8 @@ def test_deletes_have_a_fifth_of_a_budget_that_archiving_could_spend_whole(open_
 def test_metrics_say_what_is_left_and_what_was_waited(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk()
     desk.configure(DELETING, budget=", budget: {per_second: 10, per_hour: 1000, burst: 1}")
-    metrics = Metrics()
-    result = desk.run(execute=True, metrics=metrics)
+    metrics = desk.metrics = Metrics()
+    result = desk.run(execute=True)
     metrics.settle(desk.state.counters)
     page = metrics.page().decode()
     left = re.search(r'sauce_janitor_api_budget_remaining\{account="box",window="hour"\} (\d+)', page)
