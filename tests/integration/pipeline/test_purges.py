@@ -79,8 +79,8 @@ def test_what_was_lost_is_told_once_and_counted(open_desk: Callable[..., Desk]) 
 def test_what_expires_unarchived_is_in_plan_status_and_metrics(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk(jobs=200)
     desk.configure(EVERYTHING.replace("archive: 1h", "archive: 29d"))
-    metrics = Metrics()
-    plan = desk.run(metrics=metrics).plan
+    metrics = desk.metrics = Metrics()
+    plan = desk.run().plan
     assert 0 < plan.expiring_24h_jobs <= plan.expiring_72h_jobs
     page = metrics.page().decode()
     for within, jobs in (("24h", plan.expiring_24h_jobs), ("72h", plan.expiring_72h_jobs)):
