@@ -31,7 +31,7 @@ class Rounds:
     """What the daemon does, a round at a time; `go` is called by one thread, the rest may be read by others.
 
     `state` is None while it cannot be opened, and `closed_because` says why then; `wrong` has, by account, what ended its last
-    work if that was an error.
+    run if that was an error.
     """
 
     def __init__(
@@ -112,15 +112,12 @@ class Rounds:
             return
         self._tried_at = real
         try:
-            state = self._opened()
-            self._metrics.settle(state.counters)
-            recalling.recall(self.config, state, self._metrics)
+            self.state = self._opened()
         except (StateError, RefusedError) as wrong:
             if str(wrong) != self.closed_because:
                 self._log.error("state.closed", why=str(wrong))
             self.closed_because = str(wrong)
         else:
-            self.state = state
             self._log.info("state.opened", path=str(self._path))
 
     def _opened(self) -> State:
@@ -130,7 +127,14 @@ class Rounds:
                 f"the state {self._path} is gone, but the archive {self.config.archive.path} is there: restore the "
                 "state from a backup; to begin a new one on purpose, run `sauce-janitor plan` once by hand"
             )
-        return State.open(self._path)
+        state = State.open(self._path)
+        try:
+            self._metrics.settle(state.counters)
+            recalling.recall(self.config, state, self._metrics)
+        except BaseException:  # let go of the state, whatever it was; raised again
+            state.close()
+            raise
+        return state
 
     # --- work --------------------------------------------------------------------------------------------------------
 
@@ -165,11 +169,13 @@ class Rounds:
     def _tell(self, under: Under) -> None:
         wrong = under.future.exception()
         at = int(self._clock.now())
-        self.wrong.pop(under.account, None)
+        if under.kind == RUN:
+            self.wrong.pop(under.account, None)
         if wrong is None:
             self._notify(under.future.result())
             return
-        self.wrong[under.account] = wrong
+        if under.kind == RUN:
+            self.wrong[under.account] = wrong
         if isinstance(wrong, JanitorError):
             self._log.error(f"{under.kind}.ended", account=under.account, why=str(wrong), error=type(wrong).__name__)
         else:  # a bug: it ends this work, not the others'

@@ -13,6 +13,7 @@ import structlog
 from sauce_janitor.archive import SENTINEL
 from sauce_janitor.config import Account
 from sauce_janitor.daemon.runner import Work
+from sauce_janitor.errors import RefusedError
 from sauce_janitor.notify import Tiding
 from sauce_janitor.pipeline import Order, Tools, noticing, run
 from sauce_janitor.pipeline.pruning import PruneOrder, prune
@@ -39,18 +40,29 @@ def an_upkeep(*, execute: bool) -> Work:
         path = tools.config.archive.path
         if not (path / SENTINEL).exists() and tools.state.identity.archive_uuid(str(path)) is None:
             return []
-        wrong = _prune(account, tools) if execute else []
+        at = int(tools.clock())
+        tidings: list[Tiding] = []
+        wrong: list[str] = []
+        if execute:
+            try:
+                wrong = _prune(account, tools)
+            except RefusedError as refused:  # a limit or a pause: what there is is verified all the same
+                tidings += noticing.of_error(account.name, refused, at=at)
         if not tools.stop.is_set():
             found = [finding.detail for finding in verify_daily(account, tools).findings]
             wrong += _words(found, "findings in the archive")
-        return [Tiding("failed", account.name, "; ".join(wrong), int(tools.clock()), UPKEEP)] if wrong else []
+        return [*tidings, Tiding("failed", account.name, "; ".join(wrong), at, UPKEEP)] if wrong else tidings
 
     return work
 
 
 def _prune(account: Account, tools: Tools) -> list[str]:
-    done = prune(account, tools, PruneOrder(execute=True))
     log: Any = structlog.get_logger().bind(account=account.name)
+    try:
+        done = prune(account, tools, PruneOrder(execute=True))
+    except RefusedError as refused:
+        log.warning("archive.pruning_refused", why=str(refused))
+        raise
     if done.jobs or done.failures:
         log.info("archive.pruned", jobs=done.jobs, files=done.files, size_bytes=done.size_bytes,
                  spared=done.spared, failures=done.failures, halted=done.halted)  # fmt: skip
