@@ -92,13 +92,14 @@ def _held_too_short(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
         return
     times = [term.keep_for] if isinstance(term.keep_for, Duration) else list(term.keep_for.values())
     shortest = min((time for time in times if time is not None), key=approximately, default=None)
-    for name, after in (("delete_assets", _after(then.delete_assets)), ("delete_job", _after(then.delete_job))):
-        if shortest is None or after is None:
-            continue
-        if approximately(term.after) + approximately(shortest) < approximately(after):
-            message = f"{shortest.text} is over before {name} ({after.text}): the copy goes before what it is a copy of"
-            yield ("then", "archive", "keep_for"), message
-            return
+    deletes = [("delete_assets", _after(then.delete_assets)), ("delete_job", _after(then.delete_job))]
+    known = [(name, after) for name, after in deletes if after is not None]
+    if shortest is None or not known:
+        return
+    name, after = min(known, key=lambda each: approximately(each[1]))  # the one that destroys what was copied
+    if approximately(term.after) + approximately(shortest) < approximately(after):
+        message = f"{shortest.text} is over before {name} ({after.text}): the copy goes before what it is a copy of"
+        yield ("then", "archive", "keep_for"), message
 
 
 def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:

@@ -95,6 +95,7 @@ class _Visit:
         self.rules = tools.config.rules(account.name)
         self.digest = tools.config.policy_digest(account.name)
         self.shelves = Shelves(self.rules, as_of=self.now)
+        self._needs_builds = self.shelves.reads_builds
         self.catalogue = self._open()
 
     def _open(self) -> Catalogue | None:
@@ -143,21 +144,36 @@ class _Visit:
             if self.tools.stop.is_set():
                 break
             try:
-                found = self.look(place)
+                self._add(plan, place, accepted_at)
             except ArchiveUnusableError:
                 raise
             except ArchiveError as wrong:
                 plan.unreadable.append(str(wrong))
-                continue
-            if found is not None:
-                shelved, shelving = found
-                plan.add("/".join(place), shelving, self.shelves.matched(shelved.job), accepted_at=accepted_at)
         if self.order.erase is None:
             leeway = accepting.leeway(
                 self.tools.config, self.tools.state, self.account.name, now=self.now, reviewed=False
             )
             measure(plan, self.rules, leeway)
         return plan
+
+    def _add(self, plan: PrunePlan, place: tuple[str, ...], accepted_at: int | None) -> None:
+        """One job: by the archive alone where that shows that its time has not come, as for most jobs on most days."""
+        if self.order.erase is None and not self._needs_builds:
+            alone = self.shelf.look(place, alone=True)
+            if alone is None:
+                return
+            if not self.shelves.may_go(alone.job):
+                plan.add(
+                    "/".join(place),
+                    self.shelves.shelve(alone.job),
+                    self.shelves.matched(alone.job),
+                    accepted_at=accepted_at,
+                )
+                return
+        found = self.look(place)
+        if found is not None:
+            shelved, shelving = found
+            plan.add("/".join(place), shelving, self.shelves.matched(shelved.job), accepted_at=accepted_at)
 
     def refuse_if_limited(self, plan: PrunePlan) -> None:
         """RefusedError when a limit is broken: the whole pruning, not a part of it."""

@@ -12,7 +12,7 @@ from typing import Final
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.assets import matches_any
 from sauce_janitor.retention.durations import due_at
-from sauce_janitor.retention.matching import Facts
+from sauce_janitor.retention.matching import Facts, fields_read
 from sauce_janitor.retention.model import Action, AssetsStanding, JobId, Owner, Reason, Record, Why
 from sauce_janitor.retention.planning import PURGED_AFTER_S
 from sauce_janitor.retention.rules import ArchiveWish, Duration, Rules
@@ -113,6 +113,21 @@ class Shelves:
     def lets_anything_go(self) -> bool:
         """Whether any policy has a `keep_for` at all."""
         return any(policy.archive is not None and policy.archive.keep_for for policy in self._rules.policies)
+
+    @property
+    def reads_builds(self) -> bool:
+        """Whether any rule reads what only the inventory knows of a job: the status of its build."""
+        rules = self._rules
+        matches = [policy.match for policy in rules.policies] + [hold.match for hold in rules.holds if hold.match]
+        return any("build_status" in fields_read(match) for match in matches)
+
+    def may_go(self, job: ArchivedJob) -> bool:
+        """Whether the time of any file is over by the views given: more views and more protection only let less go."""
+        if not job.views:
+            return True
+        words = [self._word(record) for record in job.views]
+        terms = (self._term(file, job, words) for file in job.files)
+        return any(term.at is not None and term.at <= self._as_of for term in terms)
 
     def shelve(self, job: ArchivedJob) -> Shelving:
         """The fate of one job."""

@@ -289,6 +289,20 @@ def test_the_document_never_goes_while_anything_else_is_stored(world: World) -> 
     assert DOCUMENT not in gone or gone == {file.file for file in job.files}
 
 
+@given(worlds)
+def test_what_cannot_go_by_the_archive_alone_does_not_go_by_more(world: World) -> None:
+    told_rules, job, _ = scene(world)
+    shelves = Shelves(told_rules, as_of=NOW)
+    if not shelves.may_go(replace(job, views=job.views[:1])):
+        assert shelves.shelve(job).due(NOW) == ()
+
+
+def test_the_status_of_a_build_is_known_to_the_inventory_alone() -> None:
+    by_build = SIMPLE.replace("match: all", "match: {build_status: success}")
+    assert Shelves(told(by_build), as_of=NOW).reads_builds
+    assert not Shelves(told(SIMPLE), as_of=NOW).reads_builds
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_has_a_term_and_says_whose_word_it_is(name: str) -> None:
     (term, document) = (shelved(told(SIMPLE), archived(record("j"), name)).terms[n] for n in (1, 0))
