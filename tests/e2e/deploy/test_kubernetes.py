@@ -25,7 +25,7 @@ OF_THE_OPERATOR = {"ServiceMonitor", "PrometheusRule"}
 """Kinds of the Prometheus Operator, of which Kubernetes' own schemas know nothing."""
 FINISHING_S = 20
 """What the program may take to finish the asset in hand."""
-KEY, TOKEN = "demokey0", "webtoken"
+KEY, TOKEN = "demokey0", "webtokenwebtoken"
 
 Object = dict[str, Any]
 
