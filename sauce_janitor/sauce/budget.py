@@ -61,6 +61,7 @@ class Budget:
         self._clock = clock
         self._turn = threading.Lock()
         self._prepaid = threading.local()
+        self._fastest: dict[str, float] = {}
         self._vendors_left: tuple[int, float] | None = None
 
     @classmethod
@@ -90,6 +91,14 @@ class Budget:
         """
         if ticket.number is not None and self._clock.monotonic() - ticket.taken_at > _HELD_UP_S:
             self._meter.put_off(ticket.number)
+
+    def answered(self, ticket: Ticket, kind: str, took_s: float) -> None:
+        """The answer came so long after the request left. What it took longer than the fastest of its kind may have been lost
+        on the way there: the request counts from when it can have arrived at the latest.
+        """
+        fastest = self._fastest[kind] = min(took_s, self._fastest.get(kind, took_s))
+        if ticket.number is not None and took_s - fastest > _HELD_UP_S:
+            self._meter.put_off(ticket.number, ago_s=fastest)
 
     @contextmanager
     def reserved(self, count: int) -> Iterator[float]:

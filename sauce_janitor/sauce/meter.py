@@ -92,10 +92,11 @@ class Meter:
         """Count so many requests if they may leave now, together or none; where a window is narrower, as many as fit in it."""
         return self._file.do(lambda connection: self._take(connection, timetable, requests))
 
-    def put_off(self, number: int) -> None:
-        """The request with that number leaves only now."""
+    def put_off(self, number: int, *, ago_s: float = 0.0) -> None:
+        """The request with that number counts only from now, or from so many seconds ago."""
+        at = self._now() - int(ago_s * 1000)
         statement = f"UPDATE {self._table} SET item_timestamp = ? WHERE rowid = ?"  # noqa: S608 - a digest
-        self._file.do(lambda connection: connection.execute(statement, (self._now(), number)))
+        self._file.do(lambda connection: connection.execute(statement, (at, number)))
 
     def read(self, timetable: Timetable, share: float = 0.0) -> Reading:
         """How things stand; counts nothing. The turn is that of one request, or of such a share of an hour's."""

@@ -144,6 +144,7 @@ class Transport:
             if self._on_request is not None:
                 spent = time.monotonic() - began
                 self._on_request(RequestEvent(ask.method, ask.endpoint, code, spent, ticket.waited_s))
+        self.budget.answered(ticket, ask.endpoint, time.monotonic() - self._here.left_at)
         self._learn(response, ask)
         return response
 
@@ -244,6 +245,7 @@ class Transport:
         """At the socket's edge, the last thing before a request is written: may it be, and it counts from now on."""
         self._guard(method, target, body)
         self.budget.leaves(self._here.ticket)
+        self._here.left_at = time.monotonic()
 
     def _with_the_key_of_now(self, attempt: Callable[[], _T]) -> _T:
         """A key that is refused may have been changed: it is read again, once."""

@@ -406,3 +406,28 @@ def test_more_than_can_leave_together_are_taken_as_they_can(clock: Clock, stop: 
     with one.reserved(5) as waited:
         assert waited == pytest.approx(4.04, abs=0.02)
         assert sum(take(one, 5)) == waited
+
+
+def test_a_request_that_was_late_on_its_way_counts_from_when_it_can_have_arrived(clock: Clock, stop: Waiting) -> None:
+    """Else those let go a second after it could arrive with it, and be one too many there."""
+    one = budget(clock, stop, 10, None, burst=10)
+    first = one.take()
+    one.answered(first, "delete_job", 0.06)
+    clock.seconds += 2
+    late = one.take()
+    clock.seconds += 0.2
+    one.answered(late, "delete_job", 0.2)
+    take(one, 9)
+    [waited] = take(one, 1)
+    assert waited == pytest.approx(1.02 - 0.06, abs=0.005), "not 1.02 - 0.2"
+
+
+def test_an_answer_that_took_long_is_measured_by_its_own_kind(clock: Clock, stop: Waiting) -> None:
+    one = budget(clock, stop, 10, None, burst=10)
+    one.answered(one.take(), "delete_job", 0.06)
+    clock.seconds += 2
+    slow = one.take()
+    clock.seconds += 0.2
+    one.answered(slow, "jobs", 0.2)
+    take(one, 9)
+    assert take(one, 1) == [pytest.approx(1.02 - 0.2, abs=0.005)]
