@@ -30,23 +30,40 @@ class Choice:
         ) == (newest.selection, newest.listed, newest.assets, newest.discarded, newest.absent, newest.purged)  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The paths of a receipt's files that are not to be had: those that do not match it, and those that were pruned."""
+
+    damaged: frozenset[str] = frozenset()
+    pruned: frozenset[str] = frozenset()
+
+
 def choose(
     listing: AssetListing,
     selection: Selection,
     newest: ReceiptDocument | None,
-    damaged: frozenset[str],
+    missing: Missing,
     *,
     purged: bool,
 ) -> Choice:
-    """Decide it from what Sauce lists, what is wanted, what the newest receipt has, and which files do not match it.
+    """Decide it from what Sauce lists, what is wanted, what the newest receipt has, and which of its files are missing.
 
-    A damaged file is fetched again while Sauce lists it; ArchiveError when it does not: then the receipt would lie.
+    A damaged file is fetched again while Sauce lists it; ArchiveError when it does not: then the receipt would lie. One of the
+    pruned ones that `missing` names is fetched again while Sauce lists it, unless nobody wants it any more.
     """
     earlier = newest.assets if newest else ()
-    kept = tuple(file for file in earlier if file.file not in damaged)
-    stored, there = {file.name for file in kept}, set(listing.names)
+    there = set(listing.names)
+    again = {
+        file.file
+        for file in earlier
+        if file.file in missing.pruned
+        and file.name in there
+        and (selection.wants(file.name) or not selection.may_lose(file.name))
+    }
+    kept = tuple(file for file in earlier if file.file not in missing.damaged | again)
+    stored = {file.name for file in kept}
     for file in earlier:
-        if file.file in damaged and file.name not in there:
+        if file.file in missing.damaged and file.name not in there:
             raise ArchiveError(
                 f"{file.file} in the archive is damaged, and Sauce Labs does not list {file.name!r:.120} any more"
             )
@@ -67,7 +84,9 @@ def choose(
         listed=listed,
         wanted=wanted,
         kept=kept,
-        kept_job=newest.job if newest and newest.job.file not in damaged else None,
+        kept_job=newest.job
+        if newest and newest.job.file not in missing.damaged | (missing.pruned if again else set())
+        else None,
         discarded=tuple(discarded),
         absent=tuple(absent),
         purged=purged or (newest is not None and newest.purged),

@@ -13,7 +13,7 @@ from typing import Self
 from sauce_janitor import __version__
 from sauce_janitor.archive.aside import Aside, partial_folder, sweep
 from sauce_janitor.archive.catalogue import Catalogue
-from sauce_janitor.archive.choosing import Choice, choose
+from sauce_janitor.archive.choosing import Choice, Missing, choose
 from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch
 from sauce_janitor.archive.folders import disk_errors, reach, write_file
@@ -44,13 +44,14 @@ from sauce_janitor.retention.model import AssetListing, Job, JobDocument
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One pass over one job. `earlier` are its receipts so far, oldest first."""
+    """One pass over one job. `earlier` are its receipts so far, oldest first; `gone` the paths of what was pruned."""
 
     place: Place
     document: JobDocument
     origin: Origin
     choice: Choice
     earlier: tuple[ReceiptFile, ...]
+    gone: frozenset[str]
 
     @property
     def number(self) -> int:
@@ -145,7 +146,7 @@ class Archive:
                 raise ArchiveError(
                     f"files of {'/'.join(place)} in the archive are missing or changed: see archive verify"
                 )
-            return stored_by(place, receipts[-1])
+            return stored_by(place, receipts[-1], gone_files(self.catalogue.records(place)))
 
     def store(
         self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: Origin
@@ -165,11 +166,14 @@ class Archive:
         place = place_of(self._account, document.job)
         earlier = self.catalogue.receipts(place)
         damaged = self._damaged(place, earlier)
-        choice = choose(listing, selection, earlier[-1].document if earlier else None, damaged, purged=origin.purged)
+        gone = gone_files(self.catalogue.records(place)) if earlier else frozenset()
+        newest = earlier[-1].document if earlier else None
+        missing = Missing(damaged, gone if origin.restores else frozenset())
+        choice = choose(listing, selection, newest, missing, purged=origin.purged)
         if len(choice.wanted) > self._settings.caps.assets:
             raise ArchiveError(f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
                                f"{self._settings.caps.assets:,}")  # fmt: skip
-        task = _Task(place, document, origin, choice, earlier)
+        task = _Task(place, document, origin, choice, earlier, gone)
         if earlier and choice.changes_nothing(earlier[-1].document):
             return self._vouch_again(task)
         return self._pass(task, fetch)
@@ -183,14 +187,13 @@ class Archive:
     def _vouch_again(self, task: _Task) -> Stored:
         """All is there and matched its receipt just now; flush it once more: whoever wrote it may have died before that."""
         newest = task.earlier[-1]
-        pruned = gone_files(self.catalogue.records(task.place))
-        files = [each for each in (newest.document.job, *newest.document.assets) if each.file not in pruned]
+        files = [each for each in (newest.document.job, *newest.document.assets) if each.file not in task.gone]
         with disk_errors(f"flush {'/'.join(task.place)}"):
             with reach(self._root.fd, task.place) as folder:
                 make_durable(folder, [*(file.file for file in files), *(receipt.file for receipt in task.earlier)])
             with reach(self._root.fd, task.place[:-1]) as day:
                 os.fsync(day)
-        return stored_by(task.place, newest)
+        return stored_by(task.place, newest, task.gone)
 
     def _pass(self, task: _Task, fetch: Fetch) -> Stored:
         with Aside(self._root.fd, self._partial, task.place, task.number) as aside:
@@ -208,7 +211,7 @@ class Archive:
                 make_durable(aside.fd, [receipt_name(task.number)])
             with self._life.committing():
                 aside.show()
-        shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt))
+        shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt), task.gone)
         sizes = [file.bytes for file in fetched]
         return replace(shown, fetched_assets=len(sizes), fetched_bytes=sum(sizes), added=True)
 

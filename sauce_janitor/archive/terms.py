@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, urlsplit
@@ -30,12 +30,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets, so none is to be had."""
+    """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets, so none is to be had.
+
+    `restores`: a delete is to follow, so what was pruned here and is listed there is fetched again.
+    """
 
     policy: str
     run_id: str
     base_url: str
     purged: bool = False
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Stored:
 
     `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection. `stored` has the bytes of
     each stored asset by name, `discarded` the names that are not stored on purpose; it was made at `made_at` (epoch seconds).
+    `pruned` are the stored ones whose bytes have left the archive since.
     `fetched_assets` and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
     """
 
@@ -53,13 +58,14 @@ class Stored:
     stored: Mapping[str, int]
     discarded: frozenset[str]
     made_at: int
+    pruned: frozenset[str] = frozenset()
     fetched_assets: int = 0
     fetched_bytes: int = 0
     added: bool = False
 
 
-def stored_by(place: Place, newest: ReceiptFile) -> Stored:
-    """What a job's newest receipt says is stored."""
+def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Stored:
+    """What a job's newest receipt says is stored; `gone` are the paths of what was pruned."""
     said = newest.document
     return Stored(
         path="/".join(place),
@@ -68,6 +74,7 @@ def stored_by(place: Place, newest: ReceiptFile) -> Stored:
         stored={asset.name: asset.bytes for asset in said.assets},
         discarded=frozenset(each.name for each in said.discarded),
         made_at=said.made_at,
+        pruned=frozenset(asset.name for asset in said.assets if asset.file in gone),
     )
 
 

@@ -77,13 +77,13 @@ def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
 
 
 def uncovered(archived: Archived | None, listed: Listed, selection: Selection) -> tuple[str, ...]:
-    """The listed names that a delete may not destroy: neither stored nor, by receipt and policy, discarded."""
+    """The listed names that a delete may not destroy: neither stored and still there nor, by receipt and policy, discarded."""
     if archived is None:
         return listed.names or ()
+    there = archived.stored.keys() - archived.pruned
+    given_up = archived.discarded | archived.pruned
     return tuple(
-        name
-        for name in listed.names or ()
-        if name not in archived.stored and not (name in archived.discarded and selection.may_lose(name))
+        name for name in listed.names or () if name not in there and not (name in given_up and selection.may_lose(name))
     )
 
 
@@ -95,7 +95,7 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
         return work.asking.asset(plan.owner, plan.job_id, name)
 
     listing = AssetListing(listed.names or ())
-    why = Why(policy, purged=listed.empty and is_purgeable(work, job))
+    why = Why(policy, purged=listed.empty and is_purgeable(work, job), deletes=hand.delete is not None)
     before = work.parts.archive.archived(job) if why.purged else None
     archived = work.parts.archive.store(document, listing, selection, fetch, why=why)
     missing = tuple(name for name in listing.names if selection.wants(name) and name not in archived.stored)

@@ -84,7 +84,8 @@ class Archived(Protocol):
     """What the verified receipts of one job hold together.
 
     `sha256` is the newest receipt's, made at `made_at` (epoch seconds). `stored` has the bytes of each stored asset by name,
-    `discarded` the names that a receipt says are not stored on purpose. `fetched_assets` and `fetched_bytes` are what the
+    `pruned` those of them whose bytes left the archive since, `discarded` the names that a receipt says are not stored on
+    purpose. `fetched_assets` and `fetched_bytes` are what the
     newest pass added.
     """
 
@@ -92,6 +93,8 @@ class Archived(Protocol):
     def sha256(self) -> str: ...
     @property
     def stored(self) -> Mapping[str, int]: ...
+    @property
+    def pruned(self) -> frozenset[str]: ...
     @property
     def discarded(self) -> frozenset[str]: ...
     @property
@@ -104,10 +107,14 @@ class Archived(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What a receipt says of its making: the policy that wanted it, and whether Sauce had purged the assets before."""
+    """What a receipt says of its making: the policy that wanted it, and whether Sauce had purged the assets before.
+
+    `deletes`: a delete is to follow, so nothing that is listed may rest on a copy that was pruned.
+    """
 
     policy: str
     purged: bool = False
+    deletes: bool = False
 
 
 Fetch: TypeAlias = Callable[[str], AbstractContextManager[Body]]

@@ -120,7 +120,7 @@ class FittedArchive:
     def store(
         self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
     ) -> Archived:
-        origin = archive.Origin(why.policy, self._run_id, self._base_url, purged=why.purged)
+        origin = archive.Origin(why.policy, self._run_id, self._base_url, purged=why.purged, restores=why.deletes)
         return self._held.store(document, listing, selection, fetch, origin)
 
     def check(self) -> None:

@@ -277,6 +277,7 @@ class FakeArchived:
     made_at: int = 0
     fetched_assets: int = 0
     fetched_bytes: int = 0
+    pruned: frozenset[str] = frozenset()
 
 
 class FakeArchive:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.archive import Archive, Catalogue, Floor, Origin, Settings
+from sauce_janitor.archive import Archive, Catalogue, Floor, Origin, Settings, contents_of
 from sauce_janitor.archive import pruning as taking
 from sauce_janitor.config import Config
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
@@ -397,3 +397,31 @@ def test_the_command_asks_or_needs_yes_and_says_what_went(box: Box) -> None:
 def test_an_account_that_has_no_archive_yet_has_nothing_to_prune(box: Box) -> None:
     assert box.prune().plan.jobs == 0
     assert not Path(box.desk.folder / "archive").exists()
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["keep_for that is over", "everything erased"])
+def test_no_delete_rests_on_a_copy_that_was_pruned(open_desk: Callable[..., Desk], *, everything: bool) -> None:
+    """What leaves the archive: A delete never rests on a copy that was pruned: what Sauce Labs still lists is fetched again."""
+    desk = open_desk(40, purge_after_days=9_000)
+    head = "limits: {max_percent: null}\npolicies: [{name: p, match: all, then: "
+    desk.configure(head + "{archive: {after: 1h, keep_for: 1d}}}]")
+    desk.run(execute=True)
+    box = Box(desk)
+    pruned = box.prune(later_s=5 * DAY, erase=OWNER if everything else None)
+    assert pruned.jobs > 0
+    wanted = {row.job_id for row in pruned.plan.rows if any(asset for asset in row.files if "/" in asset)}
+    assert wanted
+    desk.configure(head + "{archive: 1h, delete_job: 31d}}]")
+
+    desk.run(execute=True)
+
+    gone = wanted & desk.deleted()
+    assert gone
+    with Catalogue.open(desk.folder / "archive") as catalogue:
+        for job in gone:
+            (place,) = catalogue.places_of(JobId(job), account="box")
+            contents = contents_of(catalogue.root, place)
+            assert contents is not None
+            assert not {file.name for file in contents.newest.assets if file.file in contents.gone}
+            assert catalogue.prove(place).findings == ()
+    assert box.proof() == []
