@@ -27,10 +27,10 @@ from sauce_janitor.pipeline.owning import Whose
 from sauce_janitor.pipeline.pruning import Pruned, PruneOrder, prune
 from sauce_janitor.pipeline.reaching import Share
 from sauce_janitor.pipeline.reviewing import Digesting
-from sauce_janitor.pipeline.running import Visit
 from sauce_janitor.pipeline.sharing import Terms, carry_out_shared
 from sauce_janitor.pipeline.surveying import Survey, Surveyor
 from sauce_janitor.pipeline.terms import Order, Result, Tools
+from sauce_janitor.pipeline.visiting import Visit
 from sauce_janitor.retention import limits
 from sauce_janitor.retention.departures import OFFBOARD, rules_for
 from sauce_janitor.retention.fingerprints import decision_fields
