@@ -63,6 +63,11 @@ class Lanes:
             connection.close()
             raise
 
+    def close(self) -> None:
+        """Close every idle connection; one that is given back later is closed then."""
+        for pool in self._pools.values():
+            pool.close()
+
     def _pool(self, origin: str) -> HTTPConnectionPool:
         adapter = self._session.get_adapter(origin)
         assert isinstance(adapter, HTTPAdapter)

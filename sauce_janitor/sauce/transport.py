@@ -110,6 +110,7 @@ class Transport:
 
     def close(self) -> None:
         """Close every idle connection."""
+        self._lanes.close()
         self._session.close()
 
     def get_json(self, ask: Ask) -> Found | None:
