@@ -74,7 +74,8 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
     from sauce_janitor.retention.assets import asset_classes
 
     rows = [
-        {"job_id": job.id, "owner": job.owner, "name": name, "classes": sorted(asset_classes(name) - {"all"})} for name in names
+        {"job_id": job.id, "owner": job.owner, "name": name, "classes": sorted(asset_classes(name) - {"all"})}
+        for name in names
     ]
     if form == "json":
         click.echo(report.json_text(rows))
