@@ -30,6 +30,7 @@ def prune(session: Session, /, accounts: tuple[str, ...], form: str, *, yes: boo
 
     Shows what goes, and why, and asks before it does. Asks Sauce Labs nothing. Ends with 3 when a limit stands against it.
     """
+    from sauce_janitor import report
     from sauce_janitor.cli.desk import open_desk
     from sauce_janitor.cli.known import chosen
     from sauce_janitor.pipeline.pruning import PruneOrder
@@ -44,8 +45,10 @@ def prune(session: Session, /, accounts: tuple[str, ...], form: str, *, yes: boo
                 return teller.end(looks, code)
             with desk.shown.hidden():
                 files = sum(len(row.files) for row in rows)
-                consent(f"Remove {files:,} files of {len(rows):,} jobs from the archive?", yes=False)
-        done, code = _each(desk, wanted, PruneOrder(execute=True, show=teller.plan if yes and not dry_run else _unseen))
+                today = report.when(max(done.plan.as_of for _, done in looks))
+                consent(f"It is {today}. Remove {files:,} files of {len(rows):,} jobs from the archive?", yes=False)
+        show = teller.plan if yes else _unseen
+        done, code = _each(desk, wanted, PruneOrder(execute=True, vouched=not yes, show=show))
         return teller.end(done, code)
 
 

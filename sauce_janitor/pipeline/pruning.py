@@ -33,9 +33,11 @@ class PruneOrder:
 
     `erase` takes everything that the archive holds of this owner away, whatever `keep_for` says; only holds protect it, and no
     limit is measured: `why` is then the word of who asked for it. `show` is given the plan before anything is carried out.
+    `vouched`: a person was shown the time and said that it is right; else a run must have compared it with Sauce Labs'.
     """
 
     execute: bool = False
+    vouched: bool = False
     erase: Owner | None = None
     why: str | None = None
     show: ShowPlan = lambda _account, _plan: None
@@ -79,6 +81,7 @@ def prune(account: Account, tools: Tools, order: PruneOrder) -> Pruned:
         if hand is None:
             return done
         visit.refuse_if_limited(done.plan)
+        visit.refuse_a_strange_clock(done.plan)
         visit.accept()
         hand.carry_out(done)
         return done
@@ -179,6 +182,11 @@ class _Visit:
         """RefusedError when a limit is broken: the whole pruning, not a part of it."""
         if plan.broken:
             raise RefusedError("\n".join(refusal(plan, self.digest)))
+
+    def refuse_a_strange_clock(self, plan: PrunePlan) -> None:
+        """RefusedError when time alone lets files go, and nobody vouches for it: Sauce Labs is not asked for its own here."""
+        if plan.rows and self.order.erase is None and not self.order.vouched:
+            self.tools.state.clock.check_vouched(self.now)
 
     def accept(self) -> None:
         """Put on record that a pruning under these rules goes ahead."""

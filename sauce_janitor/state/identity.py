@@ -15,6 +15,7 @@ from sauce_janitor.state.tables import accounts, archives, meta
 
 _OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 _BACKWARDS_S: Final = 300
+_VOUCHED_S: Final = 35 * 86_400  # runs may be a month apart
 _SEEN: Final = "newest_time"
 _BUDGET: Final = "budget"
 
@@ -97,6 +98,18 @@ class ClockGuard:
             raise RefusedError(
                 f"this machine's clock says {_date(now)}, but the last run was at {_date(seen)}: one of them is wrong, "
                 "and every age depends on it"
+            )
+
+    def check_vouched(self, now: int) -> None:
+        """RefusedError unless an executing run found this clock right by Sauce Labs' at most 35 days before `now`."""
+        seen = self.newest()
+        if seen is None or now > seen + _VOUCHED_S:
+            last = f"the last executing run that found it right by Sauce Labs' was at {_date(seen)}" if seen else (
+                "no executing run has compared it with Sauce Labs' yet"
+            )  # fmt: skip
+            raise RefusedError(
+                f"this machine's clock says {_date(now)}, and {last}: nobody can say that it is not years ahead. "
+                "`sauce-janitor run --execute` compares them"
             )
 
     def remember(self, now: int) -> None:

@@ -42,6 +42,7 @@ class Box:
         at = int(time.time()) - STORED_AGO
         state, path = self.desk.state, self.desk.folder / "archive"
         state.identity.claim("box", base_url=self.desk.sandbox.base_url, username="demo")
+        state.clock.remember(int(time.time()))
         shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
         with Archive.open(
             path, account="box", known_uuid=state.identity.archive_uuid(str(path)),
@@ -63,6 +64,7 @@ class Box:
 
     def prune(self, *, execute: bool = True, later_s: int = 0, **order: Any) -> Pruned:
         tools = self.tools(later_s)
+        order.setdefault("vouched", later_s != 0)
         return prune_account(tools.config.account("box"), tools, PruneOrder(execute=execute, **order))
 
     def files(self) -> list[str]:
@@ -425,3 +427,17 @@ def test_no_delete_rests_on_a_copy_that_was_pruned(open_desk: Callable[..., Desk
             assert not {file.name for file in contents.newest.assets if file.file in contents.gone}
             assert catalogue.prove(place).findings == ()
     assert box.proof() == []
+
+
+def test_a_clock_that_no_run_compared_with_sauce_labs_lets_nothing_go_unasked(box: Box) -> None:
+    """What leaves the archive: Unless a person answers for the date, an executing run must have found this machine's clock
+    right by Sauce Labs' in the last 35 days."""
+    box.fill(2)
+    before = box.files()
+    with pytest.raises(RefusedError, match="nobody can say that it is not years ahead"):
+        box.prune(later_s=900 * DAY, vouched=False)
+    with pytest.raises(RefusedError, match="years ahead"):
+        box.prune(later_s=36 * DAY, vouched=False)
+    assert box.files() == before
+    assert [line.kind for line in box.desk.state.journal.lines()] == ["archived"] * 2
+    assert box.prune(later_s=34 * DAY, vouched=False).files == 2
