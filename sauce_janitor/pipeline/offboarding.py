@@ -38,6 +38,9 @@ from sauce_janitor.retention.model import Action, Job, JobId, Owner
 from sauce_janitor.retention.planning import JobPlan, Plan, make_plan
 from sauce_janitor.sauce.bulk import BulkGate
 
+_AHEAD_S = 600
+"""Twice what Sauce Labs' clock may be ahead of ours when something is deleted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Departure:
@@ -238,7 +241,8 @@ class _Leaving(Visit):
 
     def _pages(self, share: Share) -> Iterator[Page]:
         pager = Pager(share.client.reader, self.departure.user, since=None, longest_page=0)
-        for page, _ in pager.pages(Place(int(self.tools.clock()))):
+        until = int(self.tools.clock()) + _AHEAD_S  # a job of this minute by their clock is to be seen, too
+        for page, _ in pager.pages(Place(until)):
             yield page
 
     def _proven(self, job: Job) -> Archived | None:

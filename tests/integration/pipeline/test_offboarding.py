@@ -395,6 +395,15 @@ def test_a_job_that_comes_at_the_last_moment_stops_it(desk: Desk) -> None:
     assert calls(desk) == []
 
 
+def test_the_last_list_leaves_out_no_job_that_is_young_by_a_clock_ahead_of_ours(desk: Desk) -> None:
+    idle(desk)
+    bulk(desk)
+    log = list(desk.sandbox.log)
+    (call,) = (number for number, entry in enumerate(log) if entry.endpoint == "jobs.delete_all")
+    lists = [entry.path for entry in log[:call] if "&to=" in entry.path]
+    assert int(lists[-1].rpartition("to=")[2]) > desk.sandbox.world.clock() + 300
+
+
 def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
     from sauce_janitor.metrics import Metrics
     from sauce_janitor.pipeline import Tools
