@@ -34,13 +34,14 @@ class Holding:
         self._held, self._mirror, self._account, self._now = held, mirror, account, now
 
     def protects(self, job: Job, /) -> bool:
-        """Whether a hold is in force on the job; both places are asked anew each time."""
+        """Whether a hold is in force on the job, by whatever account's name; both places are asked anew each time."""
         at = self._now()
-        return job.id in self.mirrored(at=at) or self._held.protects(self._account, job.id, at=at)
+        return any(hold.job_id == job.id for hold in self._in_archive(at)) or self._held.protects_for_any(job.id, at=at)
 
     def mirrored(self, *, at: int) -> frozenset[JobId]:
-        """The jobs that the mirror holds then."""
-        return frozenset(hold.job_id for hold in self._in_archive(at))
+        """The jobs held then that the state does not hold by this account's name: by the mirror, or by another account's."""
+        others = {hold.job_id for hold in self._held.list(at=at) if hold.account != self._account}
+        return frozenset(others.union(hold.job_id for hold in self._in_archive(at)))
 
     def known(self, *, at: int) -> tuple[KnownHold, ...]:
         """Every hold in force then, by job."""

@@ -75,6 +75,10 @@ class Holds:
         """Whether a hold is in force on the job; read anew each time."""
         return self._database.glance(_PROTECTING, account=account, job=id_bytes(job_id), at=at) is not None
 
+    def protects_for_any(self, job_id: JobId, *, at: int) -> bool:
+        """Whether a hold of any account is in force on the job: two names may stand for one account at Sauce Labs."""
+        return self._database.glance(_PROTECTING_ANYWHERE, job=id_bytes(job_id), at=at) is not None
+
 
 def in_force(at: int | BindParameter[int]) -> ColumnElement[bool]:
     """The condition that a hold is neither released nor over."""
@@ -85,4 +89,7 @@ _PROTECTING: Final = (
     select(holds.c.number)
     .where(holds.c.account == bindparam("account"), holds.c.job_id == bindparam("job"), in_force(bindparam("at")))
     .limit(1)
+)
+_PROTECTING_ANYWHERE: Final = (
+    select(holds.c.number).where(holds.c.job_id == bindparam("job"), in_force(bindparam("at"))).limit(1)
 )

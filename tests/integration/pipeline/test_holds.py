@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import ArchiveUnusableError
-from sauce_janitor.retention.model import Action
+from sauce_janitor.pipeline.holding import Holding
+from sauce_janitor.retention.model import Action, Job, JobId
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -198,3 +199,27 @@ def iso(time: int) -> str:
     from datetime import UTC, datetime
 
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_hold_placed_by_another_name_for_the_same_account_protects_too(desk: Desk) -> None:
+    planned, last = due(desk)[:2]
+    state = desk.state
+    state.identity.claim("twin", base_url=desk.sandbox.base_url, username="demo")
+    state.holds.add("twin", [JobId(planned)], by="jane", reason="audit", at=1, until=None)
+    assert planned not in due(desk)
+
+    protects = Holding.protects
+    asked: list[str] = []
+
+    def placing(self: Holding, job: Job, /) -> bool:
+        if job.id == last and not asked:
+            asked.append(job.id)
+            state.holds.add("twin", [JobId(last)], by="jane", reason="audit", at=1, until=None)
+        return protects(self, job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Holding, "protects", placing)
+        desk.run(execute=True)
+    assert asked
+    assert desk.deleted()
+    assert not {planned, last} & desk.deleted()
