@@ -186,8 +186,24 @@ class _Leaving(Visit):
         if not self.departure.bulk:
             return
         plans = {job.job_id: job for job in plan.jobs()}
+        if (other := self._also_of()) is not None:
+            raise RefusedError(
+                f"--bulk would delete all jobs of {user} at once, but account {other} of the configuration is about them, too, "
+                "and what holds them there has no say here: leave --bulk out"
+            )
         if (reason := why_not(plans, self._count())) is not None:
             raise RefusedError(f"--bulk would delete all jobs of {user} at once, but {reason}: leave --bulk out")
+
+    def _also_of(self) -> str | None:
+        """Another name for the same place at Sauce Labs that this user's jobs are of; None where there is none."""
+        user, known = self.departure.user, self.tools.state.identity.accounts()
+        for other in self.tools.config.accounts:
+            if other.name == self.account.name or other.base_url != self.account.base_url:
+                continue
+            is_me = "me" in other.users and known.get(other.name, ("", ""))[1] == user
+            if is_me or user in other.users or user in self.tools.state.jobs.owners(other.name):
+                return other.name
+        return None
 
     def _count(self) -> int:
         return self.tools.state.jobs.of(self.account.name, self.departure.user).count()

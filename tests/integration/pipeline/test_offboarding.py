@@ -289,6 +289,15 @@ def test_it_is_refused_where_it_would_delete_more_than_the_plan(desk: Desk, reas
         assert {line.kind for line in desk.state.journal.lines()} <= {"archived", "purged"}
 
 
+def test_it_is_refused_where_another_name_of_the_configuration_stands_for_the_same_users(desk: Desk) -> None:
+    idle(desk)
+    twin = "}\n  twin: {base_url: BASE_URL, username: demo, users: [bob], access_key: {env: KEY}"
+    desk.configure(POLICIES, budget=twin.replace("BASE_URL", desk.sandbox.base_url))
+    said = offboard(desk, "--archive", "keep", "--bulk", "--confirm", GONE, "--yes", "--account", "box", code=3)
+    assert "account twin" in str(said.exception)
+    assert calls(desk) == []
+
+
 def test_without_the_typed_name_nothing_is_even_asked(desk: Desk) -> None:
     idle(desk)
     offboard(desk, "--archive", "keep", "--bulk", "--yes", code=2)
