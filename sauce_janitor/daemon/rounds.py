@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -163,7 +164,8 @@ class Rounds:
         kind = entry.due_kind(self._clock.now())
         if kind is not None:
             self._log.info(f"{kind}.begins", account=account.name, mode="execute" if self.execute else "dry_run")
-            tools = Tools(self.config, state, self._metrics, Steps(), clock=self._clock.now)
+            config = replace(self.config, state=self._path)  # requests are counted beside the state that is in use
+            tools = Tools(config, state, self._metrics, Steps(), clock=self._clock.now)
             self.runner.begin(account, kind, self._works[kind], tools)
 
     def _tell(self, under: Under) -> None:

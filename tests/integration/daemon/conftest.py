@@ -52,6 +52,7 @@ class Worked:
 
     clock: Driven
     began: list[tuple[str, str, float]] = field(default_factory=list)
+    states: set[str] = field(default_factory=set)
     wait: bool = False
     stopped: list[str] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -60,6 +61,7 @@ class Worked:
     def of(self, kind: str) -> Work:
         def work(account: Account, tools: Tools) -> list[Tiding]:
             self.began.append((kind, account.name, self.clock.at - START))
+            self.states.add(tools.config.state.name)
             while self.wait and not self.go_on.is_set():
                 if tools.stop.wait(0.01):
                     self.stopped.append(account.name)

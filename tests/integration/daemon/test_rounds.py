@@ -165,6 +165,18 @@ def test_an_account_that_is_added_is_due_at_its_next_time_and_one_that_is_gone_n
     ]  # fmt: skip
 
 
+def test_another_state_in_the_configuration_waits_for_a_restart_whole(scene: Scene) -> None:
+    rounds = scene.rounds()
+    scene.go(rounds, HOUR)
+    file = scene.folder / "config.yaml"
+    file.write_text(file.read_text().replace("./state.db", "./other.db"))
+    rounds.reload()
+    scene.go(rounds, 2 * HOUR)
+    assert rounds.config.state.name == "other.db"
+    assert len(scene.worked.runs) == 3
+    assert scene.worked.states == {"state.db"}, "what is counted and locked beside the state stays beside it"
+
+
 @pytest.mark.parametrize("wrong", [RefusedError("a limit is broken"), SourceUnavailableError("down")])
 def test_a_webhook_hears_of_a_run_that_went_wrong(
     scene: Scene, wrong: Exception, monkeypatch: pytest.MonkeyPatch
