@@ -293,7 +293,7 @@ class _Leaving(Visit):
         skipped = sum(done.execution.skips.values()) if done.execution else 0
         return before - done.plan.totals[Action.DELETE_JOB] + skipped
 
-    def _settle_deadlines(self, plan: Plan, done: Execution) -> None:
+    def _settle(self, plan: Plan, done: Execution) -> None:
         """Promises are watched by runs."""
 
     def end(self, result: Result) -> Result:

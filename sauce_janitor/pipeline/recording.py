@@ -71,6 +71,11 @@ class Recorded:
         """This is late now that the plan was carried out."""
         self._summary["plan"]["overdue"] = overdue_counts(plan.late)
 
+    def saved(self, plan: Plan) -> None:
+        """So much expires still, now that the plan was carried out."""
+        left = {"expiring_24h": plan.expiring_24h_jobs, "expiring_72h": plan.expiring_72h_jobs}
+        self._summary["plan"] |= left
+
     def __enter__(self) -> Self:
         self._runs.begin(self._run_id, self._account, mode=self._mode, at=int(self._clock()))
         return self

@@ -116,8 +116,7 @@ class Teller:
         metrics.set("inventory_jobs", plan.inventory, account=account)
         metrics.set("held_jobs", plan.held, account=account)
         metrics.set("undecided_jobs", sum(plan.undecided.values()), account=account)
-        metrics.set("assets_expiring_unarchived", plan.expiring_24h_jobs, account=account, within="24h")
-        metrics.set("assets_expiring_unarchived", plan.expiring_72h_jobs, account=account, within="72h")
+        self.expiring(plan)
         for limit in ALL_LIMITS:
             is_broken = any(broken.limit == limit for broken in plan.broken)
             metrics.set("limit_broken", is_broken, account=account, limit=limit)
@@ -128,6 +127,11 @@ class Teller:
         self.overdue(plan)
         counts = {action.value: number for action, number in plan.totals.items()}
         self.log.info("run.planned", jobs=plan.inventory, held=plan.held, **counts)
+
+    def expiring(self, plan: Plan) -> None:
+        """How many jobs' assets are purged soon and not archived: by the plan, and again once it is carried out."""
+        for within, jobs in (("24h", plan.expiring_24h_jobs), ("72h", plan.expiring_72h_jobs)):
+            self._metrics.set("assets_expiring_unarchived", jobs, account=self._account, within=within)
 
     def overdue(self, plan: Plan) -> None:
         """How many jobs are past each deadline, and what blocks them: by the plan, and again once it is carried out."""

@@ -12,7 +12,7 @@ from sauce_janitor import planfile
 from sauce_janitor.config import Account
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedError
 from sauce_janitor.execute import Execution, Parts, Recovery, recover
-from sauce_janitor.execute.events import Event
+from sauce_janitor.execute import events as happened
 from sauce_janitor.inventory import Demand
 from sauce_janitor.pipeline import accepting, affording, approving, fitting, holding, suspecting
 from sauce_janitor.pipeline.acting import settle_acts
@@ -34,6 +34,14 @@ from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.state import Lease, Query
 
 _SKEW_S = 300
+_SAVED = (
+    happened.JobArchived,
+    happened.AssetsDeleted,
+    happened.AssetsPurged,
+    happened.JobDeleted,
+    happened.AlreadyGone,
+)
+"""After these nothing of a job that was wanted and not archived is left to expire."""
 
 
 class Visit:
@@ -67,6 +75,7 @@ class Visit:
             stack.enter_context(self.record)
         self.query = Query(account.name, (), self.rules.age_from, self.as_of, self.digest)
         self._telling = threading.Lock()
+        self._in_hand: Plan | None = None
         self._reviewed = self._check_reviewed()
 
     def _check_reviewed(self) -> Reviewed | None:
@@ -247,6 +256,7 @@ class Visit:
     def carry_out(self, planned: Result, parts: Parts) -> Result:
         """Do what the plan says, with each credential what it is for."""
         plan, config = planned.plan, self.tools.config
+        self._in_hand = plan
         shares = [(share, self._parts_of(share, parts)) for share in self.reach.shares(self.query.owners or ())]
         self.tools.metrics.executes(1)
         try:
@@ -257,7 +267,7 @@ class Visit:
                 crews = [(share.owners.__contains__, each) for share, each in shares]
                 notes = self.tools.state.notes
                 suspecting.look_daily(plan, crews, notes, self.account.name, stop=self.tools.stop, tell=self.tell.event)
-            self._settle_deadlines(plan, done)
+            self._settle(plan, done)
         finally:
             self.tools.metrics.executes(-1)
         goes_on_at = self.spending.goes_on_at(done)
@@ -283,7 +293,9 @@ class Visit:
             self.tell.left_out(owner, why=why, jobs=left.jobs, departed=False)
             yield left
 
-    def _settle_deadlines(self, plan: Plan, done: Execution) -> None:
+    def _settle(self, plan: Plan, done: Execution) -> None:
+        self.tell.expiring(plan)
+        self.record.saved(plan)
         if not self._reviewed:
             failed = {failure.job_id for failure in done.failures}
             settle(plan.late, failed, finished=not done.left and done.halted is None)
@@ -300,9 +312,11 @@ class Visit:
         """Of every credential that is in use."""
         return [share.client.budget for share in self.reach.shares(self.query.owners or ())] or [self.client.budget]
 
-    def _told(self, event: Event) -> None:
+    def _told(self, event: happened.Event) -> None:
         with self._telling:  # workers of several credentials tell at once
             self.tell.event(event)
+            if self._in_hand is not None and isinstance(event, _SAVED):
+                self._in_hand.saved(event.job_id)
             self.tools.progress.step()
 
     def _phase(self, name: str, total: int | None = None) -> AbstractContextManager[None]:

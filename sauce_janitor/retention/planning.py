@@ -126,6 +126,7 @@ class _Planner:
             if 0 < left <= 3 * _DAY_S:
                 self._plan.expiring_72h_jobs += 1
                 self._plan.expiring_24h_jobs += left <= _DAY_S
+                self._plan.expiring[bytes.fromhex(record.job.id)] = left <= _DAY_S
 
     def _count(self) -> None:
         plan = self._plan

@@ -208,7 +208,8 @@ class Plan:
     `lints` what the inventory shows to be hardly meant.
     `rows` and `announcements` hold what `jobs()` and `announced()` give.
     `suspects` are jobs to be looked at: Sauce may have purged their assets, and knowing it would change something.
-    `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time.
+    `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time; `expiring`
+    are these jobs, and whether it is within 24 h.
     """
 
     as_of: int
@@ -226,6 +227,7 @@ class Plan:
     approvals: tuple[Approval, ...] = ()
     expiring_24h_jobs: int = 0
     expiring_72h_jobs: int = 0
+    expiring: dict[bytes, bool] = field(default_factory=dict)
     waiting: dict[Action, Waiting] = field(default_factory=dict)
     late: dict[str, Late] = field(default_factory=dict)
     lints: tuple[str, ...] = ()
@@ -253,6 +255,13 @@ class Plan:
         purge and deletes by the longest overdue, in turn.
         """
         return iter(self.rows)
+
+    def saved(self, job_id: JobId) -> None:
+        """This job was archived, or is gone, while the plan was carried out: nothing of it expires any more."""
+        within_24h = self.expiring.pop(bytes.fromhex(job_id), None)
+        if within_24h is not None:
+            self.expiring_72h_jobs -= 1
+            self.expiring_24h_jobs -= within_24h
 
     def only(self, policies: Collection[str]) -> None:
         """Take every action of other policies out, also of `counts` and `totals`; what was measured stays as it was."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, literal_column, or_, select, update
 
 from sauce_janitor.retention.model import DELETES, Action, JobId
 from sauce_janitor.state import tables
@@ -115,8 +115,8 @@ class Runs:
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
     def last(self, account: str | None = None, *, limit: int = 10, mode: str | None = None) -> tuple[Run, ...]:
-        """The last runs, newest first."""
-        statement = select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit)
+        """The last runs, newest first; of those that began in one second, the one that was noted last."""
+        statement = select(runs).order_by(runs.c.started_at.desc(), literal_column("runs.rowid").desc()).limit(limit)
         if account is not None:
             statement = statement.where(runs.c.account == account)
         if mode is not None:

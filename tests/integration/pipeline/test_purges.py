@@ -93,6 +93,19 @@ def test_what_expires_unarchived_is_in_plan_status_and_metrics(open_desk: Callab
     )
 
 
+def test_what_a_run_archived_does_not_count_as_expiring_any_more(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(jobs=200)
+    desk.configure(EVERYTHING)
+    metrics = desk.metrics = Metrics()
+    assert desk.run().plan.expiring_24h_jobs > 0
+    desk.run(execute=True)
+    (status,) = json.loads(desk.say("status", "--format", "json").stdout)
+    assert (status["last_plan"]["expiring_24h"], status["last_plan"]["expiring_72h"]) == (0, 0)
+    page = metrics.page().decode()
+    for within in ("24h", "72h"):
+        assert f'assets_expiring_unarchived{{account="box",within="{within}"}} 0.0' in page
+
+
 def test_kept_and_held_jobs_are_archived_the_nearest_purge_first(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk()
     desk.configure("""

@@ -116,6 +116,12 @@ def test_runs_are_told_newest_first_and_a_killed_one_has_no_result(state: State)
     assert len(state.runs.last(limit=1)) == 1
 
 
+def test_of_runs_that_began_in_one_second_the_later_one_is_the_newest(state: State) -> None:
+    for run_id in ("b", "c", "a"):
+        state.runs.begin(run_id, "eu", mode="execute", at=10)
+    assert [run.run_id for run in state.runs.last("eu")] == ["a", "c", "b"]
+
+
 def test_counters_grow_over_processes(path: Path) -> None:
     key = ("actions_total", (("policy", "p"), ("account", "eu")))
     for _ in range(2):
