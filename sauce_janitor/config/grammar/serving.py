@@ -108,9 +108,21 @@ class BlackoutTerm(Grammar):
             raise fault("days: go with times of day; a stretch of dates has its days")
         if self.from_ == self.to and isinstance(self.from_, int):
             raise fault('begins when it ends: for whole days write days alone, or from: "00:00" and to: "24:00"')
+        if _is_backwards(self.from_, self.to):
+            raise fault("ends before it begins: from is the earlier of the two")
         if self.from_ == DAY_MIN:
             raise fault('from: "24:00" is the end of a day: write "00:00"')
         return self
+
+
+def _is_backwards(start: int | dt.date | dt.datetime, end: int | dt.date | dt.datetime) -> bool:
+    """Of times of day neither is the earlier; a day beside a moment is judged by the moment's own day."""
+    if isinstance(start, int) or isinstance(end, int):
+        return False
+    if isinstance(start, dt.datetime) and isinstance(end, dt.datetime):
+        return end <= start
+    first, last = (edge.date() if isinstance(edge, dt.datetime) else edge for edge in (start, end))
+    return last < first
 
 
 def leave_time(terms: list[BlackoutTerm]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sauce_janitor.config import Config, Daily, Stretch
 from sauce_janitor.config.crons import parse_cron
 from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.errors import ConfigError
 
 HEAD = "timezone: Europe/Berlin\naccounts: {eu: {region: eu}, us: {region: us, schedule: {cron: '0 3 * * *'}}}\n"
 
@@ -52,6 +53,20 @@ def test_a_black_out_is_a_time_of_day_whole_days_or_a_stretch_whose_last_day_cou
     written: str, meant: Daily | Stretch
 ) -> None:
     assert loaded(f"schedule: {{blackouts: {written}}}\n").schedule("eu").blackouts == (meant,)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{from: 2026-12-24, to: 2026-12-20}",
+        "{from: 2026-12-24T18:00:00Z, to: 2026-12-24T18:00:00Z}",
+        "{from: 2026-12-24T18:00:00Z, to: 2026-12-23}",
+    ],
+)
+def test_a_black_out_that_would_end_before_it_begins_is_a_fault(written: str) -> None:
+    """It would never be in force, and nobody would know."""
+    with pytest.raises(ConfigError, match=r"blackouts\[0\]: ends before it begins: from is the earlier of the two"):
+        loaded(f"schedule: {{blackouts: [{written}]}}\n")
 
 
 @pytest.mark.parametrize(
