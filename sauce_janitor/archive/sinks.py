@@ -37,10 +37,18 @@ class Sink(Protocol):
         """One file, read to its end; `at` is its time (epoch seconds). Raises OSError."""
 
 
+_OTHER_PACKINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".7z", ".rar", ".zst")
+"""A folder of such a name would be a surprise; `.tar.zst` is looked at before."""
+
+
 def refuse_target(target: Path, *, force: bool) -> None:
     """ConfigError when something is in the way that is not to be replaced, or there is no folder for it."""
     if not target.parent.is_dir():
         raise ConfigError(f"there is no folder {target.parent}: make it, or name another place")
+    if target.name.lower().endswith(_OTHER_PACKINGS) and not (_is_file(target) or target.is_dir()):
+        raise ConfigError(
+            f"{target.name} is packed as nothing that is known here: name a folder, FILE.zip or FILE.tar.zst"
+        )
     if not os.path.lexists(target):
         return
     if not force:

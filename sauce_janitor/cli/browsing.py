@@ -33,6 +33,8 @@ COLUMNS = (
 @click.pass_obj
 def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -> None:
     """List the jobs in the archive, the newest first: all, or those that the options ask for."""
+    from sauce_janitor import report
+
     with open_shelf(session) as shelf:
         query = query_of(shelf.config.timezone, given, limit=limit)
         entries = shelf.entries.search(query)
@@ -41,7 +43,8 @@ def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -
         elif form == "csv":
             _write(_csv_pieces(map(_row, entries)))
         else:
-            _write(_table(entries))
+            out = report.console(color=session.color)
+            _write(_table(entries, out.width if out.is_terminal else None))
             jobs, size = shelf.entries.count(query)
             _say_how_many(jobs, size, limit)
 
@@ -84,16 +87,22 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
-_LINE = "{job_id}  {day}  {status:8}  {assets:>6}  {size:>9}  {whose}  {build}  {name}\n"
-_HEADER = f"{'JOB':32}  {'ENDED':16}  {'STATUS':8}  {'ASSETS':>6}  {'SIZE':>9}  OWNER  BUILD  NAME\n"
+_WIDE = 120
+_LINE = "{job_id}  {day}  {status:8}  {assets:>6}  {size:>9}  {whose}  {build}  {name}"
+_HEADER = f"{'JOB':32}  {'ENDED':16}  {'STATUS':8}  {'ASSETS':>6}  {'SIZE':>9}  OWNER  BUILD  NAME"
+_NARROW_LINE = "{job_id}  {day:.10}  {status:8}  {build}  {name}"
+_NARROW_HEADER = f"{'JOB':32}  {'ENDED':10}  {'STATUS':8}  BUILD  NAME"
 
 
-def _table(entries: Iterable[ArchiveEntry]) -> Iterator[str]:
+def _table(entries: Iterable[ArchiveEntry], width: int | None) -> Iterator[str]:
+    """Lines no longer than a terminal of this width; None: whole ones."""
     from sauce_janitor import report
 
-    header = _HEADER
+    is_narrow = width is not None and width < _WIDE
+    shape = _NARROW_LINE if is_narrow else _LINE
+    header = f"{_NARROW_HEADER if is_narrow else _HEADER}\n"
     for entry in entries:
-        yield header + _LINE.format(
+        line = shape.format(
             job_id=entry.job_id,
             day=report.when(entry.ended_at).removesuffix(" UTC"),
             status=entry.status or "-",
@@ -103,7 +112,16 @@ def _table(entries: Iterable[ArchiveEntry]) -> Iterator[str]:
             build=report.clean(entry.build or "-"),
             name=report.clean(entry.name or "-"),
         )
+        yield header + _cut(line, width) + "\n"
         header = ""
+
+
+def _cut(line: str, width: int | None) -> str:
+    from rich.cells import cell_len, set_cell_size
+
+    if width is None or cell_len(line) <= width:
+        return line
+    return set_cell_size(line, width - 1) + "…"
 
 
 def _say_how_many(jobs: int, size: int, limit: int | None) -> None:

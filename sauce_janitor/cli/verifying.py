@@ -36,12 +36,15 @@ class _Share(click.ParamType[float]):
 
 @click.command()
 @click.argument("job_id", metavar="[JOB]", required=False)
-@click.option("--account", help="Only this account.")
-@click.option("--owner", help="Only jobs of this user.")
+@click.option("--account", metavar="NAME", help="Only this account.")
+@click.option("--owner", metavar="USER", help="Only jobs of this user.")
 @click.option("--sample", type=_Share(), help="Only so many of the jobs, such as 5%: another part each day.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted verification was left.")
 @click.option(
-    "--workers", type=click.IntRange(1, 64), help="How many files are read at once. Default: by the processors."
+    "--workers",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="How many files are read at once. Default: by the processors.",
 )
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
@@ -59,6 +62,9 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -
     done = _verified(session, job_id, given, show=form == "table")
     if job_id and not done.jobs:
         raise ConfigError(f"the archive holds nothing of job {job_id}")
+    if (given["account"] or given["owner"]) and not (done.jobs or done.findings or given["sample"] or given["resume"]):
+        whose = [f"{what} {given[what]!r:.80}" for what in ("account", "owner") if given[what]]
+        raise ConfigError(f"the archive holds nothing of {' and '.join(whose)}: nothing was verified")
     if form == "json":
         click.echo(report.json_text(_as_json(done)))
     else:

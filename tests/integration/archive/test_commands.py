@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from sauce_janitor.archive import Archive
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archiving import archive as group
+from sauce_janitor.cli.browsing import _table
 from sauce_janitor.errors import ArchiveUnusableError, ConfigError
 from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.retention.entries import ArchiveEntry
+from sauce_janitor.retention.model import JobId, Owner
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of
 
@@ -103,6 +107,19 @@ def test_list_finds_jobs_by_what_one_remembers(
     assert [row["job_id"] for row in rows] == [f"{number:032x}" for number in found]
 
 
+@pytest.mark.parametrize("width", [80, 130])
+def test_a_line_of_the_list_is_no_longer_than_the_terminal(width: int) -> None:
+    names = ("short", "long " * 40, "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 90)
+    entries = [
+        ArchiveEntry("eu", Owner("alice"), JobId(JOB), "eu/alice", 1, 1, "p", 3, 1_000, name=name, build="nightly-1")
+        for name in names
+    ]
+    lines = "".join(_table(entries, width)).splitlines()
+    assert len(lines) == 1 + len(names)
+    assert max(map(cell_len, lines)) == width
+    assert max(map(cell_len, "".join(_table(entries, None)).splitlines())) > width
+
+
 def test_list_as_csv_gives_a_spreadsheet_no_formula(config: Path, varied: Archive) -> None:
     rows = list(csv.DictReader(io.StringIO(run(config, "list", "--format", "csv").stdout)))
     assert [row["name"] for row in rows] == ["login", "check 50% off", "'=cmd()"]
@@ -127,6 +144,8 @@ def test_show_tells_a_job_as_one_remembers_it(config: Path, varied: Archive) -> 
     [
         (("show", "f" * 32), "holds nothing of job"),
         (("verify", "f" * 32), "holds nothing of job"),
+        (("verify", "--account", "nope"), "holds nothing of account 'nope': nothing was verified"),
+        (("verify", "--owner", "nobody"), "holds nothing of owner 'nobody': nothing was verified"),
         (("show", "../../x"), "not a job id"),
         (("verify", "ABC"), "not a job id"),
         (("list", "--owner", "a/b"), "not a user name"),

@@ -181,6 +181,14 @@ def test_a_job_that_does_not_verify_is_left_out_and_named(config: Path, root: Pa
     assert not (tmp_path / "alone").exists()
 
 
+@pytest.mark.parametrize("name", ["out.tar.gz", "out.TGZ", "out.7z"])
+def test_a_packing_that_is_not_known_is_no_folders_name(config: Path, tmp_path: Path, name: str) -> None:
+    wrong = run(config, JOB, "-o", str(tmp_path / name)).exception
+    assert isinstance(wrong, ConfigError)
+    assert "name a folder, FILE.zip or FILE.tar.zst" in str(wrong)
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("name", ["out", "out.zip", "out.tar.zst"])
 def test_nothing_is_overwritten_unless_it_is_said(config: Path, tmp_path: Path, name: str) -> None:
     target = tmp_path / name
