@@ -99,7 +99,7 @@ def _bind(listen: str) -> socket.socket:
     except OSError as wrong:
         # create_server puts an address of its own into strerror; a name that is not found has no such number
         why = wrong.strerror if isinstance(wrong, socket.gaierror) else os.strerror(wrong.errno or 0)
-        raise ConfigError(f"cannot listen on {listen}: {why}; free it, or name another one in web.listen") from wrong
+        raise ConfigError(f"cannot listen on {listen}: {why}; free it, or listen on another one") from wrong
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types

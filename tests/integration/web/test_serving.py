@@ -44,7 +44,7 @@ def test_a_taken_port_is_one_sentence_that_names_it(serving: Serving) -> None:
     with pytest.raises(ConfigError) as refused:
         Serving(hello, listen)
     assert str(refused.value) == (
-        f"cannot listen on {listen}: Address already in use; free it, or name another one in web.listen"
+        f"cannot listen on {listen}: Address already in use; free it, or listen on another one"
     )
 
 
