@@ -97,6 +97,7 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, config_path: Path, log_format: str | None, log_level: str | None, no_color: bool) -> None:  # noqa: FBT001 - click passes by name
     """Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then delete.
 
-    Without --execute nothing is ever changed at Sauce Labs. Start with: sauce-janitor demo
+    Without --execute, `run` and `serve` change nothing at Sauce Labs. `apply` does what you reviewed; `offboard`, `stop` and
+    `tag` ask first. Start with: sauce-janitor demo
     """
     ctx.obj = Session(config_path, log_format, log_level, color=False if no_color else None)

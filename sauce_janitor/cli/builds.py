@@ -29,7 +29,9 @@ _MEMBER_COLUMNS = ("account", "build", "id", "status", "created_at", "modified_a
 )
 @click.option("--name", metavar="GLOB", help="Of this name.")
 @click.option("--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="Of this status. Repeatable.")
-@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="At most so many; 0 for all."
+)
 @ACCOUNT
 @ROWS
 @click.pass_obj

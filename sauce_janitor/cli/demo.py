@@ -55,7 +55,12 @@ policies:
 
 @click.command()
 @click.option(
-    "--jobs", type=click.IntRange(1, 100_000), default=_JOBS, show_default=True, help="How many jobs the sandbox has."
+    "--jobs",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    default=_JOBS,
+    show_default=True,
+    help="How many jobs the sandbox has.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs.")
 @click.pass_obj

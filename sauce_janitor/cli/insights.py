@@ -70,7 +70,9 @@ def insights() -> None:
 @click.option("--missing-build", is_flag=True, help="Only tests without a build.")
 @click.option("--error", metavar="TEXT", help="Only tests that ended by this error.")
 @click.option("--oldest-first", is_flag=True, help="The oldest first, not the newest.")
-@click.option("--limit", type=click.IntRange(1, _MOST), default=100, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, _MOST), metavar="N", default=100, show_default=True, help="At most so many."
+)
 @ACCOUNT
 @ROWS
 @click.pass_obj

@@ -46,7 +46,9 @@ class _Wanted:
 @click.option("--tag", "tags", multiple=True, metavar="GLOB", help="With any of these tags. Repeatable.")
 @click.option("--since", metavar="TIME", help="Created then or later: 3d (ago), 2026-06-01 or 2026-06-01T08:00:00Z.")
 @click.option("--until", metavar="TIME", help="Created then or earlier.")
-@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="At most so many; 0 for all."
+)
 @ACCOUNT
 @ROWS
 @click.pass_obj

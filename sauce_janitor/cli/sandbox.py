@@ -16,14 +16,23 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
-@click.option("--jobs", type=click.IntRange(0), default=2000, show_default=True, help="Jobs that the main user owns.")
-@click.option("--colleagues", type=click.IntRange(0, 9999), default=0, help="So many more users in the organisation.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="Default: a free one.")
+@click.option(
+    "--jobs", type=click.IntRange(0), metavar="N", default=2000, show_default=True, help="Jobs that the main user owns."
+)
+@click.option(
+    "--colleagues", type=click.IntRange(0, 9999), metavar="N", default=0, help="So many more users in the organisation."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs and files.")
 @click.option(
-    "--now", type=click.IntRange(0), help="When the world stands still, in epoch seconds. Default: the start."
+    "--now",
+    type=click.IntRange(0),
+    metavar="N",
+    help="When the world stands still, in epoch seconds. Default: the start.",
 )
-@click.option("--days", type=click.IntRange(1), default=45, show_default=True, help="How far back the jobs reach.")
+@click.option(
+    "--days", type=click.IntRange(1), metavar="N", default=45, show_default=True, help="How far back the jobs reach."
+)
 @click.option(
     "--rate", default=None, metavar="RATE", help="Refuse more than this with 429: 10/s, 3500/h or both with a comma."
 )

@@ -62,7 +62,7 @@ accounts:
   {account}:
     {where}
 {credentials}
-    # users: [me]                    # whose jobs: me, or user names
+    # users: [me]                    # whose jobs: me, user names, or organization: all its users
 
 archive: {{path: ./archive}}           # paths are relative to this file
 state: {{path: ./state.db}}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from sauce_janitor import errors
@@ -21,9 +23,26 @@ def test_every_command_has_its_row_and_every_row_its_command() -> None:
     assert named == set(COMMANDS)
 
 
-def test_every_command_says_in_help_what_it_does() -> None:
-    import click
+def _options(command: click.Command, name: str = "") -> Iterator[tuple[str, list[str]]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for each in command.list_commands(context):
+            under = command.get_command(context, each)
+            assert under is not None
+            yield from _options(under, f"{name} {each}".strip())
+    for option in command.params:
+        if isinstance(option, click.Option):
+            yield name, [*option.opts, *option.secondary_opts]
 
+
+def test_every_option_of_every_command_is_named_on_a_page() -> None:
+    pages = "".join((TOP / "docs" / name).read_text() for name in ("commands.md", "archive.md", "sandbox.md"))
+    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", pages))
+    unnamed = [f"{command} {spelt}" for command, spelt in _options(cli) if named.isdisjoint(spelt)]
+    assert not unnamed
+
+
+def test_every_command_says_in_help_what_it_does() -> None:
     context = click.Context(cli)
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
