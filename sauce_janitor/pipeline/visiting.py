@@ -263,7 +263,9 @@ class Visit:
             with self._phase("execute", plan.job_count):
                 terms = Terms(config.workers, config.archive.settle_s, self.tools.stop)
                 done, refused = carry_out_shared(plan, shares, terms)
-            if done.halted is None:
+            if done.halted is not None:  # what was not begun is left, too
+                done = replace(done, left=done.left + max(0, plan.job_count - done.jobs))
+            else:
                 crews = [(share.owners.__contains__, each) for share, each in shares]
                 notes = self.tools.state.notes
                 suspecting.look_daily(plan, crews, notes, self.account.name, stop=self.tools.stop, tell=self.tell.event)

@@ -62,7 +62,7 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     if table.row_count:
         out.print(table)
     else:
-        out.print("Nothing was to be done.")
+        out.print("Nothing was done." if ended.halted else "Nothing was to be done.")
     if ended.archived_assets:
         out.print(f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each verified")
     if ended.reclaimed_bytes:

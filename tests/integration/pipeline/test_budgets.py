@@ -94,9 +94,13 @@ def test_a_spent_budget_is_a_pause_that_says_when_it_goes_on(open_desk: Callable
     desk = open_desk(jobs=160)
     desk.configure(DELETING, budget=budget("per_second: 50, per_hour: 60"))
     said = desk.say("run", "--execute", code=0).stdout
-    assert re.search(
-        r"Paused: the request budget is spent: .*\. \d+ jobs are left for the next runs, from 20\d\d-.* UTC on", said
-    ), said
+    paused = re.search(
+        r"Paused: the request budget is spent: .*\. (\d+) jobs are left for the next runs, from 20\d\d-.* UTC on", said
+    )
+    assert paused, said
+    (run, *_) = desk.state.runs.last()
+    due = run.summary["plan"]["counts"]["delete_assets"]
+    assert int(paused[1]) == run.summary["left"] == due - sum(run.summary["outcomes"].values())
 
 
 def test_a_spent_budget_lets_no_listing_begin_and_says_so(open_desk: Callable[..., Desk]) -> None:
