@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # A machine under load is slow to make inputs too; that says nothing about the program.
@@ -34,3 +35,8 @@ def component() -> Callable[[str], Path]:
         pytest.skip(missing)
 
     return find
+
+
+def pytest_runtest_teardown() -> None:
+    """What a command that ran in this process set up for its log is not the next test's."""
+    structlog.reset_defaults()
