@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from sauce_janitor.errors import SourceError, StoppedError
 from sauce_janitor.execute.confirming import ACCEPTED, Confirming, Sent, are_assets_gone, is_job_gone, settle
@@ -90,7 +91,9 @@ def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> N
         work.brake.unanswered(error)
         return
     if not gone:
-        settle(work.parts, work.tally, sent, "failed", f"{said}, and it is still there: {answer.detail}")
+        # a write that had no answer may still be at work over there: what became of it is for the next run to see
+        outcome: Literal["failed", "unknown"] = "failed" if answer.status is not None else "unknown"
+        settle(work.parts, work.tally, sent, outcome, f"{said}, and it is still there: {answer.detail}")
     elif not _accepted(answer) and not _may_have_been_done(answer):
         settle(work.parts, work.tally, sent, "already_gone", f"{said}, and it is gone")
     elif sent.action is Action.DELETE_ASSETS and answer.deleted:

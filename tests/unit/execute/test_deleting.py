@@ -280,7 +280,8 @@ def test_an_error_for_what_was_not_done_is_a_failure_and_is_not_repeated(answer:
     job = house.add(1)
     house.sauce.lie("DELETE-job", lambda _sauce, _job: answer)
     execution = run(house, [house.planned(job, DELETE_JOB)])
-    assert house.journal.outcomes(job) == ["failed"]
+    # what had no answer may still come true over there
+    assert house.journal.outcomes(job) == ["unknown" if answer.status is None else "failed"]
     assert house.sauce.writes() == [("DELETE-job", job)]
     assert execution.count(DELETE_JOB, Outcome.FAILED) == 1
 
