@@ -177,6 +177,7 @@ def test_jobs_are_found_by_search_and_filter_and_opened_by_the_keyboard_alone(pa
     expect(page.get_by_role("heading", level=1)).to_contain_text("test 2")
     page.keyboard.press("Escape")
     expect(page.get_by_role("status")).to_contain_text("130 jobs")
+    page.wait_for_load_state()  # the keys are there when the scripts have run
     page.keyboard.press("n")
     expect(page.get_by_text("Page 2 of 2")).to_be_visible()
     page.keyboard.press("?")

@@ -198,6 +198,7 @@ def test_a_state_of_a_newer_version_is_left_alone(desk: Desk) -> None:
     desk.run("plan")
     with sqlite3.connect(desk.folder / "state.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE meta SET value = '9998' WHERE key = 'readable_from'")
     connection.close()
     assert "newer" in one_sentence(desk.run("plan", code=3).stderr)
 

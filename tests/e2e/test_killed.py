@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.model import JobId
+from sauce_janitor.retention.model import Action, JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.requestlog import Entry
 from sauce_janitor.state import State
@@ -131,7 +131,9 @@ class World:
                 if said := "archived" if line.kind == "archived" else line.outcome:
                     found.setdefault((line.job_id, line.action), []).append(said)
         kinds = {key: sorted(set(said) - {"failed", "unknown"}) for key, said in found.items()}
-        return {key: said for key, said in kinds.items() if said}
+        # what Sauce Labs purged is found out by a delete, or by the daily look before there was one
+        purged = (Action.DELETE_ASSETS, ["already_gone"])
+        return {key: said for key, said in kinds.items() if said and (key[1], said) != purged}
 
 
 def _said(path: Path) -> str:
