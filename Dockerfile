@@ -16,7 +16,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY sauce_janitor sauce_janitor
 # The state and the archive lie in /var/lib/sauce-janitor. Group 0 may write there, for clusters that choose the user.
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
- && /opt/build/bin/pip --python /opt/sauce-janitor/bin/python install --no-deps --no-index --find-links dist sauce-janitor \
+ && /opt/build/bin/pip --python /opt/sauce-janitor/bin/python install --no-deps --no-index dist/*.whl \
  && install -d -m 0770 /data/sauce-janitor
 
 FROM ${BASE}
