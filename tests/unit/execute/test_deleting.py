@@ -226,6 +226,19 @@ def test_a_missing_list_of_a_young_job_keeps_it() -> None:
     assert execution.count(DELETE_JOB, Outcome.FAILED) == 1
 
 
+@pytest.mark.parametrize("action", [DELETE_JOB, DELETE_ASSETS])
+def test_a_list_that_goes_missing_right_before_the_delete_of_a_young_job_keeps_it(action: Action) -> None:
+    house = House()
+    job = house.add(1, age_days=29)
+    house.store(job, ALL)  # by an earlier run: only the list before the delete is asked for
+    house.sauce.world[job].listed_as_missing = True
+    execution = run(house, [house.planned(job, action, selection=ALL)])
+    assert house.effects.kinds().count("assets") == 2, "one 404 may be a lie: it is asked for again"
+    assert house.sauce.writes() == []
+    assert house.journal.outcomes(job) == []
+    assert execution.count(action, Outcome.FAILED) == 1
+
+
 def test_a_missing_list_is_no_surprise_where_we_deleted_the_assets() -> None:
     house = House()
     job = house.add(1, age_days=20)
