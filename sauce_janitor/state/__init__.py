@@ -22,14 +22,15 @@ from sauce_janitor.state.notices import Notices
 from sauce_janitor.state.opening import check_integrity, open_file
 from sauce_janitor.state.prunings import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
+from sauce_janitor.state.retries import Retries
 from sauce_janitor.state.switch import Pause, Switch
 from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
     "Acceptances", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds",
     "Identity", "Jobs", "Journal", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct", "OpenIntent",
-    "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings", "Query", "Run", "RunJournal",
-    "Runs", "SeenReceipt", "Snapshot", "State", "Switch", "Verifications",
+    "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings", "Query", "Retries", "Run",
+    "RunJournal", "Runs", "SeenReceipt", "Snapshot", "State", "Switch", "Verifications",
 ]  # fmt: skip
 
 
@@ -58,6 +59,7 @@ class State:
         self.verifications = Verifications(database)
         self.counters = Counters(database)
         self.notes = Notes(database)
+        self.retries = Retries(database)
 
     @classmethod
     def open(cls, path: Path | str) -> State:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every schema version there is, oldest first; the last one is what this program writes."""
 READABLE_FROM: Final = "0001"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release can be rolled back.
@@ -311,4 +311,19 @@ archived_jobs = Table(
     Column("duration_s", BigInteger),
     Index("ix_archived_jobs_ended_at", "ended_at"),
     Index("ix_archived_jobs_job_id", "job_id"),
+)
+
+retries = Table(
+    # Jobs that failed and are tried again.
+    "retries",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("job_id", LargeBinary(16), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("tries", BigInteger, nullable=False),
+    Column("first_failed_at", BigInteger, nullable=False),
+    Column("last_failed_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),  # that the last try took
+    Column("reason", Text, nullable=False),
 )
