@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from sauce_janitor.cli.environment import ignored, restrict
+
 COMMANDS = {
     "apply": "running:apply",
     "approve": "approving:approve",
@@ -69,6 +71,7 @@ class LazyGroup(click.Group):
         module, _, attribute = place.partition(":")
         command = getattr(importlib.import_module(f"sauce_janitor.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
+        restrict(command, cmd_name)
         return command
 
     def resolve_command(
@@ -79,7 +82,11 @@ class LazyGroup(click.Group):
 
         if args and args[0] not in COMMANDS and (near := get_close_matches(args[0], COMMANDS, n=1)):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and command is not None:
+            for sentence in ignored(command, name, ctx.auto_envvar_prefix or ""):
+                click.echo(f"sauce-janitor: {sentence}", err=True)
+        return name, command, rest
 
 
 @click.group(

@@ -61,7 +61,8 @@ def approve(
     if dry_run:
         click.echo(f"would {words}", err=True)
         return
-    consent(f"{words[0].upper()}{words[1:]}?", yes=yes)
+    if not given["withdraw"]:  # ending an approval only protects
+        consent(f"{words[0].upper()}{words[1:]}?", yes=yes)
     with State.open(config.state) as state:
         if given["withdraw"]:
             ended = state.approvals.withdraw(account, digest, at=now)

@@ -10,6 +10,10 @@ YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
 
 
+AT_ONCE = click.option("-y", "--yes", is_flag=True, expose_value=False, hidden=True, help="Nothing is asked anyway.")
+"""For a command that only protects: it never asks, and takes --yes as scripts have it from the commands that do."""
+
+
 def consent(question: str, *, yes: bool) -> None:
     """Ask, unless told not to. UsageError without a terminal to ask on, Abort for a no."""
     if yes:

@@ -59,7 +59,7 @@ def add(
     """Hold these jobs.
 
     With --tag, whoever looks at them at Sauce Labs sees it, and every tool that obeys the tag holds them as well; the hold here
-    is placed first, and stays whatever becomes of the tag.
+    is placed first, and stays whatever becomes of the tag. Without --tag nothing is asked.
     """
     from sauce_janitor import report
     from sauce_janitor.config import load
@@ -79,7 +79,8 @@ def add(
     if dry_run:
         click.echo(f"would hold {len(ids):,} jobs of {account.name} {end}{tagged}", err=True)
         return _tag_all(session, account, ids, tag, dry_run=True) if tag else 0
-    consent(f"Hold {len(ids):,} jobs of {account.name} {end}{tagged}?", yes=yes)
+    if tag:  # the hold alone only protects; a tag writes to Sauce Labs
+        consent(f"Hold {len(ids):,} jobs of {account.name} {end}{tagged}?", yes=yes)
     with ExitStack() as stack:
         state, holding, unmirrored = _writable(config, account, stack)
         holding.add(ids, by=given["by"] or getpass.getuser(), reason=reason, until=until)

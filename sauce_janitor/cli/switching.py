@@ -8,16 +8,16 @@ import time
 import click
 
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.consent import DRY_RUN, YES, consent
+from sauce_janitor.cli.consent import AT_ONCE, DRY_RUN, YES, consent
 
 
 @click.command()
 @click.option("--reason", required=True, help="Why; whoever finds it paused is told.")
-@YES
+@AT_ONCE
 @DRY_RUN
 @click.pass_obj
-def pause(session: Session, *, reason: str, yes: bool, dry_run: bool) -> None:
-    """Stop every change, by every process on the state, until `resume`. Plans can still be looked at."""
+def pause(session: Session, *, reason: str, dry_run: bool) -> None:
+    """Stop every change, by every process on the state, until `resume`. Asks nothing. Plans can still be looked at."""
     from sauce_janitor.config import load
     from sauce_janitor.state import State
 
@@ -25,7 +25,6 @@ def pause(session: Session, *, reason: str, yes: bool, dry_run: bool) -> None:
     if dry_run:
         click.echo(f"would pause {config.state}", err=True)
         return
-    consent(f"Pause everything on {config.state}?", yes=yes)
     with State.open(config.state) as state:
         fresh = state.switch.pause(by=getpass.getuser(), reason=reason, at=int(time.time()))
     click.echo("Paused. Nothing is changed until `sauce-janitor resume`." if fresh else "It was paused already.")

@@ -106,8 +106,19 @@ def test_what_is_no_job_id_or_is_over_is_refused_and_holds_nothing(desk: Desk) -
     desk.say("hold", "add", job, "--reason", "x", "--until", "2020-01-31", "--yes", code=2)
     desk.say("hold", "add", job, "--reason", "x", "--until", "soon", "--yes", code=2)
     desk.say("hold", "add", job, "--reason", "x", "--yes", "--dry-run")
-    desk.say("hold", "add", job, "--reason", "x", code=2)
     assert listed(desk) == []
+
+
+def test_what_only_protects_asks_nothing_without_a_terminal(desk: Desk) -> None:
+    digest = desk.config.policy_digest("box")
+    desk.say("hold", "add", due(desk)[0], "--reason", "x")
+    assert len(listed(desk)) == 1
+    desk.say("approve", digest, "--yes")
+    assert "Withdrawn: 1" in desk.say("approve", digest, "--withdraw").stdout
+    desk.say("pause", "--reason", "an incident")
+    assert desk.state.switch.is_paused()
+    for words in (["resume"], ["approve", digest], ["hold", "release", due(desk)[0]]):
+        desk.say(*words, code=2)
 
 
 def test_a_lost_state_takes_no_hold_with_it(desk: Desk) -> None:
