@@ -1,7 +1,7 @@
 """Five cron fields, as cron(8) reads them: which minutes, hours, days, months and weekdays they mean.
 
-Weekdays count from Sunday as 0 (7 is Sunday too), and where both days of the month and weekdays are restricted, either will do.
-Source: crontab(5) of Vixie cron.
+Weekdays count from Sunday as 0 (7 is Sunday too). Where both days of the month and weekdays are restricted, either will do,
+unless one of the two fields begins with `*`, such as `*/2`: then both must fit. Source: crontab(5) and entry.c of Vixie cron.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _LONGEST: Final = dict(zip(range(1, 13), (31, 29, 31, 30, 31, 30, 31, 31, 30, 31
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A schedule's times: `text` as written; weekdays from Sunday as 0. None of `days` or `weekdays`: every day."""
+    """A schedule's times: `text` as written; weekdays from Sunday as 0. None of `days` or `weekdays`: every day.
+
+    Where both are given, a day of either is meant; with `needs_both_days` only a day of both.
+    """
 
     text: str
     minutes: frozenset[int]
@@ -33,10 +36,11 @@ class Cron:
     months: frozenset[int]
     days: frozenset[int] | None
     weekdays: frozenset[int] | None
+    needs_both_days: bool = False
 
     @property
     def is_of_every_hour(self) -> bool:
-        """Whether it goes by the clock's minutes alone, so that a repeated hour counts twice."""
+        """Whether it goes by the clock's minutes alone, so that it goes on in real time when clocks change."""
         return len(self.hours) == 24
 
 
@@ -53,8 +57,10 @@ def parse_cron(text: str) -> Cron:
         months=months,
         days=None if fields[2].startswith("*") and len(days) == 31 else days,
         weekdays=None if fields[4].startswith("*") and len(weekdays) >= 7 else frozenset(day % 7 for day in weekdays),
+        needs_both_days=fields[2].startswith("*") or fields[4].startswith("*"),
     )
-    if cron.weekdays is None and cron.days is not None and min(cron.days) > max(_LONGEST[month] for month in months):
+    only_days = cron.weekdays is None or cron.needs_both_days
+    if only_days and cron.days is not None and min(cron.days) > max(_LONGEST[month] for month in months):
         raise ValueError(f"`{cron.text}` never comes: none of its months has a day {min(cron.days)}")
     return cron
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sauce_janitor.config.crons import Cron
 from sauce_janitor.config.faults import Path, shown
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.policies import ArchiveTerm, DeleteTerm, KeepRule, PolicyTerm
@@ -38,7 +39,21 @@ def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]
     if not file.policies:
         yield (), "has no policies: everything is kept and nothing is archived"
     used = _lists_used(document.root) if file.lists else set()
+    yield from _of_crons(file)
     yield from ((("lists", name), "is used by no policy or hold") for name in file.lists if name not in used)
+
+
+def _of_crons(file: ConfigFile) -> Iterator[tuple[Path, str]]:
+    """Schedules that other programs read another way."""
+    crons: list[tuple[Path, Cron | None]] = [(("schedule", "cron"), file.schedule.cron)]
+    for name, account in file.accounts.items():
+        own = account.schedule
+        crons.append((("accounts", name, "schedule", "cron"), own.cron if own else None))
+    for path, cron in crons:
+        if cron is not None and cron.needs_both_days and cron.days is not None and cron.weekdays is not None:
+            meaning = "means days that fit both, the day and the weekday, because one of them begins with `*`"
+            other = "Kubernetes reads either; write a range such as 1-31/2 or 0-6/2 for either"
+            yield path, f"{shown(cron.text)} {meaning}, as cron has it ({other})"
 
 
 def _lists_used(value: Value) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
-from zoneinfo import ZoneInfo
+from typing import Final
 
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import OrTrigger
@@ -13,8 +13,12 @@ from apscheduler.triggers.cron import CronTrigger
 
 from sauce_janitor.config import Daily, Schedule, Stretch
 from sauce_janitor.config.crons import WEEKDAYS, Cron
+from sauce_janitor.daemon.wallclock import WallClock
 
-_DAY_MIN = 24 * 60
+_DAY_MIN: Final = 24 * 60
+_DAY_S: Final = 86_400
+_WEEKDAY_OF_DAY_0: Final = 4
+"""1970-01-01 is a Thursday; Sunday is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,12 @@ class Dark:
 
 @dataclass(frozen=True)
 class Timetable:
-    """One account's times, all in whole epoch seconds. A repeated hour (DST) counts once for a schedule of certain hours."""
+    """One account's times, all in whole epoch seconds.
+
+    A schedule of every hour goes by the clock's minutes, whatever the hour. One of certain hours is due the first time
+    when clocks are set back over its time. When they are set forward over it, it is due when a clock that had not been
+    set forward would show it (02:30 is 03:30 then).
+    """
 
     schedule: Schedule
     timezone: str
@@ -45,56 +54,73 @@ class Timetable:
         return max(found, key=lambda dark: dark.ends_at, default=None)
 
     @cached_property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
+    def _clock(self) -> WallClock:
+        return WallClock(self.timezone)
 
     @cached_property
     def _trigger(self) -> BaseTrigger:
-        return _trigger(self.schedule.cron, self._zone)
+        return _trigger(self.schedule.cron)
 
     def _next(self, after: int) -> int:
-        now = dt.datetime.fromtimestamp(after, self._zone)
+        """The first instant after `after` at which the schedule is due.
+
+        Time is walked from one change of clocks to the next; between two of them wall times and instants go alike. The walk
+        starts a day early, so that the last change's gap or repetition is known.
+        """
+        of_hours = not self.schedule.cron.is_of_every_hour
+        at = after - _DAY_S
+        before = self._clock.offset(at)
+        shown = at + before
         while True:
-            now = _later(now, dt.timedelta(seconds=1), self._zone)
-            found: dt.datetime = self._trigger.get_next_fire_time(None, now)
-            again = found.fold == 1 and found.utcoffset() != found.replace(fold=0).utcoffset()
-            if self.schedule.cron.is_of_every_hour or not again:
-                return int(found.timestamp())
-            now = found
+            offset = self._clock.offset(at)
+            now = max(at, after + 1)
+            # What the clocks show again was due before: a schedule of certain hours skips it.
+            due = self._matching(max(now + offset, shown) if of_hours else now + offset) - offset
+            if of_hours and (left_out := self._matching(now + before)) < at + offset:
+                due = min(due, left_out - before)
+            change = self._clock.change(at, due)
+            if change is None:
+                return due
+            shown = max(shown, change + offset)
+            at, before = change, offset
+
+    def _matching(self, wall: int) -> int:
+        """The first wall time from `wall` on that the schedule names."""
+        found: dt.datetime = self._trigger.get_next_fire_time(None, dt.datetime.fromtimestamp(wall, dt.UTC))
+        return int(found.timestamp())
 
     def _in_force(self, blackout: Daily | Stretch, at: int) -> Dark | None:
         if isinstance(blackout, Stretch):
             return Dark(blackout.ends_at, blackout.reason) if blackout.starts_at <= at < blackout.ends_at else None
-        today = dt.datetime.fromtimestamp(at, self._zone).date()
-        for begun in (today, today - dt.timedelta(days=1)):  # it may have begun yesterday
+        today = (at + self._clock.offset(at)) // _DAY_S
+        for begun in (today, today - 1):  # it may have begun yesterday
             starts_at, ends_at = self._bounds(blackout, begun)
-            if begun.isoweekday() % 7 in blackout.weekdays and starts_at <= at < ends_at:
+            if (begun + _WEEKDAY_OF_DAY_0) % 7 in blackout.weekdays and starts_at <= at < ends_at:
                 return Dark(ends_at, blackout.reason)
         return None
 
-    def _bounds(self, blackout: Daily, day: dt.date) -> tuple[int, int]:
+    def _bounds(self, blackout: Daily, day: int) -> tuple[int, int]:
+        """When the black-out of that day (counted from 1970-01-01) begins and ends. What the clocks repeat is all in it."""
         over_midnight = blackout.to_min <= blackout.from_min
-        return self._at(day, blackout.from_min), self._at(day, blackout.to_min + (_DAY_MIN if over_midnight else 0))
-
-    def _at(self, day: dt.date, minute: int) -> int:
-        local = dt.datetime.combine(day + dt.timedelta(days=minute // _DAY_MIN), dt.time(), self._zone)
-        return int((local + dt.timedelta(minutes=minute % _DAY_MIN)).timestamp())
-
-
-def _later(moment: dt.datetime, span: dt.timedelta, zone: ZoneInfo) -> dt.datetime:
-    return (moment.astimezone(dt.UTC) + span).astimezone(zone)
+        to_min = blackout.to_min + (_DAY_MIN if over_midnight else 0)
+        begins, _ = self._clock.instants(day * _DAY_S + blackout.from_min * 60)
+        _, last_minute = self._clock.instants(day * _DAY_S + (to_min - 1) * 60)
+        return begins, last_minute + 60
 
 
-def _trigger(cron: Cron, zone: ZoneInfo) -> BaseTrigger:
-    """APScheduler's trigger of cron's times.
+def _trigger(cron: Cron) -> BaseTrigger:
+    """APScheduler's trigger of cron's wall times, which are given to it as if they were UTC.
 
-    It counts weekdays from Monday and wants both days of the month and weekdays to fit; cron counts from Sunday, and where both
-    are restricted either will do. So it is given names, and two triggers.
+    It is never told the zone: APScheduler 3.11 loses the next time at midnight after clocks are set forward. It counts
+    weekdays from Monday and wants both days of the month and weekdays to fit; cron counts from Sunday, and unless one of
+    the two fields begins with `*` either will do. So it is given names, and then two triggers.
     """
     fields = {"minute": _listed(cron.minutes), "hour": _listed(cron.hours), "month": _listed(cron.months)}
-    days = [] if cron.days is None else [{"day": _listed(cron.days)}]
-    weekdays = [] if cron.weekdays is None else [{"day_of_week": ",".join(WEEKDAYS[day] for day in cron.weekdays)}]
-    triggers = [CronTrigger(**fields, **more, second="0", timezone=zone) for more in (days + weekdays or [{}])]
+    days = {} if cron.days is None else {"day": _listed(cron.days)}
+    names = [] if cron.weekdays is None else [WEEKDAYS[day] for day in sorted(cron.weekdays)]
+    weekdays = {"day_of_week": ",".join(names)} if names else {}
+    either = [days, weekdays] if days and weekdays and not cron.needs_both_days else [days | weekdays]
+    triggers = [CronTrigger(**fields, **each, second="0", timezone=dt.UTC) for each in either]
     return triggers[0] if len(triggers) == 1 else OrTrigger(triggers)
 
 

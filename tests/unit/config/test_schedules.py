@@ -82,6 +82,7 @@ def test_a_black_out_that_would_end_before_it_begins_is_a_fault(written: str) ->
         ("a * * * *", "`a` is no minute: it is 0 to 59"),
         ("@daily", "`@daily` is no schedule: write minute hour day month weekday, such as 17 * * * *"),
         ("* * 31 feb,apr *", "`* * 31 feb,apr *` never comes: none of its months has a day 31"),
+        ("0 3 30 feb */2", "`0 3 30 feb */2` never comes: none of its months has a day 30"),
         ("1,,2 * * * *", "`` is no minute: write a number, a range such as 1-5, a step such as */2, or *"),
     ],
 )
@@ -89,3 +90,25 @@ def test_what_is_no_schedule_is_told_in_a_sentence(text: str, said: str) -> None
     with pytest.raises(ValueError) as wrong:
         parse_cron(text)
     assert str(wrong.value) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("0 3 */2 * 1", True),
+        ("0 3 1 * */2", True),
+        ("0 3 1-31/2 * 1", False),
+        ("0 3 */2 * *", False),
+        ("0 3 * * 1", False),
+    ],
+)
+def test_a_step_in_a_day_field_beside_the_other_day_field_is_warned_of(text: str, warned: bool) -> None:
+    """Cron reads it as both, Kubernetes as either."""
+    said = [str(each) for each in loaded(f"schedule: {{cron: '{text}'}}\n").warnings if "Kubernetes" in str(each)]
+    expected = f"cron: `{text}` means days that fit both, the day and the weekday"
+    assert [expected in each for each in said] == [True] * warned
+
+
+def test_the_warning_of_an_accounts_own_schedule_names_the_account() -> None:
+    config = from_bytes(b"accounts: {us: {region: us, schedule: {cron: '0 3 */2 * 1'}}}", Path("c.yaml"), environ={})
+    assert any("accounts.us.schedule.cron: " in str(each) for each in config.warnings)

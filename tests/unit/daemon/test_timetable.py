@@ -81,6 +81,15 @@ def test_a_black_out_over_midnight_belongs_to_the_day_on_which_it_begins() -> No
     assert times(table("0 0 * * *", night), "2026-11-20T12:00:00", 2) == ["11-21 06:00", "11-22 00:00"]
 
 
+def test_a_black_out_lasts_while_clocks_show_its_times_the_second_time_too() -> None:
+    night = Daily(60, 150, EVERY_DAY)  # 01:00 to 02:30
+    berlin = table("*/30 * * * *", night, timezone="Europe/Berlin")
+    assert times(berlin, "2026-10-24T22:20:00", 3) == ["10-24 22:30", "10-25 01:30", "10-25 02:00"]
+    saturday = Daily(0, 24 * 60, frozenset({6}))
+    havana = table("*/30 * * * *", saturday, timezone="America/Havana")
+    assert times(havana, "2026-10-31T12:00:00", 3) == ["11-01 04:00", "11-01 04:30", "11-01 05:00"]
+
+
 def test_black_outs_that_follow_each_other_are_one() -> None:
     freeze = Stretch(at("2026-12-20T00:00:00"), at("2026-12-25T00:00:00"), "freeze")
     holidays = Stretch(at("2026-12-24T00:00:00"), at("2027-01-03T00:00:00"), "holidays")
