@@ -9,8 +9,9 @@ from typing import Any, Final
 import structlog
 
 from sauce_janitor import __version__
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Config
-from sauce_janitor.daemon.clocks import Clock, Pace, SystemClock
+from sauce_janitor.daemon.clocks import Clock, Pace
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.standing import Standing
 from sauce_janitor.daemon.token import Token
@@ -30,7 +31,7 @@ class Daemon:
 
     def __init__(self, config: Config, *, execute: bool, clock: Clock | None = None, pace: Pace | None = None) -> None:
         self._pace = pace or Pace()
-        self._clock = clock or SystemClock()
+        self._clock = clock or CLOCK
         self._metrics = Metrics()
         self._rounds = Rounds(config, self._clock, self._metrics, execute=execute, pace=self._pace)
         self._standing = Standing(self._rounds, self._clock, self._metrics)

@@ -33,7 +33,7 @@ def archive(work: Work, hand: InHand) -> None:
     if details.document is None:
         work.vanished(hand)
         return
-    work.same(hand, details.document.job)
+    work.same(hand, details, details.document.job)
     selection = hand.selection
     if selection is None:
         raise ArchiveError(f"job {plan.job_id}: the plan says archive, and nothing is wanted of it")

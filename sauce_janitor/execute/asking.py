@@ -19,7 +19,8 @@ BATCH = 20
 class Details:
     """One answer about one job: its document, None when Sauce says twice that there is no such job.
 
-    `at` is when it arrived, on the monotonic clock.
+    `at` is when it was asked for, on the monotonic clock: what changed after that may be missing
+    in it, however slowly it came or was read.
     """
 
     document: JobDocument | None
@@ -54,6 +55,7 @@ class Asking:
         if len(jobs) < 2 or not self._batches:
             return {}
         self._brake.look()
+        at = self._clock.monotonic()
         try:
             found = self._source.jobs([job_id for _, job_id in jobs])
         except (CredentialsError, BudgetSpentError):
@@ -63,7 +65,6 @@ class Asking:
         if found is None:
             self._batches = False
             return {}
-        at = self._clock.monotonic()
         return {
             job_id: Details(found[job_id], at)
             for owner, job_id in jobs
@@ -75,10 +76,10 @@ class Asking:
         document = None
         for _ in range(2):
             self._brake.look()
+            at = self._clock.monotonic()
             document = self._source.job(owner, job_id)
             if document is not None:
                 break
-        at = self._clock.monotonic()
         if document is not None and not _is_that_one(document, owner, job_id):
             job = document.job
             raise SourceError(f"job {job_id} of {owner}: Sauce Labs answered with job {job.id} of {job.owner}")
@@ -87,8 +88,9 @@ class Asking:
     def assets(self, owner: Owner, job_id: JobId) -> Listed:
         """The job's asset list."""
         self._brake.look()
+        at = self._clock.monotonic()
         listing = self._source.assets(owner, job_id)
-        return Listed(None if listing is None else listing.names, self._clock.monotonic())
+        return Listed(None if listing is None else listing.names, at)
 
     @contextmanager
     def asset(self, owner: Owner, job_id: JobId, name: str) -> Iterator[Body]:

@@ -117,8 +117,8 @@ def look(source: HandSource, owner: Owner, job_id: JobId) -> JobDocument:
 def stop(parts: HandParts, owner: Owner, job_id: JobId) -> Act:
     """Stop the job and see that it has; `nothing` for one that is over. Raises as `update` does."""
     with parts.source.reserved(2):  # what was read must not grow old while the write waits
-        now = look(parts.source, owner, job_id)
         asked_at = parts.clock.monotonic()
+        now = look(parts.source, owner, job_id)
         if now.job.state is State.FINISHED:
             return Act(job_id, owner, "nothing", f"it is over already: {now.job.status}")
         permit = StopByHandPermit(job_id, owner, asked_at)

@@ -156,7 +156,7 @@ class Deleting:
             self._work.vanished(hand)
             return _Next.ENDED
         job = hand.details.document.job
-        self._work.same(hand, job)
+        self._work.same(hand, hand.details, job)
         if not self._prove(hand, job):
             return _Next.ARCHIVE_AGAIN
         if self._is_doubtful(hand, job):

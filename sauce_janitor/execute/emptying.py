@@ -184,12 +184,13 @@ class _Emptying:
         parts = self._parts
         for _ in range(2):
             self._brake.look()
+            at = parts.clock.monotonic()
             listing = parts.source.assets(job.owner, job.id)
             if listing is not None and listing.names:
                 break
         if listing is None and not self._is_purgeable(job) and not parts.journal.assets_deleted(job.id):
             raise SourceError(f"job {job.id}: its asset list is missing (404), and it is too young to be purged")
-        return Listed(None if listing is None else listing.names, parts.clock.monotonic())
+        return Listed(None if listing is None else listing.names, at)
 
     def _same(self, jobs: Sequence[Job], began: float) -> None:
         """RefusedError unless the list is what was planned and proven, none of it held, nothing young, and read in time."""
@@ -200,7 +201,7 @@ class _Emptying:
         for job in jobs:
             if job.owner != what.owner or job.state is not State.FINISHED:
                 raise RefusedError(f"job {job.id} is {job.owner}'s and {job.state.value} now")
-            if parts.fingerprint(job) != what.plans[job.id].fingerprint or job.id not in self._proofs:
+            if parts.fingerprint(job, began) != what.plans[job.id].fingerprint or job.id not in self._proofs:
                 raise RefusedError(f"job {job.id} is not as it was when it was decided on: run it again")
             times = (job.created_at, job.started_at, job.ended_at)
             if any(not isinstance(time, int) or time > newest for time in times):

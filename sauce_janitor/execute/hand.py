@@ -170,11 +170,11 @@ class Work:
         hand.done(action)
         self.tally.tell(AlreadyGone(plan.job_id, plan.owner, policy, action, detail))
 
-    def same(self, hand: InHand, job: Job, *, state: State = State.FINISHED) -> None:
-        """SkipError unless the job is still the one that was decided on, and settled."""
+    def same(self, hand: InHand, asked: Details, job: Job, *, state: State = State.FINISHED) -> None:
+        """SkipError unless the job of `asked` is still the one that was decided on, and settled."""
         if job.state is not state:
             raise SkipError(Skip.CHANGED, f"it is {job.state.value} now")
-        if self.parts.fingerprint(job) != hand.plan.fingerprint:
+        if self.parts.fingerprint(job, asked.at) != hand.plan.fingerprint:
             raise SkipError(Skip.CHANGED, "it is not as it was when it was decided on")
         if state is State.FINISHED:
             ended_at = job.ended_at

@@ -220,14 +220,15 @@ class Clock(Protocol):
         """Epoch seconds, UTC."""
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow."""
+        """Seconds that only ever grow, also in a suspend; see `clock.SystemClock`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything at once.
 
-    `fingerprint` is of a job as just answered, comparable with the plan's; it may ask for the build (SourceError).
+    `fingerprint(job, asked_at)` is of a job as just answered, comparable with the plan's; it may
+    ask for the build (SourceError), and uses no answer about it that is older than `asked_at`.
     `events` is called by one thread at a time.
     """
 
@@ -239,5 +240,5 @@ class Parts:
     switch: Switch
     holds: Holds
     clock: Clock
-    fingerprint: Callable[[Job], str]
+    fingerprint: Callable[[Job, float], str]
     events: Callable[[Event], None]

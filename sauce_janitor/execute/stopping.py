@@ -23,7 +23,7 @@ def stop(work: Work, confirming: Confirming, hand: InHand) -> None:
             work.vanished(hand)
             return
         job = details.document.job
-        work.same(hand, job, state=State.RUNNING)
+        work.same(hand, details, job, state=State.RUNNING)
         if parts.holds.protects(job):
             raise SkipError(Skip.HELD, "a hold was set since it was decided on")
         work.brake.look_before_write()

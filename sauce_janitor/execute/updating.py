@@ -64,8 +64,8 @@ class _Update:
     def _merge_and_send(self, *, first: bool) -> _Written | Act:
         """Ask, merge, put on record, send; an Act where nothing is to be sent."""
         parts, job = self._parts, self._shown.job
-        now = look(parts.source, job.owner, job.id)
         asked_at = parts.clock.monotonic()
+        now = look(parts.source, job.owner, job.id)
         if first and (drifted := self._drift(now)) is not None:
             return self._ended("failed", drifted, now)
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
 from sauce_janitor.errors import AnswerError, ConfigError, CredentialsError, ForbiddenError, LeaseError, RefusedError
 from sauce_janitor.execute import byhand
@@ -100,8 +101,7 @@ class Hand:
             raise RefusedError(
                 f"paused by {pause.by}: {pause.reason}. Nothing was changed; `sauce-janitor resume` lifts it"
             )
-        clock = fitting.SystemClock()
-        journal = state.hand_acts.during(name, self._run_id, clock.now)
+        journal = state.hand_acts.during(name, self._run_id, CLOCK.now)
         with (
             state.hand_acts.lock(name, wait_s=_PATIENCE_S, stop=self._tools.stop),
             closing(self._of(owner).gate()) as gate,
@@ -109,7 +109,7 @@ class Hand:
             byhand.settle(
                 self.reader(owner), journal, [act for act in state.hand_acts.open(name) if act.owner == owner]
             )
-            yield HandParts(self.reader(owner), gate, journal, clock, self._tools.stop.wait, by)
+            yield HandParts(self.reader(owner), gate, journal, CLOCK, self._tools.stop.wait, by)
 
     def told(self, action: Action | HandAction, act: Act) -> None:
         """Tell the log, and of a stop the metrics, what came of an act."""
@@ -132,7 +132,7 @@ def settle_acts(reader_of: Callable[[Owner], HandSource], account: str, tools: T
     acts = tools.state.hand_acts
     if not acts.open(account):
         return
-    journal = acts.during(account, run_id, fitting.SystemClock().now)
+    journal = acts.during(account, run_id, CLOCK.now)
     with suppress(LeaseError), acts.lock(account, wait_s=0):
         for act in acts.open(account):
             with suppress(ConfigError, CredentialsError):  # it stays open; listing that owner's jobs says why

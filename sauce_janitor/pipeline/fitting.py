@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from pydantic import SecretStr
 
 from sauce_janitor import archive, config, state
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.execute.parts import Archived, Fetch, Why
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.assets import Selection
@@ -130,27 +130,27 @@ class FittedArchive:
 class Fingerprints:
     """The fingerprint of a job as just answered, comparable with its plan's.
 
-    Where the rules read builds, the job's build is asked for too; an answer serves the other jobs of that build while it is
-    as young as a permit may be. A build that only lost jobs is the one that was decided on.
+    Where the rules read builds, the job's build is asked for too; an answer serves the other jobs
+    of that build as long as it is no older than theirs. A build that only lost jobs is the one that
+    was decided on.
     """
-
-    _YOUNG_S = 10.0
 
     def __init__(self, reader: SauceReader, known: state.Jobs, query: state.Query, fields: DecisionFields) -> None:
         self._reader, self._known, self._query, self._fields = reader, known, query, fields
         self._builds: dict[tuple[Owner, str], tuple[float, Text]] = {}
 
-    def __call__(self, job: Job) -> str:
-        build_status = self._build_status(job) if self._fields.read_builds else None
+    def __call__(self, job: Job, asked_at: float) -> str:
+        build_status = self._build_status(job, asked_at) if self._fields.read_builds else None
         return fingerprint(job, build_status, self._fields)
 
-    def _build_status(self, job: Job) -> Text:
+    def _build_status(self, job: Job, asked_at: float) -> Text:
         record = self._known.record(self._query.account, job.id, as_of=self._query.as_of)
         if record is None or not isinstance(record.build_id, str):
             return UNKNOWN if record is None else record.build_id
-        asked_at, status = self._builds.get((job.owner, record.build_id), (-math.inf, None))
-        now = time.monotonic()
-        if now - asked_at > self._YOUNG_S:
+        known_at, status = self._builds.get((job.owner, record.build_id), (-math.inf, None))
+        # A permit says how old the job's own answer is: an older one of its build is asked again.
+        if known_at < asked_at:
+            now = CLOCK.monotonic()
             status = self._ask(job.owner, record.build_id, record)
             self._builds[job.owner, record.build_id] = now, status
         return status
@@ -168,15 +168,3 @@ class Fingerprints:
             if has_only_lost_jobs(before, build):
                 return record.build_status
         return build.status
-
-
-class SystemClock:
-    """This machine's clocks (`execute.parts.Clock`)."""
-
-    def now(self) -> int:
-        """Epoch seconds, UTC."""
-        return int(time.time())
-
-    def monotonic(self) -> float:
-        """Seconds that only ever grow."""
-        return time.monotonic()

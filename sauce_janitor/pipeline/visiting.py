@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, replace
 
 from sauce_janitor import planfile
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedError
 from sauce_janitor.execute import Execution, Parts, Recovery, recover
@@ -99,18 +100,17 @@ class Visit:
         archive = self._stack.enter_context(fitting.open_archive(self.tools.config.archive, name, state))
         archive.sweep()
         self.archive = archive
-        clock = fitting.SystemClock()
-        holds = holding.Holding(state.holds, archive.holds, name, clock.now)
+        holds = holding.Holding(state.holds, archive.holds, name, CLOCK.now)
         holds.mirror()
         return Parts(
             source=self.client.reader,
             gate=self._stack.enter_context(closing(self.client.gate())),
             archive=fitting.FittedArchive(archive, run_id=self.run_id, base_url=self.account.base_url),
-            journal=state.journal.during(name, self.run_id, clock.now),
+            journal=state.journal.during(name, self.run_id, CLOCK.now),
             lease=lease,
             switch=state.switch,
             holds=holds,
-            clock=clock,
+            clock=CLOCK,
             fingerprint=fitting.Fingerprints(self.client.reader, state.jobs, self.query, self.fields),
             events=self._told,
         )

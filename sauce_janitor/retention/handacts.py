@@ -38,9 +38,10 @@ Deed: TypeAlias = Action | HandAction
 
 @dataclass(frozen=True, slots=True)
 class UpdatePermit:
-    """For PUT …/jobs/{id} with `body`: a JSON object of `FIELDS`, merged into the answer that came at `asked_at`.
+    """For PUT …/jobs/{id} with `body`: a JSON object of `FIELDS`, merged into the job's document.
 
-    `asked_at` is the monotonic clock, in seconds; the gate refuses one older than 10 s. Good for one request.
+    `asked_at` is the monotonic clock, in seconds, when that document was asked for; the gate refuses
+    one older than 10 s. Good for one request.
     """
 
     job_id: JobId
@@ -52,7 +53,10 @@ class UpdatePermit:
 
 @dataclass(frozen=True, slots=True)
 class StopByHandPermit:
-    """For PUT …/jobs/{id}/stop: a job that was seen unfinished at `asked_at`, by a person who wants it stopped."""
+    """For PUT …/jobs/{id}/stop: a job that a person wants stopped.
+
+    It was seen unfinished by an answer that was asked for at `asked_at`, as of an update.
+    """
 
     job_id: JobId
     owner: Owner

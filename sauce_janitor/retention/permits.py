@@ -26,7 +26,8 @@ class NothingWanted:
 class DeletePermit:
     """What a delete needs: a proof, a decision confirmed by an answer of Sauce's, and the lease.
 
-    `asked_at` is the monotonic clock (seconds) when that answer arrived; the gate refuses one older than 10 s.
+    `asked_at` is the monotonic clock (seconds) when that answer was asked for; the gate refuses one
+    older than 10 s.
     `fence` is the lease's fencing number. A permit is good for one request.
     """
 
@@ -55,7 +56,7 @@ class DeleteJobPermit(DeletePermit):
 
 @dataclass(frozen=True, slots=True)
 class StopPermit:
-    """For PUT …/jobs/{id}/stop: a job seen running at `asked_at` by a run that holds the lease."""
+    """For PUT …/jobs/{id}/stop: a job seen running, as asked at `asked_at`, by a run that holds the lease."""
 
     job_id: JobId
     owner: Owner

@@ -9,6 +9,7 @@ import threading
 from typing import Final
 from urllib.parse import quote
 
+from sauce_janitor.clock import CLOCK, SystemClock
 from sauce_janitor.errors import PermitError
 from sauce_janitor.retention.handacts import DeleteAllPermit
 from sauce_janitor.retention.model import owner_name
@@ -34,8 +35,9 @@ class BulkGate(Writer):
         on_request: OnRequest | None = None,
         *,
         stop: threading.Event | None = None,
+        clock: SystemClock = CLOCK,
     ) -> None:
-        super().__init__(connection, budget, on_request, allowed=ALLOWED, stop=stop)
+        super().__init__(connection, budget, on_request, allowed=ALLOWED, stop=stop, clock=clock)
 
     def delete_all(self, permit: DeleteAllPermit) -> WriteAnswer:
         """Delete every job of the permit's owner. PermitError unless the operator typed that very name."""

@@ -80,8 +80,9 @@ class Found:
 class Transport:
     """A pool of connections to one account, for any number of threads; `close()` it.
 
-    Its guard decides what it can send; the one it has of itself only reads. Redirects are never followed, environment
-    variables, netrc and cookies never used, TLS is always verified.
+    Its guard decides what it can send; the one it has of itself only reads. `last_look` is the one
+    of `wire.Edge`. Redirects are never followed, environment variables, netrc and cookies never
+    used, TLS is always verified.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Transport:
         budget: Budget,
         *,
         guard: Guard = reads_only,
+        last_look: Callable[[], None] | None = None,
         on_request: OnRequest | None = None,
         stop: threading.Event | None = None,
     ) -> None:
@@ -103,7 +105,7 @@ class Transport:
         self._stop = stop if stop is not None else threading.Event()
         self._guard = guard
         self._here = threading.local()
-        self._edge = Edge(self._let_out)
+        self._edge = Edge(self._let_out, last_look)
         self._session = _session(self._edge)
         self._lanes = Lanes(self._session, connection.ca_bundle or True)
         self._counting = threading.Lock()
@@ -243,7 +245,7 @@ class Transport:
             raise SourceUnavailableError(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
 
     def _let_out(self, method: str, target: str, body: object) -> None:
-        """At the socket's edge, the last thing before a request is written: may it be, and it counts from now on."""
+        """At the socket's edge, when the connection stands: may the request be sent, and it counts from now on."""
         self._guard(method, target, body)
         self.budget.leaves(self._here.ticket)
         self._here.left_at = time.monotonic()

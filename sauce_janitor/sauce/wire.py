@@ -25,6 +25,7 @@ from sauce_janitor.errors import AnswerError, PermitError, StoppedError
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
 _GLANCE_S: Final = 0.25  # how often a silent socket is left to see whether the run was asked to stop
+_UNACKNOWLEDGED_MS: Final = 10_000  # a write that nobody's host has acknowledged by then is given up
 _CONNECTIONS: Final = 16
 _IDLE_CONNECTIONS: Final = 8
 
@@ -125,10 +126,15 @@ class Watch:
 
 
 class Edge:
-    """The guard of a pool of connections, and per thread the watch of the exchange that it is about."""
+    """The guard of a pool of connections, and per thread the watch of the exchange that it is about.
 
-    def __init__(self, guard: Guard) -> None:
+    `last_look` is for connections that write: it is called directly before each write to the socket,
+    of a request's header and of its body, and raises PermitError for what must not leave any more.
+    """
+
+    def __init__(self, guard: Guard, last_look: Callable[[], None] | None = None) -> None:
         self.guard = guard
+        self.last_look = last_look
         self._here = threading.local()
 
     def set_watch(self, watch: Watch) -> None:
@@ -202,6 +208,20 @@ class GuardedConnection(HTTPConnection):
             self.connect()  # now, so that nothing but the sending itself comes after the guard
         self.edge.guard(method, url, self._body)
         super().putrequest(method, url, skip_host, skip_accept_encoding)
+
+    def send(self, data: Any) -> None:
+        if self.edge.last_look is not None:
+            self.edge.last_look()  # nothing but the system call itself comes after it
+        super().send(data)
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        # A kernel sends again for a quarter of an hour what a broken network swallows, even when the
+        # program has closed the connection: a delete would arrive long after the last look.
+        # Source: tcp(7), TCP_USER_TIMEOUT.
+        if self.edge.last_look is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+        return sock
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own override
         return self._watched(super().getresponse)

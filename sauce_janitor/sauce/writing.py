@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from sauce_janitor.clock import CLOCK, SystemClock
 from sauce_janitor.errors import AnswerError, CredentialsError, PermitError, SourceError, StoppedError
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
@@ -71,7 +71,8 @@ class _Armed:
 class Writer:
     """Sends what permits allow, one request each: no retry, no redirect. For any number of threads; `close()` it.
 
-    Shares the budget of whoever reads with the same credential. `allowed` is all that it can ever write.
+    Shares the budget of whoever reads with the same credential. `allowed` is all that it can ever
+    write. `clock` is the one by which permits say when they were asked for.
     """
 
     def __init__(
@@ -82,9 +83,13 @@ class Writer:
         *,
         allowed: tuple[Allowed, ...],
         stop: threading.Event | None = None,
+        clock: SystemClock = CLOCK,
     ) -> None:
         self._allowed = allowed
-        self._transport = Transport(connection, budget, guard=self._guard, on_request=on_request, stop=stop)
+        self._clock = clock
+        self._transport = Transport(
+            connection, budget, guard=self._guard, last_look=self._last_look, on_request=on_request, stop=stop
+        )
         self._here = threading.local()
         self._spending = threading.Lock()
         self._spent: dict[Hashable, None] = {}
@@ -108,13 +113,13 @@ class Writer:
 
     def _write(self, permit: Hashable, asked_at: float, ask: Ask) -> WriteAnswer:
         """Send it, if the permit is young and was never used. Raises as `Gate` says."""
-        _refuse_stale(asked_at)
+        self._refuse_stale(asked_at)
         self._spend(permit, ask.what)
         self._here.armed = _Armed(f"{ask.method} {ask.target}", asked_at, ask.body)
         try:
             return self._sent(ask)
         finally:
-            self._here.armed = None
+            self._here.armed = self._here.leaving = None
 
     def _sent(self, ask: Ask) -> WriteAnswer:
         used = self._transport.connection.credential.authorization
@@ -148,7 +153,7 @@ class Writer:
         return WriteAnswer(code, deleted, doubtful=False, detail=detail)
 
     def _guard(self, method: str, target: str, body: object) -> None:
-        """The last look, when the connection stands and nothing is written: this line and body, armed by this thread, once."""
+        """When the connection stands, before anything is written: is this what the thread armed?"""
         armed: _Armed | None = getattr(self._here, "armed", None)
         self._here.armed = None
         line = f"{method} {target}"
@@ -157,7 +162,19 @@ class Writer:
             raise PermitError(f"no permit stands for {line:.160}: it was not sent")
         if body != armed.body or not fitting[0].body(body):
             raise PermitError(f"no permit stands for the body of {line:.160}: it was not sent")
-        _refuse_stale(armed.asked_at)
+        self._refuse_stale(armed.asked_at)
+        self._here.leaving = armed
+
+    def _last_look(self) -> None:
+        """Directly before each write to the socket: a frozen process lets a permit grow old."""
+        armed: _Armed | None = getattr(self._here, "leaving", None)
+        if armed is not None:  # None: a proxy is asked for its tunnel; the guard comes after that
+            self._refuse_stale(armed.asked_at)
+
+    def _refuse_stale(self, asked_at: float) -> None:
+        age = self._clock.monotonic() - asked_at
+        if not 0 <= age <= PERMIT_LIFE_S:
+            raise PermitError(f"a permit of {age:.1f} s, {PERMIT_LIFE_S:g} s is its life: ask Sauce Labs again")
 
     def _spend(self, permit: Hashable, what: str) -> None:
         with self._spending:
@@ -166,9 +183,3 @@ class Writer:
             self._spent[permit] = None
             while len(self._spent) > _MOST_REMEMBERED:
                 del self._spent[next(iter(self._spent))]
-
-
-def _refuse_stale(asked_at: float) -> None:
-    age = time.monotonic() - asked_at
-    if not 0 <= age <= PERMIT_LIFE_S:
-        raise PermitError(f"a permit of {age:.1f} s, {PERMIT_LIFE_S:g} s is its life: ask Sauce Labs again")

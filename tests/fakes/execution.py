@@ -497,7 +497,7 @@ class House:
             switch=self.switch,
             holds=self.holds,
             clock=self.clock,
-            fingerprint=fingerprint,
+            fingerprint=lambda job, _asked_at: fingerprint(job),
             events=self.events.append,
         )
 

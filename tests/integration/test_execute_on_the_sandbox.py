@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from sauce_janitor.archive import Archive
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.execute import Execution, Outcome, Parts, carry_out, recover
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
 from sauce_janitor.pipeline import fitting
@@ -44,14 +45,14 @@ class Bench:
         stack.callback(self.client.close)
         self.state = stack.enter_context(Kept.open(folder / "state.db"))
         self.state.identity.claim("eu", base_url=sandbox.base_url, username=sandbox.user)
-        self.clock = fitting.SystemClock()
+        self.clock = CLOCK
         self.archive = stack.enter_context(Archive.open(folder / "archive", account="eu", known_uuid=None))
         self.lease = stack.enter_context(self.state.lease("eu", "test", now=self.clock.now()))
         self.gate = stack.enter_context(closing(self.client.gate()))
         self.journal = self.state.journal.during("eu", "run-1", self.clock.now)
         self.events: list[Event] = []
         self.owner = Owner(sandbox.user)
-        self.fingerprint: Callable[[Job], str] = lambda job: fingerprint(job, None, FIELDS)
+        self.fingerprint: Callable[[Job, float], str] = lambda job, _at: fingerprint(job, None, FIELDS)
 
     def parts(self) -> Parts:
         return Parts(
@@ -85,7 +86,9 @@ class Bench:
     def planned(self, job: Job, *actions: Action, selection: Selection | None = None) -> JobPlan:
         due = tuple(Decision(action, Verdict.DUE, (Reason(Why.DUE, "p"),), policy="p") for action in actions)
         nobody = None if selection else "p"
-        return JobPlan(job.id, job.owner, self.fingerprint(job), due, selection, held=False, nothing_wanted_by=nobody)
+        return JobPlan(
+            job.id, job.owner, self.fingerprint(job, 0.0), due, selection, held=False, nothing_wanted_by=nobody
+        )
 
     def carry_out(self, plan: Iterable[JobPlan], *, workers: int = 4) -> Execution:
         return carry_out(plan, self.parts(), workers=workers, stop=self.stop)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ import pytest
 import requests
 from pydantic import SecretStr
 
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
 from sauce_janitor.retention.model import JobId, Owner, State
 from sauce_janitor.sauce.connection import Connection
@@ -111,8 +111,8 @@ def test_builds_and_their_jobs_are_listed(swagger: SauceReader) -> None:
 def test_a_job_is_updated_and_stopped(swagger: SauceReader) -> None:
     body = json.dumps({"name": "n", "tags": ["a"], "public": "team", "passed": True, "build": "b"})
     with Gate(swagger._transport.connection, swagger.budget) as gate:
-        updated = gate.update(UpdatePermit(JOB, ME, body, time.monotonic()))
-        stopped = gate.stop(StopByHandPermit(JOB, ME, time.monotonic()))
+        updated = gate.update(UpdatePermit(JOB, ME, body, CLOCK.monotonic()))
+        stopped = gate.stop(StopByHandPermit(JOB, ME, CLOCK.monotonic()))
 
     assert (updated.status, stopped.status) == (200, 200)
 

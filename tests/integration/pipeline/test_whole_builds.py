@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.pipeline import fitting
 from sauce_janitor.retention.model import Action
 from sauce_janitor.sandbox.options import Behaviours
 from tests.integration.pipeline.conftest import DAY, Desk
@@ -92,10 +91,14 @@ def test_the_rest_of_a_build_goes_in_the_next_run(desk: Desk) -> None:
     assert left(desk, jobs) == 0
 
 
-def test_a_build_goes_on_going_when_it_is_asked_for_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting.Fingerprints, "_YOUNG_S", -1.0)  # no answer serves a second job
+def test_a_builds_answer_serves_no_job_that_was_asked_about_later(desk: Desk) -> None:
+    """And a build that only lost jobs goes on going when it is asked for again."""
     jobs = build(desk, "rc-1", 90, 90, 90, 90)
     desk.sandbox.edit(jobs[0], passed=False)
     build(desk, "rc-2", 1)
+    desk.sandbox.inject("status", endpoint="jobs.lookup", status=404)  # each job is asked about alone
+    before = len(desk.sandbox.log)
     desk.run(execute=True)
     assert left(desk, jobs) == 0
+    asked = [entry.endpoint for entry in list(desk.sandbox.log)[before:]]
+    assert asked.count("builds.get") == len(jobs)

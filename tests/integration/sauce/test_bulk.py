@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import AnswerError, CredentialsError, PermitError
 from sauce_janitor.retention.handacts import DeleteAllPermit
 from sauce_janitor.retention.model import JobId, Owner
@@ -25,7 +25,7 @@ ALL = "/rest/v1.1/jsmith/jobs"
 
 def permit(owner: str = "jsmith", typed: str | None = None, age_s: float = 0.0) -> DeleteAllPermit:
     said = owner if typed is None else typed
-    return DeleteAllPermit(Owner(owner), said, frozenset({JOB}), time.monotonic() - age_s, 1)
+    return DeleteAllPermit(Owner(owner), said, frozenset({JOB}), CLOCK.monotonic() - age_s, 1)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_name_that_no_user_has_reaches_no_socket(vendor: Vendor, bulk_gate: Bu
     ],
 )
 def test_even_armed_it_writes_nothing_else(vendor: Vendor, bulk_gate: BulkGate, method: str, target: str) -> None:
-    bulk_gate._here.armed = _Armed(f"{method} {target}", time.monotonic())
+    bulk_gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic())
     with pytest.raises((PermitError, AnswerError), match=r"not sent|no request can"):
         bulk_gate._transport.send(Ask(method, target, "delete_all", "x"), bulk_gate._transport.answer_limits())
     assert vendor.seen == []

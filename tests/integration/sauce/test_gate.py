@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from sauce_janitor.clock import CLOCK, SystemClock
 from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, PermitError, StoppedError
 from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
 from sauce_janitor.retention.model import JobId, Owner
@@ -23,6 +24,7 @@ from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.meter import Meter
 from sauce_janitor.sauce.reading import SauceReader
 from sauce_janitor.sauce.transport import Ask
+from sauce_janitor.sauce.wire import GuardedConnection
 from sauce_janitor.sauce.writing import _Armed
 from tests.fakes.vendor import Reply, Vendor, json_reply, reply
 
@@ -35,19 +37,19 @@ PROOF = Receipt("0" * 64)
 
 
 def assets_permit(age_s: float = 0.0, proof: Receipt | NothingWanted = PROOF, job: str = JOB) -> DeleteAssetsPermit:
-    return DeleteAssetsPermit(JobId(job), ME, proof, "f", time.monotonic() - age_s, 1)
+    return DeleteAssetsPermit(JobId(job), ME, proof, "f", CLOCK.monotonic() - age_s, 1)
 
 
 def job_permit(age_s: float = 0.0, owner: str = ME, job: str = JOB) -> DeleteJobPermit:
-    return DeleteJobPermit(JobId(job), Owner(owner), PROOF, "f", time.monotonic() - age_s, 1)
+    return DeleteJobPermit(JobId(job), Owner(owner), PROOF, "f", CLOCK.monotonic() - age_s, 1)
 
 
 def stop_permit() -> StopPermit:
-    return StopPermit(JOB, ME, "f", time.monotonic(), 1)
+    return StopPermit(JOB, ME, "f", CLOCK.monotonic(), 1)
 
 
 def update_permit(body: str = '{"tags": ["keep"]}', age_s: float = 0.0) -> UpdatePermit:
-    return UpdatePermit(JOB, ME, body, time.monotonic() - age_s)
+    return UpdatePermit(JOB, ME, body, CLOCK.monotonic() - age_s)
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_what_a_person_does_are_these_two_requests(vendor: Vendor, gate: Gate) -
     vendor.on(JOB_PATH, json_reply({"id": JOB}))
     vendor.on(f"{JOB_PATH}/stop", json_reply({"id": JOB}))
     assert gate.update(update_permit()).status == 200
-    assert gate.stop(StopByHandPermit(JOB, ME, time.monotonic())).status == 200
+    assert gate.stop(StopByHandPermit(JOB, ME, CLOCK.monotonic())).status == 200
     assert [(seen.method, seen.target, seen.body) for seen in vendor.seen] == [
         ("PUT", JOB_PATH, b'{"tags": ["keep"]}'),
         ("PUT", f"{JOB_PATH}/stop", b""),
@@ -121,14 +123,14 @@ def test_an_update_that_says_anything_but_what_a_job_has_reaches_no_socket(
 def test_even_an_armed_gate_writes_only_the_bodies_that_fit_the_line(
     vendor: Vendor, gate: Gate, method: str, target: str, body: bytes | None
 ) -> None:
-    gate._here.armed = _Armed(f"{method} {target}", time.monotonic(), body)
+    gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic(), body)
     with pytest.raises(PermitError, match=r"body .* not sent"):
         gate._transport.send(Ask(method, target, "update", "x", body=body), gate._transport.answer_limits())
     assert vendor.seen == []
 
 
 def test_another_body_than_the_permits_reaches_no_socket(vendor: Vendor, gate: Gate) -> None:
-    gate._here.armed = _Armed(f"PUT {JOB_PATH}", time.monotonic(), b'{"tags": ["a"]}')
+    gate._here.armed = _Armed(f"PUT {JOB_PATH}", CLOCK.monotonic(), b'{"tags": ["a"]}')
     ask = Ask("PUT", JOB_PATH, "update", "x", body=b'{"tags": ["b"]}')
     with pytest.raises(PermitError, match=r"body .* not sent"):
         gate._transport.send(ask, gate._transport.answer_limits())
@@ -147,7 +149,7 @@ def test_a_persons_permits_grow_old_and_are_good_for_one_request_too(vendor: Ven
     with pytest.raises(PermitError, match="ask Sauce Labs again"):
         gate.update(update_permit(age_s=10.1))
     with pytest.raises(PermitError, match="ask Sauce Labs again"):
-        gate.stop(StopByHandPermit(JOB, ME, time.monotonic() - 10.1))
+        gate.stop(StopByHandPermit(JOB, ME, CLOCK.monotonic() - 10.1))
     permit = update_permit()
     gate.update(permit)
     with pytest.raises(PermitError, match="used before"):
@@ -219,19 +221,81 @@ def test_a_permit_older_than_ten_seconds_or_from_the_future_sends_nothing(
     assert vendor.seen == []
 
 
-def test_a_permit_that_grew_old_while_it_waited_for_the_budget_sends_nothing(
-    vendor: Vendor, connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Slow(Budget):
-        def take(self) -> Ticket:
-            now = time.monotonic() + 11
-            monkeypatch.setattr(gate_module, "time", SimpleNamespace(monotonic=lambda: now))
-            return Ticket(11.0)
+class Frozen(Budget):
+    """The process sleeps for 11 s while the budget does one of its two things: long before the write, or right before it."""
 
-    slow = Slow(Meter(connection.origin, connection.username), connection.timetable)
-    with Gate(connection, slow) as gate, pytest.raises(PermitError, match="ask Sauce Labs again"):
-        gate.delete_job(job_permit())
+    slept_s = 0.0
+    at = "take"
+
+    def take(self) -> Ticket:
+        self.slept_s += 11.0 * (self.at == "take")
+        return Ticket()
+
+    def leaves(self, ticket: Ticket) -> None:
+        self.slept_s += 11.0 * (self.at == "leaves")
+
+
+@pytest.fixture
+def frozen(connection: Connection) -> Iterator[tuple[Gate, Frozen, SystemClock]]:
+    """A gate, its budget, and the clock by which both live."""
+    budget = Frozen(Meter(connection.origin, connection.username), connection.timetable)
+    clock = SystemClock(steady=lambda: 1000 + budget.slept_s, wall=lambda: 2000 + budget.slept_s)
+    with Gate(connection, budget, clock=clock) as gate:
+        yield gate, budget, clock
+
+
+@pytest.mark.parametrize("at", ["take", "leaves"])
+def test_a_permit_that_grew_old_on_its_way_to_the_socket_sends_nothing(
+    vendor: Vendor, frozen: tuple[Gate, Frozen, SystemClock], at: str
+) -> None:
+    gate, budget, clock = frozen
+    budget.at = at
+    with pytest.raises(PermitError, match="ask Sauce Labs again"):
+        gate.delete_job(replace(job_permit(), asked_at=clock.monotonic()))
     assert vendor.seen == []
+
+
+def test_a_leap_of_the_wall_clock_alone_makes_a_permit_old(vendor: Vendor, connection: Connection) -> None:
+    leapt_s = 0.0
+    clock = SystemClock(steady=lambda: 1000.0, wall=lambda: 2000 + leapt_s)
+    permit = replace(job_permit(), asked_at=clock.monotonic())
+    leapt_s = 40.0  # a paused virtual machine whose date was set right
+    with (
+        Gate(connection, Budget.of(connection), clock=clock) as gate,
+        pytest.raises(PermitError, match="ask Sauce Labs again"),
+    ):
+        gate.delete_job(permit)
+    assert vendor.seen == []
+
+
+def test_an_update_whose_body_would_leave_too_late_is_never_whole(
+    vendor: Vendor, frozen: tuple[Gate, Frozen, SystemClock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, budget, clock = frozen
+    budget.at = ""
+    end = GuardedConnection.endheaders
+
+    def slow(connection: GuardedConnection, *args: Any, **options: Any) -> None:
+        end(connection, *args, **options)
+        budget.slept_s += 11
+
+    monkeypatch.setattr(GuardedConnection, "endheaders", slow)
+    vendor.on(JOB_PATH, json_reply({"id": JOB}))
+    with pytest.raises(PermitError, match="ask Sauce Labs again"):
+        gate.update(replace(update_permit(), asked_at=clock.monotonic()))
+    assert [seen.body for seen in vendor.seen if seen.body] == []
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_the_kernel_gives_up_a_write_that_nobody_acknowledges(vendor: Vendor, gate: Gate, reader: SauceReader) -> None:
+    given_up_ms = {}
+    for name, transport in (("gate", gate._transport), ("reader", reader._transport)):
+        adapter = transport._session.get_adapter(vendor.url)
+        pool = adapter.poolmanager.connection_from_url(vendor.url)  # type: ignore[attr-defined]  # HTTPAdapter's
+        with closing(pool._new_conn()) as connection:
+            connection.connect()
+            given_up_ms[name] = connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert given_up_ms == {"gate": 10_000, "reader": 0}
 
 
 def test_a_permit_is_good_for_one_request(vendor: Vendor, gate: Gate) -> None:
@@ -290,14 +354,14 @@ def test_a_forged_id_reaches_no_socket(vendor: Vendor, gate: Gate, job: str) -> 
     ],
 )
 def test_even_an_armed_gate_writes_only_the_allowed_lines(vendor: Vendor, gate: Gate, method: str, target: str) -> None:
-    gate._here.armed = _Armed(f"{method} {target}", time.monotonic())
+    gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic())
     with pytest.raises((PermitError, AnswerError), match=r"not sent|no request can"):
         gate._transport.send(Ask(method, target, "delete_job", "x"), gate._transport.answer_limits())
     assert vendor.seen == []
 
 
 def test_a_permit_for_one_job_opens_the_gate_for_no_other(vendor: Vendor, gate: Gate) -> None:
-    gate._here.armed = _Armed(f"DELETE {BY_ID}", time.monotonic())
+    gate._here.armed = _Armed(f"DELETE {BY_ID}", CLOCK.monotonic())
     other = f"/rest/v1.1/jobs/{'cd' * 16}"
     with pytest.raises(PermitError, match="no permit stands"):
         gate._transport.send(Ask("DELETE", other, "delete_job", "x"), gate._transport.answer_limits())
@@ -305,7 +369,7 @@ def test_a_permit_for_one_job_opens_the_gate_for_no_other(vendor: Vendor, gate: 
 
 
 def test_a_library_that_sends_a_write_again_meets_a_closed_gate(vendor: Vendor, gate: Gate) -> None:
-    gate._here.armed = _Armed(f"DELETE {BY_ID}", time.monotonic())
+    gate._here.armed = _Armed(f"DELETE {BY_ID}", CLOCK.monotonic())
     gate._guard("DELETE", BY_ID, None)
     with pytest.raises(PermitError, match="no permit stands"):
         gate._guard("DELETE", BY_ID, None)
@@ -318,7 +382,7 @@ def test_an_allowed_line_without_a_permit_reaches_no_socket(vendor: Vendor, gate
 
 
 def test_another_threads_permit_does_not_open_the_gate(vendor: Vendor, gate: Gate) -> None:
-    gate._here.armed = _Armed(f"DELETE {BY_ID}", time.monotonic())
+    gate._here.armed = _Armed(f"DELETE {BY_ID}", CLOCK.monotonic())
     errors: list[BaseException] = []
 
     def other() -> None:

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from pydantic import SecretStr
 
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import CredentialsError, NotReadyError, SourceError
 from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
 from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner, State, job_id
@@ -136,21 +136,21 @@ def test_deleting_is_done_and_seen(start: Start) -> None:
         one = party.job_with_assets()
         truth = party.sandbox.truth(one)
         assert truth is not None
-        answer = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", monotonic(), 1))
+        answer = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1))
         assert answer.deleted is not None
         assert dict(answer.deleted) == truth.assets
-        again = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", monotonic(), 1))
+        again = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1))
         assert (again.status, again.doubtful) == (400, False)
-        assert not party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", monotonic(), 1)).doubtful
+        assert not party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1)).doubtful
         assert party.reader.job(DEMO, one) is None
         assert party.reader.jobs([one]) == {}
-        assert party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", monotonic(), 1)).status == 404
+        assert party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1)).status == 404
 
 
 def test_a_runaway_job_is_stopped(start: Start) -> None:
     party = start()
     one = next(party.jobs(State.RUNNING)).id
-    assert party.gate.stop(StopPermit(one, DEMO, "f", monotonic(), 1)).status == 200
+    assert party.gate.stop(StopPermit(one, DEMO, "f", CLOCK.monotonic(), 1)).status == 200
     details = party.reader.job(DEMO, one)
     assert details is not None
     assert details.job.state is State.FINISHED
@@ -199,8 +199,8 @@ def test_a_job_is_updated_and_stopped_by_hand(start: Start) -> None:
     party = start()
     one = next(party.jobs(State.RUNNING)).id
     body = '{"tags": ["keep", "ü"], "custom-data": {"team": "qa"}, "public": "private", "passed": true}'
-    assert party.gate.update(UpdatePermit(one, DEMO, body, monotonic())).status == 200
-    assert party.gate.stop(StopByHandPermit(one, DEMO, monotonic())).status == 200
+    assert party.gate.update(UpdatePermit(one, DEMO, body, CLOCK.monotonic())).status == 200
+    assert party.gate.stop(StopByHandPermit(one, DEMO, CLOCK.monotonic())).status == 200
     details = party.reader.job(DEMO, one)
     assert details is not None
     job = details.job
@@ -248,7 +248,7 @@ def test_no_fault_ends_in_anything_but_an_answer_or_a_clear_error(start: Start, 
             act()
         except SourceError as error:
             assert str(error).isprintable()  # noqa: PT017 - raising is only one of the two ends that are right
-    answer = party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", monotonic(), 1))
+    answer = party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1))
     truth = party.sandbox.truth(one)
     assert truth is not None
     assert answer.doubtful or not truth.exists or fault == "without_effect"

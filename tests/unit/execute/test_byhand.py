@@ -57,7 +57,8 @@ class World:
         return JobDocument(job, dict(self.job))
 
     def monotonic(self) -> float:
-        return 7.0
+        """Every read takes a second."""
+        return float(self.reads)
 
     def wait(self, seconds: float) -> bool:
         self.waited += 1
@@ -65,11 +66,13 @@ class World:
 
     # the gate
     def update(self, permit: UpdatePermit) -> WriteAnswer:
-        assert (permit.job_id, permit.owner, permit.asked_at) == (JOB, DEMO, 7.0)
+        assert (permit.job_id, permit.owner) == (JOB, DEMO)
+        assert permit.asked_at < self.reads, "it counts from before the look"
         assert self.lines[-1][0] == "begin", "it is on record before it leaves"
         return self._written(json.loads(permit.body))
 
     def stop(self, permit: StopByHandPermit) -> WriteAnswer:
+        assert permit.asked_at < self.reads
         assert self.lines[-1][0] == "begin"
         if self.has_effect:
             self.state = State.FINISHED
@@ -112,16 +115,16 @@ class Reading:
         assert len(self._world.sent) - before[1] <= 1
 
 
-class Clock:
+class _Clock:
+    def __init__(self, world: World) -> None:
+        self.monotonic = world.monotonic
+
     def now(self) -> int:
         return 0
 
-    def monotonic(self) -> float:
-        return 7.0
-
 
 def parts(world: World) -> HandParts:
-    return HandParts(Reading(world), world, world, Clock(), world.wait, by="jane")
+    return HandParts(Reading(world), world, world, _Clock(world), world.wait, by="jane")
 
 
 def change(world: World, wanted: Change, shown: JobDocument | None = None) -> Act:

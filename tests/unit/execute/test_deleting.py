@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from sauce_janitor.errors import CredentialsError, ForbiddenError, NotReadyError, PermitError, SourceError
-from sauce_janitor.execute import Options, Outcome, recover
+from sauce_janitor.execute import Options, Outcome, carry_out, recover
 from sauce_janitor.execute.events import AlreadyGone, AssetsDeleted, Halt, JobDeleted, JobStopped, Skip
-from sauce_janitor.retention.model import Action, AssetListing, JobDocument, JobId, Owner, State
-from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House
+from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, Owner, State
+from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House, fingerprint
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP, run
 
 Change = Callable[[House, JobId], None]
@@ -72,6 +73,90 @@ def test_a_hold_set_after_an_answer_grew_old_prevents_the_delete() -> None:
     execution = run(house, plan)
     assert jobs[9] in house.sauce.world
     assert execution.skips == {Skip.CHANGED: 1}
+
+
+def _slowly(seconds: float, then: Callable[[FakeSauce, JobId], None]) -> Callable[[FakeSauce, JobId], object]:
+    """An answer of details as they are now, that comes so much later; `then` happens meanwhile."""
+
+    def answer(sauce: FakeSauce, job: JobId) -> object:
+        document = sauce.document(job)
+        then(sauce, job)
+        sauce.clock.passed += seconds
+        return document
+
+    return answer
+
+
+def _hold(sauce: FakeSauce, job: JobId) -> None:
+    sauce.change(job, tags=("keep",))
+
+
+def test_a_hold_set_after_the_question_counts_however_late_its_answer_came() -> None:
+    house = House()
+    job = house.add(1)
+    house.sauce.lie("job", _slowly(16.0, _hold))
+    execution = run(house, [house.planned(job, DELETE_JOB)])
+    assert house.sauce.writes() == []
+    assert execution.skips == {Skip.CHANGED: 1}
+
+
+def test_a_look_up_of_many_jobs_that_came_late_permits_nothing() -> None:
+    house = House()
+    jobs = [house.add(1), house.add(2)]
+
+    def late(sauce: FakeSauce, _job: JobId) -> object:
+        documents = {job: sauce.document(job) for job in jobs}
+        _hold(sauce, jobs[0])
+        sauce.clock.passed += 16
+        return documents
+
+    plan = [house.planned(job, DELETE_JOB) for job in jobs]
+    house.sauce.lie("jobs", late)
+    run(house, plan)
+    assert set(house.sauce.world) == {jobs[0]}
+
+
+def test_an_asset_that_came_while_a_late_list_was_read_is_archived() -> None:
+    house = House()
+    job = house.add(1)
+    house.store(job, ALL)
+
+    def late(sauce: FakeSauce, _job: JobId) -> object:
+        names = tuple(sauce.world[job].assets)
+        sauce.world[job].assets["late.log"] = b"new"
+        sauce.clock.passed += 61
+        return AssetListing(names)
+
+    house.sauce.lie("assets", late)
+    run(house, [house.planned(job, DELETE_JOB, selection=ALL)])
+    assert "late.log" in house.archive.files[job]
+    assert job not in house.sauce.world
+
+
+def test_a_stop_rests_on_no_late_answer() -> None:
+    house = House()
+    job = house.add(1, state=State.RUNNING)
+    house.sauce.lie("job", _slowly(16.0, _hold))
+    execution = run(house, [house.planned(job, STOP)])
+    assert house.sauce.writes() == []
+    assert execution.count(STOP, Outcome.FAILED) == 1
+
+
+def test_what_else_is_asked_about_a_job_is_no_older_than_its_details() -> None:
+    house = House()
+    job = house.add(1)
+    since: list[float] = []
+
+    def of(one: Job, asked_at: float) -> str:
+        since.append(asked_at)
+        return fingerprint(one)
+
+    plan = house.planned(job, DELETE_JOB)
+    parts = replace(house.parts(), fingerprint=of)
+    began = house.clock.passed
+    carry_out([plan], parts, workers=1, stop=threading.Event())
+    assert since == [began], "when the details were asked for"
+    assert house.sauce.judged == [(job, house.sauce.latency_s)]
 
 
 @pytest.mark.parametrize("field", ["id", "owner"])
