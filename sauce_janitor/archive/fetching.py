@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from sauce_janitor.archive.folders import disk_errors, new_file, write_all
 from sauce_janitor.archive.packing import Packer, unpacked
-from sauce_janitor.archive.probing import what_is_wrong
+from sauce_janitor.archive.probing import Judgement, Trust, judge
 from sauce_janitor.archive.receipts import Packed
 from sauce_janitor.errors import ArchiveError
 
@@ -68,12 +68,27 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came of one asset: its length, SHA-256 and the answer's content type; `packed` where it is stored compressed."""
+    """What came of one asset: its length, SHA-256 and the answer's content type; `packed` where it is stored compressed.
+
+    `odd` says why the bytes do not look like the file that the name promises; None where they do.
+    """
 
     bytes: int
     sha256: str
     content_type: str | None
     packed: Packed | None = None
+    odd: str | None = None
+
+
+class UnbelievedError(ArchiveError):
+    """What came twice in place of an asset reads like somebody else's answer: it is not stored.
+
+    `sha256` is of the bytes, for a later pass to compare; None where they can never be the asset, or differed.
+    """
+
+    def __init__(self, text: str, sha256: str | None = None) -> None:
+        super().__init__(text)
+        self.sha256 = sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +100,53 @@ class Slot:
     is_packed: bool = False
 
 
-def fetch_to_file(fetch: Fetch, name: str, slot: Slot, allowance: Allowance) -> Fetched:
+def fetch_to_file(fetch: Fetch, name: str, slot: Slot, allowance: Allowance, *, vouched: str | None = None) -> Fetched:
     """Store asset `name`, not yet durable.
 
-    An unframed or an empty body is believed only when a second read brings the same bytes; a body that is not of its name's
-    kind never. Raises ArchiveError and whatever `fetch` raises; both name the asset.
+    An unframed, an empty or a perhaps cut body is believed only when a second read brings the same bytes. One that
+    reads like an error page is asked for once more, and refused when it comes again, unless it has the SHA-256
+    `vouched`, which came a day ago. Raises ArchiveError and whatever `fetch` raises; both name the asset.
     """
+    first = _receive(fetch, name, slot, allowance)
+    came = first
+    if first.judgement.trust >= Trust.LATER:
+        # A gateway's page may be gone a moment later.
+        with disk_errors(f"remove what came for asset {name!r:.120}"):
+            os.unlink(slot.file, dir_fd=slot.folder)
+        came = _receive(fetch, name, slot, allowance)
+    fetched, judgement = came.fetched, came.judgement
+    if judgement.trust >= Trust.LATER:
+        same = first.fetched.sha256 == fetched.sha256
+        sha256 = fetched.sha256 if same and judgement.trust is Trust.LATER else None
+        if sha256 is None or sha256 != vouched:
+            raise UnbelievedError(f"asset {name!r:.120}: {judgement.why}", sha256)
+    elif not came.framed or fetched.bytes == 0 or judgement.trust is Trust.TWICE:
+        again = _receive_again(fetch, name, allowance)
+        if again != (fetched.bytes, fetched.sha256):
+            raise ArchiveError(f"asset {name!r:.120} came differently twice, and nothing says which is whole")
+    return fetched
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """One body as it came, how far it is believed, and whether its framing proves it complete."""
+
+    fetched: Fetched
+    judgement: Judgement
+    framed: bool
+
+
+def _receive(fetch: Fetch, name: str, slot: Slot, allowance: Allowance) -> _Came:
     with Incoming(name, slot, allowance) as incoming:
         with fetch(name) as body:
             for piece in body:
                 incoming.write(piece)
             content_type, framed = body.content_type, body.framed
-        fetched = incoming.end(content_type)
-        if not framed or fetched.bytes == 0:
-            again = _receive_again(fetch, name, allowance)
-            if again != (fetched.bytes, fetched.sha256):
-                raise ArchiveError(f"asset {name!r:.120} came differently twice, and nothing says which is whole")
-    return fetched
+        fetched, judgement = incoming.end(content_type)
+    if not framed and judgement.trust is Trust.TWICE:
+        # Neither the framing nor the format has an end: a gateway may cut it at the same place twice.
+        judgement = Judgement(Trust.LATER, judgement.why)
+    return _Came(fetched, judgement, framed)
 
 
 class Incoming:
@@ -130,18 +175,17 @@ class Incoming:
         self._digest.update(piece)
         self._put(self._packer.feed(piece) if self._packer else piece)
 
-    def end(self, content_type: str | None) -> Fetched:
-        """All of it came. ArchiveError when the bytes cannot be what the name says."""
+    def end(self, content_type: str | None) -> tuple[Fetched, Judgement]:
+        """All of it came: what it is, and how far it is believed to be what the name says."""
         if self._packer:
             self._put(self._packer.finish())
         with disk_errors(f"read back asset {self._name!r:.120}"), os.fdopen(os.dup(self._file), "rb") as plain:
             plain.seek(0)
             stored = unpacked(plain) if self._packer else plain
-            wrong = what_is_wrong(self._name, stored, self._length, content_type)
-        if wrong:
-            raise ArchiveError(f"asset {self._name!r:.120}: {wrong}")
+            judgement = judge(self._name, stored, self._length, content_type)
         packed = self._packer.packed() if self._packer else None
-        return Fetched(self._length, self._digest.hexdigest(), content_type, packed)
+        odd = judgement.why or None
+        return Fetched(self._length, self._digest.hexdigest(), content_type, packed, odd), judgement
 
     def _put(self, data: bytes | memoryview) -> None:
         with disk_errors(f"write asset {self._name!r:.120}"):

@@ -12,6 +12,7 @@ from sauce_janitor.archive.fetching import Allowance, Fetch, Fetched, Incoming, 
 from sauce_janitor.archive.folders import disk_errors, open_folder, write_all
 from sauce_janitor.archive.naming import file_names
 from sauce_janitor.archive.packing import ENDING, is_packable
+from sauce_janitor.archive.probing import Trust
 from sauce_janitor.archive.receipts import StoredFile
 from sauce_janitor.errors import (
     AnswerError,
@@ -97,7 +98,9 @@ class Gatherer:
     def _stored(name: str, below: str, slot: Slot, came: tuple[Fetched, str], at: int) -> StoredFile:
         fetched, url = came
         path = f"{below}/{slot.file}"
-        return StoredFile(name, path, fetched.bytes, fetched.sha256, at, url, fetched.content_type, fetched.packed)
+        return StoredFile(
+            name, path, fetched.bytes, fetched.sha256, at, url, fetched.content_type, fetched.packed, fetched.odd
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,10 @@ class _Pass:
                         with Incoming(name, self.slots[name], self.allowance) as incoming:
                             for piece in bundle.read(name):
                                 incoming.write(piece)
-                            came[name] = incoming.end(None)
+                            fetched, judgement = incoming.end(None)
+                        if judgement.trust >= Trust.TWICE:
+                            raise ArchiveError(f"{BUNDLE}: {name!r:.120}: {judgement.why}")
+                        came[name] = fetched
             finally:
                 bundle.close()
         if not came:

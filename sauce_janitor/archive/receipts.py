@@ -17,7 +17,8 @@ from typing import Final
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.model import JobId, Owner, job_id, owner_name
 
-VERSION: Final = 1
+VERSIONS: Final = (1, 2)
+"""The versions of receipts that are read. A receipt is version 1 unless it says what only a newer program understands."""
 ENCODING: Final = "zstd"
 LONGEST: Final = 64 * 1024 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -40,7 +41,8 @@ class Packed:
 class StoredFile:
     """One stored file. `name` is the asset's as Sauce gave it, `file` its path beside the receipt.
 
-    `bytes` and `sha256` are of what Sauce sent; a file that is compressed on the disk has its own in `packed`.
+    `bytes` and `sha256` are of what Sauce sent; a file that is compressed on the disk has its own in `packed`. `odd` says why
+    the bytes do not look like what the name promises, None where they do.
     `fetched_at` is our clock in epoch seconds; `url` where it came from, without credentials or signature.
     """
 
@@ -52,6 +54,7 @@ class StoredFile:
     url: str
     content_type: str | None = None
     packed: Packed | None = None
+    odd: str | None = None
 
     @property
     def on_disk(self) -> tuple[int, str]:
@@ -165,7 +168,7 @@ def write_receipt(receipt: ReceiptDocument) -> bytes:
     """The receipt file's exact bytes."""
     return canonical(
         {
-            "version": VERSION,
+            "version": _version(receipt),
             "number": receipt.number,
             "tool": receipt.tool,
             "archive": receipt.archive,
@@ -189,6 +192,11 @@ def write_receipt(receipt: ReceiptDocument) -> bytes:
     )
 
 
+def _version(receipt: ReceiptDocument) -> int:
+    """The oldest version whose readers understand all of the receipt."""
+    return 2 if any(asset.odd is not None for asset in receipt.assets) else 1
+
+
 def _file(stored: StoredFile) -> dict[str, object]:
     said: dict[str, object] = {
         "name": stored.name,
@@ -199,6 +207,8 @@ def _file(stored: StoredFile) -> dict[str, object]:
         "url": stored.url,
         "content_type": stored.content_type,
     }
+    if stored.odd is not None:
+        said["odd"] = stored.odd
     if stored.packed:
         said["stored"] = {"encoding": ENCODING, "bytes": stored.packed.bytes, "sha256": stored.packed.sha256}
     return said
@@ -214,8 +224,8 @@ def read_receipt(data: bytes) -> ReceiptDocument:
         version = said["version"]
     except (ValueError, RecursionError, TypeError, KeyError) as wrong:
         raise ArchiveError("the receipt cannot be read: it is cut or was changed") from wrong
-    if version != VERSION:
-        raise ArchiveError(f"the receipt has version {version!r}; this sauce-janitor knows {VERSION}")
+    if version not in VERSIONS:
+        raise ArchiveError(f"the receipt has version {version!r}; this sauce-janitor knows {VERSIONS[-1]}")
     try:
         receipt = _receipt(said)
     except (ValueError, TypeError, KeyError, AttributeError) as wrong:
@@ -267,6 +277,7 @@ def _stored(said: object) -> StoredFile:
         url=_text(each["url"]),
         content_type=None if kind is None else _text(kind),
         packed=_packed(_object(each["stored"])) if "stored" in each else None,
+        odd=_text(each["odd"]) if "odd" in each else None,
     )
 
 

@@ -213,7 +213,8 @@ class Archive:
                 aside.show()
         shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt), task.gone)
         sizes = [file.bytes for file in fetched]
-        return replace(shown, fetched_assets=len(sizes), fetched_bytes=sum(sizes), added=True)
+        odd = tuple((file.name, file.odd) for file in fetched if file.odd is not None)
+        return replace(shown, fetched_assets=len(sizes), fetched_bytes=sum(sizes), added=True, odd=odd)
 
     def _write_job(self, task: _Task, folder: int) -> StoredFile:
         """The job's document, unless it is stored already as it is now."""

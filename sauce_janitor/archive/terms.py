@@ -50,6 +50,7 @@ class Stored:
     each stored asset by name, `discarded` the names that are not stored on purpose; it was made at `made_at` (epoch seconds).
     `pruned` are the stored ones whose bytes have left the archive since.
     `fetched_assets` and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
+    `odd` are those of this pass that do not look like what their names promise, with the reason.
     """
 
     path: str
@@ -62,6 +63,7 @@ class Stored:
     fetched_assets: int = 0
     fetched_bytes: int = 0
     added: bool = False
+    odd: tuple[tuple[str, str], ...] = ()
 
 
 def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Stored:

@@ -193,7 +193,8 @@ def _shown(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
     yield f"\n  {'stored':>14}  file"
     for file in (newest.job, *newest.assets):
         if file.file not in contents.gone:
-            yield f"  {file.bytes:>14,}  {_names(file)}"
+            odd = f"  (odd: {report.clean(file.odd)})" if file.odd is not None else ""
+            yield f"  {file.bytes:>14,}  {_names(file)}{odd}"
     for record in contents.records:
         for gone in record.record.files:
             why = f"{report.when(record.record.made_at)}, {report.clean(record.record.why)}"

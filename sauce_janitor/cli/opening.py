@@ -132,13 +132,14 @@ def _shown(contents: Contents, document: Mapping[str, object] | None) -> ShownJo
         for file in record.record.files
     ]
     unstored = [Remark(each.name, f"not stored: {each.why}") for each in (*newest.discarded, *newest.absent)]
+    odd = [Remark(file.name, file.odd) for file in contents.assets if file.odd is not None]
     return ShownJob(
         entry=entry_from(contents, document),
         files=tuple(
             ShownFile(number, file.name, file.bytes, file.sha256, kind_of(file.name))
             for number, file in enumerate(contents.assets)
         ),
-        remarks=(*pruned, *unstored),
+        remarks=(*pruned, *unstored, *odd),
         receipts=tuple(
             ShownReceipt(each.file, each.document.made_at, each.document.policy, each.sha256)
             for each in contents.receipts

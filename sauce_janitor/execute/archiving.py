@@ -111,6 +111,12 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
         hand.done(Action.ARCHIVE)
         work.tally.tell(
             JobArchived(
-                plan.job_id, plan.owner, policy, archived.fetched_assets, archived.fetched_bytes, archived.sha256
+                plan.job_id,
+                plan.owner,
+                policy,
+                archived.fetched_assets,
+                archived.fetched_bytes,
+                archived.sha256,
+                archived.odd,
             )
         )

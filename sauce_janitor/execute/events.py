@@ -40,7 +40,10 @@ class Halt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobArchived:
-    """A job's copy is complete, verified and on record. `assets` and `size_bytes` are what this run added to it."""
+    """A job's copy is complete, verified and on record. `assets` and `size_bytes` are what this run added to it.
+
+    `odd` are (name, why) of those that do not look like what their names promise.
+    """
 
     job_id: JobId
     owner: Owner
@@ -48,6 +51,7 @@ class JobArchived:
     assets: int
     size_bytes: int
     receipt: str
+    odd: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class Archived(Protocol):
     `sha256` is the newest receipt's, made at `made_at` (epoch seconds). `stored` has the bytes of each stored asset by name,
     `pruned` those of them whose bytes left the archive since, `discarded` the names that a receipt says are not stored on
     purpose. `fetched_assets` and `fetched_bytes` are what the
-    newest pass added.
+    newest pass added, `odd` those of them that do not look like what their names promise, with the reason.
     """
 
     @property
@@ -103,6 +103,8 @@ class Archived(Protocol):
     def fetched_assets(self) -> int: ...
     @property
     def fetched_bytes(self) -> int: ...
+    @property
+    def odd(self) -> tuple[tuple[str, str], ...]: ...
 
 
 @dataclass(frozen=True, slots=True)

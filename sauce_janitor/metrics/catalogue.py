@@ -38,6 +38,8 @@ ALL: Final = (
     _counter("actions", "account policy action outcome",
              "Actions at Sauce Labs and in the archive, by outcome. A dry run adds nothing."),
     _counter("archived_bytes", "account", "Bytes of assets stored in the archive, verified."),
+    _counter("odd_files", "account",
+             "Stored files whose bytes do not look like what their names promise; their receipts say why."),
     _counter("reclaimed_bytes", "account", "Bytes deleted at Sauce Labs, by the answer of Delete Job Assets."),
     _counter("runs", "account mode result",
              "Runs that ended, by mode (dry_run, execute) and result (done, incomplete, refused, failed)."),

@@ -59,6 +59,7 @@ class Teller:
                 self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
                 self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
                 about.info("job.archived", assets=event.assets, size_bytes=event.size_bytes, receipt=event.receipt)
+                self._odd(about, event.odd)
             case happened.AssetsDeleted():
                 self._count(event.policy, Action.DELETE_ASSETS, Outcome.DONE)
                 self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self._account)
@@ -87,6 +88,11 @@ class Teller:
             case happened.ActionFailed():
                 self._count(event.policy, event.action, Outcome.FAILED)
                 about.error("job.failed", action=event.action.value, detail=event.detail)
+
+    def _odd(self, about: Any, odd: Sequence[tuple[str, str]]) -> None:
+        for name, why in odd:
+            self._metrics.add("odd_files", account=self._account)
+            about.warning("asset.odd", asset=name, detail=why)
 
     def listed(self, owner: str, *, rows: int, known: int, full: bool, gone: int) -> None:
         """A listing of one owner's jobs is complete."""

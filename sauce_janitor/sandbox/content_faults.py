@@ -48,6 +48,20 @@ def flipped_byte(scene: Scene, answer: Answer) -> Answer:
     return replace(answer, body=answer.body[:place] + changed + answer.body[place + 1 :])
 
 
+@after(share=NUMBER)
+def cut_at_source(scene: Scene, answer: Answer) -> Answer:
+    """Only the first share (default half) of the body, and its length agrees: a file that was cut before it came here."""
+    kept = answer.body[: int(len(answer.body) * scene.number("share", 0.5))]
+    return replace(answer, body=kept, compress=False)
+
+
+@after(text=str)
+def other_kind(scene: Scene, answer: Answer) -> Answer:
+    """The file is of another kind than its name says (default: a JPEG picture): its bytes are `text`, its length agrees."""
+    text = scene.text("text", "\xff\xd8\xff\xe0 a picture")
+    return replace(answer, body=text.encode("latin-1", "replace"), compress=False)
+
+
 @after(text=str)
 def trailing_garbage(scene: Scene, answer: Answer) -> Answer:
     """Something follows the end of the document."""

@@ -75,6 +75,13 @@ def gzip_bomb(scene: Scene, answer: Answer) -> Answer:
     return replace(answer, body=packed, compress=False, headers={**answer.headers, "Content-Encoding": "gzip"})
 
 
+@after(coding=str)
+def void_coding(scene: Scene, answer: Answer) -> Answer:
+    """Content-Encoding names what is no compression (default `aws-chunked`), and the bytes are as they are."""
+    headers = {**answer.headers, "Content-Encoding": scene.text("coding", "aws-chunked")}
+    return replace(answer, compress=False, headers=headers)
+
+
 @after(kilobytes=NUMBER)
 def big_header(scene: Scene, answer: Answer) -> Answer:
     """One header of many kilobytes (default 200)."""

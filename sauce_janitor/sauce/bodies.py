@@ -17,6 +17,13 @@ _SMALLEST_CHUNK: Final = 64 * 1024
 _MAX_RATIO: Final = 200
 _RATIO_SLACK: Final = 1024 * 1024  # small texts may well be repetitive: the ratio is judged beyond this
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_REAL_CODINGS: Final = frozenset(
+    {
+        "gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz", "exi",
+        "pack200-gzip", "bzip2", "x-bzip2", "xz", "lzma",
+    }
+)  # fmt: skip
+"""Source: IANA HTTP Content Coding Registry, and what is used besides. Whatever else is named compresses nothing."""
 
 
 class Raw(Protocol):
@@ -47,7 +54,8 @@ class Body:
     The iteration raises AnswerError unless the end is proven: Content-Length met exactly, chunked to its last chunk, or
     a compressed stream to its end marker. `framed` is False when nothing in the answer could prove its end: then a
     second identical read is needed. `length` is the declared number of bytes on the wire, `encoded` whether they are
-    compressed. With `named_gzip` (a file whose own name ends in .gz) a Content-Encoding that only describes the file
+    compressed: a Content-Encoding that names no compression means the bytes as they are. With
+    `named_gzip` (a file whose own name ends in .gz) a Content-Encoding that only describes the file
     itself is not undone.
     """
 
@@ -60,7 +68,9 @@ class Body:
         self._coding = _coding(raw, what)
         self.encoded = self._coding is not None
         self.length = _length(raw, what)
-        self.framed = self.length is not None or raw.chunked or self.encoded
+        # Who names a coding that there is not may be wrong about the end, too: then only a length proves it.
+        is_odd = self._coding is None and bool(_codings(raw))
+        self.framed = self.length is not None or self.encoded or (raw.chunked and not is_odd)
         if self.length is not None and self.length > max_bytes:
             raise AnswerError(f"{what} has {self.length:,} bytes, more than the {max_bytes:,} allowed")
 
@@ -184,15 +194,26 @@ def _first_bytes(data: bytes) -> bytes | None:
     return start if len(start) == 2 else None
 
 
+def _codings(raw: Raw) -> list[str]:
+    """What Content-Encoding names, but for identity."""
+    named = raw.headers.get("Content-Encoding", "").lower().split(",")
+    return [coding for each in named if (coding := each.strip()) not in {"", "identity"}]
+
+
 def _coding(raw: Raw, what: str) -> str | None:
-    named = raw.headers.get("Content-Encoding", "").strip().lower()
-    if named in {"", "identity"}:
+    """The compression to undo, None for none.
+
+    Uploads bring what their tools put into the header: `aws-chunked` (S3), a charset, `binary`, `none`. No registered
+    compression has such a name, so the bytes are as they are, and their length proves them.
+    """
+    real = [coding for coding in _codings(raw) if coding in _REAL_CODINGS]
+    if not real:
         return None
-    if named in {"gzip", "x-gzip"}:
+    if len(real) == 1 and real[0] in {"gzip", "x-gzip"}:
         return "gzip"
-    if named == "deflate":
+    if real == ["deflate"]:
         return "deflate"
-    raise AnswerError(f"{what} is encoded as {named!a:.40}, which was not asked for")
+    raise AnswerError(f"{what} is encoded as {', '.join(real)!a:.40}, which was not asked for")
 
 
 def _length(raw: Raw, what: str) -> int | None:

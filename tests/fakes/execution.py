@@ -276,6 +276,7 @@ class FakeArchived:
     discarded: frozenset[str] = frozenset()
     made_at: int = 0
     fetched_assets: int = 0
+    odd: tuple[tuple[str, str], ...] = ()
     fetched_bytes: int = 0
     pruned: frozenset[str] = frozenset()
 

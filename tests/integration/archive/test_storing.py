@@ -176,9 +176,11 @@ def test_what_was_discarded_and_is_wanted_too_late_is_absent_not_failed(archive:
     [
         ("video.mp4", [b"<!DOCTYPE html><html>We are down</html>"], "asset 'video.mp4': an HTML page came instead"),
         ("0000screenshot.png", [b"<html>"], "asset '0000screenshot.png': an HTML page came instead"),
-        ("video.mp4", [PNG], "the bytes are no MP4 file"),
-        ("log.json", [LOG[:-1]], "the bytes are no JSON"),
-        ("selenium-server.log", [b'{"errors": "Not ready"}'], "an error message came instead"),
+        ("selenium-server.log", [AssetBody([b"<html>"], content_type="text/html")], "an HTML page came instead"),
+        ("log.json", [AssetBody([b"Bad Gateway"], content_type="text/plain")], "the bytes are no JSON"),
+        ("log.json", [b'{"errors": "Not ready"}'], "an error message came instead"),
+        ("a.png", [PNG[:100], PNG], "differently twice"),
+        ("a.png", [AssetBody([PNG[:100]], framed=False)], "the PNG file has no end"),
         ("video.mp4", [AssetBody([MP4], framed=False), AssetBody([MP4 + b"more"], framed=False)], "differently twice"),
         ("empty.log", [b"", b"not empty"], "differently twice"),
         ("video.mp4", [AssetBody([MP4], cut=True)], "ended before its length"),
@@ -193,6 +195,44 @@ def test_a_body_that_cannot_be_believed_leaves_nothing(
         archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert tree(root) == before
     assert shelf.open_bodies == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reads", "why"),
+    [
+        ("0000screenshot.png", b"\xff\xd8\xff\xe0" + b"x" * 50, 1, "the bytes are a JPEG file"),
+        ("0000screenshot.png", PNG[:200], 2, "the PNG file has no end"),
+        ("video.mp4", MP4[:24] + b"\x00\x00\x01\x00moov", 2, "the MP4 file has no end"),
+        ("selenium-server.log", b"<html></html>", 2, "the bytes are an HTML page"),
+        ("cucumber.json", b'[{"a": 1},]', 2, "the bytes are no JSON"),
+    ],
+)
+def test_what_only_looks_wrong_is_stored_and_marked(
+    archive: Archive, root: Path, name: str, data: bytes, reads: int, why: str
+) -> None:
+    shelf = AssetShelf({name: data})
+    stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    receipt = read_receipt((folder_of(root) / "receipt.json").read_bytes())
+    assert (folder_of(root) / receipt.assets[0].file).read_bytes() == data
+    assert len(shelf.asked) == reads
+    assert [(each, said.startswith(why)) for each, said in stored.odd] == [(name, True)]
+    assert receipt.assets[0].odd == stored.odd[0][1]
+    assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
+
+
+def test_a_receipt_without_a_mark_is_one_that_older_programs_read(archive: Archive, root: Path) -> None:
+    for number, data in ((1, PNG), (2, PNG[:200])):
+        shelf = AssetShelf({"0000screenshot.png": data})
+        archive.store(document(number), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    versions = [json.loads((folder_of(root, number) / "receipt.json").read_text())["version"] for number in (1, 2)]
+    assert versions == [1, 2]
+
+
+def test_a_page_that_is_gone_a_moment_later_does_no_harm(archive: Archive, root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": [AssetBody([b"<html>"], content_type="text/html"), MP4]})
+    stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert (stored.stored["video.mp4"], stored.odd) == (len(MP4), ())
+    assert (folder_of(root) / "assets" / "video.mp4").read_bytes() == MP4
 
 
 def test_a_listed_file_that_is_not_there_fails_the_job(archive: Archive, root: Path) -> None:

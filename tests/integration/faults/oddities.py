@@ -85,6 +85,11 @@ ODDITIES = (
     refused("another byte", "flipped_byte", endpoint=LIST, at=0),
     refused("a page of HTML", "html", endpoint=LIST),
     stays("a page of HTML for an asset", "html", FILE),
+    stays("a page of HTML for a log alone", "html", FILE, path="*.log"),
+    stays("an error message for an asset, with status 200", "status", FILE, status=200),
+    goes("files that were cut before they came to Sauce Labs", "cut_at_source", endpoint=FILE),
+    goes("files of another kind than their names say", "other_kind", endpoint=FILE),
+    goes("a coding that compresses nothing", "void_coding", endpoint=FILE),
     # --- lists
     refused("a list that is an object", "not_a_list", endpoint=LIST),
     stays("an asset list that is an error", "not_a_list", ASSETS),

@@ -44,6 +44,13 @@ def fetched(reader: SauceReader, name: str) -> tuple[bytes, bool, bool]:
         (reply(gzip.compress(NOISE), headers={"Content-Encoding": "gzip"}, length=-1), True, True),
         (reply(NOISE, length=-1), False, False),
         (reply(NOISE, headers={"Content-Encoding": "identity"}), True, False),
+        *(
+            (reply(NOISE, headers={"Content-Encoding": coding}), True, False)
+            for coding in ("", "aws-chunked", "utf-8", "binary", "none", "x-made-up", "identity, aws-chunked")
+        ),
+        (reply(gzip.compress(NOISE), headers={"Content-Encoding": "gzip,aws-chunked"}), True, True),
+        (reply(NOISE, headers={"Content-Encoding": "utf-8"}, length=-1), False, False),
+        (chunked(NOISE, headers={"Content-Encoding": "none"}), False, False),
     ],
 )
 def test_the_bytes_are_the_vendors_and_unframed_ones_are_called_so(
@@ -79,6 +86,8 @@ CUT = gzip.compress(NOISE)
         (reply(zlib.compress(NOISE)[:-5], headers={"Content-Encoding": "deflate"}), "end marker"),
         (reply(NOISE, headers={"Content-Encoding": "gzip"}), "is not"),
         (reply(NOISE, headers={"Content-Encoding": "gzip, gzip"}), "not asked for"),
+        (reply(NOISE, headers={"Content-Encoding": "br"}), "not asked for"),
+        (reply(NOISE, headers={"Content-Encoding": "aws-chunked"}, length=len(NOISE) + 1), "cut short"),
         (gzip_reply(b"\0" * 50_000_000), "swells"),
         (chunked(NOISE, end=b""), "cut short"),
         (chunked(NOISE, end=b"ff\r\nshort"), "cut short"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sauce_janitor.archive.probing import what_is_wrong
+from sauce_janitor.archive.probing import SOUND, Judgement, Trust, judge, what_is_wrong
 from sauce_janitor.archive.structure import NotJsonError, check_structure
 from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG
 
@@ -25,8 +25,8 @@ def zipped() -> bytes:
     return target.getvalue()
 
 
-def verdict(name: str, data: bytes, content_type: str | None = None) -> str | None:
-    return what_is_wrong(name, io.BytesIO(data), len(data), content_type)
+def judged(name: str, data: bytes, content_type: str | None = None) -> Judgement:
+    return judge(name, io.BytesIO(data), len(data), content_type)
 
 
 @pytest.mark.parametrize(
@@ -55,44 +55,72 @@ def verdict(name: str, data: bytes, content_type: str | None = None) -> str | No
     ],
 )
 def test_a_true_asset_passes(name: str, data: bytes) -> None:
-    assert verdict(name, data) is None
+    assert judged(name, data) == SOUND
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "sentence"),
+    ("name", "data", "trust", "sentence"),
     [
-        *((name, PAGE, "an HTML page came instead") for name in ("video.mp4", "log.json", "a.log", "junit.xml", "noending")),
-        ("a.log", b"<HTML><head>", "an HTML page"),
-        ("a.log", b"\xef\xbb\xbf <?xml version='1.0'?>\n<html xmlns=''>", "an HTML page"),
-        ("video.mp4", b"RIFF", "no MP4"),
-        ("video.mp4", b"ftypmp42", "no MP4"),
-        ("a.png", MP4, "no PNG"),
-        ("a.png", PNG[: len(PNG) // 2], "the PNG file has no end"),
-        ("video.mp4", MP4[:24] + b"\x00\x00\x01\x00moov" + b"x" * 99, "the MP4 file has no end"),
-        ("video.mp4", MP4[:24] + b"\x00\x00\x00\x01mdat" + (1 << 40).to_bytes(8, "big") + b"x", "the MP4 file has no end"),
-        ("a.jpeg", PNG, "no JPEG"),
-        ("a.zip", b"PK\x03\x04" + b"x" * 99, "the zip file has no end"),
-        ("a.zip", PNG, "no ZIP"),
-        ("a.json.gz", b"{}", "no GZ"),
-        ("log.json", b'[{"a": 1}', "no JSON"),
-        ("log.json", LOG + LOG, "no JSON"),
-        ("log.json", b"Service Unavailable", "no JSON"),
-        ("log.json", b'{"errors": "Not found"}', "an error message"),
-        ("console.log", b'{"detail": "Not found."}', "an error message"),
-        ("network.har", b'{"entries": []}', "no HAR"),
-        ("network.har", b"[]", "no HAR"),
-        ("network.har", HAR[:-1], "no HAR"),
+        ("video.mp4", PAGE, Trust.FOREIGN, "an HTML page"),
+        ("shots.zip", PAGE, Trust.FOREIGN, "an HTML page"),
+        ("report.pdf", b'{"errors": "Not found"}', Trust.FOREIGN, "an error message"),
+        ("a.png", b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code></Error>", Trust.FOREIGN, "an error message"),
+        ("log.json", PAGE, Trust.LATER, "an HTML page"),
+        ("a.log", PAGE, Trust.TWICE, "an HTML page"),
+        ("a.log", b"<HTML><head>", Trust.TWICE, "an HTML page"),
+        ("a.log", b"\xef\xbb\xbf <?xml version='1.0'?>\n<html xmlns=''>", Trust.TWICE, "an HTML page"),
+        ("noending", PAGE, Trust.TWICE, "an HTML page"),
+        ("video.mp4", b"RIFF", Trust.TWICE, "no MP4"),
+        ("video.mp4", b"ftypmp42", Trust.TWICE, "no MP4"),
+        ("a.png", MP4, Trust.TWICE, "no PNG"),
+        ("a.jpeg", PNG, Trust.MARKED, "a PNG file"),
+        ("a.png", PNG[: len(PNG) // 2], Trust.TWICE, "the PNG file has no end"),
+        ("a.jpeg", PNG[: len(PNG) // 2], Trust.TWICE, "the PNG file has no end"),
+        ("video.mp4", MP4[:24] + b"\x00\x00\x01\x00moov" + b"x" * 99, Trust.TWICE, "the MP4 file has no end"),
+        ("video.mp4", MP4[:24] + b"\x00\x00\x00\x01mdat" + (1 << 40).to_bytes(8, "big") + b"x", Trust.TWICE, "no end"),
+        ("a.zip", b"PK\x03\x04" + b"x" * 99, Trust.TWICE, "the zip file has no end"),
+        ("a.zip", PNG, Trust.TWICE, "no ZIP"),
+        ("a.json.gz", b"{}", Trust.TWICE, "no GZ"),
+        ("log.json", b'[{"a": 1}', Trust.TWICE, "no JSON"),
+        ("log.json", LOG + LOG, Trust.TWICE, "no JSON"),
+        ("log.json", b'{"errors": "Not found"}', Trust.LATER, "an error message"),
+        ("network.har", b'{"message": "Forbidden"}', Trust.LATER, "an error message"),
+        ("network.har", b'{"entries": []}', Trust.TWICE, "no HAR"),
+        ("network.har", b"[]", Trust.TWICE, "no HAR"),
+        ("network.har", HAR[:-1], Trust.TWICE, "no HAR"),
     ],
 )  # fmt: skip
-def test_a_foreign_or_cut_body_is_found_out(name: str, data: bytes, sentence: str) -> None:
-    assert sentence in (verdict(name, data) or "passed")
+def test_what_does_not_look_like_its_name_is_believed_by_degrees(
+    name: str, data: bytes, trust: Trust, sentence: str
+) -> None:
+    judgement = judged(name, data)
+    assert (judgement.trust, sentence in judgement.why) == (trust, True), judgement
 
 
-def test_markup_called_html_by_the_answer_is_html() -> None:
-    assert verdict("a.log", b"<p>Sorry</p>", "text/html; charset=utf-8") == "an HTML page came instead"
-    assert verdict("a.log", b"<p>Sorry</p>", "text/plain") is None
-    assert verdict("a.log", b"12:00 INFO", "text/html") is None
-    assert verdict("junit.xml", b"<testsuites/>", "text/html") is None
+@pytest.mark.parametrize(
+    ("name", "data", "content_type", "trust"),
+    [
+        ("a.log", PAGE, "text/html", Trust.LATER),
+        ("page-source.xml", PAGE, "text/html; charset=utf-8", Trust.LATER),
+        ("a.log", b"<p>Sorry</p>", "text/html; charset=utf-8", Trust.LATER),
+        ("a.log", b"<p>Sorry</p>", "text/plain", Trust.SOUND),
+        ("a.log", b"12:00 INFO", "text/html", Trust.SOUND),
+        ("junit.xml", b"<testsuites/>", "text/html", Trust.SOUND),
+        ("console.log", b'{"detail": "Not found."}', "application/json", Trust.LATER),
+        ("console.log", b'{"detail": "Not found."}', "text/plain", Trust.SOUND),
+        ("console.log", b"<Error><Code>SlowDown</Code></Error>", "application/xml", Trust.LATER),
+        ("log.json", b"Service Unavailable", "text/plain", Trust.LATER),
+        ("log.json", b"Service Unavailable", "application/json", Trust.TWICE),
+        ("video.mp4", b"Service Unavailable", "text/plain", Trust.LATER),
+        ("video.mp4", b"Service Unavailable", "video/mp4", Trust.TWICE),
+        ("video.mp4", PAGE, "text/html", Trust.FOREIGN),
+        ("video.mp4", PAGE, "application/octet-stream", Trust.FOREIGN),
+        ("video.mp4", PAGE, "video/mp4", Trust.TWICE),
+        ("report.html", PAGE, "text/html", Trust.SOUND),
+    ],
+)
+def test_what_the_answer_calls_the_bytes_counts(name: str, data: bytes, content_type: str, trust: Trust) -> None:
+    assert judged(name, data, content_type).trust is trust
 
 
 def test_a_long_json_is_followed_to_its_end() -> None:
@@ -101,13 +129,93 @@ def test_a_long_json_is_followed_to_its_end() -> None:
     ]
     data = json.dumps(rows).encode()
     assert len(data) > 2_000_000
-    assert verdict("log.json", data) is None
-    assert "it is cut" in (verdict("log.json", data[:-1]) or "")
-    assert "it is cut" in (verdict("log.json", data[: len(data) // 2]) or "")
-    assert "something follows" in (verdict("log.json", data + b"{}") or "")
+    assert judged("log.json", data) == SOUND
+    assert "it is cut" in judged("log.json", data[:-1]).why
+    assert "it is cut" in judged("log.json", data[: len(data) // 2]).why
+    assert "something follows" in judged("log.json", data + b"{}").why
     har = json.dumps({"log": {"entries": rows}}).encode()
-    assert verdict("network.har", har) is None
-    assert "no HAR" in (verdict("network.har", data) or "")
+    assert judged("network.har", har) == SOUND
+    assert "no HAR" in judged("network.har", data).why
+
+
+def box(kind: bytes, data: bytes) -> bytes:
+    return (len(data) + 8).to_bytes(4, "big") + kind + data
+
+
+AS_THEY_ARE = (
+    ("errors.json", b'{"errors": []}'),
+    ("result.json", b'{"code": 0, "message": "ok"}'),
+    ("eslint.json", b'{"errors":[],"message":""}'),
+    ("app.log", b'{"message":"Server listening on 8080"}'),
+    ("app.log", b'{"message":"Server listening on 8080"}\n{"message":"x"}\n'),
+    ("events.json", b'{"a":1}\n{"b":2}\n'),
+    ("cucumber.json", b'[{"a":1},]'),
+    ("tsconfig.json", b'// comment\n{"a":1}'),
+    ("config.json", b"{'a': 1}"),
+    ("shot.png", b"\xff\xd8\xff\xe0" + b"x" * 50),
+    ("shot.png", b"RIFF\x10\0\0\0WEBPVP8 " + b"x" * 50),
+    ("shot.jpg", b"\x89PNG\r\n\x1a\n" + b"x" * 50),
+    ("shot.png", b"iVBORw0KGgoAAAANSUhEUgAA"),
+    ("shot.png", b"\x89PNG\r\n\x1a\n" + b"x" * 500),
+    ("video.mp4", box(b"free", b"x" * 20) + box(b"ftyp", b"mp42")),
+    ("video.mp4", box(b"moov", b"x" * 20) + box(b"mdat", b"mp42")),
+    ("video.mp4", box(b"styp", b"msdh") + box(b"moof", b"mp42")),
+    ("video.mp4", b"\x1a\x45\xdf\xa3webm" + b"x" * 50),
+    ("video.mp4", box(b"ftyp", b"mp42") + (10**6).to_bytes(4, "big") + b"mdat" + b"v" * 1000),
+    ("screen.mov.mp4", box(b"wide", b"") + box(b"mdat", b"x")),
+    ("page-source.xml", b'<?xml version="1.0"?><html><body/></html>'),
+    ("page.xhtml", b'<?xml version="1.0"?><!DOCTYPE html><html/>'),
+    ("page-source.txt", b"<!DOCTYPE html><html><head>"),
+    ("page.mht", b"<html>"),
+    ("dom.log", b"<html><head></head></html>"),
+    ("README.md", b"<h1>Title</h1>\n"),
+    ("notes.md", b"<center>x</center>\n"),
+    ("Component.vue", b"<script>\nexport default{}</script>"),
+    ("email.eml", b"<html>x</html>"),
+    ("snapshot.snap", b"<body>\n"),
+    ("index.ejs", b"<!doctype html>"),
+    ("report", b"<!DOCTYPE html><html>"),
+    ("report.html", b"<!DOCTYPE html><html>"),
+    ("report.html.gz", gzip.compress(b"<html>", mtime=0)),
+    ("trace.zip", b"PK\x03\x04" + b"x" * 100),
+    ("out.gz", b"plain text, already decoded"),
+    ("network.har", b'{"log": {}}'),
+    ("network.har", b"[]"),
+    ("network.har", b"{}"),
+    ("network.har.gz", gzip.compress(b'{"log":{}}', mtime=0)),
+    ("console.json", b"null"),
+    ("console.json", b" "),
+    ("console.json", b"\n"),
+    ("console.json", b"undefined"),
+    ("performance.json", b"NaN"),
+    ("log.json", "[1]".encode("utf-16")),
+    ("log.json", "[1]".encode("utf-16-le")),
+    ("log.json", '["caf\xe9"]'.encode("latin-1")),
+    ("a.jpeg", b"\x89PNG"),
+    ("a.gif", b"GIF89a"),
+    ("a.webp", b"x"),
+    ("a.pdf", b"x"),
+)
+"""What people upload and recorders leave, under names that promise something else: small inputs of public bug reports."""
+
+
+@pytest.mark.parametrize(("name", "data"), AS_THEY_ARE)
+def test_what_people_upload_and_recorders_leave_is_stored(name: str, data: bytes) -> None:
+    assert what_is_wrong(name, io.BytesIO(data), len(data), None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("data.svg", b"<svg/>"),
+        ("junit.xml", b"<testsuites/>"),
+        ("out.txt", b"<testsuites/>"),
+        ("out.txt", b"<a>"),
+        ("syslog.log", b"<30>Nov 29 daemon: x"),
+    ],
+)
+def test_a_text_that_is_no_page_is_stored_though_the_answer_calls_it_one(name: str, data: bytes) -> None:
+    assert what_is_wrong(name, io.BytesIO(data), len(data), "text/html; charset=utf-8") is None
 
 
 VALUES = st.recursive(

@@ -91,7 +91,7 @@ def test_a_receipt_that_points_elsewhere_is_refused(file: str) -> None:
         (b"", "cut or was changed"),
         (b"[" * 100_000, "cut or was changed"),
         (b"[]", "cut or was changed"),
-        (b'{"version": 2}', "has version 2; this sauce-janitor knows 1"),
+        (b'{"version": 3}', "has version 3; this sauce-janitor knows 2"),
         (b'{"version": 1}', "is not one of ours"),
         (write_receipt(RECEIPT)[:-2], "cut or was changed"),
         (write_receipt(RECEIPT).replace(b" ", b""), "not as it was written"),
