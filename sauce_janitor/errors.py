@@ -85,6 +85,10 @@ class PermitError(JanitorError):
     """The gate refused a write before it left: its permit is old, used before, or not what the request says."""
 
 
+class OutputError(JanitorError):
+    """What a listing printed did not all reach its file: the disk is full, for example. Nothing else failed."""
+
+
 class StoppedError(JanitorError):
     """The run was asked to stop while it waited for Sauce Labs or for the request budget."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sauce_janitor.errors import RefusedError
+from sauce_janitor.terminal import json_text
 
 VERSION = 1
 Row: TypeAlias = Mapping[str, Any]
@@ -106,7 +107,7 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
         "left_out": [dict(row) for row in head.left_out],
     }
     seal = _Seal(secret, facts)
-    yield "{" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in facts.items())
+    yield "{" + "".join(f"{json.dumps(key)}: {json_text(value, indent=None)},\n" for key, value in facts.items())
     yield '"actions": ['
     yield from _rows("actions", plan.actions, seal)
     if plan.kept is not None:
@@ -118,7 +119,7 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
 def _rows(key: str, rows: Iterable[Row], seal: _Seal) -> Iterator[str]:
     for number, row in enumerate(rows):
         seal.add(key, row)
-        yield (",\n " if number else "\n ") + json.dumps(row)
+        yield (",\n " if number else "\n ") + json_text(row, indent=None)
 
 
 class _Seal:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.environment import ignored, restrict
 
 COMMANDS = {
@@ -85,7 +86,7 @@ class LazyGroup(click.Group):
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and command is not None:
             for sentence in ignored(command, name, ctx.auto_envvar_prefix or ""):
-                click.echo(f"sauce-janitor: {sentence}", err=True)
+                terminal.echo(f"sauce-janitor: {sentence}", err=True)
         return name, command, rest
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent
 from sauce_janitor.errors import ConfigError
@@ -59,17 +60,17 @@ def approve(
         most = f", for plans of at most {approval.max_jobs:,} jobs" if approval.max_jobs else ""
         words = f"lift {', '.join(sorted(approval.lifts))} for {account}{most}, until {report.when(approval.until)}"
     if dry_run:
-        click.echo(f"would {words}", err=True)
+        terminal.echo(f"would {words}", err=True)
         return
     if not given["withdraw"]:  # ending an approval only protects
         consent(f"{words[0].upper()}{words[1:]}?", yes=yes)
     with State.open(config.state) as state:
         if given["withdraw"]:
             ended = state.approvals.withdraw(account, digest, at=now)
-            click.echo(f"Withdrawn: {ended} approvals. Those in {config.file}, if any, are ended there.")
+            terminal.echo(f"Withdrawn: {ended} approvals. Those in {config.file}, if any, are ended there.")
             return
         state.approvals.add(account, approval, at=now)
-    click.echo(f"Approved: {words}. What is then accepted goes on over later runs without it.")
+    terminal.echo(f"Approved: {words}. What is then accepted goes on over later runs without it.")
 
 
 def _account(config: Config, digest: str) -> str:

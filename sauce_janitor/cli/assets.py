@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 import tempfile
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, job_ids
 from sauce_janitor.errors import AnswerError, ArchiveError
@@ -78,7 +77,7 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
         for name in names
     ]
     if form == "json":
-        click.echo(report.json_text(rows))
+        terminal.write_json(rows)
         return
     table = report.plain_table("Name", "Kind", numbers=False)
     for row in rows:
@@ -86,7 +85,7 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
     if rows:
         report.console(color=session.color).print(table)
     else:
-        click.echo(f"Sauce Labs lists no files of job {job.id}.", err=True)
+        terminal.echo(f"Sauce Labs lists no files of job {job.id}.", err=True)
 
 
 def _get_one(call: Call, job: Job, name: str, output: str | None) -> int:
@@ -97,8 +96,7 @@ def _get_one(call: Call, job: Job, name: str, output: str | None) -> int:
             aside = Path(folder) / "asset"
             _fetch(call, job, name, aside)
             with aside.open("rb") as whole:
-                shutil.copyfileobj(whole, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+                terminal.write_file(whole)
         return 0
     path = Path(file_names([name])[name] if output is None else output)
     size = _fetch(call, job, name, path)
@@ -126,7 +124,7 @@ def _say_got(name: str, path: Path, size: int) -> None:
     from sauce_janitor import report
 
     as_given = "" if path.name == name else f"  ({report.clean(name):.120})"
-    click.echo(f"{path}  {size:,} bytes{as_given}")
+    terminal.echo(f"{path}  {size:,} bytes{as_given}")
 
 
 def _fetch(call: Call, job: Job, name: str, path: Path) -> int:

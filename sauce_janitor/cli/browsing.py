@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.shelf import filters, job_of, open_shelf, query_of
 from sauce_janitor.errors import ConfigError
@@ -39,20 +37,14 @@ def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -
         query = query_of(shelf.config.timezone, given, limit=limit)
         entries = shelf.entries.search(query)
         if form == "json":
-            _write(_json_pieces(map(_row, entries)))
+            terminal.write(_json_pieces(map(_row, entries)))
         elif form == "csv":
-            _write(_csv_pieces(map(_row, entries)))
+            terminal.write(report.csv_lines(map(_row, entries), COLUMNS))
         else:
             out = report.console(color=session.color)
-            _write(_table(entries, out.width if out.is_terminal else None))
+            terminal.write(_table(entries, out.width if out.is_terminal else None))
             jobs, size = shelf.entries.count(query)
             _say_how_many(jobs, size, limit)
-
-
-def _write(pieces: Iterable[str]) -> None:
-    for piece in pieces:
-        sys.stdout.write(piece)
-    sys.stdout.flush()
 
 
 def _row(entry: ArchiveEntry) -> dict[str, Any]:
@@ -65,26 +57,9 @@ def _row(entry: ArchiveEntry) -> dict[str, Any]:
 def _json_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     before = "["
     for row in rows:
-        yield before + "\n  " + json.dumps(row, ensure_ascii=False)
+        yield before + "\n  " + terminal.json_text(row, indent=None)
         before = ","
     yield "[]\n" if before == "[" else "\n]\n"
-
-
-def _csv_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """CSV with a header; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    line = io.StringIO()
-    writer = csv.DictWriter(line, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        yield line.getvalue()
-        line.seek(0)
-        line.truncate()
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    yield line.getvalue()
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 _WIDE = 120
@@ -128,10 +103,10 @@ def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
     from sauce_janitor import report
 
     if not jobs:
-        click.echo("The archive holds no such job.", err=True)
+        terminal.echo("The archive holds no such job.", err=True)
         return
     shown = f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"
-    click.echo(f"{shown} jobs, {report.size(size)}", err=True)
+    terminal.echo(f"{shown} jobs, {report.size(size)}", err=True)
 
 
 @click.command()
@@ -151,10 +126,10 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
         if not stored:
             raise ConfigError(f"the archive holds nothing of job {job}")
         if form == "json":
-            click.echo(json.dumps([_as_json(contents) for contents in stored], indent=2))
+            terminal.write_json([_as_json(contents) for contents in stored])
             return
         for contents in stored:
-            click.echo("\n".join(_shown(catalogue, contents)))
+            terminal.echo("\n".join(_shown(catalogue, contents)))
 
 
 def _as_json(contents: Contents) -> dict[str, object]:

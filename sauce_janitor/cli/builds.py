@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.given import ACCOUNT, ROWS
 
@@ -96,7 +96,7 @@ def _show_members(call: Call, build_id: str, limit: int, form: str) -> None:
 
 def _tell_more(rest: Iterator[object], limit: int) -> None:
     if limit and next(rest, None) is not None:
-        click.echo(f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True)
+        terminal.echo(f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True)
 
 
 def _build_row(account: str, build: Build) -> dict[str, Any]:
@@ -123,14 +123,14 @@ def _show(
     call: Call, rows: list[dict[str, Any]], form: str, *, columns: tuple[str, ...], keys: tuple[str, ...]
 ) -> None:
     from sauce_janitor import report
-    from sauce_janitor.cli.jobs import write_json
+    from sauce_janitor.cli.jobs import json_pieces
 
     if form == "csv":
-        report.write_all(sys.stdout, report.csv_lines(rows, keys))
+        terminal.write(report.csv_lines(rows, keys))
     elif form == "json":
-        write_json(rows)
+        terminal.write(json_pieces(rows))
     elif not rows:
-        click.echo("None.", err=True)
+        terminal.echo("None.", err=True)
     else:
         words = {"id": "Build" if "jobs" in columns else "Job", "open_jobs": "Open", "created_at": "Created"}
         words["modified_at"] = "Modified"

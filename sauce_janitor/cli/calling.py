@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import consent
 from sauce_janitor.cli.desk import Desk, open_desk
@@ -44,7 +45,7 @@ class Call:
         """Say what went wrong with one of several jobs; the exit code."""
         if self.desk.tools.stop.is_set():
             raise error
-        click.echo(f"sauce-janitor: {error}", err=True)
+        terminal.echo(f"sauce-janitor: {error}", err=True)
         return error.exit_code
 
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import click
-
-from sauce_janitor import report
+from sauce_janitor import report, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import open_desk, order_of, pass_over
 from sauce_janitor.cli.looking import about
@@ -40,10 +38,10 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
         results, code = pass_over(showing, order, accounts, tell)
         desk.shown.end()
         if options["form"] == "json":
-            click.echo(report.json_text([summary(result) for result in results]))
+            terminal.echo(report.json_text([summary(result) for result in results]))
         else:
             totals = {action: sum(result.plan.totals[action] for result in results) for action in Action}
-            click.echo(report.last_line(totals))
+            terminal.echo(report.last_line(totals))
         if desk.signals.number is not None:
             return 128 + desk.signals.number
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError, Problem
 from sauce_janitor.retention.model import Owner
@@ -50,9 +50,9 @@ def diff(
     with State.open(known.existing(path)) as state:
         found = list(_compared(before, after, state, accounts, now=int(time.time())))
     if form == "json":
-        click.echo(report.json_text(comparison.as_json(old, new, found)))
+        terminal.write_json(comparison.as_json(old, new, found))
     elif form == "markdown":
-        report.write_all(sys.stdout, comparison.markdown(old, new, found))
+        terminal.write(comparison.markdown(old, new, found))
     else:
         out = report.console(color=session.color)
         for each in found:
@@ -91,7 +91,7 @@ def _compared(old: Config, new: Config, state: State, wanted: tuple[str, ...], *
         if name in known:
             yield _one(name, old, new, state, now)
         else:
-            click.echo(f"sauce-janitor: no job of account {name} is known yet: it is left out", err=True)
+            terminal.echo(f"sauce-janitor: no job of account {name} is known yet: it is left out", err=True)
 
 
 def _one(name: str, old: Config, new: Config, state: State, now: int) -> Compared:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from sauce_janitor import __version__
+from sauce_janitor import __version__, terminal
 
 
 @click.command()
 def version() -> None:
     """Print the version."""
-    click.echo(f"sauce-janitor {__version__}")
+    terminal.echo(f"sauce-janitor {__version__}")
 
 
 @click.command()
@@ -27,4 +27,4 @@ def completion(shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(cli, {}, "sauce-janitor", "_SAUCE_JANITOR_COMPLETE").source())
+    terminal.echo(kind(cli, {}, "sauce-janitor", "_SAUCE_JANITOR_COMPLETE").source())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
@@ -34,18 +34,18 @@ def check(context: click.Context, /, *, mutants: bool) -> None:
     session: Session = context.obj
 
     config = load(session.config_path)
-    click.echo(f"{session.config_path}: valid")
+    terminal.echo(f"{session.config_path}: valid")
     for account in config.accounts:
         count = len(config.rules(account.name).policies)
         policies = f"{count} polic{'y' if count == 1 else 'ies'}"
-        click.echo(
+        terminal.echo(
             f"{account.identity()}, jobs of {', '.join(account.users)}, {policies}, {config.policy_digest(account.name)}"
         )
     for account in config.accounts:
-        click.echo(_budget_of(config, account))
+        terminal.echo(_budget_of(config, account))
     _name_what_blocks(config)
     for warning in config.warnings:
-        click.echo(f"warning: {warning}")
+        terminal.echo(f"warning: {warning}")
     _warn_of_credentials(config)
     context.exit(run_tests(config, name_mutants=mutants))
 
@@ -78,14 +78,14 @@ def _name_what_blocks(config: Config) -> None:
             said += "; ".join(blocking_rules(deadline, rules)) or "no rule"
             if said not in told:
                 told.add(said)
-                click.echo(said)
+                terminal.echo(said)
 
 
 def _warn_of_credentials(config: Config) -> None:
     """A missing variable is no fault here: a pipeline checks the file without being given the secrets."""
     for account in config.accounts:
         for problem in account.missing():
-            click.echo(f"warning: {problem}")
+            terminal.echo(f"warning: {problem}")
 
 
 @click.command()
@@ -96,7 +96,7 @@ def schema(form: str) -> None:
     from sauce_janitor.config.reference import markdown
     from sauce_janitor.config.schema import json_schema_text
 
-    click.echo(json_schema_text() if form == "json" else markdown(), nl=False)
+    terminal.echo(json_schema_text() if form == "json" else markdown(), nl=False)
 
 
 @click.group()
@@ -111,7 +111,7 @@ def show(session: Session) -> None:
     from sauce_janitor.config.effective import effective_yaml
     from sauce_janitor.config.including import file_bytes
 
-    click.echo(effective_yaml(file_bytes(session.config_path), session.config_path), nl=False)
+    terminal.echo(effective_yaml(file_bytes(session.config_path), session.config_path), nl=False)
 
 
 @click.command()
@@ -139,8 +139,8 @@ def init(session: Session, /, output: Path | None, **told: str | None) -> None:
     if not told["region"] and not told["base_url"]:
         told["region"] = _asked_region()
     _write(path, told)
-    click.echo(f"wrote {path}")
-    click.echo(
+    terminal.echo(f"wrote {path}")
+    terminal.echo(
         f"next: sauce-janitor{_config_option(path)} check, then plan; nothing changes at Sauce Labs before run --execute"
     )
 
@@ -157,10 +157,9 @@ def _config_option(path: Path) -> str:
 def _asked_region() -> str:
     """The region, asked for on a terminal; else $SAUCE_REGION, else Sauce Labs' own default."""
     usual = os.environ.get("SAUCE_REGION") or "us-west-1"
-    if sys.stdin.isatty():
-        answer: str = click.prompt("Region (us-west-1, eu-central-1, us-east-4)", default=usual, err=True)
-        return answer
-    click.echo(f"no --region and no terminal to ask on: taking {usual}", err=True)
+    if terminal.can_ask():
+        return terminal.ask("Region (us-west-1, eu-central-1, us-east-4)", default=usual)
+    terminal.echo(f"no --region and no terminal to ask on: taking {usual}", err=True)
     return usual
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
+
+from sauce_janitor import terminal
 
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
@@ -18,7 +18,7 @@ def consent(question: str, *, yes: bool) -> None:
     """Ask, unless told not to. UsageError without a terminal to ask on, Abort for a no."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not terminal.can_ask():
         raise click.UsageError("without a terminal to ask on, say --yes")
-    if not click.confirm(question):
+    if not terminal.confirm(question):
         raise click.Abort

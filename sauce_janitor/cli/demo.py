@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
@@ -129,11 +130,13 @@ def _verify(session: Session) -> int:
 
 
 def _say(step: int, text: str) -> None:
-    click.secho(f"\n[{step}] {text}\n", bold=True)
+    from sauce_janitor import report
+
+    report.console(color=None).print(f"\n[{step}] {text}\n", style="bold")
 
 
 def _where_to_look() -> None:
-    click.echo(f"""
+    terminal.echo(f"""
 Look around in ./{FOLDER}/
   config.yaml      the policies that decided
   plan.json        the reviewed plan: every action with its reasons

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 import click
 import structlog
 
-from sauce_janitor import logs, planfile
+from sauce_janitor import logs, planfile, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.leaving import Leaving
 from sauce_janitor.cli.progress import Shown
@@ -73,7 +72,7 @@ class Desk:
 def open_desk(session: Session, *, tells: bool = False) -> Iterator[Desk]:
     """Open it, and leave behind what others are to hear of when it closes. ConfigError, StateError, RefusedError."""
     config = load(session.config_path)
-    watched = sys.stderr.isatty() and session.log_format != "json"
+    watched = terminal.is_terminal(err=True) and session.log_format != "json"
     level = session.log_level or ("warning" if watched else "info")
     logs.configure(session.log_format, level, color=session.color)
     for warning in config.warnings:
@@ -159,7 +158,7 @@ def pass_over(
             if len(accounts) == 1 and not desk.tools.stop.is_set():
                 raise
             if not desk.tools.stop.is_set():
-                click.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
+                terminal.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
             codes.append(wrong.exit_code)
             continue
         desk.leaving.result(result)

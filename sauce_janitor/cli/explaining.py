@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
@@ -48,7 +49,7 @@ def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: 
     if not found:
         raise ConfigError(f"job {job} is not known here: `sauce-janitor plan` lists the jobs, then explain it")
     if form == "json":
-        click.echo(report.json_text([explanation.as_json(each) for each in found]))
+        terminal.write_json([explanation.as_json(each) for each in found])
         return
     out = report.console(color=session.color)
     for each in found:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.shelf import filters, job_of, open_shelf, query_of
 
@@ -51,16 +52,17 @@ def export(session: Session, /, what: str | None, *, everything: bool, output: P
             places = _places(shelf, query)
             done = archive.export(shelf.catalogue, places, output.absolute(), force=force, step=shown.step)
     for refused in done.refused:
-        click.echo(f"left out: {report.clean(refused)}", err=True)
+        terminal.echo(f"left out: {report.clean(refused)}", err=True)
     left = f", {len(done.refused):,} left out" if done.refused else ""
-    click.echo(f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to {output}{left}")
+    terminal.echo(
+        f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to {output}{left}"
+    )
     return FOUND_SOMETHING if done.refused else 0
 
 
 def _is_watched() -> bool:
-    import sys
 
-    return sys.stderr.isatty()
+    return terminal.is_terminal(err=True)
 
 
 def _query(shelf: Shelf, what: str | None, given: dict[str, Any]) -> ArchiveQuery:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -240,14 +238,12 @@ def _day_as_json(day: Day) -> dict[str, Any]:
 
 def csv_lines(found: Sequence[Foreseen]) -> Iterator[str]:
     """A line a day and account, with a header; the limits that trip by name."""
-    line = io.StringIO()
-    writer = csv.DictWriter(line, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    return report.csv_lines(_csv_rows(found), COLUMNS)
+
+
+def _csv_rows(found: Sequence[Foreseen]) -> Iterator[dict[str, object]]:
     for told in found:
         for day in told.simulation.days:
             row = _day_as_json(day)
             limits = " ".join(sorted({limit["limit"] for limit in row["limits"]}))
-            writer.writerow({"account": told.account, **row, "limits": limits})
-            yield line.getvalue()
-            line.seek(0)
-            line.truncate()
+            yield {"account": told.account, **row, "limits": limits}

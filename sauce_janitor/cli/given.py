@@ -36,7 +36,7 @@ def job_ids(given: tuple[str, ...]) -> tuple[JobId, ...]:
     """The ids, each once, in their order; `-` stands for those on stdin. UsageError names what is none."""
     from sauce_janitor.retention.model import job_id
 
-    words = [word for text in given for word in (sys.stdin.read().split() if text == "-" else [text])]
+    words = [word for text in given for word in (_words_of_stdin() if text == "-" else [text])]
     ids: dict[JobId, None] = {}
     wrong = []
     for word in words:
@@ -49,6 +49,13 @@ def job_ids(given: tuple[str, ...]) -> tuple[JobId, ...]:
     if not ids:
         raise click.UsageError("stdin has no job ids")
     return tuple(ids)
+
+
+def _words_of_stdin() -> list[str]:
+    try:
+        return [] if sys.stdin is None else sys.stdin.read().split()
+    except (OSError, ValueError) as wrong:  # closed, or bytes that are no text
+        raise click.UsageError(f"stdin cannot be read: {wrong}") from wrong
 
 
 def owner(text: str | None) -> Owner | None:

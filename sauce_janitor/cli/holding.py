@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent
 from sauce_janitor.cli.given import ACCOUNT, JOBS, job_ids, one_account
@@ -77,7 +78,7 @@ def add(
     tag = _tag(config, account, given["tag"])
     tagged = f" and tag them {tag} at Sauce Labs" if tag else ""
     if dry_run:
-        click.echo(f"would hold {len(ids):,} jobs of {account.name} {end}{tagged}", err=True)
+        terminal.echo(f"would hold {len(ids):,} jobs of {account.name} {end}{tagged}", err=True)
         return _tag_all(session, account, ids, tag, dry_run=True) if tag else 0
     if tag:  # the hold alone only protects; a tag writes to Sauce Labs
         consent(f"Hold {len(ids):,} jobs of {account.name} {end}{tagged}?", yes=yes)
@@ -85,12 +86,12 @@ def add(
         state, holding, unmirrored = _writable(config, account, stack)
         holding.add(ids, by=given["by"] or getpass.getuser(), reason=reason, until=until)
         unknown = sum(state.jobs.record(account.name, job, as_of=0) is None for job in ids)
-    click.echo(f"Held: {len(ids):,} jobs of {account.name}, {end}.")
+    terminal.echo(f"Held: {len(ids):,} jobs of {account.name}, {end}.")
     if unknown:
-        click.echo(f"{unknown:,} of them are not known here: if they exist, they are held as well.", err=True)
+        terminal.echo(f"{unknown:,} of them are not known here: if they exist, they are held as well.", err=True)
     code = _tag_all(session, account, ids, tag, dry_run=False) if tag else 0
     if unmirrored is not None:
-        click.echo(f"sauce-janitor: not mirrored in the archive yet, the next run does that: {unmirrored}", err=True)
+        terminal.echo(f"sauce-janitor: not mirrored in the archive yet, the next run does that: {unmirrored}", err=True)
         return unmirrored.exit_code
     return code
 
@@ -118,7 +119,7 @@ def _tag(config: Config, account: Account, given: str | None) -> str | None:
     except ValueError as wrong:
         raise click.UsageError(f"--tag: {wrong}") from wrong
     if given not in known:
-        click.echo(
+        terminal.echo(
             f"No hold of the configuration is by the tag {given!r}: only the hold here protects the jobs.", err=True
         )
     return given
@@ -157,11 +158,11 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
         if not found:
             raise ConfigError(f"none of these {len(ids):,} jobs of {account.name} has a local hold: see hold list")
         if dry_run:
-            click.echo(f"would lift {len(found):,} holds", err=True)
+            terminal.echo(f"would lift {len(found):,} holds", err=True)
             return
         consent(f"Lift {len(found):,} holds of {', '.join(sorted({each.by for each in found}))}?", yes=yes)
         count = holding.release(ids, by=getpass.getuser())
-    click.echo(f"Released: {count:,} holds on {len({each.job_id for each in found}):,} jobs of {account.name}.")
+    terminal.echo(f"Released: {count:,} holds on {len({each.job_id for each in found}):,} jobs of {account.name}.")
 
 
 @hold.command(name="list")
@@ -184,16 +185,16 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
             try:
                 every = holding.known(at=now)
             except ArchiveError as wrong:
-                click.echo(f"sauce-janitor: {wrong}", err=True)
+                terminal.echo(f"sauce-janitor: {wrong}", err=True)
                 code = wrong.exit_code
                 every = Holding(state.holds, None, account.name, lambda: now).known(at=now)
             rows += [(account.name, known) for known in every]
     if form == "json":
-        click.echo(report.json_text([
+        terminal.write_json([
             {"account": name, "job_id": known.hold.job_id, "by": known.hold.by, "reason": known.hold.reason,
              "at": known.hold.at, "until": known.hold.until, "in_state": known.in_state, "in_archive": known.in_archive}
             for name, known in rows
-        ]))  # fmt: skip
+        ])  # fmt: skip
         return code
     table = report.plain_table("Job", "Account", "By", "Since", "Until", "Reason", numbers=False)
     for name, known in rows:
@@ -206,7 +207,7 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     if rows:
         report.console(color=session.color).print(table)
     else:
-        click.echo("No local holds.", err=True)
+        terminal.echo("No local holds.", err=True)
     return code
 
 

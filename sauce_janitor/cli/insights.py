@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.given import ACCOUNT, ROWS, moment
 from sauce_janitor.errors import JanitorError
@@ -172,17 +172,17 @@ def _told(
     with calling(session, wanted) as call:
         shown = ask(call.hand.reader().insights, _period(call, given), _filter(given))
     if form == "json":
-        click.echo(report.json_text({"account": call.name, **shown.document}))
+        terminal.write_json({"account": call.name, **shown.document})
     elif form == "csv":
-        report.write_all(sys.stdout, report.csv_lines(shown.rows, shown.columns))
+        terminal.write(report.csv_lines(shown.rows, shown.columns))
     else:
         out = report.console(color=session.color)
         for renderable in shown.tables(out):
             out.print(renderable)
     for note in shown.notes:
-        click.echo(report.clean(note), err=True)
+        terminal.echo(report.clean(note), err=True)
     if shown.rejected:
-        click.echo(
+        terminal.echo(
             report.clean(f"{len(shown.rejected):,} rows could not be read and are left out: {shown.rejected[0]}"),
             err=True,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, ROWS, job_ids, moment, owner
 
@@ -62,16 +62,16 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **gi
         found = _Found(call, chosen)
         rows = ((call.name, job) for job in itertools.islice(found, limit or None))
         if form == "csv":
-            report.write_all(sys.stdout, report.csv_lines((report.job_row(*row) for row in rows), report.JOB_COLUMNS))
+            terminal.write(report.csv_lines((report.job_row(*row) for row in rows), report.JOB_COLUMNS))
         elif form == "json":
-            write_json(report.job_row(*row) for row in rows)
+            terminal.write(json_pieces(report.job_row(*row) for row in rows))
         else:
             several = len(chosen.owners) > 1
             shown = list(rows)
             if shown:
                 report.show_jobs(report.console(color=session.color), shown, with_account=False, with_owner=several)
             else:
-                click.echo("No such jobs.", err=True)
+                terminal.echo("No such jobs.", err=True)
         found.tell_the_rest()
         return found.code
 
@@ -118,9 +118,9 @@ class _Found:
     def tell_the_rest(self) -> None:
         """What is not in the list, on stderr."""
         if self._wanted.limit and next(self._all, None) is not None:
-            click.echo(f"There are more; these are the first {self._wanted.limit:,}: --limit 0 for all.", err=True)
+            terminal.echo(f"There are more; these are the first {self._wanted.limit:,}: --limit 0 for all.", err=True)
         if self._rejected:
-            click.echo(f"{self._rejected:,} rows could not be read and are left out.", err=True)
+            terminal.echo(f"{self._rejected:,} rows could not be read and are left out.", err=True)
 
     def _of(self, owner: Owner) -> Iterator[Job]:
         from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
@@ -168,17 +168,15 @@ def job(session: Session, /, job_id: str, *, owner: str | None, wanted: str | No
     with calling(session, wanted) as call:
         found = call.hand.find(wanted_id, given.owner(owner))
     if form == "json":
-        click.echo(report.json_text(found.document))
+        terminal.write_json(found.document)
     else:
         report.show_document(report.console(color=session.color), found.job, found.document)
 
 
-def write_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """A list, written as its items come: there may be a million."""
-    from sauce_janitor import report
-
+def json_pieces(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A JSON list, piece by piece as its items come: there may be a million."""
     between = "[\n"
     for row in rows:
-        click.echo(between + report.json_text(row), nl=False)
+        yield between + terminal.json_text(row)
         between = ",\n"
-    click.echo("[]" if between == "[\n" else "\n]")
+    yield "[]\n" if between == "[\n" else "\n]\n"

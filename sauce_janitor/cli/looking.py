@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import click
-
-from sauce_janitor import planfile, report
+from sauce_janitor import planfile, report, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over, secret_of
 from sauce_janitor.errors import JanitorError
@@ -41,29 +38,31 @@ def _show(desk: Desk, results: list[Result], options: Mapping[str, Any]) -> None
     form = options["form"]
     if form == "json":
         plans = [_sealed(desk, result, options) for result in results]
-        report.write_all(sys.stdout, planfile.text(plans, secret=secret_of(desk)))
+        terminal.write(planfile.text(plans, secret=secret_of(desk)))
         return
     if form == "csv":
         rows = ({"account": result.account.name, **row} for result in results for row in _actions(result))
-        report.write_all(sys.stdout, report.csv_lines(rows))
+        terminal.write(report.csv_lines(rows))
         return
     out = report.console(color=desk.session.color)
     for result in results:
         told = about(desk, result)
         if form == "markdown":
-            report.write_all(sys.stdout, report.markdown(result.plan, told))
+            terminal.write(report.markdown(result.plan, told))
         else:
             report.show_plan(out, result.plan, told)
             if options.get("everything"):
                 _show_kept(desk, result)
     if path := options.get("out"):
-        click.echo(f"Written to {path}; carry it out with: sauce-janitor apply {path}", err=True)
-    click.echo(report.last_line({action: sum(result.plan.totals[action] for result in results) for action in Action}))
+        terminal.echo(f"Written to {path}; carry it out with: sauce-janitor apply {path}", err=True)
+    terminal.echo(
+        report.last_line({action: sum(result.plan.totals[action] for result in results) for action in Action})
+    )
 
 
 def _show_kept(desk: Desk, result: Result) -> None:
     for row in _kept(desk, result):
-        click.echo(f"{row['job_id']}  kept  {report.clean('; '.join(row['reasons']))}")
+        terminal.echo(f"{row['job_id']}  kept  {report.clean('; '.join(row['reasons']))}")
 
 
 def about(desk: Desk, result: Result) -> report.About:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent
 from sauce_janitor.cli.given import ACCOUNT, FORMAT, one_account
@@ -55,7 +55,7 @@ def offboard(
     needs_name = bulk or erase
     if typed is not None and typed != user:
         raise click.UsageError(f"--confirm says {typed!r:.80}, and the user is {user!r:.80}: nothing was asked or done")
-    if needs_name and typed is None and not dry_run and (yes or not sys.stdin.isatty()):
+    if needs_name and typed is None and not dry_run and (yes or not terminal.can_ask()):
         raise click.UsageError(f"{'--bulk' if bulk else '--archive erase'} needs --confirm {user}")
     with open_desk(session) as desk, ended_by_signal(desk):
         account = one_account(desk.config, given["wanted"])
@@ -83,10 +83,7 @@ def _ask(desk: Desk, looked: Offboarded, order: Departure, *, needs_name: bool) 
         with desk.shown.hidden():
             if not needs_name:
                 consent(f"Offboard {order.user}, {jobs:,} jobs?", yes=False)
-            elif (
-                click.prompt(f"Type the user's name to delete {jobs:,} jobs for good", default="", show_default=False)
-                != order.user
-            ):
+            elif terminal.ask(f"Type the user's name to delete {jobs:,} jobs for good") != order.user:
                 raise click.Abort
     finally:
         signal.signal(signal.SIGINT, caught)
@@ -133,14 +130,14 @@ class _Told:
         desk = self._desk
         desk.shown.end()
         if self._form == "json":
-            click.echo(report.json_text(_as_json(done)))
+            terminal.echo(report.json_text(_as_json(done)))
         else:
             out = report.console(color=desk.session.color)
             if done.result.execution is not None:
                 report.show_end(out, done.result.account.name, ended(done.result))
             for line in _lines(done):
                 report.say(out, line)
-            click.echo(report.last_line({action: done.result.plan.totals[action] for action in Action}))
+            terminal.echo(report.last_line({action: done.result.plan.totals[action] for action in Action}))
         if desk.signals.number is not None:
             return 128 + desk.signals.number
         if done.result.execution is None and done.result.plan.broken:

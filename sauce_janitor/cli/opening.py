@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.shelf import Shelf, open_shelf
 from sauce_janitor.errors import ConfigError
@@ -52,7 +53,7 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
         with open_shelf(session) as shelf:
             view = make_archive_view(ShelfOfPages(shelf), str(shelf.catalogue.root.path))
             with Serving(Guard(view, Door(listen)), listen, Limits(threads=8)) as serving:
-                click.echo(f"The archive is open at {serving.url}/ until Ctrl-C.")
+                terminal.echo(f"The archive is open at {serving.url}/ until Ctrl-C.")
                 if not no_browser:
                     webbrowser.open(f"{serving.url}/")
                 stop.wait()

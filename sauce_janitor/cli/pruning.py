@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent
 
@@ -70,7 +71,7 @@ def _each(desk: Desk, accounts: list[Account], order: PruneOrder) -> tuple[list[
         except JanitorError as wrong:
             if len(accounts) == 1:
                 raise
-            click.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
+            terminal.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
             codes.append(wrong.exit_code)
     codes += [JanitorError.exit_code for _, done in results if not done.complete]
     return results, next(iter(codes), 0)
@@ -100,12 +101,12 @@ class _Teller:
         desk = self._desk
         desk.shown.end()
         if self._form == "json":
-            click.echo(report.json_text([_as_json(account, done) for account, done in results]))
+            terminal.echo(report.json_text([_as_json(account, done) for account, done in results]))
         for account, done in results if self._form == "table" else ():
             if done.executed:
-                click.echo(_ended(account, done))
+                terminal.echo(_ended(account, done))
             for failure in done.failures:
-                click.echo(f"sauce-janitor: {account.name}: {report.clean(failure)}", err=True)
+                terminal.echo(f"sauce-janitor: {account.name}: {report.clean(failure)}", err=True)
         return 128 + desk.signals.number if desk.signals.number is not None else code
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
             found[account.name] = reindex_account(account, desk.tools, step=desk.shown.step)
         desk.shown.end()
     if form == "json":
-        click.echo(report.json_text([{"account": name, **asdict(each)} for name, each in found.items()]))
+        terminal.echo(report.json_text([{"account": name, **asdict(each)} for name, each in found.items()]))
     else:
         for name, each in found.items():
             for line in each.unreadable:
-                click.echo(f"Unknown: {report.clean(line)}")
-            click.echo(
+                terminal.echo(f"Unknown: {report.clean(line)}")
+            terminal.echo(
                 f"{name}: {each.jobs:,} archived jobs, {each.receipts_added:,} receipts that the journal did not have; "
                 f"{each.in_inventory:,} of the jobs are in the inventory"
             )

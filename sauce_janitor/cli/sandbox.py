@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
+
 if TYPE_CHECKING:
     from sauce_janitor.sandbox import SandboxOptions
 
@@ -61,13 +63,13 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
     except (ValueError, OSError) as wrong:
         raise click.UsageError(str(wrong), ctx) from wrong
     with server:
-        click.echo(f"Sandbox: {server.base_url}  user {server.user}, access key {server.access_key}")
-        click.echo(
+        terminal.echo(f"Sandbox: {server.base_url}  user {server.user}, access key {server.access_key}")
+        terminal.echo(
             f"{server.options.jobs} jobs of {server.user}, seed {server.options.seed}. Paste this in another terminal:\n"
         )
-        click.echo(f"  export SAUCE_USERNAME={shlex.quote(server.user)}")
-        click.echo(f"  export SAUCE_ACCESS_KEY={shlex.quote(server.access_key)}\n")
-        click.echo(f"and use `base_url: {server.base_url}` in the configuration. Stop with Ctrl-C.")
+        terminal.echo(f"  export SAUCE_USERNAME={shlex.quote(server.user)}")
+        terminal.echo(f"  export SAUCE_ACCESS_KEY={shlex.quote(server.access_key)}\n")
+        terminal.echo(f"and use `base_url: {server.base_url}` in the configuration. Stop with Ctrl-C.")
         stopping.wait()
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 
 if TYPE_CHECKING:
@@ -68,6 +68,5 @@ def _end(daemon: Daemon) -> int:
 
 
 def _leave(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    terminal.flush()
     os._exit(code)

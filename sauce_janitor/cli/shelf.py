@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import threading
 import time
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
@@ -72,11 +72,11 @@ def open_shelf(session: Session) -> Iterator[Shelf]:
         state = stack.enter_context(State.open(path))
         known = state.identity.archive_uuid(str(config.archive.path))
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
-        with Shown(color=session.color, moving=sys.stderr.isatty()) as shown:
+        with Shown(color=session.color, moving=terminal.is_terminal(err=True)) as shown:
             shown.phase("archive", "look")
             indexed = keep_up(state, catalogue, step=shown.step)
         if indexed.unreadable:
-            click.echo(
+            terminal.echo(
                 f"{len(indexed.unreadable):,} jobs cannot be read, the first: {indexed.unreadable[0]}: see archive verify",
                 err=True,
             )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def simulate(session: Session, /, span: str, accounts: tuple[str, ...], policies
             for account in known.chosen(config, accounts)
         ]
     if form == "json":
-        click.echo(report.json_text({"version": 1, "accounts": [forecast.as_json(each) for each in found]}))
+        terminal.write_json({"version": 1, "accounts": [forecast.as_json(each) for each in found]})
     elif form == "csv":
-        report.write_all(sys.stdout, forecast.csv_lines(found))
+        terminal.write(forecast.csv_lines(found))
     else:
         out = report.console(color=session.color)
         for each in found:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import click
-
+from sauce_janitor import terminal
 from sauce_janitor.archive import Catalogue, ReceiptDocument
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.costs import TYPICAL_BYTES, class_of
@@ -42,7 +41,7 @@ def sizes_of(path: Path, account: str) -> Sizes:
         with Catalogue.open(path) as catalogue:
             return measured(_newest(catalogue, account))
     except ArchiveError as wrong:
-        click.echo(f"sauce-janitor: archive sizes are guessed: {wrong}", err=True)
+        terminal.echo(f"sauce-janitor: archive sizes are guessed: {wrong}", err=True)
         return Sizes()
 
 

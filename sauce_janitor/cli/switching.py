@@ -7,6 +7,7 @@ import time
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import AT_ONCE, DRY_RUN, YES, consent
 
@@ -23,11 +24,11 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> None:
 
     config = load(session.config_path)
     if dry_run:
-        click.echo(f"would pause {config.state}", err=True)
+        terminal.echo(f"would pause {config.state}", err=True)
         return
     with State.open(config.state) as state:
         fresh = state.switch.pause(by=getpass.getuser(), reason=reason, at=int(time.time()))
-    click.echo("Paused. Nothing is changed until `sauce-janitor resume`." if fresh else "It was paused already.")
+    terminal.echo("Paused. Nothing is changed until `sauce-janitor resume`." if fresh else "It was paused already.")
 
 
 @click.command()
@@ -43,12 +44,12 @@ def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
     with State.open(config.state) as state:
         found = state.switch.paused()
         if found is None:
-            click.echo("It is not paused.")
+            terminal.echo("It is not paused.")
             return
         question = f"{found.by} paused it: {found.reason}. Go on?"
         if dry_run:
-            click.echo(f"would lift the pause of {found.by}: {found.reason}", err=True)
+            terminal.echo(f"would lift the pause of {found.by}: {found.reason}", err=True)
             return
         consent(question, yes=yes)
         state.switch.resume(by=getpass.getuser(), at=int(time.time()))
-    click.echo("Resumed.")
+    terminal.echo("Resumed.")

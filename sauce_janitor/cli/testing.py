@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from sauce_janitor import terminal
 from sauce_janitor.retention.mutating import Tried, measure, uncovered
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.trying import PolicyTest
@@ -22,7 +21,7 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
     names = {test.name for _, _, tests in groups for test in tests}
     if not names:
         if name_mutants:
-            click.echo("tests: none; nothing would be noticed")
+            terminal.echo("tests: none; nothing would be noticed")
         return 0
     tried = [(account, rules, [Tried.of(test, rules) for test in tests]) for account, rules, tests in groups]
     failed = set()
@@ -30,14 +29,14 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
         for failure in (failure for outcome in outcomes for failure in outcome.trial.failures):
             failed.add(failure.test.name)
             whose = f"account {account}: " if len(groups) > 1 else ""
-            click.echo(f"{failure.test.place}: {whose}{failure.text}")
+            terminal.echo(f"{failure.test.place}: {whose}{failure.text}")
     if failed:
-        click.echo(f"tests: {len(failed)} of {len(names)} failed")
+        terminal.echo(f"tests: {len(failed)} of {len(names)} failed")
         return TESTS_FAILED
     measured = [(rules, outcomes) for _, rules, outcomes in tried]
-    click.echo(f"tests: {len(names)} passed; {_mutants(measured, name_them=name_mutants)}")
+    terminal.echo(f"tests: {len(names)} passed; {_mutants(measured, name_them=name_mutants)}")
     for rule in uncovered(measured):
-        click.echo(f"warning: {rule}: no test covers it")
+        terminal.echo(f"warning: {rule}: no test covers it")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES
 from sauce_janitor.cli.given import ACCOUNT, FORMAT, JOBS, OWNER, job_ids
@@ -171,7 +172,7 @@ def do_all(
             act = one(document)
         except _ENDING:
             for done in acts:
-                click.echo(_line(done), err=True)
+                terminal.echo(_line(done), err=True)
             raise
         except JanitorError as error:
             if call.desk.tools.stop.is_set():
@@ -201,7 +202,7 @@ def show(acts: Sequence[Act], code: int = 0, *, form: str) -> int:
     from sauce_janitor import report
 
     if form == "json":
-        click.echo(report.json_text([
+        terminal.echo(report.json_text([
             {"job_id": act.job_id, "owner": act.owner, "outcome": act.outcome, "detail": act.detail,
              "changes": {name: {"before": old, "after": new} for name, (old, new) in act.changes.items()},
              "notes": list(act.notes)}
@@ -209,9 +210,9 @@ def show(acts: Sequence[Act], code: int = 0, *, form: str) -> int:
         ]))  # fmt: skip
     else:
         for act in acts:
-            click.echo(_line(act), err=act.outcome in {"failed", "unknown"})
+            terminal.echo(_line(act), err=act.outcome in {"failed", "unknown"})
             for note in act.notes:
-                click.echo(f"  {report.clean(note)}", err=True)
+                terminal.echo(f"  {report.clean(note)}", err=True)
     return _NOT_DONE if any(act.outcome in {"failed", "unknown"} for act in acts) else code
 
 

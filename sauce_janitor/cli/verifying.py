@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
@@ -66,21 +67,20 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -
         whose = [f"{what} {given[what]!r:.80}" for what in ("account", "owner") if given[what]]
         raise ConfigError(f"the archive holds nothing of {' and '.join(whose)}: nothing was verified")
     if form == "json":
-        click.echo(report.json_text(_as_json(done)))
+        terminal.echo(report.json_text(_as_json(done)))
     else:
         before = f", {done.resumed:,} of the jobs before" if done.resumed else ""
-        click.echo(
+        terminal.echo(
             f"Verified: {done.jobs:,} jobs, {done.files:,} files, {done.size_bytes:,} bytes, "
             f"{len(done.findings):,} findings{before}"
         )
         if not done.against_journal:
-            click.echo("There is no state here, so receipts were not compared with its journal.", err=True)
+            terminal.echo("There is no state here, so receipts were not compared with its journal.", err=True)
     if done.findings:
         ctx.exit(FOUND_SOMETHING)
 
 
 def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, show: bool) -> Verified:
-    import sys
     import time
     from contextlib import ExitStack
 
@@ -104,7 +104,7 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
         state = stack.enter_context(State.open(config.state)) if config.state.exists() else None
         known = state.identity.archive_uuid(str(config.archive.path)) if state else None
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
-        moving = sys.stderr.isatty() and session.log_format != "json"
+        moving = terminal.is_terminal(err=True) and session.log_format != "json"
         shown = stack.enter_context(Shown(color=session.color, moving=moving))
 
         def told(proof: Proof) -> None:
@@ -112,16 +112,14 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
             if show and proof.findings:
                 with shown.hidden():
                     for finding in proof.findings:
-                        click.echo(_line(finding))
+                        terminal.echo(_line(finding))
 
         shown.phase(given["account"] or "archive", "verify")
         return verify(wanted, Means(catalogue, state, told=told, workers=given["workers"]))
 
 
 def _line(finding: Finding) -> str:
-    from sauce_janitor.logs import printable
-
-    return printable(str(finding))
+    return terminal.printable(finding)
 
 
 def _as_json(done: Verified) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
@@ -39,11 +40,11 @@ def status(session: Session, /, accounts: tuple[str, ...], policies: tuple[str, 
         state = stack.enter_context(State.open(config.state))
         told = [_told(config, state, account, policies, stack) for account in _wanted(config, accounts)]
     if form == "json":
-        click.echo(report.json_text(told))
+        terminal.echo(report.json_text(told))
         return
     for each in told:
         for line in _lines(each):
-            click.echo(report.clean(line))
+            terminal.echo(report.clean(line))
 
 
 def _wanted(config: Config, names: tuple[str, ...]) -> list[Account]:
@@ -265,10 +266,10 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
     if job and not (found.archived or found.deletions or found.jobs or found.already_gone or found.in_doubt):
         raise ConfigError(f"job {job} is neither in the journal nor in the archive")
     if form == "json":
-        click.echo(report.json_text(asdict(found)))
+        terminal.echo(report.json_text(asdict(found)))
     else:
         for finding in found.findings:
-            click.echo(f"Found: {report.clean(finding)}")
+            terminal.echo(f"Found: {report.clean(finding)}")
         for line in proving.lines_of(found):
-            click.echo(line)
+            terminal.echo(line)
     return FOUND_SOMETHING if found.findings else 0

@@ -1,4 +1,4 @@
-"""What people read: a plan, an end of a run, an explanation. Text from Sauce Labs is printed without its control characters."""
+"""What people read: a plan, an end of a run, an explanation. How to print is said in `terminal`."""
 
 from sauce_janitor.report.budgets import inflow, needed, stands
 from sauce_janitor.report.ends import Ended, Failure, show_end
@@ -7,22 +7,21 @@ from sauce_janitor.report.plans import About, markdown, show_plan
 from sauce_janitor.report.rows import COLUMNS, action_row, csv_lines, kept_row
 from sauce_janitor.report.words import (
     ACTIONS,
-    clean,
     console,
     iso,
-    json_text,
     last_line,
     plain_table,
     say,
     size,
     span,
     when,
-    write_all,
 )
+from sauce_janitor.terminal import json_text
+from sauce_janitor.terminal import printable as clean
 
 __all__ = [
     "ACTIONS", "COLUMNS", "JOB_COLUMNS", "About", "Column", "Ended", "Failure", "action_row", "clean", "console",
     "csv_lines", "inflow", "iso", "job_row", "json_text", "kept_row", "last_line", "markdown", "needed", "one_liners",
     "plain_table", "say", "show_document", "show_end", "show_jobs", "show_plan", "size", "span", "stands", "status_of",
-    "when", "write_all",
+    "when",
 ]  # fmt: skip

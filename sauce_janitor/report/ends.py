@@ -8,8 +8,9 @@ from typing import Protocol
 
 from rich.console import Console
 
-from sauce_janitor.report.words import ACTIONS, clean, plain_table, size, when
+from sauce_janitor.report.words import ACTIONS, plain_table, size, when
 from sauce_janitor.retention.model import Action
+from sauce_janitor.terminal import printable
 
 
 class Failure(Protocol):
@@ -75,7 +76,7 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     _show_asides(out, ended)
     for failure in ended.failures[:_MOST_FAILURES]:
         out.print(
-            f"Failed: {ACTIONS[failure.action]} of {failure.job_id} ({failure.policy}): {clean(failure.detail)}",
+            f"Failed: {ACTIONS[failure.action]} of {failure.job_id} ({failure.policy}): {printable(failure.detail)}",
             style="red",
         )
     if len(ended.failures) > _MOST_FAILURES:
@@ -90,10 +91,12 @@ def _show_asides(out: Console, ended: Ended) -> None:
     for why, jobs in sorted(ended.skips.items()):
         out.print(f"Skipped {jobs:,}: {why}")
     for line in ended.missing:
-        out.print(clean(line), style="yellow")
+        out.print(printable(line), style="yellow")
 
 
 def _cut_short(halted: str, ended: Ended) -> str:
     if ended.goes_on_at is None:
-        return f"Cut short: {clean(halted)}; the rest is for the next run"
-    return f"Paused: {clean(halted)}. {ended.left:,} jobs are left for the next runs, from {when(ended.goes_on_at)} on"
+        return f"Cut short: {printable(halted)}; the rest is for the next run"
+    return (
+        f"Paused: {printable(halted)}. {ended.left:,} jobs are left for the next runs, from {when(ended.goes_on_at)} on"
+    )

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sauce_janitor.report.words import clean, iso, when
+from sauce_janitor.report.words import iso, when
 from sauce_janitor.retention.model import UNKNOWN, Job
+from sauce_janitor.terminal import printable
 
 JOB_COLUMNS: Final = (
     "account", "id", "owner", "name", "build", "status", "state", "tags", "os", "browser", "browser_version",
@@ -68,7 +69,7 @@ def one_liners(out: Console, columns: Sequence[Column], rows: Iterable[Mapping[s
             min_width=32 if number == 0 else None, max_width=None if last or not out.is_terminal else 32,
         )  # fmt: skip
     for row in rows:
-        table.add_row(*(Text(clean("-" if (said := value(row)) is None else said)) for _, value in columns))
+        table.add_row(*(Text(printable("-" if (said := value(row)) is None else said)) for _, value in columns))
     return table
 
 
@@ -88,9 +89,9 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
     told |= {
         key: value for key, value in sorted(document.items()) if key not in known and value not in (None, "", [], {})
     }
-    width = max(len(clean(key)) for key in told)
+    width = max(len(printable(key)) for key in told)
     for key, value in told.items():
-        out.print(Text(f"{clean(key):{width}}  {clean(_value(value))}"))
+        out.print(Text(f"{printable(key):{width}}  {printable(_value(value))}"))
 
 
 def _value(value: object) -> object:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from sauce_janitor.report.words import ACTIONS, clean, plain_table, say, when
+from sauce_janitor.report.words import ACTIONS, plain_table, say, when
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import late_lines
 from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Why
 from sauce_janitor.retention.planning import Plan
+from sauce_janitor.terminal import printable
 
 _MOST_REASONS = 12
 _NARROW = 120
@@ -51,7 +52,7 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         out.print("\nWhy jobs stay", style="bold")
         out.print(_kept(plan))
     for line in (*_undecided(plan), *_stored(plan)):
-        out.print(clean(line))
+        out.print(printable(line))
     out.print()
     if plan.expiring_72h_jobs:
         out.print(
@@ -67,14 +68,14 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         out.print(f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}")
     _warn(out, (*late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints)))
     for line, is_warning in about.budget:
-        out.print(clean(line), style="yellow" if is_warning else "")
+        out.print(printable(line), style="yellow" if is_warning else "")
     for lifted in plan.lifted:
-        by = ", ".join(clean(f"{approval.by} ({approval.reason})") for approval in plan.approvals)
-        out.print(f"Limit lifted by {by}: {clean(lifted.text.partition('. ')[0])}", style="yellow")
+        by = ", ".join(printable(f"{approval.by} ({approval.reason})") for approval in plan.approvals)
+        out.print(f"Limit lifted by {by}: {printable(lifted.text.partition('. ')[0])}", style="yellow")
     for broken in plan.broken:
-        out.print(f"Limit broken: {clean(broken.text)}", style="red")
+        out.print(f"Limit broken: {printable(broken.text)}", style="red")
     for line in about.ways_out:
-        out.print(clean(line))
+        out.print(printable(line))
 
 
 def _say_whose(out: Console, about: About) -> None:
@@ -86,7 +87,7 @@ def _say_whose(out: Console, about: About) -> None:
 
 def _warn(out: Console, lines: Iterable[str]) -> None:
     for line in lines:
-        out.print(clean(line), style="yellow")
+        out.print(printable(line), style="yellow")
 
 
 def _by_policy(plan: Plan) -> Table:
@@ -130,9 +131,9 @@ def _examples(examples: Sequence[tuple[Job | None, Decision]], *, narrow: bool) 
         if job is None:
             continue
         ended = when(job.ended_at) if isinstance(job.ended_at, int) else "-"
-        build, name = (clean(text) if isinstance(text, str) else "-" for text in (job.build, job.name))
+        build, name = (printable(text) if isinstance(text, str) else "-" for text in (job.build, job.name))
         since = f", since {when(decision.due_since)}" if decision.due_since else ""
-        why = clean("; ".join(reason.text for reason in decision.reasons) + since)
+        why = printable("; ".join(reason.text for reason in decision.reasons) + since)
         cells = (name, why) if narrow else (build, name, ended, why)
         table.add_row(ACTIONS[decision.action], job.id, *cells)
     return table
@@ -146,7 +147,7 @@ def _kept(plan: Plan) -> Table:
         :_MOST_REASONS
     ]
     for (action, reason), jobs in shown:
-        table.add_row(f"{jobs:,}", f"no {ACTIONS[action]}", clean(reason.text))
+        table.add_row(f"{jobs:,}", f"no {ACTIONS[action]}", printable(reason.text))
     return table
 
 
@@ -157,8 +158,8 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
     for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
         yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
-    missing = (clean(line) for line in about.missing)
-    for line in (*missing, *late_lines(plan.late), *(f"warning: {clean(lint)}" for lint in plan.lints)):
+    missing = (printable(line) for line in about.missing)
+    for line in (*missing, *late_lines(plan.late), *(f"warning: {printable(lint)}" for lint in plan.lints)):
         yield f"\n> {line}\n"
     for broken in plan.broken:
         yield f"\n> **limit broken** {broken.text}\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 from sauce_janitor.report.words import iso
 from sauce_janitor.retention.model import Action, Decision
+from sauce_janitor.terminal import printable
 
 COLUMNS = ("account", "job_id", "owner", "action", "policy", "due_since", "reasons")
 
@@ -34,7 +35,10 @@ def kept_row(job_id: str, decisions: Iterable[Decision]) -> dict[str, Any]:
 
 
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> Iterator[str]:
-    """CSV of these keys with a header; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    """CSV of these keys with a header, every cell one line of printable text.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe. A number is written as it is.
+    """
     line = io.StringIO()
     writer = csv.DictWriter(line, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -47,5 +51,8 @@ def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMN
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, int | float):
+        return str(value)  # no formula, whatever its sign
     text = "" if value is None else "; ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    shown = printable(text)
+    return f"'{shown}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else shown

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import IO
+from typing import IO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from sauce_janitor import terminal
 from sauce_janitor.retention.model import Action
+from sauce_janitor.terminal import printable
 
 _PLAIN_WIDTH = 180
 ACTIONS = {
@@ -29,10 +30,37 @@ ACTIONS = {
 
 def console(*, color: bool | None, error: bool = False) -> Console:
     """Where to print: wide and plain without a terminal, no colour with NO_COLOR or `color` False."""
-    stream = sys.stderr if error else sys.stdout
+    stream = terminal.stream(err=error)
     plain = color is False or bool(os.environ.get("NO_COLOR"))
     width = None if stream.isatty() else _PLAIN_WIDTH
-    return Console(file=stream, no_color=plain, width=width, highlight=False, soft_wrap=True, emoji=False, markup=False)
+    return _Console(
+        file=cast("IO[str]", _Styled(stream)), no_color=plain, width=width, highlight=False, soft_wrap=True, emoji=False,
+        markup=False,
+    )  # fmt: skip
+
+
+class _Styled:
+    """The file of a console: what arrives here is printable, and the terminal sequences in it are rich's own."""
+
+    def __init__(self, stream: terminal.Stream) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+        self.isatty = stream.isatty
+        self.fileno = stream.fileno
+        self.flush = stream.flush
+
+    def write(self, text: str) -> int:
+        self._stream.write_styled(text)
+        return len(text)
+
+
+class _Console(Console):
+    """A console that makes every piece of text printable before it is styled."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else terminal.escaped(segment.text)
+            yield segment if text == segment.text else Segment(text, segment.style)
 
 
 def when(epoch_s: int | None) -> str:
@@ -43,11 +71,6 @@ def when(epoch_s: int | None) -> str:
 def iso(epoch_s: int | None) -> str | None:
     """Epoch seconds as machines read it: ISO 8601 in UTC."""
     return None if epoch_s is None else datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def clean(value: object) -> str:
-    """One line of printable text."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
 
 
 def size(count: float) -> str:
@@ -79,7 +102,7 @@ def last_line(totals: Mapping[Action, int]) -> str:
 
 def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
     """One line of printable text; on a terminal as many as its words need, each indented."""
-    words = Text(clean(text))
+    words = Text(printable(text))
     if out.is_terminal:
         out.print(Padding(words, (0, 0, 0, indent), expand=False), style=style, soft_wrap=False)
     else:
@@ -94,15 +117,3 @@ def plain_table(*headers: str, numbers: bool = True) -> Table:
             Text(header), justify="right" if numbers and number else "left", overflow="fold", no_wrap=not number
         )
     return table
-
-
-def json_text(value: object) -> str:
-    """JSON for people and machines."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def write_all(stream: IO[str], pieces: Iterable[str]) -> None:
-    """Write text piece by piece."""
-    for piece in pieces:
-        stream.write(piece)
-    stream.flush()

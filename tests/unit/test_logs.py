@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 import structlog
 
 from sauce_janitor import logs
-
-
-def test_a_job_name_cannot_forge_a_line_or_drive_the_terminal() -> None:
-    assert logs.printable("login\n2026 job.deleted\x1b[2J\u202etxt\u200b") == "login2026 job.deleted[2Jtxt"
 
 
 def test_json_lines_hold_one_event_each_with_hostile_text_cleaned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,7 +18,26 @@ def test_json_lines_hold_one_event_each_with_hostile_text_cleaned(capsys: pytest
     [line] = capsys.readouterr().err.splitlines()
     event = json.loads(line)
     assert event["event"] == "job.kept"
-    assert (event["name"], event["tags"], event["nested"]) == ("ab", ["x[31m"], {"k": "v"})
+    assert (event["name"], event["tags"]) == (r"a\nb", [r"x\u001b[31m"])
+    assert event["nested"] == {r"k\r": r"v\u2028"}
+
+
+def test_the_trace_of_an_error_shows_no_byte_of_its_message_raw(capsys: pytest.CaptureFixture[str]) -> None:
+    for log_format in ("json", "console"):
+        logs.configure(log_format, "info", color=False)
+        try:
+            raise ValueError("a name\x1b]0;owned\x07")
+        except ValueError:
+            structlog.get_logger().exception("run.failed")
+    shown = capsys.readouterr().err
+    assert shown.count("u001b]0;owned") == 2
+    assert not {"\x1b", "\x07"}.intersection(shown)
+
+
+def test_what_libraries_log_is_one_printable_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info")
+    logging.getLogger("urllib3").warning("odd header: %s", "a\nb\x1b[2J")
+    assert capsys.readouterr().err == "WARNING:urllib3:odd header: a\\nb\\u001b[2J\n"
 
 
 def test_console_lines_have_no_colour_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
