@@ -50,8 +50,7 @@ def listing_for(work: Work, hand: InHand, job: Job) -> Listed:
     if listed.empty and is_purgeable(work, job):
         listed = work.asking.assets(plan.owner, plan.job_id)
         check_purged(work, hand, job, listed)
-    if is_purgeable(work, job):
-        note_listed_again(work, hand, listed)
+    note_listed_again(work, hand, listed)
     return listed
 
 

@@ -175,7 +175,8 @@ class Deleting:
     def _prove(self, hand: InHand, job: Job) -> bool:
         """Whether what a delete destroys is proven stored or, aloud, not wanted."""
         selection = hand.selection
-        if is_purgeable(self._work, job) and was_purged(self._work, hand):
+        # Also for a job that is too young to be purged: what is on record counts, not why.
+        if was_purged(self._work, hand):
             self._check_still_purged(hand)
         if selection is None:
             if hand.plan.nothing_wanted_by is None:

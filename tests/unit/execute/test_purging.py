@@ -187,3 +187,27 @@ def test_who_has_lost_the_lease_records_nothing() -> None:
     with pytest.raises(LeaseError):
         look(house, suspect)
     assert house.journal.rows == []
+
+
+@pytest.mark.parametrize("selection", [None, ALL], ids=["nothing wanted", "all wanted"])
+@pytest.mark.parametrize("age_days", [31, 20], ids=["purgeable", "too young"])
+def test_a_job_whose_assets_are_listed_again_stays_however_young_it_is(
+    age_days: int, selection: Selection | None
+) -> None:
+    """Its end may have been corrected since, or the purge was early: what was decided rests on it."""
+    house = House()
+    job = house.add(1, age_days=age_days)
+    house.store(job, ALL)
+    house.journal.purged(job, ME, policy="p", lost=False)
+    execution = run(house, [house.planned(job, DELETE_JOB, selection=selection)])
+    assert house.sauce.writes() == []
+    assert execution.skips == {Skip.CHANGED: 1}
+    assert not house.journal.assets_purged(job), "it is on record"
+
+
+def test_a_job_too_young_to_be_purged_that_is_archived_again_is_on_record_as_listed_again() -> None:
+    house = House()
+    job = house.add(1, age_days=20)
+    house.journal.purged(job, ME, policy="p", lost=False)
+    run(house, [house.planned(job, ARCHIVE, selection=ALL)])
+    assert not house.journal.assets_purged(job)
