@@ -32,6 +32,7 @@ def check(root: Table, faults: Faults) -> None:
     _check_overrides(policies, faults)
     _check_defaults(policies, accounts, faults)
     _check_accounts(root, accounts, faults)
+    _check_replaced(root, accounts, faults)
     _check_approvals(root, accounts, faults)
     _check_lists(root, faults)
     for path, policy in policies:
@@ -123,6 +124,16 @@ def _check_accounts(root: Table, accounts: tuple[str, ...], faults: Faults) -> N
                 if isinstance(account, str) and account not in accounts:
                     near = did_you_mean(account, accounts)
                     faults.add((section, index, "accounts"), f"{shown(account)} is no account of this file{near}")
+
+
+def _check_replaced(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:
+    for name, account in _table(root.get("accounts")).items():
+        named = _table(account).get("replaces")
+        for replaced in named if isinstance(named, list) else [named]:
+            if replaced in accounts:
+                faults.add(
+                    ("accounts", name, "replaces"), f"{shown(replaced)} is an account of this file: it is not gone"
+                )
 
 
 def _check_approvals(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:

@@ -118,6 +118,10 @@ class CredentialSource:
             )
         return username or self._user(found[0]), key or SecretStr(found[1])
 
+    def user(self, environ: Mapping[str, str]) -> str:
+        """The user name alone; where one is written, no access key is read. ConfigError when it cannot be had."""
+        return self._named(environ) or self.resolve(environ)[0]
+
     def describe(self, environ: Mapping[str, str]) -> str:
         """Who we are, without asking anyone: the user name where it is known, else where it will come from."""
         if isinstance(self.username, SecretSource):

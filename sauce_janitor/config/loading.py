@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from sauce_janitor.config import checks, sentences
+from sauce_janitor.config.claims import ORGANIZATION, overlaps
 from sauce_janitor.config.credentials import CredentialSource, SecretSource
 from sauce_janitor.config.digest import policy_digest
-from sauce_janitor.config.faults import path_text
+from sauce_janitor.config.faults import path_text, shown
 from sauce_janitor.config.grammar.accounts import AccountTerm, OwnerTerm
 from sauce_janitor.config.grammar.addresses import is_loopback
 from sauce_janitor.config.grammar.document import ConfigFile
@@ -91,9 +92,11 @@ class _Values:
             {name: policy_digest(rules[name], identities[name]) for name in term.accounts} if term.approvals else {}
         )
         percent, size = term.archive.min_free
+        accounts = tuple(self._account(name, account) for name, account in term.accounts.items())
+        self._refuse_overlaps(accounts)
         return Config(
             file=self._path,
-            accounts=tuple(self._account(name, account) for name, account in term.accounts.items()),
+            accounts=accounts,
             archive=Archive(
                 self._file(term.archive.path),
                 term.archive.settle.seconds,
@@ -127,6 +130,21 @@ class _Values:
             },
         )
 
+    def _refuse_overlaps(self, accounts: tuple[Account, ...]) -> None:
+        """ConfigError where two accounts are about the same jobs: what one keeps the other might delete."""
+        faults = self._document.faults
+        for account, earlier, user in overlaps(accounts):
+            path = ("accounts", account, "users")
+            line = faults.line_of(("accounts", earlier), seen_from=path)
+            who = "everybody of the organization is" if user == ORGANIZATION else f"jobs of {shown(user)} are"
+            faults.add(
+                path,
+                f"{who} those of account {shown(earlier)} already ({line}), at the same address: one user's jobs belong to one "
+                "account. Move the policies of both into one account, or take the user out of one",
+            )
+        if faults:
+            raise ConfigError(faults.problems())
+
     def _file(self, text: str) -> Path:
         return self._folder / Path(text).expanduser()
 
@@ -145,6 +163,7 @@ class _Values:
             ca_bundle=self._file(term.ca_bundle) if term.ca_bundle else None,
             proxy=term.proxy,
             delete_job_path=term.delete_job_path,
+            replaces=tuple(term.replaces),
             source=self._credentials(term, ("accounts", name)),
             environ=self._environ,
             own_sources={

@@ -24,7 +24,7 @@ from sauce_janitor.retention.trying import PolicyTest
 class Account:
     """One Sauce Labs account. Times in seconds. `users` are names, `me` or `organization`; `region` is None with a `base_url`.
 
-    `own_sources` are the credentials of owners that have their own.
+    `own_sources` are the credentials of owners that have their own; `replaces` names accounts of the state that are gone.
     """
 
     name: str
@@ -43,6 +43,11 @@ class Account:
     source: CredentialSource = field(repr=False)
     environ: Mapping[str, str] = field(repr=False, compare=False)
     own_sources: Mapping[Owner, CredentialSource] = field(default_factory=dict, repr=False)
+    replaces: tuple[str, ...] = ()
+
+    def user(self) -> str:
+        """Return the name of the user whose credentials the account has, read now; ConfigError when it cannot be had."""
+        return self.source.user(self.environ)
 
     def credentials(self, owner: Owner | None = None) -> tuple[str, SecretStr]:
         """(user name, access key), read now: the account's, or those that the owner has of its own.

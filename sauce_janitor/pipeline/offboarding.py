@@ -128,7 +128,8 @@ class _Leaving(Visit):
         self.whose = Whose((order.user,))
 
     def list_all(self) -> Survey:
-        """Every job of the user, anew."""
+        """Every job of the user, anew. RefusedError where another account is about them, too."""
+        self.refuse_shared(self.whose)
         known, name = self.tools.state.jobs, self.account.name
         with self._phase("list"):
             survey = Surveyor(name, known, self.reach, self.tell, self.tools.progress).survey(
@@ -186,24 +187,8 @@ class _Leaving(Visit):
         if not self.departure.bulk:
             return
         plans = {job.job_id: job for job in plan.jobs()}
-        if (other := self._also_of()) is not None:
-            raise RefusedError(
-                f"--bulk would delete all jobs of {user} at once, but account {other} of the configuration is about them, too, "
-                "and what holds them there has no say here: leave --bulk out"
-            )
         if (reason := why_not(plans, self._count())) is not None:
             raise RefusedError(f"--bulk would delete all jobs of {user} at once, but {reason}: leave --bulk out")
-
-    def _also_of(self) -> str | None:
-        """Another name for the same place at Sauce Labs that this user's jobs are of; None where there is none."""
-        user, known = self.departure.user, self.tools.state.identity.accounts()
-        for other in self.tools.config.accounts:
-            if other.name == self.account.name or other.base_url != self.account.base_url:
-                continue
-            is_me = "me" in other.users and known.get(other.name, ("", ""))[1] == user
-            if is_me or user in other.users or user in self.tools.state.jobs.owners(other.name):
-                return other.name
-        return None
 
     def _count(self) -> int:
         return self.tools.state.jobs.of(self.account.name, self.departure.user).count()

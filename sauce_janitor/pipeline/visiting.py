@@ -17,6 +17,7 @@ from sauce_janitor.execute import events as happened
 from sauce_janitor.inventory import Demand
 from sauce_janitor.pipeline import accepting, affording, approving, fitting, holding, suspecting
 from sauce_janitor.pipeline.acting import settle_acts
+from sauce_janitor.pipeline.claims import Claims
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
 from sauce_janitor.pipeline.reaching import Reach, Share
 from sauce_janitor.pipeline.recording import Recorded
@@ -142,7 +143,12 @@ class Visit:
         self.query = replace(self.query, owners=found.owners)
         if found.how:
             self.tell.resolved(found.owners, how=found.how, gaps=found.gaps)
+        self.refuse_shared(found)
         return found
+
+    def refuse_shared(self, found: Whose) -> None:
+        """RefusedError where another account is about the same users' jobs: its rules would have no say here."""
+        Claims(self.account, self.tools, self.order, self.run_id).refuse_shared(found.owners)
 
     def list_jobs(self, owners: Whose) -> Survey:
         """Bring the inventory up to date, owner by owner. Whose listing broke off is left out: there is no plan for him."""

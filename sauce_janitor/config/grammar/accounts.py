@@ -109,6 +109,12 @@ class AccountTerm(Grammar):
         examples=[{"cron": "17 3 * * *"}],
     )
 
+    replaces: Annotated[list[str], OneOrMany()] = Field(
+        default_factory=list,
+        description="Accounts that this state knows, whose place this one takes: a former name, or another configuration's.",
+        examples=[["old-name"]],
+    )
+
     @model_validator(mode="after")
     def _is_somewhere(self) -> AccountTerm:
         if (self.region is None) == (self.base_url is None):

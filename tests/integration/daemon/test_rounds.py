@@ -87,11 +87,11 @@ def test_a_black_out_stops_what_is_under_way_and_what_was_due_runs_once_when_it_
 
 
 def test_each_account_goes_by_its_own_schedule(scene: Scene) -> None:
-    account = 'base_url: "http://127.0.0.1:1", username: demo, access_key: {env: KEY}'
+    account = 'base_url: "http://127.0.0.1:1", access_key: {env: KEY}, username: '
     scene.configure(
         'schedule: {cron: "17 * * * *", jitter: 0s}\n',
         head=(
-            f'accounts: {{eu: {{{account}}}, us: {{{account}, schedule: {{cron: "*/30 * * * *"}}}}}}\n'
+            f'accounts: {{eu: {{{account}demo}}, us: {{{account}alice, schedule: {{cron: "*/30 * * * *"}}}}}}\n'
             "state: {path: ./state.db}\narchive: {path: ./archive}\n"
         ),
     )
@@ -153,10 +153,10 @@ def test_the_archive_is_kept_up_once_a_day_beside_the_runs(scene: Scene) -> None
 def test_an_account_that_is_added_is_due_at_its_next_time_and_one_that_is_gone_never(scene: Scene) -> None:
     rounds = scene.rounds()
     scene.go(rounds, HOUR)
-    account = 'base_url: "http://127.0.0.1:1", username: demo, access_key: {env: KEY}'
+    account = 'base_url: "http://127.0.0.1:1", access_key: {env: KEY}, username: '
     scene.configure(
         'schedule: {cron: "17 * * * *", jitter: 0s}\n',
-        head=f"accounts: {{us: {{{account}}}}}\nstate: {{path: ./state.db}}\narchive: {{path: ./archive}}\n",
+        head=f"accounts: {{us: {{{account}demo}}}}\nstate: {{path: ./state.db}}\narchive: {{path: ./archive}}\n",
     )
     rounds.reload()
     scene.go(rounds, 2 * HOUR)

@@ -18,7 +18,7 @@ policies: [{name: old, match: all, then: {archive: none, delete_assets: 5d}}]
 def _with_a_second_account(desk: Desk) -> None:
     desk.configure(POLICIES)
     path = desk.folder / "config.yaml"
-    second = f"\n  other: {{base_url: {desk.sandbox.base_url}, username: demo, access_key: {{env: KEY}}}}\narchive:"
+    second = f"\n  other: {{base_url: {desk.sandbox.base_url}, username: alice, access_key: {{env: KEY}}}}\narchive:"
     path.write_text(path.read_text().replace("\narchive:", second))
     desk.state.identity.claim("other", base_url=desk.sandbox.base_url, username="somebody-else")
 
@@ -39,11 +39,11 @@ def test_of_several_accounts_the_worst_end_is_told_and_one_that_fails_stops_no_o
 ) -> None:
     desk = open_desk()
     _with_a_second_account(desk)
-    (desk.folder / "key").write_text("demo-key" if access_key == "right" else access_key)
+    (desk.folder / "key").write_text("bob-key" if access_key == "right" else access_key)
     third = access_key if "env" in access_key else "{file: key}"
     path = desk.folder / "config.yaml"
     account = (
-        f"\n  aaa: {{base_url: {desk.sandbox.base_url}, username: demo, access_key: {third}, retries: {{attempts: 1}}}}"
+        f"\n  aaa: {{base_url: {desk.sandbox.base_url}, username: bob, access_key: {third}, retries: {{attempts: 1}}}}"
     )
     path.write_text(path.read_text().replace("accounts:", f"accounts:{account}", 1))
     if state == "silent":

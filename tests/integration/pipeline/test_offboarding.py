@@ -289,13 +289,16 @@ def test_it_is_refused_where_it_would_delete_more_than_the_plan(desk: Desk, reas
         assert {line.kind for line in desk.state.journal.lines()} <= {"archived", "purged"}
 
 
-def test_it_is_refused_where_another_name_of_the_configuration_stands_for_the_same_users(desk: Desk) -> None:
+def test_it_is_refused_where_another_account_is_about_the_same_user(desk: Desk) -> None:
     idle(desk)
-    twin = "}\n  twin: {base_url: BASE_URL, username: demo, users: [bob], access_key: {env: KEY}"
-    desk.configure(POLICIES, budget=twin.replace("BASE_URL", desk.sandbox.base_url))
-    said = offboard(desk, "--archive", "keep", "--bulk", "--confirm", GONE, "--yes", "--account", "box", code=3)
-    assert "account twin" in str(said.exception)
-    assert calls(desk) == []
+    (desk.folder / "user").write_text(GONE)
+    twin = f"}}\n  twin: {{base_url: {desk.sandbox.base_url}, username: {{file: user}}, access_key: {{env: KEY}}"
+    desk.configure(POLICIES, budget=twin)
+    for bulk in ([], ["--bulk"]):
+        said = offboard(desk, "--archive", "keep", *bulk, "--confirm", GONE, "--yes", "--account", "box", code=3)
+        assert "accounts box and twin are both about jobs of bob" in str(said.exception)
+    assert desk.writes() == []
+    assert archived(desk) == set()
 
 
 def test_without_the_typed_name_nothing_is_even_asked(desk: Desk) -> None:
