@@ -1,0 +1,201 @@
+"""Whatever Sauce Labs says, no command in any format shows a byte that could drive a terminal, and JSON stays JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+
+from sauce_janitor.__main__ import main
+from sauce_janitor.cli.app import cli
+from sauce_janitor.retention.model import JobId
+from tests.integration.pipeline.conftest import DAY, Desk
+
+EVIL = "=x\x1b]0;owned\x07\x9b2J\u202egnp\u200b\u2028\x7f\r\n2026 forged \U000e0001é🙂"
+"""A title, a screen that is cleared, a name that reads backwards, a second line, and two honest letters."""
+RAW = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+POLICIES = """
+limits: {max_percent: null}
+policies:
+  - name: old
+    match: {tags: ["go*"]}
+    then: {archive: {assets: [logs], discard: rest}, delete_assets: 10d, delete_job: 11d}
+"""
+SERVES = {"archive open", "demo", "sandbox", "serve"}
+"""They run until a signal; what they print is the log, through the same sink."""
+
+
+@dataclass
+class Heard:
+    """What one command wrote, byte by byte."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Heard]:
+    """Runs a command as the program does, in this process; checks every byte of what it says."""
+
+    def run(desk: Desk, *words: str, encoding: str = "utf-8") -> Heard:
+        out, err = io.BytesIO(), io.BytesIO()
+        with monkeypatch.context() as patch:
+            patch.setenv("KEY", desk.sandbox.access_key)
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "stdin", io.StringIO(""))
+            patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+            patch.setattr(sys, "stderr", io.TextIOWrapper(err, encoding=encoding))
+            with pytest.raises(SystemExit) as ended:
+                main(["--config", str(desk.folder / "config.yaml"), "--log-level", "debug", *words])
+            said = out.getvalue().decode(encoding), err.getvalue().decode(encoding)
+        for text in said:
+            raw = {each for each in text if unicodedata.category(each) in RAW} - {"\n"}
+            assert not raw, (words, raw, text)
+            assert not [line for line in text.splitlines() if line.startswith("2026 forged")], words
+        assert "Traceback" not in said[1], (words, said[1])
+        if words[-2:-1] == ("--format",) and said[0]:
+            check_format(words[-1], said[0])
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Heard(code, *said)
+
+    return run
+
+
+def check_format(form: str, text: str) -> None:
+    if form == "json":
+        json.loads(text)
+    if form == "csv":
+        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    made = open_desk(12)
+    made.configure(POLICIES)
+    return made
+
+
+@pytest.fixture
+def job(desk: Desk) -> JobId:
+    """A job whose every field is hostile, old enough to go."""
+    then = int(time.time()) - 20 * DAY
+    found = desk.sandbox.arrive(created_at=then)
+    desk.sandbox.edit(
+        found, name=EVIL, build=EVIL, tags=[f"go{EVIL}", EVIL], error=EVIL, os=EVIL, browser=EVIL, browser_version=EVIL,
+        status="error", passed=False, automation_backend=EVIL, public=EVIL, **{"custom-data": {EVIL: EVIL}},
+        start_time=then, end_time=then + 60,
+    )  # fmt: skip
+    desk.sandbox.upload(found, f"{EVIL}.log", EVIL.encode())
+    return JobId(found)
+
+
+def words_of(job: JobId, desk: Desk) -> dict[str, list[tuple[str, ...]]]:
+    """How each command of the tree is called, in an order in which each finds something to show."""
+    plan = str(desk.folder / "plan.json")
+    return {
+        "check": [("--mutants",)],
+        "validate": [()],
+        "schema": [()],
+        "config show": [()],
+        "completion": [("bash",)],
+        "version": [()],
+        "init": [("--region", "us-west-1", "--output", "made.yaml")],
+        "jobs": [("--limit", "0")],
+        "job": [(job,)],
+        "builds": [("--limit", "0")],
+        "assets": [(job,), (job, "--get", EVIL), (job, "--get", f"{EVIL}.log"), (job, "--download", "files")],
+        "insights tests": [("--time-range", "28d")],
+        "insights metrics": [(EVIL, "--time-range", "28d")],
+        "insights trends": [("--time-range", "28d", "--interval", "1d")],
+        "insights builds": [("--time-range", "28d")],
+        "insights errors": [("--time-range", "28d")],
+        "plan": [("--all",), ("--out", plan)],
+        "simulate": [("--for", "3d")],
+        "diff": [(str(desk.folder / "config.yaml"), str(desk.folder / "config.yaml"))],
+        "explain": [(job,)],
+        "hold add": [(job, "--reason", EVIL, "--by", EVIL)],
+        "hold list": [()],
+        "hold release": [(job, "--yes")],
+        "approve": [("policy-0000", "--reason", EVIL)],
+        "pause": [("--reason", EVIL)],
+        "status": [()],
+        "resume": [("--yes",)],
+        "tag": [(job, "--add", "fresh", "--yes")],
+        "stop": [(job, "--yes")],
+        "run": [(), ("--execute",)],
+        "apply": [(plan,)],
+        "archive list": [()],
+        "archive show": [(job,)],
+        "archive export": [(job, "--output", "taken")],
+        "archive verify": [()],
+        "archive reindex": [()],
+        "archive prune": [()],
+        "prove": [(), (job,)],
+        "offboard": [("demo", "--archive", "keep", "--yes")],
+    }
+
+
+def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in sorted(group.commands) or group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        if isinstance(found, click.Group):
+            yield from commands(found, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", found
+
+
+def formats(command: click.Command) -> list[str]:
+    for option in command.params:
+        if "--format" in option.opts and isinstance(option.type, click.Choice):
+            return list(option.type.choices)
+    return []
+
+
+def test_no_command_shows_a_raw_byte_in_any_format(desk: Desk, job: JobId, heard: Callable[..., Heard]) -> None:
+    tree, walk = dict(commands(cli)), words_of(job, desk)
+    assert walk.keys() - {"validate"} == tree.keys() - SERVES, "each command of the tree is walked"
+    shown = 0
+    for name, calls in walk.items():
+        command = tree.get(name, tree["check"])
+        forms = [()] if not formats(command) else [("--format", form) for form in formats(command)]
+        for number, words in enumerate(calls):
+            for form in forms if number == 0 else forms[:1]:
+                said = heard(desk, *name.split(), *words, *form)
+                shown += "owned" in said.stdout + said.stderr
+    assert shown > 40, "the hostile text is there, harmlessly"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
+def test_in_an_encoding_without_the_characters_a_run_goes_on_and_json_is_the_same(
+    desk: Desk, job: JobId, heard: Callable[..., Heard], encoding: str
+) -> None:
+    told = json.loads(heard(desk, "job", job, "--format", "json", encoding=encoding).stdout)
+    assert (told["name"], told["tags"]) == (EVIL, [f"go{EVIL}", EVIL])
+    assert heard(desk, "run", "--execute", encoding=encoding).code == 0
+    assert job in desk.deleted()
+
+
+@pytest.mark.parametrize("body", [EVIL, json.dumps({"errors": EVIL, "detail": EVIL, "message": EVIL})])
+def test_what_sauce_labs_says_of_an_error_is_harmless(
+    desk: Desk, job: JobId, heard: Callable[..., Heard], body: str
+) -> None:
+    desk.sandbox.inject("status", endpoint="*", user="*", times=1000, status=418, body=body)
+    for words in (
+        ("jobs",), ("job", job), ("builds",), ("assets", job), ("insights", "tests"), ("plan",),
+        ("run", "--execute", "--format", "json"), ("tag", job, "--add", "x", "--yes"), ("stop", job, "--yes"), ("status",),
+    ):  # fmt: skip
+        assert heard(desk, *words).code in {0, 4}
