@@ -96,6 +96,7 @@ class Stream:
         """Nobody reads this: the stream was closed, or the reader of the pipe has ended."""
         self.failure: OSError | None = None
         """Why the last write that failed did: a full disk, for example."""
+        self.is_reported = False
 
     @property
     def encoding(self) -> str:
@@ -228,7 +229,7 @@ def write_file(source: BinaryIO) -> None:
 
 def _refuse_part(out: Stream) -> None:
     if out.failure:
-        failure, out.failure = out.failure, None
+        failure, out.is_reported = out.failure, True
         raise OutputError(f"standard output is incomplete: {failure.strerror or failure}") from failure
 
 
@@ -274,7 +275,7 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         out.settle()
-        if out.failure:
+        if out.failure and not out.is_reported:
             err.write(f"sauce-janitor: standard output is incomplete: {out.failure.strerror or out.failure}\n")
         err.settle()
         sys.stdout, sys.stderr = before
