@@ -5,8 +5,11 @@ from sauce_janitor.archive.contents import Contents, contents_of, document_of
 from sauce_janitor.archive.entries import entry_from, entry_of
 from sauce_janitor.archive.exporting import Exported, export
 from sauce_janitor.archive.fetching import Body, Caps, Fetch
+from sauce_janitor.archive.lease import ArchiveLease, Claimant
+from sauce_janitor.archive.lease_records import LeaseRecord, leases_of
 from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
 from sauce_janitor.archive.naming import job_place
+from sauce_janitor.archive.owner import foreign, hand_over, read_owner
 from sauce_janitor.archive.pruned import GoneFile, PruneFile, PruneRecord, gone_files
 from sauce_janitor.archive.pruning import Draft, Pruner
 from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored, read_receipt
@@ -18,9 +21,11 @@ from sauce_janitor.archive.terms import Origin, Settings, Stored
 __all__ = [
     "SENTINEL",
     "Archive",
+    "ArchiveLease",
     "Body",
     "Caps",
     "Catalogue",
+    "Claimant",
     "Contents",
     "Damage",
     "Draft",
@@ -30,6 +35,7 @@ __all__ = [
     "Floor",
     "GoneFile",
     "HoldMirror",
+    "LeaseRecord",
     "MirroredHold",
     "Origin",
     "Proof",
@@ -47,7 +53,11 @@ __all__ = [
     "entry_from",
     "entry_of",
     "export",
+    "foreign",
     "gone_files",
+    "hand_over",
     "job_place",
+    "leases_of",
+    "read_owner",
     "read_receipt",
 ]

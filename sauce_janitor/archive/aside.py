@@ -11,9 +11,10 @@ import json
 import os
 import stat
 import uuid
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.folders import (
@@ -26,18 +27,23 @@ from sauce_janitor.archive.folders import (
     remove_tree,
     write_file,
 )
-from sauce_janitor.archive.receipts import assets_name, job_name, receipt_name
+from sauce_janitor.archive.receipts import StoredFile, assets_name, job_name, receipt_name
+from sauce_janitor.archive.rereading import differs
 from sauce_janitor.errors import ArchiveError
 
 _PASS = "pass.json"  # noqa: S105 - a file's name
+_OLD_S = 86_400
+
+Stamp: TypeAlias = tuple[int, int, int]
+"""Inode, size and time of the last change (ns): what a rename leaves as it is. An inode alone may be used again."""
 
 
 class Aside:
     """One job's folder aside, gone when the block ends unless it was shown. `fd` is the folder."""
 
-    def __init__(self, root: int, partial: int, place: tuple[str, ...], number: int) -> None:
+    def __init__(self, root: int, partial: int, place: tuple[str, ...], number: int, *, word: str = "") -> None:
         self._root, self._partial, self._place, self._number = root, partial, place, number
-        self._name = f"{place[-1]}-{uuid.uuid4().hex}"
+        self._name = f"{place[-1]}-{word}-{uuid.uuid4().hex}"
         self._stuck = False
         self.fd = -1
 
@@ -111,6 +117,51 @@ class Aside:
                     self._stuck = False
                 raise
 
+    def stamps(self, files: Iterable[str]) -> dict[str, Stamp]:
+        """The stamp of each of these files, as they stand aside. Raises OSError."""
+        return {name: _stamp(self.fd, name) for name in files}
+
+    def verify_shown(self, stamps: Mapping[str, Stamp], files: Iterable[StoredFile]) -> None:
+        """ArchiveError unless what stands in the archive now are the very files that were written aside, all of them.
+
+        A second writer (another machine, an old copy of this state) may have emptied the folder between the last look and
+        the rename. What such a rename showed is taken back where that is possible, and never counts.
+        """
+        hashed = {file.file: file for file in files}
+        try:
+            with reach(self._root, self._place) as folder:
+                for name, stamp in stamps.items():
+                    if _stamp(folder, name) != stamp and (name not in hashed or differs(folder, hashed[name])):
+                        raise OSError(f"{name} is another file")
+        except OSError as wrong:
+            self._take_back()
+            raise ArchiveError(
+                f"job {self._place[-1]} is not in the archive as it was written ({wrong}): does another machine work there?"
+            ) from wrong
+
+    def _take_back(self) -> None:
+        with suppress(OSError):
+            if self._number == 1:
+                *above, name = self._place
+                with reach(self._root, above) as day:
+                    os.rename(name, self._name, src_dir_fd=day, dst_dir_fd=self._partial)
+            else:
+                with reach(self._root, self._place) as folder:
+                    receipt = receipt_name(self._number)
+                    os.rename(receipt, receipt, src_dir_fd=folder, dst_dir_fd=self.fd)
+                    _undo(folder, self.fd, self._number)
+
+
+def _stamp(folder: int, path: str) -> Stamp:
+    """The stamp of the file at this path of at most one folder below; a link is never followed. Raises OSError."""
+    above, _, name = path.rpartition("/")
+    below = open_folder(folder, above) if above else os.dup(folder)
+    try:
+        found = os.stat(name, dir_fd=below, follow_symlinks=False)
+    finally:
+        os.close(below)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
 
 def _move(source: int, target: int, name: str) -> None:
     """Rename, never over anything: the lease lets no one else write here between the look and the rename."""
@@ -129,11 +180,17 @@ def _undo(folder: int, aside: int, number: int) -> None:
     os.fsync(folder)
 
 
-def sweep(root: int, partial: int) -> int:
-    """Remove what crashed passes left aside, and say how many. Only while the account's lease is held: then none is alive."""
+def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word: True) -> int:
+    """Remove what crashed passes left aside, and say how many. Only while the account's lease is held.
+
+    `is_dead` says of a lease's word whether the run that worked under it surely works no more. What others left is removed
+    after a day without a change.
+    """
     swept = 0
     with disk_errors("sweep leftovers in the archive"):
         for name in sorted(os.listdir(partial)):
+            if not is_dead(_word_of(name)) and not _is_old(partial, name):
+                continue
             if stat.S_ISDIR(os.stat(name, dir_fd=partial, follow_symlinks=False).st_mode):
                 _undo_leftover(root, partial, name)
                 remove_tree(partial, name)
@@ -141,6 +198,23 @@ def sweep(root: int, partial: int) -> int:
             else:
                 os.unlink(name, dir_fd=partial)
     return swept
+
+
+def _word_of(name: str) -> str:
+    """The lease's word in the name of a folder or file aside; empty where an older version made it."""
+    parts = name.split("-")
+    return parts[1] if len(parts) == 3 else ""
+
+
+def _is_old(partial: int, name: str) -> bool:
+    """Whether nothing changed in it for a day, by the clock of the file system, which a new file shows."""
+    probe = f"clock-{uuid.uuid4().hex}"
+    write_file(partial, probe, b"")
+    try:
+        now = os.stat(probe, dir_fd=partial, follow_symlinks=False).st_mtime
+    finally:
+        os.unlink(probe, dir_fd=partial)
+    return now - os.stat(name, dir_fd=partial, follow_symlinks=False).st_mtime > _OLD_S
 
 
 def _undo_leftover(root: int, partial: int, name: str) -> None:

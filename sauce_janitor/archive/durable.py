@@ -60,7 +60,7 @@ def _sync_file(folder: int, name: str) -> None:
 @cache
 def _syncfs_for(device: int) -> Callable[[int], None] | None:
     """Flushing everything of the file system on `device`, or None where that proves too little."""
-    if sys.platform != "linux" or _kernel() < (5, 8) or _kind_of(device) not in _FLUSHED_WHOLE:
+    if sys.platform != "linux" or _kernel() < (5, 8) or kind_of(device) not in _FLUSHED_WHOLE:
         return None
     call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if call is None:
@@ -79,7 +79,7 @@ def _kernel() -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _kind_of(device: int) -> str | None:
+def kind_of(device: int) -> str | None:
     """The file system's type. Source: proc(5), mountinfo: `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:

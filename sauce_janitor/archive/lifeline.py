@@ -51,11 +51,16 @@ class Lifeline:
                 self._showing -= 1
                 self._lock.notify_all()
 
-    def cut(self) -> None:
-        """The archive is closed from now on, for everybody; waits for what is being shown. A second time changes nothing."""
+    def cut(self, *, last: Callable[[], None] = lambda: None) -> None:
+        """The archive is closed from now on, for everybody; waits for what is being shown. A second time changes nothing.
+
+        `last` is called once, when nothing is shown any more and the descriptors are still open.
+        """
         with self._lock:
             was_cut, self._is_cut = self._is_cut, True
             self._lock.wait_for(lambda: self._showing == 0)
+            if not was_cut:
+                last()
             is_last = not was_cut and self._holding == 0
         if is_last:
             self._let_go()

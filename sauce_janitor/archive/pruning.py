@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from sauce_janitor import __version__
 from sauce_janitor.archive.aside import partial_folder
 from sauce_janitor.archive.folders import disk_errors, exists, new_file, open_folder, reach, write_all
+from sauce_janitor.archive.lease import ArchiveLease
 from sauce_janitor.archive.naming import folder_name
 from sauce_janitor.archive.pruned import GoneFile, PruneFile, PruneRecord, gone_files, record_name, write_record
 from sauce_janitor.archive.receipts import ReceiptFile, sha256_of
@@ -58,8 +59,10 @@ class Pruner:
     ArchiveUnusableError (all jobs).
     """
 
-    def __init__(self, root: Root, account: str, *, run_id: str, now: Callable[[], int]) -> None:
-        self._root, self._account, self._run_id, self._now = root, account, run_id, now
+    def __init__(
+        self, root: Root, account: str, *, run_id: str, now: Callable[[], int], lease: ArchiveLease | None = None
+    ) -> None:
+        self._root, self._account, self._run_id, self._now, self._lease = root, account, run_id, now, lease
 
     def draft(
         self, place: Place, receipts: tuple[ReceiptFile, ...], records: tuple[PruneFile, ...], permit: PrunePermit
@@ -101,10 +104,10 @@ class Pruner:
 
     def prune(self, draft: Draft) -> None:
         """Write the record, durably, and then remove its files. The journal has the intent before this is called."""
-        self._root.check()
+        self._check()
         where = "/".join(draft.place)
         with self._partial() as partial:
-            aside = f"pruned-{uuid.uuid4().hex}"
+            aside = f"pruned-{self._lease.word if self._lease else ''}-{uuid.uuid4().hex}"
             with disk_errors(f"write {where}/{draft.made.file}"):
                 try:
                     file = new_file(partial, aside)
@@ -134,11 +137,18 @@ class Pruner:
 
     def finish(self, place: Place, made: PruneFile) -> None:
         """Remove what a record that stands in the archive says is gone; what is not there any more is well. Durable."""
+        self._check()
         where = "/".join(place)
         with disk_errors(f"remove files of {where} from the archive"), reach(self._root.fd, place) as folder:
             for above, names in _by_folder(made.record.files):
                 _remove_from(folder, above, names)
             os.fsync(folder)
+
+    def _check(self) -> None:
+        """The archive is still the one that was opened, and nobody else works there. ArchiveUnusableError, LeaseError."""
+        self._root.check()
+        if self._lease is not None:
+            self._lease.check()
 
     @contextmanager
     def _partial(self) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from types import TracebackType
 from typing import Self
 
 from sauce_janitor.archive.folders import disk_errors, new_file, read_small, write_file
+from sauce_janitor.archive.owner import OWNER_FILE, claim
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
 SENTINEL = ".sauce-janitor-archive"
 PARTIAL = ".partial"
 _ASIDE = SENTINEL + "."
 _ALLOWED_IN_A_NEW_ROOT = frozenset({"lost+found", PARTIAL})
+_OURS_ALREADY = (_ASIDE, OWNER_FILE)
+"""What a crash before the sentinel leaves in a new root."""
 _FORMAT = 1
 
 
@@ -30,8 +34,8 @@ class Root:
     uuid: str
 
     @classmethod
-    def open(cls, path: Path, *, known_uuid: str | None, make: bool) -> Root:
-        """Open the archive at `path`; with `make`, and only where none was known, make it.
+    def open(cls, path: Path, *, known_uuid: str | None, make: bool, maker: str | None = None) -> Root:
+        """Open the archive at `path`; with `make`, and only where none was known, make it, as the state's with the id `maker`.
 
         Raises ArchiveUnusableError when the folder or its sentinel is missing, or the sentinel is another than `known_uuid`:
         an unmounted volume looks just like an empty archive.
@@ -47,7 +51,7 @@ class Root:
                 f"cannot open the archive {path}: {wrong.strerror}; is its volume there?"
             ) from wrong
         try:
-            return cls(path, fd, _uuid_of(path, fd, known_uuid, make=make))
+            return cls(path, fd, _uuid_of(path, fd, known_uuid, make=make, maker=maker))
         except BaseException:  # let go of the folder, whatever it was; raised again
             os.close(fd)
             raise
@@ -79,17 +83,21 @@ class Root:
         self.close()
 
 
-def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool) -> str:
+def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str | None) -> str:
     found = _read_sentinel(path, fd)
     if found is None and known is None and make:
         with disk_errors(f"look into {path}", of_all=True):
             there = sorted(set(os.listdir(fd)) - _ALLOWED_IN_A_NEW_ROOT)
-        strangers = [name for name in there if not name.startswith(_ASIDE)]
+        strangers = [name for name in there if not name.startswith(_OURS_ALREADY)]
         if strangers:
             raise ArchiveUnusableError(
                 f"{path} is no archive and not empty (it holds {strangers[0]!r}): name an empty folder as archive.path"
             )
         tidy(path, fd)
+        if (
+            maker is not None
+        ):  # before the sentinel: after a crash in between, whoever made it still knows it as its own
+            claim(path, fd, maker, at=int(time.time()))
         return _make_sentinel(path, fd)
     if found is None:
         raise ArchiveUnusableError(f"{path} has no sentinel {SENTINEL}: is the archive's volume mounted?")

@@ -18,6 +18,7 @@ from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch
 from sauce_janitor.archive.folders import disk_errors, reach, write_file
 from sauce_janitor.archive.gathering import Errand, Gatherer
+from sauce_janitor.archive.lease import ArchiveLease, Claimant
 from sauce_janitor.archive.lifeline import Lifeline
 from sauce_janitor.archive.mirror import HoldMirror
 from sauce_janitor.archive.naming import folder_name, place_of
@@ -63,6 +64,7 @@ class Archive:
 
     def __init__(self, root: Root, partial: int, account: str, settings: Settings, now: Callable[[], float]) -> None:
         self._root, self._partial, self._account, self._settings, self._now = root, partial, account, settings, now
+        self._lease: ArchiveLease | None = None  # who only mirrors holds has none
         self.catalogue = Catalogue(root)
         self._life = Lifeline(self._let_go)
         self._gatherer = Gatherer(
@@ -72,20 +74,29 @@ class Archive:
     @classmethod
     def open(
         cls, path: Path, *, account: str, known_uuid: str | None, settings: Settings | None = None,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time, claimant: Claimant | None = None,
     ) -> Archive:  # fmt: skip
         """Open the archive at `path`, made (with its sentinel durable) when no uuid is known yet.
 
-        Raises ArchiveUnusableError: missing, another one, read-only, or no room above the settings' floor.
+        For the run of a `claimant` it holds the account's lease on the archive until it is closed; who only mirrors holds
+        needs none. An archive that is made is the claimant's.
+        Raises ArchiveUnusableError: missing, another one, read-only, or no room above the settings' floor; RefusedError when
+        it is another state's, LeaseError when another run works there.
         """
-        root = Root.open(path, known_uuid=known_uuid, make=True)
-        partial = -1
+        root = Root.open(path, known_uuid=known_uuid, make=True, maker=claimant.instance if claimant else None)
+        partial, lease = -1, None
         try:
+            if claimant is not None and claimant.run_id:
+                lease = ArchiveLease(root, account, claimant)
+                lease.acquire()
             partial = partial_folder(root.fd, PARTIAL, folder_name(account))
             check_writable(root.path, partial)
             archive = cls(root, partial, account, settings or Settings(), now)
+            archive._lease = lease
             archive.check()
         except BaseException:  # let go of the folders, whatever it was; raised again
+            if lease is not None:
+                lease.release()
             if partial >= 0:
                 os.close(partial)
             root.close()
@@ -104,7 +115,12 @@ class Archive:
 
     def close(self) -> None:
         """Let go of the archive. A thread that is still storing a job then shows nothing of it, and closes what it uses."""
-        self._life.cut()
+        self._life.cut(last=self._give_back)
+
+    def _give_back(self) -> None:
+        """Release the lease, once nothing is shown any more and before the archive's folder may be closed."""
+        if self._lease is not None:
+            self._lease.release()
 
     def _let_go(self) -> None:
         os.close(self._partial)
@@ -119,18 +135,29 @@ class Archive:
         self.close()
 
     def check(self) -> None:
-        """ArchiveUnusableError unless it is still the archive that was opened, and has room above its floor."""
+        """ArchiveUnusableError unless it is still the archive that was opened, and has room above its floor.
+
+        LeaseError when another machine, or another copy of the state, works there by now.
+        """
         with self._life.held():
             self._root.check()
+            self._check_lease()
             self._check_room()
+
+    def _check_lease(self) -> None:
+        if self._lease is not None:
+            self._lease.check()
 
     def _check_room(self) -> None:
         check_room(self._root.path, self._root.fd, self._settings.min_free)
 
     def sweep(self) -> int:
-        """Remove what crashed passes of this account left aside, and say how many. Only while the account's lease is held."""
+        """Remove what crashed passes of this account left aside, and say how many. Only while the account's lease is held.
+
+        What may be another machine's work in hand stays (`ArchiveLease.is_dead`).
+        """
         tidy(self._root.path, self._root.fd)
-        return sweep(self._root.fd, self._partial)
+        return sweep(self._root.fd, self._partial, *([self._lease.is_dead] if self._lease else []))
 
     def archived(self, job: Job) -> Stored | None:
         """What is stored of the job, None for nothing; each file is there with its length (`catalogue.prove` reads the bytes).
@@ -196,7 +223,8 @@ class Archive:
         return stored_by(task.place, newest, task.gone)
 
     def _pass(self, task: _Task, fetch: Fetch) -> Stored:
-        with Aside(self._root.fd, self._partial, task.place, task.number) as aside:
+        word = self._lease.word if self._lease else ""
+        with Aside(self._root.fd, self._partial, task.place, task.number, word=word) as aside:
             job = self._write_job(task, aside.fd)
             fetched = self._fetch(task, fetch, aside.fd)
             fresh = fetched if job == task.choice.kept_job else (job, *fetched)
@@ -209,8 +237,12 @@ class Archive:
             with disk_errors(f"write the receipt of job {task.place[-1]}"):
                 write_file(aside.fd, receipt_name(task.number), data)
                 make_durable(aside.fd, [receipt_name(task.number)])
+            with disk_errors(f"look at the files of job {task.place[-1]}"):
+                stamps = aside.stamps([*(file.file for file in fresh), receipt_name(task.number)])
             with self._life.committing():
+                self._check_lease()
                 aside.show()
+                aside.verify_shown(stamps, fresh)
         shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt), task.gone)
         sizes = [file.bytes for file in fetched]
         odd = tuple((file.name, file.odd) for file in fetched if file.odd is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sauce_janitor.cli.adopting import adopt
 from sauce_janitor.cli.browsing import list_jobs, show
 from sauce_janitor.cli.exporting import export
 from sauce_janitor.cli.opening import open_page
@@ -17,5 +18,5 @@ def archive() -> None:
     """Look into the archive, check it, and let go of what need not be held."""
 
 
-for _command in (list_jobs, show, export, open_page, verify, prune, reindex):
+for _command in (list_jobs, show, export, open_page, verify, prune, reindex, adopt):
     archive.add_command(_command)

@@ -146,13 +146,15 @@ def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str
 def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, yes: bool, dry_run: bool) -> None:
     """Lift every local hold on these jobs. Holds by tag or in the configuration stay."""
     from sauce_janitor.config import load
+    from sauce_janitor.pipeline import fitting
 
     config = load(session.config_path)
     account, ids = one_account(config, wanted), frozenset(job_ids(jobs))
     with ExitStack() as stack:
-        _, holding, wrong = _writable(config, account, stack)
+        state, holding, wrong = _writable(config, account, stack)
         if wrong is not None:
             raise wrong
+        fitting.refuse_foreign(config.archive, state)
         now = int(time.time())
         found = [known.hold for known in holding.known(at=now) if known.hold.job_id in ids]
         if not found:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from sauce_janitor import archive, config, state
 from sauce_janitor.clock import CLOCK
+from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.parts import Archived, Fetch, Why
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.assets import Selection
@@ -90,8 +91,40 @@ def shared_count(tools: Tools, *, run_id: str, tell: Callable[[str], None]) -> S
     return Shared(tools.config.state, made, tell)
 
 
-def open_archive(settings: config.Archive, account: str, held: state.State) -> archive.Archive:
-    """The account's archive; the state learns its id when it is made. ArchiveUnusableError when it cannot be used."""
+class LeaseNotes:
+    """What a state remembers of its leases on archives (`archive.lease.Memory`)."""
+
+    def __init__(self, notes: state.Notes) -> None:
+        self._notes = notes
+
+    def read(self, uuid: str, account: str, /) -> tuple[str, ...]:
+        said = self._notes.read(f"archive lease {uuid} {account}")
+        return () if said is None else tuple(said.split())
+
+    def write(self, uuid: str, account: str, words: tuple[str, ...], /) -> None:
+        self._notes.write(f"archive lease {uuid} {account}", " ".join(words))
+
+
+def claimant(held: state.State, *, run_id: str = "", adopts: bool = False) -> archive.Claimant:
+    """Who this state is to an archive; with a run it takes the lease there."""
+    return archive.Claimant(held.identity.instance_id, LeaseNotes(held.notes), run_id, adopts)
+
+
+def refuse_foreign(settings: config.Archive, held: state.State) -> None:
+    """RefusedError where the archive belongs to another state; for what asks for no lease, and yet lifts a protection."""
+    known = held.identity.archive_uuid(str(settings.path))
+    with archive.Catalogue.open(settings.path, known_uuid=known) as catalogue:
+        owner = archive.read_owner(settings.path, catalogue.root.fd)
+    if owner is not None and owner.instance != held.identity.instance_id:
+        raise RefusedError(archive.foreign(settings.path, owner))
+
+
+def open_archive(settings: config.Archive, account: str, held: state.State, *, run_id: str = "") -> archive.Archive:
+    """The account's archive, for a run with its lease there; the state learns its id when it is made.
+
+    Raises ArchiveUnusableError when it cannot be used, RefusedError when it is another state's, LeaseError when another
+    run works there.
+    """
     path = str(settings.path)
     floor = archive.Floor(percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0)
     opened = archive.Archive.open(
@@ -99,6 +132,7 @@ def open_archive(settings: config.Archive, account: str, held: state.State) -> a
         account=account,
         known_uuid=held.identity.archive_uuid(path),
         settings=archive.Settings(verify=settings.verify, min_free=floor, compress=settings.compress),
+        claimant=claimant(held, run_id=run_id),
     )
     try:
         held.identity.remember_archive(path, opened.uuid)

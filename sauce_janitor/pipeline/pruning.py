@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from sauce_janitor.archive import SENTINEL, Catalogue, Draft, Pruner, contents_of
+from sauce_janitor.archive import SENTINEL, ArchiveLease, Catalogue, Draft, Pruner, contents_of
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, PermitError, RefusedError
-from sauce_janitor.pipeline import accepting
+from sauce_janitor.pipeline import accepting, fitting
 from sauce_janitor.pipeline.shelving import Shelf, Shelved
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.model import Owner
@@ -123,7 +123,10 @@ class _Visit:
             raise RefusedError(f"no run of account {name} is on record in this state: `sauce-janitor run` comes first")
         lease = self._stack.enter_context(state.lease(name, f"prune {self.run_id}", now=self.now))
         state.check_integrity()
-        return _Hand(self, lease.fence)
+        assert self.catalogue is not None
+        claimant = fitting.claimant(state, run_id=self.run_id)
+        there = self._stack.enter_context(ArchiveLease(self.catalogue.root, name, claimant))
+        return _Hand(self, lease.fence, there)
 
     def look(self, place: tuple[str, ...]) -> tuple[Shelved, Shelving] | None:
         """One job as it stands now, and what becomes of it; None when it is gone."""
@@ -204,13 +207,15 @@ def refusal(plan: PrunePlan, digest: str) -> Iterator[str]:
 class _Hand:
     """What removes: asks for every job again, writes the journal around each, and finishes what was begun before."""
 
-    def __init__(self, visit: _Visit, fence: int) -> None:
+    def __init__(self, visit: _Visit, fence: int, lease: ArchiveLease) -> None:
         self._visit, self._fence = visit, fence
         tools, name = visit.tools, visit.account.name
         assert visit.catalogue is not None
         self._catalogue = visit.catalogue
         self._journal = tools.state.prunings.during(name, visit.run_id, lambda: int(tools.clock()))
-        self._pruner = Pruner(visit.catalogue.root, name, run_id=visit.run_id, now=lambda: int(tools.clock()))
+        self._pruner = Pruner(
+            visit.catalogue.root, name, run_id=visit.run_id, now=lambda: int(tools.clock()), lease=lease
+        )
         self._log = structlog.get_logger().bind(account=name, run_id=visit.run_id)
 
     def recover(self) -> int:

@@ -98,7 +98,9 @@ class Visit:
             )
         lease: Lease = self._stack.enter_context(state.lease(name, f"run {self.run_id}", now=self.now))
         state.check_integrity()
-        archive = self._stack.enter_context(fitting.open_archive(self.tools.config.archive, name, state))
+        archive = self._stack.enter_context(
+            fitting.open_archive(self.tools.config.archive, name, state, run_id=self.run_id)
+        )
         archive.sweep()
         self.archive = archive
         holds = holding.Holding(state.holds, archive.holds, name, CLOCK.now)

@@ -51,10 +51,10 @@ def test_the_quick_way_is_taken_only_where_a_failed_write_is_told(
     monkeypatch: pytest.MonkeyPatch, kernel: tuple[int, int], kind: str | None, quick: bool
 ) -> None:
     monkeypatch.setattr(durable, "_kernel", lambda: kernel)
-    monkeypatch.setattr(durable, "_kind_of", lambda device: kind)
+    monkeypatch.setattr(durable, "kind_of", lambda device: kind)
     assert (durable._syncfs_for.__wrapped__(1) is not None) is quick
 
 
 def test_the_kind_of_a_file_system_is_read_from_the_mounts() -> None:
-    assert durable._kind_of(Path("/proc").stat().st_dev) == "proc"
-    assert durable._kind_of(os.makedev(4095, 1048575)) is None
+    assert durable.kind_of(Path("/proc").stat().st_dev) == "proc"
+    assert durable.kind_of(os.makedev(4095, 1048575)) is None

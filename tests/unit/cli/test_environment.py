@@ -17,8 +17,8 @@ ACTS = {
     "max-jobs", "name", "passed", "public", "reason", "remove", "set", "tag", "until", "withdraw", "yes",
 }  # fmt: skip
 CHANGING = {
-    "apply", "approve", "archive prune", "hold add", "hold list", "hold release", "offboard", "pause", "resume", "run",
-    "serve", "stop", "tag",
+    "apply", "approve", "archive adopt", "archive prune", "hold add", "hold list", "hold release", "offboard", "pause",
+    "resume", "run", "serve", "stop", "tag",
 }  # fmt: skip
 
 

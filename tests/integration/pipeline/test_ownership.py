@@ -1,0 +1,117 @@
+"""Two states on one archive: the one that does not own it changes nothing, and is told what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.archive.lease_records import LEASE_FILE
+from sauce_janitor.errors import LeaseError, RefusedError
+from sauce_janitor.execute.events import Halt
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline import Order, Tools, run
+from sauce_janitor.state import State
+from tests.integration.pipeline.conftest import Desk, Quiet
+
+POLICIES = """
+limits: {max_percent: null}
+policies:
+  - {name: old, match: all, then: {archive: 1d, delete_job: 10d}}
+"""
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    made = open_desk(jobs=12)
+    made.configure(POLICIES)
+    return made
+
+
+def switch_state(desk: Desk, to: Path | None = None) -> None:
+    """Another machine's state from now on: a new one, or a copy."""
+    desk.state.close()
+    desk._state.clear()
+    for path in desk.folder.glob("state.db*"):
+        path.unlink()
+    if to is not None:
+        shutil.copy(to, desk.folder / "state.db")
+
+
+def copy_of_state(desk: Desk, name: str) -> Path:
+    copy = desk.folder / name
+    with closing(sqlite3.connect(desk.folder / "state.db")) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
+
+
+def test_two_copies_of_one_state_never_work_on_one_archive_in_turn(desk: Desk) -> None:
+    desk.run(execute=True)
+    clone = copy_of_state(desk, "clone.db")
+    desk.run(execute=True)
+    original, before = copy_of_state(desk, "original.db"), len(desk.writes())
+    switch_state(desk, clone)
+    with pytest.raises(RefusedError, match=r"older copy.*archive adopt"):
+        desk.run(execute=True)
+    desk.say("run", "--execute", code=3)
+    desk.say("archive", "prune", "--yes", code=3)
+    assert len(desk.writes()) == before
+    [shown, *_] = json.loads(desk.say("archive", "list", "--format", "json").stdout)
+    desk.say("archive", "show", shown["job_id"])
+    desk.say("archive", "verify")
+    desk.say("archive", "adopt", "-n")
+    desk.say("archive", "adopt", code=2)
+    desk.say("archive", "adopt", "--yes")
+    assert "already" in desk.say("archive", "adopt", "--yes").stdout
+    desk.run(execute=True)
+    switch_state(desk, original)
+    desk.say("run", "--execute", code=3)
+
+
+def test_an_archive_is_not_adopted_while_a_run_works_there(desk: Desk) -> None:
+    desk.run(execute=True)
+    other = State.open(desk.folder / "other.db")
+    path = desk.folder / "config.yaml"
+    mine = path.read_text()
+
+    def adopt_meanwhile(*_: object) -> None:
+        path.write_text(mine.replace("./state.db", "./other.db"))
+        desk.say("archive", "adopt", "--yes", code=LeaseError.exit_code)
+        path.write_text(mine)
+
+    config = desk.config
+    tools = Tools(config, desk.state, Metrics(), Quiet(), show=adopt_meanwhile)
+    assert run(config.account("box"), tools, Order(execute=True)).complete
+    other.close()
+
+
+def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(desk: Desk) -> None:
+    def another_machine(*_: object) -> None:
+        record = desk.folder / "archive" / f"{LEASE_FILE}box"
+        record.write_text(json.dumps({**json.loads(record.read_text()), "word": "f" * 16}))
+
+    config = desk.config
+    tools = Tools(config, desk.state, Metrics(), Quiet(), clock=time.time, show=another_machine)
+    result = run(config.account("box"), tools, Order(execute=True))
+    assert result.plan.job_count
+    assert result.execution is not None
+    assert result.execution.halted is not None
+    assert result.execution.halted.why is Halt.LEASE
+    assert desk.writes() == []
+    assert list((desk.folder / "archive").rglob("receipt*.json")) == []
+
+
+def test_a_foreign_state_lifts_no_hold_of_the_archives_owner(desk: Desk) -> None:
+    [job, *_] = [each.job_id for each in desk.run().plan.jobs()]
+    desk.run(execute=True)
+    desk.say("hold", "add", job, "--reason", "audit")
+    switch_state(desk)
+    desk.say("hold", "release", job, "--yes", code=3)
+    desk.say("hold", "add", job, "--reason", "ours, too")
+    assert len(json.loads(desk.say("hold", "list", "--format", "json").stdout)) == 2
