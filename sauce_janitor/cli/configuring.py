@@ -109,7 +109,7 @@ def config() -> None:
 def show(session: Session) -> None:
     """Print the effective configuration as YAML: defaults filled in, paths absolute, secrets hidden."""
     from sauce_janitor.config.effective import effective_yaml
-    from sauce_janitor.config.including import file_bytes
+    from sauce_janitor.config.sources import file_bytes
 
     terminal.echo(effective_yaml(file_bytes(session.config_path), session.config_path), nl=False)
 

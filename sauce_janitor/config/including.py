@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Final
 
 from sauce_janitor.config.faults import Path, did_you_mean, shown
-from sauce_janitor.config.reading import LARGEST_FILE_BYTES, Document, Table, Value, read
+from sauce_janitor.config.reading import Document, Table, Value, read
+from sauce_janitor.config.sources import Sources
 from sauce_janitor.errors import ConfigError
 
 MOST_FILES: Final = 500
@@ -16,32 +16,23 @@ _SECTIONS: Final = ("policies", "holds", "tests")
 _ADDS: Final = "it adds policies, holds, lists and tests"
 
 
-def read_whole(data: bytes, path: FilePath) -> Document:
-    """The document in `data`, the content of the file at `path`, with all that the files it includes add; all faults of all."""
+def read_whole(data: bytes, path: FilePath, sources: Sources | None = None) -> Document:
+    """The document in `data`, the content of the file at `path`, with all that the files it includes add; all faults of all.
+
+    The included files are read by `sources`.
+    """
     document = read(data, str(path))
     if isinstance(document.root, Table):
-        _Inclusion(document, path).include()
+        _Inclusion(document, path, sources or Sources()).include()
     return document
-
-
-def file_bytes(path: FilePath) -> bytes:
-    """The file's content, or a byte more than a configuration may have. ConfigError when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(LARGEST_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: there is no such file: `sauce-janitor init` writes one, --config names another"
-        ) from None
-    except OSError as wrong:
-        raise ConfigError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
 
 
 class _Inclusion:
     """One file and what it includes."""
 
-    def __init__(self, document: Document, path: FilePath) -> None:
+    def __init__(self, document: Document, path: FilePath, sources: Sources) -> None:
         self._document = document
+        self._sources = sources
         self._path = path
         self._folder = path.parent
         self._files: dict[FilePath, FilePath] = {}
@@ -65,10 +56,7 @@ class _Inclusion:
     def _find(self, pattern: str, at: Path) -> None:
         """Note the files that the pattern names. None is a fault: a hold that is not found would protect nothing."""
         own, faults = self._path.resolve(), self._document.faults
-        # Path.glob takes no absolute pattern, and finds hidden files, such as those of a mounted ConfigMap, twice.
-        found = glob.glob(str(FilePath(pattern).expanduser()), root_dir=self._folder, recursive=True)  # noqa: PTH207
-        files = [self._folder / name for name in sorted(found)]
-        files = [file for file in files if file.is_file()]
+        files = self._sources.files_named(pattern, self._folder)
         if not files:
             faults.add(at, f"{shown(pattern)} names no file: it is looked for in {self._folder.absolute()}")
         for file in files:
@@ -79,7 +67,7 @@ class _Inclusion:
 
     def _merge(self, root: Table, file: FilePath) -> None:
         try:
-            data = file_bytes(file)
+            data = self._sources.file_bytes(file)
         except ConfigError as wrong:
             self._document.faults.add(("include",), str(wrong))
             return

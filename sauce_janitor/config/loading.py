@@ -21,11 +21,12 @@ from sauce_janitor.config.grammar.addresses import is_loopback
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.secrets import SecretNode
 from sauce_janitor.config.grammar.terms import Grammar
-from sauce_janitor.config.including import file_bytes, read_whole
+from sauce_janitor.config.including import read_whole
 from sauce_janitor.config.lints import lint
 from sauce_janitor.config.reading import Document, Table
 from sauce_janitor.config.schedules import schedule_of
 from sauce_janitor.config.served import Export, Web, Webhook
+from sauce_janitor.config.sources import Sources
 from sauce_janitor.config.translating import approvals_for, rules_for
 from sauce_janitor.config.trials import check_tests, tests_for
 from sauce_janitor.config.unsupported import refuse_unsupported
@@ -35,20 +36,21 @@ from sauce_janitor.retention.allowances import Timetable, allowance
 from sauce_janitor.retention.model import Owner
 
 
-def load(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: Sources | None = None) -> Config:
     """The configuration in that file. ConfigError with every fault, each with its line and path. Asks no network.
 
     Relative paths in it start from its folder. Secrets are not read before `Account.credentials` is called; they, and
-    user names, then come from `environ`.
+    user names, then come from `environ`. What was read is remembered in `sources`, also when it is faulty.
     """
-    path = Path(path)
-    return from_bytes(file_bytes(path), path, environ=environ)
+    path, sources = Path(path), sources or Sources()
+    return from_bytes(sources.file_bytes(path), path, environ=environ, sources=sources)
 
 
-def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str]) -> Config:
+def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str], sources: Sources | None = None) -> Config:
     """What `load` gives for a file of that content at that path. Touches no disk but for the files that it includes."""
-    document = read_whole(data, path)
-    return _Values(document, parse(document), path, environ).config()
+    sources = sources or Sources()
+    document = read_whole(data, path, sources)
+    return _Values(document, parse(document), path, environ).config(sources)
 
 
 def parse(document: Document) -> ConfigFile:
@@ -84,7 +86,7 @@ class _Values:
         self._folder = path.absolute().parent
         self._environ = environ
 
-    def config(self) -> Config:
+    def config(self, sources: Sources) -> Config:
         term = self._term
         rules = {name: rules_for(term, name) for name in term.accounts}
         identities = {name: self._identity(name, account) for name, account in term.accounts.items()}
@@ -119,6 +121,7 @@ class _Values:
                 if isinstance(hook.url, SecretNode)
             ),
             files=(self._path, *self._document.included),
+            sources=sources,
             warnings=lint(term, self._document, rules, digests),
             rules_by_account=rules,
             tests_by_account={name: tests_for(term, name, self._document) for name in term.accounts},

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sauce_janitor.config.credentials import CredentialSource
 from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.served import Export, Schedule, Web, Webhook
+from sauce_janitor.config.sources import Sources
 from sauce_janitor.errors import Problem
 from sauce_janitor.retention.allowances import Timetable
 from sauce_janitor.retention.limits import Approval
@@ -84,7 +85,8 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One configuration, checked. `warnings` are lints; `files` those that it was read from, the first one first.
+    """One configuration, checked. `warnings` are lints; `files` those that it was read from, the first one first, `sources`
+    what they held then.
 
     Everything else is as written or its default.
     """
@@ -99,6 +101,7 @@ class Config:
     export: Export = field(default_factory=Export)
     webhooks: tuple[Webhook, ...] = ()
     files: tuple[Path, ...] = ()
+    sources: Sources = field(default_factory=Sources, repr=False, compare=False)
     warnings: tuple[Problem, ...] = ()
     rules_by_account: Mapping[str, Rules] = field(default_factory=dict, repr=False)
     identities: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
