@@ -81,6 +81,7 @@ def ended(result: Result) -> report.Ended:
         recovered=recovered if settled or recovery.open else None,
         missing=missing(result.whose, result.left_out),
         lost=execution.lost,
+        waiting=report.waiting_line(execution.waiting),
     )
 
 
@@ -95,6 +96,7 @@ def summary(result: Result) -> dict[str, Any]:
         "reclaimed_bytes": execution.reclaimed_bytes,
         "unlisted_files": execution.unlisted_files,
         "lost": execution.lost,
+        "waiting": {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())},
         "halted": execution.halted.why.value if execution.halted else None,
         "goes_on_at": report.iso(result.goes_on_at),
         "failures": [

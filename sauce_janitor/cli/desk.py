@@ -135,6 +135,7 @@ def order_of(desk: Desk, options: Mapping[str, Any], *, execute: bool) -> tuple[
         accept_loss=bool(options.get("accept_loss")),
         policies=_policies(desk.config, options["policies"]),
         reviewed=reviewed,
+        retry_now=bool(options.get("retry_now")),
     )
     return order, accounts
 

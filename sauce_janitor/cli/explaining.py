@@ -69,7 +69,7 @@ def _explained(config: Config, state: State, account: Account, job: JobId, only:
     with ExitStack() as stack:
         holding = open_holding(config.archive, account.name, state, stack=stack)
         holds = tuple(each.hold for each in holding.known(at=now) if each.hold.job_id == job)
-    return Explained(account.name, job, now, told, lines, holds, only)
+    return Explained(account.name, job, now, told, lines, holds, only, state.retries.one(account.name, job))
 
 
 def _explanation(config: Config, state: State, account: Account, job: JobId, now: int) -> Explanation | None:

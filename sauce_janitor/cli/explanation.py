@@ -9,6 +9,7 @@ from sauce_janitor import report
 from sauce_janitor.archive import MirroredHold
 from sauce_janitor.retention.explaining import Explanation, Outlook, PolicyView
 from sauce_janitor.retention.model import UNKNOWN, Action, Job, JobId
+from sauce_janitor.retention.retries import Retry
 from sauce_janitor.state import Line
 
 _DONE: Final = ("confirmed", "already_gone")
@@ -16,7 +17,8 @@ _DONE: Final = ("confirmed", "already_gone")
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One job in one account: what the rules say, None when it is not in the inventory; the journal; local holds.
+    """One job in one account: what the rules say, None when it is not in the inventory; the journal; local holds; and what
+    failed of it, where it is tried again.
 
     `policies` are the only ones to tell of in tables; empty: all.
     """
@@ -28,6 +30,7 @@ class Explained:
     lines: tuple[Line, ...]
     holds: tuple[MirroredHold, ...]
     policies: frozenset[str]
+    retry: Retry | None = None
 
     @property
     def deletion(self) -> Line | None:
@@ -55,6 +58,7 @@ def as_json(each: Explained) -> dict[str, Any]:
         "decisions": [_decision(told.record.job, outlook) for outlook in told.outlooks] if told else [],
         "policies": [_policy(view) for view in told.policies] if told else [],
         "saves": list(told.saves) if told else [],
+        "retry": _retry(each.retry) if each.retry else None,
         "local_holds": [
             {"by": hold.by, "reason": hold.reason, "at": report.iso(hold.at), "until": report.iso(hold.until)}
             for hold in each.holds
@@ -65,6 +69,11 @@ def as_json(each: Explained) -> dict[str, Any]:
             for line in each.lines
         ],
     }  # fmt: skip
+
+
+def _retry(retry: Retry) -> dict[str, Any]:
+    row = report.retry_row(retry)
+    return row | {name: report.iso(value) for name, value in row.items() if name.endswith("_at")}
 
 
 def _job(job: Job) -> dict[str, Any]:

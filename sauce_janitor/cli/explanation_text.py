@@ -32,6 +32,8 @@ def show(out: Console, each: Explained) -> None:
         _show_job(out, each, each.told)
         _show_outlooks(out, each.told)
         _show_policies(out, each)
+    if each.retry is not None:
+        report.say(out, report.retry_sentence(each.retry, now=each.as_of))
     for hold in each.holds:
         end = f"until {report.when(hold.until)}" if hold.until else "until it is released"
         report.say(out, f"Held by {hold.by} since {report.when(hold.at)}, {end}: {hold.reason}")

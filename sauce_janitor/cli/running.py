@@ -17,6 +17,9 @@ _ACCOUNT = click.option("--account", "accounts", multiple=True, metavar="NAME", 
 _POLICY = click.option(
     "--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy permits. Repeatable."
 )
+_RETRY_NOW = click.option(
+    "--retry-now", is_flag=True, help="Try jobs that failed before without waiting for their pause."
+)
 _DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable.")
 
 
@@ -49,6 +52,7 @@ def plan(session: Session, /, **options: Any) -> int:
 
 @click.command()
 @click.option("--execute", is_flag=True, help="Carry the plan out. Without it, this is a dry run, the same as `plan`.")
+@_RETRY_NOW
 @_DRY_RUN
 @_looking
 @click.pass_obj
@@ -65,15 +69,17 @@ def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) ->
 
 @click.command(name="apply")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_RETRY_NOW
 @_DRY_RUN
 @_ACCOUNT
 @click.pass_obj
-def apply(session: Session, /, file: Path, *, dry_run: bool, accounts: tuple[str, ...]) -> int:
+def apply(session: Session, /, file: Path, *, dry_run: bool, accounts: tuple[str, ...], retry_now: bool) -> int:
     """Carry out a reviewed plan FILE, as written by `plan --out`: what is in it and still due, nothing else."""
     from sauce_janitor.cli.carrying import carry_out
     from sauce_janitor.cli.looking import look
 
     options: dict[str, Any] = {"accounts": accounts, "policies": (), "reviewed": file, "form": "table"}
+    options["retry_now"] = retry_now
     return look(session, options) if dry_run else carry_out(session, options)
 
 

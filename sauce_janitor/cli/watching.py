@@ -58,10 +58,12 @@ def _wanted(config: Config, names: tuple[str, ...]) -> list[Account]:
 def _told(
     config: Config, state: State, account: Account, policies: tuple[str, ...], stack: ExitStack
 ) -> dict[str, Any]:
+    from sauce_janitor import report
     from sauce_janitor.errors import ArchiveError
     from sauce_janitor.pipeline.affording import standing
     from sauce_janitor.pipeline.holding import open_holding
     from sauce_janitor.retention.handacts import BY_HAND
+    from sauce_janitor.retention.retries import grouped
 
     name, now = account.name, int(time.time())
     pause = state.switch.paused()
@@ -76,6 +78,7 @@ def _told(
         holds: int | None = len(open_holding(config.archive, name, state, stack=stack).known(at=now))
     except ArchiveError:
         holds = None
+    retries = grouped(state.retries.of(name).values())
     digest = config.policy_digest(name)
     approvals = [each for each in config.approvals(name) if each.is_in_force(digest, at=now)]
     approvals += state.approvals.in_force(name, digest, at=now)
@@ -106,6 +109,7 @@ def _told(
             for each in state.hand_acts.open(name)
         ],
         "local_holds": holds,
+        "retries": report.retry_rows(retries),
         "approvals": [
             {"lifts": sorted(each.lifts), "max_jobs": each.max_jobs, "until": each.until, "by": each.by, "reason": each.reason}
             for each in approvals
@@ -184,6 +188,9 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     for approval in told["approvals"]:
         most = f" for at most {approval['max_jobs']:,} jobs" if approval["max_jobs"] else ""
         yield f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until {when(approval['until'])}"
+    if told["retries"]:
+        yield "  tried again after a failure:"
+        yield from (f"    {line}" for line in report.retry_lines(told["retries"], now=now))
     if told["open_intents"]:
         yield f"  open: {len(told['open_intents']):,} writes whose outcome is not known; the next executing run asks"
     yield _next_run(told["daemon"])

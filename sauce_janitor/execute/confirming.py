@@ -11,6 +11,7 @@ from sauce_janitor.execute.events import ActionFailed, AlreadyGone, JobDeleted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.parts import Parts, Proven, Source
 from sauce_janitor.retention.model import Action, JobId, Owner
+from sauce_janitor.retention.retries import FailureKind
 
 ACCEPTED = "accepted"
 """How the detail of an `unknown` outcome begins where Sauce answered 2xx, so that nobody has to ask about it one by one."""
@@ -53,7 +54,7 @@ def settle(
     if outcome == "already_gone":
         tally.tell(AlreadyGone(sent.job_id, sent.owner, sent.policy, sent.action, detail))
     elif outcome in ("failed", "unknown"):
-        tally.tell(ActionFailed(sent.job_id, sent.owner, sent.policy, sent.action, detail))
+        tally.tell(ActionFailed(sent.job_id, sent.owner, sent.policy, sent.action, detail, FailureKind.DELETE))
 
 
 class Confirming:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from sauce_janitor.execute.hand import InHand, Work
+from sauce_janitor.retention.retries import FailureKind
 
 SEVERAL: Final = 5
 """So many young jobs in a row that list nothing: it is not the jobs."""
@@ -50,6 +51,7 @@ class Doubting:
                 hand,
                 f"no assets are listed of it, nor of {len(waiting) - 1} other young jobs in a row, as when Sauce Labs' lists "
                 "fail: it stays, until they still list nothing a day after its empty receipt",
+                FailureKind.ANSWER,
             )
         return believed
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from sauce_janitor.retention.model import Action, JobId, Owner
+from sauce_janitor.retention.retries import FailureKind
 
 
 class Skip(StrEnum):
@@ -123,13 +124,17 @@ class ActionSkipped:
 
 @dataclass(frozen=True, slots=True)
 class ActionFailed:
-    """An action did not reach its end; `detail` is one sentence."""
+    """An action did not reach its end; `detail` is one sentence.
+
+    The job is tried again by its `kind`; None: nothing was tried, so that no pause begins.
+    """
 
     job_id: JobId
     owner: Owner
     policy: str
     action: Action
     detail: str
+    kind: FailureKind | None = FailureKind.OTHER
 
 
 @dataclass(frozen=True, slots=True)

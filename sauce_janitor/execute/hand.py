@@ -19,10 +19,12 @@ from sauce_janitor.execute.brake import ENDING, Brake, SkipError
 from sauce_janitor.execute.events import ActionFailed, ActionSkipped, AlreadyGone, Skip
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.parts import Archived, Parts
+from sauce_janitor.execute.turns import Turns
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, Job, Owner, State
 from sauce_janitor.retention.permits import NothingWanted, Receipt
 from sauce_janitor.retention.planning import JobPlan
+from sauce_janitor.retention.retries import FailureKind, Retry
 
 _RUN_ENDING = tuple(error for error, _ in ENDING)
 
@@ -65,14 +67,15 @@ class InHand:
     was_purged: bool | None = None
     rounds: int = 0
     lookups: int = 0
+    retry: Retry | None = None
 
     @classmethod
-    def of(cls, plan: JobPlan) -> InHand:
-        """With all that the plan wants done; both deletes due are one DELETE of the job."""
+    def of(cls, plan: JobPlan, retry: Retry | None = None) -> InHand:
+        """With all that the plan wants done; both deletes due are one DELETE of the job. `retry`: it failed before."""
         to_do = {decision.action: decision.policy or "" for decision in plan.actions}
         if Action.DELETE_JOB in to_do:
             to_do.pop(Action.DELETE_ASSETS, None)
-        return cls(plan, to_do)
+        return cls(plan, to_do, retry=retry)
 
     @property
     def delete(self) -> Action | None:
@@ -93,9 +96,10 @@ class InHand:
 class Work:
     """What all workers share while one plan is carried out."""
 
-    def __init__(self, parts: Parts, tally: Tally, brake: Brake, options: Options) -> None:
+    def __init__(self, parts: Parts, tally: Tally, brake: Brake, options: Options, turns: Turns) -> None:
         self.parts = parts
         self.tally = tally
+        self.turns = turns
         self.brake = brake
         self.options = options
         self.asking = Asking(parts, brake)
@@ -115,20 +119,30 @@ class Work:
         except _RUN_ENDING:
             raise
         except _NotTriedError as known:
-            self.fail(hand, str(known))
+            self.fail(hand, str(known), None)
         except ForbiddenError as forbidden:
             self.forbidden.add(plan.owner)
-            self.fail(hand, str(forbidden))
+            self.fail(hand, str(forbidden), FailureKind.FORBIDDEN)
         except SourceError as error:
-            self.fail(hand, str(error))
-            if hand.details is None or isinstance(error, SourceUnavailableError):
-                self.brake.unanswered(error)  # else Sauce does answer, and it is the job's own trouble
+            unavailable = isinstance(error, SourceUnavailableError)
+            self.fail(hand, str(error), FailureKind.UNAVAILABLE if unavailable else FailureKind.ANSWER)
+            if hand.details is None or unavailable:
+                self._unanswered(hand, error)  # else Sauce does answer, and it is the job's own trouble
         except ArchiveError as error:
-            self.fail(hand, str(error))
+            self.fail(hand, str(error), FailureKind.ARCHIVE)
         except JanitorError as error:
             self.fail(hand, str(error))
         else:
             self.brake.answered()
+            if hand.retry is not None:
+                self.turns.answered(hand.retry)
+
+    def _unanswered(self, hand: InHand, error: JanitorError) -> None:
+        # a job that had no answer before is no news: five of them in a row must not end the run for all others
+        if hand.retry is None:
+            self.brake.unanswered(error)
+        else:
+            self.turns.unanswered(hand.retry)
 
     def permitted(self, hand: InHand, *, to_change: bool = False) -> None:
         """ForbiddenError for a job of an owner that a 403 was about before: nothing is asked of him again.
@@ -147,11 +161,11 @@ class Work:
             policy = hand.done(action)
             self.tally.tell(ActionSkipped(hand.plan.job_id, hand.plan.owner, policy, action, why, detail))
 
-    def fail(self, hand: InHand, detail: str) -> None:
-        """The job stays: all that was still to do of it has failed."""
+    def fail(self, hand: InHand, detail: str, kind: FailureKind | None = FailureKind.OTHER) -> None:
+        """The job stays: all that was still to do of it has failed. It is tried again by its kind; None: it was not tried."""
         for action in tuple(hand.to_do):
             policy = hand.done(action)
-            self.tally.tell(ActionFailed(hand.plan.job_id, hand.plan.owner, policy, action, detail))
+            self.tally.tell(ActionFailed(hand.plan.job_id, hand.plan.owner, policy, action, detail, kind))
 
     def vanished(self, hand: InHand) -> None:
         """The job is not there any more: nothing to delete, nothing left to archive."""
@@ -159,7 +173,8 @@ class Work:
         detail = "Sauce Labs says twice that there is no such job"
         if Action.ARCHIVE in hand.to_do:
             policy = hand.done(Action.ARCHIVE)
-            self.tally.tell(ActionFailed(plan.job_id, plan.owner, policy, Action.ARCHIVE, f"not archived: {detail}"))
+            why, kind = f"not archived: {detail}", FailureKind.VANISHED
+            self.tally.tell(ActionFailed(plan.job_id, plan.owner, policy, Action.ARCHIVE, why, kind))
         for action in tuple(hand.to_do):
             self.gone(hand, action, detail)
 

@@ -25,6 +25,7 @@ from sauce_janitor.execute.events import (
     Skip,
 )
 from sauce_janitor.retention.model import Action, JobId
+from sauce_janitor.retention.retries import FailureKind
 
 
 class Outcome(StrEnum):
@@ -50,7 +51,8 @@ class Execution:
     before all that was wanted of them was archived. `differing` are (job, name, archived
     bytes, bytes by Sauce's answer to the delete). `jobs` were begun, `left` of them not finished because the run was cut
     short. `error` is what cut it short, where an error did. `abandoned` threads still waited for an answer when a stop's
-    grace was over; what they had in hand is recovered by the next run.
+    grace was over; what they had in hand is recovered by the next run. `waiting` are the jobs that failed in earlier runs and
+    were not tried in this one, by the kind of failure: their pause is not over, or their kind's share of the requests is spent.
     """
 
     counts: Mapping[Key, int] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Execution:
     halted: Halted | None = None
     error: JanitorError | None = None
     abandoned: int = 0
+    waiting: Mapping[FailureKind, int] = field(default_factory=dict)
 
     def count(self, action: Action, outcome: Outcome) -> int:
         """How many actions ended so, over all policies."""
@@ -80,8 +83,12 @@ class Execution:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was begun reached its wanted end (what drift took out of the plan counts as such)."""
-        return not self.failures and not self.cut_short and not self.abandoned
+        """Whether all that was begun reached its wanted end (what drift took out of the plan counts as such).
+
+        A job that failed and waits for its next try has not reached it.
+        """
+        waits = any(kind.is_failure for kind in self.waiting)
+        return not self.failures and not self.cut_short and not self.abandoned and not waits
 
 
 def together(executions: Sequence[Execution]) -> Execution:
@@ -104,6 +111,7 @@ def together(executions: Sequence[Execution]) -> Execution:
         halted=Halted(halts[0].why, "; ".join(dict.fromkeys(each.detail for each in halts))) if halts else None,
         error=next((one.error for one in executions if one.error is not None), None),
         abandoned=sum(one.abandoned for one in executions),
+        waiting=_sum(one.waiting for one in executions),
     )
 
 
@@ -123,6 +131,7 @@ class Tally:
         self._counts: Counter[Key] = Counter()
         self._skips: Counter[Skip] = Counter()
         self._sums: Counter[str] = Counter()
+        self._waiting: Counter[FailureKind] = Counter()
         self._failures: list[ActionFailed] = []
         self._differing: list[tuple[JobId, str, int, int]] = []
         self._halted: Halted | None = None
@@ -137,6 +146,11 @@ class Tally:
         """A job was taken in hand."""
         with self._lock:
             self._sums["jobs"] += 1
+
+    def waits(self, kind: FailureKind) -> None:
+        """A job that failed before is not tried in this run."""
+        with self._lock:
+            self._waiting[kind] += 1
 
     def left(self, jobs: int = 1) -> None:
         """Jobs taken in hand were put down again."""
@@ -191,4 +205,5 @@ class Tally:
                 halted=self._halted,
                 error=error,
                 abandoned=abandoned,
+                waiting=dict(self._waiting),
             )

@@ -14,6 +14,7 @@ from sauce_janitor.execute.events import Event
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, Owner
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
+from sauce_janitor.retention.retries import Failing, Retry
 
 
 class Body(Protocol):
@@ -54,6 +55,10 @@ class Source(Protocol):
     @property
     def budget_left(self) -> int | None:
         """Requests left in the longest window; None without a limit."""
+
+    @property
+    def requests_here(self) -> int:
+        """Requests that the calling thread made so far, repeated ones too."""
 
 
 class Answer(Protocol):
@@ -215,6 +220,19 @@ class Holds(Protocol):
     def protects(self, job: Job, /) -> bool: ...
 
 
+class RetryBook(Protocol):
+    """The jobs that failed in earlier runs, and what is on record of this one's. StateError when that cannot be kept."""
+
+    def of(self, job_id: JobId, /) -> Retry | None:
+        """Return the retry of a job, None for one that did not fail: it goes first."""
+
+    def failed(self, job_id: JobId, failing: Failing, /) -> None:
+        """Put a failed try on record. The job is tried again later, with growing pauses."""
+
+    def done(self, job_id: JobId, /) -> None:
+        """Forget that the job failed: it reached its wanted state."""
+
+
 class Clock(Protocol):
     """Both clocks."""
 
@@ -241,6 +259,7 @@ class Parts:
     lease: Lease
     switch: Switch
     holds: Holds
+    retries: RetryBook
     clock: Clock
     fingerprint: Callable[[Job, float], str]
     events: Callable[[Event], None]

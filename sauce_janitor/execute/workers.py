@@ -6,17 +6,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from sauce_janitor.errors import JanitorError
+from sauce_janitor.errors import BudgetSpentError, JanitorError
 from sauce_janitor.execute.archiving import archive
 from sauce_janitor.execute.asking import BATCH
 from sauce_janitor.execute.brake import ENDING, Brake, HaltError
 from sauce_janitor.execute.confirming import Confirming
 from sauce_janitor.execute.deleting import Deleting
-from sauce_janitor.execute.events import Halt
+from sauce_janitor.execute.events import Event, Halt
 from sauce_janitor.execute.hand import InHand, Options, Work
 from sauce_janitor.execute.outcomes import Execution, Tally
 from sauce_janitor.execute.parts import Parts
 from sauce_janitor.execute.stopping import stop as stop_job
+from sauce_janitor.execute.turns import Turns
 from sauce_janitor.retention.model import Action
 from sauce_janitor.retention.planning import JobPlan
 
@@ -36,9 +37,15 @@ def carry_out(
     """
     options = options or Options()
     deadline = None if options.deadline_s is None else parts.clock.monotonic() + options.deadline_s
-    tally = Tally(parts.events)
+    turns = Turns(parts)
+
+    def told(event: Event) -> None:
+        turns.told(event)
+        parts.events(event)
+
+    tally = Tally(told)
     brake = Brake(parts, tally, stop, deadline=deadline, workers=workers)
-    crew = _Crew(Work(parts, tally, brake, options), jobs)
+    crew = _Crew(Work(parts, tally, brake, options, turns), jobs)
     abandoned = crew.run(max(1, workers), stop)
     for bug in crew.bugs:
         raise bug
@@ -46,7 +53,10 @@ def carry_out(
 
 
 class _Queue:
-    """Hands out the plan: jobs to archive one by one, jobs only to delete by the batch that one look-up serves."""
+    """Hands out the plan: jobs to archive one by one, jobs only to delete by the batch that one look-up serves.
+
+    Jobs that failed before come one by one, too, as far as their kind has a share; the others wait for a later run.
+    """
 
     def __init__(self, work: Work, jobs: Iterable[JobPlan]) -> None:
         self._work = work
@@ -54,6 +64,7 @@ class _Queue:
         self._lock = threading.Lock()
         self._single: deque[InHand] = deque()
         self._deletes: list[InHand] = []
+        self._later: deque[InHand] = deque()
         budget = work.parts.source.budget_left
         self._floor = None if budget is None else int(budget * work.options.kept_for_deletes)
 
@@ -61,23 +72,43 @@ class _Queue:
         """What to do next, all of it counted as begun; nothing when the plan is at its end."""
         with self._lock:
             self._work.brake.look()
-            self._fill()
-            if len(self._deletes) >= BATCH or not self._single:
-                load, self._deletes = self._deletes[:BATCH], self._deletes[BATCH:]
-            else:
-                load = [self._single.popleft()]
+            load = self._next()
+            if len(load) == 1:
                 self._ask_ahead(load[0])
         for _ in load:
             self._work.tally.begun()
         return load
+
+    def _next(self) -> list[InHand]:
+        while True:
+            self._fill()
+            if len(self._deletes) >= BATCH or (self._deletes and not self._single):
+                load, self._deletes = self._deletes[:BATCH], self._deletes[BATCH:]
+                return load
+            if not self._single and not self._later:
+                return []
+            in_front = bool(self._single)
+            hand = self._single.popleft() if in_front else self._later.popleft()
+            if hand.retry is None or self._work.turns.begins(hand.retry, in_front=in_front):
+                return [hand]
+            if in_front:  # it has another turn when all others are through
+                self._later.append(hand)
+            else:
+                self._work.tally.waits(hand.retry.kind)
 
     def _fill(self) -> None:
         while len(self._deletes) < BATCH and len(self._single) < BATCH:
             plan = next(self._jobs, None)
             if plan is None:
                 return
-            hand = InHand.of(plan)
-            if Action.ARCHIVE in hand.to_do or Action.STOP in hand.to_do:
+            hand = InHand.of(plan, self._work.turns.of(plan.job_id))
+            if not hand.to_do:
+                continue
+            if hand.retry is not None and not self._work.turns.is_due(hand.retry):
+                self._work.tally.waits(hand.retry.kind)
+            elif hand.retry is not None and not hand.retry.hurried:
+                self._later.append(hand)
+            elif hand.retry is not None or Action.ARCHIVE in hand.to_do or Action.STOP in hand.to_do:
                 self._single.append(hand)
             elif hand.delete is not None:
                 self._deletes.append(hand)
@@ -86,7 +117,9 @@ class _Queue:
         """One look-up for the next jobs to archive; what it tells of each is used while it is young."""
         if Action.ARCHIVE not in first.to_do or first.details is not None:
             return
-        ahead = [first, *(hand for hand in self._single if Action.ARCHIVE in hand.to_do)][:BATCH]
+        # jobs that failed before may not have a turn at all, so that none is asked about ahead of it
+        after = self._single if first.retry is None else ()
+        ahead = [first, *(hand for hand in after if Action.ARCHIVE in hand.to_do and hand.retry is None)][:BATCH]
         answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ahead])
         for hand in ahead:
             hand.details = answers.get(hand.plan.job_id)
@@ -159,9 +192,19 @@ class _Crew:
     def _take_turns(self) -> None:
         while load := self._queue.take():
             try:
-                self._carry(load)
+                with self._work.turns.trying([hand.retry for hand in load]):
+                    self._try(load)
             finally:
                 self._work.tally.left(sum(bool(hand.to_do) for hand in load))
+
+    def _try(self, load: list[InHand]) -> None:
+        try:
+            self._carry(load)
+        except (BudgetSpentError, HaltError) as over:
+            is_spent = isinstance(over, BudgetSpentError) or self._work.brake.why is Halt.BUDGET
+            if is_spent and len(load) == 1 and load[0].to_do:
+                self._work.turns.put_down(load[0].plan.job_id)
+            raise
 
     def _carry(self, load: list[InHand]) -> None:
         first = load[0]

@@ -53,6 +53,8 @@ ALL: Final = (
     _gauge("held_jobs", "account", "Jobs that a hold protects."),
     _gauge("assets_expiring_unarchived", "account within",
            "Jobs whose wanted assets Sauce Labs purges soon (24h, 72h) and no receipt covers."),
+    _gauge("retrying_jobs", "account kind",
+           "Jobs that failed and are tried again with growing pauses, by the kind of failure."),
     _gauge("overdue_jobs", "account deadline blocked_by", "Jobs past a deadline, by what blocks them."),
     _gauge("last_success_timestamp_seconds", "account mode", "When a run last reached all it wanted, epoch seconds."),
     _gauge("executing", "", "Runs with --execute that are carrying out a plan now."),

@@ -64,6 +64,7 @@ class Recorded:
         self._summary |= {"outcomes": dict(counts), "left": execution.left, "budget_left": budget_left}
         self._summary["goes_on_at"] = goes_on_at
         self._summary["lost"] = execution.lost
+        self._summary["waiting"] = {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())}
         if execution.halted:
             self._summary["halted"] = execution.halted.detail
 

@@ -19,6 +19,7 @@ from sauce_janitor.retention.deadlines import overdue_counts
 from sauce_janitor.retention.limits import ALL_LIMITS
 from sauce_janitor.retention.model import Action
 from sauce_janitor.retention.planning import Plan
+from sauce_janitor.retention.retries import RetryGroup
 from sauce_janitor.sauce.events import RequestEvent
 
 _MANY = 0.01
@@ -138,6 +139,14 @@ class Teller:
         """How many jobs' assets are purged soon and not archived: by the plan, and again once it is carried out."""
         for within, jobs in (("24h", plan.expiring_24h_jobs), ("72h", plan.expiring_72h_jobs)):
             self._metrics.set("assets_expiring_unarchived", jobs, account=self._account, within=within)
+
+    def retrying(self, groups: Sequence[RetryGroup]) -> None:
+        """How many jobs failed and are tried again, by the kind of failure."""
+        self._metrics.forget("retrying_jobs", self._account)
+        for group in groups:
+            self._metrics.set("retrying_jobs", group.jobs, account=self._account, kind=group.kind.value)
+        if groups:
+            self.log.warning("jobs.retrying", **{group.kind.value: group.jobs for group in groups})
 
     def overdue(self, plan: Plan) -> None:
         """How many jobs are past each deadline, and what blocks them: by the plan, and again once it is carried out."""

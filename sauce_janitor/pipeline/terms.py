@@ -38,7 +38,8 @@ class Order:
 
     `as_of` looks at another time (dry runs only); `offline` plans on what is known; `accept_loss`
     believes a listing in which most known jobs are missing; `policies` acts only for these (empty:
-    all); `reviewed` are the plans of a plan file, by account: then nothing else is done.
+    all); `reviewed` are the plans of a plan file, by account: then nothing else is done; `retry_now`
+    ends the pauses of jobs that failed before.
     """
 
     execute: bool = False
@@ -47,6 +48,7 @@ class Order:
     accept_loss: bool = False
     policies: frozenset[str] = frozenset()
     reviewed: Mapping[str, Mapping[str, Any]] | None = None
+    retry_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from sauce_janitor.pipeline.claims import Claims
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
 from sauce_janitor.pipeline.reaching import Reach, Share
 from sauce_janitor.pipeline.recording import Recorded
+from sauce_janitor.pipeline.retries import AccountRetries
 from sauce_janitor.pipeline.reviewing import Digesting, Reviewed
 from sauce_janitor.pipeline.sharing import Terms, carry_out_shared
 from sauce_janitor.pipeline.surveying import Survey, Surveyor, overlooked
@@ -32,6 +33,7 @@ from sauce_janitor.retention.fingerprints import decision_fields
 from sauce_janitor.retention.inflow import inflow
 from sauce_janitor.retention.model import Owner, owner_name
 from sauce_janitor.retention.planning import Plan, make_plan
+from sauce_janitor.retention.retries import grouped
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.state import Lease, Query
 
@@ -105,6 +107,7 @@ class Visit:
         self.archive = archive
         holds = holding.Holding(state.holds, archive.holds, name, CLOCK.now)
         holds.mirror()
+        self.retries = AccountRetries(state.retries, name, lambda: int(self.tools.clock()))
         return Parts(
             source=self.client.reader,
             gate=self._stack.enter_context(closing(self.client.gate())),
@@ -113,6 +116,7 @@ class Visit:
             lease=lease,
             switch=state.switch,
             holds=holds,
+            retries=self.retries,
             clock=CLOCK,
             fingerprint=fitting.Fingerprints(self.client.reader, state.jobs, self.query, self.fields),
             events=self._told,
@@ -188,9 +192,12 @@ class Visit:
         )
         held = holding.open_holding(self.tools.config.archive, self.account.name, self.tools.state, stack=self._stack)
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
+        retries = self.tools.state.retries.of(self.account.name)
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
             records = Digesting(snapshot.records)
-            plan = make_plan(self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway)
+            plan = make_plan(
+                self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway, retries=retries
+            )
             coming = inflow(self.rules, snapshot.records, as_of=self.as_of)
         if self.order.policies:
             plan.only(self.order.policies)
@@ -265,6 +272,9 @@ class Visit:
         """Do what the plan says, with each credential what it is for."""
         plan, config = planned.plan, self.tools.config
         self._in_hand = plan
+        self.retries.take(plan.retries, now=self.now, at_once=self.order.retry_now)
+        if not self.order.policies and self._reviewed is None:  # else the plan is not about all jobs
+            self.retries.keep_only(plan.retries, owners=self.query.owners or ())
         shares = [(share, self._parts_of(share, parts)) for share in self.reach.shares(self.query.owners or ())]
         self.tools.metrics.executes(1)
         try:
@@ -272,7 +282,8 @@ class Visit:
                 terms = Terms(config.workers, config.archive.settle_s, self.tools.stop)
                 done, refused = carry_out_shared(plan, shares, terms)
             if done.halted is not None:  # what was not begun is left, too
-                done = replace(done, left=done.left + max(0, plan.job_count - done.jobs))
+                begun = done.jobs + sum(done.waiting.values())
+                done = replace(done, left=done.left + max(0, plan.job_count - begun))
             else:
                 crews = [(share.owners.__contains__, each) for share, each in shares]
                 notes = self.tools.state.notes
@@ -305,9 +316,10 @@ class Visit:
 
     def _settle(self, plan: Plan, done: Execution) -> None:
         self.tell.expiring(plan)
+        self.tell.retrying(grouped(self.tools.state.retries.of(self.account.name).values()))
         self.record.saved(plan)
         if not self._reviewed:
-            failed = {failure.job_id for failure in done.failures}
+            failed = {failure.job_id for failure in done.failures}.union(self.retries.left())
             settle(plan.late, failed, finished=not done.left and done.halted is None)
             self.tell.overdue(plan)
             self.record.settled(plan)

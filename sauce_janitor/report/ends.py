@@ -31,6 +31,7 @@ class Ended:
     """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be.
 
     `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged the assets first.
+    `waiting` says which jobs failed before and wait for their next try.
     `goes_on_at`: from when on the request budget has room for what is left, where the run paused for it, epoch seconds.
     """
 
@@ -47,6 +48,7 @@ class Ended:
     missing: Sequence[str] = ()
     lost: int = 0
     goes_on_at: int | None = None
+    waiting: str | None = None
 
 
 _MOST_FAILURES = 10
@@ -90,7 +92,7 @@ def _show_asides(out: Console, ended: Ended) -> None:
         out.print(ended.recovered)
     for why, jobs in sorted(ended.skips.items()):
         out.print(f"Skipped {jobs:,}: {why}")
-    for line in ended.missing:
+    for line in (*ended.missing, *((ended.waiting,) if ended.waiting else ())):
         out.print(printable(line), style="yellow")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from sauce_janitor.retention.deadlines import Blocker, Watch, block_what_goes
@@ -9,8 +11,9 @@ from sauce_janitor.retention.deciding import Judge, Records
 from sauce_janitor.retention.durations import due_at
 from sauce_janitor.retention.fingerprints import decision_fields, fingerprint_of
 from sauce_janitor.retention.limits import NO_LEEWAY, Acting, Leeway, Tally, measure
-from sauce_janitor.retention.model import AssetsStanding, Record, Verdict, Why
+from sauce_janitor.retention.model import AssetsStanding, JobId, Record, Verdict, Why
 from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan, Waiting
+from sauce_janitor.retention.retries import Retry, purge_is_near
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.rulings import Ruling
 from sauce_janitor.retention.sightings import Sightings, inventory_lints
@@ -19,6 +22,7 @@ from sauce_janitor.retention.vanishing import PURGED_AFTER_S, Suspects
 __all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "Waiting", "make_plan"]
 
 _DAY_S: Final = 86_400
+_NOTHING: Final[Mapping[JobId, Retry]] = {}
 _PRIORITIES: Final = {"hold": 0, "high": 1, "normal": 2, "low": 3}
 
 
@@ -29,12 +33,14 @@ def make_plan(
     as_of: int,
     accepted_at: int | None,
     leeway: Leeway = NO_LEEWAY,
+    retries: Mapping[JobId, Retry] = _NOTHING,
 ) -> Plan:
     """Decide on all jobs and count. `records` as `deciding.decide` needs them.
 
     A job is expected when `accepted_at`, the last accepted run under the same policy digest, is not before its `changed_at`.
+    `retries` are the jobs that failed in earlier runs: they change nothing but the order.
     """
-    planner = _Planner(rules, as_of=as_of, accepted_at=accepted_at)
+    planner = _Planner(rules, as_of=as_of, accepted_at=accepted_at, retries=retries)
     plan, tally = planner.plan(records)
     plan.approvals = leeway.approvals
     plan.broken, plan.lifted = measure(rules, tally, leeway)
@@ -44,8 +50,10 @@ def make_plan(
 
 
 class _Planner:
-    def __init__(self, rules: Rules, *, as_of: int, accepted_at: int | None) -> None:
-        self._rules, self._accepted_at = rules, accepted_at
+    def __init__(
+        self, rules: Rules, *, as_of: int, accepted_at: int | None, retries: Mapping[JobId, Retry] = _NOTHING
+    ) -> None:
+        self._rules, self._accepted_at, self._retries = rules, accepted_at, retries
         self._judge = Judge(rules, as_of=as_of)
         self._fields = decision_fields(rules)
         self._plan = Plan(as_of)
@@ -94,7 +102,20 @@ class _Planner:
                 acting.left += left
         urgency = self._purge_order(record) if template.archives else (due[-1].due_since or 0)
         made = fingerprint_of(record, self._fields)
-        rows.add(record, number, due, print_=made, urgency=urgency)
+        rows.add(record, number, due, print_=made, order=(self._behind(record), urgency))
+
+    def _behind(self, record: Record) -> int:
+        """1 for a job that failed before, 0 for others, and for one whose purge is near: a later try may be too late."""
+        job = record.job
+        before = self._retries.get(job.id)
+        if before is None:
+            return 0
+        # a job that changed since has no reason to wait, but still goes behind what was not tried
+        due_at = self._plan.as_of if record.changed_at > before.last_failed_at else before.due_at
+        wants_assets = record.assets is AssetsStanding.PRESENT
+        hurried = wants_assets and purge_is_near(job.ended_at, as_of=self._plan.as_of)
+        self._plan.retries[job.id] = replace(before, due_at=min(due_at, before.due_at), hurried=hurried)
+        return 0 if hurried else 1
 
     def _wait(self, record: Record, time: int | None, ruling: Ruling) -> None:
         """Count the announced deletes that are not due, and when they go."""

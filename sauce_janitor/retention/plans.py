@@ -12,11 +12,13 @@ from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import Late
 from sauce_janitor.retention.limits import Acting, Approval, BrokenLimit
 from sauce_janitor.retention.model import Action, Decision, JobId, Owner, Reason, Record, Verdict
+from sauce_janitor.retention.retries import Retry
 from sauce_janitor.retention.rulings import Ruling
 from sauce_janitor.retention.vanishing import Suspect
 
 _INDEX_BITS: Final = 32
 TIME_BITS: Final = 48
+_PRIORITIES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,13 @@ class Rows:
                 self._since[0][row] = left.actions[0].due_since or 0
         self._order = order
 
-    def add(self, record: Record, number: int, due: tuple[Decision, ...], *, print_: str, urgency: int) -> None:
-        """Add a job. `urgency` orders it among those of its kind and priority, the lowest first."""
+    def add(
+        self, record: Record, number: int, due: tuple[Decision, ...], *, print_: str, order: tuple[int, int]
+    ) -> None:
+        """Add a job. `order` is how far it goes behind others, whatever their priority, and its urgency: it orders it among
+        those of its kind and priority. The lowest goes first in both.
+        """
+        behind, urgency = order
         template, row = self.template_list[number], len(self._templates)
         self._ids += bytes.fromhex(record.job.id)
         self._fingerprints += bytes.fromhex(print_)
@@ -135,7 +142,7 @@ class Rows:
         self._since[0].append(due[0].due_since or 0)
         self._since[1].append(due[-1].due_since or 0)
         keys = self._archiving if template.archives else self._changing
-        keys.append((template.priority << TIME_BITS | urgency) << _INDEX_BITS | row)
+        keys.append(((_PRIORITIES * behind + template.priority) << TIME_BITS | urgency) << _INDEX_BITS | row)
 
     def sort(self) -> None:
         """Bring the jobs into the order of execution; nothing can be added after."""
@@ -207,6 +214,7 @@ class Plan:
     broken. `waiting` are the deletes that are announced and not due yet; `late` the jobs past a deadline, by its name;
     `lints` what the inventory shows to be hardly meant.
     `rows` and `announcements` hold what `jobs()` and `announced()` give.
+    `retries` are those of `jobs()` that failed before: what was not tried goes before them.
     `suspects` are jobs to be looked at: Sauce may have purged their assets, and knowing it would change something.
     `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time; `expiring`
     are these jobs, and whether it is within 24 h.
@@ -234,6 +242,7 @@ class Plan:
     rows: Rows = field(default_factory=Rows)
     announcements: dict[tuple[Action, ...], bytearray] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
+    retries: dict[JobId, Retry] = field(default_factory=dict)
 
     @property
     def expected(self) -> int:
@@ -252,7 +261,8 @@ class Plan:
 
     def jobs(self) -> Iterator[JobPlan]:
         """The jobs that something is due for, in the order of execution: by priority, holds first; archives by the nearest
-        purge and deletes by the longest overdue, in turn.
+        purge and deletes by the longest overdue, in turn. What failed in an earlier run comes after all that did not, in the
+        same order, unless its purge is near.
         """
         return iter(self.rows)
 

@@ -41,7 +41,8 @@ class FailureKind(StrEnum):
 class Retry:
     """A job that failed and is tried again. Times are epoch seconds.
 
-    `tries` failed so far, the last one took so many `requests`; `reason` is one sentence of the last one.
+    `tries` failed so far, the last one took so many `requests`; `reason` is one sentence of the last one. `hurried`: its
+    purge is near, so that it keeps its place among the jobs that were not tried.
     """
 
     job_id: JobId
@@ -52,6 +53,7 @@ class Retry:
     due_at: int
     requests: int = 0
     reason: str = ""
+    hurried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

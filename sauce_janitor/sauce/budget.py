@@ -61,6 +61,7 @@ class Budget:
         self._clock = clock
         self._turn = threading.Lock()
         self._prepaid = threading.local()
+        self._taken = threading.local()
         self._fastest: dict[str, float] = {}
         self._vendors_left: tuple[int, float] | None = None
 
@@ -84,6 +85,11 @@ class Budget:
         """
         prepaid = self._prepaid_here()
         return prepaid.pop() if prepaid else self._queue(1)[0]
+
+    @property
+    def taken_here(self) -> int:
+        """Requests that the calling thread took so far, repeated and reserved ones too."""
+        return getattr(self._taken, "requests", 0)
 
     def leaves(self, ticket: Ticket) -> None:
         """The request leaves now. One that was held up on its way here, by a reservation or a handshake, counts from now on:
@@ -173,6 +179,11 @@ class Budget:
 
     def _queue(self, count: int) -> list[Ticket]:
         """Wait for a turn, one thread of a process at a time: of as many as can leave together."""
+        tickets = self._turns(count)
+        self._taken.requests = self.taken_here + len(tickets)
+        return tickets
+
+    def _turns(self, count: int) -> list[Ticket]:
         if self._never_limited():
             self._look()
             return [Ticket()] * count

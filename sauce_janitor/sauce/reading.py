@@ -91,6 +91,11 @@ class SauceReader:
         """Requests left in the budget's longest window; None without a limit."""
         return self.budget.left()
 
+    @property
+    def requests_here(self) -> int:
+        """Requests that the calling thread took out of the budget so far, failed and repeated ones too."""
+        return self.budget.taken_here
+
     def reserved(self, requests: int) -> AbstractContextManager[float]:
         """Waits for the budget of so many requests; inside, this thread's next ones, the gate's too, wait for nothing."""
         return self.budget.reserved(requests)

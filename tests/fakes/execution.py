@@ -32,6 +32,7 @@ from sauce_janitor.retention.model import (
 from sauce_janitor.retention.model import Why as ReasonWhy
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
 from sauce_janitor.retention.planning import JobPlan
+from sauce_janitor.retention.retries import Failing, Retry, failed_again
 
 DAY = 86_400
 NOW = 1_800_000_000
@@ -134,6 +135,7 @@ class FakeSauce:
         self.served: list[tuple[str, JobId | None]] = []
         self.judged: list[tuple[JobId, float]] = []
         self.each_chunk: Callable[[], None] = lambda: None
+        self.without: dict[JobId, str] = {}
         self.batch_sizes: list[int] = []
         self.reserved_now = 0
         self.unreserved: list[str] = []
@@ -189,7 +191,7 @@ class FakeSauce:
     def open_asset(self, owner: Owner, job_id: JobId, name: str, /) -> Iterator[FakeBody]:
         def truth() -> object:
             fake = self.world.get(job_id)
-            if fake is None or name not in fake.assets:
+            if fake is None or name not in fake.assets or self.without.get(job_id) == name:
                 raise SourceError(f"asset {name} of job {job_id}: 404")
             return fake.assets[name]
 
@@ -208,6 +210,10 @@ class FakeSauce:
     @property
     def clock_skew_s(self) -> float | None:
         return self.skew
+
+    @property
+    def requests_here(self) -> int:
+        return len(self.served)
 
     @property
     def budget_left(self) -> int | None:
@@ -455,6 +461,29 @@ class FakeHolds:
         return job.id in self.held
 
 
+class FakeRetries:
+    """What failed, as the state keeps it: `later` makes it the next run's."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.rows: dict[JobId, Retry] = {}
+        self.planned: dict[JobId, Retry] = {}
+        self._clock = clock
+
+    def later(self, hours: float = 0.0, **changes: bool) -> None:
+        """So much time passes, and the next run plans with what is on record."""
+        self._clock.passed += hours * 3600
+        self.planned = {job_id: replace(retry, **changes) for job_id, retry in self.rows.items()}  # type: ignore[arg-type]
+
+    def of(self, job_id: JobId, /) -> Retry | None:
+        return self.planned.get(job_id)
+
+    def failed(self, job_id: JobId, failing: Failing, /) -> None:
+        self.rows[job_id] = failed_again(self.rows.get(job_id), job_id, failing, at=self._clock.now())
+
+    def done(self, job_id: JobId, /) -> None:
+        self.rows.pop(job_id, None)
+
+
 @dataclass(frozen=True)
 class OpenIntent:
     intent: int
@@ -486,6 +515,7 @@ class House:
         self.journal = FakeJournal(self.effects, self.lease, self.clock)
         self.switch = FakeSwitch()
         self.holds = FakeHolds()
+        self.retries = FakeRetries(self.clock)
         self.events: list[Event] = []
 
     def parts(self) -> Parts:
@@ -497,6 +527,7 @@ class House:
             lease=self.lease,
             switch=self.switch,
             holds=self.holds,
+            retries=self.retries,
             clock=self.clock,
             fingerprint=lambda job, _asked_at: fingerprint(job),
             events=self.events.append,

@@ -17,6 +17,7 @@ from sauce_janitor.execute import Execution, Outcome, Parts, carry_out, recover
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
 from sauce_janitor.pipeline import fitting
 from sauce_janitor.pipeline.holding import Holding
+from sauce_janitor.pipeline.retries import AccountRetries
 from sauce_janitor.retention.assets import EVERYTHING, Selection
 from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
 from sauce_janitor.retention.model import Action, Decision, Job, JobId, Owner, Reason, State, Verdict, Why
@@ -63,6 +64,7 @@ class Bench:
             lease=self.lease,
             switch=self.state.switch,
             holds=Holding(self.state.holds, self.archive.holds, "eu", self.clock.now),
+            retries=AccountRetries(self.state.retries, "eu", self.clock.now),
             clock=self.clock,
             fingerprint=self.fingerprint,
             events=self.events.append,

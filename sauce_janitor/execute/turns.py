@@ -1,0 +1,137 @@
+"""Whose turn it is: what failed in earlier runs goes behind what was not tried, and each kind of failure within its share."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from sauce_janitor.execute.events import (
+    ActionFailed,
+    ActionSkipped,
+    AlreadyGone,
+    AssetsDeleted,
+    Event,
+    JobArchived,
+    JobDeleted,
+    JobStopped,
+    Skip,
+)
+from sauce_janitor.execute.parts import Parts
+from sauce_janitor.retention.model import JobId
+from sauce_janitor.retention.retries import Failing, FailureKind, Retry
+
+SHARE: Final = 5
+"""No kind of failure takes more than this part of the requests that a run has at its start."""
+SILENCE: Final = 5
+"""So many retries of one kind in a row without an answer: the others of the kind wait for a later run."""
+
+_SKIPPED: Final = {Skip.CHANGED: FailureKind.CHANGED, Skip.NOT_READY: FailureKind.NOT_READY}
+"""Skips that cost a run requests again and again, and so are tried again with pauses, too."""
+
+
+class Turns:
+    """Says which retries begin, counts what they spend, and puts on record how every try ends. Threads share one."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._budget = parts.source.budget_left
+        self._spent: Counter[FailureKind] = Counter()
+        self._in_front: dict[JobId, int] = {}
+        self._silent: Counter[FailureKind] = Counter()
+        self._noted: set[JobId] = set()
+        self._trying = threading.local()
+
+    def of(self, job_id: JobId) -> Retry | None:
+        """Return what is on record of a job's failures, None for a job that was not tried."""
+        return self._parts.retries.of(job_id)
+
+    def is_due(self, retry: Retry) -> bool:
+        """Return whether its pause is over."""
+        return retry.due_at <= self._parts.clock.now()
+
+    def begins(self, retry: Retry, *, in_front: bool) -> bool:
+        """Return whether the retry begins, and take what it spent last time out of its kind's share.
+
+        `in_front`: jobs that were not tried come after it. All retries in front of those share one fifth. Behind them the first
+        of each kind always begins: one that takes more than a fifth by itself would never have a turn otherwise.
+        """
+        with self._lock:
+            if self._silent[retry.kind] >= SILENCE:
+                return False
+            if self._budget is not None:
+                share, takes = self._budget // SHARE, _estimate(retry)
+                fits = self._spent[retry.kind] + takes <= share
+                if in_front:
+                    fits = fits and sum(self._in_front.values()) + takes <= share
+                elif not self._spent[retry.kind]:
+                    fits = True
+                if not fits:
+                    return False
+                self._spent[retry.kind] += takes
+                if in_front:
+                    self._in_front[retry.job_id] = takes
+            return True
+
+    @contextmanager
+    def trying(self, retries: Sequence[Retry | None]) -> Iterator[None]:
+        """Inside, this thread tries these jobs; what a retry then spends replaces what was taken for it."""
+        began = self._parts.source.requests_here
+        self._trying.began, self._trying.jobs = began, len(retries)
+        try:
+            yield
+        finally:
+            self._trying.jobs = 0
+            spent = self._parts.source.requests_here - began
+            with self._lock:
+                for retry in retries:
+                    if retry is not None and self._budget is not None:
+                        self._spent[retry.kind] += max(1, spent) - _estimate(retry)
+                        if retry.job_id in self._in_front:
+                            self._in_front[retry.job_id] = max(1, spent)
+
+    def unanswered(self, retry: Retry) -> None:
+        """A retry had no answer: that says nothing about other jobs, but ends the tries of its kind after five in a row."""
+        with self._lock:
+            self._silent[retry.kind] += 1
+
+    def answered(self, retry: Retry) -> None:
+        """It had one."""
+        with self._lock:
+            self._silent[retry.kind] = 0
+
+    def told(self, event: Event) -> None:
+        """Put on record what an event means for the job's next try. A job fails once a run, whatever fails of it."""
+        match event:
+            case ActionFailed() if event.kind is not None:
+                self.failed(event.job_id, event.kind, event.detail)
+            case ActionSkipped() if event.why in _SKIPPED:
+                self.failed(event.job_id, _SKIPPED[event.why], event.detail)
+            case JobArchived() | AssetsDeleted() | JobDeleted() | JobStopped() | AlreadyGone():
+                if event.job_id not in self._noted:
+                    self._parts.retries.done(event.job_id)
+
+    def failed(self, job_id: JobId, kind: FailureKind, reason: str) -> None:
+        """Put a failed try on record, once a run."""
+        if job_id not in self._noted:
+            self._noted.add(job_id)
+            self._parts.retries.failed(job_id, Failing(kind, reason, self._spent_here()))
+
+    def put_down(self, job_id: JobId) -> None:
+        """The budget ended this try. A job that took more than half of a run's requests by itself goes behind the others."""
+        spent = self._spent_here()
+        if self._budget is not None and 2 * spent > self._budget:
+            self.failed(job_id, FailureKind.TOO_LARGE, f"one try takes more than the {spent} requests that were left")
+
+    def _spent_here(self) -> int:
+        """Requests that this thread spent on each of the jobs that it tries."""
+        jobs: int = getattr(self._trying, "jobs", 0)
+        return (self._parts.source.requests_here - self._trying.began) // jobs if jobs else 0
+
+
+def _estimate(retry: Retry) -> int:
+    """What the next try takes: as much as the last one, and a look-up of its own, which the first try shared with others."""
+    return retry.requests + 1

@@ -1,0 +1,74 @@
+"""What failed and is tried again, in words and as JSON: for `status`, `explain` and the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from sauce_janitor.report.words import when
+from sauce_janitor.retention.retries import FailureKind, Retry, RetryGroup
+
+_WORDS: Final = {
+    FailureKind.UNAVAILABLE: "no answer from Sauce Labs",
+    FailureKind.FORBIDDEN: "not allowed by Sauce Labs (403)",
+    FailureKind.ANSWER: "an answer that cannot be trusted",
+    FailureKind.ARCHIVE: "the copy could not be stored or proven",
+    FailureKind.MISSING_FILES: "files that cannot be had",
+    FailureKind.DELETE: "the delete did not succeed",
+    FailureKind.VANISHED: "listed, but not found",
+    FailureKind.TOO_LARGE: "one try takes more requests than a run has",
+    FailureKind.NOT_READY: "not finished, says Sauce Labs",
+    FailureKind.CHANGED: "changed between decision and action",
+    FailureKind.OTHER: "other failures",
+}
+
+
+def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]:
+    """Each kind of failure, of what `retry_rows` gives: how many jobs, when the next one is tried, and three of them."""
+    for row in rows:
+        words = _WORDS[FailureKind(row["kind"])]
+        yield f"{row['jobs']:,} jobs: {words}; {_next_try(row['next_at'], now)}"
+        for example in row["examples"]:
+            yield f"  {example['job_id']}: {example['reason'] or words}"
+
+
+def retry_sentence(retry: Retry, *, now: int) -> str:
+    """One job's failures."""
+    tries = "once" if retry.tries == 1 else f"{retry.tries:,} times since {when(retry.first_failed_at)}"
+    failed = f"Failed {tries}, last {when(retry.last_failed_at)}: {retry.reason or _WORDS[retry.kind]}"
+    return f"{failed}. {_next_try(retry.due_at, now).capitalize()}"
+
+
+def waiting_line(waiting: Mapping[FailureKind, int]) -> str | None:
+    """The jobs that failed before and were not tried in this run, None where there are none."""
+    if not waiting:
+        return None
+    parts = ", ".join(f"{jobs:,} ({_WORDS[kind]})" for kind, jobs in sorted(waiting.items()))
+    return f"Waiting for their next try: {parts}. `status` says when; --retry-now tries them at once"
+
+
+def retry_rows(groups: Sequence[RetryGroup]) -> list[dict[str, Any]]:
+    """The groups for machines."""
+    return [
+        {"kind": group.kind.value, "jobs": group.jobs, "next_at": group.next_at,
+         "examples": [retry_row(retry) for retry in group.examples]}
+        for group in groups
+    ]  # fmt: skip
+
+
+def retry_row(retry: Retry) -> dict[str, Any]:
+    """One retry for machines; times are epoch seconds."""
+    return {
+        "job_id": retry.job_id,
+        "kind": retry.kind.value,
+        "tries": retry.tries,
+        "reason": retry.reason,
+        "first_failed_at": retry.first_failed_at,
+        "last_failed_at": retry.last_failed_at,
+        "due_at": retry.due_at,
+        "requests": retry.requests,
+    }
+
+
+def _next_try(due_at: int, now: int) -> str:
+    return "the next run tries again" if due_at <= now else f"the next try is due {when(due_at)}"
