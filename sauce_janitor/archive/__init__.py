@@ -10,6 +10,7 @@ from sauce_janitor.archive.lease_records import LeaseRecord, leases_of
 from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
 from sauce_janitor.archive.naming import job_place
 from sauce_janitor.archive.owner import foreign, hand_over, read_owner
+from sauce_janitor.archive.pause import MirroredPause, PauseMirror
 from sauce_janitor.archive.pruned import GoneFile, PruneFile, PruneRecord, gone_files
 from sauce_janitor.archive.pruning import Draft, Pruner
 from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored, read_receipt
@@ -37,7 +38,9 @@ __all__ = [
     "HoldMirror",
     "LeaseRecord",
     "MirroredHold",
+    "MirroredPause",
     "Origin",
+    "PauseMirror",
     "Proof",
     "PruneFile",
     "PruneRecord",

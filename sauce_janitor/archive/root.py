@@ -20,7 +20,7 @@ SENTINEL = ".sauce-janitor-archive"
 PARTIAL = ".partial"
 _ASIDE = SENTINEL + "."
 _ALLOWED_IN_A_NEW_ROOT = frozenset({"lost+found", PARTIAL})
-_OURS_ALREADY = (_ASIDE, OWNER_FILE)
+_OURS_ALREADY = (_ASIDE, OWNER_FILE, ".sauce-janitor-pause")
 """What a crash before the sentinel leaves in a new root."""
 _FORMAT = 1
 
@@ -87,8 +87,7 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
     found = _read_sentinel(path, fd)
     if found is None and known is None and make:
         with disk_errors(f"look into {path}", of_all=True):
-            there = sorted(set(os.listdir(fd)) - _ALLOWED_IN_A_NEW_ROOT)
-        strangers = [name for name in there if not name.startswith(_OURS_ALREADY)]
+            strangers = _strangers(fd)
         if strangers:
             raise ArchiveUnusableError(
                 f"{path} is no archive and not empty (it holds {strangers[0]!r}): name an empty folder as archive.path"
@@ -106,6 +105,16 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
             f"{path} is another archive (its uuid is {found}, this state belongs to {known}): is the right volume mounted?"
         )
     return found
+
+
+def _strangers(fd: int) -> list[str]:
+    there = sorted(set(os.listdir(fd)) - _ALLOWED_IN_A_NEW_ROOT)
+    return [name for name in there if not name.startswith(_OURS_ALREADY)]
+
+
+def is_new_root(fd: int) -> bool:
+    """Whether an archive could be made in this folder: it has nothing in it but what this program left. Raises OSError."""
+    return not _strangers(fd)
 
 
 def _read_sentinel(path: Path, fd: int) -> str | None:

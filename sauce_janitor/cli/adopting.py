@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING
 
 import click
 
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.consent import DRY_RUN, YES, consent
+from sauce_janitor.cli.consent import DRY_RUN, YES, consent, who
 from sauce_janitor.terminal import echo
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
             echo(f"would take over the archive {config.archive.path}", err=True)
             return
         consent(f"Take over the archive {config.archive.path}? Nothing else may work on it.", yes=yes)
-        take_over(config.archive, state, by=getpass.getuser())
+        take_over(config.archive, state, by=who())
     echo(f"Adopted: the archive {config.archive.path} is this state's. Look at `sauce-janitor plan` before a run.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.consent import DRY_RUN, YES, consent
+from sauce_janitor.cli.consent import DRY_RUN, YES, consent, who
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,4 +96,4 @@ def _approval(
     most = given["max_jobs"]
     assert most is None or isinstance(most, int)
     named = frozenset(name for name in ALL_LIMITS if name in lift or (not lift and most is None))
-    return Approval(digest, end, named, most, getpass.getuser(), str(given["reason"]))
+    return Approval(digest, end, named, most, who(), str(given["reason"]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+
 import click
 
 from sauce_janitor import terminal
@@ -12,6 +15,14 @@ DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only say what woul
 
 AT_ONCE = click.option("-y", "--yes", is_flag=True, expose_value=False, hidden=True, help="Nothing is asked anyway.")
 """For a command that only protects: it never asks, and takes --yes as scripts have it from the commands that do."""
+
+
+def who() -> str:
+    """Who runs this command; in a container whose user has no name, its number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def consent(question: str, *, yes: bool) -> None:

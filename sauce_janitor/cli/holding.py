@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.consent import DRY_RUN, YES, consent
+from sauce_janitor.cli.consent import DRY_RUN, YES, consent, who
 from sauce_janitor.cli.given import ACCOUNT, JOBS, job_ids, one_account
 from sauce_janitor.errors import ArchiveError, ConfigError
 
@@ -84,7 +83,7 @@ def add(
         consent(f"Hold {len(ids):,} jobs of {account.name} {end}{tagged}?", yes=yes)
     with ExitStack() as stack:
         state, holding, unmirrored = _writable(config, account, stack)
-        holding.add(ids, by=given["by"] or getpass.getuser(), reason=reason, until=until)
+        holding.add(ids, by=given["by"] or who(), reason=reason, until=until)
         unknown = sum(state.jobs.record(account.name, job, as_of=0) is None for job in ids)
     terminal.echo(f"Held: {len(ids):,} jobs of {account.name}, {end}.")
     if unknown:
@@ -163,7 +162,7 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
             terminal.echo(f"would lift {len(found):,} holds", err=True)
             return
         consent(f"Lift {len(found):,} holds of {', '.join(sorted({each.by for each in found}))}?", yes=yes)
-        count = holding.release(ids, by=getpass.getuser())
+        count = holding.release(ids, by=who())
     terminal.echo(f"Released: {count:,} holds on {len({each.job_id for each in found}):,} jobs of {account.name}.")
 
 

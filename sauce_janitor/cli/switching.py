@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 
 import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.consent import AT_ONCE, DRY_RUN, YES, consent
+from sauce_janitor.cli.consent import AT_ONCE, DRY_RUN, YES, consent, who
 
 
 @click.command()
-@click.option("--reason", required=True, help="Why; whoever finds it paused is told.")
+@click.option("--reason", default="no reason given", help="Why; whoever finds it paused is told.")
 @AT_ONCE
 @DRY_RUN
 @click.pass_obj
-def pause(session: Session, *, reason: str, dry_run: bool) -> None:
-    """Stop every change, by every process on the state, until `resume`. Asks nothing. Plans can still be looked at."""
+def pause(session: Session, *, reason: str, dry_run: bool) -> int:
+    """Stop every change, by every process on the state or its archive, until `resume`. Asks nothing.
+
+    Plans can still be looked at. Ends with 4 where it could only be noted in one of the two: that one stops everything, too.
+    """
+    from sauce_janitor.archive import MirroredPause
     from sauce_janitor.config import load
-    from sauce_janitor.state import State
+    from sauce_janitor.pipeline import pauses
 
     config = load(session.config_path)
     if dry_run:
-        terminal.echo(f"would pause {config.state}", err=True)
-        return
-    with State.open(config.state) as state:
-        fresh = state.switch.pause(by=getpass.getuser(), reason=reason, at=int(time.time()))
-    terminal.echo("Paused. Nothing is changed until `sauce-janitor resume`." if fresh else "It was paused already.")
+        terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
+        return 0
+    done = pauses.pause(config.state, config.archive.path, MirroredPause(who(), reason, int(time.time())))
+    terminal.echo(
+        "Paused. Nothing is changed until `sauce-janitor resume`."
+        if done.fresh or done.troubles
+        else "It was paused already."
+    )
+    for trouble in done.troubles:
+        terminal.echo(f"sauce-janitor: paused in one place alone, for: {trouble}", err=True)
+    return done.troubles[0].exit_code if done.troubles else 0
 
 
 @click.command()
@@ -36,13 +45,16 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> None:
 @DRY_RUN
 @click.pass_obj
 def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
-    """Lift a pause."""
+    """Lift a pause, in the state and in the archive."""
     from sauce_janitor.config import load
+    from sauce_janitor.pipeline.pauses import Pauses, pause_if_new
     from sauce_janitor.state import State
 
     config = load(session.config_path)
     with State.open(config.state) as state:
-        found = state.switch.paused()
+        pause_if_new(state, config.archive.path)
+        pauses = Pauses(state, config.archive.path)
+        found = pauses.paused()
         if found is None:
             terminal.echo("It is not paused.")
             return
@@ -51,5 +63,5 @@ def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
             terminal.echo(f"would lift the pause of {found.by}: {found.reason}", err=True)
             return
         consent(question, yes=yes)
-        state.switch.resume(by=getpass.getuser(), at=int(time.time()))
+        pauses.resume(by=who(), at=int(time.time()))
     terminal.echo("Resumed.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.consent import DRY_RUN, YES
+from sauce_janitor.cli.consent import DRY_RUN, YES, who
 from sauce_janitor.cli.given import ACCOUNT, FORMAT, JOBS, OWNER, job_ids
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, JanitorError, RefusedError, StateError
 
@@ -58,7 +57,7 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 
         def one(document: JobDocument) -> Act:
             job = document.job
-            with call.hand.acting(job.owner, by=getpass.getuser()) as parts:
+            with call.hand.acting(job.owner, by=who()) as parts:
                 return byhand.stop(parts, job.owner, job.id)
 
         acts += do_all(call, open_jobs, one, told=lambda act: call.hand.told(Action.STOP, act))
@@ -124,7 +123,7 @@ def change_all(
     if may_act(call, f"Change {_jobs(len(to_do))}?", lines, yes=yes, dry_run=dry_run):
 
         def one(document: JobDocument) -> Act:
-            with call.hand.acting(document.job.owner, by=getpass.getuser()) as parts:
+            with call.hand.acting(document.job.owner, by=who()) as parts:
                 return update(parts, document, change)
 
         acts += do_all(call, to_do, one, told=lambda act: call.hand.told(HandAction.UPDATE, act))

@@ -62,11 +62,12 @@ def _told(
     from sauce_janitor.errors import ArchiveError
     from sauce_janitor.pipeline.affording import standing
     from sauce_janitor.pipeline.holding import open_holding
+    from sauce_janitor.pipeline.pauses import Pauses
     from sauce_janitor.retention.handacts import BY_HAND
     from sauce_janitor.retention.retries import grouped
 
     name, now = account.name, int(time.time())
-    pause = state.switch.paused()
+    pause = Pauses(state, config.archive.path).paused()
     runs = state.runs.last(name, limit=50)
     planned = next((run for run in runs if "plan" in run.summary), None)
     nobody: dict[str, Any] = {"owners": None, "left_out": []}

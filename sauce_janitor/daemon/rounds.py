@@ -126,7 +126,8 @@ class Rounds:
         if not self._path.exists() and sentinel.exists():
             raise StateError(
                 f"the state {self._path} is gone, but the archive {self.config.archive.path} is there: restore the "
-                "state from a backup; to begin a new one on purpose, run `sauce-janitor plan` once by hand"
+                "state from a backup; to begin a new one on purpose, run `sauce-janitor plan` once by hand, then "
+                "`sauce-janitor archive adopt` and `sauce-janitor resume`"
             )
         state = State.open(self._path)
         try:

@@ -21,6 +21,7 @@ from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.works import RUN
 from sauce_janitor.errors import ConfigError, CredentialsError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.state import State
 from sauce_janitor.web.overview import AccountView, Overview, Readiness
 
@@ -72,7 +73,7 @@ class Standing:
         )
 
     def _see(self, state: State) -> None:
-        pause = state.switch.paused()
+        pause = Pauses(state, self._rounds.config.archive.path).paused()
         self._metrics.set("paused", 1 if pause else 0)
         self._paused = None if pause is None else f"By {pause.by}: {pause.reason}. `sauce-janitor resume` lifts it."
         self._accounts = tuple(self._view(account, state) for account in self._rounds.config.accounts)

@@ -9,12 +9,13 @@ from functools import cached_property
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
-from sauce_janitor.errors import AnswerError, ConfigError, CredentialsError, ForbiddenError, LeaseError, RefusedError
+from sauce_janitor.errors import AnswerError, ConfigError, CredentialsError, ForbiddenError, LeaseError
 from sauce_janitor.execute import byhand
 from sauce_janitor.execute.byhand import Act, HandParts, HandSource
 from sauce_janitor.execute.events import ActionFailed, JobStopped
 from sauce_janitor.pipeline import fitting
 from sauce_janitor.pipeline.owning import whose
+from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.reaching import Reach
 from sauce_janitor.pipeline.telling import Teller
 from sauce_janitor.pipeline.terms import Tools
@@ -97,10 +98,7 @@ class Hand:
         Asks for no lease: a run sees in time what changes here (docs/safety.md). RefusedError while paused.
         """
         state, name = self._tools.state, self.account.name
-        if pause := state.switch.paused():
-            raise RefusedError(
-                f"paused by {pause.by}: {pause.reason}. Nothing was changed; `sauce-janitor resume` lifts it"
-            )
+        Pauses(state, self._tools.config.archive.path).refuse()
         journal = state.hand_acts.during(name, self._run_id, CLOCK.now)
         with (
             state.hand_acts.lock(name, wait_s=_PATIENCE_S, stop=self._tools.stop),

@@ -11,6 +11,7 @@ import structlog
 from sauce_janitor import archive, config, state
 from sauce_janitor.archive import ArchiveLease, Catalogue, LeaseRecord
 from sauce_janitor.pipeline import fitting
+from sauce_janitor.pipeline.pauses import pause_if_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ def adopt(settings: config.Archive, held: state.State, *, by: str) -> Stand:
     """
     claimant = fitting.claimant(held, run_id="adopt", adopts=True)
     with _opened(settings, held) as catalogue, ExitStack() as leases:
+        pause_if_new(held, settings.path)
         root, before = catalogue.root, _stand(catalogue, held)
         for use in before.uses:  # all of them at once: whoever works for any account there is alive
             leases.enter_context(ArchiveLease(root, use.account, claimant))

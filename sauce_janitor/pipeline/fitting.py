@@ -13,6 +13,7 @@ from sauce_janitor import archive, config, state
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.parts import Archived, Fetch, Why
+from sauce_janitor.pipeline.pauses import pause_if_new
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.builds import has_only_lost_jobs
@@ -126,6 +127,7 @@ def open_archive(settings: config.Archive, account: str, held: state.State, *, r
     run works there.
     """
     path = str(settings.path)
+    pause_if_new(held, settings.path)
     floor = archive.Floor(percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0)
     opened = archive.Archive.open(
         settings.path,

@@ -16,6 +16,7 @@ from sauce_janitor.archive import SENTINEL, ArchiveLease, Catalogue, Draft, Prun
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, PermitError, RefusedError
 from sauce_janitor.pipeline import accepting, fitting
+from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.shelving import Shelf, Shelved
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.model import Owner
@@ -115,10 +116,7 @@ class _Visit:
     def open_to_change(self) -> _Hand:
         """The lease and the right to remove, held until the end. RefusedError while paused, LeaseError when taken."""
         state, name = self.tools.state, self.account.name
-        if pause := state.switch.paused():
-            raise RefusedError(
-                f"paused by {pause.by}: {pause.reason}. Nothing was pruned; `sauce-janitor resume` lifts it"
-            )
+        Pauses(state, self.tools.config.archive.path).refuse("pruned")
         if self.account.name not in state.identity.accounts():
             raise RefusedError(f"no run of account {name} is on record in this state: `sauce-janitor run` comes first")
         lease = self._stack.enter_context(state.lease(name, f"prune {self.run_id}", now=self.now))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sauce_janitor.config import Config
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.terms import HOLD
 from sauce_janitor.retention.limits import ALL_LIMITS
 from sauce_janitor.state import Run, State
@@ -18,7 +19,7 @@ _PLANNED: Final = ("planned_actions", "limit_broken", "overdue_jobs")
 
 def recall(config: Config, state: State, metrics: Metrics) -> None:
     """Set every gauge that a run sets, as the last runs on this state would have. StateError."""
-    metrics.set("paused", 1 if state.switch.is_paused() else 0)
+    metrics.set("paused", 1 if Pauses(state, config.archive.path).is_paused() else 0)
     for account in config.accounts:
         if (full_at := state.jobs.full_at(account.name)) is not None:
             metrics.set("last_complete_listing_timestamp_seconds", full_at, account=account.name)

@@ -15,6 +15,7 @@ from sauce_janitor.archive.places import Place
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.pipeline.indexing import keep_up
+from sauce_janitor.pipeline.pauses import pause_if_new
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.state import RunJournal, SeenReceipt
 
@@ -45,6 +46,7 @@ def reindex(account: Account, tools: Tools, *, step: Callable[[int], None] = lam
         if account.name not in state.identity.accounts():
             state.identity.claim(account.name, base_url=account.base_url, username=account.credentials()[0])
         with state.lease(account.name, RUN_ID, now=int(tools.clock())):
+            pause_if_new(state, settings.path)
             state.identity.remember_archive(str(settings.path), catalogue.root.uuid)
             journal = state.journal.during(account.name, RUN_ID, lambda: int(tools.clock()))
             found = _Reindexing(catalogue, journal).all_of(account.name, step)

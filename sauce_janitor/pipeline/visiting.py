@@ -19,6 +19,7 @@ from sauce_janitor.pipeline import accepting, affording, approving, fitting, hol
 from sauce_janitor.pipeline.acting import settle_acts
 from sauce_janitor.pipeline.claims import Claims
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
+from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.reaching import Reach, Share
 from sauce_janitor.pipeline.recording import Recorded
 from sauce_janitor.pipeline.retries import AccountRetries
@@ -94,10 +95,8 @@ class Visit:
     def open_to_change(self) -> Parts:
         """The lease, the gate and the archive, held until the run ends. RefusedError while paused, LeaseError when taken."""
         state, name = self.tools.state, self.account.name
-        if pause := state.switch.paused():
-            raise RefusedError(
-                f"paused by {pause.by}: {pause.reason}. Nothing was changed; `sauce-janitor resume` lifts it"
-            )
+        pauses = Pauses(state, self.tools.config.archive.path)
+        pauses.refuse()
         lease: Lease = self._stack.enter_context(state.lease(name, f"run {self.run_id}", now=self.now))
         state.check_integrity()
         archive = self._stack.enter_context(
@@ -114,7 +113,7 @@ class Visit:
             archive=fitting.FittedArchive(archive, run_id=self.run_id, base_url=self.account.base_url),
             journal=state.journal.during(name, self.run_id, CLOCK.now),
             lease=lease,
-            switch=state.switch,
+            switch=pauses,
             holds=holds,
             retries=self.retries,
             clock=CLOCK,

@@ -59,6 +59,11 @@ class Identity:
         with self._database.reading() as connection:
             return connection.execute(select(archives.c.uuid).where(archives.c.path == path)).scalar()
 
+    def knows_archive(self, uuid: str) -> bool:
+        """Whether an archive of this uuid was known at any path."""
+        with self._database.reading() as connection:
+            return connection.execute(select(archives.c.path).where(archives.c.uuid == uuid)).first() is not None
+
     def remember_archive(self, path: str, uuid: str) -> None:
         """An archive was made, or found, at this path; RefusedError when another one was there."""
         known = self.archive_uuid(path)

@@ -129,6 +129,7 @@ def test_a_lost_state_takes_no_hold_with_it(desk: Desk) -> None:
     lose_the_state(desk)
     assert before[0] not in due(desk)
     desk.say("archive", "adopt", "--yes")
+    desk.say("resume", "--yes")
     desk.run(execute=True)
     assert desk.deleted() == set(before[1:])
     [hold] = listed(desk)

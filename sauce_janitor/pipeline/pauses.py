@@ -1,0 +1,98 @@
+"""The kill switch wherever it is known: in the state, and mirrored in the archive's root. Either one stops everything."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sauce_janitor import archive
+from sauce_janitor.archive import Catalogue, MirroredPause, PauseMirror
+from sauce_janitor.errors import ArchiveUnusableError, JanitorError, RefusedError
+from sauce_janitor.state import Pause, State
+
+_OURSELVES = "sauce-janitor"
+
+
+class Pauses:
+    """The pause of a state and of the archive that it works with (`execute.parts.Switch`); asked anew each time."""
+
+    def __init__(self, state: State, path: Path) -> None:
+        self._state, self._path, self._mirror = state, path, PauseMirror(path)
+
+    def paused(self) -> Pause | None:
+        """The pause in force; one in the archive that cannot be read counts. StateError."""
+        found = self._state.switch.paused()
+        if found is not None:
+            return found
+        try:
+            there = self._mirror.paused()
+        except ArchiveUnusableError as wrong:
+            return Pause(_OURSELVES, f"the archive cannot say whether it is paused ({wrong})", 0)
+        return None if there is None else Pause(there.by, there.reason, there.at)
+
+    def is_paused(self) -> bool:
+        """Whether anything is paused now."""
+        return self.paused() is not None
+
+    def refuse(self, what: str = "changed") -> None:
+        """RefusedError while paused. A state that is new beside an archive that is not pauses itself first."""
+        pause_if_new(self._state, self._path)
+        if pause := self.paused():
+            raise RefusedError(
+                f"paused by {pause.by}: {pause.reason}. Nothing was {what}; `sauce-janitor resume` lifts it"
+            )
+
+    def resume(self, *, by: str, at: int) -> None:
+        """Lift it in both places, in the archive first. ArchiveUnusableError: nothing is lifted."""
+        self._mirror.resume(is_known=self._state.identity.archive_uuid(str(self._path)) is not None)
+        self._state.switch.resume(by=by, at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What a pause did: whether it is new in the state, and what kept it from being in both places."""
+
+    fresh: bool
+    troubles: tuple[JanitorError, ...]
+
+
+def pause(state_path: Path, archive_path: Path, wanted: MirroredPause) -> Stopped:
+    """Pause in the state and in the archive; either one stops everything. Raises JanitorError when neither could be."""
+    troubles: list[JanitorError] = []
+    fresh = is_known = False
+    try:
+        with State.open(state_path) as state:
+            fresh = state.switch.pause(by=wanted.by, reason=wanted.reason, at=wanted.at)
+            is_known = state.identity.archive_uuid(str(archive_path)) is not None
+    except JanitorError as wrong:  # a damaged state must not keep anybody from stopping
+        troubles.append(wrong)
+    try:
+        PauseMirror(archive_path).pause(wanted, is_known=is_known)
+    except ArchiveUnusableError as wrong:
+        troubles.append(wrong)
+    if len(troubles) > 1:
+        raise troubles[0]
+    return Stopped(fresh, tuple(troubles))
+
+
+def pause_if_new(state: State, path: Path) -> None:
+    """Pause a state that does not know the archive at this path, which has been used before: the old state may be lost.
+
+    Once: then the state knows it. An archive that this state made, or that moved, is not new to it. StateError.
+    """
+    if state.identity.archive_uuid(str(path)) is not None or not (path / archive.SENTINEL).exists():
+        return
+    with Catalogue.open(path, known_uuid=None) as catalogue:
+        root = catalogue.root
+        owner = archive.read_owner(path, root.fd)
+        if (owner is not None and owner.instance == state.identity.instance_id) or state.identity.knows_archive(
+            root.uuid
+        ):
+            return
+        reason = (
+            f"this state is new and the archive {path} is not: if its state is lost, restore it from a backup; to begin anew "
+            "on purpose, look at `sauce-janitor plan`, then say `sauce-janitor archive adopt` and `sauce-janitor resume`"
+        )
+        state.switch.pause(by=_OURSELVES, reason=reason, at=int(time.time()))
+        state.identity.remember_archive(str(path), root.uuid)
