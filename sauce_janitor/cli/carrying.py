@@ -9,11 +9,10 @@ from typing import Any
 from sauce_janitor import report, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import open_desk, order_of, pass_over
-from sauce_janitor.cli.looking import about
+from sauce_janitor.cli.looking import about, gaps
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute import Execution
 from sauce_janitor.pipeline import Result
-from sauce_janitor.pipeline.owning import missing
 from sauce_janitor.retention.model import Action
 
 
@@ -79,7 +78,7 @@ def ended(result: Result) -> report.Ended:
         failures=execution.failures,
         skips={skip.value: number for skip, number in execution.skips.items()},
         recovered=recovered if settled or recovery.open else None,
-        missing=missing(result.whose, result.left_out),
+        missing=gaps(result),
         lost=execution.lost,
         waiting=report.waiting_line(execution.waiting),
     )
@@ -105,6 +104,7 @@ def summary(result: Result) -> dict[str, Any]:
         ],
         "owners": list(result.whose.owners),
         "owners_missing": list(result.whose.gaps),
+        "vanished": {"jobs": result.vanished.jobs, "assets": result.vanished.assets},
         "left_out": [left.row() for left in result.left_out],
         "complete": result.complete,
     }

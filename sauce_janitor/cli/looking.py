@@ -77,8 +77,14 @@ def about(desk: Desk, result: Result) -> report.About:
     ways_out = approving.ways_out(result.plan, result.account.name, result.head.policy_digest, desk.config.timezone)
     return report.About(
         identity, listing, budget, _examples(desk, result), tuple(ways_out),
-        owners=owning.words(result.whose), missing=owning.missing(result.whose, result.left_out),
+        owners=owning.words(result.whose), missing=gaps(result),
     )  # fmt: skip
+
+
+def gaps(result: Result) -> tuple[str, ...]:
+    """Why the plan may not be about all jobs, and who else may be at work on the account; each a sentence."""
+    others = (result.vanished.words(),) if result.vanished.are_many else ()
+    return (*owning.missing(result.whose, result.left_out), *others)
 
 
 def _examples(desk: Desk, result: Result) -> list[tuple[Job | None, Decision]]:

@@ -63,6 +63,7 @@ def _told(
     from sauce_janitor.pipeline.affording import standing
     from sauce_janitor.pipeline.holding import open_holding
     from sauce_janitor.pipeline.pauses import Pauses
+    from sauce_janitor.pipeline.traces import last_traces
     from sauce_janitor.retention.handacts import BY_HAND
     from sauce_janitor.retention.retries import grouped
 
@@ -88,6 +89,7 @@ def _told(
         "identity": account.identity(),
         "now": now,
         "paused": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": pause.at},
+        "vanished": last_traces(state, name, now=now),
         "last_runs": [_run(run) for run in runs[:_LAST_RUNS]],
         "last_plan": None if planned is None else _plan(planned.summary["plan"], policies),
         "owners": surveyed["owners"],
@@ -163,11 +165,15 @@ def _plan(plan: dict[str, Any], policies: tuple[str, ...]) -> dict[str, Any]:
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:
     from sauce_janitor import report
+    from sauce_janitor.pipeline.terms import Vanished
 
     when, span, now = report.when, report.span, told["now"]
     yield told["identity"]
     if pause := told["paused"]:
         yield f"  PAUSED by {pause['by']} since {when(pause['at'])}: {pause['reason']}"
+    if others := told["vanished"]:
+        found = Vanished(others["jobs"], others["assets"])
+        yield f"  WARNING: in the run of {when(others['at'])} {found.words()}"
     listing = told["listing"]
     if listing["full_at"] is None:
         yield f"  listing: no full one is complete yet; {listing['jobs']:,} jobs known so far"

@@ -41,6 +41,8 @@ ALL: Final = (
     _counter("odd_files", "account",
              "Stored files whose bytes do not look like what their names promise; their receipts say why."),
     _counter("reclaimed_bytes", "account", "Bytes deleted at Sauce Labs, by the answer of Delete Job Assets."),
+    _counter("vanished", "account what",
+             "Jobs, and assets of jobs, that went at Sauce Labs without our doing and that no purge explains."),
     _counter("runs", "account mode result",
              "Runs that ended, by mode (dry_run, execute) and result (done, incomplete, refused, failed)."),
     _counter("api_requests", "account method endpoint code", "Requests to the Sauce Labs API."),

@@ -13,7 +13,7 @@ from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import events as happened
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline.terms import HOLD
+from sauce_janitor.pipeline.terms import HOLD, Vanished
 from sauce_janitor.report import iso
 from sauce_janitor.retention.deadlines import overdue_counts
 from sauce_janitor.retention.limits import ALL_LIMITS
@@ -98,6 +98,14 @@ class Teller:
     def listed(self, owner: str, *, rows: int, known: int, full: bool, gone: int) -> None:
         """A listing of one owner's jobs is complete."""
         self.log.info("inventory.listed", owner=owner, rows=rows, known=known, full=full, gone=gone)
+
+    def vanished(self, found: Vanished) -> None:
+        """So much went at Sauce Labs without our doing; more than a few are somebody else's work."""
+        for what, number in (("jobs", found.jobs), ("assets", found.assets)):
+            if number:
+                self._metrics.add("vanished", number, account=self._account, what=what)
+        if found.are_many:
+            self.log.warning("account.others_delete", jobs=found.jobs, assets=found.assets, detail=found.words())
 
     def resolved(self, owners: Sequence[str], *, how: str, gaps: Sequence[str]) -> None:
         """Whose jobs `organization` means now, and what there was to say about it."""

@@ -18,6 +18,8 @@ from sauce_janitor.retention.allowances import Timetable
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.state import Query, State
 
+FEW_VANISHED: Final = 5
+"""So many jobs a run people may have deleted by hand; more are told of."""
 HOLD: Final = "(hold)"
 """What stands for a policy's name where a hold wants something; no policy can be called that."""
 
@@ -65,6 +67,26 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
+class Vanished:
+    """How many jobs, and assets of how many, went at Sauce Labs in one run without our doing, and no purge explains it."""
+
+    jobs: int = 0
+    assets: int = 0
+
+    @property
+    def are_many(self) -> bool:
+        """Whether it is more than people delete by hand."""
+        return self.jobs + self.assets > FEW_VANISHED
+
+    def words(self) -> str:
+        """What it means, for people."""
+        return (
+            f"{self.jobs:,} jobs, and the assets of {self.assets:,}, went at Sauce Labs without our doing: does another "
+            "janitor or a script delete on this account? It does not see the holds here: stop one of the two (docs/safety.md)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """What a plan asks of one credential: so many requests, of which its budget has `left` now (None: no hourly limit)."""
 
@@ -96,6 +118,7 @@ class Result:
     execution: Execution | None = None
     goes_on_at: int | None = None
     recovery: Recovery = field(default_factory=Recovery)
+    vanished: Vanished = field(default_factory=Vanished)
 
     @property
     def complete(self) -> bool:

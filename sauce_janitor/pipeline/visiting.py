@@ -28,6 +28,7 @@ from sauce_janitor.pipeline.sharing import Terms, carry_out_shared
 from sauce_janitor.pipeline.surveying import Survey, Surveyor, overlooked
 from sauce_janitor.pipeline.telling import Teller
 from sauce_janitor.pipeline.terms import Need, Order, Result, Tools
+from sauce_janitor.pipeline.traces import Traces
 from sauce_janitor.retention.costs import requests_needed, work_of
 from sauce_janitor.retention.deadlines import Blocker, block_what_goes, overdue_counts, settle, watched_fields
 from sauce_janitor.retention.fingerprints import decision_fields
@@ -79,6 +80,8 @@ class Visit:
         if order.as_of is None:  # a look at another time is no run that later ones go by
             stack.enter_context(self.record)
         self.query = Query(account.name, (), self.rules.age_from, self.as_of, self.digest)
+        self.traces = Traces(account.name, tools.state, self.tell, now=self.now)
+        stack.callback(self.traces.conclude)
         self._telling = threading.Lock()
         self._in_hand: Plan | None = None
         self._reviewed = self._check_reviewed()
@@ -165,8 +168,10 @@ class Visit:
             with_builds=self.fields.read_builds or "build_status" in watched_fields(self.rules),
         )
         jobs, name = self.tools.state.jobs, self.account.name
+        self.traces.before_listing()
         with self._phase("list"):
             survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
+        self.traces.after_listing()
         self.query = replace(self.query, owners=survey.owners)
         self.record.surveyed(owners, survey.left_out)
         self._check_clocks()
@@ -224,6 +229,7 @@ class Visit:
             budget_left=self.client.reader.budget_left,
             timetable=self.client.budget.timetable,
             recovery=recovery,
+            vanished=self.traces.found,
         )
 
     def _need(self, share: Share, plan: Plan) -> Need:
@@ -327,7 +333,7 @@ class Visit:
         """Tell that the run came to its end."""
         self.spending.tell_left()
         self.tell.finished(mode=self.mode, complete=result.complete, at=self.now)
-        return result
+        return replace(result, vanished=self.traces.found)
 
     def _budgets(self) -> list[Budget]:
         """Of every credential that is in use."""
@@ -336,6 +342,7 @@ class Visit:
     def _told(self, event: happened.Event) -> None:
         with self._telling:  # workers of several credentials tell at once
             self.tell.event(event)
+            self.traces.event(event)
             if self._in_hand is not None and isinstance(event, _SAVED):
                 self._in_hand.saved(event.job_id)
             self.tools.progress.step()

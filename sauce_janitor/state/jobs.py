@@ -147,6 +147,12 @@ class Jobs:
         with self._database.reading() as connection:
             return connection.execute(statement).scalar_one()
 
+    def count_gone(self, account: str, *, ended_since: int) -> int:
+        """How many jobs that ended then or later (epoch seconds) are known to be gone, whoever deleted them."""
+        gone = (jobs.c.account == account, jobs.c.gone.is_(True), jobs.c.ended_at >= ended_since)
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(jobs).where(*gone)).scalar_one()
+
     def owners(self, account: str) -> tuple[Owner, ...]:
         """Whose jobs were ever listed, in order of the name."""
         statement = select(listings.c.owner).where(listings.c.account == account).order_by(listings.c.owner)

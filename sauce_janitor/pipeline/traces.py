@@ -1,0 +1,85 @@
+"""Traces of somebody else who deletes on the account: jobs and assets that went without our doing.
+
+Sauce Labs has no mark by which two janitors on one account could see each other. What one of them deletes is what the other
+misses: it is counted in each run, and told above a few, for people delete single jobs by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from sauce_janitor.execute import events as happened
+from sauce_janitor.execute.events import Event
+from sauce_janitor.pipeline.telling import Teller
+from sauce_janitor.pipeline.terms import Vanished
+from sauce_janitor.retention.model import Action
+from sauce_janitor.retention.planning import PURGED_AFTER_S
+from sauce_janitor.state import State
+
+_FORGOTTEN_S: Final = 85 * 86_400
+"""Jobs older than about three months Sauce Labs may have put away itself."""
+TOLD_S: Final = 7 * 86_400
+"""So long `status` tells of it."""
+
+
+class Traces:
+    """Counts them in one run. Threads call `event` one at a time."""
+
+    def __init__(self, account: str, state: State, tell: Teller, *, now: int) -> None:
+        self._account, self._state, self._tell, self._now = account, state, tell, now
+        self._before = 0
+        self._jobs = self._assets = 0
+
+    @property
+    def found(self) -> Vanished:
+        """What went so far."""
+        return Vanished(self._jobs, self._assets)
+
+    def before_listing(self) -> None:
+        """Jobs are about to be listed: what is missing then went since."""
+        self._before = self._gone()
+
+    def after_listing(self) -> None:
+        """They are listed. A delete of ours that is confirmed was counted before."""
+        self._jobs += max(0, self._gone() - self._before)
+
+    def event(self, event: Event) -> None:
+        """Something of a plan that is carried out."""
+        if not isinstance(event, happened.AlreadyGone) or self._may_be_ours(event):
+            return
+        if event.action is Action.DELETE_JOB:
+            self._jobs += 1
+        elif event.action is Action.DELETE_ASSETS and not self._was_purged(event):
+            self._assets += 1
+
+    def conclude(self) -> None:
+        """The run is over, however it ended: count it, and above a few tell it."""
+        found = self.found
+        self._tell.vanished(found)
+        if found.are_many:
+            told = {"at": self._now, "jobs": found.jobs, "assets": found.assets}
+            self._state.notes.write(_note(self._account), json.dumps(told))
+
+    def _gone(self) -> int:
+        return self._state.jobs.count_gone(self._account, ended_since=self._now - _FORGOTTEN_S)
+
+    def _may_be_ours(self, event: happened.AlreadyGone) -> bool:
+        """Whether an earlier delete of ours that had no answer may have come true."""
+        lines = self._state.journal.of(event.job_id, self._account)
+        return any(line.kind == "outcome" and line.outcome == "unknown" for line in lines)
+
+    def _was_purged(self, event: happened.AlreadyGone) -> bool:
+        ended_at = self._state.jobs.ended_at(self._account, event.job_id)
+        return ended_at is None or self._now - ended_at >= PURGED_AFTER_S
+
+
+def last_traces(state: State, account: str, *, now: int) -> dict[str, Any] | None:
+    """What was told last, if that is less than a week ago: `at` (epoch seconds), `jobs`, `assets`."""
+    said = state.notes.read(_note(account))
+    found: dict[str, Any] | None = None if said is None else json.loads(said)
+    return found if found is not None and now - found["at"] < TOLD_S else None
+
+
+def _note(account: str) -> str:
+    return f"vanished {account}"
