@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +22,10 @@ def back_up(path: Path, schema: str) -> Path:
     is replaced, so that a start that fails again and again does not push out the others; the newest `KEPT` schemas stay.
     Raises StateError, with the copies as they were.
     """
-    _sweep(path)
     copy = path.with_name(f"{path.name}.schema-{schema}.backup")
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.backup")
     try:
+        _sweep(path)
         os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         try:
             _copy(path, aside)
@@ -39,8 +39,9 @@ def back_up(path: Path, schema: str) -> Path:
             f"the state {path} is of an older schema ({schema}) and was left as it is, because it cannot be backed up to "
             f"{copy} first: {error}; make room there, then start again"
         ) from error
-    for old in copies(path)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    with suppress(OSError):  # one copy too many does no harm; the next migration tries again
+        for old in copies(path)[:-KEPT]:
+            old.unlink(missing_ok=True)
     return copy
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
 from sauce_janitor.errors import StateError
 
@@ -100,7 +101,7 @@ def damaged(place: str, why: str) -> str:
 
 
 def sqlite_engine(path: Path) -> Engine:
-    """An engine on an existing SQLite file (or one that is being made): WAL, every commit on the disk, foreign keys."""
+    """An engine on an existing SQLite file: WAL, every commit on the disk, foreign keys."""
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         connect_args={"timeout": BUSY_S, "check_same_thread": False},
@@ -111,9 +112,21 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def memory_engine() -> Engine:
+    """An engine on a database in memory, where a new state is made before a byte of it is on a disk."""
+    engine = create_engine("sqlite+pysqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _driven)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _driven(connection: Any, _record: object) -> None:
     # isolation_level None: the driver would otherwise begin and commit by its own rules, around reads not at all.
     connection.isolation_level = None
+
+
+def _prepare(connection: Any, record: object) -> None:
+    _driven(connection, record)
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout = {int(BUSY_S * 1000)}",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +18,7 @@ from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.backup import back_up
-from sauce_janitor.state.database import Database, damaged, sqlite_engine
+from sauce_janitor.state.database import Database, damaged, memory_engine, sqlite_engine
 from sauce_janitor.state.tables import READABLE_FROM, REVISIONS, journal_head, meta
 
 _MAGIC: Final = b"SQLite format 3\x00"
@@ -25,6 +27,8 @@ _NETWORK: Final = frozenset(
      "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.davfs", "davfs", "ocfs2", "gfs2"}
 )  # fmt: skip
 _MOUNTS: Final = Path("/proc/self/mounts")
+_NEW: Final = ".new"
+_ABANDONED_S: Final = 3600.0
 _READABLE_FROM: Final = "readable_from"
 
 
@@ -130,7 +134,10 @@ def _found(connection: Connection) -> None:
 
 
 def _make(path: Path) -> None:
-    """A whole new state at `path`: built aside and linked, so that a crash leaves none and no other one is replaced."""
+    """A whole new state at `path`: made in memory, written aside, durable and read back before it has its name.
+
+    An error or a crash at any point leaves no state, or this one; no other one is replaced.
+    """
     leftovers = [name for name in (f"{path}-wal", f"{path}-journal") if os.path.lexists(name)]
     if leftovers:
         raise StateError(
@@ -140,20 +147,53 @@ def _make(path: Path) -> None:
     if path.is_symlink():
         raise StateError(f"the state {path} is a link to nothing: is its file system mounted?")
     _make_folders(path.parent)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.new")
-    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    image = _image(str(path))
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{_NEW}")
     try:
-        engine = sqlite_engine(aside)
-        try:
-            open_engine(engine, str(path))
-        finally:
-            engine.dispose()
+        _write(aside, image)
         with suppress(FileExistsError):  # another process was faster: its state is the state
             os.link(aside, path)
+        _sync_folder(path.parent)
     finally:
-        for name in (aside, Path(f"{aside}-wal"), Path(f"{aside}-shm")):
-            name.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+        aside.unlink(missing_ok=True)
+    _sweep(path)
+
+
+def _image(place: str) -> bytes:
+    """The bytes of a new state. Nothing of it can be half-written, for no disk has seen it."""
+    engine = memory_engine()
+    try:
+        open_engine(engine, place)
+        with engine.connect() as connection:
+            image: bytes = connection.connection.driver_connection.serialize()  # type: ignore[union-attr]  # sqlite3's
+    finally:
+        engine.dispose()
+    return image
+
+
+def _write(path: Path, image: bytes) -> None:
+    """A new file with these bytes, on the disk when this returns; OSError otherwise, also where they read back differently."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        left = memoryview(image)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+        os.lseek(handle, 0, os.SEEK_SET)
+        read = b"".join(iter(partial(os.read, handle, 1 << 20), b""))
+    finally:
+        os.close(handle)
+    if read != image:
+        raise OSError(errno.EIO, "what was written reads back differently")
+
+
+def _sweep(path: Path) -> None:
+    """What makings left that were killed an hour ago or longer: a younger one may be under way."""
+    for each in path.parent.iterdir():
+        if each.name.startswith(f".{path.name}.") and each.name.endswith(_NEW):
+            with suppress(OSError):  # somebody else's matter, and no harm where it stays
+                if time.time() - each.stat().st_mtime > _ABANDONED_S:
+                    each.unlink()
 
 
 def _make_folders(folder: Path) -> None:
