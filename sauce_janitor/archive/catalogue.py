@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +18,9 @@ from sauce_janitor.archive.folders import disk_errors, exists, open_file, reach
 from sauce_janitor.archive.naming import folder_name, job_place, name_of_folder
 from sauce_janitor.archive.packing import open_original
 from sauce_janitor.archive.places import Place, files_below, walk
-from sauce_janitor.archive.pruned import PruneFile, gone_files, read_records
-from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name
-from sauce_janitor.archive.rereading import Damage, damage_of
+from sauce_janitor.archive.pruned import PruneFile, gone_files, read_records, record_number
+from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name, receipt_number
+from sauce_janitor.archive.rereading import Damage, damage_of, forget_cached
 from sauce_janitor.archive.root import Root
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.model import JobId, Owner
@@ -145,6 +145,7 @@ class Catalogue:
         where = "/".join(place)
         with disk_errors(f"read the archive's folder {where}"), reach(self.root.fd, place) as folder:
             there = dict(files_below(folder))
+            forget_cached(folder, _small(there))
             try:
                 receipts = chain(folder, place, there)
                 records = read_records(folder, place, there, receipts)
@@ -210,6 +211,11 @@ class Catalogue:
             for file in (receipt.document.job, *receipt.document.assets)
             if file.file not in pruned
         )
+
+
+def _small(names: Iterable[str]) -> Iterator[str]:
+    """The receipts and the records of pruning among these names."""
+    return (name for name in names if receipt_number(name) or record_number(name))
 
 
 def _fixed(account: str | None, owner: Owner | None) -> tuple[str | None, str | None]:

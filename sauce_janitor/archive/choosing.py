@@ -65,7 +65,8 @@ def choose(
     for file in earlier:
         if file.file in missing.damaged and file.name not in there:
             raise ArchiveError(
-                f"{file.file} in the archive is damaged, and Sauce Labs does not list {file.name!r:.120} any more"
+                f"{file.file} in the archive is damaged, and Sauce Labs does not list {file.name!r:.120} any more: "
+                "nothing is deleted of the job until that file is restored from a backup of the archive"
             )
     listed = tuple(dict.fromkeys((*(newest.listed if newest else ()), *listing.names)))
     lost = {file.name for file in earlier} - stored

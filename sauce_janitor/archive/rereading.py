@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
 
-from sauce_janitor.archive.folders import open_file, open_folder
+from sauce_janitor.archive.folders import disk_errors, open_file, open_folder, read_small
 from sauce_janitor.archive.packing import original_of
 from sauce_janitor.archive.receipts import StoredFile
+from sauce_janitor.errors import ArchiveError
 
 _PIECE = 256 * 1024  # of each worker: larger ones are no faster
 
@@ -22,6 +25,22 @@ class Damage(StrEnum):
     CHANGED = "changed"
     EXTRA = "extra"  # in no receipt
     LINK = "link"  # not a plain file of its own
+
+
+def forget_cached(folder: int, names: Iterable[str]) -> None:
+    """Make the next read of these small files come from the disk.
+
+    One that cannot be opened is passed over: the read says what is wrong with it.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for name in names:
+        with suppress(OSError):
+            descriptor = open_file(folder, name)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
 
 
 def differs(folder: int, file: StoredFile) -> str | None:
@@ -68,3 +87,19 @@ def damage_of(folder: int, file: StoredFile, found: os.stat_result | None) -> tu
     except OSError as wrong:
         return Damage.CHANGED, f"cannot be read: {wrong.strerror or wrong}"
     return (Damage.CHANGED, difference) if difference else None
+
+
+def read_back(folder: int, files: Iterable[StoredFile]) -> None:
+    """Compare what the disk now holds with what came; ArchiveError where it differs (bad memory, disk or cable)."""
+    for file in files:
+        with disk_errors(f"read back {file.file}"):
+            difference = differs(folder, file)
+        if difference:
+            raise ArchiveError(f"{file.file} reads back differently from what was written: the disk or memory is bad")
+
+
+def read_back_receipt(folder: int, name: str, data: bytes) -> None:
+    """ArchiveError where the disk holds another receipt than was written. Raises OSError."""
+    forget_cached(folder, [name])
+    if read_small(folder, name, at_most=len(data)) != data:
+        raise ArchiveError(f"{name} reads back differently from what was written: the disk or memory is bad")

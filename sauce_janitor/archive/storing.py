@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Self
 
 from sauce_janitor import __version__
 from sauce_janitor.archive.aside import Aside, partial_folder, sweep
-from sauce_janitor.archive.catalogue import Catalogue
+from sauce_janitor.archive.catalogue import Catalogue, Proof
 from sauce_janitor.archive.choosing import Choice, Missing, choose
 from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch
@@ -35,17 +35,19 @@ from sauce_janitor.archive.receipts import (
     sha256_of,
     write_receipt,
 )
-from sauce_janitor.archive.rereading import differs
+from sauce_janitor.archive.rereading import read_back, read_back_receipt
 from sauce_janitor.archive.root import PARTIAL, Root, check_room, check_writable, tidy
 from sauce_janitor.archive.terms import Origin, Settings, Stored, base_address, origin_url, stored_by
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.model import AssetListing, Job, JobDocument
+from sauce_janitor.retention.model import AssetListing, Job, JobDocument, JobId, Owner
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One pass over one job. `earlier` are its receipts so far, oldest first; `gone` the paths of what was pruned."""
+    """One pass over one job. `earlier` are its receipts so far, oldest first; `gone` the paths of what was pruned,
+    `damaged` those of what does not match its receipt.
+    """
 
     place: Place
     document: JobDocument
@@ -53,10 +55,19 @@ class _Task:
     choice: Choice
     earlier: tuple[ReceiptFile, ...]
     gone: frozenset[str]
+    damaged: frozenset[str] = frozenset()
 
     @property
     def number(self) -> int:
         return len(self.earlier) + 1
+
+    @property
+    def restored(self) -> tuple[str, ...]:
+        """The damaged files that this pass has in new ones; what stands in no receipt is none of them."""
+        if not self.earlier:
+            return ()
+        newest = self.earlier[-1].document
+        return tuple(file.file for file in (newest.job, *newest.assets) if file.file in self.damaged)
 
 
 class Archive:
@@ -175,6 +186,14 @@ class Archive:
                 )
             return stored_by(place, receipts[-1], gone_files(self.catalogue.records(place)))
 
+    def read_back(self, owner: Owner, job_id: JobId, *, ended_at: int | None) -> Proof | None:
+        """Read every byte stored of a job from the disk, and hold it against the receipts; None for nothing.
+
+        `ended_at` (epoch seconds) spares a search. Raises ArchiveError when a receipt cannot be trusted.
+        """
+        with self._life.held():
+            return self.catalogue.proof(self._account, owner, job_id, ended_at=ended_at)
+
     def store(
         self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: Origin
     ) -> Stored:
@@ -200,7 +219,7 @@ class Archive:
         if len(choice.wanted) > self._settings.caps.assets:
             raise ArchiveError(f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
                                f"{self._settings.caps.assets:,}")  # fmt: skip
-        task = _Task(place, document, origin, choice, earlier, gone)
+        task = _Task(place, document, origin, choice, earlier, gone, damaged)
         if earlier and choice.changes_nothing(earlier[-1].document):
             return self._vouch_again(task)
         return self._pass(task, fetch)
@@ -220,7 +239,7 @@ class Archive:
                 make_durable(folder, [*(file.file for file in files), *(receipt.file for receipt in task.earlier)])
             with reach(self._root.fd, task.place[:-1]) as day:
                 os.fsync(day)
-        return stored_by(task.place, newest, task.gone)
+        return replace(stored_by(task.place, newest, task.gone), read_back=True)
 
     def _pass(self, task: _Task, fetch: Fetch) -> Stored:
         word = self._lease.word if self._lease else ""
@@ -231,12 +250,14 @@ class Archive:
             with disk_errors(f"flush the files of job {task.place[-1]}"):
                 make_durable(aside.fd, [file.file for file in fresh])
             if self._settings.verify == "reread":
-                _read_back(aside.fd, fresh)
+                read_back(aside.fd, fresh)
             receipt = self._receipt(task, job, fetched)
             data = write_receipt(receipt)
             with disk_errors(f"write the receipt of job {task.place[-1]}"):
                 write_file(aside.fd, receipt_name(task.number), data)
                 make_durable(aside.fd, [receipt_name(task.number)])
+                if self._settings.verify == "reread":
+                    read_back_receipt(aside.fd, receipt_name(task.number), data)
             with disk_errors(f"look at the files of job {task.place[-1]}"):
                 stamps = aside.stamps([*(file.file for file in fresh), receipt_name(task.number)])
             with self._life.committing():
@@ -246,7 +267,15 @@ class Archive:
         shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt), task.gone)
         sizes = [file.bytes for file in fetched]
         odd = tuple((file.name, file.odd) for file in fetched if file.odd is not None)
-        return replace(shown, fetched_assets=len(sizes), fetched_bytes=sum(sizes), added=True, odd=odd)
+        return replace(
+            shown,
+            fetched_assets=len(sizes),
+            fetched_bytes=sum(sizes),
+            added=True,
+            odd=odd,
+            read_back=self._settings.verify == "reread",
+            restored=task.restored,
+        )
 
     def _write_job(self, task: _Task, folder: int) -> StoredFile:
         """The job's document, unless it is stored already as it is now."""
@@ -305,12 +334,3 @@ class Archive:
 
     def _clock(self) -> int:
         return int(self._now())
-
-
-def _read_back(folder: int, files: Iterable[StoredFile]) -> None:
-    """Compare what the disk now holds with what came; ArchiveError where it differs (bad memory, disk or cable)."""
-    for file in files:
-        with disk_errors(f"read back {file.file}"):
-            difference = differs(folder, file)
-        if difference:
-            raise ArchiveError(f"{file.file} reads back differently from what was written: the disk or memory is bad")

@@ -51,6 +51,8 @@ class Stored:
     `pruned` are the stored ones whose bytes have left the archive since.
     `fetched_assets` and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
     `odd` are those of this pass that do not look like what their names promise, with the reason.
+    `read_back`: this pass read every byte of it from the disk; `restored` are the paths of damaged
+    files that it fetched anew.
     """
 
     path: str
@@ -64,6 +66,8 @@ class Stored:
     fetched_bytes: int = 0
     added: bool = False
     odd: tuple[tuple[str, str], ...] = ()
+    read_back: bool = False
+    restored: tuple[str, ...] = ()
 
 
 def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Stored:

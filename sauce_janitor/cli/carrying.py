@@ -81,6 +81,8 @@ def ended(result: Result) -> report.Ended:
         missing=gaps(result),
         lost=execution.lost,
         waiting=report.waiting_line(execution.waiting),
+        damaged_copies=execution.damaged_copies,
+        restored_copies=execution.restored_copies,
     )
 
 
@@ -96,6 +98,8 @@ def summary(result: Result) -> dict[str, Any]:
         "unlisted_files": execution.unlisted_files,
         "lost": execution.lost,
         "waiting": {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())},
+        "damaged_copies": execution.damaged_copies,
+        "restored_copies": execution.restored_copies,
         "halted": execution.halted.why.value if execution.halted else None,
         "goes_on_at": report.iso(result.goes_on_at),
         "failures": [

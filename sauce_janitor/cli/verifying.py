@@ -115,7 +115,9 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
                         terminal.echo(_line(finding))
 
         shown.phase(given["account"] or "archive", "verify")
-        return verify(wanted, Means(catalogue, state, told=told, workers=given["workers"]))
+        trusted = config.archive.trust_read_back_s is not None
+        means = Means(catalogue, state, told=told, workers=given["workers"], remembers=trusted)
+        return verify(wanted, means)
 
 
 def _line(finding: Finding) -> str:

@@ -94,6 +94,7 @@ class _Values:
             {name: policy_digest(rules[name], identities[name]) for name in term.accounts} if term.approvals else {}
         )
         percent, size = term.archive.min_free
+        trust = term.archive.verify_before_delete
         accounts = tuple(self._account(name, account) for name, account in term.accounts.items())
         self._refuse_overlaps(accounts)
         return Config(
@@ -106,6 +107,7 @@ class _Values:
                 size,
                 term.archive.verify,
                 term.archive.compress,
+                trust.seconds if trust is not None else None,
             ),
             state=self._file(term.state.path),
             workers=term.workers,

@@ -73,6 +73,7 @@ class Archive:
     """`settle_s`: how long after a job's end its assets are complete. One of `min_free_percent` and `min_free_bytes` is set.
 
     `verify`: whether what was written is read back from the disk; `compress`: whether logs and JSON are.
+    `trust_read_back_s`: how long a read-back spares the one before a delete; None: it never does.
     """
 
     path: Path
@@ -81,6 +82,7 @@ class Archive:
     min_free_bytes: int | None
     verify: Literal["reread", "inline"] = "reread"
     compress: bool = False
+    trust_read_back_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from typing import Final
 from sauce_janitor.errors import ArchiveError, SourceError
 from sauce_janitor.execute.asking import Listed
 from sauce_janitor.execute.brake import SkipError
+from sauce_janitor.execute.copies import refuse_if_lost, stored
 from sauce_janitor.execute.events import JobArchived, Skip
 from sauce_janitor.execute.hand import InHand, Work
 from sauce_janitor.execute.parts import Archived, Body, Why
 from sauce_janitor.execute.purging import is_purgeable, note_listed_again, note_purged
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument
-from sauce_janitor.retention.permits import Receipt
 
 YOUNG_DETAILS_S: Final = 60.0
 """Details that came with those of other jobs are good enough to archive by for so long."""
@@ -39,6 +39,7 @@ def archive(work: Work, hand: InHand) -> None:
         raise ArchiveError(f"job {plan.job_id}: the plan says archive, and nothing is wanted of it")
     listed = listing_for(work, hand, details.document.job)
     hand.listed, hand.listed_twice = listed, False
+    refuse_if_lost(hand, listed)
     _store(work, hand, details.document, listed, selection)
 
 
@@ -69,9 +70,9 @@ def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
         return
     if work.parts.journal.assets_deleted(hand.plan.job_id):
         return
-    stored = hand.archived or work.parts.archive.archived(job)
-    if stored is None or not stored.stored:
-        note_purged(work, hand, stored)
+    had = hand.archived or work.parts.archive.archived(job)
+    if had is None or not had.stored:
+        note_purged(work, hand, had)
         raise SkipError(Skip.PURGED, "Sauce Labs has purged its assets before they were archived")
 
 
@@ -103,7 +104,7 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
             f"job {plan.job_id}: the receipt lacks {len(missing)} of its assets, the first {missing[0]!r}"
         )
     work.parts.journal.archived(job.id, job.owner, receipt=archived.sha256, selection=selection.key, policy=policy)
-    hand.archived, hand.proof = archived, Receipt(archived.sha256)
+    stored(work, hand, archived)
     if why.purged:
         note_purged(work, hand, before)
     if Action.ARCHIVE in hand.to_do:

@@ -1,4 +1,4 @@
-"""Steps 9 to 14 of the order of effects: list again, take the budget, ask again, journal, delete, see that it is gone."""
+"""Steps 9 to 14 of the order of effects: read the copy back, list again, ask again, journal, delete, see that it is gone."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sauce_janitor.errors import (
 from sauce_janitor.execute.archiving import archive, check_missing, check_purged, uncovered
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirming import Confirming, Sent
+from sauce_janitor.execute.copies import is_whole
 from sauce_janitor.execute.doubting import Doubting
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.execute.hand import InHand, Work
@@ -37,6 +38,8 @@ FRESH_S: Final = 9.0
 YOUNG_LIST_S: Final = 60.0
 LISTING_TURN_S: Final = 40.0
 """A round lists jobs for so long at most, and deletes for 10 s: then its first list is still younger than 60 s."""
+READING_TURN_S: Final = 40.0
+"""Copies are read from the disk for so long, then those that were read are deleted."""
 MOST_LOOKUPS: Final = 6
 MOST_ROUNDS: Final = 3
 _DOUBTS: Final = 2
@@ -85,7 +88,7 @@ class Deleting:
         """The hands that have to be archived (again) first."""
         again: deque[InHand] = deque()
         while waiting:
-            ready = self._listed(waiting)
+            ready = self._listed(self._read_back(waiting, again), waiting)
             while ready and not self._is_list_old(ready[0]):
                 self._work.brake.afford(2 + _DOUBTS + self._confirming.requests_due)
                 with self._parts.source.reserved(2):
@@ -98,12 +101,27 @@ class Deleting:
             waiting.extendleft(reversed(ready))
         return again
 
-    def _listed(self, waiting: deque[InHand]) -> deque[InHand]:
-        """Those next in line, each with a young asset list where one is needed."""
+    def _read_back(self, waiting: deque[InHand], again: deque[InHand]) -> deque[InHand]:
+        """Those next in line whose copies are whole; those whose are not go to `again`.
+
+        It comes before everything that is asked of Sauce Labs: a copy may take minutes to read, and an answer counts for
+        seconds. A turn, too, is short, so that what was read first is deleted soon.
+        """
+        whole: deque[InHand] = deque()
+        began = self._parts.clock.monotonic()
+        while waiting and (not whole or self._parts.clock.monotonic() - began < READING_TURN_S):
+            hand = waiting.popleft()
+            with self._work.about(hand):
+                self._work.permitted(hand, to_change=True)
+                (whole if is_whole(self._work, hand) else again).append(hand)
+        return whole
+
+    def _listed(self, whole: deque[InHand], waiting: deque[InHand]) -> deque[InHand]:
+        """Those next in line, each with a young asset list where one is needed; the rest wait on."""
         ready: deque[InHand] = deque()
         began = self._parts.clock.monotonic()
-        while waiting and (not ready or self._parts.clock.monotonic() - began < LISTING_TURN_S):
-            hand = waiting.popleft()
+        while whole and (not ready or self._parts.clock.monotonic() - began < LISTING_TURN_S):
+            hand = whole.popleft()
             with self._work.about(hand):
                 self._work.permitted(hand, to_change=True)
                 if self._is_list_old(hand):
@@ -112,6 +130,7 @@ class Deleting:
                     hand.listed_twice = False
             if hand.delete is not None:
                 ready.append(hand)
+        waiting.extendleft(reversed(whole))
         return ready
 
     def _is_list_old(self, hand: InHand) -> bool:
@@ -187,7 +206,8 @@ class Deleting:
             return True
         if hand.archived is None:
             hand.archived = self._parts.archive.archived(job)
-        if hand.archived is None:
+        # What was read back, if anything was, has another receipt: archiving looks at every byte, too.
+        if hand.archived is None or hand.archived.sha256 != hand.read_back:
             return False
         assert hand.listed is not None
         self._list_twice(hand)

@@ -71,6 +71,28 @@ class AssetsDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyDamaged:
+    """The stored copy of a job is not what its receipt says; `files` names each file, and how."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRestored:
+    """What was damaged of a copy was fetched again, and stands under a new receipt."""
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    assets: int
+    size_bytes: int
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobDeleted:
     """A job is gone. `confirmed` is False while only Sauce's answer says so and the next full listing has to."""
 
@@ -149,6 +171,8 @@ Event: TypeAlias = (
     JobArchived
     | AssetsDeleted
     | AssetsPurged
+    | CopyDamaged
+    | CopyRestored
     | JobDeleted
     | JobStopped
     | AlreadyGone

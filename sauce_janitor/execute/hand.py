@@ -53,7 +53,9 @@ class InHand:
     """One job of the plan on its way.
 
     `to_do` maps the actions not yet ended to the policies that want them, "" where it is a hold that wants an archive.
-    `is_believed`: that nothing is listed of it is not doubted any more.
+    `is_believed`: that nothing is listed of it is not doubted any more. `read_back` is the SHA-256 of the
+    receipt whose copy this run read from the disk; `is_damaged`: that copy was not as stored, and waits to
+    be restored; `is_lost`: all of it is gone.
     """
 
     plan: JobPlan
@@ -64,6 +66,9 @@ class InHand:
     proof: Receipt | NothingWanted | None = None
     archived: Archived | None = None
     is_believed: bool = False
+    read_back: str | None = None
+    is_damaged: bool = False
+    is_lost: bool = False
     was_purged: bool | None = None
     rounds: int = 0
     lookups: int = 0

@@ -16,6 +16,8 @@ from sauce_janitor.execute.events import (
     AlreadyGone,
     AssetsDeleted,
     AssetsPurged,
+    CopyDamaged,
+    CopyRestored,
     Event,
     Halt,
     Halted,
@@ -48,7 +50,8 @@ class Execution:
 
     `counts` has one outcome per action ended. `failures` lists every failed action, in no order. `unconfirmed` are deletes
     of jobs that Sauce accepted and the next full listing (or run) has to confirm. `lost` jobs' assets were purged by Sauce
-    before all that was wanted of them was archived. `differing` are (job, name, archived
+    before all that was wanted of them was archived. `damaged_copies` were found in the archive,
+    `restored_copies` of them fetched again from Sauce Labs. `differing` are (job, name, archived
     bytes, bytes by Sauce's answer to the delete). `jobs` were begun, `left` of them not finished because the run was cut
     short. `error` is what cut it short, where an error did. `abandoned` threads still waited for an answer when a stop's
     grace was over; what they had in hand is recovered by the next run. `waiting` are the jobs that failed in earlier runs and
@@ -66,6 +69,8 @@ class Execution:
     unlisted_files: int = 0
     unconfirmed: int = 0
     lost: int = 0
+    damaged_copies: int = 0
+    restored_copies: int = 0
     differing: tuple[tuple[JobId, str, int, int], ...] = ()
     halted: Halted | None = None
     error: JanitorError | None = None
@@ -107,6 +112,8 @@ def together(executions: Sequence[Execution]) -> Execution:
         unlisted_files=sum(one.unlisted_files for one in executions),
         unconfirmed=sum(one.unconfirmed for one in executions),
         lost=sum(one.lost for one in executions),
+        damaged_copies=sum(one.damaged_copies for one in executions),
+        restored_copies=sum(one.restored_copies for one in executions),
         differing=tuple(difference for one in executions for difference in one.differing),
         halted=Halted(halts[0].why, "; ".join(dict.fromkeys(each.detail for each in halts))) if halts else None,
         error=next((one.error for one in executions if one.error is not None), None),
@@ -170,6 +177,10 @@ class Tally:
                 self._differing.extend((event.job_id, *difference) for difference in event.differing)
             case AssetsPurged():
                 self._sums["lost"] += event.lost
+            case CopyDamaged():
+                self._sums["damaged_copies"] += 1
+            case CopyRestored():
+                self._sums["restored_copies"] += 1
             case JobDeleted():
                 self._counts[event.policy, Action.DELETE_JOB, Outcome.DONE] += 1
                 self._sums["unconfirmed"] += not event.confirmed
@@ -201,6 +212,8 @@ class Tally:
                 unlisted_files=self._sums["unlisted_files"],
                 unconfirmed=self._sums["unconfirmed"],
                 lost=self._sums["lost"],
+                damaged_copies=self._sums["damaged_copies"],
+                restored_copies=self._sums["restored_copies"],
                 differing=tuple(self._differing),
                 halted=self._halted,
                 error=error,

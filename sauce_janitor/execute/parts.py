@@ -92,6 +92,8 @@ class Archived(Protocol):
     `pruned` those of them whose bytes left the archive since, `discarded` the names that a receipt says are not stored on
     purpose. `fetched_assets` and `fetched_bytes` are what the
     newest pass added, `odd` those of them that do not look like what their names promise, with the reason.
+    `read_back`: the pass that returned it read every byte from the disk; `restored` are the damaged files
+    that it fetched anew.
     """
 
     @property
@@ -110,6 +112,22 @@ class Archived(Protocol):
     def fetched_bytes(self) -> int: ...
     @property
     def odd(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def read_back(self) -> bool: ...
+    @property
+    def restored(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What reading a job's copy from the disk showed.
+
+    `receipt` is the SHA-256 of its newest receipt, None when there is no copy; `damaged` names each file
+    that is missing or not as it was stored, and how. No copy and a damage: there was one.
+    """
+
+    receipt: str | None
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +150,9 @@ class Archive(Protocol):
 
     def archived(self, job: Job, /) -> Archived | None:
         """What is stored of the job, None for nothing; ArchiveError when a receipt cannot be trusted."""
+
+    def read_back(self, owner: Owner, job_id: JobId, /) -> ReadBack:
+        """Read every stored byte of the job from the disk; ArchiveError when a receipt cannot be trusted."""
 
     def store(
         self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why

@@ -12,13 +12,14 @@ from pydantic import SecretStr
 from sauce_janitor import archive, config, state
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.execute.parts import Archived, Fetch, Why
+from sauce_janitor.execute.parts import Archived, Fetch, ReadBack, Why
+from sauce_janitor.pipeline.copies import Copies
 from sauce_janitor.pipeline.pauses import pause_if_new
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.builds import has_only_lost_jobs
 from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
-from sauce_janitor.retention.model import UNKNOWN, AssetListing, Build, Job, JobDocument, Owner, Record, Text
+from sauce_janitor.retention.model import UNKNOWN, AssetListing, Build, Job, JobDocument, JobId, Owner, Record, Text
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.countfile import Shared
@@ -147,8 +148,8 @@ def open_archive(settings: config.Archive, account: str, held: state.State, *, r
 class FittedArchive:
     """The archive as executing asks for it (`execute.parts.Archive`)."""
 
-    def __init__(self, held: archive.Archive, *, run_id: str, base_url: str) -> None:
-        self._held, self._run_id, self._base_url = held, run_id, base_url
+    def __init__(self, held: archive.Archive, copies: Copies, *, run_id: str, base_url: str) -> None:
+        self._held, self._copies, self._run_id, self._base_url = held, copies, run_id, base_url
 
     def archived(self, job: Job, /) -> Archived | None:
         return self._held.archived(job)
@@ -157,7 +158,14 @@ class FittedArchive:
         self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
     ) -> Archived:
         origin = archive.Origin(why.policy, self._run_id, self._base_url, purged=why.purged, restores=why.deletes)
-        return self._held.store(document, listing, selection, fetch, origin)
+        self._copies.check(document.job)
+        stored = self._held.store(document, listing, selection, fetch, origin)
+        if stored.read_back:
+            self._copies.remember(document.job.id, stored.sha256)
+        return stored
+
+    def read_back(self, owner: Owner, job_id: JobId, /) -> ReadBack:
+        return self._copies.read_back(owner, job_id)
 
     def check(self) -> None:
         self._held.check()

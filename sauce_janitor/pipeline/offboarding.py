@@ -247,13 +247,17 @@ class _Leaving(Visit):
             yield page
 
     def _proven(self, job: Job) -> Archived | None:
-        ended_at = job.ended_at if isinstance(job.ended_at, int) else None
-        proof = self.archive.catalogue.proof(self.account.name, job.owner, job.id, ended_at=ended_at)
-        if proof is None:
-            return None
-        if proof.findings:
-            raise ArchiveError(f"job {job.id}: its copy is damaged: {proof.findings[0]}")
-        return self.archive.archived(job)
+        """What is stored of the job, every byte of it read just now; None for nothing."""
+        found = self.copies.read_back(job.owner, job.id, anew=True)
+        if found.damaged:
+            raise ArchiveError(
+                f"job {job.id}: its copy in the archive is damaged: {found.damaged[0]}. Without --bulk it is "
+                "restored from Sauce Labs first, as far as its files are still listed there"
+            )
+        archived = self.archive.archived(job)
+        if archived is not None and archived.sha256 != found.receipt:
+            raise ArchiveError(f"job {job.id}: its copy in the archive changed while it was read")
+        return archived
 
     def confirm(self, done: Result, parts: Parts) -> Offboarded:
         """List once more: whatever is there now was not deleted, whatever was said."""

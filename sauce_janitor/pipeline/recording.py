@@ -65,6 +65,8 @@ class Recorded:
         self._summary["goes_on_at"] = goes_on_at
         self._summary["lost"] = execution.lost
         self._summary["waiting"] = {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())}
+        self._summary["damaged_copies"] = execution.damaged_copies
+        self._summary["restored_copies"] = execution.restored_copies
         if execution.halted:
             self._summary["halted"] = execution.halted.detail
 

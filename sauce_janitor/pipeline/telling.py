@@ -68,12 +68,9 @@ class Teller:
                 for name, archived, deleted in event.differing:
                     about.warning("asset.sizes_differ", asset=name, archived_bytes=archived, deleted_bytes=deleted)
             case happened.AssetsPurged():
-                if event.lost:
-                    about.warning(
-                        "job.assets_lost", detail="purged by Sauce Labs before all that is wanted was archived"
-                    )
-                else:
-                    about.info("job.assets_purged")
+                self._purged(about, lost=event.lost)
+            case happened.CopyDamaged() | happened.CopyRestored():
+                self._copy(about, event)
             case happened.JobDeleted():
                 self._count(event.policy, Action.DELETE_JOB, Outcome.DONE)
                 about.info("job.deleted", confirmed=event.confirmed)
@@ -89,6 +86,26 @@ class Teller:
             case happened.ActionFailed():
                 self._count(event.policy, event.action, Outcome.FAILED)
                 about.error("job.failed", action=event.action.value, detail=event.detail)
+
+    def _purged(self, about: Any, *, lost: bool) -> None:
+        if lost:
+            about.warning("job.assets_lost", detail="purged by Sauce Labs before all that is wanted was archived")
+        else:
+            about.info("job.assets_purged")
+
+    def _copy(self, about: Any, event: happened.CopyDamaged | happened.CopyRestored) -> None:
+        match event:
+            case happened.CopyDamaged():
+                self._metrics.add("damaged_copies", account=self._account)
+                about.error("job.copy_damaged", files=list(event.files))
+            case happened.CopyRestored():
+                self._metrics.add("restored_copies", account=self._account)
+                about.warning(
+                    "job.copy_restored",
+                    assets=event.assets,
+                    size_bytes=event.size_bytes,
+                    receipt=event.receipt,
+                )
 
     def _odd(self, about: Any, odd: Sequence[tuple[str, str]]) -> None:
         for name, why in odd:

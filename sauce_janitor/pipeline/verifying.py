@@ -68,7 +68,10 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What it works with: `state` is None where there is none, `stop` leaves it off, `told` hears of each job."""
+    """What it works with: `state` is None where there is none, `stop` leaves it off, `told` hears of each job.
+
+    `remembers`: what was found whole counts as read back, for who trusts that for a while before a delete.
+    """
 
     catalogue: Catalogue
     state: State | None = None
@@ -76,6 +79,7 @@ class Means:
     told: Callable[[Proof], None] = lambda _: None
     clock: Callable[[], float] = time.time
     workers: int | None = None
+    remembers: bool = False
 
 
 def verify(wanted: Wanted, means: Means) -> Verified:
@@ -127,7 +131,19 @@ class _Verifier:
         done.files += proof.files
         done.size_bytes += proof.size_bytes
         done.findings += findings
+        self._note_read_back(proof, whole=not findings)
         self._means.told(Proof(proof.place, proof.receipts, findings, proof.files, proof.size_bytes))
+
+    def _note_read_back(self, proof: Proof, *, whole: bool) -> None:
+        """What was found damaged is trusted no more, however lately it was read back before."""
+        if self._state is None or not proof.receipts:
+            return
+        newest, kept = proof.receipts[-1], self._state.read_backs
+        account, job_id = newest.document.account, newest.document.job_id
+        if not whole:
+            kept.forget(account, job_id)
+        elif self._means.remembers:
+            kept.remember(account, job_id, newest.sha256, at=int(self._means.clock()))
 
     def _against_journal(self, proof: Proof) -> Iterable[Finding]:
         """Receipts of this job that the journal has and the archive does not: removed, or edited with all their files."""
@@ -212,7 +228,8 @@ def verify_daily(account: Account, tools: Tools, *, share: float = DAILY_SHARE) 
                 log.error("archive.damaged", place=finding.place, file=finding.file, damage=finding.damage.value,
                           detail=finding.detail)  # fmt: skip
 
-        means = Means(catalogue, state, tools.stop, told, tools.clock, workers=1)
+        trusted = tools.config.archive.trust_read_back_s is not None
+        means = Means(catalogue, state, tools.stop, told, tools.clock, workers=1, remembers=trusted)
         done = verify(Wanted(account=account.name, sample=sample), means)
     if done.complete:
         tools.metrics.set("archive_findings", len(done.findings), account=account.name)

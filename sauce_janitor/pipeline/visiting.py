@@ -18,6 +18,7 @@ from sauce_janitor.inventory import Demand
 from sauce_janitor.pipeline import accepting, affording, approving, fitting, holding, suspecting
 from sauce_janitor.pipeline.acting import settle_acts
 from sauce_janitor.pipeline.claims import Claims
+from sauce_janitor.pipeline.copies import Copies
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
 from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.reaching import Reach, Share
@@ -106,14 +107,15 @@ class Visit:
             fitting.open_archive(self.tools.config.archive, name, state, run_id=self.run_id)
         )
         archive.sweep()
-        self.archive = archive
+        trust_s = self.tools.config.archive.trust_read_back_s
+        self.archive, self.copies = archive, Copies(archive, state, name, trust_s=trust_s, clock=self.tools.clock)
         holds = holding.Holding(state.holds, archive.holds, name, CLOCK.now)
         holds.mirror()
         self.retries = AccountRetries(state.retries, name, lambda: int(self.tools.clock()))
         return Parts(
             source=self.client.reader,
             gate=self._stack.enter_context(closing(self.client.gate())),
-            archive=fitting.FittedArchive(archive, run_id=self.run_id, base_url=self.account.base_url),
+            archive=fitting.FittedArchive(archive, self.copies, run_id=self.run_id, base_url=self.account.base_url),
             journal=state.journal.during(name, self.run_id, CLOCK.now),
             lease=lease,
             switch=pauses,

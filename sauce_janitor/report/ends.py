@@ -32,6 +32,7 @@ class Ended:
 
     `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged the assets first.
     `waiting` says which jobs failed before and wait for their next try.
+    `damaged_copies` of the archive were found, and `restored_copies` of them fetched again.
     `goes_on_at`: from when on the request budget has room for what is left, where the run paused for it, epoch seconds.
     """
 
@@ -47,6 +48,8 @@ class Ended:
     recovered: str | None = None
     missing: Sequence[str] = ()
     lost: int = 0
+    damaged_copies: int = 0
+    restored_copies: int = 0
     goes_on_at: int | None = None
     waiting: str | None = None
 
@@ -74,6 +77,12 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     if ended.lost:
         out.print(
             f"Lost: Sauce Labs had purged the assets of {ended.lost:,} jobs before they were archived", style="red"
+        )
+    if ended.damaged_copies:
+        out.print(
+            f"Damaged: the archive's copies of {ended.damaged_copies:,} jobs were not as stored; "
+            f"{ended.restored_copies:,} were fetched again from Sauce Labs. Look at the disk",
+            style="red",
         )
     _show_asides(out, ended)
     for failure in ended.failures[:_MOST_FAILURES]:

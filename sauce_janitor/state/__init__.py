@@ -21,16 +21,18 @@ from sauce_janitor.state.notes import Notes
 from sauce_janitor.state.notices import Notices
 from sauce_janitor.state.opening import check_integrity, open_file
 from sauce_janitor.state.prunings import OpenPruning, PruneJournal, Prunings
+from sauce_janitor.state.readbacks import ReadBacks
 from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
 from sauce_janitor.state.retries import Retries
 from sauce_janitor.state.switch import Pause, Switch
 from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
-    "Acceptances", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal", "Holds",
-    "Identity", "Jobs", "Journal", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct", "OpenIntent",
-    "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings", "Query", "Retries", "Run",
-    "RunJournal", "Runs", "SeenReceipt", "Snapshot", "State", "Switch", "Verifications",
+    "Acceptances", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal",
+    "Holds", "Identity", "Jobs", "Journal", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct",
+    "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings",
+    "Query", "ReadBacks", "Retries", "Run", "RunJournal", "Runs", "SeenReceipt", "Snapshot", "State",
+    "Switch", "Verifications",
 ]  # fmt: skip
 
 
@@ -56,6 +58,7 @@ class State:
         self.acceptances = Acceptances(database)
         self.approvals = Approvals(database)
         self.runs = Runs(database)
+        self.read_backs = ReadBacks(database)
         self.verifications = Verifications(database)
         self.counters = Counters(database)
         self.notes = Notes(database)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every schema version there is, oldest first; the last one is what this program writes."""
 READABLE_FROM: Final = "0001"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release can be rolled back.
@@ -326,4 +326,14 @@ retries = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("requests", BigInteger, nullable=False),  # that the last try took
     Column("reason", Text, nullable=False),
+)
+
+read_backs = Table(
+    # Which copies were read back from the disk; kept only where the configuration trusts that for a while.
+    "read_backs",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("job_id", LargeBinary(16), primary_key=True),
+    Column("receipt", Text, nullable=False),  # the SHA-256 of the newest receipt then
+    Column("at", BigInteger, nullable=False),
 )

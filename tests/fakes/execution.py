@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from sauce_janitor.errors import ArchiveUnusableError, LeaseError, PermitError, SourceError
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, LeaseError, PermitError, SourceError
 from sauce_janitor.execute.events import Event
-from sauce_janitor.execute.parts import Archived, Fetch, Parts, Proven, Unresolved, Why
+from sauce_janitor.execute.parts import Archived, Fetch, Parts, Proven, ReadBack, Unresolved, Why
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import (
     Action,
@@ -284,6 +284,8 @@ class FakeArchived:
     fetched_assets: int = 0
     odd: tuple[tuple[str, str], ...] = ()
     fetched_bytes: int = 0
+    read_back: bool = True
+    restored: tuple[str, ...] = ()
     pruned: frozenset[str] = frozenset()
 
 
@@ -292,12 +294,17 @@ class FakeArchive:
         self.effects = effects
         self.clock = clock
         self.made_at: dict[JobId, int] = {}
+        self.passes: dict[JobId, int] = {}
         self.files: dict[JobId, dict[str, bytes]] = {}
         self.discarded: dict[JobId, frozenset[str]] = {}
         self.whys: list[Why] = []
         self.documents: dict[JobId, JobDocument] = {}
         self.unusable = False
         self.forgets: set[str] = set()
+        self.rotten: dict[JobId, set[str]] = {}
+        self.lost: set[JobId] = set()
+        self.reads: list[JobId] = []
+        self.on_read: Callable[[JobId], None] = lambda _job: None
         self.on_look: Callable[[], None] = lambda: None
 
     def check(self) -> None:
@@ -310,11 +317,23 @@ class FakeArchive:
             return None
         files, discarded = self.files[job.id], self.discarded[job.id]
         return FakeArchived(
-            hashlib.sha256(repr((sorted(files), sorted(discarded))).encode()).hexdigest(),
+            self._sha256(job.id),
             {name: len(data) for name, data in files.items()},
             discarded,
             self.made_at.get(job.id, NOW - 2 * DAY),
         )
+
+    def read_back(self, owner: Owner, job_id: JobId, /) -> ReadBack:
+        self.reads.append(job_id)
+        self.on_read(job_id)
+        if job_id not in self.files:
+            return ReadBack(None, ("its folder is gone",) if job_id in self.lost else ())
+        damaged = tuple(f"{name}: changed" for name in sorted(self.rotten.get(job_id, ())))
+        return ReadBack(self._sha256(job_id), damaged)
+
+    def _sha256(self, job_id: JobId) -> str:
+        said = sorted(self.files[job_id]), sorted(self.discarded[job_id]), self.passes.get(job_id, 1)
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def store(
         self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
@@ -322,6 +341,11 @@ class FakeArchive:
         self.check()
         job_id = document.job.id
         aside = dict(self.files.get(job_id, {}))
+        rotten = self.rotten.get(job_id, set())
+        if gone := rotten - set(listing.names):
+            raise ArchiveError(f"{min(gone)} is damaged, and Sauce Labs does not list it any more")
+        for name in rotten:
+            del aside[name]
         new = 0
         for name in listing.names:
             if selection.wants(name) and name not in aside and name not in self.forgets:
@@ -331,6 +355,8 @@ class FakeArchive:
         discarded = frozenset(name for name in listing.names if not selection.wants(name) and selection.may_lose(name))
         with self.effects.step(f"archive {job_id}"):
             self.files[job_id] = aside
+            self.rotten.pop(job_id, None)
+            self.passes[job_id] = self.passes.get(job_id, 1) + bool(rotten)
             self.made_at[job_id] = self.clock.now()
             self.discarded[job_id] = self.discarded.get(job_id, frozenset()) | discarded
             self.documents[job_id] = document
@@ -338,7 +364,10 @@ class FakeArchive:
         stored = self.archived(document.job)
         assert isinstance(stored, FakeArchived)
         return replace(
-            stored, fetched_assets=new, fetched_bytes=sum(len(aside[name]) for name in listing.names if name in aside)
+            stored,
+            restored=tuple(sorted(rotten)),
+            fetched_assets=new,
+            fetched_bytes=sum(len(aside[name]) for name in listing.names if name in aside),
         )
 
 

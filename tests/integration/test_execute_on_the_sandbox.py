@@ -16,6 +16,7 @@ from sauce_janitor.clock import CLOCK
 from sauce_janitor.execute import Execution, Outcome, Parts, carry_out, recover
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
 from sauce_janitor.pipeline import fitting
+from sauce_janitor.pipeline.copies import Copies
 from sauce_janitor.pipeline.holding import Holding
 from sauce_janitor.pipeline.retries import AccountRetries
 from sauce_janitor.retention.assets import EVERYTHING, Selection
@@ -59,7 +60,12 @@ class Bench:
         return Parts(
             source=self.client.reader,
             gate=self.gate,
-            archive=fitting.FittedArchive(self.archive, run_id="run-1", base_url=self.sandbox.base_url),
+            archive=fitting.FittedArchive(
+                self.archive,
+                Copies(self.archive, self.state, "eu", trust_s=None, clock=self.clock.now),
+                run_id="run-1",
+                base_url=self.sandbox.base_url,
+            ),
             journal=self.journal,
             lease=self.lease,
             switch=self.state.switch,

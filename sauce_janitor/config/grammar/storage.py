@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sauce_janitor.config.grammar.addresses import PathText
 from sauce_janitor.config.grammar.policies import ForbidTerm
-from sauce_janitor.config.grammar.terms import DurationTerm, FreeSpace, Grammar
+from sauce_janitor.config.grammar.terms import DurationTerm, FreeSpace, Grammar, ReadBackTrust
 from sauce_janitor.retention.durations import parse_duration
 
 
@@ -22,9 +22,16 @@ class ArchiveSettings(Grammar):
     )
     verify: Literal["reread", "inline"] = Field(
         "reread",
-        description="`reread`: every file is read again from the disk and hashed before anything is deleted; "
+        description="`reread`: every file is read again from the disk and hashed before its receipt is written; "
         "`inline`: the hash on the way and the flush are trusted.",
         examples=["reread", "inline"],
+    )
+    verify_before_delete: ReadBackTrust = Field(
+        None,
+        description="`always`: the copy that a delete rests on is read from the disk and hashed right before, "
+        "unless this run has done so. `7d`: a copy that was read back in the last 7 days is trusted. "
+        "The default is `always`.",
+        examples=["always", "7d"],
     )
     settle: DurationTerm = Field(
         parse_duration("10min"), description="A job's assets are complete this long after its end.", examples=["10min"]

@@ -99,10 +99,16 @@ def kind_of(value: object) -> str:
 _DELETE_AT_LEAST_S: Final = 3600
 _DELETE_AT_MOST_YEARS: Final = 10
 _FOREVER: Final = "forever"
+_ALWAYS: Final = "always"
 _DURATION_SCHEMA: Final = {
     "type": "string",
     "pattern": "^[0-9]+(s|min|h|d|w|mo|y)$",
     "examples": ["90min", "3d", "6mo"],
+}
+_ELAPSED_SCHEMA: Final = {
+    "type": "string",
+    "pattern": "^[0-9]+(s|min|h|d|w)$",
+    "examples": ["30s", "10min", "24h"],
 }
 
 
@@ -153,6 +159,14 @@ def deletion_age(value: object) -> Duration:
     return read
 
 
+def read_back_trust(value: object) -> Duration | None:
+    """For how long a copy that was read back is trusted; None for `always`: not at all, it is read again."""
+    if value == _ALWAYS:
+        return None
+    _or_word(value, _ALWAYS)
+    return elapsed(value)
+
+
 def holding_time(value: object) -> Duration | None:
     """How long the archive holds something: at least an hour; None for `forever`."""
     if value == _FOREVER:
@@ -168,10 +182,15 @@ PositiveDuration = Annotated[Duration, PlainValidator(sentence(positive)), WithJ
 ElapsedDuration = Annotated[
     Duration,
     PlainValidator(sentence(elapsed)),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9]+(s|min|h|d|w)$", "examples": ["30s", "10min", "24h"]}),
+    WithJsonSchema(_ELAPSED_SCHEMA),
 ]
 ArchiveAge = Annotated[Duration, PlainValidator(sentence(archive_age)), WithJsonSchema(_DURATION_SCHEMA)]
 DeletionAge = Annotated[Duration, PlainValidator(sentence(deletion_age)), WithJsonSchema(_DURATION_SCHEMA)]
+ReadBackTrust = Annotated[
+    Duration | None,
+    PlainValidator(sentence(read_back_trust)),
+    WithJsonSchema({"anyOf": [{"const": _ALWAYS}, _ELAPSED_SCHEMA], "examples": [_ALWAYS, "7d"]}),
+]
 HoldingTime = Annotated[
     Duration | None,
     PlainValidator(sentence(holding_time)),
