@@ -98,3 +98,28 @@ def test_every_name_that_the_page_gives_of_the_cluster_s_objects_is_theirs() -> 
     deployment = next(each for each in yaml.safe_load_all(manifest) if each["kind"] == "Deployment")
     assert labels.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
     assert policy["metadata"]["namespace"] == deployment["metadata"]["namespace"]
+
+
+def test_the_emergency_stop_works_as_kubectl_exec_runs_it(tmp_path: Path) -> None:
+    """Without a terminal, without stdin, without a name or a home in the environment."""
+    (line,) = re.findall(r"`kubectl -n sauce-janitor exec deploy/sauce-janitor -- (sauce-janitor pause [^`]+)`", PAGE)
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "version: 1\n"
+        "accounts: {eu: {region: eu-central-1, username: demo, access_key: {env: KEY}}}\n"
+        "archive: {path: ./data/archive}\n"
+        "state: {path: ./data/state.db}\n"
+        "policies: [{name: old, match: all, then: {archive: none, delete_assets: 20d}}]\n"
+    )
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    environment = {"PATH": path, "SAUCE_JANITOR_CONFIG": str(config), "KEY": "k"}
+    done = subprocess.run(
+        line.split(), cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Paused.")
+    with State.open(tmp_path / "data" / "state.db") as state:
+        pause = state.switch.paused()
+    assert pause is not None
+    assert pause.reason == "incident"
+    assert (tmp_path / "data" / "archive" / ".sauce-janitor-pause").exists()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from contextlib import closing
 
 import pytest
 
-from sauce_janitor.archive import SENTINEL, Archive
+from sauce_janitor.archive import SENTINEL, Archive, Catalogue, hand_over
 from sauce_janitor.daemon import heartbeat
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.standing import Standing
@@ -63,6 +64,17 @@ def test_a_foreign_archive_and_an_unreadable_sentinel_are_told(scene: Scene) -> 
     assert "is another one" in reasons(scene, scene.rounds())[0]
     sentinel.write_text("{")
     assert "cannot be looked at" in reasons(scene, scene.rounds())[0]
+
+
+def test_an_archive_of_another_state_is_told_where_runs_execute(scene: Scene) -> None:
+    archived(scene)
+    path = scene.folder / "archive"
+    with Catalogue.open(path, known_uuid=None) as catalogue:
+        hand_over(path, catalogue.root.fd, str(uuid.uuid4()), by="jane", at=START)
+    (said,) = reasons(scene, scene.rounds(execute=True))
+    assert "belongs to another state" in said
+    assert "archive adopt" in said
+    assert reasons(scene, scene.rounds()) == ()
 
 
 def test_an_archive_without_room_is_told(scene: Scene) -> None:

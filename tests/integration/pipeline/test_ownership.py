@@ -91,7 +91,10 @@ def test_an_archive_is_not_adopted_while_a_run_works_there(desk: Desk) -> None:
     other.close()
 
 
-def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(desk: Desk) -> None:
+@pytest.mark.parametrize("archive", ["1d", "none"])
+def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(desk: Desk, archive: str) -> None:
+    desk.configure(POLICIES.replace("archive: 1d", f"archive: {archive}"))
+
     def another_machine(*_: object) -> None:
         record = desk.folder / "archive" / f"{LEASE_FILE}box"
         record.write_text(json.dumps({**json.loads(record.read_text()), "word": "f" * 16}))
