@@ -42,8 +42,8 @@ FRAME = {
     "version": 1,
     "timezone": "Europe/Berlin",
     "accounts": {
-        name: {"base_url": "http://127.0.0.1:1", "username": "demo", "access_key": {"env": "KEY"}}
-        for name in ("eu", "us")
+        name: {"base_url": "http://127.0.0.1:1", "username": user, "access_key": {"env": "KEY"}}
+        for name, user in (("eu", "demo"), ("us", "other"))
     },
     "archive": {"path": "./archive"},
     "state": {"path": "./state.db"},
