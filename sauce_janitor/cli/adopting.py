@@ -31,7 +31,7 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
 
     config = load(session.config_path)
     logs.configure(session.log_format, session.log_level or "info", color=session.color)
-    with State.open(config.state) as state:
+    with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         found = stand(config.archive, state)
         if found.is_ours:
             echo(f"The archive {config.archive.path} is this state's already.")

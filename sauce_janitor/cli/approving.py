@@ -63,7 +63,7 @@ def approve(
         return
     if not given["withdraw"]:  # ending an approval only protects
         consent(f"{words[0].upper()}{words[1:]}?", yes=yes)
-    with State.open(config.state) as state:
+    with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         if given["withdraw"]:
             ended = state.approvals.withdraw(account, digest, at=now)
             terminal.echo(f"Withdrawn: {ended} approvals. Those in {config.file}, if any, are ended there.")

@@ -46,8 +46,9 @@ def diff(
     from sauce_janitor.state import State
 
     before, after = _both(old, new)
-    path = after.state if after.state.exists() else before.state
-    with State.open(known.existing(path)) as state:
+    config = after if after.state.exists() else before
+    path = known.existing(config.state)
+    with State.open(path, accept_filesystem=config.accept_filesystem) as state:
         found = list(_compared(before, after, state, accounts, now=int(time.time())))
     if form == "json":
         terminal.write_json(comparison.as_json(old, new, found))

@@ -80,7 +80,7 @@ def open_desk(session: Session, *, tells: bool = False) -> Iterator[Desk]:
     metrics = Metrics()
     with (
         _signals() as signals,
-        State.open(config.state) as state,
+        State.open(config.state, accept_filesystem=config.accept_filesystem) as state,
         Shown(color=session.color, moving=watched and level != "debug") as shown,
     ):
         tools = Tools(config, state, metrics, shown, signals.stop)

@@ -40,7 +40,7 @@ def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: 
         job = checked(job_id.strip().lower())
     except ValueError as wrong:
         raise click.UsageError(str(wrong)) from wrong
-    with State.open(known.existing(config.state)) as state:
+    with State.open(known.existing(config.state), accept_filesystem=config.accept_filesystem) as state:
         found = [
             told
             for account in known.chosen(config, accounts)

@@ -180,7 +180,7 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     config, now, code = load(session.config_path), int(time.time()), 0
     rows = []
     with ExitStack() as stack:
-        state = stack.enter_context(State.open(config.state))
+        state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
         for account in [one_account(config, wanted)] if wanted else config.accounts:
             holding = open_holding(config.archive, account.name, state, stack=stack)
             try:
@@ -218,7 +218,7 @@ def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State
     from sauce_janitor.pipeline.holding import Holding
     from sauce_janitor.state import State
 
-    state = stack.enter_context(State.open(config.state))
+    state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
     if account.name not in state.identity.accounts():
         state.identity.claim(account.name, base_url=account.base_url, username=account.credentials()[0])
     mirror, unmirrored = None, None

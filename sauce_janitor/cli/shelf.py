@@ -69,7 +69,7 @@ def open_shelf(session: Session) -> Iterator[Shelf]:
         if not path.exists():
             aside = stack.enter_context(tempfile.TemporaryDirectory(prefix="sauce-janitor-"))
             path = Path(aside) / "state.db"
-        state = stack.enter_context(State.open(path))
+        state = stack.enter_context(State.open(path, accept_filesystem=config.accept_filesystem))
         known = state.identity.archive_uuid(str(config.archive.path))
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
         with Shown(color=session.color, moving=terminal.is_terminal(err=True)) as shown:

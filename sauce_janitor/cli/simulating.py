@@ -35,7 +35,7 @@ def simulate(session: Session, /, span: str, accounts: tuple[str, ...], policies
     config, now = load(session.config_path), int(time.time())
     days = _days(span, now)
     only = known.policies(config, policies)
-    with State.open(known.existing(config.state)) as state:
+    with State.open(known.existing(config.state), accept_filesystem=config.accept_filesystem) as state:
         found = [
             _foreseen(config, state, account, as_of=now, days=days, only=only)
             for account in known.chosen(config, accounts)

@@ -29,7 +29,8 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
     if dry_run:
         terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
         return 0
-    done = pauses.pause(config.state, config.archive.path, MirroredPause(who(), reason, int(time.time())))
+    wanted = MirroredPause(who(), reason, int(time.time()))
+    done = pauses.pause(config.state, config.archive.path, wanted, accept_filesystem=config.accept_filesystem)
     terminal.echo(
         "Paused. Nothing is changed until `sauce-janitor resume`."
         if done.fresh or done.troubles
@@ -51,7 +52,7 @@ def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
     from sauce_janitor.state import State
 
     config = load(session.config_path)
-    with State.open(config.state) as state:
+    with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         pause_if_new(state, config.archive.path)
         pauses = Pauses(state, config.archive.path)
         found = pauses.paused()

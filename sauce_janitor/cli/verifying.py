@@ -101,7 +101,11 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
         resume=given["resume"],
     )
     with ExitStack() as stack:
-        state = stack.enter_context(State.open(config.state)) if config.state.exists() else None
+        state = (
+            stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
+            if config.state.exists()
+            else None
+        )
         known = state.identity.archive_uuid(str(config.archive.path)) if state else None
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
         moving = terminal.is_terminal(err=True) and session.log_format != "json"

@@ -37,7 +37,7 @@ def status(session: Session, /, accounts: tuple[str, ...], policies: tuple[str, 
 
     config = load(session.config_path)
     with ExitStack() as stack:
-        state = stack.enter_context(State.open(config.state))
+        state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
         told = [_told(config, state, account, policies, stack) for account in _wanted(config, accounts)]
     if form == "json":
         terminal.echo(report.json_text(told))
@@ -271,7 +271,7 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
         raise click.UsageError(str(wrong)) from wrong
     path = config.archive.path
     with ExitStack() as stack:
-        state = stack.enter_context(State.open(config.state))
+        state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
         known = state.identity.archive_uuid(str(path))
         catalogue = None
         if known is not None or (path / SENTINEL).exists():

@@ -110,6 +110,7 @@ class _Values:
                 trust.seconds if trust is not None else None,
             ),
             state=self._file(term.state.path),
+            accept_filesystem=term.state.accept_filesystem,
             workers=term.workers,
             timezone=term.timezone,
             web=self._web(),

@@ -88,7 +88,7 @@ class Archive:
 @dataclass(frozen=True, slots=True)
 class Config:
     """One configuration, checked. `warnings` are lints; `files` those that it was read from, the first one first, `sources`
-    what they held then.
+    what they held then. `accept_filesystem` is the kind of file system that the state may lie on besides local ones.
 
     Everything else is as written or its default.
     """
@@ -108,6 +108,7 @@ class Config:
     rules_by_account: Mapping[str, Rules] = field(default_factory=dict, repr=False)
     identities: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
     tests_by_account: Mapping[str, tuple[PolicyTest, ...]] = field(default_factory=dict, repr=False)
+    accept_filesystem: str | None = None
     approvals_by_account: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict, repr=False)
     schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
 

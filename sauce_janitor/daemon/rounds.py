@@ -129,7 +129,7 @@ class Rounds:
                 "state from a backup; to begin a new one on purpose, run `sauce-janitor plan` once by hand, then "
                 "`sauce-janitor archive adopt` and `sauce-janitor resume`"
             )
-        state = State.open(self._path)
+        state = State.open(self._path, accept_filesystem=self.config.accept_filesystem)
         try:
             self._metrics.settle(state.counters)
             recalling.recall(self.config, state, self._metrics)

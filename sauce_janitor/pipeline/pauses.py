@@ -57,12 +57,14 @@ class Stopped:
     troubles: tuple[JanitorError, ...]
 
 
-def pause(state_path: Path, archive_path: Path, wanted: MirroredPause) -> Stopped:
+def pause(
+    state_path: Path, archive_path: Path, wanted: MirroredPause, *, accept_filesystem: str | None = None
+) -> Stopped:
     """Pause in the state and in the archive; either one stops everything. Raises JanitorError when neither could be."""
     troubles: list[JanitorError] = []
     fresh = is_known = False
     try:
-        with State.open(state_path) as state:
+        with State.open(state_path, accept_filesystem=accept_filesystem) as state:
             fresh = state.switch.pause(by=wanted.by, reason=wanted.reason, at=wanted.at)
             is_known = state.identity.archive_uuid(str(archive_path)) is not None
     except JanitorError as wrong:  # a damaged state must not keep anybody from stopping

@@ -65,16 +65,16 @@ class State:
         self.retries = Retries(database)
 
     @classmethod
-    def open(cls, path: Path | str) -> State:
-        """The state at `path`, made when there is none.
+    def open(cls, path: Path | str, *, accept_filesystem: str | None = None) -> State:
+        """The state at `path`, made when there is none. `accept_filesystem`: a kind that is taken besides the local ones.
 
         Raises StateError when it is damaged, lost, read-only or no state; RefusedError when a newer version wrote it or the
-        path lies on a network file system.
+        path lies on a file system that is not known to be local.
         """
         if "://" in str(path):
             raise RefusedError("the state is a file: name its path, not the URL of a database")
         path = Path(path).absolute()
-        database = open_file(path)
+        database = open_file(path, accept_filesystem)
         try:
             return cls(database, path)
         except BaseException:  # let go of the database, whatever it was; raised again

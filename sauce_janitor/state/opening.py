@@ -19,30 +19,26 @@ from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.backup import back_up
 from sauce_janitor.state.database import Database, damaged, memory_engine, sqlite_engine
+from sauce_janitor.state.filesystems import refuse_shared
 from sauce_janitor.state.tables import READABLE_FROM, REVISIONS, journal_head, meta
 
 _MAGIC: Final = b"SQLite format 3\x00"
-_NETWORK: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.glusterfs",
-     "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.davfs", "davfs", "ocfs2", "gfs2"}
-)  # fmt: skip
-_MOUNTS: Final = Path("/proc/self/mounts")
 _NEW: Final = ".new"
 _ABANDONED_S: Final = 3600.0
 _READABLE_FROM: Final = "readable_from"
 
 
-def open_file(path: Path) -> Database:
+def open_file(path: Path, accept_filesystem: str | None = None) -> Database:
     """The database at `path`, made (mode 0600, missing folders 0700) when there is none, brought to this program's schema.
 
     Before its schema changes it is backed up beside itself. One that a newer version wrote is used as it is where that
     version says that this one can (its schema only added to ours).
 
-    Raises StateError when it cannot be used, backed up or trusted, RefusedError for a network file system or a newer
-    schema that this version cannot read.
+    Raises StateError when it cannot be used, backed up or trusted, RefusedError for a newer schema that this version
+    cannot read, or a file system that is not known to be local, unless it is of the kind `accept_filesystem`.
     """
     path = path.absolute()
-    _refuse_network(path)
+    refuse_shared(path, accept_filesystem)
     try:
         if not path.exists():
             _make(path)
@@ -231,28 +227,3 @@ def check_integrity(database: Database) -> None:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if found != "ok":
         raise StateError(damaged(database.place, str(found).splitlines()[-1]))
-
-
-def _refuse_network(path: Path) -> None:
-    """SQLite's locks and shared memory do not work across hosts. Source: https://sqlite.org/wal.html, section 1."""
-    kind = _file_system(path)
-    if kind in _NETWORK:
-        raise RefusedError(
-            f"the state {path} would lie on a network file system ({kind}), where its locks do not hold: "
-            "name a path on a local disk"
-        )
-
-
-def _file_system(path: Path) -> str:
-    real = os.path.realpath(path.parent)
-    best, kind = "", ""
-    try:
-        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return ""  # not Linux, or no /proc: nothing to go by
-    for line in mounts:
-        _, at, found, *_ = line.split(" ")
-        point = at.encode("utf-8", "surrogateescape").decode("unicode_escape").rstrip("/")
-        if (real == point or real.startswith(f"{point}/")) and len(point) >= len(best):
-            best, kind = point, found
-    return kind

@@ -53,6 +53,14 @@ class StateSettings(Grammar):
 
     path: PathText = Field(
         "/var/lib/sauce-janitor/state.db",
-        description="The database file; relative to this file's folder.",
+        description="The database file; relative to this file's folder. On a local file system: SQLite's locks do not hold "
+        "on network and shared ones.",
         examples=["./state.db"],
+    )
+    accept_filesystem: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$",
+        description="A kind of file system that is accepted though it is not known to be local, as the refusal names it. "
+        "Only where a single machine uses it.",
+        examples=["fuse.mergerfs"],
     )

@@ -183,18 +183,6 @@ def test_a_path_below_a_file_is_told(path: Path) -> None:
         State.open(path)
 
 
-@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
-def test_a_network_file_system_is_refused(
-    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
-) -> None:
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {tmp_path} {kind} rw 0 0\nt {tmp_path}x tmpfs rw 0 0\n")
-    monkeypatch.setattr(opening, "_MOUNTS", mounts)
-    with pytest.raises(RefusedError, match=f"network file system.*{kind}"):
-        State.open(path)
-    assert not path.parent.exists()
-
-
 def test_the_url_of_a_database_is_not_taken_for_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RefusedError, match="not the URL"):
