@@ -3,7 +3,8 @@
 900 mixed files in 18 jobs (a video of 5, 10, 15 or 20 MB, 45 screenshots of 50 kB, 4 logs of 350 kB each) from an nginx on
 loopback, four at a time. Every contender runs in a process of its own, interleaved; prints medians and ratios within this run,
 MB/s, CPU and peak memory. `curl --parallel` is followed by `sha256sum` and flushes nothing; `aria2c` compares checksums that
-it is given, and flushes nothing either.
+it is given, and flushes nothing either. The last line is the price of `archive.verify_before_delete: always`:
+the time of reading all of it from the disk once more, as a share of archiving it.
 
 `benchmarks/archive.py [ROUNDS]` (default 7); `benchmarks/archive.py memory` prints the peak memory of 16 workers on 20 MB
 files, and of an asset of 1 MiB and of 1 GiB; `benchmarks/archive.py profile` says where the time of one pass goes.
@@ -80,9 +81,15 @@ def address(url: str, number: int, name: str) -> str:
 
 
 def ours(
-    url: str, root: Path, verify: str, *, jobs: list[tuple[str, ...]] | None = None, workers: int = WORKERS
+    url: str,
+    root: Path,
+    verify: str,
+    *,
+    jobs: list[tuple[str, ...]] | None = None,
+    workers: int = WORKERS,
+    then_read_back: bool = False,
 ) -> None:
-    """Store every job through the real client and the real archive."""
+    """Store every job through the real client and the real archive; then read each back, as before its delete."""
     from pydantic import SecretStr
 
     from sauce_janitor.archive import Archive, Floor, Origin, Settings
@@ -107,12 +114,19 @@ def ours(
             origin,
         )
 
+    def read_back(task: tuple[int, tuple[str, ...]]) -> None:
+        proof = archive.read_back(owner, job_id(f"{task[0]:032x}"), ended_at=1_767_225_599)
+        if proof is None or proof.findings:
+            raise SystemExit(f"job {task[0]} does not read back as it was stored")
+
     tasks = list(enumerate(jobs if jobs is not None else [names_of(number) for number in range(JOBS)]))
     with (
         Archive.open(root, account="bench", known_uuid=None, settings=settings) as archive,
         ThreadPoolExecutor(workers) as pool,
     ):
         list(pool.map(store, tasks) if workers > 1 else map(store, tasks))
+        if then_read_back:
+            list(pool.map(read_back, tasks))
     reader.close()
 
 
@@ -177,6 +191,7 @@ def aria(url: str, root: Path) -> None:
 
 CONTENDERS: dict[str, Callable[[str, Path], None]] = {
     "archive (reread)": lambda url, root: ours(url, root, "reread"),
+    "archive (reread), then read again": lambda url, root: ours(url, root, "reread", then_read_back=True),
     "curl + sha256sum, no fsync": curl,
     "archive (inline)": lambda url, root: ours(url, root, "inline"),
     "requests, fsync a file": lambda url, root: naive(url, root, durable=True),
@@ -184,6 +199,7 @@ CONTENDERS: dict[str, Callable[[str, Path], None]] = {
     "aria2c with checksums": aria,
 }
 BESIDE = "curl + sha256sum, no fsync"
+STORED, READ_AGAIN = "archive (reread)", "archive (reread), then read again"
 
 
 def one(contender: str, url: str, root: Path) -> None:
@@ -314,7 +330,7 @@ def compare(url: str, work: Path, rounds: int) -> None:
     for name in names:
         seconds, spent, peak = zip(*figures[name], strict=True)
         median = statistics.median(seconds)
-        line = f"{name:28} {median:6.2f} s  {size / median / 1e6:6.1f} MB/s  {statistics.median(spent):5.2f} s CPU  "
+        line = f"{name:34} {median:6.2f} s  {size / median / 1e6:6.1f} MB/s  {statistics.median(spent):5.2f} s CPU  "
         line += f"{max(peak) / 1024:6.1f} MiB"
         if BESIDE in figures:
             ratios = sorted(there[0] / here[0] for here, there in zip(figures[name], figures[BESIDE], strict=True))
@@ -322,6 +338,17 @@ def compare(url: str, work: Path, rounds: int) -> None:
                 f"  {statistics.median(ratios):5.2f} x  ({ratios[rounds // 4]:.2f} to {ratios[-1 - rounds // 4]:.2f})"
             )
         print(line)
+    cpu_s = statistics.median(
+        again[1] - stored[1] for stored, again in zip(figures[STORED], figures[READ_AGAIN], strict=True)
+    )
+    prices = sorted(
+        again[0] / stored[0] - 1 for stored, again in zip(figures[STORED], figures[READ_AGAIN], strict=True)
+    )
+    print(
+        f"archive.verify_before_delete: always reads every copy once more, in a later run: "
+        f"{statistics.median(prices):.0%} of the time that archiving took "
+        f"({prices[rounds // 4]:.0%} to {prices[-1 - rounds // 4]:.0%}), {cpu_s:.2f} s CPU"
+    )
 
 
 if __name__ == "__main__":
