@@ -7,6 +7,8 @@ import fcntl
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from sauce_janitor.archive.aside import Aside
 from sauce_janitor.archive.lease_records import LEASE_FILE
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.retention.assets import EVERYTHING
-from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, document
+from tests.fakes.asset_shelf import LOG, MP4, AssetBody, AssetShelf, document
 from tests.integration.archive.conftest import ROOMY
 from tests.integration.archive.test_storing import ORIGIN, folder_of
 
@@ -188,6 +190,22 @@ def test_a_machine_that_was_cloned_while_it_ran_loses_the_lease(root: Path, no_l
         with pytest.raises(LeaseError):
             store(archive)
         assert not folder_of(root).exists()
+
+
+def test_a_lease_that_is_lost_while_assets_are_fetched_shows_nothing(root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": MP4})
+
+    @contextmanager
+    def fetch(name: str) -> Iterator[AssetBody]:
+        with shelf.fetch(name) as body:
+            yield body
+        (root / RECORD).write_text(json.dumps({**json.loads((root / RECORD).read_text()), "word": "f" * 16}))
+
+    with opened(root, a_state()) as archive:
+        with pytest.raises(LeaseError, match="lost the lease"):
+            archive.store(document(), shelf.listing, EVERYTHING, fetch, ORIGIN)
+        assert not folder_of(root).exists()
+        assert list((root / ".partial" / "eu").iterdir()) == []
 
 
 @pytest.mark.parametrize("again", [False, True])

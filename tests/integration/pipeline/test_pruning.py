@@ -13,6 +13,7 @@ import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, Floor, Origin, Settings, contents_of
 from sauce_janitor.archive import pruning as taking
+from sauce_janitor.archive.lease_records import LEASE_FILE
 from sauce_janitor.config import Config
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.metrics import Metrics
@@ -271,6 +272,19 @@ def test_a_pause_in_the_middle_stops_it_there(box: Box) -> None:
     assert done.halted is not None
     assert (done.jobs, done.complete) == (0, False)
     assert box.desk.state.prunings.open("box") == ()
+
+
+def test_a_prune_that_lost_the_archive_to_another_machine_removes_nothing_more(box: Box) -> None:
+    box.fill(2)
+    before = box.files()
+    record = box.desk.folder / "archive" / f"{LEASE_FILE}box"
+
+    def another_machine(*_: object) -> None:
+        record.write_text(json.dumps({**json.loads(record.read_text()), "word": "f" * 16}))
+
+    done = box.prune(show=another_machine)
+    assert "lost the lease" in str(done.halted)
+    assert box.files() == before
 
 
 class Crash(BaseException):
