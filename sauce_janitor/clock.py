@@ -5,12 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 APART_S: Final = 2.0
 """So much may the wall clock move against the count of seconds between two readings: NTP slews it."""
 LEAP_S: Final = 120.0
 """Longer than any answer may be old: no answer from before a leap of the clocks counts as fresh."""
+
+
+class Clock(Protocol):
+    """What time it is, how long ago something was, and how to wait: `CLOCK`, or a test's."""
+
+    def now(self) -> float:
+        """Return epoch seconds, UTC; they may jump, both ways."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only ever grow, by which the age of an answer is told."""
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Return whether the event was set within so many seconds of this clock."""
 
 
 def _steady() -> float:

@@ -1,20 +1,8 @@
-"""The time that the daemon lives in: this machine's, or one that a test drives."""
+"""How often the daemon looks at what it watches."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from typing import Protocol
-
-
-class Clock(Protocol):
-    """What time it is, and how to wait: `clock.CLOCK`, or a test's."""
-
-    def now(self) -> float:
-        """Epoch seconds, UTC; it may jump, both ways."""
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Whether the event was set within so many seconds of this clock."""
 
 
 @dataclass(frozen=True, slots=True)

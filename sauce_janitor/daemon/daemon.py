@@ -9,9 +9,9 @@ from typing import Any, Final
 import structlog
 
 from sauce_janitor import __version__
-from sauce_janitor.clock import CLOCK
+from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
-from sauce_janitor.daemon.clocks import Clock, Pace
+from sauce_janitor.daemon.clocks import Pace
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.standing import Standing
 from sauce_janitor.daemon.token import Token

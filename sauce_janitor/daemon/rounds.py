@@ -11,9 +11,10 @@ from typing import Any, Final, TypeAlias
 import structlog
 
 from sauce_janitor.archive import SENTINEL
+from sauce_janitor.clock import Clock
 from sauce_janitor.config import Account, Config
 from sauce_janitor.daemon.agenda import Agenda
-from sauce_janitor.daemon.clocks import Clock, Pace
+from sauce_janitor.daemon.clocks import Pace
 from sauce_janitor.daemon.following import Followed
 from sauce_janitor.daemon.runner import Runner, Steps, Under, Work
 from sauce_janitor.daemon.works import RUN, UPKEEP, a_run, an_upkeep

@@ -12,11 +12,11 @@ from typing import Any, Final
 import structlog
 
 from sauce_janitor import __version__
+from sauce_janitor.clock import Clock
 from sauce_janitor.config import Account
 from sauce_janitor.daemon import heartbeat, probing
 from sauce_janitor.daemon.accounts import view_of
 from sauce_janitor.daemon.agenda import Entry
-from sauce_janitor.daemon.clocks import Clock
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.works import RUN
 from sauce_janitor.errors import ArchiveError, ConfigError, CredentialsError, RefusedError, StateError

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
+from sauce_janitor.clock import Clock
 from sauce_janitor.errors import (
     AnswerError,
     BudgetSpentError,
@@ -18,7 +19,7 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
-from sauce_janitor.execute.parts import Answer, Clock
+from sauce_janitor.execute.parts import Answer
 from sauce_janitor.retention.handacts import (
     FIELDS,
     Deed,

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from sauce_janitor.clock import Clock
 from sauce_janitor.execute.events import Event
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, Owner
@@ -252,16 +253,6 @@ class RetryBook(Protocol):
 
     def done(self, job_id: JobId, /) -> None:
         """Forget that the job failed: it reached its wanted state."""
-
-
-class Clock(Protocol):
-    """Both clocks."""
-
-    def now(self) -> int:
-        """Epoch seconds, UTC."""
-
-    def monotonic(self) -> float:
-        """Seconds that only ever grow, also in a suspend; see `clock.SystemClock`."""
 
 
 @dataclass(frozen=True, slots=True)

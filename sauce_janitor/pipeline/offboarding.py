@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from sauce_janitor import inventory
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, JanitorError, RefusedError, SourceError
 from sauce_janitor.execute import Execution, Parts, Recovery
@@ -227,7 +228,7 @@ class _Leaving(Visit):
                 plans=plans,
                 known=len(plans),
                 gate=gate,
-                journal=state.journal.during(self.account.name, self.run_id, parts.clock.now),
+                journal=state.journal.during(self.account.name, self.run_id, CLOCK.now),
                 listing=lambda: self._pages(share),
                 proven=self._proven,
             )

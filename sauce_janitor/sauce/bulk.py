@@ -9,7 +9,7 @@ import threading
 from typing import Final
 from urllib.parse import quote
 
-from sauce_janitor.clock import CLOCK, SystemClock
+from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
 from sauce_janitor.retention.handacts import DeleteAllPermit
 from sauce_janitor.retention.model import owner_name
@@ -35,7 +35,7 @@ class BulkGate(Writer):
         on_request: OnRequest | None = None,
         *,
         stop: threading.Event | None = None,
-        clock: SystemClock = CLOCK,
+        clock: Clock = CLOCK,
     ) -> None:
         super().__init__(connection, budget, on_request, allowed=ALLOWED, stop=stop, clock=clock)
 

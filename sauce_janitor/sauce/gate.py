@@ -6,7 +6,7 @@ import re
 import threading
 from typing import Final
 
-from sauce_janitor.clock import CLOCK, SystemClock
+from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
 from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit, is_body
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, Receipt, StopPermit
@@ -48,7 +48,7 @@ class Gate(Writer):
         on_request: OnRequest | None = None,
         *,
         stop: threading.Event | None = None,
-        clock: SystemClock = CLOCK,
+        clock: Clock = CLOCK,
     ) -> None:
         super().__init__(connection, budget, on_request, allowed=ALLOWED, stop=stop, clock=clock)
         self._delete_job_path = connection.delete_job_path

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from sauce_janitor.clock import CLOCK, SystemClock
+from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import AnswerError, CredentialsError, PermitError, SourceError, StoppedError
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
@@ -83,7 +83,7 @@ class Writer:
         *,
         allowed: tuple[Allowed, ...],
         stop: threading.Event | None = None,
-        clock: SystemClock = CLOCK,
+        clock: Clock = CLOCK,
     ) -> None:
         self._allowed = allowed
         self._clock = clock

@@ -85,6 +85,10 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.passed
 
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.passed += seconds
+        return event.is_set()
+
 
 @dataclass
 class FakeJob:

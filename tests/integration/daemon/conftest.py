@@ -42,6 +42,9 @@ class Driven:
     def now(self) -> float:
         return self.at
 
+    def monotonic(self) -> float:
+        return self.at
+
     def wait(self, event: threading.Event, seconds: float) -> bool:
         return event.wait(min(seconds, 0.01))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -121,6 +122,9 @@ class _Clock:
 
     def now(self) -> int:
         return 0
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        raise AssertionError("an act by hand waits by its own word")
 
 
 def parts(world: World) -> HandParts:
