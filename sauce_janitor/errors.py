@@ -61,6 +61,10 @@ class SourceUnavailableError(SourceError):
     """Sauce Labs did not answer, or asks for patience: worth another try later."""
 
 
+class StrainedError(SourceUnavailableError):
+    """No whole answer came, though something answers (502, 503, 504, a body cut short): asking for less may help."""
+
+
 class NotReadyError(SourceError):
     """Sauce Labs says the job has not finished running (400): this job waits for a later run."""
 
@@ -75,6 +79,10 @@ class BudgetSpentError(SourceError):
 
 class AnswerError(SourceError):
     """One answer cannot be trusted (cut short, not JSON, of a foreign job): what it was asked for fails, the rest may go on."""
+
+
+class OversizedAnswerError(AnswerError):
+    """One answer has more bytes than are allowed: asking for less may help."""
 
 
 class NotOfferedError(AnswerError):

@@ -13,6 +13,7 @@ from sauce_janitor.cli.looking import about, gaps
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute import Execution
 from sauce_janitor.pipeline import Result
+from sauce_janitor.pipeline.recording import aside_row
 from sauce_janitor.retention.model import Action
 
 
@@ -110,5 +111,8 @@ def summary(result: Result) -> dict[str, Any]:
         "owners_missing": list(result.whose.gaps),
         "vanished": {"jobs": result.vanished.jobs, "assets": result.vanished.assets},
         "left_out": [left.row() for left in result.left_out],
+        "set_aside": [aside_row(report) for report in result.listings if report.aside_count],
+        "unconfirmed": [report.owner for report in result.listings if not report.confirmed],
+        "withheld": result.withheld,
         "complete": result.complete,
     }

@@ -9,7 +9,7 @@ from sauce_janitor import planfile, report, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over, secret_of
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.pipeline import Result, affording, approving, owning
+from sauce_janitor.pipeline import Result, affording, approving, owning, surveying
 from sauce_janitor.retention.deciding import decide
 from sauce_janitor.retention.model import Action, Decision, Job, Verdict
 
@@ -84,7 +84,8 @@ def about(desk: Desk, result: Result) -> report.About:
 def gaps(result: Result) -> tuple[str, ...]:
     """Why the plan may not be about all jobs, and who else may be at work on the account; each a sentence."""
     others = (result.vanished.words(),) if result.vanished.are_many else ()
-    return (*owning.missing(result.whose, result.left_out), *others)
+    doubts = surveying.doubts(result.listings, result.withheld)
+    return (*owning.missing(result.whose, result.left_out), *doubts, *others)
 
 
 def _examples(desk: Desk, result: Result) -> list[tuple[Job | None, Decision]]:

@@ -71,7 +71,7 @@ def _told(
     pause = Pauses(state, config.archive.path).paused()
     runs = state.runs.last(name, limit=50)
     planned = next((run for run in runs if "plan" in run.summary), None)
-    nobody: dict[str, Any] = {"owners": None, "left_out": []}
+    nobody: dict[str, Any] = {"owners": None, "left_out": [], "set_aside": [], "unconfirmed": []}
     surveyed = next((run.summary for run in runs if "owners" in run.summary), nobody)
     left_out = {left["owner"] for left in surveyed["left_out"]}
     listed = [each for each in surveyed["owners"]["names"] if each not in left_out] if surveyed["owners"] else []
@@ -94,6 +94,8 @@ def _told(
         "last_plan": None if planned is None else _plan(planned.summary["plan"], policies),
         "owners": surveyed["owners"],
         "left_out": surveyed["left_out"],
+        "set_aside": surveyed.get("set_aside", []),
+        "unconfirmed": surveyed.get("unconfirmed", []),
         "listing": {
             "jobs": state.jobs.count(name),
             "full_at": full_at,
@@ -207,6 +209,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
 
 
 def _whose(told: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor import report
+
     owners = told["owners"]
     if owners and owners["how"]:
         yield f"  owners: {len(owners['names']):,}, the organization, {owners['how']}"
@@ -214,6 +218,13 @@ def _whose(told: dict[str, Any]) -> Iterator[str]:
         yield f"  owners: not everybody may be among them: {gap}"
     for left in told["left_out"]:
         yield f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known jobs stay"
+    for aside in told["set_aside"]:
+        yield f"  set aside: {aside['count']:,} rows of the job list of {aside['owner']} cannot be read; each run asks again"
+        for row in aside["rows"]:
+            named = f"job {row['job_id']}" if row["job_id"] else f"row {row['place']}"
+            yield f"    {named}, since {report.when(row['since'])}: {report.clean(row['why'])}"
+    for owner in told["unconfirmed"]:
+        yield f"  first listing of {owner}: empty or not all readable; it counts when the next run finds the same"
 
 
 def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:

@@ -1,7 +1,19 @@
 """The inventory: what we know of an owner's jobs and builds, kept true by listing no more than is needed."""
 
+from sauce_janitor.inventory.memo import SetAside
 from sauce_janitor.inventory.paging import ContradictionError
 from sauce_janitor.inventory.parts import JobSource, JobStore, Listed, Page
-from sauce_janitor.inventory.syncing import Demand, SyncReport, sync
+from sauce_janitor.inventory.syncing import Demand, SpellingError, SyncReport, sync
 
-__all__ = ["ContradictionError", "Demand", "JobSource", "JobStore", "Listed", "Page", "SyncReport", "sync"]
+__all__ = [
+    "ContradictionError",
+    "Demand",
+    "JobSource",
+    "JobStore",
+    "Listed",
+    "Page",
+    "SetAside",
+    "SpellingError",
+    "SyncReport",
+    "sync",
+]

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from sauce_janitor.errors import SourceError
 from sauce_janitor.inventory.parts import JobSource, Page
+from sauce_janitor.inventory.sizes import MOST_PAGES, ROWS, ContradictionError, PageSize, SizedList
 from sauce_janitor.retention.model import Job, Owner
 
-ROWS: Final = 500
-"""Rows a page. Source: the vendor's OpenAPI of the Jobs API: at most 500."""
+__all__ = ["MOST_PAGES", "ROWS", "ContradictionError", "Pager", "Place"]
+
 _LIMITS: Final = frozenset({10, 20, 25, 50, 100, 200, 250, 300, 400})  # round, so a server's, or by chance
-MOST_PAGES: Final = 20_000
 _MOST_STEPS_BACK: Final = 4
 
 
@@ -32,96 +31,108 @@ class Place:
     anchor: str | None = None
 
 
-class ContradictionError(SourceError):
-    """The answers to one listing do not fit together: nothing can be concluded from them, it has to begin anew."""
+@dataclass(frozen=True, slots=True)
+class _Got:
+    """A page, where it was asked for and by how many rows at most."""
+
+    page: Page
+    place: Place
+    limit: int
 
 
 class Pager:
     """One listing of one owner's jobs. Iterate once: the pages, each with the place where the next one begins, None for none.
 
-    Rows may come twice, never not at all. Raises ContradictionError when that cannot be had: the list moves faster than it is
-    read, the same page comes again and again, it does not end.
+    Rows may come twice, never not at all. `size` is what worked before, and is kept up to date. Raises ContradictionError when
+    that cannot be had: the list moves faster than it is read, the same page comes again and again, it does not end.
     """
 
     def __init__(
-        self, source: JobSource, owner: Owner, *, since: int | None, longest_page: int, rows: int = ROWS
+        self,
+        source: JobSource,
+        owner: Owner,
+        *,
+        since: int | None,
+        longest_page: int,
+        rows: int = ROWS,
+        size: PageSize | None = None,
     ) -> None:
         self.longest_page = longest_page
-        self._source = source
+        self.place = Place(0)  # of the page that was given last
         self._owner = owner
-        self._since = since
-        self._rows = rows
+        self._list = SizedList(source, owner, since=since, size=size or PageSize(rows, rows))
         self._longest_now = 0
         self._doubled = False
-        self._windows = _Windows(rows)
+        self._windows = _Windows()
         self._seen: set[tuple[int, str, str, int]] = set()
-        self._requests = 0
+        self._filling: set[str] = set()
 
     def pages(self, place: Place) -> Iterator[tuple[Page, Place | None]]:
         """The pages from `place` on."""
         before = frozenset({place.anchor} if place.anchor is not None else ())
         tail: tuple[str, ...] = ()
-        page = self._ask(place)
+        got = self._ask(place)
         while True:
-            page, place = self._overlapping(page, place, before)
-            following = self._following(page, place, tail)
-            yield page, following
+            got = self._overlapping(got, before)
+            following = self._following(got, tail)
+            self.place = got.place
+            yield got.page, following
             if following is None:
                 return
-            before = frozenset(filter(None, page.ids))
-            tail = page.ids[page.ids.index(following.anchor) :] if following.anchor else ()
-            page, place, tail = self._next(page, place, following, tail)
+            ids = got.page.ids
+            before = frozenset(filter(None, ids))
+            tail = ids[ids.index(following.anchor) :] if following.anchor else ()
+            got, tail = self._next(got, following, tail)
 
-    def _next(
-        self, page: Page, place: Place, following: Place, tail: tuple[str, ...]
-    ) -> tuple[Page, Place, tuple[str, ...]]:
+    def _next(self, got: _Got, following: Place, tail: tuple[str, ...]) -> tuple[_Got, tuple[str, ...]]:
         """The next page: of a new window where one can begin here and proves true, else behind this one in the same window."""
-        window = self._windows.below(page, place)
+        window = self._windows.below(got.page, got.place, got.limit)
         if window is not None:
             beginning, expected = window
             found = self._ask(beginning)
-            if self._windows.judge(as_expected=found.ids[: len(expected)] == expected):
-                return found, beginning, expected
-        return self._ask(following), following, tail
+            if self._windows.judge(as_expected=found.page.ids[: len(expected)] == expected):
+                return found, expected
+        return self._ask(following), tail
 
-    def _ask(self, place: Place) -> Page:
-        self._requests += 1
-        if self._requests > MOST_PAGES:
-            raise ContradictionError(f"the job list of {self._owner} does not end: {MOST_PAGES} pages were read")
-        return self._source.list_jobs(
-            self._owner, limit=self._rows, skip=place.skip, since=self._since, until=place.until
-        )
+    def _ask(self, place: Place) -> _Got:
+        page, limit = self._list.page(until=place.until, skip=place.skip)
+        return _Got(page, place, limit)
 
-    def _overlapping(self, page: Page, place: Place, before: frozenset[str]) -> tuple[Page, Place]:
+    def _overlapping(self, got: _Got, before: frozenset[str]) -> _Got:
         """This page, or one further up, that shares a row with the page before: nothing lies between them.
 
         Jobs deleted by others meanwhile move the list up; new ones move it down, which only brings rows again.
         """
-        steps, wanted = 0, place.skip
-        while before and before.isdisjoint(page.ids):
+        steps, place = 0, got.place
+        while before and before.isdisjoint(got.page.ids):
             steps += 1
-            if steps > _MOST_STEPS_BACK or place.skip == 0:
+            if steps > _MOST_STEPS_BACK or got.place.skip == 0:
                 raise ContradictionError(
                     f"the job list of {self._owner} changes faster than it can be read: nothing is concluded"
                 )
-            back = self._rows // 4 << (steps - 1)  # a little first: every row gone over again is a row less of progress
-            place = Place(place.until, max(0, wanted - back), place.anchor)
-            page = self._ask(place)
-        return page, place
+            back = max(1, got.limit // 4) << (steps - 1)  # a little first: each row gone over again is progress lost
+            got = self._ask(Place(place.until, max(0, place.skip - back), place.anchor))
+        return got
 
-    def _following(self, page: Page, place: Place, tail: tuple[str, ...]) -> Place | None:
+    def _following(self, got: _Got, tail: tuple[str, ...]) -> Place | None:
         """Where the next page begins, on the last row of this one; None when this one is the last.
 
         A page shorter than an earlier one is the last. Before that is known, a short page may be a lower limit of the server's,
         and where jobs have two rows no page has a known length: then the end is proven by asking from the last row on and
-        getting just that.
+        getting just that. A page that is as long as was asked for is never the last, however short.
         """
+        page, place = got.page, got.place
         anchor, rows, count = _last(page.ids)
         self._doubled = self._doubled or count < len(page.ids)
         self._longest_now = max(self._longest_now, count)
-        is_short = count < self._longest_now or (count < self.longest_page and not _may_be_a_limit(count))
+        longest_now, longest = min(got.limit, self._longest_now), min(got.limit, self.longest_page)
+        is_short = count < longest_now or (count < longest and not _may_be_a_limit(count))
         last = is_short and not self._doubled
         self.longest_page = max(self.longest_page, count)
+        if count == 1 and anchor is not None and len(page.ids) >= got.limit and anchor not in self._filling:
+            # Two rows of one job fill a page this short: it proves no end, and begins anew on the second of them.
+            self._filling.add(anchor)
+            return Place(place.until, place.skip + len(page.ids) - 1, anchor)
         if last or count == 0 or page.ids == tail:
             return None
         if anchor is None:
@@ -164,15 +175,14 @@ class _Windows:
     `to` = its creation time, so `to` compares no later one. One answer against it and there are no windows any more.
     """
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
+    def __init__(self) -> None:
         self._proven = False
         self._refuted = False
         self._orders_left = {"started_at", "ended_at", "modified_at"}
 
-    def below(self, page: Page, place: Place) -> tuple[Place, tuple[str, ...]] | None:
+    def below(self, page: Page, place: Place, limit: int) -> tuple[Place, tuple[str, ...]] | None:
         """The window that begins with a row near this page's end, and the ids it has to begin with."""
-        if self._refuted or len(page.ids) < self._rows:
+        if self._refuted or len(page.ids) < limit:
             return None
         by_id: dict[str, Job] = {job.id: job for job in page.jobs}
         rows = [by_id.get(identity) for identity in page.ids]

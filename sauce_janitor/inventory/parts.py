@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from sauce_janitor.retention.model import Build, Job, JobDocument, JobId, Owner
+from sauce_janitor.retention.model import Build, Job, JobDocument, JobId, OddRow, Owner
 
 
 class Page(Protocol):
-    """One list answer: the jobs, the ids of all rows in their order ("" where unreadable), why some rows are no jobs."""
+    """One list answer: the jobs, the ids of all rows in their order ("" where unreadable), the rows that are no jobs.
+
+    `spelling` is the owner's name as the answer writes it, where only the letters' case differs from what was asked for.
+    """
 
     @property
     def jobs(self) -> tuple[Job, ...]: ...
     @property
     def ids(self) -> tuple[str, ...]: ...
+    @property
+    def odd(self) -> tuple[OddRow, ...]: ...
+    @property
+    def spelling(self) -> Owner | None: ...
     @property
     def rejected(self) -> tuple[str, ...]: ...
 
@@ -24,6 +31,11 @@ class JobSource(Protocol):
 
     def list_jobs(self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None) -> Page:
         """Rows `skip` and following of the owner's jobs, newest first, of the times `since` to `until`, both included."""
+
+    def list_ids(
+        self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
+    ) -> tuple[str, ...]:
+        """The ids of such rows alone, by short rows: for rows that are too large to be had in full."""
 
     def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
         """The job's details; None when it is not there."""
@@ -62,6 +74,21 @@ class JobStore(Protocol):
         self, new: Sequence[Job], *, unreadable: Collection[str], mark: int, now: int, bookmark: str | None
     ) -> None:
         """Take in a page, and where a full listing goes on after it, in one transaction."""
+
+    def set_aside(self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool) -> None:
+        """These are there and cannot be read: what rules read of them is UNKNOWN. New ones, too, unless `known_only`."""
+
+    def count_set_aside(self) -> int:
+        """How many jobs are set aside."""
+
+    def put_off(self, job_ids: Collection[JobId], *, now: int) -> None:
+        """These were asked for: of the unfinished ones, others come first next time."""
+
+    def memo(self) -> str | None:
+        """What the last listing wrote down for the next one."""
+
+    def keep_memo(self, text: str) -> None:
+        """Write that down."""
 
     def put_details(self, new: Sequence[Job], *, asked: Collection[JobId], now: int) -> None:
         """Take in details; who was asked for is not `lacking` any more."""

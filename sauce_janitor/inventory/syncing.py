@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sauce_janitor.errors import SourceError
-from sauce_janitor.inventory.details import Doubts, ask_lacking, ask_unfinished, meant
+from sauce_janitor.inventory.asides import Asides, ask_alone
+from sauce_janitor.inventory.details import ask, ask_lacking, ask_unfinished, meant
+from sauce_janitor.inventory.memo import Memo, SetAside, named
 from sauce_janitor.inventory.paging import ContradictionError, Pager, Place
 from sauce_janitor.inventory.parts import JobSource, JobStore, Page
-from sauce_janitor.retention.model import Owner
+from sauce_janitor.retention.model import Job, JobId, Owner
 
 RECENT_S: Final = 48 * 3600
 """Jobs that ended so recently are listed again: results, names and tags are often set after the end."""
@@ -43,7 +45,8 @@ class Demand:
 class SyncReport:
     """What a sync did: `rows` listed, jobs found `gone`, details asked, builds known (None: not offered or not asked).
 
-    `rejected` says why rows were not understood, the first few; then the watermark stays where it was. `known` jobs there are.
+    `asides` are rows that could not be read, the first of `aside_count`; then the watermark stays where it was. `known` jobs
+    there are. Not `confirmed`: it is a first full listing that was empty or had such rows, and the next has to agree with it.
     """
 
     owner: Owner
@@ -53,16 +56,31 @@ class SyncReport:
     detailed: int = 0
     builds: int | None = None
     known: int = 0
-    rejected: tuple[str, ...] = ()
-    unreadable: int = 0
+    asides: tuple[SetAside, ...] = ()
+    aside_count: int = 0
+    confirmed: bool = True
+
+    @property
+    def is_half_read(self) -> bool:
+        """Whether the listing is unconfirmed for rows that could not be read, rather than for having none."""
+        return not self.confirmed and self.rows > 0
+
+
+class SpellingError(SourceError):
+    """Sauce Labs writes the owner's name in other letters' case, `spelling`; nothing was listed."""
+
+    def __init__(self, owner: Owner, spelling: Owner) -> None:
+        super().__init__(f"Sauce Labs writes the user {owner} as {spelling}")
+        self.spelling = spelling
 
 
 def sync(owner: Owner, source: JobSource, store: JobStore, demand: Demand) -> SyncReport:
     """Bring what is known of the owner's jobs up to date.
 
     Returns only when the listing is complete; every SourceError of it means that no plan may be made. A full listing that
-    breaks off goes on from its last page next time. An empty list where jobs were known, or one in which more than half of
-    them are missing, concludes nothing: SourceError.
+    breaks off goes on from its last page next time. An empty list where jobs were known, one in which more than half of
+    them are missing, or one of which no row gives a job concludes nothing: SourceError. SpellingError where no job of the
+    owner is known and the list writes the name otherwise.
     """
     return _Sync(owner, source, store, demand).run()
 
@@ -91,16 +109,38 @@ class _Sync:
         self._source = source
         self._store = store
         self._demand = demand
-        self._doubts = Doubts(owner, source)
+        self._memo = Memo.of(store.memo())
+        self._asides = Asides(owner, source, self._memo.asides, now=demand.now)
         self._report = SyncReport(owner, full=False)
+        self._taken = 0
+        self._waiting: list[tuple[list[JobId], list[JobId], int]] = []
+        self._is_known = store.count() > 0
 
     def run(self) -> SyncReport:
+        rows_before = self._memo.size.rows
+        try:
+            report = self._run()
+        except SourceError:
+            # What was asked for last may have failed for another reason: no more than a halving is remembered of it.
+            size = self._memo.size
+            size.rows = size.rows if size.worked else max(size.rows, rows_before // 2)
+            self._keep_memo(self._memo)
+            raise
+        self._keep_memo(self._memo)
+        return report
+
+    def _keep_memo(self, memo: Memo) -> None:
+        text = memo.text()
+        if text != self._store.memo():
+            self._store.keep_memo(text)
+
+    def _run(self) -> SyncReport:
         now = self._demand.now
         listed = self._store.listed()
         base = max((time for time in (listed.watermark, listed.full_at) if time is not None), default=None)
         if self._full_is_due(listed.full_at, base):
             base = self._list_all()
-        if base is not None and base < now and not self._list_news(base):
+        if base is not None and base < now and self._report.confirmed and not self._list_news(base):
             self._list_all()
         detailed = ask_lacking(self._owner, self._source, self._store, meant(self._demand.needed_fields), now=now)
         self._report = replace(self._report, detailed=detailed)
@@ -108,6 +148,7 @@ class _Sync:
             builds = self._source.builds(self._owner)
             count = self._store.put_builds(builds, now=now)
             self._report = replace(self._report, builds=None if builds is None else count)
+        self._report = replace(self._report, asides=self._memo.asides, aside_count=self._memo.aside_count)
         return replace(self._report, known=self._store.count())
 
     def _full_is_due(self, full_at: int | None, base: int | None) -> bool:
@@ -131,24 +172,71 @@ class _Sync:
         return self._list_from(_Start(now, max(now, listed.mark + 1), Place(now)), listed.longest_page)
 
     def _list_from(self, start: _Start, longest_page: int) -> int:
-        pager = Pager(self._source, self._owner, since=None, longest_page=longest_page)
+        pager = Pager(self._source, self._owner, since=None, longest_page=longest_page, size=self._memo.size)
+        is_whole = start.place == Place(start.until)
         unreadable, rows = start.unreadable, 0
+        self._taken = 0 if is_whole else 1
+        self._waiting.clear()  # of a listing of the news that could not be believed by itself
         try:
             for page, following in pager.pages(start.place):
                 rows += len(page.ids)
-                unreadable += self._take_in(page, start, following, unreadable)
+                unreadable += self._take_in(page, start, pager.place, following, unreadable)
         except ContradictionError:
             self._store.forget_bookmark()
             raise
+        self._check_rows()
         self._believe(start.mark, rows)
+        self._look_for_unseen(start)
+        is_first = self._store.listed().full_at is None
+        if is_first and self._memo.unconfirmed_at is None and (unreadable or not self._taken):
+            return self._leave_unconfirmed(start, pager.longest_page)
         gone = self._store.conclude(
             mark=start.mark,
             watermark=None if unreadable else start.until,
             full_at=start.until,
             longest_page=pager.longest_page,
         )
+        self._remember(known=(), unconfirmed_at=None)
         self._report = replace(self._report, full=True, gone=self._report.gone + gone)
         return start.until
+
+    def _leave_unconfirmed(self, start: _Start, longest_page: int) -> int:
+        """A first listing that is empty or could not all be read may be a lie: the next has to agree before it counts."""
+        self._store.conclude(mark=start.mark, watermark=None, full_at=None, longest_page=longest_page)
+        self._store.forget_bookmark()
+        self._remember(known=(), unconfirmed_at=start.until)
+        self._report = replace(self._report, confirmed=False)
+        return start.until
+
+    def _check_rows(self) -> None:
+        """SourceError where rows came and none of them gave a job: it is not the rows that are odd, it is the answer."""
+        if self._taken or not self._asides.found:
+            return
+        example = self._asides.found[0]
+        raise SourceError(
+            f"no row in the job list of {self._owner} can be used, for example {example}: "
+            "nothing is concluded from it, and no plan is made"
+        )
+
+    def _look_for_unseen(self, start: _Start) -> None:
+        """Ask for known jobs that were not seen, where a row has no id that can be read: it may be theirs."""
+        if all(aside.id for aside in self._asides.found):
+            return
+        now = self._demand.now
+        for one in self._store.missing_ids(start.mark, _FEW):
+            found = ask(self._owner, self._source, one)
+            if found is None:
+                continue  # it is gone, say the list and its details
+            jobs, unreadable = ([found], []) if isinstance(found, Job) else ([], [one])
+            self._store.put(jobs, unreadable=unreadable, mark=start.mark, now=now, bookmark=None)
+            self._store.set_aside(unreadable, mark=start.mark, now=now, known_only=True)
+
+    def _remember(self, *, known: tuple[SetAside, ...], unconfirmed_at: int | None) -> None:
+        """Keep on record which rows are set aside now: those found in this listing, and of the `known` ones who is left."""
+        asides = self._asides.left(known)
+        nameless = sum(not aside.id for aside in asides)
+        count = self._store.count_set_aside() + nameless
+        self._memo = Memo(self._memo.size, named(asides), max(count, len(named(asides))), unconfirmed_at)
 
     def _believe(self, mark: int, rows: int) -> None:
         """SourceError when too much of what was known is missing, unless it is so little that each can be asked for."""
@@ -176,15 +264,23 @@ class _Sync:
         listed = self._store.listed()
         mark = max(now, listed.mark + 1)
         since = self._news_since(base)
-        pager = Pager(self._source, self._owner, since=since, longest_page=listed.longest_page)
-        unreadable, rows = 0, 0
-        for page, _ in pager.pages(Place(now)):
+        pager = Pager(self._source, self._owner, since=since, longest_page=listed.longest_page, size=self._memo.size)
+        unreadable, rows, start = 0, 0, _Start(now, mark, Place(now))
+        self._taken, news = 0, self._asides.news
+        for page, _ in pager.pages(start.place):
             rows += len(page.ids)
-            unreadable += self._take_in(page, _Start(now, mark, Place(now)), None, 0)
+            unreadable += self._take_in(page, start, pager.place, None, 0)
         known, missing = self._store.missing_within(since, base, mark)
         if known and (not rows or missing * 2 > known):
             return False
+        if not self._taken and self._asides.news > news:
+            return False  # no row is good: whether it is the rows or the answer, the whole list tells
+        self._set_aside()
         ask_unfinished(self._owner, self._source, self._store, mark=mark, now=now)
+        self._asides.read |= ask_alone(
+            self._owner, self._source, self._memo.asides, lambda page, place: self._take_in_alone(page, start, place)
+        )
+        self._remember(known=self._memo.asides, unconfirmed_at=None)
         self._store.conclude(
             mark=mark, watermark=None if unreadable else now, full_at=None, longest_page=pager.longest_page
         )
@@ -202,20 +298,33 @@ class _Sync:
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _take_in(self, page: Page, start: _Start, following: Place | None, unreadable: int) -> int:
+    def _take_in(self, page: Page, start: _Start, place: Place, following: Place | None, unreadable: int) -> int:
         """Store a page and where the listing goes on; how many of its rows stay unread."""
-        mended, there, unread = self._doubts.settle(page)
+        if page.spelling is not None and not self._is_known:
+            raise SpellingError(self._owner, page.spelling)
+        settled = self._asides.settle(page, place)
+        found = [*page.jobs, *settled.jobs]
         self._store.put(
-            [*(job for job in page.jobs if job.owner == self._owner), *mended],
-            unreadable=there,
+            found,
+            unreadable=[*settled.there, *settled.foreign],
             mark=start.mark,
             now=self._demand.now,
-            bookmark=None if following is None else start.bookmark(following, unreadable + unread),
+            bookmark=None if following is None else start.bookmark(following, unreadable + settled.unread),
         )
-        self._report = replace(
-            self._report,
-            rows=self._report.rows + len(page.ids),
-            unreadable=self._report.unreadable + unread,
-            rejected=tuple(self._doubts.reasons),
-        )
-        return unread
+        self._taken += len(found)
+        self._waiting.append((settled.there, settled.foreign, start.mark))
+        if self._taken:
+            self._set_aside()
+        self._report = replace(self._report, rows=self._report.rows + len(page.ids))
+        return settled.unread
+
+    def _take_in_alone(self, page: Page, start: _Start, place: Place) -> None:
+        self._take_in(page, start, place, None, 0)
+
+    def _set_aside(self) -> None:
+        """Make what is known of the jobs set aside unknown. It waits until a row of the listing was good."""
+        now = self._demand.now
+        for there, foreign, mark in self._waiting:
+            self._store.set_aside(there, mark=mark, now=now, known_only=False)
+            self._store.set_aside(foreign, mark=mark, now=now, known_only=True)
+        self._waiting.clear()

@@ -55,6 +55,7 @@ ALL: Final = (
     _gauge("planned_actions", "account policy action", "Actions in the newest plan."),
     _gauge("inventory_jobs", "account", "Jobs known at the newest plan."),
     _gauge("undecided_jobs", "account", "Jobs kept because a field that a policy reads could not be had."),
+    _gauge("rows_set_aside", "account", "Rows of job lists that could not be read; they are asked for again in each run."),
     _gauge("held_jobs", "account", "Jobs that a hold protects."),
     _gauge("assets_expiring_unarchived", "account within",
            "Jobs whose wanted assets Sauce Labs purges soon (24h, 72h) and no receipt covers."),

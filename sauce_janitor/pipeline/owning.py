@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sauce_janitor.retention.model import Owner, owner_name
@@ -48,23 +48,44 @@ class Whose:
     departed: frozenset[Owner] = frozenset()
     gaps: tuple[str, ...] = ()
 
+    def spelled(self, spellings: Mapping[Owner, Owner]) -> Whose:
+        """The same users, by the names that Sauce Labs writes."""
+        owners, named, departed = (
+            [spellings.get(owner, owner) for owner in some] for some in (self.owners, self.named, self.departed)
+        )
+        return replace(self, owners=tuple(dict.fromkeys(owners)), named=frozenset(named), departed=frozenset(departed))
+
 
 def whose(users: Iterable[str], mine: Owner, known: Sequence[Owner], ask: Callable[[], Organization] | None) -> Whose:
     """What the configuration's `users` mean now. `mine` is who asks, `known` whose jobs were listed before.
 
     An organization is whoever `ask` finds, who asks, and whoever was known before: nobody drops out unsaid because an answer
-    left him out. Without `ask` (offline) it is who is known. Raises what `ask` raises.
+    left him out. Without `ask` (offline) it is who is known. A name that is known in other letters' case is that user: one
+    user has one spelling. Raises what `ask` raises.
     """
-    named = [owner_name(mine if user == "me" else user) for user in users if user != ORGANIZATION]
+    spelled = _Spelling(known)
+    mine = spelled(mine)
+    named = [mine if user == "me" else spelled(owner_name(user)) for user in users if user != ORGANIZATION]
     if ORGANIZATION not in users:
         return Whose(tuple(dict.fromkeys(named)), named=frozenset(named))
     named_too = frozenset([*named, mine])
     if ask is None:
         return Whose(tuple(dict.fromkeys([*named, mine, *known])), "as earlier runs found them", named_too)
     found = ask()
-    present = dict.fromkeys([*named, mine, *found.owners])
+    present = dict.fromkeys([*named, mine, *map(spelled, found.owners)])
     departed = frozenset(known) - set(present) if not found.gaps else frozenset()
     return Whose(tuple(dict.fromkeys([*present, *known])), found.how, named_too, departed, found.gaps)
+
+
+class _Spelling:
+    """How a user's name is written by those who know it already."""
+
+    def __init__(self, known: Iterable[Owner]) -> None:
+        self._of = {owner.casefold(): owner for owner in known}
+        self._known = frozenset(self._of.values())
+
+    def __call__(self, owner: Owner) -> Owner:
+        return owner if owner in self._known else self._of.get(owner.casefold(), owner)
 
 
 def words(found: Whose) -> str:

@@ -17,7 +17,7 @@ from sauce_janitor.errors import (
     SourceUnavailableError,
 )
 from sauce_janitor.pipeline.fitting import Client
-from sauce_janitor.retention.model import Owner
+from sauce_janitor.retention.model import Owner, is_same_user
 
 _OF_THE_ACCOUNT = (CredentialsError, SourceUnavailableError, BudgetSpentError)
 
@@ -45,7 +45,12 @@ class Reach:
 
     def has_own(self, owner: Owner) -> bool:
         """Whether the owner's jobs are asked about with credentials other than the account's."""
-        return owner in self._account.own_sources
+        return self._configured(owner) in self._account.own_sources
+
+    def _configured(self, owner: Owner) -> Owner:
+        """The owner's name as the configuration writes it: Sauce Labs may write it in other letters' case."""
+        own = self._account.own_sources
+        return owner if owner in own else next((each for each in own if is_same_user(each, owner)), owner)
 
     def of(self, owner: Owner) -> Client:
         """The client for this owner's jobs. ConfigError when his credentials cannot be had; they are looked for once."""
@@ -62,6 +67,7 @@ class Reach:
         return found
 
     def _client_of(self, owner: Owner) -> Client:
+        owner = self._configured(owner)
         username, access_key = self._account.credentials(owner)
         who = username, access_key.get_secret_value()
         if who not in self._clients:  # of one credential there is one client, so one budget

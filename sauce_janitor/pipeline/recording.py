@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.execute import Execution
+from sauce_janitor.inventory import SyncReport
 from sauce_janitor.pipeline.owning import LeftOut, Whose
 from sauce_janitor.planfile import PlanHead
 from sauce_janitor.retention.deadlines import overdue_counts
@@ -17,6 +18,13 @@ from sauce_janitor.retention.planning import Plan
 from sauce_janitor.state import Runs
 
 _LONGEST = 500
+_FEW_ROWS = 10
+
+
+def aside_row(report: SyncReport) -> dict[str, Any]:
+    """What is set aside of one owner's list, as JSON has it: how many rows, and the first of them by job or place, and why."""
+    rows = [{"job_id": row.id or None, "place": row.skip, "why": row.why, "since": row.since} for row in report.asides]
+    return {"owner": report.owner, "count": report.aside_count, "rows": rows[:_FEW_ROWS]}
 
 
 class Recorded:
@@ -54,6 +62,16 @@ class Recorded:
         self._summary["owners"] = {"names": list(whose.owners), "how": whose.how, "gaps": list(whose.gaps)}
         self._summary["left_out"] = [left.row() for left in left_out]
         self._complete = not whose.gaps and all(left.departed for left in left_out)
+
+    def set_aside(self, listings: Sequence[SyncReport]) -> None:
+        """These rows of the lists could not be read, and these first listings are not confirmed yet."""
+        self._summary["set_aside"] = [aside_row(report) for report in listings if report.aside_count]
+        self._summary["unconfirmed"] = [report.owner for report in listings if not report.confirmed]
+
+    def withheld(self, jobs: int) -> None:
+        """So many jobs are due and stay until their owner's first listing is confirmed."""
+        self._summary["withheld"] = jobs
+        self._complete = self._complete and (self._mode != "execute" or not jobs)
 
     def executed(self, execution: Execution, budget_left: int | None, goes_on_at: int | None = None) -> None:
         """This is what was done of it, what is left of the hour's requests, and when a plan goes on that pauses for them."""

@@ -20,7 +20,7 @@ def run(account: Account, tools: Tools, order: Order) -> Result:
         recovery = visit.recover(parts) if parts else Recovery()
         owners = visit.find_owners()
         survey = Survey() if order.offline else visit.list_jobs(owners)
-        planned = visit.plan(owners, survey, recovery)
+        planned = visit.plan(owners.spelled(survey.spellings), survey, recovery)
         tools.show(planned)
         if parts is None:
             return visit.end(planned)

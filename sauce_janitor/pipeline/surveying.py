@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from sauce_janitor import inventory
 from sauce_janitor.errors import ConfigError, JanitorError, SourceError
@@ -12,21 +12,28 @@ from sauce_janitor.pipeline.owning import LeftOut, Whose
 from sauce_janitor.pipeline.reaching import Reach
 from sauce_janitor.pipeline.telling import Teller
 from sauce_janitor.pipeline.terms import Progress
-from sauce_janitor.retention.model import Owner
+from sauce_janitor.retention.model import Action, Owner, is_same_user
+from sauce_janitor.retention.planning import JobPlan, Plan
 from sauce_janitor.state import Jobs
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the listings brought, and who is left out."""
+    """What the listings brought, who is left out, and whose name Sauce Labs writes in other letters' case."""
 
     listings: tuple[SyncReport, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    spellings: Mapping[Owner, Owner] = field(default_factory=dict)
 
     @property
     def owners(self) -> tuple[Owner, ...]:
         """Whose jobs are listed whole."""
         return tuple(report.owner for report in self.listings)
+
+    @property
+    def unconfirmed(self) -> frozenset[Owner]:
+        """Whose first listing was empty or could not all be read: a second has to agree before anything is deleted."""
+        return frozenset(report.owner for report in self.listings if not report.confirmed)
 
 
 @dataclass(slots=True)
@@ -39,6 +46,7 @@ class Surveyor:
     tell: Teller
     progress: Progress
     _troubles: list[JanitorError] = field(default_factory=list)
+    _spellings: dict[Owner, Owner] = field(default_factory=dict)
 
     def survey(self, whose: Whose, demand: Demand) -> Survey:
         """List everybody's jobs. Leaving an owner out deletes nothing more: who is not listed counts in no rule.
@@ -48,6 +56,8 @@ class Surveyor:
         reports: list[SyncReport] = []
         left_out: list[LeftOut] = []
         for owner in whose.owners:
+            if any(is_same_user(owner, report.owner) for report in reports):
+                continue  # named twice, in different letters' case
             if owner not in whose.named and self._is_quiet(owner, demand):
                 reports.append(SyncReport(owner, full=False))
                 continue
@@ -62,7 +72,7 @@ class Surveyor:
                 reports.append(report)
         if not reports and self._troubles:
             raise self._troubles[0]
-        return Survey(tuple(reports), tuple(left_out))
+        return Survey(tuple(reports), tuple(left_out), dict(self._spellings))
 
     def _is_quiet(self, owner: Owner, demand: Demand) -> bool:
         """Whether a member of the organization had no job at a full listing that is still young: most never run one.
@@ -77,8 +87,20 @@ class Surveyor:
 
     def _list(self, owner: Owner, demand: Demand) -> SyncReport:
         reader = self.reach.of(owner).reader
-        report = inventory.sync(owner, reader, self.jobs.of(self.account, owner), demand)
+        try:
+            report = inventory.sync(owner, reader, self.jobs.of(self.account, owner), demand)
+        except inventory.SpellingError as other:
+            # Nothing was stored under the name that was asked for: the jobs are kept under the vendor's, so that
+            # addresses, permits and folders are written as Sauce Labs writes them, and one user is one owner.
+            self.jobs.of(self.account, owner).forget()
+            self._spellings[owner] = other.spelling
+            self.tell.spelled(owner, other.spelling)
+            owner = other.spelling
+            report = inventory.sync(owner, reader, self.jobs.of(self.account, owner), demand)
         self.tell.listed(owner, rows=report.rows, known=report.known, full=report.full, gone=report.gone)
+        self.tell.set_aside(owner, report.asides, count=report.aside_count)
+        if not report.confirmed:
+            self.tell.unconfirmed(owner, rows=report.rows)
         self.progress.step(report.rows)
         return report
 
@@ -91,3 +113,37 @@ class Surveyor:
 def overlooked(jobs: Jobs, account: str, planned: Iterable[Owner]) -> frozenset[Owner]:
     """Whose jobs are known and were no part of a plan for these owners."""
     return frozenset(jobs.owners(account)).difference(planned)
+
+
+def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
+    """What could not be read of the lists, and what has to be confirmed, as one sentence each."""
+    for report in listings:
+        if report.aside_count:
+            rows = "1 row" if report.aside_count == 1 else f"{report.aside_count:,} rows"
+            first = f", the first: {report.asides[0]}" if report.asides else ""
+            yield f"Set aside: {rows} of the job list of {report.owner} cannot be read{first}. The next run asks again"
+        if not report.confirmed:
+            said = "could not all be read" if report.rows else "is empty"
+            yield f"The first listing of {report.owner} {said}: it counts when the next run finds the same"
+    if withheld:
+        yield f"{withheld:,} jobs are due and stay until that first listing is confirmed"
+
+
+def withhold(plan: Plan, unconfirmed: Collection[Owner]) -> int:
+    """Take the deletes and stops of these owners' jobs out of the plan, leaving what is to be archived; of how many jobs.
+
+    Their first listing may be a lie. A second, in the next run, confirms it or puts it right.
+    """
+    withheld = 0
+
+    def without(job: JobPlan) -> JobPlan | None:
+        nonlocal withheld
+        if job.owner not in unconfirmed:
+            return job
+        left = tuple(decision for decision in job.actions if decision.action is Action.ARCHIVE)
+        withheld += len(left) < len(job.actions)
+        return replace(job, actions=left) if left else None
+
+    if unconfirmed:
+        plan.narrow(without)
+    return withheld

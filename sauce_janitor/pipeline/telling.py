@@ -12,6 +12,7 @@ import structlog
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import events as happened
 from sauce_janitor.execute.outcomes import Outcome
+from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline.terms import HOLD, Vanished
 from sauce_janitor.report import iso
@@ -123,6 +124,25 @@ class Teller:
                 self._metrics.add("vanished", number, account=self._account, what=what)
         if found.are_many:
             self.log.warning("account.others_delete", jobs=found.jobs, assets=found.assets, detail=found.words())
+
+    def set_aside(self, owner: str, asides: Sequence[SetAside], *, count: int) -> None:
+        """These rows of an owner's list could not be read, the first of `count`; they are asked for again in the next run."""
+        for row in asides:
+            self.log.warning("inventory.row_set_aside", owner=owner, job_id=row.id or None, place=row.skip, why=row.why)
+        if count > len(asides):
+            self.log.warning("inventory.rows_set_aside", owner=owner, rows=count, named=len(asides))
+
+    def all_set_aside(self, rows: int) -> None:
+        """So many rows of all owners are set aside."""
+        self._metrics.set("rows_set_aside", rows, account=self._account)
+
+    def unconfirmed(self, owner: str, *, rows: int) -> None:
+        """An owner's first listing is empty, or could not all be read: nothing is deleted before a second agrees."""
+        self.log.warning("inventory.unconfirmed", owner=owner, rows=rows)
+
+    def spelled(self, owner: str, spelling: str) -> None:
+        """Sauce Labs writes a user's name in other letters' case than the configuration: its spelling is used."""
+        self.log.warning("owner.spelled", owner=owner, spelling=spelling)
 
     def resolved(self, owners: Sequence[str], *, how: str, gaps: Sequence[str]) -> None:
         """Whose jobs `organization` means now, and what there was to say about it."""

@@ -101,7 +101,8 @@ class Result:
     """What came of a run: always a plan; what was carried out, if anything was to be.
 
     `timetable`: requests that may leave; `outlook`: what the plan and new jobs take of them (`affording.outlook`);
-    `goes_on_at`: when the budget has room again for what is left, where the run paused for it, epoch seconds.
+    `goes_on_at`: when the budget has room again for what is left, where the run paused for it, epoch seconds. `withheld`: so
+    many jobs are due and stay, because their owner's first listing has to be confirmed by a second.
     """
 
     account: Account
@@ -115,6 +116,7 @@ class Result:
     needs: tuple[Need, ...]
     outlook: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    withheld: int = 0
     execution: Execution | None = None
     goes_on_at: int | None = None
     recovery: Recovery = field(default_factory=Recovery)
@@ -124,7 +126,7 @@ class Result:
     def complete(self) -> bool:
         """Whether all that was to be done is done, of everybody's jobs; nothing was to be in a dry run."""
         done = (self.execution is None or self.execution.complete) and not self.recovery.open
-        return done and self.of_all
+        return done and self.of_all and (self.execution is None or not self.withheld)
 
     @property
     def of_all(self) -> bool:

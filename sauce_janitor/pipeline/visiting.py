@@ -26,7 +26,7 @@ from sauce_janitor.pipeline.recording import Recorded
 from sauce_janitor.pipeline.retries import AccountRetries
 from sauce_janitor.pipeline.reviewing import Digesting, Reviewed
 from sauce_janitor.pipeline.sharing import Terms, carry_out_shared
-from sauce_janitor.pipeline.surveying import Survey, Surveyor, overlooked
+from sauce_janitor.pipeline.surveying import Survey, Surveyor, overlooked, withhold
 from sauce_janitor.pipeline.telling import Teller
 from sauce_janitor.pipeline.terms import Need, Order, Result, Tools
 from sauce_janitor.pipeline.traces import Traces
@@ -175,7 +175,9 @@ class Visit:
             survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
         self.traces.after_listing()
         self.query = replace(self.query, owners=survey.owners)
-        self.record.surveyed(owners, survey.left_out)
+        self.record.surveyed(owners.spelled(survey.spellings), survey.left_out)
+        self.record.set_aside(survey.listings)
+        self.tell.all_set_aside(sum(report.aside_count for report in survey.listings))
         self._check_clocks()
         if (full_at := jobs.full_at(name, survey.owners)) is not None:
             self.tell.listed_all(full_at)
@@ -209,6 +211,8 @@ class Visit:
             plan.only(self.order.policies)
         if self._reviewed:
             plan.narrow(self._reviewed.of_job)
+        withheld = withhold(plan, survey.unconfirmed)
+        self.record.withheld(withheld)
         needs = tuple(self._need(share, plan) for share in self.reach.shares(self.query.owners or ()))
         if any(need.left is not None and need.requests > need.left for need in needs):
             block_what_goes(plan.late, Blocker.BUDGET)
@@ -226,6 +230,7 @@ class Visit:
             listings=survey.listings,
             whose=owners,
             left_out=survey.left_out,
+            withheld=withheld,
             needs=needs,
             outlook=outlook,
             budget_left=self.client.reader.budget_left,

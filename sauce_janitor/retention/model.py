@@ -59,6 +59,11 @@ def owner_name(text: object) -> Owner:
     return Owner(text)
 
 
+def is_same_user(one: str, other: str) -> bool:
+    """Whether two spellings name one user: Sauce Labs answers to a name in any letters' case."""
+    return one == other or one.casefold() == other.casefold()
+
+
 class State(StrEnum):
     """Where a job stands. FINISHED only when the raw status is final *and* the end is known."""
 
@@ -107,6 +112,27 @@ class Job:
     started_at: Time = None
     ended_at: Time = None
     modified_at: Time = None
+
+
+class Oddness(StrEnum):
+    """Why a row of a job list is no job of the owner that was asked about."""
+
+    UNREADABLE = "unreadable"
+    FOREIGN = "foreign"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class OddRow:
+    """A row of a list answer that gave no job: its place in the answer from 0, the id it names ("" for none), and why."""
+
+    place: int
+    id: str
+    kind: Oddness
+    why: str
+
+    def __str__(self) -> str:
+        return f"row {self.place}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

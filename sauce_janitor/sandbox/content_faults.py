@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -15,6 +16,7 @@ from sauce_janitor.sandbox.mischief import NUMBER, Scene, after, alter
 Row: TypeAlias = dict[str, object]
 Rows: TypeAlias = list[Row]
 
+_MARK = "what no JSON parser takes goes here"
 _LISTS = ("jobs", "builds", "results", "items", "buckets")
 
 HOSTILE_NAMES = (
@@ -135,6 +137,37 @@ def empty_id(scene: Scene, answer: Answer) -> Answer:
 def nan(scene: Scene, answer: Answer) -> Answer:
     """The times are NaN, which is no JSON but what many a program takes for it."""
     return _with_some(scene, answer, lambda row: {key: math.nan if _is_time(key) else row[key] for key in row})
+
+
+_BAD_VALUES = {
+    "nan": "NaN",
+    "exponent": "1e999",
+    "deep": "[" * 2000 + "]" * 2000,
+    "integer": "9" * 5000,
+    "duplicate_key": '{"team": "a", "team": "b"}',
+    "utf8": "\udcff",
+}
+
+
+@after(kind=str, row=int, only=str)
+def bad_row(scene: Scene, answer: Answer) -> Answer:
+    """Inside the row's `custom-data` is what JSON parsers refuse: `nan`, `exponent` (1e999), `deep` (2,000 levels), `integer`
+    (5,000 digits), `duplicate_key` or `utf8` (a byte that is none)."""
+    marked = _with_some(scene, answer, lambda row: {**row, "custom-data": _MARK})
+    value = _BAD_VALUES[scene.text("kind", "nan")].encode("utf-8", errors="surrogateescape")
+    return replace(marked, body=marked.body.replace(json.dumps(_MARK).encode(), b'{"x": ' + value + b"}"))
+
+
+@after(kilobytes=NUMBER, row=int, only=str)
+def heavy_rows(scene: Scene, answer: Answer) -> Answer:
+    """Each row in full is so many kilobytes larger (default 40); short rows are as they are."""
+    if scene.request.one("full") is None and scene.request.one("limit") is not None:
+        return answer
+    words = (
+        hashlib.sha256(str(number).encode()).hexdigest() for number in range(int(scene.number("kilobytes", 40) * 16))
+    )
+    padding = "".join(words)  # nothing that compresses to nearly nothing
+    return _with_some(scene, answer, lambda row: {**row, "padding": padding})
 
 
 @after(row=int, only=str)

@@ -21,6 +21,15 @@ def status(scene: Scene) -> Answer:
     return Answer(code, body.encode(), headers=headers)
 
 
+@after(above=int, status=int)
+def strained(scene: Scene, answer: Answer) -> Answer:
+    """A list of more than `above` rows (default 200) is too much for the gateway: 504, or `status`."""
+    asked = scene.request.one("limit") or "100"
+    if not asked.isdecimal() or int(asked) <= scene.number("above", 200):
+        return answer
+    return Answer(int(scene.number("status", 504)), b"<html><h1>Gateway Time-out</h1></html>", "text/html")
+
+
 @before(status=int, body=str)
 def html(scene: Scene) -> Answer:
     """A maintenance page, by default with status 200."""

@@ -52,7 +52,7 @@ class Organisation:
         others = (*OTHERS, *(f"colleague-{number:03}" for number in range(1, colleagues + 1)))
         names = [main_user, *(name for name in others if name != main_user)]
         self.people = tuple(self._person(number, name, main_access_key) for number, name in enumerate(names))
-        self._by_name = {person.name: person for person in self.people}
+        self._by_name = {person.name.casefold(): person for person in self.people}
 
     @property
     def main(self) -> Person:
@@ -60,8 +60,8 @@ class Organisation:
         return self.people[0]
 
     def named(self, name: str) -> Person | None:
-        """The person with exactly this name."""
-        return self._by_name.get(name)
+        """The person with this name, in any letters' case."""
+        return self._by_name.get(name.casefold())
 
     def with_uuid(self, uuid: str) -> Person | None:
         """The person with this uuid, dashes or not."""

@@ -33,14 +33,14 @@ class Call:
     def job(self) -> JobRef | None:
         """The job in the path, if the path's user (when it has one) owns it."""
         job = self.world.job(self.parts["job"])
-        if job is None or ("user" in self.parts and job.person.name != self.parts["user"]):
+        if job is None or ("user" in self.parts and job.person is not self.person()):
             return None
         return job
 
     def build(self) -> BuildRef | None:
         """The build in the path."""
         build = self.world.build(self.parts["build"])
-        if build is None or ("user" in self.parts and build.person.name != self.parts["user"]):
+        if build is None or ("user" in self.parts and build.person is not self.person()):
             return None
         return build
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from urllib3.exceptions import HTTPError
 
-from sauce_janitor.errors import AnswerError
+from sauce_janitor.errors import AnswerError, OversizedAnswerError
 from sauce_janitor.sauce.wire import InterruptedAnswerError
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -72,7 +72,7 @@ class Body:
         is_odd = self._coding is None and bool(_codings(raw))
         self.framed = self.length is not None or self.encoded or (raw.chunked and not is_odd)
         if self.length is not None and self.length > max_bytes:
-            raise AnswerError(f"{what} has {self.length:,} bytes, more than the {max_bytes:,} allowed")
+            raise OversizedAnswerError(f"{what} has {self.length:,} bytes, more than the {max_bytes:,} allowed")
 
     def __iter__(self) -> Iterator[bytes]:
         pending = bytearray()
@@ -80,7 +80,7 @@ class Body:
         for piece in self._decoded():
             decoded += len(piece)
             if decoded > self._max_bytes:
-                raise AnswerError(f"{self._what} has more than the {self._max_bytes:,} bytes allowed")
+                raise OversizedAnswerError(f"{self._what} has more than the {self._max_bytes:,} bytes allowed")
             if not pending and len(piece) >= _SMALLEST_CHUNK:
                 yield piece
                 continue

@@ -21,15 +21,20 @@ from sauce_janitor.errors import (
 )
 
 _WORTH_A_RETRY: Final = frozenset({408, 425, 429})
+_STRAINED: Final = frozenset({502, 503, 504})  # a gateway gives up on what takes too long or is too large
 _LONGEST_CHAIN: Final = 20
 
 
 class HiccupError(Exception):
-    """A failure that another try may mend; after the last one it becomes SourceUnavailableError. Seconds to wait, if told."""
+    """A failure that another try may mend; after the last one it becomes SourceUnavailableError. Seconds to wait, if told.
 
-    def __init__(self, sentence: str, *, retry_after: float | None = None) -> None:
+    `strained`: something answers, but not with what was asked for; asking for less may help.
+    """
+
+    def __init__(self, sentence: str, *, retry_after: float | None = None, strained: bool = False) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+        self.strained = strained
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,18 @@ def network_failure(error: Exception, host: str) -> Exception:
                 return HiccupError(f"no way to {host}: {cause.strerror}")
         if type(cause) is http.client.HTTPException:  # "got more than 100 headers": it has no class of its own
             return AnswerError(f"{host} sent too many headers")
-    return HiccupError(f"the connection to {host} broke before an answer came")
+    return HiccupError(f"the connection to {host} broke before an answer came", strained=True)
 
 
 def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Exception:
     """The error to raise for an answer of 400 or more. `user` is None where no credential was sent."""
     said = f": {answer.text}" if answer.text else ""
     if answer.code in _WORTH_A_RETRY or answer.code >= 500:
-        return HiccupError(f"{host} answers {answer.code} for {what}{said}", retry_after=answer.retry_after)
+        return HiccupError(
+            f"{host} answers {answer.code} for {what}{said}",
+            retry_after=answer.retry_after,
+            strained=answer.code in _STRAINED,
+        )
     if answer.code == 401 and user is not None:
         return CredentialsError(
             f"{host} does not accept the credentials of user {user} (401): check username, access_key and region"

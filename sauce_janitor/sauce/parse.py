@@ -18,10 +18,13 @@ from sauce_janitor.retention.model import (
     Job,
     JobDocument,
     JobId,
+    Oddness,
+    OddRow,
     Owner,
     State,
     Text,
     Time,
+    is_same_user,
     job_id,
     owner_name,
 )
@@ -36,6 +39,7 @@ from sauce_janitor.sauce.fields import (
     total,
     trimmed,
 )
+from sauce_janitor.sauce.pages import BadRow
 from sauce_janitor.sauce.redacting import redact_mapping
 
 _MOST_ASSETS: Final = 100_000
@@ -53,32 +57,58 @@ class DeletedError(ValueError):
     """The document is of a job that the vendor says is deleted already."""
 
 
+class ForeignJobError(ValueError):
+    """The document is of another user's job."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A page of a job list: the jobs, the ids of all rows in their order (empty where unreadable), why some are no jobs."""
+    """A page of a job list: the jobs, the ids of all rows in their order (empty where unreadable), the rows that are no jobs.
+
+    `spelling` is the owner's name as every row that names one writes it, where that differs from what was asked for.
+    """
 
     jobs: tuple[Job, ...]
     ids: tuple[str, ...]
-    rejected: tuple[str, ...]
+    odd: tuple[OddRow, ...] = ()
+    spelling: Owner | None = None
+
+    @property
+    def rejected(self) -> tuple[str, ...]:
+        """Why some rows are no jobs, in words."""
+        return tuple(map(str, self.odd))
 
 
 def parse_rows(answer: object, owner: Owner) -> JobPage:
     """A job list: a bare array, or an object with `jobs`. AnswerError for anything else.
 
-    A row whose id is invalid, whose owner is another or which is deleted already is rejected with its reason. A row
-    without an owner (as lists without `full` give) is taken for the asked owner's, as the address says.
+    A row that is no JSON, whose id is invalid, whose owner is another or which is deleted already is odd, with its reason.
+    A row without an owner (as lists without `full` give) is taken for the asked owner's, as the address says; where only the
+    letters' case of the name differs, it is the same user.
     """
     jobs: list[Job] = []
     ids: list[str] = []
-    rejected: list[str] = []
-    for number, row in enumerate(_list_in(answer, "jobs")):
+    odd: list[OddRow] = []
+    spellings: set[object] = set()
+    for place, row in enumerate(_list_in(answer, "jobs")):
         identity = row.get("id") if isinstance(row, Mapping) else None
         ids.append(identity if isinstance(identity, str) else "")
+        if isinstance(row, BadRow):
+            ids[-1] = row.id
+            odd.append(OddRow(place, row.id, Oddness.UNREADABLE, row.why))
+            continue
         try:
             jobs.append(_job(_object(row), owner, default_owner=owner))
+            spellings.add(_object(row).get("owner", owner))
+        except DeletedError as error:
+            odd.append(OddRow(place, ids[-1], Oddness.DELETED, str(error)))
+        except ForeignJobError as error:
+            odd.append(OddRow(place, ids[-1], Oddness.FOREIGN, str(error)))
         except ValueError as error:
-            rejected.append(f"row {number}: {error}")
-    return JobPage(tuple(jobs), tuple(ids), tuple(rejected))
+            odd.append(OddRow(place, ids[-1], Oddness.UNREADABLE, str(error)))
+    other = spellings.pop() if len(spellings) == 1 else owner
+    spelling = Owner(other) if isinstance(other, str) and other != owner else None
+    return JobPage(tuple(jobs), tuple(ids), tuple(odd), spelling)
 
 
 def parse_details(answer: object, owner: Owner, job: JobId) -> JobDocument | None:
@@ -169,7 +199,7 @@ def parse_builds(answer: object, *, user_id: str | None = None, owner: Owner | N
     found = tuple(parse_build(row) for row in rows)
     if user_id is not None and not all(_is_of(row, user_id) for row in rows):
         raise ForeignBuildError(f"asked for the builds of user {user_id}, Sauce Labs answered with another user's, too")
-    if owner is not None and not {build.owner for build in found} <= {None, owner}:
+    if owner is not None and not all(build.owner is None or is_same_user(build.owner, owner) for build in found):
         raise ForeignBuildError(f"asked for the builds of {owner}, Sauce Labs answered with another user's, too")
     return found
 
@@ -221,11 +251,16 @@ def _object(row: object) -> Mapping[str, object]:
 
 
 def _job(row: Mapping[str, object], owner: Owner | None, *, default_owner: Owner | None = None) -> Job:
-    """The job, or ValueError saying why the document is none of `owner`'s (of anybody's, if None)."""
+    """The job, or ValueError saying why the document is none of `owner`'s (of anybody's, if None).
+
+    Its owner is written as in `owner`, where that is given: one user has one spelling.
+    """
     identity = job_id(row.get("id"))
     whose = owner_name(row.get("owner", default_owner))
-    if owner is not None and whose != owner:
-        raise ValueError(f"job {identity} is {whose!a:.80}'s, not {owner}'s")
+    if owner is not None:
+        if not is_same_user(whose, owner):
+            raise ForeignJobError(f"job {identity} is {whose!a:.80}'s, not {owner}'s")
+        whose = owner
     if row.get("deletion_time") is not None:
         raise DeletedError(f"job {identity} is deleted already")
     ended_at = time_field(row, "end_time")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
-from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import AssetListing, Build, JobDocument, JobId, Owner
+from sauce_janitor.errors import AnswerError, SourceUnavailableError, StrainedError
+from sauce_janitor.retention.model import AssetListing, Build, JobDocument, JobId, Owner, is_same_user
 from sauce_janitor.sauce import paths
 from sauce_janitor.sauce.assets import AssetBody, open_asset
 from sauce_janitor.sauce.budget import Budget
@@ -18,6 +19,7 @@ from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import Endpoint, OnRequest
 from sauce_janitor.sauce.insights import Insights
 from sauce_janitor.sauce.members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
+from sauce_janitor.sauce.pages import load_rows
 from sauce_janitor.sauce.parse import (
     ForeignBuildError,
     JobPage,
@@ -61,6 +63,7 @@ class SauceReader:
         self.budget = budget if budget is not None else Budget.of(connection, stop=stop)
         self._transport = Transport(connection, self.budget, on_request=on_request, stop=stop)
         self._batch_offered: bool | None = None
+        self._strained_since: dict[Owner, float] = {}
         self.insights = Insights(self._transport)
         self.people = People(self._transport, self.insights)
 
@@ -106,14 +109,35 @@ class SauceReader:
         """One page of the owner's jobs in full, newest first. `since` and `until` are epoch seconds, both inclusive.
 
         Source: Jobs API, Get Jobs (from, to); `full=true` from the vendor's clients. AnswerError for an unknown user.
+        OversizedAnswerError and StrainedError where a smaller `limit` may be answered; a row that is no JSON is set aside.
         """
         query: list[tuple[str, str | int]] = [("limit", limit), ("skip", skip), ("full", "true")]
+        return parse_rows(self._list(owner, query, since, until).value, owner)
+
+    def list_ids(self, owner: Owner, *, limit: int, skip: int, since: int | None, until: int | None) -> tuple[str, ...]:
+        """The ids of such a page, by its short rows: "" where a row has none. They fit where whole rows are too large."""
+        query: list[tuple[str, str | int]] = [("limit", limit), ("skip", skip)]
+        return parse_rows(self._list(owner, query, since, until).value, owner).ids
+
+    def _list(self, owner: Owner, query: list[tuple[str, str | int]], since: int | None, until: int | None) -> Found:
+        what = f"the job list of {owner}"
         query += [("from", since)] if since is not None else []
         query += [("to", until)] if until is not None else []
-        found = self._get(paths.jobs_of(owner, query), "jobs", f"the job list of {owner}")
+        divisible = query[0][1] != 1
+        ask = Ask("GET", paths.jobs_of(owner, query), "jobs", what, divisible=divisible, read=load_rows)
+        try:
+            found = self._transport.get_json(ask)
+        except StrainedError as error:
+            # Asking for less and less has an end: an outage looks the same, and must not cost a patience for each size.
+            began = self._strained_since.setdefault(owner, time.monotonic())
+            if time.monotonic() - began > self._transport.connection.timeout_total_s:
+                del self._strained_since[owner]
+                raise SourceUnavailableError(str(error)) from error
+            raise
+        self._strained_since.pop(owner, None)
         if found is None:
             raise AnswerError(f"{self._transport.connection.host} knows no user {owner}, or not in this region (404)")
-        return parse_rows(found.value, owner)
+        return found
 
     def job(self, owner: Owner, job: JobId) -> JobDocument | None:
         """One job's details; None for 404 or when they say that it is deleted (a 404 alone does not prove a deletion)."""
@@ -153,7 +177,7 @@ class SauceReader:
         v2 names no owner (`Build.owner` is None) and lists those of who asks; of another user by his id, where that can be had.
         """
         v2: _BuildPage | None = self._builds_v2_page
-        if owner != self._transport.connection.username:
+        if not is_same_user(owner, self._transport.connection.username):
             user_id = self.people.user_id(owner)
             v2 = None if user_id is None else partial(self._builds_v2_page, user_id=user_id)
         if v2 is not None:

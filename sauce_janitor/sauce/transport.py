@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
 from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_base
 from tenacity.wait import wait_random_exponential
 from urllib3.exceptions import HTTPError
 
@@ -27,6 +28,7 @@ from sauce_janitor.errors import (
     SourceError,
     SourceUnavailableError,
     StoppedError,
+    StrainedError,
 )
 from sauce_janitor.sauce.answers import epoch_of_date, error_text, load_json, looks_like_html, retry_after_s
 from sauce_janitor.sauce.bodies import Body, Raw
@@ -42,6 +44,7 @@ _MAX_ERROR_BYTES: Final = 64 * 1024
 _ANSWER_PATIENCE: Final = 4  # a whole JSON answer may take so many times the time-out of one wait
 _LONGEST_CONNECT_S: Final = 10.0  # a connect cannot be interrupted, and a SIGTERM must end the program within 20 s
 _FIRST_WAIT_S: Final = 0.5
+_TRIES_OF_A_PART: Final = 2  # of what can be asked for in smaller parts: the size may be what fails, not the moment
 
 _REFUSED: Final = object()
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
@@ -57,7 +60,8 @@ class Ask:
     """One request: what to send, and how error messages call its answer.
 
     `origin` is another than the account's (an asset host): then the credential stays at home. `optional`: an endpoint
-    that may not be offered, where an HTML 404 or a 405 means just that. `body` is JSON, of an update alone.
+    that may not be offered, where an HTML 404 or a 405 means just that. `body` is JSON, of an update alone. `divisible`: the
+    caller can ask for less, so a strained answer is tried twice only. `read` makes the value of a JSON answer's bytes.
     """
 
     method: str
@@ -68,6 +72,8 @@ class Ask:
     accept: str = "application/json"
     optional: bool = False
     body: bytes | None = None
+    divisible: bool = False
+    read: Callable[..., object] = load_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +163,15 @@ class Transport:
         total = min(idle * _ANSWER_PATIENCE, self.connection.timeout_total_s)
         return Limits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
 
-    def json_of(self, response: Answer, what: str, *, empty_is: object = _REFUSED) -> object:
+    def json_of(
+        self, response: Answer, what: str, *, empty_is: object = _REFUSED, read: Callable[..., object] = load_json
+    ) -> object:
         """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is none."""
         body = Body(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
         data = body.whole()
         if not data and empty_is is not _REFUSED:
             return empty_is
-        return load_json(
-            data, what=what, content_type=body.content_type or "", secrets=self.connection.credential.blotted
-        )
+        return read(data, what=what, content_type=body.content_type or "", secrets=self.connection.credential.blotted)
 
     def refusal_of(self, response: Answer) -> Refusal:
         """What an answer of 400 or more says. Never fails: a broken body says nothing."""
@@ -191,7 +197,7 @@ class Transport:
                     return None
                 raise self._failure(answer, ask)
             refuse_redirect(response, ask.what)
-            return Found(self.json_of(response, ask.what))
+            return Found(self.json_of(response, ask.what, read=ask.read))
         finally:
             response.close()
 
@@ -232,7 +238,7 @@ class Transport:
 
         left = max(0.0, self.connection.timeout_total_s - (time.monotonic() - began))
         retrying = Retrying(
-            stop=stop_after_attempt(self.connection.attempts) | stop_after_delay(left),
+            stop=stop_after_attempt(self.connection.attempts) | stop_after_delay(left) | _StopOnStrain(ask),
             wait=self._wait_s,
             retry=retry_if_exception_type((HiccupError, InterruptedAnswerError)),
             sleep=sleep_using_event(self._stop),
@@ -242,7 +248,8 @@ class Transport:
             return retrying(once_more)
         except (HiccupError, InterruptedAnswerError) as error:
             times = retrying.statistics.get("attempt_number", 1)
-            raise SourceUnavailableError(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
+            kind = StrainedError if _is_strained(error) else SourceUnavailableError
+            raise kind(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
 
     def _let_out(self, method: str, target: str, body: object) -> None:
         """At the socket's edge, when the connection stands: may the request be sent, and it counts from now on."""
@@ -331,6 +338,21 @@ class Transport:
 
 def _unaskable(ask: Ask) -> AnswerError:
     return AnswerError(f"no request can ask for {ask.what}: its address would change on the way")
+
+
+def _is_strained(error: BaseException | None) -> bool:
+    return isinstance(error, InterruptedAnswerError) or (isinstance(error, HiccupError) and error.strained)
+
+
+class _StopOnStrain(stop_base):
+    """Ends the tries early where the caller can ask for a part instead."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._divisible = ask.divisible
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        failed = retry_state.outcome.exception() if retry_state.outcome is not None else None
+        return self._divisible and retry_state.attempt_number >= _TRIES_OF_A_PART and _is_strained(failed)
 
 
 def raw_of(response: Answer) -> Raw:

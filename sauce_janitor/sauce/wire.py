@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
-from sauce_janitor.errors import AnswerError, PermitError, StoppedError
+from sauce_janitor.errors import AnswerError, OversizedAnswerError, PermitError, StoppedError
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
@@ -114,7 +114,7 @@ class Watch:
                 raise AnswerError(f"{self._host} sent a header of more than {_MAX_HEADER_BYTES // 1024} KiB")
             return
         if self._received > self._limits.max_bytes:
-            raise AnswerError(f"{self._host} sent more than {self._limits.max_bytes:,} bytes in one answer")
+            raise OversizedAnswerError(f"{self._host} sent more than {self._limits.max_bytes:,} bytes in one answer")
         self._window_s += waited_s
         self._window_bytes += count
         if self._window_s >= self._limits.idle_s:

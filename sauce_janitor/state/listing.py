@@ -6,19 +6,24 @@ mark was not seen by that listing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from sauce_janitor.retention.model import UNKNOWN, Build, Job, JobId, Owner, State
 from sauce_janitor.state.builds import replace_builds
 from sauce_janitor.state.database import Database
-from sauce_janitor.state.rows import BITS, COLUMNS, FIELDS, JobReader, id_bytes, row_of
+from sauce_janitor.state.notes import Notes
+from sauce_janitor.state.rows import BITS, COLUMNS, ESCAPED, FIELDS, JobReader, id_bytes, row_of
 from sauce_janitor.state.tables import jobs, listings
 
 _HEX: Final = frozenset("0123456789abcdef")
+_READ_BY_RULES: Final = tuple(name for name in FIELDS if name not in {"created_at", "started_at", "ended_at"})
+"""What is not believed any more of a job that cannot be read. Its times do not change once they are known."""
+_ASIDE: Final = sum(BITS[name] for name in _READ_BY_RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class OwnerJobs:
         self._database = database
         self._account = account
         self._owner = owner
+        self._note_key = f"listing:{json.dumps([account, owner])}"
         self._listing = (listings.c.account == account, listings.c.owner == owner)
         self._mine = (jobs.c.account == account, jobs.c.owner == owner, jobs.c.gone.is_(False))
 
@@ -83,6 +89,51 @@ class OwnerJobs:
                 .where(or_(jobs.c.listed_at < mark, jobs.c.gone.is_(True)))
                 .values(listed_at=mark, gone=False)
             )
+
+    def set_aside(self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool) -> None:
+        """These are there and cannot be read: what rules read of them is UNKNOWN from now on, so that they stay.
+
+        Times that do not change once they are known stay known. One that was not known is taken in, unless `known_only`.
+        """
+        if not job_ids:
+            return
+        with self._database.writing() as connection:
+            known = self._stored(connection, [id_bytes(job_id) for job_id in job_ids])
+            readable = [old["row"] for old in known.values() if old["marks"] & _ASIDE != _ASIDE or not old["detailed"]]
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.row.in_(readable), jobs.c.owner == self._owner)
+                .values(
+                    **dict.fromkeys(_READ_BY_RULES),
+                    state=str(State.UNKNOWN),
+                    marks=jobs.c.marks.bitwise_and(~_ASIDE & ~ESCAPED).bitwise_or(_ASIDE),
+                    detailed=True,
+                    changed_at=now,
+                )
+            )
+            fresh = [] if known_only else [one for one in job_ids if id_bytes(one) not in known]
+            blank: dict[str, Any] = dict.fromkeys(FIELDS, UNKNOWN)
+            rows = [self._first(row_of(Job(one, self._owner, State.UNKNOWN, **blank)), mark, now) for one in fresh]
+            if rows:
+                connection.execute(insert(jobs), [row | {"detailed": True} for row in rows])
+
+    def count_set_aside(self) -> int:
+        """How many jobs are set aside."""
+        return self._count(jobs.c.detailed, jobs.c.marks.bitwise_and(_ASIDE) == _ASIDE)
+
+    def put_off(self, job_ids: Collection[JobId], *, now: int) -> None:
+        """These were asked for at `now`: of the unfinished ones, others come first next time."""
+        statement = update(jobs).where(*self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids]))
+        with self._database.writing() as connection:
+            connection.execute(statement.where(jobs.c.listed_at < now).values(listed_at=now))
+
+    def memo(self) -> str | None:
+        """What the last listing wrote down for the next one."""
+        return Notes(self._database).read(self._note_key)
+
+    def keep_memo(self, text: str) -> None:
+        """Write that down."""
+        Notes(self._database).write(self._note_key, text)
 
     def put_details(self, new: Sequence[Job], *, asked: Collection[JobId], now: int) -> None:
         """Take in what details said of these jobs; all that were `asked` for are not asked for again until they change."""
@@ -132,6 +183,11 @@ class OwnerJobs:
         """The unfinished full listing will not go on: the next one begins anew."""
         with self._database.writing() as connection:
             connection.execute(update(listings).where(*self._listing).values(bookmark=None))
+
+    def forget(self) -> None:
+        """Take the owner's listing off the record: none of its jobs is known, and the owner is known by another spelling."""
+        with self._database.writing() as connection:
+            connection.execute(delete(listings).where(*self._listing))
 
     def mark_gone(self, job_ids: Collection[JobId]) -> None:
         """These are proven to be gone."""

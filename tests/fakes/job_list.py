@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import UNKNOWN, Build, Job, JobDocument, JobId, Owner, State
+from sauce_janitor.errors import AnswerError, OversizedAnswerError, StrainedError
+from sauce_janitor.retention.model import UNKNOWN, Build, Job, JobDocument, JobId, Oddness, OddRow, Owner, State
 
 OWNER = Owner("demo")
 NOW = 1_780_000_000
@@ -40,14 +40,21 @@ def a_job(number: int, *, created_at: int | None = None, lasts_s: int | None = N
 class FakePage:
     jobs: tuple[Job, ...]
     ids: tuple[str, ...]
-    rejected: tuple[str, ...] = ()
+    odd: tuple[OddRow, ...] = ()
+    spelling: Owner | None = None
+
+    @property
+    def rejected(self) -> tuple[str, ...]:
+        return tuple(map(str, self.odd))
 
 
 @dataclass
 class JobList:
     """Jobs of one owner as a server lists them. `requests` counts by kind; `before_list` runs before each list answer.
 
-    Jobs that `doubles` picks have two rows, and `skip` and `limit` count both unless told otherwise.
+    Jobs that `doubles` picks have two rows, and `skip` and `limit` count both unless told otherwise. `odd` rows are
+    of that kind, in the list and in their details. An answer of more than `most_weight` is too large (a row weighs 1, or what
+    `weights` says), one that asks for more than `strained_above` rows is a 504.
     """
 
     jobs: dict[JobId, Job] = field(default_factory=dict)
@@ -59,6 +66,12 @@ class JobList:
     counts_doubles: bool = True
     unreadable: set[str] = field(default_factory=set)
     nameless: int = 0
+    without_id: set[str] = field(default_factory=set)
+    odd: dict[str, Oddness] = field(default_factory=dict)
+    weights: dict[str, int] = field(default_factory=dict)
+    most_weight: int | None = None
+    strained_above: int | None = None
+    spelling: Owner | None = None
     left_out: frozenset[str] = frozenset()
     offers_batch: bool = True
     offered_builds: list[Build] | None = None
@@ -79,6 +92,20 @@ class JobList:
     def list_jobs(self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None) -> FakePage:
         self.requests.append(("list", {"limit": limit, "skip": skip, "since": since, "until": until}))
         self.before_list()
+        if self.strained_above is not None and limit > self.strained_above:
+            raise StrainedError("the gateway answers 504")
+        rows = self._rows(limit, skip, since, until)
+        if self.most_weight is not None and sum(self.weights.get(job.id, 1) for job in rows) > self.most_weight:
+            raise OversizedAnswerError("the answer is too large")
+        return self._page(rows)
+
+    def list_ids(
+        self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
+    ) -> tuple[str, ...]:
+        self.requests.append(("ids", {"limit": limit, "skip": skip, "since": since, "until": until}))
+        return tuple(job.id for job in self._rows(limit, skip, since, until))
+
+    def _rows(self, limit: int, skip: int, since: int | None, until: int | None) -> list[Job]:
         rows = sorted(self.jobs.values(), key=lambda job: (-self._time(job, self.orders_by), job.id))
         if self.compares is not None:
             low, high = since or 0, until if until is not None else 2**60
@@ -89,15 +116,25 @@ class JobList:
         rows = rows[start : start + min(limit, self.most_rows)]
         if not self.counts_doubles:
             rows = self._doubled(rows)
-        readable = [_without(job, self.left_out) for job in rows if job.id not in self.unreadable]
-        ids = [*(job.id for job in rows), *([""] * self.nameless)]
-        odd = len(rows) - len(readable) + self.nameless
-        return FakePage(tuple(readable), tuple(ids), tuple(f"row: odd {number}" for number in range(odd)))
+        return rows
+
+    def _page(self, rows: list[Job]) -> FakePage:
+        kinds = dict.fromkeys(self.unreadable | self.without_id, Oddness.UNREADABLE) | self.odd
+        readable = [_without(job, self.left_out) for job in rows if job.id not in kinds]
+        ids = ["" if job.id in self.without_id else job.id for job in rows] + [""] * self.nameless
+        odd = [
+            OddRow(place, one, kinds.get(one, Oddness.UNREADABLE), "it is odd")
+            for place, one in enumerate(ids)
+            if one in kinds or not one
+        ]
+        return FakePage(tuple(readable), tuple(ids), tuple(odd), self.spelling)
 
     def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
         self.requests.append(("job", {"id": job_id}))
-        if job_id in self.untrusted:
+        if job_id in self.untrusted or job_id in self.odd:
             raise AnswerError(f"the details of job {job_id} cannot be used")
+        if self.most_weight is not None and self.weights.get(job_id, 1) > self.most_weight:
+            raise OversizedAnswerError("the answer is too large")
         found = self.jobs.get(job_id)
         return None if found is None else JobDocument(found, {})
 
@@ -105,7 +142,7 @@ class JobList:
         self.requests.append(("batch", {"ids": tuple(job_ids)}))
         if not self.offers_batch:
             return None
-        if not self.untrusted.isdisjoint(job_ids):
+        if not (self.untrusted | self.odd.keys()).isdisjoint(job_ids):
             raise AnswerError("the look-up cannot be used")
         return {one: JobDocument(self.jobs[one], {}) for one in job_ids if one in self.jobs}
 
@@ -132,6 +169,7 @@ class ListedBy:
 
     def __init__(self, jobs: JobList) -> None:
         self.list_jobs = jobs.list_jobs
+        self.list_ids = jobs.list_ids
         self.job = jobs.job
         self.jobs = jobs.jobs_by_id
         self.builds = jobs.builds

@@ -8,6 +8,9 @@ from typing import Any
 
 from sauce_janitor.retention.model import UNKNOWN, Build, Job, JobId, State
 from sauce_janitor.state.rows import FIELDS
+from tests.fakes.job_list import OWNER
+
+READ_BY_RULES = [name for name in FIELDS if name not in {"created_at", "started_at", "ended_at"}]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class MemoryStore:
         self.known: dict[str, Known] = {}
         self.builds: list[Build] | None = None
         self._listed = Listed()
+        self.kept_memo: str | None = None
 
     def listed(self) -> Listed:
         return self._listed
@@ -51,6 +55,33 @@ class MemoryStore:
         for one in {*(job.id for job in new), *unreadable} & self.known.keys():
             self.known[one].listed_at = max(mark, self.known[one].listed_at)
             self.known[one].gone = False
+
+    def set_aside(self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool) -> None:
+        for one in job_ids:
+            known = self.known.get(one)
+            if known is None and not known_only:
+                blank: dict[str, Any] = dict.fromkeys(FIELDS, UNKNOWN)
+                job = Job(one, OWNER, State.UNKNOWN, **blank)
+                self.known[one] = Known(job, max(now, mark), now, mark, detailed=True)
+            elif known is not None and not _is_aside(known):
+                unknown: dict[str, Any] = dict.fromkeys(READ_BY_RULES, UNKNOWN)
+                known.job = replace(known.job, state=State.UNKNOWN, **unknown)
+                known.changed_at, known.detailed = now, True
+
+    def count_set_aside(self) -> int:
+        return len(self._some(_is_aside))
+
+    def put_off(self, job_ids: Collection[JobId], *, now: int) -> None:
+        for one in job_ids:
+            known = self.known.get(one)
+            if known is not None and not known.gone:
+                known.listed_at = max(known.listed_at, now)
+
+    def memo(self) -> str | None:
+        return self.kept_memo
+
+    def keep_memo(self, text: str) -> None:
+        self.kept_memo = text
 
     def put_details(self, new: Sequence[Job], *, asked: Collection[JobId], now: int) -> None:
         for job in new:
@@ -147,3 +178,7 @@ class MemoryStore:
     def _oldest(self, condition: Callable[[Known], bool]) -> int | None:
         times = [known.job.created_at for known in self._some(condition)]
         return min((time for time in times if isinstance(time, int)), default=None)
+
+
+def _is_aside(known: Known) -> bool:
+    return known.detailed and all(getattr(known.job, field) is UNKNOWN for field in READ_BY_RULES)

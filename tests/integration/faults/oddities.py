@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 Fault: TypeAlias = Mapping[str, Any]
@@ -53,20 +53,21 @@ def stays(name: str, fault: str, endpoint: str, *, of: str = COPIED, code: int =
     return Oddity(name, ({"fault": fault, "endpoint": endpoint, "job": of, **settings},), "stays", code, of)
 
 
-def stays_everywhere(name: str, fault: str, *, code: int = 0, **settings: Any) -> Oddity:
+def stays_everywhere(name: str, fault: str, *, code: int = 0, later: bool = False, **settings: Any) -> Oddity:
     """The same lie about one job in lists, look-ups and details: it stays."""
     told = ({"fault": fault, "endpoint": place, "only": COPIED, **settings} for place in ("jobs.*", DETAILS))
-    return Oddity(name, tuple(told), "stays", code, COPIED)
+    return Oddity(name, tuple(told), "stays", code, COPIED, later=later)
 
 
 ODDITIES = (
     # --- who and which
-    stays_everywhere("a foreign owner", "foreign_owner"),
+    stays_everywhere("a foreign owner", "foreign_owner", later=True),
     stays("a foreign owner in the details alone", "foreign_owner", DETAILS),
     stays_everywhere("a wrong id", "wrong_id", code=4),
     stays("a wrong id in the details alone", "wrong_id", DETAILS),
-    stays_everywhere("an empty id", "empty_id"),
-    stays_everywhere("no id at all", "lie", drop=["id"]),
+    stays_everywhere("an empty id", "empty_id", later=True),
+    stays_everywhere("no id at all", "lie", drop=["id"], later=True),
+    goes("an owner in other letters' case", "foreign_owner", endpoint="job*", owner="Demo"),
     goes("duplicate rows", "duplicate_rows"),
     goes("duplicate rows in a look-up", "duplicate_rows", endpoint=LOOK_UP),
     # --- values
@@ -74,6 +75,18 @@ ODDITIES = (
     stays("milliseconds in the details alone", "milliseconds", DETAILS, code=0),
     goes("strings for numbers", "times_as_text"),
     refused("NaN", "nan"),
+    stays_everywhere("NaN in one row", "nan", later=True),
+    *(
+        stays_everywhere(f"{named} in one row", "bad_row", kind=kind, later=True)
+        for named, kind in (
+            ("a number too large", "exponent"),
+            ("2,000 levels", "deep"),
+            ("an integer of 5,000 digits", "integer"),
+            ("a key twice", "duplicate_key"),
+            ("a byte that is no text", "utf8"),
+        )
+    ),
+    replace(stays_everywhere("NaN in one row of a first listing", "nan"), ending="refused", code=4),
     stays("NaN in the details alone", "nan", DETAILS),
     stays_everywhere("null", "nulls"),
     stays_everywhere("values of another type", "lie", set={"status": 7, "tags": "x", "build": ["PR-1"]}),
@@ -96,6 +109,7 @@ ODDITIES = (
     Oddity("the same page again", ({"fault": "capped_page", "limit": 10}, {"fault": "same_page"}), "refused", 4),
     goes("a lower limit than asked for", "capped_page", limit=10),
     refused("a short page", "short_page", endpoint=LIST, share=0.4, later=True),
+    refused("an empty list at first", "empty_list", endpoint=LIST, times=1, code=0),
     refused("an empty list where there were jobs", "empty_list", endpoint=LIST, later=True),
     goes("an empty asset list, once", "empty_list", endpoint=ASSETS, times=1),
     Oddity(
@@ -108,7 +122,18 @@ ODDITIES = (
     ),
     stays("hostile names of assets", "hostile_assets", ASSETS),
     # --- what is answered is not what is done
-    stays("a 404 for a job that is there", "status", DETAILS, status=404, code=0),
+    stays("a 404 for a job that is there", "status", DETAILS, status=404),
+    Oddity(
+        "a 404 for every job that the list shows",
+        (
+            {"fault": "status", "endpoint": DETAILS, "status": 404},
+            {"fault": "empty_list", "endpoint": LOOK_UP},
+        ),
+        "stays",
+        4,
+        f"{NOISE} {COPIED} {STRIPPED}",
+        every=True,
+    ),
     goes("a 404 for a job that is there, once", "status", endpoint=DETAILS, status=404, times=1),
     refused("a 404 for the list", "status", endpoint=LIST, status=404),
     stays("a 404 for an asset list", "status", ASSETS, status=404),
@@ -131,6 +156,8 @@ ODDITIES = (
     # --- the way
     refused("clocks that differ", "clock_skew", seconds=4000, code=3),
     refused("clocks that begin to differ", "clock_skew", seconds=-4000, endpoint=DETAILS),
+    goes("pages that are too large", "heavy_rows", endpoint=LIST, kilobytes=1400),
+    goes("a gateway that gives up on more than 100 rows", "strained", endpoint=LIST, above=100),
     refused("a gzip bomb", "gzip_bomb", endpoint=LIST, megabytes=80),
     stays("a gzip bomb for an asset", "gzip_bomb", FILE, megabytes=80),
     refused("a body without end", "endless", endpoint=LIST, megabytes=200),

@@ -47,7 +47,7 @@ def test_of_several_accounts_the_worst_end_is_told_and_one_that_fails_stops_no_o
     )
     path.write_text(path.read_text().replace("accounts:", f"accounts:{account}", 1))
     if state == "silent":
-        desk.sandbox.inject("status", endpoint="jobs.list", status=503, times=1)
+        desk.sandbox.inject("status", endpoint="jobs.list", user="bob", status=503)
     said = desk.say("run", "--execute", code=code)
     assert "sauce-janitor: aaa: " in said.stderr
     assert "sauce-janitor: other: " in said.stderr

@@ -20,10 +20,12 @@ from sauce_janitor.errors import (
     CredentialsError,
     ForbiddenError,
     NotReadyError,
+    OversizedAnswerError,
     PermitError,
     SourceError,
     SourceUnavailableError,
     StoppedError,
+    StrainedError,
 )
 from sauce_janitor.retention.model import JobId, Owner, State
 from sauce_janitor.sauce.connection import Connection
@@ -421,3 +423,36 @@ def test_each_request_is_told_of(vendor: Vendor, connection: Connection) -> None
         ("GET", "job", None),
         ("GET", "job", 200),
     ]
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_page_that_is_too_much_for_a_gateway_is_tried_twice_and_told_as_such(
+    vendor: Vendor, reader_with: Callable[..., SauceReader], status: int
+) -> None:
+    reader = reader_with(attempts=5, timeout_total_s=5.0)
+    vendor.on(LIST, reply(status=status))
+    with pytest.raises(StrainedError):
+        reader.list_jobs(ME)
+    assert len(vendor.seen) == 2
+    with pytest.raises(StrainedError):
+        reader.list_jobs(ME, limit=1)
+    assert len(vendor.seen) == 2 + 5, "of one row there is no less"
+
+
+def test_a_page_that_is_too_large_is_told_as_such(vendor: Vendor, reader_with: Callable[..., SauceReader]) -> None:
+    vendor.on(LIST, reply(b"[]", length=17 << 20))
+    with pytest.raises(OversizedAnswerError):
+        reader_with().list_jobs(ME)
+
+
+def test_an_outage_is_no_page_size_for_longer_than_the_patience(
+    vendor: Vendor, reader_with: Callable[..., SauceReader]
+) -> None:
+    reader = reader_with(attempts=1, timeout_total_s=0.05)
+    vendor.on(LIST, reply(status=503, then="close"))
+    with pytest.raises(StrainedError):
+        reader.list_jobs(ME)
+    time.sleep(0.06)
+    with pytest.raises(SourceUnavailableError) as told:
+        reader.list_jobs(ME, limit=250)
+    assert not isinstance(told.value, StrainedError)

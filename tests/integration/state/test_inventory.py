@@ -44,7 +44,9 @@ def jobs(draw: st.DrawFn) -> Job:
 
 Step = tuple[str, Sequence[Job], int]
 steps = st.lists(
-    st.tuples(st.sampled_from(["put", "details", "conclude"]), st.lists(jobs(), max_size=4), st.integers(0, 5))
+    st.tuples(
+        st.sampled_from(["put", "details", "conclude", "aside", "off"]), st.lists(jobs(), max_size=4), st.integers(0, 5)
+    )
 )
 
 
@@ -63,6 +65,10 @@ def test_the_database_keeps_what_the_plain_store_keeps(state: State, steps: list
             elif kind == "details":
                 asked = [one for one in (an_id(each) for each in range(bit)) if one in plain.known]
                 store.put_details([job for job in unlike if job.id in asked], asked=asked, now=now)
+            elif kind == "aside":
+                store.set_aside([job.id for job in unlike], mark=now, now=now, known_only=bit % 2 == 0)
+            elif kind == "off":
+                store.put_off([an_id(each) for each in range(bit)], now=now)
             else:
                 full_at = now if bit % 2 else None
                 store.conclude(mark=now - 100 * bit, watermark=None, full_at=full_at, longest_page=bit)
@@ -82,12 +88,22 @@ def _same(state: State, account: str, plain: MemoryStore, now: int) -> None:
         assert set(real.missing_ids(mark, 9)) == set(plain.missing_ids(mark, 9))
         assert set(real.unfinished(mark, 9)) == set(plain.unfinished(mark, 9))
     assert real.count() == plain.count()
+    assert real.count_set_aside() == plain.count_set_aside()
     assert real.oldest_unfinished() == plain.oldest_unfinished()
     assert real.oldest_ended_since(5) == plain.oldest_ended_since(5)
     assert real.count_created_since(5) == plain.count_created_since(5)
     assert real.missing_within(3, 2**39, now) == plain.missing_within(3, 2**39, now)
     for fields in (["tags"], ["name", "custom_data"], ["state"], ["owner"]):
         assert set(real.lacking(fields, 9)) == set(plain.lacking(fields, 9))
+
+
+def test_what_a_listing_wrote_down_is_read_by_the_next(state: State) -> None:
+    store = state.jobs.of("eu", OWNER)
+    assert store.memo() is None
+    store.keep_memo("first")
+    store.keep_memo("second")
+    assert state.jobs.of("eu", OWNER).memo() == "second"
+    assert state.jobs.of("eu", Owner("other")).memo() is None
 
 
 def test_a_whole_listing_goes_through_the_database(state: State) -> None:

@@ -67,6 +67,43 @@ def test_a_list_that_moves_is_read_whole_or_not_believed(jobs: JobList, data: st
     assert before & set(jobs.jobs) <= found
 
 
+@st.composite
+def strained(draw: st.DrawFn) -> JobList:
+    """Such lists from a server that answers small pages only, with rows that no answer can carry in full."""
+    jobs = draw(lists())
+    jobs.strained_above = draw(st.sampled_from([None, 1, 2, 3, 7]))
+    jobs.most_weight = draw(st.sampled_from([3, 5, 10]))
+    heavy = draw(st.sets(st.sampled_from(sorted(jobs.jobs)), max_size=8)) if jobs.jobs else ()
+    jobs.weights = {one: draw(st.sampled_from([2, 3, 99])) for one in heavy}
+    return jobs
+
+
+@settings(max_examples=200, deadline=None)
+@given(strained())
+def test_a_list_that_answers_only_small_pages_is_read_whole(jobs: JobList) -> None:
+    assert _read(jobs) == set(jobs.jobs)
+
+
+@settings(max_examples=100, deadline=None)
+@given(strained(), st.data())
+def test_a_list_read_in_small_pages_that_moves_is_read_whole_or_not_believed(
+    jobs: JobList, data: st.DataObject
+) -> None:
+    losses = iter(data.draw(st.lists(st.integers(0, 3), max_size=20)))
+
+    def move() -> None:
+        if jobs.jobs:
+            jobs.drop(*{data.draw(st.sampled_from(sorted(jobs.jobs))) for _ in range(next(losses, 0))})
+
+    jobs.before_list = move
+    before = set(jobs.jobs)
+    try:
+        found = _read(jobs)
+    except ContradictionError:
+        return
+    assert before & set(jobs.jobs) <= found
+
+
 def _read(jobs: JobList) -> set[str]:
     pager = Pager(ListedBy(jobs), OWNER, since=None, longest_page=0, rows=10)
     return {identity for page, _ in pager.pages(Place(NOW)) for identity in page.ids}
