@@ -10,7 +10,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.given import ACCOUNT, ROWS
+from sauce_janitor.cli.given import ACCOUNT, ROWS, told_of_globs
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.calling import Call
@@ -62,6 +62,7 @@ def _build_tests(given: Mapping[str, Any]) -> list[Callable[[Build], bool]]:
     from sauce_janitor.retention.globs import compile_glob
 
     tests: list[Callable[[Build], bool]] = []
+    told_of_globs({"--name": given["name"]})
     if given["name"] is not None:
         glob = compile_glob(given["name"])
         tests.append(lambda build: isinstance(build.name, str) and glob(build.name))

@@ -51,6 +51,18 @@ def job_ids(given: tuple[str, ...]) -> tuple[JobId, ...]:
     return tuple(ids)
 
 
+def told_of_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:
+    """Say on stderr which globs look like another language's pattern: they are taken as they stand, and may match nothing."""
+    from sauce_janitor import terminal
+    from sauce_janitor.config.grammar.lookalikes import oddity
+
+    for option, texts in options.items():
+        for text in (texts,) if isinstance(texts, str) else texts or ():
+            odd = oddity(text)
+            if odd is not None:
+                terminal.echo(f"{option} {text!r} {odd[0]}: it is taken as it stands.", err=True)
+
+
 def _words_of_stdin() -> list[str]:
     try:
         return [] if sys.stdin is None else sys.stdin.read().split()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
     from sauce_janitor.pipeline.holding import Holding
     from sauce_janitor.retention.model import JobId
+    from sauce_janitor.retention.rules import Match
     from sauce_janitor.state import State
 
 _OF_THE_CONFIGURATION = "the tag of the configuration's hold"
@@ -117,11 +118,19 @@ def _tag(config: Config, account: Account, given: str | None) -> str | None:
         Change(add=(given,))
     except ValueError as wrong:
         raise click.UsageError(f"--tag: {wrong}") from wrong
-    if given not in known:
+    if given not in known and not any(_is_by_tags(hold.match, given) for hold in config.rules(account.name).holds):
         terminal.echo(
             f"No hold of the configuration is by the tag {given!r}: only the hold here protects the jobs.", err=True
         )
     return given
+
+
+def _is_by_tags(match: Match | None, tag: str) -> bool:
+    """Whether a hold is by tags, as globs, and the tag is one of them."""
+    from sauce_janitor.retention.matching import value_test
+    from sauce_janitor.retention.rules import Atom
+
+    return isinstance(match, Atom) and match.field == "tags" and value_test(match)((tag,)) is True
 
 
 def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str, *, dry_run: bool) -> int:

@@ -13,7 +13,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, ROWS, job_ids, moment, owner
+from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, ROWS, job_ids, moment, owner, told_of_globs
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.calling import Call
@@ -82,6 +82,7 @@ def _chosen(call: Call, given: Mapping[str, Any], limit: int) -> _Wanted:
     now, zone = int(time.time()), call.desk.config.timezone
     since = moment("--since", given["since"], zone, now=now)
     until = moment("--until", given["until"], zone, now=now)
+    told_of_globs({"--build": given["build"], "--name": given["name"], "--tag": given["tags"]})
     texts = [(field, given[field]) for field in ("build", "name") if given[field] is not None]
     tests = [_text_test(field, compile_glob(glob)) for field, glob in texts]
     if given["statuses"]:

@@ -16,6 +16,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.given import told_of_globs
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def query_of(zone: str, given: dict[str, Any], *, limit: int | None = None) -> A
     """What these options ask for. ConfigError for what is no user's name, UsageError for what is no time."""
     from sauce_janitor.retention.entries import ArchiveQuery
 
+    told_of_globs({"--build": given["build"], "--name": given["name"]})
     return ArchiveQuery(
         account=given["account"],
         owner=owner_of(given["owner"]),

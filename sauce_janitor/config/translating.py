@@ -22,6 +22,7 @@ from sauce_janitor.config.grammar.policies import (
     Then,
 )
 from sauce_janitor.retention import rules
+from sauce_janitor.retention.globs import exactly, is_plain
 from sauce_janitor.retention.limits import Approval
 from sauce_janitor.retention.model import DELETES, Action
 from sauce_janitor.retention.pruning import OTHERS
@@ -194,9 +195,9 @@ def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[rules.H
     return tuple(
         rules.Hold(
             id=name,
-            tag=term.tag,
+            tag=term.tag if term.tag is not None and is_plain(term.tag) else None,
             tag_prefix=term.tag_prefix,
-            match=_match(term.match, lists) if term.match is not None else None,
+            match=_held_match(term, lists),
             until=None if term.until is None else end_of(term.until, zone),
             reason=term.reason,
             by=term.by,
@@ -204,6 +205,13 @@ def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[rules.H
         )
         for term, name in zip(terms, ids, strict=True)
     )
+
+
+def _held_match(term: HoldTerm, lists: Lists) -> Match | None:
+    """What a hold matches, where it is not by one tag. A tag such as `[keep]` is text and glob: either one holds."""
+    if term.tag is not None and not is_plain(term.tag):
+        return Atom("tags", (Glob(term.tag), Glob(exactly(term.tag))))
+    return _match(term.match, lists) if term.match is not None else None
 
 
 def hold_name(term: HoldTerm) -> str | None:

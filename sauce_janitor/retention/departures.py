@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from sauce_janitor.retention.globs import exactly
 from sauce_janitor.retention.model import Action, Owner
 from sauce_janitor.retention.rules import ArchiveWish, Atom, DeleteClaim, Duration, Glob, Policy, Rules
 
@@ -21,13 +22,8 @@ def rules_for(rules: Rules, user: Owner, *, keep: bool) -> Rules:
     """
     policy = Policy(
         name=OFFBOARD,
-        match=Atom("owner", (Glob(_literally(user)),)),
+        match=Atom("owner", (Glob(exactly(user)),)),
         archive=ArchiveWish(after=_AT_ONCE) if keep else ArchiveWish(none=True),
         deletes=((Action.DELETE_ASSETS, DeleteClaim(_AT_ONCE)), (Action.DELETE_JOB, DeleteClaim(_AT_ONCE))),
     )
     return replace(rules, policies=(policy,), grace=_AT_ONCE, deadlines=())
-
-
-def _literally(text: str) -> str:
-    """A glob that matches just this text."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)

@@ -1,32 +1,145 @@
-"""Globs, compiled to the cheapest test that says the same: anchored, case-sensitive, `*`, `?` and `[…]`."""
+"""Globs, compiled to the cheapest test that says the same: anchored, case-sensitive, `*`, `?`, `[…]` and `{a,b}`.
+
+`[!…]` and `[^…]` both negate. A backslash is a character like others: `[*]` is the star itself.
+"""
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Final
 
 TextTest = Callable[[str], bool]
 
+MOST_ALTERNATIVES: Final = 64
+"""How many texts `{a,b}` may stand for in one glob: each is tested by itself."""
+_DEEPEST: Final = 5
 _MAGIC = re.compile(r"[*?\[]")
 
 
 def is_plain(pattern: str) -> bool:
     """Whether the glob is just the text itself."""
-    return _MAGIC.search(pattern) is None
+    return not has_wildcards(pattern) and alternatives(pattern) == (pattern,)
+
+
+def has_wildcards(part: str) -> bool:
+    """Whether there is a `*`, `?` or `[` in it."""
+    return _MAGIC.search(part) is not None
 
 
 def compile_glob(pattern: str) -> TextTest:
-    """A test of whole texts. Any text is a valid glob: an unclosed `[` is that character."""
-    if is_plain(pattern):
+    """A test of whole texts. Any text is a valid glob: an unclosed `[` or `{` is that character."""
+    parts = alternatives(pattern)
+    if len(parts) == 1:
+        return compile_part(parts[0])
+    if not any(map(has_wildcards, parts)):
+        return frozenset(parts).__contains__
+    tests = tuple(map(compile_part, parts))
+    return lambda text: any(test(text) for test in tests)
+
+
+def compile_part(pattern: str) -> TextTest:
+    """A test of whole texts for one of a glob's alternatives: braces are characters like others."""
+    if not has_wildcards(pattern):
         return pattern.__eq__
     if pattern == "*":
         return lambda _text: True
     head, tail = pattern[:-1], pattern[1:]
-    if pattern.endswith("*") and is_plain(head):
+    if pattern.endswith("*") and not has_wildcards(head):
         return lambda text: text.startswith(head)
-    if pattern.startswith("*") and is_plain(tail):
+    if pattern.startswith("*") and not has_wildcards(tail):
         return lambda text: text.endswith(tail)
     # fnmatch writes atomic groups: no backtracking from one star into another, so no pattern can freeze a run.
-    match = re.compile(fnmatch.translate(pattern)).match
+    match = re.compile(fnmatch.translate(_for_fnmatch(pattern))).match
     return lambda text: match(text) is not None
+
+
+def alternatives(pattern: str) -> tuple[str, ...]:
+    """The globs without braces that `pattern` stands for. One that stands for too many is a text with braces in it."""
+    if "{" not in pattern or not has_alternatives_in_bounds(pattern):
+        return (pattern,)
+    return tuple(dict.fromkeys(_expanded(pattern, 0)))
+
+
+def has_alternatives_in_bounds(pattern: str) -> bool:
+    """Whether its braces stand for no more texts, and are nested no deeper, than is looked at."""
+    try:
+        return all(number < MOST_ALTERNATIVES for number, _ in enumerate(_expanded(pattern, 0)))
+    except RecursionError:
+        return False
+
+
+def class_end(text: str, at: int) -> int:
+    """Where the `]` of the `[` at that place is; -1 when there is none. A `]` that comes first stands for itself."""
+    first = at + 2 if text[at + 1 : at + 2] in {"!", "^"} else at + 1
+    return text.find("]", first + 1)
+
+
+def exactly(text: str) -> str:
+    """The glob that matches just this text."""
+    return "".join(f"[{letter}]" if letter in "*?[{" else letter for letter in text)
+
+
+def with_literal_braces(text: str) -> str:
+    """The glob in which braces are characters like others."""
+    return "".join("[{]" if char == "{" else char for _, char in _outside_of_classes(text))
+
+
+def for_sqlite(part: str) -> str:
+    """One of a glob's alternatives as SQLite's GLOB reads it: `[^…]` alone negates, and an unclosed `[` matches nothing."""
+    pieces = (piece for _, piece in _outside_of_classes(part))
+    return "".join("[[]" if piece == "[" else "[^" + piece[2:] if piece[:2] == "[!" else piece for piece in pieces)
+
+
+def _expanded(text: str, depth: int) -> Iterator[str]:
+    group = _first_group(text)
+    if group is None:
+        yield text
+        return
+    if depth == _DEEPEST:
+        raise RecursionError
+    head, parts, tail = group
+    for part in parts:
+        for inner in _expanded(part, depth + 1):
+            for rest in _expanded(tail, depth):
+                yield head + inner + rest
+
+
+def _first_group(text: str) -> tuple[str, list[str], str] | None:
+    """What stands before the first braces with a comma in them, what the commas part, and what stands after."""
+    opened: list[tuple[int, list[int]]] = []
+    found: tuple[int, list[int], int] | None = None
+    for at, char in _outside_of_classes(text):
+        if char == "{":
+            opened.append((at, []))
+        elif char == "," and opened:
+            opened[-1][1].append(at)
+        elif char == "}" and opened:
+            start, commas = opened.pop()
+            if commas and (found is None or start < found[0]):
+                found = start, commas, at
+            if found is not None and not any(start < found[0] for start, _ in opened):
+                break
+    if found is None:
+        return None
+    start, commas, end = found
+    edges = [start, *commas, end]
+    return text[:start], [text[a + 1 : b] for a, b in pairwise(edges)], text[end + 1 :]
+
+
+def _outside_of_classes(text: str) -> Iterator[tuple[int, str]]:
+    """Each character and its place; a class such as `[{,]` as one."""
+    at = 0
+    while at < len(text):
+        end = class_end(text, at) if text[at] == "[" else -1
+        until = at + 1 if end < 0 else end + 1
+        yield at, text[at:until]
+        at = until
+
+
+def _for_fnmatch(pattern: str) -> str:
+    """The glob as fnmatch reads it: `[!…]` alone negates, and `[^]` would be a class."""
+    pieces = (piece for _, piece in _outside_of_classes(pattern))
+    return "".join("[[]" if piece == "[" else "[!" + piece[2:] if piece[:2] == "[^" else piece for piece in pieces)

@@ -9,7 +9,7 @@ from typing import Final
 
 import re2
 
-from sauce_janitor.retention.globs import compile_glob, is_plain
+from sauce_janitor.retention.globs import alternatives, compile_glob, compile_part, has_wildcards
 from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
 
 _Literal = tuple[Atom, bool]
@@ -66,7 +66,9 @@ def _covers(wide: Pattern, narrow: Pattern) -> bool:
     if wide == narrow:
         return True
     if isinstance(wide, Glob) and isinstance(narrow, Glob):
-        return wide.pattern == "*" or (is_plain(narrow.pattern) and compile_glob(wide.pattern)(narrow.pattern))
+        test = compile_glob(wide.pattern)
+        parts = alternatives(narrow.pattern)
+        return wide.pattern == "*" or all(not has_wildcards(part) and test(part) for part in parts)
     return False
 
 
@@ -77,17 +79,23 @@ def _apart(one: Pattern, other: Pattern) -> bool:
             if a.value is None:
                 return not isinstance(b, Literally) or b.value is not None
             return isinstance(b, Literally) and a.value is not b.value
-        if isinstance(a, Glob) and is_plain(a.pattern):
-            if isinstance(b, Glob):
-                return not compile_glob(b.pattern)(a.pattern)
-            if isinstance(b, Regex):
-                return re2.compile(b.pattern).fullmatch(a.pattern) is None
+        if isinstance(a, Glob) and isinstance(b, Regex):
+            parts, regex = alternatives(a.pattern), re2.compile(b.pattern)
+            return all(not has_wildcards(part) and regex.fullmatch(part) is None for part in parts)
     if isinstance(one, Glob) and isinstance(other, Glob):
-        heads, tails = ([cut(glob.pattern) for glob in (one, other)] for cut in (_head, _tail))
-        return not _one_begins(*heads) or not _one_begins(*(tail[::-1] for tail in tails))
+        return all(_are_apart(*pair) for pair in product(alternatives(one.pattern), alternatives(other.pattern)))
     if isinstance(one, Comparison) and isinstance(other, Comparison):
         return not _can_be_met((*one.bounds, *other.bounds))
     return False
+
+
+def _are_apart(one: str, other: str) -> bool:
+    """Whether no text matches both globs, which have no braces."""
+    for a, b in ((one, other), (other, one)):
+        if not has_wildcards(a):
+            return not compile_part(b)(a)
+    heads, tails = ([cut(part) for part in (one, other)] for cut in (_head, _tail))
+    return not _one_begins(*heads) or not _one_begins(*(tail[::-1] for tail in tails))
 
 
 def _head(pattern: str) -> str:

@@ -27,7 +27,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """An anchored, case-sensitive glob (`*`, `?`, `[…]`); without them, the text itself."""
+    """An anchored, case-sensitive glob (`*`, `?`, `[…]`, `{a,b}`); without them, the text itself."""
 
     pattern: str
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, select
 
 from sauce_janitor.retention.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+from sauce_janitor.retention.globs import alternatives, for_sqlite, has_wildcards
 from sauce_janitor.retention.model import JobId, Owner
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.rows import id_bytes, plain
@@ -153,6 +154,10 @@ def _row(entry: ArchiveEntry) -> dict[str, Any]:
     return row | texts | {"job_id": id_bytes(entry.job_id)}
 
 
+def _like(column: ColumnElement[str | None], part: str) -> ColumnElement[bool]:
+    return column.op("GLOB")(for_sqlite(part)) if has_wildcards(part) else column == part
+
+
 def _conditions(query: ArchiveQuery) -> Iterator[ColumnElement[bool]]:
     columns = archived_jobs.c
     if query.account is not None:
@@ -163,7 +168,7 @@ def _conditions(query: ArchiveQuery) -> Iterator[ColumnElement[bool]]:
         yield columns.job_id == id_bytes(query.job_id)
     for column, pattern in ((columns.build, query.build), (columns.name, query.name)):
         if pattern is not None:
-            yield column.op("GLOB")(pattern) if set(pattern) & set("*?[") else column == pattern
+            yield or_(*(_like(column, part) for part in alternatives(pattern)))
     if query.status:
         yield columns.status.in_(query.status)
     if query.text:

@@ -22,7 +22,9 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from sauce_janitor.config.faults import did_you_mean, listed, shown
+from sauce_janitor.config.grammar import lookalikes
 from sauce_janitor.config.grammar.terms import Grammar, elapsed, fault, in_a_list, kind_of, sentence, text_of
+from sauce_janitor.retention.globs import MOST_ALTERNATIVES, alternatives, class_end, has_alternatives_in_bounds
 from sauce_janitor.retention.rules import Comparison, Glob, Literally, Pattern, Regex
 
 CUSTOM_DATA: Final = "custom_data."
@@ -42,14 +44,19 @@ class NamedList:
 
 PatternTerm: TypeAlias = Pattern | NamedList
 
+_GLOB_KEYS: Final = ("glob", "literal")
+_NO_NOTE: Final = "`?` in that character's place"
 _BOUNDS: Final = ("lt", "le", "gt", "ge")
 _RE2_OPTIONS: Final = re2.Options()
 _RE2_OPTIONS.log_errors = False
 _LONGEST_PATTERN = 1000
 
 
-def glob(text: str) -> Glob:
-    """The glob that `text` writes; ValueError for one that cannot mean what it says."""
+def glob(text: str, *, literal: bool = False, kind: lookalikes.Kind = "text") -> Glob:
+    """The glob that `text` writes; ValueError for one that cannot mean what it says.
+
+    `literal`: it is meant as it stands, whatever it looks like; of its characters only `*`, `?` and `[…]` are special.
+    """
     if text == "":
         raise ValueError("is empty: null matches a job without it")
     if text != text.strip():
@@ -57,17 +64,34 @@ def glob(text: str) -> Glob:
     if len(text) > _LONGEST_PATTERN:
         raise ValueError(f"is longer than {_LONGEST_PATTERN} characters")
     _check_brackets(text)
+    if literal:
+        return Glob(lookalikes.literal(text))
+    lookalikes.check_meaning(text, kind=kind, otherwise=_NO_NOTE if kind == "file" else lookalikes.AS_IT_STANDS)
+    if not has_alternatives_in_bounds(text):
+        raise ValueError(
+            f"{shown(text)} has braces for more than {MOST_ALTERNATIVES} texts, or too deep: write a regex, or a list"
+        )
     return Glob(text)
 
 
 def _check_brackets(text: str) -> None:
     at = text.find("[")
     while at >= 0:
-        first = at + 2 if text[at + 1 : at + 2] == "!" else at + 1
-        close = text.find("]", first + 1)  # a `]` that comes first stands for itself
+        close = class_end(text, at)
         if close < 0:
             raise ValueError(f"{shown(text)} has a `[` without its `]`: write `[[]` for the character itself")
         at = text.find("[", close + 1)
+
+
+def _glob_term(value: dict[str, Any]) -> Glob:
+    """`{glob: TEXT, literal: true}`."""
+    for key in value:
+        if key not in _GLOB_KEYS:
+            raise ValueError(f"unknown key `{key}`; known here: {listed(_GLOB_KEYS)}{did_you_mean(key, _GLOB_KEYS)}")
+    as_it_stands = value.get("literal", False)
+    if as_it_stands is not True and as_it_stands is not False:
+        raise ValueError(f"literal: {kind_of(as_it_stands)} stands where true or false is meant")
+    return glob(text_of(value["glob"], "a glob"), literal=as_it_stands)
 
 
 @lru_cache(maxsize=4096)
@@ -101,16 +125,23 @@ def _only_key(value: dict[str, Any], known: tuple[str, ...]) -> str:
 
 
 def text_pattern(value: object) -> PatternTerm:
-    """A pattern for text: a glob, `{regex: …}`, `{in: LIST}` or null."""
+    """A pattern for text: a glob, `{glob: …, literal: true}`, `{regex: …}`, `{in: LIST}` or null."""
     if value is None:
         return Literally(None)
     if isinstance(value, str):
         return glob(value)
     if isinstance(value, dict):
-        if _only_key(value, ("regex", "in")) == "regex":
+        if "glob" in value:
+            return _glob_term(value)
+        if _only_key(value, ("regex", "in", "glob")) == "regex":
             return regex(value["regex"])
         return NamedList(text_of(value["in"], "the name of a list under `lists`"))
     raise ValueError(f"{kind_of(value)} stands where text is meant: put it in quotes")
+
+
+def prose_pattern(value: object) -> PatternTerm:
+    """A pattern for sentences, which have commas and percentages of their own."""
+    return glob(value, kind="prose") if isinstance(value, str) else text_pattern(value)
 
 
 def list_entry(value: object) -> PatternTerm:
@@ -165,7 +196,7 @@ def custom_pattern(value: object) -> PatternTerm:
         return Literally(value)
     if isinstance(value, int | float):
         return Comparison((("ge", value), ("le", value)))
-    if isinstance(value, dict) and not {"regex", "in"} & value.keys():
+    if isinstance(value, dict) and not {"regex", "in", "glob"} & value.keys():
         return comparison(value, durations=False)
     return text_pattern(value)
 
@@ -173,6 +204,10 @@ def custom_pattern(value: object) -> PatternTerm:
 def _one_of(words: tuple[str, ...]) -> Any:
     def word_pattern(value: object) -> PatternTerm:
         pattern = text_pattern(value)
+        if isinstance(pattern, Glob) and len(parts := alternatives(pattern.pattern)) > 1:
+            raise ValueError(
+                f"{shown(pattern.pattern)} has braces, where words are known: write `[{', '.join(parts)}]`"
+            )
         if isinstance(pattern, Glob) and not set("*?[") & set(pattern.pattern) and pattern.pattern not in words:
             near = did_you_mean(pattern.pattern, words)
             raise ValueError(f"{shown(pattern.pattern)} is never the case: it is {listed(words)}{near}")
@@ -189,9 +224,23 @@ def _one_key(name: str, meaning: str, example: str) -> dict[str, Any]:
     return {"type": "object", "properties": {name: key}, "required": [name], "additionalProperties": False}
 
 
+_GLOB_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "glob": {"type": "string", "description": "A glob.", "examples": ["a|b*"]},
+        "literal": {
+            "type": "boolean",
+            "description": "It is meant as it stands, whatever it looks like: only `*`, `?` and `[…]` are special.",
+            "examples": [True],
+        },
+    },
+    "required": ["glob"],
+    "additionalProperties": False,
+}
 _REGEX_OR_LIST: Final[list[dict[str, Any]]] = [
     _one_key("regex", "A full match in RE2's syntax.", r"rc-\d+.*"),
     _one_key("in", "Any entry of that list under `lists`.", "trunk"),
+    _GLOB_SCHEMA,
 ]
 _TEXT_SCHEMA: Final[dict[str, Any]] = {"anyOf": [{"type": "string"}, {"type": "null"}, *_REGEX_OR_LIST]}
 
@@ -227,6 +276,7 @@ _DURATION_BOUNDS = _bounds_schema({"type": "string", "pattern": "^[0-9]+(s|min|h
 _CUSTOM_SCHEMA: Final = {"anyOf": [{"type": ["boolean", "number"]}, _NUMBER_BOUNDS, *_TEXT_SCHEMA["anyOf"]]}
 Patterns: TypeAlias = list[PatternTerm] | None
 _Text = Annotated[Patterns, _Patterns(text_pattern, _TEXT_SCHEMA)]
+_Prose = Annotated[Patterns, _Patterns(prose_pattern, _TEXT_SCHEMA)]
 _Status = Annotated[Patterns, _Patterns(_one_of(STATUSES), _word_schema(STATUSES))]
 _State = Annotated[Patterns, _Patterns(_one_of(STATES), _word_schema(STATES))]
 _BuildStatus = Annotated[Patterns, _Patterns(_one_of(BUILD_STATUSES), _word_schema(BUILD_STATUSES))]
@@ -281,7 +331,7 @@ class Conditions(Grammar):
         None, description="webdriver, appium, cypress and the like.", examples=["webdriver"]
     )
     public: _Text = Field(None, description="Who may see the job.", examples=["private"])
-    error: _Text = Field(None, description="The error's text; null when there is none.", examples=["*timed out*"])
+    error: _Prose = Field(None, description="The error's text; null when there is none.", examples=["*timed out*"])
     manual: _Flag = Field(None, description="Whether a person drove it (live testing).", examples=[False])
     duration: _Duration = Field(
         None, description="How long the job ran, from its start to its end.", examples=[{"gt": "30min"}]
@@ -327,5 +377,7 @@ MatchTerm = Annotated[
 ]
 """`all`, or conditions."""
 ListEntry = Annotated[
-    Any, PlainValidator(sentence(list_entry)), WithJsonSchema({"anyOf": [{"type": "string"}, _REGEX_OR_LIST[0]]})
+    Any,
+    PlainValidator(sentence(list_entry)),
+    WithJsonSchema({"anyOf": [{"type": "string"}, _REGEX_OR_LIST[0], _GLOB_SCHEMA]}),
 ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
 from sauce_janitor.config.faults import did_you_mean, listed, shown
+from sauce_janitor.config.grammar import lookalikes
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA, MatchTerm, glob
 from sauce_janitor.config.grammar.terms import (
     ArchiveAge,
@@ -44,12 +45,15 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Accounts = Annotated[list[str], Field(min_length=1), OneOrMany()]
 
 
+_ANY_TAG: Final = "`match: {tags: {glob: …, literal: true}}`"
+
+
 def _asset_name(value: object) -> str:
     text = text_of(value, "an asset class or glob")
-    if not set("*?[.") & set(text) and text not in ASSET_CLASSES:
+    if not set("*?[.{") & set(text) and text not in ASSET_CLASSES:
         near = did_you_mean(text, ASSET_CLASSES)
         raise ValueError(f"{shown(value)} is no asset class: use {listed(ASSET_CLASSES)}, or a file name or glob{near}")
-    return glob(text).pattern
+    return glob(text, kind="file").pattern
 
 
 def _field_name(value: object) -> str:
@@ -283,7 +287,7 @@ class HoldTerm(Grammar):
     id: Name | None = Field(None, description="How plans call it; default: what it says.", examples=["audit-2026"])
     accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
     tag: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="Jobs with exactly this tag.", examples=["keep"]
+        None, description="Jobs with exactly this tag, or one that it matches as a glob.", examples=["keep", "keep*"]
     )
     tag_prefix: Annotated[str, Field(min_length=1)] | None = Field(
         None,
@@ -306,6 +310,18 @@ class HoldTerm(Grammar):
     def _is_one_kind(self) -> HoldTerm:
         if sum(kind is not None for kind in (self.tag, self.tag_prefix, self.match)) != 1:
             raise fault("gives exactly one of tag, tag_prefix or match")
+        return self
+
+    @model_validator(mode="after")
+    def _can_match(self) -> HoldTerm:
+        """A hold that can match no tag by its form would protect nothing."""
+        try:
+            lookalikes.check_meaning(self.tag or "", kind="tag", otherwise=_ANY_TAG)
+            lookalikes.check_meaning(self.tag_prefix or "", kind="prose", otherwise=_ANY_TAG)
+        except ValueError as wrong:
+            raise fault(f"{'tag' if self.tag else 'tag_prefix'}: {wrong}") from None
+        if self.tag_prefix is not None and set("*?") & set(self.tag_prefix):
+            raise fault(f"tag_prefix: {shown(self.tag_prefix)} is the beginning itself, no pattern: remove `*` and `?`")
         return self
 
 

@@ -86,6 +86,9 @@ FOUND: list[tuple[tuple[str, ...], list[int]]] = [
     (("--build", "nightly-*"), [1, 2]),
     (("--build", "nightly"), []),
     (("--name", "log?n"), [1]),
+    (("--build", "[!n]*"), [3]),
+    (("--build", "[^n]*"), [3]),
+    (("--build", "{PR-*,nightly-1}"), [1, 3]),
     (("--status", "failed", "--status", "error"), [2, 3]),
     (("--text", "not found"), [2]),
     (("--text", "50%"), [2]),
@@ -129,6 +132,13 @@ def test_list_as_csv_gives_a_spreadsheet_no_formula(config: Path, varied: Archiv
 @pytest.mark.parametrize("when", ["yesterday", "2026-13-01", "7m", "2026-01-01T10:00:00"])
 def test_a_time_that_is_none_is_a_usage_error(config: Path, varied: Archive, when: str) -> None:
     assert "is no time" in run(config, "list", "--since", when).output
+
+
+def test_a_glob_that_looks_like_another_language_is_told(config: Path, varied: Archive) -> None:
+    said = run(config, "list", "--build", "PR-7|nightly-1")
+    assert said.exit_code == 0
+    assert "--build 'PR-7|nightly-1' has a `|`, which is no alternative: it is taken as it stands." in said.stderr
+    assert "taken as it stands" not in run(config, "list", "--name", "log*").stderr
 
 
 def test_show_tells_a_job_as_one_remembers_it(config: Path, varied: Archive) -> None:

@@ -1,0 +1,138 @@
+"""Text that looks like another language's pattern: as a glob it would match nothing, or something else than meant.
+
+A hold that matches nothing protects nothing, and what stands under `not` then matches everything: so it is a fault, with the
+right spelling beside it. `{glob: TEXT, literal: true}` says that it is meant as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, Literal, TypeAlias
+
+from sauce_janitor.config.faults import shown
+from sauce_janitor.retention.globs import class_end, with_literal_braces
+
+Kind: TypeAlias = Literal["text", "prose", "file", "tag"]
+
+_ANCHORED: Final = re.compile(r"^\^|\$$")
+_REGEX: Final = re.compile(
+    r"^\.[*+]|[A-Za-z)]\.\*(?=.)|\.\+"  # any text; `v1.*` and `*.Test.*` are globs
+    r"|\(\?|\\[.dDwWsSbB()|+^$-]"  # groups and escapes
+)
+_CLASS_RANGE: Final = re.compile(r"(.)-(.)", re.DOTALL)
+_FEW_LETTERS: Final = 3
+
+
+AS_IT_STANDS: Final = "`{glob: …, literal: true}`"
+
+
+def check_meaning(text: str, *, kind: Kind = "text", otherwise: str = AS_IT_STANDS) -> None:
+    """Raise ValueError, a sentence with the right spelling, for a glob that looks like another language's pattern.
+
+    `kind`: of what it is a glob; file names have dots, and prose has commas and percentages. `otherwise` is how to say
+    that it is meant as it stands.
+    """
+    odd = oddity(text, kind=kind)
+    if odd is not None:
+        what, right = odd
+        raise ValueError(f"{shown(text)} {what}: write {right}, or {otherwise} if it is meant as it stands")
+
+
+def oddity(text: str, *, kind: Kind = "text") -> tuple[str, str] | None:
+    """Return what in the text looks like another language, and the right spelling; None where nothing does."""
+    pieces = list(_parts(text))
+    outside = "".join("?" if is_class else part for is_class, part in pieces)
+    if text.startswith("!"):
+        return "begins with `!`, which does not negate", f"`not: {{FIELD: {text[1:].strip() or 'x'}}}`"
+    if re.search(r"\\[*?\[\]{}]", text):
+        return "has a backslash, which escapes nothing", "`[*]` for the character itself"
+    if _ANCHORED.search(outside) or _is_delimited(text) or (kind != "file" and _REGEX.search(outside)):
+        return "looks like a regular expression", f"`{{regex: '{_as_regex(text)}'}}`, or a glob such as `x*`"
+    if re.search(r"\{[^{},]*\.\.[^{},]*\}", outside):
+        return "has a range in braces, which is none", "a class such as `[1-3]`, or `{1,2,3}`"
+    if "," in outside and outside.count("{") != outside.count("}"):
+        return "has a brace without its other one", "`{a,b}` for alternatives, or `[{]` for the character itself"
+    word = next((part for is_class, part in pieces if is_class and _is_word(text, part)), None)
+    if word is not None and kind != "tag":
+        right = text.replace(word, f"[[]{word[1:]}", 1)
+        return f"has {shown(word)}, which is any one of these characters", f"`{right}` for the text itself"
+    return None if kind == "prose" else _separator(text, outside)
+
+
+def _separator(text: str, outside: str) -> tuple[str, str] | None:
+    if "|" in outside:
+        regex = f"`{{regex: '{_as_regex(text)}'}}`"
+        right = regex if "(" in text else f"`[{_listed(text, '|')}]`"
+        return "has a `|`, which is no alternative", right
+    if len(_split(outside, ",")) > 1:
+        return "has a comma, which makes no list inside quotes", f"`[{_listed(text, ',')}]`"
+    if "%" in outside:
+        return "has a `%`, which is SQL's `*`", f"`{text.replace('%', '*')}`"
+    return None
+
+
+def _is_word(text: str, part: str) -> bool:
+    """Whether a class is a word in brackets: it means any one of its letters, and is hardly meant so."""
+    inside = part[1:-1]
+    if inside[:1] in {"!", "^"}:
+        return False
+    if any(first > last for first, last in _CLASS_RANGE.findall(inside)):
+        return True
+    listed = _CLASS_RANGE.sub("", inside)
+    letters = [char for char in listed if char.isalpha()]
+    if len(letters) < 2:
+        return False
+    before, _, after = text.partition(part)
+    stands_alone = (before in {"", "*"} or before.endswith(" ")) and after[:1] == " "
+    is_twice = len(set(listed)) < len(listed)
+    is_spelled = len(letters) > _FEW_LETTERS and letters != sorted(letters)
+    return is_twice or is_spelled or stands_alone or text == part
+
+
+def _parts(text: str) -> Iterator[tuple[bool, str]]:
+    """The text in pieces: whether a piece is a class such as `[a-z]`, and the piece."""
+    at = 0
+    while at < len(text):
+        end = class_end(text, at) if text[at] == "[" else -1
+        until = at + 1 if end < 0 else end + 1
+        yield end >= 0, text[at:until]
+        at = until
+
+
+def _is_delimited(text: str) -> bool:
+    return len(text) > 2 and text.startswith("/") and text.endswith("/")
+
+
+def _as_regex(text: str) -> str:
+    """The regular expression that the text looks like, as a full match."""
+    if _is_delimited(text):
+        return f".*{text[1:-1]}.*"
+    body = text.removeprefix("^").removesuffix("$")
+    begins, ends = text.startswith("^"), text.endswith("$")
+    if begins and not ends and not body.endswith((".*", ".+")):
+        return f"{body}.*"
+    if ends and not begins and not body.startswith((".*", ".+")):
+        return f".*{body}"
+    return body
+
+
+def _listed(text: str, separator: str) -> str:
+    return ", ".join(part.strip() for part in _split(text, separator) if part.strip())
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The text cut at each separator that stands in no braces."""
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char == "{") - (char == "}")
+        if char == separator and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
+
+
+def literal(text: str) -> str:
+    """The glob that `{glob: TEXT, literal: true}` means: `*`, `?` and `[…]` are special, nothing else is."""
+    return with_literal_braces(text)
