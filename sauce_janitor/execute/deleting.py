@@ -254,7 +254,13 @@ class Deleting:
         assert action is not None
         permit_type = DeleteJobPermit if action is Action.DELETE_JOB else DeleteAssetsPermit
         permit = permit_type(
-            plan.job_id, plan.owner, hand.proof, plan.fingerprint, hand.details.at, self._parts.lease.fence
+            plan.job_id,
+            plan.owner,
+            hand.proof,
+            plan.fingerprint,
+            hand.details.at,
+            self._parts.lease.fence,
+            None if hand.listed is None else hand.listed.at,
         )
         policy = hand.to_do[action]
         sent = Sent(self._parts.journal.intent(permit, policy=policy), action, plan.job_id, plan.owner, policy)

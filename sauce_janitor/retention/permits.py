@@ -28,7 +28,9 @@ class DeletePermit:
 
     `asked_at` is the monotonic clock (seconds) when that answer was asked for; the gate refuses one
     older than 10 s.
-    `fence` is the lease's fencing number. A permit is good for one request.
+    `fence` is the lease's fencing number. `listed_at` is when the asset list was asked for that the proof
+    rests on, None where it rests on none; the gate refuses one older than 60 s. A permit is good for one
+    request.
     """
 
     job_id: JobId
@@ -37,6 +39,7 @@ class DeletePermit:
     fingerprint: str
     asked_at: float
     fence: int
+    listed_at: float | None = None
     action: ClassVar[Action]
 
 

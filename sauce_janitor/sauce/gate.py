@@ -9,7 +9,14 @@ from typing import Final
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
 from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit, is_body
-from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, Receipt, StopPermit
+from sauce_janitor.retention.permits import (
+    DeleteAssetsPermit,
+    DeleteJobPermit,
+    DeletePermit,
+    NothingWanted,
+    Receipt,
+    StopPermit,
+)
 from sauce_janitor.sauce import paths
 from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
@@ -83,7 +90,9 @@ class Gate(Writer):
         self, permit: _Permit, method: str, target: str, endpoint: Endpoint, body: bytes | None = None
     ) -> WriteAnswer:
         what = f"{endpoint.replace('_', ' ')} of job {permit.job_id}"
-        return self._write(permit, permit.asked_at, Ask(method, target, endpoint, what, body=body))
+        listed_at = permit.listed_at if isinstance(permit, DeletePermit) else None
+        ask = Ask(method, target, endpoint, what, body=body)
+        return self._write(permit, permit.asked_at, ask, listed_at=listed_at)
 
 
 def _admit_delete(permit: DeleteAssetsPermit | DeleteJobPermit, kind: type) -> None:

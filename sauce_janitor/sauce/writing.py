@@ -19,6 +19,8 @@ from sauce_janitor.sauce.parse import parse_deleted_assets
 from sauce_janitor.sauce.transport import Ask, Transport
 
 PERMIT_LIFE_S: Final = 10.0
+LIST_LIFE_S: Final = 60.0
+"""An asset that came after the list was asked for is not in it: a delete would destroy it unseen."""
 _STOP_GRACE_S: Final = 10.0  # a write that has left may still be answered after a SIGTERM
 _CLEAR_REFUSALS: Final = frozenset({400, 404})
 _MOST_REMEMBERED: Final = 10_000
@@ -66,6 +68,7 @@ class _Armed:
     line: str
     asked_at: float
     body: bytes | None = None
+    listed_at: float | None = None
 
 
 class Writer:
@@ -111,11 +114,12 @@ class Writer:
         """Writes sent so far."""
         return self._transport.requests_made
 
-    def _write(self, permit: Hashable, asked_at: float, ask: Ask) -> WriteAnswer:
+    def _write(self, permit: Hashable, asked_at: float, ask: Ask, *, listed_at: float | None = None) -> WriteAnswer:
         """Send it, if the permit is young and was never used. Raises as `Gate` says."""
-        self._refuse_stale(asked_at)
+        armed = _Armed(f"{ask.method} {ask.target}", asked_at, ask.body, listed_at)
+        self._refuse_stale(armed)
         self._spend(permit, ask.what)
-        self._here.armed = _Armed(f"{ask.method} {ask.target}", asked_at, ask.body)
+        self._here.armed = armed
         try:
             return self._sent(ask)
         finally:
@@ -162,17 +166,22 @@ class Writer:
             raise PermitError(f"no permit stands for {line:.160}: it was not sent")
         if body != armed.body or not fitting[0].body(body):
             raise PermitError(f"no permit stands for the body of {line:.160}: it was not sent")
-        self._refuse_stale(armed.asked_at)
+        self._refuse_stale(armed)
         self._here.leaving = armed
 
     def _last_look(self) -> None:
         """Directly before each write to the socket: a frozen process lets a permit grow old."""
         armed: _Armed | None = getattr(self._here, "leaving", None)
         if armed is not None:  # None: a proxy is asked for its tunnel; the guard comes after that
-            self._refuse_stale(armed.asked_at)
+            self._refuse_stale(armed)
 
-    def _refuse_stale(self, asked_at: float) -> None:
-        age = self._clock.monotonic() - asked_at
+    def _refuse_stale(self, armed: _Armed) -> None:
+        now = self._clock.monotonic()
+        if armed.listed_at is not None and not 0 <= now - armed.listed_at <= LIST_LIFE_S:
+            raise PermitError(
+                f"an asset list of {now - armed.listed_at:.1f} s, {LIST_LIFE_S:g} s is its life: ask Sauce Labs again"
+            )
+        age = now - armed.asked_at
         if not 0 <= age <= PERMIT_LIFE_S:
             raise PermitError(f"a permit of {age:.1f} s, {PERMIT_LIFE_S:g} s is its life: ask Sauce Labs again")
 

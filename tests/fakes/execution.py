@@ -30,7 +30,7 @@ from sauce_janitor.retention.model import (
     Verdict,
 )
 from sauce_janitor.retention.model import Why as ReasonWhy
-from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
+from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, Receipt, StopPermit
 from sauce_janitor.retention.planning import JobPlan
 from sauce_janitor.retention.retries import Failing, Retry, failed_again
 
@@ -240,6 +240,9 @@ class FakeSauce:
         age = self.clock.monotonic() - permit.asked_at
         if age > 10:
             raise PermitError(f"asked {age} s ago")
+        if isinstance(permit, DeletePermit) and isinstance(permit.proof, Receipt):
+            assert permit.listed_at is not None, "a copy proves nothing without a list"
+            assert self.clock.monotonic() - permit.listed_at <= 60
         self.judged.append((permit.job_id, age))
         answer = self._answer(endpoint, permit.job_id, lambda: truth(permit.job_id))
         assert isinstance(answer, FakeAnswer)

@@ -222,17 +222,18 @@ def test_a_permit_older_than_ten_seconds_or_from_the_future_sends_nothing(
 
 
 class Frozen(Budget):
-    """The process sleeps for 11 s while the budget does one of its two things: long before the write, or right before it."""
+    """The process sleeps while the budget does one of its two things: long before the write, or right before it."""
 
     slept_s = 0.0
+    sleeps_s = 11.0
     at = "take"
 
     def take(self) -> Ticket:
-        self.slept_s += 11.0 * (self.at == "take")
+        self.slept_s += self.sleeps_s * (self.at == "take")
         return Ticket()
 
     def leaves(self, ticket: Ticket) -> None:
-        self.slept_s += 11.0 * (self.at == "leaves")
+        self.slept_s += self.sleeps_s * (self.at == "leaves")
 
 
 @pytest.fixture
@@ -252,6 +253,18 @@ def test_a_permit_that_grew_old_on_its_way_to_the_socket_sends_nothing(
     budget.at = at
     with pytest.raises(PermitError, match="ask Sauce Labs again"):
         gate.delete_job(replace(job_permit(), asked_at=clock.monotonic()))
+    assert vendor.seen == []
+
+
+@pytest.mark.parametrize(("listed_s", "at"), [(60.1, ""), (55.0, "leaves")])
+def test_a_list_that_is_old_or_grew_old_on_its_way_to_the_socket_sends_nothing(
+    vendor: Vendor, frozen: tuple[Gate, Frozen, SystemClock], listed_s: float, at: str
+) -> None:
+    gate, budget, clock = frozen
+    budget.at, budget.sleeps_s = at, 8.0
+    now = clock.monotonic()
+    with pytest.raises(PermitError, match="an asset list of 6"):
+        gate.delete_job(replace(job_permit(), asked_at=now, listed_at=now - listed_s))
     assert vendor.seen == []
 
 
