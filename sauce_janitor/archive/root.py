@@ -133,10 +133,10 @@ def _read_sentinel(path: Path, fd: int) -> str | None:
 
 
 def tidy(path: Path, fd: int) -> None:
-    """Remove what a crash left of a sentinel being made."""
+    """Remove what a crash left of a sentinel or an owner file being made."""
     with disk_errors(f"tidy the archive {path}", of_all=True):
         for name in os.listdir(fd):
-            if name.startswith(_ASIDE):
+            if name.startswith((_ASIDE, f"{OWNER_FILE}.")):
                 os.unlink(name, dir_fd=fd)
 
 

@@ -118,9 +118,10 @@ class World:
         return found
 
     def archive(self) -> dict[str, str]:
-        """Every file of the archive but its sentinel, with a hash of what it says."""
+        """Every file of the archive but its sentinel, owner and lease, with a hash of what it says."""
         root = self.folder / "archive"
-        files = [path for path in root.rglob("*") if path.is_file() and path.name != ".sauce-janitor-archive"]
+        own = {".sauce-janitor-archive", ".sauce-janitor-owner", ".sauce-janitor-lease.box"}
+        files = [path for path in root.rglob("*") if path.is_file() and path.name not in own]
         return {str(path.relative_to(root)): _said(path) for path in files}
 
     def outcomes(self) -> dict[tuple[str, str], list[str]]:
