@@ -47,7 +47,8 @@ _LOCKS_REACH_ALL: Final = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "tmpfs", "ramfs", "overlay", "bcachefs"}
 )
 """File systems that one kernel alone has mounted: its locks bind everybody."""
-_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+"""What a file system answers that has no locks."""
 
 
 class Memory(Protocol):
@@ -173,7 +174,7 @@ class ArchiveLease:
                 self._unlock()
                 raise LeaseError(self._taken_by(read_lease(self._root, self._account))) from taken
             except OSError as wrong:
-                if wrong.errno not in _NO_LOCKS:
+                if wrong.errno not in NO_LOCKS:
                     self._unlock()
                     raise
 

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from sauce_janitor.archive.folders import disk_errors, new_file, read_small, write_all
+from sauce_janitor.archive.lease import NO_LOCKS
 from sauce_janitor.archive.naming import folder_name
 from sauce_janitor.archive.root import Root
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
@@ -48,10 +49,12 @@ class HoldMirror:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else replaces it meanwhile; between hosts that depends on the file system."""
-        with disk_errors(f"lock the archive {self._root.path}", of_all=True):
+        locking = f"lock the archive {self._root.path}"
+        with disk_errors(locking, of_all=True):
             lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with disk_errors(locking, of_all=True):
+                _lock(lock)
             yield
         finally:
             os.close(lock)
@@ -113,6 +116,15 @@ class HoldMirror:
             f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is held: restore that file. "
             "If `sauce-janitor hold list` shows all the holds there should be, move it away: the next run writes it anew"
         )
+
+
+def _lock(folder: int) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError as wrong:
+        # Without locks the mirror is still replaced whole; of two holds set at once one may be missing in it.
+        if wrong.errno not in NO_LOCKS:
+            raise
 
 
 def _hold(said: Any) -> MirroredHold:

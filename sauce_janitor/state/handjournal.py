@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -141,7 +141,8 @@ class HandActs:
         try:
             yield
         finally:
-            lock.release()
+            with suppress(OSError):  # it ends with the process
+                lock.release()
 
 
 def _wanted_of(detail: str) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -109,8 +110,10 @@ class Lease:
         return "" if row is None or row.released else _who(row)
 
     def _unlock(self) -> None:
+        # A lock that cannot be given back ends with the process: what the run did stays done.
         if self._lock is not None and self._lock.is_locked:
-            self._lock.release()
+            with suppress(OSError):
+                self._lock.release()
 
 
 def _who(row: object) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,27 @@ def test_a_write_that_fails_leaves_the_one_before(root: Root, monkeypatch: pytes
             mirror.replace([OTHER])
     assert mirror.holds() == (HOLD,)
     assert len(list(root.path.glob(".sauce-janitor-holds.*"))) == 1
+
+
+def _without_locks(error: int) -> Callable[..., None]:
+    def flock(_file: int, _what: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    return flock
+
+
+def test_a_lock_that_fails_is_told_in_a_sentence(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", _without_locks(errno.EIO))
+    with (
+        pytest.raises(ArchiveUnusableError, match=r"cannot lock the archive .*: Input/output error"),
+        HoldMirror(root, "eu").locked(),
+    ):
+        pass
+
+
+def test_where_there_are_no_locks_it_is_replaced_all_the_same(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", _without_locks(errno.ENOLCK))
+    mirror = HoldMirror(root, "eu")
+    with mirror.locked():
+        mirror.replace([HOLD])
+    assert mirror.holds() == (HOLD,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -135,3 +137,15 @@ def test_a_stopped_process_that_wakes_up_still_holds_what_nobody_could_take(stat
 def test_the_lock_file_is_for_its_user_alone(state: State, path: Path) -> None:
     with state.lease("eu", "run-1", now=1):
         assert path.with_name("state.db.lease-eu").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_that_cannot_be_given_back_undoes_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlock(_file: int, what: int) -> None:
+        if what == fcntl.LOCK_UN:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+    with state.lease("eu", "run-1", now=1) as lease:
+        monkeypatch.setattr(fcntl, "flock", unlock)
+        lease.check()
+    with pytest.raises(LeaseError, match="does not hold"):
+        lease.check()
