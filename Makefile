@@ -3,7 +3,7 @@
 # make check  linters, types and layers
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ci image lock bench clean venv
+.PHONY: help demo test test-all attack check ci image lock bench clean venv
 BIN := .venv/bin
 
 help:
@@ -19,6 +19,19 @@ demo:
 test: venv
 	@.ci/components
 	$(BIN)/pytest -n auto --dist worksteal $(PYTEST)
+
+# make attack SEEDS=200 STEP=20   seeded faults, and a strike at every 20th system call of a run; ONLY=seed:17 replays one
+SEEDS ?= 200
+STEP ?= 20
+OTHERS ?= 12
+attack: venv
+	@$(BIN)/python -m tests.attack.run $(if $(SEED),--only seed:$(SEED),$(if $(ONLY),--only $(ONLY),\
+	  --seeds $(SEEDS) --step $(STEP) --others $(OTHERS)))
+
+# make test-all   all tests, those that take long too, then the whole attack: some hours
+test-all: test
+	$(BIN)/pytest -n auto -m thorough $(PYTEST) || [ $$? = 5 ]
+	@$(BIN)/python -m tests.attack.run --seeds 2000 --step 1 --others 60
 
 check: venv
 	$(BIN)/ruff check .
