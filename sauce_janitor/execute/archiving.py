@@ -31,7 +31,7 @@ def archive(work: Work, hand: InHand) -> None:
     if details is None or work.parts.clock.monotonic() - details.at > YOUNG_DETAILS_S:
         details = hand.details = work.asking.one(plan.owner, plan.job_id)
     if details.document is None:
-        work.vanished(hand)
+        work.absent(hand)
         return
     work.same(hand, details, details.document.job)
     selection = hand.selection

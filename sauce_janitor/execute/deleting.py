@@ -172,7 +172,7 @@ class Deleting:
         if hand.details is None:
             hand.details = self._work.asking.one(plan.owner, plan.job_id)
         if hand.details.document is None:
-            self._work.vanished(hand)
+            self._work.absent(hand)
             return _Next.ENDED
         job = hand.details.document.job
         self._work.same(hand, hand.details, job)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sauce_janitor.errors import (
     ArchiveError,
@@ -108,6 +109,8 @@ class Work:
         self.brake = brake
         self.options = options
         self.asking = Asking(parts, brake)
+        self._lock = threading.Lock()
+        self._absent: list[InHand] = []
         self.forbidden: set[Owner] = set()
         self.unchangeable: set[Owner] = set()
 
@@ -172,10 +175,22 @@ class Work:
             policy = hand.done(action)
             self.tally.tell(ActionFailed(hand.plan.job_id, hand.plan.owner, policy, action, detail, kind))
 
+    def absent(self, hand: InHand) -> None:
+        """The details say twice that there is no such job: what was to be done of it waits until a listing agrees."""
+        with self._lock:
+            self._absent.append(replace(hand, to_do=dict(hand.to_do)))
+        hand.to_do.clear()
+
+    def take_absent(self) -> Sequence[InHand]:
+        """All of these, each once."""
+        with self._lock:
+            absent, self._absent = self._absent, []
+        return absent
+
     def vanished(self, hand: InHand) -> None:
         """The job is not there any more: nothing to delete, nothing left to archive."""
         plan = hand.plan
-        detail = "Sauce Labs says twice that there is no such job"
+        detail = "Sauce Labs says twice that there is no such job, and a fresh listing does not show it"
         if Action.ARCHIVE in hand.to_do:
             policy = hand.done(Action.ARCHIVE)
             why, kind = f"not archived: {detail}", FailureKind.VANISHED

@@ -5,7 +5,7 @@ All of it is called by several threads at once. The account, the run and where t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -255,6 +255,13 @@ class RetryBook(Protocol):
         """Forget that the job failed: it reached its wanted state."""
 
 
+class Listings(Protocol):
+    """The job lists, asked again."""
+
+    def contradicted(self, owner: Owner, job_ids: Collection[JobId], /) -> Mapping[JobId, str]:
+        """Those of these jobs that a fresh listing does not prove to be gone, and why. SourceError where it cannot be had."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything at once.
@@ -265,6 +272,7 @@ class Parts:
     """
 
     source: Source
+    listings: Listings
     gate: Gate
     archive: Archive
     journal: Journal

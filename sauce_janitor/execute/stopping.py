@@ -20,7 +20,7 @@ def stop(work: Work, confirming: Confirming, hand: InHand) -> None:
     with parts.source.reserved(2):
         details = work.asking.one(plan.owner, plan.job_id)
         if details.document is None:
-            work.vanished(hand)
+            work.absent(hand)
             return
         job = details.document.job
         work.same(hand, details, job, state=State.RUNNING)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from sauce_janitor.errors import BudgetSpentError, JanitorError
+from sauce_janitor.execute.absences import settle_absences
 from sauce_janitor.execute.archiving import archive
 from sauce_janitor.execute.asking import BATCH
 from sauce_janitor.execute.brake import ENDING, Brake, HaltError
@@ -170,6 +171,7 @@ class _Crew:
             if last:
                 try:
                     self._guarded(self._deleting.delete_doubted)
+                    self._guarded(lambda: settle_absences(self._work))
                     self._guarded(self._finish)
                 finally:
                     self._ended.set()

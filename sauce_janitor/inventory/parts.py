@@ -105,6 +105,12 @@ class JobStore(Protocol):
     def mark_gone(self, job_ids: Collection[JobId]) -> None:
         """These are proven to be gone."""
 
+    def times(self, job_ids: Collection[JobId]) -> Mapping[JobId, tuple[int, int] | None]:
+        """The first and the last of each job's times; None where none is known."""
+
+    def known_within(self, since: int, until: int, limit: int) -> tuple[JobId, ...]:
+        """Some that were created then."""
+
     def count(self) -> int:
         """How many jobs are known and not gone."""
 

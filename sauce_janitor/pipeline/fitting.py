@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from pydantic import SecretStr
@@ -13,6 +13,7 @@ from sauce_janitor import archive, config, state
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.parts import Archived, Fetch, ReadBack, Why
+from sauce_janitor.inventory import presence
 from sauce_janitor.pipeline.copies import Copies
 from sauce_janitor.pipeline.pauses import pause_if_new
 from sauce_janitor.pipeline.terms import Tools
@@ -169,6 +170,16 @@ class FittedArchive:
 
     def check(self) -> None:
         self._held.check()
+
+
+class FreshListings:
+    """The job lists, asked again while a plan is carried out (`execute.parts.Listings`)."""
+
+    def __init__(self, reader: SauceReader, known: state.Jobs, account: str) -> None:
+        self._reader, self._known, self._account = reader, known, account
+
+    def contradicted(self, owner: Owner, job_ids: Collection[JobId], /) -> Mapping[JobId, str]:
+        return presence.contradicted(owner, self._reader, self._known.of(self._account, owner), job_ids)
 
 
 class Fingerprints:

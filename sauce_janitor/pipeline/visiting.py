@@ -114,6 +114,7 @@ class Visit:
         self.retries = AccountRetries(state.retries, name, lambda: int(self.tools.clock()))
         return Parts(
             source=self.client.reader,
+            listings=fitting.FreshListings(self.client.reader, state.jobs, name),
             gate=self._stack.enter_context(closing(self.client.gate())),
             archive=fitting.FittedArchive(archive, self.copies, run_id=self.run_id, base_url=self.account.base_url),
             journal=state.journal.during(name, self.run_id, CLOCK.now),
@@ -315,6 +316,7 @@ class Visit:
         return replace(
             parts,
             source=client.reader,
+            listings=fitting.FreshListings(client.reader, known, self.account.name),
             gate=self._stack.enter_context(closing(client.gate())),
             fingerprint=fitting.Fingerprints(client.reader, known, self.query, self.fields),
         )

@@ -247,6 +247,20 @@ class OwnerJobs:
             lacking = or_(lacking, jobs.c.state == str(State.UNKNOWN))
         return self._ids(jobs.c.detailed.is_(False), lacking, limit=limit)
 
+    def times(self, job_ids: Collection[JobId]) -> Mapping[JobId, tuple[int, int] | None]:
+        """The first and the last of each job's times; None where none is known. Gone ones, too."""
+        columns = (jobs.c.created_at, jobs.c.started_at, jobs.c.ended_at, jobs.c.modified_at)
+        ids = [id_bytes(job_id) for job_id in job_ids]
+        statement = select(jobs.c.id, *columns).where(jobs.c.account == self._account, jobs.c.id.in_(ids))
+        with self._database.reading() as connection:
+            found = {row[0]: [time for time in row[1:] if time is not None] for row in connection.execute(statement)}
+        spans = {JobId(one.hex()): (min(times), max(times)) if times else None for one, times in found.items()}
+        return {one: spans.get(one) for one in job_ids}
+
+    def known_within(self, since: int, until: int, limit: int) -> tuple[JobId, ...]:
+        """Some that were created then."""
+        return self._ids(jobs.c.created_at.between(since, until), limit=limit)
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _note(self, connection: Connection, **values: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -178,6 +178,14 @@ class FakeSauce:
         self.batch_sizes.append(len(job_ids))
         answer = self._answer("jobs", None, truth)
         assert answer is None or isinstance(answer, dict)
+        return answer
+
+    def contradicted(self, owner: Owner, job_ids: Collection[JobId], /) -> Mapping[JobId, str]:
+        def truth() -> object:
+            return {one: "a fresh listing still shows it" for one in job_ids if one in self.world}
+
+        answer = self._answer("list", None, truth)
+        assert isinstance(answer, dict)
         return answer
 
     def assets(self, owner: Owner, job_id: JobId, /) -> AssetListing | None:
@@ -557,6 +565,7 @@ class House:
     def parts(self) -> Parts:
         return Parts(
             source=self.sauce,
+            listings=self.sauce,
             gate=self.sauce,
             archive=self.archive,
             journal=self.journal,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,6 +117,20 @@ class MemoryStore:
     def mark_gone(self, job_ids: Collection[JobId]) -> None:
         for one in job_ids:
             self.known[one].gone = True
+
+    def times(self, job_ids: Collection[JobId]) -> Mapping[JobId, tuple[int, int] | None]:
+        def span(job: Job) -> tuple[int, int] | None:
+            told = (job.created_at, job.started_at, job.ended_at, job.modified_at)
+            times = [time for time in told if isinstance(time, int)]
+            return (min(times), max(times)) if times else None
+
+        return {one: span(self.known[one].job) if one in self.known else None for one in job_ids}
+
+    def known_within(self, since: int, until: int, limit: int) -> tuple[JobId, ...]:
+        def inside(known: Known) -> bool:
+            return isinstance(known.job.created_at, int) and since <= known.job.created_at <= until
+
+        return self._ids(inside, limit)
 
     def count(self) -> int:
         return len(self._some(lambda known: True))

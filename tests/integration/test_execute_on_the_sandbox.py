@@ -59,6 +59,7 @@ class Bench:
     def parts(self) -> Parts:
         return Parts(
             source=self.client.reader,
+            listings=fitting.FreshListings(self.client.reader, self.state.jobs, "eu"),
             gate=self.gate,
             archive=fitting.FittedArchive(
                 self.archive,
