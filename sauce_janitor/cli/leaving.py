@@ -28,6 +28,7 @@ class Leaving:
         self, config: Config, state: State, metrics: Metrics, *, tells: bool, clock: Callable[[], float]
     ) -> None:
         self._config, self._state, self._metrics, self._tells, self._clock = config, state, metrics, tells, clock
+        self._accounts: set[str] = set()
         self._poster = Poster()
         self._log: Any = structlog.get_logger()
         metrics.settle(state.counters)
@@ -36,10 +37,12 @@ class Leaving:
 
     def result(self, result: Result) -> None:
         """A run came to its end."""
+        self._accounts.add(result.account.name)
         self._tell(noticing.of_result(result, at=int(self._clock())))
 
     def error(self, account: str, error: BaseException) -> None:
         """A run ended with an error."""
+        self._accounts.add(account)
         self._tell(noticing.of_error(account, error, at=int(self._clock())))
 
     def _tell(self, tidings: Iterable[Tiding]) -> None:
@@ -61,14 +64,18 @@ class Leaving:
         self._poster.close(_MESSAGES_S)
 
     def _export(self) -> None:
-        export, page = self._config.export, self._metrics.page()
+        export, own = self._config.export, self._metrics
+        instance = export.instance or self._state.identity.instance_id
         if export.textfile is not None:
+            page = own.page(instance=export.instance) if export.instance else own.page()
             try:
-                numbers.write_textfile(export.textfile, page)
-            except OSError as wrong:
-                self._log.warning("metrics.not_written", file=str(export.textfile), why=wrong.strerror or str(wrong))
+                numbers.write_textfile(export.textfile, page, instance=instance)
+            except (OSError, numbers.NotTakenError) as wrong:
+                why = getattr(wrong, "strerror", None) or str(wrong)
+                self._log.warning("metrics.not_written", file=str(export.textfile), why=why)
         if export.pushgateway is not None:
+            # of other accounts of the configuration other runs tell: what this state knows of them may be older
             try:
-                numbers.push(export.pushgateway, page)
+                numbers.push(export.pushgateway, own, self._accounts, instance=instance)
             except numbers.NotTakenError as wrong:
                 self._log.warning("metrics.not_pushed", why=str(wrong))

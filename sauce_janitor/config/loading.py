@@ -117,6 +117,7 @@ class _Values:
             export=Export(
                 textfile=self._file(term.metrics.textfile) if term.metrics.textfile else None,
                 pushgateway=term.metrics.pushgateway,
+                instance=term.metrics.instance,
             ),
             webhooks=tuple(
                 Webhook(self._secret(hook.url, ("notify", number, "url")), frozenset(hook.on))

@@ -63,6 +63,8 @@ _SENTENCES: Final[dict[str, Sentence]] = {
 }
 _PATTERNS: Final[dict[str, str]] = {
     r"^[a-z0-9][a-z0-9._-]*$": "cannot be an account's name (it names a folder): use a-z, 0-9, `.`, `_`, `-`",
+    r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$": "is not the name of a kind of file system: write it as the refusal does",
+    r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$": "cannot be an instance's name: use letters, digits, `.`, `:`, `_`, `-`, at most 63",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "is not the name of an environment variable: use letters, digits and `_`",
     r"^[^\x00]+$": "is not a path",
 }

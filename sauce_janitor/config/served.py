@@ -53,10 +53,11 @@ class Web:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Where a one-shot run leaves its metrics."""
+    """Where a one-shot run leaves its metrics, and what it is called there; None: by its state's own id."""
 
     textfile: Path | None = None
     pushgateway: str | None = None
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from sauce_janitor import __version__
 from sauce_janitor.metrics.catalogue import ALL, BUCKETS_S, PREFIX, Family
@@ -128,9 +130,31 @@ class Metrics:
         """The counters as they are shown."""
         return self._shown
 
-    def page(self) -> bytes:
-        """Everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def page(self, **labels: str) -> bytes:
+        """Everything in Prometheus' text format; each series has these labels, too."""
+        return generate_latest(_Chosen(self.registry, lambda _: True, labels) if labels else self.registry)
+
+    def page_of(self, account: str | None) -> bytes:
+        """What is about one account alone; None: what is about none."""
+        return generate_latest(_Chosen(self.registry, lambda sample: sample.labels.get("account") == account, {}))
+
+
+class _Chosen(Collector):
+    """The series of a registry that are wanted, with more labels. A family without any is left out."""
+
+    def __init__(self, whole: Collector, wanted: Callable[[Sample], bool], labels: Mapping[str, str]) -> None:
+        self._whole, self._wanted, self._labels = whole, wanted, labels
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._whole.collect():
+            chosen = Metric(family.name, family.documentation, family.type, family.unit)
+            chosen.samples = [
+                sample._replace(labels={**sample.labels, **self._labels})
+                for sample in family.samples
+                if self._wanted(sample)
+            ]
+            if chosen.samples:
+                yield chosen
 
 
 class _Shown:

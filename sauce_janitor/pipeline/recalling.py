@@ -10,6 +10,7 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.terms import HOLD
 from sauce_janitor.retention.limits import ALL_LIMITS
+from sauce_janitor.retention.retries import grouped
 from sauce_janitor.state import Run, State
 
 MODES: Final = ("dry_run", "execute")
@@ -27,6 +28,8 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
             done = (run for run in state.runs.last(account.name, limit=_LOOKED_BACK, mode=mode) if run.result == "done")
             if (newest := next(done, None)) is not None:
                 metrics.set("last_success_timestamp_seconds", newest.started_at, account=account.name, mode=mode)
+        for group in grouped(state.retries.of(account.name).values()):
+            metrics.set("retrying_jobs", group.jobs, account=account.name, kind=group.kind.value)
         if (plan := newest_plan(state.runs.last(account.name, limit=_LOOKED_BACK))) is not None:
             show_plan(metrics, account.name, plan)
 

@@ -247,11 +247,21 @@ class MetricsTerm(Grammar):
 
     textfile: PathText | None = Field(
         None,
-        description="A file for node_exporter's textfile collector, replaced whole after each run.",
+        description="A file for node_exporter's textfile collector, replaced whole after each run, but never one that another "
+        "janitor's runs leave.",
         examples=["/var/lib/prometheus/node-exporter/sauce-janitor.prom"],
     )
     pushgateway: Gateway | None = Field(
-        None, description="A Pushgateway that they are pushed to.", examples=["http://pushgateway:9091"]
+        None,
+        description="A Pushgateway that they are pushed to: a group for each account and instance.",
+        examples=["http://pushgateway:9091"],
+    )
+    instance: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$",
+        description="What these runs are called in the label `instance`: one name for each configuration. Without it a "
+        "Pushgateway is told the state's own id, and a textfile has no such label.",
+        examples=["nightly"],
     )
 
 

@@ -9,10 +9,12 @@ import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sauce_janitor.metrics import NotTakenError, write_textfile
 from tests.integration.notify.test_posting import hooked
 from tests.integration.pipeline.conftest import Desk
 
@@ -132,7 +134,8 @@ def gateway(program: Path) -> Iterator[str]:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [program, f"--web.listen-address=127.0.0.1:{port}"],
+        # Debian's keeps what it was pushed in a file of the machine
+        [program, f"--web.listen-address=127.0.0.1:{port}", "--persistence.file="],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -164,6 +167,88 @@ def test_a_pushgateway_has_what_the_run_counted(open_desk: Callable[..., Desk], 
     assert {name: value for name, value in pushed.items() if "_bucket" not in name} == {
         name: value for name, value in page(desk).items() if "_bucket" not in name
     }
+
+
+def _pushed(address: str) -> dict[str, float]:
+    with urllib.request.urlopen(f"{address}/metrics") as answer:
+        return read(answer.read().decode())
+
+
+def test_two_janitors_do_not_replace_each_other_at_a_pushgateway(
+    open_desk: Callable[..., Desk], component: Find
+) -> None:
+    one = open_desk()
+    two = replace(one, folder=one.folder / "two", _state=[])
+    two.folder.mkdir()
+    with gateway(component("prometheus-pushgateway")) as address:
+        for desk, name in ((one, ""), (two, ", instance: nightly")):
+            desk.configure(POLICY + f"metrics: {{pushgateway: '{address}'{name}}}\n")
+            desk.say("run")
+        one.say("run")
+        found = _pushed(address)
+    runs = {name: value for name, value in found.items() if name.startswith("sauce_janitor_runs_total")}
+    own = one.state.identity.instance_id
+    assert {re.findall(r'instance="([^"]*)"', name)[0]: value for name, value in runs.items()} == {own: 2, "nightly": 1}
+    paused = {name for name in found if name.startswith("sauce_janitor_paused")}
+    assert paused == {f'sauce_janitor_paused{{instance="{name}",job="sauce-janitor"}}' for name in (own, "nightly")}, (
+        "what is of no account is pushed once an instance"
+    )
+
+
+def test_a_run_over_one_account_leaves_what_the_pushgateway_has_of_another(
+    open_desk: Callable[..., Desk], component: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_desk(colleagues=1)
+    other = next(name for name in desk.sandbox.owners if name != desk.sandbox.user)
+    monkeypatch.setenv("OTHER", desk.sandbox.owners[other])
+    with gateway(component("prometheus-pushgateway")) as address:
+        desk.configure(POLICY + f"metrics: {{pushgateway: '{address}'}}\n")
+        config = desk.folder / "config.yaml"
+        account = f"  two: {{base_url: {desk.sandbox.base_url}, username: {other}, access_key: {{env: OTHER}}}}\n"
+        config.write_text(config.read_text().replace("archive:", account + "archive:", 1))
+        desk.say("run", "--account", "two")
+        before = _pushed(address)
+        desk.say("run", "--account", "box")
+        after = _pushed(address)
+    of_two = {name: value for name, value in before.items() if 'account="two"' in name}
+    assert len(of_two) > 10
+    assert {name: after.get(name) for name in of_two} == of_two
+    assert any('account="box"' in name for name in after)
+
+
+def test_two_janitors_do_not_replace_each_other_s_textfile(open_desk: Callable[..., Desk], component: Find) -> None:
+    one = open_desk()
+    two = replace(one, folder=one.folder / "two", _state=[])
+    two.folder.mkdir()
+    file = one.folder / "janitor.prom"
+    one.configure(POLICY + f"metrics: {{textfile: {file}}}\n")
+    two.configure(POLICY + f"metrics: {{textfile: {file}}}\n")
+    one.say("run")
+    before = file.read_bytes()
+    two.say("run")
+    assert file.read_bytes() == before
+    own = one.state.identity.instance_id
+    with pytest.raises(NotTakenError, match=rf"of another janitor \(instance {own}\): .*metrics\.instance"):
+        write_textfile(file, b"", instance="two")
+    for desk, name in ((one, "first"), (two, "second")):
+        desk.configure(POLICY + f"metrics: {{textfile: ./{name}.prom, instance: {name}}}\n")
+        desk.say("run")
+    both = (one.folder / "first.prom").read_text() + (two.folder / "second.prom").read_text()
+    series = [line.rpartition(" ")[0] for line in both.splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series)), "a collector takes both files: no series is in both"
+    checked = subprocess.run(
+        [component("promtool"), "check", "metrics"], input=(one.folder / "first.prom").read_text(),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_a_textfile_of_an_older_version_is_taken_over(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk()
+    desk.configure(POLICY + "metrics: {textfile: ./janitor.prom}\n")
+    (desk.folder / "janitor.prom").write_text("# HELP sauce_janitor_paused x\nsauce_janitor_paused 7\n")
+    desk.say("run")
+    assert page(desk)["sauce_janitor_paused"] == 0
 
 
 def test_a_pushgateway_or_a_folder_that_is_not_there_is_a_warning(open_desk: Callable[..., Desk]) -> None:
