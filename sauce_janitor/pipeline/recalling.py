@@ -30,7 +30,11 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
                 metrics.set("last_success_timestamp_seconds", newest.started_at, account=account.name, mode=mode)
         for group in grouped(state.retries.of(account.name).values()):
             metrics.set("retrying_jobs", group.jobs, account=account.name, kind=group.kind.value)
-        if (plan := newest_plan(state.runs.last(account.name, limit=_LOOKED_BACK))) is not None:
+        last = state.runs.last(account.name, limit=_LOOKED_BACK)
+        asides = next((run.summary["set_aside"] for run in last if "set_aside" in run.summary), None)
+        if asides is not None:
+            metrics.set("rows_set_aside", sum(aside["count"] for aside in asides), account=account.name)
+        if (plan := newest_plan(last)) is not None:
             show_plan(metrics, account.name, plan)
 
 
