@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -185,6 +186,12 @@ class Archive:
                     f"files of {'/'.join(place)} in the archive are missing or changed: see archive verify"
                 )
             return stored_by(place, receipts[-1], gone_files(self.catalogue.records(place)))
+
+    @contextmanager
+    def reading(self) -> Iterator[Catalogue]:
+        """Lend the archive to read in: it stays open while the block runs, whoever closes it meanwhile."""
+        with self._life.held():
+            yield self.catalogue
 
     def read_back(self, owner: Owner, job_id: JobId, *, ended_at: int | None) -> Proof | None:
         """Read every byte stored of a job from the disk, and hold it against the receipts; None for nothing.

@@ -54,7 +54,8 @@ class Copies:
 
     def check(self, job: Job) -> None:
         """ArchiveError where the journal names a receipt that is not among the job's: nothing is built on those."""
-        receipts = self._held.catalogue.receipts(place_of(self._account, job))
+        with self._held.reading() as catalogue:
+            receipts = catalogue.receipts(place_of(self._account, job))
         if receipts:
             _check(job.id, receipts, self._receipt_on_record(job.id))
 
@@ -68,10 +69,11 @@ class Copies:
         last = self._kept.read_backs.last(self._account, job_id) if self._trust_s is not None else None
         if last is None or self._trust_s is None or not 0 <= self._now() - last[1] <= self._trust_s:
             return None
-        place, receipts = self._held.catalogue.receipts_of(self._account, owner, job_id, ended_at=ended_at)
-        if place is None or not receipts or receipts[-1].sha256 != last[0]:
-            return None
-        return last[0] if self._held.catalogue.is_whole(place, receipts[-1]) else None
+        with self._held.reading() as catalogue:
+            place, receipts = catalogue.receipts_of(self._account, owner, job_id, ended_at=ended_at)
+            if place is None or not receipts or receipts[-1].sha256 != last[0]:
+                return None
+            return last[0] if catalogue.is_whole(place, receipts[-1]) else None
 
     def _now(self) -> int:
         return int(self._clock())

@@ -126,3 +126,12 @@ def test_a_closed_archive_takes_no_job(root: Path) -> None:
         archive.archived(document().job)
     with pytest.raises(ArchiveUnusableError, match="was closed"):
         archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+
+
+def test_who_reads_keeps_the_archive_open_and_nobody_begins_to_when_it_is_closed(root: Path) -> None:
+    archive = Archive.open(root, account="eu", known_uuid=None, settings=ROOMY)
+    with archive.reading() as catalogue:
+        archive.close()
+        assert list(catalogue.places()) == []
+    with pytest.raises(ArchiveUnusableError), archive.reading():
+        pass
