@@ -105,6 +105,10 @@ class ArchiveError(JanitorError):
     """The archive cannot be written, read or trusted; nothing is deleted that depends on it."""
 
 
+class IncompleteError(ArchiveError):
+    """What could be had of a job is stored, but files are missing: what would destroy them waits."""
+
+
 class ArchiveUnusableError(ArchiveError):
     """No job can be archived now (no space, read-only, an empty mount, a failing disk): the run ends and deletes nothing."""
 

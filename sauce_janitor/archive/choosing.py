@@ -24,8 +24,8 @@ class Choice:
     purged: bool
 
     def changes_nothing(self, newest: ReceiptDocument) -> bool:
-        """Whether a receipt of this choice would say what the newest one says."""
-        return not self.wanted and self.kept_job == newest.job and (
+        """Whether a receipt of this choice, with nothing fetched, would say what the newest one says."""
+        return self.kept_job == newest.job and (
             self.selection, self.listed, self.kept, self.discarded, self.absent, self.purged
         ) == (newest.selection, newest.listed, newest.assets, newest.discarded, newest.absent, newest.purged)  # fmt: skip
 

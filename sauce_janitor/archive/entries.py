@@ -41,6 +41,7 @@ def entry_from(contents: Contents, document: Mapping[str, object] | None) -> Arc
         os=_text(said, "os"),
         browser=" ".join(filter(None, (_text(said, "browser"), _text(said, "browser_short_version")))) or None,
         duration_s=_duration(said, newest.ended_at),
+        missing=len(newest.missing),
     )
 
 

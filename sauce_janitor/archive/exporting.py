@@ -40,9 +40,13 @@ class Item:
 
 @dataclass(slots=True)
 class Exported:
-    """What came out, and the jobs that were left out because they are not as they were stored: each with its first finding."""
+    """What came out, and the jobs that were left out because they are not as they were stored: each with its first finding.
+
+    `incomplete` jobs came out but for files that could not be had when they were archived.
+    """
 
     jobs: int = 0
+    incomplete: int = 0
     files: int = 0
     size_bytes: int = 0
     refused: list[str] = field(default_factory=list)
@@ -92,6 +96,7 @@ def _export_job(catalogue: Catalogue, place: Place, into: tuple[Sink, IO[bytes]]
         exported.files += 1
         exported.size_bytes += item.size
     exported.jobs += 1
+    exported.incomplete += bool(contents.newest.missing)
 
 
 def _why_not(proof: Proof) -> str:

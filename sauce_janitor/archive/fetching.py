@@ -54,6 +54,11 @@ class Allowance:
         self._job = 0
         self._asked = 0
 
+    def give_back(self, asset_bytes: int) -> None:
+        """Count the bytes of an asset no more: it was removed."""
+        self._job -= asset_bytes
+        self._asked = min(self._asked, self._job)
+
     def take(self, name: str, asset_bytes: int, more: int) -> None:
         """Count `more` bytes of an asset that has `asset_bytes` with them. Raises ArchiveError beyond a cap, or the floor's."""
         self._job += more
@@ -113,6 +118,7 @@ def fetch_to_file(fetch: Fetch, name: str, slot: Slot, allowance: Allowance, *, 
         # A gateway's page may be gone a moment later.
         with disk_errors(f"remove what came for asset {name!r:.120}"):
             os.unlink(slot.file, dir_fd=slot.folder)
+        allowance.give_back(first.fetched.bytes)
         came = _receive(fetch, name, slot, allowance)
     fetched, judgement = came.fetched, came.judgement
     if judgement.trust >= Trust.LATER:
@@ -167,6 +173,8 @@ class Incoming:
     ) -> None:
         with disk_errors(f"close asset {self._name!r:.120}"):
             os.close(self._file)
+        if kind is not None:
+            self._allowance.give_back(self._length)
 
     def write(self, piece: bytes | memoryview) -> None:
         """The next bytes. Raises ArchiveError beyond a cap or when the disk does not take them."""

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from sauce_janitor.archive.bundling import BUNDLE, Bundle, Offer, in_bundle
-from sauce_janitor.archive.fetching import Allowance, Fetch, Fetched, Incoming, Slot, fetch_to_file
+from sauce_janitor.archive.fetching import (
+    Allowance,
+    Fetch,
+    Fetched,
+    Incoming,
+    Slot,
+    UnbelievedError,
+    fetch_to_file,
+)
 from sauce_janitor.archive.folders import disk_errors, open_folder, write_all
 from sauce_janitor.archive.naming import file_names
 from sauce_janitor.archive.packing import ENDING, is_packable
@@ -19,21 +29,52 @@ from sauce_janitor.errors import (
     ArchiveError,
     ArchiveUnusableError,
     ForbiddenError,
+    JanitorError,
+    NotReadyError,
+    SourceError,
     SourceUnavailableError,
 )
+from sauce_janitor.retention.model import MissingFile
 
+_LONGEST_WHY: Final = 400
 _NO_BUNDLE = (AnswerError, ForbiddenError, SourceUnavailableError)
 """What asking for a bundle may end with while its files can still be had one by one."""
 
 
+_OF_A_FILE = (AnswerError, ArchiveError)
+"""What asking for a file may end with that is about this file alone."""
+_PERHAPS_OF_A_FILE = (ForbiddenError, NotReadyError, SourceUnavailableError)
+"""The same, where another file of the job came; else it is about the job, the owner or Sauce Labs as a whole."""
+_UNANSWERED: Final = 2
+"""After so many files in a row without an answer the rest of the job is not asked for: it is not the files."""
+_LONGEST_STREAK: Final = 50
+_LONGEST_STREAK_S: Final = 180
+NOT_ASKED: Final = "not asked for yet: too many files before it could not be had"
+"""Why a file is missing that a pass did not come to; the next one asks for it first."""
+BELIEVED_AFTER_S: Final = 86_400
+"""What reads like somebody else's answer is believed when the same bytes come again so much later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What to fetch of one job: the names wanted, in order, and all that are listed; `url_of` says where each comes from."""
+    """What to fetch of one job: the names wanted, in order, and all that are listed; `url_of` says where each comes from.
+
+    `missing` are the files that earlier passes could not have, by name.
+    """
 
     wanted: Sequence[str]
     listed: Sequence[str]
     fetch: Fetch
     url_of: Callable[[str], str]
+    missing: Mapping[str, MissingFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What came, not yet durable, and what could not be had; both in the order of the errand."""
+
+    files: tuple[StoredFile, ...] = ()
+    missing: tuple[MissingFile, ...] = ()
 
 
 class Gatherer:
@@ -43,24 +84,31 @@ class Gatherer:
         self._new_allowance, self._now, self._compress = allowance, now, compress
         self._offer = Offer()
 
-    def gather(self, errand: Errand, folder: int, below: str) -> tuple[StoredFile, ...]:
-        """Fetch all into the new folder `below` in `folder`, not yet durable. Raises ArchiveError and what `fetch` does."""
+    def gather(self, errand: Errand, folder: int, below: str) -> Gathered:
+        """Fetch all that can be had into the new folder `below` in `folder`, not yet durable.
+
+        A file that cannot be had does not hold back the others. Raises what is about more than one file:
+        ArchiveUnusableError, and what `fetch` raises of the job, the owner or Sauce Labs as a whole.
+        """
         if not errand.wanted:
-            return ()
+            return Gathered()
         with disk_errors("make a folder for assets"):
             os.mkdir(below, 0o700, dir_fd=folder)
             assets = open_folder(folder, below)
         try:
             pass_ = _Pass(errand, assets, self._slots(errand.wanted, assets), self._new_allowance())
             came = self._bundled(pass_, folder)
-            for name in errand.wanted:
-                if name not in came:
-                    fetched = fetch_to_file(errand.fetch, name, pass_.slots[name], pass_.allowance)
-                    came[name] = fetched, errand.url_of(name)
+            missing = _one_by_one(pass_, came, self._now)
             at = self._now()
-            return tuple(self._stored(name, below, pass_.slots[name], came[name], at) for name in errand.wanted)
+            files = tuple(
+                self._stored(name, below, pass_.slots[name], came[name], at) for name in errand.wanted if name in came
+            )
         finally:
             os.close(assets)
+        if not files:
+            with disk_errors("remove an empty folder"):
+                os.rmdir(below, dir_fd=folder)
+        return Gathered(files, tuple(missing[name] for name in errand.wanted if name in missing))
 
     def _slots(self, wanted: Sequence[str], assets: int) -> dict[str, Slot]:
         files = file_names(wanted)
@@ -137,6 +185,87 @@ class _Pass:
             for name in shots:
                 with suppress(FileNotFoundError):
                     os.unlink(self.slots[name].file, dir_fd=self.assets)
+
+
+class _Streak:
+    """Files in a row that could not be had. After so many, or so long, it is hardly the files."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self.end()
+
+    def end(self) -> None:
+        """A file came."""
+        self._began, self._files, self._unanswered = self._now(), 0, 0
+
+    def add(self, wrong: JanitorError) -> None:
+        """A file did not come."""
+        self._files += 1
+        self._unanswered += isinstance(wrong, SourceUnavailableError)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether to ask for no more files of the job in this pass."""
+        too_long = self._files > 0 and self._now() - self._began > _LONGEST_STREAK_S
+        return self._files >= _LONGEST_STREAK or self._unanswered >= _UNANSWERED or too_long
+
+
+def _one_by_one(pass_: _Pass, came: dict[str, tuple[Fetched, str]], now: Callable[[], int]) -> dict[str, MissingFile]:
+    """Fetch what has not come yet, last what failed last time; returns what could not be had."""
+    errand, missing = pass_.errand, dict[str, MissingFile]()
+    streak, perhaps = _Streak(now), list[SourceError]()
+    for name in sorted(errand.wanted, key=lambda name: _was_asked_for(errand.missing.get(name))):
+        if name in came:
+            continue
+        if streak.is_over:
+            missing[name] = errand.missing.get(name) or MissingFile(name, NOT_ASKED, now())
+            continue
+        vouched = _vouched(errand.missing.get(name), now())
+        try:
+            fetched = fetch_to_file(errand.fetch, name, pass_.slots[name], pass_.allowance, vouched=vouched)
+        except ArchiveUnusableError:
+            raise
+        except (*_OF_A_FILE, *_PERHAPS_OF_A_FILE) as wrong:
+            if _is_of_the_disk(wrong):
+                raise
+            missing[name] = _not_had(pass_, name, now(), wrong)
+            streak.add(wrong)
+            if isinstance(wrong, _PERHAPS_OF_A_FILE):
+                perhaps.append(wrong)
+        else:
+            came[name] = fetched, errand.url_of(name)
+            streak.end()
+    if perhaps and not came:
+        raise perhaps[0]
+    return missing
+
+
+def _is_of_the_disk(wrong: JanitorError) -> bool:
+    """Whether our own disk refused: no file is missing at Sauce Labs then, but for one that is too large for it."""
+    cause = wrong.__cause__
+    return isinstance(wrong, ArchiveError) and isinstance(cause, OSError) and cause.errno != errno.EFBIG
+
+
+def _was_asked_for(before: MissingFile | None) -> bool:
+    return before is not None and before.why != NOT_ASKED
+
+
+def _vouched(before: MissingFile | None, at: int) -> str | None:
+    """The SHA-256 of what came in place of a file at least a day ago."""
+    if before is None or before.came_at is None or at - before.came_at < BELIEVED_AFTER_S:
+        return None
+    return before.sha256
+
+
+def _not_had(pass_: _Pass, name: str, at: int, wrong: Exception) -> MissingFile:
+    """Put away what was written of a file, and say why it is missing."""
+    pass_.forget([name])
+    before = pass_.errand.missing.get(name)
+    sha256 = wrong.sha256 if isinstance(wrong, UnbelievedError) else None
+    came_at = None if sha256 is None else at
+    if before is not None and sha256 is not None and before.sha256 == sha256:
+        came_at = before.came_at
+    return MissingFile(name, f"{wrong}"[:_LONGEST_WHY], at if before is None else before.since, sha256, came_at)
 
 
 def _nameless_file(folder: int) -> int:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.model import JobId, Owner, job_id, owner_name
+from sauce_janitor.retention.model import JobId, MissingFile, Owner, job_id, owner_name
 
 VERSIONS: Final = (1, 2)
 """The versions of receipts that are read. A receipt is version 1 unless it says what only a newer program understands."""
@@ -76,8 +76,8 @@ class ReceiptDocument:
 
     `number` is 1 for receipt.json, n for receipt-n.json; `previous` is the SHA-256 of the receipt before, None of the first.
     `listed` are the names Sauce listed, in order. `assets` is everything stored, `discarded` what was listed and not wanted,
-    `absent` what was wanted and is gone at Sauce (never merely failed: then there is no receipt). `purged` says that Sauce
-    had purged the assets before.
+    `absent` what was wanted and is gone at Sauce, `missing` what is wanted, listed, and could not be had yet: a later
+    receipt has it, or says so again. `purged` says that Sauce had purged the assets before.
     """
 
     number: int
@@ -99,6 +99,7 @@ class ReceiptDocument:
     absent: tuple[Unstored, ...] = ()
     purged: bool = False
     previous: str | None = None
+    missing: tuple[MissingFile, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -166,6 +167,7 @@ def day_and_time(at: int) -> str:
 
 def write_receipt(receipt: ReceiptDocument) -> bytes:
     """The receipt file's exact bytes."""
+    missing = {"missing": [_lacking(each) for each in receipt.missing]} if receipt.missing else {}
     return canonical(
         {
             "version": _version(receipt),
@@ -188,13 +190,21 @@ def write_receipt(receipt: ReceiptDocument) -> bytes:
             "discarded": [{"name": each.name, "why": each.why} for each in receipt.discarded],
             "absent": [{"name": each.name, "why": each.why} for each in receipt.absent],
             "purged": receipt.purged,
+            **missing,
         }
     )
 
 
 def _version(receipt: ReceiptDocument) -> int:
     """The oldest version whose readers understand all of the receipt."""
-    return 2 if any(asset.odd is not None for asset in receipt.assets) else 1
+    return 2 if receipt.missing or any(asset.odd is not None for asset in receipt.assets) else 1
+
+
+def _lacking(each: MissingFile) -> dict[str, object]:
+    said: dict[str, object] = {"name": each.name, "why": each.why, "since": day_and_time(each.since)}
+    if each.sha256 is not None and each.came_at is not None:
+        said |= {"sha256": each.sha256, "came_at": day_and_time(each.came_at)}
+    return said
 
 
 def _file(stored: StoredFile) -> dict[str, object]:
@@ -259,6 +269,7 @@ def _receipt(said: dict[str, object]) -> ReceiptDocument:
         absent=_unstored(said["absent"]),
         purged=purged,
         previous=None if previous is None else _digest(previous),
+        missing=tuple(_missing(each) for each in _list(said.get("missing", []))),
     )
 
 
@@ -278,6 +289,18 @@ def _stored(said: object) -> StoredFile:
         content_type=None if kind is None else _text(kind),
         packed=_packed(_object(each["stored"])) if "stored" in each else None,
         odd=_text(each["odd"]) if "odd" in each else None,
+    )
+
+
+def _missing(said: object) -> MissingFile:
+    each = _object(said)
+    came = "sha256" in each
+    return MissingFile(
+        name=_text(each["name"]),
+        why=_text(each["why"]),
+        since=epoch_of(each["since"]),
+        sha256=_digest(each["sha256"]) if came else None,
+        came_at=epoch_of(each["came_at"]) if came else None,
     )
 
 

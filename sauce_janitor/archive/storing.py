@@ -18,7 +18,7 @@ from sauce_janitor.archive.choosing import Choice, Missing, choose
 from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch
 from sauce_janitor.archive.folders import disk_errors, reach, write_file
-from sauce_janitor.archive.gathering import Errand, Gatherer
+from sauce_janitor.archive.gathering import NOT_ASKED, Errand, Gathered, Gatherer
 from sauce_janitor.archive.lease import ArchiveLease, Claimant
 from sauce_janitor.archive.lifeline import Lifeline
 from sauce_janitor.archive.mirror import HoldMirror
@@ -62,13 +62,14 @@ class _Task:
     def number(self) -> int:
         return len(self.earlier) + 1
 
-    @property
-    def restored(self) -> tuple[str, ...]:
+    def restored(self, gathered: Gathered) -> tuple[str, ...]:
         """The damaged files that this pass has in new ones; what stands in no receipt is none of them."""
         if not self.earlier:
             return ()
         newest = self.earlier[-1].document
-        return tuple(file.file for file in (newest.job, *newest.assets) if file.file in self.damaged)
+        missing = {each.name for each in gathered.missing}
+        assets = tuple(file for file in newest.assets if file.name not in missing)
+        return tuple(file.file for file in (newest.job, *assets) if file.file in self.damaged)
 
 
 class Archive:
@@ -206,8 +207,9 @@ class Archive:
     ) -> Stored:
         """Fetch what is wanted of the job and not yet stored; when this returns, it is proven and durable.
 
-        Never rewrites: what is stored stays, a later pass adds. Raises ArchiveError (this job), ArchiveUnusableError (all jobs)
-        or what `fetch` raises, and then nothing of this pass remains in the archive.
+        A file that cannot be had does not hold back the others: `missing` of the result, and the receipt, name it.
+        Never rewrites: what is stored stays, a later pass adds. Raises ArchiveError (this job), ArchiveUnusableError
+        (all jobs) or what `fetch` raises about more than one file, and then nothing of this pass remains in the archive.
         """
         with self._life.held():
             return self._store(document, listing, selection, fetch, origin)
@@ -227,7 +229,7 @@ class Archive:
             raise ArchiveError(f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
                                f"{self._settings.caps.assets:,}")  # fmt: skip
         task = _Task(place, document, origin, choice, earlier, gone, damaged)
-        if earlier and choice.changes_nothing(earlier[-1].document):
+        if newest and not choice.wanted and not newest.missing and choice.changes_nothing(newest):
             return self._vouch_again(task)
         return self._pass(task, fetch)
 
@@ -252,13 +254,16 @@ class Archive:
         word = self._lease.word if self._lease else ""
         with Aside(self._root.fd, self._partial, task.place, task.number, word=word) as aside:
             job = self._write_job(task, aside.fd)
-            fetched = self._fetch(task, fetch, aside.fd)
+            gathered = self._fetch(task, fetch, aside.fd)
+            if _says_nothing_new(task, job, gathered):
+                return self._vouch_again(task)
+            fetched = gathered.files
             fresh = fetched if job == task.choice.kept_job else (job, *fetched)
             with disk_errors(f"flush the files of job {task.place[-1]}"):
                 make_durable(aside.fd, [file.file for file in fresh])
             if self._settings.verify == "reread":
                 read_back(aside.fd, fresh)
-            receipt = self._receipt(task, job, fetched)
+            receipt = self._receipt(task, job, gathered)
             data = write_receipt(receipt)
             with disk_errors(f"write the receipt of job {task.place[-1]}"):
                 write_file(aside.fd, receipt_name(task.number), data)
@@ -281,7 +286,7 @@ class Archive:
             added=True,
             odd=odd,
             read_back=self._settings.verify == "reread",
-            restored=task.restored,
+            restored=task.restored(gathered),
         )
 
     def _write_job(self, task: _Task, folder: int) -> StoredFile:
@@ -303,17 +308,18 @@ class Archive:
             "application/json",
         )
 
-    def _fetch(self, task: _Task, fetch: Fetch, folder: int) -> tuple[StoredFile, ...]:
+    def _fetch(self, task: _Task, fetch: Fetch, folder: int) -> Gathered:
         def url_of(name: str) -> str:
             return origin_url(task.origin, task.document.job, name)
 
-        errand = Errand(task.choice.wanted, task.choice.listed, fetch, url_of)
+        missing = {each.name: each for each in task.earlier[-1].document.missing} if task.earlier else {}
+        errand = Errand(task.choice.wanted, task.choice.listed, fetch, url_of, missing)
         try:
             return self._gatherer.gather(errand, folder, assets_name(task.number))
         except ArchiveError as wrong:
             raise type(wrong)(f"job {task.place[-1]}: {wrong}") from wrong
 
-    def _receipt(self, task: _Task, job: StoredFile, fetched: tuple[StoredFile, ...]) -> ReceiptDocument:
+    def _receipt(self, task: _Task, job: StoredFile, gathered: Gathered) -> ReceiptDocument:
         ended_at = task.document.job.ended_at
         assert isinstance(ended_at, int)  # place_of saw to it
         choice, origin = task.choice, task.origin
@@ -332,12 +338,25 @@ class Archive:
             made_at=self._clock(),
             job=job,
             listed=choice.listed,
-            assets=(*choice.kept, *fetched),
+            assets=(*choice.kept, *gathered.files),
             discarded=choice.discarded,
             absent=choice.absent,
             purged=choice.purged,
             previous=task.earlier[-1].sha256 if task.earlier else None,
+            missing=gathered.missing,
         )
 
     def _clock(self) -> int:
         return int(self._now())
+
+
+def _says_nothing_new(task: _Task, job: StoredFile, gathered: Gathered) -> bool:
+    """Whether a receipt of this pass would say what the newest one says: the same files are missing as before."""
+    if not task.earlier or gathered.files or job != task.choice.kept_job:
+        return False
+    newest = task.earlier[-1].document
+    before, now = (
+        [(each.name, each.sha256, each.why == NOT_ASKED) for each in missing]
+        for missing in (newest.missing, gathered.missing)
+    )
+    return before == now and task.choice.changes_nothing(newest)

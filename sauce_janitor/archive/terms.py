@@ -11,7 +11,7 @@ from sauce_janitor.archive.fetching import Caps
 from sauce_janitor.archive.places import Place
 from sauce_janitor.archive.receipts import ReceiptFile
 from sauce_janitor.archive.root import Floor
-from sauce_janitor.retention.model import Job
+from sauce_janitor.retention.model import Job, MissingFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Stored:
 
     `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection. `stored` has the bytes of
     each stored asset by name, `discarded` the names that are not stored on purpose; it was made at `made_at` (epoch seconds).
-    `pruned` are the stored ones whose bytes have left the archive since.
+    `pruned` are the stored ones whose bytes have left the archive since, `missing` what is wanted and could not be had yet.
     `fetched_assets` and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
     `odd` are those of this pass that do not look like what their names promise, with the reason.
     `read_back`: this pass read every byte of it from the disk; `restored` are the paths of damaged
@@ -68,6 +68,7 @@ class Stored:
     odd: tuple[tuple[str, str], ...] = ()
     read_back: bool = False
     restored: tuple[str, ...] = ()
+    missing: tuple[MissingFile, ...] = ()
 
 
 def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Stored:
@@ -81,6 +82,7 @@ def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Store
         discarded=frozenset(each.name for each in said.discarded),
         made_at=said.made_at,
         pruned=frozenset(asset.name for asset in said.assets if asset.file in gone),
+        missing=said.missing,
     )
 
 

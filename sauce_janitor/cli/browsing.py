@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "job_id", "account", "owner", "ended_at", "name", "build", "status", "error", "os", "browser", "duration_s", "assets",
-    "size_bytes", "pruned", "policy", "stored_at", "path",
+    "size_bytes", "pruned", "policy", "stored_at", "path", "missing",
 )  # fmt: skip
 """The keys of an entry for machines, in order."""
 
@@ -81,7 +81,7 @@ def _table(entries: Iterable[ArchiveEntry], width: int | None) -> Iterator[str]:
             job_id=entry.job_id,
             day=report.when(entry.ended_at).removesuffix(" UTC"),
             status=entry.status or "-",
-            assets=entry.assets,
+            assets=f"{entry.assets}/{entry.assets + entry.missing}" if entry.missing else entry.assets,
             size=report.size(entry.size_bytes),
             whose=report.clean(f"{entry.account}/{entry.owner}"),
             build=report.clean(entry.build or "-"),
@@ -163,6 +163,8 @@ def _shown(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
         yield f"  error: {report.clean(entry.error)}"
     yield f"  job {entry.job_id} of {report.clean(entry.owner)}, build {report.clean(entry.build or '-')}"
     yield f"  {catalogue.root.path / '/'.join(contents.place)}"
+    if newest.missing:
+        yield f"  incomplete: {len(newest.missing):,} files could not be had"
     if newest.purged:
         yield "  Sauce Labs had purged the assets before they could be stored"
     yield f"\n  {'stored':>14}  file"
@@ -174,6 +176,8 @@ def _shown(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
         for gone in record.record.files:
             why = f"{report.when(record.record.made_at)}, {report.clean(record.record.why)}"
             yield f"  {'pruned':>14}  {report.clean(gone.name)}: {why}"
+    for lacking in newest.missing:
+        yield f"  {'missing':>14}  {report.clean(lacking.name)}: {report.clean(lacking.why)}"
     for unstored in (*newest.discarded, *newest.absent):
         yield f"  {'not stored':>14}  {report.clean(unstored.name)}: {report.clean(unstored.why)}"
     yield ""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sauce_janitor import report
 from sauce_janitor.archive import MirroredHold
 from sauce_janitor.retention.explaining import Explanation, Outlook, PolicyView
-from sauce_janitor.retention.model import UNKNOWN, Action, Job, JobId
+from sauce_janitor.retention.model import UNKNOWN, Action, Job, JobId, MissingFile
 from sauce_janitor.retention.retries import Retry
 from sauce_janitor.state import Line
 
@@ -52,6 +52,7 @@ def as_json(each: Explained) -> dict[str, Any]:
         "job": _job(told.record.job) if told else None,
         "assets": told.record.assets.value if told else None,
         "archived": sorted(told.record.archived or ()) if told else [],
+        "missing_files": [_missing(file) for file in told.record.missing] if told else [],
         "aged_since": report.iso(told.age_time) if told else None,
         "goes_at": report.iso(told.goes_at) if told else None,
         "expected_at": report.iso(told.expected_at) if told else None,
@@ -74,6 +75,10 @@ def as_json(each: Explained) -> dict[str, Any]:
 def _retry(retry: Retry) -> dict[str, Any]:
     row = report.retry_row(retry)
     return row | {name: report.iso(value) for name, value in row.items() if name.endswith("_at")}
+
+
+def _missing(file: MissingFile) -> dict[str, Any]:
+    return {"name": file.name, "why": file.why, "since": report.iso(file.since)}
 
 
 def _job(job: Job) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sauce_janitor.retention.lasting import KeepView
 from sauce_janitor.retention.model import DELETES, UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
 from sauce_janitor.state import Line
 
+_MOST_MISSING: Final = 10
 _ASSETS: Final = {
     AssetsStanding.PRESENT: "its assets are at Sauce Labs",
     AssetsStanding.DELETED: "its assets are deleted, by us",
@@ -32,6 +33,7 @@ def show(out: Console, each: Explained) -> None:
         _show_job(out, each, each.told)
         _show_outlooks(out, each.told)
         _show_policies(out, each)
+        _show_missing(out, each.told.record)
     if each.retry is not None:
         report.say(out, report.retry_sentence(each.retry, now=each.as_of))
     for hold in each.holds:
@@ -65,9 +67,22 @@ def _show_job(out: Console, each: Explained, told: Explanation) -> None:
     age = "has no age" if told.age_time is None else f"aged {report.span(max(0, each.as_of - told.age_time))}"
     ended = f"ended {report.when(job.ended_at)}, " if isinstance(job.ended_at, int) else ""
     archived = f"archived: {' and '.join(sorted(record.archived))}" if record.archived else "nothing archived yet"
+    if record.missing:
+        archived = f"archived but for {len(record.missing):,} files that could not be had"
     report.say(out, f"{job.state.value}, {ended}{age}, {_ASSETS[record.assets]}, {archived}", indent=2)
     tags = "unknown" if job.tags is UNKNOWN else ", ".join(job.tags) or "none"
     report.say(out, f"tags: {tags}", indent=2)
+
+
+def _show_missing(out: Console, record: Record) -> None:
+    """The files that could not be had: the first ones by name, and why."""
+    if not record.missing:
+        return
+    out.print("\nFiles that could not be had", style="bold")
+    for file in record.missing[:_MOST_MISSING]:
+        report.say(out, f"{file.name}: {file.why}; first asked for in vain {report.when(file.since)}", indent=2)
+    if len(record.missing) > _MOST_MISSING:
+        report.say(out, f"and {len(record.missing) - _MOST_MISSING:,} more", indent=2)
 
 
 def _facts(record: Record) -> Iterator[str]:

@@ -53,6 +53,12 @@ def export(session: Session, /, what: str | None, *, everything: bool, output: P
             done = archive.export(shelf.catalogue, places, output.absolute(), force=force, step=shown.step)
     for refused in done.refused:
         terminal.echo(f"left out: {report.clean(refused)}", err=True)
+    if done.incomplete:
+        terminal.echo(
+            f"{done.incomplete:,} of the jobs are incomplete: files could not be had when they were archived, and their "
+            "receipts name them",
+            err=True,
+        )
     left = f", {len(done.refused):,} left out" if done.refused else ""
     terminal.echo(
         f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to {output}{left}"

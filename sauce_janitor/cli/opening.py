@@ -133,6 +133,7 @@ def _shown(contents: Contents, document: Mapping[str, object] | None) -> ShownJo
         for file in record.record.files
     ]
     unstored = [Remark(each.name, f"not stored: {each.why}") for each in (*newest.discarded, *newest.absent)]
+    unstored += [Remark(each.name, f"missing: {each.why}") for each in newest.missing]
     odd = [Remark(file.name, file.odd) for file in contents.assets if file.odd is not None]
     return ShownJob(
         entry=entry_from(contents, document),

@@ -69,10 +69,11 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -
     if form == "json":
         terminal.echo(report.json_text(_as_json(done)))
     else:
+        lacking = f"; {done.incomplete:,} jobs are incomplete, see archive list" if done.incomplete else ""
         before = f", {done.resumed:,} of the jobs before" if done.resumed else ""
         terminal.echo(
             f"Verified: {done.jobs:,} jobs, {done.files:,} files, {done.size_bytes:,} bytes, "
-            f"{len(done.findings):,} findings{before}"
+            f"{len(done.findings):,} findings{before}{lacking}"
         )
         if not done.against_journal:
             terminal.echo("There is no state here, so receipts were not compared with its journal.", err=True)
@@ -134,6 +135,7 @@ def _as_json(done: Verified) -> dict[str, Any]:
         "files": done.files,
         "size_bytes": done.size_bytes,
         "resumed": done.resumed,
+        "incomplete": done.incomplete,
         "complete": done.complete,
         "against_journal": done.against_journal,
         "findings": [

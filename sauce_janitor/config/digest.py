@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from sauce_janitor.retention.rules import Duration, Rules
 
 _VERSION = 1
+_LATER = frozenset({"if_unavailable"})
+"""Fields that came later: without a value they are left out, so that approvals of older files stay good."""
 
 
 def policy_digest(rules: Rules, identity: Mapping[str, object]) -> str:
@@ -50,7 +52,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {name: _plain(getattr(value, name)) for name in _names(type(value))}
+        names = (name for name in _names(type(value)) if name not in _LATER or getattr(value, name) is not None)
+        fields = {name: _plain(getattr(value, name)) for name in names}
         return {"is": type(value).__name__, **fields}
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]

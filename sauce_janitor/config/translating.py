@@ -20,6 +20,7 @@ from sauce_janitor.config.grammar.policies import (
     LimitsTerm,
     PolicyTerm,
     Then,
+    Unavailable,
 )
 from sauce_janitor.retention import rules
 from sauce_janitor.retention.globs import exactly, is_plain
@@ -106,6 +107,7 @@ def _archive(then: Then) -> rules.ArchiveWish | None:
         discard_rest=term.discard == "rest",
         only_kept=term.only == "kept",
         if_purged=term.if_purged,
+        if_unavailable=term.if_unavailable.proceed if isinstance(term.if_unavailable, Unavailable) else None,
         keep_for=_keep_for(term),
     )
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import Final, Never
 
-from sauce_janitor.errors import ArchiveError, SourceError
+from sauce_janitor.errors import ArchiveError, IncompleteError, SourceError
 from sauce_janitor.execute.asking import Listed
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.copies import refuse_if_lost, stored
-from sauce_janitor.execute.events import JobArchived, Skip
+from sauce_janitor.execute.events import JobArchived, JobIncomplete, Skip
 from sauce_janitor.execute.hand import InHand, Work
 from sauce_janitor.execute.parts import Archived, Body, Why
 from sauce_janitor.execute.purging import is_purgeable, note_listed_again, note_purged
 from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument
+from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, MissingFile
 
 YOUNG_DETAILS_S: Final = 60.0
 """Details that came with those of other jobs are good enough to archive by for so long."""
@@ -71,19 +72,22 @@ def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
     if work.parts.journal.assets_deleted(hand.plan.job_id):
         return
     had = hand.archived or work.parts.archive.archived(job)
-    if had is None or not had.stored:
+    if had is None or not had.stored or had.missing:
         note_purged(work, hand, had)
         raise SkipError(Skip.PURGED, "Sauce Labs has purged its assets before they were archived")
 
 
 def uncovered(archived: Archived | None, listed: Listed, selection: Selection) -> tuple[str, ...]:
-    """The listed names that a delete may not destroy: neither stored and still there nor, by receipt and policy, discarded."""
+    """The listed names that a delete may not destroy: neither stored and still there nor, by receipt and policy, given up."""
     if archived is None:
         return listed.names or ()
     there = archived.stored.keys() - archived.pruned
     given_up = archived.discarded | archived.pruned
+    unavailable = {each.name for each in archived.missing} & selection.gives_up
     return tuple(
-        name for name in listed.names or () if name not in there and not (name in given_up and selection.may_lose(name))
+        name
+        for name in listed.names or ()
+        if name not in there and name not in unavailable and not (name in given_up and selection.may_lose(name))
     )
 
 
@@ -98,12 +102,22 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
     why = Why(policy, purged=listed.empty and is_purgeable(work, job), deletes=hand.delete is not None)
     before = work.parts.archive.archived(job) if why.purged else None
     archived = work.parts.archive.store(document, listing, selection, fetch, why=why)
-    missing = tuple(name for name in listing.names if selection.wants(name) and name not in archived.stored)
+    there = archived.stored.keys() | {each.name for each in archived.missing}
+    missing = tuple(name for name in listing.names if selection.wants(name) and name not in there)
     if missing:
         raise ArchiveError(
             f"job {plan.job_id}: the receipt lacks {len(missing)} of its assets, the first {missing[0]!r}"
         )
-    work.parts.journal.archived(job.id, job.owner, receipt=archived.sha256, selection=selection.key, policy=policy)
+    work.parts.journal.archived(
+        job.id,
+        job.owner,
+        receipt=archived.sha256,
+        selection=selection.key,
+        policy=policy,
+        missing=archived.missing,
+    )
+    if lacking := [each for each in archived.missing if each.name not in selection.gives_up]:
+        _tell_incomplete(work, hand, archived, lacking)
     stored(work, hand, archived)
     if why.purged:
         note_purged(work, hand, before)
@@ -118,5 +132,33 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
                 archived.fetched_bytes,
                 archived.sha256,
                 archived.odd,
+                _reasons(archived),
             )
         )
+
+
+def _tell_incomplete(work: Work, hand: InHand, archived: Archived, lacking: Sequence[MissingFile]) -> Never:
+    """Say what is stored and what is missing; IncompleteError ends whatever is still to be done of the job."""
+    plan = hand.plan
+    policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))
+    work.tally.tell(
+        JobIncomplete(
+            plan.job_id,
+            plan.owner,
+            policy,
+            archived.fetched_assets,
+            archived.fetched_bytes,
+            archived.sha256,
+            tuple((each.name, each.why) for each in lacking),
+            archived.odd,
+        )
+    )
+    more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+    raise IncompleteError(
+        f"job {plan.job_id}: {len(lacking)} of its files could not be had: {lacking[0].name!r:.120}{more}: "
+        f"{lacking[0].why}. The rest is stored; what would destroy them waits"
+    )
+
+
+def _reasons(archived: Archived) -> tuple[tuple[str, str], ...]:
+    return tuple((each.name, each.why) for each in archived.missing)

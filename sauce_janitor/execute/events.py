@@ -43,7 +43,8 @@ class Halt(StrEnum):
 class JobArchived:
     """A job's copy is complete, verified and on record. `assets` and `size_bytes` are what this run added to it.
 
-    `odd` are (name, why) of those that do not look like what their names promise.
+    `odd` are (name, why) of those that do not look like what their names promise, `given_up` those that could not be had for
+    so long that the policies wait for them no longer.
     """
 
     job_id: JobId
@@ -52,6 +53,24 @@ class JobArchived:
     assets: int
     size_bytes: int
     receipt: str
+    odd: tuple[tuple[str, str], ...] = ()
+    given_up: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobIncomplete:
+    """What could be had of a job is stored and on record; `missing` (name, why) could not, and its deletes wait for them.
+
+    The other fields are those of `JobArchived`.
+    """
+
+    job_id: JobId
+    owner: Owner
+    policy: str
+    assets: int
+    size_bytes: int
+    receipt: str
+    missing: tuple[tuple[str, str], ...]
     odd: tuple[tuple[str, str], ...] = ()
 
 
@@ -104,12 +123,16 @@ class JobDeleted:
 
 @dataclass(frozen=True, slots=True)
 class AssetsPurged:
-    """Sauce Labs has purged a job's assets, told once a job; `lost`: something wanted of them had not been archived."""
+    """Sauce Labs has purged a job's assets, told once a job; `lost`: something wanted of them had not been archived.
+
+    `missed`: it is lost, and an earlier run had tried to archive it.
+    """
 
     job_id: JobId
     owner: Owner
     policy: str
     lost: bool
+    missed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +192,7 @@ class Halted:
 
 Event: TypeAlias = (
     JobArchived
+    | JobIncomplete
     | AssetsDeleted
     | AssetsPurged
     | CopyDamaged

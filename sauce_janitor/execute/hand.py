@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from sauce_janitor.errors import (
     ArchiveError,
     ForbiddenError,
+    IncompleteError,
     JanitorError,
     NotReadyError,
     SourceError,
@@ -137,7 +138,8 @@ class Work:
             if hand.details is None or unavailable:
                 self._unanswered(hand, error)  # else Sauce does answer, and it is the job's own trouble
         except ArchiveError as error:
-            self.fail(hand, str(error), FailureKind.ARCHIVE)
+            lacks = isinstance(error, IncompleteError)
+            self.fail(hand, str(error), FailureKind.MISSING_FILES if lacks else FailureKind.ARCHIVE)
         except JanitorError as error:
             self.fail(hand, str(error))
         else:

@@ -23,6 +23,7 @@ from sauce_janitor.execute.events import (
     Halted,
     JobArchived,
     JobDeleted,
+    JobIncomplete,
     JobStopped,
     Skip,
 )
@@ -50,8 +51,9 @@ class Execution:
 
     `counts` has one outcome per action ended. `failures` lists every failed action, in no order. `unconfirmed` are deletes
     of jobs that Sauce accepted and the next full listing (or run) has to confirm. `lost` jobs' assets were purged by Sauce
-    before all that was wanted of them was archived. `damaged_copies` were found in the archive,
-    `restored_copies` of them fetched again from Sauce Labs. `differing` are (job, name, archived
+    before all that was wanted of them was archived, `missed` of them although earlier runs tried; `incomplete` jobs
+    are stored but for files that could not be had. `damaged_copies` were found in the archive, `restored_copies` of
+    them fetched again from Sauce Labs. `differing` are (job, name, archived
     bytes, bytes by Sauce's answer to the delete). `jobs` were begun, `left` of them not finished because the run was cut
     short. `error` is what cut it short, where an error did. `abandoned` threads still waited for an answer when a stop's
     grace was over; what they had in hand is recovered by the next run. `waiting` are the jobs that failed in earlier runs and
@@ -71,6 +73,8 @@ class Execution:
     lost: int = 0
     damaged_copies: int = 0
     restored_copies: int = 0
+    missed: int = 0
+    incomplete: int = 0
     differing: tuple[tuple[JobId, str, int, int], ...] = ()
     halted: Halted | None = None
     error: JanitorError | None = None
@@ -90,10 +94,11 @@ class Execution:
     def complete(self) -> bool:
         """Whether all that was begun reached its wanted end (what drift took out of the plan counts as such).
 
-        A job that failed and waits for its next try has not reached it.
+        A job that failed and waits for its next try has not reached it, nor one that was purged between tries.
         """
+        ends = not self.cut_short and not self.abandoned
         waits = any(kind.is_failure for kind in self.waiting)
-        return not self.failures and not self.cut_short and not self.abandoned and not waits
+        return ends and not self.failures and not waits and not self.missed
 
 
 def together(executions: Sequence[Execution]) -> Execution:
@@ -114,6 +119,8 @@ def together(executions: Sequence[Execution]) -> Execution:
         lost=sum(one.lost for one in executions),
         damaged_copies=sum(one.damaged_copies for one in executions),
         restored_copies=sum(one.restored_copies for one in executions),
+        missed=sum(one.missed for one in executions),
+        incomplete=sum(one.incomplete for one in executions),
         differing=tuple(difference for one in executions for difference in one.differing),
         halted=Halted(halts[0].why, "; ".join(dict.fromkeys(each.detail for each in halts))) if halts else None,
         error=next((one.error for one in executions if one.error is not None), None),
@@ -170,6 +177,10 @@ class Tally:
                 self._counts[event.policy, Action.ARCHIVE, Outcome.DONE] += 1
                 self._sums["archived_assets"] += event.assets
                 self._sums["archived_bytes"] += event.size_bytes
+            case JobIncomplete():  # its actions fail, each by itself
+                self._sums["incomplete"] += 1
+                self._sums["archived_assets"] += event.assets
+                self._sums["archived_bytes"] += event.size_bytes
             case AssetsDeleted():
                 self._counts[event.policy, Action.DELETE_ASSETS, Outcome.DONE] += 1
                 self._sums["reclaimed_bytes"] += event.size_bytes or 0
@@ -177,10 +188,10 @@ class Tally:
                 self._differing.extend((event.job_id, *difference) for difference in event.differing)
             case AssetsPurged():
                 self._sums["lost"] += event.lost
-            case CopyDamaged():
-                self._sums["damaged_copies"] += 1
-            case CopyRestored():
-                self._sums["restored_copies"] += 1
+                self._sums["missed"] += event.missed
+            case CopyDamaged() | CopyRestored():
+                self._sums["damaged_copies"] += isinstance(event, CopyDamaged)
+                self._sums["restored_copies"] += isinstance(event, CopyRestored)
             case JobDeleted():
                 self._counts[event.policy, Action.DELETE_JOB, Outcome.DONE] += 1
                 self._sums["unconfirmed"] += not event.confirmed
@@ -214,6 +225,8 @@ class Tally:
                 lost=self._sums["lost"],
                 damaged_copies=self._sums["damaged_copies"],
                 restored_copies=self._sums["restored_copies"],
+                missed=self._sums["missed"],
+                incomplete=self._sums["incomplete"],
                 differing=tuple(self._differing),
                 halted=self._halted,
                 error=error,

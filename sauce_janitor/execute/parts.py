@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 from sauce_janitor.clock import Clock
 from sauce_janitor.execute.events import Event
 from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, Owner
+from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, MissingFile, Owner
 from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, StopPermit
 from sauce_janitor.retention.retries import Failing, Retry
 
@@ -91,8 +91,8 @@ class Archived(Protocol):
 
     `sha256` is the newest receipt's, made at `made_at` (epoch seconds). `stored` has the bytes of each stored asset by name,
     `pruned` those of them whose bytes left the archive since, `discarded` the names that a receipt says are not stored on
-    purpose. `fetched_assets` and `fetched_bytes` are what the
-    newest pass added, `odd` those of them that do not look like what their names promise, with the reason.
+    purpose, `missing` the files that are wanted and could not be had. `fetched_assets` and `fetched_bytes` are what
+    the newest pass added, `odd` those of them that do not look like what their names promise, with the reason.
     `read_back`: the pass that returned it read every byte from the disk; `restored` are the damaged files
     that it fetched anew.
     """
@@ -111,6 +111,8 @@ class Archived(Protocol):
     def fetched_assets(self) -> int: ...
     @property
     def fetched_bytes(self) -> int: ...
+    @property
+    def missing(self) -> tuple[MissingFile, ...]: ...
     @property
     def odd(self) -> tuple[tuple[str, str], ...]: ...
     @property
@@ -189,8 +191,18 @@ class Unresolved(Protocol):
 class Journal(Protocol):
     """The line before and the line after every change. Durable when a method returns; StateError when it cannot be."""
 
-    def archived(self, job_id: JobId, owner: Owner, /, *, receipt: str, selection: str | None, policy: str) -> None:
-        """The SHA-256 of a job's newest receipt, and the key of the selection that it satisfies."""
+    def archived(
+        self,
+        job_id: JobId,
+        owner: Owner,
+        /,
+        *,
+        receipt: str,
+        selection: str | None,
+        policy: str,
+        missing: Sequence[MissingFile] = (),
+    ) -> None:
+        """The SHA-256 of a job's newest receipt, and the key of the selection that it satisfies but for what is missing."""
 
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
         """Before the write. The number of the line.

@@ -43,8 +43,9 @@ def note_purged(work: Work, hand: InHand, stored: Archived | None) -> None:
         return
     policy = next(iter(hand.to_do.values()), "")
     lost = _is_lost(hand.selection, stored)
+    tried = hand.retry is not None or (stored is not None and bool(stored.missing))
     if work.parts.journal.purged(plan.job_id, plan.owner, policy=policy, lost=lost):
-        work.tally.tell(AssetsPurged(plan.job_id, plan.owner, policy, lost))
+        work.tally.tell(AssetsPurged(plan.job_id, plan.owner, policy, lost, missed=lost and tried))
 
 
 def note_listed_again(work: Work, hand: InHand, listed: Listed) -> bool:
@@ -60,6 +61,8 @@ def _is_lost(selection: Selection | None, stored: Archived | None) -> bool:
     if selection is None or not selection.assets:
         return False
     if stored is None:
+        return True
+    if any(selection.wants(each.name) for each in stored.missing):
         return True
     return any(selection.wants(name) and name not in stored.stored for name in stored.discarded)
 
@@ -85,7 +88,8 @@ def look_for_purged(
             break
         parts.lease.check()
         if parts.journal.purged(suspect.job_id, suspect.owner, policy=suspect.policy, lost=suspect.lost):
-            tell(AssetsPurged(suspect.job_id, suspect.owner, suspect.policy, suspect.lost))
+            missed = suspect.lost and parts.retries.of(suspect.job_id) is not None
+            tell(AssetsPurged(suspect.job_id, suspect.owner, suspect.policy, suspect.lost, missed=missed))
             found += 1
     return found
 

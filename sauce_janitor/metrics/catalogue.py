@@ -57,6 +57,7 @@ ALL: Final = (
     _gauge("undecided_jobs", "account", "Jobs kept because a field that a policy reads could not be had."),
     _gauge("rows_set_aside", "account", "Rows of job lists that could not be read; they are asked for again in each run."),
     _gauge("held_jobs", "account", "Jobs that a hold protects."),
+    _gauge("incomplete_jobs", "account", "Archived jobs of which files could not be had yet, at the newest plan."),
     _gauge("assets_expiring_unarchived", "account within",
            "Jobs whose wanted assets Sauce Labs purges soon (24h, 72h) and no receipt covers."),
     _gauge("retrying_jobs", "account kind",

@@ -22,7 +22,8 @@ class Proven:
     `deletions` are confirmed ones: `by_receipt` of them have their receipt and every byte of it, `nothing_wanted` were of jobs
     of which a policy said `archive: none`. `already_gone` were gone before us, `in_doubt` have no final outcome: neither can
     be proven. `pruned_files` of `pruned_jobs` left the archive by our own word: their receipts stay. `findings` are where the
-    journal says what the archive does not bear out.
+    journal says what the archive does not bear out. `given_up` deletions destroyed files that could not be had: their
+    receipts name them, and a policy said to go on without them.
     """
 
     lines: int = 0
@@ -31,6 +32,7 @@ class Proven:
     deletions: int = 0
     by_receipt: int = 0
     nothing_wanted: int = 0
+    given_up: int = 0
     already_gone: int = 0
     in_doubt: int = 0
     archived: int = 0
@@ -146,8 +148,16 @@ class _Prover:
         why = self._missing(account, line.owner, line.job_id, intent.receipt)
         if why is None:
             found.by_receipt += 1
+            found.given_up += self._lacked(account, line, intent.receipt)
         else:
             found.findings.append(f"{line.action} of job {line.job_id} (line {line.seq}): {why}")
+
+    def _lacked(self, account: str, line: Line, sha256: str | None) -> bool:
+        """Whether the receipt that a delete rested on names files that could not be had."""
+        assert self._catalogue is not None
+        ended_at = self._state.jobs.ended_at(account, line.job_id)
+        _, receipts = self._catalogue.receipts_of(account, line.owner, line.job_id, ended_at=ended_at)
+        return any(receipt.sha256 == sha256 and receipt.document.missing for receipt in receipts)
 
     def _missing(self, account: str, owner: Owner, job_id: JobId, sha256: str | None) -> str | None:
         """What is wrong with a receipt that the journal names; None for nothing."""
@@ -178,6 +188,11 @@ def lines_of(found: Proven) -> Iterator[str]:
     yield f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and hashed again"
     if found.pruned_files:
         yield f"Pruned: {found.pruned_files:,} files of {found.pruned_jobs:,} jobs left the archive, each on record"
+    if found.given_up:
+        yield (
+            f"Given up: {found.given_up:,} of the deletions destroyed files that could not be had, as a policy says; "
+            "receipts name them"
+        )
     if found.already_gone:
         yield f"Cannot be proven: {found.already_gone:,} were gone before we deleted them"
     if found.in_doubt:

@@ -45,6 +45,7 @@ class Recorded:
             "policy_digest": head.policy_digest,
             "jobs": plan.inventory,
             "held": plan.held,
+            "incomplete": plan.incomplete,
             "undecided": sum(plan.undecided.values()),
             "counts": dict(head.counts),
             "by_policy": by_policy,
@@ -85,6 +86,7 @@ class Recorded:
         self._summary["waiting"] = {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())}
         self._summary["damaged_copies"] = execution.damaged_copies
         self._summary["restored_copies"] = execution.restored_copies
+        self._summary |= {"missed": execution.missed, "incomplete": execution.incomplete}
         if execution.halted:
             self._summary["halted"] = execution.halted.detail
 

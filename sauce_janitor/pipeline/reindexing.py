@@ -90,4 +90,5 @@ class _Reindexing:
 
 
 def _seen(receipt: ReceiptFile) -> SeenReceipt:
-    return SeenReceipt(receipt.sha256, receipt.document.selection, receipt.document.policy)
+    said = receipt.document
+    return SeenReceipt(receipt.sha256, said.selection, said.policy, said.missing)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from sauce_janitor.execute import Parts
-from sauce_janitor.execute.events import Event
+from sauce_janitor.execute.events import AssetsPurged, Event
 from sauce_janitor.execute.purging import look_for_purged
 from sauce_janitor.retention.model import Owner
 from sauce_janitor.retention.planning import Plan
@@ -28,16 +28,24 @@ def look_daily(
     stop: threading.Event,
     tell: Callable[[Event], None],
 ) -> int:
-    """Look at the plan's suspects unless that was done today; how many were found purged. The next plan says what that changes.
+    """Look at the plan's suspects unless that was done today. The next plan says what that changes.
+
+    Returns how many were found purged that an earlier run had tried to archive.
 
     Raises what the lease and the state raise.
     """
     key, day = f"looked for purged {account}", str(plan.as_of // _DAY_S)
     if not plan.suspects or notes.read(key) == day:
         return 0
-    found = 0
+    missed = 0
+
+    def count(event: Event) -> None:
+        nonlocal missed
+        missed += isinstance(event, AssetsPurged) and event.missed
+        tell(event)
+
     for is_mine, parts in crews:
         mine = (suspect for suspect in plan.suspects if is_mine(suspect.owner))
-        found += look_for_purged(mine, parts, stop=stop, tell=tell)
+        look_for_purged(mine, parts, stop=stop, tell=count)
     notes.write(key, day)
-    return found
+    return missed

@@ -23,6 +23,7 @@ from sauce_janitor.retention.planning import Plan
 from sauce_janitor.retention.retries import RetryGroup
 from sauce_janitor.sauce.events import RequestEvent
 
+_MOST_NAMED = 20
 _MANY = 0.01
 """A policy that leaves a larger share of the jobs undecided is warned of."""
 
@@ -57,11 +58,8 @@ class Teller:
             return
         about = self.log.bind(job_id=event.job_id, owner=event.owner, policy=event.policy or HOLD)
         match event:
-            case happened.JobArchived():
-                self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
-                self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
-                about.info("job.archived", assets=event.assets, size_bytes=event.size_bytes, receipt=event.receipt)
-                self._odd(about, event.odd)
+            case happened.JobArchived() | happened.JobIncomplete():
+                self._archived(about, event)
             case happened.AssetsDeleted():
                 self._count(event.policy, Action.DELETE_ASSETS, Outcome.DONE)
                 self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self._account)
@@ -107,6 +105,19 @@ class Teller:
                     size_bytes=event.size_bytes,
                     receipt=event.receipt,
                 )
+
+    def _archived(self, about: Any, event: happened.JobArchived | happened.JobIncomplete) -> None:
+        self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
+        stored = {"assets": event.assets, "size_bytes": event.size_bytes, "receipt": event.receipt}
+        if isinstance(event, happened.JobArchived):
+            self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
+            about.info("job.archived", **stored)
+            for name, why in event.given_up:
+                about.warning("asset.given_up", asset=name, detail=why)
+        else:
+            missing = dict(event.missing[:_MOST_NAMED])
+            about.warning("job.incomplete", **stored, missing=missing, missing_files=len(event.missing))
+        self._odd(about, event.odd)
 
     def _odd(self, about: Any, odd: Sequence[tuple[str, str]]) -> None:
         for name, why in odd:
@@ -167,6 +178,7 @@ class Teller:
             metrics.set("planned_actions", number, account=account, policy=policy or HOLD, action=action.value)
         metrics.set("inventory_jobs", plan.inventory, account=account)
         metrics.set("held_jobs", plan.held, account=account)
+        metrics.set("incomplete_jobs", plan.incomplete, account=account)
         metrics.set("undecided_jobs", sum(plan.undecided.values()), account=account)
         self.expiring(plan)
         for limit in ALL_LIMITS:

@@ -54,7 +54,8 @@ class Wanted:
 class Verified:
     """What was verified: jobs, files and bytes read, and what was found. `resumed` jobs of them were verified before.
 
-    `complete` says that the end was reached; `against_journal` that receipts were compared with the journal, too.
+    `incomplete` ones lack files that could not be had. `complete` says that the end was reached; `against_journal`
+    that receipts were compared with the journal, too.
     """
 
     jobs: int = 0
@@ -62,6 +63,7 @@ class Verified:
     size_bytes: int = 0
     findings: list[Finding] = field(default_factory=list)
     resumed: int = 0
+    incomplete: int = 0
     complete: bool = False
     against_journal: bool = False
 
@@ -128,6 +130,7 @@ class _Verifier:
         done = self._done
         findings = (*proof.findings, *self._against_journal(proof))
         done.jobs += is_job
+        done.incomplete += bool(proof.receipts) and bool(proof.receipts[-1].document.missing)
         done.files += proof.files
         done.size_bytes += proof.size_bytes
         done.findings += findings

@@ -300,7 +300,9 @@ class Visit:
             else:
                 crews = [(share.owners.__contains__, each) for share, each in shares]
                 notes = self.tools.state.notes
-                suspecting.look_daily(plan, crews, notes, self.account.name, stop=self.tools.stop, tell=self.tell.event)
+                name, stop = self.account.name, self.tools.stop
+                missed = suspecting.look_daily(plan, crews, notes, name, stop=stop, tell=self.tell.event)
+                done = replace(done, lost=done.lost + missed, missed=done.missed + missed)
             self._settle(plan, done)
         finally:
             self.tools.metrics.executes(-1)

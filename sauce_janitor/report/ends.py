@@ -30,7 +30,8 @@ class Failure(Protocol):
 class Ended:
     """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be.
 
-    `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged the assets first.
+    `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged the assets first, of `missed`
+    ones among them although earlier runs had tried. `incomplete` jobs are stored but for files that could not be had.
     `waiting` says which jobs failed before and wait for their next try.
     `damaged_copies` of the archive were found, and `restored_copies` of them fetched again.
     `goes_on_at`: from when on the request budget has room for what is left, where the run paused for it, epoch seconds.
@@ -50,6 +51,8 @@ class Ended:
     lost: int = 0
     damaged_copies: int = 0
     restored_copies: int = 0
+    missed: int = 0
+    incomplete: int = 0
     goes_on_at: int | None = None
     waiting: str | None = None
 
@@ -74,9 +77,15 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     if ended.reclaimed_bytes:
         hidden = f", {ended.unlisted_files:,} files among them that no list had" if ended.unlisted_files else ""
         out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
-    if ended.lost:
+    if ended.incomplete:
         out.print(
-            f"Lost: Sauce Labs had purged the assets of {ended.lost:,} jobs before they were archived", style="red"
+            f"Incomplete: {ended.incomplete:,} jobs are stored but for files that could not be had; their deletes wait"
+        )
+    if ended.lost:
+        tried = f" ({ended.missed:,} of them although earlier runs had tried)" if ended.missed else ""
+        out.print(
+            f"Lost: Sauce Labs had purged the assets of {ended.lost:,} jobs before they were archived{tried}",
+            style="red",
         )
     if ended.damaged_copies:
         out.print(

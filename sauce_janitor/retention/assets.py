@@ -81,13 +81,15 @@ class Selection:
     """What is stored of one job: the union of what policies want (`assets`: classes or globs) less what is forbidden.
 
     `discard_rest` says that whoever wants less than everything has said aloud that the rest may be destroyed. `if_purged`:
-    with assets purged by Sauce, `proceed` with job.json alone, or `keep` the job. job.json is stored always.
+    with assets purged by Sauce, `proceed` with job.json alone, or `keep` the job. job.json is stored always. `gives_up` are the
+    files that could not be had, and have been missing for as long as the policies wait for them.
     """
 
     assets: frozenset[str]
     forbid: frozenset[str] = field(default_factory=frozenset)
     discard_rest: bool = False
     if_purged: Literal["proceed", "keep"] = "proceed"
+    gives_up: frozenset[str] = field(default_factory=frozenset)
 
     def wants(self, name: str) -> bool:
         """Whether the file is to be stored."""

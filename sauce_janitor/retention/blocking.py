@@ -84,6 +84,8 @@ def _of_archive(policy: Policy, by: Duration) -> Iterator[str]:
             yield f"{policy.name}: archive: {wish.after.text}"
         if wish.if_purged == "keep":
             yield f"{policy.name}: if_purged: keep"
+        if wish.if_unavailable is not None and _seconds(wish.if_unavailable) > _seconds(by):
+            yield f"{policy.name}: if_unavailable: proceed after {wish.if_unavailable.text}"
 
 
 def _keeps(policy: Policy, claim: DeleteClaim) -> tuple[KeepRule, ...]:

@@ -28,6 +28,7 @@ class Blocker(StrEnum):
     NOT_YET = "not_yet"
     GRACE = "grace"
     NO_RECEIPT = "no_receipt"
+    MISSING_FILES = "missing_files"
     FAILED = "failed"
     LIMIT = "limit"
     BUDGET = "budget"
@@ -114,6 +115,7 @@ _WORDS: Final = {
     Blocker.NOT_YET: "due later by a policy",
     Blocker.GRACE: "in their grace",
     Blocker.NO_RECEIPT: "without a receipt",
+    Blocker.MISSING_FILES: "with files that cannot be had",
     Blocker.FAILED: "failed",
     Blocker.LIMIT: "stopped by a limit",
     Blocker.BUDGET: "waiting for the request budget",
@@ -196,8 +198,12 @@ def blocker_of(decisions: Iterable[Decision], action: Action) -> Blocker:
     """What stands in the way of a delete. Assets go with their job, too."""
     by_action = {decision.action: decision for decision in decisions}
     assets, job = by_action[Action.DELETE_ASSETS], by_action[Action.DELETE_JOB]
-    if job.verdict is Verdict.DUE or (action is Action.DELETE_ASSETS and assets.verdict is Verdict.DUE):
-        return Blocker.NOTHING
+    due = [job] if job.verdict is Verdict.DUE else []
+    due += [assets] if action is Action.DELETE_ASSETS and assets.verdict is Verdict.DUE else []
+    if due:
+        # It is tried, and goes only when what is missing comes.
+        waits = all(any(reason.why is Why.MISSING for reason in decision.reasons) for decision in due)
+        return Blocker.MISSING_FILES if waits else Blocker.NOTHING
     reasons = list((assets if action is Action.DELETE_ASSETS else job).reasons)
     if action is Action.DELETE_ASSETS and all(reason.why is Why.NO_POLICY for reason in reasons):
         reasons = list(job.reasons)  # no policy says anything of the assets, so they wait for the job

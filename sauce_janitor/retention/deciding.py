@@ -9,6 +9,7 @@ from sauce_janitor.retention.ages import EARLIEST, age_times, is_finished
 from sauce_janitor.retention.builds import BuildKeeper, Trouble
 from sauce_janitor.retention.cases import Case, Casebook, Seat
 from sauce_janitor.retention.durations import due_at
+from sauce_janitor.retention.gaps import Gaps
 from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Record, State, Verdict, Why
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.rulings import (
@@ -125,10 +126,13 @@ class Judge:
                 moment |= self._ages_and_ranks(case, record, time, aside=bool(moment & SET_ASIDE or case.holds))
             if has_grace and record.announced:
                 moment |= self._announced(record)
-            key = moment if record.archived is None else (moment, record.archived)
+            missing = record.missing
+            key = moment if record.archived is None and not missing else (moment, record.archived, missing)
             ruling = case.rulings.get(key)
             if ruling is None:
-                ruling = case.rulings[key] = Bench(case, moment, record.archived, has_grace=has_grace).rule()
+                gaps = Gaps(missing, self._as_of, self._rules.timezone) if missing else None
+                bench = Bench(case, moment, record.archived, has_grace=has_grace, gaps=gaps)
+                ruling = case.rulings[key] = bench.rule()
             yield record, time, ruling
 
     def _in_order(self, records: Records) -> Iterator[tuple[Record, int | None]]:

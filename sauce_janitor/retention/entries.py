@@ -12,7 +12,8 @@ class ArchiveEntry:
     """One archived job. Texts are the job's as it was archived, None for what it had not, or what could not be read.
 
     `place` is its folder below the archive's root. Times are epoch seconds: `stored_at` of the newest receipt. `assets` and
-    `size_bytes` count what is left of it, `pruned` the files that are not; `policy` had it stored.
+    `size_bytes` count what is left of it, `pruned` the files that are not; `policy` had it stored. `missing` counts the wanted
+    files that could not be had: with any, it is not complete.
     """
 
     account: str
@@ -33,6 +34,7 @@ class ArchiveEntry:
     os: str | None = None
     browser: str | None = None
     duration_s: int | None = None
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

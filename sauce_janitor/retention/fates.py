@@ -55,6 +55,8 @@ class Teller:
             for claim in claims
             if claim.after is not None
         )
+        if action in DELETES and ruling.gives_up_at is not None:
+            durations |= {(ruling.gives_up_at, 0, -1)}  # a date of this job's own
         return durations, _files(ruling) if action is Action.ARCHIVE else None
 
     def fate(self, action: Action, ruled: Ruled | None) -> Fate:
@@ -73,6 +75,10 @@ class Teller:
         at = (min if action is Action.ARCHIVE else max)(date for date, _ in dates)
         policy = min(name for date, name in dates if date == at)
         is_due = ruling.decisions[_PLACES[action]].verdict is Verdict.DUE
+        if is_due and action in DELETES and _lacks(ruling, action):
+            if ruling.gives_up_at is None:
+                return Fate(action, policy=policy)
+            at, is_due = max(at, ruling.gives_up_at), False
         if action in DELETES and not is_due:
             at = max(at, self._announced_until(action, ruled), self._archived_at(ruled))
         return Fate(action, at, is_due, policy, files)
@@ -113,6 +119,11 @@ def _passes(why: Why, ruling: Ruling) -> bool:
     if why is Why.ASSETS_PROTECTED:
         return happens(Action.DELETE_ASSETS, ruling)
     return why in _TIME
+
+
+def _lacks(ruling: Ruling, action: Action) -> bool:
+    """Whether a delete that is due waits for files that could not be had."""
+    return any(reason.why is Why.MISSING for reason in ruling.decisions[_PLACES[action]].reasons)
 
 
 def _waits(decision: Decision) -> bool:

@@ -167,6 +167,21 @@ class AssetListing:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingFile:
+    """A listed file that is wanted and could not be had, and why, in a sentence fragment. Times are epoch seconds.
+
+    `since` is when it was first asked for in vain. `sha256` is of what came in its place, first at `came_at`; None where
+    nothing came, or what came can never be the file.
+    """
+
+    name: str
+    why: str
+    since: int
+    sha256: str | None = None
+    came_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BuildCounters:
     """What must add up before a build goes whole: `Build.jobs`, `Build.open_jobs`, and how many of its jobs we `deleted`."""
 
@@ -192,7 +207,8 @@ class Record:
     `changed_at` is when our listing last saw the job new or different (our clock). `archived` names the selections a
     verified receipt covers, None when there is no receipt. `announced` has, per delete, since when it is announced.
     `held` says that a local hold (in the state) protects the job. `accepted_for` is the delete or stop that the last accepted
-    plan had for it, if that was under the same policy digest.
+    plan had for it, if that was under the same policy digest. `missing` are the files that its newest receipt says could not be
+    had.
     """
 
     job: Job
@@ -205,6 +221,7 @@ class Record:
     held: bool = False
     build_counters: BuildCounters | None = None
     accepted_for: Action | None = None
+    missing: tuple[MissingFile, ...] = ()
 
 
 class Verdict(StrEnum):
@@ -226,6 +243,8 @@ class Why(StrEnum):
     KEPT = "kept"
     UNDECIDED = "undecided"
     NOT_ARCHIVED = "not_archived"
+    MISSING = "missing_files"
+    GIVEN_UP = "given_up"
     ASSETS_PROTECTED = "assets_protected"
     GRACE = "grace"
     BUILD = "build"
@@ -263,6 +282,8 @@ def _text_of(reason: Reason) -> str:
         Why.KEPT: f"kept by {reason.rule}",
         Why.UNDECIDED: "undecided",
         Why.NOT_ARCHIVED: "waits for its archive",
+        Why.MISSING: "waits for files that could not be had",
+        Why.GIVEN_UP: "waits no longer for files that could not be had",
         Why.ASSETS_PROTECTED: "its assets are protected",
         Why.GRACE: "announced, in its grace period",
         Why.BUILD: "its build stays whole",

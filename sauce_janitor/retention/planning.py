@@ -160,6 +160,7 @@ class _Planner:
         for ruling, jobs in self._seen.items():
             plan.inventory += jobs
             plan.held += jobs if ruling.held else 0
+            plan.incomplete += jobs if ruling.lacks else 0
             for name, truth in zip(names, ruling.case.truths, strict=True):
                 plan.matched[name] += jobs if truth else 0
             undecided = set()

@@ -223,6 +223,7 @@ class Plan:
     as_of: int
     inventory: int = 0
     held: int = 0
+    incomplete: int = 0
     counts: dict[tuple[str | None, Action], int] = field(default_factory=dict)
     totals: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
     kept: dict[tuple[Action, Reason], int] = field(default_factory=dict)

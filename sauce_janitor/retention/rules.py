@@ -133,6 +133,7 @@ class DeleteClaim:
 class ArchiveWish:
     """What a policy wants stored. `none` says aloud that it wants nothing; then nothing else counts.
 
+    `if_unavailable` is how long a delete waits for a file that cannot be had, None for ever.
     `assets` are classes or globs, `("all",)` everything. `keep_for` is how long the archive holds a file, by class or glob,
     None for ever; `all` is what no other key names, and without it that is for ever.
     """
@@ -143,6 +144,7 @@ class ArchiveWish:
     discard_rest: bool = False
     only_kept: bool = False
     if_purged: Literal["proceed", "keep"] = "proceed"
+    if_unavailable: Duration | None = None
     keep_for: tuple[tuple[str, Duration | None], ...] = ()
 
 

@@ -6,7 +6,7 @@ Keep beats delete, the longest time wins, whatever is unclear is kept.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.cases import Case, Claim
 from sauce_janitor.retention.drafts import draft_of
 from sauce_janitor.retention.durations import due_at
+from sauce_janitor.retention.gaps import Gaps
 from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
 
 # A moment is a number: these flags, and above them the bits of the case's clocks and keepers.
@@ -79,7 +80,8 @@ class Ruling:
 
     `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says. `expiring` says that a
     wanted archive is missing. `announce` are the deletes that are, or stay, announced. `kept` are the keep rules that keep the
-    job, whatever actions their policies state.
+    job, whatever actions their policies state. `lacks`: files that are wanted could not be had; `gives_up_at` is when the
+    policies wait for them no longer (epoch seconds), None for never.
     """
 
     case: Case
@@ -91,6 +93,8 @@ class Ruling:
     unarchived: bool
     announce: tuple[Action, ...]
     kept: tuple[Reason, ...] = ()
+    lacks: bool = False
+    gives_up_at: int | None = None
 
     def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
         """The decisions on one job, with the policy and time of those that are due."""
@@ -163,13 +167,22 @@ class _Blocker:
 class Bench:
     """Rules on a case at one moment, given which selections are archived."""
 
-    def __init__(self, case: Case, moment: int, archived: frozenset[str] | None, *, has_grace: bool) -> None:
+    def __init__(
+        self,
+        case: Case,
+        moment: int,
+        archived: frozenset[str] | None,
+        *,
+        has_grace: bool,
+        gaps: Gaps | None = None,
+    ) -> None:
         self._case, self._moment, self._archived, self._has_grace = case, moment, archived, has_grace
         self._holds = case.holds + ((holds.LOCAL_HOLD,) if moment & HELD else ())
         self._dues: dict[Action, tuple[Claim, ...]] = {}
         self._wishes = [claim for claim in case.claims[Action.ARCHIVE] if not claim.undecided and self._wants(claim)]
         self._whole = bool(moment & HELD) or case.archived_by_hold
         self._selection = self._select()
+        self._lacks, self._gives_up_at = self._look_for_gaps(gaps)
 
     def rule(self) -> Ruling:
         """The decisions on all four actions."""
@@ -201,6 +214,8 @@ class Bench:
             archive.verdict is Verdict.DUE or any(r.why is Why.NOT_YET for r in archive.reasons),
             tuple(announce),
             self._kept_by(),
+            self._lacks,
+            self._gives_up_at,
         )
 
     def _kept_by(self) -> tuple[Reason, ...]:
@@ -239,8 +254,24 @@ class Bench:
         keeps = any(wish.if_purged == "keep" for wish in wishes)
         return Selection(assets, forbid, discard, "keep" if keeps else "proceed")
 
+    def _look_for_gaps(self, gaps: Gaps | None) -> tuple[bool, int | None]:
+        """Whether wanted files are missing while Sauce Labs has them, and until when their deletes wait."""
+        selection = self._selection
+        # What is purged or deleted comes no more: if_purged says what happens then.
+        if gaps is None or selection is None or self._moment & GONE:
+            return False, None
+        wanted = gaps.of(selection)
+        if not wanted.missing:
+            return False, None
+        waits = [] if self._whole else [claim.wish.if_unavailable for claim in self._wishes if claim.wish]
+        until = wanted.given_up_at(waits)
+        if until is not None and until <= gaps.as_of:
+            names = frozenset(each.name for each in wanted.missing)
+            self._selection = replace(selection, gives_up=names)
+        return True, until
+
     def _is_covered(self) -> bool:
-        if self._selection is None or covers(self._archived, self._selection):
+        if self._selection is None or (covers(self._archived, self._selection) and not self._lacks):
             return True
         return bool(self._moment & GONE) and self._archived is not None and self._selection.if_purged == "proceed"
 
@@ -321,7 +352,10 @@ class Bench:
         if reasons:
             return _kept(action, reasons), announced
         self._dues[action] = sure
-        return _due(action, [Reason(Why.DUE, claim.policy.name) for claim in sure]), announced
+        due = [Reason(Why.DUE, claim.policy.name) for claim in sure]
+        if self._lacks:
+            due.append(Reason(Why.GIVEN_UP if self._selection and self._selection.gives_up else Why.MISSING))
+        return _due(action, due), announced
 
     def _unarchived(self, archive: Decision) -> list[Reason]:
         """What is missing of rule 4. An archive that is due comes before the delete, in the same pass."""

@@ -197,6 +197,13 @@ def hostile_assets(scene: Scene, answer: Answer) -> Answer:
     return _with_rows(answer, lambda rows: [{**row, **{str(name): name for name in names}} for row in rows])
 
 
+@after(name=str)
+def ghost_file(scene: Scene, answer: Answer) -> Answer:
+    """The asset list names one more file (default `ghost.log`) that is not there: 404 whenever it is asked for."""
+    name = scene.text("name", "ghost.log")
+    return _with_rows(answer, lambda rows: [{**row, name: name} for row in rows])
+
+
 def _with_times(answer: Answer, change: Callable[[int], object]) -> Answer:
     def told(value: object, key: str = "") -> object:
         if isinstance(value, dict):

@@ -98,7 +98,8 @@ class ArchivedJobs:
         with self._database.reading() as connection:
             for row in connection.execution_options(yield_per=_BATCH).execute(statement).mappings():
                 values: dict[str, Any] = dict(row)
-                yield ArchiveEntry(**values | {"job_id": JobId(row["job_id"].hex())})
+                own = {"job_id": JobId(row["job_id"].hex()), "missing": row["missing"] or 0}
+                yield ArchiveEntry(**values | own)
 
     def count(self, query: ArchiveQuery) -> tuple[int, int]:
         """How many entries are asked for, whatever the limit, and the bytes of all their assets."""

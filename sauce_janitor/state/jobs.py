@@ -14,7 +14,7 @@ from sauce_janitor.retention.model import Action, AssetsStanding, Job, JobId, Ow
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.database import Database, told
 from sauce_janitor.state.listing import OwnerJobs
-from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes
+from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes, missing_files
 from sauce_janitor.state.tables import acceptances, holds, jobs, listings
 
 AgeField: TypeAlias = Literal["end_time", "modification_time", "start_time", "creation_time"]
@@ -26,7 +26,9 @@ _AGES: Final[Mapping[AgeField, ColumnElement[int | None]]] = {
     "start_time": jobs.c.started_at,
     "creation_time": jobs.c.created_at,
 }
-_OURS: Final = ("changed_at", "assets", "archived", "assets_announced_at", "job_announced_at", "accepted_for")
+_OURS: Final = (
+    "changed_at", "assets", "archived", "assets_announced_at", "job_announced_at", "accepted_for", "missing",
+)  # fmt: skip
 _ACTIONS: Final = {str(action): action for action in Action}
 _STANDINGS: Final = {str(standing): standing for standing in AssetsStanding}
 _NO_BUILD: Final = KnownBuild(None, None)
@@ -88,7 +90,7 @@ class Snapshot:
         held, accepted = self._held, self._accepted
         for row in rows:
             job = job_of(row)
-            changed_at, assets, archived, assets_announced, job_announced, accepted_for = row[-len(_OURS) :]
+            changed_at, assets, archived, assets_announced, job_announced, accepted_for, missing = row[-len(_OURS) :]
             build = _NO_BUILD if job.build is None else build_of(job)
             record = _RecordDraft(
                 job,
@@ -103,6 +105,7 @@ class Snapshot:
                 row[0] in held,
                 build.counters,
                 None if accepted_for is None else accepted.get(accepted_for),
+                () if missing is None else missing_files(missing),
             )
             record.__class__ = Record
             yield record

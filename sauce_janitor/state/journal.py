@@ -16,12 +16,12 @@ from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.retention.handacts import Deed, HandAction
-from sauce_janitor.retention.model import Action, AssetsStanding, JobId, Owner
+from sauce_janitor.retention.model import Action, AssetsStanding, JobId, MissingFile, Owner
 from sauce_janitor.retention.permits import DeletePermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.state import statements
 from sauce_janitor.state.chain import HASHED, beginning, link
 from sauce_janitor.state.database import Database, damaged
-from sauce_janitor.state.rows import id_bytes, plain
+from sauce_janitor.state.rows import id_bytes, missing_text, plain
 from sauce_janitor.state.tables import journal, journal_head, meta, open_intents
 
 FINAL: Final = frozenset({"confirmed", "already_gone", "failed"})
@@ -56,11 +56,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class SeenReceipt:
-    """A receipt as it stands in the archive: its SHA-256, the key of the selection it satisfies, the policy that wanted it."""
+    """A receipt as it stands in the archive: its SHA-256, the key of the selection it satisfies, the policy that wanted it.
+
+    `missing` are the files that could not be had: with any, it does not satisfy the selection.
+    """
 
     sha256: str
     selection: str
     policy: str
+    missing: tuple[MissingFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +145,29 @@ class RunJournal:
         self._run_id = run_id
         self._now = now
 
-    def archived(self, job_id: JobId, owner: Owner, /, *, receipt: str, selection: str | None, policy: str) -> None:
-        """A receipt is stable: its SHA-256, and the key of the selection that the job's receipts now satisfy."""
+    def archived(
+        self,
+        job_id: JobId,
+        owner: Owner,
+        /,
+        *,
+        receipt: str,
+        selection: str | None,
+        policy: str,
+        missing: Sequence[MissingFile] = (),
+    ) -> None:
+        """A receipt is stable: its SHA-256, and the key of the selection that the job's receipts now satisfy.
+
+        While files are `missing`, the selection is not satisfied.
+        """
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
+        detail: dict[str, Any] = {"selection": selection}
+        if missing:
+            detail["missing"] = len(missing)
         with self._database.writing() as connection:
-            self._append(connection, "archived", job, policy=policy, receipt=receipt, detail={"selection": selection})
+            self._append(connection, "archived", job, policy=policy, receipt=receipt, detail=detail)
             if selection is not None:
-                _add_selection(connection, self._account, id_bytes(job_id), selection)
+                _add_selection(connection, self._account, id_bytes(job_id), (selection, missing))
 
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
         """Before the write. The number of the line, for its outcome.
@@ -230,9 +250,14 @@ class RunJournal:
             known = set(connection.execute(statements.RECEIPTS, asked).scalars())
             news = [receipt for receipt in receipts if receipt.sha256 not in known]
             for each in news:
-                detail = {"selection": each.selection, "reindexed": True}
+                detail: dict[str, Any] = {"selection": each.selection, "reindexed": True}
+                if each.missing:
+                    detail["missing"] = len(each.missing)
                 self._append(connection, "archived", job, policy=each.policy, receipt=each.sha256, detail=detail)
-            is_known = [_add_selection(connection, self._account, job["job_id"], each.selection) for each in receipts]
+            is_known = [
+                _add_selection(connection, self._account, job["job_id"], (each.selection, each.missing))
+                for each in receipts
+            ]
         return len(news), any(is_known)
 
     def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
@@ -341,11 +366,17 @@ def _carry_over(connection: Connection, account: str, job_id: bytes, action: Act
         connection.execute(told, {"of_account": account, "of_job": job_id})
 
 
-def _add_selection(connection: Connection, account: str, job_id: Any, selection: str) -> bool:
-    """Whether the inventory has the job."""
+def _add_selection(
+    connection: Connection, account: str, job_id: Any, receipt: tuple[str, Sequence[MissingFile]]
+) -> bool:
+    """Note what a receipt proves, a selection, unless files are missing; whether the inventory has the job."""
+    selection, missing = receipt
     job = {"of_account": account, "of_job": job_id}
     row = connection.execute(statements.ARCHIVED, job).one_or_none()
     if row is not None:
-        keys = {*(json.loads(row.archived) if row.archived is not None else ()), selection}
-        connection.execute(statements.SET_ARCHIVED, {**job, "keys": json.dumps(sorted(keys))})
+        keys = {*(json.loads(row.archived) if row.archived is not None else ())}
+        if not missing:
+            keys.add(selection)
+        values = {"keys": json.dumps(sorted(keys)), "lacking": missing_text(missing)}
+        connection.execute(statements.SET_ARCHIVED, job | values)
     return row is not None

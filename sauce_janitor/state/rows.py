@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from sauce_janitor.retention.drafts import draft_of
-from sauce_janitor.retention.model import UNKNOWN, Job, State
+from sauce_janitor.retention.model import UNKNOWN, Job, MissingFile, State
 
 V = TypeVar("V")
 
@@ -31,6 +31,7 @@ _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _LARGEST: Final = 2**62
 _STATES: Final = {str(state): state for state in State}
 _MANY: Final = 20_000
+_MOST_REASONS: Final = 100
 
 
 def id_bytes(job_id: str) -> bytes:
@@ -77,6 +78,20 @@ class Parsed(dict[str | None, V]):
         value = self._parse(None if text is None else json.loads(text))
         self[text] = value
         return value
+
+
+def missing_text(files: Sequence[MissingFile]) -> str | None:
+    """The files as a column has them, null for none; why each is missing stands with the first ones."""
+    rows = [
+        [plain(each.name), plain(each.why) if number < _MOST_REASONS else "", each.since]
+        for number, each in enumerate(files)
+    ]
+    return json.dumps(rows) if rows else None
+
+
+def missing_files(text: str) -> tuple[MissingFile, ...]:
+    """What `missing_text` wrote."""
+    return tuple(MissingFile(name, why, since) for name, why, since in json.loads(text))
 
 
 _JobDraft = draft_of(Job)

@@ -66,4 +66,4 @@ SET_ASSETS: Final = (
 """Of `of_account`, `of_job`: another standing, where it was `before`."""
 
 ARCHIVED: Final = select(jobs.c.archived).where(*_THE_JOB)
-SET_ARCHIVED: Final = update(jobs).where(*_THE_JOB).values(archived=bindparam("keys"))
+SET_ARCHIVED: Final = update(jobs).where(*_THE_JOB).values(archived=bindparam("keys"), missing=bindparam("lacking"))

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every schema version there is, oldest first; the last one is what this program writes."""
 READABLE_FROM: Final = "0001"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release can be rolled back.
@@ -97,6 +97,7 @@ jobs = Table(
     Column("assets_announced_at", BigInteger),
     Column("job_announced_at", BigInteger),
     Column("accepted_for", Text),  # the delete or stop that the last accepted plan had for it
+    Column("missing", Text),  # JSON list of (name, why, since) of files that could not be had; null for none
     UniqueConstraint("account", "id"),
     CheckConstraint("length(id) = 16", name="id_is_16_bytes"),
 )
@@ -309,6 +310,7 @@ archived_jobs = Table(
     Column("os", Text),
     Column("browser", Text),
     Column("duration_s", BigInteger),
+    Column("missing", BigInteger),  # files that could not be had; null: none, or written by an older version
     Index("ix_archived_jobs_ended_at", "ended_at"),
     Index("ix_archived_jobs_job_id", "job_id"),
 )

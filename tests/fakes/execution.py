@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, LeaseError, PermitError, SourceError
+from sauce_janitor.errors import AnswerError, ArchiveError, ArchiveUnusableError, LeaseError, PermitError, SourceError
 from sauce_janitor.execute.events import Event
 from sauce_janitor.execute.parts import Archived, Fetch, Parts, Proven, ReadBack, Unresolved, Why
 from sauce_janitor.retention.assets import Selection
@@ -24,6 +24,7 @@ from sauce_janitor.retention.model import (
     Job,
     JobDocument,
     JobId,
+    MissingFile,
     Owner,
     Reason,
     State,
@@ -203,8 +204,10 @@ class FakeSauce:
     def open_asset(self, owner: Owner, job_id: JobId, name: str, /) -> Iterator[FakeBody]:
         def truth() -> object:
             fake = self.world.get(job_id)
-            if fake is None or name not in fake.assets or self.without.get(job_id) == name:
+            if self.without.get(job_id) == name:
                 raise SourceError(f"asset {name} of job {job_id}: 404")
+            if fake is None or name not in fake.assets:
+                raise AnswerError(f"asset {name} of job {job_id}: 404")
             return fake.assets[name]
 
         data = self._answer("asset", job_id, truth)
@@ -298,6 +301,7 @@ class FakeArchived:
     made_at: int = 0
     fetched_assets: int = 0
     odd: tuple[tuple[str, str], ...] = ()
+    missing: tuple[MissingFile, ...] = ()
     fetched_bytes: int = 0
     read_back: bool = True
     restored: tuple[str, ...] = ()
@@ -312,6 +316,7 @@ class FakeArchive:
         self.passes: dict[JobId, int] = {}
         self.files: dict[JobId, dict[str, bytes]] = {}
         self.discarded: dict[JobId, frozenset[str]] = {}
+        self.missing: dict[JobId, tuple[MissingFile, ...]] = {}
         self.whys: list[Why] = []
         self.documents: dict[JobId, JobDocument] = {}
         self.unusable = False
@@ -336,6 +341,7 @@ class FakeArchive:
             {name: len(data) for name, data in files.items()},
             discarded,
             self.made_at.get(job.id, NOW - 2 * DAY),
+            missing=self.missing.get(job.id, ()),
         )
 
     def read_back(self, owner: Owner, job_id: JobId, /) -> ReadBack:
@@ -361,12 +367,16 @@ class FakeArchive:
             raise ArchiveError(f"{min(gone)} is damaged, and Sauce Labs does not list it any more")
         for name in rotten:
             del aside[name]
-        new = 0
+        new, missing = 0, list[MissingFile]()
         for name in listing.names:
             if selection.wants(name) and name not in aside and name not in self.forgets:
-                with fetch(name) as body:
-                    aside[name] = b"".join(body)
-                new += 1
+                try:
+                    with fetch(name) as body:
+                        aside[name] = b"".join(body)
+                except AnswerError as wrong:
+                    missing.append(MissingFile(name, str(wrong), self.clock.now()))
+                else:
+                    new += 1
         discarded = frozenset(name for name in listing.names if not selection.wants(name) and selection.may_lose(name))
         with self.effects.step(f"archive {job_id}"):
             self.files[job_id] = aside
@@ -375,6 +385,7 @@ class FakeArchive:
             self.made_at[job_id] = self.clock.now()
             self.discarded[job_id] = self.discarded.get(job_id, frozenset()) | discarded
             self.documents[job_id] = document
+            self.missing[job_id] = tuple(missing)
             self.whys.append(why)
         stored = self.archived(document.job)
         assert isinstance(stored, FakeArchived)
@@ -417,7 +428,17 @@ class FakeJournal:
                 self.rows.append(row)
                 return len(self.rows) - 1
 
-    def archived(self, job_id: JobId, owner: Owner, /, *, receipt: str, selection: str | None, policy: str) -> None:
+    def archived(
+        self,
+        job_id: JobId,
+        owner: Owner,
+        /,
+        *,
+        receipt: str,
+        selection: str | None,
+        policy: str,
+        missing: Sequence[MissingFile] = (),
+    ) -> None:
         self._write(Row("archived", Action.ARCHIVE, job_id, detail=receipt))
 
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:

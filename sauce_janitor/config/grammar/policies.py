@@ -147,6 +147,25 @@ class DeleteTerm(Grammar):
     )
 
 
+class Unavailable(Grammar):
+    """How long deletes wait for a file that cannot be had."""
+
+    proceed: DeletionAge = Field(
+        description="Deletes wait this long after the file was first asked for in vain, then go on without it.",
+        examples=["14d"],
+    )
+
+
+def _keep_or_proceed(value: Any) -> str:
+    return "·mapping" if isinstance(value, dict | Grammar) else "·keep"
+
+
+def _keep(value: object) -> str:
+    if value != "keep":
+        raise ValueError(f"{shown(value)} is neither `keep` nor how long to wait: write {{proceed: 14d}}")
+    return "keep"
+
+
 class ArchiveTerm(Grammar):
     """What is stored before anything is deleted."""
 
@@ -166,6 +185,20 @@ class ArchiveTerm(Grammar):
         "proceed",
         description="When Sauce Labs has purged the assets: go on with job.json alone, or keep the job.",
         examples=["keep"],
+    )
+    if_unavailable: Annotated[
+        Annotated[
+            Literal["keep"],
+            PlainValidator(sentence(_keep)),
+            WithJsonSchema({"const": "keep"}),
+            Tag("·keep"),
+        ]
+        | Annotated[Unavailable, Tag("·mapping")],
+        Discriminator(_keep_or_proceed),
+    ] = Field(
+        "keep",
+        description="When a listed file cannot be had: deletes wait for it, or go on without it after a time.",
+        examples=[{"proceed": "14d"}],
     )
     keep_for: (
         Annotated[

@@ -13,7 +13,7 @@ import zstandard
 from sauce_janitor.archive import Archive, Damage, Floor, Origin, Settings
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.assets import EVERYTHING
-from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetShelf, document
+from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetBody, AssetShelf, document
 
 LONG_LOG = b"12:00:00.000 INFO a line of a log, as long as they are\n" * 40_000
 LONG_JSON = b"[" + b",\n".join([LOG] * 40_000) + b"]"
@@ -104,10 +104,10 @@ def test_an_encoding_of_another_version_is_not_taken_for_ours(archive: Archive, 
 
 
 def test_a_foreign_body_is_found_out_though_it_is_compressed_on_the_way(archive: Archive) -> None:
-    source = AssetShelf({"log.json": b"[1, 2"})
+    source = AssetShelf({"log.json": AssetBody([b"<html>down</html>"], content_type="text/html")})
 
-    with pytest.raises(ArchiveError, match="no JSON"):
-        archive.store(document(2), source.listing, EVERYTHING, source.fetch, ORIGIN)
+    stored = archive.store(document(2), source.listing, EVERYTHING, source.fetch, ORIGIN)
+    assert ["HTML" in each.why for each in stored.missing] == [True]
 
 
 def test_an_archive_may_be_compressed_from_a_day_on(root: Path) -> None:

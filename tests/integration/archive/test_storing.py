@@ -5,18 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings, Stored, read_receipt, storing
 from sauce_janitor.archive.durable import make_durable
-from sauce_janitor.errors import ArchiveError, SourceError
+from sauce_janitor.errors import (
+    ArchiveError,
+    BudgetSpentError,
+    ForbiddenError,
+    SourceError,
+    SourceUnavailableError,
+)
 from sauce_janitor.retention.assets import EVERYTHING, Selection
 from sauce_janitor.retention.model import AssetListing, job_id, owner_name
-from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import ENDED_AT, HAR, LOG, MP4, PNG, AssetBody, AssetShelf, document
 from tests.integration.archive.conftest import ROOMY
 
 ORIGIN = Origin(policy="nightly", run_id="run-1", base_url="https://u:s3cret@api.example.com")
@@ -186,14 +194,17 @@ def test_what_was_discarded_and_is_wanted_too_late_is_absent_not_failed(archive:
         ("video.mp4", [AssetBody([MP4], cut=True)], "ended before its length"),
     ],
 )
-def test_a_body_that_cannot_be_believed_leaves_nothing(
+def test_a_body_that_cannot_be_believed_is_missing_and_the_rest_is_stored(
     archive: Archive, root: Path, name: str, answers: list[bytes | AssetBody], sentence: str
 ) -> None:
     shelf = AssetShelf({"console.log": b"fine", name: answers})
-    before = tree(root)
-    with pytest.raises((ArchiveError, SourceError), match=sentence):
-        archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
-    assert tree(root) == before
+    stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert dict(stored.stored) == {"console.log": 4}
+    assert [(each.name, sentence in each.why) for each in stored.missing] == [(name, True)]
+    receipt = read_receipt((folder_of(root) / "receipt.json").read_bytes())
+    assert receipt.missing == stored.missing
+    assert [path.name for path in (folder_of(root) / "assets").iterdir()] == ["console.log"]
+    assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
     assert shelf.open_bodies == 0
 
 
@@ -235,11 +246,104 @@ def test_a_page_that_is_gone_a_moment_later_does_no_harm(archive: Archive, root:
     assert (folder_of(root) / "assets" / "video.mp4").read_bytes() == MP4
 
 
-def test_a_listed_file_that_is_not_there_fails_the_job(archive: Archive, root: Path) -> None:
+def test_a_later_pass_completes_a_receipt(archive: Archive, root: Path) -> None:
+    shelf, both = AssetShelf({"log.json": LOG}), AssetListing(("video.mp4", "log.json"))
+    first = archive.store(document(), both, EVERYTHING, shelf.fetch, ORIGIN)
+    assert (dict(first.stored), [each.name for each in first.missing]) == ({"log.json": len(LOG)}, ["video.mp4"])
+    before = tree(root)
+    again = archive.store(document(), both, EVERYTHING, shelf.fetch, ORIGIN)
+    assert (again.missing, again.added, tree(root)) == (first.missing, False, before), "nothing new, so no new receipt"
+
+    shelf.assets = {"log.json": LOG, "video.mp4": MP4}
+    whole = archive.store(document(), both, EVERYTHING, shelf.fetch, ORIGIN)
+    assert (whole.missing, set(whole.stored), whole.fetched_assets) == ((), {"video.mp4", "log.json"}, 1)
+    receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
+    assert (receipt.previous, receipt.missing) == (first.sha256, ())
+    assert shelf.asked == ["video.mp4", "log.json", "video.mp4", "video.mp4"]
+    assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
+
+
+def test_what_failed_last_time_is_asked_for_last(archive: Archive) -> None:
     shelf = AssetShelf({"log.json": LOG})
-    with pytest.raises(SourceError, match=r"video\.mp4"):
-        archive.store(document(), AssetListing(("log.json", "video.mp4")), EVERYTHING, shelf.fetch, ORIGIN)
+    archive.store(document(), AssetListing(("a.mp4", "log.json")), EVERYTHING, shelf.fetch, ORIGIN)
+    shelf.asked.clear()
+    archive.store(document(), AssetListing(("a.mp4", "late.log", "log.json")), EVERYTHING, shelf.fetch, ORIGIN)
+    assert shelf.asked == ["late.log", "a.mp4"]
+
+
+@dataclass
+class Outage(AssetShelf):
+    """From the `after`-th question on, this comes instead of an answer."""
+
+    after: int = 0
+    error: SourceError = field(default_factory=lambda: SourceUnavailableError("nobody answers"))
+
+    @contextmanager
+    def fetch(self, name: str) -> Iterator[AssetBody]:
+        if len(self.asked) >= self.after:
+            self.asked.append(name)
+            raise self.error
+        with AssetShelf.fetch(self, name) as body:
+            yield body
+
+
+@pytest.mark.parametrize("error", [SourceUnavailableError("down"), ForbiddenError("403"), BudgetSpentError("spent")])
+def test_where_nothing_comes_it_is_not_the_files(archive: Archive, root: Path, error: SourceError) -> None:
+    shelf = Outage(dict.fromkeys(("a.log", "b.log", "c.log"), b"x"), error=error)
+    with pytest.raises(type(error)):
+        archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert tree(root) == {}
+
+
+def test_where_sauce_stops_answering_what_came_is_stored_and_the_rest_is_not_asked_for(archive: Archive) -> None:
+    shelf = Outage({f"{number}.log": b"x" for number in range(9)}, after=3)
+    stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert (len(stored.stored), len(stored.missing), len(shelf.asked)) == (3, 6, 5)
+
+
+def test_many_files_in_a_row_that_are_not_there_do_not_take_all_requests(archive: Archive) -> None:
+    shelf = AssetShelf({"z.log": b"x"})
+    listing = AssetListing((*(f"{number:03d}.log" for number in range(120)), "z.log"))
+    stored = archive.store(document(), listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert (len(shelf.asked), stored.stored) == (50, {})
+    stored = archive.store(document(), listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert len(shelf.asked) == 100
+    stored = archive.store(document(), listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert (set(stored.stored), len(stored.missing)) == ({"z.log"}, 120), "the next pass begins where this one ended"
+
+
+def test_a_page_in_place_of_a_log_is_believed_when_it_still_comes_a_day_later(root: Path) -> None:
+    now = [ENDED_AT + 1000.0]
+    page = AssetBody([b"<html>the test's own page</html>"], content_type="text/html")
+    shelf = AssetShelf({"a.log": page, "video.mp4": AssetBody([b"<html>down</html>"], content_type="text/html")})
+    with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: now[0]) as archive:
+        missing = []
+        for _ in range(3):
+            stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+            missing.append([each.name for each in stored.missing])
+            now[0] += 50_000
+    assert missing == [["a.log", "video.mp4"], ["a.log", "video.mp4"], ["video.mp4"]]
+    receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
+    assert [(each.name, each.odd) for each in receipt.assets] == [("a.log", "an HTML page came instead")]
+
+
+def test_a_page_that_changes_is_never_believed(root: Path) -> None:
+    now = [ENDED_AT + 1000.0]
+    with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: now[0]) as archive:
+        for number in range(4):
+            page = AssetBody([b"<html>request %d</html>" % number], content_type="text/html")
+            shelf = AssetShelf({"a.log": page})
+            stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+            assert [each.name for each in stored.missing] == ["a.log"]
+            now[0] += 90_000
+
+
+def test_a_missing_file_that_is_purged_is_absent(archive: Archive, root: Path) -> None:
+    archive.store(document(), AssetListing(("video.mp4",)), EVERYTHING, AssetShelf({}).fetch, ORIGIN)
+    purged = Origin("nightly", "run-2", "https://api.example.com", purged=True)
+    stored = archive.store(document(), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, purged)
+    receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
+    assert (stored.missing, [each.name for each in receipt.absent]) == ((), ["video.mp4"])
 
 
 @pytest.mark.parametrize("body", [AssetBody([MP4], framed=False), AssetBody([])])
@@ -250,13 +354,14 @@ def test_a_body_that_proves_nothing_is_believed_when_it_comes_twice(archive: Arc
     assert stored.stored["video.mp4"] == sum(map(len, body.pieces))
 
 
-def test_a_failed_second_pass_leaves_the_first_as_it_was(archive: Archive, root: Path) -> None:
+def test_a_second_pass_that_has_nothing_leaves_the_first_as_it_was(archive: Archive, root: Path) -> None:
     shelf = AssetShelf({"log.json": LOG, "video.mp4": [b"<html>"]})
     archive.store(document(), shelf.listing, Selection(frozenset({"logs"}), discard_rest=True), shelf.fetch, ORIGIN)
     before = tree(root)
-    with pytest.raises(ArchiveError, match="HTML"):
-        archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
-    assert tree(root) == before
+    archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    after = tree(root)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {f"{folder_of(root).relative_to(root)}/receipt-2.json"}
 
 
 def test_a_job_without_an_end_is_not_archived(archive: Archive, root: Path) -> None:
@@ -270,15 +375,23 @@ def test_a_job_without_an_end_is_not_archived(archive: Archive, root: Path) -> N
     [
         (Caps(asset_bytes=len(MP4) - 1), "over the cap of 211 bytes an asset"),
         (Caps(job_bytes=len(MP4) + len(LOG) - 1), "bytes a job"),
-        (Caps(assets=1), "lists 2 assets, over the cap of 1"),
     ],
 )
-def test_more_than_the_caps_is_refused(root: Path, caps: Caps, sentence: str) -> None:
-    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
+def test_what_is_over_a_cap_is_missing_and_the_rest_is_stored(root: Path, caps: Caps, sentence: str) -> None:
+    shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4, "z.log": b""})
     settings = Settings(min_free=Floor(percent=0), caps=caps)
+    with Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive:
+        stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+    assert set(stored.stored) == {"log.json", "z.log"}
+    assert [(each.name, sentence in each.why) for each in stored.missing] == [("video.mp4", True)]
+
+
+def test_more_files_than_the_cap_are_refused(root: Path) -> None:
+    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
+    settings = Settings(min_free=Floor(percent=0), caps=Caps(assets=1))
     with (
         Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive,
-        pytest.raises(ArchiveError, match=sentence),
+        pytest.raises(ArchiveError, match="lists 2 assets, over the cap of 1"),
     ):
         archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert tree(root) == {}

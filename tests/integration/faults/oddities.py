@@ -121,6 +121,7 @@ ODDITIES = (
         every=True,
     ),
     stays("hostile names of assets", "hostile_assets", ASSETS),
+    stays("a listed file that is not there", "ghost_file", ASSETS),
     # --- what is answered is not what is done
     stays("a 404 for a job that is there", "status", DETAILS, status=404),
     Oddity(

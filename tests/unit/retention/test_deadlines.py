@@ -19,7 +19,7 @@ from sauce_janitor.retention.deadlines import (
 )
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.fingerprints import decision_fields
-from sauce_janitor.retention.model import UNKNOWN, AssetsStanding, BuildCounters, Record, State
+from sauce_janitor.retention.model import UNKNOWN, AssetsStanding, BuildCounters, MissingFile, Record, State
 from sauce_janitor.retention.planning import Plan, make_plan
 from sauce_janitor.retention.rules import (
     EVERYTHING,
@@ -169,10 +169,10 @@ MAYBE = policy("maybe", where(name="x"), assets="9d")
 )
 def test_what_is_hardest_to_remove(policies: tuple[Policy, ...], own: dict[str, Any], blocker: str) -> None:
     """Deadlines: under what is hardest to remove: `hold`, `unfinished`, `keep` (a keep rule, `never`, its build), `undecided`,
-    `no_age`, `no_policy`, `not_yet` (due later by a policy), `grace`, `no_receipt`, `failed`, `limit`, `budget`, or `nothing`:
-    then the plan itself deletes it."""
-    words = "hold unfinished keep undecided no_age no_policy not_yet grace no_receipt failed limit budget nothing"
-    assert [each.value for each in Blocker] == words.split()
+    `no_age`, `no_policy`, `not_yet` (due later by a policy), `grace`, `no_receipt`, `missing_files`, `failed`, `limit`,
+    `budget`, or `nothing`: then the plan itself deletes it."""
+    words = "hold unfinished keep undecided no_age no_policy not_yet grace no_receipt missing_files failed limit budget"
+    assert [each.value for each in Blocker] == [*words.split(), "nothing"]
     assert late(pii("a", 4, **own), policies=policies, holds=(Hold("tag keep", tag="keep"),)) == {blocker: 1}
     whole = policy("p", where(build="*"), assets="1d", unit="build")
     members = {"build_id": "b", "build_status": "passed", "build_counters": BuildCounters(2, 0)}
@@ -181,6 +181,16 @@ def test_what_is_hardest_to_remove(policies: tuple[Policy, ...], own: dict[str, 
     going = planned(pii("a", 4), policies=(ASSETS,))
     assert overdue_counts(going.late) == {"privacy": {"nothing": 1}}
     assert [job.job_id for job in going.jobs()] == [id_of("a")]
+
+
+def test_a_file_that_cannot_be_had_is_named_as_the_blocker() -> None:
+    missing = (MissingFile("video.mp4", "404", NOW - 5 * DAY),)
+    lacking = pii("a", 4, archived=frozenset(), missing=missing)
+    assert late(lacking, policies=(policy("p", assets="1d", archive="1h"),)) == {"missing_files": 1}
+    wish = ArchiveWish(after=parse_duration("1h"), if_unavailable=parse_duration("4d"))
+    patient = policy("p", assets="1d", archive=wish)
+    assert late(lacking, policies=(patient,)) == {"nothing": 1}
+    assert "p: if_unavailable: proceed after 4d" in blocking_rules(deadline(), rules(patient))
 
 
 def test_a_broken_limit_blocks_what_would_go() -> None:

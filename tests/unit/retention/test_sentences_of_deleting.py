@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from rich.console import Console
@@ -16,7 +16,17 @@ from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.assets import Selection, asset_classes
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.limits import SMALL_PLAN
-from sauce_janitor.retention.model import UNKNOWN, Action, AssetListing, AssetsStanding, JobId, Owner, Record, Why
+from sauce_janitor.retention.model import (
+    UNKNOWN,
+    Action,
+    AssetListing,
+    AssetsStanding,
+    JobId,
+    MissingFile,
+    Owner,
+    Record,
+    Why,
+)
 from sauce_janitor.retention.planning import Plan, make_plan
 from sauce_janitor.retention.pruning import times_of
 from sauce_janitor.retention.rules import Rules
@@ -376,14 +386,90 @@ def test_an_empty_list() -> None:
     assert job not in house.sauce.world
 
 
-def test_a_missing_list_or_file() -> None:
-    """Archiving: 404 for the list of a younger job, or for a listed file: failed, the job stays."""
+def test_a_missing_list() -> None:
+    """Archiving: 404 for the list of a younger job: failed, the job stays."""
     house = House()
-    listless, fileless = house.add(1, age_days=29), house.add(2, age_days=29)
-    house.sauce.lie("assets", lambda _sauce, job: AssetListing(("gone.log",)) if job == fileless else None, times=99)
-    execution = run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL) for job in (listless, fileless)])
-    assert execution.count(JOB, Outcome.FAILED) == 2
+    listless = house.add(1, age_days=29)
+    house.sauce.lie("assets", lambda _sauce, _job: None, times=99)
+    execution = run(house, [house.planned(listless, ARCHIVE, JOB, selection=ALL)])
+    assert execution.count(JOB, Outcome.FAILED) == 1
     assert house.sauce.writes() == []
+
+
+def test_a_missing_file() -> None:
+    """Archiving: A listed file that cannot be had does not hold back the others: what comes is stored at once, under a receipt
+    that names what is missing and why, and a later run asks for it again."""
+    house = House()
+    job = house.add(1, age_days=12, assets={"log.json": b"[]"})
+    honest = AssetListing(("log.json", "gone.log"))
+    house.sauce.lie("assets", lambda _sauce, _job: honest, times=99)
+    execution = run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL)])
+    assert (execution.complete, execution.incomplete, execution.count(JOB, Outcome.FAILED)) == (False, 1, 1)
+    assert house.archive.files[job] == {"log.json": b"[]"}
+    assert [each.name for each in house.archive.missing[job]] == ["gone.log"]
+    assert house.sauce.writes() == []
+
+    house.sauce.world[job].assets["gone.log"] = b"late"
+    assert run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL)]).complete
+    assert set(house.archive.files[job]) == {"log.json", "gone.log"}
+    assert job not in house.sauce.world
+
+
+WAITING = "[{name: p, match: all, then: {archive: {after: 1h%s}, delete_assets: 1d, delete_job: 1d}}]"
+LACKING: dict[str, Any] = {"archived": frozenset[str](), "missing": (MissingFile("video.mp4", "404", NOW - 14 * DAY),)}
+
+
+@pytest.mark.parametrize("said", ["", ", if_unavailable: keep"])
+def test_deletes_wait(said: str) -> None:
+    """Archiving: Deletes wait for it: `if_unavailable: keep` (default),"""
+    rules, jobs = told(WAITING % said), [old("lacks", **LACKING), old("whole", archived=EVERYTHING)]
+    assert whys(rules, jobs, "lacks", ASSETS) == {Why.MISSING, Why.DUE, Why.WITH_THE_JOB}
+    assert whys(rules, jobs, "whole") == {Why.DUE}
+    assert going(rules, jobs, ARCHIVE) == ids("lacks"), "it is asked for again"
+    assert whys(told(WAITING % ", assets: [logs], discard: rest"), jobs, "lacks") == {Why.DUE}, "nobody wants it"
+
+
+def test_deletes_wait_no_longer() -> None:
+    """Archiving: or `{proceed: 14d}`: they go on without it once it has been missing for so long."""
+    for days, why in ((14, Why.GIVEN_UP), (15, Why.MISSING)):
+        rules = told(WAITING % f", if_unavailable: {{proceed: {days}d}}")
+        assert whys(rules, [old("lacks", **LACKING)], "lacks") == {why, Why.DUE}
+    held = replace(old("lacks", **LACKING), held=True)
+    assert going(told(WAITING % ", if_unavailable: {proceed: 14d}"), [held], JOB) == set()
+    assert "too short" in faults(WAITING % ", if_unavailable: {proceed: 1min}")
+    for wrong in ("proceed", "14d", "[keep]"):
+        assert "write {proceed: 14d}" in faults(WAITING % f", if_unavailable: {wrong}")
+
+    house = House()
+    job = house.add(1, age_days=12, assets={"log.json": b"[]"})
+    house.sauce.lie("assets", lambda _sauce, _job: AssetListing(("log.json", "gone.log")), times=99)
+    run(house, [house.planned(job, ARCHIVE, JOB, selection=replace(ALL, gives_up=frozenset({"gone.log"})))])
+    assert job not in house.sauce.world
+    assert set(house.archive.files[job]) == {"log.json"}
+
+
+def test_the_one_that_waits_longest() -> None:
+    """Archiving: Of several policies that archive anything the one that waits longest counts."""
+    waits = "[{name: a, match: all, then: {archive: {after: 1h, if_unavailable: {proceed: 14d}}, delete_job: 1d}}, %s]"
+    other = "{name: b, match: all, then: {archive: {after: 2h, if_unavailable: %s}}}"
+    lacks = [old("lacks", **LACKING)]
+    for said, why in (("keep", Why.MISSING), ("{proceed: 15d}", Why.MISSING), ("{proceed: 2d}", Why.GIVEN_UP)):
+        assert whys(told(waits % (other % said)), lacks, "lacks") == {why, Why.DUE}
+    rules = told(waits % "{name: b, match: all, then: {archive: none}}")
+    assert whys(rules, lacks, "lacks") == {Why.GIVEN_UP, Why.DUE}
+
+
+@pytest.mark.parametrize("if_purged", ["proceed", "keep"])
+def test_a_missing_file_that_is_purged(if_purged: Literal["proceed", "keep"]) -> None:
+    """Archiving: Once Sauce has purged it, it is a loss, and `if_purged` says what happens."""
+    house = House()
+    job = house.add(1, age_days=31, assets={})
+    house.archive.files[job] = {"log.json": b"[]"}
+    house.archive.discarded[job] = frozenset()
+    house.archive.missing[job] = (MissingFile("video.mp4", "404", NOW - 9 * DAY),)
+    execution = run(house, [house.planned(job, JOB, selection=replace(ALL, if_purged=if_purged))])
+    assert (execution.lost, execution.complete) == (1, False)
+    assert (job in house.sauce.world) == (if_purged == "keep")
 
 
 def test_keeping_and_archiving() -> None:

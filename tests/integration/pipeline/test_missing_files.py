@@ -1,0 +1,149 @@
+"""Whole runs over jobs of which a listed file cannot be had: the rest is stored, deletes wait, nothing is silent."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.execute import purging
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.retention.retries import FailureKind
+from tests.integration.pipeline.conftest import DAY, Desk
+
+POLICY = """
+limits: {max_percent: null}
+policies:
+  - {name: copied, match: all, then: {archive: {after: 1h WAIT}, delete_assets: 3d, delete_job: 3d}}
+deadlines: [{name: privacy, match: all, assets_gone_by: 4d}]
+"""
+QUICK = ", retries: {attempts: 1, max_wait: 1s}"
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    """One old job of which `ghost.log` is listed and is never there, and a sound one."""
+    desk = open_desk(jobs=0)
+    desk.metrics = Metrics()
+    configure(desk)
+    return desk
+
+
+def configure(desk: Desk, wait: str = "") -> None:
+    desk.configure(POLICY.replace(" WAIT", wait), budget=QUICK)
+
+
+def lacking(desk: Desk) -> str:
+    """The job that lacks a file; another one is beside it."""
+    ended = int(time.time()) - 10 * DAY
+    jobs = [desk.sandbox.arrive(created_at=ended + n, name="checkout", build="nightly-1", tags=[]) for n in range(2)]
+    desk.sandbox.inject("ghost_file", endpoint="assets.list", job=jobs[0])
+    return jobs[0]
+
+
+def receipts(desk: Desk, job: str) -> list[dict[str, object]]:
+    [folder] = (desk.folder / "archive").rglob(job)
+    found = [json.loads(path.read_text()) for path in Path(folder).glob("receipt*.json")]
+    return sorted(found, key=lambda receipt: int(receipt["number"]))
+
+
+def explained(desk: Desk, job: str) -> dict[str, object]:
+    [told] = json.loads(desk.say("explain", job, "--format", "json").stdout)
+    return dict(told)
+
+
+def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Desk) -> None:
+    job = lacking(desk)
+    said = desk.say("run", "--execute", code=4).stdout
+    assert "Incomplete: 1 jobs are stored but for files that could not be had" in said
+    [receipt] = receipts(desk, job)
+    assert receipt["version"] == 2
+    assert [(each["name"], "404" in each["why"]) for each in receipt["missing"]] == [("ghost.log", True)]  # type: ignore[attr-defined]
+    assert len(receipt["assets"]) > 2  # type: ignore[arg-type]
+    assert len(desk.deleted() - {job}) == len(desk.deleted()) == 1, "the sound one"
+
+    plan = desk.run().plan
+    assert plan.incomplete == 1
+    assert {blocker.value: jobs for blocker, jobs in plan.late["privacy"].jobs.items()} == {"missing_files": 1}
+    page = desk.metrics.page().decode()  # type: ignore[union-attr]
+    assert 'sauce_janitor_incomplete_jobs{account="box"} 1.0' in page
+    told = explained(desk, job)
+    assert [each["name"] for each in told["missing_files"]] == ["ghost.log"]  # type: ignore[attr-defined]
+    text = desk.say("explain", job).stdout
+    assert "ghost.log" in text
+    assert "files could not be had" in text
+    assert desk.state.retries.one("box", job).kind is FailureKind.MISSING_FILES  # type: ignore[union-attr, arg-type]
+
+
+def test_a_later_pass_completes_the_receipt_and_the_job_goes(desk: Desk) -> None:
+    job = lacking(desk)
+    desk.run(execute=True)
+    desk.run(execute=True)
+    assert len(receipts(desk, job)) == 1, "a try that brings nothing writes nothing"
+    desk.sandbox.faults.disarm()
+    desk.sandbox.upload(job, "ghost.log", b"late\n")
+    assert desk.run(execute=True, retry_now=True).complete
+    assert [len(each.get("missing", [])) for each in receipts(desk, job)] == [1, 0]  # type: ignore[arg-type]
+    assert desk.run(execute=True).complete
+    assert job in desk.deleted()
+    assert desk.say("prove").exit_code == 0
+
+
+def test_the_policy_says_when_to_go_on_without_a_file(desk: Desk) -> None:
+    configure(desk, ", if_unavailable: {proceed: 2d}")
+    job = lacking(desk)
+    desk.run(execute=True)
+    fate = next(each for each in explained(desk, job)["decisions"] if each["action"] == "delete_job")  # type: ignore[attr-defined]
+    assert fate["at"] is not None, "it says when the delete comes"
+    assert job not in desk.deleted()
+    desk.later_s = 2 * DAY + 60
+    plan = desk.run().plan
+    assert [each.job_id for each in plan.jobs()] == [job]
+    done = desk.run(execute=True, retry_now=True).execution
+    assert done is not None
+    assert job in desk.deleted()
+    asked = [entry for entry in desk.sandbox.log if entry.path.endswith("ghost.log")]
+    assert len(asked) >= 2, "it is asked for once more right before"
+    assert "Given up: 1 of the deletions" in desk.say("prove").stdout
+
+
+def test_a_job_that_is_purged_while_files_are_missing_is_a_loss_and_never_exit_0(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = lacking(desk)
+    desk.run(execute=True)
+    desk.sandbox.faults.disarm()
+    desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
+    monkeypatch.setattr(purging, "PURGED_AFTER_S", 9 * DAY)  # as if its 30 days were over
+    said = desk.say("run", "--execute", "--retry-now", code=4).stdout
+    assert "Lost: Sauce Labs had purged the assets of 1 jobs before they were archived (1 of them although" in said
+    assert [line.detail["lost"] for line in desk.state.journal.lines("box") if line.kind == "purged"] == [True]
+    assert desk.run(execute=True).complete, "it is told once"
+    assert job in desk.deleted(), "if_purged: proceed"
+
+
+def test_partial_copies_are_never_told_as_complete(desk: Desk) -> None:
+    job = lacking(desk)
+    desk.run(execute=True)
+    rows = json.loads(desk.say("archive", "list", "--format", "json").stdout)
+    assert {row["job_id"]: row["missing"] for row in rows}[job] == 1
+    assert "incomplete: 1 files could not be had" in desk.say("archive", "show", job).stdout
+    assert "1 jobs are incomplete" in desk.say("archive", "verify").stdout
+    exported = desk.say("archive", "export", job, "-o", str(desk.folder / "out"))
+    assert "1 of the jobs are incomplete" in exported.stderr
+
+
+def test_a_state_made_anew_knows_what_is_missing(desk: Desk) -> None:
+    job = lacking(desk)
+    desk.run(execute=True)
+    before = desk.state.jobs.record("box", job, as_of=0)  # type: ignore[arg-type]
+    assert before is not None
+    with desk.state.jobs._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET missing = NULL, archived = NULL")
+    desk.say("archive", "reindex")
+    after = desk.state.jobs.record("box", job, as_of=0)  # type: ignore[arg-type]
+    assert after is not None
+    assert (after.missing, after.archived) == (before.missing, before.archived)
