@@ -84,7 +84,8 @@ def _users(account: Account, itself: _Known) -> Mapping[_Known, str]:
 def _user_of(account: Account) -> _Known:
     source: CredentialSource = account.source
     if source.username is None:
-        return "usual", place(account.base_url)
+        usual = source.usual_user(account.environ)
+        return ("name", folded(usual)) if usual else ("usual", place(account.base_url))
     if isinstance(source.username, str):
         return "name", folded(source.username)
     kind, argument = source.username.kind, source.username.argument

@@ -122,6 +122,11 @@ class CredentialSource:
         """The user name alone; where one is written, no access key is read. ConfigError when it cannot be had."""
         return self._named(environ) or self.resolve(environ)[0]
 
+    def usual_user(self, environ: Mapping[str, str]) -> str | None:
+        """The user whose credentials Sauce Labs' own tools would use here; None where there are none."""
+        found = _usual(environ, self.address)
+        return found[0].strip() if found else None
+
     def describe(self, environ: Mapping[str, str]) -> str:
         """Who we are, without asking anyone: the user name where it is known, else where it will come from."""
         if isinstance(self.username, SecretSource):

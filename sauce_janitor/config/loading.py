@@ -47,7 +47,10 @@ def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: 
 
 
 def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str], sources: Sources | None = None) -> Config:
-    """What `load` gives for a file of that content at that path. Touches no disk but for the files that it includes."""
+    """What `load` gives for a file of that content at that path. Touches no disk but for the files that it includes.
+
+    Where several accounts are at one address, saucectl's files tell whose the ones without a `username` are.
+    """
     sources = sources or Sources()
     document = read_whole(data, path, sources)
     return _Values(document, parse(document), path, environ).config(sources)

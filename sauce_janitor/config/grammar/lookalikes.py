@@ -18,6 +18,7 @@ Kind: TypeAlias = Literal["text", "prose", "file", "tag"]
 _ANCHORED: Final = re.compile(r"^\^|\$$")
 _REGEX: Final = re.compile(
     r"^\.[*+]|[A-Za-z)]\.\*(?=.)|\.\+"  # any text; `v1.*` and `*.Test.*` are globs
+    r"|^[a-z_-]+\.\*$"  # `smoke.*`; `LoginTest.*` may be a class
     r"|\(\?|\\[.dDwWsSbB()|+^$-]"  # groups and escapes
 )
 _CLASS_RANGE: Final = re.compile(r"(.)-(.)", re.DOTALL)

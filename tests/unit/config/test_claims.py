@@ -81,6 +81,17 @@ def test_what_is_apart_or_cannot_be_told_from_the_files_is_left_to_the_run(one: 
     assert len(loaded(one, other).accounts) == 2
 
 
+def test_whose_credentials_are_the_usual_ones_is_known_without_a_request(tmp_path: Path) -> None:
+    usual = {"HOME": str(tmp_path), "SAUCE_USERNAME": "Jane", "SAUCE_ACCESS_KEY": "k"}
+    with pytest.raises(ConfigError, match="jobs of `jane` are those of account `one` already"):
+        loaded("region: eu", "region: eu, username: jane", **usual)
+    assert loaded("region: eu", "region: eu, username: bob", **usual)
+    (tmp_path / ".sauce").mkdir()
+    (tmp_path / ".sauce" / "credentials.yml").write_text("username: bob\naccessKey: k\n")
+    with pytest.raises(ConfigError, match="jobs of `bob`"):
+        loaded("region: eu", "region: eu, username: bob", HOME=str(tmp_path))
+
+
 def test_an_account_of_the_file_is_not_one_that_is_gone() -> None:
     with pytest.raises(ConfigError, match=r"accounts.one.replaces: `other` is an account of this file: it is not gone"):
         loaded("region: eu, replaces: other", "region: us")
