@@ -32,6 +32,7 @@ attack: venv
 test-all: test
 	$(BIN)/pytest -n auto -m thorough $(PYTEST) || [ $$? = 5 ]
 	@$(BIN)/python -m tests.attack.run --seeds 2000 --step 1 --others 60
+	@$(BIN)/python -m tests.attack.knockouts
 
 check: venv
 	$(BIN)/ruff check .

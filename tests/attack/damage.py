@@ -6,6 +6,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -194,11 +195,24 @@ def two_runs(worlds: Worlds, tally: Tally, seed: int) -> None:
 
 
 def two_states(worlds: Worlds, tally: Tally, seed: int) -> None:
-    """Two janitors with a state each and one archive between them: the second is refused, or harms nothing."""
+    """Two janitors with a state each and one archive between them: the archive has one owner, the other is refused."""
     with worlds.world(seed % 2) as world:
         _begin_twice(world, tally, seed, "states", archive="./archive")
-        if (code := world.run("archive", "verify").code) and code not in {3, 5}:
-            tally.violations.append(f"pair {seed}: the archive of two states does not verify: {code}")
+        wrong = []
+        if all(_intents(path) for path in world.oracle.states):
+            wrong.append("S12: both states acted on one archive")
+        if (code := world.run("archive", "verify").code) not in {0, 3, 5}:
+            wrong.append(f"S15: archive verify ended {code}")
+        if wrong:
+            tally.violations.append("\n".join([f"pair {seed}: two states", *wrong]))
+
+
+def _intents(path: Path) -> int:
+    """How many changes a state has begun."""
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as state:
+        return int(state.execute("SELECT count(*) FROM journal WHERE kind = 'intent'").fetchone()[0])
 
 
 def two_archives(worlds: Worlds, tally: Tally, seed: int) -> None:

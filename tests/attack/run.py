@@ -57,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=0, help="how many random schedules")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--step", type=int, default=0, help="strike at every N-th call of a run; 1: at each")
+    parser.add_argument("--begin", type=int, default=1, help="the first call that is struck")
     parser.add_argument("--points", default=",".join(POINTS), help="what to strike with")
     parser.add_argument("--others", type=int, default=0, help="so many damages and pairs of each kind")
     parser.add_argument("--only", help="replay one: seed:17, kill:501, damaged_state:3")
@@ -79,13 +80,12 @@ def _steps(options: argparse.Namespace, worlds: Worlds, tally: Tally) -> Iterato
         for seed in range(options.others):
             yield f"{name}:{seed}", _one(name, seed, worlds, tally)
     for name in options.points.split(",") if options.step else ():
-        yield from _sweep(name, options.step, worlds, tally)
+        yield from _sweep(name, options.begin, options.step, worlds, tally)
 
 
-def _sweep(name: str, step: int, worlds: Worlds, tally: Tally) -> Iterator[_Step]:
+def _sweep(name: str, at: int, step: int, worlds: Worlds, tally: Tally) -> Iterator[_Step]:
     """One step a point, until none fires any more."""
     ends: list[int] = []
-    at = 1
     while not ends:
 
         def strike(at: int = at) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from tests.attack.world import End, ViolationError, World, Worlds
 
 NAP_S: Final = 15.0
 """How long a frozen process sleeps: longer than any answer may be old."""
+FREEZING: Final = Call.RECEIVE | Call.SYNC
+"""Where: when an answer is there, and on the way to the journal's line."""
 
 
 @dataclass
@@ -92,9 +95,12 @@ def shorten(worlds: Worlds, tally: Tally, at: int) -> bool:
 
 
 def freeze(worlds: Worlds, tally: Tally, at: int, *, suspended: bool = False, held: bool = True) -> bool:
-    """Frozen when the N-th answer has arrived, for longer than an answer is good; meanwhile somebody holds every job."""
+    """Frozen when an answer has arrived, or before something is flushed, for longer than an answer is good.
+
+    Meanwhile somebody holds every job. `suspended`: with the whole machine.
+    """
     with worlds.world(1) as world:
-        process = world.start("run", "--execute", strike=Strike("freeze", at, Call.RECEIVE))
+        process = world.start("run", "--execute", strike=Strike("freeze", at, FREEZING))
         if not process.wait_until_frozen():
             world.ended(process)
             return False
@@ -105,7 +111,7 @@ def freeze(worlds: Worlds, tally: Tally, at: int, *, suspended: bool = False, he
             world.sandbox.edit(job_id, tags=["keep"])
         process.thaw()
         world.ended(process)
-        _judge(world, tally, None, f"frozen at answer {at}, {process.page.struck}, ended {process.code}")
+        _judge(world, tally, None, f"frozen at call {at}, {process.page.struck}, ended {process.code}")
         return True
 
 
@@ -119,13 +125,12 @@ def _judge(world: World, tally: Tally, end: End | None, what: str) -> None:
         tally.writes += world.oracle.writes
 
 
-POINTS: Final[dict[str, Point]] = {"kill": kill, "fail": fail, "shorten": shorten, "freeze": freeze}
-
-
-def sweep(name: str, worlds: Worlds, tally: Tally, *, first: int = 1, step: int = 1, most: int | None = None) -> int:
-    """Strike at call `first`, and every `step`-th from there; how many points there were."""
-    point, at, points = POINTS[name], first, 0
-    while (most is None or points < most) and point(worlds, tally, at):
-        points += 1
-        at += step
-    return points
+POINTS: Final[dict[str, Point]] = {
+    "kill": kill,
+    "fail": fail,
+    "fail_on": functools.partial(fail, lasts=True),
+    "shorten": shorten,
+    "freeze": freeze,
+    "suspend": functools.partial(freeze, suspended=True),
+}
+"""What `make attack` strikes with, by the name in ONLY=kill:501."""

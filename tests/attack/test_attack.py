@@ -91,12 +91,14 @@ def test_a_run_of_which_a_write_is_cut_short_ends_well(worlds: Worlds, at: float
     assert_no_violation(tally)
 
 
-@pytest.mark.parametrize(("at", "suspended"), [(0.6, False), (0.8, True)])
+@pytest.mark.parametrize(("at", "suspended"), [(0.6, False), (0.7, True), (0.9, False)])
 def test_a_run_that_was_frozen_sends_nothing_that_rests_on_what_it_knew(
     worlds: Worlds, at: float, *, suspended: bool
 ) -> None:
     tally = Tally()
-    assert sweeps.freeze(worlds, tally, call(worlds, at, Call.RECEIVE), suspended=suspended), "the run was over before"
+    assert sweeps.freeze(worlds, tally, call(worlds, at, sweeps.FREEZING), suspended=suspended), (
+        "the run was over before"
+    )
     assert_no_violation(tally)
 
 

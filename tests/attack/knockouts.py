@@ -1,0 +1,187 @@
+"""Knock out one safety line after the other in a copy of the tree: the named tests must fail, each time.
+
+`python -m tests.attack.knockouts` does all, `python -m tests.attack.knockouts fence pause` those. A line
+that is not in the code any more, or tests that fail for another reason than a failed test, end it with 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+REPOSITORY: Final = Path(__file__).parents[2]
+_PASS: Final = "pass  # knocked out"
+_TESTS_FAILED: Final = 1
+"""pytest's exit code for that; others mean that nothing could be tried."""
+
+
+@dataclass(frozen=True)
+class KnockOut:
+    """One line of the program that protects something, what stands in its place, and the tests that must notice."""
+
+    name: str
+    module: str
+    line: str
+    instead: str
+    tests: tuple[str, ...]
+
+
+EXECUTE: Final = ("tests/unit/execute",)
+GATE: Final = ("tests/integration/sauce/test_gate.py", "tests/unit/sauce")
+JOURNAL: Final = ("tests/integration/state/test_journal.py", "tests/integration/state/test_database.py")
+ARCHIVE: Final = ("tests/integration/archive",)
+SYNC: Final = ("tests/unit/inventory",)
+DECIDE: Final = ("tests/unit/retention",)
+RUNS: Final = (
+    "tests/integration/pipeline/test_limits.py",
+    "tests/integration/pipeline/test_reviewed_plans.py",
+    "tests/integration/pipeline/test_invariants.py",
+)
+_DELETING: Final = "execute/deleting.py"
+_WRITING: Final = "sauce/writing.py"
+_JOURNAL: Final = "state/journal.py"
+
+KNOCK_OUTS: Final = (
+    # the gate
+    KnockOut("permit's type", "sauce/gate.py", "    if type(permit) is not kind:", "    if False:", GATE),
+    KnockOut("permit's proof", "sauce/gate.py", "    if not proven:", "    if False:", GATE),
+    KnockOut("request line armed", _WRITING, "armed is None or line != armed.line or", "armed is None or", GATE),
+    KnockOut("request line allowed", _WRITING, " or len(fitting) != 1:", " or not fitting and not self._allowed:", GATE),
+    KnockOut("body of a write", _WRITING, "if body != armed.body or not fitting[0].body(body):", "if False:", GATE),
+    KnockOut("permit's age", _WRITING, "if not 0 <= age <= PERMIT_LIFE_S:", "if False:", GATE),
+    KnockOut(
+        "last look at the socket",
+        _WRITING,
+        "comes after that\n            self._refuse_stale(armed)",
+        f"comes after that\n            {_PASS}",
+        GATE,
+    ),
+    KnockOut("list's age", _WRITING, "if armed.listed_at is not None and not 0 <=", "if False and not 0 <=", GATE),
+    KnockOut("permit used once", _WRITING, "            if permit in self._spent:", "            if False:", GATE),
+    KnockOut(
+        "no redirect", "sauce/transport.py", "            refuse_redirect(response, ask.what)", f"            {_PASS}", GATE
+    ),
+    # right before a delete
+    KnockOut("same as decided", _DELETING, "self._work.same(hand, hand.details, job)", _PASS, EXECUTE),
+    KnockOut("local hold", _DELETING, "if self._parts.holds.protects(job):", "if False:", EXECUTE),
+    KnockOut("look before a write", _DELETING, "self._work.brake.look_before_write()", _PASS, EXECUTE),
+    KnockOut(
+        "missing list", _DELETING, "check_missing(self._work, hand, job, hand.listed)", _PASS, EXECUTE
+    ),
+    KnockOut("uncovered names", _DELETING, "if names := uncovered(hand.archived, hand.listed, selection):",
+             "if names := ():", EXECUTE),
+    KnockOut("doubtful empty list", _DELETING, "if self._is_doubtful(hand, job):", "if False:", EXECUTE),
+    KnockOut("copy read back", _DELETING, " or hand.archived.sha256 != hand.read_back:", ":", EXECUTE),
+    KnockOut("still purged", _DELETING, "            self._check_still_purged(hand)", f"            {_PASS}", EXECUTE),
+    KnockOut("nothing wanted, said", _DELETING, "if hand.plan.nothing_wanted_by is None:", "if False:", EXECUTE),
+    KnockOut("empty list twice", _DELETING, "        self._list_twice(hand)\n        check_missing",
+             "        check_missing", EXECUTE),
+    KnockOut("answer about this job", "execute/asking.py", "if document is not None and not _is_that_one(",
+             "if False and not _is_that_one(", EXECUTE),
+    KnockOut("look-up about this job", "execute/asking.py",
+             "if job_id in found and _is_that_one(found[job_id], owner, job_id)", "if job_id in found", EXECUTE),
+    KnockOut("404 twice", "execute/asking.py", "for _ in range(2):", "for _ in range(1):", EXECUTE),
+    KnockOut("finished", "execute/hand.py", "if job.state is not state:", "if False:", EXECUTE),
+    KnockOut("fingerprint", "execute/hand.py",
+             "if self.parts.fingerprint(job, asked.at) != hand.plan.fingerprint:", "if False:", EXECUTE),
+    KnockOut("settled", "execute/hand.py",
+             "if not isinstance(ended_at, int) or self.parts.clock.now() - ended_at < self.options.settle_s:",
+             "if False:", EXECUTE),
+    KnockOut("clocks", "execute/brake.py", "if skew is None or abs(skew) > SKEW_S:", "if False:", EXECUTE),
+    KnockOut("paused", "execute/brake.py", "elif self._parts.switch.is_paused():", "elif False:", EXECUTE),
+    KnockOut("lease", "execute/brake.py", "self._parts.lease.check()", _PASS, EXECUTE),
+    KnockOut("archive still there", "execute/brake.py", "self._parts.archive.check()", _PASS, EXECUTE),
+    KnockOut("gone, said twice", "execute/confirming.py",
+             "source.job(owner, job_id) is None and source.job(owner, job_id) is None",
+             "source.job(owner, job_id) is None", EXECUTE),
+    # the journal
+    KnockOut("fence", _JOURNAL, "if standing.fence != permit.fence:", "if False:", JOURNAL),
+    KnockOut("pause at the intent", _JOURNAL, "if standing.pause is not None:", "if False:", JOURNAL),
+    KnockOut("done is not repeated", _JOURNAL, "if standing.confirmed is not None:", "if False:", JOURNAL),
+    KnockOut("begun is not repeated", _JOURNAL, "if standing.begun is not None:", "if False:", JOURNAL),
+    KnockOut("chain", _JOURNAL, 'or link(before, dict(row)) != row["hash"]:', ":", JOURNAL),
+    KnockOut("write lock first", "state/database.py", '"BEGIN IMMEDIATE" if', '"BEGIN" if', JOURNAL),
+    KnockOut("open intent", _JOURNAL, "        connection.execute(statements.OPEN_INTENT, [row])\n", "",
+             ("tests/attack/test_attack.py",)),
+    # the archive
+    KnockOut("read back", "archive/storing.py", "                read_back(aside.fd, fresh)",
+             f"                {_PASS}", ARCHIVE),
+    KnockOut("flushed", "archive/storing.py", "make_durable(aside.fd, [file.file for file in fresh])", _PASS, ARCHIVE),
+    KnockOut("shown as written", "archive/storing.py", "aside.verify_shown(stamps, fresh)", _PASS, ARCHIVE),
+    KnockOut("sentinel", "archive/root.py", "        if found != self.uuid:", "        if False:", ARCHIVE),
+    KnockOut("another volume", "archive/root.py", "if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):",
+             "if False:", ARCHIVE),
+    KnockOut("room", "archive/root.py", "    if free < least:", "    if False:", ARCHIVE),
+    KnockOut("unframed twice", "archive/fetching.py", "elif not came.framed or fetched.bytes", "elif fetched.bytes",
+             ARCHIVE),
+    # the inventory, and what is decided
+    KnockOut("shrunk list", "inventory/syncing.py", "        self._believe(start.mark, rows)", f"        {_PASS}", SYNC),
+    KnockOut("watermark", "inventory/syncing.py", "watermark=None if unreadable else start.until",
+             "watermark=start.until", SYNC),
+    KnockOut("held", "retention/deciding.py", "                moment |= HELD\n", f"                {_PASS}\n", DECIDE),
+    KnockOut("unfinished", "retention/deciding.py", "                moment = UNFINISHED | self._running(case, record)",
+             f"                {_PASS}", DECIDE),
+    KnockOut("limits", "pipeline/visiting.py", "        if plan.broken:", "        if False:", RUNS),
+    KnockOut("sealed plan", "planfile.py",
+             'if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):',
+             "if False:", ("tests/unit/test_planfile.py", *RUNS[:2])),
+)  # fmt: skip
+
+
+def main(names: list[str]) -> int:
+    """Knock them out; the exit code: 1 when one was not noticed or could not be tried."""
+    chosen = [one for one in KNOCK_OUTS if not names or one.name in names]
+    caught, left = 0, []
+    with tempfile.TemporaryDirectory(prefix="knock-out-") as folder:
+        copy = _copy(Path(folder))
+        for one in chosen:
+            began = time.monotonic()
+            said = _try(copy, one)
+            caught += said == "caught"
+            left += [] if said == "caught" else [one.name]
+            sys.stdout.write(f"{said:<10}{one.name:<28}{one.module} ({time.monotonic() - began:.0f} s)\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen)} knocked out, {caught} caught{': not ' if left else ''}{', '.join(left)}\n")
+    return 1 if left else 0
+
+
+def _copy(folder: Path) -> Path:
+    """The tree as it is here, without what git does not know."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True, text=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        source, target = REPOSITORY / name, folder / name
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+    return folder
+
+
+def _try(copy: Path, one: KnockOut) -> str:
+    path = copy / "sauce_janitor" / one.module
+    whole = path.read_text()
+    if whole.count(one.line) != 1:
+        return f"MISSING: it is {whole.count(one.line)} times there:"
+    path.write_text(whole.replace(one.line, one.instead))
+    try:
+        tests = [name for name in one.tests if (copy / name).exists()]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", "--timeout=150", *tests]
+        environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    finally:
+        path.write_text(whole)
+    if ended.returncode == _TESTS_FAILED:
+        return "caught"
+    if ended.returncode == 0:
+        return "SURVIVED"
+    return f"UNTRIED ({ended.returncode}): {ended.stdout[-300:]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
