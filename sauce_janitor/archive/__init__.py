@@ -5,8 +5,8 @@ from sauce_janitor.archive.contents import Contents, contents_of, document_of
 from sauce_janitor.archive.entries import entry_from, entry_of
 from sauce_janitor.archive.exporting import Exported, export
 from sauce_janitor.archive.fetching import Body, Caps, Fetch
-from sauce_janitor.archive.lease import ArchiveLease, Claimant
-from sauce_janitor.archive.lease_records import LeaseRecord, leases_of
+from sauce_janitor.archive.lease import ArchiveLease, Claimant, stale
+from sauce_janitor.archive.lease_records import LeaseRecord, leases_of, read_lease
 from sauce_janitor.archive.mirror import HoldMirror, MirroredHold
 from sauce_janitor.archive.naming import job_place
 from sauce_janitor.archive.owner import foreign, hand_over, read_owner
@@ -61,6 +61,8 @@ __all__ = [
     "hand_over",
     "job_place",
     "leases_of",
+    "read_lease",
     "read_owner",
     "read_receipt",
+    "stale",
 ]

@@ -60,6 +60,7 @@ def _told(
 ) -> dict[str, Any]:
     from sauce_janitor import report
     from sauce_janitor.errors import ArchiveError
+    from sauce_janitor.pipeline.adoption import why_refused
     from sauce_janitor.pipeline.affording import standing
     from sauce_janitor.pipeline.holding import open_holding
     from sauce_janitor.pipeline.pauses import Pauses
@@ -89,6 +90,7 @@ def _told(
         "identity": account.identity(),
         "now": now,
         "paused": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": pause.at},
+        "archive_refused": why_refused(config.archive, state, name),
         "vanished": last_traces(state, name, now=now),
         "last_runs": [_run(run) for run in runs[:_LAST_RUNS]],
         "last_plan": None if planned is None else _plan(planned.summary["plan"], policies),
@@ -173,6 +175,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield told["identity"]
     if pause := told["paused"]:
         yield f"  PAUSED by {pause['by']} since {when(pause['at'])}: {pause['reason']}"
+    if refused := told["archive_refused"]:
+        yield f"  REFUSED: {refused}"
     if others := told["vanished"]:
         found = Vanished(others["jobs"], others["assets"])
         yield f"  WARNING: in the run of {when(others['at'])} {found.words()}"

@@ -19,9 +19,9 @@ from sauce_janitor.daemon.accounts import view_of
 from sauce_janitor.daemon.agenda import Entry
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.works import RUN
-from sauce_janitor.errors import ArchiveError, ConfigError, CredentialsError, RefusedError, StateError
+from sauce_janitor.errors import ConfigError, CredentialsError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import fitting
+from sauce_janitor.pipeline.adoption import why_refused
 from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.state import State
 from sauce_janitor.web.overview import AccountView, Overview, Readiness
@@ -113,12 +113,8 @@ class Standing:
         if (trouble := probing.trouble(rounds.config.archive, known)) is not None:
             reasons.append(trouble)
         elif rounds.execute:
-            try:
-                fitting.refuse_foreign(rounds.config.archive, state)
-            except (RefusedError, StateError) as wrong:
-                reasons.append(str(wrong))
-            except ArchiveError:  # there is none yet, or it vanished just now: told above the next time
-                pass
+            refused = (why_refused(rounds.config.archive, state, each.name) for each in rounds.config.accounts)
+            reasons += dict.fromkeys(why for why in refused if why is not None)
         for account in rounds.config.accounts:
             reasons += self._reasons_of(account.name, now)
         return reasons

@@ -10,6 +10,7 @@ import structlog
 
 from sauce_janitor import archive, config, state
 from sauce_janitor.archive import ArchiveLease, Catalogue, LeaseRecord
+from sauce_janitor.errors import ArchiveError
 from sauce_janitor.pipeline import fitting
 from sauce_janitor.pipeline.pauses import pause_if_new
 
@@ -31,6 +32,21 @@ def stand(settings: config.Archive, held: state.State) -> Stand:
     """How the state stands to the archive. ArchiveUnusableError when there is none, or another one than the state knows."""
     with _opened(settings, held) as catalogue:
         return _stand(catalogue, held)
+
+
+def why_refused(settings: config.Archive, held: state.State, account: str) -> str | None:
+    """Why the archive would refuse a run of the account; None where it would not, or nobody can tell."""
+    try:
+        with _opened(settings, held) as catalogue:
+            root = catalogue.root
+            owner, use = archive.read_owner(root.path, root.fd), archive.read_lease(root, account)
+            if owner is not None and owner.instance != held.identity.instance_id:
+                return archive.foreign(root.path, owner)
+            if use is not None and use.word not in fitting.LeaseNotes(held.notes).read(root.uuid, account):
+                return archive.stale(root.path, account, use)
+    except ArchiveError:  # there is none yet, or it is not mounted: others tell that
+        pass
+    return None
 
 
 def adopt(settings: config.Archive, held: state.State, *, by: str) -> Stand:

@@ -28,7 +28,7 @@ class Pauses:
         try:
             there = self._mirror.paused()
         except ArchiveUnusableError as wrong:
-            return Pause(_OURSELVES, f"the archive cannot say whether it is paused ({wrong})", 0)
+            return Pause(_OURSELVES, f"the archive cannot say whether it is paused ({wrong})", int(time.time()))
         return None if there is None else Pause(there.by, there.reason, there.at)
 
     def is_paused(self) -> bool:

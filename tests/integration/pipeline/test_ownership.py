@@ -60,6 +60,7 @@ def test_two_copies_of_one_state_never_work_on_one_archive_in_turn(desk: Desk) -
     with pytest.raises(RefusedError, match=r"older copy.*archive adopt"):
         desk.run(execute=True)
     desk.say("run", "--execute", code=3)
+    assert "REFUSED: the archive" in desk.say("status").stdout
     desk.say("archive", "prune", "--yes", code=3)
     assert len(desk.writes()) == before
     [shown, *_] = json.loads(desk.say("archive", "list", "--format", "json").stdout)
@@ -68,6 +69,7 @@ def test_two_copies_of_one_state_never_work_on_one_archive_in_turn(desk: Desk) -
     desk.say("archive", "adopt", "-n")
     desk.say("archive", "adopt", code=2)
     desk.say("archive", "adopt", "--yes")
+    assert '"archive_refused": null' in desk.say("status", "--format", "json").stdout
     assert "already" in desk.say("archive", "adopt", "--yes").stdout
     desk.run(execute=True)
     switch_state(desk, original)
