@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import resource
 import sys
 import traceback
+from contextlib import suppress
 from typing import IO, cast
 
 import click
@@ -12,12 +15,28 @@ from sauce_janitor import terminal
 from sauce_janitor.cli.app import cli
 from sauce_janitor.errors import ConfigError, JanitorError
 
+_PR_SET_DUMPABLE = 4
+"""Source: prctl(2), linux/prctl.h."""
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; ends the process with the documented exit code. A traceback is a bug of ours (exit 1)."""
+    _forbid_core_dumps()
     with terminal.guarded():
         code = _run(arguments)
     sys.exit(code)
+
+
+def _forbid_core_dumps() -> None:
+    """Leave no copy of the memory, with the access keys in it, on a disk when the process crashes.
+
+    The limit holds for the commands that print secrets, too. On Linux the process is also marked as not dumpable: a core
+    pattern that is a pipe ignores the limit, and other processes of the same user cannot attach to it.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # a C library without prctl: the limit stands
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -38,6 +57,10 @@ def _run(arguments: list[str] | None) -> int:
     except JanitorError as wrong:
         terminal.echo(f"sauce-janitor: {wrong}", err=True)
         return wrong.exit_code
+    except OSError as wrong:  # what the operating system refused where nobody could say it better
+        named = f"{wrong.filename}: " if wrong.filename else ""
+        terminal.echo(f"sauce-janitor: {named}{wrong.strerror or wrong}", err=True)
+        return JanitorError.exit_code
     except Exception:  # noqa: BLE001 - printed here, while what it may quote is still made printable
         traceback.print_exc()
         return 1

@@ -25,6 +25,7 @@ from sauce_janitor.archive.folders import (
     reach,
     read_small,
     remove_tree,
+    shut,
     write_file,
 )
 from sauce_janitor.archive.receipts import StoredFile, assets_name, job_name, receipt_name
@@ -72,7 +73,7 @@ class Aside:
 
     def _close(self) -> None:
         if self.fd >= 0:
-            os.close(self.fd)
+            shut(self.fd)
         if not self._stuck:
             remove_tree(self._partial, self._name)
 
@@ -159,7 +160,7 @@ def _stamp(folder: int, path: str) -> Stamp:
     try:
         found = os.stat(name, dir_fd=below, follow_symlinks=False)
     finally:
-        os.close(below)
+        shut(below)
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
@@ -232,7 +233,7 @@ def _undo_leftover(root: int, partial: int, name: str) -> None:
         with suppress(FileNotFoundError), reach(root, place) as folder:
             _undo(folder, leftover, number)
     finally:
-        os.close(leftover)
+        shut(leftover)
 
 
 def partial_folder(root: int, partial: str, account_folder: str) -> int:
@@ -242,4 +243,4 @@ def partial_folder(root: int, partial: str, account_folder: str) -> int:
         try:
             return make_folder(above, account_folder)
         finally:
-            os.close(above)
+            shut(above)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
-from sauce_janitor.archive.folders import open_file, open_folder
+from sauce_janitor.archive.folders import open_file, open_folder, shut
 
 _FLUSHED_WHOLE = frozenset({"ext3", "ext4", "xfs", "f2fs"})
 _FEW = 3
@@ -37,7 +37,7 @@ def make_durable(folder: int, files: Sequence[str]) -> None:
                 _sync_file(below, member)
             os.fsync(below)
         finally:
-            os.close(below)
+            shut(below)
     os.fsync(folder)
 
 

@@ -41,6 +41,12 @@ def disk_errors(doing: str, *, of_all: bool = False) -> Iterator[None]:
         raise kind(f"cannot {doing}: {os.strerror(wrong.errno) if wrong.errno else wrong}") from wrong
 
 
+def shut(descriptor: int) -> None:
+    """Close a folder, or a file that was only read: an error then says nothing about what is stored."""
+    with suppress(OSError):
+        os.close(descriptor)
+
+
 def open_folder(parent: int, name: str) -> int:
     """The folder `name` in `parent`, open; OSError when it is missing or anything but a folder (a link, too)."""
     return os.open(name, _FOLDER, dir_fd=parent)
@@ -65,11 +71,11 @@ def reach(root: int, parts: Sequence[str], *, make: bool = False) -> Iterator[in
     try:
         for part in parts:
             deeper = make_folder(folder, part) if make else open_folder(folder, part)
-            os.close(folder)
+            shut(folder)
             folder = deeper
         yield folder
     finally:
-        os.close(folder)
+        shut(folder)
 
 
 def new_file(folder: int, name: str) -> int:

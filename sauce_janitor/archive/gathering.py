@@ -19,7 +19,7 @@ from sauce_janitor.archive.fetching import (
     UnbelievedError,
     fetch_to_file,
 )
-from sauce_janitor.archive.folders import disk_errors, open_folder, write_all
+from sauce_janitor.archive.folders import disk_errors, open_folder, shut, write_all
 from sauce_janitor.archive.naming import file_names
 from sauce_janitor.archive.packing import ENDING, is_packable
 from sauce_janitor.archive.probing import Trust
@@ -104,7 +104,7 @@ class Gatherer:
                 self._stored(name, below, pass_.slots[name], came[name], at) for name in errand.wanted if name in came
             )
         finally:
-            os.close(assets)
+            shut(assets)
         if not files:
             with disk_errors("remove an empty folder"):
                 os.rmdir(below, dir_fd=folder)

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from sauce_janitor.archive.durable import kind_of
-from sauce_janitor.archive.folders import disk_errors
+from sauce_janitor.archive.folders import disk_errors, shut
 from sauce_janitor.archive.lease_records import (
     LEASE_FILE,
     LOCK,
@@ -180,7 +180,7 @@ class ArchiveLease:
 
     def _unlock(self) -> None:
         if self._lock_file >= 0:
-            os.close(self._lock_file)
+            shut(self._lock_file)
         self._lock_file, self._has_lock = -1, False
 
     def _take(self) -> None:

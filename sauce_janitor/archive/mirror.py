@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from sauce_janitor.archive.folders import disk_errors, new_file, read_small, write_all
+from sauce_janitor.archive.folders import disk_errors, new_file, read_small, shut, write_all
 from sauce_janitor.archive.lease import NO_LOCKS
 from sauce_janitor.archive.naming import folder_name
 from sauce_janitor.archive.root import Root
@@ -57,7 +57,7 @@ class HoldMirror:
                 _lock(lock)
             yield
         finally:
-            os.close(lock)
+            shut(lock)
 
     def holds(self) -> tuple[MirroredHold, ...]:
         """All holds in it, as they are now; () when there is none. It is read again only when it was replaced."""

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 
 import zstandard
 
-from sauce_janitor.archive.folders import open_file, open_folder
+from sauce_janitor.archive.folders import open_file, open_folder, shut
 from sauce_janitor.archive.receipts import Packed, StoredFile
 
 ENDING: Final = ".zst"
@@ -102,7 +102,7 @@ def open_original(folder: int, file: StoredFile) -> BinaryIO:
     try:
         stored = os.fdopen(open_file(below, name), "rb")
     finally:
-        os.close(below)
+        shut(below)
     return unpacked(stored) if file.packed else stored
 
 

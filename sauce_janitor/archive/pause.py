@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sauce_janitor.archive.folders import disk_errors
+from sauce_janitor.archive.folders import disk_errors, shut
 from sauce_janitor.archive.owner import read_plain, write_plain
 from sauce_janitor.archive.root import SENTINEL, is_new_root
 from sauce_janitor.errors import ArchiveUnusableError
@@ -103,4 +103,4 @@ class PauseMirror:
         try:
             yield folder
         finally:
-            os.close(folder)
+            shut(folder)

@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 
-from sauce_janitor.archive.folders import disk_errors, open_folder
+from sauce_janitor.archive.folders import disk_errors, open_folder, shut
 from sauce_janitor.errors import ArchiveError
 
 Place = tuple[str, ...]
@@ -47,7 +47,7 @@ def walk(folder: int, above: Place, fixed: Sequence[str | None], after: Place = 
             else:
                 yield from walk(below, place, fixed[1:], after)
         finally:
-            os.close(below)
+            shut(below)
 
 
 def files_below(folder: int, above: str = "") -> Iterator[tuple[str, os.stat_result]]:
@@ -59,6 +59,6 @@ def files_below(folder: int, above: str = "") -> Iterator[tuple[str, os.stat_res
             try:
                 yield from files_below(below, f"{above}{name}/")
             finally:
-                os.close(below)
+                shut(below)
         else:
             yield above + name, found

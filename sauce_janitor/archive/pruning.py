@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from sauce_janitor import __version__
 from sauce_janitor.archive.aside import partial_folder
-from sauce_janitor.archive.folders import disk_errors, exists, new_file, open_folder, reach, write_all
+from sauce_janitor.archive.folders import disk_errors, exists, new_file, open_folder, reach, shut, write_all
 from sauce_janitor.archive.lease import ArchiveLease
 from sauce_janitor.archive.naming import folder_name
 from sauce_janitor.archive.pruned import GoneFile, PruneFile, PruneRecord, gone_files, record_name, write_record
@@ -156,7 +156,7 @@ class Pruner:
         try:
             yield partial
         finally:
-            os.close(partial)
+            shut(partial)
 
 
 def _is_there(folder: int, path: str) -> bool:
@@ -170,7 +170,7 @@ def _is_there(folder: int, path: str) -> bool:
     try:
         return exists(below, name)
     finally:
-        os.close(below)
+        shut(below)
 
 
 def _by_folder(files: Iterable[GoneFile]) -> Iterable[tuple[str, list[str]]]:
@@ -195,7 +195,7 @@ def _remove_from(folder: int, above: str, names: Collection[str]) -> None:
                 os.unlink(name, dir_fd=below)
         os.fsync(below)
     finally:
-        os.close(below)
+        shut(below)
     if above:
         with suppress(OSError):  # something is left in it: it stays
             os.rmdir(above, dir_fd=folder)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from enum import StrEnum
 
-from sauce_janitor.archive.folders import disk_errors, open_file, open_folder, read_small
+from sauce_janitor.archive.folders import disk_errors, open_file, open_folder, read_small, shut
 from sauce_janitor.archive.packing import original_of
 from sauce_janitor.archive.receipts import StoredFile
 from sauce_janitor.errors import ArchiveError
@@ -53,7 +53,7 @@ def differs(folder: int, file: StoredFile) -> str | None:
     try:
         descriptor = open_file(below, name)
     finally:
-        os.close(below)
+        shut(below)
     length, sha256 = file.on_disk
     with os.fdopen(descriptor, "rb", buffering=0) as stored:
         if hasattr(os, "posix_fadvise"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sauce_janitor.archive.folders import disk_errors, new_file, read_small, write_file
+from sauce_janitor.archive.folders import disk_errors, new_file, read_small, shut, write_file
 from sauce_janitor.archive.owner import OWNER_FILE, claim
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
@@ -53,7 +53,7 @@ class Root:
         try:
             return cls(path, fd, _uuid_of(path, fd, known_uuid, make=make, maker=maker))
         except BaseException:  # let go of the folder, whatever it was; raised again
-            os.close(fd)
+            shut(fd)
             raise
 
     def check(self) -> None:
@@ -72,7 +72,7 @@ class Root:
 
     def close(self) -> None:
         """Let go of the folder."""
-        os.close(self.fd)
+        shut(self.fd)
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +164,7 @@ def _make_sentinel(path: Path, fd: int) -> str:
         try:
             os.fsync(above)
         finally:
-            os.close(above)
+            shut(above)
     return fresh
 
 

@@ -17,7 +17,7 @@ from sauce_janitor.archive.catalogue import Catalogue, Proof
 from sauce_janitor.archive.choosing import Choice, Missing, choose
 from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch
-from sauce_janitor.archive.folders import disk_errors, reach, write_file
+from sauce_janitor.archive.folders import disk_errors, reach, shut, write_file
 from sauce_janitor.archive.gathering import NOT_ASKED, Errand, Gathered, Gatherer
 from sauce_janitor.archive.lease import ArchiveLease, Claimant
 from sauce_janitor.archive.lifeline import Lifeline
@@ -111,7 +111,7 @@ class Archive:
             if lease is not None:
                 lease.release()
             if partial >= 0:
-                os.close(partial)
+                shut(partial)
             root.close()
             raise
         return archive
@@ -136,7 +136,7 @@ class Archive:
             self._lease.release()
 
     def _let_go(self) -> None:
-        os.close(self._partial)
+        shut(self._partial)
         self._root.close()
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.errors import ConfigError
+from sauce_janitor.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
@@ -43,7 +43,14 @@ def status(session: Session, /, accounts: tuple[str, ...], policies: tuple[str, 
         terminal.echo(report.json_text(told))
         return
     for each in told:
-        for line in _lines(each):
+        try:
+            lines = list(_lines(each))
+        except (LookupError, TypeError, ValueError, AttributeError) as wrong:  # what runs left is JSON of no fixed form
+            raise StateError(
+                f"the state {config.state} is damaged: what it keeps of the last runs cannot be read ({wrong!r}): "
+                "the next run writes it anew"
+            ) from wrong
+        for line in lines:
             terminal.echo(report.clean(line))
 
 

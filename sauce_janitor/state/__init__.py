@@ -6,10 +6,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sauce_janitor.errors import RefusedError
+from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.archived import ArchivedJobs
-from sauce_janitor.state.database import Database
+from sauce_janitor.state.damage import LOOKS_LIKE_DAMAGE, damage_of
+from sauce_janitor.state.database import Database, damaged
 from sauce_janitor.state.handjournal import HandActs, HandJournal, OpenAct
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.identity import ClockGuard, Identity
@@ -101,3 +102,6 @@ class State:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        # A value that was never written ends far from here, in an error that looks like a bug: the file is asked.
+        if isinstance(error, LOOKS_LIKE_DAMAGE) and self._path is not None and (why := damage_of(self._path)):
+            raise StateError(damaged(str(self._path), why)) from error

@@ -31,6 +31,8 @@ _WORDS: Final = {
     "SQLITE_TOOBIG": "a value is larger than the database takes",
 }
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_NO_TEXT: Final = "Could not decode to UTF-8"
+"""What Python's driver says of a text that was never written as one. It has no error code."""
 
 
 class Database:
@@ -84,12 +86,13 @@ def told(place: str) -> Iterator[None]:
 
 def _sentence(place: str, error: BaseException) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(_DAMAGED):
-        return damaged(place, str(error))
+    said = " ".join(str(error).split())[:300]  # SQLite quotes its schema, and texts as they stand
+    if name.startswith(_DAMAGED) or said.startswith(_NO_TEXT):
+        return damaged(place, said)
     for start, words in _WORDS.items():
         if name.startswith(start):
-            return f"the state {place} cannot be used: {words} ({error})"
-    return f"the state {place} cannot be used: {error}"
+            return f"the state {place} cannot be used: {words} ({said})"
+    return f"the state {place} cannot be used: {said}"
 
 
 def damaged(place: str, why: str) -> str:

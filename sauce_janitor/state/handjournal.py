@@ -123,7 +123,9 @@ class HandActs:
             yield
             return
         folder = self._path.resolve()
-        lock = FileLock(folder.with_name(f"{folder.name}.hand-{quote(account, safe='')}"), mode=0o600)
+        lock = FileLock(
+            folder.with_name(f"{folder.name}.hand-{quote(account, safe='')}"), mode=0o600, fallback_to_soft=False
+        )
         until = time.monotonic() + wait_s
         while True:
             try:
@@ -136,8 +138,11 @@ class HandActs:
                     raise LeaseError(
                         f"another command is changing jobs of account {account} by hand: try again"
                     ) from taken
-            except OSError as error:
-                raise StateError(f"the lock {lock.lock_file} cannot be used: {error.strerror}") from error
+            except (OSError, NotImplementedError) as error:  # NotImplementedError: there is no flock here
+                raise StateError(
+                    f"the lock {lock.lock_file} cannot be used ({getattr(error, 'strerror', None) or error}): "
+                    "keep the state on a local file system with locks"
+                ) from error
         try:
             yield
         finally:

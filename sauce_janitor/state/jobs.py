@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -209,7 +210,8 @@ def _rows(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[A
         while batch := cursor.fetchmany(_BATCH):
             yield from batch
     finally:
-        cursor.close()
+        with suppress(sqlite3.ProgrammingError):  # the connection was closed before: an error elsewhere
+            cursor.close()
 
 
 def _held(connection: Connection, account: str, as_of: int) -> frozenset[bytes]:

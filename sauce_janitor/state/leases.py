@@ -37,7 +37,7 @@ class Lease:
         self._lock: FileLock | None = None
         if folder is not None:
             name = f"{folder.name}.lease-{quote(account, safe='')}"
-            self._lock = FileLock(folder.with_name(name), mode=0o600, thread_local=False)
+            self._lock = FileLock(folder.with_name(name), mode=0o600, thread_local=False, fallback_to_soft=False)
 
     @property
     def fence(self) -> int:
@@ -60,8 +60,8 @@ class Lease:
                 self._lock.acquire(blocking=False)
             except Timeout as error:
                 raise LeaseError(f"another run holds the lease on account {self._account}{self._by_whom()}") from error
-            except OSError as error:
-                raise StateError(f"the lease's lock {self._lock.lock_file} cannot be used: {error.strerror}") from error
+            except (OSError, NotImplementedError) as error:  # NotImplementedError: there is no flock here
+                raise _unusable(self._lock, error) from error
         try:
             self._fence = self._take()
         except BaseException:  # give the lock back, whatever it was; raised again
@@ -114,6 +114,13 @@ class Lease:
         if self._lock is not None and self._lock.is_locked:
             with suppress(OSError):
                 self._lock.release()
+
+
+def _unusable(lock: FileLock, error: Exception) -> StateError:
+    why = getattr(error, "strerror", None) or str(error)
+    return StateError(
+        f"the lease's lock {lock.lock_file} cannot be used ({why}): keep the state on a local file system with locks"
+    )
 
 
 def _who(row: object) -> str:

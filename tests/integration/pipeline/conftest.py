@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 import sqlite3
+import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -15,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result as Said
 
+from sauce_janitor.__main__ import main
 from sauce_janitor.config import Config, load
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline import Order, Result, Tools, run
@@ -122,3 +128,52 @@ def open_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
             return Desk(tmp_path, sandbox, stack)
 
         yield make
+
+
+RAW = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+@dataclass
+class Heard:
+    """What one command wrote, byte by byte."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Heard]:
+    """Runs a command as the program does, in this process; checks every byte of what it says."""
+
+    def run(desk: Desk, *words: str, encoding: str = "utf-8") -> Heard:
+        out, err = io.BytesIO(), io.BytesIO()
+        with monkeypatch.context() as patch:
+            patch.setenv("KEY", desk.sandbox.access_key)
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "stdin", io.StringIO(""))
+            patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+            patch.setattr(sys, "stderr", io.TextIOWrapper(err, encoding=encoding))
+            with pytest.raises(SystemExit) as ended:
+                main(["--config", str(desk.folder / "config.yaml"), "--log-level", "debug", *words])
+            said = out.getvalue().decode(encoding), err.getvalue().decode(encoding)
+        for text in said:
+            raw = {each for each in text if unicodedata.category(each) in RAW} - {"\n"}
+            assert not raw, (words, raw, text)
+            assert not [line for line in text.splitlines() if line.startswith("2026 forged")], words
+        assert "Traceback" not in said[1], (words, said[1])
+        if words[-2:-1] == ("--format",) and said[0]:
+            check_format(words[-1], said[0])
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Heard(code, *said)
+
+    return run
+
+
+def check_format(form: str, text: str) -> None:
+    if form == "json":
+        json.loads(text)
+    if form == "csv":
+        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]

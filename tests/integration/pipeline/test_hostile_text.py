@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import click
 import pytest
 
-from sauce_janitor.__main__ import main
 from sauce_janitor.cli.app import cli
 from sauce_janitor.retention.model import JobId
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.integration.pipeline.conftest import DAY, Desk, Heard
 
 EVIL = "=x\x1b]0;owned\x07\x9b2J\u202egnp\u200b\u2028\x7f\r\n2026 forged \U000e0001é🙂"
 """A title, a screen that is cleared, a name that reads backwards, a second line, and two honest letters."""
-RAW = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 POLICIES = """
 limits: {max_percent: null}
 policies:
@@ -32,52 +24,6 @@ policies:
 """
 SERVES = {"archive open", "demo", "sandbox", "serve"}
 """They run until a signal; what they print is the log, through the same sink."""
-
-
-@dataclass
-class Heard:
-    """What one command wrote, byte by byte."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Heard]:
-    """Runs a command as the program does, in this process; checks every byte of what it says."""
-
-    def run(desk: Desk, *words: str, encoding: str = "utf-8") -> Heard:
-        out, err = io.BytesIO(), io.BytesIO()
-        with monkeypatch.context() as patch:
-            patch.setenv("KEY", desk.sandbox.access_key)
-            patch.chdir(tmp_path)
-            patch.setattr(sys, "stdin", io.StringIO(""))
-            patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
-            patch.setattr(sys, "stderr", io.TextIOWrapper(err, encoding=encoding))
-            with pytest.raises(SystemExit) as ended:
-                main(["--config", str(desk.folder / "config.yaml"), "--log-level", "debug", *words])
-            said = out.getvalue().decode(encoding), err.getvalue().decode(encoding)
-        for text in said:
-            raw = {each for each in text if unicodedata.category(each) in RAW} - {"\n"}
-            assert not raw, (words, raw, text)
-            assert not [line for line in text.splitlines() if line.startswith("2026 forged")], words
-        assert "Traceback" not in said[1], (words, said[1])
-        if words[-2:-1] == ("--format",) and said[0]:
-            check_format(words[-1], said[0])
-        code = ended.value.code
-        assert isinstance(code, int)
-        return Heard(code, *said)
-
-    return run
-
-
-def check_format(form: str, text: str) -> None:
-    if form == "json":
-        json.loads(text)
-    if form == "csv":
-        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
-        assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]
 
 
 @pytest.fixture
@@ -142,6 +88,7 @@ def words_of(job: JobId, desk: Desk) -> dict[str, list[tuple[str, ...]]]:
         "archive verify": [()],
         "archive reindex": [()],
         "archive prune": [()],
+        "archive adopt": [("--yes",)],
         "prove": [(), (job,)],
         "offboard": [("demo", "--archive", "keep", "--yes")],
     }
