@@ -42,6 +42,10 @@ class Turns:
         self._spent: Counter[FailureKind] = Counter()
         self._in_front: dict[JobId, int] = {}
         self._silent: Counter[FailureKind] = Counter()
+        self._kinds: dict[JobId, FailureKind] = {}
+        self._took: dict[JobId, int] = {}
+        self._under_way = 0
+        self._recovered: set[FailureKind] = set()
         self._noted: set[JobId] = set()
         self._trying = threading.local()
 
@@ -53,8 +57,17 @@ class Turns:
         """Return whether its pause is over."""
         return retry.due_at <= self._parts.clock.now()
 
+    @property
+    def is_trying(self) -> bool:
+        """Whether a retry is under way, whose success would end the pauses of its kind."""
+        return self._under_way > 0
+
+    def has_recovered(self, kind: FailureKind) -> bool:
+        """Return whether a retry of this kind succeeded in this run: what made the others fail may be over, too."""
+        return kind in self._recovered
+
     def begins(self, retry: Retry, *, in_front: bool) -> bool:
-        """Return whether the retry begins, and take what it spent last time out of its kind's share.
+        """Return whether the retry begins, and take what it spent last time out of its kind's share. Success gives it back.
 
         `in_front`: jobs that were not tried come after it. All retries in front of those share one fifth. Behind them the first
         of each kind always begins: one that takes more than a fifth by itself would never have a turn otherwise.
@@ -71,10 +84,17 @@ class Turns:
                     fits = True
                 if not fits:
                     return False
-                self._spent[retry.kind] += takes
+                self._take(retry, takes)
                 if in_front:
                     self._in_front[retry.job_id] = takes
+            self._kinds[retry.job_id] = retry.kind
+            self._under_way += 1
             return True
+
+    def _take(self, retry: Retry, requests: int) -> None:
+        """What a retry takes out of its kind's share, in place of what it took before."""
+        self._spent[retry.kind] += requests - self._took.get(retry.job_id, 0)
+        self._took[retry.job_id] = requests
 
     @contextmanager
     def trying(self, retries: Sequence[Retry | None]) -> Iterator[None]:
@@ -88,10 +108,13 @@ class Turns:
             spent = self._parts.source.requests_here - began
             with self._lock:
                 for retry in retries:
-                    if retry is not None and self._budget is not None:
-                        self._spent[retry.kind] += max(1, spent) - _estimate(retry)
-                        if retry.job_id in self._in_front:
-                            self._in_front[retry.job_id] = max(1, spent)
+                    if retry is None:
+                        continue
+                    self._under_way -= 1
+                    if retry.job_id in self._took:
+                        self._take(retry, max(1, spent))
+                    if retry.job_id in self._in_front:
+                        self._in_front[retry.job_id] = max(1, spent)
 
     def unanswered(self, retry: Retry) -> None:
         """A retry had no answer: that says nothing about other jobs, but ends the tries of its kind after five in a row."""
@@ -113,6 +136,15 @@ class Turns:
             case JobArchived() | AssetsDeleted() | JobDeleted() | JobStopped() | AlreadyGone():
                 if event.job_id not in self._noted:
                     self._parts.retries.done(event.job_id)
+                    self._succeeded(event.job_id)
+
+    def _succeeded(self, job_id: JobId) -> None:
+        with self._lock:
+            kind = self._kinds.get(job_id)
+            if kind is not None:
+                self._recovered.add(kind)
+                self._spent[kind] -= self._took.pop(job_id, 0)
+                self._in_front.pop(job_id, None)
 
     def failed(self, job_id: JobId, kind: FailureKind, reason: str) -> None:
         """Put a failed try on record, once a run."""

@@ -21,7 +21,10 @@ from sauce_janitor.execute.stopping import stop as stop_job
 from sauce_janitor.execute.turns import Turns
 from sauce_janitor.retention.model import Action
 from sauce_janitor.retention.planning import JobPlan
+from sauce_janitor.retention.retries import Retry
 
+_MOST_ASLEEP = 10_000
+"""So many jobs in their pause are kept in memory, in case that one of their kind succeeds."""
 GLANCE_S = 0.2
 """How often the waiting main thread looks whether a stop was asked for."""
 
@@ -62,18 +65,23 @@ class _Queue:
     def __init__(self, work: Work, jobs: Iterable[JobPlan]) -> None:
         self._work = work
         self._jobs = iter(jobs)
-        self._lock = threading.Lock()
+        self._turn = threading.Condition()
         self._single: deque[InHand] = deque()
         self._deletes: list[InHand] = []
         self._later: deque[InHand] = deque()
+        self._asleep: deque[InHand] = deque()
         budget = work.parts.source.budget_left
         self._floor = None if budget is None else int(budget * work.options.kept_for_deletes)
 
     def take(self) -> list[InHand]:
         """What to do next, all of it counted as begun; nothing when the plan is at its end."""
-        with self._lock:
-            self._work.brake.look()
-            load = self._next()
+        with self._turn:
+            while True:
+                self._work.brake.look()
+                load = self._next()
+                if load or not self._asleep:
+                    break
+                self._turn.wait(GLANCE_S)  # a retry under way may end the pauses of its kind
             if len(load) == 1:
                 self._ask_ahead(load[0])
         for _ in load:
@@ -87,7 +95,7 @@ class _Queue:
                 load, self._deletes = self._deletes[:BATCH], self._deletes[BATCH:]
                 return load
             if not self._single and not self._later:
-                return []
+                return self._wake()
             in_front = bool(self._single)
             hand = self._single.popleft() if in_front else self._later.popleft()
             if hand.retry is None or self._work.turns.begins(hand.retry, in_front=in_front):
@@ -96,6 +104,30 @@ class _Queue:
                 self._later.append(hand)
             else:
                 self._work.tally.waits(hand.retry.kind)
+
+    def _wake(self) -> list[InHand]:
+        """A job whose pause is not over, where another of its kind succeeded meanwhile; the others wait for a later run."""
+        while self._asleep and not self._work.turns.is_trying:
+            hand = self._asleep.popleft()
+            assert hand.retry is not None
+            kind = hand.retry.kind
+            if self._work.turns.has_recovered(kind) and self._work.turns.begins(hand.retry, in_front=False):
+                return [hand]
+            self._work.tally.waits(kind)
+        return []
+
+    def ended(self) -> None:
+        """What was taken is carried out, or put down: who waits for that looks again."""
+        with self._turn:
+            self._turn.notify_all()
+
+    def close(self) -> None:
+        """The run is over, perhaps before the plan: who is in its pause still waits for its next try."""
+        with self._turn:
+            for hand in self._asleep:
+                assert hand.retry is not None
+                self._work.tally.waits(hand.retry.kind)
+            self._asleep.clear()
 
     def _fill(self) -> None:
         while len(self._deletes) < BATCH and len(self._single) < BATCH:
@@ -106,13 +138,19 @@ class _Queue:
             if not hand.to_do:
                 continue
             if hand.retry is not None and not self._work.turns.is_due(hand.retry):
-                self._work.tally.waits(hand.retry.kind)
+                self._sleep(hand, hand.retry)
             elif hand.retry is not None and not hand.retry.hurried:
                 self._later.append(hand)
             elif hand.retry is not None or Action.ARCHIVE in hand.to_do or Action.STOP in hand.to_do:
                 self._single.append(hand)
             elif hand.delete is not None:
                 self._deletes.append(hand)
+
+    def _sleep(self, hand: InHand, retry: Retry) -> None:
+        if len(self._asleep) < _MOST_ASLEEP:
+            self._asleep.append(hand)
+        else:
+            self._work.tally.waits(retry.kind)
 
     def _ask_ahead(self, first: InHand) -> None:
         """One look-up for the next jobs to archive; what it tells of each is used while it is young."""
@@ -169,6 +207,7 @@ class _Crew:
                 self._working -= 1
                 last = self._working == 0
             if last:
+                self._queue.close()
                 try:
                     self._guarded(self._deleting.delete_doubted)
                     self._guarded(lambda: settle_absences(self._work))
@@ -198,6 +237,7 @@ class _Crew:
                     self._try(load)
             finally:
                 self._work.tally.left(sum(bool(hand.to_do) for hand in load))
+                self._queue.ended()
 
     def _try(self, load: list[InHand]) -> None:
         try:

@@ -46,6 +46,8 @@ def of_result(result: Result, *, at: int) -> Iterator[Tiding]:
 
 def _of_incomplete(account: str, execution: Execution, result: Result, at: int) -> Tiding:
     parts = [f"{len(execution.failures):,} actions failed"] if execution.failures else []
+    if waiting := sum(execution.waiting.values()):
+        parts.append(f"{waiting:,} jobs that failed before wait for their next try")
     if execution.halted is not None:
         parts.append(f"the run was cut short ({execution.halted.detail})")
     if result.recovery.open:
@@ -53,7 +55,9 @@ def _of_incomplete(account: str, execution: Execution, result: Result, at: int) 
     first = f". The first: {execution.failures[0].detail}" if execution.failures else ""
     text = f"the run is not complete: {', '.join(parts) or 'something is left'}{first}"
     details = {"failures": len(execution.failures), "left": execution.left, "open": result.recovery.open}
-    same = f"incomplete:{execution.halted.why.value if execution.halted else bool(execution.failures)}"
+    # a job that fails in one run and waits in the next one is no news twice
+    fails = bool(execution.failures or waiting)
+    same = f"incomplete:{execution.halted.why.value if execution.halted else fails}"
     return Tiding("failed", account, text, at, same, details)
 
 

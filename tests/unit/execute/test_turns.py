@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from sauce_janitor.errors import BudgetSpentError, ForbiddenError, NotReadyError, SourceUnavailableError
-from sauce_janitor.execute import Execution
+from sauce_janitor.execute import Execution, Options
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.retention.model import JobId
 from sauce_janitor.retention.retries import Failing, FailureKind, Retry
@@ -257,3 +257,57 @@ def test_a_retry_that_takes_more_than_a_fifth_has_its_turn_behind_the_others() -
     house.retries.failed(large, Failing(FailureKind.ARCHIVE, "cut", 32))
     _run(house, [large, good])
     assert house.archive.files.keys() == {large, good}
+
+
+def test_what_succeeds_takes_nothing_of_its_kind_s_share() -> None:
+    house = House()
+    jobs = [house.add(n, assets=FILES) for n in range(12)]
+    for job in jobs:
+        house.retries.failed(job, Failing(FailureKind.ARCHIVE, "cut", 4))
+    done = _run(house, jobs)
+    assert house.archive.files.keys() == set(jobs), "the cause is over: a fifth would be three jobs a run"
+    assert done.complete
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_success_ends_the_pauses_of_its_kind_and_of_no_other(workers: int) -> None:
+    house = House()
+    now = house.clock.now()
+    archive = [house.add(n, assets=FILES) for n in range(6)]
+    other = house.add(20, assets=FILES)
+    for job in archive:
+        due = now if job == archive[0] else now + 86_400
+        house.retries.rows[job] = Retry(job, FailureKind.ARCHIVE, 4, now - 86_400, now, due, 4)
+    house.retries.rows[other] = Retry(other, FailureKind.ANSWER, 4, now - 86_400, now, now + 86_400, 4)
+    house.retries.later()
+    house.sauce.budget = 100
+    plan = [house.planned(job, ARCHIVE, selection=ALL) for job in (*archive, other)]
+    done = run(house, plan, workers=workers)
+    assert house.archive.files.keys() == set(archive)
+    assert done.waiting == {FailureKind.ANSWER: 1}
+
+
+def test_a_failure_ends_no_pause() -> None:
+    house = House()
+    now = house.clock.now()
+    jobs = _poison(house, range(6))
+    for job in jobs:
+        due = now if job == jobs[0] else now + 86_400
+        house.retries.rows[job] = Retry(job, FailureKind.ANSWER, 4, now - 86_400, now, due, 4)
+    done = _run(house, jobs, hours=0)
+    assert done.waiting == {FailureKind.ANSWER: 5}
+    assert len(done.failures) == 1
+
+
+def test_who_is_in_its_pause_when_the_budget_ends_a_run_still_waits() -> None:
+    house = House()
+    now = house.clock.now()
+    job, good = house.add(1, assets=FILES), [house.add(n, assets=FILES) for n in range(10, 40)]
+    house.retries.rows[job] = Retry(job, FailureKind.ARCHIVE, 4, now - 86_400, now, now + 86_400, 4)
+    house.retries.later()
+    house.sauce.budget = 20
+    plan = [house.planned(each, ARCHIVE, selection=ALL) for each in (job, *good)]
+    done = run(house, plan, options=Options(kept_for_deletes=0.0))
+    assert done.halted is not None
+    assert done.waiting == {FailureKind.ARCHIVE: 1}
+    assert not done.complete
