@@ -230,7 +230,8 @@ def _whose(told: dict[str, Any]) -> Iterator[str]:
     for left in told["left_out"]:
         yield f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known jobs stay"
     for aside in told["set_aside"]:
-        yield f"  set aside: {aside['count']:,} rows of the job list of {aside['owner']} cannot be read; each run asks again"
+        rows = "1 row" if aside["count"] == 1 else f"{aside['count']:,} rows"
+        yield f"  set aside: {rows} of the job list of {aside['owner']} cannot be read; each run asks again"
         for row in aside["rows"]:
             named = f"job {row['job_id']}" if row["job_id"] else f"row {row['place']}"
             yield f"    {named}, since {report.when(row['since'])}: {report.clean(row['why'])}"

@@ -42,19 +42,19 @@ def ask_lacking(owner: Owner, source: JobSource, store: JobStore, fields: frozen
     return asked
 
 
-def ask_unfinished(owner: Owner, source: JobSource, store: JobStore, *, mark: int, now: int) -> int:
+def ask_unfinished(owner: Owner, source: JobSource, store: JobStore, *, mark: int, now: int) -> set[JobId]:
     """Ask for jobs that had not finished and that the listing `mark` left out: one batch of them a run, or a few one by one.
 
     The rest has its turn in the next runs, and in the next full listing. What gives no answer goes behind the others. Jobs
-    set aside are among them: their state is unknown.
+    set aside are among them: their state is unknown. Returns the jobs that were read.
     """
     ids = store.unfinished(mark, _A_BATCH)
     if not ids:
-        return 0
+        return set()
     found, asked = _asked(owner, source, ids, most=_FEW)
     store.put_details(found, asked=[job.id for job in found], now=now)
     store.put_off(asked, now=now)
-    return len(found)
+    return {job.id for job in found}
 
 
 def _asked(owner: Owner, source: JobSource, ids: Sequence[JobId], *, most: int) -> tuple[list[Job], Sequence[JobId]]:

@@ -276,7 +276,7 @@ class _Sync:
         if not self._taken and self._asides.news > news:
             return False  # no row is good: whether it is the rows or the answer, the whole list tells
         self._set_aside()
-        ask_unfinished(self._owner, self._source, self._store, mark=mark, now=now)
+        self._asides.read |= ask_unfinished(self._owner, self._source, self._store, mark=mark, now=now)
         self._asides.read |= ask_alone(
             self._owner, self._source, self._memo.asides, lambda page, place: self._take_in_alone(page, start, place)
         )

@@ -148,13 +148,14 @@ def test_members_without_any_job_cost_a_request_a_day_and_no_more(open_org: Call
         assert desk.run().complete
         return any("/bob/" in entry.path for entry in desk.sandbox.log[before:])
 
+    assert asked_now(), "an empty first listing is asked again"
     assert not asked_now()
     job = desk.sandbox.arrive(owner="bob")
-    desk.later_s = DAY
+    desk.later_s = DAY + 60
     assert asked_now()
     assert desk.state.jobs.record("box", job_id(job), as_of=0) is not None
     desk.configure(OLD, budget=", users: [organization, bob]")
-    desk.later_s = DAY + 60
+    desk.later_s = DAY + 120
     assert asked_now(), "who is named is asked each time"
 
 

@@ -34,6 +34,18 @@ def test_what_was_known_of_a_job_is_unknown_once_its_row_cannot_be_read() -> Non
     assert job.ended_at == ended, "it is still purged 30 days after that"
 
 
+def test_a_row_set_aside_that_is_too_old_for_the_news_is_asked_for_too() -> None:
+    jobs, store = some(20), MemoryStore()
+    jobs.add(a_job(500, created_at=NOW - 30 * DAY))
+    jobs.odd[an_id(500)] = Oddness.UNREADABLE
+    listed(jobs, store)
+    listed(jobs, store, NOW + 60)
+    jobs.odd.clear()
+    report = listed(jobs, store, NOW + HOUR)
+    assert not report.full
+    assert (report.asides, report.aside_count) == ((), 0)
+
+
 @pytest.mark.parametrize("later", [HOUR, 3 * DAY])
 def test_a_row_set_aside_is_asked_for_again_and_read_when_it_can_be(later: int) -> None:
     jobs, store = some(2000, odd={an_id(5): Oddness.UNREADABLE}), MemoryStore()
