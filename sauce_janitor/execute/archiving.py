@@ -14,6 +14,7 @@ from sauce_janitor.execute.events import JobArchived, JobIncomplete, Skip
 from sauce_janitor.execute.hand import InHand, Work
 from sauce_janitor.execute.parts import Archived, Body, Why
 from sauce_janitor.execute.purging import is_purgeable, note_listed_again, note_purged
+from sauce_janitor.execute.unstarted import asset_list, never_started
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, MissingFile
 
@@ -47,7 +48,7 @@ def archive(work: Work, hand: InHand) -> None:
 def listing_for(work: Work, hand: InHand, job: Job) -> Listed:
     """The asset list to archive by: read again where the first says that there is nothing on a job that may be purged."""
     plan = hand.plan
-    listed = work.asking.assets(plan.owner, plan.job_id)
+    listed = asset_list(work, hand, job)
     check_missing(work, hand, job, listed)
     if listed.empty and is_purgeable(work, job):
         listed = work.asking.assets(plan.owner, plan.job_id)
@@ -61,7 +62,11 @@ def check_missing(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
     if listed.names is not None or is_purgeable(work, job):
         return
     if not work.parts.journal.assets_deleted(hand.plan.job_id):
-        raise SourceError(f"job {hand.plan.job_id}: its asset list is missing (404), and it is too young to be purged")
+        bare = "; it ended before it started, and has no assets if that is said again a day later"
+        raise SourceError(
+            f"job {hand.plan.job_id}: its asset list is missing (404), and it is too young to be purged"
+            + (bare if never_started(job) else "")
+        )
 
 
 def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:

@@ -25,6 +25,7 @@ from sauce_janitor.execute.events import Skip
 from sauce_janitor.execute.hand import InHand, Work
 from sauce_janitor.execute.purging import is_purgeable, note_listed_again, note_purged, was_purged
 from sauce_janitor.execute.sending import conclude
+from sauce_janitor.execute.unstarted import asset_list
 from sauce_janitor.retention.model import Action, Job
 from sauce_janitor.retention.permits import (
     DeleteAssetsPermit,
@@ -126,7 +127,7 @@ class Deleting:
                 self._work.permitted(hand, to_change=True)
                 if self._is_list_old(hand):
                     self._count_look(hand)
-                    hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
+                    hand.listed = asset_list(self._work, hand)
                     hand.listed_twice = False
             if hand.delete is not None:
                 ready.append(hand)
@@ -238,7 +239,7 @@ class Deleting:
     def _list_twice(self, hand: InHand) -> None:
         """One empty answer may be a lie, and nothing in the receipts would contradict it."""
         if hand.listed is not None and hand.listed.empty and not hand.listed_twice:
-            hand.listed = self._work.asking.assets(hand.plan.owner, hand.plan.job_id)
+            hand.listed = asset_list(self._work, hand)
             hand.listed_twice = True
 
     def _check_still_purged(self, hand: InHand) -> None:

@@ -266,6 +266,12 @@ class RetryBook(Protocol):
     def done(self, job_id: JobId, /) -> None:
         """Forget that the job failed: it reached its wanted state."""
 
+    def unlisted_since(self, job_id: JobId, answer: str, /, *, note: bool) -> int | None:
+        """Since when the job's asset list is answered with just this (epoch seconds); `note` puts a first one on record.
+
+        None where it is not on record, or another answer is.
+        """
+
 
 class Listings(Protocol):
     """The job lists, asked again."""

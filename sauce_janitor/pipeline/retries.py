@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sauce_janitor.retention.model import JobId, Owner
 from sauce_janitor.retention.retries import Failing, Retry
-from sauce_janitor.state import Retries
+from sauce_janitor.state import Notes, Retries
 
 
 class AccountRetries:
@@ -16,8 +16,8 @@ class AccountRetries:
     Until `take` every job counts as not tried: a command that is about named jobs tries all of them at once.
     """
 
-    def __init__(self, kept: Retries, account: str, clock: Callable[[], int]) -> None:
-        self._kept, self._account, self._clock = kept, account, clock
+    def __init__(self, kept: Retries, account: str, clock: Callable[[], int], notes: Notes) -> None:
+        self._kept, self._account, self._clock, self._notes = kept, account, clock, notes
         self._planned: dict[JobId, Retry] = {}
         self._rows = set(kept.of(account))
 
@@ -41,6 +41,16 @@ class AccountRetries:
         if job_id in self._rows:
             self._rows.discard(job_id)
             self._kept.forget(self._account, (job_id,))
+
+    def unlisted_since(self, job_id: JobId, answer: str, /, *, note: bool) -> int | None:
+        """Return since when the job's asset list is answered with just this, epoch seconds; `note` writes a first one."""
+        key = f"no asset list {self._account} {job_id}"
+        said, _, since = (self._notes.read(key) or "").partition(" ")
+        if said == answer:
+            return int(since)
+        if note:
+            self._notes.write(key, f"{answer} {self._clock()}")
+        return None
 
     def left(self) -> Collection[JobId]:
         """Return the jobs that have failed and are not done."""

@@ -111,7 +111,7 @@ class Visit:
         self.archive, self.copies = archive, Copies(archive, state, name, trust_s=trust_s, clock=self.tools.clock)
         holds = holding.Holding(state.holds, archive.holds, name, CLOCK.now)
         holds.mirror()
-        self.retries = AccountRetries(state.retries, name, lambda: int(self.tools.clock()))
+        self.retries = AccountRetries(state.retries, name, lambda: int(self.tools.clock()), state.notes)
         return Parts(
             source=self.client.reader,
             listings=fitting.FreshListings(self.client.reader, state.jobs, name),

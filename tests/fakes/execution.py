@@ -149,6 +149,9 @@ class FakeSauce:
     def lie(self, endpoint: str, answer: Lie, *, times: int = 1) -> None:
         self._lies.setdefault(endpoint, []).extend([answer] * times)
 
+    def be_honest(self) -> None:
+        self._lies.clear()
+
     def _answer(self, endpoint: str, job_id: JobId | None, truth: Callable[[], object]) -> object:
         with self.effects.step(f"{endpoint} {job_id or ''}"):
             self.clock.passed += self.latency_s
@@ -532,6 +535,7 @@ class FakeRetries:
     def __init__(self, clock: FakeClock) -> None:
         self.rows: dict[JobId, Retry] = {}
         self.planned: dict[JobId, Retry] = {}
+        self.unlisted: dict[JobId, tuple[str, int]] = {}
         self._clock = clock
 
     def later(self, hours: float = 0.0, **changes: bool) -> None:
@@ -547,6 +551,14 @@ class FakeRetries:
 
     def done(self, job_id: JobId, /) -> None:
         self.rows.pop(job_id, None)
+
+    def unlisted_since(self, job_id: JobId, answer: str, /, *, note: bool) -> int | None:
+        said = self.unlisted.get(job_id)
+        if said is not None and said[0] == answer:
+            return said[1]
+        if note:
+            self.unlisted[job_id] = answer, self._clock.now()
+        return None
 
 
 @dataclass(frozen=True)

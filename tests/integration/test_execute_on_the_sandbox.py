@@ -71,7 +71,7 @@ class Bench:
             lease=self.lease,
             switch=self.state.switch,
             holds=Holding(self.state.holds, self.archive.holds, "eu", self.clock.now),
-            retries=AccountRetries(self.state.retries, "eu", self.clock.now),
+            retries=AccountRetries(self.state.retries, "eu", self.clock.now, self.state.notes),
             clock=self.clock,
             fingerprint=self.fingerprint,
             events=self.events.append,

@@ -1,0 +1,72 @@
+"""A job that never started has no asset list; that it has no assets is believed after a day of the same answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sauce_janitor.errors import NotReadyError
+from sauce_janitor.execute.events import Skip
+from sauce_janitor.retention.model import UNKNOWN, Action, JobId
+from tests.fakes.execution import House
+from tests.unit.execute.scene import ALL, run
+
+ARCHIVE, JOB = Action.ARCHIVE, Action.DELETE_JOB
+NEVER: dict[str, Any] = {"status": "error", "error": "Test did not start", "started_at": None}
+
+
+def scene(answer: int, **fields: Any) -> tuple[House, JobId]:
+    house = House()
+    job = house.add(1, age_days=9, assets={})
+    house.sauce.change(job, **(NEVER | fields))
+    _say(house, answer)
+    return house, job
+
+
+def _say(house: House, answer: int) -> None:
+    def said(_sauce: object, _job: object) -> None:
+        if answer == 400:
+            raise NotReadyError("Job hasn't finished running")
+
+    house.sauce.lie("assets", said, times=99)
+
+
+def attempt(house: House, job: JobId) -> bool:
+    """Whether a run archives and deletes it."""
+    run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL)])
+    return job not in house.sauce.world
+
+
+@pytest.mark.parametrize("answer", [404, 400])
+def test_the_same_answer_a_day_later_says_that_it_has_no_assets(answer: int) -> None:
+    """Archiving: For one that ended in error and never started, the same 404 or 400 a day later means that it has none."""
+    house, job = scene(answer)
+    assert not attempt(house, job)
+    house.retries.later(hours=11)
+    assert not attempt(house, job)
+    house.retries.later(hours=13.1)
+    assert attempt(house, job)
+    assert house.archive.files[job] == {}
+
+
+def test_another_answer_begins_the_day_anew() -> None:
+    house, job = scene(404)
+    assert not attempt(house, job)
+    house.retries.later(hours=25)
+    house.sauce.be_honest()
+    _say(house, 400)
+    execution = run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL)])
+    assert execution.skips == {Skip.NOT_READY: 2}
+    house.retries.later(hours=25)
+    assert attempt(house, job)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": "failed"}, {"status": "complete"}, {"started_at": 1_700_000_000}, {"started_at": UNKNOWN}]
+)
+def test_of_any_other_job_it_stays_a_failure(fields: dict[str, Any]) -> None:
+    house, job = scene(404, **fields)
+    for _ in range(3):
+        assert not attempt(house, job)
+        house.retries.later(hours=25)
