@@ -180,14 +180,24 @@ def _write(path: Path, told: dict[str, str | None]) -> None:
     )  # fmt: skip
     parse(read(text.encode(), str(path)))
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-        if not schema_path.exists():
-            schema_path.write_text(json_schema_text(), encoding="utf-8")
+        if not schema_path.exists():  # first: a configuration that is there says that all is done
+            _make(schema_path, json_schema_text())
+        _make(path, text)
     except FileExistsError:
         _refuse_existing(path)
     except OSError as wrong:
         raise ConfigError(f"{wrong.filename or path}: cannot be written: {wrong.strerror or wrong}") from wrong
+
+
+def _make(path: Path, text: str) -> None:
+    """Write a new file, whole or not at all: half of one would be in the way of the next `init`. Raises OSError."""
+    with path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.close()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _account_name(region: str | None) -> str:

@@ -31,7 +31,8 @@ class Shown:
 
     def __init__(self, *, color: bool | None, moving: bool) -> None:
         out = report.console(color=color, error=True)
-        bar = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        spinner = "dots" if out.encoding.startswith("utf") else "line"  # dots are Braille
+        bar = (SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self._bar = Progress(*bar, console=out, transient=True, redirect_stdout=False) if moving else None
         self._task: TaskID | None = None
         self._lock = threading.Lock()

@@ -256,6 +256,21 @@ WALKED = (
     (("prove",), 2),
 )
 """What is called, and how many calls of a kind are failed in turn."""
+HALVES = {"plan.json", "taken.zip"}
+"""What must not be there, not even in part, after a command that has failed."""
+
+
+def test_an_init_that_fails_is_not_in_the_way_of_the_next(
+    desk: Desk, heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fuse = Fuse(monkeypatch, desk.folder)
+    words = ("init", "--region", "us-west-1", "--output", "made.yaml")
+    for kind in ("file open", "file write", "file close"):
+        fuse.kind, fuse.left = kind, 1
+        assert heard(desk, *words).code == 2
+        fuse.kind = ""
+        assert not (desk.folder / "made.yaml").exists()
+    assert heard(desk, *words).code == 0
 
 
 def test_a_call_that_fails_is_one_sentence(
@@ -271,6 +286,8 @@ def test_a_call_that_fails_is_one_sentence(
                     fuse.kind, fuse.left = kind, count
                     said = heard(desk, *words)
                     has_fired, fuse.kind = fuse.left == 0, ""
+                    left = sorted(path.name for path in desk.folder.iterdir())
+                assert not set(left) & HALVES or said.code == 0, (words, kind, count, left)
                 assert is_one_sentence(said), (words, kind, count, said)
                 fired += has_fired
                 if not has_fired:
