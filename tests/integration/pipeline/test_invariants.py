@@ -300,7 +300,11 @@ LIES: tuple[dict[str, Any], ...] = (
 
 SAID_WELL = frozenset(
     {
+        "bad_row",
+        "cut_at_source",
         "flipped_byte",
+        "heavy_rows",
+        "other_kind",
         "trailing_garbage",
         "deep_json",
         "not_a_list",
