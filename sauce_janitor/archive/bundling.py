@@ -1,18 +1,20 @@
 """All screenshots of a job in one request: `screenshots.zip`, where it is offered, taken apart into its files.
 
-It saves most of a job's requests, and nothing rests on it: a bundle that is not offered, not whole, not what the list says, or
-made to harm is put away, and the screenshots are fetched one by one. Its entries are found by the exact names that Sauce Labs
+It saves most of a job's requests, and nothing rests on it: a bundle that is not offered, not whole, not what the list
+says, or made to harm is put away, and so is one whose pictures differ from the single files, of which a sample is fetched
+beside each bundle. Then the screenshots are fetched one by one. Its entries are found by the exact names that Sauce Labs
 listed, so none of them can choose where it is written. Source: Jobs API, Get All Screenshots (later documentation).
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
@@ -22,6 +24,7 @@ BUNDLE: Final = "screenshots.zip"
 _SHOT: Final = re.compile(r"(?:[0-9]{4,6}|final_)screenshot\.(?:png|jpe?g)")
 _FEWEST: Final = 3
 _REFUSALS: Final = 2
+_MANY: Final = 6
 _LONGEST_READ: Final = 16 * 1024 * 1024  # the directory of a bundle of 100,000 entries; a longer one is not read
 _PIECE: Final = 256 * 1024
 _MAX_RATIO: Final = 200
@@ -57,6 +60,17 @@ class Offer:
     def failed(self) -> None:
         """It was not, or there was none."""
         self._refusals += 1
+
+    def lied(self) -> None:
+        """Its pictures are not the single files: none is asked for any more."""
+        self._refusals = _REFUSALS
+
+
+def sampled(shots: Sequence[str], seed: str) -> tuple[str, ...]:
+    """Return the pictures to compare with the single files: one that the seed picks; of many the first and last, too."""
+    picked = shots[int.from_bytes(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()[:8]) % len(shots)]
+    ends = (shots[0], shots[-1]) if len(shots) >= _MANY else ()
+    return tuple(dict.fromkeys((*ends, picked)))
 
 
 class Bundle:

@@ -127,7 +127,7 @@ def fetch_to_file(fetch: Fetch, name: str, slot: Slot, allowance: Allowance, *, 
         if sha256 is None or sha256 != vouched:
             raise UnbelievedError(f"asset {name!r:.120}: {judgement.why}", sha256)
     elif not came.framed or fetched.bytes == 0 or judgement.trust is Trust.TWICE:
-        again = _receive_again(fetch, name, allowance)
+        again = hash_of(fetch, name, allowance)
         if again != (fetched.bytes, fetched.sha256):
             raise ArchiveError(f"asset {name!r:.120} came differently twice, and nothing says which is whole")
     return fetched
@@ -200,7 +200,8 @@ class Incoming:
             write_all(self._file, data)
 
 
-def _receive_again(fetch: Fetch, name: str, allowance: Allowance) -> tuple[int, str]:
+def hash_of(fetch: Fetch, name: str, allowance: Allowance) -> tuple[int, str]:
+    """Fetch an asset without storing it; its length and SHA-256. Raises whatever `fetch` raises."""
     digest, length = hashlib.sha256(), 0
     with fetch(name) as body:
         for piece in body:

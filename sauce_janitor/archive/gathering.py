@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from sauce_janitor.archive.bundling import BUNDLE, Bundle, Offer, in_bundle
+from sauce_janitor.archive.bundling import BUNDLE, Bundle, Offer, in_bundle, sampled
 from sauce_janitor.archive.fetching import (
     Allowance,
     Fetch,
@@ -18,6 +18,7 @@ from sauce_janitor.archive.fetching import (
     Slot,
     UnbelievedError,
     fetch_to_file,
+    hash_of,
 )
 from sauce_janitor.archive.folders import disk_errors, open_folder, shut, write_all
 from sauce_janitor.archive.naming import file_names
@@ -71,10 +72,14 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What came, not yet durable, and what could not be had; both in the order of the errand."""
+    """What came, not yet durable, and what could not be had; both in the order of the errand.
+
+    `remarks` (name, why) tell what was odd on the way.
+    """
 
     files: tuple[StoredFile, ...] = ()
     missing: tuple[MissingFile, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 class Gatherer:
@@ -108,7 +113,8 @@ class Gatherer:
         if not files:
             with disk_errors("remove an empty folder"):
                 os.rmdir(below, dir_fd=folder)
-        return Gathered(files, tuple(missing[name] for name in errand.wanted if name in missing))
+        lacking = tuple(missing[name] for name in errand.wanted if name in missing)
+        return Gathered(files, lacking, tuple(pass_.remarks))
 
     def _slots(self, wanted: Sequence[str], assets: int) -> dict[str, Slot]:
         files = file_names(wanted)
@@ -133,11 +139,17 @@ class Gatherer:
                 fetched = pass_.unpack(spool, size, shots)
             finally:
                 os.close(spool)
+            differs = pass_.difference(fetched)
         except ArchiveUnusableError:
             raise
         except (*_NO_BUNDLE, ArchiveError):
             pass_.forget(shots)
             self._offer.failed()
+            return {}
+        if differs is not None:
+            pass_.forget(shots)
+            self._offer.lied()
+            pass_.remarks.append((BUNDLE, differs))
             return {}
         self._offer.worked()
         return {name: (each, url) for name, each in fetched.items()}
@@ -157,6 +169,15 @@ class _Pass:
     assets: int
     slots: dict[str, Slot]
     allowance: Allowance
+    remarks: list[tuple[str, str]] = field(default_factory=list)
+
+    def difference(self, fetched: dict[str, Fetched]) -> str | None:
+        """How a bundle's pictures differ from the single files, by a sample; None where they do not, or none can be had."""
+        for name in sampled(tuple(fetched), self.errand.url_of(BUNDLE)):
+            with suppress(AnswerError):
+                if hash_of(self.errand.fetch, name, self.allowance) != (fetched[name].bytes, fetched[name].sha256):
+                    return f"its {name!r:.120} is not the single file: the single files are stored"
+        return None
 
     def unpack(self, spool: int, size: int, shots: Sequence[str]) -> dict[str, Fetched]:
         """Write the wanted entries of the bundle in `spool` to their files."""

@@ -278,7 +278,7 @@ class Archive:
                 aside.verify_shown(stamps, fresh)
         shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt), task.gone)
         sizes = [file.bytes for file in fetched]
-        odd = tuple((file.name, file.odd) for file in fetched if file.odd is not None)
+        odd = (*gathered.remarks, *((file.name, file.odd) for file in fetched if file.odd is not None))
         return replace(
             shown,
             fetched_assets=len(sizes),

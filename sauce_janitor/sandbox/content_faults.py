@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
+import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -62,6 +64,18 @@ def other_kind(scene: Scene, answer: Answer) -> Answer:
     """The file is of another kind than its name says (default: a JPEG picture): its bytes are `text`, its length agrees."""
     text = scene.text("text", "\xff\xd8\xff\xe0 a picture")
     return replace(answer, body=text.encode("latin-1", "replace"), compress=False)
+
+
+@after()
+def other_pictures(_: Scene, answer: Answer) -> Answer:
+    """The entries of a zip file are whole, and not the single files: each has one byte more. Other bodies stay as they are."""
+    if not answer.body.startswith(b"PK"):
+        return answer
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as before, zipfile.ZipFile(target, "w") as packed:
+        for entry in before.infolist():
+            packed.writestr(zipfile.ZipInfo(entry.filename), before.read(entry) + b"\0")
+    return replace(answer, body=target.getvalue())
 
 
 @after(text=str)

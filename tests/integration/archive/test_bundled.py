@@ -44,7 +44,9 @@ def test_one_request_brings_all_screenshots_and_each_is_a_file_of_its_own(archiv
 
     store(archive, source)
 
-    assert source.asked == ["screenshots.zip", "log.json"]
+    assert (source.asked[0], source.asked[-1], len(source.asked)) == ("screenshots.zip", "log.json", 3), (
+        "and one to compare"
+    )
     place = next(archive.catalogue.places())
     receipt = archive.catalogue.receipts(place)[-1].document
     stored = {file.name: file for file in receipt.assets}
@@ -61,7 +63,9 @@ def test_what_the_bundle_lacks_is_fetched_alone(archive: Archive) -> None:
     source = shelf(zipped({name: PICTURES[name] for name in SHOTS[:3]}))
 
     assert set(store(archive, source)) == set(SHOTS)
-    assert source.asked == ["screenshots.zip", *SHOTS[3:]]
+    assert source.asked[0] == "screenshots.zip"
+    assert source.asked[1] in SHOTS[:3], "one to compare"
+    assert source.asked[2:] == list(SHOTS[3:])
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,34 @@ def test_a_bundle_that_cannot_be_trusted_costs_one_request_and_nothing_else(
     assert not proof.findings
     assert all(file.url.endswith(file.name) for file in proof.receipts[-1].document.assets)
     assert not [found for found in root.parent.rglob("*") if found.name in {"escape.png", ".spool", "screenshots.zip"}]
+
+
+def test_a_bundle_of_other_pictures_is_put_away_and_no_other_is_asked_for(archive: Archive) -> None:
+    lies = {name: data + b"\0" for name, data in PICTURES.items()}
+    for number in (1, 2):
+        source = shelf(zipped(lies))
+        listing = AssetListing(SHOTS)
+        stored = archive.store(document(number), listing, EVERYTHING, source.fetch, ORIGIN)
+        assert dict(stored.stored) == {name: len(data) for name, data in PICTURES.items()}
+        assert source.asked.count("screenshots.zip") == (number == 1)
+        assert [name for name, _ in stored.odd] == ["screenshots.zip"] * (number == 1)
+    for place in archive.catalogue.places():
+        assert not archive.catalogue.prove(place).findings
+
+
+def test_of_a_large_bundle_the_first_and_the_last_picture_are_compared_too(archive: Archive) -> None:
+    shots = tuple(f"{n:04d}screenshot.png" for n in range(20))
+    pictures = {name: PNG[:8] + name.encode() + PNG[8:] for name in shots}
+    source = AssetShelf({**pictures, "screenshots.zip": zipped({**pictures, shots[-1]: PNG})})
+    stored = archive.store(document(1), AssetListing(shots), EVERYTHING, source.fetch, ORIGIN)
+    assert stored.stored[shots[-1]] == len(pictures[shots[-1]])
+    assert [name for name, _ in stored.odd] == ["screenshots.zip"]
+
+
+def test_pictures_that_can_only_be_had_as_a_bundle_are_taken_from_it(archive: Archive) -> None:
+    source = AssetShelf({"screenshots.zip": zipped(PICTURES)})
+    stored = archive.store(document(1), AssetListing(SHOTS), EVERYTHING, source.fetch, ORIGIN)
+    assert (set(stored.stored), stored.missing) == (set(SHOTS), ())
 
 
 def test_where_bundles_are_not_offered_two_jobs_find_out(archive: Archive) -> None:

@@ -102,6 +102,7 @@ ODDITIES = (
     stays("an error message for an asset, with status 200", "status", FILE, status=200),
     goes("files that were cut before they came to Sauce Labs", "cut_at_source", endpoint=FILE),
     goes("files of another kind than their names say", "other_kind", endpoint=FILE),
+    goes("a `screenshots.zip` of other pictures", "other_pictures", endpoint=FILE),
     goes("a coding that compresses nothing", "void_coding", endpoint=FILE),
     # --- lists
     refused("a list that is an object", "not_a_list", endpoint=LIST),
