@@ -46,8 +46,9 @@ def stored(work: Work, hand: InHand, archived: Archived) -> None:
     if archived.restored and not hand.is_damaged:
         _tell_damaged(work, hand, archived.restored)
         hand.is_damaged = True
-    if hand.is_damaged:
-        hand.is_damaged = hand.is_lost = False
+    was_damaged, hand.is_damaged, hand.is_lost = hand.is_damaged, False, False
+    # Where Sauce Labs lists a file and does not hand it out, the new receipt says that it is missing.
+    if was_damaged and not archived.missing:
         plan = hand.plan
         work.tally.tell(
             CopyRestored(

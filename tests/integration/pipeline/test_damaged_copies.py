@@ -117,6 +117,25 @@ def test_what_sauce_labs_has_no_more_keeps_its_job_and_says_how_to_go_on(
     assert execution.count(action, Outcome.FAILED) == 1
 
 
+def test_a_damaged_file_that_is_listed_and_cannot_be_had_keeps_its_job(desk: Desk) -> None:
+    jobs = archived(desk)
+    damaged = largest(folder(desk, jobs[1]))
+    flip_a_bit(damaged)
+    desk.sandbox.inject("status", endpoint="asset.get", job=jobs[1], path=f"*/{damaged.name}", status=404)
+    for again in range(2):
+        desk.later_s = again * DAY
+        execution = deletes(desk, Action.DELETE_JOB).execution
+        assert execution is not None
+        assert desk.deleted() == {jobs[0], jobs[2]}
+        assert not execution.complete
+        assert execution.restored_copies == 0
+    desk.sandbox.faults.disarm()
+    desk.later_s = 5 * DAY
+    desk.run(execute=True)
+    assert desk.deleted() == set(jobs)
+    assert json.loads(desk.say("prove", "--format", "json").stdout)["findings"] == []
+
+
 def flip_a_digit_of_a_hash(file: Path) -> None:
     """It reads as well as before, and says something else of an asset."""
     text = file.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sauce_janitor.errors import AnswerError
 from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import CopyDamaged, CopyRestored, Event
 from sauce_janitor.retention.model import Action, AssetListing, JobId
@@ -80,6 +81,22 @@ def test_what_sauce_labs_does_not_list_any_more_keeps_the_job(action: Action) ->
     assert (failure.job_id, failure.action) == (job, action)
     assert "does not list it any more" in failure.detail
     assert told(house) == [CopyDamaged]
+
+
+def test_a_damaged_file_that_is_listed_and_never_handed_out_is_not_called_restored() -> None:
+    house = House()
+    job = house.add(1)
+    house.store(job, ALL)
+    house.archive.rotten[job] = {"video.mp4"}
+
+    def refuse(_sauce: FakeSauce, _job: JobId) -> object:
+        raise AnswerError("asset video.mp4: 404")
+
+    house.sauce.lie("asset", refuse, times=20)
+    execution = run(house, [house.planned(job, DELETE_JOB, selection=ALL)])
+    assert house.sauce.writes() == []
+    assert (execution.damaged_copies, execution.restored_copies) == (1, 0)
+    assert execution.count(DELETE_JOB, Outcome.FAILED) == 1
 
 
 @pytest.mark.parametrize(("assets", "stays"), [({}, True), ({"log.json": b"[]"}, False)])
