@@ -105,3 +105,18 @@ def test_a_job_of_which_nothing_is_wanted_any_more_is_not_tried_again(desk: Desk
     desk.an_hour_passes()
     assert desk.run(execute=True).complete
     assert desk.state.retries.of("box") == {}
+
+
+def test_a_deadline_names_failure_as_the_blocker_of_a_job_that_waits(desk: Desk) -> None:
+    deadline = "\ndeadlines: [{name: privacy, match: all, assets_gone_by: 6d}]\n"
+    policy = ARCHIVING.replace("discard: rest}", "discard: rest}, delete_assets: 2d")
+    desk.configure(policy + deadline, budget=SIXTY.replace("60", "1000"))
+    job = next(job.job_id for job in desk.run().plan.jobs() if len(job.actions) == 2)
+    desk.sandbox.inject("not_a_list", endpoint="assets.list", job=job)
+    desk.state.retries.failed("box", job, Failing(FailureKind.ANSWER, "no list"), at=int(time.time()) - 6 * HOUR)
+    desk.state.retries.failed("box", job, Failing(FailureKind.ANSWER, "no list"), at=int(time.time()))
+    result = desk.run(execute=True)
+    assert result.execution is not None
+    assert dict(result.execution.waiting) == {FailureKind.ANSWER: 1}
+    late = result.plan.late["privacy"]
+    assert {blocker.value: jobs for blocker, jobs in late.jobs.items() if jobs}.get("failed") == 1
