@@ -51,7 +51,7 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
     if plan.kept:
         out.print("\nWhy jobs stay", style="bold")
         out.print(_kept(plan))
-    for line in (*_undecided(plan), *_stored(plan)):
+    for line in (*_undecided(plan), *_stored(plan), *_incomplete(plan)):
         out.print(printable(line))
     out.print()
     if plan.expiring_72h_jobs:
@@ -149,6 +149,19 @@ def _kept(plan: Plan) -> Table:
     for (action, reason), jobs in shown:
         table.add_row(f"{jobs:,}", f"no {ACTIONS[action]}", printable(reason.text))
     return table
+
+
+def _incomplete(plan: Plan) -> Iterator[str]:
+    """How many jobs lack files that could not be had, and what becomes of their deletes."""
+    if not plan.incomplete:
+        return
+    waiting = plan.incomplete - plan.giving_up
+    said = []
+    if waiting:
+        said.append(f"deletes of {waiting:,} wait for them")
+    if plan.giving_up:
+        said.append(f"{plan.giving_up:,} go on without them (if_unavailable)")
+    yield f"Files could not be had of {plan.incomplete:,} jobs: {', '.join(said)}; explain names them"
 
 
 def markdown(plan: Plan, about: About) -> Iterator[str]:

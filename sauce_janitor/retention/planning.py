@@ -161,6 +161,7 @@ class _Planner:
             plan.inventory += jobs
             plan.held += jobs if ruling.held else 0
             plan.incomplete += jobs if ruling.lacks else 0
+            plan.giving_up += jobs if ruling.selection is not None and ruling.selection.gives_up else 0
             for name, truth in zip(names, ruling.case.truths, strict=True):
                 plan.matched[name] += jobs if truth else 0
             undecided = set()

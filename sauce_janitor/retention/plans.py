@@ -216,6 +216,7 @@ class Plan:
     `rows` and `announcements` hold what `jobs()` and `announced()` give.
     `retries` are those of `jobs()` that failed before: what was not tried goes before them.
     `suspects` are jobs to be looked at: Sauce may have purged their assets, and knowing it would change something.
+    `incomplete` jobs are stored but for files that could not be had; of `giving_up` of them the policies wait no longer.
     `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time; `expiring`
     are these jobs, and whether it is within 24 h.
     """
@@ -224,6 +225,7 @@ class Plan:
     inventory: int = 0
     held: int = 0
     incomplete: int = 0
+    giving_up: int = 0
     counts: dict[tuple[str | None, Action], int] = field(default_factory=dict)
     totals: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
     kept: dict[tuple[Action, Reason], int] = field(default_factory=dict)

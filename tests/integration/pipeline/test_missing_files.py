@@ -66,7 +66,8 @@ def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Desk)
     assert len(desk.deleted() - {job}) == len(desk.deleted()) == 1, "the sound one"
 
     plan = desk.run().plan
-    assert plan.incomplete == 1
+    assert (plan.incomplete, plan.giving_up) == (1, 0)
+    assert "Files could not be had of 1 jobs: deletes of 1 wait for them" in desk.say("plan").stdout
     assert {blocker.value: jobs for blocker, jobs in plan.late["privacy"].jobs.items()} == {"missing_files": 1}
     page = desk.metrics.page().decode()  # type: ignore[union-attr]
     assert 'sauce_janitor_incomplete_jobs{account="box"} 1.0' in page
@@ -102,6 +103,7 @@ def test_the_policy_says_when_to_go_on_without_a_file(desk: Desk) -> None:
     desk.later_s = 2 * DAY + 60
     plan = desk.run().plan
     assert [each.job_id for each in plan.jobs()] == [job]
+    assert (plan.incomplete, plan.giving_up) == (1, 1)
     done = desk.run(execute=True, retry_now=True).execution
     assert done is not None
     assert job in desk.deleted()
