@@ -164,7 +164,7 @@ def _next_run(daemon: dict[str, Any]) -> str:
 
 
 def _run(run: Any) -> dict[str, Any]:
-    told = {key: run.summary.get(key) for key in ("outcomes", "left", "halted", "error")}
+    told = {key: run.summary.get(key) for key in ("outcomes", "left", "waiting", "halted", "error")}
     times = {"run_id": run.run_id, "mode": run.mode, "started_at": run.started_at, "ended_at": run.ended_at}
     return {**times, "result": run.result, **told}
 
@@ -267,6 +267,8 @@ def _run_words(run: dict[str, Any]) -> str:
     parts = [run["mode"].replace("_", " "), result]
     parts += [f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()]
     parts += [f"{run['left']:,} left"] if run["left"] else []
+    waiting = sum((run["waiting"] or {}).values())
+    parts += [f"{waiting:,} waiting for their next try"] if waiting else []
     return ", ".join([*parts, *(run[key] for key in ("halted", "error") if run[key])])
 
 

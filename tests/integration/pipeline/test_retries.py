@@ -88,6 +88,7 @@ def test_a_run_that_only_waits_for_the_next_try_says_so_and_ends_with_4(desk: De
     desk.an_hour_passes()
     said = desk.say("run", "--execute", code=4).stdout
     assert "Waiting for their next try: 2 (an answer that cannot be trusted)" in said
+    assert "2 waiting for their next try" in desk.say("status").stdout
     desk.an_hour_passes()
     [told] = json.loads(desk.say("run", "--execute", "--format", "json", code=4).stdout)
     assert (told["waiting"], told["complete"]) == ({"answer": 2}, False)
