@@ -34,6 +34,7 @@ class KnockOut:
 
 
 EXECUTE: Final = ("tests/unit/execute",)
+READING: Final = ("tests/integration/sauce/test_reading.py",)
 GATE: Final = ("tests/integration/sauce/test_gate.py", "tests/unit/sauce")
 JOURNAL: Final = ("tests/integration/state/test_journal.py", "tests/integration/state/test_database.py")
 ARCHIVE: Final = ("tests/integration/archive",)
@@ -66,7 +67,7 @@ KNOCK_OUTS: Final = (
     KnockOut("list's age", _WRITING, "if armed.listed_at is not None and not 0 <=", "if False and not 0 <=", GATE),
     KnockOut("permit used once", _WRITING, "            if permit in self._spent:", "            if False:", GATE),
     KnockOut(
-        "no redirect", "sauce/transport.py", "            refuse_redirect(response, ask.what)", f"            {_PASS}", GATE
+        "no redirect", "sauce/transport.py", "            refuse_redirect(response, ask.what)", f"            {_PASS}", READING
     ),
     # right before a delete
     KnockOut("same as decided", _DELETING, "self._work.same(hand, hand.details, job)", _PASS, EXECUTE),

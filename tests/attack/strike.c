@@ -9,6 +9,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -225,15 +227,39 @@ ssize_t recv(int fd, void *data, size_t length, int flags) {
     return code;
 }
 
+static int64_t shift_of(clockid_t clock) {
+    if (!page) return 0;
+    return clock == CLOCK_REALTIME ? page->realtime_ns
+        : clock == CLOCK_MONOTONIC ? page->monotonic_ns
+        : clock == CLOCK_BOOTTIME ? page->boottime_ns : 0;
+}
+static struct timespec shifted(const struct timespec *time, int64_t shift) {
+    int64_t sum = time->tv_sec * 1000000000LL + time->tv_nsec + shift;
+    struct timespec found = { .tv_sec = sum / 1000000000LL, .tv_nsec = sum % 1000000000LL };
+    return found;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *into) {
     REAL(clock_gettime);
     int code = real(clock, into);
-    if (!page || code) return code;
-    int64_t shift = clock == CLOCK_REALTIME ? page->realtime_ns
-        : clock == CLOCK_MONOTONIC ? page->monotonic_ns
-        : clock == CLOCK_BOOTTIME ? page->boottime_ns : 0;
-    int64_t sum = into->tv_sec * 1000000000LL + into->tv_nsec + shift;
-    into->tv_sec = sum / 1000000000LL;
-    into->tv_nsec = sum % 1000000000LL;
-    return 0;
+    if (!code) *into = shifted(into, shift_of(clock));
+    return code;
+}
+
+/* The kernel's clocks are where they were: a deadline by the moved ones is moved back, or each wait would last longer. */
+int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *until) {
+    REAL(sem_clockwait);
+    struct timespec real_until = shifted(until, -shift_of(clock));
+    return real(semaphore, clock, &real_until);
+}
+int sem_timedwait(sem_t *semaphore, const struct timespec *until) {
+    REAL(sem_timedwait);
+    struct timespec real_until = shifted(until, -shift_of(CLOCK_REALTIME));
+    return real(semaphore, &real_until);
+}
+/* Python's conditions go by the monotonic clock. */
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until) {
+    REAL(pthread_cond_timedwait);
+    struct timespec real_until = shifted(until, -shift_of(CLOCK_MONOTONIC));
+    return real(condition, mutex, &real_until);
 }

@@ -180,7 +180,9 @@ class World:
         lasting = {key: sorted(said - {"failed", "unknown"}) for key, said in found.items()}
         # what the vendor purged is found out by a delete, or by the daily look before there was one
         purged = ("delete_assets", ["already_gone"])
-        return {key: said for key, said in lasting.items() if said and (key[1], said) != purged}
+        kept = {key: said for key, said in lasting.items() if said and (key[1], said) != purged}
+        # a delete that was done and answered 404 is on record as already gone
+        return {key: ["confirmed"] if said == ["already_gone"] else said for key, said in kept.items()}
 
     def judge(self) -> None:
         """S10 and S15: journal, archive and the vendor's log explain each other. Raises ViolationError for all there is."""
