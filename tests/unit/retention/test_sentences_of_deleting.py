@@ -447,6 +447,12 @@ def test_deletes_wait_no_longer() -> None:
     assert job not in house.sauce.world
     assert set(house.archive.files[job]) == {"log.json"}
 
+    house = House()
+    job = house.add(1, age_days=12, assets={"log.json": b"[]"})
+    house.sauce.lie("assets", lambda _sauce, _job: AssetListing(("log.json", "gone.log", "new.log")), times=99)
+    run(house, [house.planned(job, ARCHIVE, JOB, selection=replace(ALL, gives_up=frozenset({"gone.log"})))])
+    assert job in house.sauce.world, "another file is missing, and not for so long"
+
 
 def test_the_one_that_waits_longest() -> None:
     """Archiving: Of several policies that archive anything the one that waits longest counts."""
