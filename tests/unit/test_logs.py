@@ -36,8 +36,8 @@ def test_the_trace_of_an_error_shows_no_byte_of_its_message_raw(capsys: pytest.C
 
 def test_what_libraries_log_is_one_printable_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("json", "info")
-    logging.getLogger("urllib3").warning("odd header: %s", "a\nb\x1b[2J")
-    assert capsys.readouterr().err == "WARNING:urllib3:odd header: a\\nb\\u001b[2J\n"
+    logging.getLogger("a.library").warning("odd header: %s", "a\nb\x1b[2J")
+    assert capsys.readouterr().err == "WARNING:a.library:odd header: a\\nb\\u001b[2J\n"
 
 
 def test_console_lines_have_no_colour_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
