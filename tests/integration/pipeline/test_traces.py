@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +12,15 @@ import pytest
 import requests
 import structlog
 
+from sauce_janitor.cli.looking import gaps
+from sauce_janitor.execute.events import AlreadyGone
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline.telling import Teller
+from sauce_janitor.pipeline.traces import Traces
 from sauce_janitor.retention.model import Action
-from tests.integration.pipeline.conftest import Desk
+from sauce_janitor.retention.permits import DeleteJobPermit, NothingWanted
+from sauce_janitor.state import Query
+from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """
 limits: {max_percent: null}
@@ -63,6 +70,7 @@ def test_what_another_janitor_deletes_is_told_everywhere(desk: Desk, other: Desk
     with structlog.testing.capture_logs() as logs:
         result = desk.run()
     assert (result.vanished.jobs, result.vanished.are_many) == (planned, True)
+    assert "does another janitor or a script delete on this account?" in gaps(result)[-1]
     [event] = [each for each in logs if each["event"] == "account.others_delete"]
     assert event["log_level"] == "warning"
     assert event["jobs"] == planned
@@ -74,11 +82,28 @@ def test_what_another_janitor_deletes_is_told_everywhere(desk: Desk, other: Desk
     assert told(other) is None, "what it deletes itself is no trace"
 
 
-def test_jobs_deleted_under_a_plan_are_traces_too(desk: Desk, other: Desk) -> None:
-    desk.say("plan", "--out", str(desk.folder / "plan.json"))
-    other.run(execute=True)
-    said = desk.say("apply", str(desk.folder / "plan.json"), code=0).stdout
-    assert "does another janitor or a script delete on this account?" in " ".join(said.split())
+def test_what_is_gone_when_its_turn_comes_is_a_trace_unless_we_or_the_purge_explain_it(desk: Desk) -> None:
+    now = int(time.time())
+    desk.run()
+    with desk.state.jobs.snapshot(Query("box", as_of=now)) as snapshot:
+        jobs = [each.job for each in snapshot.records()]
+    young = [job for job in jobs if isinstance(job.ended_at, int) and now - job.ended_at < 20 * DAY][:3]
+    old = [job for job in jobs if isinstance(job.ended_at, int) and now - job.ended_at > 40 * DAY][:3]
+    assert len(young) == len(old) == 3
+    traces = Traces("box", desk.state, Teller("box", "a run", Metrics()), now=now)
+    for job in (*young, *old):
+        traces.event(AlreadyGone(job.id, job.owner, "old", Action.DELETE_ASSETS, "x"))
+    assert (traces.found.jobs, traces.found.assets) == (0, 3)
+    for job in (*young, *old):
+        traces.event(AlreadyGone(job.id, job.owner, "old", Action.DELETE_JOB, "x"))
+    assert (traces.found.jobs, traces.found.assets) == (6, 3)
+
+    journal, doubted = desk.state.journal.during("box", "a run", lambda: now), old[0]
+    with desk.state.lease("box", "a run", now=now) as lease:
+        permit = DeleteJobPermit(doubted.id, doubted.owner, NothingWanted("old"), "x", 0.0, lease.fence)
+        journal.outcome(journal.intent(permit, policy="old"), "unknown", detail="no answer")
+    traces.event(AlreadyGone(doubted.id, doubted.owner, "old", Action.DELETE_JOB, "x"))
+    assert traces.found.jobs == 6
 
 
 def test_a_run_s_own_deletes_and_a_few_by_hand_are_no_alarm(desk: Desk) -> None:
