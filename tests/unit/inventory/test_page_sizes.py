@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sauce_janitor.errors import SourceUnavailableError, StrainedError
+from sauce_janitor.inventory.memo import Memo
 from sauce_janitor.inventory.sizes import PageSize
 from tests.fakes.job_list import NOW, JobList, an_id
 from tests.fakes.job_store import MemoryStore
@@ -33,16 +34,16 @@ def test_the_size_that_works_is_where_the_next_listing_begins() -> None:
 
 
 def test_a_size_grows_again_after_pages_that_worked_and_waits_longer_each_time_that_fails() -> None:
-    jobs, store = some(9000, strained_above=200), MemoryStore()
+    jobs, store = some(3000, strained_above=200), MemoryStore()
     listed(jobs, store)
     failed = sum(isinstance(limit, int) and limit > 200 for limit in limits(jobs))
-    assert failed <= 2 + 4, "500, 250, then only after 16, 32, 64 pages"
-    jobs.strained_above = None
-    for hours in range(1, 20):
-        listed(jobs, store, NOW + hours * HOUR, deep=True)
-    jobs.requests.clear()
-    listed(jobs, store, NOW + 30 * HOUR, deep=True)
-    assert set(limits(jobs)) == {500}
+    assert 2 < failed <= 4, "500, 250, then once after some pages that worked, once more after twice as many"
+    size = Memo.of(store.memo()).size
+    pages = 0
+    while size.rows < size.most:
+        size.succeed()
+        pages += 1
+    assert pages <= 3 * 64
 
 
 @pytest.mark.parametrize("place", [0, 1, 300, 599])
@@ -80,3 +81,24 @@ def test_a_size_never_leaves_its_bounds() -> None:
     for _ in range(2000):
         size.succeed()
     assert size.rows == size.most
+
+
+@pytest.mark.parametrize("has_short_list", [True, False])
+@pytest.mark.parametrize(("at", "which"), [(10, 0), (11, 0), (11, 1), (12, 1), (13, 2), (13, 0)])
+def test_a_row_deleted_between_rows_asked_for_one_by_one_hides_none_of_the_others(
+    at: int, which: int, *, has_short_list: bool
+) -> None:
+    jobs, store = some(12, strained_above=1), MemoryStore()
+
+    def drop() -> None:
+        if jobs.count("list") == at:
+            jobs.drop(an_id(which))
+
+    def list_ids(*_: object, **__: object) -> tuple[str, ...]:
+        raise StrainedError("503")
+
+    jobs.before_list = drop
+    if not has_short_list:
+        jobs.list_ids = list_ids  # type: ignore[method-assign]
+    listed(jobs, store)
+    assert set(jobs.jobs) <= there(store)

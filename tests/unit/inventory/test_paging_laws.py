@@ -78,13 +78,13 @@ def strained(draw: st.DrawFn) -> JobList:
     return jobs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(strained())
 def test_a_list_that_answers_only_small_pages_is_read_whole(jobs: JobList) -> None:
     assert _read(jobs) == set(jobs.jobs)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(strained(), st.data())
 def test_a_list_read_in_small_pages_that_moves_is_read_whole_or_not_believed(
     jobs: JobList, data: st.DataObject
