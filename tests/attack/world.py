@@ -45,8 +45,6 @@ accounts:
 archive: {path: ARCHIVE}
 state: {path: STATE}
 """
-_OF_THE_PASS: Final = frozenset({"archive", "run_id", "made_at", "fetched_at", "previous", "url", "content_type"})
-"""What two equal copies say differently in their receipts: which pass made them, when, and from which address."""
 _DATED: Final = re.compile(rb"http://127\.0\.0\.1:\d+")
 CODES: Final = frozenset(range(9)) - {1}
 """The documented exit codes; 1 is a bug."""
@@ -61,7 +59,7 @@ class End:
     """What is left when all is done: the vendor's jobs, the archive's files, the outcomes on record."""
 
     vendor: dict[str, tuple[Any, ...]]
-    archive: dict[str, str]
+    archive: dict[str, dict[str, Any]]
     outcomes: dict[tuple[str, str], list[str]]
 
     def differs(self, other: End) -> str | None:
@@ -164,10 +162,9 @@ class World:
             assert found is not None
             document = json.loads(_DATED.sub(b"", json.dumps(found.document).encode()))
             vendor[job_id] = (document, found.assets)
-        files = [path for path in self.archive.rglob("*") if path.is_file()]
-        jobs = {str(path.relative_to(self.archive)): path for path in files}
-        said = {name: _said(path) for name, path in jobs.items() if name.startswith("box/")}
-        return End(vendor, said, self._outcomes())
+        folders = {path.parent for path in self.archive.glob("box/demo/*/*/*/*/receipt*.json")}
+        stored = {str(folder.relative_to(self.archive)): _stored(folder) for folder in sorted(folders)}
+        return End(vendor, stored, self._outcomes())
 
     def _outcomes(self) -> dict[tuple[str, str], list[str]]:
         """The outcomes on record of every job and action that succeeded, `archived` too; failed tries left out."""
@@ -221,17 +218,17 @@ class World:
                 wrong.append(f"S10: {key[1]} of {key[0]}: {number} intents, {final}, {waiting[key]} open")
 
 
-def _said(path: Path) -> str:
-    data = _DATED.sub(b"", path.read_bytes())
-    if path.name.startswith("receipt"):
-        data = json.dumps(_lasting(json.loads(data)), sort_keys=True).encode()
-    return hashlib.sha256(data).hexdigest()
+def _stored(folder: Path) -> dict[str, Any]:
+    """What is stored of a job, in however many passes: its newest document, and its files by their names at the vendor."""
+    receipts = sorted(folder.glob("receipt*.json"), key=lambda path: (len(path.name), path.name))
+    newest = json.loads(receipts[-1].read_text())
+    files = {asset["name"]: _hash(folder / asset["file"]) for asset in newest["assets"]}
+    given_up = sorted(each["name"] for each in newest["discarded"])
+    return {"job": _hash(folder / newest["job"]["file"]), "files": files, "given up": given_up}
 
 
-def _lasting(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _lasting(each) for key, each in value.items() if key not in _OF_THE_PASS}
-    return [_lasting(each) for each in value] if isinstance(value, list) else value
+def _hash(path: Path) -> str:
+    return hashlib.sha256(_DATED.sub(b"", path.read_bytes())).hexdigest()
 
 
 def _last(said: str) -> str:
