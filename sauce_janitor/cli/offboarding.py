@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sauce_janitor.pipeline.pruning import Pruned
 
 _NOT_DONE = 4
+_FAILED = 3
 
 
 @click.command()
@@ -168,7 +169,10 @@ def _erased(erased: Pruned) -> Iterator[str]:
         yield f"To be erased from the archive: {plan.files:,} files of {len(plan.rows):,} jobs, {report.size(plan.size_bytes)}"
     for reason, jobs in plan.protected.most_common():
         yield f"Stays in the archive: {jobs:,} jobs, {reason.text}"
-    yield from (f"Failed: {failure}" for failure in (*erased.failures, *plan.unreadable))
+    failures = (*erased.failures, *plan.unreadable)
+    yield from (f"Failed: {failure}" for failure in failures[:_FAILED])
+    if len(failures) > _FAILED:
+        yield f"… and {len(failures) - _FAILED:,} more failures: in the log with -v, or in --format json"
     if erased.halted:
         yield f"Cut short: {erased.halted}; say it again for the rest"
 

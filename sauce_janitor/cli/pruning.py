@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sauce_janitor.retention.pruneplans import PrunePlan
 
 _SHOWN = 20
+_FAILED = 3
 
 
 @click.command()
@@ -105,8 +106,11 @@ class _Teller:
         for account, done in results if self._form == "table" else ():
             if done.executed:
                 terminal.echo(_ended(account, done))
-            for failure in done.failures:
+            for failure in done.failures[:_FAILED]:
                 terminal.echo(f"sauce-janitor: {account.name}: {report.clean(failure)}", err=True)
+            if len(done.failures) > _FAILED:
+                more = f"… and {len(done.failures) - _FAILED:,} more failures: in the log with -v, or in --format json"
+                terminal.echo(f"sauce-janitor: {account.name}: {more}", err=True)
         return 128 + desk.signals.number if desk.signals.number is not None else code
 
 

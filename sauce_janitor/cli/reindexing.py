@@ -13,6 +13,8 @@ from sauce_janitor.cli.app import Session
 if TYPE_CHECKING:
     from sauce_janitor.pipeline.reindexing import Reindexed
 
+_NAMED = 3
+
 
 @click.command()
 @click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
@@ -22,7 +24,7 @@ def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
     """Rebuild what the state knows of the archive from the receipts alone.
 
     For a state that was lost, or is older than the archive. Changes nothing but the state, asks Sauce Labs nothing. Ends with 4
-    when receipts of some jobs cannot be trusted: each is named, and stays unknown.
+    when receipts of some jobs cannot be trusted: those jobs stay unknown, and --format json names each.
     """
     from sauce_janitor import report
     from sauce_janitor.cli.desk import open_desk
@@ -40,8 +42,10 @@ def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
         terminal.echo(report.json_text([{"account": name, **asdict(each)} for name, each in found.items()]))
     else:
         for name, each in found.items():
-            for line in each.unreadable:
+            for line in each.unreadable[:_NAMED]:
                 terminal.echo(f"Unknown: {report.clean(line)}")
+            if len(each.unreadable) > _NAMED:
+                terminal.echo(f"… and {len(each.unreadable) - _NAMED:,} more unknown: --format json lists all")
             terminal.echo(
                 f"{name}: {each.jobs:,} archived jobs, {each.receipts_added:,} receipts that the journal did not have; "
                 f"{each.in_inventory:,} of the jobs are in the inventory"

@@ -34,6 +34,7 @@ class Hand:
         self.account, self._tools, self._stack = account, tools, stack
         self._run_id = f"hand-{uuid.uuid4().hex[:7]}"
         self.tell = Teller(account.name, self._run_id, tools.metrics)
+        stack.callback(self.tell.conclude)
         self._client = fitting.Client(
             fitting.connection(account),
             self.tell.request,

@@ -17,9 +17,10 @@ from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, PermitError, RefusedError
 from sauce_janitor.pipeline import accepting, fitting
 from sauce_janitor.pipeline.pauses import Pauses
+from sauce_janitor.pipeline.repeats import Repeats
 from sauce_janitor.pipeline.shelving import Shelf, Shelved
 from sauce_janitor.pipeline.terms import Tools
-from sauce_janitor.retention.model import Owner
+from sauce_janitor.retention.model import JobId, Owner
 from sauce_janitor.retention.permits import PrunePermit
 from sauce_janitor.retention.pruneplans import PlannedPruning, PrunePlan, measure, why_of
 from sauce_janitor.retention.pruning import Shelves, Shelving
@@ -124,7 +125,9 @@ class _Visit:
         assert self.catalogue is not None
         claimant = fitting.claimant(state, run_id=self.run_id)
         there = self._stack.enter_context(ArchiveLease(self.catalogue.root, name, claimant))
-        return _Hand(self, lease.fence, there)
+        hand = _Hand(self, lease.fence, there)
+        self._stack.callback(hand.repeats.conclude, hand.log)
+        return hand
 
     def look(self, place: tuple[str, ...]) -> tuple[Shelved, Shelving] | None:
         """One job as it stands now, and what becomes of it; None when it is gone."""
@@ -214,7 +217,8 @@ class _Hand:
         self._pruner = Pruner(
             visit.catalogue.root, name, run_id=visit.run_id, now=lambda: int(tools.clock()), lease=lease
         )
-        self._log = structlog.get_logger().bind(account=name, run_id=visit.run_id)
+        self.log = structlog.get_logger().bind(account=name, run_id=visit.run_id)
+        self.repeats = Repeats()
 
     def recover(self) -> int:
         """Finish what earlier prunings began; how many. A hold that came since keeps what is left, until it is over."""
@@ -223,8 +227,11 @@ class _Hand:
             try:
                 count += self._finish(begun)
             except ArchiveError as wrong:
-                self._log.warning("prune.unfinished", job_id=begun.job_id, detail=str(wrong))
+                self._unfinished(begun.job_id, str(wrong))
         return count
+
+    def _unfinished(self, job_id: JobId, detail: str) -> None:
+        self.repeats.warning(self.log, "prune.unfinished", example=job_id, job_id=job_id, detail=detail)
 
     def _finish(self, begun: OpenPruning) -> bool:
         name = self._visit.account.name
@@ -234,11 +241,11 @@ class _Hand:
             if made is None:
                 continue
             if self._pruner.left(place, made) and self._visit.shelf.is_held(place):
-                self._log.warning("prune.unfinished", job_id=begun.job_id, detail="a hold protects what is left of it")
+                self._unfinished(begun.job_id, "a hold protects what is left of it")
                 return False
             self._pruner.finish(place, made)
             self._journal.end(begun.intent, "pruned", detail="finished after an interruption")
-            self._log.info("archive.pruned", job_id=begun.job_id, files=len(made.record.files), recovered=True)
+            self.log.info("archive.pruned", job_id=begun.job_id, files=len(made.record.files), recovered=True)
             return True
         self._journal.end(begun.intent, "left", detail="interrupted before anything was removed")
         return True
@@ -258,7 +265,7 @@ class _Hand:
                 return
             except (ArchiveError, PermitError) as wrong:
                 done.failures.append(f"job {row.job_id}: {wrong}")
-                self._log.error("prune.failed", job_id=row.job_id, detail=str(wrong))
+                self.repeats.error(self.log, "prune.failed", example=row.job_id, job_id=row.job_id, detail=str(wrong))
             tools.progress.step()
 
     def _one(self, row: PlannedPruning, done: Pruned) -> None:
@@ -281,7 +288,7 @@ class _Hand:
         self._journal.end(intent, "pruned", detail=f"{len(row.files)} files, {row.size_bytes} bytes")
         done.jobs, done.files = done.jobs + 1, done.files + len(row.files)
         done.size_bytes += row.size_bytes
-        self._log.info("archive.pruned", job_id=row.job_id, files=len(row.files), bytes=row.size_bytes, why=permit.why)
+        self.log.info("archive.pruned", job_id=row.job_id, files=len(row.files), bytes=row.size_bytes, why=permit.why)
 
     @contextmanager
     def _or_left(self, intent: int, draft: Draft) -> Iterator[None]:

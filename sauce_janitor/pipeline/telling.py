@@ -14,6 +14,7 @@ from sauce_janitor.execute import events as happened
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline.repeats import Repeats
 from sauce_janitor.pipeline.terms import HOLD, Vanished
 from sauce_janitor.report import iso
 from sauce_janitor.retention.deadlines import overdue_counts
@@ -35,6 +36,9 @@ class Teller:
         self._account = account
         self._metrics = metrics
         self.log: Any = structlog.get_logger().bind(account=account, run_id=run_id)
+        self._repeats = Repeats()
+        self._halts: set[happened.Halted] = set()
+        self._overdue: dict[str, dict[str, int]] = {}
 
     def request(self, event: RequestEvent) -> None:
         """One request to Sauce Labs."""
@@ -54,7 +58,7 @@ class Teller:
     def event(self, event: happened.Event) -> None:
         """One fact of a plan being carried out."""
         if isinstance(event, happened.Halted):
-            self.log.warning("run.halted", why=event.why.value, detail=event.detail)
+            self._halted(event)
             return
         about = self.log.bind(job_id=event.job_id, owner=event.owner, policy=event.policy or HOLD)
         match event:
@@ -64,10 +68,9 @@ class Teller:
                 self._count(event.policy, Action.DELETE_ASSETS, Outcome.DONE)
                 self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self._account)
                 about.info("job.assets_deleted", size_bytes=event.size_bytes, unlisted=list(event.unlisted))
-                for name, archived, deleted in event.differing:
-                    about.warning("asset.sizes_differ", asset=name, archived_bytes=archived, deleted_bytes=deleted)
+                self._differing(about, event)
             case happened.AssetsPurged():
-                self._purged(about, lost=event.lost)
+                self._purged(about, event)
             case happened.CopyDamaged() | happened.CopyRestored():
                 self._copy(about, event)
             case happened.JobDeleted():
@@ -84,11 +87,29 @@ class Teller:
                 about.info("job.skipped", action=event.action.value, why=event.why.value, detail=event.detail)
             case happened.ActionFailed():
                 self._count(event.policy, event.action, Outcome.FAILED)
-                about.error("job.failed", action=event.action.value, detail=event.detail)
+                kind = {"action": event.action.value, "failure": event.kind.value if event.kind else "untried"}
+                self._repeats.error(about, "job.failed", example=event.job_id, kind=kind,
+                                    action=event.action.value, detail=event.detail)  # fmt: skip
 
-    def _purged(self, about: Any, *, lost: bool) -> None:
-        if lost:
-            about.warning("job.assets_lost", detail="purged by Sauce Labs before all that is wanted was archived")
+    def conclude(self) -> None:
+        """Say how often happened what was not logged each time: the run is over, whichever way."""
+        self._repeats.conclude(self.log)
+
+    def _halted(self, event: happened.Halted) -> None:
+        # Each credential's part of a plan ends by itself, mostly for one reason.
+        if event not in self._halts:
+            self._halts.add(event)
+            self.log.warning("run.halted", why=event.why.value, detail=event.detail)
+
+    def _differing(self, about: Any, event: happened.AssetsDeleted) -> None:
+        for name, archived, deleted in event.differing:
+            self._repeats.warning(about, "asset.sizes_differ", example=event.job_id, asset=name,
+                                  archived_bytes=archived, deleted_bytes=deleted)  # fmt: skip
+
+    def _purged(self, about: Any, event: happened.AssetsPurged) -> None:
+        if event.lost:
+            detail = "purged by Sauce Labs before all that is wanted was archived"
+            self._repeats.warning(about, "job.assets_lost", example=event.job_id, detail=detail)
         else:
             about.info("job.assets_purged")
 
@@ -96,11 +117,13 @@ class Teller:
         match event:
             case happened.CopyDamaged():
                 self._metrics.add("damaged_copies", account=self._account)
-                about.error("job.copy_damaged", files=list(event.files))
+                self._repeats.error(about, "job.copy_damaged", example=event.job_id, files=list(event.files))
             case happened.CopyRestored():
                 self._metrics.add("restored_copies", account=self._account)
-                about.warning(
+                self._repeats.warning(
+                    about,
                     "job.copy_restored",
+                    example=event.job_id,
                     assets=event.assets,
                     size_bytes=event.size_bytes,
                     receipt=event.receipt,
@@ -108,21 +131,19 @@ class Teller:
 
     def _archived(self, about: Any, event: happened.JobArchived | happened.JobIncomplete) -> None:
         self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
-        stored = {"assets": event.assets, "size_bytes": event.size_bytes, "receipt": event.receipt}
+        stored: dict[str, Any] = {"assets": event.assets, "size_bytes": event.size_bytes, "receipt": event.receipt}
         if isinstance(event, happened.JobArchived):
             self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
             about.info("job.archived", **stored)
             for name, why in event.given_up:
-                about.warning("asset.given_up", asset=name, detail=why)
+                self._repeats.warning(about, "asset.given_up", example=event.job_id, asset=name, detail=why)
         else:
             missing = dict(event.missing[:_MOST_NAMED])
-            about.warning("job.incomplete", **stored, missing=missing, missing_files=len(event.missing))
-        self._odd(about, event.odd)
-
-    def _odd(self, about: Any, odd: Sequence[tuple[str, str]]) -> None:
-        for name, why in odd:
+            self._repeats.warning(about, "job.incomplete", example=event.job_id, **stored, missing=missing,
+                                  missing_files=len(event.missing))  # fmt: skip
+        for name, why in event.odd:
             self._metrics.add("odd_files", account=self._account)
-            about.warning("asset.odd", asset=name, detail=why)
+            self._repeats.warning(about, "asset.odd", example=event.job_id, asset=name, detail=why)
 
     def listed(self, owner: str, *, rows: int, known: int, full: bool, gone: int) -> None:
         """A listing of one owner's jobs is complete."""
@@ -139,9 +160,12 @@ class Teller:
     def set_aside(self, owner: str, asides: Sequence[SetAside], *, count: int) -> None:
         """These rows of an owner's list could not be read, the first of `count`; they are asked for again in the next run."""
         for row in asides:
-            self.log.warning("inventory.row_set_aside", owner=owner, job_id=row.id or None, place=row.skip, why=row.why)
+            self._repeats.warning(self.log, "inventory.row_set_aside", example=row.id or f"{owner} at {row.skip}",
+                                  owner=owner, job_id=row.id or None, place=row.skip, why=row.why)  # fmt: skip
         if count > len(asides):
-            self.log.warning("inventory.rows_set_aside", owner=owner, rows=count, named=len(asides))
+            self._repeats.warning(
+                self.log, "inventory.rows_set_aside", example=owner, owner=owner, rows=count, named=len(asides)
+            )
 
     def all_set_aside(self, rows: int) -> None:
         """So many rows of all owners are set aside."""
@@ -149,11 +173,11 @@ class Teller:
 
     def unconfirmed(self, owner: str, *, rows: int) -> None:
         """An owner's first listing is empty, or could not all be read: nothing is deleted before a second agrees."""
-        self.log.warning("inventory.unconfirmed", owner=owner, rows=rows)
+        self._repeats.warning(self.log, "inventory.unconfirmed", example=owner, owner=owner, rows=rows)
 
     def spelled(self, owner: str, spelling: str) -> None:
         """Sauce Labs writes a user's name in other letters' case than the configuration: its spelling is used."""
-        self.log.warning("owner.spelled", owner=owner, spelling=spelling)
+        self._repeats.warning(self.log, "owner.spelled", example=owner, owner=owner, spelling=spelling)
 
     def resolved(self, owners: Sequence[str], *, how: str, gaps: Sequence[str]) -> None:
         """Whose jobs `organization` means now, and what there was to say about it."""
@@ -163,7 +187,9 @@ class Teller:
 
     def left_out(self, owner: str, *, why: str, jobs: int, departed: bool) -> None:
         """An owner's jobs cannot be listed: what is known of them stays."""
-        self.log.warning("owner.left_out", owner=owner, detail=why, jobs=jobs, departed=departed)
+        self._repeats.warning(
+            self.log, "owner.left_out", example=owner, owner=owner, detail=why, jobs=jobs, departed=departed
+        )
 
     def listed_all(self, at: int) -> None:
         """Every owner's full listing is complete as of `at`, epoch seconds."""
@@ -211,7 +237,8 @@ class Teller:
         for name, blocked in overdue_counts(plan.late).items():
             for blocker, jobs in blocked.items():
                 self._metrics.set("overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker)
-            if blocked:
+            if blocked and blocked != self._overdue.get(name):  # the plan's line is true still
+                self._overdue[name] = dict(blocked)
                 self.log.warning("deadline.missed", deadline=name, **blocked)
 
     def budget_spent(self, *, left: int, goes_on_at: int) -> None:

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from sauce_janitor.archive.receipts import receipt_name
 from sauce_janitor.archive.verifying import Sample, Scope, prove_all
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ConfigError
+from sauce_janitor.pipeline.repeats import Repeats
 from sauce_janitor.pipeline.terms import Tools
 from sauce_janitor.retention.model import JobId, Owner, job_id
 from sauce_janitor.state import State
@@ -224,12 +226,15 @@ def verify_daily(account: Account, tools: Tools, *, share: float = DAILY_SHARE) 
     path, state = tools.config.archive.path, tools.state
     sample = Sample.of(share, int(tools.clock()) // _DAY_S)
     known = state.identity.archive_uuid(str(path))
-    with Catalogue.open(path, known_uuid=known) as catalogue:
+    repeats = Repeats()
+    with ExitStack() as stack:
+        stack.callback(repeats.conclude, log)
+        catalogue = stack.enter_context(Catalogue.open(path, known_uuid=known))
 
         def told(proof: Proof) -> None:
             for finding in proof.findings:
-                log.error("archive.damaged", place=finding.place, file=finding.file, damage=finding.damage.value,
-                          detail=finding.detail)  # fmt: skip
+                repeats.error(log, "archive.damaged", example=finding.place, place=finding.place, file=finding.file,
+                              damage=finding.damage.value, detail=finding.detail)  # fmt: skip
 
         trusted = tools.config.archive.trust_read_back_s is not None
         means = Means(catalogue, state, tools.stop, told, tools.clock, workers=1, remembers=trusted)

@@ -65,6 +65,7 @@ class Visit:
         self.fields = decision_fields(self.rules)
         self.digest = tools.config.policy_digest(account.name)
         self.tell = Teller(account.name, self.run_id, tools.metrics)
+        stack.callback(self.tell.conclude)
         self.spending = affording.Spending(self.tell, self._budgets, tools.clock)
         tools.state.clock.check(self.now)
         self.client = fitting.Client(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,7 +58,9 @@ class Ended:
     waiting: str | None = None
 
 
-_MOST_FAILURES = 10
+_MOST_KINDS = 10
+_EXAMPLES = 3
+_VARYING = re.compile(r"[0-9a-f]{32}|\d+")
 
 
 def show_end(out: Console, account: str, ended: Ended) -> None:
@@ -71,7 +74,7 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     if table.row_count:
         out.print(table)
     else:
-        out.print("Nothing was done." if ended.halted else "Nothing was to be done.")
+        out.print("Nothing was done." if ended.halted else "Nothing to do.")
     if ended.archived_assets:
         out.print(f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each verified")
     if ended.reclaimed_bytes:
@@ -94,15 +97,32 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
             style="red",
         )
     _show_asides(out, ended)
-    for failure in ended.failures[:_MOST_FAILURES]:
-        out.print(
-            f"Failed: {ACTIONS[failure.action]} of {failure.job_id} ({failure.policy}): {printable(failure.detail)}",
-            style="red",
-        )
-    if len(ended.failures) > _MOST_FAILURES:
-        out.print(f"… and {len(ended.failures) - _MOST_FAILURES:,} more failures, each in the log", style="red")
+    for line in _failures(ended.failures):
+        out.print(line, style="red")
     if ended.halted:
         out.print(_cut_short(ended.halted, ended), style="yellow")
+
+
+def _failures(failures: Sequence[Failure]) -> Iterator[str]:
+    """Yield one line for each kind of failure, the most frequent first: what differs in ids and numbers only is alike."""
+    kinds: dict[tuple[Action, str, str], list[Failure]] = {}
+    for failure in failures:
+        kind = _VARYING.sub("", failure.detail)
+        kinds.setdefault((failure.action, failure.policy, kind), []).append(failure)
+    most = sorted(kinds.values(), key=len, reverse=True)
+    for alike in most[:_MOST_KINDS]:
+        first, jobs = alike[0], [failure.job_id for failure in alike]
+        what, why = ACTIONS[first.action], f"({first.policy or 'held'}): {printable(first.detail)}"
+        if len(jobs) == 1:
+            yield f"Failed: {what} of {jobs[0]} {why}"
+        else:
+            more = f" and {len(jobs) - _EXAMPLES:,} more" if len(jobs) > _EXAMPLES else ""
+            yield f"Failed: {what} of {len(jobs):,} jobs {why}. These: {', '.join(jobs[:_EXAMPLES])}{more}"
+    if len(most) > _MOST_KINDS:
+        left = sum(map(len, most[_MOST_KINDS:]))
+        yield f"… and {left:,} more failures of {len(most) - _MOST_KINDS:,} other kinds"
+    if len(most) < len(failures):
+        yield "Each failure by itself: in the log with -v, or in --format json"
 
 
 def _show_asides(out: Console, ended: Ended) -> None:

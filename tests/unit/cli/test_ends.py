@@ -1,0 +1,57 @@
+"""The end of a run on the screen: one line a kind of failure, whatever their number."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from sauce_janitor import report
+from sauce_janitor.execute.events import ActionFailed
+from sauce_janitor.retention.model import Action, job_id, owner_name
+
+JOBS = [job_id(f"{number:032x}") for number in range(757)]
+
+
+def failed(job: str, detail: str, policy: str = "nightly") -> ActionFailed:
+    return ActionFailed(job_id(job), owner_name("alice"), policy, Action.ARCHIVE, detail)
+
+
+def shown(failures: Sequence[ActionFailed] = (), *, halted: str | None = None) -> list[str]:
+    out = Console(file=io.StringIO(), width=400)
+    ended = report.Ended(
+        counts={}, archived_assets=0, archived_bytes=0, reclaimed_bytes=0, unlisted_files=0, left=0,
+        halted=halted, failures=failures, skips={},
+    )  # fmt: skip
+    report.show_end(out, "eu", ended)
+    file = out.file
+    assert isinstance(file, io.StringIO)
+    return [line for line in file.getvalue().splitlines() if line]
+
+
+def test_757_failures_of_a_kind_are_one_line_with_three_examples() -> None:
+    lines = shown([failed(job, f"the asset list of {job} is missing (404)") for job in JOBS])
+    (line,) = [line for line in lines if line.startswith("Failed")]
+    assert line.startswith(f"Failed: archive of 757 jobs (nightly): the asset list of {JOBS[0]} is missing (404)")
+    assert line.endswith(f"These: {JOBS[0]}, {JOBS[1]}, {JOBS[2]} and 754 more")
+    assert "-v" in lines[-1]
+
+
+def test_a_rare_failure_has_its_own_line_beside_many() -> None:
+    lines = shown([*(failed(job, "404") for job in JOBS), failed(JOBS[0], "the disk is full")])
+    assert f"Failed: archive of {JOBS[0]} (nightly): the disk is full" in lines
+
+
+def test_a_hundred_kinds_are_ten_lines_and_the_number_of_the_rest() -> None:
+    lines = shown([failed(job, f"{'x' * number} is wrong") for number, job in enumerate(JOBS[:100])])
+    assert sum(line.startswith("Failed") for line in lines) == 10
+    assert lines[-1] == "… and 90 more failures of 90 other kinds"
+
+
+def test_a_job_that_only_a_hold_is_about_has_no_empty_parentheses() -> None:
+    assert not any("()" in line for line in shown([failed(JOBS[0], "404", policy="")]))
+
+
+def test_a_run_without_work_says_so_in_three_words() -> None:
+    assert shown() == ["eu: carried out", "Nothing to do."]
