@@ -45,6 +45,11 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option(
     "--behaviour", "behaviours", multiple=True, metavar="KEY=VALUE", help="Where the API is undocumented. Repeatable."
 )
+@click.option(
+    "--delete-path",
+    type=click.Choice(["v1", "v1.1", "both", "none"]),
+    help="Which address deletes a job. Same as --behaviour delete_path=….",
+)
 @click.option("--tls-certificate", type=_THERE, help="Speak https with this certificate (PEM).")
 @click.option("--tls-key", type=_THERE, help="The certificate's private key (PEM).")
 @click.pass_context
@@ -83,6 +88,8 @@ def _options(given: dict[str, Any]) -> SandboxOptions:
         if not equals:
             raise ValueError(f"a behaviour is KEY=VALUE, not {pair!r}")
         settings[key] = value
+    if given["delete_path"]:
+        settings["delete_path"] = given["delete_path"]
     return SandboxOptions(
         jobs=given["jobs"],
         seed=given["seed"],

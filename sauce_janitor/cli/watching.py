@@ -67,6 +67,7 @@ def _told(
 ) -> dict[str, Any]:
     from sauce_janitor import report
     from sauce_janitor.errors import ArchiveError
+    from sauce_janitor.pipeline.addresses import worked_last
     from sauce_janitor.pipeline.adoption import why_refused
     from sauce_janitor.pipeline.affording import standing
     from sauce_janitor.pipeline.holding import open_holding
@@ -122,6 +123,7 @@ def _told(
             {"job_id": each.job_id, "action": each.action.value, "policy": BY_HAND, "sent_at": each.sent_at}
             for each in state.hand_acts.open(name)
         ],
+        "delete_job_path": {"configured": account.delete_job_path, "worked": worked_last(name, state.notes)},
         "local_holds": holds,
         "retries": report.retry_rows(retries),
         "approvals": [
@@ -201,6 +203,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         lines = [*report.needed(outlook, allowed=told["budget"]["now"], now=began)]
         lines += [f"Warning: {line}" if is_warning else line for line, is_warning in report.inflow(outlook)]
         yield from (f"    {line}" for line in lines)
+    yield from _delete_path(told["delete_job_path"])
     if told["local_holds"] is None:
         yield "  holds: the mirror in the archive cannot be read, so everything is held: see hold list"
     elif told["local_holds"]:
@@ -217,6 +220,15 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield "  last runs:" if told["last_runs"] else "  last runs: none"
     for run in told["last_runs"]:
         yield f"    {when(run['started_at'])}  {_run_words(run)}"
+
+
+def _delete_path(told: dict[str, Any]) -> Iterator[str]:
+    """Which address deletes jobs; nothing before a first one is gone for certain."""
+    from sauce_janitor import report
+
+    if worked := told["worked"]:
+        at = report.when(worked["at"])
+        yield f"  jobs are deleted by: {worked['address']}, worked {at} (delete_job_path: {told['configured']})"
 
 
 def _whose(told: dict[str, Any]) -> Iterator[str]:

@@ -40,7 +40,7 @@ class Account:
     max_wait_s: float
     ca_bundle: Path | None
     proxy: str | None
-    delete_job_path: Literal["v1.1", "v1"]
+    delete_job_path: Literal["auto", "v1", "v1.1"]
     source: CredentialSource = field(repr=False)
     environ: Mapping[str, str] = field(repr=False, compare=False)
     own_sources: Mapping[Owner, CredentialSource] = field(default_factory=dict, repr=False)

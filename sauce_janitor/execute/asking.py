@@ -68,7 +68,7 @@ class Asking:
         return {
             job_id: Details(found[job_id], at)
             for owner, job_id in jobs
-            if job_id in found and _is_that_one(found[job_id], owner, job_id)
+            if job_id in found and is_that_one(found[job_id], owner, job_id)
         }
 
     def one(self, owner: Owner, job_id: JobId) -> Details:
@@ -80,7 +80,7 @@ class Asking:
             document = self._source.job(owner, job_id)
             if document is not None:
                 break
-        if document is not None and not _is_that_one(document, owner, job_id):
+        if document is not None and not is_that_one(document, owner, job_id):
             job = document.job
             raise SourceError(f"job {job_id} of {owner}: Sauce Labs answered with job {job.id} of {job.owner}")
         return Details(document, at)
@@ -100,5 +100,6 @@ class Asking:
             yield WatchedBody(body, self._brake)
 
 
-def _is_that_one(document: JobDocument, owner: Owner, job_id: JobId) -> bool:
+def is_that_one(document: JobDocument, owner: Owner, job_id: JobId) -> bool:
+    """Return whether the answer is about the job that was asked for."""
     return (document.job.owner, document.job.id) == (owner, job_id)

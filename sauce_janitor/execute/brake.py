@@ -6,11 +6,13 @@ import threading
 from collections.abc import Iterator
 
 from sauce_janitor.errors import (
+    ArchiveError,
     ArchiveUnusableError,
     BudgetSpentError,
     CredentialsError,
     JanitorError,
     LeaseError,
+    PermitError,
     RefusedError,
     StateError,
     StoppedError,
@@ -38,6 +40,21 @@ ENDING: tuple[tuple[type[JanitorError], Halt], ...] = (
     (RefusedError, Halt.PAUSED),  # by the journal, in the transaction that would have written the intent
 )
 """The errors that are about the whole run, whichever job met them, and the halt each means."""
+
+
+def halt_of(error: JanitorError) -> Halt:
+    """Return the halt that an error means where it ends a run, also one that is usually about a single job."""
+    if isinstance(error, UnsafeError):
+        return Halt.REFUSED
+    if (why := next((halt for kind, halt in ENDING if isinstance(error, kind)), None)) is not None:
+        return why
+    if isinstance(error, ArchiveError):
+        return Halt.ARCHIVE
+    return Halt.REFUSED if isinstance(error, PermitError) else Halt.SOURCE
+
+
+class UnsafeError(RefusedError):
+    """What was planned is not safe any more: something is not as it was decided on, or cannot be told in time."""
 
 
 class HaltError(Exception):

@@ -11,6 +11,7 @@ from sauce_janitor.execute.events import ActionFailed, AlreadyGone, JobDeleted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.parts import Parts, Proven, Source
 from sauce_janitor.retention.model import Action, JobId, Owner
+from sauce_janitor.retention.permits import DeleteAddress
 from sauce_janitor.retention.retries import FailureKind
 
 ACCEPTED = "accepted"
@@ -23,13 +24,14 @@ SAMPLE = 20
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A write that left: its line in the journal, what it was about and who wanted it."""
+    """A write that left: its line in the journal, what it was about, who wanted it, and of a job's delete the address."""
 
     intent: int
     action: Action
     job_id: JobId
     owner: Owner
     policy: str
+    address: DeleteAddress | None = None
 
 
 def is_job_gone(source: Source, owner: Owner, job_id: JobId) -> bool:
@@ -53,6 +55,8 @@ def settle(
     parts.journal.outcome(sent.intent, outcome, detail=detail, bytes_reclaimed=bytes_reclaimed)
     if outcome == "already_gone":
         tally.tell(AlreadyGone(sent.job_id, sent.owner, sent.policy, sent.action, detail))
+    elif outcome == "confirmed" and sent.address is not None:
+        parts.addresses.worked(sent.address)
     elif outcome in ("failed", "unknown"):
         tally.tell(ActionFailed(sent.job_id, sent.owner, sent.policy, sent.action, detail, FailureKind.DELETE))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import nullcontext
 from enum import Enum
 from math import inf
 from typing import Final
@@ -17,6 +18,7 @@ from sauce_janitor.errors import (
     StoppedError,
 )
 from sauce_janitor.execute.archiving import archive, check_missing, check_purged, uncovered
+from sauce_janitor.execute.asking import Details
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirming import Confirming, Sent
 from sauce_janitor.execute.copies import is_whole
@@ -51,6 +53,7 @@ class _Next(Enum):
     ENDED = 1
     LOOK_AGAIN = 2  # an answer grew too old on the way
     ARCHIVE_AGAIN = 3  # a listed name is not in the receipts
+    OTHER_ADDRESS = 4  # the address is not there, the job is
 
 
 class Deleting:
@@ -71,7 +74,8 @@ class Deleting:
                 hand.rounds += 1
                 if hand.rounds > MOST_ROUNDS:
                     raise ArchiveError(f"job {hand.plan.job_id}: its assets keep changing while they are archived")
-                archive(self._work, hand)
+                if not self._work.is_in_vain(hand):
+                    archive(self._work, hand)
             if hand.delete is not None:
                 again.extend(self._delete_by_rounds(deque((hand,))))
 
@@ -112,6 +116,8 @@ class Deleting:
         began = self._parts.clock.monotonic()
         while waiting and (not whole or self._parts.clock.monotonic() - began < READING_TURN_S):
             hand = waiting.popleft()
+            if self._work.is_in_vain(hand):
+                continue
             with self._work.about(hand):
                 self._work.permitted(hand, to_change=True)
                 (whole if is_whole(self._work, hand) else again).append(hand)
@@ -153,8 +159,13 @@ class Deleting:
 
     def _next(self, ready: deque[InHand], again: deque[InHand]) -> None:
         hand = ready.popleft()
-        with self._work.about(hand):
-            match self._delete_one(hand):
+        turn = self._parts.addresses.turn() if hand.delete is Action.DELETE_JOB else nullcontext()
+        with turn, self._work.about(hand):
+            if self._work.is_in_vain(hand):  # found out while this one waited for its turn
+                return
+            while (ended := self._delete_one(hand)) is _Next.OTHER_ADDRESS:
+                pass
+            match ended:
                 case _Next.LOOK_AGAIN:
                     self._count_look(hand)
                     ready.appendleft(hand)
@@ -250,21 +261,11 @@ class Deleting:
 
     def _send(self, hand: InHand) -> _Next:
         plan, action = hand.plan, hand.delete
-        assert hand.details is not None
-        assert hand.proof is not None
         assert action is not None
-        permit_type = DeleteJobPermit if action is Action.DELETE_JOB else DeleteAssetsPermit
-        permit = permit_type(
-            plan.job_id,
-            plan.owner,
-            hand.proof,
-            plan.fingerprint,
-            hand.details.at,
-            self._parts.lease.fence,
-            None if hand.listed is None else hand.listed.at,
-        )
+        permit = self._permit(hand)
+        address = permit.address if isinstance(permit, DeleteJobPermit) else None
         policy = hand.to_do[action]
-        sent = Sent(self._parts.journal.intent(permit, policy=policy), action, plan.job_id, plan.owner, policy)
+        sent = Sent(self._parts.journal.intent(permit, policy=policy), action, plan.job_id, plan.owner, policy, address)
         gate = self._parts.gate
         try:
             answer = gate.delete_job(permit) if isinstance(permit, DeleteJobPermit) else gate.delete_assets(permit)
@@ -278,6 +279,21 @@ class Deleting:
         except CredentialsError as error:  # it was sent: whether a 401 did nothing is asked with credentials that work
             self._parts.journal.outcome(sent.intent, "unknown", detail=str(error))
             raise
-        conclude(self._work, self._confirming, sent, answer, hand.archived)
+        still_there = conclude(self._work, self._confirming, sent, answer, hand.archived)
+        if still_there is not None:
+            # It counts from the older question, where that is young: a build that was asked for then still serves.
+            at = permit.asked_at if self._is_fresh(hand) else still_there.at
+            hand.details = Details(still_there.document, at)
+            return _Next.OTHER_ADDRESS
         hand.done(action)
         return _Next.ENDED
+
+    def _permit(self, hand: InHand) -> DeleteJobPermit | DeleteAssetsPermit:
+        plan, details, proof = hand.plan, hand.details, hand.proof
+        assert details is not None
+        assert proof is not None
+        of_job = plan.job_id, plan.owner, proof, plan.fingerprint, details.at, self._parts.lease.fence
+        listed_at = None if hand.listed is None else hand.listed.at
+        if hand.delete is Action.DELETE_JOB:
+            return DeleteJobPermit(*of_job, listed_at, self._parts.addresses.of(plan.job_id))
+        return DeleteAssetsPermit(*of_job, listed_at)

@@ -36,6 +36,8 @@ class Halt(StrEnum):
     ARCHIVE = "archive"
     STATE = "state"
     CLOCK = "clock"
+    ADDRESS = "address"  # Sauce Labs serves no address that deletes
+    REFUSED = "refused"  # what was to be done is not safe any more
     BUG = "bug"
 
 

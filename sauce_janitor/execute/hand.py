@@ -165,6 +165,10 @@ class Work:
         if to_change and owner in self.unchangeable:
             raise _NotTriedError(f"{owner}: these credentials may not change this user's jobs (403)")
 
+    def is_in_vain(self, hand: InHand) -> bool:
+        """Whether the job is to be deleted and Sauce Labs serves no address that does: it is left as it is."""
+        return hand.delete is Action.DELETE_JOB and self.parts.addresses.failure is not None
+
     def skip(self, hand: InHand, why: Skip, detail: str) -> None:
         """Leave the job alone: all that was still to do of it is skipped."""
         for action in tuple(hand.to_do):

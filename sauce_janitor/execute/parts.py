@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from sauce_janitor.clock import Clock
+from sauce_janitor.execute.addresses import DeleteAddresses
 from sauce_janitor.execute.events import Event
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, MissingFile, Owner
@@ -301,3 +302,4 @@ class Parts:
     clock: Clock
     fingerprint: Callable[[Job, float], str]
     events: Callable[[Event], None]
+    addresses: DeleteAddresses

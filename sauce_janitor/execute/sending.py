@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from sauce_janitor.errors import SourceError, StoppedError
+from sauce_janitor.execute.addresses import UNSERVED
+from sauce_janitor.execute.asking import Details, is_that_one
 from sauce_janitor.execute.confirming import ACCEPTED, Confirming, Sent, are_assets_gone, is_job_gone, settle
 from sauce_janitor.execute.events import AssetsDeleted, JobDeleted, JobStopped
 from sauce_janitor.execute.hand import Work
@@ -13,8 +15,12 @@ from sauce_janitor.execute.parts import Answer, Archived
 from sauce_janitor.retention.model import Action, State
 
 
-def conclude(work: Work, confirming: Confirming, sent: Sent, answer: Answer, archived: Archived | None) -> None:
+def conclude(
+    work: Work, confirming: Confirming, sent: Sent, answer: Answer, archived: Archived | None
+) -> Details | None:
     """Put on record what became of the write; every intent ends here, or is left to be confirmed by `confirming`.
+
+    Returns the job as it was seen to be still there, where its delete is to be tried by another address; else None.
 
     Source: Delete Job answers 200 or 204 with or without a body; Delete Job Assets 200 with `[[name, bytes], …]`, and 400 or
     404 when there is nothing (left) to delete.
@@ -23,18 +29,20 @@ def conclude(work: Work, confirming: Confirming, sent: Sent, answer: Answer, arc
         work.unchangeable.add(sent.owner)
     if _accepted(answer):
         if sent.action is Action.DELETE_JOB:
+            if sent.address is not None:
+                work.parts.addresses.accepted(sent.address)
             confirming.add(sent)
-            return
+            return None
         if sent.action is Action.STOP:
             _see_it_stop(work, sent)
-            return
+            return None
         if answer.deleted and _are_assets_deleted(work, confirming, sent, answer.deleted, archived):
             _assets_deleted(work, sent, answer.deleted, archived)
-            return
+            return None
     elif not _may_have_been_done(answer) and not _says_gone(sent, answer):
         settle(work.parts, work.tally, sent, "failed", f"Sauce Labs answered {answer.status}: {answer.detail}")
-        return
-    _ask(work, sent, answer, archived)
+        return None
+    return _ask(work, sent, answer, archived)
 
 
 def _see_it_stop(work: Work, sent: Sent) -> None:
@@ -81,25 +89,62 @@ def _says_gone(sent: Sent, answer: Answer) -> bool:
     return answer.status in (404, 410) or (answer.status == 400 and sent.action is not Action.STOP)
 
 
-def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> None:
-    """See for ourselves: the answer alone is not to be believed."""
+def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> Details | None:
+    """See for ourselves: the answer alone is not to be believed. Returns as `conclude` does."""
     said = f"answered {answer.status}" if answer.status is not None else f"no answer ({answer.detail})"
+    seen = None
     try:
-        gone = _ASK[sent.action](work, sent)
+        if sent.action is Action.DELETE_JOB:
+            seen = _job_seen(work, sent)
+            gone = seen is None
+        else:
+            gone = _ASK[sent.action](work, sent)
     except (SourceError, StoppedError) as error:
         settle(work.parts, work.tally, sent, "unknown", f"{said}, and could not be asked again: {error}")
         work.brake.unanswered(error)
-        return
+        return None
     if not gone:
-        # a write that had no answer may still be at work over there: what became of it is for the next run to see
-        outcome: Literal["failed", "unknown"] = "failed" if answer.status is not None else "unknown"
-        settle(work.parts, work.tally, sent, outcome, f"{said}, and it is still there: {answer.detail}")
-    elif not _accepted(answer) and not _may_have_been_done(answer):
+        return _still_there(work, sent, answer, said, seen)
+    if not _accepted(answer) and not _may_have_been_done(answer):
         settle(work.parts, work.tally, sent, "already_gone", f"{said}, and it is gone")
     elif sent.action is Action.DELETE_ASSETS and answer.deleted:
         _assets_deleted(work, sent, answer.deleted, archived)
     else:
         _done(work, sent, f"{said}, and it is gone")
+    return None
+
+
+def _still_there(work: Work, sent: Sent, answer: Answer, said: str, seen: Details | None) -> Details | None:
+    """Put on record that the write did nothing; the job as it was seen, where another address is left to try."""
+    detail = f"{said}, and it is still there: {answer.detail}"
+    addresses = work.parts.addresses
+    if sent.address is not None and answer.status in UNSERVED and _is_about(seen, sent):
+        assert answer.status is not None
+        if addresses.refused(sent.job_id, sent.address, answer.status):
+            # The outcome is final before the second DELETE may begin: never two in doubt for one job.
+            work.parts.journal.outcome(sent.intent, "failed", detail=f"{detail}; the other address is tried")
+            return seen
+        if tried := addresses.tried(sent.job_id):
+            detail = f"{tried} (delete_job_path), and it is still there: {answer.detail}"
+    # a write that had no answer may still be at work over there: what became of it is for the next run to see
+    outcome: Literal["failed", "unknown"] = "failed" if answer.status is not None else "unknown"
+    settle(work.parts, work.tally, sent, outcome, detail)
+    return None
+
+
+def _job_seen(work: Work, sent: Sent) -> Details | None:
+    """What is answered about the job; None where Sauce Labs says 404 twice."""
+    for _ in range(2):
+        at = work.parts.clock.monotonic()
+        document = work.parts.source.job(sent.owner, sent.job_id)
+        if document is not None:
+            return Details(document, at)
+    return None
+
+
+def _is_about(seen: Details | None, sent: Sent) -> bool:
+    """Whether the answer is about this job, and no other: then the address is missing, not the job."""
+    return seen is not None and seen.document is not None and is_that_one(seen.document, sent.owner, sent.job_id)
 
 
 def _job_gone(work: Work, sent: Sent) -> bool:
@@ -118,7 +163,6 @@ def _not_running(work: Work, sent: Sent) -> bool:
 
 
 _ASK: dict[Action, Callable[[Work, Sent], bool]] = {
-    Action.DELETE_JOB: _job_gone,
     Action.DELETE_ASSETS: _assets_gone,
     Action.STOP: _not_running,
 }

@@ -10,7 +10,7 @@ from sauce_janitor.errors import BudgetSpentError, JanitorError
 from sauce_janitor.execute.absences import settle_absences
 from sauce_janitor.execute.archiving import archive
 from sauce_janitor.execute.asking import BATCH
-from sauce_janitor.execute.brake import ENDING, Brake, HaltError
+from sauce_janitor.execute.brake import Brake, HaltError, halt_of
 from sauce_janitor.execute.confirming import Confirming
 from sauce_janitor.execute.deleting import Deleting
 from sauce_janitor.execute.events import Event, Halt
@@ -135,7 +135,7 @@ class _Queue:
             if plan is None:
                 return
             hand = InHand.of(plan, self._work.turns.of(plan.job_id))
-            if not hand.to_do:
+            if not hand.to_do or self._work.is_in_vain(hand):
                 continue
             if hand.retry is not None and not self._work.turns.is_due(hand.retry):
                 self._sleep(hand, hand.retry)
@@ -224,8 +224,7 @@ class _Crew:
             except HaltError:
                 pass
             except JanitorError as error:
-                why = next((halt for kind, halt in ENDING if isinstance(error, kind)), Halt.SOURCE)
-                brake.pull(why, str(error), error)
+                brake.pull(halt_of(error), str(error), error)
         except BaseException as bug:  # noqa: BLE001 - a thread cannot raise to its starter; `carry_out` does, with this one
             self.bugs.append(bug)
             brake.give_up()
@@ -250,6 +249,10 @@ class _Crew:
 
     def _carry(self, load: list[InHand]) -> None:
         first = load[0]
+        if self._work.is_in_vain(
+            first
+        ):  # another worker found that out since it was taken: archive nothing more for it
+            return
         if Action.STOP in first.to_do:
             with self._work.about(first):
                 stop_job(self._work, self._confirming, first)
@@ -265,6 +268,9 @@ class _Crew:
 
     def _finish(self) -> None:
         self._confirming.flush()
+        # What is due besides was done; the rest is left, and the run has not reached its end.
+        if (failure := self._work.parts.addresses.failure) is not None:
+            self._work.brake.pull(Halt.ADDRESS, failure)
         if self._spared:
             left = f"{self._spared} jobs to archive wait for a later run: the rest of the request budget is for deletes"
             self._work.brake.pull(Halt.BUDGET, left)

@@ -44,7 +44,6 @@ def connection(account: config.Account) -> Connection:
         max_wait_s=account.max_wait_s,
         ca_bundle=str(account.ca_bundle) if account.ca_bundle else None,
         proxy=account.proxy,
-        delete_job_path=account.delete_job_path,
         per_second=account.budget.usual.per_second,
         per_hour=account.budget.usual.per_hour,
         burst=account.budget.usual.burst,

@@ -17,6 +17,7 @@ from sauce_janitor.execute import events as happened
 from sauce_janitor.inventory import Demand
 from sauce_janitor.pipeline import accepting, affording, approving, fitting, holding, suspecting
 from sauce_janitor.pipeline.acting import settle_acts
+from sauce_janitor.pipeline.addresses import delete_addresses
 from sauce_janitor.pipeline.claims import Claims
 from sauce_janitor.pipeline.copies import Copies
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
@@ -126,6 +127,7 @@ class Visit:
             clock=CLOCK,
             fingerprint=fitting.Fingerprints(self.client.reader, state.jobs, self.query, self.fields),
             events=self._told,
+            addresses=delete_addresses(self.account, state.notes, self.tools.clock),
         )
 
     def recover(self, parts: Parts) -> Recovery:

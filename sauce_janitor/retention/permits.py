@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from sauce_janitor.retention.model import Action, JobId, Owner
+
+DeleteAddress: TypeAlias = Literal["v1", "v1.1"]
+"""One of the two addresses by which Sauce Labs may delete a job: with its owner's name, or with its id alone."""
+DELETE_ADDRESSES: Final[tuple[DeleteAddress, ...]] = ("v1", "v1.1")
+"""All of them, in the order in which they are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,10 @@ class DeleteAssetsPermit(DeletePermit):
 
 @dataclass(frozen=True, slots=True)
 class DeleteJobPermit(DeletePermit):
-    """For DELETE …/jobs/{id}."""
+    """For DELETE …/jobs/{id}, by one of its addresses; None where one call deletes many jobs: then the gate refuses it."""
 
     action: ClassVar[Action] = Action.DELETE_JOB
+    address: DeleteAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)

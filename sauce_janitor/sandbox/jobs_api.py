@@ -19,6 +19,7 @@ from sauce_janitor.sandbox.messages import (
     forbidden,
     not_finished,
     not_found,
+    unknown_url,
 )
 from sauce_janitor.sandbox.people import Person
 from sauce_janitor.sandbox.world import JobRef, World
@@ -123,7 +124,12 @@ def stop(world: World, request: Request, job: JobRef) -> Answer:
 
 
 def delete(world: World, request: Request, job: JobRef, *, version: str) -> Answer:
-    """v1.1 answers 204 with nothing (as documented), v1 200 (as saucerest-java's tests against the real API have it)."""
+    """v1.1 answers 204 with nothing (as documented), v1 200 (as saucerest-java's tests against the real API have it).
+
+    The vendor's own sources disagree about which of both is there at all: `delete_path` serves one, both or none.
+    """
+    if world.behaviours.delete_path not in {"both", version}:
+        return unknown_url()
     refused = may_write(world, request, job.person)
     if refused is not None:
         return refused

@@ -27,6 +27,7 @@ class Behaviours:
     unfinished_delete: Literal["400", "409", "obey"] = "400"
     others_jobs: Literal["all", "read", "forbidden", "hidden"] = "all"
     delete_v1_body: Literal["document", "empty"] = "document"
+    delete_path: Literal["both", "v1", "v1.1", "none"] = "both"
     delete_all: Literal["on", "v1.1", "off"] = "on"
     batch_lookup: Literal["on", "off"] = "on"
     builds_v1: Literal["on", "off"] = "on"

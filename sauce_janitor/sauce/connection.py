@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -43,7 +42,6 @@ class Connection:
     max_wait_s: float = 60.0
     ca_bundle: str | None = None
     proxy: str | None = field(default=None, repr=False)
-    delete_job_path: Literal["v1.1", "v1"] = "v1.1"
     per_second: float | None = None
     per_hour: int | None = None
     burst: int = POLITE_BURST

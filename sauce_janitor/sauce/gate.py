@@ -58,7 +58,6 @@ class Gate(Writer):
         clock: Clock = CLOCK,
     ) -> None:
         super().__init__(connection, budget, on_request, allowed=ALLOWED, stop=stop, clock=clock)
-        self._delete_job_path = connection.delete_job_path
 
     def delete_assets(self, permit: DeleteAssetsPermit) -> WriteAnswer:
         """Delete all of a job's assets. Source: Jobs API, Delete Job Assets."""
@@ -68,8 +67,13 @@ class Gate(Writer):
     def delete_job(self, permit: DeleteJobPermit) -> WriteAnswer:
         """Delete a job and whatever it has. Source: Jobs API, Delete a Job; the v1 path from the vendor's Java tests."""
         _admit_delete(permit, DeleteJobPermit)
-        by_id = self._delete_job_path == "v1.1"
-        target = paths.job_by_id(permit.job_id) if by_id else paths.job(permit.owner, permit.job_id)
+        match permit.address:
+            case "v1":
+                target = paths.job(permit.owner, permit.job_id)
+            case "v1.1":
+                target = paths.job_by_id(permit.job_id)
+            case _:
+                raise PermitError(f"the permit for job {permit.job_id} names no address of Delete a Job")
         return self._carry_out(permit, "DELETE", target, "delete_job")
 
     def stop(self, permit: StopPermit | StopByHandPermit) -> WriteAnswer:

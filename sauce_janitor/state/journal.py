@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.retention.handacts import Deed, HandAction
 from sauce_janitor.retention.model import Action, AssetsStanding, JobId, MissingFile, Owner
-from sauce_janitor.retention.permits import DeletePermit, NothingWanted, Receipt, StopPermit
+from sauce_janitor.retention.permits import DeleteJobPermit, DeletePermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.state import statements
 from sauce_janitor.state.chain import HASHED, beginning, link
 from sauce_janitor.state.database import Database, damaged
@@ -201,6 +201,8 @@ class RunJournal:
                 receipt = permit.proof.sha256
             elif isinstance(permit.proof, NothingWanted):
                 detail["archive_none"] = permit.proof.policy
+        if isinstance(permit, DeleteJobPermit) and permit.address is not None:
+            detail["address"] = permit.address
         self._refuse(connection, permit)
         seq = self._append(connection, "intent", job, policy=policy, fence=permit.fence, receipt=receipt, detail=detail)
         row = {"intent": seq, "account": self._account, "job_id": job["job_id"], "action": job["action"]}

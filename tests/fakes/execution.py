@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sauce_janitor.errors import AnswerError, ArchiveError, ArchiveUnusableError, LeaseError, PermitError, SourceError
+from sauce_janitor.execute.addresses import DeleteAddresses
 from sauce_janitor.execute.events import Event
 from sauce_janitor.execute.parts import Archived, Fetch, Parts, Proven, ReadBack, Unresolved, Why
 from sauce_janitor.retention.assets import Selection
@@ -31,7 +32,15 @@ from sauce_janitor.retention.model import (
     Verdict,
 )
 from sauce_janitor.retention.model import Why as ReasonWhy
-from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, DeletePermit, Receipt, StopPermit
+from sauce_janitor.retention.permits import (
+    DELETE_ADDRESSES,
+    DeleteAddress,
+    DeleteAssetsPermit,
+    DeleteJobPermit,
+    DeletePermit,
+    Receipt,
+    StopPermit,
+)
 from sauce_janitor.retention.planning import JobPlan
 from sauce_janitor.retention.retries import Failing, Retry, failed_again
 
@@ -144,6 +153,9 @@ class FakeSauce:
         self.batch_sizes: list[int] = []
         self.reserved_now = 0
         self.unreserved: list[str] = []
+        self.serves: set[str | None] = {"v1", "v1.1"}
+        self.unserved_status = 404
+        self.addresses: list[str | None] = []
         self._lies: dict[str, list[Lie]] = {}
 
     def lie(self, endpoint: str, answer: Lie, *, times: int = 1) -> None:
@@ -243,6 +255,10 @@ class FakeSauce:
         return self._write("DELETE-assets", permit, self.do_delete_assets)
 
     def delete_job(self, permit: DeleteJobPermit, /) -> FakeAnswer:
+        self.addresses.append(permit.address)
+        if permit.address not in self.serves:
+            answer = FakeAnswer(self.unserved_status, doubtful=self.unserved_status != 404, detail="Not Found")
+            return self._write("DELETE-job", permit, lambda _job: answer)
         return self._write("DELETE-job", permit, self.do_delete_job)
 
     def stop(self, permit: StopPermit, /) -> FakeAnswer:
@@ -594,6 +610,8 @@ class House:
         self.holds = FakeHolds()
         self.retries = FakeRetries(self.clock)
         self.events: list[Event] = []
+        self.tries: tuple[DeleteAddress, ...] = DELETE_ADDRESSES
+        self.worked: list[DeleteAddress] = []
 
     def parts(self) -> Parts:
         return Parts(
@@ -609,6 +627,7 @@ class House:
             clock=self.clock,
             fingerprint=lambda job, _asked_at: fingerprint(job),
             events=self.events.append,
+            addresses=DeleteAddresses(self.tries, self.worked.append),
         )
 
     def add(

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from sauce_janitor.archive import Archive
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.execute import Execution, Outcome, Parts, carry_out, recover
+from sauce_janitor.execute.addresses import DeleteAddresses
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
 from sauce_janitor.pipeline import fitting
 from sauce_janitor.pipeline.copies import Copies
@@ -75,6 +76,7 @@ class Bench:
             clock=self.clock,
             fingerprint=self.fingerprint,
             events=self.events.append,
+            addresses=DeleteAddresses(),
         )
 
     def jobs(self, state: State = State.FINISHED, *, oldest_days: float = 25, count: int | None = None) -> list[Job]:

@@ -99,8 +99,13 @@ class AccountTerm(Grammar):
         None, description="Certificates to trust instead of the usual ones (PEM).", examples=["/etc/ssl/corporate.pem"]
     )
     proxy: Proxy | None = Field(None, description="A proxy for all requests.", examples=["http://proxy.example:3128"])
-    delete_job_path: Literal["v1.1", "v1"] = Field(
-        "v1.1", description="Which version of the API deletes a job.", examples=["v1"]
+    delete_job_path: Literal["auto", "v1", "v1.1"] = Field(
+        "auto",
+        description=(
+            "By which address a job is deleted: `v1` (`/rest/v1/USER/jobs/ID`), `v1.1` (`/rest/v1.1/jobs/ID`), or `auto`: "
+            "the one that worked last, at first v1; where it is not served, the other."
+        ),
+        examples=["v1.1"],
     )
 
     schedule: AccountScheduleTerm | None = Field(

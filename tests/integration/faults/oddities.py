@@ -139,6 +139,8 @@ ODDITIES = (
     goes("a 404 for a job that is there, once", "status", endpoint=DETAILS, status=404, times=1),
     refused("a 404 for the list", "status", endpoint=LIST, status=404),
     stays("a 404 for an asset list", "status", ASSETS, status=404),
+    goes("one address of a delete that is not there", "status", endpoint=DELETE, path="/rest/v1/*", status=404),
+    goes("one address of a delete that is gone", "status", endpoint=DELETE, path="/rest/v1/*", status=410),
     stays("a 404 for a delete that did nothing", "status", DELETE, of=NOISE, status=404),
     stays("success without effect", "without_effect", DELETE, of=NOISE),
     Oddity(

@@ -15,7 +15,14 @@ from sauce_janitor.clock import CLOCK, SystemClock
 from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, PermitError, StoppedError
 from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
 from sauce_janitor.retention.model import JobId, Owner
-from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, Receipt, StopPermit
+from sauce_janitor.retention.permits import (
+    DeleteAddress,
+    DeleteAssetsPermit,
+    DeleteJobPermit,
+    NothingWanted,
+    Receipt,
+    StopPermit,
+)
 from sauce_janitor.sauce import writing as gate_module
 from sauce_janitor.sauce.budget import Budget, Ticket
 from sauce_janitor.sauce.connection import Connection
@@ -40,8 +47,11 @@ def assets_permit(age_s: float = 0.0, proof: Receipt | NothingWanted = PROOF, jo
     return DeleteAssetsPermit(JobId(job), ME, proof, "f", CLOCK.monotonic() - age_s, 1)
 
 
-def job_permit(age_s: float = 0.0, owner: str = ME, job: str = JOB) -> DeleteJobPermit:
-    return DeleteJobPermit(JobId(job), Owner(owner), PROOF, "f", CLOCK.monotonic() - age_s, 1)
+def job_permit(
+    age_s: float = 0.0, owner: str = ME, job: str = JOB, *, address: DeleteAddress | None = "v1.1"
+) -> DeleteJobPermit:
+    asked_at = CLOCK.monotonic() - age_s
+    return DeleteJobPermit(JobId(job), Owner(owner), PROOF, "f", asked_at, 1, address=address)
 
 
 def stop_permit() -> StopPermit:
@@ -63,7 +73,13 @@ def gate_with(connection: Connection) -> Iterator[Callable[..., Gate]]:
         yield make
 
 
-def test_the_three_writes_are_these_request_lines(vendor: Vendor, gate: Gate, gate_with: Callable[..., Gate]) -> None:
+def test_a_permit_that_names_no_address_deletes_no_job(vendor: Vendor, gate: Gate) -> None:
+    with pytest.raises(PermitError, match="names no address"):
+        gate.delete_job(job_permit(address=None))
+    assert vendor.seen == []
+
+
+def test_the_three_writes_are_these_request_lines(vendor: Vendor, gate: Gate) -> None:
     vendor.on(ASSETS, json_reply([["video.mp4", 7], ["_tracelog_1.json.gz", 9]]))
     vendor.on(BY_ID, reply(b"", 204))
     vendor.on(f"/rest/v1/jsmith/jobs/{JOB}", json_reply({"id": JOB}))
@@ -75,7 +91,7 @@ def test_the_three_writes_are_these_request_lines(vendor: Vendor, gate: Gate, ga
         False,
     )
     assert gate.delete_job(job_permit()).status == 204
-    assert not gate_with(delete_job_path="v1").delete_job(job_permit()).doubtful
+    assert not gate.delete_job(job_permit(address="v1")).doubtful
     assert gate.stop(stop_permit()).status == 200
     assert [(seen.method, seen.target) for seen in vendor.seen] == [
         ("DELETE", ASSETS),

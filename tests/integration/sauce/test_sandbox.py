@@ -16,7 +16,14 @@ from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import CredentialsError, NotReadyError, SourceError
 from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
 from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner, State, job_id
-from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, Receipt, StopPermit
+from sauce_janitor.retention.permits import (
+    DELETE_ADDRESSES,
+    DeleteAddress,
+    DeleteAssetsPermit,
+    DeleteJobPermit,
+    Receipt,
+    StopPermit,
+)
 from sauce_janitor.sandbox import Behaviours, Sandbox, SandboxOptions
 from sauce_janitor.sandbox.mischief import SETTINGS
 from sauce_janitor.sauce.connection import Connection
@@ -59,6 +66,10 @@ def start() -> Iterator[Start]:
             return Party(sandbox, replace(plain, **changes), stack)  # type: ignore[arg-type]  # by name
 
         yield starting
+
+
+def job_permit(job: JobId, address: DeleteAddress) -> DeleteJobPermit:
+    return DeleteJobPermit(job, DEMO, PROOF, "f", CLOCK.monotonic(), 1, address=address)
 
 
 def test_every_job_of_an_account_is_listed_and_readable(start: Start) -> None:
@@ -131,8 +142,9 @@ def test_an_unfinished_jobs_assets_are_not_ready(start: Start) -> None:
 
 
 def test_deleting_is_done_and_seen(start: Start) -> None:
-    for path in ("v1.1", "v1"):
-        party = start(delete_job_path=path)
+    for path in DELETE_ADDRESSES:
+        party = start(behaviours={"delete_path": path})
+        other: DeleteAddress = "v1" if path == "v1.1" else "v1.1"
         one = party.job_with_assets()
         truth = party.sandbox.truth(one)
         assert truth is not None
@@ -141,10 +153,12 @@ def test_deleting_is_done_and_seen(start: Start) -> None:
         assert dict(answer.deleted) == truth.assets
         again = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1))
         assert (again.status, again.doubtful) == (400, False)
-        assert not party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1)).doubtful
+        assert party.gate.delete_job(job_permit(one, other)).status == 404
+        assert party.reader.job(DEMO, one) is not None
+        assert not party.gate.delete_job(job_permit(one, path)).doubtful
         assert party.reader.job(DEMO, one) is None
         assert party.reader.jobs([one]) == {}
-        assert party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1)).status == 404
+        assert party.gate.delete_job(job_permit(one, path)).status == 404
 
 
 def test_a_runaway_job_is_stopped(start: Start) -> None:
@@ -248,7 +262,7 @@ def test_no_fault_ends_in_anything_but_an_answer_or_a_clear_error(start: Start, 
             act()
         except SourceError as error:
             assert str(error).isprintable()  # noqa: PT017 - raising is only one of the two ends that are right
-    answer = party.gate.delete_job(DeleteJobPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1))
+    answer = party.gate.delete_job(job_permit(one, "v1.1"))
     truth = party.sandbox.truth(one)
     assert truth is not None
     assert answer.doubtful or not truth.exists or fault == "without_effect"

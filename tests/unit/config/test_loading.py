@@ -33,7 +33,7 @@ def test_what_is_not_written_has_the_documented_default() -> None:
         30,
         1800,
     )
-    assert (account.attempts, account.max_wait_s, account.delete_job_path) == (4, 60, "v1.1")
+    assert (account.attempts, account.max_wait_s, account.delete_job_path) == (4, 60, "auto")
     assert (account.ca_bundle, account.proxy) == (None, None)
     assert str(config.archive.path) == "/var/lib/sauce-janitor/archive"
     assert (config.archive.settle_s, config.archive.min_free_percent, config.archive.min_free_bytes) == (600, 5.0, None)

@@ -375,6 +375,7 @@ def test_a_doubtful_answer_to_what_was_done_is_confirmed_by_asking(answer: FakeA
 @pytest.mark.parametrize("answer", [*DOUBTFUL, FakeAnswer(404), FakeAnswer(409), FakeAnswer(429)], ids=str)
 def test_an_error_for_what_was_not_done_is_a_failure_and_is_not_repeated(answer: FakeAnswer) -> None:
     house = House()
+    house.tries = ("v1",)
     job = house.add(1)
     house.sauce.lie("DELETE-job", lambda _sauce, _job: answer)
     execution = run(house, [house.planned(job, DELETE_JOB)])
