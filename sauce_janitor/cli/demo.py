@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,18 @@ from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
+_BLOCKS = ("\u2588", "\u2591")
+_PLAIN_BLOCKS = ("#", ".")
+
 if TYPE_CHECKING:
     from sauce_janitor.sandbox import Sandbox
 
 FOLDER = Path("sauce-janitor-demo")
 _MARK = ".made-by-sauce-janitor-demo"
 _JOBS = 400
+_DAYS = 29
+"""A month, and yet nothing is old enough that Sauce Labs has purged it: purged is what a first run comes too late for."""
+_BAR = 36
 _CONFIG = """\
 # What `sauce-janitor demo` ran with. The sandbox at this address has ended; start another with: sauce-janitor sandbox
 version: 1
@@ -74,17 +81,21 @@ def demo(session: Session, *, jobs: int, seed: int) -> int:
 
     began = time.monotonic()
     _make_folder()
-    options = SandboxOptions(jobs=jobs, seed=seed, request_log=FOLDER / "requests.jsonl")
+    options = SandboxOptions(jobs=jobs, seed=seed, days=_DAYS, request_log=FOLDER / "requests.jsonl")
     with Sandbox(options) as sandbox:
         _configure(sandbox)
         session = replace(session, config_path=FOLDER / "config.yaml", log_level=session.log_level or "warning")
         _say(1, f"A Sauce Labs look-alike with {jobs} jobs of user {sandbox.user} runs at {sandbox.base_url}.")
+        before = _at_sauce_labs(sandbox)
         code = _plan_and_apply(session) or _verify(session)
+        after = _at_sauce_labs(sandbox)
         writes = [entry for entry in sandbox.log if entry.method not in {"GET", "HEAD"}]
         asked = len(sandbox.log)
     if code == 0:
         _say(5, f"Done in {time.monotonic() - began:.0f} s: {asked} requests, {len(writes)} of them changed something.")
         _where_to_look()
+        for line in _picture(before, after, _in_archive()):
+            terminal.echo(line)
     return code
 
 
@@ -129,6 +140,54 @@ def _verify(session: Session) -> int:
     return code if isinstance(code, int) else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What is in one place: jobs, their assets, and the assets' bytes."""
+
+    jobs: int
+    assets: int
+    size_bytes: int
+
+
+def _at_sauce_labs(sandbox: Sandbox) -> Stock:
+    """Ask the look-alike itself, not the janitor: what it really has."""
+    found = [truth for job in sandbox.job_ids() if (truth := sandbox.truth(job)) is not None]
+    sizes = [size for truth in found for size in truth.assets.values()]
+    return Stock(len(found), len(sizes), sum(sizes))
+
+
+def _in_archive() -> Stock:
+    """Look at the disk: folders with a receipt, and the files under `assets/`."""
+    jobs = [receipt.parent for receipt in (FOLDER / "archive").rglob("receipt.json")]
+    files = [file for file in (FOLDER / "archive").rglob("assets/*") if file.is_file()]
+    return Stock(len(jobs), len(files), sum(file.stat().st_size for file in files))
+
+
+def _picture(before: Stock, after: Stock, archived: Stock) -> Iterator[str]:
+    """Yield the lines of a picture of before and after, at most 80 columns wide."""
+    from sauce_janitor import report
+
+    full, empty = _PLAIN_BLOCKS if _is_plain() else _BLOCKS
+    rows = (
+        ("jobs", before.jobs, after.jobs, "{:,}".format),
+        ("assets", before.assets, after.assets, "{:,}".format),
+        ("bytes", before.size_bytes, after.size_bytes, report.size),
+    )
+    yield "\nAt Sauce Labs"
+    for name, was, left, written in rows:
+        filled = round(_BAR * left / was) if was else 0
+        yield f"  {name:<8}before  {full * _BAR}  {written(was):>10}"
+        yield f"  {'':<8}after   {full * filled}{empty * (_BAR - filled)}  {written(left):>10}"
+    stored = f"{archived.jobs:,} jobs, {archived.assets:,} assets, {report.size(archived.size_bytes)}"
+    yield f"In the archive: {stored}, every byte verified"
+    yield "Deleted without a copy: only what the policies say is not worth one"
+
+
+def _is_plain() -> bool:
+    """Say whether the picture is drawn in ASCII: nobody watches, or the terminal has no such characters."""
+    return not (terminal.is_terminal() and terminal.stream().encoding.lower().startswith("utf"))
+
+
 def _say(step: int, text: str) -> None:
     from sauce_janitor import report
 
@@ -136,13 +195,14 @@ def _say(step: int, text: str) -> None:
 
 
 def _where_to_look() -> None:
-    terminal.echo(f"""
+    terminal.echo(f"""\
 Look around in ./{FOLDER}/
   config.yaml      the policies that decided
   plan.json        the reviewed plan: every action with its reasons
-  archive/         account/owner/year/month/day/job: job.json, receipt.json with every hash, assets/
+  archive/         a folder a job: job.json, assets, a receipt with every hash
   requests.jsonl   what the look-alike was asked, line by line
   state.db         the inventory and the journal
 
-Ask why a job stayed or went:  sauce-janitor --config {FOLDER}/config.yaml explain JOB_ID
+Why a job stayed or went:
+  sauce-janitor --config {FOLDER}/config.yaml explain JOB_ID
 On your own account:           sauce-janitor init, check, plan""")
