@@ -68,7 +68,7 @@ def _budget_of(config: Config, account: Account) -> str:
 
 def _name_what_blocks(config: Config) -> None:
     """Each rule that can keep a job past a deadline: a promise is only as good as these."""
-    from sauce_janitor.retention.blocking import blocking_rules, terms_of
+    from sauce_janitor.retention.blocking import ALWAYS_BLOCKING, blocking_rules, terms_of
 
     told = set()
     for account in config.accounts:
@@ -79,6 +79,8 @@ def _name_what_blocks(config: Config) -> None:
             if said not in told:
                 told.add(said)
                 terminal.echo(said)
+    if told:
+        terminal.echo(f"any deadline can be blocked by: {ALWAYS_BLOCKING}")
 
 
 def _warn_of_credentials(config: Config) -> None:

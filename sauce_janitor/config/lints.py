@@ -10,6 +10,7 @@ from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.policies import ArchiveTerm, DeleteTerm, KeepRule, PolicyTerm
 from sauce_janitor.config.overrides import idle_overrides
 from sauce_janitor.config.reading import Document, Table, Value
+from sauce_janitor.config.vocabulary import foreign_words
 from sauce_janitor.errors import Problem
 from sauce_janitor.retention.rules import Duration, Rules
 
@@ -17,6 +18,7 @@ _DAY_S = 86_400
 _PURGE_S = 30 * _DAY_S
 """Sauce Labs destroys assets 30 days after the job's end. Source: Sauce Labs, data retention."""
 _LATEST_ARCHIVE_S = 25 * _DAY_S
+_TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race"
 _PERIODS = {"daily": (1, "days"), "weekly": (7, "weeks"), "monthly": (30, "months"), "yearly": (365, "years")}
 
 
@@ -31,6 +33,8 @@ def lint(
             found.append((("approvals", index, "policy_digest"), message))
     for index, policy in enumerate(file.policies):
         found += [((("policies", index, *path)), message) for path, message in _of_policy(policy)]
+    if isinstance(document.root, Table):
+        found += foreign_words(document.root)
     faults = document.faults
     return faults.in_order((faults.place_of(path), faults.problem(path, message)) for path, message in found)
 
@@ -77,12 +81,12 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     if archive is not None and approximately(archive) > _LATEST_ARCHIVE_S:
         yield (
             ("then", "archive"),
-            f"{archive.text}: Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race",
+            f"{archive.text}: {_TOO_LATE}{_keep_for_meant(policy, archive)}",
         )
     if assets is not None and job is not None and approximately(job) < approximately(assets):
         yield (
             ("then", "delete_job"),
-            f"{job.text} comes before delete_assets ({assets.text}), which then never does anything",
+            f"{job.text}: a job that has assets stays until delete_assets ({assets.text}), the longer one wins",
         )
     first = min((approximately(age) for age in (assets, job) if age is not None), default=None)
     if first is not None and archive is not None and approximately(archive) > first:
@@ -98,6 +102,14 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
         for path, rule in _all_keeps(policy):
             if (kept_for := _kept_for(rule)) is not None:
                 yield path, f"keeps for {kept_for} without archiving: after 30 days only the record is left"
+
+
+def _keep_for_meant(policy: PolicyTerm, archive: Duration) -> str:
+    """Return what to write for `archive: 1y`, where the archive's holding time is probably meant."""
+    term = policy.then.archive
+    if approximately(archive) <= _PURGE_S or (isinstance(term, ArchiveTerm) and term.keep_for is not None):
+        return ""
+    return f"; to hold what is stored for {archive.text}, write {{after: 5d, keep_for: {archive.text}}}"
 
 
 def _held_too_short(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:

@@ -88,7 +88,12 @@ def read(data: bytes, file: str) -> Document:
         mark = wrong.problem_mark or wrong.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         context = f" ({wrong.context})" if wrong.context else ""
-        message = f"is not YAML: {wrong.problem}{context} at column {place.column}; indent with spaces, quote text with : or #"
+        remedy = "indent with spaces, quote text with : or #"
+        # `*-PR*`, `@x`, `%x`: YAML reads its own signs there, and its message says nothing of quotes
+        told = f"{wrong.problem} {wrong.context}"
+        if any(words in told for words in ("an alias", "an anchor", "a tag", "cannot start any token")):
+            remedy = "quote text that begins with * & ! % @ or `"
+        message = f"is not YAML: {wrong.problem}{context} at column {place.column}; {remedy}"
         document.faults.add_beside((), message, at=place)
     except yaml.reader.ReaderError as wrong:
         line = text.count("\n", 0, wrong.position) + 1
@@ -155,15 +160,17 @@ class _Builder:
 
     def _value(self, event: Event, path: Path) -> Value:
         if isinstance(event, AliasEvent):
-            self._faults.add(path, f"`*{event.anchor}` is an alias: write the value out", at=_place(event))
+            self._faults.add(path, _told_of_alias(event.anchor), at=_place(event))
             return None
         assert isinstance(event, NodeEvent)
         if event.anchor is not None:
             self._faults.add_beside(
-                path, f"`&{event.anchor}` is an anchor: write values out where they are used", at=_place(event)
+                path,
+                f"`&{event.anchor}` is an anchor: write values out where they are used, and quote text that begins with &",
+                at=_place(event),
             )
         if getattr(event, "tag", None) is not None:
-            self._faults.add(path, f"`{_short_tag(event)}` is a YAML tag: remove it", at=_place(event))
+            self._faults.add(path, f"`{_short_tag(event)}` is a YAML tag: {_instead_of_tag(event)}", at=_place(event))
         if len(path) > _DEEPEST:
             self._faults.add(path[:1], f"is nested deeper than {_DEEPEST} levels", at=_place(event))
             raise _EndedError
@@ -248,6 +255,15 @@ def _place(event: Event) -> Place:
     mark = event.start_mark
     assert mark is not None  # libyaml marks every event
     return Place(mark.line + 1, mark.column + 1)
+
+
+def _told_of_alias(name: str | None) -> str:
+    return f'`*{name}` is an alias: write the value out, or "*{name}" in quotes if it is a pattern'
+
+
+def _instead_of_tag(event: NodeEvent) -> str:
+    """What to write instead; a tag of the file's own, `!main`, is more often a pattern."""
+    return "remove it" if _short_tag(event).startswith("!!") else "remove it, or quote text that begins with !"
 
 
 def _short_tag(event: NodeEvent) -> str:

@@ -114,9 +114,7 @@ def tell_unknown_keys(known: Mapping[Path, type[Grammar]], root: Table, faults: 
         table = _at(root, path)
         for key in table if isinstance(table, Table) else ():
             if not grammar.knows(key):
-                words = grammar.known_keys()
-                near = did_you_mean(key, words) or f"; known here: {listed(words)}"
-                faults.add((*path, key), f"unknown key `{key}`{near}")
+                faults.add((*path, key), f"unknown key `{key}`{grammar.advice(key)}")
 
 
 def file_path(location: tuple[int | str, ...], root: Value) -> Path:

@@ -6,10 +6,25 @@ from collections.abc import Iterator
 
 from sauce_janitor.retention.model import DELETES, Action
 from sauce_janitor.retention.overlaps import may_overlap
-from sauce_janitor.retention.rules import Deadline, DeleteClaim, Duration, KeepRule, Not, Policy, Rules
+from sauce_janitor.retention.rules import (
+    AnyOf,
+    Deadline,
+    DeleteClaim,
+    Duration,
+    KeepRule,
+    Not,
+    Policy,
+    Rules,
+)
 from sauce_janitor.retention.standings import actions_stated
 
 _DAY_S = 86_400
+
+ALWAYS_BLOCKING = (
+    "a job that is not finished, or whose age or a field that a policy reads is not known; an archive or delete "
+    "that fails; a request budget that is spent"
+)
+"""What can block any deadline, whatever the configuration says."""
 
 
 def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
@@ -34,13 +49,27 @@ def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
             found += _of_policy(policy, [each for each in actions if each in heard], by)
             if Action.ARCHIVE in heard:
                 found += _of_archive(policy, by)
-        if not any(stated in dict(policy.deletes) for policy in policies for stated in (action, Action.DELETE_JOB)):
-            found.append(f"no policy says {action.value} of such a job")
+        found += _uncovered(deadline, action, policies)
+    if policies and (rules.grace.seconds or rules.grace.months):
+        found.append(f"grace: {rules.grace.text}")
     limits = rules.limits
     found += [
         f"limits: {name}" for name in ("max_jobs", "max_percent", "max_growth") if getattr(limits, name) is not None
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _uncovered(deadline: Deadline, action: Action, policies: list[Policy]) -> Iterator[str]:
+    """Yield the jobs of the deadline that no policy would ever delete; nothing where all are surely covered."""
+    stating = [
+        policy for policy in policies if any(stated in dict(policy.deletes) for stated in (action, Action.DELETE_JOB))
+    ]
+    if not stating:
+        yield f"no policy says {action.value} of such a job"
+    elif may_overlap(deadline.match, Not(AnyOf(tuple(policy.match for policy in stating)))):
+        names = [policy.name for policy in stating]
+        unmatched = f"neither {' nor '.join(names)} matches" if len(names) > 1 else f"{names[0]} does not match"
+        yield f"no policy says {action.value} of a job that {unmatched}"
 
 
 def terms_of(deadline: Deadline) -> str:
@@ -84,7 +113,9 @@ def _of_archive(policy: Policy, by: Duration) -> Iterator[str]:
             yield f"{policy.name}: archive: {wish.after.text}"
         if wish.if_purged == "keep":
             yield f"{policy.name}: if_purged: keep"
-        if wish.if_unavailable is not None and _seconds(wish.if_unavailable) > _seconds(by):
+        if wish.if_unavailable is None:
+            yield f"{policy.name}: if_unavailable: keep"
+        elif _seconds(wish.if_unavailable) > _seconds(by):
             yield f"{policy.name}: if_unavailable: proceed after {wish.if_unavailable.text}"
 
 

@@ -27,9 +27,18 @@ def region(value: object) -> str:
     folded = text_of(value, f"a region ({listed(REGIONS)})").strip().lower().replace("_", "-")
     known = _SPELLINGS.get(folded)
     if known is None:
-        near = did_you_mean(folded, REGIONS)
+        near = _nearest(folded)
         raise ValueError(f"{shown(value)} is no region: use {listed(REGIONS)}, or base_url for another address{near}")
     return known
+
+
+def _nearest(region: str) -> str:
+    """Return the data center in the part of the world that another cloud's region names, such as `eu-west-1`."""
+    world, _, rest = region.partition("-")
+    side = rest.partition("-")[0]
+    there = [name for name in REGIONS if name.startswith(f"{world}-")]
+    nearest = [name for name in there if name.startswith(f"{world}-{side}-")] or there
+    return f"; did you mean `{nearest[0]}`?" if nearest else did_you_mean(region, REGIONS)
 
 
 def api_address(value: object) -> str:

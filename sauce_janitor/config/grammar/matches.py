@@ -23,6 +23,7 @@ from pydantic_core import core_schema
 
 from sauce_janitor.config.faults import did_you_mean, listed, shown
 from sauce_janitor.config.grammar import lookalikes
+from sauce_janitor.config.grammar.synonyms import field_meant, word_meant
 from sauce_janitor.config.grammar.terms import Grammar, elapsed, fault, in_a_list, kind_of, sentence, text_of
 from sauce_janitor.retention.globs import MOST_ALTERNATIVES, alternatives, class_end, has_alternatives_in_bounds
 from sauce_janitor.retention.rules import Comparison, Glob, Literally, Pattern, Regex
@@ -209,7 +210,7 @@ def _one_of(words: tuple[str, ...]) -> Any:
                 f"{shown(pattern.pattern)} has braces, where words are known: write `[{', '.join(parts)}]`"
             )
         if isinstance(pattern, Glob) and not set("*?[") & set(pattern.pattern) and pattern.pattern not in words:
-            near = did_you_mean(pattern.pattern, words)
+            near = word_meant(pattern.pattern, words)
             raise ValueError(f"{shown(pattern.pattern)} is never the case: it is {listed(words)}{near}")
         return pattern
 
@@ -357,6 +358,11 @@ class Conditions(Grammar):
     def known_keys(cls) -> tuple[str, ...]:
         """The keys as they are written."""
         return (*super().known_keys(), f"{CUSTOM_DATA}KEY")
+
+    @classmethod
+    def advice(cls, key: str) -> str:
+        """Return the field that is meant."""
+        return field_meant(key) or super().advice(key)
 
 
 def _shape(value: Any) -> str:

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, 
 from sauce_janitor.config.faults import did_you_mean, listed, shown
 from sauce_janitor.config.grammar import lookalikes
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA, MatchTerm, glob
+from sauce_janitor.config.grammar.synonyms import field_meant
 from sauce_janitor.config.grammar.terms import (
     ArchiveAge,
     DeletionAge,
@@ -59,9 +60,8 @@ def _asset_name(value: object) -> str:
 def _field_name(value: object) -> str:
     text = text_of(value, "the name of a field")
     if text not in FIELDS and not (text.startswith(CUSTOM_DATA) and len(text) > len(CUSTOM_DATA)):
-        raise ValueError(
-            f"{shown(text)} is no field: use {listed((*FIELDS, 'custom_data.KEY'))}{did_you_mean(text, FIELDS)}"
-        )
+        near = field_meant(text) or did_you_mean(text, FIELDS)
+        raise ValueError(f"{shown(text)} is no field: use {listed((*FIELDS, 'custom_data.KEY'))}{near}")
     return text
 
 
@@ -134,6 +134,11 @@ class KeepRule(Grammar):
         return self
 
 
+_WHOLE_JOBS: Final = (
+    ": Sauce Labs cannot delete single files of a job; delete_assets destroys all of them, delete_job the record, too"
+)
+
+
 class DeleteTerm(Grammar):
     """A delete with keep rules of its own."""
 
@@ -145,6 +150,11 @@ class DeleteTerm(Grammar):
     keep: list[KeepRule] = Field(
         default_factory=list, description="Keep rules for this action alone.", examples=[[{"last": 3}]]
     )
+
+    @classmethod
+    def advice(cls, key: str) -> str:
+        """Return what to write instead; a choice of files is not to be had."""
+        return _WHOLE_JOBS if key in ("assets", "only", *ASSET_CLASSES) else super().advice(key)
 
 
 class Unavailable(Grammar):
@@ -241,6 +251,13 @@ class Then(Grammar):
     stop: PositiveDuration | None = Field(
         None, description="Stop a job that has been running for longer than this.", examples=["6h"]
     )
+
+    @classmethod
+    def advice(cls, key: str) -> str:
+        """Return what to write instead; `delete_video` and the like are not to be had."""
+        what = key.removeprefix("delete_").removesuffix("s")
+        is_class = any(what == name.removesuffix("s") for name in ASSET_CLASSES)
+        return _WHOLE_JOBS if key == "assets" or is_class else super().advice(key)
 
 
 class LimitsTerm(Grammar):

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from sauce_janitor.config.faults import did_you_mean, shown
+from sauce_janitor.config.faults import did_you_mean, listed, shown
 from sauce_janitor.config.reading import Table
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.rules import Duration
@@ -58,6 +58,12 @@ class Grammar(BaseModel):
     def known_keys(cls) -> tuple[str, ...]:
         """The keys as they are written."""
         return _keys_of(cls)
+
+    @classmethod
+    def advice(cls, key: str) -> str:
+        """Return what to write instead of a key that is not known here, as the end of a sentence."""
+        words = cls.known_keys()
+        return did_you_mean(key, words) or f"; known here: {listed(words)}"
 
 
 @cache

@@ -72,7 +72,10 @@ def test_plan_says_who_is_late_and_check_what_can_block(open_desk: Callable[...,
     assert " gone with this plan)" in line
     assert "; " in line, "some will be late within a day"
     assert f"> {line}" in desk.say("plan", "--offline", "--format", "markdown").stdout
-    assert "deadline privacy (assets gone by 6d) can be blocked by: hold tag keep\n" in desk.say("check").stdout
+    checked = desk.say("check").stdout
+    blockers = "hold tag keep; no policy says delete_assets of a job that old does not match"
+    assert f"deadline privacy (assets gone by 6d) can be blocked by: {blockers}\n" in checked
+    assert "\nany deadline can be blocked by: a job that is not finished, " in checked
 
 
 def test_a_deadline_is_no_part_of_the_policy_digest(open_desk: Callable[..., Desk]) -> None:

@@ -10,6 +10,7 @@ from sauce_janitor.config.loading import from_bytes
 
 HEAD = "accounts: {eu: {region: eu}}\n"
 POLICIES = HEAD + "policies:\n"
+TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race"
 RULE = POLICIES + "  - {name: a, match: all, "
 
 
@@ -31,7 +32,15 @@ def warnings(text: str) -> list[str]:
         ),
         (
             RULE + "then: {archive: 1d, delete_assets: 10d, delete_job: 5d}}\n",
-            "HERE.then.delete_job: 5d comes before delete_assets (10d), which then never does anything",
+            "HERE.then.delete_job: 5d: a job that has assets stays until delete_assets (10d), the longer one wins",
+        ),
+        (
+            RULE + "then: {archive: 1y}}\n",
+            f"HERE.then.archive: 1y: {TOO_LATE}; to hold what is stored for 1y, write {{after: 5d, keep_for: 1y}}",
+        ),
+        (
+            RULE + "then: {archive: {after: 1y, keep_for: 2y}}}\n",
+            f"HERE.then.archive: 1y: {TOO_LATE}",
         ),
         (
             RULE + "then: {archive: 6d, delete_assets: 5d}}\n",
@@ -116,3 +125,77 @@ def test_restricting_what_counts_is_not_subsumed_by_a_smaller_window() -> None:
         " then: {archive: none, delete_job: 9d}}"
     )
     assert warnings(text) == []
+
+
+UNKNOWN = "`{}` is not known as Sauce Labs' word for {}, and may match no job{}"
+
+
+def of_match(match: str) -> list[str]:
+    """What `check` says of a policy's match, without its place."""
+    lists = "lists: {l: [edge]}\n" if "{in: l}" in match else ""
+    found = warnings(f"{lists}{POLICIES}  - {{name: a, match: {{{match}}}, then: {{archive: 1d}}}}\n")
+    return [said.split("match.", 1)[1] for said in found]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("edge", "microsoftedge"), ("ie", "iexplore"), ("Chrome", "googlechrome"), ("fire fox", "firefox"), ("netscape", ""),
+        ("Safari", "safari"), ("edge*", "microsoftedge"),
+    ],
+)  # fmt: skip
+def test_a_browser_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(pattern: str, meant: str) -> None:
+    near = f"; did you mean `{meant}`?" if meant else ""
+    assert of_match(f"browser: '{pattern}'") == [f"browser: {UNKNOWN.format(pattern, 'a browser', near)}"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("macOS 13", "Mac 13"), ("OS X 10.11", "Mac 10.11"), ("windows 11", "Windows 11"), ("Win10", "Windows 10"),
+        ("macOS Ventura", "Mac *"), ("ubuntu", "Linux"), ("macOS*", "Mac *"), ("BeOS", ""),
+    ],
+)  # fmt: skip
+def test_a_system_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(pattern: str, meant: str) -> None:
+    near = f"; did you mean `{meant}`?" if meant else ""
+    assert of_match(f"os: '{pattern}'") == [f"os: {UNKNOWN.format(pattern, 'a system', near)}"]
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "browser: googlechrome", "browser: [chrome, googlechrome]", "browser: '*'", "browser: 'google*'", "browser: null",
+        "browser: {regex: edge}", "os: Windows 2012 R2", "os: [Linux, Mac 13, iOS, ANDROID]", "os: 'Win*'",
+        "os: saucelabs/stt-cypress-mocha-node:v6.0.2", "status: 'pass*'", "status: {regex: '(pass|fail)ed'}",
+        "custom_data.os: macOS 13",
+    ],
+)  # fmt: skip
+def test_the_words_that_sauce_labs_writes_are_not_warned_of(match: str) -> None:
+    assert of_match(match) == []
+
+
+def test_words_are_looked_at_wherever_jobs_are_matched() -> None:
+    edge = UNKNOWN.format("edge", "a browser", "; did you mean `microsoftedge`?")
+    assert of_match("browser: {in: l}") == [f"browser: {edge}"]
+    assert of_match("any: [{name: x}, {not: {browser: {glob: edge}}}]") == [f"any[1].not.browser: {edge}"]
+    text = (
+        f"{HEAD}holds: [{{match: {{browser: edge}}}}]\npolicies:\n  - {{name: a, match: all, "
+        "keep: [{last: 1, where: {browser: edge}}], then: {archive: none, delete_job: 9d}}\n"
+    )
+    assert warnings(text) == [
+        f"config.yaml:2: holds[0].match.browser: {edge}",
+        f"config.yaml:4: policies[0].keep[0].where.browser: {edge}",
+    ]
+
+
+def test_a_pattern_for_a_status_that_is_never_the_case_is_warned_of() -> None:
+    statuses = "is never the case: it is passed, failed, error, errored or complete"
+    assert of_match("status: 'succ*'") == [f"status: `succ*` {statuses}"]
+    assert of_match("status: {regex: fail}") == [f"status: `fail` {statuses}"]
+
+
+def test_chrome_is_said_to_mean_containers_only() -> None:
+    (said,) = of_match("browser: chrome")
+    assert said.startswith(
+        "browser: `chrome` is the browser of jobs in containers; on virtual machines it is `googlechrome`: "
+    )

@@ -255,7 +255,7 @@ def test_each_rule_that_can_block_a_deadline_is_named() -> None:
     promise = deadline("3d", match=where(build="PR-*"))
     assert blocking_rules(promise, these) == (
         "hold tag keep", "rich: delete_assets: 10d", "rich: keep rule recent", "rich: keep rule long", "rich: unit: build",
-        "rich: archive: 4d", "rich: if_purged: keep", "limits: max_jobs",
+        "rich: archive: 4d", "rich: if_purged: keep", "rich: if_unavailable: keep", "limits: max_jobs",
     )  # fmt: skip
     whole = blocking_rules(deadline(None, "15d", match=where(build="PR-*")), these)
     assert "rich: delete_job: 20d" in whole
@@ -273,8 +273,18 @@ def test_a_rule_that_is_surely_overridden_on_every_job_of_a_deadline_blocks_none
     assert "never: delete_assets: never" in blocking_rules(deadline(), rules(never, default, exception, above))
 
 
+def test_grace_is_named_among_what_can_block_a_deadline() -> None:
+    patient = rules(policy("p", assets="1d"), grace=parse_duration("12h"))
+    assert blocking_rules(deadline(), patient) == ("grace: 12h",)
+
+
 def test_a_deadline_that_no_policy_serves_is_told_so() -> None:
     promise = Deadline("d", PII, parse_duration("3d"), None, None)
-    assert blocking_rules(promise, rules(policy("p", archive="1d"))) == ("no policy says delete_assets of such a job",)
+    stored = rules(policy("p", archive="1d"))
+    unserved = "no policy says delete_assets of such a job"
+    assert blocking_rules(promise, stored) == ("p: if_unavailable: keep", unserved)
     assert blocking_rules(promise, rules(policy("p", job="1d"))) == ()
+    assert blocking_rules(promise, rules(policy("p", PII, assets="1d"))) == ()
+    part = rules(policy("p", where(name="x"), assets="1d"), policy("q", where(name="y"), job="1d"))
+    assert blocking_rules(promise, part) == ("no policy says delete_assets of a job that neither p nor q matches",)
     assert terms_of(deadline("3d", "2y", match=EVERYTHING)) == "assets gone by 3d, job gone by 2y"
