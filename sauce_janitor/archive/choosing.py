@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from sauce_janitor.archive.receipts import ReceiptDocument, StoredFile, Unstored
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.model import AssetListing
+from sauce_janitor.retention.model import AssetListing, MissingFile
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`wanted` is to be fetched, `kept` is stored and whole already; `listed` is all Sauce ever listed of the job."""
+    """`wanted` is to be fetched, `kept` is stored and whole already; `listed` is all Sauce ever listed of the job.
+
+    `unlisted` are files that earlier passes could not have and that are not listed any more: they stay missing.
+    """
 
     selection: str
     listed: tuple[str, ...]
@@ -22,6 +25,7 @@ class Choice:
     discarded: tuple[Unstored, ...]
     absent: tuple[Unstored, ...]
     purged: bool
+    unlisted: tuple[MissingFile, ...] = ()
 
     def changes_nothing(self, newest: ReceiptDocument) -> bool:
         """Whether a receipt of this choice, with nothing fetched, would say what the newest one says."""
@@ -45,11 +49,14 @@ def choose(
     missing: Missing,
     *,
     purged: bool,
+    emptied: bool = False,
 ) -> Choice:
     """Decide it from what Sauce lists, what is wanted, what the newest receipt has, and which of its files are missing.
 
     A damaged file is fetched again while Sauce lists it; ArchiveError when it does not: then the receipt would lie. One of the
-    pruned ones that `missing` names is fetched again while Sauce lists it, unless nobody wants it any more.
+    pruned ones that `missing` names is fetched again while Sauce lists it, unless nobody wants it any more. A file that an
+    earlier pass could not have stays missing when the list forgets it, unless a purge or a delete of ours (`emptied`)
+    explains that.
     """
     earlier = newest.assets if newest else ()
     there = set(listing.names)
@@ -72,9 +79,13 @@ def choose(
     lost = {file.name for file in earlier} - stored
     wanted = tuple(name for name in listing.names if name not in stored and (name in lost or selection.wants(name)))
     fetch = set(wanted)
+    # A list may be empty, or lack a row, while Sauce Labs has the files: a delete would destroy what was never stored.
+    lacking = newest.missing if newest and not (purged or emptied) else ()
+    unlisted = tuple(each for each in lacking if each.name not in there | stored and selection.wants(each.name))
+    fetch_later = {each.name for each in unlisted}
     discarded, absent = [], []
     for name in listed:
-        if name in stored or name in fetch:
+        if name in stored or name in fetch or name in fetch_later:
             continue
         if selection.wants(name):
             absent.append(Unstored(name, "purged by Sauce Labs" if purged else "not listed by Sauce Labs any more"))
@@ -91,6 +102,7 @@ def choose(
         discarded=tuple(discarded),
         absent=tuple(absent),
         purged=purged or (newest is not None and newest.purged),
+        unlisted=unlisted,
     )
 
 

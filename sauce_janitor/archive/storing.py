@@ -224,7 +224,7 @@ class Archive:
         gone = gone_files(self.catalogue.records(place)) if earlier else frozenset()
         newest = earlier[-1].document if earlier else None
         missing = Missing(damaged, gone if origin.restores else frozenset())
-        choice = choose(listing, selection, newest, missing, purged=origin.purged)
+        choice = choose(listing, selection, newest, missing, purged=origin.purged, emptied=origin.emptied)
         if len(choice.wanted) > self._settings.caps.assets:
             raise ArchiveError(f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
                                f"{self._settings.caps.assets:,}")  # fmt: skip
@@ -315,9 +315,10 @@ class Archive:
         missing = {each.name: each for each in task.earlier[-1].document.missing} if task.earlier else {}
         errand = Errand(task.choice.wanted, task.choice.listed, fetch, url_of, missing)
         try:
-            return self._gatherer.gather(errand, folder, assets_name(task.number))
+            gathered = self._gatherer.gather(errand, folder, assets_name(task.number))
         except ArchiveError as wrong:
             raise type(wrong)(f"job {task.place[-1]}: {wrong}") from wrong
+        return replace(gathered, missing=(*gathered.missing, *task.choice.unlisted))
 
     def _receipt(self, task: _Task, job: StoredFile, gathered: Gathered) -> ReceiptDocument:
         ended_at = task.document.job.ended_at

@@ -32,6 +32,8 @@ class Settings:
 class Origin:
     """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets, so none is to be had.
 
+    `emptied`: a delete of ours took them.
+
     `restores`: a delete is to follow, so what was pruned here and is listed there is fetched again.
     """
 
@@ -40,6 +42,7 @@ class Origin:
     base_url: str
     purged: bool = False
     restores: bool = False
+    emptied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

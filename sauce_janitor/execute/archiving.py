@@ -96,6 +96,16 @@ def uncovered(archived: Archived | None, listed: Listed, selection: Selection) -
     )
 
 
+def forgotten(archived: Archived, selection: Selection) -> tuple[str, ...]:
+    """The wanted names that were listed once and neither stored nor given up, whether they are still listed or not.
+
+    Where neither a purge nor a delete of ours explains it, a list without them proves nothing: Sauce Labs may have them.
+    """
+    return tuple(
+        each.name for each in archived.missing if each.name not in selection.gives_up and selection.wants(each.name)
+    )
+
+
 def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, selection: Selection) -> None:
     plan, job = hand.plan, document.job
     policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))
@@ -104,7 +114,12 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
         return work.asking.asset(plan.owner, plan.job_id, name)
 
     listing = AssetListing(listed.names or ())
-    why = Why(policy, purged=listed.empty and is_purgeable(work, job), deletes=hand.delete is not None)
+    why = Why(
+        policy,
+        purged=listed.empty and is_purgeable(work, job),
+        deletes=hand.delete is not None,
+        emptied=work.parts.journal.assets_deleted(job.id),
+    )
     before = work.parts.archive.archived(job) if why.purged else None
     archived = work.parts.archive.store(document, listing, selection, fetch, why=why)
     there = archived.stored.keys() | {each.name for each in archived.missing}

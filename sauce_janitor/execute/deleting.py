@@ -17,7 +17,7 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
-from sauce_janitor.execute.archiving import archive, check_missing, check_purged, uncovered
+from sauce_janitor.execute.archiving import archive, check_missing, check_purged, forgotten, uncovered
 from sauce_janitor.execute.asking import Details
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirming import Confirming, Sent
@@ -25,7 +25,7 @@ from sauce_janitor.execute.copies import is_whole
 from sauce_janitor.execute.doubting import Doubting
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.execute.hand import InHand, Work
-from sauce_janitor.execute.purging import is_purgeable, note_listed_again, note_purged, was_purged
+from sauce_janitor.execute.purging import is_emptied, is_purgeable, note_listed_again, note_purged, was_purged
 from sauce_janitor.execute.sending import conclude
 from sauce_janitor.execute.unstarted import asset_list
 from sauce_janitor.retention.model import Action, Job
@@ -230,6 +230,8 @@ class Deleting:
                     raise ArchiveError(
                         f"job {hand.plan.job_id}: a delete would destroy {name!r:.120}, which nobody gave up"
                     )
+            return False
+        if forgotten(hand.archived, selection) and not is_emptied(self._work, hand, job):
             return False
         check_purged(self._work, hand, job, hand.listed)
         if hand.listed.empty and is_purgeable(self._work, job):

@@ -20,7 +20,7 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
-from sauce_janitor.execute.archiving import uncovered
+from sauce_janitor.execute.archiving import forgotten, uncovered
 from sauce_janitor.execute.asking import Listed
 from sauce_janitor.execute.brake import Brake
 from sauce_janitor.execute.confirming import BATCH, Confirming, Sent, is_job_gone, settle
@@ -167,6 +167,9 @@ class _Emptying:
         listed = self._assets(job)
         if names := uncovered(archived, listed, plan.selection):
             raise ArchiveError(f"job {job.id}: {names[0]!r:.120} is listed and not archived")
+        explained = listed.empty and (self._is_purgeable(job) or self._parts.journal.assets_deleted(job.id))
+        if not explained and (names := forgotten(archived, plan.selection)):
+            raise ArchiveError(f"job {job.id}: {names[0]!r:.120} was listed before and never archived")
         self._bare += listed.empty and self._is_bare(job, archived)
         return Receipt(archived.sha256)
 

@@ -138,12 +138,14 @@ class ReadBack:
 class Why:
     """What a receipt says of its making: the policy that wanted it, and whether Sauce had purged the assets before.
 
-    `deletes`: a delete is to follow, so nothing that is listed may rest on a copy that was pruned.
+    `deletes`: a delete is to follow, so nothing that is listed may rest on a copy that was pruned. `emptied`: a delete of
+    ours took the assets.
     """
 
     policy: str
     purged: bool = False
     deletes: bool = False
+    emptied: bool = False
 
 
 Fetch: TypeAlias = Callable[[str], AbstractContextManager[Body]]

@@ -36,6 +36,14 @@ def was_purged(work: Work, hand: InHand) -> bool:
     return hand.was_purged
 
 
+def is_emptied(work: Work, hand: InHand, job: Job) -> bool:
+    """Whether it is known why nothing is listed: Sauce Labs purged the assets, or a delete of ours took them."""
+    if hand.listed is None or not hand.listed.empty:
+        return False
+    purged = is_purgeable(work, job) or was_purged(work, hand)
+    return purged or work.parts.journal.assets_deleted(job.id)
+
+
 def note_purged(work: Work, hand: InHand, stored: Archived | None) -> None:
     """Two reads have shown that the assets are gone; `stored` is what was archived of them before. Told once a job."""
     plan = hand.plan

@@ -157,7 +157,14 @@ class FittedArchive:
     def store(
         self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
     ) -> Archived:
-        origin = archive.Origin(why.policy, self._run_id, self._base_url, purged=why.purged, restores=why.deletes)
+        origin = archive.Origin(
+            why.policy,
+            self._run_id,
+            self._base_url,
+            purged=why.purged,
+            restores=why.deletes,
+            emptied=why.emptied,
+        )
         self._copies.check(document.job)
         stored = self._held.store(document, listing, selection, fetch, origin)
         if stored.read_back:

@@ -149,3 +149,31 @@ def test_a_state_made_anew_knows_what_is_missing(desk: Desk) -> None:
     after = desk.state.jobs.record("box", job, as_of=0)  # type: ignore[arg-type]
     assert after is not None
     assert (after.missing, after.archived) == (before.missing, before.archived)
+
+
+def test_a_missing_file_stays_missing_while_the_list_forgets_it(desk: Desk) -> None:
+    job = lacking(desk)
+    desk.run(execute=True)
+    desk.sandbox.faults.disarm()
+    desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
+    assert not desk.run(execute=True, retry_now=True).complete
+    assert job not in desk.deleted(), "an empty list proves nothing of a file that was listed and never stored"
+    desk.sandbox.faults.disarm()  # now the rest is listed, without the missing file
+    assert not desk.run(execute=True, retry_now=True).complete
+    assert job not in desk.deleted()
+
+
+def test_a_delete_does_not_rest_on_a_receipt_that_lacks_a_file_and_a_list_that_forgot_it(desk: Desk) -> None:
+    job = lacking(desk)
+    desk.run(execute=True)
+    believe_complete(desk)
+    desk.sandbox.faults.disarm()
+    desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
+    assert not desk.run(execute=True, retry_now=True).complete
+    assert job not in desk.deleted()
+
+
+def believe_complete(desk: Desk) -> None:
+    """As a state put back from a backup may have it: the receipts are newer."""
+    with desk.state.jobs._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET missing = NULL, archived = '[\"all\"]'")

@@ -269,6 +269,20 @@ def test_one_call_deletes_everything_once_all_is_proven_and_each_job_is_on_recor
     assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (len(before), len(before), [])
 
 
+def test_one_call_is_refused_while_a_file_was_listed_and_never_stored(desk: Desk) -> None:
+    idle(desk)
+    job = min(jobs(desk))
+    desk.sandbox.inject("ghost_file", endpoint="assets.list", job=job)
+    bulk(desk, code=4)
+    with desk.state.jobs._database.writing() as connection:  # as a state put back from a backup may have it
+        connection.exec_driver_sql("UPDATE jobs SET missing = NULL, archived = '[\"all\"]'")
+    desk.sandbox.faults.disarm()
+    desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
+    said = bulk(desk, code=4)
+    assert "'ghost.log' was listed before and never archived" in said.stdout + said.stderr
+    assert calls(desk) == []
+
+
 @pytest.mark.parametrize("reason", ["held", "runs", "young", "locally held"])
 def test_it_is_refused_where_it_would_delete_more_than_the_plan(desk: Desk, reason: str) -> None:
     idle(desk)
