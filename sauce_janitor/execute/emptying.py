@@ -9,43 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from sauce_janitor.errors import (
     ArchiveError,
     BudgetSpentError,
     CredentialsError,
     PermitError,
-    RefusedError,
     SourceError,
     StoppedError,
 )
+from sauce_janitor.execute.addresses import UNSERVED
 from sauce_janitor.execute.archiving import forgotten, uncovered
 from sauce_janitor.execute.asking import Listed
-from sauce_janitor.execute.brake import Brake
+from sauce_janitor.execute.brake import Brake, UnsafeError
+from sauce_janitor.execute.conditions import Page, each_once, too_slow, unfit
 from sauce_janitor.execute.confirming import BATCH, Confirming, Sent, is_job_gone, settle
 from sauce_janitor.execute.doubting import PATIENCE_S, SEVERAL
-from sauce_janitor.execute.events import JobDeleted
+from sauce_janitor.execute.events import Halt, JobDeleted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.parts import Answer, Archived, Parts
 from sauce_janitor.retention.handacts import DeleteAllPermit
-from sauce_janitor.retention.model import Action, Job, JobId, Owner, State
+from sauce_janitor.retention.model import Action, Job, JobId, Owner
 from sauce_janitor.retention.permits import DeleteJobPermit, NothingWanted, Receipt
 from sauce_janitor.retention.planning import PURGED_AFTER_S, JobPlan
-
-IDLE_S: Final = 7 * 86_400
-"""So long the user must have had no job."""
-FRESH_S: Final = 9.0
-"""The listing's first answer may be 10 s old when the call leaves; the last look at the rest gets the last second."""
-
-
-class Page(Protocol):
-    """One list answer; see `inventory.parts.Page`."""
-
-    @property
-    def jobs(self) -> tuple[Job, ...]: ...
-    @property
-    def rejected(self) -> tuple[str, ...]: ...
 
 
 class BulkGate(Protocol):
@@ -80,21 +67,8 @@ class Emptying:
     proven: Callable[[Job], Archived | None]
 
 
-def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
-    """Why one call would delete more than the plan does; None when it would not. To be asked before anything is changed."""
-    held = sum(plan.held for plan in plans.values())
-    going = sum(any(each.action is Action.DELETE_JOB for each in plan.actions) for plan in plans.values())
-    if held:
-        return f"{held:,} of the jobs are held"
-    if going != known or going != len(plans):
-        return (
-            f"{known - going:,} of the {known:,} jobs may not be deleted: they run, have no known end, or are undecided"
-        )
-    return None if going else "there is no job to delete"
-
-
 def empty(parts: Parts, tally: Tally, brake: Brake, what: Emptying) -> None:
-    """Delete them all, and put on record what became of each. RefusedError, SourceError or ArchiveError: nothing was sent."""
+    """Delete them all, and put on record what became of each. UnsafeError, SourceError or ArchiveError: nothing was sent."""
     _Emptying(parts, tally, brake, what).run()
 
 
@@ -110,7 +84,7 @@ class _Emptying:
             self._brake.look()
             self._proofs[job.id] = self._prove(job)
         if self._bare >= SEVERAL:
-            raise RefusedError(
+            raise UnsafeError(
                 f"nothing is listed of {self._bare:,} jobs that are too young to be purged, as when Sauce Labs' lists fail: "
                 "delete one by one, without --bulk, or try again in a day"
             )
@@ -141,22 +115,19 @@ class _Emptying:
     # --- before -------------------------------------------------------------------------------------------------------
 
     def _listed(self) -> Iterator[Job]:
-        """Every job of the user's list, each once. SourceError when part of it cannot be read."""
-        seen: set[JobId] = set()
+        return each_once(self._pages(), self._what.owner)
+
+    def _pages(self) -> Iterator[Page]:
+        """The user's list, asked for anew, with a look at the brake after each page."""
         for page in self._what.listing():
-            if page.rejected:
-                raise SourceError(f"part of the list of {self._what.owner} cannot be read: {page.rejected[0]}")
-            for job in page.jobs:
-                if job.id not in seen:
-                    seen.add(job.id)
-                    yield job
+            yield page
             self._brake.look()
 
     def _prove(self, job: Job) -> Receipt | NothingWanted:
         """That what the call destroys of this job is stored, byte for byte, or not wanted."""
         plan = self._what.plans.get(job.id)
         if plan is None:
-            raise RefusedError(f"job {job.id} of {job.owner} is not in the plan: somebody made it meanwhile")
+            raise UnsafeError(f"job {job.id} of {job.owner} is not in the plan: somebody made it meanwhile")
         if plan.selection is None or not plan.selection.assets:
             if plan.nothing_wanted_by is None:
                 raise ArchiveError(f"job {job.id}: nothing says what is to be archived of it, nor that nothing is")
@@ -196,28 +167,17 @@ class _Emptying:
         return Listed(None if listing is None else listing.names, at)
 
     def _same(self, jobs: Sequence[Job], began: float) -> None:
-        """RefusedError unless the list is what was planned and proven, none of it held, nothing young, and read in time."""
+        """UnsafeError unless the list is what was planned and proven, none of it held, nothing young, and read in time."""
         parts, what = self._parts, self._what
-        if {job.id for job in jobs} != what.plans.keys():
-            raise RefusedError(f"the jobs of {what.owner} are not those of the plan any more: run it again")
-        newest = parts.clock.now() - IDLE_S
+        if (reason := unfit(jobs, what.owner, what.plans, parts.clock.now())) is not None:
+            raise UnsafeError(reason)
         for job in jobs:
-            if job.owner != what.owner or job.state is not State.FINISHED:
-                raise RefusedError(f"job {job.id} is {job.owner}'s and {job.state.value} now")
             if parts.fingerprint(job, began) != what.plans[job.id].fingerprint or job.id not in self._proofs:
-                raise RefusedError(f"job {job.id} is not as it was when it was decided on: run it again")
-            times = (job.created_at, job.started_at, job.ended_at)
-            if any(not isinstance(time, int) or time > newest for time in times):
-                raise RefusedError(
-                    f"{what.owner} had a job in the last 7 days ({job.id}): delete one by one, without --bulk"
-                )
+                raise UnsafeError(f"job {job.id} is not as it was when it was decided on: run it again")
             if parts.holds.protects(job):
-                raise RefusedError(f"job {job.id} is held: delete one by one, without --bulk")
-        if parts.clock.monotonic() - began > FRESH_S:
-            raise RefusedError(
-                f"the list of {what.owner}'s {len(jobs):,} jobs takes longer than {FRESH_S:g} s to read, and a hold set "
-                "meanwhile might be missed: delete one by one, without --bulk"
-            )
+                raise UnsafeError(f"job {job.id} is held: delete one by one, without --bulk")
+        if (reason := too_slow(jobs, what.owner, parts.clock.monotonic() - began)) is not None:
+            raise UnsafeError(reason)
 
     def _begin(self, permits: Sequence[DeleteJobPermit]) -> list[Sent]:
         policy = self._what.policy
@@ -240,10 +200,20 @@ class _Emptying:
         said = (
             f"answered {answer.status}: {answer.detail}" if answer.status is not None else f"no answer: {answer.detail}"
         )
-        for start in range(0, len(sent), BATCH):
-            self._ask(sent[start : start + BATCH], said)
+        is_absent = answer.status in UNSERVED
+        left = sum(
+            self._ask(sent[start : start + BATCH], said, is_absent=is_absent) for start in range(0, len(sent), BATCH)
+        )
+        if is_absent and left:
+            self._brake.pull(
+                Halt.ADDRESS,
+                f"Sauce Labs does not offer the call that deletes all jobs of a user here (it answered {answer.status}, and "
+                f"{left:,} jobs are still there): say offboard again without --bulk, which deletes them one by one",
+            )
 
-    def _ask(self, batch: Sequence[Sent], said: str) -> None:
+    def _ask(self, batch: Sequence[Sent], said: str, *, is_absent: bool) -> int:
+        """How many of them are still there. `is_absent`: the call is missing, so no job of them has failed by itself."""
+        left = 0
         source = self._parts.source
         try:
             found = source.jobs([one.job_id for one in batch]) or {}
@@ -258,5 +228,11 @@ class _Emptying:
             if gone:
                 settle(self._parts, self._tally, one, "confirmed", f"{said}, and it is gone")
                 self._tally.tell(JobDeleted(one.job_id, one.owner, one.policy))
+                continue
+            left += 1
+            detail = f"{said}, and it is still there"
+            if is_absent:  # told once for all of them
+                self._parts.journal.outcome(one.intent, "failed", detail=detail)
             else:
-                settle(self._parts, self._tally, one, "failed", f"{said}, and it is still there")
+                settle(self._parts, self._tally, one, "failed", detail)
+        return left

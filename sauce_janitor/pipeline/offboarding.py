@@ -16,8 +16,9 @@ from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, JanitorError, RefusedError, SourceError
 from sauce_janitor.execute import Execution, Parts, Recovery
-from sauce_janitor.execute.brake import ENDING, Brake, HaltError
-from sauce_janitor.execute.emptying import Emptying, Page, empty, why_not
+from sauce_janitor.execute.brake import Brake, HaltError, halt_of
+from sauce_janitor.execute.conditions import Page, why_not, why_not_now
+from sauce_janitor.execute.emptying import Emptying, empty
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.execute.outcomes import Tally, together
 from sauce_janitor.execute.parts import Archived
@@ -183,13 +184,16 @@ class _Leaving(Visit):
         return job if shown is None or shown.get(job.job_id) == job.fingerprint else None
 
     def refuse_bulk(self, plan: Plan) -> None:
-        """RefusedError where one call would delete what the plan does not."""
+        """RefusedError where one call would delete what the plan does not, or would not leave: before anything is archived."""
         user = self.departure.user
         if not self.departure.bulk:
             return
         plans = {job.job_id: job for job in plan.jobs()}
         if (reason := why_not(plans, self._count())) is not None:
             raise RefusedError(f"--bulk would delete all jobs of {user} at once, but {reason}: leave --bulk out")
+        pages = self._pages(self.reach.shares(self.whose.owners)[0])
+        if (reason := why_not_now(pages, user, plans, CLOCK)) is not None:
+            raise RefusedError(f"--bulk is refused, before anything is archived: {reason}")
 
     def _count(self) -> int:
         return self.tools.state.jobs.of(self.account.name, self.departure.user).count()
@@ -237,8 +241,7 @@ class _Leaving(Visit):
             except HaltError:
                 pass
             except JanitorError as error:
-                why = next((halt for kind, halt in ENDING if isinstance(error, kind)), Halt.SOURCE)
-                brake.pull(why, str(error), error)
+                brake.pull(halt_of(error), str(error), error)
         return tally.execution(error=brake.error)
 
     def _pages(self, share: Share) -> Iterator[Page]:

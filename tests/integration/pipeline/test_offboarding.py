@@ -296,11 +296,11 @@ def test_it_is_refused_where_it_would_delete_more_than_the_plan(desk: Desk, reas
         desk.run()
         desk.say("hold", "add", next(iter(jobs(desk))), "--reason", "x", "--yes")
     before = jobs(desk)
-    bulk(desk, code=4 if reason == "young" else 3)
+    bulk(desk, "-n", code=3)
+    bulk(desk, code=3)
     assert jobs(desk) == before
-    assert calls(desk) == []
-    if reason == "young":
-        assert {line.kind for line in desk.state.journal.lines()} <= {"archived", "purged"}
+    assert desk.writes() == []
+    assert archived(desk) == set(), "it is known before anything is archived"
 
 
 def test_it_is_refused_where_another_account_is_about_the_same_user(desk: Desk) -> None:
@@ -380,11 +380,11 @@ def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_i
     listings: list[int] = []
 
     def acting(self: Any, share: Any) -> Any:
-        if act == "clock" and listings:
+        if act == "clock" and len(listings) == 2:
             desk.sandbox.inject("clock_skew", endpoint="jobs.list", seconds=3600)
         yield from pages(self, share)
         listings.append(1)
-        if len(listings) < 2 or act == "clock":
+        if len(listings) < 3 or act == "clock":
             return
         if act == "lease":
             with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:
@@ -396,8 +396,9 @@ def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_i
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(offboarding._Leaving, "_pages", acting)
-        bulk(desk, code=5 if act == "lease" else 4)
-    assert len(listings) == 2
+        said = bulk(desk, "--format", "json", code=5 if act == "lease" else 4)
+    assert json.loads(said.stdout)["halted"] == {"hold": "refused", "pause": "paused"}.get(act, act)
+    assert len(listings) == 3
     assert all(line.kind != "intent" for line in desk.state.journal.lines())
     assert jobs(desk) == before
     assert calls(desk) == []
@@ -451,14 +452,31 @@ def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
 
 
 def test_a_list_that_takes_too_long_to_read_stops_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sauce_janitor.execute import emptying
+    from sauce_janitor.execute import conditions
 
     idle(desk)
     before = jobs(desk)
-    monkeypatch.setattr(emptying, "FRESH_S", -1.0)
-    assert "without --bulk" in bulk(desk, code=4).stdout
+    monkeypatch.setattr(conditions, "FRESH_S", -1.0)
+    assert "without --bulk" in str(bulk(desk, code=3).exception)
     assert jobs(desk) == before
-    assert calls(desk) == []
+    assert desk.writes() == []
+    assert archived(desk) == set()
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_where_the_call_is_not_offered_it_is_said_once_with_what_to_do_instead(desk: Desk, status: int) -> None:
+    idle(desk)
+    before = jobs(desk)
+    desk.sandbox.inject("status", endpoint="jobs.delete_all", status=status)
+    said = bulk(desk, code=4).stdout
+    assert said.count("does not offer the call") == 1
+    assert "without --bulk" in " ".join(said.split())
+    assert "is still there" not in said, "one sentence for all, none for each"
+    told = json.loads(bulk(desk, "--format", "json", code=4).stdout)
+    assert (told["halted"], told["failures"]) == ("address", [])
+    assert jobs(desk) == before
+    offboard(desk, "--archive", "keep", "--yes")
+    assert jobs(desk) == set()
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,13 @@ import pytest
 
 from sauce_janitor.errors import (
     AnswerError,
+    ArchiveError,
+    ArchiveUnusableError,
     BudgetSpentError,
     CredentialsError,
     JanitorError,
+    LeaseError,
+    PermitError,
     RefusedError,
     SourceError,
     SourceUnavailableError,
@@ -20,7 +24,7 @@ from sauce_janitor.errors import (
     StoppedError,
 )
 from sauce_janitor.execute import Execution, Options, Outcome, carry_out
-from sauce_janitor.execute.brake import Brake
+from sauce_janitor.execute.brake import Brake, UnsafeError, halt_of
 from sauce_janitor.execute.events import Event, Halt, Halted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.retention.model import AssetListing, JobId
@@ -327,3 +331,20 @@ def test_several_workers_do_everything_once() -> None:
     assert len(house.sauce.writes()) == 60
     assert execution.jobs == 60
     assert execution.left == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (UnsafeError("a hold was set"), Halt.REFUSED),
+        (PermitError("too old"), Halt.REFUSED),
+        (RefusedError("paused"), Halt.PAUSED),
+        (LeaseError("lost"), Halt.LEASE),
+        (ArchiveError("a damaged copy"), Halt.ARCHIVE),
+        (ArchiveUnusableError("no space"), Halt.ARCHIVE),
+        (SourceError("no answer"), Halt.SOURCE),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_an_error_that_ends_a_run_is_told_as_what_it_is(error: JanitorError, why: Halt) -> None:
+    assert halt_of(error) is why
