@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import __version__, terminal
 from sauce_janitor.cli.environment import ignored, restrict
+from sauce_janitor.cli.everywhere import accept_global
+from sauce_janitor.cli.overview import uncut, write_tasks
 
 COMMANDS = {
     "apply": "running:apply",
@@ -47,6 +50,8 @@ COMMANDS = {
 """Command name to `module:attribute` below this package. One file a group of commands."""
 
 ALIASES = {"validate": "check"}
+_GLOBAL = frozenset({"config_path", "log_format", "log_level", "no_color"})
+"""The root's options that every command takes, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,9 @@ class Session:
 class LazyGroup(click.Group):
     """A group that knows its commands' names without importing them, so that `--help` loads no web or database stack."""
 
+    _prepared: ClassVar[set[str]] = set()
+    """The commands that take the global options already."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(set(COMMANDS) - set(ALIASES))
 
@@ -72,8 +80,19 @@ class LazyGroup(click.Group):
         module, _, attribute = place.partition(":")
         command = getattr(importlib.import_module(f"sauce_janitor.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
-        restrict(command, cmd_name)
+        # The objects live as long as the process: a second call finds them prepared.
+        if place not in self._prepared:
+            self._prepared.add(place)
+            restrict(command, cmd_name)
+            named = [option for option in self.params if isinstance(option, click.Option)]
+            accept_global(command, [option for option in named if option.name in _GLOBAL])
+            if isinstance(command, click.Group):
+                uncut(command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the commands by task."""
+        write_tasks(formatter)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -101,6 +120,7 @@ class LazyGroup(click.Group):
 @click.option("-v", "--verbose", "log_level", flag_value="debug", help="Same as --log-level debug.")
 @click.option("-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning.")
 @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
+@click.version_option(__version__, prog_name="sauce-janitor", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, config_path: Path, log_format: str | None, log_level: str | None, no_color: bool) -> None:  # noqa: FBT001 - click passes by name
     """Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then delete.

@@ -52,7 +52,8 @@ def ignored(command: click.Command, name: str, prefix: str) -> Iterator[str]:
 
 def _options(command: click.Command, path: str, prefix: str) -> Iterator[tuple[click.Option, str, str]]:
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.name:
+        # not the global options, which have variables of their own
+        if isinstance(parameter, click.Option) and parameter.name and parameter.expose_value:
             yield parameter, path, f"{prefix}_{parameter.name.upper()}"
     if isinstance(command, click.Group):
         for name, below in command.commands.items():

@@ -31,7 +31,8 @@ def options(command: click.Command, path: str = "") -> Iterator[tuple[str, click
             assert below is not None
             yield from options(below, f"{path} {name}".strip())
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and path:
+        # the root's options, which every command takes, have the root's variables
+        if isinstance(parameter, click.Option) and path and parameter.expose_value:
             yield path, parameter
 
 

@@ -1,0 +1,71 @@
+"""`--help`: the commands by task, each in a line that is whole at 80 columns. Imports no command, so that help is fast."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+TASKS: Final = {
+    "Start": {
+        "demo": "Plan, apply and verify on the sandbox, without an account",
+        "init": "Write a configuration to start from",
+        "check": "Validate the configuration and run its tests",
+        "diff": "Show what an edit of the policies changes",
+        "simulate": "Foresee what the policies will do, day by day",
+    },
+    "Clean up": {
+        "plan": "Show what would be archived, deleted and stopped, and why",
+        "apply": "Carry out a reviewed plan",
+        "approve": "Lift the limits of a refused plan for a while",
+        "run": "List, plan, and with --execute carry out: one pass",
+        "serve": "Run by the schedule, with metrics and a status page",
+        "offboard": "Archive or erase, and delete, the jobs of a departed user",
+    },
+    "Protect": {
+        "pause": "Stop every change at once",
+        "resume": "Lift the pause",
+        "hold": "Hold jobs: they are archived first and not deleted",
+    },
+    "Understand": {
+        "status": "Say how things stand: runs, what is due, what failed",
+        "explain": "Say why a job stays or goes, by which rule, and when",
+        "prove": "Prove that what was deleted was archived before",
+        "archive": "Look into the archive; verify, export and prune it",
+    },
+    "Look and act at Sauce Labs": {
+        "jobs": "List jobs",
+        "job": "Show one job",
+        "builds": "List builds, or the jobs of one",
+        "assets": "List or download the files of a job",
+        "insights": "Show tests, metrics, trends, builds and errors",
+        "tag": "Change tags, name, build and other fields of jobs",
+        "stop": "Stop jobs that run or wait",
+    },
+    "Tools": {
+        "config": "Show the effective configuration",
+        "schema": "Print the configuration's JSON Schema or reference",
+        "sandbox": "Run a Sauce Labs look-alike on this machine",
+        "completion": "Print the completion script for a shell",
+        "version": "Print the version",
+    },
+}
+"""Task -> command -> what it does, at most 64 characters."""
+
+
+def write_tasks(formatter: click.HelpFormatter) -> None:
+    """Write the commands by task."""
+    longest = max(len(name) for commands in TASKS.values() for name in commands)
+    for task, commands in TASKS.items():
+        with formatter.section(task):
+            formatter.write_dl([(name.ljust(longest), text) for name, text in commands.items()])
+
+
+def uncut(group: click.Group) -> None:
+    """Show the whole first sentence of each command below `group`; click cuts it where the line ends."""
+    for command in group.commands.values():
+        if not command.short_help and command.help:
+            paragraph = " ".join(command.help.split("\n\n")[0].split())
+            command.short_help = paragraph.split(". ")[0].rstrip(".") + "."
+        if isinstance(command, click.Group):
+            uncut(command)
