@@ -137,6 +137,11 @@ class _Leaving(Visit):
             survey = Surveyor(name, known, self.reach, self.tell, self.tools.progress).survey(
                 self.whose, self._demand()
             )
+        # The plan, the typed name and the archive's folder are all about the name as it was given.
+        for given, spelling in survey.spellings.items():
+            raise RefusedError(
+                f"Sauce Labs writes the user {given} as {spelling}: say `offboard {spelling}`. Nothing changed"
+            )
         self.query = replace(self.query, owners=self.whose.owners)
         self._check_clocks()
         return survey

@@ -241,6 +241,14 @@ def test_nothing_is_erased_while_jobs_are_left_that_should_be_gone(desk: Desk) -
     assert "Nothing was erased" in said.stdout
 
 
+def test_a_name_in_other_letters_case_is_refused_with_the_right_one(desk: Desk) -> None:
+    before = jobs(desk)
+    for arguments in (("-n",), ("--yes", "--confirm", "Bob")):
+        said = offboard(desk, "--archive", "erase", *arguments, user="Bob", code=3)
+        assert "Sauce Labs writes the user Bob as bob: say `offboard bob`" in str(said.exception)
+    assert jobs(desk) == before
+
+
 # --- one call for all -------------------------------------------------------------------------------------------------
 
 
