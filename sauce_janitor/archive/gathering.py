@@ -35,7 +35,7 @@ from sauce_janitor.errors import (
     SourceError,
     SourceUnavailableError,
 )
-from sauce_janitor.retention.model import MissingFile
+from sauce_janitor.retention.model import NOT_ASKED, MissingFile
 
 _LONGEST_WHY: Final = 400
 _NO_BUNDLE = (AnswerError, ForbiddenError, SourceUnavailableError)
@@ -50,8 +50,6 @@ _UNANSWERED: Final = 2
 """After so many files in a row without an answer the rest of the job is not asked for: it is not the files."""
 _LONGEST_STREAK: Final = 50
 _LONGEST_STREAK_S: Final = 180
-NOT_ASKED: Final = "not asked for yet: too many files before it could not be had"
-"""Why a file is missing that a pass did not come to; the next one asks for it first."""
 BELIEVED_AFTER_S: Final = 86_400
 """What reads like somebody else's answer is believed when the same bytes come again so much later."""
 
@@ -268,7 +266,7 @@ def _is_of_the_disk(wrong: JanitorError) -> bool:
 
 
 def _was_asked_for(before: MissingFile | None) -> bool:
-    return before is not None and before.why != NOT_ASKED
+    return before is not None and before.was_asked_for
 
 
 def _vouched(before: MissingFile | None, at: int) -> str | None:
@@ -286,7 +284,8 @@ def _not_had(pass_: _Pass, name: str, at: int, wrong: Exception) -> MissingFile:
     came_at = None if sha256 is None else at
     if before is not None and sha256 is not None and before.sha256 == sha256:
         came_at = before.came_at
-    return MissingFile(name, f"{wrong}"[:_LONGEST_WHY], at if before is None else before.since, sha256, came_at)
+    since = before.since if before is not None and before.was_asked_for else at
+    return MissingFile(name, f"{wrong}"[:_LONGEST_WHY], since, sha256, came_at)
 
 
 def _nameless_file(folder: int) -> int:

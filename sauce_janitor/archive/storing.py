@@ -18,7 +18,7 @@ from sauce_janitor.archive.choosing import Choice, Missing, choose
 from sauce_janitor.archive.durable import make_durable
 from sauce_janitor.archive.fetching import Allowance, Fetch
 from sauce_janitor.archive.folders import disk_errors, reach, shut, write_file
-from sauce_janitor.archive.gathering import NOT_ASKED, Errand, Gathered, Gatherer
+from sauce_janitor.archive.gathering import Errand, Gathered, Gatherer
 from sauce_janitor.archive.lease import ArchiveLease, Claimant
 from sauce_janitor.archive.lifeline import Lifeline
 from sauce_janitor.archive.mirror import HoldMirror
@@ -357,7 +357,7 @@ def _says_nothing_new(task: _Task, job: StoredFile, gathered: Gathered) -> bool:
         return False
     newest = task.earlier[-1].document
     before, now = (
-        [(each.name, each.sha256, each.why == NOT_ASKED) for each in missing]
+        [(each.name, each.sha256, each.was_asked_for) for each in missing]
         for missing in (newest.missing, gathered.missing)
     )
     return before == now and task.choice.changes_nothing(newest)

@@ -9,7 +9,7 @@ from sauce_janitor.retention.ages import EARLIEST, age_times, is_finished
 from sauce_janitor.retention.builds import BuildKeeper, Trouble
 from sauce_janitor.retention.cases import Case, Casebook, Seat
 from sauce_janitor.retention.durations import due_at
-from sauce_janitor.retention.gaps import Gaps
+from sauce_janitor.retention.gaps import Gaps, deciding
 from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Record, State, Verdict, Why
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.rulings import (
@@ -126,7 +126,7 @@ class Judge:
                 moment |= self._ages_and_ranks(case, record, time, aside=bool(moment & SET_ASIDE or case.holds))
             if has_grace and record.announced:
                 moment |= self._announced(record)
-            missing = record.missing
+            missing = deciding(record.missing, is_dated=_gives_up(case)) if record.missing else ()
             key = moment if record.archived is None and not missing else (moment, record.archived, missing)
             ruling = case.rulings.get(key)
             if ruling is None:
@@ -190,6 +190,13 @@ def _trouble(case: Case, record: Record) -> Trouble:
     """What this job brings on its build."""
     trouble = Trouble.HELD if record.held or case.holds else Trouble.NONE
     return trouble if is_finished(record.job) else trouble | Trouble.UNFINISHED
+
+
+def _gives_up(case: Case) -> bool:
+    """Whether a policy says how long it waits for files that cannot be had: then each job's own date counts."""
+    return any(
+        claim.wish is not None and claim.wish.if_unavailable is not None for claim in case.claims[Action.ARCHIVE]
+    )
 
 
 def _block(case: Case, record: Record, action: Action) -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.durations import due_at
-from sauce_janitor.retention.model import MissingFile
+from sauce_janitor.retention.model import NOT_ASKED, MissingFile
 from sauce_janitor.retention.rules import Duration
 
 
@@ -27,11 +27,23 @@ class Gaps:
     def given_up_at(self, waits: Iterable[Duration | None]) -> int | None:
         """Return when the last of the files has been missing for the longest of these times (epoch seconds).
 
-        None is a policy that waits for ever, and there is none to say how long: then the answer is None, too.
+        None is a policy that waits for ever, and there is none to say how long: then the answer is None, too. So it is while a
+        file among them was never asked for.
         """
         times = list(waits)
-        if not times or not self.missing:
+        if not times or not self.missing or not all(each.was_asked_for for each in self.missing):
             return None
         since = max(each.since for each in self.missing)
         dates = [None if wait is None else due_at(since, wait, self.zone) for wait in times]
         return None if None in dates else max(date for date in dates if date is not None)
+
+
+def deciding(missing: Iterable[MissingFile], *, is_dated: bool) -> tuple[MissingFile, ...]:
+    """What decisions depend on of these files, so that jobs that lack the same ones share theirs.
+
+    The names, whether each was asked for, and since when where a policy gives up in time (`is_dated`).
+    """
+    return tuple(
+        MissingFile(each.name, "" if each.was_asked_for else NOT_ASKED, each.since if is_dated else 0)
+        for each in missing
+    )

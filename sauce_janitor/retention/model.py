@@ -166,6 +166,10 @@ class AssetListing:
     names: tuple[str, ...]
 
 
+NOT_ASKED: Final = "not asked for yet: too many files before it could not be had"
+"""Why a file is missing that no pass came to; the next one asks for it first."""
+
+
 @dataclass(frozen=True, slots=True)
 class MissingFile:
     """A listed file that is wanted and could not be had, and why, in a sentence fragment. Times are epoch seconds.
@@ -179,6 +183,11 @@ class MissingFile:
     since: int
     sha256: str | None = None
     came_at: int | None = None
+
+    @property
+    def was_asked_for(self) -> bool:
+        """Whether a pass asked for it in vain: nobody gives up what was never asked for."""
+        return self.why != NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)

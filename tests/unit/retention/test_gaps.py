@@ -1,0 +1,36 @@
+"""Files that could not be had: which are given up, and which jobs share a decision on them."""
+
+from __future__ import annotations
+
+from sauce_janitor.retention.ages import newest_first
+from sauce_janitor.retention.deciding import Judge
+from sauce_janitor.retention.durations import parse_duration
+from sauce_janitor.retention.model import NOT_ASKED, Action, MissingFile, Why
+from sauce_janitor.retention.rules import ArchiveWish
+from tests.fakes.records import DAY, NOW, id_of, policy, record, rules
+from tests.unit.retention.deciding_with import whys
+
+
+def _given_up_after(text: str | None) -> ArchiveWish:
+    return ArchiveWish(after=parse_duration("1h"), if_unavailable=parse_duration(text) if text else None)
+
+
+def test_a_file_that_was_never_asked_for_is_not_given_up() -> None:
+    patient = rules(policy("p", job="1d", archive=_given_up_after("4d")))
+    for why, expected in (("404", Why.GIVEN_UP), (NOT_ASKED, Why.MISSING)):
+        missing = (MissingFile("log.json", "404", NOW - 9 * DAY), MissingFile("video.mp4", why, NOW - 9 * DAY))
+        job = record("a", 10 * DAY, archived=frozenset(), missing=missing)
+        assert expected in whys(patient, [job], "a", Action.DELETE_JOB)
+
+
+def test_jobs_that_lack_the_same_file_share_a_decision_whatever_the_reason_says() -> None:
+    jobs = [
+        record(
+            f"j{n}", (10 + n) * DAY, archived=frozenset(), missing=(MissingFile("ghost.log", id_of(f"j{n}"), NOW - n),)
+        )
+        for n in range(20)
+    ]
+    judged = rules(policy("p", job="1d", archive=_given_up_after(None)))
+    ordered = newest_first(jobs, judged.age_from)
+    found = {id(ruling) for _, _, ruling in Judge(judged, as_of=NOW).rulings(lambda: ordered)}
+    assert len(found) == 1, "memory does not grow with the jobs"
