@@ -64,5 +64,6 @@ def ended_by_signal(desk: Desk) -> Iterator[None]:
         yield
     except StoppedError as stopped:
         if desk.signals.number is not None:
+            terminal.echo(f"sauce-janitor: interrupted: {stopped}", err=True)
             raise click.exceptions.Exit(128 + desk.signals.number) from stopped
         raise

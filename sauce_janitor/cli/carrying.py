@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sauce_janitor import report, terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.desk import open_desk, order_of, pass_over
+from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over
 from sauce_janitor.cli.looking import about, gaps
+from sauce_janitor.config import Account
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute import Execution
 from sauce_janitor.pipeline import Result
 from sauce_janitor.pipeline.recording import aside_row
 from sauce_janitor.retention.model import Action
+from sauce_janitor.retention.planning import Plan
 
 
 def carry_out(session: Session, options: Mapping[str, Any]) -> int:
@@ -23,28 +26,81 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
         order, accounts = order_of(desk, options, execute=True)
         out = report.console(color=session.color)
 
+        carried = CommandTotals(desk, accounts)
+
         def show(result: Result) -> None:
+            carried.plans[result.account.name] = result.plan
             if options["form"] == "table" and not options.get("end_only"):
                 with desk.shown.hidden():
                     report.show_plan(out, result.plan, about(desk, result))
 
         def tell(result: Result) -> int:
+            carried.results[result.account.name] = result
             if options["form"] == "table":
                 with desk.shown.hidden():
                     report.show_end(out, result.account.name, ended(result))
             return exit_code(result)
 
         showing = replace(desk, tools=replace(desk.tools, show=show))
-        results, code = pass_over(showing, order, accounts, tell)
+        try:
+            results, code = pass_over(showing, order, accounts, tell)
+        except Exception:
+            # What ends a run may come after deletes: that it ended badly must not hide them.
+            if carried.counts():
+                carried.close()
+            raise
         desk.shown.end()
         if options["form"] == "json":
             terminal.echo(report.json_text([summary(result) for result in results]))
+        elif code or desk.signals.number is not None or any(is_halted(result) for result in results):
+            carried.close()
         else:
-            totals = {action: sum(result.plan.totals[action] for result in results) for action in Action}
-            terminal.echo(report.last_line(totals))
+            terminal.echo(report.last_line(carried.planned()))
         if desk.signals.number is not None:
             return 128 + desk.signals.number
     return code
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTotals:
+    """What one command has planned and done so far, by account, whichever way it ends."""
+
+    desk: Desk
+    accounts: Sequence[Account]
+    plans: dict[str, Plan] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+
+    def planned(self) -> Mapping[Action, int]:
+        """Return how many actions the plans have."""
+        return {action: sum(plan.totals[action] for plan in self.plans.values()) for action in Action}
+
+    def counts(self) -> Mapping[tuple[Action, str], int]:
+        """Return what was done, by action and outcome; of an account whose run raised, what was counted until then."""
+        found: Counter[tuple[Action, str]] = Counter()
+        for result in self.results.values():
+            found.update(ended(result).counts)
+        for (_, pairs), number in self.desk.tools.metrics.counted("actions").items():
+            labels = dict(pairs)
+            if labels["account"] not in self.results:
+                found[Action(labels["action"]), labels["outcome"]] += int(number)
+        return found
+
+    def close(self) -> None:
+        """Say what was done and what is left; the plan was said before, and is not what became of it."""
+        self.desk.shown.end()
+        if not self.plans:
+            terminal.echo("Ended before there was a plan: nothing was archived or deleted")
+            return
+        for line in report.closing_lines(self.planned(), self.counts()):
+            terminal.echo(line)
+        not_begun = [account.name for account in self.accounts if account.name not in self.plans]
+        if not_begun:
+            terminal.echo(f"Not begun: {', '.join(not_begun)}")
+
+
+def is_halted(result: Result) -> bool:
+    """Say whether the run ended before its plan did."""
+    return result.execution is not None and result.execution.halted is not None
 
 
 def exit_code(result: Result) -> int:

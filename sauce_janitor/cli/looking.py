@@ -23,6 +23,7 @@ def look(session: Session, options: Mapping[str, Any]) -> int:
         order, accounts = order_of(desk, options, execute=False)
         results, code = pass_over(desk, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code)
         if desk.signals.number is not None:
+            terminal.echo("Interrupted before the plan was complete: nothing was changed", err=True)
             return 128 + desk.signals.number
         if out := options.get("out"):
             planfile.write([_sealed(desk, result, options) for result in results], out, secret=secret_of(desk))

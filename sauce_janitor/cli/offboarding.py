@@ -125,7 +125,7 @@ class _Told:
     def end(self, done: Offboarded) -> int:
         """What came of it; the exit code."""
         from sauce_janitor import report
-        from sauce_janitor.cli.carrying import ended, exit_code
+        from sauce_janitor.cli.carrying import ended, exit_code, is_halted
         from sauce_janitor.retention.model import Action
 
         desk = self._desk
@@ -138,7 +138,12 @@ class _Told:
                 report.show_end(out, done.result.account.name, ended(done.result))
             for line in _lines(done):
                 report.say(out, line)
-            terminal.echo(report.last_line({action: done.result.plan.totals[action] for action in Action}))
+            planned = {action: done.result.plan.totals[action] for action in Action}
+            if is_halted(done.result) or (done.result.execution is not None and not done.result.complete):
+                for line in report.closing_lines(planned, ended(done.result).counts):
+                    terminal.echo(line)
+            else:
+                terminal.echo(report.last_line(planned))
         if desk.signals.number is not None:
             return 128 + desk.signals.number
         if done.result.execution is None and done.result.plan.broken:

@@ -150,7 +150,8 @@ def _ended(account: Account, done: Pruned) -> str:
     if done.failures:
         parts.append(f"{len(done.failures):,} failed")
     if done.halted:
-        parts.append(f"halted: {done.halted}")
+        left = len(done.plan.rows) - done.jobs - done.spared - len(done.failures)
+        parts.append(f"halted: {done.halted}, {left:,} jobs are left: go on with the same command")
     return f"Pruned {report.clean(account.name)}: {'; '.join(parts)}"
 
 

@@ -112,7 +112,11 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
         moving = terminal.is_terminal(err=True) and session.log_format != "json"
         shown = stack.enter_context(Shown(color=session.color, moving=moving))
 
+        jobs, findings = 0, 0
+
         def told(proof: Proof) -> None:
+            nonlocal jobs, findings
+            jobs, findings = jobs + 1, findings + len(proof.findings)
             shown.step()
             if show and proof.findings:
                 with shown.hidden():
@@ -122,7 +126,14 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
         shown.phase(given["account"] or "archive", "verify")
         trusted = config.archive.trust_read_back_s is not None
         means = Means(catalogue, state, told=told, workers=given["workers"], remembers=trusted)
-        return verify(wanted, means)
+        try:
+            return verify(wanted, means)
+        except KeyboardInterrupt:
+            shown.end()
+            is_kept = state is not None and wanted.job is None and wanted.sample is None
+            again = ". Go on with --resume" if is_kept else ""
+            terminal.echo(f"Verified until then: {jobs:,} jobs, {findings:,} findings{again}", err=True)
+            raise
 
 
 def _line(finding: Finding) -> str:

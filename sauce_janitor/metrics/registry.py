@@ -98,6 +98,11 @@ class Metrics:
             self._executing += change
             self.set("executing", self._executing)
 
+    def counted(self, name: str) -> Amounts:
+        """Return what was added to a counter since it was last put into the store, by its labels."""
+        with self._lock:
+            return {key: amount for key, amount in self._grown.items() if key[0] == name}
+
     # --- showing --------------------------------------------------------------------------------------------------------
 
     def settle(self, store: Store) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from sauce_janitor.report.words import ACTIONS, plain_table, size, when
+from sauce_janitor.report.words import ACTIONS, actions_line, plain_table, size, when
 from sauce_janitor.retention.model import Action
 from sauce_janitor.terminal import printable
 
@@ -58,6 +58,12 @@ class Ended:
     waiting: str | None = None
 
 
+_DONE = {
+    Action.ARCHIVE: "archived",
+    Action.DELETE_ASSETS: "assets deleted",
+    Action.DELETE_JOB: "jobs deleted",
+    Action.STOP: "stopped",
+}
 _MOST_KINDS = 10
 _EXAMPLES = 3
 _VARYING = re.compile(r"[0-9a-f]{32}|\d+")
@@ -101,6 +107,23 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         out.print(line, style="red")
     if ended.halted:
         out.print(_cut_short(ended.halted, ended), style="yellow")
+
+
+def closing_lines(planned: Mapping[Action, int], counts: Mapping[tuple[Action, str], int]) -> Iterator[str]:
+    """Yield what was done of a plan that did not come to its end, and what is left of it.
+
+    `counts` is by action and outcome, as in `Ended`. What was skipped is not left: the next run decides on it anew.
+    """
+    ends = ("done", "already_gone", "skipped")
+    left = {
+        action: max(0, planned.get(action, 0) - sum(counts.get((action, end), 0) for end in ends)) for action in Action
+    }
+    yield "Done: " + ", ".join(f"{counts.get((action, 'done'), 0):,} {words}" for action, words in _DONE.items())
+    failed = sum(number for (_, outcome), number in counts.items() if outcome == "failed")
+    tries = f"; {failed:,} of them failed and are tried again" if failed else ""
+    yield f"{actions_line('Left', left)}{tries}"
+    if any(left.values()):
+        yield "Go on with the same command"
 
 
 def _failures(failures: Sequence[Failure]) -> Iterator[str]:

@@ -94,7 +94,12 @@ def span(seconds: float) -> str:
 
 def last_line(totals: Mapping[Action, int]) -> str:
     """The line that a plan ends with, for people and scripts."""
-    return "Plan: " + ", ".join(
+    return actions_line("Plan", totals)
+
+
+def actions_line(what: str, totals: Mapping[Action, int]) -> str:
+    """Return how many of each action there are, in one line that begins with `what`."""
+    return f"{what}: " + ", ".join(
         f"{totals.get(action, 0)} {words}" if action is not Action.ARCHIVE else f"{totals.get(action, 0)} to archive"
         for action, words in ACTIONS.items()
     )
