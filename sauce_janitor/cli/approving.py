@@ -10,6 +10,7 @@ import click
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent, who
+from sauce_janitor.cli.given import ending
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ _A_DAY_S = 86_400
 @click.option("--lift", multiple=True, type=click.Choice(_LIMITS), help="Only this limit; default: all. Repeatable.")
 @click.option("--max-jobs", type=click.IntRange(1), metavar="N",
               help="Lift max_jobs too, and only for plans that newly delete or stop at most N jobs.")  # fmt: skip
-@click.option("--until", metavar="DATE", help="Through this day, or up to a moment with its offset. Default: for 24 h.")
+@click.option(
+    "--until",
+    metavar="DATE",
+    help="Through this day, up to a moment with its offset, or for so long (7d). Default: for 24 h.",
+)
 @click.option("--reason", default="", help="Why; plans say so.")
 @click.option("--withdraw", is_flag=True, help="End every approval for DIGEST instead.")
 @YES
@@ -84,13 +89,9 @@ def _account(config: Config, digest: str) -> str:
 def _approval(
     config: Config, digest: str, lift: tuple[str, ...], until: str | None, *, now: int, given: dict[str, object]
 ) -> Approval:
-    from sauce_janitor.config.moments import end_of_text
     from sauce_janitor.retention.limits import ALL_LIMITS, Approval
 
-    try:
-        end = now + _A_DAY_S if until is None else end_of_text(until, config.timezone)
-    except ValueError as wrong:
-        raise click.UsageError(f"--until {wrong}") from wrong
+    end = now + _A_DAY_S if until is None else ending("--until", until, config.timezone, now=now)
     if end <= now:
         raise click.UsageError(f"--until {until} is over already")
     most = given["max_jobs"]

@@ -22,8 +22,10 @@ _DEAREST = 3
 @click.option(
     "--mutants", is_flag=True, help="Name every rule that could be dropped without any of the tests noticing."
 )
+@click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True,
+              help="json and junit put faults, warnings and tests on stdout; the exit codes are the same.")  # fmt: skip
 @click.pass_context
-def check(context: click.Context, /, *, mutants: bool) -> None:
+def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     """Validate the configuration, run its `tests`, and warn of what is hardly meant. No network.
 
     Ends with 2 when it has faults: all of them are printed, each with its line and path. Ends with 6 when a test fails.
@@ -32,6 +34,10 @@ def check(context: click.Context, /, *, mutants: bool) -> None:
     from sauce_janitor.config import load
 
     session: Session = context.obj
+    if form != "text":
+        if mutants:
+            raise click.UsageError("--mutants is told as text only: leave --format out")
+        context.exit(_report(session.config_path, form))
 
     config = load(session.config_path)
     terminal.echo(f"{session.config_path}: valid")
@@ -48,6 +54,22 @@ def check(context: click.Context, /, *, mutants: bool) -> None:
         terminal.echo(f"warning: {warning}")
     _warn_of_credentials(config)
     context.exit(run_tests(config, name_mutants=mutants))
+
+
+def _report(path: Path, form: str) -> int:
+    """Print all that is found as one document; the exit code."""
+    from sauce_janitor.cli.findings import Findings, findings_of
+    from sauce_janitor.config import load
+
+    try:
+        found = findings_of(load(path))
+    except ConfigError as wrong:
+        found = Findings(path, faults=wrong.problems)
+    if form == "json":
+        terminal.write_json(found.as_json())
+    else:
+        terminal.write(found.junit())
+    return found.code
 
 
 def _budget_of(config: Config, account: Account) -> str:

@@ -63,6 +63,21 @@ def told_of_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:
                 terminal.echo(f"{option} {text!r} {odd[0]}: it is taken as it stands.", err=True)
 
 
+def ending(flag: str, text: str, timezone: str, *, now: int) -> int:
+    """Return epoch seconds of `7d` (so long from now), the end of a day in that zone, or a moment. UsageError."""
+    from zoneinfo import ZoneInfo
+
+    from sauce_janitor.config.moments import end_of_text
+    from sauce_janitor.retention.durations import due_at, parse_duration
+
+    try:
+        if text[:1].isdigit() and text.isalnum() and text[-1:].isalpha():  # not a moment: it has signs in it
+            return due_at(now, parse_duration(text), ZoneInfo(timezone))
+        return end_of_text(text, timezone)
+    except ValueError as wrong:
+        raise click.UsageError(f"{flag} {wrong}") from wrong
+
+
 def _words_of_stdin() -> list[str]:
     try:
         return [] if sys.stdin is None else sys.stdin.read().split()

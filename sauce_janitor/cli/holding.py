@@ -11,7 +11,7 @@ import click
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent, who
-from sauce_janitor.cli.given import ACCOUNT, JOBS, job_ids, one_account
+from sauce_janitor.cli.given import ACCOUNT, JOBS, ending, job_ids, one_account
 from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def hold() -> None:
 @click.option("--reason", required=True, help="Why; whoever asks about the job is told.")
 @click.option("--by", help="Whose hold it is; default: the user who runs this.")
 @click.option(
-    "--until", metavar="DATE", help="Through this day, or up to a moment with its offset. Default: until released."
+    "--until",
+    metavar="DATE",
+    help="Through this day, up to a moment with its offset, or for so long (7d). Default: until released.",
 )
 @click.option("--tag", is_flag=False, flag_value=_OF_THE_CONFIGURATION, metavar="[TAG]",
               help="Tag the jobs at Sauce Labs, too: by TAG, else as the configuration's first hold by tag says.")  # fmt: skip
@@ -64,15 +66,12 @@ def add(
     """
     from sauce_janitor import report
     from sauce_janitor.config import load
-    from sauce_janitor.config.moments import end_of_text
 
     config = load(session.config_path)
     account, ids = one_account(config, wanted), frozenset(job_ids(jobs))
-    try:
-        until = None if given["until"] is None else end_of_text(given["until"], config.timezone)
-    except ValueError as wrong:
-        raise click.UsageError(f"--until {wrong}") from wrong
-    if until is not None and until <= time.time():
+    text, now = given["until"], int(time.time())
+    until = None if text is None else ending("--until", text, config.timezone, now=now)
+    if until is not None and until <= now:
         raise click.UsageError(f"--until {given['until']} is over already")
     end = f"until {report.when(until)}" if until else "until it is released"
     tag = _tag(config, account, given["tag"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sauce_janitor import terminal
+from sauce_janitor.cli.findings import Tested
 from sauce_janitor.retention.mutating import Tried, measure, uncovered
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.trying import PolicyTest
@@ -38,6 +39,18 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
     for rule in uncovered(measured):
         terminal.echo(f"warning: {rule}: no test covers it")
     return 0
+
+
+def tested(config: Config) -> tuple[Tested, ...]:
+    """Run the configuration's tests; each once, with its failures for whichever account."""
+    failures: dict[str, list[tuple[str, str]]] = {}
+    places: dict[str, str] = {}
+    for account, rules, tests in _groups(config):
+        for test in tests:
+            places.setdefault(test.name, str(test.place))
+            told = [(account, failure.text) for failure in Tried.of(test, rules).trial.failures]
+            failures.setdefault(test.name, []).extend(told)
+    return tuple(Tested(name, place, tuple(failures[name])) for name, place in places.items())
 
 
 def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
