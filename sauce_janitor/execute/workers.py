@@ -249,9 +249,8 @@ class _Crew:
 
     def _carry(self, load: list[InHand]) -> None:
         first = load[0]
-        if self._work.is_in_vain(
-            first
-        ):  # another worker found that out since it was taken: archive nothing more for it
+        # Another worker found that out since this one was taken: nothing more is archived for a delete that cannot be.
+        if self._work.is_in_vain(first):
             return
         if Action.STOP in first.to_do:
             with self._work.about(first):

@@ -102,6 +102,11 @@ KNOCK_OUTS: Final = (
     KnockOut("gone, said twice", "execute/confirming.py",
              "source.job(owner, job_id) is None and source.job(owner, job_id) is None",
              "source.job(owner, job_id) is None", EXECUTE),
+    KnockOut("job still there, of a delete", "execute/sending.py", "for _ in range(2):", "for _ in range(1):", EXECUTE),
+    KnockOut("second address for a missing one alone", "execute/sending.py", "and answer.status in UNSERVED and",
+             "and answer.status and", EXECUTE),
+    KnockOut("second address for this job", "execute/sending.py", " and _is_about(seen, sent):", ":", EXECUTE),
+    KnockOut("addresses in turn", "execute/addresses.py", "        with self._turn:", "        if True:", EXECUTE),
     # the journal
     KnockOut("fence", _JOURNAL, "if standing.fence != permit.fence:", "if False:", JOURNAL),
     KnockOut("pause at the intent", _JOURNAL, "if standing.pause is not None:", "if False:", JOURNAL),

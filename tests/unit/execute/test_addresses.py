@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from sauce_janitor.execute import Outcome
+from sauce_janitor.execute.addresses import DeleteAddresses
 from sauce_janitor.execute.events import Halt, Skip
 from sauce_janitor.retention.model import JobId
 from tests.fakes.execution import FakeAnswer, FakeSauce, House
@@ -58,6 +61,39 @@ def test_while_it_cannot_be_told_whether_the_job_is_there_no_second_delete_is_se
     run(house, [house.planned(job, DELETE_JOB)])
     assert house.sauce.addresses == ["v1"]
     assert house.journal.outcomes(job) == ["unknown"]
+
+
+def test_an_answer_about_another_job_has_no_second_delete_sent() -> None:
+    house = house_that_serves("v1.1")
+    job, other = house.add(1), house.add(2)
+
+    def refused(sauce: FakeSauce, _job: JobId) -> object:
+        sauce.lie("job", lambda sauce, _job: sauce.document(other))
+        return FakeAnswer(404)
+
+    house.sauce.lie("DELETE-job", refused)
+    execution = run(house, [house.planned(job, DELETE_JOB)])
+    assert house.sauce.addresses == ["v1"]
+    assert house.journal.outcomes(job) == ["failed"]
+    assert [failure.job_id for failure in execution.failures] == [job]
+
+
+def test_until_an_address_is_served_one_thread_at_a_time_has_its_turn() -> None:
+    addresses, inside = DeleteAddresses(), threading.Event()
+
+    def enter() -> None:
+        with addresses.turn():
+            inside.set()
+
+    other = threading.Thread(target=enter)
+    with addresses.turn():
+        other.start()
+        assert not inside.wait(0.1)
+    other.join()
+    assert inside.is_set()
+    addresses.accepted("v1")
+    with addresses.turn():  # it would wait for itself
+        enter()
 
 
 def test_a_hold_that_came_with_the_answer_in_between_prevents_the_second_delete() -> None:
