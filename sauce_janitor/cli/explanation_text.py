@@ -80,7 +80,7 @@ def _show_missing(out: Console, record: Record) -> None:
         return
     out.print("\nFiles that could not be had", style="bold")
     for file in record.missing[:_MOST_MISSING]:
-        report.say(out, f"{file.name}: {file.why}; first asked for in vain {report.when(file.since)}", indent=2)
+        report.say(out, f"{file.name}: {file.why}; missing since {report.when(file.since)}", indent=2)
     if len(record.missing) > _MOST_MISSING:
         report.say(out, f"and {len(record.missing) - _MOST_MISSING:,} more", indent=2)
 

@@ -93,8 +93,9 @@ def pause_if_new(state: State, path: Path) -> None:
         ):
             return
         reason = (
-            f"this state is new and the archive {path} is not: if its state is lost, restore it from a backup; to begin anew "
-            "on purpose, look at `sauce-janitor plan`, then say `sauce-janitor archive adopt` and `sauce-janitor resume`"
+            f"this state is new and the archive {path} is not: if the state that was used with it is lost, restore that from a "
+            "backup; to begin anew on purpose, look at `sauce-janitor plan`, then run `sauce-janitor archive adopt` and "
+            "`sauce-janitor resume`"
         )
         state.switch.pause(by=_OURSELVES, reason=reason, at=int(time.time()))
         state.identity.remember_archive(str(path), root.uuid)

@@ -116,7 +116,7 @@ class AccountTerm(Grammar):
 
     replaces: Annotated[list[str], OneOrMany()] = Field(
         default_factory=list,
-        description="Accounts that this state knows, whose place this one takes: a former name, or another configuration's.",
+        description="Accounts in the state that this one replaces: its former names, or accounts of another configuration.",
         examples=[["old-name"]],
     )
 

@@ -158,10 +158,10 @@ class DeleteTerm(Grammar):
 
 
 class Unavailable(Grammar):
-    """How long deletes wait for a file that cannot be had."""
+    """How long deletes wait for a file that cannot be fetched."""
 
     proceed: DeletionAge = Field(
-        description="Deletes wait this long after the file was first asked for in vain, then go on without it.",
+        description="Deletes wait this long after the file was first found missing, then go on without it.",
         examples=["14d"],
     )
 
@@ -207,7 +207,7 @@ class ArchiveTerm(Grammar):
         Discriminator(_keep_or_proceed),
     ] = Field(
         "keep",
-        description="When a listed file cannot be had: deletes wait for it, or go on without it after a time.",
+        description="When a listed file cannot be fetched: deletes wait for it (`keep`), or go on without it after a time.",
         examples=[{"proceed": "14d"}],
     )
     keep_for: (
@@ -337,7 +337,7 @@ class HoldTerm(Grammar):
     id: Name | None = Field(None, description="How plans call it; default: what it says.", examples=["audit-2026"])
     accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
     tag: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="Jobs with exactly this tag, or one that it matches as a glob.", examples=["keep", "keep*"]
+        None, description="Jobs with this very tag, or one that it matches as a glob.", examples=["keep", "keep*"]
     )
     tag_prefix: Annotated[str, Field(min_length=1)] | None = Field(
         None,

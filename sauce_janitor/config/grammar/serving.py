@@ -247,8 +247,8 @@ class MetricsTerm(Grammar):
 
     textfile: PathText | None = Field(
         None,
-        description="A file for node_exporter's textfile collector, replaced whole after each run, but never one that another "
-        "janitor's runs leave.",
+        description="A file for node_exporter's textfile collector, replaced whole after each run. "
+        "Another janitor's file is not replaced.",
         examples=["/var/lib/prometheus/node-exporter/sauce-janitor.prom"],
     )
     pushgateway: Gateway | None = Field(
@@ -259,8 +259,8 @@ class MetricsTerm(Grammar):
     instance: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$",
-        description="What these runs are called in the label `instance`: one name for each configuration. Without it a "
-        "Pushgateway is told the state's own id, and a textfile has no such label.",
+        description="The label `instance` of these metrics: another one for each configuration. The default is the state's id "
+        "at a Pushgateway, and no such label in a textfile.",
         examples=["nightly"],
     )
 
