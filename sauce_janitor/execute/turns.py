@@ -133,10 +133,20 @@ class Turns:
                 self.failed(event.job_id, event.kind, event.detail)
             case ActionSkipped() if event.why in _SKIPPED:
                 self.failed(event.job_id, _SKIPPED[event.why], event.detail)
+            case JobArchived() if event.given_up:
+                self._put_off(event)
             case JobArchived() | AssetsDeleted() | JobDeleted() | JobStopped() | AlreadyGone():
                 if event.job_id not in self._noted:
                     self._parts.retries.done(event.job_id)
                     self._succeeded(event.job_id)
+
+    def _put_off(self, event: JobArchived) -> None:
+        """The job is archived without its files that were given up: they are asked for again, but not in each run."""
+        if event.job_id not in self._noted:
+            self._succeeded(event.job_id)
+            name, why = event.given_up[0]
+            failing = Failing(FailureKind.GIVEN_UP, f"{name!r:.120}: {why}", self._spent_here())
+            self._parts.retries.failed(event.job_id, failing)
 
     def _succeeded(self, job_id: JobId) -> None:
         with self._lock:

@@ -14,6 +14,7 @@ _WORDS: Final = {
     FailureKind.ANSWER: "an answer that cannot be trusted",
     FailureKind.ARCHIVE: "the copy could not be stored or proven",
     FailureKind.MISSING_FILES: "files that cannot be had",
+    FailureKind.GIVEN_UP: "files that if_unavailable has given up",
     FailureKind.DELETE: "the delete did not succeed",
     FailureKind.VANISHED: "listed, but not found",
     FailureKind.TOO_LARGE: "one try takes more requests than a run has",

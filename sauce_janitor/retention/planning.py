@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,9 +11,9 @@ from sauce_janitor.retention.deciding import Judge, Records
 from sauce_janitor.retention.durations import due_at
 from sauce_janitor.retention.fingerprints import decision_fields, fingerprint_of
 from sauce_janitor.retention.limits import NO_LEEWAY, Acting, Leeway, Tally, measure
-from sauce_janitor.retention.model import AssetsStanding, JobId, Record, Verdict, Why
+from sauce_janitor.retention.model import DELETES, AssetsStanding, Decision, JobId, Record, Verdict, Why
 from sauce_janitor.retention.plans import TIME_BITS, JobPlan, Plan, Waiting
-from sauce_janitor.retention.retries import Retry, purge_is_near
+from sauce_janitor.retention.retries import FailureKind, Retry, purge_is_near
 from sauce_janitor.retention.rules import Rules
 from sauce_janitor.retention.rulings import Ruling
 from sauce_janitor.retention.sightings import Sightings, inventory_lints
@@ -102,16 +102,19 @@ class _Planner:
                 acting.left += left
         urgency = self._purge_order(record) if template.archives else (due[-1].due_since or 0)
         made = fingerprint_of(record, self._fields)
-        rows.add(record, number, due, print_=made, order=(self._behind(record), urgency))
+        rows.add(record, number, due, print_=made, order=(self._behind(record, due), urgency))
 
-    def _behind(self, record: Record) -> int:
+    def _behind(self, record: Record, due: Sequence[Decision]) -> int:
         """1 for a job that failed before, 0 for others, and for one whose purge is near: a later try may be too late."""
         job = record.job
         before = self._retries.get(job.id)
         if before is None:
             return 0
         # a job that changed since has no reason to wait, but still goes behind what was not tried
-        due_at = self._plan.as_of if record.changed_at > before.last_failed_at else before.due_at
+        is_news = record.changed_at > before.last_failed_at
+        # files that are given up hold no delete up: they are asked for once more right before
+        goes = before.kind is FailureKind.GIVEN_UP and any(decision.action in DELETES for decision in due)
+        due_at = self._plan.as_of if is_news or goes else before.due_at
         wants_assets = record.assets is AssetsStanding.PRESENT
         hurried = wants_assets and purge_is_near(job.ended_at, as_of=self._plan.as_of)
         self._plan.retries[job.id] = replace(before, due_at=min(due_at, before.due_at), hurried=hurried)

@@ -24,6 +24,7 @@ class FailureKind(StrEnum):
     ANSWER = "answer"  # an answer that contradicts another one or cannot be read
     ARCHIVE = "archive"  # the copy could not be stored or proven
     MISSING_FILES = "missing_files"  # stored but for files that cannot be had
+    GIVEN_UP = "given_up"  # the same, and the policies wait for these files no longer
     DELETE = "delete"  # the delete was refused, or the job is still there
     VANISHED = "vanished"  # listed, and 404 when asked for
     TOO_LARGE = "too_large"  # one try takes more requests than a run has
@@ -33,8 +34,8 @@ class FailureKind(StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """Whether a run with such a job has failed; else the job was skipped on purpose."""
-        return self not in (FailureKind.NOT_READY, FailureKind.CHANGED)
+        """Whether a run with such a job has failed; else the job was skipped on purpose, or goes on without the files."""
+        return self not in (FailureKind.NOT_READY, FailureKind.CHANGED, FailureKind.GIVEN_UP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,3 +177,23 @@ def believe_complete(desk: Desk) -> None:
     """As a state put back from a backup may have it: the receipts are newer."""
     with desk.state.jobs._database.writing() as connection:
         connection.exec_driver_sql("UPDATE jobs SET missing = NULL, archived = '[\"all\"]'")
+
+
+def test_files_that_are_given_up_are_not_asked_for_in_each_run_and_hold_no_delete_up(desk: Desk) -> None:
+    policy = POLICY.replace(" WAIT", ", if_unavailable: {proceed: 1h}").replace("_job: 3d", "_job: 12d")
+    desk.configure(policy.replace("delete_assets: 3d, ", "").replace("assets_gone_by", "job_gone_by"), budget=QUICK)
+    job = lacking(desk)
+    desk.run(execute=True)
+    asked = []
+    for hour in range(2, 10):
+        desk.later_s = hour * 3600
+        assert desk.run(execute=True).complete, "given up, says the policy"
+        asked.append(sum(entry.path.endswith("ghost.log") for entry in desk.sandbox.log))
+    assert asked[-1] - asked[0] <= 3, "with growing pauses"
+    assert desk.state.retries.one("box", job).kind is FailureKind.GIVEN_UP  # type: ignore[union-attr, arg-type]
+    assert "files that if_unavailable has given up" in desk.say("status").stdout
+    desk.later_s = 2 * DAY + 600
+    assert desk.run(execute=True).complete
+    assert job in desk.deleted(), "its pause does not hold the delete up"
+    assert sum(entry.path.endswith("ghost.log") for entry in desk.sandbox.log) == asked[-1] + 1
+    assert desk.state.retries.one("box", job) is None  # type: ignore[arg-type]

@@ -6,6 +6,8 @@ from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.deciding import Judge
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.model import NOT_ASKED, Action, MissingFile, Why
+from sauce_janitor.retention.planning import make_plan
+from sauce_janitor.retention.retries import FailureKind, Retry
 from sauce_janitor.retention.rules import ArchiveWish
 from tests.fakes.records import DAY, NOW, id_of, policy, record, rules
 from tests.unit.retention.deciding_with import whys
@@ -34,3 +36,18 @@ def test_jobs_that_lack_the_same_file_share_a_decision_whatever_the_reason_says(
     ordered = newest_first(jobs, judged.age_from)
     found = {id(ruling) for _, _, ruling in Judge(judged, as_of=NOW).rulings(lambda: ordered)}
     assert len(found) == 1, "memory does not grow with the jobs"
+
+
+def test_the_pause_of_a_file_that_is_given_up_holds_no_delete_up() -> None:
+    missing = (MissingFile("ghost.log", "404", NOW - 9 * DAY),)
+    jobs = [
+        record(name, age * DAY, archived=frozenset(), missing=missing) for name, age in (("stays", 10), ("goes", 20))
+    ]
+    patient = rules(policy("p", job="15d", archive=_given_up_after("4d")))
+    retries = {
+        job.job.id: Retry(job.job.id, FailureKind.GIVEN_UP, 5, NOW - 9 * DAY, NOW - DAY, NOW + DAY) for job in jobs
+    }
+    ordered = newest_first(jobs, patient.age_from)
+    plan = make_plan(patient, lambda: ordered, as_of=NOW, accepted_at=None, retries=retries)
+    due = {id_of(name): plan.retries[id_of(name)].due_at <= NOW for name in ("stays", "goes")}
+    assert due == {id_of("stays"): False, id_of("goes"): True}
