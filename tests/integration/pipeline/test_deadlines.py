@@ -63,7 +63,8 @@ def test_a_limit_that_is_broken_blocks_what_would_go(open_desk: Callable[..., De
 
 
 def test_plan_says_who_is_late_and_check_what_can_block(open_desk: Callable[..., Desk]) -> None:
-    """Deadlines: `check` names each rule that can block a deadline."""
+    """Deadlines: `check` names each rule that can block a deadline, the jobs that no policy covers, and once what can
+    block any: a job that is not finished, a delete that fails, a spent budget."""
     desk = open_desk()
     desk.configure(POLICY)
     said = desk.say("plan").stdout

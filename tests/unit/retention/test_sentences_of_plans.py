@@ -292,7 +292,10 @@ def test_secrets(node: str, tmp_path: Path) -> None:
         ("then: {archive: 5d, delete_assets: 30d}", "then: {archive: 5d, delete_assets: 29d}", "so this deletes nothing"),
         ("then: {archive: 26d}", "then: {archive: 25d}", "to win the race"),
         ("then: {archive: 1d, delete_assets: 10d, delete_job: 5d}", "then: {archive: 1d, delete_assets: 5d, delete_job: 10d}",
-         "5d comes before delete_assets (10d)"),
+         "a job that has assets stays until delete_assets (10d)"),
+        ("then: {archive: 31d}", "then: {archive: {keep_for: 31d}}", "write {after: 5d, keep_for: 31d}"),
+        ("match: {browser: edge}, then: {archive: 1d}", "match: {browser: microsoftedge}, then: {archive: 1d}",
+         "did you mean `microsoftedge`?"),
         ("keep: [{last: 3}, {last: 9}], then: {archive: none, delete_job: 9d}",
          "keep: [{last: 3, where: {status: passed}}, {daily: 9}], then: {archive: none, delete_job: 9d}", "keeps nothing that"),
         ("keep: [{within: 31d}], then: {archive: none, delete_job: 9d}",
@@ -301,8 +304,13 @@ def test_secrets(node: str, tmp_path: Path) -> None:
 )  # fmt: skip
 def test_lints(said: str, harmless: str, warning: str) -> None:
     """Configuration hygiene: Lints (warnings): an asset delete at 30 d or later is a no-op; an archive later than 25 d
-    loses the race; `delete_job` before `delete_assets`; a keep rule that another subsumes; a keep over 30 d without
-    archive protects the record alone;"""
-    (found,) = configured(f"[{{name: p, match: all, {said}}}]").warnings
-    assert warning in str(found)
-    assert configured(f"[{{name: p, match: all, {harmless}}}]").warnings == ()
+    loses the race; one later than 30 d (is `keep_for` meant?); `delete_job` before `delete_assets`, which keeps the
+    job until both are due; a browser, system or status that Sauce Labs is not known to write, with the nearest one; a
+    keep rule that another subsumes; a keep over 30 d without archive protects the record alone;"""
+
+    def found(text: str) -> list[str]:
+        match = "" if text.startswith("match:") else "match: all, "
+        return [str(each) for each in configured(f"[{{name: p, {match}{text}}}]").warnings]
+
+    assert [warning in each for each in found(said)] == [True]
+    assert found(harmless) == []
