@@ -275,6 +275,9 @@ class RetryBook(Protocol):
         None where it is not on record, or another answer is.
         """
 
+    def listed(self, job_id: JobId, /) -> None:
+        """Forget that: the job has an asset list."""
+
 
 class Listings(Protocol):
     """The job lists, asked again."""

@@ -28,6 +28,8 @@ def asset_list(work: Work, hand: InHand, job: Job | None = None) -> Listed:
         if not _is_bare(work, hand, job, "400"):
             raise
         return Listed((), at)
+    if listed.names is not None and job is not None and never_started(job):
+        work.parts.retries.listed(plan.job_id)  # the day begins anew: it has a list after all
     if listed.names is None and _is_bare(work, hand, job, "404"):
         return replace(listed, names=())
     return listed

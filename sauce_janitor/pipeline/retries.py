@@ -52,6 +52,10 @@ class AccountRetries:
             self._notes.write(key, f"{answer} {self._clock()}")
         return None
 
+    def listed(self, job_id: JobId, /) -> None:
+        """Forget since when there is no list: there is one."""
+        self._notes.forget(f"no asset list {self._account} {job_id}")
+
     def left(self) -> Collection[JobId]:
         """Return the jobs that have failed and are not done."""
         return frozenset(self._rows)

@@ -576,6 +576,9 @@ class FakeRetries:
             self.unlisted[job_id] = answer, self._clock.now()
         return None
 
+    def listed(self, job_id: JobId, /) -> None:
+        self.unlisted.pop(job_id, None)
+
 
 @dataclass(frozen=True)
 class OpenIntent:

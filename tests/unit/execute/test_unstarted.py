@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.errors import NotReadyError
+from sauce_janitor.errors import NotReadyError, SourceUnavailableError
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.retention.model import UNKNOWN, Action, JobId
 from tests.fakes.execution import House
@@ -60,6 +60,22 @@ def test_another_answer_begins_the_day_anew() -> None:
     assert execution.skips == {Skip.NOT_READY: 2}
     house.retries.later(hours=25)
     assert attempt(house, job)
+
+
+def test_a_list_between_two_answers_begins_the_day_anew() -> None:
+    def no_answer(_sauce: object, _job: object) -> None:
+        raise SourceUnavailableError("503")
+
+    house, job = scene(404)
+    assert not attempt(house, job)
+    house.retries.later(hours=25)
+    house.sauce.be_honest()
+    house.sauce.world[job].assets = {"log.json": b"[]"}
+    house.sauce.lie("asset", no_answer, times=99)
+    assert not attempt(house, job), "it has a file, which cannot be had now"
+    house.retries.later(hours=25)
+    _say(house, 404)
+    assert not attempt(house, job), "the file was never stored"
 
 
 @pytest.mark.parametrize(
