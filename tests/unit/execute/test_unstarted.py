@@ -40,7 +40,8 @@ def attempt(house: House, job: JobId) -> bool:
 
 @pytest.mark.parametrize("answer", [404, 400])
 def test_the_same_answer_a_day_later_says_that_it_has_no_assets(answer: int) -> None:
-    """Archiving: For one that ended in error and never started, the same 404 or 400 a day later means that it has none."""
+    """Archiving: A second such answer a day later proves "no assets" only for a job that ended in error and never
+    started."""
     house, job = scene(answer)
     assert not attempt(house, job)
     house.retries.later(hours=11)

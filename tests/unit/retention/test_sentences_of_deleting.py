@@ -397,8 +397,8 @@ def test_a_missing_list() -> None:
 
 
 def test_a_missing_file() -> None:
-    """Archiving: A listed file that cannot be had does not hold back the others: what comes is stored at once, under a receipt
-    that names what is missing and why, and a later run asks for it again."""
+    """Archiving: A listed file that cannot be fetched does not hold back the others. What comes is stored at once, under a
+    receipt that names what is missing and why, and later runs retry the file."""
     house = House()
     job = house.add(1, age_days=12, assets={"log.json": b"[]"})
     honest = AssetListing(("log.json", "gone.log"))
@@ -421,7 +421,7 @@ LACKING: dict[str, Any] = {"archived": frozenset[str](), "missing": (MissingFile
 
 @pytest.mark.parametrize("said", ["", ", if_unavailable: keep"])
 def test_deletes_wait(said: str) -> None:
-    """Archiving: Deletes wait for it: `if_unavailable: keep` (default),"""
+    """Archiving: Deletes wait for it (`if_unavailable: keep`, the default),"""
     rules, jobs = told(WAITING % said), [old("lacks", **LACKING), old("whole", archived=EVERYTHING)]
     assert whys(rules, jobs, "lacks", ASSETS) == {Why.MISSING, Why.DUE, Why.WITH_THE_JOB}
     assert whys(rules, jobs, "whole") == {Why.DUE}
@@ -430,7 +430,7 @@ def test_deletes_wait(said: str) -> None:
 
 
 def test_deletes_wait_no_longer() -> None:
-    """Archiving: or `{proceed: 14d}`: they go on without it once it has been missing for so long."""
+    """Archiving: or go on without it once it has been missing for 14 days (`if_unavailable: {proceed: 14d}`)."""
     for days, why in ((14, Why.GIVEN_UP), (15, Why.MISSING)):
         rules = told(WAITING % f", if_unavailable: {{proceed: {days}d}}")
         assert whys(rules, [old("lacks", **LACKING)], "lacks") == {why, Why.DUE}
@@ -455,7 +455,7 @@ def test_deletes_wait_no_longer() -> None:
 
 
 def test_the_one_that_waits_longest() -> None:
-    """Archiving: Of several policies that archive anything the one that waits longest counts."""
+    """Archiving: Of several policies that archive anything, the longest wait counts."""
     waits = "[{name: a, match: all, then: {archive: {after: 1h, if_unavailable: {proceed: 14d}}, delete_job: 1d}}, %s]"
     other = "{name: b, match: all, then: {archive: {after: 2h, if_unavailable: %s}}}"
     lacks = [old("lacks", **LACKING)]
@@ -467,7 +467,7 @@ def test_the_one_that_waits_longest() -> None:
 
 @pytest.mark.parametrize("if_purged", ["proceed", "keep"])
 def test_a_missing_file_that_is_purged(if_purged: Literal["proceed", "keep"]) -> None:
-    """Archiving: Once Sauce has purged it, it is a loss, and `if_purged` says what happens."""
+    """Archiving: A file that is purged while it is missing is a loss, and `if_purged` says what happens then."""
     house = House()
     job = house.add(1, age_days=31, assets={})
     house.archive.files[job] = {"log.json": b"[]"}

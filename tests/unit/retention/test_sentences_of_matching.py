@@ -75,6 +75,62 @@ def test_a_value(value: str, build: str | None, expected: bool) -> None:
     assert matches(numbers, job(custom_data={"shard": 121})) is False
 
 
+@pytest.mark.parametrize(
+    ("glob", "matching", "other"),
+    [
+        ("r*-?", "rc-1", "rc-12"),
+        ("rc-[12a-c]", "rc-b", "rc-d"),
+        ("[!m]*", "rc", "main"),
+        ("[^m]*", "rc", "main"),
+        ("{main,release/*}", "release/7", "mainline"),
+        ("[*]rc", "*rc", "xrc"),
+    ],
+)
+def test_a_glob(glob: str, matching: str, other: str) -> None:
+    """Matching: | in a glob | means |
+    |---|---|
+    | `*`, `?` | any text; one character |
+    | `[abc]`, `[a-z]` | one of these characters |
+    | `[!m]`, `[^m]` | one character that is not one of these |
+    | `{main,release/*}` | either; at most 64 alternatives |
+    | `[*]` | the star itself; a backslash escapes nothing |"""
+    assert matches(f'{{build: "{glob}"}}', job(build=matching))
+    assert matches(f'{{build: "{glob}"}}', job(build=other)) is False
+    many = ",".join(map(str, range(65)))
+    assert "64" in faults(f'[{{name: p, match: {{build: "{{{many}}}"}}, {DELETE}}}]')
+
+
+@pytest.mark.parametrize("text", ["!x", "^x.*", "a|b", "a, b", "release%", "[release] *"])
+def test_text_of_another_language(text: str) -> None:
+    """Matching: Text that looks like another language's pattern is an error that names the right spelling: `!x`, `^x.*`,
+    `a|b`, `a, b`, `release%`, `[release] *` (any one of these letters). Otherwise a hold would match nothing and protect
+    nothing, and under `not` it would match everything."""
+    for match in (f'{{build: "{text}"}}', f'{{not: {{build: "{text}"}}}}', f'{{build: ["{text}", main]}}'):
+        assert "write" in faults(f"[{{name: p, match: {match}, {DELETE}}}]"), match
+    hold = f'holds: [{{match: {{build: "{text}"}}}}]\npolicies: [{{name: p, match: all, {DELETE}}}]'
+    assert "write" in faults(hold)
+
+
+def test_a_literal_glob() -> None:
+    """Matching: To match such text as it stands, write `{glob: "a|b*", literal: true}`: then only `*`, `?` and `[…]` are
+    special."""
+    match = '{build: {glob: "a|b*", literal: true}}'
+    assert matches(match, job(build="a|b 7"))
+    assert matches(match, job(build="b 7")) is False
+
+
+def test_globs_of_errors() -> None:
+    """Matching: In `error` commas, `|` and `%` are allowed."""
+    assert matches('{error: "*a, b | 7%*"}', job(error="at a, b | 7% done"))
+
+
+def test_a_hold_s_tag() -> None:
+    """Matching: A hold's `tag: "keep*"` matches as a glob, and also the very tag `keep*`."""
+    rules = told(f'holds: [{{tag: "keep*"}}]\npolicies: [{{name: p, match: all, {DELETE}}}]')
+    for tags, goes in ((("keeper",), False), (("keep*",), False), (("upkeep",), True)):
+        assert (going(rules, [job(tags=tags)]) == ids("j")) is goes
+
+
 def test_an_empty_match() -> None:
     """Matching: A missing or empty `match` is an error unless the policy says `default: true`."""
     assert "match" in faults(f"[{{name: p, {DELETE}}}]")
