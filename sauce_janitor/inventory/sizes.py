@@ -74,7 +74,10 @@ class _Row:
 
 
 class SizedList:
-    """One owner's job list, asked for in pages of a size that is answered. Raises ContradictionError when it does not end."""
+    """One owner's job list, asked for in pages of a size that is answered. Raises ContradictionError when it does not end.
+
+    Where the pages had to become small, it raises SourceError after as many: the list may just be long.
+    """
 
     def __init__(self, source: JobSource, owner: Owner, *, since: int | None, size: PageSize) -> None:
         self.size = size
@@ -98,6 +101,12 @@ class SizedList:
 
     def _list(self, until: int, skip: int, rows: int) -> Page:
         self._requests += 1
+        if self._requests > MOST_PAGES and self.size.rows < self.size.most:
+            # Small pages make a long list look endless. No contradiction: the next run goes on from here.
+            raise SourceError(
+                f"the job list of {self._owner} is long, and Sauce Labs answers {self.size.rows} rows at a time: "
+                f"{MOST_PAGES:,} pages were read, and the next run goes on from there"
+            )
         if self._requests > MOST_PAGES:
             raise ContradictionError(f"the job list of {self._owner} does not end: {MOST_PAGES} pages were read")
         return self._source.list_jobs(self._owner, limit=rows, skip=skip, since=self._since, until=until)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
-from sauce_janitor.errors import SourceUnavailableError, StrainedError
+from sauce_janitor.errors import SourceError, SourceUnavailableError, StrainedError
+from sauce_janitor.inventory import sizes
 from sauce_janitor.inventory.memo import Memo
 from sauce_janitor.inventory.sizes import PageSize
 from tests.fakes.job_list import NOW, JobList, an_id
@@ -55,6 +58,17 @@ def test_one_row_that_no_answer_can_carry_is_set_aside_and_the_rest_is_listed(pl
     assert "too large" in report.asides[0].why
     listed(jobs, store, NOW + 60)
     assert listed(jobs, store, NOW + HOUR, full_every_s=DAY).known == 600
+
+
+def test_a_long_list_of_small_pages_goes_on_in_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "MOST_PAGES", 20)
+    jobs, store = some(200, strained_above=9), MemoryStore()
+    for hour in range(3):
+        with suppress(SourceError):
+            assert listed(jobs, store, NOW + hour * HOUR).full
+            break
+        assert there(store), "what was read so far is kept"
+    assert there(store) == set(jobs.jobs)
 
 
 def test_an_outage_is_told_as_one_and_forgotten_when_it_is_over() -> None:
