@@ -216,12 +216,18 @@ class Transport:
         user = self.connection.username if ask.origin is None else None
         failure = judge(answer, what=ask.what, host=host, user=user)
         if isinstance(failure, HiccupError) and answer.retry_after is not None:
-            patient = answer.retry_after <= self.connection.max_wait_s
-            if patient or answer.code == 429:
-                self.budget.hold_back(answer.retry_after)
-            if not patient:
+            self.heed(answer)
+            if answer.retry_after > self.connection.max_wait_s:
                 return out_of_patience(answer.retry_after, host)
         return failure
+
+    def heed(self, answer: Refusal) -> None:
+        """Let nobody with this credential send before the Retry-After of a refusal, if it has one."""
+        if answer.retry_after is None:
+            return
+        # Only a 429 is about the account; of an outage a long wait ends this request alone.
+        if answer.retry_after <= self.connection.max_wait_s or answer.code == 429:
+            self.budget.hold_back(answer.retry_after)
 
     def _retrying(self, ask: Ask, attempt: Callable[[], _T]) -> _T:
         assert ask.method == "GET", "only what reads may be repeated"

@@ -140,8 +140,11 @@ class Writer:
             if code == 401 and not self._transport.connection.credential.renew(used):
                 raise CredentialsError(f"{self._transport.connection.host} does not accept the credentials (401)")
             if not 200 <= code < 300:
-                said = self._transport.refusal_of(response).text
-                return WriteAnswer(code, None, doubtful=code not in _CLEAR_REFUSALS, detail=said or f"status {code}")
+                refusal = self._transport.refusal_of(response)
+                # A write is never repeated by itself, but the look that follows it must wait, too.
+                self._transport.heed(refusal)
+                detail = refusal.text or f"status {code}"
+                return WriteAnswer(code, None, doubtful=code not in _CLEAR_REFUSALS, detail=detail)
             return self._done(ask, code, self._transport.json_of(response, ask.what, empty_is=None))
         except CredentialsError:
             raise

@@ -190,6 +190,17 @@ def test_anything_else_is_doubtful_and_sent_once(vendor: Vendor, gate: Gate, sta
     assert len(vendor.seen) == 1
 
 
+@pytest.mark.parametrize(("status", "waits"), [(429, True), (503, False)])
+def test_a_write_that_is_told_to_wait_holds_back_all_that_comes_after_it(
+    vendor: Vendor, gate: Gate, reader: SauceReader, status: int, waits: bool
+) -> None:
+    """A 429 is about the account: the look that follows must not be the next 429. A 503 is about one answer."""
+    vendor.on(BY_ID, reply(b"", status, {"Retry-After": "7200"}))
+    assert gate.delete_job(job_permit()).doubtful
+    assert (reader.budget.goes_on_in() > 3000) is waits
+    assert len(vendor.seen) == 1
+
+
 @pytest.mark.parametrize(
     "broken",
     [Reply(b""), Reply(b"", "stall"), Reply(b"HTTP/1.1 20"), Reply(b"!"), Reply(b"HTTP/1.1 200 OK\r\nX: ", "drip")],
