@@ -14,7 +14,7 @@ from sauce_janitor.retention.model import AssetListing, MissingFile
 class Choice:
     """`wanted` is to be fetched, `kept` is stored and whole already; `listed` is all Sauce ever listed of the job.
 
-    `unlisted` are files that earlier passes could not have and that are not listed any more: they stay missing.
+    `unlisted` are files that earlier passes could not have, where nothing is listed any more: they stay missing.
     """
 
     selection: str
@@ -55,7 +55,7 @@ def choose(
 
     A damaged file is fetched again while Sauce lists it; ArchiveError when it does not: then the receipt would lie. One of the
     pruned ones that `missing` names is fetched again while Sauce lists it, unless nobody wants it any more. A file that an
-    earlier pass could not have stays missing when the list forgets it, unless a purge or a delete of ours (`emptied`)
+    earlier pass could not have stays missing when the list is empty, unless a purge or a delete of ours (`emptied`)
     explains that.
     """
     earlier = newest.assets if newest else ()
@@ -79,8 +79,9 @@ def choose(
     lost = {file.name for file in earlier} - stored
     wanted = tuple(name for name in listing.names if name not in stored and (name in lost or selection.wants(name)))
     fetch = set(wanted)
-    # A list may be empty, or lack a row, while Sauce Labs has the files: a delete would destroy what was never stored.
-    lacking = newest.missing if newest and not (purged or emptied) else ()
+    # A list may be empty while Sauce Labs has the files: a delete would destroy what was never stored. One that names
+    # other files works, and the name was an error of an earlier one: it must not hold the job until its purge.
+    lacking = newest.missing if newest and not (listing.names or purged or emptied) else ()
     unlisted = tuple(each for each in lacking if each.name not in there | stored and selection.wants(each.name))
     fetch_later = {each.name for each in unlisted}
     discarded, absent = [], []
