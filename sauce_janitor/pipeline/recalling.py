@@ -53,6 +53,7 @@ def show_plan(metrics: Metrics, account: str, plan: Mapping[str, Any]) -> None:
             metrics.set("planned_actions", jobs, account=account, policy=named, action=action)
     for gauge, key in (("inventory_jobs", "jobs"), ("held_jobs", "held"), ("undecided_jobs", "undecided")):
         metrics.set(gauge, plan[key], account=account)
+    metrics.set("incomplete_jobs", plan.get("incomplete", 0), account=account)  # older runs do not say it
     for within in ("24h", "72h"):
         metrics.set("assets_expiring_unarchived", plan[f"expiring_{within}"], account=account, within=within)
     for limit in ALL_LIMITS:

@@ -47,7 +47,8 @@ class Throttle:
                 sent.append(now)
             allowed, length = windows[-1]
             used = sum(1 for moment in sent if moment > now - length) if len(windows) == 1 else len(sent)
-            reset = sent[0] + length - now if sent else length
+            # Floats: a request of this very moment would be over in a hair more than the window.
+            reset = min(length, sent[0] + length - now) if sent else length
         return Budget(allowed, max(0, allowed - used), reset, max(0.0, wait))
 
     def headers(self, budget: Budget, now: float) -> dict[str, str]:

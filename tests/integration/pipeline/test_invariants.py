@@ -303,6 +303,7 @@ SAID_WELL = frozenset(
         "bad_row",
         "cut_at_source",
         "flipped_byte",
+        "ghost_file",
         "heavy_rows",
         "other_kind",
         "trailing_garbage",
