@@ -25,6 +25,8 @@ FAST: Final[Mapping[str, Fault]] = {
     "status": {"status": 404},
     # An asset list that is empty, or shorter, twice over is what a job with fewer files looks like.
     **{name: {"endpoint": "jobs.*"} for name in ("short_page", "empty_list", "nulls", "not_a_list")},
+    # In an asset list they would name a file.
+    **{name: {"endpoint": "job*"} for name in ("foreign_owner", "wrong_id", "empty_id", "heavy_rows")},
 }
 LIES: Final[tuple[Fault, ...]] = (
     {"fault": "lie", "endpoint": "jobs.list", "set": {"owner": "mallory"}, "row": 3},
@@ -56,12 +58,32 @@ LIES: Final[tuple[Fault, ...]] = (
 ALTERING: Final = frozenset({"late_asset", "late_edit"})
 """Faults after which another truth holds: the end is another one, too."""
 _WELL_FORMED: Final = frozenset(
-    {
-        "flipped_byte", "trailing_garbage", "deep_json", "not_a_list", "empty_list", "short_page", "duplicate_rows", "lie",
-        "foreign_owner", "wrong_id", "empty_id", "nan", "nulls", "milliseconds", "times_as_text", "hostile_assets",
-    }
-)  # fmt: skip
+    [
+        "bad_row",
+        "cut_at_source",
+        "deep_json",
+        "duplicate_rows",
+        "empty_id",
+        "empty_list",
+        "flipped_byte",
+        "foreign_owner",
+        "heavy_rows",
+        "hostile_assets",
+        "lie",
+        "milliseconds",
+        "nan",
+        "not_a_list",
+        "nulls",
+        "other_kind",
+        "other_pictures",
+        "short_page",
+        "times_as_text",
+        "trailing_garbage",
+        "wrong_id",
+    ]
+)
 """Faults that change what is said, not its framing: the vendor gives no hash, so a well-formed asset is believed."""
+_PHANTOMS: Final = frozenset({"hostile_assets", "ghost_file"})
 _ONCE: Final[Mapping[str, Fault]] = {
     "lie": {"endpoint": "jobs.list", "set": {"build": "PR-1"}, "after": 0},
     "late_edit": {"endpoint": "assets.list", "after": 2},
@@ -129,10 +151,20 @@ class Schedule:
         return cls(-1 - number, 1, 1, 1, tuple(faults), (Pass(),) * 10, loose=loose)
 
     @property
+    def names_phantoms(self) -> bool:
+        """Whether files are listed that are not there: the deletes of such jobs wait for them, by the policy for days."""
+        return any(each["fault"] in _PHANTOMS for each in self.faults)
+
+    @property
     def alters(self) -> bool:
         """Whether the truth changes on the way, so that the end is another one."""
         by_people = any(each.held_at or each.held_here_at for each in self.passes)
-        return by_people or bool(self.held or self.loose) or any(each["fault"] in ALTERING for each in self.faults)
+        return (
+            by_people
+            or self.names_phantoms
+            or bool(self.held or self.loose - {"documents"})
+            or any(each["fault"] in ALTERING for each in self.faults)
+        )
 
 
 def _faults(chance: random.Random) -> tuple[Fault, ...]:
@@ -162,6 +194,8 @@ def _loose(fault: Fault) -> set[str]:
     found = set()
     if fault["fault"] in _WELL_FORMED and endpoint in {"*", "asset.get"}:
         found.add("bytes")
+    if fault["fault"] in _WELL_FORMED and endpoint in {"*", "job*", "jobs.*", "jobs.lookup", "job.get"}:
+        found.add("documents")
     if fault["fault"] == "short_unframed":
         found.add("ends")
     return found

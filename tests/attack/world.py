@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +61,11 @@ class End:
     vendor: dict[str, tuple[Any, ...]]
     archive: dict[str, dict[str, Any]]
     outcomes: dict[tuple[str, str], list[str]]
+
+    def without_documents(self) -> End:
+        """The same, whatever the vendor said of its jobs when they were archived."""
+        archive = {name: {**stored, "job": ""} for name, stored in self.archive.items()}
+        return replace(self, archive=archive)
 
     def differs(self, other: End) -> str | None:
         """In what it differs from the end that it should be, in words; None where it is the same."""
