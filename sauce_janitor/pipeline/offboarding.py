@@ -142,6 +142,12 @@ class _Leaving(Visit):
             raise RefusedError(
                 f"Sauce Labs writes the user {given} as {spelling}: say `offboard {spelling}`. Nothing changed"
             )
+        # One lie of a first listing would call a user gone whose jobs are there, and erase their copies.
+        if survey.unconfirmed and self.departure.execute:
+            raise RefusedError(
+                f"the first listing of {self.departure.user} was empty or had rows that cannot be read, "
+                "and a second one has to agree: say it again. Nothing changed"
+            )
         self.query = replace(self.query, owners=self.whose.owners)
         self._check_clocks()
         return survey

@@ -148,7 +148,7 @@ def test_policies_have_no_say_and_their_announcements_stay(desk: Desk) -> None:
     announced = dict(desk.run().plan.waiting)
     assert announced
     offboard(desk, "--archive", "keep", "--yes")
-    assert jobs(desk) == unfinished(desk)
+    assert jobs(desk) == held(desk) | unfinished(desk)
     again = desk.run().plan.waiting
     assert {action: waiting.jobs for action, waiting in again.items()} == {a: w.jobs for a, w in announced.items()}
     assert all(waiting.fresh == 0 for waiting in again.values()), "nothing of it has to be announced anew"
@@ -239,6 +239,16 @@ def test_nothing_is_erased_while_jobs_are_left_that_should_be_gone(desk: Desk) -
     desk.sandbox.inject("status", endpoint="job.delete", status=403, times=1)
     said = offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE, code=4)
     assert "Nothing was erased" in said.stdout
+
+
+def test_a_first_listing_that_is_empty_erases_nothing_until_a_second_agrees(desk: Desk) -> None:
+    before = jobs(desk)
+    desk.sandbox.inject("empty_list", endpoint="jobs.list", times=1)
+    said = offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE, code=3)
+    assert "a second one has to agree" in str(said.exception)
+    assert jobs(desk) == before
+    offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE)
+    assert jobs(desk) == held(desk) | unfinished(desk)
 
 
 def test_a_name_in_other_letters_case_is_refused_with_the_right_one(desk: Desk) -> None:
