@@ -67,6 +67,7 @@ _WELL_FORMED: Final = frozenset(
         "empty_list",
         "flipped_byte",
         "foreign_owner",
+        "ghost_file",
         "heavy_rows",
         "hostile_assets",
         "lie",
