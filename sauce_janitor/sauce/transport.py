@@ -40,6 +40,7 @@ from sauce_janitor.sauce.lanes import LaneAnswer, Lanes, is_sent_as_it_is
 from sauce_janitor.sauce.wire import Edge, EdgeAdapter, Guard, InterruptedAnswerError, Limits, Watch, reads_only
 
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
+_SKEW_COUNTS_S: Final = 60.0  # no answer that a delete rests on is older
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _ANSWER_PATIENCE: Final = 4  # a whole JSON answer may take so many times the time-out of one wait
 _LONGEST_CONNECT_S: Final = 10.0  # a connect cannot be interrupted, and a SIGTERM must end the program within 20 s
@@ -106,7 +107,7 @@ class Transport:
         self.connection = connection
         self.budget = budget
         self.requests_made = 0
-        self.clock_skew_s: float | None = None
+        self._skew: tuple[float, float] | None = None  # the worst of late, and when it was seen
         self._on_request = on_request
         self._stop = stop if stop is not None else threading.Event()
         self._guard = guard
@@ -335,8 +336,25 @@ class Transport:
         if ask.origin is not None:
             return
         if theirs is not None:
-            self.clock_skew_s = theirs - ours
+            self._note_skew(theirs - ours)
         self.budget.learn(response.status_code, response.headers, now=theirs or ours)
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """How many seconds Sauce Labs' clock is ahead of ours, None before an answer says the time."""
+        return None if self._skew is None else self._skew[0]
+
+    def _note_skew(self, skew_s: float) -> None:
+        """Remember the worst that was seen in the last minute.
+
+        Several threads ask at once, and one honest answer must not hide what another has just said
+        about an answer that a delete rests on.
+        """
+        now = time.monotonic()
+        with self._counting:
+            worst = self._skew
+            if worst is None or abs(skew_s) >= abs(worst[0]) or now - worst[1] > _SKEW_COUNTS_S:
+                self._skew = skew_s, now
 
     def _host(self, ask: Ask) -> str:
         return urlsplit(ask.origin).netloc if ask.origin is not None else self.connection.host

@@ -184,6 +184,7 @@ def test_jobs_are_found_by_search_and_filter_and_opened_by_the_keyboard_alone(pa
     page.wait_for_load_state()
     page.keyboard.press("n")
     expect(page.get_by_text("Page 2 of 2")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
 

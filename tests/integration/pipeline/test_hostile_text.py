@@ -123,7 +123,7 @@ def test_no_command_shows_a_raw_byte_in_any_format(desk: Desk, job: JobId, heard
             for form in forms if number == 0 else forms[:1]:
                 said = heard(desk, *name.split(), *words, *form)
                 shown += "owned" in said.stdout + said.stderr
-    assert shown > 40, "the hostile text is there, harmlessly"
+    assert shown > 30, "the hostile text is there, harmlessly"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
