@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -241,7 +241,10 @@ def test_many_threads_share_one_client(start: Start) -> None:
 def test_no_fault_ends_in_anything_but_an_answer_or_a_clear_error(start: Start, fault: str) -> None:
     party = start(jobs=60, timeout_s=0.2, timeout_total_s=0.4, attempts=1)
     one = party.job_with_assets()
-    listing = party.reader.assets(DEMO, one)
+    listing = None
+    for _ in range(5):  # 0.4 s may be too short for a busy machine, and nothing is wrong yet
+        with suppress(SourceError):
+            listing = listing or party.reader.assets(DEMO, one)
     assert listing is not None
     party.sandbox.inject(fault)
 
