@@ -115,15 +115,19 @@ def formats(command: click.Command) -> list[str]:
 def test_no_command_shows_a_raw_byte_in_any_format(desk: Desk, job: JobId, heard: Callable[..., Heard]) -> None:
     tree, walk = dict(commands(cli)), words_of(job, desk)
     assert walk.keys() - {"validate"} == tree.keys() - SERVES, "each command of the tree is walked"
-    shown = 0
+    shown: list[str] = []
     for name, calls in walk.items():
         command = tree.get(name, tree["check"])
         forms = [()] if not formats(command) else [("--format", form) for form in formats(command)]
         for number, words in enumerate(calls):
             for form in forms if number == 0 else forms[:1]:
                 said = heard(desk, *name.split(), *words, *form)
-                shown += "owned" in said.stdout + said.stderr
-    assert shown > 30, "the hostile text is there, harmlessly"
+                if "owned" in said.stdout + said.stderr:
+                    shown.append(name)
+    assert len(shown) > 30, "the hostile text is there, harmlessly"
+    # How many outputs name the job depends on the hour: plans show other examples. These always do.
+    about_it = {"assets", "builds", "explain", "hold list", "insights errors", "insights tests", "job", "jobs"}
+    assert about_it - set(shown) == set()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
