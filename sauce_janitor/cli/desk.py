@@ -18,6 +18,7 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.leaving import Leaving
 from sauce_janitor.cli.progress import Shown
 from sauce_janitor.config import Account, Config, load
+from sauce_janitor.config.moments import unix_time
 from sauce_janitor.errors import ConfigError, JanitorError, LeaseError, RefusedError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline import Order, Result, Tools, run
@@ -111,9 +112,12 @@ def _as_of(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
+        found = unix_time(text)
+        time = datetime.fromisoformat(text) if found is None else datetime.fromtimestamp(found, UTC)
     except ValueError as wrong:
-        raise click.UsageError(f"--as-of {text!r} is no time; write it like 2026-06-01T00:00:00Z") from wrong
+        raise click.UsageError(
+            f"--as-of {text!r} is no time: write it like 2026-06-01T00:00:00Z or 1780272000"
+        ) from wrong
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
     from sauce_janitor.retention.model import JobId, Owner
 
+TIMES: Final = "3d (ago), 2026-06-01, 2026-06-01T08:00:00Z or the Unix timestamp 1780300800"
+"""What a time may be, for the help of an option."""
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 ACCOUNT = click.option(
     "--account", "wanted", metavar="NAME", help="Whose jobs; needed where there are several accounts."
 )
@@ -64,7 +68,10 @@ def told_of_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:
 
 
 def ending(flag: str, text: str, timezone: str, *, now: int) -> int:
-    """Return epoch seconds of `7d` (so long from now), the end of a day in that zone, or a moment. UsageError."""
+    """Return epoch seconds of `7d` (so long from now), the end of a day in that zone, a moment or a Unix timestamp.
+
+    UsageError for anything else.
+    """
     from zoneinfo import ZoneInfo
 
     from sauce_janitor.config.moments import end_of_text
@@ -95,16 +102,28 @@ def owner(text: str | None) -> Owner | None:
         raise click.UsageError(str(wrong)) from wrong
 
 
-def moment(flag: str, text: str | None, timezone: str, *, now: int) -> int | None:
-    """Epoch seconds of `3d` (so long ago), a day (its first second in that zone) or a moment. UsageError for anything else."""
+def moment(flag: str, text: str | None, timezone: str, *, now: int, end: bool = False) -> int | None:
+    """Return epoch seconds of `3d` (so long ago), a day in that zone, a moment or a Unix timestamp; None for None.
+
+    A day is its first second, with `end` its last one. UsageError for anything else.
+    """
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+    from sauce_janitor.config.moments import end_of_text, unix_time
     from sauce_janitor.retention.durations import parse_duration
 
     if text is None:
         return None
     try:
+        found = unix_time(text)
+    except ValueError as wrong:
+        raise click.UsageError(f"{flag} {wrong}") from wrong
+    if found is not None:
+        return found
+    try:
+        if end and _DAY.fullmatch(text):
+            return end_of_text(text, timezone) - 1
         time = datetime.fromisoformat(text)
         return int((time if time.tzinfo else time.replace(tzinfo=ZoneInfo(timezone))).timestamp())
     except ValueError:
@@ -113,7 +132,7 @@ def moment(flag: str, text: str | None, timezone: str, *, now: int) -> int | Non
         duration = parse_duration(text)
     except ValueError as wrong:
         raise click.UsageError(
-            f"{flag} {text!r:.60} is no time: write 3d, 2026-06-01 or 2026-06-01T00:00:00Z"
+            f"{flag} {text!r:.60} is no time: write 3d, 2026-06-01, 2026-06-01T00:00:00Z or 1780272000"
         ) from wrong
     if duration.months:
         raise click.UsageError(f"{flag} {text}: write days, or a date")

@@ -11,7 +11,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.given import ACCOUNT, ROWS, moment
+from sauce_janitor.cli.given import ACCOUNT, ROWS, TIMES, moment
 from sauce_janitor.errors import JanitorError
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ _PERIOD: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--time-range", metavar="RANGE", help=f"So long back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}."
     ),
-    click.option("--start", metavar="TIME", help="From then on: 3d (ago), 2026-06-01 or 2026-06-01T08:00:00Z."),
-    click.option("--end", metavar="TIME", help="Up to then; default: now."),
+    click.option("--start", metavar="TIME", help=f"From then on: {TIMES}."),
+    click.option("--end", metavar="TIME", help="Up to then, a day is meant whole; default: now."),
 )
 _WHOSE: tuple[Callable[[Any], Any], ...] = (
     click.option(
@@ -200,7 +200,7 @@ def _period(call: Call, given: Mapping[str, Any]) -> Period:
     if given["start"] is None:
         return Period(back=_checked_range("--time-range", back or _DEFAULT_BACK))
     start = moment("--start", given["start"], zone, now=now)
-    end = moment("--end", given["end"], zone, now=now)
+    end = moment("--end", given["end"], zone, now=now, end=True)
     end = now if end is None else end
     assert start is not None
     if start >= end:

@@ -13,7 +13,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, ROWS, job_ids, moment, owner, told_of_globs
+from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, ROWS, TIMES, job_ids, moment, owner, told_of_globs
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.calling import Call
@@ -44,8 +44,8 @@ class _Wanted:
     "--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="Ended, or standing, so. Repeatable."
 )
 @click.option("--tag", "tags", multiple=True, metavar="GLOB", help="With any of these tags. Repeatable.")
-@click.option("--since", metavar="TIME", help="Created then or later: 3d (ago), 2026-06-01 or 2026-06-01T08:00:00Z.")
-@click.option("--until", metavar="TIME", help="Created then or earlier.")
+@click.option("--since", metavar="TIME", help=f"Created then or later: {TIMES}.")
+@click.option("--until", metavar="TIME", help="Created then or earlier; a day is meant whole.")
 @click.option(
     "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="At most so many; 0 for all."
 )
@@ -81,7 +81,7 @@ def _chosen(call: Call, given: Mapping[str, Any], limit: int) -> _Wanted:
 
     now, zone = int(time.time()), call.desk.config.timezone
     since = moment("--since", given["since"], zone, now=now)
-    until = moment("--until", given["until"], zone, now=now)
+    until = moment("--until", given["until"], zone, now=now, end=True)
     told_of_globs({"--build": given["build"], "--name": given["name"], "--tag": given["tags"]})
     texts = [(field, given[field]) for field in ("build", "name") if given[field] is not None]
     tests = [_text_test(field, compile_glob(glob)) for field, glob in texts]

@@ -94,7 +94,9 @@ def filters(command: Any) -> Any:
         click.option(
             "--status", multiple=True, type=click.Choice(STATUSES), help="Only jobs that ended so. Repeatable."
         ),
-        click.option("--since", metavar="WHEN", help="Ended on this day or later; or a time ago, such as 7d."),
+        click.option(
+            "--since", metavar="WHEN", help="Ended on this day, or since a time ago (7d) or a Unix timestamp."
+        ),
         click.option("--until", metavar="WHEN", help="Ended through this day, before this moment, or a time ago."),
         click.option("--text", help="With this in the name or the error, whatever the letters' case."),
     )
@@ -122,13 +124,16 @@ def query_of(zone: str, given: dict[str, Any], *, limit: int | None = None) -> A
 
 
 def _moment(option: str, text: str | None, zone: str, *, end: bool) -> int | None:
-    from sauce_janitor.config.moments import end_of_text
+    from sauce_janitor.config.moments import end_of_text, unix_time
     from sauce_janitor.retention.durations import parse_duration
 
     if text is None:
         return None
     now = int(datetime.now(UTC).timestamp())
     try:
+        found = unix_time(text)
+        if found is not None:
+            return found
         if text[-1:].isalpha() and text[:1].isdigit() and "T" not in text:
             duration = parse_duration(text)
             return (
@@ -139,7 +144,7 @@ def _moment(option: str, text: str | None, zone: str, *, end: bool) -> int | Non
         return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
     except ValueError as wrong:
         raise click.UsageError(
-            f"{option} {text!r:.60} is no time: write 2026-01-31, 2026-01-31T18:00:00Z or 7d"
+            f"{option} {text!r:.60} is no time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400 or 7d"
         ) from wrong
 
 

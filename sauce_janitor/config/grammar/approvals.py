@@ -27,7 +27,10 @@ class ApprovalTerm(Grammar):
         description="Lifts max_jobs too, and holds only for plans that newly delete or stop at most this many jobs.",
         examples=[480000],
     )
-    until: Until = Field(description="The last day of the approval, or the moment it ends.", examples=["2026-09-01"])
+    until: Until = Field(
+        description="The last day of the approval, or the moment it ends; a Unix timestamp is one, too.",
+        examples=["2026-09-01"],
+    )
     by: Annotated[str, Field(min_length=1)] = Field(description="Who approves; for people.", examples=["jane"])
     reason: Annotated[str, Field(min_length=1)] = Field(description="Why; for people.", examples=["first clean-up"])
 

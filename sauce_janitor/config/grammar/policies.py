@@ -348,7 +348,9 @@ class HoldTerm(Grammar):
         None, description="Jobs that match, or may match.", examples=[{"owner": "release-bot"}]
     )
     until: Until | None = Field(
-        None, description="The last day of the hold, or the moment it ends.", examples=["2027-01-31"]
+        None,
+        description="The last day of the hold, or the moment it ends; a Unix timestamp is one, too.",
+        examples=["2027-01-31"],
     )
     reason: str = Field("", description="Why; for people.", examples=["audit FY26"])
     by: str = Field("", description="Who asked for it; for people.", examples=["qa-lead"])

@@ -13,7 +13,7 @@ from sauce_janitor.config.crons import Cron, parse_cron, weekdays_of
 from sauce_janitor.config.faults import shown
 from sauce_janitor.config.grammar.addresses import Listen, PathText, is_loopback
 from sauce_janitor.config.grammar.secrets import Secret
-from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, duration, fault, sentence, text_of
+from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, duration, fault, sentence, text_of, unix_moment
 from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.rules import Duration
 
@@ -45,7 +45,10 @@ Jitter = Annotated[
 
 
 def edge(value: object) -> int | dt.date | dt.datetime:
-    """Where a black-out begins or ends: a time of day in minutes, a day, or a moment with its offset from UTC."""
+    """Where a black-out begins or ends: a time of day in minutes, a day, a moment with its offset, a Unix timestamp."""
+    found = unix_moment(value)
+    if found is not None:
+        return found
     text = text_of(value, 'a time such as "18:00", or a date')
     if _TIME.fullmatch(text):
         hours, _, minutes = text.partition(":")
@@ -69,7 +72,9 @@ def days(value: object) -> frozenset[int]:
 Edge = Annotated[
     int | dt.date | dt.datetime,
     PlainValidator(sentence(edge)),
-    WithJsonSchema({"type": "string", "examples": ["18:00", "2026-12-24", "2026-12-24T18:00:00Z"]}),
+    WithJsonSchema(
+        {"type": ["string", "integer"], "examples": ["18:00", "2026-12-24", "2026-12-24T18:00:00Z", 1798135200]}
+    ),
 ]
 Days = Annotated[
     frozenset[int],
@@ -82,7 +87,10 @@ class BlackoutTerm(Grammar):
     """When `serve` begins nothing, and stops what is under way: a time of day, whole weekdays, or one stretch of days."""
 
     from_: Edge | None = Field(
-        None, alias="from", description='A time of day (`"08:00"`), a day, or a moment.', examples=["08:00"]
+        None,
+        alias="from",
+        description='A time of day (`"08:00"`), a day, a moment, or a Unix timestamp.',
+        examples=["08:00"],
     )
     to: Edge | None = Field(
         None, description="Where it ends, of the same kind; a day is meant whole.", examples=["18:00"]

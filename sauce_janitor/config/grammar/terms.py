@@ -234,8 +234,37 @@ def time_zone(value: object) -> str:
     return name
 
 
+_UNIX_TIME: Final = re.compile(r"[0-9]{10}|[0-9]{13}")
+_LATEST_UNIX_TIME: Final = 4_102_444_800  # 2100-01-01; eight digits are a day such as 20270131
+
+
+def unix_time(value: object) -> int | None:
+    """Return the epoch seconds of a Unix timestamp as Sauce Labs writes them, a number or its ten digits.
+
+    None for what looks like none. ValueError for milliseconds and for a time after 2099.
+    """
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if _UNIX_TIME.fullmatch(text) is None:
+        return None
+    # Insights and real devices give milliseconds: taken as seconds they are a time in a far future.
+    if len(text) == 13:
+        raise ValueError(f"{text} has milliseconds: write the seconds alone, {text[:10]}")
+    if int(text) >= _LATEST_UNIX_TIME:
+        raise ValueError(f"{text} is a time after 2099: write a Unix timestamp in seconds, or a date")
+    return int(text)
+
+
+def unix_moment(value: object) -> dt.datetime | None:
+    """Return `unix_time` as a moment in UTC."""
+    found = unix_time(value)
+    return None if found is None else dt.datetime.fromtimestamp(found, dt.UTC)
+
+
 def last_day_or_moment(value: object) -> dt.date | dt.datetime:
-    """A day (the hold lasts through it) or a moment with its offset from UTC."""
+    """A day (the hold lasts through it), a moment with its offset from UTC, or a Unix timestamp."""
+    found = unix_moment(value)
+    if found is not None:
+        return found
     text = text_of(value, "a date such as 2027-01-31")
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
@@ -261,7 +290,7 @@ TimeZone = Annotated[
 Until = Annotated[
     dt.date | dt.datetime,
     PlainValidator(sentence(last_day_or_moment)),
-    WithJsonSchema({"type": "string", "examples": ["2027-01-31", "2027-01-31T18:00:00Z"]}),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["2027-01-31", "2027-01-31T18:00:00Z", 1801418400]}),
 ]
 
 _LONGEST_NAME: Final = 100

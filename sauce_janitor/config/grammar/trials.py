@@ -23,6 +23,7 @@ from sauce_janitor.config.grammar.terms import (
     kind_of,
     sentence,
     text_of,
+    unix_time,
 )
 from sauce_janitor.retention.model import owner_name
 from sauce_janitor.retention.rules import Duration
@@ -44,7 +45,10 @@ class Ago:
 
 
 def moment(value: object) -> int:
-    """Epoch seconds of a moment with its offset from UTC."""
+    """Epoch seconds of a moment with its offset from UTC, or of a Unix timestamp."""
+    found = unix_time(value)
+    if found is not None:
+        return found
     text = text_of(value, f"a moment such as {DEFAULT_AS_OF}")
     try:
         read = dt.datetime.fromisoformat(text)
@@ -56,9 +60,12 @@ def moment(value: object) -> int:
 
 
 def time_of_job(value: object) -> Ago | int | None:
-    """A time before `as_of` such as -400d, a moment, or null."""
+    """A time before `as_of` such as -400d, a moment, a Unix timestamp, or null."""
     if value is None:
         return None
+    found = unix_time(value)
+    if found is not None:
+        return found
     text = text_of(value, "a time such as -400d")
     if text.startswith("-"):
         return Ago(duration(text[1:]))
@@ -84,10 +91,12 @@ def custom_value(value: object) -> object:
     raise ValueError(f"{kind_of(value)} stands where text, a number, true, false or null is meant")
 
 
-_TIME_SCHEMA: Final = {"anyOf": [{"type": "string"}, {"type": "null"}], "examples": ["-400d", DEFAULT_AS_OF]}
+_TIME_SCHEMA: Final = {
+    "anyOf": [{"type": ["string", "integer"]}, {"type": "null"}], "examples": ["-400d", DEFAULT_AS_OF, 1767268800]
+}  # fmt: skip
 JobTime = Annotated[Any, PlainValidator(sentence(time_of_job)), WithJsonSchema(_TIME_SCHEMA)]
 Moment = Annotated[
-    int, PlainValidator(sentence(moment)), WithJsonSchema({"type": "string", "examples": [DEFAULT_AS_OF]})
+    int, PlainValidator(sentence(moment)), WithJsonSchema({"type": ["string", "integer"], "examples": [DEFAULT_AS_OF]})
 ]
 Label = Annotated[str, PlainValidator(sentence(label)), WithJsonSchema({"type": "string", "pattern": _LABEL.pattern})]
 OwnerName = Annotated[str, PlainValidator(sentence(owner_name)), WithJsonSchema({"type": "string", "minLength": 1})]
@@ -156,7 +165,7 @@ class MadeJobTerm(Grammar):
     )  # fmt: skip
     end_time: JobTime = Field(
         None,
-        description="When it ended: before as_of (-400d), a moment, or null. Default: at as_of.",
+        description="When it ended: before as_of (-400d), a moment, a Unix timestamp, or null. Default: at as_of.",
         examples=["-400d"],
     )
     start_time: JobTime = Field(None, description="When it started; default: when it ended.", examples=["-8h"])
@@ -228,7 +237,7 @@ class TrialTerm(Grammar):
     accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
     as_of: Moment | None = Field(
         None,
-        description=f"The moment that it is decided at; default: {DEFAULT_AS_OF}.",
+        description=f"The moment that it is decided at, or its Unix timestamp; default: {DEFAULT_AS_OF}.",
         examples=["2026-06-01T00:00:00Z"],
     )
     jobs: Annotated[list[MadeJobTerm], Field(min_length=1)] = Field(
