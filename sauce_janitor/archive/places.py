@@ -17,8 +17,14 @@ _DEEPEST = 4
 _LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")
 
 
-def walk(folder: int, above: Place, fixed: Sequence[str | None], after: Place = ()) -> Iterator[tuple[Place, bool]]:
-    """The places of all jobs, and of links that stand in the place of any folder on the way; those behind `after` only."""
+def walk(
+    folder: int, above: Place, fixed: Sequence[str | None], after: Place = (), *, by_name: bool = False
+) -> Iterator[tuple[Place, bool]]:
+    """Yield the places of all jobs behind `after`, and of links in place of any folder on the way.
+
+    `by_name` takes what is named as a job for a job's folder and does not look at it: one system call
+    a day, not several a job.
+    """
     wanted = fixed[0] if fixed else None
     with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
         names = sorted(os.listdir(folder)) if wanted is None else [wanted]
@@ -28,6 +34,9 @@ def walk(folder: int, above: Place, fixed: Sequence[str | None], after: Place = 
             continue
         place = (*above, name)
         if place < after[: len(place)] or place == after:
+            continue
+        if by_name and len(place) == len(_LEVELS):
+            yield place, False
             continue
         try:
             with disk_errors(f"open the archive's folder {'/'.join(place)}"):
@@ -45,7 +54,7 @@ def walk(folder: int, above: Place, fixed: Sequence[str | None], after: Place = 
             if len(place) == len(_LEVELS):
                 yield place, False
             else:
-                yield from walk(below, place, fixed[1:], after)
+                yield from walk(below, place, fixed[1:], after, by_name=by_name)
         finally:
             shut(below)
 

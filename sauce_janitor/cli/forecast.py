@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sauce_janitor import report
-from sauce_janitor.cli.sizing import Sizes
+from sauce_janitor.pipeline.receipt_sizes import Sizes
 from sauce_janitor.retention.limits import BrokenLimit
 from sauce_janitor.retention.model import DELETES, Action
 from sauce_janitor.retention.simulating import ASSUMPTIONS, Day, Simulation

@@ -72,8 +72,8 @@ def _foreseen(
 ) -> Foreseen:
     from sauce_janitor.cli import known
     from sauce_janitor.cli.forecast import Foreseen
-    from sauce_janitor.cli.sizing import sizes_of
     from sauce_janitor.pipeline import accepting
+    from sauce_janitor.pipeline.receipt_sizes import sizes_of
     from sauce_janitor.retention.simulating import Setting
     from sauce_janitor.retention.simulating import simulate as foresee
 
@@ -81,6 +81,8 @@ def _foreseen(
     rules, digest = config.rules(name), config.policy_digest(name)
     query = known.query(config, state, account, as_of=as_of)
     sizes = sizes_of(config.archive.path, name)
+    if sizes.trouble:
+        terminal.echo(f"sauce-janitor: archive sizes are guessed: {sizes.trouble}", err=True)
     setting = Setting(
         as_of, days, policies=only,
         accepted_at=state.acceptances.accepted_at(name, digest),

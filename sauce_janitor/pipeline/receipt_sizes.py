@@ -1,28 +1,32 @@
-"""What a job's assets weigh, by the receipts so far."""
+"""What a job's assets weigh, by a fair sample of the receipts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
+from typing import Final
 
-from sauce_janitor import terminal
 from sauce_janitor.archive import Catalogue, ReceiptDocument
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.costs import TYPICAL_BYTES, class_of
 
-_MOST_RECEIPTS = 500
+_MOST_RECEIPTS: Final = 500
+"""Enough for a mean, and few enough to be read within a second from a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Mean bytes a job by class of assets, typical ones for those `assumed`: none of the `receipts` many jobs told them."""
+    """Mean bytes a job by class of assets, told by so many `receipts`; typical ones for those `assumed`.
+
+    `trouble` says why no receipt could be read, where the archive is there.
+    """
 
     a_job: dict[str, float] = field(default_factory=lambda: dict(TYPICAL_BYTES))
     receipts: int = 0
     assumed: tuple[str, ...] = tuple(TYPICAL_BYTES)
+    trouble: str | None = None
 
     @property
     def text(self) -> str:
@@ -34,27 +38,22 @@ class Sizes:
 
 
 def sizes_of(path: Path, account: str) -> Sizes:
-    """The sizes that the archive tells. What cannot be read there is said on stderr, and then typical ones count."""
+    """Return the sizes that the archive at `path` tells; typical ones where it tells none.
+
+    Raises nothing: what is wrong with the archive is in `Sizes.trouble`.
+    """
     if not path.exists():
         return Sizes()
     try:
         with Catalogue.open(path) as catalogue:
-            return measured(_newest(catalogue, account))
+            drawn = catalogue.sample(_MOST_RECEIPTS, account=account)
+            return measured(receipt.document for receipt in drawn)
     except ArchiveError as wrong:
-        terminal.echo(f"sauce-janitor: archive sizes are guessed: {wrong}", err=True)
-        return Sizes()
-
-
-def _newest(catalogue: Catalogue, account: str) -> Iterator[ReceiptDocument]:
-    """The newest receipt of each of some jobs."""
-    for place in islice(catalogue.places(account=account), _MOST_RECEIPTS):
-        receipts = catalogue.receipts(place)
-        if receipts:
-            yield receipts[-1].document
+        return Sizes(trouble=str(wrong))
 
 
 def measured(receipts: Iterable[ReceiptDocument]) -> Sizes:
-    """The means over jobs of which a class was wanted, whether they had any of it or not."""
+    """Return the means over jobs of which a class was wanted, whether they had any of it or not."""
     stored: Counter[str] = Counter()
     jobs: Counter[str] = Counter()
     count = 0
