@@ -233,6 +233,7 @@ def _delete_path(told: dict[str, Any]) -> Iterator[str]:
 
 def _whose(told: dict[str, Any]) -> Iterator[str]:
     from sauce_janitor import report
+    from sauce_janitor.pipeline.surveying import LATER
 
     owners = told["owners"]
     if owners and owners["how"]:
@@ -248,7 +249,7 @@ def _whose(told: dict[str, Any]) -> Iterator[str]:
             named = f"job {row['job_id']}" if row["job_id"] else f"row {row['place']}"
             yield f"    {named}, since {report.when(row['since'])}: {report.clean(row['why'])}"
     for owner in told["unconfirmed"]:
-        yield f"  first listing of {owner}: empty or not all readable; it counts when the next run finds the same"
+        yield f"  first listing of {owner}: empty or not all readable; it counts when a run finds the same {LATER}"
 
 
 def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:

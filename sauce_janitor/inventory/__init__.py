@@ -3,9 +3,10 @@
 from sauce_janitor.inventory.memo import SetAside
 from sauce_janitor.inventory.paging import ContradictionError
 from sauce_janitor.inventory.parts import JobSource, JobStore, Listed, Page
-from sauce_janitor.inventory.syncing import Demand, SpellingError, SyncReport, sync
+from sauce_janitor.inventory.syncing import CONFIRMED_AFTER_S, Demand, SpellingError, SyncReport, sync
 
 __all__ = [
+    "CONFIRMED_AFTER_S",
     "ContradictionError",
     "Demand",
     "JobSource",

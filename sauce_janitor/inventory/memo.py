@@ -37,7 +37,7 @@ class SetAside:
 class Memo:
     """The page size of the last listing, the rows set aside (the first `MOST_ASIDE`), and how many there are.
 
-    `unconfirmed_at` is when a first full listing was empty or had unreadable rows: the next one has to agree with it.
+    `unconfirmed_at` is when a first full listing was empty or had unreadable rows: one that is much later has to agree.
     """
 
     size: PageSize = field(default_factory=PageSize)
@@ -55,7 +55,8 @@ class Memo:
             asides = tuple(SetAside(**each) for each in told["asides"])
             rows, worked, needed = told["size"]
             size = PageSize(max(1, min(int(rows), PageSize().most)), worked=int(worked), needed=max(1, int(needed)))
-            return cls(size, asides, int(told["aside_count"]), told["unconfirmed_at"])
+            unconfirmed_at = None if told["unconfirmed_at"] is None else int(told["unconfirmed_at"])
+            return cls(size, asides, int(told["aside_count"]), unconfirmed_at)
         except (ValueError, TypeError, KeyError):  # another version's: nothing in it is worth a failure
             return cls()
 

@@ -17,6 +17,11 @@ from sauce_janitor.retention.model import Job, JobId, Owner
 
 RECENT_S: Final = 48 * 3600
 """Jobs that ended so recently are listed again: results, names and tags are often set after the end."""
+CONFIRMED_AFTER_S: Final = 15 * 60
+"""A first listing that is empty or incomplete is confirmed so much later at the earliest.
+
+Answers that are seconds apart share one outage, one stale cache and one half-finished deployment of the vendor's.
+"""
 _LONGEST_RUN_S: Final = 24 * 3600
 _FEW: Final = 20
 _CHEAP_ROWS: Final = 400
@@ -46,7 +51,8 @@ class SyncReport:
     """What a sync did: `rows` listed, jobs found `gone`, details asked, builds known (None: not offered or not asked).
 
     `asides` are rows that could not be read, the first of `aside_count`; then the watermark stays where it was. `known` jobs
-    there are. Not `confirmed`: it is a first full listing that was empty or had such rows, and the next has to agree with it.
+    there are. Not `confirmed`: it is a first full listing that was empty or had such rows, and one that begins
+    `CONFIRMED_AFTER_S` later has to agree with it.
     """
 
     owner: Owner
@@ -188,7 +194,7 @@ class _Sync:
         self._believe(start.mark, rows)
         self._look_for_unseen(start)
         is_first = self._store.listed().full_at is None
-        if is_first and self._memo.unconfirmed_at is None and (unreadable or not self._taken):
+        if is_first and (unreadable or not self._taken) and not self._is_second(start):
             return self._leave_unconfirmed(start, pager.longest_page)
         gone = self._store.conclude(
             mark=start.mark,
@@ -200,11 +206,20 @@ class _Sync:
         self._report = replace(self._report, full=True, gone=self._report.gone + gone)
         return start.until
 
+    def _is_second(self, start: _Start) -> bool:
+        """Whether an earlier listing was as doubtful, and long enough ago for this one to confirm it."""
+        at = self._memo.unconfirmed_at
+        return at is not None and start.until - at >= CONFIRMED_AFTER_S
+
     def _leave_unconfirmed(self, start: _Start, longest_page: int) -> int:
-        """A first listing that is empty or could not all be read may be a lie: the next has to agree before it counts."""
+        """A first listing that is empty or could not all be read may be a lie: a later one has to agree first."""
+        at = self._memo.unconfirmed_at
+        # The first doubt counts, or runs every few minutes would never confirm it. One in the future was noted by
+        # a clock that was wrong: the time begins anew.
+        since = start.until if at is None or at > start.until else at
         self._store.conclude(mark=start.mark, watermark=None, full_at=None, longest_page=longest_page)
         self._store.forget_bookmark()
-        self._remember(known=(), unconfirmed_at=start.until)
+        self._remember(known=(), unconfirmed_at=since)
         self._report = replace(self._report, confirmed=False)
         return start.until
 

@@ -30,7 +30,7 @@ from sauce_janitor.pipeline.pruning import Pruned, PruneOrder, prune
 from sauce_janitor.pipeline.reaching import Share
 from sauce_janitor.pipeline.reviewing import Digesting
 from sauce_janitor.pipeline.sharing import Terms, carry_out_shared
-from sauce_janitor.pipeline.surveying import Survey, Surveyor
+from sauce_janitor.pipeline.surveying import LATER, Survey, Surveyor
 from sauce_janitor.pipeline.terms import Order, Result, Tools
 from sauce_janitor.pipeline.visiting import Visit
 from sauce_janitor.retention import limits
@@ -146,7 +146,7 @@ class _Leaving(Visit):
         if survey.unconfirmed and self.departure.execute:
             raise RefusedError(
                 f"the first listing of {self.departure.user} was empty or had rows that cannot be read, "
-                "and a second one has to agree: say it again. Nothing changed"
+                f"and a second one has to agree: say it again {LATER}. Nothing changed"
             )
         self.query = replace(self.query, owners=self.whose.owners)
         self._check_clocks()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from sauce_janitor import inventory
 from sauce_janitor.errors import ConfigError, JanitorError, SourceError
-from sauce_janitor.inventory import Demand, SyncReport
+from sauce_janitor.inventory import CONFIRMED_AFTER_S, Demand, SyncReport
 from sauce_janitor.pipeline.owning import LeftOut, Whose
 from sauce_janitor.pipeline.reaching import Reach
 from sauce_janitor.pipeline.telling import Teller
@@ -15,6 +16,9 @@ from sauce_janitor.pipeline.terms import Progress
 from sauce_janitor.retention.model import Action, Owner, is_same_user
 from sauce_janitor.retention.planning import JobPlan, Plan
 from sauce_janitor.state import Jobs
+
+LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
+"""When a listing confirms a doubtful first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Survey:
 
     @property
     def unconfirmed(self) -> frozenset[Owner]:
-        """Whose first listing was empty or could not all be read: a second has to agree before anything is deleted."""
+        """Whose first listing was empty or incomplete: a later one has to agree before anything is deleted."""
         return frozenset(report.owner for report in self.listings if not report.confirmed)
 
 
@@ -124,7 +128,7 @@ def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
             yield f"Set aside: {rows} of the job list of {report.owner} cannot be read{first}. The next run asks again"
         if not report.confirmed:
             said = "could not all be read" if report.rows else "is empty"
-            yield f"The first listing of {report.owner} {said}: it counts when the next run finds the same"
+            yield f"The first listing of {report.owner} {said}: it counts when a run finds the same {LATER}"
     if withheld:
         yield f"{withheld:,} jobs are due and stay until that first listing is confirmed"
 
@@ -132,7 +136,7 @@ def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
 def withhold(plan: Plan, unconfirmed: Collection[Owner]) -> int:
     """Take the deletes and stops of these owners' jobs out of the plan, leaving what is to be archived; of how many jobs.
 
-    Their first listing may be a lie. A second, in the next run, confirms it or puts it right.
+    Their first listing may be a lie. A later one confirms it or puts it right.
     """
     withheld = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sauce_janitor.errors import SourceError
-from sauce_janitor.inventory import SpellingError
+from sauce_janitor.inventory import CONFIRMED_AFTER_S, SpellingError
 from sauce_janitor.retention.model import UNKNOWN, Oddness, Owner, State
 from tests.fakes.job_list import NOW, a_job, an_id
 from tests.fakes.job_store import MemoryStore
@@ -39,7 +39,7 @@ def test_a_row_set_aside_that_is_too_old_for_the_news_is_asked_for_too() -> None
     jobs.add(a_job(500, created_at=NOW - 30 * DAY))
     jobs.odd[an_id(500)] = Oddness.UNREADABLE
     listed(jobs, store)
-    listed(jobs, store, NOW + 60)
+    listed(jobs, store, NOW + CONFIRMED_AFTER_S)
     jobs.odd.clear()
     report = listed(jobs, store, NOW + HOUR)
     assert not report.full
@@ -50,9 +50,9 @@ def test_a_row_set_aside_that_is_too_old_for_the_news_is_asked_for_too() -> None
 def test_a_row_set_aside_is_asked_for_again_and_read_when_it_can_be(later: int) -> None:
     jobs, store = some(2000, odd={an_id(5): Oddness.UNREADABLE}), MemoryStore()
     listed(jobs, store)
-    listed(jobs, store, NOW + 60)
+    listed(jobs, store, NOW + CONFIRMED_AFTER_S)
     jobs.odd.clear()
-    report = listed(jobs, store, NOW + 60 + later, full_every_s=30 * DAY)
+    report = listed(jobs, store, NOW + CONFIRMED_AFTER_S + later, full_every_s=30 * DAY)
     assert not report.full
     assert (report.asides, report.aside_count) == ((), 0)
     assert store.known[an_id(5)].job == jobs.jobs[an_id(5)]
@@ -89,7 +89,7 @@ def test_many_rows_set_aside_have_their_turns() -> None:
     jobs, store = some(3000, odd=bad, offers_batch=False), MemoryStore()
     jobs.add(*(a_job(number, created_at=NOW - 30 * DAY - number) for number in range(300)))
     listed(jobs, store)
-    listed(jobs, store, NOW + 60)
+    listed(jobs, store, NOW + CONFIRMED_AFTER_S)
     jobs.odd = {}
     jobs.untrusted = {an_id(number) for number in range(40)}
     for hours in range(30):
