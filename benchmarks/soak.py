@@ -31,6 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -133,7 +134,8 @@ class Soak:
     def __init__(self, folder: Path, clock: SharedClock, options: argparse.Namespace) -> None:
         from sauce_janitor.sandbox import Sandbox, SandboxOptions
 
-        self.folder, self.clock, self.every_s = folder, clock, options.every
+        self.folder, self.clock = folder, clock
+        self.every_s: int = options.every
         self.sandbox = Sandbox(SandboxOptions(jobs=options.jobs, days=45)).start()
         self.lives: list[Life] = []
         self.seen: dict[str, float] = {}
@@ -170,6 +172,11 @@ class Soak:
         with urllib.request.urlopen(self.lives[-1].url(), timeout=30) as answer:
             return str(answer.read().decode())
 
+    def next_run(self) -> int | None:
+        """When the page says that the next run is due, epoch seconds."""
+        found = re.search(r'Next run</dt><dd><time datetime="([^"]+)"', self.page())
+        return int(datetime.fromisoformat(found[1]).timestamp()) if found else None
+
     def metrics(self) -> dict[str, float]:
         """All series; counters are checked to have grown."""
         began = time.monotonic()
@@ -192,15 +199,29 @@ class Soak:
 
     def step(self) -> None:
         """On to the next due time: a few new jobs, and exactly one run."""
-        due = (int(self.clock.now()) // self.every_s + 1) * self.every_s
+        due = self.due()
         for number in range(2):
             tags = ["keep"] if len(self.arrived) % 25 == 0 else []
             job = self.sandbox.arrive(created_at=due - 600 * (number + 2), tags=tags)
             self.arrived[job] = due
+        self.settle()
         self.clock.jump_to(due + 2)
         self.expected_runs += 1
         wait_for(lambda: self.runs() >= self.expected_runs, f"run {self.expected_runs}")
         self.lives[-1].sample()
+
+    def due(self) -> int:
+        """The next due time, epoch seconds."""
+        passed = int(self.clock.now()) // self.every_s
+        return (passed + 1) * self.every_s
+
+    def settle(self) -> None:
+        """Wait until the daemon waits for the next due time.
+
+        The metrics count a run a moment before the daemon has dealt with it. A due time that passes in that moment
+        passed during the run, and rightly has no run of its own; a daemon that stops in it runs again.
+        """
+        wait_for(lambda: self.next_run() == self.due(), "the daemon's waiting for the next due time")
 
     def days(self, count: float) -> None:
         for _ in range(int(count * DAY / self.every_s)):
@@ -220,6 +241,7 @@ class Soak:
 
     def restart(self, number: int) -> None:
         """Down over several due times: one run makes up for them."""
+        self.settle()
         code = self.end(number)
         assert code == (0 if number == signal.SIGTERM else -number), code
         self.clock.jump_to((int(self.clock.now()) // self.every_s + 5) * self.every_s + 2)
