@@ -47,11 +47,12 @@ class Standing:
         state = self._rounds.state
         trouble = None
         if state is not None:
-            try:
-                self._keep(state)
-                self._see(state)
-            except StateError as wrong:
-                trouble = str(wrong)
+            # Each by itself: on a full disk nothing can be kept, and how things stand is shown all the same.
+            for part in (self._keep, self._see):
+                try:
+                    part(state)
+                except StateError as wrong:
+                    trouble = trouble or str(wrong)
         if trouble is not None and trouble != self._state_trouble:
             self._log.error("state.failed", why=trouble)
         self._state_trouble = trouble

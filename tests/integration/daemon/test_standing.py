@@ -199,3 +199,18 @@ def test_a_state_that_another_process_keeps_locked_is_told_and_waited_for(
         assert b'runs_total{account="eu",mode="dry_run",result="done"} 1.0' in scene.metrics.page()
         other.execute("ROLLBACK")
     assert reasons(scene, rounds) == ()
+
+
+def test_how_things_stand_is_shown_while_nothing_can_be_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sauce_janitor.state.database.BUSY_S", 0.05)
+    rounds = scene.rounds()
+    rounds.go()
+    scene.settle(rounds)
+    scene.metrics.add("runs", account="eu", mode="dry_run", result="done")
+    standing = Standing(rounds, scene.clock, scene.metrics)
+    with closing(sqlite3.connect(scene.folder / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        standing.look()
+        other.execute("ROLLBACK")
+    assert not standing.readiness.ready
+    assert [view.next_run_at for view in standing.overview.accounts] == [START + 17 * 60]
