@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,11 +72,27 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 @click.option("--clear", is_flag=True, help="Take all tags away, before --add.")
 @click.option("--name", metavar="TEXT", help="Name it so.")
 @click.option("--build", metavar="TEXT", help="Put it into this build.")
-@click.option("--public", metavar="WHO", help="Who may see it: public, public restricted, share, team or private.")
+@click.option(
+    "--public",
+    metavar="WHO",
+    help="Who may see it: public, public restricted, share, team, private, or several (team,share).",
+)
 @click.option("--passed/--failed", "passed", default=None, help="Say how it ended.")
 @click.option(
-    "--custom-data", "custom", multiple=True, metavar="KEY=VALUE", help="Set this key; the others stay. Repeatable."
+    "--custom-data",
+    "custom",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set this key of the custom data to a text; the others stay. Repeatable.",
 )
+@click.option(
+    "--custom-data-json",
+    "custom_json",
+    multiple=True,
+    metavar="KEY=JSON",
+    help="Set this key to any JSON: 7, true, null, [1, 2]. Repeatable.",
+)
+@click.option("--remove-custom-data", "drop", multiple=True, metavar="KEY", help="Remove this key. Repeatable.")
 @OWNER
 @ACCOUNT
 @FORMAT
@@ -247,15 +263,36 @@ def _jobs(count: int) -> str:
     return f"{count:,} job" + ("" if count == 1 else "s")
 
 
+def _pairs(flag: str, texts: Sequence[str], form: str) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise click.UsageError(f"{flag} {text!r:.60}: write {form}")
+        yield key, value
+
+
+def _json_of(key: str, text: str) -> object:
+    """The value that the JSON text writes. UsageError for what is none, or a number that no JSON can hold."""
+
+    def refused(constant: str) -> object:
+        raise ValueError(f"{constant} is no JSON")
+
+    try:
+        value: object = json.loads(text, parse_constant=refused)
+        json.dumps(value, allow_nan=False)  # 1e999 reads as infinity
+    except (ValueError, RecursionError) as wrong:
+        raise click.UsageError(
+            f"--custom-data-json {key}={text:.60} is no JSON ({wrong}): for a text write --custom-data {key}=TEXT"
+        ) from wrong
+    return value
+
+
 def _change(given: Mapping[str, Any]) -> Change:
     from sauce_janitor.retention.handacts import Change
 
-    custom = []
-    for text in given["custom"]:
-        key, sign, value = text.partition("=")
-        if not sign:
-            raise click.UsageError(f"--custom-data {text!r:.60}: write KEY=VALUE")
-        custom.append((key, value))
+    custom: list[tuple[str, object]] = list(_pairs("--custom-data", given["custom"], "KEY=VALUE"))
+    for key, text in _pairs("--custom-data-json", given["custom_json"], "KEY=JSON"):
+        custom.append((key, _json_of(key, text)))
     if given["clear"] and given["tags"]:
         raise click.UsageError("--clear takes all tags away, --set replaces them: say one of them")
     tags = () if given["clear"] else given["tags"] or None
@@ -266,6 +303,7 @@ def _change(given: Mapping[str, Any]) -> Change:
             remove=given["remove"],
             tags=tags,
             custom_data=tuple(custom),
+            drop_custom_data=given["drop"],
             **{name: given[name] for name in names},
         )
     except ValueError as wrong:

@@ -6,12 +6,13 @@ The API replaces what it is given: a list of tags, the whole of custom-data. So 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final, Literal, TypeAlias
 
-from sauce_janitor.retention.model import UNKNOWN, Action, JobDocument, JobId, Owner
+from sauce_janitor.retention.model import UNKNOWN, Action, JobDocument, JobId, Owner, roles_of
 
 BY_HAND: Final = "(by hand)"
 """What stands for a policy's name in the journal; no policy can be called that."""
@@ -24,6 +25,7 @@ VISIBILITIES: Final = ("public", "public restricted", "share", "team", "private"
 _REMOVED: Final = "[removed]"
 """What is left of a credential in a document that is kept or shown."""
 _LONGEST_TAG: Final = 255
+_DEEPEST: Final = 32  # a document that is nested deeper than 64 cannot be read
 
 
 class HandAction(StrEnum):
@@ -85,7 +87,8 @@ HandPermit: TypeAlias = UpdatePermit | StopByHandPermit
 class Change:
     """What a person wants changed of a job; None and () leave a field as it is.
 
-    `tags` replaces all tags, then `add` and `remove` have their way. `custom_data` are keys to set, the others stay.
+    `tags` replaces all tags, then `add` and `remove` have their way. `custom_data` are keys to set, to any JSON value,
+    and `drop_custom_data` keys to remove; the others stay.
     Raises ValueError for what no job can have.
     """
 
@@ -96,7 +99,8 @@ class Change:
     build: str | None = None
     public: str | None = None
     passed: bool | None = None
-    custom_data: tuple[tuple[str, str], ...] = ()
+    custom_data: tuple[tuple[str, object], ...] = ()
+    drop_custom_data: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for tag in (*self.add, *self.remove, *(self.tags or ())):
@@ -104,13 +108,23 @@ class Change:
                 raise ValueError(f"{tag!r:.80} is no tag: write 1 to {_LONGEST_TAG} printable characters")
         if both := set(self.add) & set(self.remove):
             raise ValueError(f"tag {min(both)!r} is to be added and to be removed: say one of them")
-        if self.public is not None and self.public not in VISIBILITIES:
-            raise ValueError(f"public is one of {', '.join(VISIBILITIES)}, not {self.public!r:.80}")
+        if self.public is not None and not _is_visibility(self.public):
+            raise ValueError(
+                f"public is one of {', '.join(VISIBILITIES)}, or several with commas between, not {self.public!r:.80}"
+            )
         for field, value in (("name", self.name), ("build", self.build)):
             if value is not None and (not value.strip() or not value.isprintable()):
                 raise ValueError(f"{field} cannot be {value!r:.80}: write printable characters")
-        if any(not key.strip() for key, _ in self.custom_data):
+        self._check_custom_data()
+
+    def _check_custom_data(self) -> None:
+        if not all(key.strip() for key in (*dict(self.custom_data), *self.drop_custom_data)):
             raise ValueError("custom data needs a name before the =")
+        if both := dict(self.custom_data).keys() & set(self.drop_custom_data):
+            raise ValueError(f"custom data {min(both)!r:.80} is to be set and to be removed: say one of them")
+        for key, value in self.custom_data:
+            if _depth(value) > _DEEPEST:
+                raise ValueError(f"custom data {key!r:.80} is nested deeper than {_DEEPEST}: it could not be read back")
 
     @property
     def is_nothing(self) -> bool:
@@ -133,7 +147,7 @@ class Change:
             ("passed", self.passed),
         )
         wanted |= {field: value for field, value in plain if value is not None}
-        if self.custom_data:
+        if self.custom_data or self.drop_custom_data:
             wanted["custom-data"] = self._custom_data(document)
         return {field: value for field, value in wanted.items() if not is_same(field, found.get(field), value)}
 
@@ -150,7 +164,8 @@ class Change:
         if job.custom_data is UNKNOWN:
             raise ValueError(f"the custom data of job {job.id} cannot be read, and the API takes only all of it")
         old = dict(job.custom_data or {})
-        kept = {key: value for key, value in old.items() if key not in dict(self.custom_data)}
+        changed = {*dict(self.custom_data), *self.drop_custom_data}
+        kept = {key: value for key, value in old.items() if key not in changed}
         if _REMOVED in json.dumps(kept):
             raise ValueError(
                 f"the custom data of job {job.id} hold what looks like a credential, which is never read: the API takes only "
@@ -172,18 +187,54 @@ def fields_of(document: JobDocument) -> dict[Field, object]:
 
 
 def is_same(field: Field, found: object, wanted: object) -> bool:
-    """Whether a field is as wanted: tags in any order, a build but for the blanks around it."""
+    """Whether a field is as wanted: tags and roles in any order, a build but for blanks."""
     if field == "tags" and isinstance(found, list) and isinstance(wanted, list):
         return sorted(found) == sorted(wanted)
     if field == "build" and isinstance(wanted, str):
         return found == wanted.strip()
-    return found == wanted
+    if field == "public" and isinstance(found, str) and isinstance(wanted, str):
+        return set(roles_of(found)) == set(roles_of(wanted))
+    return _is_same_json(found, wanted)
+
+
+def _is_same_json(found: object, wanted: object, *, unseen: bool = False) -> bool:
+    """Whether two JSON values are the same: true is no 1, though Python says so. `unseen`: a credential may be removed."""
+    if unseen and isinstance(found, str) and _REMOVED in found:
+        parts = map(re.escape, found.split(_REMOVED))
+        return found == _REMOVED or (
+            isinstance(wanted, str) and re.fullmatch(".+".join(parts), wanted, re.DOTALL) is not None
+        )
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        return found.keys() == wanted.keys() and all(
+            _is_same_json(found[key], wanted[key], unseen=unseen) for key in wanted
+        )
+    if isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
+        return len(found) == len(wanted) and all(
+            _is_same_json(*pair, unseen=unseen) for pair in zip(found, wanted, strict=True)
+        )
+    return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
+
+
+def _depth(value: object) -> int:
+    """How many lists and objects stand in one another."""
+    inside: list[object] = [value]
+    depth = 0
+    while inside := [each for each in inside if isinstance(each, list | tuple | Mapping)]:
+        depth += 1
+        inside = [below for each in inside for below in _members_of(each)]
+    return depth
+
+
+def _members_of(value: object) -> list[object]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def has_come(field: Field, found: object, wanted: object) -> bool:
     """`is_same` of what was read back: where a credential was set, all that can be seen is that there is one."""
     if field == "custom-data" and isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        return found.keys() == wanted.keys() and all(found[key] in (wanted[key], _REMOVED) for key in wanted)
+        return _is_same_json(found, wanted, unseen=True)
     return is_same(field, found, wanted)
 
 
@@ -198,12 +249,17 @@ def is_body(body: object) -> bool:
     return isinstance(said, dict) and bool(said) and all(_is_field(key, value) for key, value in said.items())
 
 
+def _is_visibility(value: object) -> bool:
+    """Whether `public` may become this: one role, or several with commas between (Source: Jobs API, Update a Job)."""
+    return isinstance(value, str) and set(roles_of(value)) <= set(VISIBILITIES)
+
+
 def _is_field(key: str, value: object) -> bool:
     match key:
         case "name" | "build":
             return isinstance(value, str)
         case "public":
-            return value in VISIBILITIES
+            return _is_visibility(value)
         case "passed":
             return isinstance(value, bool)
         case "tags":

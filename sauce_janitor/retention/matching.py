@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, TypeVar
 import re2
 
 from sauce_janitor.retention.globs import compile_glob, is_plain
-from sauce_janitor.retention.model import UNKNOWN, Record
+from sauce_janitor.retention.model import UNKNOWN, Record, roles_of
 from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
 
 Truth: TypeAlias = bool | None
@@ -160,6 +160,8 @@ def value_test(atom: Atom) -> Test:
     one = tests[0] if len(tests) == 1 else _any_test(tests, plain if len(plain) == len(patterns) else None)
     if atom.field == "tags":
         return tags_test(one)
+    if atom.field == "public":
+        return roles_test(one)
     return lambda value: None if value is UNKNOWN else one(value)
 
 
@@ -184,6 +186,19 @@ def tags_test(test: Test) -> Test:
         return _any(test(tag) for tag in tags)
 
     return any_tag
+
+
+def roles_test(test: Test) -> Test:
+    """A test of `public` from a test of one role: any of several may match, or the whole text as it stands."""
+
+    def any_role(public: object) -> Truth:
+        if public is UNKNOWN:
+            return None
+        if not isinstance(public, str) or "," not in public:
+            return test(public)
+        return _any(test(role) for role in (*roles_of(public), public))
+
+    return any_role
 
 
 # --- trees -----------------------------------------------------------------------------------------------------------

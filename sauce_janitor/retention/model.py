@@ -64,6 +64,14 @@ def is_same_user(one: str, other: str) -> bool:
     return one == other or one.casefold() == other.casefold()
 
 
+def roles_of(public: str) -> tuple[str, ...]:
+    """Return the roles in a job's `public`, without blanks around them, each once, in their order.
+
+    Source: Jobs API, Update a Job: several roles are comma-separated.
+    """
+    return tuple(dict.fromkeys(role.strip() for role in public.split(",")))
+
+
 class State(StrEnum):
     """Where a job stands. FINISHED only when the raw status is final *and* the end is known."""
 

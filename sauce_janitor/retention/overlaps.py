@@ -46,6 +46,10 @@ def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | Non
             return None if size > _MOST_BRANCHES else [sum(chosen, ()) for chosen in product(*known)]
 
 
+_SEVERAL: Final = frozenset({"tags", "public"})
+"""Fields of which a job may have several values: two patterns that no one text matches can both be true."""
+
+
 def _is_impossible(branch: Iterable[_Literal]) -> bool:
     literals = list(branch)
     for atom, wanted in literals:
@@ -56,7 +60,7 @@ def _is_impossible(branch: Iterable[_Literal]) -> bool:
                 continue
             if not also and all(any(_covers(wide, narrow) for wide in other.patterns) for narrow in atom.patterns):
                 return True
-            if also and atom.field != "tags" and all(_apart(a, b) for a in atom.patterns for b in other.patterns):
+            if also and atom.field not in _SEVERAL and all(_apart(a, b) for a in atom.patterns for b in other.patterns):
                 return True
     return False
 

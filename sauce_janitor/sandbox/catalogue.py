@@ -69,4 +69,4 @@ ERRORS = (
     "Internal Server Error",
     "The Sauce VMs failed to start the browser or device",
 )
-VISIBILITIES = (*("team",) * 14, "private", "share", "public restricted", "public", None, None)
+VISIBILITIES = (*("team",) * 13, "team,share", "private", "share", "public restricted", "public", None, None)

@@ -104,6 +104,11 @@ def _consolidated(document: dict[str, object]) -> object:
     return document["status"]
 
 
+def is_public(value: object) -> bool:
+    """Whether `public` names the role of that name, alone or among others (`team,public`)."""
+    return isinstance(value, str) and "public" in [role.strip() for role in value.split(",")]
+
+
 class Counters:
     """How the jobs of a build stand, by the builds API's words."""
 
@@ -116,7 +121,7 @@ class Counters:
     def _count(self, facts: Facts, patch: dict[str, object]) -> None:
         ended = patch.get("end_time", facts.ended_at)
         status, passed = patch.get("status", facts.status), patch.get("passed", facts.passed)
-        self.public += patch.get("public", facts.public) == "public"
+        self.public += is_public(patch.get("public", facts.public))
         self.created.append(facts.created_at)
         self.modified.append(facts.modified_at)
         self.started.append(facts.started_at or facts.created_at)
@@ -221,7 +226,7 @@ def build_member(job_id: str, document: dict[str, object]) -> dict[str, object]:
             "finished": is_over,
             "new": status == "new",
             "passed": is_over and passed is True,
-            "public": document["public"] == "public",
+            "public": is_public(document["public"]),
             "queued": status == "queued",
             "running": not is_over and status not in {"new", "queued"},
         },

@@ -261,7 +261,7 @@ def _problem(fields: dict[str, object]) -> str | None:
     if not all(isinstance(fields.get(key), str | None) for key in ("name", "build", "public")):
         return "name, build and public must be strings"
     public = fields.get("public")
-    if isinstance(public, str) and public not in _VISIBILITIES:
+    if isinstance(public, str) and not {role.strip() for role in public.split(",")} <= _VISIBILITIES:
         return "public must be one of " + ", ".join(sorted(_VISIBILITIES))
     return None if isinstance(fields.get("custom-data"), dict | None) else "custom-data must be an object"
 

@@ -331,7 +331,9 @@ class Conditions(Grammar):
     automation_backend: _Text = Field(
         None, description="webdriver, appium, cypress and the like.", examples=["webdriver"]
     )
-    public: _Text = Field(None, description="Who may see the job.", examples=["private"])
+    public: _Text = Field(
+        None, description="Who may see the job; of several roles (`team,share`) any.", examples=["private"]
+    )
     error: _Prose = Field(None, description="The error's text; null when there is none.", examples=["*timed out*"])
     manual: _Flag = Field(None, description="Whether a person drove it (live testing).", examples=[False])
     duration: _Duration = Field(

@@ -247,6 +247,19 @@ def test_tags_and_fields_are_changed_and_the_rest_stays(desk: Desk, job: JobId) 
     assert desk.say("prove").return_value == 0
 
 
+def test_custom_data_are_set_to_any_json_and_removed(desk: Desk, job: JobId) -> None:
+    desk.sandbox.edit(job, **{"custom-data": {"team": "qa", "old": 1}})
+    json_of = "--custom-data-json"
+    desk.say("tag", job, json_of, "run=8", json_of, 'of={"a": [true]}', "--remove-custom-data", "old", "--yes")
+    assert truth(desk, job)["custom-data"] == {"team": "qa", "run": 8, "of": {"a": [True]}}
+    desk.say("tag", job, "--public", "team,share", "--remove-custom-data", "run", "--yes")
+    assert truth(desk, job)["public"] == "team,share"
+    assert truth(desk, job)["custom-data"] == {"team": "qa", "of": {"a": [True]}}
+    assert desk.say("tag", job, "--remove-custom-data", "run", "--yes").stdout.startswith("Nothing to do")
+    for text in ("run", "run=", "run=eight", "run=NaN", "run=1e999", "run=" + "[" * 99_999):
+        assert json_of in str(desk.say("tag", job, json_of, text, "--yes", code=2).exception)
+
+
 def test_all_tags_are_replaced_or_taken_away(desk: Desk, job: JobId) -> None:
     desk.say("tag", job, "--set", "a", "--set", "b", "--yes")
     assert truth(desk, job)["tags"] == ["a", "b"]

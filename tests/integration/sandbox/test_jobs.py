@@ -131,7 +131,7 @@ def test_an_update_replaces_what_it_names(start: Start, call: Call) -> None:
         "passed": False,
         "build": "hotfix",
         "custom-data": {"k": "v"},
-        "public": "share",
+        "public": "team,share",
     }
     after = ask("PUT", f"/rest/v1/demo/jobs/{job_id}", json={**wanted, "owner": "mallory"}).json()
 

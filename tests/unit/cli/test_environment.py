@@ -13,8 +13,9 @@ from sauce_janitor.cli.app import COMMANDS, cli
 
 # Every option that makes something happen, or lifts a brake. One that is new here or below has to be judged.
 ACTS = {
-    "accept-loss", "add", "archive", "build", "bulk", "by", "clear", "confirm", "custom-data", "execute", "force", "lift",
-    "max-jobs", "name", "passed", "public", "reason", "remove", "retry-now", "set", "tag", "until", "withdraw", "yes",
+    "accept-loss", "add", "archive", "build", "bulk", "by", "clear", "confirm", "custom-data",
+    "custom-data-json", "execute", "force", "lift", "max-jobs", "name", "passed", "public", "reason",
+    "remove", "remove-custom-data", "retry-now", "set", "tag", "until", "withdraw", "yes",
 }  # fmt: skip
 CHANGING = {
     "apply", "approve", "archive adopt", "archive prune", "hold add", "hold list", "hold release", "offboard", "pause",

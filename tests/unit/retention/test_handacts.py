@@ -85,13 +85,52 @@ def test_a_credential_that_was_set_is_read_back_unseen() -> None:
     assert has_come("tags", ["b", "a"], ["a", "b"])
 
 
+def test_custom_data_take_any_json_value_and_lose_a_key() -> None:
+    before = document(custom_data={"team": "qa", "run": 1, "old": {"a": [1]}})
+    change = Change(custom_data=(("run", True), ("more", {"a": [1, None]})), drop_custom_data=("old", "absent"))
+    wanted = {"team": "qa", "run": True, "more": {"a": [1, None]}}
+    assert change.of(before) == {"custom-data": wanted}
+    assert is_body(json.dumps(change.of(before)))
+    assert change.of(document(custom_data=wanted)) == {}
+    assert Change(drop_custom_data=("team",)).of(document(custom_data={"team": "qa"})) == {"custom-data": {}}
+    assert Change(drop_custom_data=("absent",)).of(before) == {}
+
+
+def test_true_and_1_are_two_values_of_custom_data() -> None:
+    assert Change(custom_data=(("run", True),)).of(document(custom_data={"run": 1})) == {"custom-data": {"run": True}}
+    assert Change(custom_data=(("run", 1.0),)).of(document(custom_data={"run": 1})) == {}
+    assert not has_come("custom-data", {"a": [0]}, {"a": [False]})
+
+
+def test_a_credential_inside_a_value_is_read_back_unseen() -> None:
+    wanted = {"db": {"url": "https://jo:x@host/a", "password": "x"}}
+    assert has_come("custom-data", redact_mapping(wanted), wanted)
+    assert not has_come("custom-data", redact_mapping(wanted), {"db": {"url": "https://other/a", "password": "x"}})
+
+
+def test_several_roles_are_set_and_compared_in_any_order() -> None:
+    change = Change(public="team,share")
+    assert is_body(json.dumps(change.of(document(public="team"))))
+    assert change.of(document(public="share, team")) == {}
+    assert has_come("public", "share,team", "team,share")
+    assert not has_come("public", "team", "team,share")
+    assert not is_body('{"public": "team,everybody"}')
+    assert not is_body('{"public": "team,"}')
+
+
 @pytest.mark.parametrize(
     "wanted",
-    [{"add": ("",)}, {"add": (" keep",)}, {"remove": ("a\nb",)}, {"tags": ("x" * 256,)}, {"public": "all"},
-     {"name": " "}, {"build": "a\x1bb"}, {"custom_data": ((" ", "x"),)}, {"add": ("a",), "remove": ("a",)}],
+    [
+        {"add": ("",)}, {"add": (" keep",)}, {"remove": ("a\nb",)}, {"tags": ("x" * 256,)},
+        {"public": "all"}, {"public": "team,all"}, {"name": " "}, {"build": "a\x1bb"},
+        {"add": ("a",), "remove": ("a",)}, {"custom_data": ((" ", "x"),)}, {"drop_custom_data": ("",)},
+        {"custom_data": (("a", 1),), "drop_custom_data": ("a",)},
+        {"custom_data": (("a", json.loads("[" * 33 + "]" * 33)),)},
+    ],
 )  # fmt: skip
 def test_what_no_job_can_have_is_refused(wanted: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"is no tag|one of|cannot be|a name before"):
+    said = r"is no tag|one of|cannot be|a name before|nested deeper"
+    with pytest.raises(ValueError, match=said):
         Change(**wanted)
 
 

@@ -142,6 +142,19 @@ def test_manual_and_public_match_literally() -> None:
     assert truth(atom("public", "private"), record("j")) is True
 
 
+def test_any_of_several_roles_may_match() -> None:
+    """Matching: Of several roles in `public` (`team,share`) any may match, or the whole text."""
+    job = record("j", public="team, share")
+    assert truth(atom("public", "share"), job) is True
+    assert truth(atom("public", "team"), job) is True
+    assert truth(atom("public", Glob("team, s*")), job) is True
+    assert truth(Not(atom("public", "public")), job) is True
+    assert truth(Not(atom("public", "share")), job) is False
+    assert truth(atom("public", Literally(None)), job) is False
+    assert truth(atom("public", "share"), record("j", public=UNKNOWN)) is None
+    assert truth(atom("public", Literally(None)), record("j", public=None)) is True
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [

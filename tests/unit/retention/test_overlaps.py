@@ -54,6 +54,7 @@ def test_matches_that_are_apart_do_not_overlap(one: Match, other: Match) -> None
         (where(build="PR-1"), rx("build", "PR-.*")),
         (where(build="PR-*"), rx("build", "x")),
         (where(tags="pii"), where(tags="keep")),
+        (where(public="team"), where(public="share")),
         (where(build="PR-*"), Not(where(build="PR-1"))),
         (where(build=None), AnyOf((where(build="*"), where(build=None)))),
         (bounds(("ge", 60)), bounds(("le", 60))),
