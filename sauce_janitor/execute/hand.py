@@ -18,7 +18,15 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute.asking import Asking, Details, Listed
 from sauce_janitor.execute.brake import ENDING, Brake, SkipError
-from sauce_janitor.execute.events import ActionFailed, ActionSkipped, AlreadyGone, Skip
+from sauce_janitor.execute.events import (
+    ActionFailed,
+    ActionSkipped,
+    AlreadyGone,
+    AssetsDeleted,
+    Event,
+    JobDeleted,
+    Skip,
+)
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.parts import Archived, Parts
 from sauce_janitor.execute.turns import Turns
@@ -205,11 +213,20 @@ class Work:
             self.gone(hand, action, detail)
 
     def gone(self, hand: InHand, action: Action, detail: str) -> None:
-        """What the action was to delete is not there; on record, though nothing was sent."""
+        """What the action was to delete is not there; on record, though this run sent nothing."""
         plan, policy = hand.plan, hand.to_do[action]
-        self.parts.journal.found_gone(action, plan.owner, plan.job_id, policy=policy, detail=detail)
+        is_ours = self.parts.journal.found_gone(action, plan.owner, plan.job_id, policy=policy, detail=detail)
         hand.done(action)
-        self.tally.tell(AlreadyGone(plan.job_id, plan.owner, policy, action, detail))
+        self.tally.tell(self._end(plan, policy, action, detail, is_ours=is_ours))
+
+    @staticmethod
+    def _end(plan: JobPlan, policy: str, action: Action, detail: str, *, is_ours: bool) -> Event:
+        # An earlier run sent this delete and never learned its outcome: the recovery could not look, and now it is known.
+        if is_ours and action is Action.DELETE_JOB:
+            return JobDeleted(plan.job_id, plan.owner, policy)
+        if is_ours and action is Action.DELETE_ASSETS:
+            return AssetsDeleted(plan.job_id, plan.owner, policy, None)
+        return AlreadyGone(plan.job_id, plan.owner, policy, action, detail)
 
     def same(self, hand: InHand, asked: Details, job: Job, *, state: State = State.FINISHED) -> None:
         """SkipError unless the job of `asked` is still the one that was decided on, and settled."""

@@ -217,8 +217,11 @@ class Journal(Protocol):
     def outcome(self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
         """After it; `unknown` may be followed by one final outcome, a final one by nothing."""
 
-    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
-        """What was to be deleted was not there any more: nothing was sent."""
+    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> bool:
+        """Put on record that what was to be deleted is not there any more, though this run sent nothing.
+
+        Returns whether a delete of ours explains it: an intent that still waited for its outcome is `confirmed` then.
+        """
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
         """Whether a confirmed or already gone delete of the job's assets is on record."""

@@ -217,26 +217,24 @@ class RunJournal:
         if bytes_reclaimed is not None:
             told["bytes_reclaimed"] = bytes_reclaimed
         with self._database.writing() as connection:
-            found = connection.execute(statements.WAITING_INTENT, {"intent": intent, "account": self._account})
-            begun = found.mappings().one_or_none()
-            if begun is None:
-                raise StateError(f"line {intent} of the journal is no intent that waits for an outcome")
-            job = {column: begun[column] for column in ("job_id", "owner", "action")}
-            more = {"policy": begun["policy"], "intent": intent, "outcome": outcome, "detail": told}
-            self._append(connection, "outcome", job, **more)
-            if outcome in FINAL:
-                connection.execute(statements.CLOSE_INTENT, {"closed": intent})
-            if outcome in statements.DONE:
-                _carry_over(connection, self._account, job["job_id"], Action(job["action"]))
+            self._close(connection, intent, outcome, told)
 
-    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
-        """What was to be deleted was not there any more: nothing was sent."""
-        job = {"job_id": id_bytes(job_id), "owner": owner, "action": action}
+    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> bool:
+        """Put on record that what was to be deleted is not there any more, though this run sent nothing.
+
+        Returns whether a delete of ours explains it: an intent that still waited for its outcome is `confirmed` then.
+        """
+        text = {"text": plain(detail)}
+        asked = {"account": self._account, "job_id": id_bytes(job_id), "action": str(action)}
         with self._database.writing() as connection:
-            self._append(
-                connection, "found_gone", job, policy=policy, outcome="already_gone", detail={"text": plain(detail)}
-            )
-            _carry_over(connection, self._account, id_bytes(job_id), action)
+            begun = connection.execute(statements.BEGUN, asked).scalar()
+            if begun is not None:
+                self._close(connection, int(begun), "confirmed", text)
+            else:
+                job = {"job_id": id_bytes(job_id), "owner": owner, "action": action}
+                self._append(connection, "found_gone", job, policy=policy, outcome="already_gone", detail=text)
+                _carry_over(connection, self._account, id_bytes(job_id), action)
+        return begun is not None
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
         """Whether a confirmed or already gone delete of the job's assets is on record."""
@@ -289,6 +287,20 @@ class RunJournal:
     def unresolved(self) -> tuple[OpenIntent, ...]:
         """Every intent that recovery has to ask about, oldest first."""
         return _unresolved(self._database, self._account)
+
+    def _close(self, connection: Connection, intent: int, outcome: str, detail: Mapping[str, Any]) -> None:
+        """Add the outcome of an intent that waits for one; a final one closes it."""
+        found = connection.execute(statements.WAITING_INTENT, {"intent": intent, "account": self._account})
+        begun = found.mappings().one_or_none()
+        if begun is None:
+            raise StateError(f"line {intent} of the journal is no intent that waits for an outcome")
+        job = {column: begun[column] for column in ("job_id", "owner", "action")}
+        more = {"policy": begun["policy"], "intent": intent, "outcome": outcome, "detail": detail}
+        self._append(connection, "outcome", job, **more)
+        if outcome in FINAL:
+            connection.execute(statements.CLOSE_INTENT, {"closed": intent})
+        if outcome in statements.DONE:
+            _carry_over(connection, self._account, job["job_id"], Action(job["action"]))
 
     def _refuse(self, connection: Connection, permit: DeletePermit | StopPermit) -> None:
         asked = {"account": self._account, "job_id": id_bytes(permit.job_id), "action": str(permit.action)}

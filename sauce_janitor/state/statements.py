@@ -19,7 +19,7 @@ _CONFIRMED: Final = (
     .where(*_OF_JOB, journal.c.action == bindparam("action"), journal.c.outcome == "confirmed")
     .limit(1)
 )
-_BEGUN: Final = select(open_intents.c.intent).where(
+BEGUN: Final = select(open_intents.c.intent).where(
     open_intents.c.account == bindparam("account"),
     open_intents.c.job_id == bindparam("job_id"),
     open_intents.c.action == bindparam("action"),
@@ -28,7 +28,7 @@ STANDING: Final = select(
     _LEASE.scalar_subquery().label("fence"),
     _PAUSE.scalar_subquery().label("pause"),
     _CONFIRMED.scalar_subquery().label("confirmed"),
-    _BEGUN.scalar_subquery().label("begun"),
+    BEGUN.scalar_subquery().label("begun"),
 )
 """Of `account`, `job_id`, `action`: what stands for and against an intent. One row; null where there is none."""
 

@@ -475,8 +475,14 @@ class FakeJournal:
             assert not self.confirmed(about.action, about.job_id), "at most one confirmed"
         self._write(Row("outcome", about.action, about.job_id, intent, outcome, detail, None, bytes_reclaimed))
 
-    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> None:
+    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> bool:
+        for number, row in enumerate(self.rows):
+            is_open = row.kind == "intent" and self._final(number) is None
+            if is_open and (row.action, row.job_id) == (action, job_id):
+                self.outcome(number, "confirmed", detail=detail)
+                return True
         self._write(Row("found_gone", action, job_id, outcome="already_gone", detail=detail))
+        return False
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
         return any(

@@ -65,6 +65,23 @@ def test_an_intent_is_unresolved_until_its_final_outcome(known: State) -> None:
         assert known.journal.unresolved("eu") == ()
 
 
+@pytest.mark.parametrize("kind", [DeleteJobPermit, DeleteAssetsPermit])
+def test_what_is_found_gone_after_an_intent_of_ours_is_its_confirmed_outcome(
+    known: State, kind: type[DeleteJobPermit | DeleteAssetsPermit]
+) -> None:
+    with known.lease("eu", "run-1", now=1) as lease:
+        seq = journal(known).intent(permit(an_id(1), lease.fence, kind), policy="nightly")
+        action = permit(an_id(1), lease.fence, kind).action
+        assert journal(known).found_gone(action, OWNER, an_id(1), policy="nightly", detail="404 twice")
+        assert not journal(known).found_gone(action, OWNER, an_id(2), policy="nightly", detail="404 twice")
+    lines = known.journal.of(an_id(1))
+    assert [(line.kind, line.outcome) for line in lines] == [("intent", None), ("outcome", "confirmed")]
+    assert (lines[1].intent, lines[1].detail["text"]) == (seq, "404 twice")
+    assert known.journal.unresolved("eu") == ()
+    record = known.jobs.record("eu", an_id(1), as_of=0)
+    assert record is None or record.assets is AssetsStanding.DELETED
+
+
 def test_everything_of_a_job_is_told_in_order(known: State) -> None:
     with known.lease("eu", "run-1", now=1) as lease:
         journal(known).archived(an_id(1), OWNER, receipt="cd" * 32, selection="all", policy="nightly")

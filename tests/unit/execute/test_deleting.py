@@ -12,7 +12,7 @@ from sauce_janitor.errors import CredentialsError, ForbiddenError, NotReadyError
 from sauce_janitor.execute import Options, Outcome, carry_out, recover
 from sauce_janitor.execute.events import AlreadyGone, AssetsDeleted, Halt, JobDeleted, JobStopped, Skip
 from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, Owner, State
-from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House, fingerprint
+from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House, Row, fingerprint
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP, run
 
 Change = Callable[[House, JobId], None]
@@ -414,6 +414,19 @@ def test_a_job_that_is_gone_is_not_deleted_again() -> None:
     assert house.sauce.writes() == []
     assert execution.count(DELETE_JOB, Outcome.ALREADY_GONE) == 1
     assert [type(event) for event in house.events] == [AlreadyGone]
+
+
+def test_a_job_gone_by_a_delete_whose_answer_was_lost_is_deleted_by_us() -> None:
+    house = House()
+    job = house.add(1)
+    plan = [house.planned(job, DELETE_JOB)]
+    house.journal.rows.append(Row("intent", DELETE_JOB, job))
+    del house.sauce.world[job]
+    execution = run(house, plan)
+    assert house.sauce.writes() == []
+    assert house.journal.outcomes(job) == ["confirmed"]
+    assert execution.count(DELETE_JOB, Outcome.DONE) == 1
+    assert [type(event) for event in house.events] == [JobDeleted]
 
 
 def test_a_delete_answered_404_for_a_job_gone_since_is_already_gone() -> None:
