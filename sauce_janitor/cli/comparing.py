@@ -43,12 +43,10 @@ def diff(
     """
     from sauce_janitor import report
     from sauce_janitor.cli import comparison, known
-    from sauce_janitor.state import State
 
     before, after = _both(old, new)
     config = after if after.state.exists() else before
-    path = known.existing(config.state)
-    with State.open(path, accept_filesystem=config.accept_filesystem) as state:
+    with known.look(config, known.existing(config.state)) as state:
         found = list(_compared(before, after, state, accounts, now=int(time.time())))
     if form == "json":
         terminal.write_json(comparison.as_json(old, new, found))

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ import structlog
 
 from sauce_janitor import logs, planfile, terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.known import look
 from sauce_janitor.cli.leaving import Leaving
 from sauce_janitor.cli.progress import Shown
 from sauce_janitor.config import Account, Config, load
@@ -70,8 +71,12 @@ class Desk:
 
 
 @contextmanager
-def open_desk(session: Session, *, tells: bool = False) -> Iterator[Desk]:
-    """Open it, and leave behind what others are to hear of when it closes. ConfigError, StateError, RefusedError."""
+def open_desk(session: Session, *, tells: bool = False, reads: bool = False) -> Iterator[Desk]:
+    """Open it, and leave behind what others are to hear of when it closes.
+
+    With `reads`, for what changes nothing and sends no request, a state that cannot be written here
+    will do. Raises ConfigError, StateError, RefusedError.
+    """
     config = load(session.config_path)
     watched = terminal.is_terminal(err=True) and session.log_format != "json"
     level = session.log_level or ("warning" if watched else "info")
@@ -81,15 +86,23 @@ def open_desk(session: Session, *, tells: bool = False) -> Iterator[Desk]:
     metrics = Metrics()
     with (
         _signals() as signals,
-        State.open(config.state, accept_filesystem=config.accept_filesystem) as state,
+        _opened(config, reads=reads) as state,
         Shown(color=session.color, moving=watched and level != "debug") as shown,
     ):
+        if state.is_read_only:  # what is counted beside it is read from a copy, too
+            config = replace(config, state=state.counted_beside())
         tools = Tools(config, state, metrics, shown, signals.stop)
         leaving = Leaving(config, state, metrics, tells=tells, clock=tools.clock)
         try:
             yield Desk(session, tools, signals, shown, leaving)
         finally:
             leaving.end()
+
+
+def _opened(config: Config, *, reads: bool) -> State:
+    if reads:
+        return look(config, scratch=True)
+    return State.open(config.state, accept_filesystem=config.accept_filesystem)
 
 
 def _accounts(config: Config, wanted: tuple[str, ...]) -> list[Account]:

@@ -32,7 +32,6 @@ def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: 
     from sauce_janitor.cli import explanation, explanation_text, known
     from sauce_janitor.config import load
     from sauce_janitor.retention.model import job_id as checked
-    from sauce_janitor.state import State
 
     config = load(session.config_path)
     only = known.policies(config, policies)
@@ -40,7 +39,7 @@ def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: 
         job = checked(job_id.strip().lower())
     except ValueError as wrong:
         raise click.UsageError(str(wrong)) from wrong
-    with State.open(known.existing(config.state), accept_filesystem=config.accept_filesystem) as state:
+    with known.look(config, known.existing(config.state)) as state:
         found = [
             told
             for account in known.chosen(config, accounts)

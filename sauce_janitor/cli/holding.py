@@ -181,14 +181,14 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     """List the local holds in force. Ends with 4 where those in the archive cannot be read."""
     from sauce_janitor import report
+    from sauce_janitor.cli.known import look
     from sauce_janitor.config import load
     from sauce_janitor.pipeline.holding import Holding, open_holding
-    from sauce_janitor.state import State
 
     config, now, code = load(session.config_path), int(time.time()), 0
     rows = []
     with ExitStack() as stack:
-        state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
+        state = stack.enter_context(look(config))
         for account in [one_account(config, wanted)] if wanted else config.accounts:
             holding = open_holding(config.archive, account.name, state, stack=stack)
             try:

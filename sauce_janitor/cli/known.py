@@ -46,6 +46,24 @@ def existing(path: Path) -> Path:
     return path
 
 
+def look(config: Config, path: Path | None = None, *, scratch: bool = False) -> State:
+    """Open the state, or the one at `path`, to read it; say on stderr where it may be old.
+
+    With `scratch`, what is written to one that cannot be written here goes to a private copy that
+    vanishes. Raises as `State.look`.
+    """
+    from sauce_janitor import report, terminal
+    from sauce_janitor.state import State
+
+    path = path or config.state
+    state = State.look(path, accept_filesystem=config.accept_filesystem, scratch=scratch)
+    if state.as_of is not None:
+        at = report.when(state.as_of)
+        said = f"the state {path} cannot be written here: read as of its last change, {at}"
+        terminal.echo(f"sauce-janitor: {said}", err=True)
+    return state
+
+
 def query(config: Config, state: State, account: Account, *, as_of: int) -> Query:
     """The account's jobs, as a run would plan on them. ConfigError when none was ever listed."""
     from sauce_janitor.pipeline.holding import open_holding

@@ -19,7 +19,8 @@ _EXAMPLES = 2
 
 def look(session: Session, options: Mapping[str, Any]) -> int:
     """The dry run of every account; the exit code."""
-    with open_desk(session, tells=bool(options.get("is_run"))) as desk:
+    reads = bool(options.get("offline"))
+    with open_desk(session, tells=bool(options.get("is_run")), reads=reads) as desk:
         order, accounts = order_of(desk, options, execute=False)
         results, code = pass_over(desk, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code)
         if desk.signals.number is not None:

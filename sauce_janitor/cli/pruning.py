@@ -37,7 +37,7 @@ def prune(session: Session, /, accounts: tuple[str, ...], form: str, *, yes: boo
     from sauce_janitor.cli.known import chosen
     from sauce_janitor.pipeline.pruning import PruneOrder
 
-    with open_desk(session) as desk:
+    with open_desk(session, reads=dry_run) as desk:
         wanted = chosen(desk.config, accounts)
         teller = _Teller(desk, form)
         if dry_run or not yes:

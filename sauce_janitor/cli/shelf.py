@@ -54,15 +54,17 @@ class Shelf:
 
 @contextmanager
 def open_shelf(session: Session) -> Iterator[Shelf]:
-    """Open it, and bring the entries up to date: in the state where there is one, else aside, for as long as it is open.
+    """Open it, and bring the entries up to date: in the state, or aside for as long as it is open.
+
+    Aside is where there is no state yet, or none that can be written here.
 
     Raises ConfigError, StateError, ArchiveUnusableError.
     """
     from sauce_janitor import config as configuration
     from sauce_janitor.archive import Catalogue
+    from sauce_janitor.cli.known import look
     from sauce_janitor.cli.progress import Shown
     from sauce_janitor.pipeline.indexing import keep_up
-    from sauce_janitor.state import State
 
     config = configuration.load(session.config_path)
     with ExitStack() as stack:
@@ -70,7 +72,7 @@ def open_shelf(session: Session) -> Iterator[Shelf]:
         if not path.exists():
             aside = stack.enter_context(tempfile.TemporaryDirectory(prefix="sauce-janitor-"))
             path = Path(aside) / "state.db"
-        state = stack.enter_context(State.open(path, accept_filesystem=config.accept_filesystem))
+        state = stack.enter_context(look(config, path, scratch=True))
         known = state.identity.archive_uuid(str(config.archive.path))
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
         with Shown(color=session.color, moving=terminal.is_terminal(err=True)) as shown:

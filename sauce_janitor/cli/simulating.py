@@ -30,12 +30,11 @@ def simulate(session: Session, /, span: str, accounts: tuple[str, ...], policies
     from sauce_janitor import report
     from sauce_janitor.cli import forecast, known
     from sauce_janitor.config import load
-    from sauce_janitor.state import State
 
     config, now = load(session.config_path), int(time.time())
     days = _days(span, now)
     only = known.policies(config, policies)
-    with State.open(known.existing(config.state), accept_filesystem=config.accept_filesystem) as state:
+    with known.look(config, known.existing(config.state)) as state:
         found = [
             _foreseen(config, state, account, as_of=now, days=days, only=only)
             for account in known.chosen(config, accounts)

@@ -87,10 +87,10 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
 
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.archive.verifying import Sample
+    from sauce_janitor.cli.known import look
     from sauce_janitor.cli.progress import Shown
     from sauce_janitor.config import load
     from sauce_janitor.pipeline.verifying import Means, Wanted, checked_job, verify
-    from sauce_janitor.state import State
 
     config = load(session.config_path)
     share, now = given["sample"], time.time()
@@ -102,11 +102,8 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
         resume=given["resume"],
     )
     with ExitStack() as stack:
-        state = (
-            stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
-            if config.state.exists()
-            else None
-        )
+        # Of a state that cannot be written here nothing is remembered: the copy vanishes.
+        state = stack.enter_context(look(config, scratch=True)) if config.state.exists() else None
         known = state.identity.archive_uuid(str(config.archive.path)) if state else None
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
         moving = terminal.is_terminal(err=True) and session.log_format != "json"
@@ -130,7 +127,7 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
             return verify(wanted, means)
         except KeyboardInterrupt:
             shown.end()
-            is_kept = state is not None and wanted.job is None and wanted.sample is None
+            is_kept = state is not None and not state.is_read_only and wanted.job is None and wanted.sample is None
             again = ". Go on with --resume" if is_kept else ""
             terminal.echo(f"Verified until then: {jobs:,} jobs, {findings:,} findings{again}", err=True)
             raise

@@ -32,12 +32,12 @@ _FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]),
 def status(session: Session, /, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
     """Say how things stand: the last runs, what is due by the last plan, the listing, holds, and what waits to be settled."""
     from sauce_janitor import report
+    from sauce_janitor.cli import known
     from sauce_janitor.config import load
-    from sauce_janitor.state import State
 
     config = load(session.config_path)
     with ExitStack() as stack:
-        state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
+        state = stack.enter_context(known.look(config))
         told = [_told(config, state, account, policies, stack) for account in _wanted(config, accounts)]
     if form == "json":
         terminal.echo(report.json_text(told))
@@ -113,7 +113,7 @@ def _told(
             "full_every_s": account.full_every_s,
         },
         "budget": {
-            **standing(account, state.identity.accounts(), config.state, now=now),
+            **standing(account, state.identity.accounts(), state.counted_beside(), now=now),
             "left_after_last_run": next((r.summary["budget_left"] for r in runs if "budget_left" in r.summary), None),
         },
         "open_intents": [
@@ -297,10 +297,10 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
     """
     from sauce_janitor import report
     from sauce_janitor.archive import SENTINEL, Catalogue
+    from sauce_janitor.cli import known
     from sauce_janitor.config import load
     from sauce_janitor.pipeline import proving
     from sauce_janitor.retention.model import job_id as checked
-    from sauce_janitor.state import State
 
     config = load(session.config_path)
     try:
@@ -309,11 +309,11 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
         raise click.UsageError(str(wrong)) from wrong
     path = config.archive.path
     with ExitStack() as stack:
-        state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
-        known = state.identity.archive_uuid(str(path))
+        state = stack.enter_context(known.look(config))
+        uuid = state.identity.archive_uuid(str(path))
         catalogue = None
-        if known is not None or (path / SENTINEL).exists():
-            catalogue = stack.enter_context(Catalogue.open(path, known_uuid=known))
+        if uuid is not None or (path / SENTINEL).exists():
+            catalogue = stack.enter_context(Catalogue.open(path, known_uuid=uuid))
         found = proving.prove(state, catalogue, [account.name for account in _wanted(config, accounts)], job)
     if job and not (found.archived or found.deletions or found.jobs or found.already_gone or found.in_doubt):
         raise ConfigError(f"job {job} is neither in the journal nor in the archive")

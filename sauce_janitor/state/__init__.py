@@ -23,6 +23,7 @@ from sauce_janitor.state.notices import Notices
 from sauce_janitor.state.opening import check_integrity, open_file
 from sauce_janitor.state.prunings import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.readbacks import ReadBacks
+from sauce_janitor.state.readonly import ReadOnly, may_write, open_readonly
 from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
 from sauce_janitor.state.retries import Retries
 from sauce_janitor.state.switch import Pause, Switch
@@ -43,9 +44,10 @@ class State:
     All of it raises StateError when the database cannot be read or written.
     """
 
-    def __init__(self, database: Database, path: Path | None) -> None:
+    def __init__(self, database: Database, path: Path, read_only: ReadOnly | None = None) -> None:
         self._database = database
         self._path = path
+        self._read_only = read_only
         self.identity = Identity(database)
         self.clock = ClockGuard(database)
         self.jobs = Jobs(database)
@@ -82,10 +84,42 @@ class State:
             database.close()
             raise
 
+    @classmethod
+    def look(cls, path: Path | str, *, accept_filesystem: str | None = None, scratch: bool = False) -> State:
+        """The state at `path`, to read: as `open` gives it where this user may write it.
+
+        Elsewhere nothing is changed. With `scratch`, what is then written goes to a private copy, and
+        vanishes with it. Raises what `open` raises, and StateError where no copy can be made.
+        """
+        path = Path(path).absolute()
+        if may_write(path):
+            return cls.open(path, accept_filesystem=accept_filesystem)
+        found = open_readonly(path, accept_filesystem, scratch=scratch)
+        try:
+            return cls(found.database, path, found)
+        except BaseException:  # let go of the database, whatever it was; raised again
+            found.database.close()
+            found.close()
+            raise
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing that is written here reaches the state's file."""
+        return self._read_only is not None
+
+    @property
+    def as_of(self) -> int | None:
+        """When the state changed last, epoch seconds; None where it is read as it is now."""
+        return None if self._read_only is None else self._read_only.as_of
+
+    def counted_beside(self) -> Path:
+        """Return the path of the state beside which requests are counted, or of a copy to read them."""
+        return self._path if self._read_only is None else self._read_only.beside()
+
     def lease(self, account: str, holder: str, *, now: int) -> Lease:
         """The lease on an account, to be held by a `with`; `holder` is told to whoever finds it taken."""
         # by its real path: two names of one state must not be two locks
-        return Lease(self._database, None if self._path is None else self._path.resolve(), account, holder, now)
+        return Lease(self._database, self._path.resolve(), account, holder, now)
 
     def check_integrity(self) -> None:
         """StateError when any page or row is damaged: to be asked before a run that deletes. About a second a million jobs."""
@@ -94,6 +128,8 @@ class State:
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+        if self._read_only is not None:
+            self._read_only.close()
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +137,11 @@ class State:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-        # A value that was never written ends far from here, in an error that looks like a bug: the file is asked.
-        if isinstance(error, LOOKS_LIKE_DAMAGE) and self._path is not None and (why := damage_of(self._path)):
-            raise StateError(damaged(str(self._path), why)) from error
+        uri = f"{self._path.as_uri()}?mode=ro" if self._read_only is None else self._read_only.uri
+        self._database.close()
+        try:
+            # A value that was never written ends far from here, in an error that looks like a bug: the file is asked.
+            if isinstance(error, LOOKS_LIKE_DAMAGE) and (why := damage_of(uri)):
+                raise StateError(damaged(str(self._path), why)) from error
+        finally:
+            self.close()

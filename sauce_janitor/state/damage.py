@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table, Text
@@ -39,10 +38,13 @@ _KINDS: Final = (
 )
 
 
-def damage_of(path: Path) -> str | None:
-    """Say what cannot be right in the file, or None when nothing is found. It reads all of it, and changes nothing."""
+def damage_of(uri: str) -> str | None:
+    """Say what cannot be right in the file, or None when nothing is found.
+
+    It reads all of it, and changes nothing. `uri` is SQLite's own, and opens the file to read.
+    """
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
             found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 return str(found).splitlines()[-1]

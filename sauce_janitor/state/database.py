@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from sauce_janitor.errors import StateError
 
@@ -115,6 +115,19 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
+def readonly_engine(uri: str) -> Engine:
+    """An engine on an existing SQLite file that is only read; `uri` is SQLite's own."""
+    engine = create_engine(
+        "sqlite+pysqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False),
+        poolclass=QueuePool,
+        max_overflow=-1,
+    )
+    event.listen(engine, "connect", _prepare_to_read)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
 def memory_engine() -> Engine:
     """An engine on a database in memory, where a new state is made before a byte of it is on a disk."""
     engine = create_engine("sqlite+pysqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
@@ -139,6 +152,14 @@ def _prepare(connection: Any, record: object) -> None:
         "trusted_schema = OFF",
         f"cache_size = -{_CACHE_KIB}",
     ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _prepare_to_read(connection: Any, record: object) -> None:
+    _driven(connection, record)
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout = {int(BUSY_S * 1000)}", "trusted_schema = OFF", f"cache_size = -{_CACHE_KIB}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -31,12 +31,16 @@ _MOUNT_LINE: Final = re.compile(rb".*? on (?P<point>/.*) \((?P<kind>[^,)]+)")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount: its number and its parent's, the path of its point, and the kind of its file system."""
+    """One mount: its number and its parent's, its point's path, and the kind of its file system.
+
+    `is_frozen`: the file system itself is read-only, at every place where it is mounted.
+    """
 
     number: int
     parent: int
     point: bytes
     kind: str
+    is_frozen: bool = False
 
 
 def refuse_shared(path: Path, accepted: str | None) -> None:
@@ -58,6 +62,18 @@ def refuse_shared(path: Path, accepted: str | None) -> None:
             "SQLite's locks do not hold on network and shared ones. Name a path on a local disk as state.path, or, where "
             f"you know that only one machine uses it, set state.accept_filesystem: {kind}"
         )
+
+
+def nobody_writes(path: Path) -> bool:
+    """Return whether nobody can change the file at `path`: its file system is local and read-only.
+
+    A mount that is read-only may show what is written at another place: what counts is the file
+    system itself. False where that cannot be told.
+    """
+    mounts = tuple(_mounts())
+    place = Path(os.path.realpath(path))
+    found = [mount_of(str(each), mounts) for each in (place.parent, place)]
+    return all(mount is not None and mount.is_frozen and mount.kind in LOCAL for mount in found)
 
 
 def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
@@ -93,7 +109,9 @@ def parse_mountinfo(text: bytes) -> Iterator[Mount]:
         fields, kind = before.split(b" "), after.split(b" ")[0]
         if len(fields) >= 5 and fields[0].isdigit() and fields[1].isdigit() and kind:
             point = _ESCAPE.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), fields[4])
-            yield Mount(int(fields[0]), int(fields[1]), point, kind.decode("ascii", "replace"))
+            options = after.split(b" ")[2:3]  # of the file system; those of the mount stand before the dash
+            is_frozen = b"ro" in b"".join(options).split(b",")
+            yield Mount(int(fields[0]), int(fields[1]), point, kind.decode("ascii", "replace"), is_frozen)
 
 
 def parse_mount(text: bytes) -> Iterator[Mount]:

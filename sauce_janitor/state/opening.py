@@ -62,15 +62,15 @@ def open_engine(
     """
     database = Database(engine, place)
     with database.reading() as connection:
-        found = _revision(connection)
+        found = revision(connection)
         empty = found is None and not inspect(connection).get_table_names()
         if found is None and not empty:
             raise StateError(f"{place} is a database of something else, not a state: name another file")
-        if _is_usable(connection, found, place):
+        if is_usable(connection, found, place):
             return database
     with database.writing() as connection:
-        found = _revision(connection)
-        if _is_usable(connection, found, place):  # another process was faster
+        found = revision(connection)
+        if is_usable(connection, found, place):  # another process was faster
             return database
         if found is not None:
             before_migrating(found)
@@ -81,7 +81,7 @@ def open_engine(
     return database
 
 
-def _is_usable(connection: Connection, found: str | None, place: str) -> bool:
+def is_usable(connection: Connection, found: str | None, place: str) -> bool:
     """Whether a state of this schema is used as it is: one of ours, or of a newer version that says ours can read and write it.
 
     False when it is to be migrated; RefusedError when it cannot be.
@@ -101,7 +101,8 @@ def _say_who_can_read(connection: Connection) -> None:
     connection.execute(insert(meta), [{"key": _READABLE_FROM, "value": READABLE_FROM}])
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """Return the schema that the database says it has; None where it says nothing."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -209,14 +210,26 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _check_file(path: Path) -> None:
+    check_content(path)
+    if os.access(path, os.W_OK):
+        return
+    why = "this user may not write it"
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        why = "its file system is mounted read-only"
+    raise StateError(
+        f"the state {path} cannot be changed: {why}. Commands that change nothing and ask Sauce Labs nothing, "
+        "such as status, explain and archive list, work all the same"
+    )
+
+
+def check_content(path: Path) -> None:
+    """Raise StateError where the file is no SQLite database, OSError where it cannot be read."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise StateError(f"the state {path} is not a file")
     with path.open("rb") as file:
         head = file.read(len(_MAGIC))
     if head != _MAGIC:
         raise StateError(damaged(str(path), "it is empty" if not head else "it is not an SQLite database"))
-    if not os.access(path, os.W_OK):
-        raise StateError(f"the state {path} cannot be used: it is read-only for this user")
 
 
 def check_integrity(database: Database) -> None:
