@@ -7,18 +7,25 @@ misses: it is counted in each run, and told above a few, for people delete singl
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from sauce_janitor.execute import events as happened
 from sauce_janitor.execute.events import Event
 from sauce_janitor.pipeline.telling import Teller
 from sauce_janitor.pipeline.terms import Vanished
-from sauce_janitor.retention.model import Action
+from sauce_janitor.retention.handacts import Deed
+from sauce_janitor.retention.model import DELETES, Action
 from sauce_janitor.retention.planning import PURGED_AFTER_S
 from sauce_janitor.state import State
 
 _FORGOTTEN_S: Final = 85 * 86_400
 """Jobs older than about three months Sauce Labs may have put away itself."""
+_EXPLAINS: Final[Mapping[Action, Collection[Deed]]] = {
+    Action.DELETE_JOB: (Action.DELETE_JOB,),
+    Action.DELETE_ASSETS: DELETES,
+}
+"""Which of our own deletes may be why the object of an action is gone."""
 TOLD_S: Final = 7 * 86_400
 """So long `status` tells of it."""
 
@@ -29,6 +36,7 @@ class Traces:
     def __init__(self, account: str, state: State, tell: Teller, *, now: int) -> None:
         self._account, self._state, self._tell, self._now = account, state, tell, now
         self._before = 0
+        self._listed_since = 0
         self._jobs = self._assets = 0
 
     @property
@@ -38,10 +46,13 @@ class Traces:
 
     def before_listing(self) -> None:
         """Jobs are about to be listed: what is missing then went since."""
+        # What was gone at the last full listing was not listed since then. The journal is asked about the others alone:
+        # about all that ever went it would take seconds in each run.
+        self._listed_since = self._state.jobs.full_at(self._account) or 0
         self._before = self._gone()
 
     def after_listing(self) -> None:
-        """They are listed. A delete of ours that is confirmed was counted before."""
+        """They are listed. What a delete of ours may have removed is in neither number."""
         self._jobs += max(0, self._gone() - self._before)
 
     def event(self, event: Event) -> None:
@@ -62,12 +73,17 @@ class Traces:
             self._state.notes.write(_note(self._account), json.dumps(told))
 
     def _gone(self) -> int:
-        return self._state.jobs.count_gone(self._account, ended_since=self._now - _FORGOTTEN_S)
+        jobs, ended_since = self._state.jobs, self._now - _FORGOTTEN_S
+        return jobs.count_gone(self._account, ended_since=ended_since, listed_since=self._listed_since)
 
     def _may_be_ours(self, event: happened.AlreadyGone) -> bool:
-        """Whether an earlier delete of ours that had no answer may have come true."""
+        """Whether a delete that this janitor ever began may have come true, whatever its outcome was taken for.
+
+        One without an answer, one cut short, and one of which the job was still there may all still take effect.
+        """
+        explains = _EXPLAINS.get(event.action, ())
         lines = self._state.journal.of(event.job_id, self._account)
-        return any(line.kind == "outcome" and line.outcome == "unknown" for line in lines)
+        return any(line.kind == "intent" and line.action in explains for line in lines)
 
     def _was_purged(self, event: happened.AlreadyGone) -> bool:
         ended_at = self._state.jobs.ended_at(self._account, event.job_id)

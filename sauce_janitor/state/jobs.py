@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
 
 from sauce_janitor.retention.drafts import draft_of
 from sauce_janitor.retention.model import Action, AssetsStanding, Job, JobId, Owner, Record
@@ -16,7 +16,7 @@ from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.database import Database, told
 from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes, missing_files
-from sauce_janitor.state.tables import acceptances, holds, jobs, listings
+from sauce_janitor.state.tables import acceptances, holds, jobs, journal, listings
 
 AgeField: TypeAlias = Literal["end_time", "modification_time", "start_time", "creation_time"]
 DEFAULT_AGE: Final[tuple[AgeField, ...]] = ("end_time", "modification_time")
@@ -151,9 +151,20 @@ class Jobs:
         with self._database.reading() as connection:
             return connection.execute(statement).scalar_one()
 
-    def count_gone(self, account: str, *, ended_since: int) -> int:
-        """How many jobs that ended then or later (epoch seconds) are known to be gone, whoever deleted them."""
-        gone = (jobs.c.account == account, jobs.c.gone.is_(True), jobs.c.ended_at >= ended_since)
+    def count_gone(self, account: str, *, ended_since: int, listed_since: int = 0) -> int:
+        """Count the jobs that are gone although no delete of ours was ever begun.
+
+        Only those that ended `ended_since` or later and were still listed `listed_since` or later, both epoch seconds.
+        A delete that had no answer, or whose outcome nobody could look up, may come true later: it counts as ours.
+        """
+        ours = exists().where(
+            journal.c.job_id == jobs.c.id,
+            journal.c.account == account,
+            journal.c.kind == "intent",
+            journal.c.action == str(Action.DELETE_JOB),
+        )
+        times = (jobs.c.ended_at >= ended_since, jobs.c.listed_at >= listed_since)
+        gone = (jobs.c.account == account, jobs.c.gone.is_(True), *times, ~ours)
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(jobs).where(*gone)).scalar_one()
 

@@ -16,8 +16,9 @@ from sauce_janitor.cli.looking import gaps
 from sauce_janitor.execute.events import AlreadyGone
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline.telling import Teller
+from sauce_janitor.pipeline.terms import Vanished
 from sauce_janitor.pipeline.traces import Traces
-from sauce_janitor.retention.model import Action
+from sauce_janitor.retention.model import DELETES, Action, Job
 from sauce_janitor.retention.permits import DeleteJobPermit, NothingWanted
 from sauce_janitor.state import Query
 from tests.integration.pipeline.conftest import DAY, Desk
@@ -104,6 +105,53 @@ def test_what_is_gone_when_its_turn_comes_is_a_trace_unless_we_or_the_purge_expl
         journal.outcome(journal.intent(permit, policy="old"), "unknown", detail="no answer")
     traces.event(AlreadyGone(doubted.id, doubted.owner, "old", Action.DELETE_JOB, "x"))
     assert traces.found.jobs == 6
+
+
+def leave_open(desk: Desk, outcome: str | None) -> list[Job]:
+    """Begin the delete of eight old jobs as a run does that is killed, or that learns no more than `outcome`."""
+    now = int(time.time())
+    desk.run()
+    with desk.state.jobs.snapshot(Query("box", as_of=now)) as snapshot:
+        jobs = [each.job for each in snapshot.records()]
+    old = [job for job in jobs if isinstance(job.ended_at, int) and 45 * DAY < now - job.ended_at < 80 * DAY][:8]
+    journal = desk.state.journal.during("box", "a run", lambda: now)
+    with desk.state.lease("box", "a run", now=now) as lease:
+        for job in old:
+            permit = DeleteJobPermit(job.id, job.owner, NothingWanted("old"), "x", 0.0, lease.fence)
+            intent = journal.intent(permit, policy="old")
+            if outcome is not None:
+                journal.outcome(intent, outcome, detail="no answer")
+    assert len(old) == 8
+    return old
+
+
+@pytest.mark.parametrize("outcome", [None, "unknown", "failed"])
+def test_deletes_of_ours_that_come_true_unseen_are_no_trace(desk: Desk, outcome: str | None) -> None:
+    for job in leave_open(desk, outcome):
+        desk.sandbox.remove(job.id)
+    desk.later_s = 2
+    assert desk.run().vanished.jobs == 0, "missing from a list"
+    assert told(desk) is None
+
+
+@pytest.mark.parametrize("outcome", [None, "unknown", "failed"])
+def test_a_delete_of_ours_explains_what_is_gone_when_its_turn_comes(desk: Desk, outcome: str | None) -> None:
+    traces = Traces("box", desk.state, Teller("box", "a run", Metrics()), now=int(time.time()))
+    for job in leave_open(desk, outcome):
+        for action in DELETES:
+            traces.event(AlreadyGone(job.id, job.owner, "old", action, "x"))
+    assert traces.found == Vanished(0, 0)
+
+
+def test_deletes_that_nobody_could_look_up_are_no_trace_in_the_next_plan(desk: Desk) -> None:
+    desk.sandbox.inject("status", endpoint="jobs.lookup", status=503)
+    result = desk.run(execute=True)
+    assert result.execution is not None
+    assert result.execution.unconfirmed > 5
+    desk.sandbox.faults.disarm()
+    desk.later_s = 2
+    assert desk.run().vanished.jobs == 0
+    assert told(desk) is None
 
 
 def test_a_run_s_own_deletes_and_a_few_by_hand_are_no_alarm(desk: Desk) -> None:
