@@ -110,6 +110,7 @@ class _Found:
     def __init__(self, call: Call, wanted: _Wanted) -> None:
         self._call, self._wanted = call, wanted
         self._rejected = 0
+        self._short = 0
         self.code = 0
         self._all = heapq.merge(*map(self._of, wanted.owners), key=_newest_first)
 
@@ -120,6 +121,12 @@ class _Found:
         """What is not in the list, on stderr."""
         if self._wanted.limit and next(self._all, None) is not None:
             terminal.echo(f"There are more; these are the first {self._wanted.limit:,}: --limit 0 for all.", err=True)
+        if self._short:
+            terminal.echo(
+                f"Sauce Labs told {self._short:,} rows without their details: the name is the one they began with, and "
+                "complete says nothing of passed or failed; `job ID` has the rest.",
+                err=True,
+            )
         if self._rejected:
             terminal.echo(f"{self._rejected:,} rows could not be read and are left out.", err=True)
 
@@ -134,7 +141,9 @@ class _Found:
         try:
             for page, _ in pager.pages(Place(wanted.until)):
                 self._rejected += len(page.rejected)
-                fresh = [job for job in page.jobs if job.id not in seen]
+                glimpses = page.glimpses
+                fresh = [glimpses.get(job.id, job) for job in page.jobs if job.id not in seen]
+                self._short += len(glimpses)
                 seen.update(job.id for job in fresh)
                 yield from (job for job in fresh if self._is_wanted(job))
                 self._call.desk.shown.step(len(fresh))

@@ -12,8 +12,11 @@ class Page(Protocol):
     """One list answer: the jobs, the ids of all rows in their order ("" where unreadable), the rows that are no jobs.
 
     `spelling` is the owner's name as the answer writes it, where only the letters' case differs from what was asked for.
+    `glimpses` are for people alone: the jobs of short rows with what such a row shows of name and status.
     """
 
+    @property
+    def glimpses(self) -> Mapping[JobId, Job]: ...
     @property
     def jobs(self) -> tuple[Job, ...]: ...
     @property

@@ -5,12 +5,13 @@ A page of one row that still fails is read without its row: by its id, where the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from sauce_janitor.errors import OversizedAnswerError, SourceError, StrainedError
 from sauce_janitor.inventory.parts import JobSource, Page
-from sauce_janitor.retention.model import Job, Oddness, OddRow, Owner
+from sauce_janitor.retention.model import Job, JobId, Oddness, OddRow, Owner
 
 ROWS: Final = 500
 """Rows a page. Source: the vendor's OpenAPI of the Jobs API: at most 500."""
@@ -56,6 +57,7 @@ class RowsAlone:
     ids: tuple[str, ...]
     odd: tuple[OddRow, ...]
     spelling: Owner | None = None
+    glimpses: Mapping[JobId, Job] = field(default_factory=dict)
 
     @property
     def rejected(self) -> tuple[str, ...]:

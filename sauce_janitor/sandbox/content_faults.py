@@ -33,6 +33,13 @@ def same_page(scene: Scene) -> Request:
     return replace(scene.request, query=query)
 
 
+@alter()
+def short_rows(scene: Scene) -> Request:
+    """`full` is not known: rows are as the API's page shows them, or whatever `default_row` says."""
+    query = {key: value for key, value in scene.request.query.items() if key != "full"}
+    return replace(scene.request, query=query)
+
+
 @alter(limit=int)
 def capped_page(scene: Scene) -> Request:
     """No page is longer than `limit` (default 50), whatever was asked for."""

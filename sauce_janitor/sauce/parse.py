@@ -7,7 +7,7 @@ that could make a job look older, finished or expendable is rejected rather than
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sauce_janitor.errors import AnswerError
@@ -66,12 +66,14 @@ class JobPage:
     """A page of a job list: the jobs, the ids of all rows in their order (empty where unreadable), the rows that are no jobs.
 
     `spelling` is the owner's name as every row that names one writes it, where that differs from what was asked for.
+    `glimpses` has the jobs of short rows, with the name and the status that such a row shows: for people, never for a decision.
     """
 
     jobs: tuple[Job, ...]
     ids: tuple[str, ...]
     odd: tuple[OddRow, ...] = ()
     spelling: Owner | None = None
+    glimpses: Mapping[JobId, Job] = field(default_factory=dict)
 
     @property
     def rejected(self) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ def parse_rows(answer: object, owner: Owner) -> JobPage:
     ids: list[str] = []
     odd: list[OddRow] = []
     spellings: set[object] = set()
+    glimpses: dict[JobId, Job] = {}
     for place, row in enumerate(_list_in(answer, "jobs")):
         identity = row.get("id") if isinstance(row, Mapping) else None
         ids.append(identity if isinstance(identity, str) else "")
@@ -98,7 +101,10 @@ def parse_rows(answer: object, owner: Owner) -> JobPage:
             odd.append(OddRow(place, row.id, Oddness.UNREADABLE, row.why))
             continue
         try:
-            jobs.append(_job(_object(row), owner, default_owner=owner))
+            job = _job(_object(row), owner, default_owner=owner)
+            jobs.append(job)
+            if job.name is UNKNOWN and (glimpse := _glimpse(_object(row), job)) is not None:
+                glimpses[job.id] = glimpse
             spellings.add(_object(row).get("owner", owner))
         except DeletedError as error:
             odd.append(OddRow(place, ids[-1], Oddness.DELETED, str(error)))
@@ -108,7 +114,20 @@ def parse_rows(answer: object, owner: Owner) -> JobPage:
             odd.append(OddRow(place, ids[-1], Oddness.UNREADABLE, str(error)))
     other = spellings.pop() if len(spellings) == 1 else owner
     spelling = Owner(other) if isinstance(other, str) and other != owner else None
-    return JobPage(tuple(jobs), tuple(ids), tuple(odd), spelling)
+    return JobPage(tuple(jobs), tuple(ids), tuple(odd), spelling, glimpses)
+
+
+def _glimpse(row: Mapping[str, object], job: Job) -> Job | None:
+    """The job of a row as lists without `full` have it, with what it shows of name and status; None of any other row.
+
+    Source: Jobs API, Get Jobs. The name is the one the test began with, and `complete` tells no verdict: neither decides.
+    """
+    asked = row.get("base_config")
+    if "name" in row or not isinstance(asked, Mapping):
+        return None
+    raw = text_field(row, "status")
+    ended = job.status is UNKNOWN and raw in _FINAL
+    return replace(job, name=text_field(asked, "name"), status=raw if ended else job.status)
 
 
 def parse_details(answer: object, owner: Owner, job: JobId) -> JobDocument | None:

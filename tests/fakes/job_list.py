@@ -42,6 +42,7 @@ class FakePage:
     ids: tuple[str, ...]
     odd: tuple[OddRow, ...] = ()
     spelling: Owner | None = None
+    glimpses: Mapping[JobId, Job] = field(default_factory=dict)
 
     @property
     def rejected(self) -> tuple[str, ...]:

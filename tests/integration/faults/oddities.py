@@ -109,6 +109,7 @@ ODDITIES = (
     stays("an asset list that is an error", "not_a_list", ASSETS),
     Oddity("the same page again", ({"fault": "capped_page", "limit": 10}, {"fault": "same_page"}), "refused", 4),
     goes("a lower limit than asked for", "capped_page", limit=10),
+    goes("rows without details", "short_rows", endpoint=LIST),
     refused("a short page", "short_page", endpoint=LIST, share=0.4, later=True),
     refused("an empty list at first", "empty_list", endpoint=LIST, times=1, code=0),
     refused("an empty list where there were jobs", "empty_list", endpoint=LIST, later=True),

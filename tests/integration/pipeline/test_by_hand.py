@@ -83,6 +83,15 @@ def test_the_same_jobs_as_table_and_csv(desk: Desk, job: JobId) -> None:
     assert rows[0]["name"].startswith("'=cmd")
 
 
+def test_rows_without_details_show_their_name_and_status(desk: Desk, job: JobId) -> None:
+    desk.sandbox.inject("short_rows", endpoint="jobs.list")
+    said = desk.say("jobs", "--name", "checkout", "--format", "json")
+    (row,) = json.loads(said.stdout)
+    assert (row["id"], row["name"], row["status"]) == (job, "checkout", truth(desk, job)["status"])
+    assert "without their details" in said.stderr
+    assert "checkout" in desk.say("jobs").stdout
+
+
 def test_a_long_list_is_read_page_by_page_and_told_to_be_cut(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk(1200)
     desk.configure(POLICIES)

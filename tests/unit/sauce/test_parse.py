@@ -371,6 +371,37 @@ def test_a_row_that_is_no_object_is_rejected_and_keeps_its_place(row: object) ->
     assert len(page.rejected) == 1
 
 
+def short_row(**changes: object) -> dict[str, object]:
+    """As the Jobs API's page shows a row of Get Jobs."""
+    asked = {"username": ME, "name": "demoPageTitle", "platform": "macOS 10.12", "browserName": "safari"}
+    return {"status": "complete", "base_config": asked, "deletion_time": None, "id": ONE, **changes}
+
+
+def test_a_short_row_shows_people_its_name_and_status_and_decides_nothing() -> None:
+    page = parse_rows([short_row()], ME)
+    (job,), glimpse = page.jobs, page.glimpses[ONE]
+    assert (job.name, job.status, job.state) == (UNKNOWN, UNKNOWN, State.UNKNOWN)
+    assert (glimpse.name, glimpse.status, glimpse.state) == ("demoPageTitle", "complete", State.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "status"),
+    [
+        ({"status": "in progress"}, "demoPageTitle", None),
+        ({"status": "no word of theirs"}, "demoPageTitle", UNKNOWN),
+        ({"base_config": {"name": 7}}, UNKNOWN, "complete"),
+    ],
+)
+def test_what_a_short_row_does_not_say_stays_unknown(changes: dict[str, object], name: object, status: object) -> None:
+    glimpse = parse_rows([short_row(**changes)], ME).glimpses[ONE]
+    assert (glimpse.name, glimpse.status) == (name, status)
+
+
+@pytest.mark.parametrize("row", [document(), document(name=None), short_row(base_config=None), {"id": ONE}])
+def test_no_other_row_gives_a_glimpse(row: dict[str, object]) -> None:
+    assert parse_rows([row], ME).glimpses == {}
+
+
 @pytest.mark.parametrize("answer", [None, {}, {"jobs": None}, {"jobs": {}}, {"error": "x"}, "[]", 0, {"builds": []}])
 def test_a_list_that_is_none_is_refused(answer: object) -> None:
     with pytest.raises(AnswerError, match="not a list of jobs"):
