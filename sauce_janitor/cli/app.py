@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
@@ -13,6 +13,9 @@ from sauce_janitor import __version__, terminal
 from sauce_janitor.cli.environment import ignored, restrict
 from sauce_janitor.cli.everywhere import accept_global
 from sauce_janitor.cli.overview import uncut, write_tasks
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 COMMANDS = {
     "apply": "running:apply",
@@ -50,7 +53,7 @@ COMMANDS = {
 """Command name to `module:attribute` below this package. One file a group of commands."""
 
 ALIASES = {"validate": "check"}
-_GLOBAL = frozenset({"config_path", "log_format", "log_level", "no_color"})
+_GLOBAL = frozenset({"config_path", "log_format", "log_level", "no_color", "wide"})
 """The root's options that every command takes, too."""
 
 
@@ -62,6 +65,13 @@ class Session:
     log_format: str | None
     log_level: str | None
     color: bool | None
+    wide: bool = False
+
+    def console(self, *, error: bool = False) -> Console:
+        """Return where tables and colours are printed."""
+        from sauce_janitor import report
+
+        return report.console(color=self.color, error=error, wide=self.wide)
 
 
 class LazyGroup(click.Group):
@@ -120,12 +130,14 @@ class LazyGroup(click.Group):
 @click.option("-v", "--verbose", "log_level", flag_value="debug", help="Same as --log-level debug.")
 @click.option("-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning.")
 @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
+@click.option("--wide", is_flag=True, help="Tables with whole ids and texts, also wider than the terminal.")
 @click.version_option(__version__, prog_name="sauce-janitor", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, config_path: Path, log_format: str | None, log_level: str | None, no_color: bool) -> None:  # noqa: FBT001 - click passes by name
+def cli(ctx: click.Context, /, config_path: Path, log_format: str | None, log_level: str | None, **flags: bool) -> None:
     """Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then delete.
 
     Without --execute, `run` and `serve` change nothing at Sauce Labs. `apply` does what you reviewed; `offboard`, `stop` and
     `tag` ask first. Start with: sauce-janitor demo
     """
-    ctx.obj = Session(config_path, log_format, log_level, color=False if no_color else None)
+    color = False if flags["no_color"] else None
+    ctx.obj = Session(config_path, log_format, log_level, color, wide=flags["wide"])

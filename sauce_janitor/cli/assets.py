@@ -79,11 +79,9 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
     if form == "json":
         terminal.write_json(rows)
         return
-    table = report.plain_table("Name", "Kind", numbers=False)
-    for row in rows:
-        table.add_row(report.clean(row["name"]), ", ".join(str(each) for each in row["classes"]) or "-")
     if rows:
-        report.console(color=session.color).print(table)
+        cells = ((row["name"], row["classes"] or None) for row in rows)
+        report.show_table(session.console(), (report.Column("Name"), report.Column("Kind", "word")), cells)
     else:
         terminal.echo(f"Sauce Labs lists no files of job {job.id}.", err=True)
 

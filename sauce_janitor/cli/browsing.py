@@ -14,6 +14,9 @@ from sauce_janitor.cli.shelf import filters, job_of, open_shelf, query_of
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from sauce_janitor.archive import Catalogue, Contents, StoredFile
     from sauce_janitor.retention.entries import ArchiveEntry
 
@@ -41,9 +44,9 @@ def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -
         elif form == "csv":
             terminal.write(report.csv_lines(map(_row, entries), COLUMNS))
         else:
-            out = report.console(color=session.color)
-            terminal.write(_table(entries, out.width if out.is_terminal else None))
             jobs, size = shelf.entries.count(query)
+            if jobs:
+                terminal.write(f"{line.plain}\n" for line in _table(session.console(), entries))
             _say_how_many(jobs, size, limit)
 
 
@@ -62,41 +65,23 @@ def _json_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield "[]\n" if before == "[" else "\n]\n"
 
 
-_WIDE = 120
-_LINE = "{job_id}  {day}  {status:8}  {assets:>6}  {size:>9}  {whose}  {build}  {name}"
-_HEADER = f"{'JOB':32}  {'ENDED':16}  {'STATUS':8}  {'ASSETS':>6}  {'SIZE':>9}  OWNER  BUILD  NAME"
-_NARROW_LINE = "{job_id}  {day:.10}  {status:8}  {build}  {name}"
-_NARROW_HEADER = f"{'JOB':32}  {'ENDED':10}  {'STATUS':8}  BUILD  NAME"
+def _table(out: Console, entries: Iterable[ArchiveEntry]) -> Iterator[Text]:
+    from sauce_janitor.report import Column, table_lines
+
+    columns = (
+        Column("Job", "id"), Column("Ended", "time"), Column("Status", "word"), Column("Assets", "number", 2),
+        Column("Size", "size", 1), Column("Owner", rank=3), Column("Build"), Column("Name"),
+    )  # fmt: skip
+    rows = (
+        (each.job_id, each.ended_at, each.status, _assets(each), each.size_bytes, f"{each.account}/{each.owner}",
+         each.build, each.name)
+        for each in entries
+    )  # fmt: skip
+    return table_lines(out, columns, rows)
 
 
-def _table(entries: Iterable[ArchiveEntry], width: int | None) -> Iterator[str]:
-    """Lines no longer than a terminal of this width; None: whole ones."""
-    from sauce_janitor import report
-
-    is_narrow = width is not None and width < _WIDE
-    shape = _NARROW_LINE if is_narrow else _LINE
-    header = f"{_NARROW_HEADER if is_narrow else _HEADER}\n"
-    for entry in entries:
-        line = shape.format(
-            job_id=entry.job_id,
-            day=report.when(entry.ended_at).removesuffix(" UTC"),
-            status=entry.status or "-",
-            assets=f"{entry.assets}/{entry.assets + entry.missing}" if entry.missing else entry.assets,
-            size=report.size(entry.size_bytes),
-            whose=report.clean(f"{entry.account}/{entry.owner}"),
-            build=report.clean(entry.build or "-"),
-            name=report.clean(entry.name or "-"),
-        )
-        yield header + _cut(line, width) + "\n"
-        header = ""
-
-
-def _cut(line: str, width: int | None) -> str:
-    from rich.cells import cell_len, set_cell_size
-
-    if width is None or cell_len(line) <= width:
-        return line
-    return set_cell_size(line, width - 1) + "…"
+def _assets(entry: ArchiveEntry) -> str | int:
+    return f"{entry.assets:,}/{entry.assets + entry.missing:,}" if entry.missing else entry.assets
 
 
 def _say_how_many(jobs: int, size: int, limit: int | None) -> None:

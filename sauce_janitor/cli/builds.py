@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +14,7 @@ from sauce_janitor.cli.given import ACCOUNT, ROWS, told_of_globs
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.calling import Call
+    from sauce_janitor.report import CellKind
     from sauce_janitor.retention.model import Build, Owner
     from sauce_janitor.sauce.members import BuildMember
 
@@ -78,9 +79,17 @@ def _show_builds(call: Call, whose: Owner, tests: list[Callable[[Build], bool]],
     if every is None:
         raise AnswerError(f"{call.name}: Sauce Labs offers no builds here, neither v2 nor v1 (404)")
     found = (build for build in every if all(test(build) for test in tests))
-    rows = [_build_row(call.name, build) for build in itertools.islice(found, limit or None)]
-    columns = ("id", "status", "jobs", "open_jobs", "name")
-    _show(call, rows, form, columns=columns, keys=_BUILD_COLUMNS)
+    shown = list(itertools.islice(found, limit or None))
+    rows = [_build_row(call.name, build) for build in shown]
+    cells = [(build.id, build.status, build.jobs, build.open_jobs, build.name) for build in shown]
+    headers: dict[str, CellKind] = {
+        "Build": "word",
+        "Status": "word",
+        "Jobs": "number",
+        "Open": "number",
+        "Name": "text",
+    }
+    _show(call, rows, form, keys=_BUILD_COLUMNS, headers=headers, cells=cells)
     _tell_more(found, limit)
 
 
@@ -90,8 +99,11 @@ def _show_members(call: Call, build_id: str, limit: int, form: str) -> None:
     members = call.hand.reader().build_jobs(build_id)
     if members is None:
         raise AnswerError(f"{call.name}: Sauce Labs shows no build {build_id!r:.80} to these credentials (404)")
-    rows = [_member_row(call.name, build_id, each) for each in itertools.islice(members, limit or None)]
-    _show(call, rows, form, columns=("id", "status", "created_at", "modified_at"), keys=_MEMBER_COLUMNS)
+    shown = list(itertools.islice(members, limit or None))
+    rows = [_member_row(call.name, build_id, each) for each in shown]
+    cells = [(each.id, each.status, each.created_at, each.modified_at) for each in shown]
+    headers: dict[str, CellKind] = {"Job": "id", "Status": "word", "Created": "time", "Modified": "time"}
+    _show(call, rows, form, keys=_MEMBER_COLUMNS, headers=headers, cells=cells)
     _tell_more(members, limit)
 
 
@@ -121,8 +133,10 @@ def _member_row(account: str, build_id: str, member: BuildMember) -> dict[str, A
 
 
 def _show(
-    call: Call, rows: list[dict[str, Any]], form: str, *, columns: tuple[str, ...], keys: tuple[str, ...]
-) -> None:
+    call: Call, rows: list[dict[str, Any]], form: str, *, keys: tuple[str, ...], headers: Mapping[str, CellKind],
+    cells: Sequence[Sequence[object]],
+) -> None:  # fmt: skip
+    """Show `rows` to machines, or `cells` to people, under `headers` that say what each column is."""
     from sauce_janitor import report
     from sauce_janitor.cli.jobs import json_pieces
 
@@ -133,12 +147,5 @@ def _show(
     elif not rows:
         terminal.echo("None.", err=True)
     else:
-        words = {"id": "Build" if "jobs" in columns else "Job", "open_jobs": "Open", "created_at": "Created"}
-        words["modified_at"] = "Modified"
-        shown = [(words.get(key, key.capitalize()), _value_of(key)) for key in columns]
-        out = report.console(color=call.desk.session.color)
-        out.print(report.one_liners(out, shown, rows))
-
-
-def _value_of(key: str) -> Callable[[Mapping[str, Any]], object]:
-    return lambda row: row[key]
+        columns = [report.Column(header, kind) for header, kind in headers.items()]
+        report.show_table(call.desk.session.console(), columns, cells)

@@ -24,7 +24,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
     """Every account's plan, carried out; the exit code."""
     with open_desk(session, tells=True) as desk:
         order, accounts = order_of(desk, options, execute=True)
-        out = report.console(color=session.color)
+        out = session.console()
 
         carried = CommandTotals(desk, accounts)
 

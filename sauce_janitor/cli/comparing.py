@@ -41,7 +41,6 @@ def diff(
 
     The jobs are those in the state of NEW, or of OLD where NEW has none.
     """
-    from sauce_janitor import report
     from sauce_janitor.cli import comparison, known
 
     before, after = _both(old, new)
@@ -53,7 +52,7 @@ def diff(
     elif form == "markdown":
         terminal.write(comparison.markdown(old, new, found))
     else:
-        out = report.console(color=session.color)
+        out = session.console()
         for each in found:
             comparison.show(out, each)
     return SOMETHING_CHANGES if detailed_exitcode and any(each.comparison.changes for each in found) else 0

@@ -71,12 +71,14 @@ def show(out: Console, told: Compared) -> None:
     rows = _rows(told)
     if not rows:
         return
-    table = report.plain_table("What changes", "Policy", "Jobs", "Due now")
-    table.columns[1].justify = "left"
-    for words, policy, change in rows:
-        table.add_row(words, report.clean(policy), f"{change.jobs:,}", f"{change.due_now:,}" if change.due_now else "-")
+    columns = (
+        report.Column("What changes", "word"), report.Column("Policy"), report.Column("Jobs", "number"),
+        report.Column("Due now", "number"),
+    )  # fmt: skip
     out.print()
-    out.print(table)
+    report.show_table(
+        out, columns, ((words, policy, change.jobs, change.due_now or None) for words, policy, change in rows)
+    )
     out.print("\nFor example", style="bold")
     for words, policy, change in rows:
         for example in change.examples[:1]:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 @click.pass_obj
 def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
     """Say why JOB_ID stays or goes, by which rule, and when; of a deleted job, what is on record. Asks Sauce Labs nothing."""
-    from sauce_janitor import report
     from sauce_janitor.cli import explanation, explanation_text, known
     from sauce_janitor.config import load
     from sauce_janitor.retention.model import job_id as checked
@@ -50,7 +49,7 @@ def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: 
     if form == "json":
         terminal.write_json([explanation.as_json(each) for each in found])
         return
-    out = report.console(color=session.color)
+    out = session.console()
     for each in found:
         explanation_text.show(out, each)
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 
 from sauce_janitor import report
 from sauce_janitor.cli.explanation import Explained
@@ -45,17 +43,12 @@ def show(out: Console, each: Explained) -> None:
             report.say(out, text, indent=2)
     if each.lines:
         out.print("\nOn record", style="bold")
-        table = _grid(3)
-        for line in each.lines:
-            table.add_row(*map(report.clean, (report.when(line.at), _done(line), _detail(line))))
-        out.print(Padding(table, (0, 0, 0, 2), expand=False))
+        columns = (report.Column("", "time"), report.Column("", "prose"), report.Column("", "prose"))
+        report.show_table(out, columns, [(line.at, _done(line), _detail(line)) for line in each.lines], indent=2)
 
 
-def _grid(columns: int) -> Table:
-    table = Table.grid(padding=(0, 3, 0, 0))
-    for number in range(columns):
-        table.add_column(no_wrap=number < columns - 1, overflow="fold")
-    return table
+_THREE: Final = (report.Column("", "word"), report.Column("", "prose"), report.Column("", "prose"))
+"""An action, when, and why."""
 
 
 def _show_job(out: Console, each: Explained, told: Explanation) -> None:
@@ -97,12 +90,12 @@ def _facts(record: Record) -> Iterator[str]:
 
 def _show_outlooks(out: Console, told: Explanation) -> None:
     out.print("\nWhat happens", style="bold")
-    table = _grid(3)
-    for outlook in told.outlooks:
-        if not _is_idle(outlook):
-            reasons = _reasons(outlook)
-            table.add_row(report.ACTIONS[outlook.decision.action], _fate(outlook), report.clean("; ".join(reasons)))
-    out.print(Padding(table, (0, 0, 0, 2), expand=False))
+    rows = [
+        (report.ACTIONS[outlook.decision.action], _fate(outlook), "; ".join(_reasons(outlook)))
+        for outlook in told.outlooks
+        if not _is_idle(outlook)
+    ]
+    report.show_table(out, _THREE, rows, indent=2)
     if told.goes_at is None and told.expected_at is not None:
         report.say(
             out,
@@ -148,10 +141,8 @@ def _show_policies(out: Console, each: Explained) -> None:
         report.say(out, f"{view.policy}: {_standing(view)}", indent=2)
         words = [word for word in view.words if word.standing != "steps_back" or view.speaks]
         if words:
-            table = _grid(3)
-            for word in words:
-                table.add_row(report.ACTIONS[word.action], report.clean(_time(word)), report.clean(_said(word)))
-            out.print(Padding(table, (0, 0, 0, 6), expand=False))
+            rows = [(report.ACTIONS[word.action], _time(word), _said(word)) for word in words]
+            report.show_table(out, _THREE, rows, indent=6)
         if view.group is not None:
             report.say(out, _place(view), indent=6)
         for keep in view.keeps:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from sauce_janitor import report
 from sauce_janitor.pipeline.receipt_sizes import Sizes
@@ -54,12 +52,12 @@ def show(out: Console, told: Foreseen) -> None:
     out.print(f"{days[0].jobs:,} jobs known, {told.listed}; {simulation.jobs_left:,} left after the last day{only}")
     if any(_acts(day) or day.purged for day in days):
         out.print()
-        out.print(_by_time(days))
+        _show_by_time(out, days)
         out.print()
         for line in _chart(days, out):
             out.print(line)
         out.print("\nBy policy", style="bold")
-        out.print(_by_policy(simulation))
+        _show_by_policy(out, simulation)
     else:
         out.print("\nNothing happens in all that time.")
     out.print()
@@ -94,7 +92,7 @@ class _Column:
     header: str
     value: Callable[[Sequence[Day]], float]
     always: bool = False
-    as_text: Callable[[float], str] = "{:,.0f}".format
+    kind: report.CellKind = "number"
 
 
 def _sum_of(action: Action) -> Callable[[Sequence[Day]], float]:
@@ -108,13 +106,13 @@ _TABLE: Final = (
     _Column("Delete job", _sum_of(Action.DELETE_JOB), always=True),
     _Column("Stop", _sum_of(Action.STOP)),
     _Column("Requests", lambda days: sum(day.requests for day in days), always=True),
-    _Column("Archive size", lambda days: sum(day.archive_bytes for day in days), as_text=report.size),
+    _Column("Archive size", lambda days: sum(day.archive_bytes for day in days), kind="size"),
     _Column("Purged", lambda days: sum(day.purged for day in days)),
     _Column("Lost", lambda days: sum(day.lost for day in days)),
 )
 
 
-def _by_time(days: Sequence[Day]) -> Table:
+def _show_by_time(out: Console, days: Sequence[Day]) -> None:
     """A row a day, or a week where those were too many; quiet ones are left out."""
     busy = [[day] for day in days if _acts(day) or day.purged or day.broken]
     is_weekly = len(busy) > _MOST_ROWS
@@ -123,34 +121,31 @@ def _by_time(days: Sequence[Day]) -> Table:
         weeks = [days[at : at + _WEEK] for at in range(0, len(days), _WEEK)]
         rows = [list(week) for week in weeks if any(_acts(day) or day.purged or day.broken for day in week)]
     columns = [column for column in _TABLE if column.always or any(column.value([day]) for day in days)]
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_footer=True, footer_style="bold"
-    )
-    table.add_column(Text("Week of" if is_weekly else "Day"), "Sum", no_wrap=True)
-    for column in columns:
-        footer = "" if column.header == "Jobs" else _cell(column, days)
-        table.add_column(Text(column.header), footer, justify="right")
+    shown = [
+        report.Column("Week of" if is_weekly else "Day", "word"),
+        *(report.Column(column.header, column.kind) for column in columns),
+    ]
+    cells = []
     for row in rows:
         mark = " !" if any(day.broken for day in row) else ""
-        table.add_row(_date(row[0].as_of) + mark, *(_cell(column, row) for column in columns))
-    return table
+        cells.append((_date(row[0].as_of) + mark, *(_cell(column, row) for column in columns)))
+    footer = ("Sum", *("" if column.header == "Jobs" else _cell(column, days) for column in columns))
+    report.show_table(out, shown, cells, footer=footer)
 
 
-def _cell(column: _Column, days: Sequence[Day]) -> str:
+def _cell(column: _Column, days: Sequence[Day]) -> float | None:
     value = column.value(days)
-    return column.as_text(value).replace(" ", "\N{NO-BREAK SPACE}") if value or column.header == "Jobs" else "-"
+    return value if value or column.header == "Jobs" else None
 
 
-def _by_policy(simulation: Simulation) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("Policy", overflow="fold")
-    for words in report.ACTIONS.values():
-        table.add_column(words.capitalize(), justify="right")
+def _show_by_policy(out: Console, simulation: Simulation) -> None:
     counts = simulation.counts
-    for policy in sorted({policy for policy, _ in counts}, key=lambda name: (name is None, name or "")):
-        cells = (counts.get((policy, action), 0) for action in report.ACTIONS)
-        table.add_row(report.clean(policy or "(holds)"), *(f"{number:,}" if number else "-" for number in cells))
-    return table
+    columns = [report.Column("Policy"), *(report.Column(w.capitalize(), "number") for w in report.ACTIONS.values())]
+    rows = (
+        (policy or "(holds)", *(counts.get((policy, action), 0) or None for action in report.ACTIONS))
+        for policy in sorted({policy for policy, _ in counts}, key=lambda name: (name is None, name or ""))
+    )
+    report.show_table(out, columns, rows)
 
 
 def _chart(days: Sequence[Day], out: Console) -> Iterator[str]:

@@ -16,7 +16,7 @@ from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
-    from sauce_janitor.pipeline.holding import Holding
+    from sauce_janitor.pipeline.holding import Holding, KnownHold
     from sauce_janitor.retention.model import JobId
     from sauce_janitor.retention.rules import Match
     from sauce_janitor.state import State
@@ -180,7 +180,6 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
 @click.pass_obj
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     """List the local holds in force. Ends with 4 where those in the archive cannot be read."""
-    from sauce_janitor import report
     from sauce_janitor.cli.known import look
     from sauce_janitor.config import load
     from sauce_janitor.pipeline.holding import Holding, open_holding
@@ -205,19 +204,26 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
             for name, known in rows
         ])  # fmt: skip
         return code
-    table = report.plain_table("Job", "Account", "By", "Since", "Until", "Reason", numbers=False)
-    for name, known in rows:
-        said = known.hold
-        where = "" if known.in_state else " (known to the archive alone)"
-        until = report.when(said.until) if said.until else "released"
-        table.add_row(
-            said.job_id, name, report.clean(said.by), report.when(said.at), until, report.clean(said.reason) + where
-        )
     if rows:
-        report.console(color=session.color).print(table)
+        _show(session, rows)
     else:
         terminal.echo("No local holds.", err=True)
     return code
+
+
+def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
+    from sauce_janitor.report import Column, show_table
+
+    columns = (
+        Column("Job", "id"), Column("Account", rank=1), Column("By"), Column("Since", "time", 2), Column("Until", "time"),
+        Column("Reason", "prose"),
+    )  # fmt: skip
+    cells = []
+    for name, known in rows:
+        said = known.hold
+        where = "" if known.in_state else " (known to the archive alone)"
+        cells.append((said.job_id, name, said.by, said.at, said.until or "released", said.reason + where))
+    show_table(session.console(), columns, cells)
 
 
 def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State, Holding, ArchiveError | None]:

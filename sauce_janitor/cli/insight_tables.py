@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from rich.console import Console, RenderableType
-from rich.text import Text
+from rich.console import Console
 
 from sauce_janitor import report
 from sauce_janitor.retention.model import UNKNOWN
@@ -18,19 +17,17 @@ from sauce_janitor.sauce.insight_items import (
     ErrorTrends,
     Item,
     Items,
-    Named,
     Summary,
     Trends,
 )
 
 ITEM_COLUMNS: Final = tuple(field.name for field in fields(Item))
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "at"})
-_WIDE: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One answer: for JSON the `document`, for CSV `columns` and `rows`, and `tables` made for a width.
+    """One answer: for JSON the `document`, for CSV `columns` and `rows`, and `show` prints tables.
 
     `notes` are what there is to say beside it, `rejected` why parts of the answer are not in it.
     """
@@ -38,7 +35,7 @@ class Shown:
     document: Mapping[str, Any]
     columns: Sequence[str]
     rows: Sequence[Mapping[str, Any]]
-    tables: Callable[[Console], Iterable[RenderableType]]
+    show: Callable[[Console], None]
     notes: Sequence[str] = ()
     rejected: Sequence[str] = ()
 
@@ -53,7 +50,7 @@ def shown_tests(pages: Sequence[Items], limit: int) -> Shown:
         {"items": rows, "has_more": more, "rejected": rejected},
         ITEM_COLUMNS,
         rows,
-        lambda out: [_items_table(items, out)] if items else [_none("No test ran.")],
+        lambda out: _show_items(items, out) if items else out.print("No test ran."),
         [f"There are more; these are the first {len(items):,}: see --limit."] if more else [],
         rejected,
     )
@@ -66,15 +63,15 @@ def shown_metrics(found: Summary) -> Shown:
     ends = [(which, item) for which, item in (("fastest", found.fastest), ("slowest", found.slowest)) if item]
     pairs += [(f"{which}_{key}", _row(item)[key]) for which, item in ends for key in ("id", "duration_s")]
 
-    def tables(out: Console) -> Iterator[RenderableType]:
-        table = report.plain_table("Test", "Runs", *(name.capitalize() for name, _ in found.statuses), "Mean run time")
-        table.add_row(
-            "all", _number(found.count), *(f"{count:,}" for _, count in found.statuses), _number(found.run_time)
+    def show(out: Console) -> None:
+        headers = ("Runs", *(name.capitalize() for name, _ in found.statuses), "Mean run time")
+        row = ("all", found.count, *(count for _, count in found.statuses), found.run_time)
+        report.show_table(
+            out, (report.Column("Test", "word"), *(report.Column(each, "number") for each in headers)), [row]
         )
-        yield table
         if ends:
-            yield Text()
-            yield _items_table([item for _, item in ends], out, labels=[which for which, _ in ends])
+            out.print()
+            _show_items([item for _, item in ends], out, labels=[which for which, _ in ends])
 
     document = {
         "count": _plain(found.count),
@@ -84,7 +81,7 @@ def shown_metrics(found: Summary) -> Shown:
         "total_queue_time": _plain(found.queue_time),
         "total_run_time": _plain(found.run_time),
     }
-    return Shown(document, ("metric", "value"), [{"metric": name, "value": value} for name, value in pairs], tables)
+    return Shown(document, ("metric", "value"), [{"metric": name, "value": value} for name, value in pairs], show)
 
 
 def shown_trends(found: Trends) -> Shown:
@@ -96,22 +93,23 @@ def shown_trends(found: Trends) -> Shown:
         for name, count in named or (("", _plain(bucket.count)),)
     ]
 
-    def tables(_out: Console) -> Iterator[RenderableType]:
+    def show(out: Console) -> None:
         if not found.buckets:
-            yield _none("No test ran.")
+            out.print("No test ran.")
             return
         statuses = list(dict.fromkeys(name for bucket in found.buckets for name, _ in bucket.by.get("status", ())))
-        table = report.plain_table("From", "Tests", *(name.capitalize() for name in statuses))
+        headers = ("Tests", *(name.capitalize() for name in statuses))
+        rows = []
         for bucket in found.buckets:
             counts = dict(bucket.by.get("status", ()))
-            table.add_row(
-                report.when(_time(bucket.at)), _number(bucket.count), *(f"{counts.get(name, 0):,}" for name in statuses)
-            )
-        yield table
+            rows.append((bucket.at, bucket.count, *(counts.get(name, 0) for name in statuses)))
+        report.show_table(
+            out, (report.Column("From", "time"), *(report.Column(each, "number") for each in headers)), rows
+        )
         for by, named in sorted(found.totals.items()):
             if by != "status":
-                yield Text()
-                yield _named_table(by.capitalize(), named)
+                out.print()
+                report.show_table(out, (report.Column(by.capitalize()), report.Column("Tests", "number")), named)
 
     document = {
         "buckets": [
@@ -125,7 +123,7 @@ def shown_trends(found: Trends) -> Shown:
         "totals": {by: dict(named) for by, named in found.totals.items()},
         "rejected": list(found.rejected),
     }
-    return Shown(document, ("at", "count", "by", "name", "tests"), rows, tables, (), found.rejected)
+    return Shown(document, ("at", "count", "by", "name", "tests"), rows, show, (), found.rejected)
 
 
 def shown_builds(found: BuildsAndTests) -> Shown:
@@ -139,26 +137,18 @@ def shown_builds(found: BuildsAndTests) -> Shown:
         for row in (*rows, *([loose] if without.items else []))
     ]
 
-    def tables(out: Console) -> Iterator[RenderableType]:
-        if not found.builds and not without.items:
-            yield _none("No test ran.")
-            return
-        table = report.plain_table("Build", "Tests", "Started", "Took", "Ended as", numbers=False)
-        for build in found.builds:
-            took = report.span(build.duration_s) if isinstance(build.duration_s, int | float) else "-"
-            ends = ", ".join(f"{count:,} {name}" for name, count in build.statuses)
-            cells = (
-                _text(build.name),
-                _number(build.tests),
-                report.when(_time(build.started_at)),
-                took,
-                report.clean(ends),
-            )
-            table.add_row(*cells)
-        yield table
+    def show(out: Console) -> None:
+        if found.builds:
+            columns = (
+                report.Column("Build"), report.Column("Tests", "number"), report.Column("Started", "time", 1),
+                report.Column("Took", "word", 2), report.Column("Ended as", "prose"),
+            )  # fmt: skip
+            report.show_table(out, columns, map(_build_cells, found.builds))
         if without.items:
-            yield Text("\nWithout a build", style="bold")
-            yield _items_table(without.items, out)
+            out.print("\nWithout a build" if found.builds else "Without a build", style="bold")
+            _show_items(without.items, out)
+        if not found.builds and not without.items:
+            out.print("No test ran.")
 
     notes = ["There are more builds; Insights gives no more at once: ask for a shorter time."] if found.has_more else []
     rejected = [*found.rejected, *(why for build in found.builds for why in build.some.rejected), *without.rejected]
@@ -171,7 +161,7 @@ def shown_builds(found: BuildsAndTests) -> Shown:
         "without_build": {"items": [_row(item) for item in without.items], "has_more": without.has_more},
         "rejected": rejected,
     }
-    return Shown(document, columns, flat, tables, notes, rejected)
+    return Shown(document, columns, flat, show, notes, rejected)
 
 
 def shown_errors(found: ErrorTrends) -> Shown:
@@ -180,15 +170,20 @@ def shown_errors(found: ErrorTrends) -> Shown:
     def row(error: ErrorItems) -> dict[str, Any]:
         return {"error": error.error, "tests": _plain(error.count), "jobs": [item.id for item in error.some.items]}
 
-    def tables(_out: Console) -> Iterator[RenderableType]:
+    def show(out: Console) -> None:
         if not found.errors:
-            yield _none("No test ended by an error.")
+            out.print("No test ended by an error.")
             return
-        table = report.plain_table("Tests", "Error", "For example", numbers=False)
-        for error in found.errors:
-            some = error.some.items[0].id if error.some.items else "-"
-            table.add_row(_number(error.count), report.clean(" ".join(error.error.split())), report.clean(some))
-        yield table
+        columns = (
+            report.Column("Tests", "number"),
+            report.Column("Error", "prose"),
+            report.Column("For example", "id"),
+        )
+        rows = (
+            (error.count, " ".join(error.error.split()), error.some.items[0].id if error.some.items else None)
+            for error in found.errors
+        )
+        report.show_table(out, columns, rows)
 
     rejected = [*found.rejected, *(why for error in found.errors for why in error.some.rejected)]
     document = {
@@ -198,7 +193,7 @@ def shown_errors(found: ErrorTrends) -> Shown:
         ],
         "rejected": rejected,
     }
-    return Shown(document, ("error", "tests", "jobs"), [row(error) for error in found.errors], tables, (), rejected)
+    return Shown(document, ("error", "tests", "jobs"), [row(error) for error in found.errors], show, (), rejected)
 
 
 def _row(item: Item) -> dict[str, Any]:
@@ -219,37 +214,44 @@ def _build_row(build: BuildItems) -> dict[str, Any]:
     }
 
 
-def _items_table(items: Sequence[Item], out: Console, labels: Sequence[str] = ()) -> RenderableType:
-    """As many columns as there is room for: the id and how it ended always."""
-    columns: list[tuple[str, Callable[[Item], str]]] = [
-        ("Job", lambda item: report.clean(item.id)),
-        ("Status", lambda item: _text(item.status)),
+def _build_cells(build: BuildItems) -> tuple[object, ...]:
+    ends = ", ".join(f"{count:,} {name}" for name, count in build.statuses)
+    return build.name, build.tests, build.started_at, _took(build.duration_s), ends
+
+
+def _show_items(items: Sequence[Item], out: Console, labels: Sequence[str] = ()) -> None:
+    """Print as many columns as there is room for: the id, how it ended, its build and its name always."""
+    columns = (
+        report.Column("Job", "id"), report.Column("Status", "word"), report.Column("Owner", rank=3),
+        report.Column("Created", "time", 1), report.Column("Took", "word", 2), report.Column("Build"),
+        report.Column("Platform", rank=4), report.Column("Name"),
+    )  # fmt: skip
+    rows = [
+        (
+            item.id,
+            item.status,
+            item.owner,
+            item.created_at,
+            _took(item.duration_s),
+            item.build,
+            _platform(item),
+            item.name,
+        )
+        for item in items
     ]
-    if out.width >= _WIDE:
-        columns += [
-            ("Owner", lambda item: _text(item.owner)),
-            ("Created", lambda item: report.when(_time(item.created_at))),
-            ("Took", lambda item: report.span(item.duration_s) if isinstance(item.duration_s, int | float) else "-"),
-            ("Build", lambda item: _text(item.build)),
-            ("Platform", lambda item: f"{_text(item.os)}, {_text(item.browser)}"),
-        ]
-    columns.append(("Name", lambda item: _text(item.name)))
-    headers = [header for header, _ in columns]
-    table = report.plain_table(*([""] if labels else []), *headers, numbers=False)
-    for at, item in enumerate(items):
-        table.add_row(*labels[at : at + 1], *(value(item) for _, value in columns))
-    return table
+    if not labels:
+        report.show_table(out, columns, rows)
+        return
+    labelled = [(label, *row) for label, row in zip(labels, rows, strict=True)]
+    report.show_table(out, (report.Column("", "word"), *columns), labelled)
 
 
-def _named_table(header: str, named: Named) -> RenderableType:
-    table = report.plain_table(report.clean(header), "Tests")
-    for name, count in named:
-        table.add_row(report.clean(name), f"{count:,}")
-    return table
+def _took(duration_s: object) -> str:
+    return report.span(duration_s) if isinstance(duration_s, int | float) else "-"
 
 
-def _none(words: str) -> Text:
-    return Text(words)
+def _platform(item: Item) -> str:
+    return ", ".join(str(each) for each in (item.os, item.browser) if isinstance(each, str)) or "-"
 
 
 def _plain(value: object) -> Any:
@@ -258,11 +260,3 @@ def _plain(value: object) -> Any:
 
 def _time(value: object) -> int | None:
     return value if isinstance(value, int) else None
-
-
-def _text(value: object) -> str:
-    return "?" if value is UNKNOWN else "-" if value is None else report.clean(value)
-
-
-def _number(value: object) -> str:
-    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else _text(value)

@@ -176,9 +176,7 @@ def _told(
     elif form == "csv":
         terminal.write(report.csv_lines(shown.rows, shown.columns))
     else:
-        out = report.console(color=session.color)
-        for renderable in shown.tables(out):
-            out.print(renderable)
+        shown.show(session.console())
     for note in shown.notes:
         terminal.echo(report.clean(note), err=True)
     if shown.rejected:

@@ -69,7 +69,7 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **gi
             several = len(chosen.owners) > 1
             shown = list(rows)
             if shown:
-                report.show_jobs(report.console(color=session.color), shown, with_account=False, with_owner=several)
+                report.show_jobs(session.console(), [each for _, each in shown], with_owner=several)
             else:
                 terminal.echo("No such jobs.", err=True)
         found.tell_the_rest()
@@ -180,7 +180,7 @@ def job(session: Session, /, job_id: str, *, owner: str | None, wanted: str | No
     if form == "json":
         terminal.write_json(found.document)
     else:
-        report.show_document(report.console(color=session.color), found.job, found.document)
+        report.show_document(session.console(), found.job, found.document)
 
 
 def json_pieces(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -46,7 +46,7 @@ def _show(desk: Desk, results: list[Result], options: Mapping[str, Any]) -> None
         rows = ({"account": result.account.name, **row} for result in results for row in _actions(result))
         terminal.write(report.csv_lines(rows))
         return
-    out = report.console(color=desk.session.color)
+    out = desk.session.console()
     for result in results:
         told = about(desk, result)
         if form == "markdown":

@@ -112,7 +112,7 @@ class _Told:
             return
         self._is_shown = True
         with self._desk.shown.hidden():
-            report.show_plan(report.console(color=self._desk.session.color), result.plan, about(self._desk, result))
+            report.show_plan(self._desk.session.console(), result.plan, about(self._desk, result))
 
     def erasing(self, looked: Offboarded) -> None:
         """What would leave the archive, before anything is asked."""
@@ -120,7 +120,7 @@ class _Told:
 
         if looked.erased is not None and self._form == "table":
             for line in _erased(looked.erased):
-                report.say(report.console(color=self._desk.session.color), line)
+                report.say(self._desk.session.console(), line)
 
     def end(self, done: Offboarded) -> int:
         """What came of it; the exit code."""
@@ -133,7 +133,7 @@ class _Told:
         if self._form == "json":
             terminal.echo(report.json_text(_as_json(done)))
         else:
-            out = report.console(color=desk.session.color)
+            out = desk.session.console()
             if done.result.execution is not None:
                 report.show_end(out, done.result.account.name, ended(done.result))
             for line in _lines(done):

@@ -12,6 +12,8 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sauce_janitor.cli.desk import Desk
     from sauce_janitor.config import Account
     from sauce_janitor.pipeline.pruning import Pruned, PruneOrder
@@ -86,14 +88,11 @@ class _Teller:
 
     def plan(self, account: Account, plan: PrunePlan) -> None:
         """The plan, before anything is carried out."""
-        from sauce_janitor import report
 
         if self._form == "json":
             return
         with self._desk.shown.hidden():
-            out = report.console(color=self._desk.session.color)
-            for line in _lines(account.name, plan, self._desk.config.policy_digest(account.name)):
-                report.say(out, line)
+            _show_plan(self._desk.session.console(), account.name, plan, self._desk.config.policy_digest(account.name))
 
     def end(self, results: list[tuple[Account, Pruned]], code: int) -> int:
         """What came of it; the exit code."""
@@ -114,16 +113,29 @@ class _Teller:
         return 128 + desk.signals.number if desk.signals.number is not None else code
 
 
-def _lines(name: str, plan: PrunePlan, digest: str) -> Iterator[str]:
+def _show_plan(out: Console, name: str, plan: PrunePlan, digest: str) -> None:
+    from sauce_janitor import report
+
+    report.say(out, f"Archive of {name}: {plan.jobs:,} jobs")
+    for (policy, keep_for), (files, size) in sorted(plan.terms.items()):
+        word = f"{policy}, held for {keep_for}" if keep_for else policy
+        report.say(out, f"to go: {files:,} files, {report.size(size)} by {word}", indent=2)
+    if plan.rows:
+        columns = (
+            report.Column("Job", "id"), report.Column("Size", "size"), report.Column("Files", "number"),
+            report.Column("Folder", rank=1),
+        )  # fmt: skip
+        largest = sorted(plan.rows, key=lambda row: -row.size_bytes)[:_SHOWN]
+        cells = ((row.job_id, row.size_bytes, len(row.files), row.place) for row in largest)
+        report.show_table(out, columns, cells, indent=4)
+    for line in _rest(plan, digest):
+        report.say(out, line)
+
+
+def _rest(plan: PrunePlan, digest: str) -> Iterator[str]:
     from sauce_janitor import report
     from sauce_janitor.pipeline.pruning import refusal
 
-    yield f"Archive of {report.clean(name)}: {plan.jobs:,} jobs"
-    for (policy, keep_for), (files, size) in sorted(plan.terms.items()):
-        word = f"{report.clean(policy)}, held for {keep_for}" if keep_for else policy
-        yield f"  to go: {files:,} files, {report.size(size)} by {word}"
-    for row in sorted(plan.rows, key=lambda row: -row.size_bytes)[:_SHOWN]:
-        yield f"    {row.job_id}  {report.size(row.size_bytes):>9}  {len(row.files):>5} files  {report.clean(row.place)}"
     if len(plan.rows) > _SHOWN:
         yield f"    … and {len(plan.rows) - _SHOWN:,} jobs more: --format json lists all"
     for reason, jobs in plan.protected.most_common():

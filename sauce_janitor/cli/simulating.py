@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 @click.pass_obj
 def simulate(session: Session, /, span: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
     """Show what the policies will do day by day to the jobs that are known, as if no new ones came. Asks Sauce Labs nothing."""
-    from sauce_janitor import report
     from sauce_janitor.cli import forecast, known
     from sauce_janitor.config import load
 
@@ -44,7 +43,7 @@ def simulate(session: Session, /, span: str, accounts: tuple[str, ...], policies
     elif form == "csv":
         terminal.write(forecast.csv_lines(found))
     else:
-        out = report.console(color=session.color)
+        out = session.console()
         for each in found:
             forecast.show(out, each)
 

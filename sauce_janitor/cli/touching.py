@@ -168,7 +168,7 @@ def may_act(call: Call, question: str, lines: Sequence[str], *, yes: bool, dry_r
     if not lines:
         return False
     if dry_run or not yes:
-        out = report.console(color=call.desk.session.color, error=True)
+        out = call.desk.session.console(error=True)
         for line in lines:
             report.say(out, f"{'would ' if dry_run else ''}{line}")
     if dry_run:

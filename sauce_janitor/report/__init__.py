@@ -2,16 +2,16 @@
 
 from sauce_janitor.report.budgets import inflow, needed, stands
 from sauce_janitor.report.ends import Ended, Failure, closing_lines, show_end
-from sauce_janitor.report.jobs import JOB_COLUMNS, Column, job_row, one_liners, show_document, show_jobs, status_of
+from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
 from sauce_janitor.report.plans import About, markdown, show_plan
 from sauce_janitor.report.retries import retry_lines, retry_row, retry_rows, retry_sentence, waiting_line
 from sauce_janitor.report.rows import COLUMNS, action_row, csv_lines, kept_row
+from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
 from sauce_janitor.report.words import (
     ACTIONS,
     console,
     iso,
     last_line,
-    plain_table,
     say,
     size,
     span,
@@ -25,6 +25,7 @@ __all__ = [
     "COLUMNS",
     "JOB_COLUMNS",
     "About",
+    "CellKind",
     "Column",
     "Ended",
     "Failure",
@@ -33,6 +34,7 @@ __all__ = [
     "closing_lines",
     "console",
     "csv_lines",
+    "cut",
     "inflow",
     "iso",
     "job_row",
@@ -41,8 +43,6 @@ __all__ = [
     "last_line",
     "markdown",
     "needed",
-    "one_liners",
-    "plain_table",
     "retry_lines",
     "retry_row",
     "retry_rows",
@@ -52,10 +52,12 @@ __all__ = [
     "show_end",
     "show_jobs",
     "show_plan",
+    "show_table",
     "size",
     "span",
     "stands",
     "status_of",
+    "table_lines",
     "waiting_line",
     "when",
 ]  # fmt: skip

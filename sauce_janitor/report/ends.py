@@ -9,7 +9,8 @@ from typing import Protocol
 
 from rich.console import Console
 
-from sauce_janitor.report.words import ACTIONS, actions_line, plain_table, size, when
+from sauce_janitor.report.tables import Column, show_table
+from sauce_janitor.report.words import ACTIONS, actions_line, size, when
 from sauce_janitor.retention.model import Action
 from sauce_janitor.terminal import printable
 
@@ -71,14 +72,16 @@ _VARYING = re.compile(r"[0-9a-f]{32}|\d+")
 
 def show_end(out: Console, account: str, ended: Ended) -> None:
     """What was done, and why what is missing is missing."""
-    table = plain_table("Action", "Done", "Already gone", "Skipped", "Failed")
-    for action, words in ACTIONS.items():
-        cells = [ended.counts.get((action, outcome), 0) for outcome in ("done", "already_gone", "skipped", "failed")]
-        if any(cells):
-            table.add_row(words.capitalize(), *(f"{number:,}" if number else "-" for number in cells))
+    outcomes = ("done", "already_gone", "skipped", "failed")
+    rows = [
+        (words.capitalize(), *(ended.counts.get((action, outcome), 0) or None for outcome in outcomes))
+        for action, words in ACTIONS.items()
+    ]
+    rows = [row for row in rows if any(row[1:])]
     out.print(f"\n{account}: carried out", style="bold")
-    if table.row_count:
-        out.print(table)
+    if rows:
+        numbers = (Column(header, "number") for header in ("Done", "Already gone", "Skipped", "Failed"))
+        show_table(out, (Column("Action", "word"), *numbers), rows)
     else:
         out.print("Nothing was done." if ended.halted else "Nothing to do.")
     if ended.archived_assets:

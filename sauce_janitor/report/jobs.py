@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from sauce_janitor.report.tables import Column, show_table
 from sauce_janitor.report.words import iso, when
 from sauce_janitor.retention.model import UNKNOWN, Job
 from sauce_janitor.terminal import printable
@@ -21,10 +21,6 @@ JOB_COLUMNS: Final = (
 )  # fmt: skip
 """The keys of a job's row, in the order of the CSV."""
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"})
-_WIDE: Final = 110
-_WIDEST: Final = 150
-
-Column = tuple[str, Callable[[Mapping[str, Any]], object]]
 
 
 def job_row(account: str, job: Job) -> dict[str, Any]:
@@ -43,34 +39,17 @@ def job_row(account: str, job: Job) -> dict[str, Any]:
     return {**row, "unknown": unknown}
 
 
-def show_jobs(out: Console, jobs: Sequence[tuple[str, Job]], *, with_account: bool, with_owner: bool) -> None:
-    """A table of jobs, each with its account's name."""
-    rows = [{"account": account, "job": job} for account, job in jobs]
-    columns: list[Column] = [("Job", lambda row: row["job"].id), ("Status", lambda row: status_of(row["job"]))]
-    if with_account:
-        columns.append(("Account", lambda row: row["account"]))
-    if with_owner:
-        columns.append(("Owner", lambda row: row["job"].owner))
-    if out.width >= _WIDE:
-        columns.append(("Created", lambda row: _time(row["job"].created_at)))
-    columns += [("Build", lambda row: _text(row["job"].build)), ("Name", lambda row: _text(row["job"].name))]
-    if out.width >= _WIDEST:
-        columns.append(("Tags", lambda row: _tags(row["job"])))
-    out.print(one_liners(out, columns, rows))
-
-
-def one_liners(out: Console, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> Table:
-    """A table of one line a row: what does not fit a terminal ends in …; without one nothing is cut."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for number, (header, _) in enumerate(columns):
-        last = number == len(columns) - 1
-        table.add_column(
-            Text(header), no_wrap=True, overflow="ellipsis" if out.is_terminal else "ignore", ratio=1 if last else None,
-            min_width=32 if number == 0 else None, max_width=None if last or not out.is_terminal else 32,
-        )  # fmt: skip
-    for row in rows:
-        table.add_row(*(Text(printable("-" if (said := value(row)) is None else said)) for _, value in columns))
-    return table
+def show_jobs(out: Console, jobs: Sequence[Job], *, with_owner: bool) -> None:
+    """Print a table of jobs, one line each."""
+    columns = [
+        Column("Job", "id"), Column("Status", "word"), *([Column("Owner", "text", 2)] if with_owner else []),
+        Column("Created", "time", 1), Column("Build"), Column("Name"), Column("Tags", "text", 3),
+    ]  # fmt: skip
+    rows = (
+        (job.id, status_of(job), *([job.owner] if with_owner else []), job.created_at, job.build, job.name, _tags(job))
+        for job in jobs
+    )
+    show_table(out, columns, rows)
 
 
 def status_of(job: Job) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
 
-from sauce_janitor.report.words import ACTIONS, plain_table, say, when
+from sauce_janitor.report.tables import Column, show_table
+from sauce_janitor.report.words import ACTIONS, say, when
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import late_lines
 from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Why
@@ -17,7 +17,6 @@ from sauce_janitor.retention.planning import Plan
 from sauce_janitor.terminal import printable
 
 _MOST_REASONS = 12
-_NARROW = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,13 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
     _say_whose(out, about)
     if plan.counts:
         out.print()
-        out.print(_by_policy(plan))
+        _show_by_policy(out, plan)
     if about.examples:
         out.print("\nFor example", style="bold")
-        out.print(_examples(about.examples, narrow=out.width < _NARROW))
+        _show_examples(out, about.examples)
     if plan.kept:
         out.print("\nWhy jobs stay", style="bold")
-        out.print(_kept(plan))
+        _show_kept(out, plan)
     for line in (*_undecided(plan), *_stored(plan), *_incomplete(plan)):
         out.print(printable(line))
     out.print()
@@ -90,12 +89,14 @@ def _warn(out: Console, lines: Iterable[str]) -> None:
         out.print(printable(line), style="yellow")
 
 
-def _by_policy(plan: Plan) -> Table:
-    table = plain_table("Policy", *(words.capitalize() for words in ACTIONS.values()))
-    for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
-        cells = (plan.counts.get((policy, action), 0) for action in ACTIONS)
-        table.add_row(policy or "(holds)", *(f"{number:,}" if number else "-" for number in cells))
-    return table
+def _show_by_policy(out: Console, plan: Plan) -> None:
+    columns = [Column("Policy"), *(Column(words.capitalize(), "number") for words in ACTIONS.values())]
+    policies = sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or ""))
+    rows = (
+        (policy or "(holds)", *(plan.counts.get((policy, action), 0) or None for action in ACTIONS))
+        for policy in policies
+    )
+    show_table(out, columns, rows)
 
 
 def _undecided(plan: Plan) -> Iterator[str]:
@@ -123,32 +124,26 @@ def _fate(selection: Selection | None) -> str:
     return f"stored: {wanted}" + (f"; {unstored}" if unstored else "")
 
 
-def _examples(examples: Sequence[tuple[Job | None, Decision]], *, narrow: bool) -> Table:
-    headers = ("Action", "Job", "Name", "Why") if narrow else ("Action", "Job", "Build", "Name", "Ended", "Why")
-    table = plain_table(*headers, numbers=False)
-    table.columns[1].no_wrap = True
+def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]) -> None:
+    columns = [
+        Column("Action", "word"), Column("Job", "id"), Column("Build", rank=2), Column("Name"), Column("Ended", "time", 1),
+        Column("Why", "prose"),
+    ]  # fmt: skip
+    rows = []
     for job, decision in examples:
-        if job is None:
-            continue
-        ended = when(job.ended_at) if isinstance(job.ended_at, int) else "-"
-        build, name = (printable(text) if isinstance(text, str) else "-" for text in (job.build, job.name))
-        since = f", since {when(decision.due_since)}" if decision.due_since else ""
-        why = printable("; ".join(reason.text for reason in decision.reasons) + since)
-        cells = (name, why) if narrow else (build, name, ended, why)
-        table.add_row(ACTIONS[decision.action], job.id, *cells)
-    return table
+        if job is not None:
+            since = f", since {when(decision.due_since)}" if decision.due_since else ""
+            why = "; ".join(reason.text for reason in decision.reasons) + since
+            rows.append((ACTIONS[decision.action], job.id, job.build, job.name, job.ended_at, why))
+    show_table(out, columns, rows)
 
 
-def _kept(plan: Plan) -> Table:
-    table = plain_table("Jobs", "Action", "Because", numbers=False)
+def _show_kept(out: Console, plan: Plan) -> None:
     most = sorted(plan.kept.items(), key=lambda item: (-item[1], item[0][0], item[0][1].text))
     told_elsewhere = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
-    shown = [item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere][
-        :_MOST_REASONS
-    ]
-    for (action, reason), jobs in shown:
-        table.add_row(f"{jobs:,}", f"no {ACTIONS[action]}", printable(reason.text))
-    return table
+    shown = [item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere]
+    rows = ((jobs, f"no {ACTIONS[action]}", reason.text) for (action, reason), jobs in shown[:_MOST_REASONS])
+    show_table(out, (Column("Jobs", "number"), Column("Action", "word"), Column("Because", "prose")), rows)
 
 
 def _incomplete(plan: Plan) -> Iterator[str]:

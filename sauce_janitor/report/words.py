@@ -11,7 +11,6 @@ from typing import IO, cast
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
 from sauce_janitor import terminal
@@ -28,15 +27,22 @@ ACTIONS = {
 """Each action in words."""
 
 
-def console(*, color: bool | None, error: bool = False) -> Console:
-    """Where to print: wide and plain without a terminal, no colour with NO_COLOR or `color` False."""
+def console(*, color: bool | None, error: bool = False, wide: bool = False) -> Console:
+    """Where to print: no colour with NO_COLOR or `color` False; tables are whole without a terminal, and if `wide`."""
     stream = terminal.stream(err=error)
     plain = color is False or bool(os.environ.get("NO_COLOR"))
     width = None if stream.isatty() else _PLAIN_WIDTH
-    return _Console(
+    out = _Console(
         file=cast("IO[str]", _Styled(stream)), no_color=plain, width=width, highlight=False, soft_wrap=True, emoji=False,
         markup=False,
     )  # fmt: skip
+    out.is_wide = wide
+    return out
+
+
+def is_whole(out: Console) -> bool:
+    """Say whether tables are printed whole, however wide: there is no terminal, or --wide is given."""
+    return not out.is_terminal or getattr(out, "is_wide", False)
 
 
 class _Styled:
@@ -56,6 +62,8 @@ class _Styled:
 
 class _Console(Console):
     """A console that makes every piece of text printable before it is styled."""
+
+    is_wide = False
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
@@ -112,13 +120,3 @@ def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
         out.print(Padding(words, (0, 0, 0, indent), expand=False), style=style, soft_wrap=False)
     else:
         out.print(Text(" " * indent) + words, style=style)
-
-
-def plain_table(*headers: str, numbers: bool = True) -> Table:
-    """A table without lines; all columns but the first are numbers, unless not."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for number, header in enumerate(headers):
-        table.add_column(
-            Text(header), justify="right" if numbers and number else "left", overflow="fold", no_wrap=not number
-        )
-    return table

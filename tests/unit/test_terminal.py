@@ -17,7 +17,6 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.text import Text
 
 from sauce_janitor import report, terminal
 from sauce_janitor.errors import OutputError
@@ -87,9 +86,7 @@ def test_tables_with_lines_and_arrows_print_in_ascii(monkeypatch: pytest.MonkeyP
     under = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", under)
     out = report.console(color=None)
-    table = report.plain_table("Name → …")
-    table.add_row(Text(terminal.printable(f"─┃{HOSTILE}")))
-    out.print(table)
+    report.show_table(out, [report.Column("Name → …")], [(f"─┃{HOSTILE}",)])
     under.seek(0)
     shown = under.read()
     assert r"Name \u2192 \u2026" in shown

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
+from rich.console import Console
 
 from sauce_janitor.archive import Archive
 from sauce_janitor.cli.app import Session
@@ -58,7 +59,7 @@ def test_list_has_a_line_for_every_job_the_newest_first(config: Path, filled: Ar
     said = run(config, "list")
     lines = said.stdout.splitlines()
     assert len(lines) == 3
-    assert lines[1].split() == [JOB, "2025-12-31", "23:59", "complete", "3", "247", "B", "eu/alice", "-", "-"]
+    assert lines[1].split() == [JOB, "2025-12-31", "23:59", "UTC", "complete", "3", "247", "B", "eu/alice", "-", "-"]
     assert "2 jobs, 459 B" in said.stderr
     (row,) = json.loads(run(config, "list", "--owner", "bob", "--format", "json").stdout)
     assert (row["owner"], row["assets"], row["ended_at"]) == ("bob", 1, "2025-12-31T23:59:59Z")
@@ -117,10 +118,12 @@ def test_a_line_of_the_list_is_no_longer_than_the_terminal(width: int) -> None:
         ArchiveEntry("eu", Owner("alice"), JobId(JOB), "eu/alice", 1, 1, "p", 3, 1_000, name=name, build="nightly-1")
         for name in names
     ]
-    lines = "".join(_table(entries, width)).splitlines()
+    screen = Console(width=width, force_terminal=True, file=io.StringIO())
+    lines = [line.plain for line in _table(screen, entries)]
     assert len(lines) == 1 + len(names)
-    assert max(map(cell_len, lines)) == width
-    assert max(map(cell_len, "".join(_table(entries, None)).splitlines())) > width
+    assert max(map(cell_len, lines)) <= width
+    piped = [line.plain for line in _table(Console(file=io.StringIO()), entries)]
+    assert max(map(cell_len, piped)) > width
 
 
 def test_list_as_csv_gives_a_spreadsheet_no_formula(config: Path, varied: Archive) -> None:

@@ -1,0 +1,230 @@
+"""The one table of all commands. It is never wider than the terminal, and whole where no terminal is.
+
+`show_table` prints one; a command says its columns and hands over plain values. On a terminal ids are cut to what is unique, a
+long name ends in …, a sentence goes on in the next line, and a column of a higher `rank` is left out where there is no room.
+Without a terminal, and with --wide, nothing is shortened, cut, wrapped or left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice, pairwise, takewhile
+from typing import Final, Literal
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from sauce_janitor.report.words import is_whole, size, when
+from sauce_janitor.retention.model import UNKNOWN
+from sauce_janitor.terminal import printable
+
+_GAP: Final = 2
+_SHORTEST_ID: Final = 8
+_LEAST_TEXT: Final = 16
+"""Cells of a terminal that a name keeps before a column of a higher rank is left out."""
+_LEAST_PROSE: Final = 24
+_ROWS_AT_ONCE: Final = 1000
+_TO_THE_MINUTE: Final = len("2026-11-29 14:03")
+
+CellKind = Literal["text", "prose", "word", "number", "size", "id", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its header, what its values are, and how readily it is left out: the highest `rank` first, 0 never.
+
+    `text`: a name; where there is no room it ends in …. `prose`: sentences; they wrap at words. `word`: one of few short words;
+    it is never cut. `number` and `size` (bytes): aligned to the right, thousands separated. `id`: cut to what is unique among
+    those shown, to 8 characters at least. `time`: epoch seconds. A value that is None is shown as -, one that is UNKNOWN as ?,
+    and a string is shown as it is in a column of any kind.
+    """
+
+    header: str
+    kind: CellKind = "text"
+    rank: int = 0
+
+
+def show_table(
+    out: Console, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, indent: int = 0,
+    footer: Sequence[object] | None = None,
+) -> None:  # fmt: skip
+    """Print a table of these rows; `footer` is one more row, in bold."""
+    for line in table_lines(out, columns, rows, indent=indent, footer=footer):
+        out.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def table_lines(
+    out: Console, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, indent: int = 0,
+    footer: Sequence[object] | None = None,
+) -> Iterator[Text]:  # fmt: skip
+    """Yield the lines of a table, the header first, also when there are no rows. Columns without headers have none.
+
+    Rows are taken a thousand at a time: there may be a million. Where a later thousand needs other columns or wider ones, the
+    header stands there again.
+    """
+    every = chain(rows, () if footer is None else (footer,))
+    layout = None
+    while (batch := list(islice(every, _ROWS_AT_ONCE))) or layout is None:
+        before, layout = layout, _Layout(out, columns, batch, indent=indent, before=layout)
+        if before is None or before.headline != layout.headline:
+            yield from (Text(line, style="dim") for line in layout.headline)
+        for number, row in enumerate(batch):
+            style = "bold" if row is footer else ""
+            yield from (Text(line, style=style) for line in layout.row(number))
+
+
+def cut(text: str, width: int, ellipsis: str = "…") -> str:
+    """Return `text` in at most so many cells of a terminal; what is cut ends in …, after a whole word where that is near."""
+    if cell_len(text) <= width:
+        return text
+    head = set_cell_size(text, max(0, width - cell_len(ellipsis)))
+    word = head if text[len(head)] == " " else head.rpartition(" ")[0]
+    kept = word if cell_len(word) > width // 2 else head
+    return set_cell_size(kept.rstrip(" ") + ellipsis, width).rstrip(" ")
+
+
+@dataclass(slots=True)
+class _Strip:
+    """One column of the rows at hand: its cells, the cells of a terminal that it wants, and the least that it takes."""
+
+    column: Column
+    header: str
+    cells: list[str]
+    natural: int = 0
+    least: int = 0
+
+    def measure(self, before: int = 0) -> None:
+        """Learn the widths; a column does not get narrower than it was before."""
+        self.natural = max(before, *map(cell_len, (self.header, *self.cells)))
+        words = (_longest_word(text) for text in (self.header, *(self.cells if self.column.kind == "prose" else ())))
+        longest = max(words, default=1)
+        match self.column.kind:
+            case "text":
+                self.least = min(self.natural, max(_LEAST_TEXT, longest))
+            case "prose":
+                self.least = min(self.natural, max(_LEAST_PROSE, min(longest, 2 * _LEAST_PROSE)))
+            case _:
+                self.least = max(longest, *map(cell_len, ("", *self.cells)))
+
+    def compact(self) -> None:
+        """Say the zone of times once, in the header, where it is the same for all of them."""
+        zones = {cell[_TO_THE_MINUTE:] for cell in self.cells if len(cell) > _TO_THE_MINUTE}
+        if self.column.kind == "time" and len(zones) == 1:
+            self.header = f"{self.column.header} ({zones.pop().strip()})"
+            self.cells = [cell[:_TO_THE_MINUTE] for cell in self.cells]
+            self.measure()
+
+
+class _Layout:
+    """How some rows are laid out: which columns, and how wide each is."""
+
+    def __init__(
+        self, out: Console, columns: Sequence[Column], rows: Sequence[Sequence[object]], *, indent: int,
+        before: _Layout | None,
+    ) -> None:  # fmt: skip
+        self._out, self._margin = out, " " * indent
+        self._ellipsis = "…" if out.encoding.lower().startswith("utf") else "..."
+        whole = is_whole(out)
+        self._strips = [
+            _Strip(column, column.header, _cells(column, [row[at] for row in rows], whole=whole))
+            for at, column in enumerate(columns)
+        ]
+        for at, strip in enumerate(self._strips):
+            strip.measure(before.naturals[at] if before else 0)
+        self.naturals: list[int] = [strip.natural for strip in self._strips]
+        self._widths = [strip.natural for strip in self._strips]
+        if not whole:
+            self._fit(out.width - indent)
+        headers = [strip.header for strip in self._strips]
+        self.headline = tuple(self._lines(headers, bottom=True)) if any(headers) else ()
+
+    def _fit(self, room: int) -> None:
+        if _total(self._widths) > room:
+            for strip in self._strips:
+                strip.compact()
+        while _total([strip.least for strip in self._strips]) > room and any(s.column.rank for s in self._strips):
+            self._strips.remove(max(reversed(self._strips), key=lambda strip: strip.column.rank))
+        self._widths = [strip.least for strip in self._strips]
+        while _total(self._widths) > room and max(self._widths) > 1:
+            self._widths[max(range(len(self._widths)), key=self._shrinks)] -= 1
+        while _total(self._widths) < room and (growing := self._growing()):
+            for at in growing[: room - _total(self._widths)]:
+                self._widths[at] += 1
+
+    def _shrinks(self, at: int) -> tuple[bool, int]:
+        """Rank a column for giving up a cell: texts first, as long as something of them is left, then the widest."""
+        width = self._widths[at]
+        return self._strips[at].column.kind in {"text", "prose"} and width > _SHORTEST_ID, width
+
+    def _growing(self) -> list[int]:
+        return [at for at, strip in enumerate(self._strips) if self._widths[at] < strip.natural]
+
+    def row(self, number: int) -> Iterator[str]:
+        """Yield that row's lines: as many as its sentences need."""
+        return self._lines([strip.cells[number] for strip in self._strips])
+
+    def _lines(self, texts: Sequence[str], *, bottom: bool = False) -> Iterator[str]:
+        wrapped = [self._wrapped(at, text, header=bottom) for at, text in enumerate(texts)]
+        height = max(map(len, wrapped))
+        for cell in wrapped:
+            fill = [""] * (height - len(cell))
+            cell[:] = [*fill, *cell] if bottom else [*cell, *fill]
+        for number in range(height):
+            parts = (self._aligned(at, cell[number]) for at, cell in enumerate(wrapped))
+            yield f"{self._margin}{(' ' * _GAP).join(parts)}".rstrip(" ")
+
+    def _wrapped(self, at: int, text: str, *, header: bool) -> list[str]:
+        width = self._widths[at]
+        if cell_len(text) <= width:
+            return [text]
+        if self._strips[at].column.kind == "prose" or (header and _longest_word(text) <= width):
+            return [line.plain.rstrip(" ") for line in Text(text).wrap(self._out, width)]
+        return [cut(text, width, self._ellipsis)]
+
+    def _aligned(self, at: int, text: str) -> str:
+        fill = " " * (self._widths[at] - cell_len(text))
+        return fill + text if self._strips[at].column.kind in {"number", "size"} else text + fill
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=1)
+
+
+def _cells(column: Column, values: Sequence[object], *, whole: bool) -> list[str]:
+    texts = [printable(_text(column, value)) for value in values]
+    if column.kind != "id" or whole:
+        return texts
+    length = _unique_length(texts)
+    return [text[:length] for text in texts]
+
+
+def _unique_length(ids: Sequence[str]) -> int:
+    """Return how many characters tell these ids from each other."""
+    alike = [_alike(*pair) for pair in pairwise(sorted(set(ids)))]
+    return max(_SHORTEST_ID, 1 + max(alike, default=0))
+
+
+def _alike(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _text(column: Column, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "-"
+    if value is UNKNOWN:
+        return "?"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and column.kind == "time":
+        return when(value)
+    if isinstance(value, int | float):
+        return size(value) if column.kind == "size" else f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
