@@ -180,9 +180,13 @@ class World:
             if said := "archived" if line == "archived" else outcome:
                 found.setdefault((job_id.hex(), action), set()).add(said)
         lasting = {key: sorted(said - {"failed", "unknown"}) for key, said in found.items()}
-        # what the vendor purged is found out by a delete, or by the daily look before there was one
+        # what the vendor purged is found out by a delete, or by the daily look before there was one; what a delete
+        # of ours destroyed and then answered 400 or 404 is on record as already gone, too
+        destroyed = {each.job_id for entry in self.sandbox.log for each in entry.destroyed}
         purged = ("delete_assets", ["already_gone"])
-        kept = {key: said for key, said in lasting.items() if said and (key[1], said) != purged}
+        kept = {
+            key: said for key, said in lasting.items() if said and ((key[1], said) != purged or key[0] in destroyed)
+        }
         # a delete that was done and answered 404 is on record as already gone
         return {key: ["confirmed"] if said == ["already_gone"] else said for key, said in kept.items()}
 
