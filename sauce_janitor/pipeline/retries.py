@@ -20,6 +20,7 @@ class AccountRetries:
         self._kept, self._account, self._clock, self._notes = kept, account, clock, notes
         self._planned: dict[JobId, Retry] = {}
         self._rows = set(kept.of(account))
+        self._unlisted = f"no asset list {account} "
 
     def take(self, planned: Mapping[JobId, Retry], *, now: int, at_once: bool = False) -> None:
         """These are the retries of the plan that is carried out `now` (epoch seconds); `at_once` ends their pauses."""
@@ -44,7 +45,7 @@ class AccountRetries:
 
     def unlisted_since(self, job_id: JobId, answer: str, /, *, note: bool) -> int | None:
         """Return since when the job's asset list is answered with just this, epoch seconds; `note` writes a first one."""
-        key = f"no asset list {self._account} {job_id}"
+        key = f"{self._unlisted}{job_id}"
         said, _, since = (self._notes.read(key) or "").partition(" ")
         if said == answer:
             return int(since)
@@ -53,15 +54,19 @@ class AccountRetries:
         return None
 
     def listed(self, job_id: JobId, /) -> None:
-        """Forget since when there is no list: there is one."""
-        self._notes.forget(f"no asset list {self._account} {job_id}")
+        """Forget since when there is no list: there is one, or no job."""
+        self._notes.forget(f"{self._unlisted}{job_id}")
 
     def left(self) -> Collection[JobId]:
         """Return the jobs that have failed and are not done."""
         return frozenset(self._rows)
 
     def keep_only(self, job_ids: Collection[JobId], *, owners: Collection[Owner]) -> None:
-        """Forget those of these owners' jobs that nothing is wanted of any more."""
+        """Forget those of these owners' jobs that nothing is wanted of any more, and what is noted of jobs that are gone."""
         if self._rows:
             self._kept.keep_only(self._account, job_ids, owners=owners)
             self._rows = set(self._kept.of(self._account))
+        # Without this every job that never started would leave a note for ever.
+        noted = [JobId(key.removeprefix(self._unlisted)) for key in self._notes.starting(self._unlisted)]
+        for job_id in self._kept.absent(self._account, noted):
+            self.listed(job_id)

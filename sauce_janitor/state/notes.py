@@ -30,6 +30,13 @@ class Notes:
             if changed.rowcount == 0:
                 connection.execute(insert(meta), [{"key": _PREFIX + key, "value": value}])
 
+    def starting(self, prefix: str) -> tuple[str, ...]:
+        """Every key that starts so, in order."""
+        mine = meta.c.key.startswith(_PREFIX + prefix, autoescape=True)
+        with self._database.reading() as connection:
+            keys = connection.execute(select(meta.c.key).where(mine).order_by(meta.c.key)).scalars()
+            return tuple(key.removeprefix(_PREFIX) for key in keys)
+
     def forget(self, key: str) -> None:
         """Take it away, if it is there."""
         with self._database.writing() as connection:

@@ -48,6 +48,16 @@ class Retries:
                 connection.execute(update(retries).where(*_key(account, job_id)).values(row))
         return retry
 
+    def absent(self, account: str, job_ids: Iterable[JobId]) -> tuple[JobId, ...]:
+        """Return which of these jobs are gone or not known, in their order."""
+        statement = select(jobs.c.row).where(jobs.c.account == account, jobs.c.gone.is_(False))
+        with self._database.reading() as connection:
+            return tuple(
+                job_id
+                for job_id in job_ids
+                if connection.execute(statement.where(jobs.c.id == id_bytes(job_id))).first() is None
+            )
+
     def forget(self, account: str, job_ids: Iterable[JobId]) -> None:
         """Take jobs off the record that reached their wanted state, or that nothing is wanted of any more."""
         mine = list(job_ids)
@@ -58,8 +68,8 @@ class Retries:
                 connection.execute(delete(retries).where(*_key(account, job_id)))
 
     def keep_only(self, account: str, job_ids: Collection[JobId], *, owners: Collection[Owner]) -> None:
-        """Forget the retries of these owners' jobs, and of jobs that are not known any more, but for `job_ids`."""
-        theirs = jobs.c.account == retries.c.account, jobs.c.id == retries.c.job_id
+        """Forget the retries of these owners' jobs, and of jobs that are gone or not known, but for `job_ids`."""
+        theirs = jobs.c.account == retries.c.account, jobs.c.id == retries.c.job_id, jobs.c.gone.is_(False)
         statement = select(retries.c.job_id, jobs.c.owner).outerjoin(jobs, and_(*theirs))
         with self._database.reading() as connection:
             rows = connection.execute(statement.where(retries.c.account == account)).all()

@@ -35,3 +35,23 @@ def test_a_job_that_never_started_is_archived_bare_and_goes(
     [receipt] = (desk.folder / "archive").rglob("receipt.json")
     assert '"listed": []' in receipt.read_text()
     assert desk.say("prove").exit_code == 0
+
+
+def test_nothing_is_noted_any_more_of_a_job_that_is_gone(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(jobs=0)
+    desk.configure(POLICY, budget=", listing: {full_every: 1s}")
+    begun = int(time.time()) - 9 * DAY
+    jobs = [desk.sandbox.arrive(created_at=begun + n, name="checkout", build="b", tags=[]) for n in range(3)]
+    for job in jobs:
+        desk.sandbox.edit(job, status="error", passed=None, error="Test did not start", start_time=None)
+        desk.sandbox.inject("status", endpoint="assets.list", job=job, status=404)
+    desk.run(execute=True)
+    assert len(desk.state.notes.starting("no asset list box ")) == 3
+    assert len(desk.state.retries.of("box")) == 3
+    desk.sandbox.remove(jobs[0])
+    desk.later_s = 2
+    desk.run(execute=True)
+    assert desk.state.notes.starting("no asset list box ") == tuple(
+        f"no asset list box {job}" for job in sorted(jobs[1:])
+    )
+    assert set(desk.state.retries.of("box")) == set(jobs[1:])
