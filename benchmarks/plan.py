@@ -43,7 +43,7 @@ def fill(folder: Path, count: int) -> None:
 
     owner = Owner("demo")
     with Store.open(folder / "state.db") as store:
-        store.identity.claim(ACCOUNT, base_url="http://127.0.0.1:9", username="demo")
+        store.accounts.admit(ACCOUNT, base_url="http://127.0.0.1:9", username="demo")
         jobs = store.jobs.of(ACCOUNT, owner)
         for start in range(0, count, 5000):
             page = []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COMMANDS = {
+    "account": "account:account",
     "apply": "running:apply",
     "approve": "approving:approve",
     "archive": "archiving:archive",

@@ -82,7 +82,7 @@ def _compared(old: Config, new: Config, state: State, wanted: tuple[str, ...], *
                 f"there is no account {name!r} in {old.file} or {new.file}; there are: {', '.join(sorted(names))}"
             )
     told = [name for name in names if not wanted or name in wanted]
-    known = state.identity.accounts().keys()
+    known = state.accounts.all().keys()
     if not known & set(told):
         raise ConfigError("no job is known yet: `sauce-janitor plan` lists them first")
     for name in told:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import click
 
 _LOOKING = frozenset(
-    {"assets", "builds", "check", "validate", "completion", "config", "demo", "diff", "explain", "init", "insights",
-     "job", "jobs", "plan", "prove", "sandbox", "schema", "simulate", "status", "version",
+    {"account list", "assets", "builds", "check", "validate", "completion", "config", "demo", "diff",
+     "explain", "init", "insights", "job", "jobs", "plan", "prove", "sandbox", "schema", "simulate", "status", "version",
      "archive list", "archive show", "archive export", "archive open", "archive verify", "archive reindex"}
 )  # fmt: skip
 """The commands that change nothing at Sauce Labs and remove nothing. Any other command takes only `_NARROWING`."""

@@ -60,7 +60,7 @@ def _explained(config: Config, state: State, account: Account, job: JobId, only:
     from sauce_janitor.pipeline.holding import open_holding
 
     now = int(time.time())
-    told = _explanation(config, state, account, job, now) if account.name in state.identity.accounts() else None
+    told = _explanation(config, state, account, job, now) if account.name in state.accounts.all() else None
     lines = state.journal.of(job, account.name)
     if told is None and not lines:
         return None

@@ -229,12 +229,13 @@ def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
 def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State, Holding, ArchiveError | None]:
     """The state and the account's holds, mirrored; without the mirror, and why, where the archive cannot be used."""
     from sauce_janitor.pipeline import fitting
+    from sauce_janitor.pipeline.admission import admit
     from sauce_janitor.pipeline.holding import Holding
     from sauce_janitor.state import State
 
     state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
-    if account.name not in state.identity.accounts():
-        state.identity.claim(account.name, base_url=account.base_url, username=account.credentials()[0])
+    if account.name not in state.accounts.all():
+        admit(account, state, account.credentials()[0])
     mirror, unmirrored = None, None
     try:
         mirror = stack.enter_context(fitting.open_archive(config.archive, account.name, state)).holds

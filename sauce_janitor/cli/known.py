@@ -11,7 +11,7 @@ from sauce_janitor.errors import ConfigError
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
     from sauce_janitor.retention.model import Owner
-    from sauce_janitor.state import Query, State
+    from sauce_janitor.state import KnownAccount, Query, State
 
 
 def chosen(config: Config, wanted: tuple[str, ...]) -> list[Account]:
@@ -81,18 +81,18 @@ def owners(state: State, account: Account) -> tuple[Owner, ...]:
     from sauce_janitor.pipeline.owning import whose
     from sauce_janitor.retention.model import owner_name
 
-    mine = owner_name(_known(state, account)[1])
+    mine = owner_name(_known(state, account).username)
     return whose(account.users, mine, state.jobs.owners(account.name), None).owners
 
 
 def identity(state: State, account: Account) -> str:
     """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`."""
-    base_url, username = _known(state, account)
-    return f"{account.name}: {username} at {base_url}"
+    found = _known(state, account)
+    return f"{account.name}: {found.username} at {found.base_url}"
 
 
-def _known(state: State, account: Account) -> tuple[str, str]:
-    found = state.identity.accounts().get(account.name)
+def _known(state: State, account: Account) -> KnownAccount:
+    found = state.accounts.all().get(account.name)
     if found is None:
         raise ConfigError(f"no job of account {account.name} is known yet: `sauce-janitor plan` lists them first")
     return found

@@ -43,6 +43,7 @@ TASKS: Final = {
         "stop": "Stop jobs that run or wait",
     },
     "Tools": {
+        "account": "List the accounts that the state knows, or rename one",
         "config": "Show the effective configuration",
         "schema": "Print the configuration's JSON Schema or reference",
         "sandbox": "Run a Sauce Labs look-alike on this machine",

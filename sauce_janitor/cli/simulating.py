@@ -78,7 +78,7 @@ def _foreseen(
     name = account.name
     rules, digest = config.rules(name), config.policy_digest(name)
     query = known.query(config, state, account, as_of=as_of)
-    sizes = sizes_of(config.archive.path, name)
+    sizes = sizes_of(config.archive.path, state.accounts.key(name))
     if sizes.trouble:
         terminal.echo(f"sauce-janitor: archive sizes are guessed: {sizes.trouble}", err=True)
     setting = Setting(

@@ -113,7 +113,7 @@ def _told(
             "full_every_s": account.full_every_s,
         },
         "budget": {
-            **standing(account, state.identity.accounts(), state.counted_beside(), now=now),
+            **standing(account, state.accounts.all(), state.counted_beside(), now=now),
             "left_after_last_run": next((r.summary["budget_left"] for r in runs if "budget_left" in r.summary), None),
         },
         "open_intents": [

@@ -14,6 +14,7 @@ from sauce_janitor.execute import byhand
 from sauce_janitor.execute.byhand import Act, HandParts, HandSource
 from sauce_janitor.execute.events import ActionFailed, JobStopped
 from sauce_janitor.pipeline import fitting
+from sauce_janitor.pipeline.admission import admit
 from sauce_janitor.pipeline.owning import whose
 from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.reaching import Reach
@@ -44,7 +45,7 @@ class Hand:
         stack.callback(self._client.close)
         self._reach = Reach(account, self._client, stack)
         self.username = self._client.connection.username
-        tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
+        admit(account, tools.state, self.username)
 
     @cached_property
     def owners(self) -> tuple[Owner, ...]:

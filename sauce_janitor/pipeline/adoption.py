@@ -39,10 +39,12 @@ def why_refused(settings: config.Archive, held: state.State, account: str) -> st
     try:
         with _opened(settings, held) as catalogue:
             root = catalogue.root
-            owner, use = archive.read_owner(root.path, root.fd), archive.read_lease(root, account)
+            owner, use = archive.read_owner(root.path, root.fd), archive.read_lease(root, held.accounts.key(account))
             if owner is not None and owner.instance != held.identity.instance_id:
                 return archive.foreign(root.path, owner)
-            if use is not None and use.word not in fitting.LeaseNotes(held.notes).read(root.uuid, account):
+            if use is not None and use.word not in fitting.LeaseNotes(held.notes).read(
+                root.uuid, held.accounts.key(account)
+            ):
                 return archive.stale(root.path, account, use)
     except ArchiveError:  # there is none yet, or it is not mounted: others tell that
         pass

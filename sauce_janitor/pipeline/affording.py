@@ -22,6 +22,7 @@ from sauce_janitor.sauce.budget import Budget
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.countfile import Shared
 from sauce_janitor.sauce.events import RequestEvent
+from sauce_janitor.state import KnownAccount
 
 _TELL_S = 10.0
 
@@ -89,10 +90,10 @@ def outlook(needs: Sequence[Need], inflow: Inflow | None, *, now: float) -> dict
     }
 
 
-def standing(account: Account, known: Mapping[str, tuple[str, str]], state: Path, *, now: float) -> dict[str, Any]:
+def standing(account: Account, known: Mapping[str, KnownAccount], state: Path, *, now: float) -> dict[str, Any]:
     """How the account's own budget stands now, by what is counted beside the state; asks Sauce Labs nothing, needs no secret.
 
-    `known` are the base URLs and user names of accounts that had a run. StateError when the count cannot be read.
+    `known` are the accounts that had a run. StateError when the count cannot be read.
     """
     allowed = account.budget.at(now)
     told: dict[str, Any] = {
@@ -107,8 +108,8 @@ def standing(account: Account, known: Mapping[str, tuple[str, str]], state: Path
     shared = Shared(state)
     if account.name not in known or not shared.path.exists():
         return told
-    base_url, username = known[account.name]
-    budget = Budget.of(_anonymous(account, base_url, username), store=shared)
+    found = known[account.name]
+    budget = Budget.of(_anonymous(account, found.base_url, found.username), store=shared)
     try:
         reading = budget.read()
     finally:

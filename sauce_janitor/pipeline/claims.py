@@ -36,9 +36,9 @@ class Claims:
         for other in self._tools.config.accounts:
             if other.name != self._account.name and place(other.base_url) == self._place:
                 self._refuse(other.name, mine.keys() & self._of(other), mine.values())
-        for name, (base_url, username) in self._tools.state.identity.accounts().items():
-            if self._is_elsewhere(name) and place(base_url) == self._place and self._has_acted(name):
-                theirs = map(folded, (username, *self._tools.state.jobs.owners(name)))
+        for name, known in self._tools.state.accounts.all().items():
+            if self._is_elsewhere(name) and place(known.base_url) == self._place and self._has_acted(name):
+                theirs = map(folded, (known.username, *self._tools.state.jobs.owners(name)))
                 self._refuse_stranger(name, mine.keys() & set(theirs), mine.values())
 
     def _is_elsewhere(self, name: str) -> bool:
@@ -53,10 +53,11 @@ class Claims:
         users = set(named(other))
         if not asks_as_itself(other):
             return users
-        base_url, username = self._tools.state.identity.accounts().get(other.name, ("", ""))
+        known = self._tools.state.accounts.all().get(other.name)
         try:
             # Whose an account was in this state it stays: no secret is read for what is known.
-            users.add(folded(username if username and place(base_url) == self._place else other.user()))
+            is_bound = known is not None and known.is_bound and place(known.base_url) == self._place
+            users.add(folded(known.username if known is not None and is_bound else other.user()))
         except ConfigError as wrong:
             self._refuse_unknown(other, wrong)
         return users.union(self._members(other)) if ORGANIZATION in other.users else users
@@ -92,7 +93,8 @@ class Claims:
             raise RefusedError(
                 f"account {other}, which this configuration does not have, was about jobs of {_few(both, mine)} at "
                 f"{self._place} in this state, as account {self._account.name} is: two configurations on one state would judge "
-                "a job twice. Nothing changed. If the other one is gone, say so: "
+                f"a job twice. Nothing changed. If {self._account.name} was called {other} before, keep what is known of "
+                f"it: `sauce-janitor account rename {other} {self._account.name}`. If it is gone, say so: "
                 f"`accounts: {{{self._account.name}: {{replaces: {other}}}}}`"
             )
 

@@ -21,6 +21,7 @@ class Copies:
     ) -> None:
         self._held, self._kept, self._account = held, kept, account
         self._trust_s, self._clock = trust_s, clock
+        self._key = kept.accounts.key(account)
         if trust_s is not None:
             kept.read_backs.forget_before(account, self._now() - trust_s)
 
@@ -55,7 +56,7 @@ class Copies:
     def check(self, job: Job) -> None:
         """ArchiveError where the journal names a receipt that is not among the job's: nothing is built on those."""
         with self._held.reading() as catalogue:
-            receipts = catalogue.receipts(place_of(self._account, job))
+            receipts = catalogue.receipts(place_of(self._key, job))
         if receipts:
             _check(job.id, receipts, self._receipt_on_record(job.id))
 
@@ -70,7 +71,7 @@ class Copies:
         if last is None or self._trust_s is None or not 0 <= self._now() - last[1] <= self._trust_s:
             return None
         with self._held.reading() as catalogue:
-            place, receipts = catalogue.receipts_of(self._account, owner, job_id, ended_at=ended_at)
+            place, receipts = catalogue.receipts_of(self._key, owner, job_id, ended_at=ended_at)
             if place is None or not receipts or receipts[-1].sha256 != last[0]:
                 return None
             return last[0] if catalogue.is_whole(place, receipts[-1]) else None

@@ -132,7 +132,7 @@ def open_archive(settings: config.Archive, account: str, held: state.State, *, r
     floor = archive.Floor(percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0)
     opened = archive.Archive.open(
         settings.path,
-        account=account,
+        account=held.accounts.key(account),
         known_uuid=held.identity.archive_uuid(path),
         settings=archive.Settings(verify=settings.verify, min_free=floor, compress=settings.compress),
         claimant=claimant(held, run_id=run_id),

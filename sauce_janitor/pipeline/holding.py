@@ -85,10 +85,10 @@ def open_holding(settings: config.Archive, account: str, held: state.State, *, s
     """The account's holds, to look at. Where the archive that should be there is not, the state's alone, with a warning."""
     path = settings.path
     known = held.identity.archive_uuid(str(path))
-    mirror = None
+    mirror, key = None, held.accounts.key(account)
     if known is not None or (path / archive.SENTINEL).exists():
         try:
-            mirror = HoldMirror(stack.enter_context(Catalogue.open(path, known_uuid=known)).root, account)
+            mirror = HoldMirror(stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key)
         except ArchiveUnusableError as wrong:
             structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(wrong))
     return Holding(held.holds, mirror, account, lambda: int(time.time()))

@@ -51,7 +51,7 @@ def keep_up(
 
 def _touched(state: State, catalogue: Catalogue, through: int) -> Iterator[tuple[str, ...]]:
     for each in {(each.account, each.job_id): each for each in state.archived.touched(through)}.values():
-        ended_at = state.jobs.ended_at(each.account, each.job_id)
+        ended_at = state.jobs.ended_at(state.accounts.named(each.account), each.job_id)
         if ended_at is not None:
             yield job_place(each.account, each.owner, each.job_id, ended_at)
             continue

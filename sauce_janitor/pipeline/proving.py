@@ -63,6 +63,9 @@ class _Prover:
         self._damaged: set[str] = set()
         self.found = Proven()
 
+    def _key(self, account: str) -> str:
+        return self._state.accounts.key(account)
+
     def chain(self) -> None:
         found = self.found
         _, found.head = self._state.journal.head()
@@ -76,9 +79,9 @@ class _Prover:
         """Hash what the archive holds, and remember the jobs of which not all is as it was."""
         if self._catalogue is None:
             return
-        places = self._catalogue.places_of(job_id, account=account) if job_id else None
+        places = self._catalogue.places_of(job_id, account=self._key(account)) if job_id else None
         if places is None:
-            proofs: Iterable[Proof] = (proof for _, proof in prove_all(self._catalogue, Scope(account)))
+            proofs: Iterable[Proof] = (proof for _, proof in prove_all(self._catalogue, Scope(self._key(account))))
         else:
             proofs = map(self._catalogue.prove, places)
         for proof in proofs:
@@ -129,7 +132,7 @@ class _Prover:
         if line.outcome != "pruned" or self._catalogue is None:
             return
         try:
-            places = self._catalogue.places_of(line.job_id, account=account, owner=line.owner)
+            places = self._catalogue.places_of(line.job_id, account=self._key(account), owner=line.owner)
             known = {each.sha256 for place in places for each in self._catalogue.records(place)}
         except ArchiveError as wrong:
             self.found.findings.append(str(wrong))
@@ -156,7 +159,7 @@ class _Prover:
         """Whether the receipt that a delete rested on names files that could not be had."""
         assert self._catalogue is not None
         ended_at = self._state.jobs.ended_at(account, line.job_id)
-        _, receipts = self._catalogue.receipts_of(account, line.owner, line.job_id, ended_at=ended_at)
+        _, receipts = self._catalogue.receipts_of(self._key(account), line.owner, line.job_id, ended_at=ended_at)
         return any(receipt.sha256 == sha256 and receipt.document.missing for receipt in receipts)
 
     def _missing(self, account: str, owner: Owner, job_id: JobId, sha256: str | None) -> str | None:
@@ -167,7 +170,7 @@ class _Prover:
             return "there is no archive"
         try:
             ended_at = self._state.jobs.ended_at(account, job_id)
-            place, receipts = self._catalogue.receipts_of(account, owner, job_id, ended_at=ended_at)
+            place, receipts = self._catalogue.receipts_of(self._key(account), owner, job_id, ended_at=ended_at)
         except ArchiveError as wrong:
             return str(wrong)
         if place is None:

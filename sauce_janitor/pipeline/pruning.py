@@ -118,13 +118,13 @@ class _Visit:
         """The lease and the right to remove, held until the end. RefusedError while paused, LeaseError when taken."""
         state, name = self.tools.state, self.account.name
         Pauses(state, self.tools.config.archive.path).refuse("pruned")
-        if self.account.name not in state.identity.accounts():
+        if self.account.name not in state.accounts.all():
             raise RefusedError(f"no run of account {name} is on record in this state: `sauce-janitor run` comes first")
         lease = self._stack.enter_context(state.lease(name, f"prune {self.run_id}", now=self.now))
         state.check_integrity()
         assert self.catalogue is not None
         claimant = fitting.claimant(state, run_id=self.run_id)
-        there = self._stack.enter_context(ArchiveLease(self.catalogue.root, name, claimant))
+        there = self._stack.enter_context(ArchiveLease(self.catalogue.root, state.accounts.key(name), claimant))
         hand = _Hand(self, lease.fence, there)
         self._stack.callback(hand.repeats.conclude, hand.log)
         return hand
@@ -214,8 +214,9 @@ class _Hand:
         assert visit.catalogue is not None
         self._catalogue = visit.catalogue
         self._journal = tools.state.prunings.during(name, visit.run_id, lambda: int(tools.clock()))
+        self._key = tools.state.accounts.key(name)
         self._pruner = Pruner(
-            visit.catalogue.root, name, run_id=visit.run_id, now=lambda: int(tools.clock()), lease=lease
+            visit.catalogue.root, self._key, run_id=visit.run_id, now=lambda: int(tools.clock()), lease=lease
         )
         self.log = structlog.get_logger().bind(account=name, run_id=visit.run_id)
         self.repeats = Repeats()
@@ -234,8 +235,7 @@ class _Hand:
         self.repeats.warning(self.log, "prune.unfinished", example=job_id, job_id=job_id, detail=detail)
 
     def _finish(self, begun: OpenPruning) -> bool:
-        name = self._visit.account.name
-        for place in self._catalogue.places_of(begun.job_id, account=name, owner=begun.owner):
+        for place in self._catalogue.places_of(begun.job_id, account=self._key, owner=begun.owner):
             contents = contents_of(self._catalogue.root, place)
             made = next((each for each in contents.records if each.sha256 == begun.record), None) if contents else None
             if made is None:

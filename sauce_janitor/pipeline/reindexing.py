@@ -14,6 +14,7 @@ from sauce_janitor.archive import Catalogue, ReceiptFile
 from sauce_janitor.archive.places import Place
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
+from sauce_janitor.pipeline.admission import admit
 from sauce_janitor.pipeline.indexing import keep_up
 from sauce_janitor.pipeline.pauses import pause_if_new
 from sauce_janitor.pipeline.terms import Tools
@@ -43,13 +44,13 @@ def reindex(account: Account, tools: Tools, *, step: Callable[[int], None] = lam
     state, settings = tools.state, tools.config.archive
     known = state.identity.archive_uuid(str(settings.path))
     with Catalogue.open(settings.path, known_uuid=known) as catalogue:
-        if account.name not in state.identity.accounts():
-            state.identity.claim(account.name, base_url=account.base_url, username=account.credentials()[0])
+        if account.name not in state.accounts.all():
+            admit(account, state, account.credentials()[0])
         with state.lease(account.name, RUN_ID, now=int(tools.clock())):
             pause_if_new(state, settings.path)
             state.identity.remember_archive(str(settings.path), catalogue.root.uuid)
             journal = state.journal.during(account.name, RUN_ID, lambda: int(tools.clock()))
-            found = _Reindexing(catalogue, journal).all_of(account.name, step)
+            found = _Reindexing(catalogue, journal).all_of(state.accounts.key(account.name), step)
             keep_up(state, catalogue, anew=True)
     return found
 
@@ -58,8 +59,8 @@ class _Reindexing:
     def __init__(self, catalogue: Catalogue, journal: RunJournal) -> None:
         self._catalogue, self._journal, self._found = catalogue, journal, Reindexed()
 
-    def all_of(self, account: str, step: Callable[[int], None]) -> Reindexed:
-        for place, is_link in self._catalogue.walk(account=account):
+    def all_of(self, key: str, step: Callable[[int], None]) -> Reindexed:
+        for place, is_link in self._catalogue.walk(account=key):
             try:
                 if is_link:
                     raise ArchiveError(f"{'/'.join(place)} in the archive is a link: nothing behind it is trusted")

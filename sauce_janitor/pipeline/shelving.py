@@ -52,8 +52,8 @@ class Shelf:
         if not _has_keep_rules(self._rules):
             return
         name, known = self._account.name, self._state.jobs.owners(self._account.name)
-        mine = self._state.identity.accounts().get(name, ("", ""))[1]
-        asked = whose(self._account.users, Owner(mine), known, None).owners
+        mine = self._state.accounts.all().get(name)
+        asked = whose(self._account.users, Owner(mine.username if mine else ""), known, None).owners
         if self._state.jobs.full_at(name, asked) is None:
             raise RefusedError(
                 f"the jobs of account {name} were never listed whole, so nobody can say which archived ones its keep rules "
@@ -68,7 +68,7 @@ class Shelf:
 
     def places(self, *, owner: Owner | None = None) -> Iterator[tuple[str, ...]]:
         """The folder of every job of the account, or of one owner in it."""
-        return self.catalogue.places(account=self._account.name, owner=owner)
+        return self.catalogue.places(account=self._state.accounts.key(self._account.name), owner=owner)
 
     def is_held(self, place: tuple[str, ...]) -> bool:
         """Whether a hold of any kind may protect the job that stands there now; also when that cannot be told."""

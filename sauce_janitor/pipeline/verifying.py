@@ -120,12 +120,18 @@ class _Verifier:
         finally:
             self._keep()
 
+    @property
+    def _key(self) -> str | None:
+        """The wanted account's name in the archive; without a state an account is what its folder is called."""
+        name = self._wanted.account
+        return name if name is None or self._state is None else self._state.accounts.key(name)
+
     def _proofs(self) -> Iterator[tuple[Place, Proof]]:
         wanted, catalogue = self._wanted, self._means.catalogue
         if wanted.job is not None:
-            places = catalogue.places_of(wanted.job, account=wanted.account, owner=wanted.owner)
+            places = catalogue.places_of(wanted.job, account=self._key, owner=wanted.owner)
             return ((place, catalogue.prove(place)) for place in places)
-        scope = Scope(wanted.account, wanted.owner, self._after, wanted.sample)
+        scope = Scope(self._key, wanted.owner, self._after, wanted.sample)
         return prove_all(catalogue, scope, workers=self._means.workers)
 
     def _count(self, proof: Proof, *, is_job: bool = True) -> None:
@@ -144,7 +150,7 @@ class _Verifier:
         if self._state is None or not proof.receipts:
             return
         newest, kept = proof.receipts[-1], self._state.read_backs
-        account, job_id = newest.document.account, newest.document.job_id
+        account, job_id = self._state.accounts.named(newest.document.account), newest.document.job_id
         if not whole:
             kept.forget(account, job_id)
         elif self._means.remembers:
@@ -156,7 +162,7 @@ class _Verifier:
             return
         said = proof.receipts[-1].document
         there = {receipt.sha256 for receipt in proof.receipts}
-        for line in self._state.journal.of(said.job_id, said.account):
+        for line in self._state.journal.of(said.job_id, self._state.accounts.named(said.account)):
             if line.kind == "archived" and line.receipt not in there:
                 detail = (
                     f"the journal has it with SHA-256 {line.receipt} (line {line.seq}), and no receipt here is that one"
@@ -165,7 +171,7 @@ class _Verifier:
 
     def _vanished(self, state: State) -> Iterator[Proof]:
         """Jobs that the journal has as archived and of which there is no folder any more."""
-        accounts = [self._wanted.account] if self._wanted.account else list(state.identity.accounts())
+        accounts = [self._wanted.account] if self._wanted.account else list(state.accounts.all())
         for account in accounts:
             seen: set[JobId] = set()
             for line in state.journal.lines(account):
@@ -181,7 +187,8 @@ class _Verifier:
 
     def _stands(self, state: State, account: str, owner: Owner, job: JobId) -> bool:
         try:
-            return self._means.catalogue.stands(account, owner, job, ended_at=state.jobs.ended_at(account, job))
+            ended_at = state.jobs.ended_at(account, job)
+            return self._means.catalogue.stands(state.accounts.key(account), owner, job, ended_at=ended_at)
         except ArchiveError:
             return True  # something is there; what is wrong with it was found when it was read
 

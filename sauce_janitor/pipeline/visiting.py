@@ -18,6 +18,7 @@ from sauce_janitor.inventory import Demand
 from sauce_janitor.pipeline import accepting, affording, approving, fitting, holding, suspecting
 from sauce_janitor.pipeline.acting import settle_acts
 from sauce_janitor.pipeline.addresses import delete_addresses
+from sauce_janitor.pipeline.admission import admit
 from sauce_janitor.pipeline.claims import Claims
 from sauce_janitor.pipeline.copies import Copies
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
@@ -78,7 +79,7 @@ class Visit:
         stack.callback(self.client.close)
         self.reach = Reach(account, self.client, stack)
         self.username = self.client.connection.username
-        tools.state.identity.claim(account.name, base_url=account.base_url, username=self.username)
+        admit(account, tools.state, self.username)
         self.record = Recorded(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
         if order.as_of is None:  # a look at another time is no run that later ones go by
             stack.enter_context(self.record)
@@ -178,6 +179,8 @@ class Visit:
         with self._phase("list"):
             survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
         self.traces.after_listing()
+        if any(report.known and report.confirmed for report in survey.listings):
+            self.tools.state.accounts.bind(name, at=self.now)
         self.query = replace(self.query, owners=survey.owners)
         self.record.surveyed(owners.spelled(survey.spellings), survey.left_out)
         self.record.set_aside(survey.listings)

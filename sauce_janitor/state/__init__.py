@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.state.accounts import Accounts, KnownAccount
 from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.archived import ArchivedJobs
 from sauce_janitor.state.damage import LOOKS_LIKE_DAMAGE, damage_of
@@ -30,8 +31,8 @@ from sauce_janitor.state.switch import Pause, Switch
 from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
-    "Acceptances", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal",
-    "Holds", "Identity", "Jobs", "Journal", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct",
+    "Acceptances", "Accounts", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal",
+    "Holds", "Identity", "Jobs", "Journal", "KnownAccount", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct",
     "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings",
     "Query", "ReadBacks", "Retries", "Run", "RunJournal", "Runs", "SeenReceipt", "Snapshot", "State",
     "Switch", "Verifications",
@@ -49,6 +50,7 @@ class State:
         self._path = path
         self._read_only = read_only
         self.identity = Identity(database)
+        self.accounts = Accounts(database)
         self.clock = ClockGuard(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, s
 from sauce_janitor.retention.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
 from sauce_janitor.retention.globs import alternatives, for_sqlite, has_wildcards
 from sauce_janitor.retention.model import JobId, Owner
+from sauce_janitor.state.accounts import name_of
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.rows import id_bytes, plain
 from sauce_janitor.state.tables import archived_jobs, journal, meta
@@ -24,7 +25,7 @@ STATUSES: Final = ("passed", "failed", "error", "complete")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Touched:
-    """A job of which the journal says that it was archived or pruned: its entry is to be read anew."""
+    """A job of which the journal says that it was archived or pruned: its entry is read anew. `account` is the key."""
 
     seq: int
     account: str
@@ -64,7 +65,9 @@ class ArchivedJobs:
         if not rows:
             return
         with self._database.writing() as connection:
+            names = {key: name_of(connection, key) for key in {row["account"] for row in rows}}
             for row in rows:
+                row["account"] = names[row["account"]]  # receipts have the key
                 connection.execute(
                     delete(archived_jobs).where(
                         archived_jobs.c.account == row["account"], archived_jobs.c.job_id == row["job_id"]

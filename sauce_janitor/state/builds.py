@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, false, func, insert, or_, select
 
 from sauce_janitor.retention.builds import has_only_lost_jobs
 from sauce_janitor.retention.model import UNKNOWN, Action, Build, BuildCounters, Job, Owner, Text
+from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.rows import ESCAPED
 from sauce_janitor.state.tables import builds, jobs, journal, listings
 
@@ -64,7 +65,7 @@ class BuildIndex:
 def _deleted(connection: Connection, account: str, only: Job | None) -> dict[tuple[str, str], int]:
     """How many jobs of each build our journal deleted. Names no database stores are left out: those builds do not add up."""
     ours = select(journal.c.seq).where(
-        journal.c.account == account,
+        journal.c.account == key_of(connection, account),
         journal.c.job_id == jobs.c.id,
         journal.c.action == str(Action.DELETE_JOB),
         journal.c.outcome == "confirmed",

@@ -1,4 +1,4 @@
-"""Whose state this is: its own id and secret, the accounts it belongs to, the archives it knows, the time it has seen."""
+"""Whose state this is: its own id and secret, the archives it knows, the time it has seen."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.database import Database
-from sauce_janitor.state.rows import plain
-from sauce_janitor.state.tables import accounts, archives, meta
+from sauce_janitor.state.tables import archives, meta
 
 _OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 _BACKWARDS_S: Final = 300
@@ -34,25 +33,6 @@ class Identity:
             raise StateError(
                 f"the state {database.place} does not know its own id: restore it from a backup"
             ) from error
-
-    def claim(self, account: str, *, base_url: str, username: str) -> None:
-        """Remember whose account a name stands for; RefusedError when it stood for another one."""
-        new = {"name": account, "base_url": plain(base_url), "username": plain(username)}
-        with self._database.writing() as connection:
-            old = connection.execute(select(accounts).where(accounts.c.name == account)).mappings().one_or_none()
-            if old is None:
-                connection.execute(insert(accounts), [new])
-            elif dict(old) != new:
-                raise RefusedError(
-                    f"account {account} was {old['username']} at {old['base_url']} in this state, and is now "
-                    f"{new['username']} at {new['base_url']}: give the new one another name or another state"
-                )
-
-    def accounts(self) -> dict[str, tuple[str, str]]:
-        """Every account: its base URL and user name."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(accounts).order_by(accounts.c.name)).all()
-        return {row.name: (row.base_url, row.username) for row in rows}
 
     def archive_uuid(self, path: str) -> str | None:
         """The uuid of the archive at this path, None when none was there yet."""

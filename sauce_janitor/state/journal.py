@@ -19,6 +19,7 @@ from sauce_janitor.retention.handacts import Deed, HandAction
 from sauce_janitor.retention.model import Action, AssetsStanding, JobId, MissingFile, Owner
 from sauce_janitor.retention.permits import DeleteJobPermit, DeletePermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.state import statements
+from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.chain import HASHED, beginning, link
 from sauce_janitor.state.database import Database, damaged
 from sauce_janitor.state.rows import id_bytes, missing_text, plain
@@ -34,7 +35,7 @@ _PURGED: Final = str(AssetsStanding.PURGED)
 class Line:
     """One line. `kind`: archived, intent, outcome, found_gone; pruning, pruned; by_hand, done_by_hand.
 
-    `intent` is the line that an outcome ends.
+    `intent` is the line that an outcome ends; `account` is the account's key.
     """
 
     seq: int
@@ -93,17 +94,17 @@ class Journal:
     def of(self, job_id: JobId, account: str | None = None) -> tuple[Line, ...]:
         """Everything on record of a job, oldest first."""
         statement = select(journal).where(journal.c.job_id == id_bytes(job_id)).order_by(journal.c.seq)
-        if account is not None:
-            statement = statement.where(journal.c.account == account)
         with self._database.reading() as connection:
+            if account is not None:
+                statement = statement.where(journal.c.account == key_of(connection, account))
             return tuple(_line(row) for row in connection.execute(statement).mappings())
 
     def lines(self, account: str | None = None) -> Iterator[Line]:
         """Every line, oldest first; memory stays flat."""
         statement = select(journal).order_by(journal.c.seq)
-        if account is not None:
-            statement = statement.where(journal.c.account == account)
         with self._database.reading() as connection:
+            if account is not None:
+                statement = statement.where(journal.c.account == key_of(connection, account))
             for row in connection.execution_options(yield_per=500).execute(statement).mappings():
                 yield _line(row)
 
@@ -144,6 +145,8 @@ class RunJournal:
         self._account = account
         self._run_id = run_id
         self._now = now
+        with database.reading() as connection:
+            self._key = key_of(connection, account)
 
     def archived(
         self,
@@ -320,7 +323,7 @@ class RunJournal:
     def _append(self, connection: Connection, kind: str, job: Mapping[str, Any], /, **more: Any) -> int:
         head = connection.execute(statements.HEAD).one()
         line: dict[str, Any] = dict.fromkeys(HASHED)
-        line |= {"seq": head.seq + 1, "at": self._now(), "account": self._account, "kind": kind, "run_id": self._run_id}
+        line |= {"seq": head.seq + 1, "at": self._now(), "account": self._key, "kind": kind, "run_id": self._run_id}
         line |= {**job, **more}
         line["action"] = str(line["action"])
         line["detail"] = json.dumps(line["detail"], sort_keys=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sauce_janitor.retention.model import Action, AssetsStanding
-from sauce_janitor.state.tables import jobs, journal, journal_head, leases, open_intents, pauses
+from sauce_janitor.state.tables import accounts, jobs, journal, journal_head, leases, open_intents, pauses
 
 DONE: Final = ("confirmed", "already_gone")
 
 _LEASE: Final = select(leases.c.fence).where(leases.c.account == bindparam("account"), leases.c.released.is_(False))
 _PAUSE: Final = select(pauses.c.number).where(pauses.c.resumed_at.is_(None)).limit(1)
-_OF_JOB: Final = (journal.c.job_id == bindparam("job_id"), journal.c.account == bindparam("account"))
+_KEY: Final = func.coalesce(
+    select(accounts.c.key).where(accounts.c.name == bindparam("account")).scalar_subquery(), bindparam("account")
+)
+"""How the journal knows the account of that name."""
+_OF_JOB: Final = (journal.c.job_id == bindparam("job_id"), journal.c.account == _KEY)
 _CONFIRMED: Final = (
     select(journal.c.seq)
     .where(*_OF_JOB, journal.c.action == bindparam("action"), journal.c.outcome == "confirmed")
@@ -45,7 +49,7 @@ RECEIPTS: Final = select(journal.c.receipt).where(*_OF_JOB, journal.c.kind == "a
 WAITING_INTENT: Final = (
     select(journal.c.job_id, journal.c.owner, journal.c.action, journal.c.policy)
     .join(open_intents, open_intents.c.intent == journal.c.seq)
-    .where(journal.c.seq == bindparam("intent"), journal.c.account == bindparam("account"))
+    .where(journal.c.seq == bindparam("intent"), journal.c.account == _KEY)
 )
 """The line `intent` of `account`, while it waits for its outcome."""
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema version there is, oldest first; the last one is what this program writes."""
 READABLE_FROM: Final = "0001"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release can be rolled back.
@@ -56,6 +56,9 @@ accounts = Table(
     Column("name", Text, primary_key=True),
     Column("base_url", Text, nullable=False),
     Column("username", Text, nullable=False),
+    Column("bound_at", BigInteger),  # when a listing first showed a job; null: whose it is may still be corrected
+    Column("key", Text),  # its name in the journal and in the archive; null: the same
+    Column("retired", Boolean(create_constraint=False)),  # no account any more: lines of the journal refer to the name
 )
 
 archives = Table(

@@ -47,7 +47,7 @@ class Bench:
         self.client = fitting.Client(connection, lambda _request: None, self.stop)
         stack.callback(self.client.close)
         self.state = stack.enter_context(Kept.open(folder / "state.db"))
-        self.state.identity.claim("eu", base_url=sandbox.base_url, username=sandbox.user)
+        self.state.accounts.admit("eu", base_url=sandbox.base_url, username=sandbox.user)
         self.clock = CLOCK
         self.archive = stack.enter_context(Archive.open(folder / "archive", account="eu", known_uuid=None))
         self.lease = stack.enter_context(self.state.lease("eu", "test", now=self.clock.now()))

@@ -116,7 +116,8 @@ class AccountTerm(Grammar):
 
     replaces: Annotated[list[str], OneOrMany()] = Field(
         default_factory=list,
-        description="Accounts in the state that this one replaces: its former names, or accounts of another configuration.",
+        description="Accounts of the state that are gone, and whose users are this one's now. A former name is carried over "
+        "by `account rename`.",
         examples=[["old-name"]],
     )
 

@@ -39,7 +39,7 @@ def config(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def state(config: Path) -> Iterator[State]:
     """A new one, that has only just listed the first job."""
     with State.open(config.parent / "state.db") as opened:
-        opened.identity.claim("eu", base_url="http://127.0.0.1:1", username="alice")
+        opened.accounts.admit("eu", base_url="http://127.0.0.1:1", username="alice")
         job = document(1).job
         opened.jobs.of("eu", job.owner).put([job], unreadable=(), mark=1, now=1, bookmark=None)
         yield opened

@@ -38,7 +38,7 @@ policies: [{name: everything, default: true, then: {archive: 5d}}]
 @pytest.fixture
 def state(root: Path) -> Iterator[State]:
     with State.open(root.parent / "state.db") as opened:
-        opened.identity.claim("eu", base_url="https://api.example.com", username="alice")
+        opened.accounts.admit("eu", base_url="https://api.example.com", username="alice")
         yield opened
 
 

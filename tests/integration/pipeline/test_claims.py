@@ -81,7 +81,8 @@ def test_whose_user_cannot_be_told_stops_what_deletes_and_no_dry_run(open_two: C
 
 def test_whose_user_this_state_has_known_needs_no_secret(open_two: Callable[..., Desk]) -> None:
     desk = open_two("", "username: {file: absent}, access_key: {env: KEY}")
-    desk.state.identity.claim("twin", base_url=desk.sandbox.base_url, username="alice")
+    desk.state.accounts.admit("twin", base_url=desk.sandbox.base_url, username="alice")
+    desk.state.accounts.bind("twin", at=1)
     assert desk.run(execute=True).complete
 
 
@@ -105,5 +106,6 @@ def test_two_configurations_on_one_state_do_not_judge_a_job_twice(open_desk: Cal
         "account first, which this configuration does not have, was about jobs of demo at localhost:"
     )
     assert "`accounts: {box: {replaces: first}}`" in said
+    assert "`sauce-janitor account rename first box`" in said
     desk.configure(ALONE, budget=", replaces: first")
     assert desk.run(execute=True).complete

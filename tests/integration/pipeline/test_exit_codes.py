@@ -20,7 +20,7 @@ def _with_a_second_account(desk: Desk) -> None:
     path = desk.folder / "config.yaml"
     second = f"\n  other: {{base_url: {desk.sandbox.base_url}, username: alice, access_key: {{env: KEY}}}}\narchive:"
     path.write_text(path.read_text().replace("\narchive:", second))
-    desk.state.identity.claim("other", base_url=desk.sandbox.base_url, username="somebody-else")
+    desk.state.accounts.admit("other", base_url=desk.sandbox.base_url, username="somebody-else")
 
 
 def test_one_account_refused_and_another_carried_out_is_incomplete(open_desk: Callable[..., Desk]) -> None:

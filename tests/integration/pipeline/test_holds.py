@@ -217,7 +217,7 @@ def iso(time: int) -> str:
 def test_a_hold_placed_by_another_name_for_the_same_account_protects_too(desk: Desk) -> None:
     planned, last = due(desk)[:2]
     state = desk.state
-    state.identity.claim("twin", base_url=desk.sandbox.base_url, username="demo")
+    state.accounts.admit("twin", base_url=desk.sandbox.base_url, username="demo")
     state.holds.add("twin", [JobId(planned)], by="jane", reason="audit", at=1, until=None)
     assert planned not in due(desk)
 

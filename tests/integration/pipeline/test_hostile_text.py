@@ -90,6 +90,8 @@ def words_of(job: JobId, desk: Desk) -> dict[str, list[tuple[str, ...]]]:
         "archive prune": [()],
         "archive adopt": [("--yes",)],
         "prove": [(), (job,)],
+        "account list": [()],
+        "account rename": [("box", "renamed")],
         "offboard": [("demo", "--archive", "keep", "--yes")],
     }
 

@@ -42,7 +42,7 @@ class Box:
     def fill(self, jobs: int, **fields: Any) -> None:
         at = int(time.time()) - STORED_AGO
         state, path = self.desk.state, self.desk.folder / "archive"
-        state.identity.claim("box", base_url=self.desk.sandbox.base_url, username="demo")
+        state.accounts.admit("box", base_url=self.desk.sandbox.base_url, username="demo")
         state.clock.remember(int(time.time()))
         shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
         with Archive.open(

@@ -45,7 +45,7 @@ def fill(store: Store, count: int) -> None:
 def peak_of_planning(folder: Path, count: int) -> int:
     """Bytes at most allocated while so many jobs are read, decided on, planned and handed out."""
     with Store.open(folder / f"{count}.db") as store:
-        store.identity.claim("box", base_url="https://api.example", username=OWNER)
+        store.accounts.admit("box", base_url="https://api.example", username=OWNER)
         fill(store, count)
         with store.jobs.snapshot(Query("box", None, RULES.age_from, NOW)) as seen:
             tracemalloc.start()

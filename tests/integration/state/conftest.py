@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def state(path: Path) -> Iterator[State]:
     with State.open(path) as opened:
-        opened.identity.claim("eu", base_url="https://api.example", username="demo")
+        opened.accounts.admit("eu", base_url="https://api.example", username="demo")
         yield opened
 
 

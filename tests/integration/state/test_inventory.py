@@ -53,8 +53,8 @@ steps = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_the_database_keeps_what_the_plain_store_keeps(state: State, steps: list[Step]) -> None:
-    account = f"account {len(state.identity.accounts())}"
-    state.identity.claim(account, base_url="u", username="demo")
+    account = f"account {len(state.accounts.all())}"
+    state.accounts.admit(account, base_url="u", username="demo")
     real, plain = state.jobs.of(account, OWNER), MemoryStore()
     for number, (kind, some, bit) in enumerate(steps, start=1):
         now = 100 * number
@@ -140,7 +140,7 @@ def test_records_come_newest_first_by_the_time_of_the_age_then_by_id(state: Stat
 
 
 def test_records_are_of_the_account_and_the_owners_asked_for(state: State) -> None:
-    state.identity.claim("us", base_url="v", username="demo")
+    state.accounts.admit("us", base_url="v", username="demo")
     put(state, a_job(1))
     put(state, replace(a_job(2), owner=Owner("alice")), owner=Owner("alice"))
     state.jobs.of("us", OWNER).put([a_job(3)], unreadable=(), mark=1, now=1, bookmark=None)
@@ -169,7 +169,7 @@ def test_a_snapshot_is_of_all_jobs_and_builds_of_the_account(state: State) -> No
     """Terms: The **inventory** is all jobs and builds known for an account at one frozen instant `as_of`."""
     put(state, *(a_job(number, build="one") for number in range(5)))
     put(state, replace(a_job(5), owner=Owner("alice")), owner=Owner("alice"))
-    state.identity.claim("us", base_url="v", username="demo")
+    state.accounts.admit("us", base_url="v", username="demo")
     state.jobs.of("us", OWNER).put([a_job(6)], unreadable=(), mark=1, now=1, bookmark=None)
     store = state.jobs.of("eu", OWNER)
     store.put_builds([Build("1", "one", None, "failed", 5, 0)], now=5)

@@ -203,7 +203,7 @@ def test_a_final_outcome_is_final(known: State) -> None:
 
 
 def test_another_account_s_intent_cannot_be_ended(known: State) -> None:
-    known.identity.claim("us", base_url="v", username="demo")
+    known.accounts.admit("us", base_url="v", username="demo")
     with known.lease("eu", "run-1", now=1) as lease:
         seq = journal(known).intent(permit(an_id(1), lease.fence), policy="p")
         with pytest.raises(StateError):
@@ -231,7 +231,7 @@ def test_an_account_nobody_claimed_cannot_be_written_to(state: State) -> None:
 @pytest.fixture
 def written(path: Path) -> Path:
     with State.open(path) as state:
-        state.identity.claim("eu", base_url="u", username="demo")
+        state.accounts.admit("eu", base_url="u", username="demo")
         with state.lease("eu", "run-1", now=1) as lease:
             for number in range(4):
                 writer = journal(state)
@@ -291,7 +291,7 @@ PRELUDE = """
     from sauce_janitor.state import State
     from tests.fakes.job_list import OWNER, an_id
     state = State.open(STATE)
-    state.identity.claim("eu", base_url="https://api.example", username="demo")
+    state.accounts.admit("eu", base_url="https://api.example", username="demo")
     lease = state.lease("eu", "run-1", now=1)
     lease.acquire()
     journal = state.journal.during("eu", "run-1", lambda: 77)

@@ -20,7 +20,7 @@ HOLD = """
     import sys
     from sauce_janitor.state import State
     with State.open(STATE) as state:
-        state.identity.claim("eu", base_url="https://api.example", username="demo")
+        state.accounts.admit("eu", base_url="https://api.example", username="demo")
         with state.lease("eu", "run-other", now=1_780_000_000) as lease:
             print("held", lease.fence, flush=True)
             sys.stdin.readline()
@@ -51,7 +51,7 @@ def test_a_state_by_another_name_has_the_same_lease(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with State.open(tmp_path / "real" / "state.db") as one, State.open(tmp_path / "link" / "state.db") as other:
-        one.identity.claim("eu", base_url="https://api.example", username="demo")
+        one.accounts.admit("eu", base_url="https://api.example", username="demo")
         with one.lease("eu", "run-1", now=1) as held:
             with pytest.raises(LeaseError):
                 other.lease("eu", "run-2", now=1).acquire()
@@ -101,7 +101,7 @@ def test_a_run_whose_lock_was_pulled_from_under_it_notices(state: State, path: P
 
 
 def test_accounts_have_leases_of_their_own(state: State) -> None:
-    state.identity.claim("us/../x", base_url="v", username="demo")
+    state.accounts.admit("us/../x", base_url="v", username="demo")
     with state.lease("eu", "run-1", now=1), state.lease("us/../x", "run-2", now=1) as other:
         other.check()
 

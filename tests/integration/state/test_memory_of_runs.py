@@ -15,16 +15,6 @@ from tests.integration.state.conftest import Python
 NOON = 1_780_315_200
 
 
-def test_an_account_that_becomes_another_is_refused_with_both_named(state: State) -> None:
-    state.identity.claim("eu", base_url="https://api.example", username="demo")
-    for url, user in (("https://api.example", "alice"), ("https://api.us.example", "demo")):
-        with pytest.raises(RefusedError) as refused:
-            state.identity.claim("eu", base_url=url, username=user)
-        assert "demo at https://api.example" in str(refused.value)
-        assert f"{user} at {url}" in str(refused.value)
-    assert state.identity.accounts() == {"eu": ("https://api.example", "demo")}
-
-
 def test_an_archive_that_becomes_another_is_refused(state: State) -> None:
     assert state.identity.archive_uuid("/a") is None
     state.identity.remember_archive("/a", "u1")

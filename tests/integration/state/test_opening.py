@@ -30,7 +30,7 @@ from tests.integration.state.conftest import Python
 
 def filled(path: Path, count: int = 2000) -> None:
     with State.open(path) as state:
-        state.identity.claim("eu", base_url="u", username="demo")
+        state.accounts.admit("eu", base_url="u", username="demo")
         jobs = [a_job(number) for number in range(count)]
         state.jobs.of("eu", OWNER).put(jobs, unreadable=(), mark=1, now=1, bookmark=None)
 
@@ -271,7 +271,7 @@ def fill(disk: Path) -> Path:
 def test_a_file_system_without_room_is_told_and_usable_again_with_room(small_disk: Path) -> None:
     path = small_disk / "state.db"
     with State.open(path) as state:
-        state.identity.claim("eu", base_url="u", username="demo")
+        state.accounts.admit("eu", base_url="u", username="demo")
         ballast = fill(small_disk)
         jobs = [a_job(number) for number in range(500)]
         with pytest.raises(StateError, match="the disk is full"):

@@ -18,8 +18,8 @@ ACTS = {
     "remove", "remove-custom-data", "retry-now", "set", "tag", "until", "withdraw", "yes",
 }  # fmt: skip
 CHANGING = {
-    "apply", "approve", "archive adopt", "archive prune", "hold add", "hold list", "hold release", "offboard", "pause",
-    "resume", "run", "serve", "stop", "tag",
+    "account rename", "apply", "approve", "archive adopt", "archive prune", "hold add", "hold list", "hold release",
+    "offboard", "pause", "resume", "run", "serve", "stop", "tag",
 }  # fmt: skip
 
 

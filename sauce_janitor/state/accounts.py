@@ -1,0 +1,202 @@
+"""Which accounts this state knows, whose they are, and by which key the journal and the archive know them.
+
+An account is *bound* to its user and address once a listing succeeded; until then the configuration may correct both. Its
+key is the name it had first: journal lines are hashed and receipts are proof, so both keep it when the account is renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.state.database import Database
+from sauce_janitor.state.renames import drop, forget_listings, move
+from sauce_janitor.state.rows import plain
+from sauce_janitor.state.tables import accounts, journal, metadata, open_intents
+
+_KNOWN_BY: Final = ("acceptances", "approvals", "archived_jobs", "holds")
+"""Tables that hold more of an account than a list of its jobs, which can be read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAccount:
+    """An account as the state knows it. `bound_at`: when a listing first showed a job (epoch seconds), None before any did.
+
+    `key` is its name in the journal and in the archive.
+    """
+
+    name: str
+    base_url: str
+    username: str
+    key: str
+    bound_at: int | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the state has learned whose account it is."""
+        return self.bound_at is not None
+
+    def is_of(self, base_url: str, username: str, place: Callable[[str], str]) -> bool:
+        """Return whether it is this user at this address; `place` tells an address by host and port alone."""
+        return self.username.casefold() == username.casefold() and place(self.base_url) == place(base_url)
+
+
+class Accounts:
+    """The accounts of the state. Raises StateError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> dict[str, KnownAccount]:
+        """Every account by its name, in order; those that are not bound yet, too."""
+        statement = select(accounts).where(accounts.c.retired.is_(None)).order_by(accounts.c.name)
+        with self._database.reading() as connection:
+            return {row["name"]: _known(row) for row in connection.execute(statement).mappings()}
+
+    def key(self, name: str) -> str:
+        """Return the account's name in the journal and in the archive; an unknown name stands for itself."""
+        with self._database.reading() as connection:
+            return key_of(connection, name)
+
+    def named(self, key: str) -> str:
+        """Return what the account of that key is called now."""
+        with self._database.reading() as connection:
+            return name_of(connection, key)
+
+    def admit(
+        self, name: str, *, base_url: str, username: str, place: Callable[[str], str] = str
+    ) -> KnownAccount | None:
+        """Make the account known as this user's at this address; binds nothing.
+
+        Returns the account that the name is bound to where that is another one; then nothing changed. One that is not bound
+        yet is corrected, and what was listed for the wrong user or address is forgotten. `place` tells an address by host
+        and port alone.
+        """
+        said = {"base_url": plain(base_url), "username": plain(username)}
+        with self._database.writing() as connection:
+            row = connection.execute(select(accounts).where(accounts.c.name == name)).mappings().one_or_none()
+            if row is None:
+                connection.execute(insert(accounts), [{"name": name, **said}])
+                return None
+            if row["retired"]:
+                _take_over(connection, name, said)
+                return None
+            known = _known(row)
+            if (known.base_url, known.username) == (said["base_url"], said["username"]):
+                return None
+            if not known.is_of(base_url, username, place):
+                if known.is_bound or _has_lines(connection, known.key):
+                    return known
+                forget_listings(connection, name)
+            connection.execute(update(accounts).where(accounts.c.name == name).values(said))
+        return None
+
+    def bind(self, name: str, *, at: int) -> None:
+        """Learn for good whose account it is: a listing showed jobs of it. `at` is epoch seconds; the first time counts."""
+        mine = (accounts.c.name == name, accounts.c.bound_at.is_(None))
+        with self._database.reading() as connection:
+            if connection.execute(select(accounts.c.name).where(*mine)).first() is None:
+                return
+        with self._database.writing() as connection:
+            connection.execute(update(accounts).where(*mine).values(bound_at=at))
+
+    def rename(self, old: str, new: str) -> None:
+        """Call an account otherwise, with all that is known of it; every job is listed again before the next plan.
+
+        An account `new` of which there is no more than a list of jobs makes room; RefusedError where there is more, where
+        `old` is not known, or while a change of `old` is in doubt. Whoever calls holds both accounts' leases.
+        """
+        with self._database.writing() as connection:
+            rows = {row["name"]: row for row in connection.execute(select(accounts)).mappings()}
+            known = {name: _known(row) for name, row in rows.items() if not row["retired"]}
+            _refuse_rename(connection, known, old, new)
+            account = known[old]
+            if new in known:
+                drop(connection, new)
+            values = {
+                "base_url": account.base_url,
+                "username": account.username,
+                "bound_at": account.bound_at,
+                "key": None if account.key == new else account.key,
+                "retired": None,
+            }
+            if new in rows:
+                connection.execute(update(accounts).where(accounts.c.name == new).values(values))
+            else:
+                connection.execute(insert(accounts), [{"name": new, **values}])
+            move(connection, old, new)
+            _leave(connection, old)
+
+
+def key_of(connection: Connection, name: str) -> str:
+    """Return the name by which the journal and the archive know an account; an unknown name stands for itself."""
+    found: str | None = connection.execute(select(accounts.c.key).where(accounts.c.name == name)).scalar()
+    return name if found is None else found
+
+
+def name_of(connection: Connection, key: str) -> str:
+    """Return what the account of that key is called now; a key of no account stands for itself."""
+    found: str | None = connection.execute(select(accounts.c.name).where(accounts.c.key == key)).scalar()
+    return key if found is None else found
+
+
+def _known(row: Any) -> KnownAccount:
+    return KnownAccount(row["name"], row["base_url"], row["username"], row["key"] or row["name"], row["bound_at"])
+
+
+def _has_lines(connection: Connection, key: str) -> bool:
+    return connection.execute(select(journal.c.seq).where(journal.c.account == key).limit(1)).first() is not None
+
+
+def _take_over(connection: Connection, name: str, said: dict[str, str]) -> None:
+    """Give a name that another account had before to a new one, which gets a key of its own."""
+    taken = set(connection.execute(select(accounts.c.name)).scalars())
+    number = next(number for number in range(2, len(taken) + 3) if f"{name}-{number}" not in taken)
+    key = f"{name}-{number}"
+    # Lines of the journal refer to a row of that name, which is no account by itself.
+    connection.execute(insert(accounts), [{"name": key, "retired": True, **said}])
+    values = {**said, "key": key, "retired": None, "bound_at": None}
+    connection.execute(update(accounts).where(accounts.c.name == name).values(values))
+
+
+def _refuse_rename(connection: Connection, known: dict[str, KnownAccount], old: str, new: str) -> None:
+    if old not in known:
+        there = ", ".join(known) or "none"
+        raise RefusedError(f"the state knows no account {old}; it knows: {there}. Nothing changed")
+    count = select(func.count()).select_from(open_intents).where(open_intents.c.account == old)
+    if open_count := connection.execute(count).scalar_one():
+        raise RefusedError(
+            f"{open_count:,} changes of account {old} were begun and their outcome is not known: a run with --execute "
+            "looks them up. Then rename it. Nothing changed"
+        )
+    if new in known and (what := _more_than_a_list(connection, known[new])):
+        raise RefusedError(
+            f"account {new} is in the state already, with {what}: two accounts are never made one. Choose another name. "
+            "Nothing changed"
+        )
+
+
+def _more_than_a_list(connection: Connection, account: KnownAccount) -> str | None:
+    """Return what the state has of an account that no listing brings back; None for nothing."""
+    if _has_lines(connection, account.key):
+        return "lines in the journal"
+    for name in _KNOWN_BY:
+        table = metadata.tables[name]
+        if connection.execute(select(table.c.account).where(table.c.account == account.name).limit(1)).first():
+            return name.replace("_", " ")
+    return None
+
+
+def _leave(connection: Connection, name: str) -> None:
+    """Keep the row of a former name where the journal's lines refer to it, or it is still the key of an account."""
+    lines = connection.execute(select(journal.c.seq).where(journal.c.account == name).limit(1)).first()
+    named = connection.execute(select(accounts.c.name).where(accounts.c.key == name).limit(1)).first()
+    if lines is None and named is None:
+        connection.execute(delete(accounts).where(accounts.c.name == name))
+        return
+    values = {"retired": True, "key": None, "bound_at": None}
+    connection.execute(update(accounts).where(accounts.c.name == name).values(values))

@@ -1,0 +1,160 @@
+"""Whose an account is: corrected while nothing was listed, fixed afterwards; and renamed with all that is known of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import insert, select
+
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.retention.model import Owner
+from sauce_janitor.state import State
+from sauce_janitor.state.tables import metadata
+from tests.fakes.job_list import OWNER, a_job, an_id
+
+EU, US = "https://api.eu.example", "https://api.us.example"
+NOON = 1_780_315_200
+
+
+def _learn(state: State, name: str, owner: Owner = OWNER) -> None:
+    """Jobs of the account are listed, one is held, archived and deleted."""
+    jobs = state.jobs.of(name, owner)
+    jobs.put([a_job(number) for number in (1, 2)], unreadable=[], mark=NOON, now=NOON, bookmark=None)
+    jobs.conclude(mark=NOON, watermark=NOON, full_at=NOON, longest_page=2)
+    jobs.keep_memo("{}")
+    state.accounts.bind(name, at=NOON)
+    journal = state.journal.during(name, "r1", lambda: NOON)
+    journal.archived(an_id(1), owner, receipt="a" * 64, selection="all", policy="p")
+    state.holds.add(name, [an_id(2)], by="jane", reason="why", at=NOON, until=None)
+    state.runs.begin(f"run-{name}-{owner}", name, mode="execute", at=NOON)
+    state.counters.add({("runs", (("account", name), ("mode", "execute"))): 3})
+    state.notes.write(f"vanished {name}", "{}")
+
+
+def test_an_account_is_corrected_until_a_listing_succeeded(state: State) -> None:
+    state.accounts.admit("us", base_url=US, username="jnae")
+    state.jobs.of("us", Owner("jnae")).put([a_job(1)], unreadable=[], mark=1, now=1, bookmark="[]")
+    state.jobs.of("us", Owner("jnae")).keep_memo("{}")
+    assert state.accounts.admit("us", base_url=US, username="jane") is None
+    assert state.accounts.all()["us"].username == "jane"
+    assert state.jobs.owners("us") == ()
+    assert state.jobs.count("us") == 0
+    assert state.jobs.of("us", Owner("jnae")).memo() is None
+
+
+def test_a_bound_account_stays_whose_it_is(state: State) -> None:
+    state.accounts.bind("eu", at=NOON)
+    for url, user in ((EU, "demo"), ("https://api.example", "alice")):
+        found = state.accounts.admit("eu", base_url=url, username=user)
+        assert found is not None
+        assert (found.username, found.base_url) == ("demo", "https://api.example")
+    assert state.accounts.admit("eu", base_url="https://api.example", username="DEMO") is None
+    state.accounts.bind("eu", at=NOON + 5)
+    assert state.accounts.all()["eu"].bound_at == NOON
+
+
+def test_lines_in_the_journal_bind_an_account_that_no_listing_bound(state: State) -> None:
+    state.journal.during("eu", "r1", lambda: NOON).archived(
+        an_id(1), OWNER, receipt="a" * 64, selection="all", policy="p"
+    )
+    assert state.accounts.admit("eu", base_url=EU, username="alice") is not None
+
+
+def test_a_rename_takes_everything_along_and_alters_no_line_of_the_journal(state: State) -> None:
+    _learn(state, "eu")
+    before = [line.hash for line in state.journal.lines("eu")]
+    state.accounts.rename("eu", "prod")
+    assert list(state.accounts.all()) == ["prod"]
+    assert [line.hash for line in state.journal.lines("prod")] == before
+    assert state.journal.of(an_id(1), "prod")
+    assert state.journal.verify() == len(before)
+    assert state.jobs.count("prod") == 2
+    assert state.holds.protects("prod", an_id(2), at=NOON)
+    assert [run.run_id for run in state.runs.last("prod")] == ["run-eu-demo"]
+    assert state.counters.all() == {("runs", (("account", "prod"), ("mode", "execute"))): 3}
+    assert state.notes.read("vanished prod") == "{}"
+    assert state.jobs.of("prod", OWNER).memo() == "{}"
+    # what is written from now on goes under the same key: nothing is done twice
+    state.journal.during("prod", "r2", lambda: NOON).archived(
+        an_id(2), OWNER, receipt="b" * 64, selection="all", policy="p"
+    )
+    assert {line.account for line in state.journal.lines("prod")} == {"eu"}
+
+
+def test_no_listing_from_before_a_rename_counts_as_whole(state: State) -> None:
+    _learn(state, "eu")
+    state.accounts.rename("eu", "prod")
+    listed = state.jobs.of("prod", OWNER).listed()
+    assert (listed.full_at, listed.watermark, listed.bookmark) == (None, None, None)
+
+
+def test_every_table_with_accounts_in_it_is_renamed(state: State) -> None:
+    """A table that is added later and forgotten here would leave its rows behind."""
+    _learn(state, "eu")
+    state.accounts.rename("eu", "prod")
+    with state._database.reading() as connection:
+        for table in metadata.sorted_tables:
+            if "account" in table.c:
+                names = set(connection.execute(select(table.c.account)).scalars())
+                assert names <= ({"eu"} if table.name == "journal" else {"prod"}), table.name
+
+
+def test_two_accounts_are_never_made_one(state: State) -> None:
+    state.accounts.admit("us", base_url=US, username="demo")
+    _learn(state, "eu")
+    _learn(state, "us")
+    with pytest.raises(RefusedError, match="account us is in the state already, with lines in the journal"):
+        state.accounts.rename("eu", "us")
+    assert list(state.accounts.all()) == ["eu", "us"]
+    state.accounts.admit("held", base_url=US, username="alice")
+    state.holds.add("held", [an_id(9)], by="jane", reason="why", at=NOON, until=None)
+    with pytest.raises(RefusedError, match="account held is in the state already, with holds"):
+        state.accounts.rename("eu", "held")
+
+
+def test_a_list_of_jobs_alone_makes_room(state: State) -> None:
+    """Whoever changes the name in the configuration first, and runs a plan, has listed the account anew."""
+    _learn(state, "eu")
+    state.accounts.admit("prod", base_url="https://api.example", username="demo")
+    jobs = state.jobs.of("prod", OWNER)
+    jobs.put([a_job(7)], unreadable=[], mark=NOON, now=NOON, bookmark=None)
+    state.accounts.bind("prod", at=NOON)
+    state.accounts.rename("eu", "prod")
+    assert state.jobs.record("prod", an_id(1), as_of=0) is not None
+    assert state.jobs.record("prod", an_id(7), as_of=0) is None
+
+
+def test_a_freed_name_is_another_account_in_the_journal_and_the_archive(state: State) -> None:
+    _learn(state, "eu")
+    state.accounts.rename("eu", "old")
+    assert state.accounts.admit("eu", base_url=US, username="alice") is None
+    assert (state.accounts.key("old"), state.accounts.key("eu")) == ("eu", "eu-2")
+    assert (state.accounts.named("eu"), state.accounts.named("eu-2")) == ("old", "eu")
+    _learn(state, "eu", Owner("alice"))
+    assert {line.owner for line in state.journal.lines("old")} == {OWNER}
+    assert {line.owner for line in state.journal.lines("eu")} == {"alice"}
+    state.accounts.rename("eu", "new")
+    state.accounts.rename("old", "eu")
+    assert (state.accounts.key("eu"), state.accounts.key("new")) == ("eu", "eu-2")
+    assert {line.owner for line in state.journal.lines("eu")} == {OWNER}
+    assert state.journal.verify()
+
+
+def test_a_name_that_only_the_archive_knows_is_not_given_away(state: State) -> None:
+    state.accounts.rename("eu", "old")
+    state.accounts.admit("eu", base_url=US, username="alice")
+    assert state.accounts.key("eu") != state.accounts.key("old")
+
+
+def test_an_unknown_account_and_a_change_in_doubt_are_refused(state: State) -> None:
+    with pytest.raises(RefusedError, match="the state knows no account ue; it knows: eu"):
+        state.accounts.rename("ue", "prod")
+    with state._database.writing() as connection:
+        line = {"seq": 1, "at": 1, "account": "eu", "kind": "intent", "job_id": bytes(16), "owner": OWNER,
+                "action": "delete_job", "detail": json.dumps({}), "hash": bytes(32)}  # fmt: skip
+        connection.execute(insert(metadata.tables["journal"]), [line])
+        begun = {"intent": 1, "account": "eu", "job_id": bytes(16), "action": "delete_job"}
+        connection.execute(insert(metadata.tables["open_intents"]), [begun])
+    with pytest.raises(RefusedError, match="1 changes of account eu were begun"):
+        state.accounts.rename("eu", "prod")
