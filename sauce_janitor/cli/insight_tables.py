@@ -64,11 +64,13 @@ def shown_metrics(found: Summary) -> Shown:
     pairs += [(f"{which}_{key}", _row(item)[key]) for which, item in ends for key in ("id", "duration_s")]
 
     def show(out: Console) -> None:
-        headers = ("Runs", *(name.capitalize() for name, _ in found.statuses), "Mean run time")
-        row = ("all", found.count, *(count for _, count in found.statuses), found.run_time)
-        report.show_table(
-            out, (report.Column("Test", "word"), *(report.Column(each, "number") for each in headers)), [row]
-        )
+        statuses = [report.Column(name.capitalize(), "number") for name, _ in found.statuses]
+        columns = (
+            report.Column("Test", "word"), report.Column("Runs", "number"), *statuses,
+            report.Column("Mean wait", "number"), report.Column("Mean run time", "number"),
+        )  # fmt: skip
+        times = (_seconds(found.queue_time), _seconds(found.run_time))
+        report.show_table(out, columns, [("all", found.count, *(count for _, count in found.statuses), *times)])
         if ends:
             out.print()
             _show_items([item for _, item in ends], out, labels=[which for which, _ in ends])
@@ -103,8 +105,14 @@ def shown_trends(found: Trends) -> Shown:
         for bucket in found.buckets:
             counts = dict(bucket.by.get("status", ()))
             rows.append((bucket.at, bucket.count, *(counts.get(name, 0) for name in statuses)))
+        ended = dict(found.totals.get("status", ()))
+        tests = [bucket.count for bucket in found.buckets if isinstance(bucket.count, int)]
+        whole = sum(tests) if len(tests) == len(found.buckets) else UNKNOWN
         report.show_table(
-            out, (report.Column("From", "time"), *(report.Column(each, "number") for each in headers)), rows
+            out,
+            (report.Column("From", "time"), *(report.Column(each, "number") for each in headers)),
+            rows,
+            footer=("all", whole, *(ended.get(name, 0) for name in statuses)),
         )
         for by, named in sorted(found.totals.items()):
             if by != "status":
@@ -260,3 +268,10 @@ def _plain(value: object) -> Any:
 
 def _time(value: object) -> int | None:
     return value if isinstance(value, int) else None
+
+
+def _seconds(value: object) -> object:
+    """A mean of seconds: exact below a minute, where a rounded one would say nothing."""
+    if not isinstance(value, int | float):
+        return value
+    return f"{value:,.3g} s" if value < 60 else report.span(value)

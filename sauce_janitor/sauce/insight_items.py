@@ -14,12 +14,16 @@ from typing import Final, Literal, TypeAlias, TypeVar
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.retention.model import UNKNOWN, Text, Time, Unknown
 from sauce_janitor.sauce.fields import blank_is_none, flag_field, text_field, time_field
+from sauce_janitor.sauce.redacting import redact_text
 
 Number: TypeAlias = int | float | Literal[Unknown.UNKNOWN] | None
 Count: TypeAlias = int | Literal[Unknown.UNKNOWN]
 Named: TypeAlias = tuple[tuple[str, int], ...]
 """Names with how often each came, as the answer orders them."""
 
+_ITEM_TEXTS: Final = (
+    "owner", "name", "build", "status", "error", "os", "browser", "ancestor", "os_normalized", "browser_normalized",
+)  # fmt: skip
 _LONGEST_ID: Final = 255
 _MOST_ROWS: Final = 100_000
 _T = TypeVar("_T")
@@ -27,7 +31,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One test that ran. Times: epoch seconds. `expired`: Sauce Labs does not have its assets, or its job, any more."""
+    """One test that ran. Times: epoch seconds. `expired`: Sauce Labs does not have its assets, or its job, any more.
+
+    `ancestor` is the account that the owner's belongs to. `details_url` is the job's address, without secrets in it.
+    """
 
     id: str
     owner: Text
@@ -42,6 +49,10 @@ class Item:
     ended_at: Time
     duration_s: Number
     expired: bool | Literal[Unknown.UNKNOWN] | None
+    ancestor: Text = None
+    os_normalized: Text = None
+    browser_normalized: Text = None
+    details_url: Text = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,10 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The runs of one test, counted. Both times are as Sauce Labs gives them, which does not say in what."""
+    """The runs of one test, counted. Both times are means in seconds, whatever their names say.
+
+    Source: the API's sample, where 1,008 runs of 25 to 1,858 s have a totalRunTime of 33.2.
+    """
 
     count: Count
     statuses: Named
@@ -206,9 +220,8 @@ def _item(row: object) -> Item:
         or not identity.isprintable()
     ):
         raise ValueError(f"no usable id: {identity!a:.80}")
-    texts = {
-        key: blank_is_none(_text(found, key)) for key in ("owner", "name", "build", "status", "error", "os", "browser")
-    }
+    texts = {key: blank_is_none(_text(found, key)) for key in _ITEM_TEXTS}
+    url = blank_is_none(_text(found, "details_url"))
     return Item(
         id=identity,
         **texts,
@@ -217,6 +230,7 @@ def _item(row: object) -> Item:
         ended_at=iso_field(found, "end_time"),
         duration_s=number_field(found, "duration"),
         expired=flag_field(found, "is_expired") if "is_expired" in found else None,
+        details_url=redact_text(url) if isinstance(url, str) else url,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -61,6 +62,28 @@ def test_tests_are_found_by_what_both_generations_call_differently(
     assert found("--oldest-first", "--limit", "1")[0]["created_at"] == everything[-1]["created_at"]
     assert found("--owner", "alice", "--limit", "1")[0]["owner"] == "alice"
     assert {item["owner"] for item in found("--scope", "organization", "--limit", "1000")} > {"demo", "alice", "bob"}
+
+
+def test_tables_sum_up_by_status_and_give_times_with_their_units(open_box: Callable[..., Desk]) -> None:
+    desk, back = open_box(), ("--time-range", "40d")
+    document = json.loads(desk.say("insights", "trends", *back, "--format", "json").stdout)
+    table = desk.say("insights", "trends", *back).stdout.splitlines()
+    statuses = [word.lower() for word in table[0].split()[2:]]
+    ended = document["totals"]["status"]
+    whole = [line.split() for line in table if line.startswith("all ")]
+    counts = [str(sum(ended.values())), *(str(ended[status]) for status in statuses)]
+    assert whole == [["all", *counts]]
+    said = desk.say("insights", "metrics", "login: with password", *back).stdout.splitlines()
+    assert said[0].split()[-5:] == ["Mean", "wait", "Mean", "run", "time"]
+    assert re.search(r" [0-9.]+ s +([0-9.]+ s|[0-9]+ min.*)$", said[1].rstrip())
+
+
+def test_an_item_is_told_whole(open_box: Callable[..., Desk]) -> None:
+    said = open_box().say("insights", "tests", "--time-range", "40d", "--limit", "1", "--format", "json")
+    (item,) = json.loads(said.stdout)["items"]
+    assert item["details_url"].endswith(f"/rest/v1.1/demo/jobs/{item['id']}")
+    assert (item["ancestor"], item["os_normalized"]) == ("demo", item["os"])
+    assert item["browser_normalized"] == item["browser"]
 
 
 def test_more_than_is_shown_is_said(open_box: Callable[..., Desk]) -> None:

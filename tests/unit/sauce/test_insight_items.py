@@ -195,3 +195,9 @@ def test_counts_of_which_one_cannot_be_read_are_not_summed_up() -> None:
 def test_json_that_is_none_never_comes_to_be_read(text: str) -> None:
     with pytest.raises(AnswerError):
         parse_items(load_json(text.encode(), what="the test results"))
+
+
+def test_the_address_of_an_item_keeps_no_secret() -> None:
+    url = "https://saucelabs.com/rest/v1.1/a-team/jobs/5?auth=abcdef"
+    (item,) = parse_items({"items": [{**ITEM, "details_url": url}], "has_more": False}).items
+    assert item.details_url == "https://saucelabs.com/rest/v1.1/a-team/jobs/5?auth=[removed]"
