@@ -87,7 +87,7 @@ def without_effect(scene: Scene, answer: Answer) -> Answer:
         elif answer.effect.assets:
             job.ledger.stripped.discard(job.index)
         elif answer.effect.stopped:
-            job.ledger.patches.pop(job.index, None)
+            job.ledger.patches[job.index] = dict(answer.effect.before)
     return replace(answer, effect=Effect(job.id))
 
 

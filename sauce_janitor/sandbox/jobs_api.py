@@ -113,6 +113,7 @@ def stop(world: World, request: Request, job: JobRef) -> Answer:
         return refused
     stopped = False
     with world.lock:
+        before = dict(job.ledger.patches.get(job.index, {}))
         if not job.ledger.is_finished(job.index):
             stopped = True
             end = _later(world, job)
@@ -120,7 +121,7 @@ def stop(world: World, request: Request, job: JobRef) -> Answer:
                 job.index,
                 {"status": "complete", "end_time": end, "modification_time": end, "error": "User terminated"},
             )
-    return as_json(world.document(job, request.base_url), effect=Effect(job.id, stopped=stopped))
+    return as_json(world.document(job, request.base_url), effect=Effect(job.id, stopped=stopped, before=before))
 
 
 def delete(world: World, request: Request, job: JobRef, *, version: str) -> Answer:

@@ -52,13 +52,14 @@ class DestroyedAsset:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a request did to the world."""
+    """What a request did to the world. `before`: the edited fields of a stopped job, as they were before."""
 
     job_id: str | None = None
     jobs_deleted: int = 0
     stopped: bool = False
     updated: bool = False
     assets: tuple[DestroyedAsset, ...] = ()
+    before: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

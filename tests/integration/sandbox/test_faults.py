@@ -78,6 +78,7 @@ def test_a_delete_answered_500_is_done_all_the_same(start: Start, call: Call) ->
 def test_a_write_without_effect_looks_like_one_with(start: Start, call: Call) -> None:
     sandbox = start()
     ask, job_id, running = call(sandbox), finished(sandbox), unfinished(sandbox)
+    sandbox.edit(running, tags=["mine"], build="PR-7")
     before = sandbox.truth(job_id), sandbox.truth(running)
     sandbox.inject("without_effect")
 
