@@ -11,6 +11,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from sauce_janitor.times import show_times_in
+
 # A machine under load is slow to make inputs too; that says nothing about the program.
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
@@ -38,5 +40,6 @@ def component() -> Callable[[str], Path]:
 
 
 def pytest_runtest_teardown() -> None:
-    """What a command that ran in this process set up for its log is not the next test's."""
+    """What a command that ran in this process set up for its log and its times is not the next test's."""
     structlog.reset_defaults()
+    show_times_in()

@@ -24,12 +24,11 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
     From then on the other state is refused. Refused itself (exit code 5) while a run works on the archive.
     """
     from sauce_janitor import logs, report
-    from sauce_janitor.config import load
     from sauce_janitor.pipeline.adoption import adopt as take_over
     from sauce_janitor.pipeline.adoption import stand
     from sauce_janitor.state import State
 
-    config = load(session.config_path)
+    config = session.load()
     logs.configure(session.log_format, session.log_level or "info", color=session.color)
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         found = stand(config.archive, state)

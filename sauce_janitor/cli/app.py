@@ -17,6 +17,8 @@ from sauce_janitor.cli.overview import uncut, write_tasks
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sauce_janitor.config import Config
+
 COMMANDS = {
     "account": "account:account",
     "apply": "running:apply",
@@ -54,7 +56,7 @@ COMMANDS = {
 """Command name to `module:attribute` below this package. One file a group of commands."""
 
 ALIASES = {"validate": "check"}
-_GLOBAL = frozenset({"config_path", "log_format", "log_level", "no_color", "wide"})
+_GLOBAL = frozenset({"config_path", "log_format", "log_level", "no_color", "wide", "utc"})
 """The root's options that every command takes, too."""
 
 
@@ -67,6 +69,26 @@ class Session:
     log_level: str | None
     color: bool | None
     wide: bool = False
+    utc: bool = False
+
+    def load(self) -> Config:
+        """Load the configuration, and show times in its time zone until the command ends. ConfigError."""
+        from sauce_janitor.config import load
+
+        config = load(self.config_path)
+        self.show_times_as_in(config)
+        return config
+
+    def show_times_as_in(self, config: Config) -> None:
+        """Show times in that configuration's time zone, or in UTC with --utc, until the command ends."""
+        from datetime import UTC
+        from zoneinfo import ZoneInfo
+
+        from sauce_janitor.times import show_times_in
+
+        show_times_in(UTC if self.utc else ZoneInfo(config.timezone))
+        if context := click.get_current_context(silent=True):
+            context.find_root().call_on_close(show_times_in)
 
     def console(self, *, error: bool = False) -> Console:
         """Return where tables and colours are printed."""
@@ -132,6 +154,7 @@ class LazyGroup(click.Group):
 @click.option("-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning.")
 @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
 @click.option("--wide", is_flag=True, help="Tables with whole ids and texts, also wider than the terminal.")
+@click.option("--utc", is_flag=True, help="Times in UTC, not in the configuration's time zone.")
 @click.version_option(__version__, prog_name="sauce-janitor", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, /, config_path: Path, log_format: str | None, log_level: str | None, **flags: bool) -> None:
@@ -141,4 +164,4 @@ def cli(ctx: click.Context, /, config_path: Path, log_format: str | None, log_le
     `tag` ask first. Start with: sauce-janitor demo
     """
     color = False if flags["no_color"] else None
-    ctx.obj = Session(config_path, log_format, log_level, color, wide=flags["wide"])
+    ctx.obj = Session(config_path, log_format, log_level, color, wide=flags["wide"], utc=flags["utc"])

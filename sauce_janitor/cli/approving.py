@@ -52,10 +52,9 @@ def approve(
     An edit of anything that decides makes another digest, and the approval lifts nothing any more.
     """
     from sauce_janitor import report
-    from sauce_janitor.config import load
     from sauce_janitor.state import State
 
-    config, now = load(session.config_path), int(time.time())
+    config, now = session.load(), int(time.time())
     account = _account(config, digest)
     approval = _approval(config, digest, lift, until, now=now, given=given)
     if given["withdraw"]:

@@ -101,11 +101,10 @@ def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
 @click.pass_obj
 def show(session: Session, /, job_id: str, account: str | None, form: str) -> None:
     """Show what is stored of a job, by whom and why, and what is not any more."""
-    from sauce_janitor import config
     from sauce_janitor.archive import Catalogue, contents_of
 
     job = job_of(job_id)
-    with Catalogue.open(config.load(session.config_path).archive.path) as catalogue:
+    with Catalogue.open(session.load().archive.path) as catalogue:
         found = [contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=account)]
         stored = [contents for contents in found if contents is not None]
         if not stored:

@@ -44,6 +44,7 @@ def diff(
     from sauce_janitor.cli import comparison, known
 
     before, after = _both(old, new)
+    session.show_times_as_in(after)
     config = after if after.state.exists() else before
     with known.look(config, known.existing(config.state)) as state:
         found = list(_compared(before, after, state, accounts, now=int(time.time())))

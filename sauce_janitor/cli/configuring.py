@@ -31,7 +31,6 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     Ends with 2 when it has faults: all of them are printed, each with its line and path. Ends with 6 when a test fails.
     """
     from sauce_janitor.cli.testing import run_tests
-    from sauce_janitor.config import load
 
     session: Session = context.obj
     if form != "text":
@@ -39,7 +38,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
             raise click.UsageError("--mutants is told as text only: leave --format out")
         context.exit(_report(session.config_path, form))
 
-    config = load(session.config_path)
+    config = session.load()
     terminal.echo(f"{session.config_path}: valid")
     for account in config.accounts:
         count = len(config.rules(account.name).policies)

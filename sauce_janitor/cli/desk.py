@@ -18,7 +18,7 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.known import look
 from sauce_janitor.cli.leaving import Leaving
 from sauce_janitor.cli.progress import Shown
-from sauce_janitor.config import Account, Config, load
+from sauce_janitor.config import Account, Config
 from sauce_janitor.config.moments import unix_time
 from sauce_janitor.errors import ConfigError, JanitorError, LeaseError, RefusedError
 from sauce_janitor.metrics import Metrics
@@ -77,7 +77,7 @@ def open_desk(session: Session, *, tells: bool = False, reads: bool = False) -> 
     With `reads`, for what changes nothing and sends no request, a state that cannot be written here
     will do. Raises ConfigError, StateError, RefusedError.
     """
-    config = load(session.config_path)
+    config = session.load()
     watched = terminal.is_terminal(err=True) and session.log_format != "json"
     level = session.log_level or ("warning" if watched else "info")
     logs.configure(session.log_format, level, color=session.color)

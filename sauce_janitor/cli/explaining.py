@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
     """Say why JOB_ID stays or goes, by which rule, and when; of a deleted job, what is on record. Asks Sauce Labs nothing."""
     from sauce_janitor.cli import explanation, explanation_text, known
-    from sauce_janitor.config import load
     from sauce_janitor.retention.model import job_id as checked
 
-    config = load(session.config_path)
+    config = session.load()
     only = known.policies(config, policies)
     try:
         job = checked(job_id.strip().lower())

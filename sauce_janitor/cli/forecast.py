@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Console
@@ -74,7 +73,7 @@ def _show_limit(out: Console, simulation: Simulation) -> None:
     if first is None:
         out.print("No limit trips.")
         return
-    when = "today" if first.number == 0 else f"on day {first.number}, {_date(first.as_of)}"
+    when = "today" if first.number == 0 else f"on day {first.number}, {report.day(first.as_of)}"
     out.print(f"A limit trips {when}:", style="red")
     for limit in first.broken:
         report.say(out, _short(limit), indent=2, style="red")
@@ -128,7 +127,7 @@ def _show_by_time(out: Console, days: Sequence[Day]) -> None:
     cells = []
     for row in rows:
         mark = " !" if any(day.broken for day in row) else ""
-        cells.append((_date(row[0].as_of) + mark, *(_cell(column, row) for column in columns)))
+        cells.append((report.day(row[0].as_of) + mark, *(_cell(column, row) for column in columns)))
     footer = ("Sum", *("" if column.header == "Jobs" else _cell(column, days) for column in columns))
     report.show_table(out, shown, cells, footer=footer)
 
@@ -162,7 +161,7 @@ def _chart(days: Sequence[Day], out: Console) -> Iterator[str]:
         if most := max(sums):
             at = sums.index(most) * a_bar
             span = f" in {a_bar} days" if a_bar > 1 else ""
-            yield f"{name:9} {_bars(sums, out)}  most {most:,}{span}, {_date(days[at].as_of)}"
+            yield f"{name:9} {_bars(sums, out)}  most {most:,}{span}, {report.day(days[at].as_of)}"
 
 
 def _bars(values: Sequence[float], out: Console) -> str:
@@ -174,10 +173,6 @@ def _bars(values: Sequence[float], out: Console) -> str:
 
 def _acts(day: Day) -> bool:
     return any(day.totals.values())
-
-
-def _date(time: int) -> str:
-    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d}"
 
 
 # --- for machines --------------------------------------------------------------------------------------------------------

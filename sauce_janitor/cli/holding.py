@@ -65,9 +65,8 @@ def add(
     is placed first, and stays whatever becomes of the tag. Without --tag nothing is asked.
     """
     from sauce_janitor import report
-    from sauce_janitor.config import load
 
-    config = load(session.config_path)
+    config = session.load()
     account, ids = one_account(config, wanted), frozenset(job_ids(jobs))
     text, now = given["until"], int(time.time())
     until = None if text is None else ending("--until", text, config.timezone, now=now)
@@ -152,10 +151,9 @@ def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str
 @click.pass_obj
 def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, yes: bool, dry_run: bool) -> None:
     """Lift every local hold on these jobs. Holds by tag or in the configuration stay."""
-    from sauce_janitor.config import load
     from sauce_janitor.pipeline import fitting
 
-    config = load(session.config_path)
+    config = session.load()
     account, ids = one_account(config, wanted), frozenset(job_ids(jobs))
     with ExitStack() as stack:
         state, holding, wrong = _writable(config, account, stack)
@@ -181,10 +179,9 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     """List the local holds in force. Ends with 4 where those in the archive cannot be read."""
     from sauce_janitor.cli.known import look
-    from sauce_janitor.config import load
     from sauce_janitor.pipeline.holding import Holding, open_holding
 
-    config, now, code = load(session.config_path), int(time.time()), 0
+    config, now, code = session.load(), int(time.time()), 0
     rows = []
     with ExitStack() as stack:
         state = stack.enter_context(look(config))

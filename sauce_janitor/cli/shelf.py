@@ -60,13 +60,12 @@ def open_shelf(session: Session) -> Iterator[Shelf]:
 
     Raises ConfigError, StateError, ArchiveUnusableError.
     """
-    from sauce_janitor import config as configuration
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.cli.known import look
     from sauce_janitor.cli.progress import Shown
     from sauce_janitor.pipeline.indexing import keep_up
 
-    config = configuration.load(session.config_path)
+    config = session.load()
     with ExitStack() as stack:
         path = config.state
         if not path.exists():

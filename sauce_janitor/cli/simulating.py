@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 def simulate(session: Session, /, span: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
     """Show what the policies will do day by day to the jobs that are known, as if no new ones came. Asks Sauce Labs nothing."""
     from sauce_janitor.cli import forecast, known
-    from sauce_janitor.config import load
 
-    config, now = load(session.config_path), int(time.time())
+    config, now = session.load(), int(time.time())
     days = _days(span, now)
     only = known.policies(config, policies)
     with known.look(config, known.existing(config.state)) as state:

@@ -22,10 +22,9 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
     Plans can still be looked at. Ends with 4 where it could only be noted in one of the two: that one stops everything, too.
     """
     from sauce_janitor.archive import MirroredPause
-    from sauce_janitor.config import load
     from sauce_janitor.pipeline import pauses
 
-    config = load(session.config_path)
+    config = session.load()
     if dry_run:
         terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
         return 0
@@ -47,11 +46,10 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
 @click.pass_obj
 def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
     """Lift a pause, in the state and in the archive."""
-    from sauce_janitor.config import load
     from sauce_janitor.pipeline.pauses import Pauses, pause_if_new
     from sauce_janitor.state import State
 
-    config = load(session.config_path)
+    config = session.load()
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         pause_if_new(state, config.archive.path)
         pauses = Pauses(state, config.archive.path)

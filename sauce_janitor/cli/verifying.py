@@ -89,10 +89,9 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
     from sauce_janitor.archive.verifying import Sample
     from sauce_janitor.cli.known import look
     from sauce_janitor.cli.progress import Shown
-    from sauce_janitor.config import load
     from sauce_janitor.pipeline.verifying import Means, Wanted, checked_job, verify
 
-    config = load(session.config_path)
+    config = session.load()
     share, now = given["sample"], time.time()
     wanted = Wanted(
         account=given["account"],

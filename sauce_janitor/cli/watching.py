@@ -33,9 +33,8 @@ def status(session: Session, /, accounts: tuple[str, ...], policies: tuple[str, 
     """Say how things stand: the last runs, what is due by the last plan, the listing, holds, and what waits to be settled."""
     from sauce_janitor import report
     from sauce_janitor.cli import known
-    from sauce_janitor.config import load
 
-    config = load(session.config_path)
+    config = session.load()
     with ExitStack() as stack:
         state = stack.enter_context(known.look(config))
         told = [_told(config, state, account, policies, stack) for account in _wanted(config, accounts)]
@@ -298,11 +297,10 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
     from sauce_janitor import report
     from sauce_janitor.archive import SENTINEL, Catalogue
     from sauce_janitor.cli import known
-    from sauce_janitor.config import load
     from sauce_janitor.pipeline import proving
     from sauce_janitor.retention.model import job_id as checked
 
-    config = load(session.config_path)
+    config = session.load()
     try:
         job = None if job_id is None else checked(job_id.strip().lower())
     except ValueError as wrong:

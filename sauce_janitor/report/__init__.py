@@ -7,18 +7,10 @@ from sauce_janitor.report.plans import About, markdown, show_plan
 from sauce_janitor.report.retries import retry_lines, retry_row, retry_rows, retry_sentence, waiting_line
 from sauce_janitor.report.rows import COLUMNS, action_row, csv_lines, kept_row
 from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
-from sauce_janitor.report.words import (
-    ACTIONS,
-    console,
-    iso,
-    last_line,
-    say,
-    size,
-    span,
-    when,
-)
+from sauce_janitor.report.words import ACTIONS, console, last_line, say, size, span
 from sauce_janitor.terminal import json_text
 from sauce_janitor.terminal import printable as clean
+from sauce_janitor.times import day, iso, when
 
 __all__ = [
     "ACTIONS",
@@ -35,6 +27,7 @@ __all__ = [
     "console",
     "csv_lines",
     "cut",
+    "day",
     "inflow",
     "iso",
     "job_row",

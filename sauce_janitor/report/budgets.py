@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sauce_janitor.report.words import span, when
+from sauce_janitor.report.words import span
+from sauce_janitor.times import when
 
 
 def needed(outlook: Mapping[str, Any], *, allowed: str, now: float) -> Iterator[str]:

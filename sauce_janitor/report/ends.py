@@ -10,9 +10,10 @@ from typing import Protocol
 from rich.console import Console
 
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.words import ACTIONS, actions_line, size, when
+from sauce_janitor.report.words import ACTIONS, actions_line, size
 from sauce_janitor.retention.model import Action
 from sauce_janitor.terminal import printable
+from sauce_janitor.times import when
 
 
 class Failure(Protocol):

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.words import iso, when
 from sauce_janitor.retention.model import UNKNOWN, Job
 from sauce_janitor.terminal import printable
+from sauce_janitor.times import iso, when
 
 JOB_COLUMNS: Final = (
     "account", "id", "owner", "name", "build", "status", "state", "tags", "os", "browser", "browser_version",

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.words import ACTIONS, say, when
+from sauce_janitor.report.words import ACTIONS, say
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import late_lines
 from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Why
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.terminal import printable
+from sauce_janitor.times import when
 
 _MOST_REASONS = 12
 

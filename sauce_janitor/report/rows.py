@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sauce_janitor.report.words import iso
 from sauce_janitor.retention.model import Action, Decision
 from sauce_janitor.terminal import printable
+from sauce_janitor.times import iso
 
 COLUMNS = ("account", "job_id", "owner", "action", "policy", "due_since", "reasons")
 

@@ -16,9 +16,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from sauce_janitor.report.words import is_whole, size, when
+from sauce_janitor.report.words import is_whole, size
 from sauce_janitor.retention.model import UNKNOWN
 from sauce_janitor.terminal import printable
+from sauce_janitor.times import when
 
 _GAP: Final = 2
 _SHORTEST_ID: Final = 8

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import IO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -69,16 +68,6 @@ class _Console(Console):
         for segment in super().render(renderable, options):
             text = segment.text if segment.control else terminal.escaped(segment.text)
             yield segment if text == segment.text else Segment(text, segment.style)
-
-
-def when(epoch_s: int | None) -> str:
-    """Epoch seconds as people read it, in UTC."""
-    return "-" if epoch_s is None else datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def iso(epoch_s: int | None) -> str | None:
-    """Epoch seconds as machines read it: ISO 8601 in UTC."""
-    return None if epoch_s is None else datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def size(count: float) -> str:

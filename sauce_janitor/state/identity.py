@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.tables import archives, meta
+from sauce_janitor.times import when
 
 _OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 _BACKWARDS_S: Final = 300
@@ -114,4 +115,4 @@ class ClockGuard:
 
 
 def _date(time: int) -> str:
-    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return when(time, seconds=True)

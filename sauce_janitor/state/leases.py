@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +20,7 @@ from sauce_janitor.errors import LeaseError, StateError
 from sauce_janitor.state.database import Database
 from sauce_janitor.state.rows import plain
 from sauce_janitor.state.tables import leases
+from sauce_janitor.times import when
 
 _HELD: Final = select(leases.c.fence, leases.c.released).where(leases.c.account == bindparam("account"))
 
@@ -125,4 +125,4 @@ def _unusable(lock: FileLock, error: Exception) -> StateError:
 
 def _who(row: object) -> str:
     host, pid, since, holder = (getattr(row, name) for name in ("host", "pid", "since", "holder"))
-    return f": {holder} on {host}, process {pid}, since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f": {holder} on {host}, process {pid}, since {when(since, seconds=True)}"

@@ -28,7 +28,9 @@ class ConfigFile(Grammar):
         examples=[["policies.d/*.yaml"]],
     )
     timezone: TimeZone = Field(
-        "UTC", description="For calendar days, weeks, months, years, and cron.", examples=["Europe/Berlin"]
+        "UTC",
+        description="For calendar days, weeks, months, years and cron, and for times as commands show them.",
+        examples=["Europe/Berlin"],
     )
     accounts: Annotated[
         dict[Annotated[str, Field(pattern=ACCOUNT_NAME, max_length=64)], AccountTerm], Field(min_length=1)
