@@ -71,11 +71,14 @@ class Session:
     wide: bool = False
     utc: bool = False
 
-    def load(self) -> Config:
-        """Load the configuration, and show times in its time zone until the command ends. ConfigError."""
-        from sauce_janitor.config import load
+    def load(self, *, accounts_only: bool = False) -> Config:
+        """Load the configuration, and show times in its time zone until the command ends. ConfigError.
 
-        config = load(self.config_path)
+        With `accounts_only` nothing that decides is read, for a command that only looks.
+        """
+        from sauce_janitor.config import load, load_accounts
+
+        config = load_accounts(self.config_path) if accounts_only else load(self.config_path)
         self.show_times_as_in(config)
         return config
 

@@ -48,7 +48,7 @@ def assets(
     if name is not None and folder is not None:
         raise click.UsageError("say --get NAME for one file or --download DIR for all")
     (wanted_id,) = job_ids((job_id,))
-    with calling(session, given["wanted"]) as call:
+    with calling(session, given["wanted"], looks=True) as call:
         job = call.hand.find(wanted_id, checked.owner(given["owner"])).job
         if name is not None:
             return _get_one(call, job, name, output)

@@ -51,7 +51,7 @@ def builds(
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
 
-    with calling(session, wanted) as call:
+    with calling(session, wanted, looks=True) as call:
         if build_id is not None:
             _show_members(call, build_id, limit, form)
             return

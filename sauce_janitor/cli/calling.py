@@ -50,9 +50,9 @@ class Call:
 
 
 @contextmanager
-def calling(session: Session, wanted: str | None) -> Iterator[Call]:
-    """Open one account. Ends with 130 or 143 when a signal cut it short."""
-    with open_desk(session) as desk, ExitStack() as stack, ended_by_signal(desk):
+def calling(session: Session, wanted: str | None, *, looks: bool = False) -> Iterator[Call]:
+    """Open one account. Ends with 130 or 143 when a signal cut it short. What only `looks` needs no policies."""
+    with open_desk(session, accounts_only=looks) as desk, ExitStack() as stack, ended_by_signal(desk):
         account = one_account(desk.config, wanted)
         yield Call(desk, Hand(account, desk.tools, stack))
 

@@ -71,13 +71,16 @@ class Desk:
 
 
 @contextmanager
-def open_desk(session: Session, *, tells: bool = False, reads: bool = False) -> Iterator[Desk]:
+def open_desk(
+    session: Session, *, tells: bool = False, reads: bool = False, accounts_only: bool = False
+) -> Iterator[Desk]:
     """Open it, and leave behind what others are to hear of when it closes.
 
     With `reads`, for what changes nothing and sends no request, a state that cannot be written here
-    will do. Raises ConfigError, StateError, RefusedError.
+    will do; with `accounts_only`, for what only looks at Sauce Labs, a configuration without policies, or
+    with faults in them. Raises ConfigError, StateError, RefusedError.
     """
-    config = session.load()
+    config = session.load(accounts_only=accounts_only)
     watched = terminal.is_terminal(err=True) and session.log_format != "json"
     level = session.log_level or ("warning" if watched else "info")
     logs.configure(session.log_format, level, color=session.color)

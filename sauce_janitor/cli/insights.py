@@ -169,7 +169,7 @@ def _told(
         raise click.UsageError("--scope single needs an --owner")
     if given["owners"] and given["scope"] in {"me", "organization"}:
         raise click.UsageError(f"--owner names single users: leave out --scope {given['scope']}")
-    with calling(session, wanted) as call:
+    with calling(session, wanted, looks=True) as call:
         shown = ask(call.hand.reader().insights, _period(call, given), _filter(given))
     if form == "json":
         terminal.write_json({"account": call.name, **shown.document})

@@ -57,7 +57,7 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **gi
     from sauce_janitor import report
     from sauce_janitor.cli.calling import calling
 
-    with calling(session, wanted) as call:
+    with calling(session, wanted, looks=True) as call:
         chosen = _chosen(call, given, limit)
         found = _Found(call, chosen)
         rows = ((call.name, job) for job in itertools.islice(found, limit or None))
@@ -175,7 +175,7 @@ def job(session: Session, /, job_id: str, *, owner: str | None, wanted: str | No
     from sauce_janitor.cli.calling import calling
 
     (wanted_id,) = job_ids((job_id,))
-    with calling(session, wanted) as call:
+    with calling(session, wanted, looks=True) as call:
         found = call.hand.find(wanted_id, given.owner(owner))
     if form == "json":
         terminal.write_json(found.document)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sauce_janitor.config.loading import load
+from sauce_janitor.config.loading import load, load_accounts
 from sauce_janitor.config.served import Daily, Export, Schedule, Stretch, Web, Webhook
 from sauce_janitor.config.values import Account, Archive, Config
 
 __all__ = [
     "Account", "Archive", "Config", "Daily", "Export", "Schedule", "Stretch", "Web", "Webhook", "load",
+    "load_accounts",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -59,6 +59,13 @@ class Faults:
         """Take in all that was found in an included file; `moved` says where a value of that file stands in the whole."""
         self._found += other._found
         self._reported |= {moved(path) for path in other._reported if path}
+
+    def forget(self, sections: Collection[str]) -> int:
+        """Drop what was found in these top-level keys of the file; how many faults those are."""
+        kept = [each for each in self._found if re.split(r"[.\[]", each[1].path, maxsplit=1)[0] not in sections]
+        dropped = len(self._found) - len(kept)
+        self._found = kept
+        return dropped
 
     def _note(self, path: Path, message: str, place: Place) -> None:
         self._found.append((place, self.problem(path, message, at=place)))

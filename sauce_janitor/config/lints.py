@@ -41,7 +41,10 @@ def lint(
 
 def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]:
     if not file.policies:
-        yield (), "has no policies: everything is kept and nothing is archived"
+        yield (
+            (),
+            "has no policies: everything is kept and nothing is archived; write them, as `sauce-janitor init` shows",
+        )
     used = _lists_used(document.root) if file.lists else set()
     yield from _of_crons(file)
     yield from ((("lists", name), "is used by no policy or hold") for name in file.lists if name not in used)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from sauce_janitor.config.grammar.secrets import SecretNode
 from sauce_janitor.config.grammar.terms import Grammar
 from sauce_janitor.config.including import read_whole
 from sauce_janitor.config.lints import lint
-from sauce_janitor.config.reading import Document, Table
+from sauce_janitor.config.reading import Document, Table, read
 from sauce_janitor.config.schedules import schedule_of
 from sauce_janitor.config.served import Export, Web, Webhook
 from sauce_janitor.config.sources import Sources
@@ -35,6 +36,11 @@ from sauce_janitor.errors import ConfigError
 from sauce_janitor.retention.allowances import Timetable, allowance
 from sauce_janitor.retention.model import Owner
 
+DECIDING: Final = (
+    "include", "defaults", "lists", "holds", "limits", "approvals", "policies", "deadlines", "tests",
+)  # fmt: skip
+"""The keys of the file that say what becomes of jobs."""
+
 
 def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: Sources | None = None) -> Config:
     """The configuration in that file. ConfigError with every fault, each with its line and path. Asks no network.
@@ -44,6 +50,21 @@ def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: 
     """
     path, sources = Path(path), sources or Sources()
     return from_bytes(sources.file_bytes(path), path, environ=environ, sources=sources)
+
+
+def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config:
+    """Load what a command needs that only looks: the accounts, and all else that decides nothing.
+
+    What decides (`DECIDING`) is left out, with its faults and warnings. Raises ConfigError as `load` does.
+    """
+    path, sources = Path(path), Sources()
+    document = read(sources.file_bytes(path), str(path))
+    if isinstance(document.root, Table):
+        for section in DECIDING:
+            document.root.pop(section, None)
+        document.faults.forget(DECIDING)
+    config = _Values(document, parse(document), path, environ).config(sources)
+    return replace(config, warnings=tuple(each for each in config.warnings if each.path))
 
 
 def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str], sources: Sources | None = None) -> Config:

@@ -137,6 +137,26 @@ def test_builds_and_their_jobs_are_told_by_whichever_api_there_is(
     assert "404" in str(desk.say("builds", "nonsense", code=4).exception)
 
 
+@pytest.mark.parametrize("rest", ["", "policies: [{name: no}]\nholds: [{tag: 010}]\ninclude: none.yaml\n"])
+def test_what_only_looks_needs_an_account_and_no_policies(desk: Desk, job: JobId, rest: str) -> None:
+    desk.configure(rest)
+    looks = [("jobs",), ("builds",), ("job", job), ("assets", job), ("insights", "builds")]
+    for words in looks:
+        assert desk.say(*words).stdout
+    if rest:
+        for words in (("plan",), ("run",), ("tag", job, "--add", "x", "--yes"), ("stop", job, "--yes")):
+            assert "policies[0].then: is missing" in str(desk.say(*words, code=2).exception)
+    else:
+        assert "has no policies: everything is kept" in desk.say("check").stdout
+    assert desk.writes() == []
+
+
+def test_what_only_looks_says_that_an_account_is_missing(desk: Desk) -> None:
+    path = desk.folder / "config.yaml"
+    path.write_text("policies: []\n")
+    assert "accounts: is missing" in str(desk.say("jobs", code=2).exception)
+
+
 def test_no_builds_at_all_is_said(desk: Desk) -> None:
     desk.sandbox.inject("status", endpoint="builds.*", status=404)
     assert "neither v2 nor v1" in str(desk.say("builds", code=4).exception)

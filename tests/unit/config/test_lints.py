@@ -21,7 +21,13 @@ def warnings(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (HEAD, "config.yaml:1: has no policies: everything is kept and nothing is archived"),
+        (
+            HEAD,
+            (
+                "config.yaml:1: has no policies: everything is kept and nothing is archived; write them, as "
+                "`sauce-janitor init` shows"
+            ),
+        ),
         (
             RULE + "then: {archive: 5d, delete_assets: 30d}}\n",
             "HERE.then.delete_assets: 30d: Sauce Labs purges assets after 30 days, so this deletes nothing",
