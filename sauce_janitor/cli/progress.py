@@ -1,4 +1,4 @@
-"""How far a run is: a moving line on a terminal's stderr, a log line a minute otherwise."""
+"""How far a run is: a moving line on a terminal's stderr, a log line each half minute otherwise."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import structlog
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from sauce_janitor import report
+from sauce_janitor.pipeline.progress import ProgressTracker
 
-_WORDS = {
-    "list": "listing jobs",
-    "plan": "deciding",
-    "execute": "carrying out",
-    "look": "looking into the archive",
-    "prune": "pruning",
-    "export": "exporting",
-    "verify": "verifying",
-}
-_EVERY_S = 60.0
+_EVERY_S: Final = 30.0
+_BAR: Final = 12
+"""As wide as leaves room for the numbers at 80 columns."""
+
+
+class _Numbers(ProgressColumn):
+    """How much of it, how fast, and how long still; as of now, also where nothing moves."""
+
+    def __init__(self, tracker: ProgressTracker) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._tracker = tracker
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002 - rich's signature
+        return Text(self._tracker.now().words())
 
 
 class Shown:
@@ -32,12 +39,13 @@ class Shown:
     def __init__(self, *, color: bool | None, moving: bool) -> None:
         out = report.console(color=color, error=True)
         spinner = "dots" if out.encoding.startswith("utf") else "line"  # dots are Braille
-        bar = (SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*bar, console=out, transient=True, redirect_stdout=False) if moving else None
+        self._tracker = ProgressTracker()
+        words = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+        columns = (SpinnerColumn(spinner), words, BarColumn(_BAR), _Numbers(self._tracker))
+        self._bar = Progress(*columns, console=out, transient=True, redirect_stdout=False) if moving else None
         self._task: TaskID | None = None
         self._lock = threading.Lock()
-        self._phase, self._done, self._told_at = "", 0, time.monotonic()
-        self._total: int | None = None
+        self._phase, self._told_at = "", time.monotonic()
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -68,7 +76,8 @@ class Shown:
     def phase(self, account: str, phase: str, total: int | None = None) -> None:
         """A phase begins."""
         with self._lock:
-            self._phase, self._done, self._total = f"{account}: {_WORDS[phase]}", 0, total
+            self._tracker.phase(account, phase, total)
+            self._phase = f"{account}: {self._tracker.now().name}"
             if self._bar:
                 if self._task is not None:
                     self._bar.remove_task(self._task)
@@ -77,9 +86,13 @@ class Shown:
     def step(self, count: int = 1) -> None:
         """So many more are done."""
         with self._lock:
-            self._done += count
+            self._tracker.step(count)
+            now = self._tracker.now()
             if self._bar and self._task is not None:
-                self._bar.advance(self._task, count)
+                self._bar.update(self._task, completed=now.done)
             elif time.monotonic() - self._told_at >= _EVERY_S:
                 self._told_at = time.monotonic()
-                structlog.get_logger().info("run.progress", phase=self._phase, done=self._done, total=self._total)
+                structlog.get_logger().info(
+                    "run.progress", phase=self._phase, done=now.done, total=now.total,
+                    per_second=now.per_second, left_s=now.left_s,
+                )  # fmt: skip

@@ -71,6 +71,7 @@ def _told(
     from sauce_janitor.pipeline.affording import standing
     from sauce_janitor.pipeline.holding import open_holding
     from sauce_janitor.pipeline.pauses import Pauses
+    from sauce_janitor.pipeline.progress import under_way
     from sauce_janitor.pipeline.traces import last_traces
     from sauce_janitor.retention.handacts import BY_HAND
     from sauce_janitor.retention.retries import grouped
@@ -99,6 +100,7 @@ def _told(
         "paused": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": pause.at},
         "archive_refused": why_refused(config.archive, state, name),
         "vanished": last_traces(state, name, now=now),
+        "under_way": under_way(state.notes, name, now=now),
         "last_runs": [_run(run) for run in runs[:_LAST_RUNS]],
         "last_plan": None if planned is None else _plan(planned.summary["plan"], policies),
         "owners": surveyed["owners"],
@@ -188,6 +190,9 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     if others := told["vanished"]:
         found = Vanished(others["jobs"], others["assets"])
         yield f"  WARNING: in the run of {when(others['at'])} {found.words()}"
+    for run in told["under_way"]:
+        age = span(max(0, now - run["at"]))
+        yield f"  under way: {run['mode'].replace('_', ' ')}, {run['words']}, {age} ago"
     listing = told["listing"]
     if listing["full_at"] is None:
         yield f"  listing: no full one is complete yet; {listing['jobs']:,} jobs known so far"
@@ -216,9 +221,16 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     if told["open_intents"]:
         yield f"  open: {len(told['open_intents']):,} writes whose outcome is not known; the next executing run asks"
     yield _next_run(told["daemon"])
+    yield from _last_runs(told)
+
+
+def _last_runs(told: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor import report
+
     yield "  last runs:" if told["last_runs"] else "  last runs: none"
+    going_on = {run["run_id"] for run in told["under_way"]}
     for run in told["last_runs"]:
-        yield f"    {when(run['started_at'])}  {_run_words(run)}"
+        yield f"    {report.when(run['started_at'])}  {_run_words(run, going_on=going_on)}"
 
 
 def _delete_path(told: dict[str, Any]) -> Iterator[str]:
@@ -274,8 +286,8 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
         )
 
 
-def _run_words(run: dict[str, Any]) -> str:
-    result = run["result"] or "going on, or killed"
+def _run_words(run: dict[str, Any], *, going_on: set[str]) -> str:
+    result = run["result"] or ("going on" if run["run_id"] in going_on else "going on, or killed")
     parts = [run["mode"].replace("_", " "), result]
     parts += [f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()]
     parts += [f"{run['left']:,} left"] if run["left"] else []

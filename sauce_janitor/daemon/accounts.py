@@ -16,7 +16,6 @@ from sauce_janitor.web.overview import AccountView, Fact, PolicyLine, RunLine
 
 _RUNS: Final = 8
 _LOOKED_BACK: Final = 50
-_PHASES: Final = {"start": "starting", "list": "listing jobs", "plan": "deciding", "execute": "carrying out"}
 
 
 def view_of(account: Account, state: State, entry: Entry | None, under: Under | None, *, now: int) -> AccountView:
@@ -43,10 +42,9 @@ def view_of(account: Account, state: State, entry: Entry | None, under: Under | 
 def _doing(under: Under) -> str:
     if under.kind != RUN:
         return "keeping the archive up"
-    steps = under.steps
-    of = f" of {steps.total:,}" if steps.total is not None else ""
+    now = under.steps.now()
     stopping = ", stopping" if under.stop.is_set() else ""
-    return f"{_PHASES.get(steps.phase_name, steps.phase_name)}, {steps.done:,}{of} done{stopping}"
+    return f"{now.name}, {now.words()}{stopping}"
 
 
 def _dark(entry: Entry | None, now: int) -> str | None:

@@ -5,35 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from sauce_janitor.config import Account
 from sauce_janitor.notify import Tiding
 from sauce_janitor.pipeline import Tools
+from sauce_janitor.pipeline.progress import ProgressTracker
 
 Work: TypeAlias = Callable[[Account, Tools], list[Tiding]]
 """A piece of work on an account; it gives back what there is to tell people."""
 _MOST: Final = 64
 
 
-@dataclass(slots=True)
-class Steps:
-    """How far a run is, as `pipeline.Progress` is told; read by whoever wants to know. `ended_at`: epoch seconds."""
+class Steps(ProgressTracker):
+    """How far a run is, read by whoever wants to know. `ended_at`: epoch seconds."""
 
-    phase_name: str = "start"
-    done: int = 0
-    total: int | None = None
     ended_at: int | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def phase(self, account: str, phase: str, total: int | None = None) -> None:  # noqa: ARG002 - the protocol's
-        with self._lock:
-            self.phase_name, self.done, self.total = phase, 0, total
-
-    def step(self, count: int = 1) -> None:
-        with self._lock:
-            self.done += count
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ class _Emptying:
         for job in self._listed():
             self._brake.look()
             self._proofs[job.id] = self._prove(job)
+            parts.passed(1)
         if self._bare >= SEVERAL:
             raise UnsafeError(
                 f"nothing is listed of {self._bare:,} jobs that are too young to be purged, as when Sauce Labs' lists fail: "

@@ -295,7 +295,8 @@ class Parts:
 
     `fingerprint(job, asked_at)` is of a job as just answered, comparable with the plan's; it may
     ask for the build (SourceError), and uses no answer about it that is older than `asked_at`.
-    `events` is called by one thread at a time.
+    `events` is called by one thread at a time. `passed` is told of every job whose turn is over,
+    whatever became of it; any thread may call it.
     """
 
     source: Source
@@ -311,3 +312,4 @@ class Parts:
     fingerprint: Callable[[Job, float], str]
     events: Callable[[Event], None]
     addresses: DeleteAddresses
+    passed: Callable[[int], None] = lambda _jobs: None

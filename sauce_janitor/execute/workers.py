@@ -21,7 +21,7 @@ from sauce_janitor.execute.stopping import stop as stop_job
 from sauce_janitor.execute.turns import Turns
 from sauce_janitor.retention.model import Action
 from sauce_janitor.retention.planning import JobPlan
-from sauce_janitor.retention.retries import Retry
+from sauce_janitor.retention.retries import FailureKind, Retry
 
 _MOST_ASLEEP = 10_000
 """So many jobs in their pause are kept in memory, in case that one of their kind succeeds."""
@@ -103,7 +103,7 @@ class _Queue:
             if in_front:  # it has another turn when all others are through
                 self._later.append(hand)
             else:
-                self._work.tally.waits(hand.retry.kind)
+                self._waits(hand.retry.kind)
 
     def _wake(self) -> list[InHand]:
         """A job whose pause is not over, where another of its kind succeeded meanwhile; the others wait for a later run."""
@@ -113,7 +113,7 @@ class _Queue:
             kind = hand.retry.kind
             if self._work.turns.has_recovered(kind) and self._work.turns.begins(hand.retry, in_front=False):
                 return [hand]
-            self._work.tally.waits(kind)
+            self._waits(kind)
         return []
 
     def ended(self) -> None:
@@ -126,7 +126,7 @@ class _Queue:
         with self._turn:
             for hand in self._asleep:
                 assert hand.retry is not None
-                self._work.tally.waits(hand.retry.kind)
+                self._waits(hand.retry.kind)
             self._asleep.clear()
 
     def _fill(self) -> None:
@@ -136,6 +136,7 @@ class _Queue:
                 return
             hand = InHand.of(plan, self._work.turns.of(plan.job_id))
             if not hand.to_do or self._work.is_in_vain(hand):
+                self._work.parts.passed(1)
                 continue
             if hand.retry is not None and not self._work.turns.is_due(hand.retry):
                 self._sleep(hand, hand.retry)
@@ -150,7 +151,11 @@ class _Queue:
         if len(self._asleep) < _MOST_ASLEEP:
             self._asleep.append(hand)
         else:
-            self._work.tally.waits(retry.kind)
+            self._waits(retry.kind)
+
+    def _waits(self, kind: FailureKind) -> None:
+        self._work.tally.waits(kind)
+        self._work.parts.passed(1)
 
     def _ask_ahead(self, first: InHand) -> None:
         """One look-up for the next jobs to archive; what it tells of each is used while it is young."""
@@ -236,6 +241,7 @@ class _Crew:
                     self._try(load)
             finally:
                 self._work.tally.left(sum(bool(hand.to_do) for hand in load))
+                self._work.parts.passed(len(load))
                 self._queue.ended()
 
     def _try(self, load: list[InHand]) -> None:

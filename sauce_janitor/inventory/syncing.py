@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -80,15 +81,22 @@ class SpellingError(SourceError):
         self.spelling = spelling
 
 
-def sync(owner: Owner, source: JobSource, store: JobStore, demand: Demand) -> SyncReport:
+def sync(
+    owner: Owner,
+    source: JobSource,
+    store: JobStore,
+    demand: Demand,
+    *,
+    step: Callable[[int], None] = lambda _rows: None,
+) -> SyncReport:
     """Bring what is known of the owner's jobs up to date.
 
     Returns only when the listing is complete; every SourceError of it means that no plan may be made. A full listing that
     breaks off goes on from its last page next time. An empty list where jobs were known, one in which more than half of
     them are missing, or one of which no row gives a job concludes nothing: SourceError. SpellingError where no job of the
-    owner is known and the list writes the name otherwise.
+    owner is known and the list writes the name otherwise. `step` is told the rows of each page.
     """
-    return _Sync(owner, source, store, demand).run()
+    return _Sync(owner, source, store, demand, step).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +118,10 @@ class _Start:
 
 
 class _Sync:
-    def __init__(self, owner: Owner, source: JobSource, store: JobStore, demand: Demand) -> None:
-        self._owner = owner
+    def __init__(
+        self, owner: Owner, source: JobSource, store: JobStore, demand: Demand, step: Callable[[int], None]
+    ) -> None:
+        self._owner, self._step = owner, step
         self._source = source
         self._store = store
         self._demand = demand
@@ -186,6 +196,7 @@ class _Sync:
         try:
             for page, following in pager.pages(start.place):
                 rows += len(page.ids)
+                self._step(len(page.ids))
                 unreadable += self._take_in(page, start, pager.place, following, unreadable)
         except ContradictionError:
             self._store.forget_bookmark()
@@ -284,6 +295,7 @@ class _Sync:
         self._taken, news = 0, self._asides.news
         for page, _ in pager.pages(start.place):
             rows += len(page.ids)
+            self._step(len(page.ids))
             unreadable += self._take_in(page, start, pager.place, None, 0)
         known, missing = self._store.missing_within(since, base, mark)
         if known and (not rows or missing * 2 > known):

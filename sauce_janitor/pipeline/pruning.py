@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -17,6 +17,7 @@ from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, PermitError, RefusedError
 from sauce_janitor.pipeline import accepting, fitting
 from sauce_janitor.pipeline.pauses import Pauses
+from sauce_janitor.pipeline.progress import PublishedProgress
 from sauce_janitor.pipeline.repeats import Repeats
 from sauce_janitor.pipeline.shelving import Shelf, Shelved
 from sauce_janitor.pipeline.terms import Tools
@@ -95,6 +96,10 @@ class _Visit:
     def __init__(self, account: Account, tools: Tools, order: PruneOrder, stack: ExitStack) -> None:
         self.account, self.tools, self.order, self._stack = account, tools, order, stack
         self.run_id = uuid.uuid4().hex[:12]
+        mode = "prune" if order.execute else "prune_dry_run"
+        notes = tools.state.notes
+        published = PublishedProgress(tools.progress, notes, account.name, run_id=self.run_id, mode=mode)
+        self.tools = tools = replace(tools, progress=stack.enter_context(published))
         self.now = int(tools.clock())
         tools.state.clock.check(self.now)
         self.rules = tools.config.rules(account.name)

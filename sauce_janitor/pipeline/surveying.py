@@ -10,11 +10,12 @@ from sauce_janitor import inventory
 from sauce_janitor.errors import ConfigError, JanitorError, SourceError
 from sauce_janitor.inventory import CONFIRMED_AFTER_S, Demand, SyncReport
 from sauce_janitor.pipeline.owning import LeftOut, Whose
+from sauce_janitor.pipeline.progress import Progress
 from sauce_janitor.pipeline.reaching import Reach
 from sauce_janitor.pipeline.telling import Teller
-from sauce_janitor.pipeline.terms import Progress
 from sauce_janitor.retention.model import Action, Owner, is_same_user
 from sauce_janitor.retention.planning import JobPlan, Plan
+from sauce_janitor.sauce.reading import SauceReader
 from sauce_janitor.state import Jobs
 
 LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
@@ -92,7 +93,7 @@ class Surveyor:
     def _list(self, owner: Owner, demand: Demand) -> SyncReport:
         reader = self.reach.of(owner).reader
         try:
-            report = inventory.sync(owner, reader, self.jobs.of(self.account, owner), demand)
+            report = self._sync(owner, reader, demand)
         except inventory.SpellingError as other:
             # Nothing was stored under the name that was asked for: the jobs are kept under the vendor's, so that
             # addresses, permits and folders are written as Sauce Labs writes them, and one user is one owner.
@@ -100,13 +101,16 @@ class Surveyor:
             self._spellings[owner] = other.spelling
             self.tell.spelled(owner, other.spelling)
             owner = other.spelling
-            report = inventory.sync(owner, reader, self.jobs.of(self.account, owner), demand)
+            report = self._sync(owner, reader, demand)
         self.tell.listed(owner, rows=report.rows, known=report.known, full=report.full, gone=report.gone)
         self.tell.set_aside(owner, report.asides, count=report.aside_count)
         if not report.confirmed:
             self.tell.unconfirmed(owner, rows=report.rows)
-        self.progress.step(report.rows)
         return report
+
+    def _sync(self, owner: Owner, reader: SauceReader, demand: Demand) -> SyncReport:
+        store = self.jobs.of(self.account, owner)
+        return inventory.sync(owner, reader, store, demand, step=self.progress.step)
 
     def _leave_out(self, owner: Owner, error: JanitorError, *, departed: bool) -> LeftOut:
         left = LeftOut(owner, str(error), self.jobs.of(self.account, owner).count(), departed)

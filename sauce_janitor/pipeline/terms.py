@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sauce_janitor import planfile
 from sauce_janitor.config import Account, Config
@@ -14,6 +14,7 @@ from sauce_janitor.execute import Execution, Recovery
 from sauce_janitor.inventory import SyncReport
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline.owning import LeftOut, Whose
+from sauce_janitor.pipeline.progress import Progress
 from sauce_janitor.retention.allowances import Timetable
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.state import Query, State
@@ -22,16 +23,6 @@ FEW_VANISHED: Final = 5
 """So many jobs a run people may have deleted by hand; more are told of."""
 HOLD: Final = "(hold)"
 """What stands for a policy's name where a hold wants something; no policy can be called that."""
-
-
-class Progress(Protocol):
-    """Who is told how far a run is; for people only."""
-
-    def phase(self, account: str, phase: str, total: int | None = None) -> None:
-        """A phase (list, plan, execute) begins; `total` jobs are to be done in it."""
-
-    def step(self, count: int = 1) -> None:
-        """So many more are done."""
 
 
 @dataclass(frozen=True, slots=True)

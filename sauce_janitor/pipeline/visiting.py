@@ -23,6 +23,7 @@ from sauce_janitor.pipeline.claims import Claims
 from sauce_janitor.pipeline.copies import Copies
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
 from sauce_janitor.pipeline.pauses import Pauses
+from sauce_janitor.pipeline.progress import PublishedProgress, stepping
 from sauce_janitor.pipeline.reaching import Reach, Share
 from sauce_janitor.pipeline.recording import Recorded
 from sauce_janitor.pipeline.retries import AccountRetries
@@ -61,6 +62,10 @@ class Visit:
     def __init__(self, account: Account, tools: Tools, order: Order, stack: ExitStack) -> None:
         self.account, self.tools, self.order, self._stack = account, tools, order, stack
         self.run_id, self.mode = uuid.uuid4().hex[:12], self.modes[order.execute]
+        published = PublishedProgress(
+            tools.progress, tools.state.notes, account.name, run_id=self.run_id, mode=self.mode
+        )
+        self.tools = tools = replace(tools, progress=published)
         self.now = int(tools.clock())
         self.as_of = self.now if order.as_of is None else order.as_of
         self.rules = tools.config.rules(account.name)
@@ -83,6 +88,7 @@ class Visit:
         self.record = Recorded(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
         if order.as_of is None:  # a look at another time is no run that later ones go by
             stack.enter_context(self.record)
+        stack.enter_context(published)
         self.query = Query(account.name, (), self.rules.age_from, self.as_of, self.digest)
         self.traces = Traces(account.name, tools.state, self.tell, now=self.now)
         stack.callback(self.traces.conclude)
@@ -129,6 +135,7 @@ class Visit:
             fingerprint=fitting.Fingerprints(self.client.reader, state.jobs, self.query, self.fields),
             events=self._told,
             addresses=delete_addresses(self.account, state.notes, self.tools.clock),
+            passed=self.tools.progress.step,
         )
 
     def recover(self, parts: Parts) -> Recovery:
@@ -209,7 +216,7 @@ class Visit:
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
         retries = self.tools.state.retries.of(self.account.name)
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
-            records = Digesting(snapshot.records)
+            records = Digesting(stepping(snapshot.records, self.tools.progress.step))
             plan = make_plan(
                 self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway, retries=retries
             )
@@ -362,7 +369,6 @@ class Visit:
             self.traces.event(event)
             if self._in_hand is not None and isinstance(event, _SAVED):
                 self._in_hand.saved(event.job_id)
-            self.tools.progress.step()
 
     def _phase(self, name: str, total: int | None = None) -> AbstractContextManager[None]:
         self.tools.progress.phase(self.account.name, name, total)

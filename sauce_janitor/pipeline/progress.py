@@ -1,0 +1,259 @@
+"""How far a run is: counted here, shown by who watches, and kept in the state for `status` elsewhere."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+
+from sauce_janitor import report
+from sauce_janitor.errors import StateError
+from sauce_janitor.state import Notes
+
+_T = TypeVar("_T")
+_THOUSAND: Final = 1000
+_WORDS: Final = {
+    "start": "starting",
+    "list": "listing jobs",
+    "plan": "deciding",
+    "execute": "carrying out",
+    "look": "looking into the archive",
+    "prune": "pruning",
+    "export": "exporting",
+    "verify": "verifying",
+}
+_RECENT_S: Final = 60.0
+"""The rate is that of so long: budgets, black-outs and large videos change it while a run goes on."""
+_SOON_S: Final = 2.0
+"""Before that no rate is told."""
+_FIRST_S: Final = 3.0
+_EVERY_S: Final = 5.0
+_LASTS_S: Final = 30
+"""A note that is older was left by a run that was killed."""
+
+
+class Progress(Protocol):
+    """Who is told how far a run is; for people only."""
+
+    def phase(self, account: str, phase: str, total: int | None = None) -> None:
+        """A phase (list, plan, execute) begins; `total` jobs are to be done in it."""
+
+    def step(self, count: int = 1) -> None:
+        """So many more are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseProgress:
+    """How far a phase is: `done` of `total` (None: not known), at so many a second (None: too early to tell)."""
+
+    phase: str = "start"
+    done: int = 0
+    total: int | None = None
+    per_second: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The phase in words."""
+        return _WORDS.get(self.phase, self.phase)
+
+    @property
+    def percent(self) -> int | None:
+        """How much is done, at most 100, and 100 only when all is; None without a total."""
+        return self.done * 100 // self.total if self.total else None
+
+    @property
+    def left_s(self) -> float | None:
+        """In how many seconds the rest is done at this rate; None where that cannot be told."""
+        if self.total is None or not self.per_second or self.done >= self.total:
+            return None
+        return (self.total - self.done) / self.per_second
+
+    def words(self) -> str:
+        """The numbers: `1,200 of 4,800 (25 %), 12/min, 5 h left`."""
+        count = f"{self.done:,}"
+        if self.total is not None:
+            share = "" if self.percent is None else f" ({self.percent} %)"
+            count = f"{self.done:,} of {self.total:,}{share}"
+        left = None if self.left_s is None else f"{report.span(self.left_s)} left"
+        rate = None if not self.per_second else _rate(self.per_second)
+        return ", ".join(filter(None, (count, rate, left)))
+
+
+class ProgressTracker:
+    """Counts the steps of a phase and tells their rate (a `pipeline.Progress`). Any thread may use it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._phase, self._done = "start", 0
+        self._total: int | None = None
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def phase(self, account: str, phase: str, total: int | None = None) -> None:  # noqa: ARG002 - the protocol's
+        """Begin a phase."""
+        with self._lock:
+            self._phase, self._done, self._total = phase, 0, total
+            self._seen = deque([(self._clock(), 0)])
+
+    def step(self, count: int = 1) -> None:
+        """Count so many more."""
+        with self._lock:
+            self._done += count
+            at = self._clock()
+            if self._seen and at - self._seen[-1][0] >= 1.0:
+                self._seen.append((at, self._done))
+            while len(self._seen) > 1 and at - self._seen[1][0] >= _RECENT_S:
+                self._seen.popleft()
+
+    def now(self) -> PhaseProgress:
+        """Return how far it is."""
+        with self._lock:
+            rate = None
+            if self._seen:
+                began, before = self._seen[0]
+                took_s = self._clock() - began
+                rate = (self._done - before) / took_s if took_s >= _SOON_S else None
+            # more steps than were announced are a mistake of ours, and no reason to show 101 %
+            done = self._done if self._total is None else min(self._done, self._total)
+            return PhaseProgress(self._phase, done, self._total, rate)
+
+
+def stepping(records: Callable[[], Iterable[_T]], step: Callable[[int], None]) -> Callable[[], Iterator[_T]]:
+    """Hand records through, and tell `step` of every thousand, however often they are read."""
+
+    def each() -> Iterator[_T]:
+        for number, record in enumerate(records(), start=1):
+            if number % _THOUSAND == 0:
+                step(_THOUSAND)
+            yield record
+
+    return each
+
+
+class PublishedProgress:
+    """One run's progress, passed on to `shown` and noted in the state every 5 s by a thread of its own. A context manager.
+
+    A note that cannot be written is left out: nobody waits for it, and no run fails by it.
+    """
+
+    def __init__(self, shown: Progress, notes: Notes, account: str, *, run_id: str, mode: str) -> None:
+        self._shown, self._notes = shown, notes
+        self._account, self._run_id, self._mode = account, run_id, mode
+        self._tracker, self._began_at = ProgressTracker(), int(time.time())
+        self._ended, self._is_noted = threading.Event(), False
+        self._thread = threading.Thread(target=self._publish, name=f"progress-{run_id}", daemon=True)
+
+    def phase(self, account: str, phase: str, total: int | None = None) -> None:
+        """A phase begins."""
+        self._tracker.phase(account, phase, total)
+        self._shown.phase(account, phase, total)
+
+    def step(self, count: int = 1) -> None:
+        """So many more are done."""
+        self._tracker.step(count)
+        self._shown.step(count)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(_EVERY_S)
+        if self._is_noted:
+            with suppress(StateError):
+                self._notes.forget(_key(self._account, self._run_id))
+
+    def _publish(self) -> None:
+        wait_s = _FIRST_S
+        while not self._ended.wait(wait_s):
+            wait_s = _EVERY_S
+            with suppress(StateError):
+                if not self._is_noted:
+                    self._sweep()
+                self._notes.write(_key(self._account, self._run_id), self._note())
+                self._is_noted = True
+
+    def _note(self) -> str:
+        now = self._tracker.now()
+        return json.dumps({
+            "run_id": self._run_id, "mode": self._mode, "began_at": self._began_at, "at": int(time.time()),
+            "phase": now.phase, "done": now.done, "total": now.total, "per_second": now.per_second,
+            "process": _this_process(),
+        })  # fmt: skip
+
+    def _sweep(self) -> None:
+        """Remove what runs of the account left that were killed."""
+        for key in self._notes.starting(_key(self._account, "")):
+            if _read(self._notes.read(key), now=int(time.time())) is None:
+                self._notes.forget(key)
+
+
+def under_way(notes: Notes, account: str, *, now: int) -> list[dict[str, Any]]:
+    """Return how far the account's runs are, the oldest first, as JSON has it; a run that was killed is left out.
+
+    `at` (epoch seconds) is when it was so. StateError.
+    """
+    found = (_read(notes.read(key), now=now) for key in notes.starting(_key(account, "")))
+    return sorted((each for each in found if each is not None), key=lambda each: (each["began_at"], each["run_id"]))
+
+
+def _read(said: str | None, *, now: int) -> dict[str, Any] | None:
+    """What a note says; None for one of a run that is over, or of another form."""
+    try:
+        note = json.loads(said or "")
+        at, process = int(note["at"]), list(note["process"])
+        progress = PhaseProgress(str(note["phase"]), note["done"], note["total"], note["per_second"])
+        if abs(now - at) > _LASTS_S or _is_dead(process):
+            return None
+        return {
+            "run_id": str(note["run_id"]), "mode": str(note["mode"]), "began_at": int(note["began_at"]), "at": at,
+            "phase": progress.phase, "done": progress.done, "total": progress.total, "percent": progress.percent,
+            "per_second": progress.per_second, "left_s": progress.left_s, "words": f"{progress.name}: {progress.words()}",
+        }  # fmt: skip
+    except (ValueError, LookupError, TypeError, AttributeError):  # another release's
+        return None
+
+
+def _this_process() -> list[Any]:
+    """Where a process number means this process: the host, and the namespace in which it is counted."""
+    space = 0
+    with suppress(OSError):
+        space = Path("/proc/self/ns/pid").stat().st_ino
+    return [socket.gethostname(), space, os.getpid()]
+
+
+def _is_dead(process: list[Any]) -> bool:
+    """Whether a process is certainly gone; of another host or container it cannot be told."""
+    *where, pid = process
+    if where != _this_process()[:-1]:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _rate(per_second: float) -> str:
+    for unit, seconds in (("s", 1), ("min", 60), ("h", 3600)):
+        if per_second * seconds >= 1:
+            return f"{math.floor(per_second * seconds):,}/{unit}"
+    return "less than 1/h"
+
+
+def _key(account: str, run_id: str) -> str:
+    return f"progress {account} {run_id}"
