@@ -7,7 +7,7 @@ a job's name can neither forge a line nor drive a terminal. A line that cannot b
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
@@ -52,8 +52,19 @@ class _Lines(logging.Handler):
         terminal.echo(text, err=True)
 
 
-def configure(log_format: str | None, level: str, *, color: bool | None = None) -> None:
-    """Set up logging for the process.
+def _without(events: Collection[str]) -> structlog.types.Processor:
+    """Return what drops these events, and the lines that count them."""
+
+    def drop(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if event.get("event") in events or event.get("of") in events:
+            raise structlog.DropEvent
+        return event
+
+    return drop
+
+
+def configure(log_format: str | None, level: str, *, color: bool | None = None, told: Collection[str] = ()) -> None:
+    """Set up logging for the process. Events in `told` are not logged: the command's report says them.
 
     `log_format` is "console", "json" or None (console on a terminal, else JSON); `color` None means: on a terminal, unless
     NO_COLOR is set. Libraries' warnings go the same way; their debug lines never do (urllib3 would log whole URLs).
@@ -71,6 +82,7 @@ def configure(log_format: str | None, level: str, *, color: bool | None = None) 
     )
     structlog.configure(
         processors=[
+            _without(told),
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),

@@ -44,6 +44,9 @@ _HIDDEN = frozenset(
 )
 """Characters that Unicode calls printable and that show nothing: two names that differ in them look the same."""
 
+_WORD = re.compile(r"( *)(\S*?`[^`]*`\S*|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)? \S+|\S+)")
+"""A word that a line is not broken in, and the blanks before it."""
+_JOINTS = "-_./:,"
 _NOT_PLAIN = re.compile(r"[^ -~]")
 _NOT_PLAIN_LINES = re.compile(r"[^ -~\n\t]")
 
@@ -191,10 +194,38 @@ def is_terminal(*, err: bool = False) -> bool:
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print text with a line end. It never raises."""
-    out = stream(err=err)
-    out.write(f"{text}\n" if nl else str(text))
+    """Print text with a line end. It never raises. On a terminal a sentence goes on in the next line at a word."""
+    out, text = stream(err=err), str(text)
+    if nl and "\n" not in text and out.isatty():  # what has several lines is a document: it stays as it is
+        text = "\n".join(wrapped(text, shutil.get_terminal_size().columns))
+    out.write(f"{text}\n" if nl else text)
     out.flush()
+
+
+def wrapped(text: str, width: int, *, fold: bool = False) -> list[str]:
+    """Return one line of text as lines of at most so many cells, broken between words, with the indentation that it has.
+
+    A time and what stands in backquotes, such as a command to copy, is one word. A word that is wider than the line has a
+    line of its own, which the terminal breaks; with `fold` it is broken here, after a sign such as - where there is one.
+    """
+    from rich.cells import cell_len, chop_cells
+
+    margin = text[: len(text) - len(text.lstrip(" "))]
+    rest = f"{margin}    " if margin else ""
+    lines, line = [], margin
+    for blank, word in _WORD.findall(text.strip(" ")):
+        if line.strip(" ") and cell_len(line + blank + word) > width:
+            lines.append(line)
+            line = rest + word
+        else:
+            line += blank + word
+        while fold and cell_len(line) > width:
+            head = chop_cells(line, width)[0]
+            sign = max(map(head.rfind, _JOINTS)) + 1
+            head = head[:sign] if sign > len(head) // 2 else head
+            lines.append(head)
+            line = line[len(head) :]
+    return [*lines, line]
 
 
 def write(pieces: Iterable[str]) -> None:

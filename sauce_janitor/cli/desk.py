@@ -26,6 +26,8 @@ from sauce_janitor.pipeline import Order, Result, Tools, run
 from sauce_janitor.state import State
 
 _MILDEST_FIRST = (0, RefusedError.exit_code, LeaseError.exit_code, JanitorError.exit_code, ConfigError.exit_code)
+_TOLD = frozenset({"deadline.missed", "job.assets_lost", "jobs.retrying", "policy.undecided"})
+"""Warnings of the log that the report on a terminal says as well, in sentences."""
 
 
 @dataclass(slots=True)
@@ -83,7 +85,8 @@ def open_desk(
     config = session.load(accounts_only=accounts_only)
     watched = terminal.is_terminal(err=True) and session.log_format != "json"
     level = session.log_level or ("warning" if watched else "info")
-    logs.configure(session.log_format, level, color=session.color)
+    told = _TOLD if watched and session.log_level is None else ()
+    logs.configure(session.log_format, level, color=session.color, told=told)
     for warning in config.warnings:
         structlog.get_logger().warning("config.warning", text=str(warning))
     metrics = Metrics()

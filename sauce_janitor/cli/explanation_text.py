@@ -18,8 +18,13 @@ from sauce_janitor.state import Line
 _MOST_MISSING: Final = 10
 _ASSETS: Final = {
     AssetsStanding.PRESENT: "its assets are at Sauce Labs",
-    AssetsStanding.DELETED: "its assets are deleted, by us",
-    AssetsStanding.PURGED: "its assets are purged, by Sauce Labs",
+    AssetsStanding.DELETED: "its assets were deleted by us",
+    AssetsStanding.PURGED: "its assets were purged by Sauce Labs",
+}
+_LINES: Final = {
+    "archived": "archived",
+    "purged": "purged by Sauce Labs",
+    "listed_again": "not purged after all",
 }
 
 
@@ -223,13 +228,13 @@ def _done(line: Line) -> str:
     if line.kind in {"by_hand", "done_by_hand"}:
         begun = f"begun by {line.detail.get('by')}"
         return f"{words} by hand: {line.outcome or begun}"
-    if line.kind == "archived":
-        return "archived"
     if line.kind == "intent":
         return f"began to {words}"
     if line.kind in {"pruning", "pruned"}:
         begun = f"began to prune {line.detail.get('files')} files of it from the archive"
         return begun if line.kind == "pruning" else f"archive prune: {line.outcome}"
+    if line.kind in _LINES:
+        return _LINES[line.kind]
     told = {"confirmed": "done", "already_gone": "was gone already", "failed": "failed", "unknown": "in doubt"}
     return f"{words}: {told.get(line.outcome or '', line.outcome)}"
 

@@ -42,13 +42,14 @@ def job_row(account: str, job: Job) -> dict[str, Any]:
 def show_jobs(out: Console, jobs: Sequence[Job], *, with_owner: bool) -> None:
     """Print a table of jobs, one line each."""
     columns = [
-        Column("Job", "id"), Column("Status", "word"), *([Column("Owner", "text", 2)] if with_owner else []),
-        Column("Created", "time", 1), Column("Build"), Column("Name"), Column("Tags", "text", 3),
+        Column("Job", "id"), Column("Status", "word"), *([Column("Owner", rank=1)] if with_owner else []),
+        Column("Created", "time", 2), Column("Ended", "time"), Column("Build"), Column("Name"), Column("Tags", rank=3),
     ]  # fmt: skip
     rows = (
-        (job.id, status_of(job), *([job.owner] if with_owner else []), job.created_at, job.build, job.name, _tags(job))
+        (job.id, status_of(job), *([job.owner] if with_owner else []), job.created_at, job.ended_at, job.build, job.name,
+         _tags(job))
         for job in jobs
-    )
+    )  # fmt: skip
     show_table(out, columns, rows)
 
 
@@ -70,7 +71,7 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
     }
     width = max(len(printable(key)) for key in told)
     for key, value in told.items():
-        out.print(Text(f"{printable(key):{width}}  {printable(_value(value))}"))
+        out.print(Text(f"{printable(key):{width}}  {printable(_value(value))}"), soft_wrap=True)
 
 
 def _value(value: object) -> object:

@@ -74,8 +74,8 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         out.print(f"Limit lifted by {by}: {printable(lifted.text.partition('. ')[0])}", style="yellow")
     for broken in plan.broken:
         out.print(f"Limit broken: {printable(broken.text)}", style="red")
-    for line in about.ways_out:
-        out.print(printable(line))
+    for line in about.ways_out:  # to be copied: no line end of ours in it
+        out.print(printable(line), soft_wrap=True)
 
 
 def _say_whose(out: Console, about: About) -> None:

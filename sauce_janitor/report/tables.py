@@ -18,17 +18,17 @@ from rich.text import Text
 
 from sauce_janitor.report.words import is_whole, size
 from sauce_janitor.retention.model import UNKNOWN
-from sauce_janitor.terminal import printable
+from sauce_janitor.terminal import printable, wrapped
 from sauce_janitor.times import when
 
 _GAP: Final = 2
 _SHORTEST_ID: Final = 8
-_LEAST_TEXT: Final = 16
-"""Cells of a terminal that a name keeps before a column of a higher rank is left out."""
+_LEAST_TEXT: Final = 24
+"""Cells of a terminal that a name of rank 0 keeps before a column of a higher rank is left out."""
+_LEAST_RANKED: Final = 16
 _LEAST_PROSE: Final = 24
 _ROWS_AT_ONCE: Final = 1000
 _TO_THE_MINUTE: Final = len("2026-11-29 14:03")
-
 CellKind = Literal["text", "prose", "word", "number", "size", "id", "time"]
 
 
@@ -103,7 +103,8 @@ class _Strip:
         longest = max(words, default=1)
         match self.column.kind:
             case "text":
-                self.least = min(self.natural, max(_LEAST_TEXT, longest))
+                least = _LEAST_RANKED if self.column.rank else _LEAST_TEXT
+                self.least = min(self.natural, max(least, longest))
             case "prose":
                 self.least = min(self.natural, max(_LEAST_PROSE, min(longest, 2 * _LEAST_PROSE)))
             case _:
@@ -112,7 +113,7 @@ class _Strip:
     def compact(self) -> None:
         """Say the zone of times once, in the header, where it is the same for all of them."""
         zones = {cell[_TO_THE_MINUTE:] for cell in self.cells if len(cell) > _TO_THE_MINUTE}
-        if self.column.kind == "time" and len(zones) == 1:
+        if self.column.kind == "time" and self.column.header and len(zones) == 1:
             self.header = f"{self.column.header} ({zones.pop().strip()})"
             self.cells = [cell[:_TO_THE_MINUTE] for cell in self.cells]
             self.measure()
@@ -125,7 +126,7 @@ class _Layout:
         self, out: Console, columns: Sequence[Column], rows: Sequence[Sequence[object]], *, indent: int,
         before: _Layout | None,
     ) -> None:  # fmt: skip
-        self._out, self._margin = out, " " * indent
+        self._margin = " " * indent
         self._ellipsis = "…" if out.encoding.lower().startswith("utf") else "..."
         whole = is_whole(out)
         self._strips = [
@@ -154,10 +155,11 @@ class _Layout:
             for at in growing[: room - _total(self._widths)]:
                 self._widths[at] += 1
 
-    def _shrinks(self, at: int) -> tuple[bool, int]:
-        """Rank a column for giving up a cell: texts first, as long as something of them is left, then the widest."""
+    def _shrinks(self, at: int) -> tuple[int, int]:
+        """Rank a column for giving up a cell: names first, then sentences, as long as something is left; then the widest."""
         width = self._widths[at]
-        return self._strips[at].column.kind in {"text", "prose"} and width > _SHORTEST_ID, width
+        readily = {"text": 2, "prose": 1}.get(self._strips[at].column.kind, 0)
+        return readily if width > _SHORTEST_ID else 0, width
 
     def _growing(self) -> list[int]:
         return [at for at, strip in enumerate(self._strips) if self._widths[at] < strip.natural]
@@ -181,7 +183,7 @@ class _Layout:
         if cell_len(text) <= width:
             return [text]
         if self._strips[at].column.kind == "prose" or (header and _longest_word(text) <= width):
-            return [line.plain.rstrip(" ") for line in Text(text).wrap(self._out, width)]
+            return wrapped(text, width, fold=True)
         return [cut(text, width, self._ellipsis)]
 
     def _aligned(self, at: int, text: str) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import IO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 
@@ -27,13 +26,16 @@ ACTIONS = {
 
 
 def console(*, color: bool | None, error: bool = False, wide: bool = False) -> Console:
-    """Where to print: no colour with NO_COLOR or `color` False; tables are whole without a terminal, and if `wide`."""
+    """Where to print: no colour with NO_COLOR or `color` False; tables are whole without a terminal, and if `wide`.
+
+    Lines wrap at words on a terminal, and nowhere else.
+    """
     stream = terminal.stream(err=error)
     plain = color is False or bool(os.environ.get("NO_COLOR"))
     width = None if stream.isatty() else _PLAIN_WIDTH
     out = _Console(
-        file=cast("IO[str]", _Styled(stream)), no_color=plain, width=width, highlight=False, soft_wrap=True, emoji=False,
-        markup=False,
+        file=cast("IO[str]", _Styled(stream)), no_color=plain, width=width, highlight=False,
+        soft_wrap=not stream.isatty(), emoji=False, markup=False,
     )  # fmt: skip
     out.is_wide = wide
     return out
@@ -104,8 +106,7 @@ def actions_line(what: str, totals: Mapping[Action, int]) -> str:
 
 def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
     """One line of printable text; on a terminal as many as its words need, each indented."""
-    words = Text(printable(text))
-    if out.is_terminal:
-        out.print(Padding(words, (0, 0, 0, indent), expand=False), style=style, soft_wrap=False)
-    else:
-        out.print(Text(" " * indent) + words, style=style)
+    margin, words = " " * indent, printable(text)
+    lines = terminal.wrapped(words, out.width - indent) if out.is_terminal else [words]
+    for line in lines:
+        out.print(Text(margin + line), style=style, soft_wrap=True)

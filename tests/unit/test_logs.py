@@ -34,6 +34,15 @@ def test_the_trace_of_an_error_shows_no_byte_of_its_message_raw(capsys: pytest.C
     assert not {"\x1b", "\x07"}.intersection(shown)
 
 
+def test_what_the_report_tells_is_not_logged_and_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info", told={"job.assets_lost"})
+    structlog.get_logger().warning("job.assets_lost", job_id="a")
+    structlog.get_logger().warning("log.repeated", of="job.assets_lost", count=9)
+    structlog.get_logger().warning("log.repeated", of="asset.odd", count=9)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["of"] == "asset.odd"
+
+
 def test_what_libraries_log_is_one_printable_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("json", "info")
     logging.getLogger("a.library").warning("odd header: %s", "a\nb\x1b[2J")

@@ -128,6 +128,33 @@ def test_no_failing_stream_raises_from_text_tables_or_progress(kind: str, monkey
     terminal.flush()
 
 
+def test_a_sentence_on_a_terminal_wraps_at_words_and_leaves_a_command_and_a_time_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    sentence = "  Refused since 2026-11-29 14:03 CET: look, then run `sauce-janitor plan --out FILE` again"
+    wrapped = """  Refused since
+      2026-11-29 14:03 CET:
+      look, then run
+      `sauce-janitor plan --out FILE`
+      again"""
+    for is_tty, shown in ((True, wrapped.splitlines()), (False, [sentence])):
+        under = io.StringIO()
+        monkeypatch.setattr(under, "isatty", lambda is_tty=is_tty: is_tty)
+        monkeypatch.setattr(sys, "stdout", under)
+        terminal.echo(sentence)
+        assert under.getvalue().splitlines() == shown
+
+
+def test_a_document_of_several_lines_is_never_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "10")
+    under = io.StringIO()
+    monkeypatch.setattr(under, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", under)
+    terminal.echo(terminal.json_text({"a long key": "and a long value"}))
+    assert json.loads(under.getvalue()) == {"a long key": "and a long value"}
+
+
 def test_nothing_is_printed_where_there_is_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)

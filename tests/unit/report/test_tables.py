@@ -81,7 +81,7 @@ def test_ids_are_cut_to_what_tells_them_apart() -> None:
 
 
 def test_columns_give_way_by_rank() -> None:
-    wide, narrow = (printed(JOBS, rows(), width)[0] for width in (90, 70))
+    wide, narrow = (printed(JOBS, rows(), width)[0] for width in (105, 70))
     assert "Size" in wide
     assert "Tags" not in wide
     assert narrow.split() == ["Job", "Status", "Ended", "(UTC)", "Build", "Name"]
@@ -95,6 +95,18 @@ def test_sentences_wrap_at_words_and_are_whole() -> None:
     assert any(word in lines[1] for word in why.split())
     for line in lines[1:]:
         assert all(word in why for word in line[10:].split())
+
+
+def test_a_word_wider_than_its_column_is_broken_after_a_sign() -> None:
+    lines = printed([Column("Why", "prose")], [("by nightly-builds-of-the-release-branches: due",)], 30)
+    assert lines[1:] == ["by", "nightly-builds-of-the-release-", "branches: due"]
+
+
+def test_a_name_gives_way_before_a_sentence_and_a_status() -> None:
+    columns = [Column("Status", "word"), Column("Name"), Column("Why", "prose")]
+    row = ("complete", "checkout with a card", "nightly-builds-of-the-release-branches: due")
+    first = printed(columns, [row], 60)[1]
+    assert first == "complete  checkout…  nightly-builds-of-the-release-branches:"
 
 
 def test_numbers_are_aligned_to_the_right_with_separated_thousands() -> None:
