@@ -30,11 +30,11 @@ def list_accounts(session: Session, /, *, form: str) -> None:
     """List the accounts of the configuration and of the state: whose they are, and how many jobs are known."""
     from sauce_janitor import report
     from sauce_janitor.cli import known
-    from sauce_janitor.config import load
 
-    config = load(session.config_path)
+    config = session.load(accounts_only=True)
     with known.look(config, known.existing(config.state)) as state:
         rows = _rows(config, state)
+        bound = {name: each.bound_at for name, each in state.accounts.all().items()}
     if form == "json":
         terminal.write_json(rows)
         return
@@ -42,7 +42,10 @@ def list_accounts(session: Session, /, *, form: str) -> None:
         report.Column("Account"), report.Column("User"), report.Column("Address", rank=1),
         report.Column("Jobs", "number"), report.Column("Known", "prose"),
     )  # fmt: skip
-    cells = [(row["account"], row["username"], row["base_url"], row["jobs"], _standing(row)) for row in rows]
+    cells = [
+        (row["account"], row["username"], row["base_url"], row["jobs"], _standing(row, bound.get(row["account"])))
+        for row in rows
+    ]
     report.show_table(session.console(), columns, cells)
 
 
@@ -66,12 +69,14 @@ def _rows(config: Config, state: State) -> list[dict[str, Any]]:
     return rows
 
 
-def _standing(row: dict[str, Any]) -> str:
+def _standing(row: dict[str, Any], bound_at: int | None) -> str:
+    from sauce_janitor import report
+
     if not row["in_configuration"]:
         return "not in the configuration"
     if not row["is_bound"]:
         return "not yet: no listing has shown a job"
-    return f"since {row['bound_at'][:10]}" if row["bound_at"] else "yes"
+    return f"since {report.when(bound_at)}" if bound_at else "yes"
 
 
 @account.command()
@@ -87,14 +92,13 @@ def rename(session: Session, /, old: str, new: str) -> None:
     """
     from sauce_janitor import logs
     from sauce_janitor.cli import known
-    from sauce_janitor.config import load
     from sauce_janitor.config.grammar.document import ACCOUNT_NAME
     from sauce_janitor.pipeline.rename import rename as call_otherwise
     from sauce_janitor.state import State
 
     if not re.fullmatch(ACCOUNT_NAME, new) or len(new) > _LONGEST_NAME:
         raise click.UsageError(f"{new!r:.80} cannot be an account's name: write small letters, digits, dots, - and _")
-    config = load(session.config_path)
+    config = session.load(accounts_only=True)
     logs.configure(session.log_format, session.log_level or "warning", color=session.color)
     path = known.existing(config.state)
     with State.open(path, accept_filesystem=config.accept_filesystem) as state:

@@ -49,13 +49,17 @@ def approve(
 ) -> None:
     """Lift limits for plans under the policy digest DIGEST, which a refused plan prints: for the next runs, until it ends.
 
-    An edit of anything that decides makes another digest, and the approval lifts nothing any more.
+    The beginning of the digest is enough where no other account's begins so. An edit of anything that decides makes another
+    digest, and the approval lifts nothing any more.
     """
     from sauce_janitor import report
     from sauce_janitor.state import State
 
     config, now = session.load(), int(time.time())
-    account = _account(config, digest)
+    account, whole = _account(config, digest)
+    if whole != digest:
+        terminal.echo(f"{digest} is the policy digest {whole}", err=True)
+    digest = whole
     approval = _approval(config, digest, lift, until, now=now, given=given)
     if given["withdraw"]:
         words = f"end every approval for {account}, {digest}"
@@ -76,13 +80,19 @@ def approve(
     terminal.echo(f"Approved: {words}. What is then accepted goes on over later runs without it.")
 
 
-def _account(config: Config, digest: str) -> str:
+def _account(config: Config, digest: str) -> tuple[str, str]:
+    """The account whose policies have this digest now, and the whole digest. ConfigError for none and for several."""
+    from sauce_janitor.retention.references import only_digest
+
     digests = {account.name: config.policy_digest(account.name) for account in config.accounts}
+    whole = only_digest(digest, digests.values())
     for name, known in digests.items():
-        if known == digest:
-            return name
+        if known == whole:
+            return name, known
     there = "; ".join(f"{name} has {known}" for name, known in digests.items())
-    raise ConfigError(f"no account of {config.file} has the policy digest {digest!r:.80} now: {there}")
+    raise ConfigError(
+        f"{digest!r:.80} is the policy digest of no account of {config.file} now, nor the beginning of one alone: {there}"
+    )
 
 
 def _approval(

@@ -12,7 +12,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, job_ids
+from sauce_janitor.cli.given import ACCOUNT, FORMAT, JOB, OWNER, job_reference_of
 from sauce_janitor.errors import AnswerError, ArchiveError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB_ID")
+@JOB
 @click.option(
     "--get", "name", metavar="NAME", help="Get this file, also one that is in no list, such as screenshots.zip."
 )
@@ -42,14 +42,17 @@ def assets(
     """List the files of a job as Sauce Labs does (it tells no sizes), or get them. No file is ever overwritten."""
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
+    from sauce_janitor.cli.lookup import asked_ids
 
     if output is not None and name is None:
         raise click.UsageError("-o says where the file of --get goes: say --get NAME, or --download DIR for all")
     if name is not None and folder is not None:
         raise click.UsageError("say --get NAME for one file or --download DIR for all")
-    (wanted_id,) = job_ids((job_id,))
+    reference = job_reference_of(job_id)
     with calling(session, given["wanted"], looks=True) as call:
-        job = call.hand.find(wanted_id, checked.owner(given["owner"])).job
+        owner = checked.owner(given["owner"])
+        (wanted_id,) = asked_ids(call, (reference,), owner)
+        job = call.hand.find(wanted_id, owner).job
         if name is not None:
             return _get_one(call, job, name, output)
         names = _listed(call, job)

@@ -10,7 +10,8 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.shelf import filters, job_of, open_shelf, query_of
+from sauce_janitor.cli.given import JOB
+from sauce_janitor.cli.shelf import filters, open_shelf, query_of
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -95,17 +96,20 @@ def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB")
+@JOB
 @click.option("--account", metavar="NAME", help="Only this account.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_obj
 def show(session: Session, /, job_id: str, account: str | None, form: str) -> None:
     """Show what is stored of a job, by whom and why, and what is not any more."""
     from sauce_janitor.archive import Catalogue, contents_of
+    from sauce_janitor.cli import known
+    from sauce_janitor.cli.lookup import stored_id
 
-    job = job_of(job_id)
-    with Catalogue.open(session.load().archive.path) as catalogue:
-        found = [contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=account)]
+    loaded = session.load()
+    job, key = stored_id(session, job_id, account), known.archive_key(loaded, account)
+    with Catalogue.open(loaded.archive.path) as catalogue:
+        found = [contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=key)]
         stored = [contents for contents in found if contents is not None]
         if not stored:
             raise ConfigError(f"the archive holds nothing of job {job}")

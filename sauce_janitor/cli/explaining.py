@@ -10,6 +10,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.given import JOB, job_reference_of
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,28 +22,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job_id")
+@JOB
 @click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
 @click.option("--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy says. Repeatable.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_obj
 def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
-    """Say why JOB_ID stays or goes, by which rule, and when; of a deleted job, what is on record. Asks Sauce Labs nothing."""
+    """Say why JOB stays or goes, by which rule, and when; of a deleted job, what is on record. Asks Sauce Labs nothing."""
     from sauce_janitor.cli import explanation, explanation_text, known
-    from sauce_janitor.retention.model import job_id as checked
+    from sauce_janitor.cli.lookup import known_ids
 
     config = session.load()
     only = known.policies(config, policies)
-    try:
-        job = checked(job_id.strip().lower())
-    except ValueError as wrong:
-        raise click.UsageError(str(wrong)) from wrong
+    chosen = known.chosen(config, accounts)
+    (job,) = known_ids(config, (job_reference_of(job_id),), [account.name for account in chosen])
     with known.look(config, known.existing(config.state)) as state:
-        found = [
-            told
-            for account in known.chosen(config, accounts)
-            if (told := _explained(config, state, account, job, only)) is not None
-        ]
+        found = [told for account in chosen if (told := _explained(config, state, account, job, only)) is not None]
     if not found:
         raise ConfigError(f"job {job} is not known here: `sauce-janitor plan` lists the jobs, then explain it")
     if form == "json":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,9 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.shelf import filters, job_of, open_shelf, query_of
+from sauce_janitor.cli.given import job_reference_of
+from sauce_janitor.cli.lookup import archived_id
+from sauce_janitor.cli.shelf import filters, open_shelf, query_of
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.shelf import Shelf
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 FOUND_SOMETHING = 6
 """The exit code when a job was left out because it is not as it was stored."""
-_JOB = re.compile(r"[0-9a-fA-F]{32}")
 
 
 @click.command()
@@ -72,14 +72,24 @@ def _is_watched() -> bool:
 
 
 def _query(shelf: Shelf, what: str | None, given: dict[str, Any]) -> ArchiveQuery:
+    from sauce_janitor.retention.globs import alternatives, has_wildcards
+
     query = query_of(shelf.config.timezone, given)
     if what is None:
         return query
-    if _JOB.fullmatch(what):
-        return replace(query, job_id=job_of(what))
+    reference = job_reference_of(what)
+    if reference.id is not None:
+        return replace(query, job_id=reference.id)
     if query.build is not None:
         raise click.UsageError("give the build once: as BUILD or by --build")
-    return replace(query, build=what)
+    of_build, parts = replace(query, build=what), list(alternatives(what))
+    # A build is named as before; what is no build may be one job: by the beginning of its id, or its name.
+    if len(parts) > 1 or has_wildcards(what) or shelf.entries.count(of_build)[0]:
+        return of_build
+    accounts = None if query.account is None else (query.account,)
+    if not shelf.lookups.archived(reference, accounts):
+        return of_build
+    return replace(query, job_id=archived_id(shelf, reference, query.account))
 
 
 def _places(shelf: Shelf, query: ArchiveQuery) -> Iterator[tuple[str, ...]]:

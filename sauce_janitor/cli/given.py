@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,7 +13,8 @@ from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
-    from sauce_janitor.retention.model import JobId, Owner
+    from sauce_janitor.retention.model import Owner
+    from sauce_janitor.retention.references import JobReference
 
 TIMES: Final = "3d (ago), 2026-06-01, 2026-06-01T08:00:00Z or the Unix timestamp 1780300800"
 """What a time may be, for the help of an option."""
@@ -21,7 +23,8 @@ ACCOUNT = click.option(
     "--account", "wanted", metavar="NAME", help="Whose jobs; needed where there are several accounts."
 )
 OWNER = click.option("--owner", metavar="USER", help="Whose job it is; default: whoever is found to have it.")
-JOBS = click.argument("jobs", metavar="JOB_ID…", nargs=-1, required=True)
+JOBS = click.argument("jobs", metavar="JOB…", nargs=-1, required=True)
+JOB = click.argument("job_id", metavar="JOB")
 FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 ROWS = click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 
@@ -36,23 +39,56 @@ def one_account(config: Config, wanted: str | None) -> Account:
     return config.account(wanted or names[0])
 
 
-def job_ids(given: tuple[str, ...]) -> tuple[JobId, ...]:
-    """The ids, each once, in their order; `-` stands for those on stdin. UsageError names what is none."""
-    from sauce_janitor.retention.model import job_id
+def job_references(given: tuple[str, ...]) -> tuple[JobReference, ...]:
+    """What each text stands for, in their order; `-` stands for ids, beginnings of ids and addresses on stdin.
 
-    words = [word for text in given for word in (_words_of_stdin() if text == "-" else [text])]
-    ids: dict[JobId, None] = {}
+    UsageError names what can be no job. Names are taken from the command line alone: on stdin each word stands for itself.
+    """
+    from sauce_janitor.retention.references import job_reference
+
+    references: list[JobReference] = []
     wrong = []
-    for word in words:
+    for word, is_typed in _words(given):
         try:
-            ids[job_id(word.lower())] = None
+            reference = job_reference(word)
         except ValueError as error:
             wrong.append(str(error))
+            continue
+        if not is_typed and reference.id is None and reference.prefix is None:
+            wrong.append(f"not a job id (32 hexadecimal digits, or the first of them): {word!r:.80}")
+            continue
+        references.append(reference)
     if wrong:
         raise click.UsageError("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""))
-    if not ids:
+    if not references:
         raise click.UsageError("stdin has no job ids")
-    return tuple(ids)
+    return tuple(references)
+
+
+def job_reference_of(text: str) -> JobReference:
+    """What one text stands for. UsageError for what can be no job."""
+    if text == "-":
+        raise click.UsageError("- is no job here: write an id, the beginning of one, an address, or a name")
+    return job_references((text,))[0]
+
+
+def build_id(text: str) -> str:
+    """The id of a build, also from its address at Sauce Labs. UsageError for another address."""
+    from sauce_janitor.retention.references import build_reference
+
+    try:
+        return build_reference(text)
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from wrong
+
+
+def _words(given: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
+    """Yield each text, and whether it was typed; `-` stands for the words on stdin."""
+    for text in given:
+        if text == "-":
+            yield from ((word, False) for word in _words_of_stdin())
+        else:
+            yield text, True
 
 
 def told_of_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:

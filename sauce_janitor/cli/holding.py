@@ -11,7 +11,7 @@ import click
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, consent, who
-from sauce_janitor.cli.given import ACCOUNT, JOBS, ending, job_ids, one_account
+from sauce_janitor.cli.given import ACCOUNT, JOBS, ending, job_references, one_account
 from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ _OF_THE_CONFIGURATION = "the tag of the configuration's hold"
 def hold() -> None:
     """Hold jobs by hand: they are archived whole and first, and nothing of them is deleted.
 
-    Holds are kept in the state and mirrored in the archive. Jobs are named by their ids; - reads ids from stdin.
+    Holds are kept in the state and mirrored in the archive. A job is named by its id, the beginning of one, its
+    address at Sauce Labs, or a name or build that is one job's; - reads ids from stdin.
     """
 
 
@@ -65,9 +66,11 @@ def add(
     is placed first, and stays whatever becomes of the tag. Without --tag nothing is asked.
     """
     from sauce_janitor import report
+    from sauce_janitor.cli.lookup import known_ids
 
     config = session.load()
-    account, ids = one_account(config, wanted), frozenset(job_ids(jobs))
+    account, references = one_account(config, wanted), job_references(jobs)
+    ids = frozenset(known_ids(config, references, (account.name,)))
     text, now = given["until"], int(time.time())
     until = None if text is None else ending("--until", text, config.timezone, now=now)
     if until is not None and until <= now:
@@ -151,10 +154,12 @@ def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str
 @click.pass_obj
 def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, yes: bool, dry_run: bool) -> None:
     """Lift every local hold on these jobs. Holds by tag or in the configuration stay."""
+    from sauce_janitor.cli.lookup import known_ids
     from sauce_janitor.pipeline import fitting
 
     config = session.load()
-    account, ids = one_account(config, wanted), frozenset(job_ids(jobs))
+    account, references = one_account(config, wanted), job_references(jobs)
+    ids = frozenset(known_ids(config, references, (account.name,)))
     with ExitStack() as stack:
         state, holding, wrong = _writable(config, account, stack)
         if wrong is not None:

@@ -13,7 +13,18 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.given import ACCOUNT, FORMAT, OWNER, ROWS, TIMES, job_ids, moment, owner, told_of_globs
+from sauce_janitor.cli.given import (
+    ACCOUNT,
+    FORMAT,
+    JOB,
+    OWNER,
+    ROWS,
+    TIMES,
+    job_reference_of,
+    moment,
+    owner,
+    told_of_globs,
+)
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.calling import Call
@@ -163,7 +174,7 @@ def _newest_first(job: Job) -> int:
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB_ID")
+@JOB
 @OWNER
 @ACCOUNT
 @FORMAT
@@ -173,9 +184,11 @@ def job(session: Session, /, job_id: str, *, owner: str | None, wanted: str | No
     from sauce_janitor import report
     from sauce_janitor.cli import given
     from sauce_janitor.cli.calling import calling
+    from sauce_janitor.cli.lookup import asked_ids
 
-    (wanted_id,) = job_ids((job_id,))
+    reference = job_reference_of(job_id)
     with calling(session, wanted, looks=True) as call:
+        (wanted_id,) = asked_ids(call, (reference,), given.owner(owner))
         found = call.hand.find(wanted_id, given.owner(owner))
     if form == "json":
         terminal.write_json(found.document)

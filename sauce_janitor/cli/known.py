@@ -64,6 +64,14 @@ def look(config: Config, path: Path | None = None, *, scratch: bool = False) -> 
     return state
 
 
+def archive_key(config: Config, account: str | None) -> str | None:
+    """The name by which the archive has the account of that name; without a state, the name itself."""
+    if account is None or not config.state.exists():
+        return account
+    with look(config) as state:
+        return state.accounts.key(account)
+
+
 def query(config: Config, state: State, account: Account, *, as_of: int) -> Query:
     """The account's jobs, as a run would plan on them. ConfigError when none was ever listed."""
     from sauce_janitor.pipeline.holding import open_holding

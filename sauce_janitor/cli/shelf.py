@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.config import Config
     from sauce_janitor.retention.entries import ArchiveQuery
-    from sauce_janitor.retention.model import JobId, Owner
+    from sauce_janitor.retention.model import Owner
     from sauce_janitor.state import State
 
 STATUSES = ("passed", "failed", "error", "complete")
@@ -37,6 +37,7 @@ class Shelf:
 
     def __init__(self, config: Config, catalogue: Catalogue, state: State) -> None:
         self.config, self.catalogue, self.entries, self._state = config, catalogue, state.archived, state
+        self.lookups = state.lookups
         self._kept_up_at, self._lock = time.monotonic(), threading.Lock()
 
     def keep_up(self) -> None:
@@ -147,16 +148,6 @@ def _moment(option: str, text: str | None, zone: str, *, end: bool) -> int | Non
         raise click.UsageError(
             f"{option} {text!r:.60} is no time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400 or 7d"
         ) from wrong
-
-
-def job_of(text: str) -> JobId:
-    """The id that somebody typed. ConfigError."""
-    from sauce_janitor.retention.model import job_id
-
-    try:
-        return job_id(text.strip().lower())
-    except ValueError as wrong:
-        raise ConfigError(str(wrong)) from wrong
 
 
 def owner_of(text: str | None) -> Owner | None:

@@ -11,7 +11,7 @@ import click
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.consent import DRY_RUN, YES, who
-from sauce_janitor.cli.given import ACCOUNT, FORMAT, JOBS, OWNER, job_ids
+from sauce_janitor.cli.given import ACCOUNT, FORMAT, JOBS, OWNER, job_references
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, JanitorError, RefusedError, StateError
 
 if TYPE_CHECKING:
@@ -35,16 +35,19 @@ _ENDING = (CredentialsError, BudgetSpentError, RefusedError, StateError)
 @click.pass_obj
 def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
          **given: str | None) -> int:  # fmt: skip
-    """Stop jobs that run or wait; - reads ids from stdin. What is over already is left as it is."""
+    """Stop jobs that run or wait; each by its id, the beginning of one, its address, or a name or build
+    that is one job's; - reads ids from stdin. What is over already is left as it is."""
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
+    from sauce_janitor.cli.lookup import asked_ids
     from sauce_janitor.execute import byhand
     from sauce_janitor.report import status_of
     from sauce_janitor.retention.model import Action, State
 
-    ids = job_ids(jobs)
+    references = job_references(jobs)
     with calling(session, wanted) as call:
-        found, code = find_all(call, ids, checked.owner(given["owner"]))
+        owner = checked.owner(given["owner"])
+        found, code = find_all(call, asked_ids(call, references, owner), owner)
         open_jobs = [each for each in found if each.job.state is not State.FINISHED]
         acts: list[Act] = [
             over(each.job.id, each.job.owner, status_of(each.job)) for each in found if each not in open_jobs
@@ -101,17 +104,20 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 @click.pass_obj
 def tag(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
         **given: Any) -> int:  # fmt: skip
-    """Change tags and other fields of jobs; - reads ids from stdin.
+    """Change tags and other fields of jobs; each by its id, the beginning of one, its address, or a name or build
+    that is one job's; - reads ids from stdin.
 
     Sauce Labs replaces whole lists, so what is there is read first and merged; what was written is read back. Nothing to change
     is no error.
     """
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
+    from sauce_janitor.cli.lookup import asked_ids
 
-    change, ids = _change(given), job_ids(jobs)
+    change, references = _change(given), job_references(jobs)
     with calling(session, wanted) as call:
-        found, code = find_all(call, ids, checked.owner(given["owner"]))
+        owner = checked.owner(given["owner"])
+        found, code = find_all(call, asked_ids(call, references, owner), owner)
         return show(*change_all(call, found, change, yes=yes, dry_run=dry_run, code=code), form=form)
 
 

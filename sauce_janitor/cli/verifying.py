@@ -88,15 +88,16 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.archive.verifying import Sample
     from sauce_janitor.cli.known import look
+    from sauce_janitor.cli.lookup import stored_id
     from sauce_janitor.cli.progress import Shown
-    from sauce_janitor.pipeline.verifying import Means, Wanted, checked_job, verify
+    from sauce_janitor.pipeline.verifying import Means, Wanted, verify
 
     config = session.load()
     share, now = given["sample"], time.time()
     wanted = Wanted(
         account=given["account"],
         owner=_owner(given["owner"]),
-        job=checked_job(job_id) if job_id else None,
+        job=stored_id(session, job_id, given["account"]) if job_id else None,
         sample=Sample.of(share, int(now) // 86_400) if share else None,
         resume=given["resume"],
     )

@@ -297,26 +297,25 @@ def _run_words(run: dict[str, Any], *, going_on: set[str]) -> str:
 
 
 @click.command()
-@click.argument("job_id", metavar="[JOB_ID]", required=False)
+@click.argument("job_id", metavar="[JOB]", required=False)
 @_ACCOUNT
 @_FORMAT
 @click.pass_obj
 def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], form: str) -> int:
-    """Prove that every deletion has its receipt and every archived byte still hashes, of all jobs or of JOB_ID alone.
+    """Prove that every deletion has its receipt and every archived byte still hashes, of all jobs or of JOB alone.
 
     Ends with 6 when the journal says what the archive does not bear out. Says what cannot be proven.
     """
     from sauce_janitor import report
     from sauce_janitor.archive import SENTINEL, Catalogue
     from sauce_janitor.cli import known
+    from sauce_janitor.cli.given import job_reference_of
+    from sauce_janitor.cli.lookup import known_ids
     from sauce_janitor.pipeline import proving
-    from sauce_janitor.retention.model import job_id as checked
 
     config = session.load()
-    try:
-        job = None if job_id is None else checked(job_id.strip().lower())
-    except ValueError as wrong:
-        raise click.UsageError(str(wrong)) from wrong
+    names = [account.name for account in _wanted(config, accounts)]
+    job = None if job_id is None else known_ids(config, (job_reference_of(job_id),), names)[0]
     path = config.archive.path
     with ExitStack() as stack:
         state = stack.enter_context(known.look(config))
@@ -324,7 +323,7 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
         catalogue = None
         if uuid is not None or (path / SENTINEL).exists():
             catalogue = stack.enter_context(Catalogue.open(path, known_uuid=uuid))
-        found = proving.prove(state, catalogue, [account.name for account in _wanted(config, accounts)], job)
+        found = proving.prove(state, catalogue, names, job)
     if job and not (found.archived or found.deletions or found.jobs or found.already_gone or found.in_doubt):
         raise ConfigError(f"job {job} is neither in the journal nor in the archive")
     if form == "json":

@@ -24,7 +24,7 @@ from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ConfigError
 from sauce_janitor.pipeline.repeats import Repeats
 from sauce_janitor.pipeline.terms import Tools
-from sauce_janitor.retention.model import JobId, Owner, job_id
+from sauce_janitor.retention.model import JobId, Owner
 from sauce_janitor.state import State
 
 _DAY_S: Final = 86_400
@@ -252,11 +252,3 @@ def verify_daily(account: Account, tools: Tools, *, share: float = DAILY_SHARE) 
     log.info("archive.verified", jobs=done.jobs, files=done.files, size_bytes=done.size_bytes, share=share,
              findings=len(done.findings), complete=done.complete)  # fmt: skip
     return done
-
-
-def checked_job(text: str) -> JobId:
-    """A job id as somebody typed it; ConfigError for what is none."""
-    try:
-        return job_id(text.strip().lower())
-    except ValueError as wrong:
-        raise ConfigError(str(wrong)) from wrong

@@ -19,6 +19,7 @@ from sauce_janitor.state.jobs import Jobs, Query, Snapshot
 from sauce_janitor.state.journal import Journal, Line, OpenIntent, RunJournal, SeenReceipt
 from sauce_janitor.state.leases import Lease
 from sauce_janitor.state.listing import Listed, OwnerJobs
+from sauce_janitor.state.lookups import Lookups
 from sauce_janitor.state.notes import Notes
 from sauce_janitor.state.notices import Notices
 from sauce_janitor.state.opening import check_integrity, open_file
@@ -32,7 +33,7 @@ from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
     "Acceptances", "Accounts", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal",
-    "Holds", "Identity", "Jobs", "Journal", "KnownAccount", "Lease", "Line", "Listed", "Notes", "Notices", "OpenAct",
+    "Holds", "Identity", "Jobs", "Journal", "KnownAccount", "Lease", "Line", "Listed", "Lookups", "Notes", "Notices", "OpenAct",
     "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings",
     "Query", "ReadBacks", "Retries", "Run", "RunJournal", "Runs", "SeenReceipt", "Snapshot", "State",
     "Switch", "Verifications",
@@ -53,6 +54,7 @@ class State:
         self.accounts = Accounts(database)
         self.clock = ClockGuard(database)
         self.jobs = Jobs(database)
+        self.lookups = Lookups(database)
         self.journal = Journal(database)
         self.prunings = Prunings(database)
         self.archived = ArchivedJobs(database)

@@ -1,0 +1,144 @@
+"""The jobs that people mean by an id, the beginning of one, an address, a name or a build: exactly one each, or none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.given import job_reference_of
+from sauce_janitor.errors import ConfigError
+from sauce_janitor.retention.references import Candidate, JobReference, only
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.app import Session
+    from sauce_janitor.cli.calling import Call
+    from sauce_janitor.cli.shelf import Shelf
+    from sauce_janitor.config import Config
+    from sauce_janitor.retention.model import Job, JobId, Owner
+    from sauce_janitor.state import State
+
+_MOST_ROWS: Final = 20_000
+"""So many rows of a job list are looked through for a job that the state does not know."""
+_BEFORE_S: Final = 86_400
+"""News are looked for from this long before the last listing: what was created then may have been missing in it."""
+
+
+def known_ids(config: Config, references: Sequence[JobReference], accounts: Collection[str]) -> tuple[JobId, ...]:
+    """Return the jobs of these accounts, by what the state knows of the inventory and the archive; asks Sauce Labs nothing.
+
+    A whole id stands for itself, known or not. ConfigError for a reference that means no job, or several.
+    """
+    from sauce_janitor.cli import known
+
+    if all(each.id is not None for each in references):
+        return _whole(references)
+    with ExitStack() as stack:
+        state = stack.enter_context(known.look(config, known.existing(config.state)))
+        return _each(
+            references, lambda each: _in_state(state, each, accounts), lambda each: state.lookups.near(each, accounts)
+        )
+
+
+def asked_ids(call: Call, references: Sequence[JobReference], owner: Owner | None) -> tuple[JobId, ...]:
+    """Return the jobs of the account in hand, by what the state knows and by the jobs that were created since, asked for now.
+
+    So that no job which is newer than the last listing makes an answer wrong. ConfigError as `known_ids`.
+    """
+    if all(each.id is not None for each in references):
+        return _whole(references)
+    state, accounts = call.desk.tools.state, (call.name,)
+    owners = (owner,) if owner is not None else call.hand.owners
+    news = [job for each in owners for job in _news(call, each)]
+
+    def found(reference: JobReference) -> Iterator[Candidate]:
+        yield from state.lookups.listed(reference, accounts, gone=False)
+        yield from (_candidate(job) for job in news if _is_meant(job, reference))
+
+    return _each(references, found, lambda each: state.lookups.near(each, accounts))
+
+
+def stored_id(session: Session, text: str, account: str | None) -> JobId:
+    """Return the job of the archive that the text means. UsageError for what can be no job, ConfigError as `known_ids`."""
+    from sauce_janitor.cli.shelf import open_shelf
+
+    reference = job_reference_of(text)
+    if reference.id is not None:
+        return reference.id
+    with open_shelf(session) as shelf:
+        return archived_id(shelf, reference, account)
+
+
+def archived_id(shelf: Shelf, reference: JobReference, account: str | None) -> JobId:
+    """Return the job of the archive that is meant. ConfigError as `known_ids`."""
+    accounts = None if account is None else (account,)
+    (found,) = _each((reference,), lambda each: shelf.lookups.archived(each, accounts), lambda _: ())
+    return found
+
+
+def _whole(references: Iterable[JobReference]) -> tuple[JobId, ...]:
+    return tuple(dict.fromkeys(each.id for each in references if each.id is not None))
+
+
+def _each(
+    references: Iterable[JobReference],
+    found: Callable[[JobReference], Iterable[Candidate]],
+    near: Callable[[JobReference], Sequence[Candidate]],
+) -> tuple[JobId, ...]:
+    """Return one job for each reference, or none at all: a mistake in one of them must not let the others go ahead."""
+    from sauce_janitor import report
+
+    ids: dict[JobId, None] = {}
+    for each in references:
+        if each.id is not None:
+            ids[each.id] = None
+            continue
+        candidates = tuple(found(each))
+        try:
+            job = only(each, candidates, () if candidates else near(each))
+        except ValueError as wrong:
+            raise ConfigError(str(wrong)) from wrong
+        terminal.echo(report.clean(f"{each.text} is job {job}"), err=True)
+        ids[job.id] = None
+    return tuple(ids)
+
+
+def _in_state(state: State, reference: JobReference, accounts: Collection[str]) -> Iterator[Candidate]:
+    yield from state.lookups.listed(reference, accounts, gone=True)
+    yield from state.lookups.archived(reference, accounts)
+
+
+def _news(call: Call, owner: Owner) -> Iterator[Job]:
+    """Yield the owner's jobs that the last listing cannot have shown; all of them where there was none."""
+    from sauce_janitor.inventory.paging import Pager, Place
+
+    listed = call.desk.tools.state.jobs.of(call.name, owner).listed()
+    # A list with rows that could not be read leaves no watermark; then all jobs are news.
+    since = None if listed.watermark is None else max(0, listed.watermark - _BEFORE_S)
+    pager = Pager(call.hand.reader(owner), owner, since=since, longest_page=0)
+    rows = 0
+    for page, _ in pager.pages(Place(int(time.time()))):
+        rows += len(page.ids)
+        yield from page.jobs
+        call.desk.shown.step(len(page.jobs))
+        if rows > _MOST_ROWS:
+            raise ConfigError(
+                f"{owner} has more than {_MOST_ROWS:,} jobs that no listing has shown yet: `sauce-janitor plan` lists them "
+                "first, or give the whole id"
+            )
+
+
+def _is_meant(job: Job, reference: JobReference) -> bool:
+    if reference.prefix is not None and job.id.startswith(reference.prefix):
+        return True
+    return reference.name is not None and reference.name in (job.name, job.build)
+
+
+def _candidate(job: Job) -> Candidate:
+    name, build, created_at = (
+        value if isinstance(value, kind) else None
+        for value, kind in ((job.name, str), (job.build, str), (job.created_at, int))
+    )
+    return Candidate(job.id, job.owner, name, build, created_at)  # type: ignore[arg-type]

@@ -1,0 +1,122 @@
+"""Wherever a job's id is taken, so is the beginning of it, its address, its name or its build, when that is one job."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from sauce_janitor.errors import ConfigError
+from tests.integration.pipeline.conftest import DAY, Desk
+
+POLICY = """
+limits: {max_percent: null}
+policies:
+  - {name: old, match: {name: "solo*"}, then: {archive: 1d, delete_job: 50d}}
+"""
+FORMS = ("prefix", "address", "name", "build")
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    """One job `solo` in build `alone`, and two called `twin`."""
+    desk = open_desk(jobs=0)
+    desk.configure(POLICY)
+    for number, name in enumerate(("solo", "twin", "twin")):
+        job = desk.sandbox.arrive(created_at=int(time.time()) - 3 * DAY - number)
+        desk.sandbox.edit(job, name=name, build="alone" if name == "solo" else "pair")
+        if name == "solo":
+            (desk.folder / "solo").write_text(job)
+    return desk
+
+
+def _solo(desk: Desk) -> str:
+    return (desk.folder / "solo").read_text()
+
+
+def _written(desk: Desk) -> dict[str, str]:
+    job = _solo(desk)
+    address = f"https://app.saucelabs.com/tests/{job}?auth=s3cret"
+    return {"prefix": job[:8], "address": address, "name": "solo", "build": "alone"}
+
+
+def test_every_command_that_takes_an_id_takes_each_form_of_it(desk: Desk) -> None:
+    job = _solo(desk)
+    for form, text in _written(desk).items():
+        assert json.loads(desk.say("job", text, "--format", "json").stdout)["id"] == job, f"{form} before any listing"
+    desk.say("run", "--execute")
+    for form, text in _written(desk).items():
+        calls = {
+            "explain": ("explain", text, "--format", "json"),
+            "job": ("job", text, "--format", "json"),
+            "assets": ("assets", text, "--format", "json"),
+            "archive show": ("archive", "show", text, "--format", "json"),
+            "archive verify": ("archive", "verify", text),
+            "prove": ("prove", text),
+            "tag": ("tag", text, "--add", form, "--yes"),
+            "stop": ("stop", text, "--yes"),
+            "hold add": ("hold", "add", text, "--reason", "why"),
+            "hold release": ("hold", "release", text, "--yes"),
+            "archive export": ("archive", "export", text, "--output", str(desk.folder / f"out-{form}")),
+        }
+        for name, call in calls.items():
+            said = desk.say(*call)
+            assert "s3cret" not in said.stdout + said.stderr, name
+            if form != "address" and name != "archive export":
+                assert f"{text} is job {job}" in said.stderr, f"{name} says which job it took"
+            if name in {"explain", "job", "tag", "archive show"}:
+                assert job in said.stdout, name
+    tags = json.loads(desk.say("job", job, "--format", "json").stdout)["tags"]
+    assert set(tags) >= set(FORMS)
+    assert not desk.deleted()
+
+
+def test_what_is_more_than_one_job_is_refused_and_nothing_is_sent(desk: Desk) -> None:
+    desk.say("plan")
+    for words in (
+        ("tag", "twin", "--add", "x", "--yes"), ("tag", _solo(desk), "pair", "--add", "x", "--yes"),
+        ("stop", "twin", "--yes"), ("hold", "release", "twin", "--yes"), ("explain", "twin"), ("job", "twin"),
+        ("assets", "pair"),
+    ):  # fmt: skip
+        wrong = desk.say(*words, code=2).exception
+        assert isinstance(wrong, ConfigError)
+        assert "is 2 jobs, and one is needed" in str(wrong)
+        assert str(wrong).count("(of demo: twin in build pair)") == 2, words
+    assert desk.writes() == []
+
+
+def test_a_job_newer_than_the_last_listing_makes_a_name_ambiguous(desk: Desk) -> None:
+    """Else `stop solo` would stop the one that the state knows, and the person meant the other."""
+    desk.say("plan")
+    newer = desk.sandbox.arrive(created_at=int(time.time()) - 60)
+    desk.sandbox.edit(newer, name="solo")
+    desk.say("stop", "solo", "--yes", code=2)
+    desk.say("tag", "solo", "--add", "x", "--yes", code=2)
+    assert desk.writes() == []
+    desk.say("tag", newer[:10], "--add", "x", "--yes")
+
+
+def test_no_match_names_what_is_near(desk: Desk) -> None:
+    desk.say("plan")
+    wrong = desk.say("explain", "SOL", code=2).exception
+    assert f"near it: {_solo(desk)} (of demo: solo in build alone)" in str(wrong)
+    desk.say("hold", "add", "nothing", "--reason", "x", code=2)
+    assert json.loads(desk.say("hold", "list", "--format", "json").stdout) == []
+
+
+def test_stdin_takes_ids_and_beginnings_and_no_names(desk: Desk) -> None:
+    desk.say("plan")
+    job = _solo(desk)
+    desk.say("hold", "add", "-", "--reason", "why", stdin=f"{job[:9]}\n{job}\n")
+    assert [hold["job_id"] for hold in json.loads(desk.say("hold", "list", "--format", "json").stdout)] == [job]
+    desk.say("hold", "add", "-", "--reason", "why", stdin="solo\n", code=2)
+
+
+def test_an_approval_takes_the_beginning_of_the_digest(desk: Desk) -> None:
+    digest = desk.config.policy_digest("box")
+    said = desk.say("approve", digest.removeprefix("sha256:")[:10], "--reason", "why", "--yes")
+    assert f"is the policy digest {digest}" in said.stderr
+    assert desk.state.approvals.in_force("box", digest, at=int(time.time()))
+    desk.say("approve", "ab", "--reason", "why", "--yes", code=2)
