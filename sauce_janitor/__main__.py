@@ -57,14 +57,24 @@ def _run(arguments: list[str] | None) -> int:
     except JanitorError as wrong:
         terminal.echo(f"sauce-janitor: {wrong}", err=True)
         return wrong.exit_code
-    except OSError as wrong:  # what the operating system refused where nobody could say it better
+    except Exception as wrong:  # noqa: BLE001 - told here, while what it may quote is still made printable
+        return _tell(wrong)
+    return code if isinstance(code, int) else 0
+
+
+def _tell(wrong: Exception) -> int:
+    """Say what nobody could say better, and return the exit code: damage of the state, the system's refusal, or a bug."""
+    # Imported only where a command has opened a state: else there is none to blame.
+    state = sys.modules.get("sauce_janitor.state")
+    if state is not None and (damage := state.blame(wrong)) is not None:
+        terminal.echo(f"sauce-janitor: {damage}", err=True)
+        return JanitorError.exit_code
+    if isinstance(wrong, OSError):
         named = f"{wrong.filename}: " if wrong.filename else ""
         terminal.echo(f"sauce-janitor: {named}{wrong.strerror or wrong}", err=True)
         return JanitorError.exit_code
-    except Exception:  # noqa: BLE001 - printed here, while what it may quote is still made printable
-        traceback.print_exc()
-        return 1
-    return code if isinstance(code, int) else 0
+    traceback.print_exc()
+    return 1
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.accounts import Accounts, KnownAccount
 from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.archived import ArchivedJobs
-from sauce_janitor.state.damage import LOOKS_LIKE_DAMAGE, damage_of
+from sauce_janitor.state.damage import damage_of, looks_like_damage
 from sauce_janitor.state.database import Database, damaged
 from sauce_janitor.state.handjournal import HandActs, HandJournal, OpenAct
 from sauce_janitor.state.holds import Holds, PlacedHold
@@ -36,8 +36,25 @@ __all__ = [
     "Holds", "Identity", "Jobs", "Journal", "KnownAccount", "Lease", "Line", "Listed", "Lookups", "Notes", "Notices", "OpenAct",
     "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings",
     "Query", "ReadBacks", "Retries", "Run", "RunJournal", "Runs", "SeenReceipt", "Snapshot", "State",
-    "Switch", "Verifications",
+    "Switch", "Verifications", "blame",
 ]  # fmt: skip
+
+
+_opened: dict[Path, str] = {}
+"""The state files that this process has opened to write, with SQLite's own address to read each."""
+
+
+def blame(error: BaseException) -> StateError | None:
+    """Return what is wrong with a state that this process has opened, where the error may come of it; else None.
+
+    For errors that end a command after its state is closed: a value from it is often printed last.
+    """
+    if not looks_like_damage(error):
+        return None
+    for path, uri in _opened.items():
+        if path.exists() and (why := damage_of(uri)):
+            return StateError(damaged(str(path), why))
+    return None
 
 
 class State:
@@ -83,7 +100,9 @@ class State:
         path = Path(path).absolute()
         database = open_file(path, accept_filesystem)
         try:
-            return cls(database, path)
+            state = cls(database, path)
+            _opened[path] = f"{path.as_uri()}?mode=ro"
+            return state
         except BaseException:  # let go of the database, whatever it was; raised again
             database.close()
             raise
@@ -145,7 +164,7 @@ class State:
         self._database.close()
         try:
             # A value that was never written ends far from here, in an error that looks like a bug: the file is asked.
-            if isinstance(error, LOOKS_LIKE_DAMAGE) and (why := damage_of(uri)):
+            if looks_like_damage(error) and (why := damage_of(uri)):
                 raise StateError(damaged(str(self._path), why)) from error
         finally:
             self.close()

@@ -365,12 +365,15 @@ def deed(text: str) -> Deed:
 
 def _line(row: Mapping[Any, Any]) -> Line:
     values = {column: row[column] for column in HASHED}
+    detail = json.loads(row["detail"])
+    if not isinstance(detail, dict):
+        raise TypeError(f"the detail of line {row['seq']} is no mapping")
     return Line(
         **values
         | {
             "job_id": JobId(row["job_id"].hex()),
             "action": deed(row["action"]),
-            "detail": json.loads(row["detail"]),
+            "detail": detail,
             "hash": row["hash"].hex(),
         }
     )

@@ -97,12 +97,25 @@ def missing_files(text: str) -> tuple[MissingFile, ...]:
 _JobDraft = draft_of(Job)
 
 
+def _tags_of(value: object) -> tuple[str, ...]:
+    # What was never written is noticed here, not where a tag is matched or printed.
+    if value is not None and not (isinstance(value, list) and all(isinstance(tag, str) for tag in value)):
+        raise ValueError("a job's tags are no list of texts")
+    return tuple(value or ())
+
+
+def _custom_of(value: object) -> Mapping[str, object] | None:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError("a job's custom data are no mapping")
+    return value
+
+
 class JobReader:
     """Turns rows into jobs."""
 
     def __init__(self) -> None:
-        self._tags: Parsed[tuple[str, ...]] = Parsed(lambda value: tuple(value or ()))
-        self._custom: Parsed[Mapping[str, object] | None] = Parsed(lambda value: value)
+        self._tags: Parsed[tuple[str, ...]] = Parsed(_tags_of)
+        self._custom: Parsed[Mapping[str, object] | None] = Parsed(_custom_of)
 
     def job_of(self, row: Sequence[Any]) -> Job:
         """The job of a row that begins with COLUMNS."""

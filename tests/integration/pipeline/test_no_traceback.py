@@ -99,33 +99,62 @@ def test_a_state_with_a_page_of_other_bytes_is_one_sentence(
 
 
 NEVER_WRITTEN = (
-    ("UPDATE jobs SET ended_at = x'00ff'", "prove"),
-    ("UPDATE journal SET detail = '{'", "explain"),
-    ("UPDATE journal SET action = 'sing'", "explain"),
-    ("UPDATE jobs SET state = 'asleep'", "explain"),
-    ("UPDATE jobs SET tags = '[1'", "explain"),
-    ("UPDATE runs SET started_at = 'noon', ended_at = x'00'", "status"),
-    ("UPDATE runs SET summary = '['", "status"),
-    ("""UPDATE runs SET summary = '{"plan": {"by_policy": {}, "as_of": 1, "budget": {"x": 1}}}'""", "status"),
+    ("UPDATE jobs SET ended_at = x'00ff'", "prove", "jobs.ended_at"),
+    ("UPDATE journal SET detail = '{'", "explain", "journal.detail"),
+    ("UPDATE journal SET action = 'sing'", "explain", "journal.action"),
+    ("UPDATE jobs SET state = 'asleep'", "explain", "jobs.state"),
+    ("UPDATE jobs SET tags = '[1'", "explain", "jobs.tags"),
+    ("UPDATE runs SET started_at = 'noon', ended_at = x'00'", "status", None),
+    ("UPDATE runs SET summary = '['", "status", None),
+    ("""UPDATE runs SET summary = '{"plan": {"by_policy": {}, "as_of": 1, "budget": {"x": 1}}}'""", "status", None),
+    # right types, and values that nobody wrote
+    ("UPDATE jobs SET tags = '[1]'", "plan", "jobs.tags in row"),
+    ("UPDATE jobs SET tags = '[1]'", "explain", "jobs.tags in row"),
+    ("UPDATE jobs SET marks = -1", "plan", "jobs.marks in row"),
+    ("UPDATE jobs SET assets = 'lost'", "plan", "jobs.assets in row"),
+    ("UPDATE jobs SET archived = '[7]'", "explain", "jobs.archived in row"),
+    ("UPDATE jobs SET missing = '[1]'", "plan", "jobs.missing in row"),
+    ("UPDATE jobs SET custom_data = '[1]'", "explain", "jobs.custom_data in row"),
+    ("UPDATE journal SET detail = '[]'", "explain", "journal.detail in row"),
+    ("UPDATE OR IGNORE counters SET labels = '[1]'", "plan", "counters.labels in row"),
+    ("UPDATE runs SET summary = '[]'", "status", "runs.summary in row"),
+    ("UPDATE runs SET started_at = 1 << 60", "status", "runs.started_at in row"),
+    ("UPDATE listings SET mark = 9223372036854775807", "plan", "listings.mark in row"),
+    ("UPDATE meta SET value = '' WHERE key LIKE 'note:delete_job_path %'", "status", "meta.value in row"),
 )
+
+
+def spoil(desk: Desk, good: bytes, statement: str) -> None:
+    put_state(desk, good)
+    with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:
+        state.execute("PRAGMA ignore_check_constraints = ON")
+        for (name,) in state.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            state.execute(f"DROP TRIGGER {name}")
+        assert state.execute(statement).rowcount > 0, statement
 
 
 def test_a_value_that_was_never_written_is_called_damage(
     used: tuple[Desk, str, bytes], heard: Callable[..., Heard]
 ) -> None:
     desk, job, good = used
-    for statement, words in NEVER_WRITTEN:
-        put_state(desk, good)
-        with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:
-            state.execute("PRAGMA ignore_check_constraints = ON")
-            for (name,) in state.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                state.execute(f"DROP TRIGGER {name}")
-            state.execute(statement)
+    for statement, words, named in NEVER_WRITTEN:
+        spoil(desk, good, statement)
         about = next(iter(desk.sandbox.job_ids())) if "jobs SET" in statement else job
         said = heard(desk, words, *([about] if words == "explain" else []))
         assert said.code == 4, (statement, said)
         (sentence,) = sentences(said)
         assert f"the state {desk.folder / 'state.db'} is damaged" in sentence
+        assert named is None or f"({named}" in sentence, (statement, sentence)
+
+
+def test_a_damaged_fencing_number_deletes_nothing(used: tuple[Desk, str, bytes], heard: Callable[..., Heard]) -> None:
+    desk, _, good = used
+    desk.sandbox.arrive(created_at=int(time.time()) - 12 * DAY, tags=["go"])
+    before = desk.writes()
+    spoil(desk, good, "UPDATE leases SET fence = 9223372036854775807")
+    said = heard(desk, "run", "--execute")
+    assert (said.code, desk.writes()) == (4, before)
+    assert "(leases.fence in row 1 holds what was never written there)" in sentences(said)[-1]
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------
