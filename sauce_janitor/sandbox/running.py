@@ -59,6 +59,10 @@ class Sandbox:
             self._server.server_close()
         self.log.close()
 
+    def drain(self, within_s: float = 10.0) -> bool:
+        """Wait until the connections of clients that are gone have ended; whether they have, in the time given."""
+        return self._server.drain(within_s)
+
     def __enter__(self) -> Self:
         return self if self._thread is not None else self.start()
 

@@ -71,6 +71,15 @@ class Server(ThreadingHTTPServer):
             self._workers.add(worker)
         worker.start()
 
+    def drain(self, within_s: float) -> bool:
+        """Wait until every connection has ended; whether they have, in the time given."""
+        until = time.monotonic() + within_s
+        with self._lock:
+            workers = tuple(self._workers)
+        for worker in workers:
+            worker.join(max(0.0, until - time.monotonic()))
+        return not any(worker.is_alive() for worker in workers)
+
     def end(self) -> None:
         """Stop listening, end every connection and wait for its thread."""
         self.site.stopping.set()

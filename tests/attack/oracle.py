@@ -153,10 +153,8 @@ class Oracle:
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as state:
                 query = "SELECT count(*) FROM open_intents WHERE job_id = ? AND action = ?"
                 opened += state.execute(query, key).fetchone()[0]
-                query = (
-                    "SELECT count(*) FROM journal WHERE job_id = ? AND action = ? "
-                    "AND outcome IN ('confirmed', 'already_gone')"
-                )
+                # not `already_gone`: where the vendor denied a job three times that it shows again, it is deleted then
+                query = "SELECT count(*) FROM journal WHERE job_id = ? AND action = ? AND outcome = 'confirmed'"
                 done += state.execute(query, key).fetchone()[0]
         if not opened:
             self.wrong.append(f"S10: {action} of {job_id} without an intent")

@@ -147,7 +147,9 @@ class World:
         return code
 
     def pass_time(self, seconds: float) -> None:
-        """For the program it is so much later."""
+        """For the program it is so much later; what a process that is gone has sent was before that."""
+        if all(process.has_ended(within_s=0) for process in self._running):
+            self.sandbox.drain()
         self.later_s += seconds
 
     def close(self) -> None:
