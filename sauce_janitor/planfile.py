@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sauce_janitor.errors import RefusedError
+from sauce_janitor.errors import ConfigError, RefusedError
 from sauce_janitor.terminal import json_text
 
 VERSION = 1
@@ -40,7 +40,7 @@ class PlanHead:
 
     `as_of_given` says the time was chosen, so that it can only be looked at; `policies` that only what these permit is planned.
     `owners` are all whose jobs it should be about, `gaps` why there may be more of them, `left_out` whose jobs could not be
-    listed.
+    listed. `effects` are what it does, each job counted once (`PlanEffects`), as JSON has them.
     """
 
     account: str
@@ -60,6 +60,7 @@ class PlanHead:
     owners: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     left_out: tuple[Row, ...] = ()
+    effects: Row = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,11 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
         "username": head.username,
         "policy_digest": head.policy_digest,
         "inventory_digest": head.inventory_digest,
+        "limits_broken": list(head.limits_broken),
+        "effects": dict(head.effects),
         "requests_needed": head.requests_needed,
         "policies": list(head.policies),
         "counts": dict(head.counts),
-        "limits_broken": list(head.limits_broken),
         "announced": dict(head.announced),
         "overdue": dict(head.overdue),
         "owners": list(head.owners),
@@ -149,6 +151,26 @@ def _seal_of(plan: Row, secret: bytes) -> str:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def check_target(path: Path) -> None:
+    """Raise ConfigError unless a plan can be written to `path`: asked before the listing, which takes long.
+
+    A file is made beside it and removed, because rights alone do not tell of a read-only mount. Only a
+    regular file is ever replaced: `--out /dev/null` must not take that device away from the machine.
+    """
+    folder = path.parent
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"--out {path}: not a regular file; name a new file, or a plan to replace")
+        if not folder.exists():
+            raise ConfigError(f"--out {path}: there is no folder {folder}; make it first: mkdir -p {folder}")
+        handle, probe = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+    except OSError as wrong:
+        why = wrong.strerror or type(wrong).__name__
+        raise ConfigError(f"--out {path}: no file can be made in {folder}: {why}; name another folder") from wrong
+    os.close(handle)
+    Path(probe).unlink()
 
 
 def write(plans: Sequence[SealedPlan], path: Path, *, secret: bytes) -> None:

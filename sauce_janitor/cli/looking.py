@@ -8,7 +8,7 @@ from typing import Any
 from sauce_janitor import planfile, report, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.desk import Desk, open_desk, order_of, pass_over, secret_of
-from sauce_janitor.errors import JanitorError
+from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.pipeline import Result, affording, approving, owning, surveying
 from sauce_janitor.retention.deciding import decide
 from sauce_janitor.retention.model import Action, Decision, Job, Verdict
@@ -20,20 +20,26 @@ _EXAMPLES = 2
 def look(session: Session, options: Mapping[str, Any]) -> int:
     """The dry run of every account; the exit code."""
     reads = bool(options.get("offline"))
+    if out := options.get("out"):
+        planfile.check_target(out)
     with open_desk(session, tells=bool(options.get("is_run")), reads=reads) as desk:
         order, accounts = order_of(desk, options, execute=False)
         results, code = pass_over(desk, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code)
         if desk.signals.number is not None:
             terminal.echo("Interrupted before the plan was complete: nothing was changed", err=True)
             return 128 + desk.signals.number
-        if out := options.get("out"):
+        if out:
             planfile.write([_sealed(desk, result, options) for result in results], out, secret=secret_of(desk))
         with desk.shown.hidden():
             _show(desk, results, options)
-    if code:
-        return code
-    acts = any(result.plan.job_count for result in results)
-    return SOMETHING_TO_DO if acts and options.get("detailed_exitcode") else 0
+    return code or (_detailed(results) if options.get("detailed_exitcode") else 0)
+
+
+def _detailed(results: list[Result]) -> int:
+    """Return 3 where a plan breaks a limit, as the executing run would end; else whether there is something to do."""
+    if any(result.plan.broken for result in results):
+        return RefusedError.exit_code
+    return SOMETHING_TO_DO if any(result.plan.job_count for result in results) else 0
 
 
 def _show(desk: Desk, results: list[Result], options: Mapping[str, Any]) -> None:
@@ -80,6 +86,8 @@ def about(desk: Desk, result: Result) -> report.About:
     return report.About(
         identity, listing, budget, _examples(desk, result), tuple(ways_out),
         owners=owning.words(result.whose), missing=gaps(result),
+        effects=result.footprint.effects if result.footprint else None,
+        room=result.footprint.room if result.footprint else None,
     )  # fmt: skip
 
 

@@ -272,6 +272,8 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
         return
     words = ", ".join(f"{plan['counts'].get(action.value, 0):,} {said}" for action, said in report.ACTIONS.items())
     yield f"  due by the plan of {report.span(max(0, now - plan['as_of']))} ago: {words}"
+    if lost := report.unstored_words(plan.get("effects", {})):
+        yield f"    destroyed unstored: {lost}"
     for policy, counts in plan["by_policy"].items():
         yield f"    {policy}: " + ", ".join(f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items())
     for action, waiting in plan["announced"].items():

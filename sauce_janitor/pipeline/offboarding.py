@@ -174,15 +174,18 @@ class _Leaving(Visit):
         plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway)
         plan.narrow(self._agreed)
         needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
+        footprint = self._footprint(plan)
+        head = replace(self.head(plan, records.digest()), owners=self.whose.owners, effects=footprint.effects.as_row())
         return Result(
             account=self.account,
-            head=replace(self.head(plan, records.digest()), owners=self.whose.owners),
+            head=head,
             plan=plan,
             query=self.query,
             listings=survey.listings,
             whose=self.whose,
             needs=needs,
             outlook=affording.outlook(needs, None, now=self.now),
+            footprint=footprint,
             budget_left=self.client.reader.budget_left,
             timetable=self.client.budget.timetable,
             left_out=survey.left_out,

@@ -12,7 +12,7 @@ from sauce_janitor.archive import Catalogue, ReceiptDocument
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.costs import TYPICAL_BYTES, class_of
 
-_MOST_RECEIPTS: Final = 500
+MOST_RECEIPTS: Final = 500
 """Enough for a mean, and few enough to be read within a second from a slow disk."""
 
 
@@ -46,7 +46,7 @@ def sizes_of(path: Path, account: str) -> Sizes:
         return Sizes()
     try:
         with Catalogue.open(path) as catalogue:
-            drawn = catalogue.sample(_MOST_RECEIPTS, account=account)
+            drawn = catalogue.sample(MOST_RECEIPTS, account=account)
             return measured(receipt.document for receipt in drawn)
     except ArchiveError as wrong:
         return Sizes(trouble=str(wrong))

@@ -11,6 +11,7 @@ from typing import Any, Self
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.execute import Execution
 from sauce_janitor.inventory import SyncReport
+from sauce_janitor.pipeline.footprint import Footprint
 from sauce_janitor.pipeline.owning import LeftOut, Whose
 from sauce_janitor.planfile import PlanHead
 from sauce_janitor.retention.deadlines import overdue_counts
@@ -35,8 +36,8 @@ class Recorded:
         self._summary: dict[str, Any] = {}
         self._complete = True
 
-    def planned(self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any]) -> None:
-        """This is its plan, and what it and new jobs take of the budget."""
+    def planned(self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any], footprint: Footprint) -> None:
+        """Note its plan, what it weighs, and what it and new jobs take of the budget."""
         by_policy: dict[str, dict[str, int]] = {}
         for (policy, action), jobs in sorted(plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])):
             by_policy.setdefault(policy or "(holds)", {})[action.value] = jobs
@@ -48,6 +49,7 @@ class Recorded:
             "incomplete": plan.incomplete,
             "undecided": sum(plan.undecided.values()),
             "counts": dict(head.counts),
+            "effects": footprint.as_row(),
             "by_policy": by_policy,
             "announced": dict(head.announced),
             "limits_broken": list(head.limits_broken),

@@ -13,6 +13,7 @@ from sauce_janitor.config import Account, Config
 from sauce_janitor.execute import Execution, Recovery
 from sauce_janitor.inventory import SyncReport
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.pipeline.footprint import Footprint
 from sauce_janitor.pipeline.owning import LeftOut, Whose
 from sauce_janitor.pipeline.progress import Progress
 from sauce_janitor.retention.allowances import Timetable
@@ -92,6 +93,7 @@ class Result:
     """What came of a run: always a plan; what was carried out, if anything was to be.
 
     `timetable`: requests that may leave; `outlook`: what the plan and new jobs take of them (`affording.outlook`);
+    `footprint`: what it does and weighs;
     `goes_on_at`: when the budget has room again for what is left, where the run paused for it, epoch seconds. `withheld`: so
     many jobs are due and stay, because their owner's first listing has to be confirmed by a second.
     """
@@ -106,6 +108,7 @@ class Result:
     whose: Whose
     needs: tuple[Need, ...]
     outlook: Mapping[str, Any] = field(default_factory=dict)
+    footprint: Footprint | None = None
     left_out: tuple[LeftOut, ...] = ()
     withheld: int = 0
     execution: Execution | None = None

@@ -21,6 +21,7 @@ from sauce_janitor.pipeline.addresses import delete_addresses
 from sauce_janitor.pipeline.admission import admit
 from sauce_janitor.pipeline.claims import Claims
 from sauce_janitor.pipeline.copies import Copies
+from sauce_janitor.pipeline.footprint import Footprint, footprint_of, weights_of
 from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
 from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.progress import PublishedProgress, stepping
@@ -233,9 +234,16 @@ class Visit:
         self.tell.planned(plan)
         self.spending.tell_left()
         left_out = tuple(left.row() for left in survey.left_out)
-        head = replace(self.head(plan, records.digest()), owners=owners.owners, gaps=owners.gaps, left_out=left_out)
+        footprint = self._footprint(plan)
+        head = replace(
+            self.head(plan, records.digest()),
+            owners=owners.owners,
+            gaps=owners.gaps,
+            left_out=left_out,
+            effects=footprint.effects.as_row(),
+        )
         outlook = affording.outlook(needs, coming, now=self.now)
-        self.record.planned(plan, head, outlook)
+        self.record.planned(plan, head, outlook, footprint)
         return Result(
             account=self.account,
             head=head,
@@ -247,11 +255,20 @@ class Visit:
             withheld=withheld,
             needs=needs,
             outlook=outlook,
+            footprint=footprint,
             budget_left=self.client.reader.budget_left,
             timetable=self.client.budget.timetable,
             recovery=recovery,
             vanished=self.traces.found,
         )
+
+    def _footprint(self, plan: Plan) -> Footprint:
+        settings, state, name = self.tools.config.archive, self.tools.state, self.account.name
+        if not plan.job_count:  # a plan without actions reads no receipt
+            return footprint_of(plan, settings)
+        remembers = not self.order.offline  # then the state may be one that can only be read
+        weights = weights_of(settings.path, state, name, now=self.now, remembers=remembers)
+        return footprint_of(plan, settings, weights)
 
     def _need(self, share: Share, plan: Plan) -> Need:
         client = share.client

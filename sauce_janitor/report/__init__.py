@@ -1,6 +1,7 @@
 """What people read: a plan, an end of a run, an explanation. How to print is said in `terminal`."""
 
 from sauce_janitor.report.budgets import inflow, needed, stands
+from sauce_janitor.report.dangers import unstored_words
 from sauce_janitor.report.ends import Ended, Failure, closing_lines, show_end
 from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
 from sauce_janitor.report.plans import About, markdown, show_plan
@@ -51,6 +52,7 @@ __all__ = [
     "stands",
     "status_of",
     "table_lines",
+    "unstored_words",
     "waiting_line",
     "when",
 ]  # fmt: skip

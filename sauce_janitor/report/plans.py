@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 
+from sauce_janitor.report.dangers import (
+    DiskRoom,
+    effects_rows,
+    loss_lines,
+    show_dangers,
+    show_effects,
+    weight_lines,
+)
 from sauce_janitor.report.tables import Column, show_table
 from sauce_janitor.report.words import ACTIONS, say
-from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import late_lines
-from sauce_janitor.retention.model import DELETES, Action, Decision, Job, Why
+from sauce_janitor.retention.effects import PlanEffects, effects_of
+from sauce_janitor.retention.model import Action, Decision, Job, Why
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.terminal import printable
 from sauce_janitor.times import when
@@ -24,7 +31,8 @@ _MOST_REASONS = 12
 class About:
     """What is told around a plan: whose it is, how it was listed, what it and new jobs take of the budget (each a line, and
     whether it is a warning), one or two examples an action, and what would lift the limits that it breaks. `owners` are whose
-    jobs, in words where it is more than one; `missing` who may be missing or is left out.
+    jobs, in words where it is more than one; `missing` who may be missing or is left out. `effects` are the
+    plan's with its bytes, and `room` is what the archive's disk has; None where that is not known.
     """
 
     identity: str
@@ -34,48 +42,65 @@ class About:
     ways_out: Sequence[str] = ()
     owners: str = ""
     missing: Sequence[str] = ()
+    effects: PlanEffects | None = None
+    room: DiskRoom | None = None
 
 
 def show_plan(out: Console, plan: Plan, about: About) -> None:
-    """A plan as tables: by policy and action, examples with reasons, why the others stay, cost, limits. No last line."""
+    """Print a plan: dangers first, each job once, then by policy, why jobs stay, examples. No last line."""
+    effects = about.effects or effects_of(plan)
     out.print(f"{about.identity}, as of {when(plan.as_of)}", style="bold")
+    show_dangers(out, effects, plan.broken)
     undecided = sum(plan.undecided.values())
     out.print(f"{plan.inventory:,} jobs known{about.listing}; {plan.held:,} held, {undecided:,} undecided")
     _say_whose(out, about)
+    out.print()
+    show_effects(out, effects)
+    for line, is_warning in (*weight_lines(effects, about.room), *about.budget):
+        say(out, line, style="yellow" if is_warning else "")
     if plan.counts:
-        out.print()
+        out.print("\nBy policy", style="bold")
         _show_by_policy(out, plan)
-    if about.examples:
-        out.print("\nFor example", style="bold")
-        _show_examples(out, about.examples)
     if plan.kept:
         out.print("\nWhy jobs stay", style="bold")
         _show_kept(out, plan)
-    for line in (*_undecided(plan), *_stored(plan), *_incomplete(plan)):
-        out.print(printable(line))
-    out.print()
+    for line in (*_undecided(plan), *_incomplete(plan)):
+        say(out, line)
+    if about.examples:
+        out.print("\nFor example", style="bold")
+        _show_examples(out, about.examples)
+    notes = (*_soon(plan), *late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints), *_lifted(plan))
+    if notes or plan.waiting or about.ways_out:
+        out.print()
+    for line in _announced(plan):
+        say(out, line)
+    for line in notes:
+        say(out, line, style="yellow")
+    for line in about.ways_out:  # to be copied: no line end of ours in it
+        out.print(printable(line), soft_wrap=True)
+
+
+def _soon(plan: Plan) -> Iterator[str]:
     if plan.expiring_72h_jobs:
-        out.print(
-            f"Wanted, not archived, soon purged by Sauce Labs: the assets of {plan.expiring_24h_jobs:,} jobs within 24 h, "
-            f"of {plan.expiring_72h_jobs:,} within 72 h",
-            style="yellow",
+        yield (
+            f"Wanted, not archived, soon purged by Sauce Labs: the assets of {plan.expiring_24h_jobs:,} jobs "
+            f"within 24 h, of {plan.expiring_72h_jobs:,} within 72 h"
         )
+
+
+def _announced(plan: Plan) -> Iterator[str]:
     for action, waiting in sorted(plan.waiting.items()):
         when_they_go = when(waiting.first_at)
         if waiting.last_at != waiting.first_at:
             when_they_go += f", the last of them {when(waiting.last_at)}"
         fresh = f"; {waiting.fresh:,} of them only from the next executing run on" if waiting.fresh else ""
-        out.print(f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}")
-    _warn(out, (*late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints)))
-    for line, is_warning in about.budget:
-        out.print(printable(line), style="yellow" if is_warning else "")
+        yield f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}"
+
+
+def _lifted(plan: Plan) -> Iterator[str]:
     for lifted in plan.lifted:
-        by = ", ".join(printable(f"{approval.by} ({approval.reason})") for approval in plan.approvals)
-        out.print(f"Limit lifted by {by}: {printable(lifted.text.partition('. ')[0])}", style="yellow")
-    for broken in plan.broken:
-        out.print(f"Limit broken: {printable(broken.text)}", style="red")
-    for line in about.ways_out:  # to be copied: no line end of ours in it
-        out.print(printable(line), soft_wrap=True)
+        by = ", ".join(f"{approval.by} ({approval.reason})" for approval in plan.approvals)
+        yield f"Limit lifted by {by}: {lifted.text.partition('. ')[0]}"
 
 
 def _say_whose(out: Console, about: About) -> None:
@@ -83,11 +108,6 @@ def _say_whose(out: Console, about: About) -> None:
         say(out, about.owners)
     for line in about.missing:
         say(out, line, style="yellow")
-
-
-def _warn(out: Console, lines: Iterable[str]) -> None:
-    for line in lines:
-        out.print(printable(line), style="yellow")
 
 
 def _show_by_policy(out: Console, plan: Plan) -> None:
@@ -105,37 +125,19 @@ def _undecided(plan: Plan) -> Iterator[str]:
         yield f"{jobs:,} jobs are undecided by {policy}: {name} cannot be told. Match on another field, or add `{name}: null`"
 
 
-def _stored(plan: Plan) -> Iterator[str]:
-    """What is stored of the jobs whose assets go, and what is destroyed unstored; the most jobs first."""
-    fates: Counter[str] = Counter()
-    for template, jobs in plan.rows.templates():
-        if any(action in DELETES for action, _, _ in template.actions):
-            fates[_fate(template.selection)] += jobs
-    for fate, jobs in sorted(fates.items(), key=lambda item: (-item[1], item[0])):
-        yield f"Assets of {jobs:,} jobs: {fate}"
-
-
-def _fate(selection: Selection | None) -> str:
-    if selection is None:
-        return "nothing is stored, all are destroyed"
-    wanted, forbidden = (", ".join(sorted(words)) for words in (selection.assets, selection.forbid))
-    unstored = "" if "all" in selection.assets else "the rest is destroyed unstored"
-    if forbidden:
-        unstored = f"{forbidden}{' and the rest' if unstored else ''} destroyed unstored"
-    return f"stored: {wanted}" + (f"; {unstored}" if unstored else "")
-
-
 def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]) -> None:
     columns = [
-        Column("Action", "word"), Column("Job", "id"), Column("Build", rank=2), Column("Name"), Column("Ended", "time", 1),
-        Column("Why", "prose"),
+        Column("Action", "word"), Column("Job", "id"), Column("Build", rank=2), Column("Name"),
+        Column("Ended", "time", 1), Column("By", "prose"), Column("Due since", "time"),
     ]  # fmt: skip
     rows = []
     for job, decision in examples:
         if job is not None:
-            since = f", since {when(decision.due_since)}" if decision.due_since else ""
-            why = "; ".join(reason.text for reason in decision.reasons) + since
-            rows.append((ACTIONS[decision.action], job.id, job.build, job.name, job.ended_at, why))
+            # That an example is due goes without saying: the names of its policies are enough.
+            whys = (reason.policy if reason.why is Why.DUE else reason.text for reason in decision.reasons)
+            by = "; ".join(why for why in whys if why)
+            ids = ACTIONS[decision.action], job.id, job.build, job.name
+            rows.append((*ids, job.ended_at, by, decision.due_since))
     show_table(out, columns, rows)
 
 
@@ -162,7 +164,20 @@ def _incomplete(plan: Plan) -> Iterator[str]:
 
 def markdown(plan: Plan, about: About) -> Iterator[str]:
     """A plan for a pull request."""
-    yield f"**{about.identity}**, as of {when(plan.as_of)}: {plan.inventory:,} jobs known, {plan.held:,} held\n\n"
+    effects = about.effects or effects_of(plan)
+    known = f"{plan.inventory:,} jobs known, {plan.held:,} held"
+    yield f"**{about.identity}**, as of {when(plan.as_of)}: {known}\n\n"
+    for broken in plan.broken:
+        yield f"> **limit broken** {printable(broken.text)}\n\n"
+    for number, line in enumerate(loss_lines(effects)):
+        yield f"- {printable(line)}\n" if number else f"**{printable(line)}**\n\n"
+    yield "\n| each job once | jobs | archived first | frees about |\n|---|---:|---:|---:|\n"
+    for words, jobs, archived, freed in effects_rows(effects):
+        yield f"| {words} | {jobs:,} | {archived or 0:,} | {freed or '-'} |\n"
+    yield "\n"
+    for line, _ in (*weight_lines(effects, about.room), *about.budget):
+        yield f"- {printable(line)}\n"
+    yield "\n"
     yield "| policy | " + " | ".join(ACTIONS.values()) + " |\n|---|" + "---:|" * len(ACTIONS) + "\n"
     for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
@@ -170,8 +185,6 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
     missing = (printable(line) for line in about.missing)
     for line in (*missing, *late_lines(plan.late), *(f"warning: {printable(lint)}" for lint in plan.lints)):
         yield f"\n> {line}\n"
-    for broken in plan.broken:
-        yield f"\n> **limit broken** {broken.text}\n"
     if about.ways_out:
         yield "\n```\n" + "\n".join(about.ways_out) + "\n```\n"
     yield "\n"

@@ -92,6 +92,11 @@ def class_of(name: str) -> str:
     return next(each for each in _OF_CLASS if each in classes)
 
 
+def wants_class(selection: Selection, name: str) -> bool:
+    """Return whether the selection wants the assets of a class (see `class_of`)."""
+    return selection.wants(_OF_CLASS[name])
+
+
 def bytes_wanted(selection: Selection, sizes: Mapping[str, float]) -> float:
     """An estimate of what a job's wanted assets weigh; `sizes` are mean bytes a job by `class_of`."""
-    return sum(size for each, size in sizes.items() if selection.wants(_OF_CLASS[each]))
+    return sum(size for each, size in sizes.items() if wants_class(selection, each))

@@ -14,7 +14,7 @@ SMALL_PLAN: Final = 20
 """Plans with fewer acting jobs than this are not measured in percent."""
 
 _MEND: Final = (
-    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if not, mend the policy"
+    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if not, fix the policy"
 )
 
 
@@ -140,20 +140,20 @@ def _broken(
             percent = 100 * acting.unexpected / of if of else 100.0
             jobs = "jobs of the inventory" if policy is None else "jobs it matches"
             text = (
-                f"max_percent is {limits.max_percent:g} %: {whose} would delete or stop {acting.unexpected} of {of} {jobs} "
+                f"max_percent is {limits.max_percent:g} %: {whose} would delete or stop {acting.unexpected:,} of {of:,} {jobs} "
                 f"({percent:.1f} %) that no accepted run knew"
             )
             yield BrokenLimit("max_percent", policy, percent, limits.max_percent, f"{text}. {_MEND}")
-    besides = f" besides the {acting.left} that an accepted plan has left to do" if acting.left else ""
+    besides = f" besides the {acting.left:,} that an accepted plan has left to do" if acting.left else ""
     if limits.max_jobs is not None and "max_jobs" not in lift and acting.new > limits.max_jobs:
-        text = f"max_jobs is {limits.max_jobs}: {whose} would delete or stop {acting.new} jobs{besides}"
+        text = f"max_jobs is {limits.max_jobs:,}: {whose} would delete or stop {acting.new:,} jobs{besides}"
         yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, f"{text}. {_MEND}")
     if limits.max_growth is not None and "max_growth" not in lift and median is not None:
         allowed = limits.max_growth * median
         if acting.new > allowed:
             text = (
-                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.new} jobs{besides}, "
-                f"more than {allowed:g}, {limits.max_growth:g} times the median of the last plans"
+                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.new:,} jobs{besides}, "
+                f"more than {allowed:,g}, {limits.max_growth:g} times the median of the last plans"
             )
             yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_MEND}")
 
@@ -162,4 +162,4 @@ def _mostly(by_policy: Mapping[str, Acting]) -> str:
     if not by_policy:
         return ""
     name = min(by_policy, key=lambda name: (-by_policy[name].jobs, name))
-    return f" (policy {name}: {by_policy[name].jobs})"
+    return f" (policy {name}: {by_policy[name].jobs:,})"

@@ -88,7 +88,7 @@ class _Planner:
     def _act(self, record: Record, time: int | None, ruling: Ruling) -> None:
         plan, rows = self._plan, self._plan.rows
         due = ruling.acts(record, time, self._rules.timezone)
-        number = rows.template(ruling, due, self._priorities)
+        number = rows.template(ruling, due, self._priorities, is_past_purge=self._is_past_purge(record))
         template = rows.template_list[number]
         policy = template.changes
         if policy is not None:
@@ -140,8 +140,11 @@ class _Planner:
         ended = record.job.ended_at
         if not isinstance(ended, int):
             return 1 << TIME_BITS - 1
-        is_past = ended + PURGED_AFTER_S <= self._plan.as_of
-        return (1 << TIME_BITS - 1 if is_past else 0) + max(ended, 0)
+        return (1 << TIME_BITS - 1 if self._is_past_purge(record) else 0) + max(ended, 0)
+
+    def _is_past_purge(self, record: Record) -> bool:
+        ended = record.job.ended_at
+        return isinstance(ended, int) and ended + PURGED_AFTER_S <= self._plan.as_of
 
     def _watch(self, record: Record) -> None:
         ended = record.job.ended_at

@@ -39,13 +39,20 @@ class JobPlan:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What many jobs of a plan have in common."""
+    """What many jobs of a plan have in common.
+
+    `has_assets`: for all we know, Sauce Labs has their assets still. `is_past_purge`: they ended so long
+    ago that it has probably purged them. `stored` are the selections that receipts cover already.
+    """
 
     actions: tuple[tuple[Action, tuple[Reason, ...], str | None], ...]
     selection: Selection | None
     held: bool
     nothing_wanted_by: str | None
     priority: int
+    has_assets: bool = True
+    stored: frozenset[str] = frozenset()
+    is_past_purge: bool = False
 
     @property
     def archives(self) -> bool:
@@ -67,7 +74,7 @@ class Rows:
         self._since = (array("q"), array("q"))
         self._owner_names: dict[Owner, int] = {}
         self.template_list: list[Template] = []
-        self._template_numbers: dict[tuple[Ruling, tuple[str | None, ...]], int] = {}
+        self._template_numbers: dict[tuple[Ruling, tuple[str | None, ...], bool], int] = {}
         # Sort keys by kind of work, packed into one integer each: priority, time, row. Gone once sorted.
         self._archiving: list[int] = []
         self._changing: list[int] = []
@@ -75,16 +82,34 @@ class Rows:
     def __len__(self) -> int:
         return len(self._order)
 
-    def template(self, ruling: Ruling, due: tuple[Decision, ...], priorities: Mapping[str | None, int]) -> int:
+    def template(
+        self,
+        ruling: Ruling,
+        due: tuple[Decision, ...],
+        priorities: Mapping[str | None, int],
+        *,
+        is_past_purge: bool,
+    ) -> int:
         """The number of the template of jobs with this ruling and these permitting policies."""
-        key = ruling, tuple([decision.policy for decision in due])
+        key = ruling, tuple([decision.policy for decision in due]), is_past_purge
         number = self._template_numbers.get(key)
         if number is None:
             actions = tuple((d.action, d.reasons, d.policy) for d in due)
             priority = min(priorities[policy] for _, _, policy in actions)
             nothing = ruling.nothing_wanted_by
             number = self._template_numbers[key] = len(self.template_list)
-            self.template_list.append(Template(actions, ruling.selection, ruling.held, nothing, priority))
+            self.template_list.append(
+                Template(
+                    actions,
+                    ruling.selection,
+                    ruling.held,
+                    nothing,
+                    priority,
+                    ruling.has_assets,
+                    ruling.stored,
+                    is_past_purge,
+                )
+            )
         return number
 
     def templates(self, owners: Collection[Owner] | None = None) -> Iterator[tuple[Template, int]]:

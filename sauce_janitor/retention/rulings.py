@@ -81,7 +81,8 @@ class Ruling:
     `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says. `expiring` says that a
     wanted archive is missing. `announce` are the deletes that are, or stay, announced. `kept` are the keep rules that keep the
     job, whatever actions their policies state. `lacks`: files that are wanted could not be had; `gives_up_at` is when the
-    policies wait for them no longer (epoch seconds), None for never.
+    policies wait for them no longer (epoch seconds), None for never. `has_assets`: for all we know, Sauce
+    Labs has the assets still. `stored` are the selections that receipts cover.
     """
 
     case: Case
@@ -95,6 +96,8 @@ class Ruling:
     kept: tuple[Reason, ...] = ()
     lacks: bool = False
     gives_up_at: int | None = None
+    has_assets: bool = True
+    stored: frozenset[str] = frozenset()
 
     def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
         """The decisions on one job, with the policy and time of those that are due."""
@@ -216,6 +219,8 @@ class Bench:
             self._kept_by(),
             self._lacks,
             self._gives_up_at,
+            not self._moment & GONE,
+            self._archived or frozenset(),
         )
 
     def _kept_by(self) -> tuple[Reason, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
@@ -117,6 +117,27 @@ class Journal:
         with self._database.reading() as connection:
             row = connection.execute(select(journal_head)).one()
         return row.seq, row.hash.hex()
+
+    def reclaimed(self, account: str, *, most: int) -> tuple[int, int]:
+        """Return how many bytes Sauce Labs said it deleted, of how many jobs: of `most` jobs at most.
+
+        They are drawn by their ids, which Sauce Labs makes at random: a sample of all, and always the same.
+        """
+        statement = (
+            select(journal.c.detail)
+            .where(
+                journal.c.account == account,
+                # Written out, so that SQLite knows the partial index on confirmed outcomes by it.
+                journal.c.outcome == literal_column("'confirmed'"),
+                journal.c.action == str(Action.DELETE_ASSETS),
+            )
+            .order_by(journal.c.job_id)
+            .limit(most)
+        )
+        with self._database.reading() as connection:
+            details = [json.loads(each) for each in connection.execute(statement).scalars()]
+        found = [detail["bytes_reclaimed"] for detail in details if "bytes_reclaimed" in detail]
+        return len(found), sum(found)
 
     def verify(self) -> int:
         """Recompute the whole chain; how many lines it has. StateError names the first line that does not fit."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import stat
+import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -21,6 +26,7 @@ def _with_a_second_account(desk: Desk) -> None:
     second = f"\n  other: {{base_url: {desk.sandbox.base_url}, username: alice, access_key: {{env: KEY}}}}\narchive:"
     path.write_text(path.read_text().replace("\narchive:", second))
     desk.state.accounts.admit("other", base_url=desk.sandbox.base_url, username="somebody-else")
+    desk.state.accounts.bind("other", at=0)
 
 
 def test_one_account_refused_and_another_carried_out_is_incomplete(open_desk: Callable[..., Desk]) -> None:
@@ -77,3 +83,63 @@ def test_a_pause_in_the_middle_of_a_run_leaves_it_incomplete(
     monkeypatch.setattr(desk.sandbox.log, "add", pause)
     desk.say("run", "--execute", code=4)
     assert 0 < len(desk.deleted()) <= desk.config.workers
+
+
+LIMITED = POLICIES.replace("null", "5")
+
+
+def test_a_plan_that_breaks_a_limit_ends_with_3_where_the_exit_code_is_detailed(
+    open_desk: Callable[..., Desk],
+) -> None:
+    desk = open_desk()
+    desk.configure(LIMITED)
+    said = desk.say("plan", "--detailed-exitcode", code=3)
+    first, second = said.stdout.splitlines()[:2]
+    assert first.startswith("box: demo at ")
+    assert second.startswith("Limit broken: max_percent is 5 %")
+    assert json.loads(desk.say("plan", "--detailed-exitcode", "--format", "json", code=3).stdout)["limits_broken"]
+    desk.say("plan")
+    desk.say("run", "--detailed-exitcode", code=3)
+    desk.configure(POLICIES)
+    desk.say("plan", "--detailed-exitcode", code=7)
+
+
+@pytest.mark.parametrize("place", ["missing/plan.json", "file/plan.json", "folder", "device"])
+def test_a_plan_file_that_cannot_be_written_is_refused_before_anything_is_asked(
+    open_desk: Callable[..., Desk], place: str
+) -> None:
+    desk = open_desk()
+    desk.configure(POLICIES)
+    (desk.folder / "file").touch()
+    (desk.folder / "folder").mkdir()
+    os.mkfifo(desk.folder / "device")
+    said = desk.say("plan", "--out", str(desk.folder / place), code=2)
+    assert list(desk.sandbox.log) == []
+    assert not said.stdout
+    assert stat.S_ISFIFO((desk.folder / "device").stat().st_mode)
+
+
+def test_a_plan_file_in_a_folder_without_the_right_to_write_is_refused_before_anything_is_asked(
+    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights mean nothing to root, who may run this test: the system's answer is given instead."""
+    desk = open_desk()
+    desk.configure(POLICIES)
+    monkeypatch.setattr(tempfile, "mkstemp", _read_only)
+    said = desk.say("run", "--out", str(desk.folder / "plan.json"), code=2)
+    assert list(desk.sandbox.log) == []
+    assert not said.stdout
+
+
+def _read_only(**_: object) -> tuple[int, str]:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_plan_file_that_is_there_is_replaced_and_nothing_else_is_left(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk()
+    desk.configure(POLICIES)
+    target = desk.folder / "plan.json"
+    target.write_text("an older one")
+    desk.say("plan", "--out", str(target))
+    assert json.loads(target.read_text())["effects"]["jobs"]["assets_deleted"] > 0
+    assert list(desk.folder.glob(".plan.json.*")) == []

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, Floor, ReceiptDocument, Settings, StoredFile, job_place
 from sauce_janitor.archive.receipts import write_receipt
+from sauce_janitor.pipeline.footprint import weights_of
 from sauce_janitor.pipeline.receipt_sizes import Sizes, sizes_of
 from sauce_janitor.retention.model import job_id, owner_name
+from sauce_janitor.state import State
 
 DAY = 86_400
+NOW = 1_780_000_000
 LAST_YEAR = 1_750_000_000
 SMALL, LARGE = 1_000, 9_000
 OLD, NEW = 700, 300
@@ -91,3 +95,21 @@ def test_without_an_archive_sizes_are_typical_ones_and_an_unusable_one_says_why(
     assert sizes_of(tmp_path / "none", "eu") == Sizes()
     sizes = sizes_of(tmp_path, "eu")
     assert (sizes.receipts, str(tmp_path) in str(sizes.trouble)) == (0, True)
+
+
+def test_a_full_sample_serves_for_a_day(skewed: Path, tmp_path: Path) -> None:
+    with State.open(tmp_path / "state.db") as state:
+        drawn = weights_of(skewed, state, "eu", now=NOW)
+        assert drawn.receipts == 500
+        large = (skewed / "eu" / "zoe").rename(skewed / "eu" / ".aside")
+        assert weights_of(skewed, state, "eu", now=NOW + DAY - 1) == drawn
+        assert weights_of(skewed, state, "eu", now=NOW + DAY).by_class["video"] < drawn.by_class["video"]
+        large.rename(skewed / "eu" / "zoe")
+        assert weights_of(tmp_path / "another", state, "eu", now=NOW).receipts == 0
+
+
+def test_a_note_of_sizes_that_cannot_be_read_is_drawn_anew(skewed: Path, tmp_path: Path) -> None:
+    with State.open(tmp_path / "state.db") as state:
+        for note in ("", "[]", json.dumps({"archive": str(tmp_path / "empty"), "at": NOW})):
+            state.notes.write("receipt sizes eu", note)
+            assert weights_of(tmp_path / "empty", state, "eu", now=NOW).receipts == 0
