@@ -1,22 +1,30 @@
-"""`assets`: what Sauce Labs lists of a job's files, and getting them. Names are hostile, a body is believed only when whole."""
+"""`assets`: what Sauce Labs lists of a job's files, getting them, and deleting them.
+
+Names are hostile, a body is believed only when whole.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.consent import DRY_RUN, YES
 from sauce_janitor.cli.given import ACCOUNT, FORMAT, JOB, OWNER, job_reference_of
-from sauce_janitor.errors import AnswerError, ArchiveError
+from sauce_janitor.errors import AnswerError, ArchiveError, RefusedError
+
+_NOT_DONE = 4
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.calling import Call
+    from sauce_janitor.pipeline.assets import EmptiedJob
     from sauce_janitor.retention.model import Job
     from sauce_janitor.sauce.assets import AssetBody
 
@@ -32,14 +40,21 @@ if TYPE_CHECKING:
 @click.option(
     "--download", "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Get all files."
 )
+@click.option("--delete", is_flag=True, help="Archive all files of the job, then delete them at Sauce Labs.")
 @OWNER
 @ACCOUNT
 @FORMAT
+@YES
+@DRY_RUN
 @click.pass_obj
 def assets(
-    session: Session, /, job_id: str, *, name: str | None, output: str | None, folder: Path | None, **given: str | None
-) -> int:
-    """List the files of a job as Sauce Labs does (it tells no sizes), or get them. No file is ever overwritten."""
+    session: Session, /, job_id: str, *, name: str | None, output: str | None, folder: Path | None, delete: bool,
+    **given: Any,
+) -> int:  # fmt: skip
+    """List the files of a job as Sauce Labs does (it tells no sizes), get them, or delete them.
+
+    No file is ever overwritten. --delete asks first; a job that is held, or cannot be archived whole, keeps its files.
+    """
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
     from sauce_janitor.cli.lookup import asked_ids
@@ -48,11 +63,15 @@ def assets(
         raise click.UsageError("-o says where the file of --get goes: say --get NAME, or --download DIR for all")
     if name is not None and folder is not None:
         raise click.UsageError("say --get NAME for one file or --download DIR for all")
+    if delete and (name is not None or folder is not None):
+        raise click.UsageError("--delete archives the files itself: say it without --get and --download")
     reference = job_reference_of(job_id)
-    with calling(session, given["wanted"], looks=True) as call:
+    with calling(session, given["wanted"], looks=not delete) as call:
         owner = checked.owner(given["owner"])
         (wanted_id,) = asked_ids(call, (reference,), owner)
         job = call.hand.find(wanted_id, owner).job
+        if delete:
+            return _delete(call, job, str(given["form"]), yes=given["yes"], dry_run=given["dry_run"])
         if name is not None:
             return _get_one(call, job, name, output)
         names = _listed(call, job)
@@ -60,6 +79,48 @@ def assets(
             return _get_all(call, job, names, folder)
     _show(session, job, names, str(given["form"]))
     return 0
+
+
+def _delete(call: Call, job: Job, form: str, *, yes: bool, dry_run: bool) -> int:
+    """Show what would be done, ask, archive, delete; the exit code."""
+    from sauce_janitor.cli.touching import may_act
+    from sauce_janitor.pipeline.assets import AssetsOrder, delete_assets
+
+    account, tools = call.hand.account, call.desk.tools
+    order = AssetsOrder(job.id, job.owner, execute=True)
+    if dry_run or not yes:
+        looked = delete_assets(account, tools, replace(order, execute=False))
+        if looked.planned is None:
+            return _told(call, job, looked, form)
+        line = f"archive and delete all assets of {job.id} of {job.owner}: {job.name}"
+        if not may_act(call, f"Delete the assets of job {job.id}?", [line], yes=yes, dry_run=dry_run):
+            return _told(call, job, looked, form)
+        order = replace(order, shown=looked.planned.fingerprint)
+    return _told(call, job, delete_assets(account, tools, order), form)
+
+
+def _told(call: Call, job: Job, done: EmptiedJob, form: str) -> int:
+    """Say the result; the exit code. RefusedError where the job keeps its assets."""
+    from sauce_janitor import report
+    from sauce_janitor.cli.carrying import ended, exit_code, summary
+
+    why = "; ".join(done.reasons)
+    if done.reasons and not done.is_over:
+        raise RefusedError(f"nothing was deleted: job {job.id} keeps its assets: {why}")
+    call.desk.shown.end()
+    if form == "json":
+        terminal.write_json({**summary(done.result), "job_id": job.id, "owner": job.owner, "reasons": done.reasons})
+    elif done.is_over:
+        terminal.echo(f"Nothing to do: job {job.id}: {report.clean(why)}")
+    elif done.result.execution is not None:
+        report.show_end(call.desk.session.console(), done.result.account.name, ended(done.result))
+        if not done.is_done:
+            terminal.echo(f"The assets of job {job.id} are not deleted.", err=True)
+    if call.desk.signals.number is not None:
+        return 128 + call.desk.signals.number
+    if done.result.execution is not None and not done.is_done:
+        return exit_code(done.result) or _NOT_DONE
+    return exit_code(done.result)
 
 
 def _listed(call: Call, job: Job) -> tuple[str, ...]:

@@ -23,6 +23,9 @@ _NARROWING = frozenset(
 )  # fmt: skip
 """What a command that acts may be told by the environment: less to do, or how to show it."""
 
+_ACTING = {"assets": frozenset({"delete", "yes"})}
+"""What makes a command act that else only looks."""
+
 _LIFTING = frozenset({"accept_loss", "force"})
 """What lifts a brake in a command that only looks."""
 
@@ -31,7 +34,9 @@ def may_be_set(command: str, option: str) -> bool:
     """Whether the environment may set this option (its Python name) of this command (`archive prune`)."""
     names = command.split()
     looks = any(" ".join(names[:length]) in _LOOKING for length in range(1, len(names) + 1))
-    return option not in _LIFTING if looks else option in _NARROWING
+    if looks:
+        return option not in _LIFTING | _ACTING.get(command, frozenset())
+    return option in _NARROWING
 
 
 def restrict(command: click.Command, name: str) -> None:

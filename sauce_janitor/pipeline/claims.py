@@ -19,7 +19,7 @@ from sauce_janitor.pipeline.terms import Order, Tools
 from sauce_janitor.retention.model import Owner
 
 _FEW: Final = 3
-_ACTING: Final = ("execute", "offboard")
+_ACTING: Final = ("execute", "offboard", "assets")
 """Modes of runs that change something at Sauce Labs."""
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, Final, Literal, TypeAlias
 
+from sauce_janitor.retention.globs import exactly
 from sauce_janitor.retention.model import UNKNOWN, Action, JobDocument, JobId, Owner, roles_of
+from sauce_janitor.retention.rules import ArchiveWish, Atom, DeleteClaim, Duration, Glob, Policy, Rules
 
 BY_HAND: Final = "(by hand)"
 """What stands for a policy's name in the journal; no policy can be called that."""
@@ -78,6 +80,23 @@ class DeleteAllPermit:
     jobs: frozenset[JobId]
     asked_at: float
     fence: int
+
+
+_AT_ONCE: Final = Duration("0s")
+
+
+def rules_for_assets(rules: Rules, owner: Owner) -> Rules:
+    """The account's rules with one policy: the assets of the owner's jobs go at once, each job archived whole before.
+
+    What the account's rules hold and forbid to store stays; announcing and deadlines are for policies.
+    """
+    policy = Policy(
+        name=BY_HAND,
+        match=Atom("owner", (Glob(exactly(owner)),)),
+        archive=ArchiveWish(after=_AT_ONCE),
+        deletes=((Action.DELETE_ASSETS, DeleteClaim(_AT_ONCE)),),
+    )
+    return replace(rules, policies=(policy,), grace=_AT_ONCE, deadlines=())
 
 
 HandPermit: TypeAlias = UpdatePermit | StopByHandPermit

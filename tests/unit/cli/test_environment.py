@@ -17,6 +17,7 @@ ACTS = {
     "custom-data-json", "execute", "force", "lift", "max-jobs", "name", "passed", "public", "reason",
     "remove", "remove-custom-data", "retry-now", "set", "tag", "until", "withdraw", "yes",
 }  # fmt: skip
+ACTS_BESIDE = {"assets": {"delete", "yes"}}
 CHANGING = {
     "account rename", "apply", "approve", "archive adopt", "archive prune", "hold add", "hold list", "hold release",
     "offboard", "pause", "resume", "run", "serve", "stop", "tag",
@@ -42,10 +43,16 @@ def test_no_option_that_makes_something_happen_is_taken_from_the_environment() -
     for path, option in options(cli):
         flag = option.opts[-1].removeprefix("--")
         assert option.envvar is None, f"{path} --{flag} names a variable of its own"
-        acts = flag in ACTS if path in CHANGING else flag in {"accept-loss", "force"}
+        acts = flag in ACTS if path in CHANGING else flag in {"accept-loss", "force", *ACTS_BESIDE.get(path, ())}
         assert option.allow_from_autoenv is not acts, f"{path} --{flag}"
         seen.add((path, flag))
-    for known in (("run", "execute"), ("serve", "execute"), ("offboard", "confirm"), ("archive prune", "yes")):
+    for known in (
+        ("run", "execute"),
+        ("serve", "execute"),
+        ("offboard", "confirm"),
+        ("assets", "delete"),
+        ("archive prune", "yes"),
+    ):
         assert known in seen
 
 
