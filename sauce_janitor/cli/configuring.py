@@ -44,7 +44,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
         count = len(config.rules(account.name).policies)
         policies = f"{count} polic{'y' if count == 1 else 'ies'}"
         terminal.echo(
-            f"{account.identity()}, jobs of {', '.join(account.users)}, {policies}, {config.policy_digest(account.name)}"
+            f"{account.identity()}, jobs of {account.whose}, {policies}, {config.policy_digest(account.name)}"
         )
     for account in config.accounts:
         terminal.echo(_budget_of(config, account))

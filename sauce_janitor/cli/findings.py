@@ -118,7 +118,7 @@ def findings_of(config: Config) -> Findings:
             {
                 "account": account.name,
                 "identity": account.identity(),
-                "users": list(account.users),
+                "users": [*account.users, *({"team": team} for team in account.teams)],
                 "policies": [policy.name for policy in rules.policies],
                 "policy_digest": config.policy_digest(account.name),
             }

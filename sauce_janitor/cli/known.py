@@ -85,12 +85,12 @@ def query(config: Config, state: State, account: Account, *, as_of: int) -> Quer
 
 
 def owners(state: State, account: Account) -> tuple[Owner, ...]:
-    """Whose jobs the configuration is about; `me` and `organization` are who they were when jobs were listed last."""
-    from sauce_janitor.pipeline.owning import whose
+    """Whose jobs the configuration is about; `me`, `organization` and teams are who they were when jobs were listed last."""
+    from sauce_janitor.pipeline.owning import known_owners, whose
     from sauce_janitor.retention.model import owner_name
 
     mine = owner_name(_known(state, account).username)
-    return whose(account.users, mine, state.jobs.owners(account.name), None).owners
+    return whose(account.users, mine, known_owners(state, account), None, teams=account.teams).owners
 
 
 def identity(state: State, account: Account) -> str:

@@ -248,7 +248,8 @@ def _whose(told: dict[str, Any]) -> Iterator[str]:
 
     owners = told["owners"]
     if owners and owners["how"]:
-        yield f"  owners: {len(owners['names']):,}, the organization, {owners['how']}"
+        group = owners.get("group", "organization")  # runs of before know organizations alone
+        yield f"  owners: {len(owners['names']):,}, the {group}, {owners['how']}"
     for gap in (owners or {}).get("gaps", ()):
         yield f"  owners: not everybody may be among them: {gap}"
     for left in told["left_out"]:

@@ -184,7 +184,8 @@ class _Values:
             name=name,
             region=term.region,
             base_url=_address_of(term),
-            users=tuple(term.users),
+            users=term.names,
+            teams=term.teams,
             budget=self._budget(term),
             full_every_s=term.listing.full_every.seconds,
             timeout_s=term.timeout.seconds,
@@ -212,7 +213,8 @@ class _Values:
     def _identity(self, name: str, term: AccountTerm) -> dict[str, Any]:
         """Which account and whose jobs; where the access key comes from is no part of it."""
         who = term.username.model_dump(exclude_none=True) if isinstance(term.username, SecretNode) else term.username
-        return {"name": name, "address": term.base_url or term.region, "username": who, "users": sorted(term.users)}
+        users = [*sorted(term.names), *({"team": team} for team in sorted(term.teams))]
+        return {"name": name, "address": term.base_url or term.region, "username": who, "users": users}
 
     def _credentials(self, term: AccountTerm | OwnerTerm, at: tuple[str | int, ...]) -> CredentialSource:
         username = term.username if isinstance(term, AccountTerm) else term.username or term.owner

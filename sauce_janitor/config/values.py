@@ -23,7 +23,8 @@ from sauce_janitor.retention.trying import PolicyTest
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One Sauce Labs account. Times in seconds. `users` are names, `me` or `organization`; `region` is None with a `base_url`.
+    """One Sauce Labs account. Times in seconds. `users` are names, `me` or `organization`, `teams` are
+    teams whose members are meant, too; `region` is None with a `base_url`.
 
     `own_sources` are the credentials of owners that have their own; `replaces` names accounts of the state that are gone.
     """
@@ -45,6 +46,12 @@ class Account:
     environ: Mapping[str, str] = field(repr=False, compare=False)
     own_sources: Mapping[Owner, CredentialSource] = field(default_factory=dict, repr=False)
     replaces: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+
+    @property
+    def whose(self) -> str:
+        """Return whose jobs are meant, for people: `me, alice, team web`."""
+        return ", ".join([*self.users, *(f"team {team}" for team in self.teams)])
 
     def user(self) -> str:
         """Return the name of the user whose credentials the account has, read now; ConfigError when it cannot be had."""

@@ -15,7 +15,7 @@ from sauce_janitor.execute.byhand import Act, HandParts, HandSource
 from sauce_janitor.execute.events import ActionFailed, JobStopped
 from sauce_janitor.pipeline import fitting
 from sauce_janitor.pipeline.admission import admit
-from sauce_janitor.pipeline.owning import whose
+from sauce_janitor.pipeline.owning import asked_of, whose
 from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.reaching import Reach
 from sauce_janitor.pipeline.telling import Teller
@@ -56,7 +56,8 @@ class Hand:
             self.account.users,
             owner_name(self.username),
             known,
-            lambda: people.organization(now=int(self._tools.clock())),
+            lambda: asked_of(self.account, people, now=int(self._tools.clock())),
+            teams=self.account.teams,
         )
         if found.how:
             self.tell.resolved(found.owners, how=found.how, gaps=found.gaps)

@@ -14,6 +14,7 @@ from sauce_janitor.config import Account
 from sauce_janitor.config.claims import ORGANIZATION, asks_as_itself, folded, named, place
 from sauce_janitor.errors import ConfigError, JanitorError, RefusedError
 from sauce_janitor.pipeline import fitting
+from sauce_janitor.pipeline.owning import asked_of, known_owners
 from sauce_janitor.pipeline.telling import Teller
 from sauce_janitor.pipeline.terms import Order, Tools
 from sauce_janitor.retention.model import Owner
@@ -52,7 +53,7 @@ class Claims:
         """Whose jobs the other account is about, folded. RefusedError where that cannot be told and something may change."""
         users = set(named(other))
         if not asks_as_itself(other):
-            return users
+            return users.union(self._members(other)) if other.teams else users
         known = self._tools.state.accounts.all().get(other.name)
         try:
             # Whose an account was in this state it stays: no secret is read for what is known.
@@ -60,17 +61,20 @@ class Claims:
             users.add(folded(known.username if known is not None and is_bound else other.user()))
         except ConfigError as wrong:
             self._refuse_unknown(other, wrong)
-        return users.union(self._members(other)) if ORGANIZATION in other.users else users
+        return users.union(self._members(other)) if ORGANIZATION in other.users or other.teams else users
 
     def _members(self, other: Account) -> Iterator[str]:
-        """Who is in the other account's organization: asked as the other account asks, else known from its earlier runs."""
-        known = self._tools.state.jobs.owners(other.name)
+        """Who is in the other account's organization or teams: asked as it asks, else known from its earlier runs."""
+        known = known_owners(self._tools.state, other)
         if not self._order.offline:
             try:
                 yield from map(folded, self._ask(other))
             except JanitorError as wrong:
                 if not known:
                     self._refuse_unknown(other, wrong)
+            else:
+                if ORGANIZATION not in other.users:
+                    return  # who has left a team may be in another one now
         yield from map(folded, known)
 
     def _ask(self, other: Account) -> Collection[Owner]:
@@ -78,7 +82,7 @@ class Claims:
         count = fitting.shared_count(self._tools, run_id=self._run_id, tell=tell.budget_lost)
         client = fitting.Client(fitting.connection(other), tell.request, self._tools.stop, store=count)
         with closing(client):
-            return client.reader.people.organization(now=int(self._tools.clock())).owners
+            return asked_of(other, client.reader.people, now=int(self._tools.clock())).owners
 
     def _refuse(self, other: str, both: Collection[str], mine: Collection[Owner]) -> None:
         if both:

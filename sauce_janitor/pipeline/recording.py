@@ -62,7 +62,12 @@ class Recorded:
 
     def surveyed(self, whose: Whose, left_out: Sequence[LeftOut]) -> None:
         """These are the owners it is about, and those whose jobs could not be listed."""
-        self._summary["owners"] = {"names": list(whose.owners), "how": whose.how, "gaps": list(whose.gaps)}
+        self._summary["owners"] = {
+            "names": list(whose.owners),
+            "how": whose.how,
+            "gaps": list(whose.gaps),
+            "group": whose.group,
+        }
         self._summary["left_out"] = [left.row() for left in left_out]
         self._complete = not whose.gaps and all(left.departed for left in left_out)
 

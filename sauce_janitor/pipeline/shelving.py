@@ -10,7 +10,7 @@ from sauce_janitor.archive import Catalogue, Contents, contents_of, document_of
 from sauce_janitor.config import Account, Config
 from sauce_janitor.errors import AnswerError, RefusedError
 from sauce_janitor.pipeline.holding import Holding, open_holding
-from sauce_janitor.pipeline.owning import whose
+from sauce_janitor.pipeline.owning import known_owners, whose
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.deciding import Judge
 from sauce_janitor.retention.model import UNKNOWN, JobId, Owner, Reason, Record, Text
@@ -53,7 +53,10 @@ class Shelf:
             return
         name, known = self._account.name, self._state.jobs.owners(self._account.name)
         mine = self._state.accounts.all().get(name)
-        asked = whose(self._account.users, Owner(mine.username if mine else ""), known, None).owners
+        members = known_owners(self._state, self._account)
+        asked = whose(
+            self._account.users, Owner(mine.username if mine else ""), members, None, teams=self._account.teams
+        ).owners
         if self._state.jobs.full_at(name, asked) is None:
             raise RefusedError(
                 f"the jobs of account {name} were never listed whole, so nobody can say which archived ones its keep rules "

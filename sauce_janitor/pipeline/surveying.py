@@ -75,9 +75,18 @@ class Surveyor:
                 left_out.append(self._leave_out(owner, error, departed=owner in whose.departed))
             else:
                 reports.append(report)
+        left_out += self._gone(whose)
         if not reports and self._troubles:
             raise self._troubles[0]
         return Survey(tuple(reports), tuple(left_out), dict(self._spellings))
+
+    def _gone(self, whose: Whose) -> Iterator[LeftOut]:
+        """Yield who has left the teams and has jobs here: those stay at Sauce Labs, and count in no rule."""
+        for owner in sorted(whose.gone):
+            if jobs := self.jobs.of(self.account, owner).count():
+                left = LeftOut(owner, "no policy here is about them now", jobs, departed=True, of=whose.group)
+                self.tell.left_out(owner, why=str(left), jobs=jobs, departed=True)
+                yield left
 
     def _is_quiet(self, owner: Owner, demand: Demand) -> bool:
         """Whether a member of the organization had no job at a full listing that is still young: most never run one.

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, replace
+from functools import partial
 
 from sauce_janitor import planfile
 from sauce_janitor.clock import CLOCK
@@ -22,7 +23,7 @@ from sauce_janitor.pipeline.admission import admit
 from sauce_janitor.pipeline.claims import Claims
 from sauce_janitor.pipeline.copies import Copies
 from sauce_janitor.pipeline.footprint import Footprint, footprint_of, weights_of
-from sauce_janitor.pipeline.owning import LeftOut, Whose, whose
+from sauce_janitor.pipeline.owning import LeftOut, Whose, asked_of, known_owners, remember, whose
 from sauce_janitor.pipeline.pauses import Pauses
 from sauce_janitor.pipeline.progress import PublishedProgress, stepping
 from sauce_janitor.pipeline.reaching import Reach, Share
@@ -159,10 +160,20 @@ class Visit:
 
     def find_owners(self) -> Whose:
         """Whose jobs this is about. SourceError when who is in the organization cannot be had."""
-        known = self.tools.state.jobs.owners(self.account.name)
-        people = self.client.reader.people
-        ask = None if self.order.offline else lambda: people.organization(now=self.now)
-        found = whose(self.account.users, owner_name(self.username), known, ask)
+        state, people = self.tools.state, self.client.reader.people
+        if self.order.offline:
+            found = whose(
+                self.account.users,
+                owner_name(self.username),
+                known_owners(state, self.account),
+                None,
+                teams=self.account.teams,
+            )
+        else:
+            known = state.jobs.owners(self.account.name)
+            ask = partial(asked_of, self.account, people, now=self.now)
+            found = whose(self.account.users, owner_name(self.username), known, ask, teams=self.account.teams)
+            remember(state, self.account, found)
         self.query = replace(self.query, owners=found.owners)
         if found.how:
             self.tell.resolved(found.owners, how=found.how, gaps=found.gaps)

@@ -1,4 +1,4 @@
-"""Whose jobs an organization has: its users and service accounts by team management, else those who ran tests by Insights.
+"""Whose jobs an organization or a team has: users and service accounts by team management, else who ran tests by Insights.
 
 Source: Accounts API Methods, Lookup Users; service accounts from the vendor's MCP server. `username` there is a prefix match
 and never used. Service accounts own jobs too, are no users, and may not ask for either.
@@ -7,7 +7,7 @@ and never used. Service accounts own jobs too, are no users, and may not ask for
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +17,7 @@ from sauce_janitor.errors import AnswerError, ForbiddenError, NotOfferedError, S
 from sauce_janitor.retention.model import Owner, owner_name
 from sauce_janitor.sauce.events import Endpoint
 from sauce_janitor.sauce.insights import Filter, Insights, Period
+from sauce_janitor.sauce.teams import Team, parse_teams, the_team
 from sauce_janitor.sauce.transport import Ask, Transport
 
 SEEN_BACK_S: Final = 30 * 86_400
@@ -44,10 +45,14 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class PeoplePage:
-    """A page of people: their names and ids, how many rows it has, why some are none, and what it says of how much there is."""
+    """A page of people: their names and ids, how many rows it has, why some are none, and what it says of how much there is.
+
+    `teams` are the ids of the teams that service accounts are in.
+    """
 
     names: tuple[Owner, ...]
     ids: Mapping[Owner, str]
+    teams: Mapping[Owner, str]
     rows: int
     rejected: tuple[str, ...]
     count: int | None
@@ -60,6 +65,7 @@ def parse_people(answer: object) -> PeoplePage:
         raise AnswerError(f"the answer has no list of results: {answer!a:.80}")
     names: list[Owner] = []
     ids: dict[Owner, str] = {}
+    teams: dict[Owner, str] = {}
     rejected: list[str] = []
     for number, row in enumerate(answer["results"]):
         try:
@@ -71,10 +77,14 @@ def parse_people(answer: object) -> PeoplePage:
         identity = row.get("id")
         if isinstance(identity, str) and _USER_ID.fullmatch(identity):
             ids[name] = identity
+        team = row.get("team")
+        if isinstance(team, Mapping) and isinstance(team.get("id"), str):
+            teams[name] = team["id"]
     count, links = answer.get("count"), answer.get("links")
     return PeoplePage(
         names=tuple(names),
         ids=ids,
+        teams=teams,
         rows=len(answer["results"]),
         rejected=tuple(rejected),
         count=count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None,
@@ -89,6 +99,7 @@ class People:
         self._transport = transport
         self._insights = insights
         self._ids: dict[Owner, str | None] = {}
+        self._team_of: dict[Owner, str] = {}
 
     def user_id(self, owner: Owner) -> str | None:
         """The user's id, as builds have it; None where it cannot be had. SourceError only for what ends the account's run."""
@@ -119,6 +130,58 @@ class People:
         others = search.take(self._who_ran_tests(now))
         return search.concluded(users, services, others)
 
+    def teams(self, wanted: Sequence[str]) -> Organization:
+        """All owners in the teams of these names or ids: their members, and the service accounts that are in them.
+
+        ConfigError for a team that is not there, or one of several with one name; SourceError when team management does not
+        answer, when it breaks off, or when nobody is in them: Insights does not know of teams. ForbiddenError,
+        CredentialsError, BudgetSpentError and StoppedError as `organization`.
+        """
+        try:
+            there = self._every_team()
+            found = [the_team(each, there) for each in wanted]
+            members = {
+                name
+                for team in found
+                for names in self._listed(f"teams/{team.id}/members", (), f"the members of team {team.name}")
+                for name in names
+            }
+        except (ForbiddenError, NotOfferedError, AnswerError) as wrong:
+            mend = "list their names under `users`, or use the credentials of an organization or team admin"
+            raise type(wrong)(
+                f"who is in {_called(wanted)} cannot be had: {wrong}. Nothing was listed; {mend}"
+            ) from wrong
+        ids = {team.id for team in found}
+        gaps: tuple[str, ...] = ()
+        try:
+            every = [name for names in self._listed("service-accounts", (), "the service accounts") for name in names]
+            members.update(name for name in every if self._team_of.get(name) in ids)
+        except NotOfferedError:
+            pass  # not every plan has them
+        except (ForbiddenError, AnswerError, SourceUnavailableError) as wrong:
+            gaps = (str(wrong),)
+        if not members:
+            raise SourceError(f"nobody is in {_called(wanted)}: nothing was listed")
+        return Organization(tuple(sorted(members)), "by team management", gaps)
+
+    def _every_team(self) -> tuple[Team, ...]:
+        rows: list[object] = []
+        for _ in range(_MOST_PAGES):
+            what = "the organization's teams"
+            query = f"limit={_PEOPLE_A_PAGE}&offset={len(rows)}"
+            answer = self._answer("teams", query, what)
+            page = answer.get("results") if isinstance(answer, Mapping) else None
+            if not isinstance(answer, Mapping) or not isinstance(page, list):
+                raise AnswerError(f"the answer has no list of results: {answer!a:.80}")
+            rows += page
+            count = answer.get("count")
+            is_whole = not page if not isinstance(count, int) else len(rows) >= count
+            if is_whole or not page:
+                if isinstance(count, int) and len(rows) < count:
+                    raise AnswerError(f"{what} are {count:,}, says the answer, and it lists {len(rows):,}")
+                return parse_teams(rows)
+        raise AnswerError("the list of the organization's teams does not end")
+
     def _listed(self, resource: str, query: tuple[tuple[str, str], ...], what: str) -> Iterator[tuple[Owner, ...]]:
         """The names, page by page. AnswerError when the list is plainly not whole."""
         seen: set[Owner] = set()
@@ -127,6 +190,7 @@ class People:
             words = "&".join(f"{key}={value}" for key, value in (*query, ("limit", _PEOPLE_A_PAGE), ("offset", rows)))
             page = self._page(resource, words, what)
             self._ids.update(page.ids)
+            self._team_of.update(page.teams)
             yield page.names
             new = len(seen)
             seen.update(page.names)
@@ -145,13 +209,15 @@ class People:
         raise AnswerError(f"the list of {what} does not end, or gives the same page again")
 
     def _page(self, resource: str, query: str, what: str) -> PeoplePage:
-        endpoint: Endpoint = "users" if resource == "users" else "service_accounts"
-        found = self._transport.get_json(
-            Ask("GET", f"/team-management/v1/{resource}?{query}", endpoint, what, optional=True)
-        )
+        return parse_people(self._answer(resource, query, what))
+
+    def _answer(self, resource: str, query: str, what: str) -> object:
+        kinds: dict[str, Endpoint] = {"users": "users", "service-accounts": "service_accounts"}
+        path = f"/team-management/v1/{resource}?{query}"
+        found = self._transport.get_json(Ask("GET", path, kinds.get(resource, "teams"), what, optional=True))
         if found is None:
             raise NotOfferedError(f"{self._transport.connection.host} does not offer {what} (404)")
-        return parse_people(found.value)
+        return found.value
 
     def _who_ran_tests(self, now: int) -> Iterator[tuple[Owner, ...]]:
         """Who ran tests of late, by the trend of each day; of a day that does not add up, by its test results."""
@@ -174,6 +240,11 @@ class People:
                 left -= page.rows
                 if page.has_more and left <= 0:
                     raise AnswerError(f"Insights has more than {_MOST_ITEMS:,} test results to look through")
+
+
+def _called(teams: Sequence[str]) -> str:
+    """Name the teams, for a message."""
+    return f"team {teams[0]}" if len(teams) == 1 else f"the teams {', '.join(teams)}"
 
 
 def _names(values: Iterable[object]) -> tuple[Owner, ...]:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from sauce_janitor.config.faults import listed
 from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
 from sauce_janitor.config.grammar.budgets import BudgetTerm
-from sauce_janitor.config.grammar.secrets import Owned, Secret, User, Username
+from sauce_janitor.config.grammar.secrets import Owned, Secret, TeamTerm, User, Username
 from sauce_janitor.config.grammar.serving import AccountScheduleTerm
 from sauce_janitor.config.grammar.terms import ElapsedDuration, Grammar, OneOrMany, fault
 from sauce_janitor.retention.durations import parse_duration
@@ -67,9 +67,10 @@ class AccountTerm(Grammar):
         examples=[{"env": "SAUCE_ACCESS_KEY"}],
     )  # fmt: skip
     users: Annotated[list[User], Field(min_length=1), OneOrMany()] = Field(
-        default_factory=lambda: ["me"],
-        description="Whose jobs: `me`, user names, or `organization`: its users and service accounts, asked for by each run.",
-        examples=[["me"], ["alice", "bob"], ["organization"]],
+        default_factory=lambda: list[TeamTerm | str](["me"]),
+        description="Whose jobs: `me`, user names, `organization` (its users and service accounts) or `{team: NAME}` (its "
+        "members and service accounts), asked for by each run.",
+        examples=[["me"], ["alice", "bob"], ["organization"], [{"team": "web"}]],
     )
     credentials: list[OwnerTerm] = Field(
         default_factory=list,
@@ -121,12 +122,24 @@ class AccountTerm(Grammar):
         examples=[["old-name"]],
     )
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the users that are written by name, `me` and `organization` among them."""
+        return tuple(each for each in self.users if isinstance(each, str))
+
+    @property
+    def teams(self) -> tuple[str, ...]:
+        """Return the teams whose members are meant."""
+        return tuple(each.team for each in self.users if isinstance(each, TeamTerm))
+
     @model_validator(mode="after")
     def _is_somewhere(self) -> AccountTerm:
         if (self.region is None) == (self.base_url is None):
             raise fault(f"gives either region ({listed(REGIONS)}) or base_url, one and not both")
-        if len(set(self.users)) != len(self.users):
+        if len(set(self.names)) != len(self.names):
             raise fault("users: names one user twice")
+        if len(set(self.teams)) != len(self.teams):
+            raise fault("users: names one team twice")
         return self
 
     @model_validator(mode="after")
@@ -134,6 +147,7 @@ class AccountTerm(Grammar):
         owners = [term.owner for term in self.credentials]
         if len(set(owners)) != len(owners):
             raise fault("credentials: names one owner twice")
-        if "organization" not in self.users and (strangers := sorted(set(owners) - set(self.users))):
+        is_listed = "organization" not in self.names and not self.teams
+        if is_listed and (strangers := sorted(set(owners) - set(self.names))):
             raise fault(f"credentials: no job of {listed(strangers)} is asked for: add the name to users")
         return self

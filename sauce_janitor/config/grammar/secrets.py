@@ -68,5 +68,19 @@ Username = Annotated[
     | Annotated[str, PlainValidator(sentence(user)), WithJsonSchema({"type": "string"}), _TextTag],
     Discriminator(_secret_shape),
 ]
-User = Annotated[str, PlainValidator(sentence(user)), WithJsonSchema({"type": "string"})]
+
+
+class TeamTerm(Grammar):
+    """A team of the organization, for its members and service accounts."""
+
+    team: Annotated[str, Field(min_length=1, max_length=255)] = Field(
+        description="Its name, or its id where two have one name.", examples=["web"]
+    )
+
+
+User = Annotated[
+    Annotated[TeamTerm, Tag("·node")]
+    | Annotated[str, PlainValidator(sentence(user)), WithJsonSchema({"type": "string"}), _TextTag],
+    Discriminator(_secret_shape),
+]
 Owned = Annotated[str, PlainValidator(sentence(owned)), WithJsonSchema({"type": "string"})]
