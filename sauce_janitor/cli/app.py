@@ -33,7 +33,7 @@ COMMANDS = {
     "diff": "comparing:diff",
     "explain": "explaining:explain",
     "hold": "holding:hold",
-    "init": "configuring:init",
+    "init": "init:init",
     "insights": "insights:insights",
     "job": "jobs:job",
     "jobs": "jobs:jobs",

@@ -1,8 +1,7 @@
-"""Commands about the configuration itself: check, init, schema, config show. None asks the network."""
+"""Commands about the configuration itself: check, schema, config show. None asks the network."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,94 +134,3 @@ def show(session: Session) -> None:
     from sauce_janitor.config.sources import file_bytes
 
     terminal.echo(effective_yaml(file_bytes(session.config_path), session.config_path), nl=False)
-
-
-@click.command()
-@click.option("--region", help="us-west-1, eu-central-1 or us-east-4; also us, eu, US_WEST, …")
-@click.option("--base-url", help="The API's address instead of a region, such as the sandbox's.")
-@click.option("--account", help="What to call the account; default: after the region.")
-@click.option(
-    "--username-env", metavar="NAME", help="The variable that holds the user name.  [default: SAUCE_USERNAME]"
-)
-@click.option(
-    "--access-key-env", metavar="NAME", help="The variable that holds the access key.  [default: SAUCE_ACCESS_KEY]"
-)
-@click.option("--timezone", default="UTC", show_default=True, help="For calendar days, weeks and months.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; default: --config.")
-@click.pass_obj
-def init(session: Session, /, output: Path | None, **told: str | None) -> None:
-    """Write a commented configuration that validates, and its schema for editors beside it. Never overwrites a file.
-
-    On a terminal it asks for what it was not told. State and archive go beside the configuration.
-    """
-    path = output or session.config_path
-    _refuse_existing(path)
-    if told["region"] and told["base_url"]:
-        raise ConfigError("--region and --base-url: give one, and not both")
-    if not told["region"] and not told["base_url"]:
-        told["region"] = _asked_region()
-    _write(path, told)
-    terminal.echo(f"wrote {path}")
-    terminal.echo(
-        f"next: sauce-janitor{_config_option(path)} check, then plan; nothing changes at Sauce Labs before run --execute"
-    )
-
-
-def _refuse_existing(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise ConfigError(f"{path}: exists already and is left as it is: choose another with --output")
-
-
-def _config_option(path: Path) -> str:
-    return "" if path == Path("config.yaml") else f" --config {path}"
-
-
-def _asked_region() -> str:
-    """The region, asked for on a terminal; else $SAUCE_REGION, else Sauce Labs' own default."""
-    usual = os.environ.get("SAUCE_REGION") or "us-west-1"
-    if terminal.can_ask():
-        return terminal.ask("Region (us-west-1, eu-central-1, us-east-4)", default=usual)
-    terminal.echo(f"no --region and no terminal to ask on: taking {usual}", err=True)
-    return usual
-
-
-def _write(path: Path, told: dict[str, str | None]) -> None:
-    """Write the configuration and the schema; what cannot be read back is not written."""
-    from sauce_janitor.config.loading import parse
-    from sauce_janitor.config.reading import read
-    from sauce_janitor.config.schema import json_schema_text
-    from sauce_janitor.config.starter import Start, starter
-
-    schema_path = path.with_name(f"{path.stem}.schema.json")
-    account = told["account"] or _account_name(told["region"])
-    text = starter(
-        Start(
-            account=account, region=told["region"], base_url=told["base_url"], username_env=told["username_env"],
-            access_key_env=told["access_key_env"], timezone=told["timezone"] or "UTC", schema_file=f"./{schema_path.name}",
-        )
-    )  # fmt: skip
-    parse(read(text.encode(), str(path)))
-    try:
-        if not schema_path.exists():  # first: a configuration that is there says that all is done
-            _make(schema_path, json_schema_text())
-        _make(path, text)
-    except FileExistsError:
-        _refuse_existing(path)
-    except OSError as wrong:
-        raise ConfigError(f"{wrong.filename or path}: cannot be written: {wrong.strerror or wrong}") from wrong
-
-
-def _make(path: Path, text: str) -> None:
-    """Write a new file, whole or not at all: half of one would be in the way of the next `init`. Raises OSError."""
-    with path.open("x", encoding="utf-8") as file:
-        try:
-            file.write(text)
-            file.close()
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-
-
-def _account_name(region: str | None) -> str:
-    folded = (region or "").lower()
-    return "eu" if folded.startswith("eu") else "us" if folded.startswith("us") else "sauce"

@@ -57,7 +57,7 @@ def words_of(job: JobId, desk: Desk) -> dict[str, list[tuple[str, ...]]]:
         "config show": [()],
         "completion": [("bash",)],
         "version": [()],
-        "init": [("--region", "us-west-1", "--output", "made.yaml")],
+        "init": [("--region", "us-west-1", "--offline", "--output", "made.yaml")],
         "jobs": [("--limit", "0")],
         "job": [(job,)],
         "builds": [("--limit", "0")],

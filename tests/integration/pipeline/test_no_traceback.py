@@ -278,7 +278,7 @@ def _as_before(desk: Desk) -> Iterator[None]:
 
 
 WALKED = (
-    (("init", "--region", "us-west-1", "--output", "made.yaml"), 20),
+    (("init", "--region", "us-west-1", "--offline", "--output", "made.yaml"), 20),
     (("plan", "--offline", "--out", "plan.json"), 2),
     (("archive", "export", "--status", "passed", "--output", "taken.zip"), 2),
     (("archive", "list"), 2),
@@ -293,7 +293,7 @@ def test_an_init_that_fails_is_not_in_the_way_of_the_next(
     desk: Desk, heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fuse = Fuse(monkeypatch, desk.folder)
-    words = ("init", "--region", "us-west-1", "--output", "made.yaml")
+    words = ("init", "--region", "us-west-1", "--offline", "--output", "made.yaml")
     for kind in ("file open", "file write", "file close"):
         fuse.kind, fuse.left = kind, 1
         assert heard(desk, *words).code == 2
