@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result as Said
 
+from sauce_janitor import state
 from sauce_janitor.__main__ import main
 from sauce_janitor.config import Config, load
 from sauce_janitor.metrics import Metrics
@@ -150,6 +151,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Hear
         out, err = io.BytesIO(), io.BytesIO()
         with monkeypatch.context() as patch:
             patch.setenv("KEY", desk.sandbox.access_key)
+            patch.setattr(state, "_opened", {})  # a process of its own has opened no other test's state
             patch.chdir(tmp_path)
             patch.setattr(sys, "stdin", io.StringIO(""))
             patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
