@@ -25,6 +25,7 @@ COMMANDS = {
     "approve": "approving:approve",
     "archive": "archiving:archive",
     "assets": "assets:assets",
+    "build": "builds:build",
     "builds": "builds:builds",
     "check": "configuring:check",
     "completion": "completing:completion",

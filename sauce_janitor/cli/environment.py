@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import click
 
 _LOOKING = frozenset(
-    {"account list", "assets", "builds", "check", "validate", "completion", "config", "demo", "diff",
+    {"account list", "assets", "build", "builds", "check", "validate", "completion", "config", "demo", "diff",
      "explain", "init", "insights", "job", "jobs", "plan", "prove", "sandbox", "schema", "simulate", "status", "version",
      "archive list", "archive show", "archive export", "archive open", "archive verify", "archive reindex"}
 )  # fmt: skip

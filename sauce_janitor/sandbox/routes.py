@@ -106,6 +106,11 @@ def _jobs_of_named_build(call: Call, person: Person) -> Answer:
     return builds_api.jobs_v1(call.world, call.request, call.world.build_called(person, call.parts["build"]))
 
 
+def _no_real_device(_: Call) -> Answer:
+    """There are no real devices here; what one answers is a fault's body."""
+    return as_json({"detail": "Not found."}, 404)
+
+
 def _on_insights(act: Callable[[World, Request], Answer]) -> Handler:
     return lambda call: act(call.world, call.request)
 
@@ -162,6 +167,9 @@ ENDPOINTS = (
     _endpoint("builds.jobs", "GET", "/rest/{version}/{user}/build/{build}/jobs", _of_person(_jobs_of_named_build)),
     _endpoint("builds.list", "GET", "/v2/builds/vdc", lambda c: builds_api.list_v2(c.world, c.request)),
     _endpoint("builds.list", "GET", "/v2/builds/rdc", lambda _: as_json({"builds": []})),
+    _endpoint("builds.of_job", "GET", "/v2/builds/rdc/jobs/{job}/build", _no_real_device),
+    _endpoint("builds.jobs_v2", "GET", "/v2/builds/rdc/{build}/jobs", _no_real_device),
+    _endpoint("builds.get", "GET", "/v2/builds/rdc/{build}", _no_real_device),
     _endpoint("builds.of_job", "GET", "/v2/builds/vdc/jobs/{job}/build", _build_of_job),
     _endpoint("builds.jobs_v2", "GET", "/v2/builds/vdc/{build}/jobs", _build_jobs_v2),
     _endpoint("builds.get", "GET", "/v2/builds/vdc/{build}", _build_v2),

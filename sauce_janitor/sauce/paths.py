@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, urlencode
 
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.retention.model import JobId, Owner, job_id, owner_name
+
+BuildSource: TypeAlias = Literal["vdc", "rdc"]
+"""Where a build's jobs ran: on virtual machines, emulators and simulators, or on real devices."""
+BUILD_SOURCES: Final[tuple[BuildSource, ...]] = ("vdc", "rdc")
 
 
 def jobs_of(owner: Owner, query: Iterable[tuple[str, str | int]]) -> str:
@@ -57,16 +62,26 @@ def builds_v1(owner: Owner, *, limit: int, skip: int) -> str:
     return f"/rest/v1/{_owner(owner)}/builds?limit={limit:d}&skip={skip:d}"
 
 
-def build_v2(build_id: str) -> str:
+def builds_found(source: BuildSource, query: Iterable[tuple[str, str | int]]) -> str:
+    """GET: a page of builds of virtual or real devices, by what the query asks for."""
+    return f"/v2/builds/{source}/?{urlencode(list(query), quote_via=quote)}"
+
+
+def build_v2(build_id: str, source: BuildSource = "vdc") -> str:
     """GET: one build. AnswerError for an id that no URL can carry."""
     if build_id.strip(".") == "":
         raise AnswerError(f"a build has the id {build_id!r}, which no request can ask for")
-    return f"/v2/builds/vdc/{_segment(build_id)}/"
+    return f"/v2/builds/{source}/{_segment(build_id)}/"
 
 
-def build_jobs_v2(build_id: str, *, limit: int, offset: int) -> str:
+def build_of_job(job: JobId, source: BuildSource) -> str:
+    """GET: the build that a job is in. Source: Builds API, Lookup the Build a Job Belongs to."""
+    return f"/v2/builds/{source}/jobs/{job_id(job)}/build/"
+
+
+def build_jobs_v2(build_id: str, *, limit: int, offset: int, source: BuildSource = "vdc") -> str:
     """GET: a page of a build's jobs."""
-    return f"{build_v2(build_id)}jobs/?limit={limit:d}&offset={offset:d}"
+    return f"{build_v2(build_id, source)}jobs/?limit={limit:d}&offset={offset:d}"
 
 
 def build_jobs_v1(build_id: str) -> str:

@@ -15,10 +15,10 @@ from sauce_janitor.retention.model import AssetListing, Build, JobDocument, JobI
 from sauce_janitor.sauce import paths
 from sauce_janitor.sauce.assets import AssetBody, open_asset
 from sauce_janitor.sauce.budget import Budget
+from sauce_janitor.sauce.builds import BUILDS_A_PAGE, BuildRecords, each_once
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import Endpoint, OnRequest
 from sauce_janitor.sauce.insights import Insights
-from sauce_janitor.sauce.members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
 from sauce_janitor.sauce.pages import load_rows
 from sauce_janitor.sauce.parse import (
     ForeignBuildError,
@@ -35,11 +35,6 @@ from sauce_janitor.sauce.transport import Ask, Found, Transport
 
 MOST_ROWS: Final = 500  # Source: the vendor's OpenAPI of the Jobs API: limit is at most 500
 _IDS_A_REQUEST: Final = 100
-_BUILDS_A_PAGE: Final = 100
-_FEWEST_BUILDS_A_PAGE: Final = (
-    20  # the smallest default seen: a page of fewer is the last, whatever limit the server keeps to
-)
-_MOST_BUILD_PAGES: Final = 2_000
 
 _BuildPage: TypeAlias = Callable[[int], tuple[Build, ...] | None]
 
@@ -66,6 +61,7 @@ class SauceReader:
         self._strained_since: dict[Owner, float] = {}
         self.insights = Insights(self._transport)
         self.people = People(self._transport, self.insights)
+        self.build_records = BuildRecords(self._transport, self.people)
 
     def __enter__(self) -> Self:
         return self
@@ -183,10 +179,10 @@ class SauceReader:
         if v2 is not None:
             with suppress(ForeignBuildError):  # it does not know the filter: nobody's builds are taken for his
                 if (first := v2(0)) is not None:
-                    return _each_once(first, v2)
+                    return each_once(first, v2)
         v1 = partial(self._builds_v1_page, owner)
         first = v1(0)
-        return None if first is None else _each_once(first, v1)
+        return None if first is None else each_once(first, v1)
 
     def build(self, build_id: str) -> Build | None:
         """One build; None when there is none, or builds v2 is not offered."""
@@ -198,23 +194,8 @@ class SauceReader:
             raise AnswerError(f"asked for build {build_id!a:.80}, Sauce Labs answered with {build.id!a:.80}")
         return build
 
-    def build_jobs(self, build_id: str) -> Iterator[BuildMember] | None:
-        """The jobs of one build, each once: builds v2, else the older way; None when there is no such build or neither way."""
-        what = f"the jobs of build {build_id!a:.80}"
-
-        def page(offset: int) -> tuple[BuildMember, ...] | None:
-            target = paths.build_jobs_v2(build_id, limit=MEMBERS_A_PAGE, offset=offset)
-            found = self._get(target, "build_jobs", what, optional=True)
-            return None if found is None else parse_members(found.value)
-
-        members = each_member(page)
-        if members is not None:
-            return members
-        found = self._get(paths.build_jobs_v1(build_id), "build_jobs", what, optional=True)
-        return None if found is None else iter({member.id: member for member in parse_members(found.value)}.values())
-
     def _builds_v2_page(self, offset: int, user_id: str | None = None) -> tuple[Build, ...] | None:
-        target = paths.builds_v2(limit=_BUILDS_A_PAGE, offset=offset, user_id=user_id)
+        target = paths.builds_v2(limit=BUILDS_A_PAGE, offset=offset, user_id=user_id)
         found = self._get(target, "builds", "the list of builds", optional=True)
         return None if found is None else parse_builds(found.value, user_id=user_id)
 
@@ -225,19 +206,3 @@ class SauceReader:
 
     def _get(self, target: str, endpoint: Endpoint, what: str, *, optional: bool = False) -> Found | None:
         return self._transport.get_json(Ask("GET", target, endpoint, what, optional=optional))
-
-
-def _each_once(first: tuple[Build, ...], ask: _BuildPage) -> Iterator[Build]:
-    """Pages until one adds nothing: an offset into a live list repeats rows, and a server may clamp or ignore it."""
-    seen: set[str] = set()
-    page: tuple[Build, ...] | None = first
-    offset = 0
-    for _ in range(_MOST_BUILD_PAGES):
-        fresh = {build.id: build for build in page or () if build.id not in seen}
-        yield from fresh.values()
-        seen.update(fresh)
-        offset += len(page or ())
-        if not fresh or page is None or len(page) < _FEWEST_BUILDS_A_PAGE:
-            return
-        page = ask(offset)
-    raise AnswerError(f"the list of builds does not end after {_MOST_BUILD_PAGES:,} pages")

@@ -99,7 +99,11 @@ def test_jobs_are_listed_with_every_parameter(openapi: SauceReader) -> None:
 
 
 def test_builds_and_their_jobs_are_listed(swagger: SauceReader) -> None:
-    builds, build, members = swagger.builds(ME), swagger.build(EXAMPLE_BUILD), swagger.build_jobs(EXAMPLE_BUILD)
+    builds, build, members = (
+        swagger.builds(ME),
+        swagger.build(EXAMPLE_BUILD),
+        swagger.build_records.members(EXAMPLE_BUILD),
+    )
 
     assert builds is not None
     assert [each.id for each in builds] == [EXAMPLE_BUILD]

@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -155,6 +156,86 @@ def test_what_only_looks_says_that_an_account_is_missing(desk: Desk) -> None:
     path = desk.folder / "config.yaml"
     path.write_text("policies: []\n")
     assert "accounts: is missing" in str(desk.say("jobs", code=2).exception)
+
+
+@pytest.mark.parametrize("builds_v2", ["on", "off"])
+def test_a_build_is_shown_whole_with_its_jobs(open_desk: Callable[..., Desk], builds_v2: str) -> None:
+    from sauce_janitor.sandbox import Behaviours
+
+    desk = open_desk(behaviours=Behaviours().changed({"builds_v2": builds_v2}))
+    desk.configure(POLICIES)
+    (row, *_) = json.loads(desk.say("builds", "--name", "nightly-*", "--format", "json").stdout)
+    whole = json.loads(desk.say("build", row["id"], "--format", "json").stdout)
+    members = whole.pop("members")
+    assert whole == row
+    assert len(members) == row["jobs"] == row["jobs_passed"] + row["jobs_failed"] + row["jobs_errored"]
+    assert row["unknown"] == []
+    assert row["created_at"] <= row["ended_at"] <= row["modified_at"]
+    assert all(row[key] for key in ("team_id", "org_id", "group_id"))
+    assert (row["owner"] == "demo") is (builds_v2 == "off")
+    said = desk.say("build", row["id"]).stdout
+    assert f"passed     {row['jobs_passed']}" in said
+    assert members[0]["id"] in said
+    assert "no build 'nonsense'" in str(desk.say("build", "nonsense", code=4).exception)
+    desk.say("build", code=2)
+    desk.say("build", row["id"], "--job", members[0]["id"], code=2)
+    if builds_v2 == "on":
+        assert json.loads(desk.say("build", "--job", members[0]["id"], "--format", "json").stdout)["id"] == row["id"]
+        assert desk.sandbox.log[-2].path == f"/v2/builds/vdc/jobs/{members[0]['id']}/build/"
+    else:
+        assert "(v2) is not offered" in str(desk.say("build", "--job", members[0]["id"], code=4).exception)
+
+
+@pytest.mark.parametrize("builds_v2", ["on", "off"])
+def test_builds_are_found_by_time_status_and_name_whatever_the_api_filters(
+    open_desk: Callable[..., Desk], builds_v2: str
+) -> None:
+    from sauce_janitor.sandbox import Behaviours
+
+    desk = open_desk(jobs=300, behaviours=Behaviours().changed({"builds_v2": builds_v2}))
+    desk.configure(POLICIES)
+
+    def ids(*options: str) -> list[str]:
+        said = desk.say("builds", "--limit", "0", "--format", "json", *options)
+        return [row["id"] for row in json.loads(said.stdout)]
+
+    every = json.loads(desk.say("builds", "--limit", "0", "--format", "json").stdout)
+    middle = every[len(every) // 2]["created_at"]
+    since = str(int(datetime.fromisoformat(middle).timestamp()))
+    assert ids("--since", since) == [row["id"] for row in every if row["created_at"] >= middle]
+    assert ids("--until", since) == [row["id"] for row in every if row["created_at"] <= middle]
+    assert ids("--since", middle, "--status", "failed", "--status", "error") == [
+        row["id"] for row in every if row["created_at"] >= middle and row["status"] in {"failed", "error"}
+    ]
+    assert ids("--name", every[3]["name"]) == [every[3]["id"]]
+    assert ids("--name", "nightly-*") == [row["id"] for row in every if row["name"].startswith("nightly-")]
+    if builds_v2 == "on":
+        asked = [entry.path for entry in desk.sandbox.log if "start=" in entry.path]
+        assert all("end=" in path for path in asked)
+        assert asked
+
+
+def test_builds_of_real_devices_are_another_source(desk: Desk) -> None:
+    job, build_id = "ab" * 16, "cd" * 16
+    record = {"id": build_id, "name": "phones", "status": "failed", "source": "rdc", "creation_time": 1780300800,
+              "jobs": {"finished": 1, "failed": 1, "passed": 0, "errored": 0, "running": 0, "queued": 0}}  # fmt: skip
+    member = {"id": job, "creation_time": 1780300800, "modification_time": 1780300900, "state": {"failed": True}}
+    assert desk.say("builds", "--source", "rdc").stdout == ""
+    assert "real devices" in str(desk.say("build", build_id, "--source", "rdc", code=4).exception)
+    for endpoint, body in (
+        ("builds.list", {"builds": [record]}), ("builds.get", record), ("builds.of_job", record),
+        ("builds.jobs_v2", {"jobs": [member]}),
+    ):  # fmt: skip
+        desk.sandbox.inject("status", endpoint=endpoint, path="/v2/builds/rdc/*", status=200, body=json.dumps(body))
+    (row,) = json.loads(desk.say("builds", "--source", "rdc", "--format", "json").stdout)
+    assert (row["id"], row["jobs_failed"], row["source"]) == (build_id, 1, "rdc")
+    for words in ((build_id,), ("--job", job)):
+        whole = json.loads(desk.say("build", *words, "--source", "rdc", "--format", "json").stdout)
+        assert (whole["name"], [each["id"] for each in whole["members"]]) == ("phones", [job])
+    assert (
+        json.loads(desk.say("builds", build_id, "--source", "rdc", "--format", "json").stdout)[0]["status"] == "failed"
+    )
+    assert "whole id" in str(desk.say("build", "--job", "checkout", "--source", "rdc", code=2).exception)
 
 
 def test_no_builds_at_all_is_said(desk: Desk) -> None:

@@ -61,6 +61,7 @@ def words_of(job: JobId, desk: Desk) -> dict[str, list[tuple[str, ...]]]:
         "jobs": [("--limit", "0")],
         "job": [(job,)],
         "builds": [("--limit", "0")],
+        "build": [("--job", job)],
         "assets": [
             (job,),
             (job, "--get", EVIL),

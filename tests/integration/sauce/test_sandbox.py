@@ -183,13 +183,13 @@ def test_builds_are_the_same_by_both_apis(start: Start) -> None:
 def test_the_jobs_of_a_build_are_the_same_by_both_apis_and_none_where_neither_knows_it(start: Start) -> None:
     newer, older = (start(behaviours={"builds_v2": switch}) for switch in ("on", "off"))
     build = next(build for build in newer.reader.builds(DEMO) or () if build.jobs not in (0, UNKNOWN))
-    found, same = newer.reader.build_jobs(build.id), older.reader.build_jobs(build.id)
+    found, same = newer.reader.build_records.members(build.id), older.reader.build_records.members(build.id)
     assert found is not None
     assert same is not None
     members = list(found)
     assert len(members) == build.jobs
     assert {each.id for each in members} == {each.id for each in same}
-    assert newer.reader.build_jobs("nonsense") is None
+    assert newer.reader.build_records.members("nonsense") is None
     assert older.sandbox.log[-1].path == f"/rest/v1/builds/{build.id}/jobs?full=1"
 
 
@@ -206,7 +206,7 @@ def test_without_builds_of_either_kind_none_is_said(start: Start) -> None:
     party.sandbox.inject("status", endpoint="builds.*", status=404)
     assert party.reader.builds(DEMO) is None
     assert party.reader.build("b") is None
-    assert party.reader.build_jobs("b") is None
+    assert party.reader.build_records.members("b") is None
 
 
 def test_a_job_is_updated_and_stopped_by_hand(start: Start) -> None:

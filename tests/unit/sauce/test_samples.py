@@ -12,6 +12,7 @@ import pytest
 
 from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner
 from sauce_janitor.sauce.answers import error_text
+from sauce_janitor.sauce.builds import parse_record
 from sauce_janitor.sauce.insight_items import (
     Item,
     parse_builds_and_tests,
@@ -93,6 +94,13 @@ def one_build(answer: dict[str, Any]) -> None:
     assert (build.id, build.name, build.status) == (answer["id"], answer["name"].strip(), answer["status"])
     assert build.open_jobs == jobs["running"] + jobs["queued"]
     assert build.jobs == jobs["finished"] + jobs["running"] + jobs["queued"]
+    record = parse_record(answer)
+    assert record.counters == jobs
+    assert (record.created_at, record.started_at) == (answer["creation_time"], answer["start_time"])
+    assert (record.ended_at, record.modified_at) == (answer["end_time"], answer["modification_time"])
+    for key in ("passed", "public", "run", "owner_id", "team_id", "org_id", "group_id"):
+        assert getattr(record, key) == answer[key], key
+    assert (record.source, record.number, record.prefix) == (answer.get("source"), None, None)
 
 
 def some_builds(answer: dict[str, Any]) -> None:

@@ -1,0 +1,236 @@
+"""Builds as people look at them: whole records, found by time, status and name, of virtual and of real devices.
+
+Nothing is decided by it: what rules read of a build is `retention.model.Build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+
+from sauce_janitor.errors import AnswerError
+from sauce_janitor.retention.model import UNKNOWN, Build, Flag, JobId, Owner, Text, Time, Unknown, is_same_user
+from sauce_janitor.sauce import paths
+from sauce_janitor.sauce.events import Endpoint
+from sauce_janitor.sauce.fields import counter, flag_field, text_field, time_field
+from sauce_janitor.sauce.members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
+from sauce_janitor.sauce.parse import ForeignBuildError, parse_build, parse_builds
+from sauce_janitor.sauce.paths import BuildSource
+from sauce_janitor.sauce.people import People
+from sauce_janitor.sauce.transport import Ask, Found, Transport
+
+BUILDS_A_PAGE: Final = 100
+_OLDER_A_PAGE: Final = 500
+_FEWEST_BUILDS_A_PAGE: Final = (
+    20  # the smallest default seen: a page of fewer is the last, whatever limit the server keeps to
+)
+_MOST_OLDER: Final = 2_500  # a build that does not exist must not cost the whole list
+_MOST_BUILD_PAGES: Final = 2_000
+_FAR: Final = 4_102_444_799  # 2099: the API may refuse a start without an end
+COUNTERS: Final = ("passed", "failed", "errored", "completed", "finished", "running", "queued", "new", "public")
+"""The job counters of a build, as the API calls them."""
+Counted: TypeAlias = int | Literal[Unknown.UNKNOWN] | None
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_B = TypeVar("_B", bound=_HasId)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """All that a builds API says of one build; None where it says null or nothing. Times are epoch seconds.
+
+    `ended_at` can be set while jobs run. `counters` are those of `COUNTERS` that it has. `number` and `prefix` are of the
+    older API alone, `owner_id` (a user's uuid) and `source` of the newer one.
+    """
+
+    build: Build
+    created_at: Time
+    started_at: Time
+    ended_at: Time
+    modified_at: Time
+    deleted_at: Time
+    counters: Mapping[str, int]
+    passed: Flag
+    public: Flag
+    run: Counted
+    number: Counted
+    prefix: Text
+    owner_id: Text
+    team_id: Text
+    org_id: Text
+    group_id: Text
+    source: Text
+
+    @property
+    def id(self) -> str:
+        """The build's id."""
+        return self.build.id
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFilter:
+    """Which builds to ask for; None and () are all. Times are epoch seconds, both included.
+
+    It spares requests: whether a server knows each of these is not documented, so what it answers is tested again.
+    """
+
+    name: str | None = None
+    statuses: tuple[str, ...] = ()
+    since: int | None = None
+    until: int | None = None
+
+    def query(self) -> list[tuple[str, str | int]]:
+        """As parameters. Source: Builds API, Lookup Builds; `name` from the vendor's Java client."""
+        found: list[tuple[str, str | int]] = [("status", status) for status in self.statuses]
+        found += [("name", self.name)] if self.name is not None else []
+        if self.since is not None or self.until is not None:
+            found += [("start", self.since or 0), ("end", _FAR if self.until is None else self.until)]
+        return found
+
+
+def parse_record(row: object) -> BuildRecord:
+    """One build record, of either API. AnswerError without a usable id."""
+    build = parse_build(row)
+    assert isinstance(row, Mapping)
+    known = {name: counter(row, name) for name in COUNTERS}
+
+    def time_of(key: str) -> Time:
+        return time_field(row, key) if key in row else None
+
+    def text_of(key: str) -> Text:
+        return text_field(row, key) if key in row else None
+
+    def flag_of(key: str) -> Flag:
+        return flag_field(row, key) if key in row else None
+
+    return BuildRecord(
+        build=build,
+        created_at=time_of("creation_time"),
+        started_at=time_of("start_time"),
+        ended_at=time_of("end_time"),
+        modified_at=time_of("modification_time"),
+        deleted_at=time_of("deletion_time"),
+        counters={name: count for name, count in known.items() if isinstance(count, int)},
+        passed=flag_of("passed"),
+        public=flag_of("public"),
+        run=_number(row, "run"),
+        number=_number(row, "number"),
+        prefix=text_of("prefix"),
+        owner_id=text_of("owner_id"),
+        team_id=text_of("team_id"),
+        org_id=text_of("org_id"),
+        group_id=text_of("group_id"),
+        source=text_of("source"),
+    )
+
+
+def _number(row: Mapping[str, object], key: str) -> Counted:
+    value = row.get(key)
+    if value is None:
+        return None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
+
+
+def each_once(first: tuple[_B, ...], ask: Callable[[int], tuple[_B, ...] | None]) -> Iterator[_B]:
+    """Pages until one adds nothing: an offset into a live list repeats rows, and a server may clamp or ignore it."""
+    seen: set[str] = set()
+    page: tuple[_B, ...] | None = first
+    offset = 0
+    for _ in range(_MOST_BUILD_PAGES):
+        fresh = {build.id: build for build in page or () if build.id not in seen}
+        yield from fresh.values()
+        seen.update(fresh)
+        offset += len(page or ())
+        if not fresh or page is None or len(page) < _FEWEST_BUILDS_A_PAGE:
+            return
+        page = ask(offset)
+    raise AnswerError(f"the list of builds does not end after {_MOST_BUILD_PAGES:,} pages")
+
+
+class BuildRecords:
+    """Looks builds up. Raises what `SauceReader` raises."""
+
+    def __init__(self, transport: Transport, people: People) -> None:
+        self._transport, self._people = transport, people
+
+    def find(self, owner: Owner, source: BuildSource, which: BuildFilter) -> Iterator[BuildRecord] | None:
+        """The owner's builds, each once, newest first: by the newer API, else (virtual devices) by the older one, unfiltered.
+
+        None when neither is offered.
+        """
+        user_id: str | None = None
+        is_own = is_same_user(owner, self._transport.connection.username)
+        if not is_own:
+            user_id = self._people.user_id(owner)
+        if is_own or user_id is not None:
+
+            def page(offset: int) -> tuple[BuildRecord, ...] | None:
+                query = [("limit", BUILDS_A_PAGE), ("offset", offset), *which.query()]
+                query += [("user_id", user_id)] if user_id is not None else []
+                return self._page(paths.builds_found(source, query), "the list of builds", user_id=user_id)
+
+            with suppress(ForeignBuildError):  # it does not know the filter: nobody's builds are taken for theirs
+                if (first := page(0)) is not None:
+                    return each_once(first, page)
+        return self._older(owner) if source == "vdc" else None
+
+    def one(self, build_id: str, source: BuildSource, owner: Owner) -> BuildRecord | None:
+        """One build; None when there is none. The older API shows it only in its owner's list: among the newest there."""
+        found = self._get(paths.build_v2(build_id, source), "build", f"build {build_id!a:.80}")
+        if found is None:
+            older = self._older(owner) if source == "vdc" else None
+            newest = islice(older or (), _MOST_OLDER)
+            return next((record for record in newest if record.id == build_id), None)
+        record = parse_record(found.value)
+        if record.id != build_id:
+            raise AnswerError(f"asked for build {build_id!a:.80}, Sauce Labs answered with {record.id!a:.80}")
+        return record
+
+    def of_job(self, job: JobId, source: BuildSource) -> BuildRecord | None:
+        """The build that a job is in; None when it is in none, or the newer API is not offered."""
+        found = self._get(paths.build_of_job(job, source), "build", f"the build of job {job}")
+        return None if found is None else parse_record(found.value)
+
+    def members(self, build_id: str, source: BuildSource = "vdc") -> Iterator[BuildMember] | None:
+        """The jobs of one build, each once: the newer way, else (virtual devices) the older; None when there is neither."""
+        what = f"the jobs of build {build_id!a:.80}"
+
+        def page(offset: int) -> tuple[BuildMember, ...] | None:
+            target = paths.build_jobs_v2(build_id, limit=MEMBERS_A_PAGE, offset=offset, source=source)
+            found = self._get(target, "build_jobs", what)
+            return None if found is None else parse_members(found.value)
+
+        members = each_member(page)
+        if members is not None or source == "rdc":
+            return members
+        found = self._get(paths.build_jobs_v1(build_id), "build_jobs", what)
+        return None if found is None else iter({member.id: member for member in parse_members(found.value)}.values())
+
+    def _older(self, owner: Owner) -> Iterator[BuildRecord] | None:
+        def page(skip: int) -> tuple[BuildRecord, ...] | None:
+            target = paths.builds_v1(owner, limit=_OLDER_A_PAGE, skip=skip)
+            return self._page(target, f"the list of builds of {owner}", owner=owner)
+
+        first = page(0)
+        return None if first is None else each_once(first, page)
+
+    def _page(
+        self, target: str, what: str, *, user_id: str | None = None, owner: Owner | None = None
+    ) -> tuple[BuildRecord, ...] | None:
+        found = self._get(target, "builds", what)
+        if found is None:
+            return None
+        parse_builds(found.value, user_id=user_id, owner=owner)  # raises for what is no list, or somebody else's
+        rows = found.value.get("builds") if isinstance(found.value, Mapping) else found.value
+        return tuple(map(parse_record, rows if isinstance(rows, list) else ()))
+
+    def _get(self, target: str, endpoint: Endpoint, what: str) -> Found | None:
+        return self._transport.get_json(Ask("GET", target, endpoint, what, optional=True))
