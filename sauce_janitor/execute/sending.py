@@ -89,6 +89,12 @@ def _says_gone(sent: Sent, answer: Answer) -> bool:
     return answer.status in (404, 410) or (answer.status == 400 and sent.action is not Action.STOP)
 
 
+def _is_refusal(sent: Sent, answer: Answer) -> bool:
+    """Whether the answer says clearly that the write was not done, and not because there is nothing to do it to."""
+    status = answer.status
+    return status is not None and 400 <= status < 500 and status != 408 and not _says_gone(sent, answer)
+
+
 def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> Details | None:
     """See for ourselves: the answer alone is not to be believed. Returns as `conclude` does."""
     said = f"answered {answer.status}" if answer.status is not None else f"no answer ({answer.detail})"
@@ -105,7 +111,10 @@ def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> D
         return None
     if not gone:
         return _still_there(work, sent, answer, said, seen)
-    if not _accepted(answer) and not _may_have_been_done(answer):
+    if _is_refusal(sent, answer):
+        # Who is refused may also be told that there is nothing: two looks at once are no proof. The next run looks again.
+        settle(work.parts, work.tally, sent, "unknown", f"{said}, yet it seems done; the next run looks again")
+    elif not _accepted(answer) and not _may_have_been_done(answer):
         settle(work.parts, work.tally, sent, "already_gone", f"{said}, and it is gone")
     elif sent.action is Action.DELETE_ASSETS and answer.deleted:
         _assets_deleted(work, sent, answer.deleted, archived)

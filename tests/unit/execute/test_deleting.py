@@ -513,6 +513,27 @@ def test_once_an_asset_delete_was_seen_to_do_nothing_every_later_one_is_looked_a
     assert ended[20:] == [["failed"]] * 40, "the twenty-first is the second that is looked at"
 
 
+@pytest.mark.parametrize("status", [401, 403, 429])
+@pytest.mark.parametrize(("action", "write", "look"), [
+    (DELETE_ASSETS, "DELETE-assets", "assets"), (DELETE_JOB, "DELETE-job", "job"),
+])  # fmt: skip
+def test_a_delete_that_was_refused_is_not_done_because_nothing_is_shown_right_after(
+    action: Action, write: str, look: str, status: int
+) -> None:
+    house = House()
+    job = house.add(1)
+
+    def refused(sauce: FakeSauce, _job: JobId) -> object:
+        sauce.lie(look, lambda _sauce, _job: None, times=2)
+        return FakeAnswer(status, doubtful=True)
+
+    house.sauce.lie(write, refused)
+    run(house, [house.planned(job, action)])
+    assert house.journal.outcomes(job) == ["unknown"]
+    assert recover(house.sauce, house.journal).failed == 1
+    assert house.journal.outcomes(job) == ["unknown", "failed"], "the next run saw that it is still there"
+
+
 @pytest.mark.parametrize("status", [400, 404])
 def test_assets_deleted_by_someone_else_meanwhile_are_already_gone(status: int) -> None:
     house = House()
