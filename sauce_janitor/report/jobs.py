@@ -17,7 +17,8 @@ from sauce_janitor.times import iso, when
 
 JOB_COLUMNS: Final = (
     "account", "id", "owner", "name", "build", "status", "state", "tags", "os", "browser", "browser_version",
-    "automation_backend", "public", "error", "manual", "created_at", "started_at", "ended_at", "modified_at", "unknown",
+    "automation_backend", "public", "error", "manual", "created_at", "started_at", "ended_at", "modified_at", "team_id",
+    "unknown",
 )  # fmt: skip
 """The keys of a job's row, in the order of the CSV."""
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"})

@@ -98,7 +98,8 @@ class Job:
     """What Sauce Labs says of one job.
 
     `status` is the verdict users see: passed, failed, error, complete; None until finished. `build` is trimmed; a blank
-    `build` or `error` is None. `tags` is never None: no tags are (). `custom_data` keeps values as the API gave them.
+    `build`, `error` or `team_id` is None. `tags` is never None: no tags are (). `custom_data` keeps values as the API gave
+    them.
     """
 
     id: JobId
@@ -120,6 +121,7 @@ class Job:
     started_at: Time = None
     ended_at: Time = None
     modified_at: Time = None
+    team_id: Text = None
 
 
 class Oddness(StrEnum):

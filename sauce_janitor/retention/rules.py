@@ -90,7 +90,7 @@ EVERYTHING = AllOf(())
 
 FIELDS = (
     "name", "build", "owner", "tags", "status", "state", "os", "browser", "browser_version", "automation_backend",
-    "public", "error", "manual", "duration", "build_status",
+    "public", "error", "manual", "duration", "build_status", "team_id",
 )  # fmt: skip
 """What `match`, `where` and `group_by` may name; also `custom_data.<key>`."""
 BUILD_FIELDS = ("build", "build_status")

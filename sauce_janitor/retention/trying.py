@@ -34,7 +34,17 @@ from sauce_janitor.retention.rules import Duration, Rules
 CHANGES: Final = (Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP)
 """What a test may expect besides that a job is kept."""
 
-_TEXTS: Final = ("name", "build", "os", "browser", "browser_version", "automation_backend", "public", "error")
+_TEXTS: Final = (
+    "name",
+    "build",
+    "os",
+    "browser",
+    "browser_version",
+    "automation_backend",
+    "public",
+    "error",
+    "team_id",
+)
 _CUSTOM: Final = "custom_data."
 _ARCHIVED: Final = frozenset({"all"})
 _NO_POLICY: Final = (Reason(Why.NO_POLICY),)

@@ -305,6 +305,7 @@ def _job(row: Mapping[str, object], owner: Owner | None, *, default_owner: Owner
         started_at=time_field(row, "start_time"),
         ended_at=ended_at,
         modified_at=time_field(row, "modification_time"),
+        team_id=blank_is_none(text_field(row, "team_id")),
     )
 
 

@@ -301,7 +301,8 @@ def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     for field in ("owner", "state", *FIELDS):
         bit = BITS.get(field, 0)
         if new["marks"] & bit:
-            if not (old["marks"] & bit or old["detailed"]):
+            # A team that was never known is not lost: rows of before there was the column have no mark for it.
+            if not (old["marks"] & bit or old["detailed"] or (field == "team_id" and old[field] is None)):
                 return True
         elif old["marks"] & bit or old[field] != new[field]:
             return True

@@ -17,7 +17,7 @@ V = TypeVar("V")
 
 FIELDS: Final = (
     "name", "build", "tags", "status", "os", "browser", "browser_version", "automation_backend", "public", "error", "manual",
-    "custom_data", "created_at", "started_at", "ended_at", "modified_at",
+    "custom_data", "created_at", "started_at", "ended_at", "modified_at", "team_id",
 )  # fmt: skip
 """The columns that may be UNKNOWN; a field's bit in `marks` is 1 << its place here. Never reorder: it is on disk."""
 COLUMNS: Final = ("id", "owner", "state", *FIELDS, "marks")
@@ -25,7 +25,9 @@ COLUMNS: Final = ("id", "owner", "state", *FIELDS, "marks")
 BITS: Final[Mapping[str, int]] = {field: 1 << place for place, field in enumerate(FIELDS)}
 ESCAPED: Final = 1 << 30
 
-_TEXTS: Final = ("name", "build", "status", "os", "browser", "browser_version", "automation_backend", "public", "error")
+_TEXTS: Final = (
+    "name", "build", "status", "os", "browser", "browser_version", "automation_backend", "public", "error", "team_id",
+)  # fmt: skip
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"})
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _LARGEST: Final = 2**62
@@ -55,6 +57,8 @@ def row_of(job: Job) -> dict[str, Any]:
             value = None
         elif field == "tags":
             value = json.dumps(value) if value else None
+        elif field == "team_id":
+            value = value or ""  # null is kept for what is not known: rows of before say nothing
         elif field == "custom_data" and value is not None:
             value = json.dumps(dict(value), sort_keys=True)
         row[field] = value
@@ -121,13 +125,13 @@ class JobReader:
         """The job of a row that begins with COLUMNS."""
         # Positional and without a loop: most of the time it takes to read a million jobs is spent in these lines.
         (job_id, owner, state, name, build, tags, status, os, browser, version, backend, public, error, manual, custom,
-         created, started, ended, modified, marks, *_) = row  # fmt: skip
+         created, started, ended, modified, team, marks, *_) = row  # fmt: skip
         if marks:
             return self._marked(row)
         job = _JobDraft(
             job_id.hex(), owner, _STATES[state], name, build, self._tags[tags], status, os, browser, version, backend,
             public, error, None if manual is None else bool(manual), None if custom is None else self._custom[custom],
-            created, started, ended, modified,
+            created, started, ended, modified, UNKNOWN if team is None else team or None,
         )  # fmt: skip
         job.__class__ = Job
         return job  # type: ignore[no-any-return]  # a draft until the line above
@@ -142,5 +146,6 @@ class JobReader:
         values["tags"] = self._tags[values["tags"]]
         values["custom_data"] = self._custom[values["custom_data"]]
         values["manual"] = None if values["manual"] is None else bool(values["manual"])
+        values["team_id"] = UNKNOWN if values["team_id"] is None else values["team_id"] or None
         values |= {field: UNKNOWN for field, bit in BITS.items() if marks & bit}
         return Job(**values)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema version there is, oldest first; the last one is what this program writes."""
 READABLE_FROM: Final = "0001"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release can be rolled back.
@@ -101,6 +101,7 @@ jobs = Table(
     Column("job_announced_at", BigInteger),
     Column("accepted_for", Text),  # the delete or stop that the last accepted plan had for it
     Column("missing", Text),  # JSON list of (name, why, since) of files that could not be had; null for none
+    Column("team_id", Text),  # "" for none; null where it is not known, as in rows from before there was the column
     UniqueConstraint("account", "id"),
     CheckConstraint("length(id) = 16", name="id_is_16_bytes"),
 )

@@ -59,6 +59,7 @@ def job(label: str, age: int = 0, **fields: Any) -> Job:
         "started_at": ended - 60,
         "ended_at": ended,
         "modified_at": ended + 5,
+        "team_id": "web",
     }
     return Job(**(known | fields))
 

@@ -334,6 +334,11 @@ class Conditions(Grammar):
     public: _Text = Field(
         None, description="Who may see the job; of several roles (`team,share`) any.", examples=["private"]
     )
+    team_id: _Text = Field(
+        None,
+        description="The id of the owner's team when the job ran, where Sauce Labs tells it; else unknown.",
+        examples=["0a1b2c3d4e5f60718293a4b5c6d7e8f9"],
+    )
     error: _Prose = Field(None, description="The error's text; null when there is none.", examples=["*timed out*"])
     manual: _Flag = Field(None, description="Whether a person drove it (live testing).", examples=[False])
     duration: _Duration = Field(

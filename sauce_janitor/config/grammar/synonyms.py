@@ -11,7 +11,7 @@ _FIELDS_MEANT: Final = {
     "user": "owner", "username": "owner", "label": "tags", "labels": "tags",
     "result": "status", "outcome": "status", "verdict": "status",
     "platform": "os", "platform_name": "os", "version": "browser_version",
-    "backend": "automation_backend", "framework": "automation_backend", "visibility": "public",
+    "backend": "automation_backend", "framework": "automation_backend", "visibility": "public", "team": "team_id",
 }  # fmt: skip
 """Other tools' words for fields of a job, which no spelling is near to."""
 

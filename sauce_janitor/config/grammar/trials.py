@@ -159,6 +159,7 @@ class MadeJobTerm(Grammar):
     error: str | None = Field(None, description=f"Its error's text. {_FIXED}", examples=["timed out"])
     manual: bool | None = Field(None, description="Whether a person drove it; default: false.", examples=[True])
     duration: Lasting | None = Field(None, description="How long it ran; default: no time at all.", examples=["5min"])
+    team_id: str | None = Field(None, description=f"The id of its team. {_FIXED}", examples=["0a1b2c3d"])
     build_status: Literal["running", "error", "failed", "complete", "success"] | None = Field(
         None, description="Its build's status; one job of a build says it for all. Default: complete.",
         examples=["failed"],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 
 import pytest
 
 from sauce_janitor.errors import ConfigError, ForbiddenError, RefusedError, SourceError
 from sauce_janitor.sandbox.options import Behaviours
-from tests.integration.pipeline.conftest import Desk
+from tests.integration.pipeline.conftest import DAY, Desk
 
 OLD = """
 limits: {max_percent: null}
@@ -144,3 +146,19 @@ def test_who_is_in_the_teams_of_two_accounts_is_refused(open_team: Callable[...,
     desk.sandbox.inject("lie", endpoint="teams.members", row=0, set={"username": "carl"})
     with pytest.raises(RefusedError, match="accounts box and two are both about jobs of carl"):
         desk.run(execute=True)
+
+
+def test_a_rule_on_the_team_takes_that_team_s_jobs_and_none_whose_team_is_not_told(
+    open_desk: Callable[..., Desk],
+) -> None:
+    desk = open_desk(jobs=0)
+    desk.configure(OLD.replace("match: all", "match: {team_id: web1}"))
+    jobs = [desk.sandbox.arrive(created_at=int(time.time()) - 9 * DAY - number) for number in range(3)]
+    for job, team in zip(jobs, ("web1", "ios2"), strict=False):
+        desk.sandbox.edit(job, team_id=team)
+    result = desk.run(execute=True)
+    assert desk.deleted() == {jobs[0]}
+    assert sum(result.plan.undecided.values()) == 1, "what Sauce Labs does not tell is unclear, and kept"
+    assert "undecided (team_id cannot be told)" in desk.say("explain", jobs[2]).stdout
+    found = {row["id"]: row["team_id"] for row in json.loads(desk.say("jobs", "--format", "json").stdout)}
+    assert found == {jobs[1]: "ios2", jobs[2]: None}

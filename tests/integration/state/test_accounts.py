@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.retention.model import Owner
+from sauce_janitor.retention.model import UNKNOWN, Owner, Text
 from sauce_janitor.state import State
 from sauce_janitor.state.tables import metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
@@ -158,3 +159,17 @@ def test_an_unknown_account_and_a_change_in_doubt_are_refused(state: State) -> N
         connection.execute(insert(metadata.tables["open_intents"]), [begun])
     with pytest.raises(RefusedError, match="1 changes of account eu were begun"):
         state.accounts.rename("eu", "prod")
+
+
+def test_a_job_from_before_teams_were_kept_is_no_news_while_no_team_is_told(state: State) -> None:
+    jobs = state.jobs.of("eu", OWNER)
+    job = replace(a_job(1), team_id=UNKNOWN)
+    jobs.put([job], unreadable=[], mark=NOON, now=NOON, bookmark=None)
+    with state._database.writing() as connection:  # as the migration leaves it: no value, and no mark either
+        connection.execute(update(metadata.tables["jobs"]).values(team_id=None, marks=0))
+    told: tuple[Text, ...] = (UNKNOWN, "web")
+    for number, team in enumerate(told, 1):
+        jobs.put([replace(job, team_id=team)], unreadable=[], mark=NOON + number, now=NOON + number, bookmark=None)
+        record = state.jobs.record("eu", an_id(1), as_of=0)
+        assert record is not None
+        assert (record.job.team_id, record.changed_at) == (team, NOON if team is UNKNOWN else NOON + number)

@@ -155,6 +155,15 @@ def test_any_of_several_roles_may_match() -> None:
     assert truth(atom("public", Literally(None)), record("j", public=None)) is True
 
 
+def test_a_job_whose_team_is_not_told_matches_no_rule_on_it() -> None:
+    """Matching: `team_id` is the id of the owner's team when the job ran; where Sauce Labs does not tell it, it is unknown."""
+    assert truth(atom("team_id", "web"), record("j", team_id="web")) is True
+    assert truth(atom("team_id", "web"), record("j", team_id="ios")) is False
+    for match in (atom("team_id", "web"), Not(atom("team_id", "web")), atom("team_id", Literally(None))):
+        assert truth(match, record("j", team_id=UNKNOWN)) is None
+    assert truth(Not(atom("team_id", "web")), record("j", team_id=None)) is True
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [

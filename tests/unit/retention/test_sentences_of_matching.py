@@ -146,7 +146,7 @@ def test_policies_names() -> None:
 @pytest.mark.parametrize("field", [*FIELDS, "custom_data.team"])
 def test_fields(field: str) -> None:
     """Matching: Fields: `name build owner tags status state os browser browser_version automation_backend public error manual
-    duration custom_data.<key>`, and of the job's build `build_status`."""
+    duration team_id custom_data.<key>`, and of the job's build `build_status`."""
     as_built = {"duration": "{ge: 1s}", "manual": "false", "status": "passed", "state": "finished"}
     of_this: dict[str, dict[str, Any]] = {
         "tags": {"tags": ("this",)},

@@ -54,6 +54,7 @@ def document(**changes: object) -> dict[str, object]:
         "start_time": 1_618_860_862,
         "end_time": 1_618_860_985,
         "modification_time": 1_618_860_986,
+        "team_id": "web",
     }
     return base | changes
 
@@ -91,6 +92,7 @@ def test_a_full_document_becomes_a_job() -> None:
         started_at=1_618_860_862,
         ended_at=1_618_860_985,
         modified_at=1_618_860_986,
+        team_id="web",
     )
 
 
@@ -218,6 +220,7 @@ FIELDS = {
     "start_time": "started_at",
     "end_time": "ended_at",
     "modification_time": "modified_at",
+    "team_id": "team_id",
     "passed": "status",
     "status": "status",
 }

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sauce_janitor.retention.model import UNKNOWN, Job, Owner, State, job_id
@@ -36,6 +36,7 @@ def jobs(draw: st.DrawFn) -> Job:
 
 @given(jobs())
 def test_a_job_comes_back_as_it_went(job: Job) -> None:
+    assume(job.team_id != "")  # parsing has no such team
     row = row_of(job)
     assert JobReader().job_of([row[column] for column in COLUMNS]) == job
 
@@ -73,3 +74,13 @@ def test_what_people_type_is_made_storable() -> None:
     assert plain("a\x00b\udcffc") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
     with pytest.raises(ValueError, match="hexadecimal"):
         id_bytes("not an id")
+
+
+def test_a_row_from_before_teams_were_kept_does_not_know_its_team() -> None:
+    row = row_of(Job(job_id("0" * 32), Owner("demo"), State.FINISHED, team_id="web"))
+    read = JobReader().job_of
+    assert read([row[column] for column in COLUMNS]).team_id == "web"
+    assert read([(row | {"team_id": ""})[column] for column in COLUMNS]).team_id is None
+    for marks in (0, BITS["name"]):
+        before = row | {"team_id": None, "marks": marks}
+        assert read([before[column] for column in COLUMNS]).team_id is UNKNOWN

@@ -1,0 +1,14 @@
+"""The team of a job, where Sauce Labs tells it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add a column that may be null: of jobs listed before it is not known."""
+    op.add_column("jobs", sa.Column("team_id", sa.Text(), nullable=True))
