@@ -117,7 +117,7 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
             terminal.write_json([_as_json(contents) for contents in stored])
             return
         for contents in stored:
-            terminal.echo("\n".join(_shown(catalogue, contents)))
+            _show(session.console(), catalogue, contents)
 
 
 def _as_json(contents: Contents) -> dict[str, object]:
@@ -137,7 +137,24 @@ def _as_json(contents: Contents) -> dict[str, object]:
     }
 
 
-def _shown(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
+def _show(out: Console, catalogue: Catalogue, contents: Contents) -> None:
+    """Print the job, each of its files with its bytes or why it is not stored, and its receipts."""
+    from sauce_janitor.report import Column, say, show_table, when
+
+    for line in _facts(catalogue, contents):
+        say(out, line)
+    out.print()
+    show_table(out, (Column("Stored", "number"), Column("File", "prose")), _files(contents), indent=2)
+    out.print()
+    for receipt in contents.receipts:
+        said = receipt.document
+        by = f"policy {said.policy}" if said.policy else "a hold"
+        about = f"by {by}, selection {said.selection}, run {said.run_id}"
+        say(out, f"  {receipt.file}: {when(said.made_at)}, {about}")
+        say(out, f"    sha256 {receipt.sha256}")
+
+
+def _facts(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
     from sauce_janitor import report
     from sauce_janitor.archive import document_of, entry_from
 
@@ -155,27 +172,23 @@ def _shown(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
         yield f"  incomplete: {len(newest.missing):,} files could not be had"
     if newest.purged:
         yield "  Sauce Labs had purged the assets before they could be stored"
-    yield f"\n  {'stored':>14}  file"
+
+
+def _files(contents: Contents) -> Iterator[tuple[str | int, str]]:
+    from sauce_janitor import report
+
+    newest = contents.newest
     for file in (newest.job, *newest.assets):
         if file.file not in contents.gone:
-            odd = f"  (odd: {report.clean(file.odd)})" if file.odd is not None else ""
-            yield f"  {file.bytes:>14,}  {_names(file)}{odd}"
+            odd = f"  (odd: {file.odd})" if file.odd is not None else ""
+            yield file.bytes, f"{_names(file)}{odd}"
     for record in contents.records:
         for gone in record.record.files:
-            why = f"{report.when(record.record.made_at)}, {report.clean(record.record.why)}"
-            yield f"  {'pruned':>14}  {report.clean(gone.name)}: {why}"
+            yield "pruned", f"{gone.name}: {report.when(record.record.made_at)}, {record.record.why}"
     for lacking in newest.missing:
-        yield f"  {'missing':>14}  {report.clean(lacking.name)}: {report.clean(lacking.why)}"
+        yield "missing", f"{lacking.name}: {lacking.why}"
     for unstored in (*newest.discarded, *newest.absent):
-        yield f"  {'not stored':>14}  {report.clean(unstored.name)}: {report.clean(unstored.why)}"
-    yield ""
-    for receipt in contents.receipts:
-        said = receipt.document
-        yield (
-            f"  {receipt.file}: {report.when(said.made_at)}, policy {report.clean(said.policy)}, "
-            f"selection {report.clean(said.selection)}, run {report.clean(said.run_id)}"
-        )
-        yield f"    sha256 {receipt.sha256}"
+        yield "not stored", f"{unstored.name}: {unstored.why}"
 
 
 def _names(file: StoredFile) -> str:

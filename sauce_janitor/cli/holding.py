@@ -87,7 +87,7 @@ def add(
         state, holding, unmirrored = _writable(config, account, stack)
         holding.add(ids, by=given["by"] or who(), reason=reason, until=until)
         unknown = sum(state.jobs.record(account.name, job, as_of=0) is None for job in ids)
-    terminal.echo(f"Held: {len(ids):,} jobs of {account.name}, {end}.")
+    terminal.echo(f"Held: {report.counted(len(ids), 'job')} of {account.name}, {end}.")
     if unknown:
         terminal.echo(f"{unknown:,} of them are not known here: if they exist, they are held as well.", err=True)
     code = _tag_all(session, account, ids, tag, dry_run=False) if tag else 0
@@ -156,6 +156,7 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
     """Lift every local hold on these jobs. Holds by tag or in the configuration stay."""
     from sauce_janitor.cli.lookup import known_ids
     from sauce_janitor.pipeline import fitting
+    from sauce_janitor.report import counted
 
     config = session.load()
     account, references = one_account(config, wanted), job_references(jobs)
@@ -174,7 +175,8 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
             return
         consent(f"Lift {len(found):,} holds of {', '.join(sorted({each.by for each in found}))}?", yes=yes)
         count = holding.release(ids, by=who())
-    terminal.echo(f"Released: {count:,} holds on {len({each.job_id for each in found}):,} jobs of {account.name}.")
+    jobs_held = {each.job_id for each in found}
+    terminal.echo(f"Released: {counted(count, 'hold')} on {counted(len(jobs_held), 'job')} of {account.name}.")
 
 
 @hold.command(name="list")

@@ -21,6 +21,7 @@ from sauce_janitor.sauce.insight_items import (
     Trends,
 )
 
+_BY: Final = {"os": "System"}
 ITEM_COLUMNS: Final = tuple(field.name for field in fields(Item))
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "at"})
 
@@ -117,7 +118,9 @@ def shown_trends(found: Trends) -> Shown:
         for by, named in sorted(found.totals.items()):
             if by != "status":
                 out.print()
-                report.show_table(out, (report.Column(by.capitalize()), report.Column("Tests", "number")), named)
+                report.show_table(
+                    out, (report.Column(_BY.get(by, by.capitalize())), report.Column("Tests", "number")), named
+                )
 
     document = {
         "buckets": [

@@ -33,7 +33,7 @@ _NOT_FACTS = frozenset({"id", "name", "error", "owner", "build"})
 @click.option("--no-browser", is_flag=True, help="Only say the address.")
 @click.pass_obj
 def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
-    """Browse the archive in a browser: builds and jobs, each job's film beside its pictures, logs and requests.
+    """Browse the archive in a browser: builds and jobs, each job's video beside its screenshots, logs and requests.
 
     Works without internet, changes nothing, is there for this machine alone, and ends with Ctrl-C.
     """

@@ -211,7 +211,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     if told["local_holds"] is None:
         yield "  holds: the mirror in the archive cannot be read, so everything is held: see hold list"
     elif told["local_holds"]:
-        yield f"  holds: {told['local_holds']:,} local ones"
+        yield f"  holds: {report.counted(told['local_holds'], 'local hold')}"
     for approval in told["approvals"]:
         most = f" for at most {approval['max_jobs']:,} jobs" if approval["max_jobs"] else ""
         yield f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until {when(approval['until'])}"
@@ -284,8 +284,8 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
         yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
     if plan["expiring_72h"]:
         yield (
-            f"    wanted, not archived, soon purged by Sauce Labs: the assets of {plan['expiring_24h']:,} jobs within 24 h, "
-            f"of {plan['expiring_72h']:,} within 72 h"
+            "    wanted, not archived, soon purged by Sauce Labs: "
+            f"the assets of {report.counted(plan['expiring_24h'], 'job')} within 24 h, of {plan['expiring_72h']:,} within 72 h"
         )
 
 

@@ -8,7 +8,7 @@ from sauce_janitor.report.plans import About, markdown, show_plan
 from sauce_janitor.report.retries import retry_lines, retry_row, retry_rows, retry_sentence, waiting_line
 from sauce_janitor.report.rows import COLUMNS, action_row, csv_lines, kept_row
 from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
-from sauce_janitor.report.words import ACTIONS, console, last_line, say, size, span
+from sauce_janitor.report.words import ACTIONS, console, counted, last_line, say, size, span
 from sauce_janitor.terminal import json_text
 from sauce_janitor.terminal import printable as clean
 from sauce_janitor.times import day, iso, when
@@ -26,6 +26,7 @@ __all__ = [
     "clean",
     "closing_lines",
     "console",
+    "counted",
     "csv_lines",
     "cut",
     "day",

@@ -16,7 +16,7 @@ from sauce_janitor.report.dangers import (
     weight_lines,
 )
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.words import ACTIONS, say
+from sauce_janitor.report.words import ACTIONS, counted, say
 from sauce_janitor.retention.deadlines import late_lines
 from sauce_janitor.retention.effects import PlanEffects, effects_of
 from sauce_janitor.retention.model import Action, Decision, Job, Why
@@ -83,7 +83,7 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
 def _soon(plan: Plan) -> Iterator[str]:
     if plan.expiring_72h_jobs:
         yield (
-            f"Wanted, not archived, soon purged by Sauce Labs: the assets of {plan.expiring_24h_jobs:,} jobs "
+            f"Wanted, not archived, soon purged by Sauce Labs: the assets of {counted(plan.expiring_24h_jobs, 'job')} "
             f"within 24 h, of {plan.expiring_72h_jobs:,} within 72 h"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from sauce_janitor.report.words import counted
 from sauce_janitor.retention.retries import FailureKind, Retry, RetryGroup
 from sauce_janitor.times import when
 
@@ -28,7 +29,7 @@ def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]
     """Each kind of failure, of what `retry_rows` gives: how many jobs, when the next one is tried, and three of them."""
     for row in rows:
         words = _WORDS[FailureKind(row["kind"])]
-        yield f"{row['jobs']:,} jobs: {words}; {_next_try(row['next_at'], now)}"
+        yield f"{counted(row['jobs'], 'job')}: {words}; {_next_try(row['next_at'], now)}"
         for example in row["examples"]:
             yield f"  {example['job_id']}: {example['reason'] or words}"
 

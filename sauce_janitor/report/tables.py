@@ -156,10 +156,11 @@ class _Layout:
                 self._widths[at] += 1
 
     def _shrinks(self, at: int) -> tuple[int, int]:
-        """Rank a column for giving up a cell: names first, then sentences, as long as something is left; then the widest."""
-        width = self._widths[at]
-        readily = {"text": 2, "prose": 1}.get(self._strips[at].column.kind, 0)
-        return readily if width > _SHORTEST_ID else 0, width
+        """Rank a column for giving up a cell: names, then sentences, as long as something is left; then the widest."""
+        width, kind = self._widths[at], self._strips[at].column.kind
+        if kind not in {"text", "prose"} or width <= _SHORTEST_ID:
+            return 0, width
+        return 1 + (width > _LEAST_RANKED) * (1 + (kind == "text")), width
 
     def _growing(self) -> list[int]:
         return [at for at, strip in enumerate(self._strips) if self._widths[at] < strip.natural]

@@ -81,6 +81,11 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 job`, `2 jobs`, `1,000 jobs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def span(seconds: float) -> str:
     """A duration in at most two units."""
     whole = math.ceil(seconds)
@@ -105,8 +110,7 @@ def actions_line(what: str, totals: Mapping[Action, int]) -> str:
 
 
 def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
-    """One line of printable text; on a terminal as many as its words need, each indented."""
-    margin, words = " " * indent, printable(text)
-    lines = terminal.wrapped(words, out.width - indent) if out.is_terminal else [words]
-    for line in lines:
-        out.print(Text(margin + line), style=style, soft_wrap=True)
+    """Print one line of text; on a terminal as many as its words need, the further ones indented more."""
+    words = " " * indent + printable(text)
+    for line in terminal.wrapped(words, out.width) if out.is_terminal else [words]:
+        out.print(Text(line), style=style, soft_wrap=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
+from sauce_janitor import cli
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -28,6 +30,12 @@ def test_each_command_shows_the_configured_zone_and_with_utc_utc(open_desk: Call
         zones, utc = (set(TIME.findall(desk.say(*words, *more).stdout)) for more in ((), ("--utc",)))
         assert {zone.rstrip(":,;)") for zone in zones} == {"+0530"}, words
         assert {zone.rstrip(":,;)") for zone in utc} == {"UTC"}, words
+
+
+def test_each_command_loads_its_configuration_so_that_times_follow_it() -> None:
+    modules = (Path(cli.__file__).parent).glob("*.py")
+    apart = {path.name for path in modules if "load(session.config_path" in path.read_text()}
+    assert apart == {"serving.py"}, "say session.load(); the daemon keeps UTC"
 
 
 def test_what_machines_read_is_in_utc_in_every_zone(open_desk: Callable[..., Desk]) -> None:

@@ -105,8 +105,8 @@ def test_a_word_wider_than_its_column_is_broken_after_a_sign() -> None:
 def test_a_name_gives_way_before_a_sentence_and_a_status() -> None:
     columns = [Column("Status", "word"), Column("Name"), Column("Why", "prose")]
     row = ("complete", "checkout with a card", "nightly-builds-of-the-release-branches: due")
-    first = printed(columns, [row], 60)[1]
-    assert first == "complete  checkout…  nightly-builds-of-the-release-branches:"
+    assert printed(columns, [row], 60)[1] == "complete  checkout with a…  nightly-builds-of-the-release-"
+    assert printed(columns, [row], 40)[1] == "complete  checkout with…  nightly-"
 
 
 def test_numbers_are_aligned_to_the_right_with_separated_thousands() -> None:
