@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -51,7 +52,7 @@ def shown_tests(pages: Sequence[Items], limit: int) -> Shown:
         {"items": rows, "has_more": more, "rejected": rejected},
         ITEM_COLUMNS,
         rows,
-        lambda out: _show_items(items, out) if items else out.print("No test ran."),
+        lambda out: _show_tests(items, out),
         [f"There are more; these are the first {len(items):,}: see --limit."] if more else [],
         rejected,
     )
@@ -154,7 +155,7 @@ def shown_builds(found: BuildsAndTests) -> Shown:
                 report.Column("Build"), report.Column("Tests", "number"), report.Column("Started", "time", 1),
                 report.Column("Took", "word", 2), report.Column("Ended as", "prose"),
             )  # fmt: skip
-            report.show_table(out, columns, map(_build_cells, found.builds))
+            report.show_table(out, columns, map(_build_cells, found.builds), footer=_all_builds(found.builds))
         if without.items:
             out.print("\nWithout a build" if found.builds else "Without a build", style="bold")
             _show_items(without.items, out)
@@ -225,9 +226,31 @@ def _build_row(build: BuildItems) -> dict[str, Any]:
     }
 
 
+def _all_builds(builds: Sequence[BuildItems]) -> tuple[object, ...]:
+    """The sums of all builds, as a row."""
+    tests = [build.tests for build in builds if isinstance(build.tests, int)]
+    ends: Counter[str] = Counter()
+    for build in builds:
+        ends.update(dict(build.statuses))
+    return "all", sum(tests) if len(tests) == len(builds) else UNKNOWN, "", "", _counted(ends)
+
+
+def _counted(ends: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in ends.items())
+
+
+def _show_tests(items: Sequence[Item], out: Console) -> None:
+    """Print the tests, and how many of them ended how."""
+    if not items:
+        out.print("No test ran.")
+        return
+    _show_items(items, out)
+    ends = Counter(item.status if isinstance(item.status, str) else "unknown" for item in items)
+    report.say(out, f"{len(items):,} tests: {_counted(dict(ends.most_common()))}")
+
+
 def _build_cells(build: BuildItems) -> tuple[object, ...]:
-    ends = ", ".join(f"{count:,} {name}" for name, count in build.statuses)
-    return build.name, build.tests, build.started_at, _took(build.duration_s), ends
+    return build.name, build.tests, build.started_at, _took(build.duration_s), _counted(dict(build.statuses))
 
 
 def _show_items(items: Sequence[Item], out: Console, labels: Sequence[str] = ()) -> None:

@@ -73,6 +73,15 @@ def test_tables_sum_up_by_status_and_give_times_with_their_units(open_box: Calla
     whole = [line.split() for line in table if line.startswith("all ")]
     counts = [str(sum(ended.values())), *(str(ended[status]) for status in statuses)]
     assert whole == [["all", *counts]]
+    builds = json.loads(desk.say("insights", "builds", *back, "--format", "json").stdout)["builds"]
+    sums = next(line for line in desk.say("insights", "builds", *back).stdout.splitlines() if line.startswith("all "))
+    for status in ("passed", "failed"):
+        assert f"{sum(build['statuses'].get(status, 0) for build in builds)} {status}" in sums
+    ended = json.loads(desk.say("insights", "tests", *back, "--format", "json").stdout)["items"]
+    passed = sum(item["status"] == "passed" for item in ended)
+    assert re.search(
+        rf"^{len(ended)} tests: .*{passed} passed", desk.say("insights", "tests", *back).stdout, re.MULTILINE
+    )
     said = desk.say("insights", "metrics", "login: with password", *back).stdout.splitlines()
     assert said[0].split()[-5:] == ["Mean", "wait", "Mean", "run", "time"]
     assert re.search(r" [0-9.]+ s +([0-9.]+ s|[0-9]+ min.*)$", said[1].rstrip())
@@ -88,7 +97,7 @@ def test_an_item_is_told_whole(open_box: Callable[..., Desk]) -> None:
 
 def test_more_than_is_shown_is_said(open_box: Callable[..., Desk]) -> None:
     said = open_box().say("insights", "tests", "--time-range", "40d", "--limit", "3")
-    assert len(said.stdout.splitlines()) == 4
+    assert len(said.stdout.splitlines()) == 5
     assert "There are more; these are the first 3" in said.stderr
 
 
