@@ -78,7 +78,7 @@ def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
         return
     had = hand.archived or work.parts.archive.archived(job)
     if had is None or not had.stored or had.missing:
-        note_purged(work, hand, had)
+        note_purged(work, hand, job, had)
         raise SkipError(Skip.PURGED, "Sauce Labs has purged its assets before they were archived")
 
 
@@ -140,7 +140,7 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
         _tell_incomplete(work, hand, archived, lacking)
     stored(work, hand, archived)
     if why.purged:
-        note_purged(work, hand, before)
+        note_purged(work, hand, job, before)
     if Action.ARCHIVE in hand.to_do:
         hand.done(Action.ARCHIVE)
         work.tally.tell(

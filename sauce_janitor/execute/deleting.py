@@ -235,7 +235,7 @@ class Deleting:
             return False
         check_purged(self._work, hand, job, hand.listed)
         if hand.listed.empty and is_purgeable(self._work, job):
-            note_purged(self._work, hand, hand.archived)
+            note_purged(self._work, hand, job, hand.archived)
         hand.proof = Receipt(hand.archived.sha256)
         return True
 

@@ -127,7 +127,7 @@ class JobDeleted:
 class AssetsPurged:
     """Sauce Labs has purged a job's assets, told once a job; `lost`: something wanted of them had not been archived.
 
-    `missed`: it is lost, and an earlier run had tried to archive it.
+    `missed`: it is lost, and an earlier run failed to archive it while its assets were surely there.
     """
 
     job_id: JobId

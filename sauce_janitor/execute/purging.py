@@ -18,6 +18,7 @@ from sauce_janitor.execute.parts import Archived, Parts
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import AssetListing, Job
 from sauce_janitor.retention.planning import PURGED_AFTER_S
+from sauce_janitor.retention.retries import Retry
 from sauce_janitor.retention.vanishing import Suspect
 
 KEPT_REQUESTS: Final = 0.5
@@ -44,14 +45,14 @@ def is_emptied(work: Work, hand: InHand, job: Job) -> bool:
     return purged or work.parts.journal.assets_deleted(job.id)
 
 
-def note_purged(work: Work, hand: InHand, stored: Archived | None) -> None:
+def note_purged(work: Work, hand: InHand, job: Job, stored: Archived | None) -> None:
     """Two reads have shown that the assets are gone; `stored` is what was archived of them before. Told once a job."""
     plan = hand.plan
     if work.parts.journal.assets_deleted(plan.job_id):
         return
     policy = next(iter(hand.to_do.values()), "")
     lost = _is_lost(hand.selection, stored)
-    tried = hand.retry is not None or (stored is not None and bool(stored.missing))
+    tried = _failed_in_time(hand.retry, job.ended_at) or (stored is not None and bool(stored.missing))
     if work.parts.journal.purged(plan.job_id, plan.owner, policy=policy, lost=lost):
         work.tally.tell(AssetsPurged(plan.job_id, plan.owner, policy, lost, missed=lost and tried))
 
@@ -62,6 +63,13 @@ def note_listed_again(work: Work, hand: InHand, listed: Listed) -> bool:
         return False
     work.parts.journal.listed_again(hand.plan.job_id, hand.plan.owner)
     return True
+
+
+def _failed_in_time(retry: Retry | None, ended_at: object) -> bool:
+    """Whether an earlier run failed on the job while its assets were surely there: before they were 30 days old."""
+    if retry is None:
+        return False
+    return not isinstance(ended_at, int) or retry.first_failed_at < ended_at + PURGED_AFTER_S
 
 
 def _is_lost(selection: Selection | None, stored: Archived | None) -> bool:
@@ -96,7 +104,7 @@ def look_for_purged(
             break
         parts.lease.check()
         if parts.journal.purged(suspect.job_id, suspect.owner, policy=suspect.policy, lost=suspect.lost):
-            missed = suspect.lost and parts.retries.of(suspect.job_id) is not None
+            missed = suspect.lost and _failed_in_time(parts.retries.of(suspect.job_id), suspect.ended_at)
             tell(AssetsPurged(suspect.job_id, suspect.owner, suspect.policy, suspect.lost, missed=missed))
             found += 1
     return found

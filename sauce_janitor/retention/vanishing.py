@@ -19,12 +19,16 @@ _DAY_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """One of them. `policy` is who would delete the job, "" for nobody; `lost`: something wanted has no receipt."""
+    """One of them. `policy` is who would delete the job, "" for nobody; `lost`: something wanted has no receipt.
+
+    `ended_at`: when the job ended, epoch seconds.
+    """
 
     job_id: JobId
     owner: Owner
     policy: str
     lost: bool
+    ended_at: int
 
 
 class Suspects:
@@ -49,7 +53,8 @@ class Suspects:
         if held_up is None:
             held_up = self._held_up[ruling] = _is_held_up(ruling)
         if held_up or is_late:
-            self._draw(Suspect(record.job.id, record.job.owner, _policy(ruling) if held_up else "", ruling.unarchived))
+            policy = _policy(ruling) if held_up else ""
+            self._draw(Suspect(record.job.id, record.job.owner, policy, ruling.unarchived, ended))
 
     def _draw(self, suspect: Suspect) -> None:
         lot = -zlib.crc32(bytes.fromhex(suspect.job_id) + self._turn)

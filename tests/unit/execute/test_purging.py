@@ -13,10 +13,17 @@ from sauce_janitor.execute.purging import look_for_purged
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.model import AssetListing, JobId
 from sauce_janitor.retention.vanishing import Suspect
-from tests.fakes.execution import ME, House
+from tests.fakes.execution import ME, NOW, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
 
 KEEP_PURGED = replace(ALL, if_purged="keep")
+
+
+def _silent(_sauce: object, _job: object) -> object:
+    raise SourceUnavailableError("no answer")
+
+
+LONG_AGO = NOW - 40 * 86_400
 
 
 def purges(house: House) -> list[tuple[JobId, bool]]:
@@ -33,6 +40,23 @@ def test_what_was_lost_to_the_purge_is_told_once_a_job() -> None:
     assert purges(house) == [(job, True)]
     assert (execution.lost, again.lost) == (1, 0)
     assert house.journal.assets_purged(job)
+
+
+@pytest.mark.parametrize(("age_days", "missed"), [(29.9, 1), (30.1, 0)])
+def test_a_loss_is_laid_to_an_earlier_failure_only_while_the_assets_were_surely_there(
+    age_days: float, missed: int
+) -> None:
+    house = House()
+    job = house.add(1, age_days=age_days)
+    house.sauce.lie("assets", _silent, times=9)
+    assert not run(house, [house.planned(job, ARCHIVE, selection=ALL)]).complete
+    house.sauce.be_honest()
+    house.sauce.world[job].assets = {}
+    house.retries.later(hours=12)
+
+    execution = run(house, [house.planned(job, ARCHIVE, selection=ALL)])
+
+    assert (execution.lost, execution.missed) == (1, missed)
 
 
 def test_what_was_archived_in_time_is_purged_and_not_lost() -> None:
@@ -141,14 +165,14 @@ def test_looking_finds_the_purged_and_believes_them_after_two_reads() -> None:
     house.sauce.world[missing].listed_as_missing = True
     house.sauce.world[there].assets = {"video.mp4": b"film"}
 
-    found, told = look(house, *(Suspect(job, ME, "p", job == missing) for job in (purged, missing, there)))
+    found, told = look(house, *(Suspect(job, ME, "p", job == missing, LONG_AGO) for job in (purged, missing, there)))
 
     assert found == 2
     assert [(event.job_id, event.lost) for event in told if isinstance(event, AssetsPurged)] == [
         (purged, False), (missing, True)
     ]  # fmt: skip
     assert house.effects.kinds().count("assets") == 5
-    assert look(house, Suspect(purged, ME, "p", lost=False)) == (0, [])
+    assert look(house, Suspect(purged, ME, "p", lost=False, ended_at=LONG_AGO)) == (0, [])
 
 
 def test_looking_leaves_half_of_the_budget() -> None:
@@ -156,23 +180,20 @@ def test_looking_leaves_half_of_the_budget() -> None:
     jobs = [house.add(n, age_days=40, assets={}) for n in range(1, 11)]
     house.sauce.budget = 12
 
-    found, _ = look(house, *(Suspect(job, ME, "p", lost=False) for job in jobs))
+    found, _ = look(house, *(Suspect(job, ME, "p", lost=False, ended_at=LONG_AGO) for job in jobs))
 
     assert (found, house.sauce.budget) == (3, 6)
 
 
 def test_looking_ends_when_it_is_stopped_or_paused_or_gets_no_answer() -> None:
     house = House()
-    suspect = Suspect(house.add(1, age_days=40, assets={}), ME, "p", lost=False)
+    suspect = Suspect(house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO)
     assert look(house, suspect, stop=True)[0] == 0
-
-    def silent(_sauce: object, _job: object) -> object:
-        raise SourceUnavailableError("no answer")
 
     def stopped(_sauce: object, _job: object) -> object:
         raise StoppedError("asked to stop while waiting")
 
-    for unanswered in (silent, stopped):
+    for unanswered in (_silent, stopped):
         house.sauce.lie("assets", unanswered)
         assert look(house, suspect, suspect)[0] == 0
     house.switch.paused = True
@@ -181,7 +202,7 @@ def test_looking_ends_when_it_is_stopped_or_paused_or_gets_no_answer() -> None:
 
 def test_who_has_lost_the_lease_records_nothing() -> None:
     house = House()
-    suspect = Suspect(house.add(1, age_days=40, assets={}), ME, "p", lost=False)
+    suspect = Suspect(house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO)
     house.lease.lost = True
 
     with pytest.raises(LeaseError):

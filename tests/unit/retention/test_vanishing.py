@@ -26,7 +26,7 @@ def test_a_job_that_stays_only_for_its_assets_sake_is_looked_at_once_they_may_be
     job = record("j", 30 * DAY)
 
     assert suspects(PROTECTED, job, record("young", 30 * DAY - 1)) == (
-        Suspect(job.job.id, job.job.owner, "p", lost=False),
+        Suspect(job.job.id, job.job.owner, "p", lost=False, ended_at=NOW - 30 * DAY),
     )
 
 
