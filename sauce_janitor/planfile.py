@@ -40,7 +40,8 @@ class PlanHead:
 
     `as_of_given` says the time was chosen, so that it can only be looked at; `policies` that only what these permit is planned.
     `owners` are all whose jobs it should be about, `gaps` why there may be more of them, `left_out` whose jobs could not be
-    listed. `effects` are what it does, each job counted once (`PlanEffects`), as JSON has them.
+    listed. `effects` are what it does, each job counted once (`PlanEffects`), as JSON has them; `interactions`
+    the times that policies make longer for each other.
     """
 
     account: str
@@ -61,6 +62,7 @@ class PlanHead:
     gaps: tuple[str, ...] = ()
     left_out: tuple[Row, ...] = ()
     effects: Row = field(default_factory=dict)
+    interactions: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
         "inventory_digest": head.inventory_digest,
         "limits_broken": list(head.limits_broken),
         "effects": dict(head.effects),
+        "interactions": [dict(row) for row in head.interactions],
         "requests_needed": head.requests_needed,
         "policies": list(head.policies),
         "counts": dict(head.counts),

@@ -48,6 +48,8 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     for account in config.accounts:
         terminal.echo(_budget_of(config, account))
     _name_what_blocks(config)
+    for line in _possible_interactions(config):
+        terminal.echo(f"possible: {line}")
     for warning in config.warnings:
         terminal.echo(f"warning: {warning}")
     _warn_of_credentials(config)
@@ -84,6 +86,14 @@ def _budget_of(config: Config, account: Account) -> str:
     each = [f"{per_day / costs[name]:,.0f} jobs of {name} ({costs[name]:.0f} requests each)" for name in dearest]
     enough = f", enough for about {' or '.join(each)}" if each else ""
     return f"{said}: {per_day:,.0f} requests a day{enough}"
+
+
+def _possible_interactions(config: Config) -> list[str]:
+    """Return which times other policies may make longer: what is certain is among the warnings."""
+    from sauce_janitor.retention.interactions import foreseen, possible_lines
+
+    found = (line for account in config.accounts for line in possible_lines(foreseen(config.rules(account.name))))
+    return list(dict.fromkeys(found))
 
 
 def _name_what_blocks(config: Config) -> None:

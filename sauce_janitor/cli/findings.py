@@ -35,6 +35,7 @@ class Findings:
     tests: tuple[Tested, ...] = ()
     accounts: list[dict[str, Any]] = field(default_factory=list)
     deadlines: list[dict[str, Any]] = field(default_factory=list)
+    interactions: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def code(self) -> int:
@@ -54,6 +55,7 @@ class Findings:
             "warnings": [_problem(each) for each in self.warnings],
             "accounts": self.accounts,
             "deadlines": self.deadlines,
+            "interactions": self.interactions,
             "tests": {
                 "total": len(self.tests),
                 "failed": len(failed),
@@ -110,6 +112,7 @@ def findings_of(config: Config) -> Findings:
     """Return what is found in a configuration that is valid."""
     from sauce_janitor.cli.testing import tested
     from sauce_janitor.retention.blocking import blocking_rules, terms_of
+    from sauce_janitor.retention.interactions import foreseen
 
     found = Findings(config.file, warnings=_warnings(config), tests=tested(config))
     for account in config.accounts:
@@ -132,6 +135,7 @@ def findings_of(config: Config) -> Findings:
             }
             for deadline in rules.deadlines
         ]
+        found.interactions += [{"account": account.name, **each.as_row()} for each in foreseen(rules)]
     return found
 
 

@@ -12,6 +12,7 @@ from sauce_janitor.config.overrides import idle_overrides
 from sauce_janitor.config.reading import Document, Table, Value
 from sauce_janitor.config.vocabulary import foreign_words
 from sauce_janitor.errors import Problem
+from sauce_janitor.retention.interactions import Postponement, foreseen
 from sauce_janitor.retention.rules import Duration, Rules
 
 _DAY_S = 86_400
@@ -33,10 +34,29 @@ def lint(
             found.append((("approvals", index, "policy_digest"), message))
     for index, policy in enumerate(file.policies):
         found += [((("policies", index, *path)), message) for path, message in _of_policy(policy)]
+    found += _postponed(file, rules)
     if isinstance(document.root, Table):
         found += foreign_words(document.root)
     faults = document.faults
     return faults.in_order((faults.place_of(path), faults.problem(path, message)) for path, message in found)
+
+
+def _postponed(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[Path, str]]:
+    """Times that never come true, because another policy matches every such job and says longer."""
+    places = {policy.name: index for index, policy in enumerate(file.policies)}
+    accounts: dict[Postponement, list[str]] = {}
+    for account, of_account in rules.items():
+        for each in foreseen(of_account):
+            if each.is_certain:
+                accounts.setdefault(each.postponement, []).append(account)
+    for said, names in accounts.items():
+        ours = [name for name, of in rules.items() if any(policy.name == said.policy for policy in of.policies)]
+        where = f" in account {' and '.join(names)}" if names != ours else ""
+        message = (
+            f"{said.after}: never comes true{where}, because {said.by} matches all of its jobs and says {said.until}, and the "
+            f"longest time wins; `overrides: [{said.by}]` lets {said.after} count"
+        )
+        yield ("policies", places[said.policy], "then", said.action.value), message
 
 
 def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]:

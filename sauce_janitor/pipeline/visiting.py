@@ -39,6 +39,7 @@ from sauce_janitor.retention.costs import requests_needed, work_of
 from sauce_janitor.retention.deadlines import Blocker, block_what_goes, overdue_counts, settle, watched_fields
 from sauce_janitor.retention.fingerprints import decision_fields
 from sauce_janitor.retention.inflow import inflow
+from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.model import Owner, owner_name
 from sauce_janitor.retention.planning import Plan, make_plan
 from sauce_janitor.retention.retries import grouped
@@ -303,6 +304,7 @@ class Visit:
             limits_broken=tuple(broken.limit for broken in plan.broken) if plan else (),
             announced={action.value: asdict(waiting) for action, waiting in plan.waiting.items()} if plan else {},
             overdue=overdue_counts(plan.late) if plan else {},
+            interactions=tuple(found.as_row(jobs) for found, jobs in by_weight(plan.postponed)) if plan else (),
         )
 
     def refuse_if_limited(self, plan: Plan) -> None:

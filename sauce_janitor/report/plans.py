@@ -19,12 +19,14 @@ from sauce_janitor.report.tables import Column, show_table
 from sauce_janitor.report.words import ACTIONS, counted, say
 from sauce_janitor.retention.deadlines import late_lines
 from sauce_janitor.retention.effects import PlanEffects, effects_of
+from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.model import Action, Decision, Job, Why
 from sauce_janitor.retention.planning import Plan
 from sauce_janitor.terminal import printable
 from sauce_janitor.times import when
 
 _MOST_REASONS = 12
+_MOST_POSTPONED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,10 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         _show_kept(out, plan)
     for line in (*_undecided(plan), *_incomplete(plan)):
         say(out, line)
+    if plan.postponed:
+        out.print("\nTimes that another policy makes longer (`overrides:` lets the shorter one count)", style="bold")
+        for line in _postponed(plan):
+            say(out, line)
     if about.examples:
         out.print("\nFor example", style="bold")
         _show_examples(out, about.examples)
@@ -78,6 +84,13 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
         say(out, line, style="yellow")
     for line in about.ways_out:  # to be copied: no line end of ours in it
         out.print(printable(line), soft_wrap=True)
+
+
+def _postponed(plan: Plan) -> Iterator[str]:
+    found = by_weight(plan.postponed)
+    yield from (postponement.text(jobs) for postponement, jobs in found[:_MOST_POSTPONED])
+    if len(found) > _MOST_POSTPONED:
+        yield f"and {len(found) - _MOST_POSTPONED:,} more (--format json has all)"
 
 
 def _soon(plan: Plan) -> Iterator[str]:
@@ -182,6 +195,8 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
     for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
         yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
+    for line in _postponed(plan):
+        yield f"\n- {printable(line)}\n"
     missing = (printable(line) for line in about.missing)
     for line in (*missing, *late_lines(plan.late), *(f"warning: {printable(lint)}" for lint in plan.lints)):
         yield f"\n> {line}\n"

@@ -16,6 +16,8 @@ _Literal = tuple[Atom, bool]
 """An atom that must be true, or must not."""
 
 _MOST_BRANCHES: Final = 256
+_REGEX_HEAD: Final = re.compile(r"[A-Za-z0-9 _/:=@#,;<>&!~'%-]*")
+"""The characters that mean themselves in a regex."""
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -84,13 +86,31 @@ def _apart(one: Pattern, other: Pattern) -> bool:
                 return not isinstance(b, Literally) or b.value is not None
             return isinstance(b, Literally) and a.value is not b.value
         if isinstance(a, Glob) and isinstance(b, Regex):
-            parts, regex = alternatives(a.pattern), re2.compile(b.pattern)
-            return all(not has_wildcards(part) and regex.fullmatch(part) is None for part in parts)
+            return all(_is_apart_from_regex(part, b.pattern) for part in alternatives(a.pattern))
+    if isinstance(one, Regex) and isinstance(other, Regex):
+        return not _one_begins(_head_of_regex(one.pattern), _head_of_regex(other.pattern))
     if isinstance(one, Glob) and isinstance(other, Glob):
         return all(_are_apart(*pair) for pair in product(alternatives(one.pattern), alternatives(other.pattern)))
     if isinstance(one, Comparison) and isinstance(other, Comparison):
         return not _can_be_met((*one.bounds, *other.bounds))
     return False
+
+
+def _is_apart_from_regex(part: str, regex: str) -> bool:
+    """Whether a glob without braces and a regex match no text together."""
+    if not has_wildcards(part):
+        return re2.compile(regex).fullmatch(part) is None
+    return not _one_begins(_head(part), _head_of_regex(regex))
+
+
+def _head_of_regex(pattern: str) -> str:
+    """The text that everything the regex matches begins with, as far as that is plain to see."""
+    if "|" in pattern or "(?" in pattern:  # alternatives, or flags that change what a letter means
+        return ""
+    plain = _REGEX_HEAD.match(pattern)
+    assert plain is not None
+    head, rest = plain[0], pattern[plain.end() :]
+    return head[:-1] if rest[:1] in {"*", "?", "{"} else head
 
 
 def _are_apart(one: str, other: str) -> bool:

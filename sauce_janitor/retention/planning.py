@@ -170,6 +170,8 @@ class _Planner:
             plan.giving_up += jobs if ruling.selection is not None and ruling.selection.gives_up else 0
             for name, truth in zip(names, ruling.case.truths, strict=True):
                 plan.matched[name] += jobs if truth else 0
+            for each in ruling.postponed:
+                plan.postponed[each] = plan.postponed.get(each, 0) + jobs
             undecided = set()
             for decision in ruling.decisions:
                 if decision.verdict is Verdict.KEEP:

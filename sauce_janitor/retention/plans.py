@@ -10,6 +10,7 @@ from typing import Final
 
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.deadlines import Late
+from sauce_janitor.retention.interactions import Postponement
 from sauce_janitor.retention.limits import Acting, Approval, BrokenLimit
 from sauce_janitor.retention.model import Action, Decision, JobId, Owner, Reason, Record, Verdict
 from sauce_janitor.retention.retries import Retry
@@ -237,7 +238,7 @@ class Plan:
     sure matches. `acting` are the distinct jobs with a delete or stop, also by the policy that permits it; `broken` the limits
     they break: then nothing may be done; `lifted` the limits that only `approvals` (all that are in force) keep from being
     broken. `waiting` are the deletes that are announced and not due yet; `late` the jobs past a deadline, by its name;
-    `lints` what the inventory shows to be hardly meant.
+    `lints` what the inventory shows to be hardly meant; `postponed` the times that other policies make longer, with jobs.
     `rows` and `announcements` hold what `jobs()` and `announced()` give.
     `retries` are those of `jobs()` that failed before: what was not tried goes before them.
     `suspects` are jobs to be looked at: Sauce may have purged their assets, and knowing it would change something.
@@ -267,6 +268,7 @@ class Plan:
     waiting: dict[Action, Waiting] = field(default_factory=dict)
     late: dict[str, Late] = field(default_factory=dict)
     lints: tuple[str, ...] = ()
+    postponed: dict[Postponement, int] = field(default_factory=dict)
     rows: Rows = field(default_factory=Rows)
     announcements: dict[tuple[Action, ...], bytearray] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()

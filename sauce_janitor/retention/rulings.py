@@ -17,6 +17,7 @@ from sauce_janitor.retention.cases import Case, Claim
 from sauce_janitor.retention.drafts import draft_of
 from sauce_janitor.retention.durations import due_at
 from sauce_janitor.retention.gaps import Gaps
+from sauce_janitor.retention.interactions import Postponement, postponements
 from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
 
 # A moment is a number: these flags, and above them the bits of the case's clocks and keepers.
@@ -83,6 +84,7 @@ class Ruling:
     job, whatever actions their policies state. `lacks`: files that are wanted could not be had; `gives_up_at` is when the
     policies wait for them no longer (epoch seconds), None for never. `has_assets`: for all we know, Sauce
     Labs has the assets still. `stored` are the selections that receipts cover.
+    `postponed` is what other policies make longer of each policy's time.
     """
 
     case: Case
@@ -98,6 +100,7 @@ class Ruling:
     gives_up_at: int | None = None
     has_assets: bool = True
     stored: frozenset[str] = frozenset()
+    postponed: tuple[Postponement, ...] = ()
 
     def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
         """The decisions on one job, with the policy and time of those that are due."""
@@ -221,7 +224,11 @@ class Bench:
             self._gives_up_at,
             not self._moment & GONE,
             self._archived or frozenset(),
+            () if self._set_aside() else tuple(self._postponed()),
         )
+
+    def _postponed(self) -> Iterable[Postponement]:
+        return postponements(self._case, self._moment, assets_gone=bool(self._moment & GONE))
 
     def _kept_by(self) -> tuple[Reason, ...]:
         reasons: list[Reason] = []

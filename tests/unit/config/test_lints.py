@@ -125,6 +125,39 @@ def test_an_override_that_overlaps_nothing_is_warned_of_where_it_can_be_told(
     assert found == ([] if said is None else [f"config.yaml:3: policies[0]{said}"])
 
 
+SHORT = "  - {name: passed, match: {build: PR-1}, then: {archive: none, delete_assets: 3d}}\n"
+NEVER = "policies[0].then.delete_assets: 3d: never comes true{}, because {} matches all of its jobs and says {}, and "
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("match: all, then: {archive: none, delete_assets: 10d}", NEVER.format("", "b", "10d")),
+        ('match: {build: "PR-*"}, then: {archive: none, delete_assets: never}', NEVER.format("", "b", "never")),
+        ("accounts: eu, match: all, then: {archive: none, delete_assets: 10d}",
+         NEVER.format(" in account eu", "b", "10d")),
+        ("match: {os: Linux}, then: {archive: none, delete_assets: 10d}", None),
+        ("match: {build: PR-2}, then: {archive: none, delete_assets: 10d}", None),
+        ("match: all, keep: [{last: 9}], then: {archive: none, delete_assets: 3d}", None),
+        ("default: true, then: {archive: none, delete_assets: 10d}", None),
+        ("match: all, overrides: all, then: {archive: none, delete_assets: 10d}", None),
+    ],
+)  # fmt: skip
+def test_a_time_that_never_comes_true_is_warned_of_where_that_is_certain(other: str, said: str | None) -> None:
+    """Configuration hygiene: a time that another policy makes longer for each job;"""
+    head = "accounts: {eu: {region: eu}, us: {region: us}}\npolicies:\n"
+    found = warnings(f"{head}{SHORT}  - {{name: b, {other}}}\n")
+    if said is None:
+        assert found == []
+        return
+    (warning,) = found
+    assert said in warning
+    assert warning.endswith("`overrides: [b]` lets 3d count")
+    overriding = SHORT.replace("match:", "overrides: [b], match:")
+    advised = warnings(f"{head}{overriding}  - {{name: b, {other}}}\n")
+    assert not any("never comes true" in each for each in advised)
+
+
 def test_restricting_what_counts_is_not_subsumed_by_a_smaller_window() -> None:
     text = POLICIES + (
         "  - {name: a, match: all, keep: [{last: 3}, {last: 9, where: {status: passed}}, {last: 1, where: {status: failed}}],"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sauce_janitor.report.dangers import loss_lines
 from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.assets import Selection
 from sauce_janitor.retention.effects import JobEffect, PlanEffects, PlannedLoss, Volume, Weights, effects_of
@@ -158,6 +159,10 @@ def test_what_sauce_labs_has_purged_by_now_frees_nothing() -> None:
     found = effects(old("ancient", 40))
     assert found.freed == found.unstored == Volume()
     assert found.lost_jobs == 1, "and is lost all the same"
+
+
+def test_what_weighs_nothing_is_told_without_a_size() -> None:
+    assert next(loss_lines(effects(old("ancient", 40)))) == "Destroyed unstored: 1 job"
 
 
 def test_the_row_has_every_effect_and_each_loss() -> None:

@@ -1,0 +1,255 @@
+"""Where a policy's time does not come true, because another policy that matches the same jobs says longer.
+
+`postponements` tells it of one job as decided. `foreseen` tells it of the rules alone, and says how sure it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sauce_janitor.retention.builds import BuildKeeper
+from sauce_janitor.retention.cases import Case, Claim
+from sauce_janitor.retention.model import DELETES, Action, Why
+from sauce_janitor.retention.overlaps import may_overlap
+from sauce_janitor.retention.rules import DeleteClaim, Duration, Not, Policy, Rules
+from sauce_janitor.retention.standings import actions_stated
+
+_DAY_S: Final = 86_400
+_SHORTEST_MONTH_S: Final = 28 * _DAY_S
+_LONGEST_MONTH_S: Final = 31 * _DAY_S
+_YEAR_MONTHS: Final = 12
+_SHORTEST_YEAR_S: Final = 365 * _DAY_S
+_KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
+
+
+@dataclass(frozen=True, slots=True)
+class Postponement:
+    """A policy says `after` of an action, and for some jobs another one, `by`, makes that longer.
+
+    `until` is the longer time as written, or `never`; None where keep rules (`kept_by`) hold the job back.
+    `by_assets`: it is the other one's delete_assets that the delete of the job waits for.
+    """
+
+    policy: str
+    action: Action
+    after: str
+    by: str
+    until: str | None = None
+    kept_by: tuple[str, ...] = ()
+    by_assets: bool = False
+
+    def text(self, jobs: int) -> str:
+        """Return it in words, of so many jobs."""
+        count = "1 job" if jobs == 1 else f"{jobs:,} jobs"
+        whose = f"{self.by}: delete_assets" if self.by_assets else self.by
+        if self.until is None:
+            kept = f" ({', '.join(self.kept_by)})"
+            return f"{self.policy}: {self.action.value} {self.after} waits for {count} that {self.by} keeps{kept}"
+        return f"{self.policy}: {self.action.value} {self.after} is {self.until} for {count} ({whose})"
+
+    def as_row(self, jobs: int) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "policy": self.policy,
+            "action": self.action.value,
+            "after": self.after,
+            "becomes": self.until,
+            "jobs": jobs,
+            "by": self.by,
+            "by_action": (Action.DELETE_ASSETS if self.by_assets else self.action).value,
+            "kept_by": list(self.kept_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ForeseenPostponement:
+    """The same by the rules alone. `is_certain`: the other policy matches every job of this one, and its claim counts."""
+
+    postponement: Postponement
+    is_certain: bool
+
+    def as_row(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        row = self.postponement.as_row(0)
+        del row["jobs"]  # the rules alone count none
+        return {**row, "certain": self.is_certain}
+
+
+def by_weight(postponed: dict[Postponement, int]) -> list[tuple[Postponement, int]]:
+    """Return them with the most jobs first."""
+    return sorted(
+        postponed.items(),
+        key=lambda item: (-item[1], item[0].policy, item[0].action, item[0].by, item[0].until or "", item[0].kept_by),
+    )
+
+
+# --- of one job ------------------------------------------------------------------------------------------------------
+
+
+def postponements(case: Case, moment: int, *, assets_gone: bool) -> Iterator[Postponement]:
+    """Yield what others postpone of each policy's deletes of the jobs of a case at one moment, one an action at most.
+
+    Not for jobs that are held, unfinished or ageless: there no policy's time counts. A policy's own keep rules
+    and its own longer delete_assets are no interaction.
+    """
+    for action in DELETES:
+        if action is Action.DELETE_ASSETS and assets_gone:
+            continue
+        claims = [claim for claim in case.claims[action] if not claim.undecided]
+        rivals = [(claim, False) for claim in claims]
+        if action is Action.DELETE_JOB and not assets_gone:
+            of_assets = case.claims[Action.DELETE_ASSETS]
+            rivals += [(claim, True) for claim in of_assets if not claim.undecided]
+        for claim in claims:
+            own = [each for each, _ in rivals if each.policy is claim.policy]
+            if any(each.after is None or _keeps(each, moment) for each in own):
+                continue  # the policy itself holds the job back
+            others = [(each, assets) for each, assets in rivals if each.policy is not claim.policy]
+            found = _heaviest(action, own, others, moment)
+            if found is not None:
+                yield found
+
+
+def _heaviest(
+    action: Action, own: Sequence[Claim], others: Sequence[tuple[Claim, bool]], moment: int
+) -> Postponement | None:
+    """The strongest that others have against a claim (the first of `own`): never, a keep rule, the longest time."""
+    mine = own[0]
+    assert mine.after is not None
+    name, after = mine.policy.name, mine.after.text
+    for other, assets in sorted(others, key=lambda each: each[0].policy.name):
+        if other.after is None:
+            return Postponement(name, action, after, other.policy.name, "never", by_assets=assets)
+    for other, assets in others:
+        if rules := _keeps(other, moment):
+            return Postponement(name, action, after, other.policy.name, kept_by=rules, by_assets=assets)
+    longer = [
+        (other, assets)
+        for other, assets in others
+        if all(_is_longer(other.after, each.after) and not _counts_later(each, other) for each in own)
+    ]
+    if not longer:
+        return None
+    other, assets = max(longer, key=lambda each: (_seconds(each[0].after)[0], not each[1], each[0].policy.name))
+    assert other.after is not None
+    return Postponement(name, action, after, other.policy.name, other.after.text, by_assets=assets)
+
+
+def _keeps(claim: Claim, moment: int) -> tuple[str, ...]:
+    """The claim's keep rules that keep the job."""
+    if claim.seat is None or not moment & claim.kept:
+        return ()
+    said = claim.seat.keeper.reasons((moment & claim.kept) >> claim.seat.shift)
+    return tuple(sorted({reason.rule or "" for reason in said if reason.why in _KEEPING}))
+
+
+def _counts_later(mine: Claim, other: Claim) -> bool:
+    """Whether mine counts from a build's newest end, and the other from the job's own: then it may be over first."""
+    return _is_of_build(mine) and not _is_of_build(other)
+
+
+def _is_of_build(claim: Claim) -> bool:
+    return claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
+
+
+def _is_longer(one: Duration | None, other: Duration | None) -> bool:
+    """Whether one is surely longer, whatever the months are."""
+    return one is not None and other is not None and _seconds(one)[0] > _seconds(other)[1]
+
+
+def _seconds(duration: Duration | None) -> tuple[int, int]:
+    """The shortest and the longest that it can be."""
+    assert duration is not None
+    years, months = divmod(duration.months, _YEAR_MONTHS)
+    shortest = duration.seconds + years * _SHORTEST_YEAR_S + months * _SHORTEST_MONTH_S
+    return shortest, duration.seconds + years * (_SHORTEST_YEAR_S + _DAY_S) + months * _LONGEST_MONTH_S
+
+
+# --- of the rules alone ----------------------------------------------------------------------------------------------
+
+
+def foreseen(rules: Rules) -> Iterator[ForeseenPostponement]:
+    """Yield each claim that another policy can postpone, in the order of the policies; nothing that surely cannot be."""
+    for policy in rules.policies:
+        for action, claim in policy.deletes:
+            if claim.after is None:
+                continue
+            for other in rules.policies:
+                if other is not policy and may_overlap(policy.match, other.match):
+                    yield from _between(rules, (policy, action, claim), other)
+
+
+def _between(rules: Rules, mine: tuple[Policy, Action, DeleteClaim], other: Policy) -> Iterator[ForeseenPostponement]:
+    policy, action, claim = mine
+    assert claim.after is not None
+    own = dict(policy.deletes)
+    # While a job has assets, whatever keeps them keeps the job, the policy's own time too.
+    actions = (action,) if action is Action.DELETE_ASSETS else DELETES[::-1]
+    times = [own[each].after for each in actions if each in own]
+    stated = dict(other.deletes)
+    for by_action in actions:
+        theirs = stated.get(by_action)
+        if theirs is None or _is_silent(rules, (policy, action), (other, by_action)):
+            continue
+        head = policy.name, action, claim.after.text, other.name
+        assets = by_action is not action
+        # Where its assets are gone, a job's delete_assets does not count: then its own is not the longer one.
+        is_longer = _is_longer(theirs.after, claim.after)
+        if theirs.after is None or (is_longer and not (policy.unit == "build" and other.unit != "build")):
+            until = theirs.after.text if theirs.after else "never"
+            own_is_shorter = all(each and (theirs.after is None or _is_longer(theirs.after, each)) for each in times)
+            certain = own_is_shorter and not assets and _always_counts(rules, policy, other, by_action)
+            yield ForeseenPostponement(Postponement(*head, until, by_assets=assets), certain)
+            return
+        kept_by = tuple(rule.id for rule in (*other.keep, *theirs.keep))
+        if kept_by or other.unit == "build":
+            kept = kept_by or ("unit: build",)
+            yield ForeseenPostponement(Postponement(*head, kept_by=kept, by_assets=assets), is_certain=False)
+            return
+
+
+def _is_silent(rules: Rules, mine: tuple[Policy, Action], theirs: tuple[Policy, Action]) -> bool:
+    """Whether one of two claims surely does not count where both policies match: by overrides, or a default."""
+    (policy, action), (other, by_action) = mine, theirs
+    if _takes_from(rules, policy, other) and by_action in actions_stated(policy):
+        return True
+    if action in actions_stated(other) and (policy.default or _takes_from(rules, other, policy)):
+        return True
+    return other.default and by_action in actions_stated(policy)
+
+
+def _takes_from(rules: Rules, one: Policy, other: Policy) -> bool:
+    """Whether one surely overrides the other where it matches: a policy that may be overridden overrides nothing."""
+    return _names(one, other) and not any(_names(third, one) for third in rules.policies)
+
+
+def _always_counts(rules: Rules, policy: Policy, other: Policy, action: Action) -> bool:
+    """Whether the other matches every job of the policy, and no third policy takes the word from either of them."""
+    if policy.default or other.default or _names(policy, other) or _names(other, policy):
+        return False
+    if may_overlap(policy.match, Not(other.match)):
+        return False
+    thirds = [each for each in rules.policies if each is not policy and each is not other]
+    return not any(
+        action in actions_stated(third) and (_names(third, policy) or _names(third, other)) for third in thirds
+    )
+
+
+def _names(one: Policy, other: Policy) -> bool:
+    return one is not other and (one.overrides == "all" or other.name in one.overrides)
+
+
+def possible_lines(found: Iterable[ForeseenPostponement]) -> Iterator[str]:
+    """Yield what is possible and not certain, a line for each claim that others may postpone."""
+    lines: dict[str, list[str]] = {}
+    for each in found:
+        said = each.postponement
+        if not each.is_certain:
+            how = f"keeps {', '.join(said.kept_by)}" if said.until is None else said.until
+            how = f"delete_assets {how}" if said.by_assets else how
+            head = f"{said.policy}: {said.action.value} {said.after}"
+            lines.setdefault(head, []).append(f"{said.by} ({how})")
+    for head, others in lines.items():
+        yield f"{head} may be longer for jobs that others match, too: {', '.join(others)}"
