@@ -180,7 +180,7 @@ def _show_builds(
     columns = (
         report.Column("Build", "word"), report.Column("Status", "word"), report.Column("Jobs", "number"),
         report.Column("Passed", "number", 3), report.Column("Failed", "number", 1), report.Column("Errors", "number", 2),
-        report.Column("Open", "number", 4), report.Column("Created", "time", 5), report.Column("Name"),
+        report.Column("Open", "number", 4), report.Column("Created", "time"), report.Column("Name"),
     )  # fmt: skip
     cells = [
         (each.id, each.build.status, each.build.jobs, *map(each.counters.get, ("passed", "failed", "errored")),

@@ -64,9 +64,9 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
     told: dict[str, object] = {
         "job": job.id, "owner": job.owner, "name": job.name, "build": job.build, "tags": _tags(job),
         "status": status_of(job), "created": _time(job.created_at), "started": _time(job.started_at),
-        "ended": _time(job.ended_at),
+        "ended": _time(job.ended_at), "modified": _time(job.modified_at),
     }  # fmt: skip
-    known = {"id", "owner", "name", "build", "tags", "creation_time", "start_time", "end_time"}
+    known = {"id", "owner", "name", "build", "tags", "creation_time", "start_time", "end_time", "modification_time"}
     told |= {
         key: value for key, value in sorted(document.items()) if key not in known and value not in (None, "", [], {})
     }

@@ -74,7 +74,7 @@ class Session:
         screen = Screen()
         environment = {
             "COLUMNS": str(self.columns), "LINES": str(self._rows), "TERM": "xterm-256color", "LOGNAME": "jane",
-            "KEY": self.sandbox.access_key,
+            "KEY": self.sandbox.access_key, "NAME": self.sandbox.user,
         }  # fmt: skip
         with self._patch.context() as patch:
             for variable, value in environment.items():
@@ -88,14 +88,15 @@ class Session:
         shown = self._steady(screen.text)
         assert ended.value.code == code, f"{line}: {ended.value.code}\n{shown}"
         for each in shown.splitlines():
-            assert cell_len(each) <= self.columns or any(word in each for word in COPIED), f"{line}: {each}"
+            fits = "--wide" in line or cell_len(each) <= self.columns
+            assert fits or any(word in each for word in COPIED), f"{line}: {each}"
         end = "" if code == 0 else f"[ends with {code}]\n"
-        self.screens[name] = self.screens.get(name, "") + f"$ sauce-janitor {line}\n{shown}{end}\n"
+        self.screens[name] = self.screens.get(name, "") + f"$ sauce-janitor {self._steady(line)}\n{shown}{end}\n"
 
     def _steady(self, text: str) -> str:
         """What differs from run to run is replaced by something of the same length, so that lines wrap alike."""
         port = self.sandbox.base_url.rpartition(":")[2]
-        text = text.replace(f":{port}", ":54321").replace(str(self.folder), "/home/jane/janitor1")
+        text = text.replace(f":{port}", ":54321").replace(str(self.folder), "/home/jane/janitor-eu")
         text = re.sub(r"\b[0-9a-f]{64}\b", "0123456789abcdef" * 4, text)
         return re.sub(r"\b((?:run|receipt)\s+)[0-9a-f]{12}\b", r"\g<1>0123456789ab", text)
 
@@ -108,6 +109,10 @@ def look_around(at: Session) -> None:
         (at.folder / "config.yaml").read_text().replace("delete_assets: 3d", "delete_assets: 1d")
     )
     at.type("help", "--help")
+    at.type(
+        "init", f"init --base-url {at.sandbox.base_url} --username-env NAME --access-key-env KEY --output made.yaml"
+    )
+    at.type("init", "init --region us-west-1 --output made.yaml", code=2)
     at.type("check", "check")
     at.type("status", "status")
     at.type("plan", "plan --out plan.json")
@@ -117,9 +122,12 @@ def look_around(at: Session) -> None:
     at.type("simulate", "simulate --for 9d")
     at.type("diff", "diff config.yaml edited.yaml")
     at.type("jobs", "jobs --limit 12 --since 2026-11-01 --until 2026-11-20")
+    at.type("jobs", "jobs --limit 3 --since 2026-11-01 --until 2026-11-20 --wide --utc")
     at.type("jobs", f"job {passed_on}")
     at.type("jobs", f"assets {passed_on}")
     at.type("builds", "builds --limit 8")
+    at.type("builds", f"build --job {nightly}")
+    at.type("builds", "builds nothing-of-the-kind", code=4)
     at.type("insights", "insights tests --limit 8")
     at.type("insights", "insights trends --time-range 5d")
     at.type("insights", "insights builds --time-range 9d")
@@ -134,6 +142,7 @@ def look_around(at: Session) -> None:
     at.type("pause", "status")
     at.type("pause", "resume --yes")
     at.type("by-hand", f"tag {passed_on} --add looked-at --yes")
+    at.type("by-hand", f"assets {passed_on} --delete --dry-run")
     at.type("by-hand", f"stop {running} --yes")
     at.type("apply", "apply plan.json")
     at.type("run", "run --execute")
