@@ -16,7 +16,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.consent import DRY_RUN, YES
+from sauce_janitor.cli.consent import DRY_RUN, YES, who
 from sauce_janitor.cli.given import ACCOUNT, FORMAT, JOB, OWNER, job_reference_of
 from sauce_janitor.errors import AnswerError, ArchiveError, RefusedError
 
@@ -87,7 +87,7 @@ def _delete(call: Call, job: Job, form: str, *, yes: bool, dry_run: bool) -> int
     from sauce_janitor.pipeline.assets import AssetsOrder, delete_assets
 
     account, tools = call.hand.account, call.desk.tools
-    order = AssetsOrder(job.id, job.owner, execute=True)
+    order = AssetsOrder(job.id, job.owner, who(), execute=True)
     if dry_run or not yes:
         looked = delete_assets(account, tools, replace(order, execute=False))
         if looked.planned is None:

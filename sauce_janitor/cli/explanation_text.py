@@ -223,9 +223,13 @@ def _gone(each: Explained) -> str:
     return f"{how}, {report.when(gone.at)}, by policy {report.clean(gone.policy)}"
 
 
+_BY_HAND_KINDS = frozenset({"by_hand", "done_by_hand"})
+"""Lines that say themselves that a person did it."""
+
+
 def _done(line: Line) -> str:
     words = report.ACTIONS[line.action] if isinstance(line.action, Action) else line.action.value
-    if line.kind in {"by_hand", "done_by_hand"}:
+    if line.kind in _BY_HAND_KINDS:
         begun = f"begun by {line.detail.get('by')}"
         return f"{words} by hand: {line.outcome or begun}"
     if line.kind == "intent":
@@ -241,6 +245,8 @@ def _done(line: Line) -> str:
 
 def _detail(line: Line) -> str:
     parts = [f"by {line.policy}"] if line.policy and line.policy != BY_HAND else []
+    if line.policy == BY_HAND and line.kind not in _BY_HAND_KINDS:
+        parts.append(f"by hand of {line.detail['by']}" if "by" in line.detail else "by hand")
     if wanted := line.detail.get("wanted"):
         parts.append(", ".join(f"{name}: {value}" for name, value in sorted(wanted.items())))
     if line.kind == "archived" and line.detail.get("selection"):

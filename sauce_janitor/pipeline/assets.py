@@ -35,11 +35,13 @@ _OVER = frozenset({Why.DONE, Why.NOTHING_WANTED})
 class AssetsOrder:
     """Of which job the assets go. Without `execute` it is a dry run.
 
-    `shown` is the fingerprint of the job as the person was shown it: of another one nothing is done.
+    `by` is who wants it, for the journal. `shown` is the fingerprint of the job as they were shown it: of another one
+    nothing is done.
     """
 
     job_id: JobId
     owner: Owner
+    by: str
     execute: bool = False
     shown: str | None = None
 
@@ -89,7 +91,7 @@ class _OneJob(Visit):
     def __init__(self, account: Account, tools: Tools, order: AssetsOrder, stack: ExitStack) -> None:
         # An order for one policy: what a run notes of all jobs (retries that are over, an accepted plan) stays as it is.
         super().__init__(account, tools, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack)
-        self.asked = order
+        self.asked, self.by = order, order.by
         self.rules: Rules = rules_for_assets(self.rules, order.owner)
         self.fields = decision_fields(self.rules)
         self.whose = Whose((order.owner,))

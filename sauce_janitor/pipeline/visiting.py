@@ -61,6 +61,8 @@ class Visit:
     """One run's time, client, lease and words: what the steps of `run` share."""
 
     modes = ("dry_run", "execute")
+    by: str | None = None
+    """The person at whose word it deletes; None where policies decide."""
 
     def __init__(self, account: Account, tools: Tools, order: Order, stack: ExitStack) -> None:
         self.account, self.tools, self.order, self._stack = account, tools, order, stack
@@ -129,7 +131,7 @@ class Visit:
             listings=fitting.FreshListings(self.client.reader, state.jobs, name),
             gate=self._stack.enter_context(closing(self.client.gate())),
             archive=fitting.FittedArchive(archive, self.copies, run_id=self.run_id, base_url=self.account.base_url),
-            journal=state.journal.during(name, self.run_id, CLOCK.now),
+            journal=state.journal.during(name, self.run_id, CLOCK.now, by=self.by),
             lease=lease,
             switch=pauses,
             holds=holds,

@@ -87,9 +87,12 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def during(self, account: str, run_id: str, now: Callable[[], int]) -> RunJournal:
-        """The journal as one run writes it; `now` gives epoch seconds. Any thread may use it."""
-        return RunJournal(self._database, account, run_id, now)
+    def during(self, account: str, run_id: str, now: Callable[[], int], *, by: str | None = None) -> RunJournal:
+        """The journal as one run writes it; `now` gives epoch seconds. Any thread may use it.
+
+        `by` is the person at whose word the run deletes, where it is one's.
+        """
+        return RunJournal(self._database, account, run_id, now, by=by)
 
     def of(self, job_id: JobId, account: str | None = None) -> tuple[Line, ...]:
         """Everything on record of a job, oldest first."""
@@ -161,11 +164,14 @@ class Journal:
 class RunJournal:
     """The journal in the hands of one run of one account: intents before, outcomes after."""
 
-    def __init__(self, database: Database, account: str, run_id: str, now: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, account: str, run_id: str, now: Callable[[], int], *, by: str | None = None
+    ) -> None:
         self._database = database
         self._account = account
         self._run_id = run_id
         self._now = now
+        self._by = by
         with database.reading() as connection:
             self._key = key_of(connection, account)
 
@@ -219,6 +225,8 @@ class RunJournal:
     ) -> int:
         job = {"job_id": id_bytes(permit.job_id), "owner": permit.owner, "action": permit.action}
         detail: dict[str, Any] = {"fingerprint": permit.fingerprint, **(more or {})}
+        if self._by is not None:
+            detail["by"] = plain(self._by)
         receipt = None
         if isinstance(permit, DeletePermit):
             if isinstance(permit.proof, Receipt):

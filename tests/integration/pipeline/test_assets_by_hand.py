@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sauce_janitor.cli.consent import who
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.pipeline import Tools
 from sauce_janitor.pipeline.assets import AssetsOrder, delete_assets
@@ -66,7 +67,7 @@ def test_the_assets_of_one_job_are_archived_and_then_deleted(desk: Desk, job: Jo
     shown = desk.say("archive", "show", job).stdout
     assert all(name in shown for name in names)
     assert desk.say("prove").return_value == 0
-    assert desk.say("explain", job).stdout
+    assert f"by hand of {who()}" in desk.say("explain", job).stdout
     assert delete(desk, job, "--yes").startswith("Nothing to do")
     assert len(desk.writes()) == 1
 
@@ -91,8 +92,8 @@ def test_a_held_a_paused_and_an_unfinished_job_keep_their_assets(desk: Desk, job
     desk.say("pause", "--reason", "look")
     assert "paused" in delete(desk, job, "--yes", code=3)
     desk.say("resume", "--yes")
-    running = JobId(desk.sandbox.arrive(status="in progress", end_time=None))
-    assert "not finished" in delete(desk, running, "--yes", code=3)
+    desk.sandbox.edit(job, status="in progress", end_time=None)
+    assert "not finished" in delete(desk, job, "--yes", code=3)
     assert desk.writes() == []
 
 
@@ -115,10 +116,10 @@ def test_a_copy_that_is_damaged_meanwhile_is_restored_before_the_delete(desk: De
 def test_a_job_that_changed_since_it_was_shown_keeps_its_assets(desk: Desk, job: JobId) -> None:
     config = desk.config
     tools, account = Tools(config, desk.state, Metrics(), Quiet()), config.account("box")
-    looked = delete_assets(account, tools, AssetsOrder(job, Owner("demo")))
+    looked = delete_assets(account, tools, AssetsOrder(job, Owner("demo"), "me"))
     assert looked.planned is not None
     desk.sandbox.edit(job, tags=["urgent"])
-    shown = AssetsOrder(job, Owner("demo"), execute=True, shown=looked.planned.fingerprint)
+    shown = AssetsOrder(job, Owner("demo"), "me", execute=True, shown=looked.planned.fingerprint)
     done = delete_assets(account, tools, shown)
     assert done.reasons == ("it changed since it was shown",)
     assert desk.writes() == []
