@@ -47,7 +47,7 @@ def weights_of(archive: Path, state: State, account: str, *, now: int, remembers
     """
     key = f"receipt sizes {account}"
     known = _known(state.notes.read(key), str(archive), now=now)
-    by_class, receipts = known or _drawn(archive, account)
+    by_class, receipts = known or _drawn(archive, state.accounts.key(account))
     if remembers and known is None and receipts >= MOST_RECEIPTS:
         note = {"at": now, "archive": str(archive), "by_class": by_class, "receipts": receipts}
         state.notes.write(key, json.dumps(note))

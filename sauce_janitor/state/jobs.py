@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or
 
 from sauce_janitor.retention.drafts import draft_of
 from sauce_janitor.retention.model import Action, AssetsStanding, Job, JobId, Owner, Record
+from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.database import Database, told
 from sauce_janitor.state.listing import OwnerJobs
@@ -157,15 +158,15 @@ class Jobs:
         Only those that ended `ended_since` or later and were still listed `listed_since` or later, both epoch seconds.
         A delete that had no answer, or whose outcome nobody could look up, may come true later: it counts as ours.
         """
-        ours = exists().where(
-            journal.c.job_id == jobs.c.id,
-            journal.c.account == account,
-            journal.c.kind == "intent",
-            journal.c.action == str(Action.DELETE_JOB),
-        )
         times = (jobs.c.ended_at >= ended_since, jobs.c.listed_at >= listed_since)
-        gone = (jobs.c.account == account, jobs.c.gone.is_(True), *times, ~ours)
         with self._database.reading() as connection:
+            ours = exists().where(
+                journal.c.job_id == jobs.c.id,
+                journal.c.account == key_of(connection, account),
+                journal.c.kind == "intent",
+                journal.c.action == str(Action.DELETE_JOB),
+            )
+            gone = (jobs.c.account == account, jobs.c.gone.is_(True), *times, ~ours)
             return connection.execute(select(func.count()).select_from(jobs).where(*gone)).scalar_one()
 
     def owners(self, account: str) -> tuple[Owner, ...]:

@@ -129,7 +129,6 @@ class Journal:
         statement = (
             select(journal.c.detail)
             .where(
-                journal.c.account == account,
                 # Written out, so that SQLite knows the partial index on confirmed outcomes by it.
                 journal.c.outcome == literal_column("'confirmed'"),
                 journal.c.action == str(Action.DELETE_ASSETS),
@@ -138,6 +137,7 @@ class Journal:
             .limit(most)
         )
         with self._database.reading() as connection:
+            statement = statement.where(journal.c.account == key_of(connection, account))
             details = [json.loads(each) for each in connection.execute(statement).scalars()]
         found = [detail["bytes_reclaimed"] for detail in details if "bytes_reclaimed" in detail]
         return len(found), sum(found)

@@ -12,7 +12,15 @@ from sauce_janitor.state.tables import builds, counters, jobs, journal, leases, 
 
 _BY_KEY: Final = frozenset({journal.name})
 """Tables that know an account by its key, which never changes."""
-_NOTES: Final = ("members {}", "vanished {}", "looked for purged {}", "delete_job_path {}", "run:{}", "upkeep:{}")
+_NOTES: Final = (
+    "members {}",
+    "receipt sizes {}",
+    "vanished {}",
+    "looked for purged {}",
+    "delete_job_path {}",
+    "run:{}",
+    "upkeep:{}",
+)
 _LISTING: Final = "note:listing:"
 _PRUNING: Final = "prune accepted {}"
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
 
+from sauce_janitor import state as state_package
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.retention.model import UNKNOWN, Owner, Text
+from sauce_janitor.retention.permits import DeleteAssetsPermit, Receipt
 from sauce_janitor.state import State
 from sauce_janitor.state.tables import metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
@@ -173,3 +176,20 @@ def test_a_job_from_before_teams_were_kept_is_no_news_while_no_team_is_told(stat
         record = state.jobs.record("eu", an_id(1), as_of=0)
         assert record is not None
         assert (record.job.team_id, record.changed_at) == (team, NOON if team is UNKNOWN else NOON + number)
+
+
+def test_what_the_journal_is_asked_of_an_account_is_answered_after_a_rename(state: State) -> None:
+    """A query by the name would find nothing then, and take our own deletes for another janitor's."""
+    jobs = state.jobs.of("eu", OWNER)
+    jobs.put([a_job(1)], unreadable=[], mark=NOON, now=NOON, bookmark=None)
+    with state.lease("eu", "run 1", now=NOON) as lease:
+        journal = state.journal.during("eu", "r1", lambda: NOON)
+        permit = DeleteAssetsPermit(an_id(1), OWNER, Receipt("a" * 64), "f", 0.0, lease.fence)
+        journal.outcome(journal.intent(permit, policy="p"), "confirmed", detail="", bytes_reclaimed=7)
+    before = state.journal.reclaimed("eu", most=5)
+    state.accounts.rename("eu", "prod")
+    assert state.journal.reclaimed("prod", most=5) == before == (1, 7)
+    folder = Path(state_package.__file__).parent
+    compared = [line.strip() for path in folder.glob("*.py") for line in path.read_text().splitlines()
+                if "journal.c.account ==" in line and path.name != "accounts.py"]  # fmt: skip
+    assert all("key_of(" in line or "_KEY" in line for line in compared), compared
