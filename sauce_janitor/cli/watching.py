@@ -16,7 +16,7 @@ from sauce_janitor.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
-    from sauce_janitor.state import State
+    from sauce_janitor.state import Run, State
 
 FOUND_SOMETHING = 6
 _LAST_RUNS = 5
@@ -102,7 +102,7 @@ def _told(
         "vanished": last_traces(state, name, now=now),
         "under_way": under_way(state.notes, name, now=now),
         "last_runs": [_run(run) for run in runs[:_LAST_RUNS]],
-        "last_plan": None if planned is None else _plan(planned.summary["plan"], policies),
+        "last_plan": None if planned is None else _plan(planned, policies),
         "owners": surveyed["owners"],
         "left_out": surveyed["left_out"],
         "set_aside": surveyed.get("set_aside", []),
@@ -172,9 +172,11 @@ def _run(run: Any) -> dict[str, Any]:
     return {**times, "result": run.result, **told}
 
 
-def _plan(plan: dict[str, Any], policies: tuple[str, ...]) -> dict[str, Any]:
+def _plan(run: Run, policies: tuple[str, ...]) -> dict[str, Any]:
+    plan = run.summary["plan"]
     own = {name: counts for name, counts in plan["by_policy"].items() if not policies or name in policies}
-    return {**plan, "by_policy": own}
+    carried_out = run.mode == "execute" and run.result in ("done", "incomplete") and "left" in run.summary
+    return {**plan, "by_policy": own, "left": run.summary["left"] if carried_out else None}
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:
@@ -202,7 +204,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield from _whose(told)
     yield from _due(told["last_plan"], now)
     yield f"  budget: {report.stands(told['budget'], now=now)}"
-    if outlook := (told["last_plan"] or {}).get("budget"):
+    if (outlook := (told["last_plan"] or {}).get("budget")) and told["last_plan"]["left"] != 0:
         began = told["last_plan"]["as_of"]
         lines = [*report.needed(outlook, allowed=told["budget"]["now"], now=began)]
         lines += [f"Warning: {line}" if is_warning else line for line, is_warning in report.inflow(outlook)]
@@ -271,12 +273,15 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
     if plan is None:
         yield "  due: no plan was made yet"
         return
-    words = ", ".join(f"{plan['counts'].get(action.value, 0):,} {said}" for action, said in report.ACTIONS.items())
-    yield f"  due by the plan of {report.span(max(0, now - plan['as_of']))} ago: {words}"
-    if lost := report.unstored_words(plan.get("effects", {})):
-        yield f"    destroyed unstored: {lost}"
-    for policy, counts in plan["by_policy"].items():
-        yield f"    {policy}: " + ", ".join(f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items())
+    ago = report.span(max(0, now - plan["as_of"]))
+    if plan["left"] is None:
+        words = ", ".join(f"{plan['counts'].get(action.value, 0):,} {said}" for action, said in report.ACTIONS.items())
+        yield f"  due by the plan of {ago} ago: {words}"
+        yield from _due_by_policy(plan)
+    else:
+        # What a run has carried out is not due any more; of the rest only the number of jobs is known before the next plan.
+        left = f"{report.counted(plan['left'], 'job')} left" if plan["left"] else "nothing left"
+        yield f"  due: {left} of the plan that was carried out {ago} ago"
     for action, waiting in plan["announced"].items():
         words = report.ACTIONS[Action(action)]
         yield f"    announced: {waiting['jobs']:,} {words}, due from {report.when(waiting['first_at'])}"
@@ -287,6 +292,16 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
             "    wanted, not archived, soon purged by Sauce Labs: "
             f"the assets of {report.counted(plan['expiring_24h'], 'job')} within 24 h, of {plan['expiring_72h']:,} within 72 h"
         )
+
+
+def _due_by_policy(plan: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.retention.model import Action
+
+    if lost := report.unstored_words(plan.get("effects", {})):
+        yield f"    destroyed unstored: {lost}"
+    for policy, counts in plan["by_policy"].items():
+        yield f"    {policy}: " + ", ".join(f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items())
 
 
 def _run_words(run: dict[str, Any], *, going_on: set[str]) -> str:

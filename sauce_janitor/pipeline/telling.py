@@ -99,7 +99,9 @@ class Teller:
         # Each credential's part of a plan ends by itself, mostly for one reason.
         if event not in self._halts:
             self._halts.add(event)
-            self.log.warning("run.halted", why=event.why.value, detail=event.detail)
+            # Who stops a run knows it, and the run's last lines say how far it came: no warning besides.
+            tell = self.log.info if event.why is happened.Halt.STOPPED else self.log.warning
+            tell("run.halted", why=event.why.value, detail=event.detail)
 
     def _differing(self, about: Any, event: happened.AssetsDeleted) -> None:
         for name, archived, deleted in event.differing:

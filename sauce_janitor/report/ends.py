@@ -10,7 +10,7 @@ from typing import Protocol
 from rich.console import Console
 
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.words import ACTIONS, actions_line, size
+from sauce_janitor.report.words import ACTIONS, actions_line, counted, size
 from sauce_janitor.retention.model import Action
 from sauce_janitor.terminal import printable
 from sauce_janitor.times import when
@@ -88,7 +88,9 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     if ended.archived_assets:
         out.print(f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each verified")
     if ended.reclaimed_bytes:
-        hidden = f", {ended.unlisted_files:,} files among them that no list had" if ended.unlisted_files else ""
+        hidden = (
+            f", {counted(ended.unlisted_files, 'file')} among them that no list had" if ended.unlisted_files else ""
+        )
         out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
     if ended.incomplete:
         out.print(
@@ -97,7 +99,7 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     if ended.lost:
         tried = f" ({ended.missed:,} of them although earlier runs had tried)" if ended.missed else ""
         out.print(
-            f"Lost: Sauce Labs had purged the assets of {ended.lost:,} jobs before they were archived{tried}",
+            f"Lost: Sauce Labs had purged the assets of {counted(ended.lost, 'job')} before they were archived{tried}",
             style="red",
         )
     if ended.damaged_copies:

@@ -60,6 +60,8 @@ def test_before_the_first_run_status_says_so_and_asks_nothing(desk: Desk) -> Non
 def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Desk) -> None:
     plan = desk.run().plan
     told = status(desk)
+    assert told["last_plan"]["left"] is None
+    assert "due by the plan of" in desk.say("status").stdout
     assert told["last_plan"]["counts"] == {action.value: number for action, number in plan.totals.items()}
     assert status(desk, "--policy", "noise")["last_plan"]["by_policy"].keys() == {"noise"}
     assert told["listing"]["jobs"] == plan.inventory
@@ -70,6 +72,7 @@ def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Desk) -
     desk.say("hold", "add", "a" * 32, "--reason", "x", "--yes")
     told = status(desk)
     assert [(run["mode"], run["result"]) for run in told["last_runs"]] == [("execute", "done"), ("dry_run", "done")]
+    assert told["last_plan"]["left"] == 0
     outcomes = told["last_runs"][0]["outcomes"]
     assert outcomes["delete_job_done"] == plan.totals[Action.DELETE_JOB]
     assert len({policy for policy, action in plan.counts if action is Action.DELETE_ASSETS}) > 1
@@ -77,7 +80,14 @@ def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Desk) -
     assert gone == plan.totals[Action.DELETE_ASSETS], "every policy's outcomes are summed"
     assert (told["local_holds"], len(told["approvals"]), told["open_intents"], told["paused"]) == (1, 1, [], None)
     said = desk.say("status").stdout
-    for words in ("due by the plan of", "holds: 1 local", "approved by", "execute, done", "dry run, done", "budget:"):
+    for words in (
+        "due: nothing left of the plan that was carried out",
+        "holds: 1 local",
+        "approved by",
+        "execute, done",
+        "dry run, done",
+        "budget:",
+    ):
         assert words in said
 
 
