@@ -49,7 +49,8 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **told: str
     terminal.echo(f"wrote {path}")
     terminal.echo(how)
     terminal.echo(
-        f"next: sauce-janitor{_config_option(path)} check, then plan; nothing changes at Sauce Labs before run --execute"
+        f"next: sauce-janitor{_config_option(path)} check, then plan; "
+        "nothing changes at Sauce Labs before apply or run --execute"
     )
 
 
