@@ -72,6 +72,7 @@ def an_archived_job(desk: Desk, heard: Callable[..., Heard]) -> str:
 
 READS = (
     ("status",), ("status", "--format", "json"), ("explain", "JOB"), ("simulate",), ("prove",), ("hold", "list"),
+    ("account", "list"),
     ("archive", "list"), ("archive", "show", "JOB"), ("archive", "verify"), ("archive", "verify", "JOB"),
     ("archive", "prune", "--dry-run"), ("archive", "export", "JOB", "--output", "OUT"), ("plan", "--offline"),
     ("diff", "CONFIG", "CONFIG"), ("check",), ("config", "show"),
