@@ -46,6 +46,7 @@ _HIDDEN = frozenset(
 
 _WORD = re.compile(r"( *)(\S*?`[^`]*`\S*|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)? \S+|\S+)")
 """A word that a line is not broken in, and the blanks before it."""
+_COMMAND = re.compile(r"( )(sauce-janitor [^ ].*)$")
 _JOINTS = "-_./:,"
 _NOT_PLAIN = re.compile(r"[^ -~]")
 _NOT_PLAIN_LINES = re.compile(r"[^ -~\n\t]")
@@ -205,15 +206,21 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
 def wrapped(text: str, width: int, *, fold: bool = False) -> list[str]:
     """Return one line of text as lines of at most so many cells, broken between words, with the indentation that it has.
 
-    A time and what stands in backquotes, such as a command to copy, is one word. A word that is wider than the line has a
-    line of its own, which the terminal breaks; with `fold` it is broken here, after a sign such as - where there is one.
+    A time is one word, and so is what is there to be copied: text in backquotes, and a command of ours at the end. A word
+    that is wider than the line has a line of its own, which the terminal breaks; with `fold` it is broken here, after a
+    sign such as -.
     """
     from rich.cells import cell_len, chop_cells
 
     margin = text[: len(text) - len(text.lstrip(" "))]
     rest = f"{margin}    " if margin else ""
+    command = _COMMAND.search(text)
+    if command is None or cell_len(rest + command[2]) > width:
+        words = _WORD.findall(text.strip(" "))
+    else:
+        words = [*_WORD.findall(text[: command.start()].strip(" ")), command.groups()]
     lines, line = [], margin
-    for blank, word in _WORD.findall(text.strip(" ")):
+    for blank, word in words:
         if line.strip(" ") and cell_len(line + blank + word) > width:
             lines.append(line)
             line = rest + word

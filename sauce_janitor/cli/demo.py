@@ -191,7 +191,10 @@ def _is_plain() -> bool:
 def _say(step: int, text: str) -> None:
     from sauce_janitor import report
 
-    report.console(color=None).print(f"\n[{step}] {text}\n", style="bold")
+    out = report.console(color=None)
+    out.print()
+    report.say(out, f"[{step}] {text}", style="bold")
+    out.print()
 
 
 def _where_to_look() -> None:

@@ -26,7 +26,9 @@ from sauce_janitor.pipeline import Order, Result, Tools, run
 from sauce_janitor.state import State
 
 _MILDEST_FIRST = (0, RefusedError.exit_code, LeaseError.exit_code, JanitorError.exit_code, ConfigError.exit_code)
-_TOLD = frozenset({"deadline.missed", "job.assets_lost", "jobs.retrying", "policy.undecided"})
+_TOLD = frozenset(
+    {"deadline.missed", "job.assets_lost", "jobs.retrying", "policy.undecided", "owner.left_out", "owners.incomplete"}
+)
 """Warnings of the log that the report on a terminal says as well, in sentences."""
 
 

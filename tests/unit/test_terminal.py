@@ -146,6 +146,13 @@ def test_a_sentence_on_a_terminal_wraps_at_words_and_leaves_a_command_and_a_time
         assert under.getvalue().splitlines() == shown
 
 
+def test_a_command_at_the_end_of_a_sentence_is_not_broken_where_it_fits() -> None:
+    said = "Written; carry it out with: sauce-janitor apply plan.json"
+    assert terminal.wrapped(said, 32) == ["Written; carry it out with:", "sauce-janitor apply plan.json"]
+    assert terminal.wrapped(said, 20) == ["Written; carry it", "out with:", "sauce-janitor apply", "plan.json"]
+    assert terminal.wrapped("sauce-janitor: it failed", 20) == ["sauce-janitor: it", "failed"]
+
+
 def test_a_document_of_several_lines_is_never_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "10")
     under = io.StringIO()

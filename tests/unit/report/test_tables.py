@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.cells import cell_len
@@ -12,6 +13,7 @@ from rich.console import Console
 from sauce_janitor import report
 from sauce_janitor.report import Column
 from sauce_janitor.retention.model import UNKNOWN
+from sauce_janitor.times import show_times_in
 
 JOBS = (
     Column("Job", "id"), Column("Status", "word"), Column("Ended", "time"), Column("Size", "size", 2), Column("Build"),
@@ -128,10 +130,16 @@ def test_values_that_are_not_there_or_cannot_be_read_have_a_sign() -> None:
     assert printed([Column("A")], [(True,), (["b", "a"],), ("a\x1b[2J",)], 80)[1:] == ["yes", "b, a", r"a\u001b[2J"]
 
 
-def test_times_of_more_than_one_zone_name_keep_it_in_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = printed([Column("At", "time"), Column("Name")], [(NOON, "a" * 90), ("until released", "b")], 40)
-    assert lines[0].startswith("At (UTC)")
-    assert lines[2].startswith("until released")
+def test_a_zone_is_named_in_the_header_where_it_is_one_and_else_in_each_cell() -> None:
+    show_times_in(ZoneInfo("Europe/Berlin"))
+    columns, summer = [Column("At", "time"), Column("Name")], NOON - 60 * 86_400
+    assert printed(columns, [(NOON, "a" * 90), ("released", "b"), (None, "c")], 40)[0].split() == [
+        "At",
+        "(CET)",
+        "Name",
+    ]
+    lines = printed(columns, [(NOON, "a" * 90), (summer, "b")], 40)
+    assert [line[:21].strip() for line in lines] == ["At", "2025-11-29 13:00 CET", "2025-09-30 14:00 CEST"]
 
 
 def test_a_long_table_is_laid_out_a_part_at_a_time_with_its_header_again_where_it_changes() -> None:
