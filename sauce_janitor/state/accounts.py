@@ -77,6 +77,9 @@ class Accounts:
         and port alone.
         """
         said = {"base_url": plain(base_url), "username": plain(username)}
+        known = self.all().get(name)
+        if known is not None and (known.base_url, known.username) == (said["base_url"], said["username"]):
+            return None  # as almost always: a command that only looks waits for nobody who writes
         with self._database.writing() as connection:
             row = connection.execute(select(accounts).where(accounts.c.name == name)).mappings().one_or_none()
             if row is None:
@@ -86,8 +89,6 @@ class Accounts:
                 _take_over(connection, name, said)
                 return None
             known = _known(row)
-            if (known.base_url, known.username) == (said["base_url"], said["username"]):
-                return None
             if not known.is_of(base_url, username, place):
                 if known.is_bound or _has_lines(connection, known.key):
                     return known
