@@ -95,7 +95,7 @@ def open_desk(
     with (
         _signals() as signals,
         _opened(config, reads=reads) as state,
-        Shown(color=session.color, moving=watched and level != "debug") as shown,
+        Shown(color=session.color, moving=watched and level != "debug", is_stopping=signals.stop.is_set) as shown,
     ):
         if state.is_read_only:  # what is counted beside it is read from a copy, too
             config = replace(config, state=state.counted_beside())

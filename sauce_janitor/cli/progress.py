@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
@@ -20,28 +20,30 @@ from sauce_janitor.pipeline.progress import ProgressTracker
 _EVERY_S: Final = 30.0
 _BAR: Final = 12
 """As wide as leaves room for the numbers at 80 columns."""
+_STOPPING: Final = "stopping; Ctrl-C again ends at once"
+"""Who has pressed Ctrl-C sees that it was heard, and that a second one is safe, too."""
 
 
 class _Numbers(ProgressColumn):
-    """How much of it, how fast, and how long still; as of now, also where nothing moves."""
+    """How much of it, how fast, and how long still; as of now, also where nothing moves. Once it is to stop, that."""
 
-    def __init__(self, tracker: ProgressTracker) -> None:
+    def __init__(self, tracker: ProgressTracker, is_stopping: Callable[[], bool]) -> None:
         super().__init__(Column(no_wrap=True))
-        self._tracker = tracker
+        self._tracker, self._is_stopping = tracker, is_stopping
 
     def render(self, task: Task) -> Text:  # noqa: ARG002 - rich's signature
-        return Text(self._tracker.now().words())
+        return Text(_STOPPING if self._is_stopping() else self._tracker.now().words())
 
 
 class Shown:
     """The progress of the runs of one command; any thread may tell it. A context manager."""
 
-    def __init__(self, *, color: bool | None, moving: bool) -> None:
+    def __init__(self, *, color: bool | None, moving: bool, is_stopping: Callable[[], bool] = lambda: False) -> None:
         out = report.console(color=color, error=True)
         spinner = "dots" if out.encoding.startswith("utf") else "line"  # dots are Braille
         self._tracker = ProgressTracker()
         words = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
-        columns = (SpinnerColumn(spinner), words, BarColumn(_BAR), _Numbers(self._tracker))
+        columns = (SpinnerColumn(spinner), words, BarColumn(_BAR), _Numbers(self._tracker, is_stopping))
         self._bar = Progress(*columns, console=out, transient=True, redirect_stdout=False) if moving else None
         self._task: TaskID | None = None
         self._lock = threading.Lock()

@@ -121,7 +121,7 @@ def test_a_job_that_is_purged_while_files_are_missing_is_a_loss_and_never_exit_0
     desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
     monkeypatch.setattr(purging, "PURGED_AFTER_S", 9 * DAY)  # as if its 30 days were over
     said = desk.say("run", "--execute", "--retry-now", code=4).stdout
-    assert "Lost: Sauce Labs had purged the assets of 1 jobs before they were archived (1 of them although" in said
+    assert "Lost: Sauce Labs had purged the assets of 1 job before they were archived (1 of them although" in said
     assert [line.detail["lost"] for line in desk.state.journal.lines("box") if line.kind == "purged"] == [True]
     assert desk.run(execute=True).complete, "it is told once"
     assert job in desk.deleted(), "if_purged: proceed"

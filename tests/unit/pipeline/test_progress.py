@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from sauce_janitor.errors import StateError
 from sauce_janitor.pipeline import progress
 from sauce_janitor.pipeline.progress import PhaseProgress, ProgressTracker, PublishedProgress, stepping, under_way
 from sauce_janitor.state import Notes
+from tests.fakes.screen import Screen
 
 
 class Ticks:
@@ -253,3 +255,21 @@ def test_the_moving_line_is_one_line_at_80_columns(monkeypatch: pytest.MonkeyPat
     drawn = [line for line in lines if line.strip()]
     assert max(map(len, drawn)) <= 80
     assert any("eu: carrying out" in line and "1,200 of 4,800 (25 %)" in line for line in drawn), drawn
+
+
+def test_the_moving_line_says_that_a_stop_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sauce_janitor.cli.progress import Shown
+
+    under, stop = Screen(), threading.Event()
+    monkeypatch.setattr(sys, "stderr", under)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    with Shown(color=False, moving=True, is_stopping=stop.is_set) as shown:
+        shown.phase("eu", "execute", 4800)
+        shown.step(1200)
+        assert shown._bar is not None
+        shown._bar.refresh()
+        assert "Ctrl-C" not in under.text
+        stop.set()
+        shown._bar.refresh()
+        assert "stopping; Ctrl-C again ends at once" in under.text
