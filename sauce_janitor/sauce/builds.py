@@ -30,6 +30,7 @@ _FEWEST_BUILDS_A_PAGE: Final = (
 _MOST_OLDER: Final = 2_500  # a build that does not exist must not cost the whole list
 _MOST_BUILD_PAGES: Final = 2_000
 _FAR: Final = 4_102_444_799  # 2099: the API may refuse a start without an end
+_LONGEST_BUILD_S: Final = 7 * 86_400
 COUNTERS: Final = ("passed", "failed", "errored", "completed", "finished", "running", "queued", "new", "public")
 """The job counters of a build, as the API calls them."""
 Counted: TypeAlias = int | Literal[Unknown.UNKNOWN] | None
@@ -92,7 +93,9 @@ class BuildFilter:
         found: list[tuple[str, str | int]] = [("status", status) for status in self.statuses]
         found += [("name", self.name)] if self.name is not None else []
         if self.since is not None or self.until is not None:
-            found += [("start", self.since or 0), ("end", _FAR if self.until is None else self.until)]
+            # Which time `end` is compared with is not documented: a build may end days after it was created.
+            end = _FAR if self.until is None else min(self.until + _LONGEST_BUILD_S, _FAR)
+            found += [("start", self.since or 0), ("end", end)]
         return found
 
 
