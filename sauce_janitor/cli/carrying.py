@@ -151,6 +151,8 @@ def summary(result: Result) -> dict[str, Any]:
     return {
         "account": result.account.name,
         "planned": {action.value: number for action, number in result.plan.totals.items()},
+        "effects": dict(result.head.effects),
+        "interactions": [dict(row) for row in result.head.interactions],
         "outcomes": {f"{action.value}.{outcome}": number for (action, outcome), number in sorted(told.counts.items())},
         "archived_bytes": execution.archived_bytes,
         "reclaimed_bytes": execution.reclaimed_bytes,

@@ -30,13 +30,13 @@ class Footprint:
         return {**self.effects.as_row(), "disk": self.room.as_row() if self.room else None}
 
 
-def footprint_of(plan: Plan, settings: Archive, weights: Weights = NO_WEIGHTS) -> Footprint:
-    """Return the plan's footprint, with bytes as far as the weights tell."""
+def footprint_of(plan: Plan, settings: Archive, weights: Weights = NO_WEIGHTS, *, erases: bool = False) -> Footprint:
+    """Return the plan's footprint, with bytes as far as the weights tell; `erases` as `effects_of` takes it."""
     try:
         room = room_of(settings)
     except OSError:  # an unmounted disk is for the run to refuse; a plan can be looked at without
         room = None
-    return Footprint(effects_of(plan, weights), room)
+    return Footprint(effects_of(plan, weights, erases=erases), room)
 
 
 def weights_of(archive: Path, state: State, account: str, *, now: int, remembers: bool = True) -> Weights:

@@ -174,7 +174,7 @@ class _Leaving(Visit):
         plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway)
         plan.narrow(self._agreed)
         needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
-        footprint = self._footprint(plan)
+        footprint = self._footprint(plan, erases=not self.departure.keep)
         head = replace(self.head(plan, records.digest()), owners=self.whose.owners, effects=footprint.effects.as_row())
         return Result(
             account=self.account,

@@ -276,13 +276,13 @@ class Visit:
             vanished=self.traces.found,
         )
 
-    def _footprint(self, plan: Plan) -> Footprint:
+    def _footprint(self, plan: Plan, *, erases: bool = False) -> Footprint:
         settings, state, name = self.tools.config.archive, self.tools.state, self.account.name
         if not plan.job_count:  # a plan without actions reads no receipt
             return footprint_of(plan, settings)
         remembers = not self.order.offline  # then the state may be one that can only be read
         weights = weights_of(settings.path, state, name, now=self.now, remembers=remembers)
-        return footprint_of(plan, settings, weights)
+        return footprint_of(plan, settings, weights, erases=erases)
 
     def _need(self, share: Share, plan: Plan) -> Need:
         client = share.client

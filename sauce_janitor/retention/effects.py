@@ -122,10 +122,11 @@ class PlanEffects:
         )
 
 
-def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS) -> PlanEffects:
+def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS, *, erases: bool = False) -> PlanEffects:
     """Return what the plan does as it is now, in bytes as far as the weights know them.
 
-    Jobs that ended so long ago that Sauce Labs has purged their assets weigh nothing.
+    Jobs that ended so long ago that Sauce Labs has purged their assets weigh nothing. With `erases` the
+    archive's copies of the jobs are removed, too: then none of them saves anything.
     """
     jobs: Counter[JobEffect] = Counter()
     archived: Counter[JobEffect] = Counter()
@@ -133,7 +134,7 @@ def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS) -> PlanEffects:
     frees: dict[JobEffect, Volume] = {}
     stores = unstored = Volume()
     for template, count in plan.rows.templates():
-        effect, loss = _effect(template), _loss(template)
+        effect, loss = _effect(template), _loss(template, erases=erases)
         # What Sauce Labs has probably purged is lost, but it weighs nothing there any more.
         weighing = count if template.has_assets and not template.is_past_purge else 0
         jobs[effect] += count
@@ -162,11 +163,12 @@ def _deletes(template: Template) -> bool:
     return any(action in DELETES for action, _, _ in template.actions)
 
 
-def _loss(template: Template) -> PlannedLoss | None:
+def _loss(template: Template, *, erases: bool) -> PlannedLoss | None:
     """What a job loses that is stored nowhere; None for nothing."""
     if not _deletes(template):
         return None
-    policy, selection, stored = template.changes or "", template.selection, template.stored
+    policy, selection = template.changes or "", template.selection
+    stored = frozenset[str]() if erases else template.stored
     if not template.has_assets:
         # Its record goes unstored, where no receipt has it and none is made before.
         nothing = selection is None and not stored

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from sauce_janitor.daemon.accounts import view_of
 from sauce_janitor.pipeline.footprint import weights_of
 from tests.integration.pipeline.conftest import Desk
 
@@ -31,10 +32,11 @@ def test_a_first_plan_knows_no_size_and_a_later_one_knows_those_of_deletes_and_r
     assert first["unstored"]["jobs"] > 0
     assert [first[key]["bytes"] for key in ("unstored", "frees", "stores")] == [None, None, None]
 
-    done = desk.run(execute=True).execution
-    deletes, freed = desk.state.journal.reclaimed("box", most=500)
-    assert done is not None
-    assert freed == done.reclaimed_bytes > 0
+    (carried,) = json.loads(desk.say("run", "--execute", "--format", "json").stdout)
+    assert carried["effects"] == first
+    freed = carried["reclaimed_bytes"]
+    deletes, told = desk.state.journal.reclaimed("box", most=500)
+    assert told == freed > 0
     weights = weights_of(desk.folder / "archive", desk.state, "box", now=NOW)
     assert (weights.deletes, weights.whole) == (deletes, freed / deletes)
     assert desk.state.journal.reclaimed("box", most=3)[0] == 3
@@ -46,12 +48,14 @@ def test_a_first_plan_knows_no_size_and_a_later_one_knows_those_of_deletes_and_r
     assert sum(later["jobs"].values()) == 80 - first["jobs"]["deleted"]
 
 
-def test_status_and_the_run_on_record_tell_of_what_is_destroyed(open_desk: Callable[..., Desk]) -> None:
+def test_status_the_page_and_the_run_on_record_tell_of_what_is_destroyed(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk(jobs=80, days=25)
     desk.configure(POLICIES)
     planned = effects(desk)
     said = desk.say("status").stdout
     assert f"destroyed unstored: {planned['unstored']['jobs']} jobs, size unknown" in said
+    facts = view_of(desk.config.account("box"), desk.state, None, None, now=NOW).facts
+    assert [fact.bad for fact in facts if fact.name == "Destroyed unstored by the plan"] == [True]
     (account,) = json.loads(desk.say("status", "--format", "json").stdout)
     recorded = account["last_plan"]["effects"]
     assert recorded["disk"]["free_bytes"] > 0

@@ -106,6 +106,13 @@ def test_what_a_receipt_has_is_no_loss() -> None:
     assert found.unstored == Volume()
 
 
+def test_a_copy_that_is_erased_with_the_job_saves_nothing() -> None:
+    stored = old("stored-once", archived=frozenset({"all"})), old("record", 10, archived=frozenset({"all"}))
+    plan = planned(told(RULES), *stored)
+    assert effects_of(plan).lost_jobs == 0
+    assert effects_of(plan, erases=True).losses == {PlannedLoss("nothing", None): 2}
+
+
 def test_an_older_receipt_of_some_files_is_named() -> None:
     (loss,) = effects(old("once", archived=frozenset({"logs"}))).losses
     assert loss == PlannedLoss("nothing", None, frozenset({"logs"}))
