@@ -32,7 +32,8 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
             carried.plans[result.account.name] = result.plan
             if options["form"] == "table" and not options.get("end_only"):
                 with desk.shown.hidden():
-                    report.show_plan(out, result.plan, about(desk, result))
+                    is_reviewed = options.get("reviewed") is not None
+                    report.show_plan(out, result.plan, about(desk, result), is_reviewed=is_reviewed)
 
         def tell(result: Result) -> int:
             carried.results[result.account.name] = result

@@ -48,8 +48,12 @@ class About:
     room: DiskRoom | None = None
 
 
-def show_plan(out: Console, plan: Plan, about: About) -> None:
-    """Print a plan: dangers first, each job once, then by policy, why jobs stay, examples. No last line."""
+def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = False) -> None:
+    """Print a plan: dangers first, each job once, then by policy, why jobs stay, examples. No last line.
+
+    Of one that was reviewed it is left out why jobs stay, and which ones go for example: that was read, and what is done
+    of it comes next.
+    """
     effects = about.effects or effects_of(plan)
     out.print(f"{about.identity}, as of {when(plan.as_of)}", style="bold")
     show_dangers(out, effects, plan.broken)
@@ -63,16 +67,16 @@ def show_plan(out: Console, plan: Plan, about: About) -> None:
     if plan.counts:
         out.print("\nBy policy", style="bold")
         _show_by_policy(out, plan)
-    if plan.kept:
+    if plan.kept and not is_reviewed:
         out.print("\nWhy jobs stay", style="bold")
         _show_kept(out, plan)
     for line in (*_undecided(plan), *_incomplete(plan)):
         say(out, line)
-    if plan.postponed:
+    if plan.postponed and not is_reviewed:
         out.print("\nTimes that another policy makes longer (`overrides:` lets the shorter one count)", style="bold")
         for line in _postponed(plan):
             say(out, line)
-    if about.examples:
+    if about.examples and not is_reviewed:
         out.print("\nFor example", style="bold")
         _show_examples(out, about.examples)
     notes = (*_soon(plan), *late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints), *_lifted(plan))

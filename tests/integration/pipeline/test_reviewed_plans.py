@@ -37,8 +37,11 @@ def test_a_plan_reviewed_whole_makes_what_it_left_expected(open_desk: Callable[.
     desk = open_desk(120)
     desk.configure(POLICIES)
     file = str(desk.folder / "plan.json")
-    desk.say("plan", "--out", file)
-    desk.say("apply", file)
+    reviewed = desk.say("plan", "--out", file).stdout
+    applied = desk.say("apply", file).stdout
+    for read_before in ("Why jobs stay", "For example"):
+        assert (read_before in reviewed, read_before in applied) == (True, False)
+    assert "By policy" in applied
     desk.later_s = 60
     assert desk.run(execute=True).complete
 
