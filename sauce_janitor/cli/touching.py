@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.changes import change_of
 from sauce_janitor.cli.consent import DRY_RUN, YES, who
 from sauce_janitor.cli.given import ACCOUNT, FORMAT, JOBS, OWNER, job_references
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, JanitorError, RefusedError, StateError
@@ -114,7 +115,7 @@ def tag(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form:
     from sauce_janitor.cli.calling import calling
     from sauce_janitor.cli.lookup import asked_ids
 
-    change, references = _change(given), job_references(jobs)
+    change, references = change_of(given), job_references(jobs)
     with calling(session, wanted) as call:
         owner = checked.owner(given["owner"])
         found, code = find_all(call, asked_ids(call, references, owner), owner)
@@ -267,53 +268,3 @@ def _text(value: object) -> str:
 
 def _jobs(count: int) -> str:
     return f"{count:,} job" + ("" if count == 1 else "s")
-
-
-def _pairs(flag: str, texts: Sequence[str], form: str) -> Iterator[tuple[str, str]]:
-    for text in texts:
-        key, sign, value = text.partition("=")
-        if not sign:
-            raise click.UsageError(f"{flag} {text!r:.60}: write {form}")
-        yield key, value
-
-
-def _json_of(key: str, text: str) -> object:
-    """The value that the JSON text writes. UsageError for what is none, or a number that no JSON can hold."""
-
-    def refused(constant: str) -> object:
-        raise ValueError(f"{constant} is no JSON")
-
-    try:
-        value: object = json.loads(text, parse_constant=refused)
-        json.dumps(value, allow_nan=False)  # 1e999 reads as infinity
-    except (ValueError, RecursionError) as wrong:
-        raise click.UsageError(
-            f"--custom-data-json {key}={text:.60} is no JSON ({wrong}): for a text write --custom-data {key}=TEXT"
-        ) from wrong
-    return value
-
-
-def _change(given: Mapping[str, Any]) -> Change:
-    from sauce_janitor.retention.handacts import Change
-
-    custom: list[tuple[str, object]] = list(_pairs("--custom-data", given["custom"], "KEY=VALUE"))
-    for key, text in _pairs("--custom-data-json", given["custom_json"], "KEY=JSON"):
-        custom.append((key, _json_of(key, text)))
-    if given["clear"] and given["tags"]:
-        raise click.UsageError("--clear takes all tags away, --set replaces them: say one of them")
-    tags = () if given["clear"] else given["tags"] or None
-    names = ("name", "build", "public", "passed")
-    try:
-        change = Change(
-            add=given["add"],
-            remove=given["remove"],
-            tags=tags,
-            custom_data=tuple(custom),
-            drop_custom_data=given["drop"],
-            **{name: given[name] for name in names},
-        )
-    except ValueError as wrong:
-        raise click.UsageError(str(wrong)) from wrong
-    if change.is_nothing:
-        raise click.UsageError("say what to change: --add, --remove, --set, --name, … (see --help)")
-    return change
