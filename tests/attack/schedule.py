@@ -164,7 +164,7 @@ class Schedule:
             by_people
             or self.names_phantoms
             or bool(self.held or self.loose - {"documents"})
-            or any(each["fault"] in ALTERING for each in self.faults)
+            or any(each["fault"] in ALTERING or _may_be_believed(each) for each in self.faults)
         )
 
 
@@ -187,6 +187,16 @@ def _pass(chance: random.Random) -> Pass:
     event, at = chance.choice(("", "", "", "held_at", "held_here_at", "paused_at")), chance.randint(3, 60)
     limit = 2 if chance.random() < 0.15 else None
     return Pass(strike, limit, job=chance.randrange(JOBS), **({event: at} if event else {}))
+
+
+def _may_be_believed(fault: Fault) -> bool:
+    """Whether deletes of assets may be answered as done, file by file, while nothing is done.
+
+    One of twenty such answers is looked at, and all from the first that proves untrue (docs/safety.md): assets of the others
+    stay at the vendor.
+    """
+    now_and_then = fault["fault"] == "without_effect" and fault.get("chance", 1.0) < 1.0
+    return now_and_then and fault.get("endpoint") != "job.stop"
 
 
 def _loose(fault: Fault) -> set[str]:
