@@ -187,4 +187,4 @@ def test_an_explanation_of_an_unknown_job_says_what_to_do(desk: Desk) -> None:
     assert not (desk.folder / "state.db").exists()
     desk.run("plan")
     assert "not known here" in desk.run("explain", "0" * 32, code=2).stderr
-    assert "32 hexadecimal" in desk.run("explain", "12345", code=2).stderr
+    assert "no job that is known has an id" in desk.run("explain", "12345", code=2).stderr
