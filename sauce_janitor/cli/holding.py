@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
     from sauce_janitor.pipeline.holding import Holding, KnownHold
     from sauce_janitor.retention.model import JobId
+    from sauce_janitor.retention.references import JobReference
     from sauce_janitor.retention.rules import Match
     from sauce_janitor.state import State
 
@@ -167,7 +169,9 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
             raise wrong
         fitting.refuse_foreign(config.archive, state)
         now = int(time.time())
-        found = [known.hold for known in holding.known(at=now) if known.hold.job_id in ids]
+        every = [known.hold for known in holding.known(at=now)]
+        _refuse_unlisted(references, ids, {each.job_id for each in every})
+        found = [each for each in every if each.job_id in ids]
         if not found:
             raise ConfigError(f"none of these {len(ids):,} jobs of {account.name} has a local hold: see hold list")
         if dry_run:
@@ -177,6 +181,16 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
         count = holding.release(ids, by=who())
     jobs_held = {each.job_id for each in found}
     terminal.echo(f"Released: {counted(count, 'hold')} on {counted(len(jobs_held), 'job')} of {account.name}.")
+
+
+def _refuse_unlisted(references: Sequence[JobReference], ids: frozenset[JobId], held: Collection[JobId]) -> None:
+    """ConfigError where a beginning of an id is also a held job's that no listing shows: whole ids are held unseen."""
+    for each in references:
+        also = {job for job in held if each.prefix is not None and job.startswith(each.prefix)} - ids
+        if also:
+            raise ConfigError(
+                f"{each.text!r:.80} is also the held job {min(also)}: give more of the id. Nothing changed"
+            )
 
 
 @hold.command(name="list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from sauce_janitor import terminal
 from sauce_janitor.cli.given import job_reference_of
 from sauce_janitor.errors import ConfigError
+from sauce_janitor.retention.model import JobId, is_same_user
 from sauce_janitor.retention.references import Candidate, JobReference, only
 
 if TYPE_CHECKING:
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     from sauce_janitor.cli.calling import Call
     from sauce_janitor.cli.shelf import Shelf
     from sauce_janitor.config import Config
-    from sauce_janitor.retention.model import Job, JobId, Owner
+    from sauce_janitor.retention.model import Job, Owner
     from sauce_janitor.state import State
 
+_ID: Final = re.compile("[0-9a-f]{32}")
 _MOST_ROWS: Final = 20_000
 """So many rows of a job list are looked through for a job that the state does not know."""
 _BEFORE_S: Final = 86_400
@@ -45,19 +48,38 @@ def known_ids(config: Config, references: Sequence[JobReference], accounts: Coll
 def asked_ids(call: Call, references: Sequence[JobReference], owner: Owner | None) -> tuple[JobId, ...]:
     """Return the jobs of the account in hand, by what the state knows and by the jobs that were created since, asked for now.
 
-    So that no job which is newer than the last listing makes an answer wrong. ConfigError as `known_ids`.
+    So that no job which is newer than the last listing makes an answer wrong. ConfigError as `known_ids`, and for a job that
+    is called otherwise by now, or is of a user whom the account is not about.
     """
     if all(each.id is not None for each in references):
         return _whole(references)
     state, accounts = call.desk.tools.state, (call.name,)
     owners = (owner,) if owner is not None else call.hand.owners
-    news = [job for each in owners for job in _news(call, each)]
+    news = [candidate for each in owners for candidate in _news(call, each)]
 
     def found(reference: JobReference) -> Iterator[Candidate]:
         yield from state.lookups.listed(reference, accounts, gone=False)
-        yield from (_candidate(job) for job in news if _is_meant(job, reference))
+        yield from (each for each in news if _is_meant(each, reference))
 
-    return _each(references, found, lambda each: state.lookups.near(each, accounts))
+    def is_certain(job: Candidate, reference: JobReference) -> None:
+        if not any(is_same_user(job.owner, each) for each in owners):
+            raise ConfigError(
+                f"{reference.text!r:.80} is job {job}, whose user account {call.name} is not about now: give the whole id"
+            )
+        if reference.prefix is None or not job.id.startswith(reference.prefix):
+            _check_name(call, job, reference)
+
+    return _each(references, found, lambda each: state.lookups.near(each, accounts), is_certain)
+
+
+def _check_name(call: Call, job: Candidate, reference: JobReference) -> None:
+    """Ask for the job: names and builds change, and the state knows them as they were when the job was listed."""
+    now = call.hand.find(job.id, job.owner).job
+    if reference.name not in (now.name, now.build):
+        raise ConfigError(
+            f"no job is {reference.text!r:.80} for certain: {job.id} was, when it was listed, and is {now.name!r:.80} in build "
+            f"{now.build!r:.80} by now. `sauce-janitor plan` lists the jobs anew, or give the whole id"
+        )
 
 
 def stored_id(session: Session, text: str, account: str | None) -> JobId:
@@ -86,6 +108,7 @@ def _each(
     references: Iterable[JobReference],
     found: Callable[[JobReference], Iterable[Candidate]],
     near: Callable[[JobReference], Sequence[Candidate]],
+    check: Callable[[Candidate, JobReference], None] = lambda _job, _reference: None,
 ) -> tuple[JobId, ...]:
     """Return one job for each reference, or none at all: a mistake in one of them must not let the others go ahead."""
     from sauce_janitor import report
@@ -100,6 +123,7 @@ def _each(
             job = only(each, candidates, () if candidates else near(each))
         except ValueError as wrong:
             raise ConfigError(str(wrong)) from wrong
+        check(job, each)
         terminal.echo(report.clean(f"{each.text} is job {job}"), err=True)
         ids[job.id] = None
     return tuple(ids)
@@ -110,7 +134,7 @@ def _in_state(state: State, reference: JobReference, accounts: Collection[str]) 
     yield from state.lookups.archived(reference, accounts)
 
 
-def _news(call: Call, owner: Owner) -> Iterator[Job]:
+def _news(call: Call, owner: Owner) -> Iterator[Candidate]:
     """Yield the owner's jobs that the last listing cannot have shown; all of them where there was none."""
     from sauce_janitor.inventory.paging import Pager, Place
 
@@ -121,7 +145,10 @@ def _news(call: Call, owner: Owner) -> Iterator[Job]:
     rows = 0
     for page, _ in pager.pages(Place(int(time.time()))):
         rows += len(page.ids)
-        yield from page.jobs
+        yield from map(_candidate, page.jobs)
+        # A row that cannot be read is a job all the same: its id may begin as another one's.
+        unread = filter(_ID.fullmatch, set(page.ids).difference(job.id for job in page.jobs))
+        yield from (Candidate(JobId(each), owner) for each in unread)
         call.desk.shown.step(len(page.jobs))
         if rows > _MOST_ROWS:
             raise ConfigError(
@@ -130,7 +157,7 @@ def _news(call: Call, owner: Owner) -> Iterator[Job]:
             )
 
 
-def _is_meant(job: Job, reference: JobReference) -> bool:
+def _is_meant(job: Candidate, reference: JobReference) -> bool:
     if reference.prefix is not None and job.id.startswith(reference.prefix):
         return True
     return reference.name is not None and reference.name in (job.name, job.build)

@@ -98,6 +98,53 @@ def test_a_job_newer_than_the_last_listing_makes_a_name_ambiguous(desk: Desk) ->
     desk.say("tag", newer[:10], "--add", "x", "--yes")
 
 
+def test_a_job_that_is_called_otherwise_by_now_is_not_the_one_that_is_named(desk: Desk) -> None:
+    """Names change at Sauce Labs, and an old job's new name is in no listing of the news."""
+    desk.say("plan")
+    job, asked = _solo(desk), len(desk.sandbox.log)
+    desk.sandbox.edit(job, name="other", build="elsewhere")
+    for words in (
+        ("tag", "solo", "--add", "x", "--yes"), ("stop", "alone", "--yes"), ("assets", "solo", "--delete", "--yes"),
+    ):  # fmt: skip
+        wrong = desk.say(*words, code=2).exception
+        assert f"{job} was, when it was listed, and is 'other' in build 'elsewhere' by now" in str(wrong), words
+    assert desk.writes() == []
+    assert len(desk.sandbox.log) > asked
+    desk.say("tag", job[:10], "--add", "x", "--yes")
+
+
+def test_a_job_whose_row_cannot_be_read_is_among_those_that_an_id_may_begin(desk: Desk) -> None:
+    desk.say("plan")
+    newer = desk.sandbox.arrive(created_at=int(time.time()) - 60)
+    desk.sandbox.inject("bad_row", endpoint="jobs.list", only=newer, kind="exponent")
+    assert f"is job {newer}" in desk.say("tag", newer[:10], "--add", "x", "--yes").stderr
+
+
+def test_a_job_of_somebody_whom_the_account_is_not_about_needs_its_whole_id(desk: Desk) -> None:
+    """What is known of who has left `users` is as old as their last listing."""
+    theirs = desk.sandbox.arrive(created_at=int(time.time()) - 3 * DAY, owner="alice")
+    desk.sandbox.edit(theirs, name="hers")
+    desk.configure(POLICY, budget=", users: [demo, alice]")
+    desk.say("plan")
+    desk.configure(POLICY)
+    for text in ("hers", theirs[:10]):
+        wrong = desk.say("tag", text, "--add", "x", "--yes", code=2).exception
+        assert "whose user account box is not about now: give the whole id" in str(wrong)
+    assert desk.writes() == []
+
+
+def test_a_held_job_that_no_listing_shows_makes_a_beginning_ambiguous(desk: Desk) -> None:
+    """Else the hold of the job that is listed is lifted, and its owner's policies delete it."""
+    desk.say("plan")
+    job = _solo(desk)
+    unlisted = job[:12] + "".join("0" if digit != "0" else "1" for digit in job[12:])
+    desk.say("hold", "add", job, unlisted, "--reason", "why")
+    wrong = desk.say("hold", "release", job[:12], "--yes", code=2).exception
+    assert f"is also the held job {unlisted}" in str(wrong)
+    assert len(json.loads(desk.say("hold", "list", "--format", "json").stdout)) == 2
+    desk.say("hold", "release", job[:13], "--yes")
+
+
 def test_no_match_names_what_is_near(desk: Desk) -> None:
     desk.say("plan")
     wrong = desk.say("explain", "SOL", code=2).exception
