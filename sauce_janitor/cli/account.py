@@ -1,4 +1,4 @@
-"""`account`: which accounts the state knows, and calling one otherwise."""
+"""`account`: which accounts the state knows, and renaming one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def account() -> None:
 @FORMAT
 @click.pass_obj
 def list_accounts(session: Session, /, *, form: str) -> None:
-    """List the accounts of the configuration and of the state: whose they are, and how many jobs are known."""
+    """List the accounts of the configuration and of the state, with user, address and number of known jobs."""
     from sauce_janitor import report
     from sauce_janitor.cli import known
 
@@ -84,11 +84,11 @@ def _standing(row: dict[str, Any], bound_at: int | None) -> str:
 @click.argument("new", metavar="NEW")
 @click.pass_obj
 def rename(session: Session, /, old: str, new: str) -> None:
-    """Call account OLD of the state NEW, as the configuration does or will.
+    """Rename account OLD of the state to NEW. Rename it in the configuration, too.
 
-    What is known of it goes along: jobs, holds, runs, metrics, and what is archived. The journal's lines and the archive's
-    folder keep the former name. The next run lists every job anew before it decides, and the limits count as for policies
-    that were never accepted. Two accounts are never made one. Ends with 5 while a run works on the account.
+    Its jobs, holds, runs, metrics and archived jobs stay with it. The journal and the archive's folder keep the former
+    name. The next run lists every job again, and its limits count every job as new. Two accounts are never merged. The
+    command ends with 5 while a run works on the account.
     """
     from sauce_janitor import logs
     from sauce_janitor.cli import known
@@ -103,8 +103,8 @@ def rename(session: Session, /, old: str, new: str) -> None:
     path = known.existing(config.state)
     with State.open(path, accept_filesystem=config.accept_filesystem) as state:
         renamed = call_otherwise(config, state, old, new)
-    terminal.echo(f"Renamed: account {old} is {new} now: {renamed.username} at {renamed.base_url}.")
+    terminal.echo(f"Renamed: account {old} is now {new} ({renamed.username} at {renamed.base_url}).")
     names = {each.name: each for each in config.accounts}
     if new not in names:
         where = f" ({names[old].source.file}:{names[old].source.line})" if old in names else ""
-        terminal.echo(f"The configuration does not have {new} yet: write it in place of {old}{where}.", err=True)
+        terminal.echo(f"The configuration does not have {new} yet: rename {old} there, too{where}.", err=True)

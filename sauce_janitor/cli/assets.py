@@ -51,9 +51,10 @@ def assets(
     session: Session, /, job_id: str, *, name: str | None, output: str | None, folder: Path | None, delete: bool,
     **given: Any,
 ) -> int:  # fmt: skip
-    """List the files of a job as Sauce Labs does (it tells no sizes), get them, or delete them.
+    """List the files of a job (Sauce Labs lists no sizes), download them, or delete them.
 
-    No file is ever overwritten. --delete asks first; a job that is held, or cannot be archived whole, keeps its files.
+    No file is ever overwritten. --delete archives first, and asks. A job keeps its files if it is held or not
+    all of them can be archived.
     """
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
@@ -64,7 +65,7 @@ def assets(
     if name is not None and folder is not None:
         raise click.UsageError("say --get NAME for one file or --download DIR for all")
     if delete and (name is not None or folder is not None):
-        raise click.UsageError("--delete archives the files itself: say it without --get and --download")
+        raise click.UsageError("--delete archives the files itself: use it without --get and --download")
     reference = job_reference_of(job_id)
     with calling(session, given["wanted"], looks=not delete) as call:
         owner = checked.owner(given["owner"])

@@ -30,7 +30,7 @@ COLUMNS = (
 
 @click.command(name="list")
 @filters
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many, the newest.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Show at most N, the newest.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.pass_obj
 def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -> None:

@@ -45,14 +45,14 @@ _SOURCE = click.option(
 
 @click.command()
 @click.argument("build", metavar="[BUILD]", required=False)
-@click.option("--owner", metavar="USER", help="Whose; default: the account's own.")
-@click.option("--name", metavar="GLOB", help="Of this name.")
-@click.option("--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="Of this status. Repeatable.")
+@click.option("--owner", metavar="USER", help="Builds of this user; default: the account's own.")
+@click.option("--name", metavar="GLOB", help="With this name.")
+@click.option("--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="With this status. Repeatable.")
 @click.option("--since", metavar="TIME", help=f"Created then or later: {TIMES}.")
-@click.option("--until", metavar="TIME", help="Created then or earlier; a day is meant whole.")
+@click.option("--until", metavar="TIME", help="Created then or earlier; a day includes all of it.")
 @_SOURCE
 @click.option(
-    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="At most so many; 0 for all."
+    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="Show at most N; 0 for all."
 )
 @ACCOUNT
 @ROWS
@@ -76,7 +76,7 @@ def builds(
 
 @click.command()
 @click.argument("build_text", metavar="[BUILD]", required=False)
-@click.option("--job", "job_text", metavar="JOB", help="The build that this job is in.")
+@click.option("--job", "job_text", metavar="JOB", help="Show the build of this job.")
 @_SOURCE
 @OWNER
 @ACCOUNT
@@ -86,12 +86,12 @@ def build(
     session: Session, /, build_text: str | None, *, job_text: str | None, wanted: str | None, form: str,
     source: BuildSource, **given: str | None,
 ) -> None:  # fmt: skip
-    """Show one build whole, by its id or address, or the build of a job: times, counters, ids, and its jobs."""
+    """Show one build, by its id or address, or the build of a job: times, counters, ids and jobs."""
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
 
     if (build_text is None) == (job_text is None):
-        raise click.UsageError("say a BUILD, or --job JOB for the build of a job")
+        raise click.UsageError("give a BUILD, or --job JOB for the build of a job")
     wanted_id = None if build_text is None else build_id(build_text)
     with calling(session, wanted, looks=True) as call:
         whose = checked.owner(given["owner"])

@@ -58,8 +58,8 @@ def _rows(told: Compared) -> list[tuple[str, str, Change]]:
 def _sum(told: Compared) -> str:
     comparison = told.comparison
     if not comparison.changes:
-        return f"nothing changes for any of {comparison.jobs:,} jobs known"
-    return f"something changes for {comparison.changed:,} of {comparison.jobs:,} jobs known"
+        return f"nothing changes for {comparison.jobs:,} known jobs"
+    return f"the edit changes {comparison.changed:,} of {comparison.jobs:,} known jobs"
 
 
 # --- for people ----------------------------------------------------------------------------------------------------------

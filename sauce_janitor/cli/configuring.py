@@ -110,7 +110,7 @@ def _name_what_blocks(config: Config) -> None:
                 told.add(said)
                 terminal.echo(said)
     if told:
-        terminal.echo(f"any deadline can be blocked by: {ALWAYS_BLOCKING}")
+        terminal.echo(f"any deadline can also be blocked by: {ALWAYS_BLOCKING}")
 
 
 def _warn_of_credentials(config: Config) -> None:

@@ -43,7 +43,7 @@ def show(out: Console, each: Explained) -> None:
         end = f"until {report.when(hold.until)}" if hold.until else "until it is released"
         report.say(out, f"Held by {hold.by} since {report.when(hold.at)}, {end}: {hold.reason}")
     if each.told is not None and each.told.saves:
-        out.print("\nWhat would save it", style="bold")
+        out.print("\nWhat would keep it", style="bold")
         for text in each.told.saves:
             report.say(out, text, indent=2)
     if each.lines:
@@ -141,7 +141,7 @@ def _show_policies(out: Console, each: Explained) -> None:
     assert each.told is not None
     views = [view for view in each.told.policies if not each.policies or view.policy in each.policies]
     spoken = [view for view in views if view.matches is not False]
-    out.print("\nWho says what", style="bold")
+    out.print("\nWhich policies apply", style="bold")
     for view in sorted(spoken, key=lambda view: not view.speaks):
         report.say(out, f"{view.policy}: {_standing(view)}", indent=2)
         words = [word for word in view.words if word.standing != "steps_back" or view.speaks]
@@ -161,12 +161,12 @@ def _show_policies(out: Console, each: Explained) -> None:
 
 def _standing(view: PolicyView) -> str:
     if view.matches is None:
-        return f"may match: {', '.join(view.unknown_fields)} cannot be told, so it only vetoes"
+        return f"may match: {', '.join(view.unknown_fields)} cannot be told, so it can only keep the job"
     if view.speaks or not view.words:
         return "matches" if view.words else "matches, and says nothing of any action"
     names = ", ".join(sorted({name for word in view.words for name in word.by}))
     if all(word.standing == "steps_back" for word in view.words):
-        return f"says nothing here: it is the default, and {names} speaks of all that it states"
+        return f"does not apply: it is the default, and all that it says is decided by {names}"
     return f"is overridden by {names}"
 
 
@@ -198,18 +198,19 @@ def _place(view: PolicyView) -> str:
     return (
         f"number {view.rank} of {view.of} in its {group}"
         if view.rank
-        else f"takes no slot among the {view.of} of its {group}"
+        else f"not counted among the {view.of} of its {group}"
     )
 
 
 def _keeping(keep: KeepView) -> str:
     if keep.rank is None:
         return f"{keep.text}; {'it cannot be told whether it counts it, so it keeps it' if keep.keeps else 'does not count it'}"
-    words = f"{keep.text}; number {keep.rank} of {keep.of} that it counts; {'keeps it' if keep.keeps else 'does not keep it'}"
+    verdict = "keeps it" if keep.keeps else "does not keep it"
+    words = f"{keep.text}; number {keep.rank} of the {keep.of} that it counts; {verdict}"
     if not keep.keeps:
         return words
     if keep.lets_go_at is None:
-        return f"{words}, for as long as no newer ones come"
+        return f"{words} until newer ones take its place"
     if keep.exact:
         return f"{words} until {report.when(keep.lets_go_at)}"
     return f"{words} until about {report.when(keep.lets_go_at)}, at {keep.per_day:.2g} new ones a day"
@@ -219,7 +220,7 @@ def _gone(each: Explained) -> str:
     gone = each.deletion
     if gone is None:
         return "not in the inventory any more; not deleted by us"
-    how = "deleted" if gone.outcome == "confirmed" else "already gone when it was to be deleted"
+    how = "deleted" if gone.outcome == "confirmed" else "already gone before we deleted it"
     return f"{how}, {report.when(gone.at)}, by policy {report.clean(gone.policy)}"
 
 

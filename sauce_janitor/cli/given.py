@@ -20,9 +20,9 @@ TIMES: Final = "3d (ago), 2026-06-01, 2026-06-01T08:00:00Z or the Unix timestamp
 """What a time may be, for the help of an option."""
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 ACCOUNT = click.option(
-    "--account", "wanted", metavar="NAME", help="Whose jobs; needed where there are several accounts."
+    "--account", "wanted", metavar="NAME", help="The account; required where the configuration has several."
 )
-OWNER = click.option("--owner", metavar="USER", help="Whose job it is; default: whoever is found to have it.")
+OWNER = click.option("--owner", metavar="USER", help="The job's owner; default: looked up.")
 JOBS = click.argument("jobs", metavar="JOB…", nargs=-1, required=True)
 JOB = click.argument("job_id", metavar="JOB")
 FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -68,7 +68,7 @@ def job_references(given: tuple[str, ...]) -> tuple[JobReference, ...]:
 def job_reference_of(text: str) -> JobReference:
     """What one text stands for. UsageError for what can be no job."""
     if text == "-":
-        raise click.UsageError("- is no job here: write an id, the beginning of one, an address, or a name")
+        raise click.UsageError("- is no job here: write an id, its first digits, an address or a name")
     return job_references((text,))[0]
 
 

@@ -31,19 +31,19 @@ _OF_THE_CONFIGURATION = "the tag of the configuration's hold"
 def hold() -> None:
     """Hold jobs by hand: they are archived whole and first, and nothing of them is deleted.
 
-    Holds are kept in the state and mirrored in the archive. A job is named by its id, the beginning of one, its
-    address at Sauce Labs, or a name or build that is one job's; - reads ids from stdin.
+    Holds are kept in the state and mirrored in the archive. Name a job by its id, the first digits of it, its
+    address at Sauce Labs, or a name or build that only it has; - reads ids from stdin.
     """
 
 
 @hold.command()
 @JOBS
-@click.option("--reason", required=True, help="Why; whoever asks about the job is told.")
-@click.option("--by", help="Whose hold it is; default: the user who runs this.")
+@click.option("--reason", required=True, help="Why; `explain` and `hold list` show it.")
+@click.option("--by", help="Who holds; default: the user who runs this.")
 @click.option(
     "--until",
     metavar="DATE",
-    help="Through this day, up to a moment with its offset, or for so long (7d). Default: until released.",
+    help="Through this day, until a moment with its offset, or for a time (7d). Default: until released.",
 )
 @click.option("--tag", is_flag=False, flag_value=_OF_THE_CONFIGURATION, metavar="[TAG]",
               help="Tag the jobs at Sauce Labs, too: by TAG, else as the configuration's first hold by tag says.")  # fmt: skip
@@ -64,8 +64,8 @@ def add(
 ) -> int:
     """Hold these jobs.
 
-    With --tag, whoever looks at them at Sauce Labs sees it, and every tool that obeys the tag holds them as well; the hold here
-    is placed first, and stays whatever becomes of the tag. Without --tag nothing is asked.
+    With --tag the hold is also visible at Sauce Labs, and every tool that obeys the tag keeps the jobs, too. The local
+    hold is placed first, and stays if somebody removes the tag. Without --tag Sauce Labs is not asked.
     """
     from sauce_janitor import report
     from sauce_janitor.cli.lookup import known_ids

@@ -56,7 +56,7 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **told: str
 
 def _refuse_existing(path: Path) -> None:
     if path.exists() or path.is_symlink():
-        raise ConfigError(f"{path}: exists already and is left as it is: choose another with --output")
+        raise ConfigError(f"{path} exists already and was not changed: choose another file with --output")
 
 
 def _config_option(path: Path) -> str:
@@ -86,14 +86,14 @@ def _written(path: Path, told: dict[str, str | None], *, offline: bool) -> tuple
     text = starter(start)
     parse(read(text.encode(), str(path)))
     if offline:
-        return text, "its policies are examples: the account was not asked"
+        return text, "its policies are examples, because the account was not asked"
     try:
         return _proposed(start, text, path)
     except ConfigError as wrong:
         why = wrong.problems[0].message.removeprefix("has ")
     except JanitorError as wrong:
         why = str(wrong)
-    return text, f"its policies are examples: the account could not be asked: {why}"
+    return text, f"its policies are examples, because the account could not be listed: {why}"
 
 
 def _proposed(start: Start, text: str, path: Path) -> tuple[str, str]:

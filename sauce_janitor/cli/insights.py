@@ -29,7 +29,7 @@ _PERIOD: tuple[Callable[[Any], Any], ...] = (
         "--time-range", metavar="RANGE", help=f"So long back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}."
     ),
     click.option("--start", metavar="TIME", help=f"From then on: {TIMES}."),
-    click.option("--end", metavar="TIME", help="Up to then, a day is meant whole; default: now."),
+    click.option("--end", metavar="TIME", help="Up to then; a day includes all of it. Default: now."),
 )
 _WHOSE: tuple[Callable[[Any], Any], ...] = (
     click.option(
@@ -71,7 +71,7 @@ def insights() -> None:
 @click.option("--error", metavar="TEXT", help="Only tests that ended by this error.")
 @click.option("--oldest-first", is_flag=True, help="The oldest first, not the newest.")
 @click.option(
-    "--limit", type=click.IntRange(1, _MOST), metavar="N", default=100, show_default=True, help="At most so many."
+    "--limit", type=click.IntRange(1, _MOST), metavar="N", default=100, show_default=True, help="Show at most N."
 )
 @ACCOUNT
 @ROWS

@@ -47,18 +47,20 @@ class _Wanted:
 
 @click.command()
 @click.option(
-    "--owner", "owners", multiple=True, metavar="USER", help="Whose; default: the account's users. Repeatable."
+    "--owner",
+    "owners",
+    multiple=True,
+    metavar="USER",
+    help="Jobs of this user; default: the account's users. Repeatable.",
 )
 @click.option("--build", metavar="GLOB", help="In builds of this name.")
-@click.option("--name", metavar="GLOB", help="Of this name.")
-@click.option(
-    "--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="Ended, or standing, so. Repeatable."
-)
+@click.option("--name", metavar="GLOB", help="With this name.")
+@click.option("--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="With this status. Repeatable.")
 @click.option("--tag", "tags", multiple=True, metavar="GLOB", help="With any of these tags. Repeatable.")
 @click.option("--since", metavar="TIME", help=f"Created then or later: {TIMES}.")
-@click.option("--until", metavar="TIME", help="Created then or earlier; a day is meant whole.")
+@click.option("--until", metavar="TIME", help="Created then or earlier; a day includes all of it.")
 @click.option(
-    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="At most so many; 0 for all."
+    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="Show at most N; 0 for all."
 )
 @ACCOUNT
 @ROWS
@@ -134,8 +136,8 @@ class _Found:
             terminal.echo(f"There are more; these are the first {self._wanted.limit:,}: --limit 0 for all.", err=True)
         if self._short:
             terminal.echo(
-                f"Sauce Labs told {self._short:,} rows without their details: the name is the one they began with, and "
-                "complete says nothing of passed or failed; `job ID` has the rest.",
+                f"Sauce Labs listed {self._short:,} rows without their details: they show the name at the start of the job, "
+                "and complete may mean passed or failed. `sauce-janitor job ID` shows the rest.",
                 err=True,
             )
         if self._rejected:

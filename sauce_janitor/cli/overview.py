@@ -12,7 +12,7 @@ TASKS: Final = {
         "init": "Write a configuration to start from",
         "check": "Validate the configuration and run its tests",
         "diff": "Show what an edit of the policies changes",
-        "simulate": "Foresee what the policies will do, day by day",
+        "simulate": "Forecast what the policies will do, day by day",
     },
     "Clean up": {
         "plan": "Show what would be archived, deleted and stopped, and why",
@@ -28,8 +28,8 @@ TASKS: Final = {
         "hold": "Hold jobs: they are archived first and not deleted",
     },
     "Understand": {
-        "status": "Say how things stand: runs, what is due, what failed",
-        "explain": "Say why a job stays or goes, by which rule, and when",
+        "status": "Show the runs, what is due, what failed",
+        "explain": "Explain why a job stays or goes, by which rule, and when",
         "prove": "Prove that what was deleted was archived before",
         "archive": "Look into the archive; verify, export and prune it",
     },

@@ -96,9 +96,7 @@ def filters(command: Any) -> Any:
         click.option(
             "--status", multiple=True, type=click.Choice(STATUSES), help="Only jobs that ended so. Repeatable."
         ),
-        click.option(
-            "--since", metavar="WHEN", help="Ended on this day, or since a time ago (7d) or a Unix timestamp."
-        ),
+        click.option("--since", metavar="WHEN", help="Ended then or later: 7d (ago), 2026-06-01 or a Unix timestamp."),
         click.option("--until", metavar="WHEN", help="Ended through this day, before this moment, or a time ago."),
         click.option("--text", help="With this in the name or the error, whatever the letters' case."),
     )

@@ -36,8 +36,8 @@ _ENDING = (CredentialsError, BudgetSpentError, RefusedError, StateError)
 @click.pass_obj
 def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
          **given: str | None) -> int:  # fmt: skip
-    """Stop jobs that run or wait; each by its id, the beginning of one, its address, or a name or build
-    that is one job's; - reads ids from stdin. What is over already is left as it is."""
+    """Stop jobs that run or wait. Name each by its id, the first digits of it, its address, or a name or build that
+    only it has; - reads ids from stdin. Jobs that have ended are not changed."""
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
     from sauce_janitor.cli.lookup import asked_ids
@@ -105,8 +105,8 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 @click.pass_obj
 def tag(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
         **given: Any) -> int:  # fmt: skip
-    """Change tags and other fields of jobs; each by its id, the beginning of one, its address, or a name or build
-    that is one job's; - reads ids from stdin.
+    """Change tags and other fields of jobs. Name each by its id, the first digits of it, its address, or a name or
+    build that only it has; - reads ids from stdin.
 
     Sauce Labs replaces whole lists, so what is there is read first and merged; what was written is read back. Nothing to change
     is no error.

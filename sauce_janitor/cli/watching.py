@@ -30,7 +30,7 @@ _FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]),
 @_FORMAT
 @click.pass_obj
 def status(session: Session, /, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
-    """Say how things stand: the last runs, what is due by the last plan, the listing, holds, and what waits to be settled."""
+    """Show the last runs, what is due by the last plan, the listing, holds, retries and changes in doubt."""
     from sauce_janitor import report
     from sauce_janitor.cli import known
 
@@ -197,7 +197,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"  under way: {run['mode'].replace('_', ' ')}, {run['words']}, {age} ago"
     listing = told["listing"]
     if listing["full_at"] is None:
-        yield f"  listing: no full one is complete yet; {listing['jobs']:,} jobs known so far"
+        yield f"  listing: no full listing yet; {listing['jobs']:,} jobs known so far"
     else:
         old = " (the next run lists all again)" if listing["age_s"] >= listing["full_every_s"] else ""
         yield f"  listing: {listing['jobs']:,} jobs known, all listed {span(max(0, listing['age_s']))} ago{old}"
@@ -271,17 +271,17 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
     from sauce_janitor.retention.model import Action
 
     if plan is None:
-        yield "  due: no plan was made yet"
+        yield "  due: no plan yet"
         return
     ago = report.span(max(0, now - plan["as_of"]))
     if plan["left"] is None:
         words = ", ".join(f"{plan['counts'].get(action.value, 0):,} {said}" for action, said in report.ACTIONS.items())
-        yield f"  due by the plan of {ago} ago: {words}"
+        yield f"  due by the plan made {ago} ago: {words}"
         yield from _due_by_policy(plan)
     else:
         # What a run has carried out is not due any more; of the rest only the number of jobs is known before the next plan.
         left = f"{report.counted(plan['left'], 'job')} left" if plan["left"] else "nothing left"
-        yield f"  due: {left} of the plan that was carried out {ago} ago"
+        yield f"  due: {left} of the plan carried out {ago} ago"
     for action, waiting in plan["announced"].items():
         words = report.ACTIONS[Action(action)]
         yield f"    announced: {waiting['jobs']:,} {words}, due from {report.when(waiting['first_at'])}"
@@ -289,7 +289,7 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
         yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
     if plan["expiring_72h"]:
         yield (
-            "    wanted, not archived, soon purged by Sauce Labs: "
+            "    to archive before Sauce Labs purges it: "
             f"the assets of {report.counted(plan['expiring_24h'], 'job')} within 24 h, of {plan['expiring_72h']:,} within 72 h"
         )
 
@@ -299,7 +299,7 @@ def _due_by_policy(plan: dict[str, Any]) -> Iterator[str]:
     from sauce_janitor.retention.model import Action
 
     if lost := report.unstored_words(plan.get("effects", {})):
-        yield f"    destroyed unstored: {lost}"
+        yield f"    destroyed without a copy: {lost}"
     for policy, counts in plan["by_policy"].items():
         yield f"    {policy}: " + ", ".join(f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items())
 

@@ -66,12 +66,12 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("Held", f"{plan['held']:,}")
     yield Fact("Undecided", f"{plan['undecided']:,}", bad=plan["undecided"] > 0)
     yield Fact(
-        "Wanted, not archived, soon purged by Sauce Labs",
+        "To archive before Sauce Labs purges it",
         f"{plan['expiring_24h']:,} within 24 h, {plan['expiring_72h']:,} within 72 h",
         bad=plan["expiring_72h"] > 0,
     )
     if lost := report.unstored_words(plan.get("effects", {})):
-        yield Fact("Destroyed unstored by the plan", lost, bad=True)
+        yield Fact("Destroyed without a copy by the plan", lost, bad=True)
     if plan["limits_broken"]:
         yield Fact("Limits broken", ", ".join(sorted(set(plan["limits_broken"]))), bad=True)
     for deadline, blocked in plan.get("overdue", {}).items():

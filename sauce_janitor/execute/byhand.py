@@ -121,7 +121,7 @@ def stop(parts: HandParts, owner: Owner, job_id: JobId) -> Act:
         asked_at = parts.clock.monotonic()
         now = look(parts.source, owner, job_id)
         if now.job.state is State.FINISHED:
-            return Act(job_id, owner, "nothing", f"it is over already: {now.job.status}")
+            return Act(job_id, owner, "nothing", f"it has already ended: {now.job.status}")
         permit = StopByHandPermit(job_id, owner, asked_at)
         intent = parts.journal.begin(permit, by=parts.by, wanted={})
         answer = send(parts, intent, lambda: parts.gate.stop(permit))
@@ -132,7 +132,7 @@ def stop(parts: HandParts, owner: Owner, job_id: JobId) -> Act:
         parts.journal.end(intent, "unknown", detail=said)
         return Act(job_id, owner, "unknown", said)
     if state in (None, State.FINISHED):
-        how = "it is over" if state else "it is gone"
+        how = "it has ended" if state else "it is gone"
         parts.journal.end(intent, "done", detail=f"{said_by(answer)}, and {how}")
         return Act(job_id, owner, "done", how)
     said = f"Sauce Labs {said_by(answer)}, and it is still {state.value}"

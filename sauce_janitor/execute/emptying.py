@@ -174,7 +174,7 @@ class _Emptying:
             raise UnsafeError(reason)
         for job in jobs:
             if parts.fingerprint(job, began) != what.plans[job.id].fingerprint or job.id not in self._proofs:
-                raise UnsafeError(f"job {job.id} is not as it was when it was decided on: run it again")
+                raise UnsafeError(f"job {job.id} changed after it was decided on: run the command again")
             if parts.holds.protects(job):
                 raise UnsafeError(f"job {job.id} is held: delete one by one, without --bulk")
         if (reason := too_slow(jobs, what.owner, parts.clock.monotonic() - began)) is not None:

@@ -233,7 +233,7 @@ class Work:
         if job.state is not state:
             raise SkipError(Skip.CHANGED, f"it is {job.state.value} now")
         if self.parts.fingerprint(job, asked.at) != hand.plan.fingerprint:
-            raise SkipError(Skip.CHANGED, "it is not as it was when it was decided on")
+            raise SkipError(Skip.CHANGED, "it changed after the plan decided on it")
         if state is State.FINISHED:
             ended_at = job.ended_at
             if not isinstance(ended_at, int) or self.parts.clock.now() - ended_at < self.options.settle_s:

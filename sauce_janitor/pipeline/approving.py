@@ -32,7 +32,7 @@ def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[s
     most = _roomy(plan.acting.new)
     options = "".join(f" --lift {name}" for name in lift)
     until = datetime.fromtimestamp(plan.as_of + _GOOD_FOR_S, UTC).astimezone(ZoneInfo(timezone)).date()
-    yield f"Approved with: sauce-janitor approve {digest}{options} --max-jobs {most} --reason WHY"
+    yield f"To approve it: sauce-janitor approve {digest}{options} --max-jobs {most} --reason WHY"
     yield "or, in the configuration:"
     yield (
         f'approvals: [{{account: {account}, policy_digest: "{digest}", lift: [{", ".join(lift)}], max_jobs: {most}, '

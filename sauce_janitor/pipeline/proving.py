@@ -183,10 +183,10 @@ class _Prover:
 def lines_of(found: Proven) -> Iterator[str]:
     """What was proven, for people."""
     if found.chain_is_whole:
-        yield f"Journal: {found.lines:,} lines, a whole chain that ends in {found.head}"
+        yield f"Journal: {found.lines:,} lines, an unbroken chain that ends in {found.head}"
     yield (
-        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} proven by a receipt and every byte of it, "
-        f"{found.nothing_wanted:,} of jobs of which a policy wants nothing archived"
+        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} proven by a receipt and its files, read again, "
+        f"{found.nothing_wanted:,} of jobs whose policy archives nothing"
     )
     yield f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and hashed again"
     if found.pruned_files:
@@ -200,4 +200,4 @@ def lines_of(found: Proven) -> Iterator[str]:
         yield f"Cannot be proven: {found.already_gone:,} were gone before we deleted them"
     if found.in_doubt:
         yield f"Cannot be proven: {found.in_doubt:,} deletes whose outcome is not known yet; the next executing run asks"
-    yield "Nobody can prove from here what Sauce Labs held and never listed."
+    yield "Cannot be proven: what Sauce Labs held and never listed"

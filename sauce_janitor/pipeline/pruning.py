@@ -207,7 +207,7 @@ def refusal(plan: PrunePlan, digest: str) -> Iterator[str]:
     """Every broken limit with its numbers, and what lifts them."""
     yield from (f"{broken.text}. Nothing was pruned" for broken in plan.broken)
     lift = " ".join(f"--lift {name}" for name in sorted({broken.limit for broken in plan.broken}))
-    yield f"Approved with: sauce-janitor approve {digest} {lift} --reason WHY"
+    yield f"To approve it: sauce-janitor approve {digest} {lift} --reason WHY"
 
 
 class _Hand:

@@ -1,4 +1,4 @@
-"""Calling an account of the state otherwise: its jobs, holds, runs and copies stay what is known of it."""
+"""Renaming an account of the state: its jobs, holds, runs and copies stay with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rename(config: Config, state: State, old: str, new: str) -> KnownAccount:
     """
     known = state.accounts.all()
     if old == new:
-        raise RefusedError(f"account {old} is called so already. Nothing changed")
+        raise RefusedError(f"account {old} already has this name. Nothing changed")
     if old in known:
         _refuse_another(config, known[old], new)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""How a plan begins: broken limits, what is destroyed unstored, each job counted once, and what it weighs and needs."""
+"""How a plan begins: broken limits, what is destroyed without a copy, each job counted once, and what it weighs and needs."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def show_dangers(out: Console, effects: PlanEffects, broken: Sequence[BrokenLimi
 
 
 def loss_lines(effects: PlanEffects) -> Iterator[str]:
-    """Yield what is destroyed unstored: a line for all, then one a policy and choice of files."""
+    """Yield what is destroyed without a copy: a line for all, then one a policy and choice of files."""
     if not effects.losses:
         return
-    yield f"Destroyed unstored: {_weighed(effects.lost_jobs, effects.unstored)}"
+    yield f"Destroyed without a copy: {_weighed(effects.lost_jobs, effects.unstored)}"
     found = effects.by_loss()
     for loss, jobs in found[:_MOST_LOSSES]:
         yield f"{_jobs(jobs)} of {loss.policy or '(holds)'}: {_of(loss)}"

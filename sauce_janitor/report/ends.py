@@ -89,7 +89,7 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         out.print(f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each verified")
     if ended.reclaimed_bytes:
         hidden = (
-            f", {counted(ended.unlisted_files, 'file')} among them that no list had" if ended.unlisted_files else ""
+            f", with {counted(ended.unlisted_files, 'file')} that it had not listed" if ended.unlisted_files else ""
         )
         out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
     if ended.incomplete:

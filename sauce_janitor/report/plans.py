@@ -100,7 +100,7 @@ def _postponed(plan: Plan) -> Iterator[str]:
 def _soon(plan: Plan) -> Iterator[str]:
     if plan.expiring_72h_jobs:
         yield (
-            f"Wanted, not archived, soon purged by Sauce Labs: the assets of {counted(plan.expiring_24h_jobs, 'job')} "
+            f"To archive before Sauce Labs purges it: the assets of {counted(plan.expiring_24h_jobs, 'job')} "
             f"within 24 h, of {plan.expiring_72h_jobs:,} within 72 h"
         )
 

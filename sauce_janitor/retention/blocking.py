@@ -21,8 +21,8 @@ from sauce_janitor.retention.standings import actions_stated
 _DAY_S = 86_400
 
 ALWAYS_BLOCKING = (
-    "a job that is not finished, or whose age or a field that a policy reads is not known; an archive or delete "
-    "that fails; a request budget that is spent"
+    "an unfinished job; a job whose age, or a field that a policy reads, is unknown; a failed archive or delete; "
+    "a spent request budget"
 )
 """What can block any deadline, whatever the configuration says."""
 

@@ -57,7 +57,7 @@ def job_reference(text: str) -> JobReference:
     """Return what the text stands for. ValueError for an address that names no job of Sauce Labs, or for nothing."""
     written = text.strip()
     if not written:
-        raise ValueError("an empty text is no job: write an id, the beginning of one, an address, or a name")
+        raise ValueError("an empty text is no job: write an id, its first digits, an address or a name")
     if _ADDRESS.match(written):
         shown = written.partition("?")[0]
         return JobReference(shown, id=_id_of_address(written))
@@ -94,10 +94,10 @@ def only(reference: JobReference, found: Collection[Candidate], near: Sequence[C
     if not different:
         is_short = reference.name is not None and len(reference.name) < FEWEST_DIGITS
         least = f" (an id needs {FEWEST_DIGITS} digits at least)" if is_short else ""
-        hint = f"; near it: {_few(near, len(near))}" if near else ""
-        raise ValueError(f"no job that is known has an id, a name or a build {shown}{least}{hint}")
+        hint = f"; did you mean: {_few(near, len(near))}" if near else ""
+        raise ValueError(f"no known job has the id, name or build {shown}{least}{hint}")
     raise ValueError(
-        f"{shown} is {len(different):,} jobs, and one is needed: {_few(tuple(different.values()), len(different))}: "
+        f"{shown} matches {len(different):,} jobs, and must match one: {_few(tuple(different.values()), len(different))}: "
         "give more of the id"
     )
 

@@ -27,7 +27,7 @@ ASSUMPTIONS: Final = (
     "a run a day at this time of day carries out the whole plan, within any request budget, and nothing fails",
     "archiving counts as done once it is due; a stopped job is not followed further; local holds stay",
     "Sauce Labs purges assets 30 days after a job's end",
-    "a broken limit is told and then lifted",
+    "a broken limit is reported and then lifted",
 )
 """What a simulation takes for granted."""
 

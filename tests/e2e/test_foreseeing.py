@@ -91,7 +91,7 @@ def edited(desk: Desk, *changes: tuple[str, str], name: str = "new.yaml") -> Non
 def test_a_diff_of_a_file_with_itself_is_empty(desk: Desk) -> None:
     desk.run("plan")
     same = desk.run("diff", "config.yaml", "config.yaml", "--detailed-exitcode")
-    assert "nothing changes for any of 300 jobs" in same.stdout
+    assert "nothing changes for 300 known jobs" in same.stdout
 
 
 def test_a_diff_says_what_an_edit_changes_by_policy_and_asks_no_one(desk: Desk) -> None:
@@ -187,4 +187,4 @@ def test_an_explanation_of_an_unknown_job_says_what_to_do(desk: Desk) -> None:
     assert not (desk.folder / "state.db").exists()
     desk.run("plan")
     assert "not known here" in desk.run("explain", "0" * 32, code=2).stderr
-    assert "no job that is known has an id" in desk.run("explain", "12345", code=2).stderr
+    assert "no known job has the id" in desk.run("explain", "12345", code=2).stderr

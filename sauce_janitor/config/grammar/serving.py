@@ -93,7 +93,7 @@ class BlackoutTerm(Grammar):
         examples=["08:00"],
     )
     to: Edge | None = Field(
-        None, description="Where it ends, of the same kind; a day is meant whole.", examples=["18:00"]
+        None, description="Where it ends, of the same kind; a day includes all of it.", examples=["18:00"]
     )
     days: Days | None = Field(
         None, description="On which weekdays it begins; without times, these whole days.", examples=["mon-fri"]

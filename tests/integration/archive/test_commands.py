@@ -159,8 +159,8 @@ def test_show_tells_a_job_as_one_remembers_it(config: Path, varied: Archive) -> 
         (("verify", "f" * 32), "holds nothing of job"),
         (("verify", "--account", "nope"), "holds nothing of account 'nope': nothing was verified"),
         (("verify", "--owner", "nobody"), "holds nothing of owner 'nobody': nothing was verified"),
-        (("show", "../../x"), "no job that is known has"),
-        (("verify", "ABC"), "no job that is known has"),
+        (("show", "../../x"), "no known job has"),
+        (("verify", "ABC"), "no known job has"),
         (("list", "--owner", "a/b"), "not a user name"),
     ],
 )

@@ -67,7 +67,7 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("mine", encoding="utf-8")
     refused = sauce_janitor(tmp_path, "init", "--region", "eu")
     assert refused.returncode == 2
-    assert refused.stderr == "config.yaml: exists already and is left as it is: choose another with --output\n"
+    assert refused.stderr == "config.yaml exists already and was not changed: choose another file with --output\n"
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "config.schema.json").exists()
 

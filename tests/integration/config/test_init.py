@@ -176,7 +176,7 @@ def test_without_an_account_that_answers_the_file_has_examples_and_one_line_says
     somebody = newcomer(jobs=20)
     somebody.environ |= environ
     [said] = somebody.init()
-    assert said.startswith("its policies are examples: the account could not be asked: ")
+    assert said.startswith("its policies are examples, because the account could not be listed: ")
     assert why in said
     assert somebody.text == examples(somebody)
 
@@ -185,7 +185,7 @@ def test_an_account_of_which_nothing_can_be_heard_gives_examples(newcomer: Calla
     somebody = newcomer(jobs=20)
     somebody.sandbox.inject("status", endpoint="jobs.list", status=500)
     [said] = somebody.init()
-    assert said.startswith("its policies are examples: the account could not be asked: ")
+    assert said.startswith("its policies are examples, because the account could not be listed: ")
     assert somebody.text == examples(somebody)
 
 

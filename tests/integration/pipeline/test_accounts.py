@@ -1,4 +1,4 @@
-"""A mistyped user name or address binds nothing; an account that is called otherwise keeps what is known of it."""
+"""A mistyped user name or address binds nothing; a renamed account keeps what is known of it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_renamed_account_goes_on_with_its_jobs_holds_and_copies(open_desk: Cal
     before, sent = _files(desk.folder / "archive"), len(desk.sandbox.log)
     assert before
     said = desk.say("account", "rename", "box", "prod")
-    assert "write it in place of box" in said.stderr
+    assert "rename box there, too" in said.stderr
     _replace(desk, "  box: ", "  prod: ")
     desk.say("run", "--execute")
     assert [hold["account"] for hold in json.loads(desk.say("hold", "list", "--format", "json").stdout)] == ["prod"]

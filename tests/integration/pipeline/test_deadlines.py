@@ -76,7 +76,7 @@ def test_plan_says_who_is_late_and_check_what_can_block(open_desk: Callable[...,
     checked = desk.say("check").stdout
     blockers = "hold tag keep; no policy says delete_assets of a job that old does not match"
     assert f"deadline privacy (assets gone by 6d) can be blocked by: {blockers}\n" in checked
-    assert "\nany deadline can be blocked by: a job that is not finished, " in checked
+    assert "\nany deadline can also be blocked by: an unfinished job; " in checked
 
 
 def test_a_deadline_is_no_part_of_the_policy_digest(open_desk: Callable[..., Desk]) -> None:

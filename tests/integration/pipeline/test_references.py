@@ -82,7 +82,7 @@ def test_what_is_more_than_one_job_is_refused_and_nothing_is_sent(desk: Desk) ->
     ):  # fmt: skip
         wrong = desk.say(*words, code=2).exception
         assert isinstance(wrong, ConfigError)
-        assert "is 2 jobs, and one is needed" in str(wrong)
+        assert "matches 2 jobs, and must match one" in str(wrong)
         assert str(wrong).count("(of demo: twin in build pair)") == 2, words
     assert desk.writes() == []
 
@@ -148,7 +148,7 @@ def test_a_held_job_that_no_listing_shows_makes_a_beginning_ambiguous(desk: Desk
 def test_no_match_names_what_is_near(desk: Desk) -> None:
     desk.say("plan")
     wrong = desk.say("explain", "SOL", code=2).exception
-    assert f"near it: {_solo(desk)} (of demo: solo in build alone)" in str(wrong)
+    assert f"did you mean: {_solo(desk)} (of demo: solo in build alone)" in str(wrong)
     desk.say("hold", "add", "nothing", "--reason", "x", code=2)
     assert json.loads(desk.say("hold", "list", "--format", "json").stdout) == []
 

@@ -70,9 +70,9 @@ def test_every_rule_that_spoke_is_told_with_its_rank_and_a_silent_default_as_suc
     jobs = [record(f"j{n}", n * DAY, status="failed" if n < 2 else "passed") for n in range(9)]
     text = text_of(told(RULES, jobs, "j2"))
     assert "number 3 of 9 in its group (checkout)" in text
-    assert "recent: last 1; number 3 of 9 that it counts; does not keep it" in text
-    assert "green: last 1 where status: passed; number 1 of 7 that it counts; keeps it until about" in text
-    assert "rest: says nothing here: it is the default, and nightly speaks of all that it states" in text
+    assert "recent: last 1; number 3 of the 9 that it counts; does not keep it" in text
+    assert "green: last 1 where status: passed; number 1 of the 7 that it counts; keeps it until about" in text
+    assert "rest: does not apply: it is the default, and all that it says is decided by nightly" in text
     assert "no match: others" in text
     assert "Stays for now; about" in text
 

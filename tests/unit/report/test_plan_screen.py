@@ -41,7 +41,7 @@ ABOUT = report.About(
     "eu: alice at https://api.eu-central-1.saucelabs.com",
     " (61 listed just now)",
     (("Needs about 700 API requests, about 28 min at 1,500/h", False),),
-    ways_out=("Approved with: sauce-janitor approve sha256:…",),
+    ways_out=("To approve it: sauce-janitor approve sha256:…",),
 )
 
 
@@ -82,7 +82,7 @@ Limit broken: max_percent is 10 %: the plan (policy pull-requests: 20) would
 delete or stop 30 of 61 jobs of the inventory (49.2 %) that no accepted run
 knew. Nothing was changed. If the plan is right, `plan --out FILE`, review it
 and `apply FILE`; if not, fix the policy
-Destroyed unstored: 30 jobs, about 350.0 MB
+Destroyed without a copy: 30 jobs, about 350.0 MB
   20 jobs of pull-requests: nothing is stored
   10 jobs of nightly: stored: logs, video; destroyed: the rest
 61 jobs known (61 listed just now); 0 held, 0 undecided
@@ -116,7 +116,7 @@ def test_dangers_are_red(plan: Plan) -> None:
     said = screen(plan, known(plan), color=True)
     red = [line for line in said.splitlines() if "\x1b[1;31m" in line or "\x1b[31m" in line]
     assert "Limit broken" in red[0]
-    assert any("Destroyed unstored" in line for line in red)
+    assert any("Destroyed without a copy" in line for line in red)
     assert not any("Only archived" in line for line in red)
 
 
@@ -142,7 +142,7 @@ def test_a_plan_with_nothing_to_do_is_short() -> None:
 
 def test_what_is_not_known_is_said_to_be_unknown(plan: Plan) -> None:
     said = screen(plan, known(plan, Weights()))
-    assert "Destroyed unstored: 30 jobs, size unknown" in said
+    assert "Destroyed without a copy: 30 jobs, size unknown" in said
     assert "Frees at Sauce Labs: size unknown, nothing was deleted or archived yet" in said
     assert "Stores: size unknown, there is no receipt yet; the disk has 120.0 GB" in said
 
@@ -154,6 +154,9 @@ def test_a_plan_that_does_not_fit_on_the_disk_warns(plan: Plan) -> None:
 
 def test_markdown_begins_with_the_same(plan: Plan) -> None:
     said = "".join(report.markdown(plan, known(plan)))
-    at = [said.index(word) for word in ("limit broken", "Destroyed unstored: 30 jobs", "| Deleted | 10 |", "| policy")]
+    at = [
+        said.index(word)
+        for word in ("limit broken", "Destroyed without a copy: 30 jobs", "| Deleted | 10 |", "| policy")
+    ]
     assert at == sorted(at)
     assert said.count("limit broken") == 1

@@ -133,7 +133,7 @@ def test_of_several_blockers_the_one_that_is_hardest_to_remove_counts() -> None:
 
 
 def test_what_is_said_aloud() -> None:
-    """Deadlines: they say aloud when a promise is about to break: jobs whose assets (or record, `job_gone_by`) are still there
+    """Deadlines: they warn when a promise is about to break: jobs whose assets (or record, `job_gone_by`) are still there
     at the time given, and what blocks each."""
     these = told("""
 holds: [{tag: keep}]

@@ -169,7 +169,7 @@ def test_what_sauce_labs_has_purged_by_now_frees_nothing() -> None:
 
 
 def test_what_weighs_nothing_is_told_without_a_size() -> None:
-    assert next(loss_lines(effects(old("ancient", 40)))) == "Destroyed unstored: 1 job"
+    assert next(loss_lines(effects(old("ancient", 40)))) == "Destroyed without a copy: 1 job"
 
 
 def test_the_row_has_every_effect_and_each_loss() -> None:

@@ -72,7 +72,7 @@ def test_a_build_is_known_by_its_address() -> None:
 
 def test_several_jobs_are_one_sentence_with_three_of_them() -> None:
     some = [Candidate(an_id(number), Owner("demo"), "login", "nightly") for number in range(5)]
-    with pytest.raises(ValueError, match="'login' is 5 jobs, and one is needed") as wrong:
+    with pytest.raises(ValueError, match="'login' matches 5 jobs, and must match one") as wrong:
         only(job_reference("login"), some)
     said = str(wrong.value)
     assert all(each.id in said for each in some[:3])
@@ -83,7 +83,7 @@ def test_several_jobs_are_one_sentence_with_three_of_them() -> None:
 
 def test_no_job_is_one_sentence_with_what_is_near() -> None:
     near = [Candidate(an_id(1), Owner("demo"), "login test")]
-    with pytest.raises(ValueError, match=f"'login'; near it: {an_id(1)}"):
+    with pytest.raises(ValueError, match=f"'login'; did you mean: {an_id(1)}"):
         only(job_reference("login"), [], near)
     with pytest.raises(ValueError, match="an id needs 4 digits at least"):
         only(job_reference("0a1"), [])

@@ -149,7 +149,7 @@ def test_a_wish_that_may_apply() -> None:
 
 
 def test_what_is_archived_is_said_aloud() -> None:
-    """When something is deleted: A policy that deletes must say what it archives, or `none`, aloud."""
+    """When something is deleted: A policy that deletes must say what it archives, or `none`."""
     assert "archive" in faults("[{name: p, match: all, then: {delete_job: 1d}}]")
 
 
@@ -310,7 +310,7 @@ def test_discard_rest() -> None:
 
 
 def test_what_is_stored_is_printed() -> None:
-    """Archiving: and plans print what is stored and what is destroyed unstored."""
+    """Archiving: and plans print what is stored and what is destroyed without a copy."""
     rules = told("""
 archive: {path: ./archive, forbid: [{match: {tags: pii}, assets: [video]}]}
 policies:
@@ -329,7 +329,7 @@ policies:
     page = io.StringIO()
     report.show_plan(Console(file=page, width=180), planned(rules, *jobs), report.About("eu", ""))
     lines = page.getvalue().splitlines()
-    at = lines.index("Destroyed unstored: 4 jobs, size unknown")
+    at = lines.index("Destroyed without a copy: 4 jobs, size unknown")
     assert lines[at + 1 : at + 4] == [
         "  1 job of nothing: nothing is stored",
         "  2 jobs of some: stored: har, logs; destroyed: the rest",
