@@ -64,7 +64,7 @@ def asked_ids(call: Call, references: Sequence[JobReference], owner: Owner | Non
     def is_certain(job: Candidate, reference: JobReference) -> None:
         if not any(is_same_user(job.owner, each) for each in owners):
             raise ConfigError(
-                f"{reference.text!r:.80} is job {job}, whose user account {call.name} is not about now: give the whole id"
+                f"{reference.text!r:.80} is job {job}, and its user is not one of account {call.name} now: give the whole id"
             )
         if reference.prefix is None or not job.id.startswith(reference.prefix):
             _check_name(call, job, reference)
@@ -77,8 +77,8 @@ def _check_name(call: Call, job: Candidate, reference: JobReference) -> None:
     now = call.hand.find(job.id, job.owner).job
     if reference.name not in (now.name, now.build):
         raise ConfigError(
-            f"no job is {reference.text!r:.80} for certain: {job.id} was, when it was listed, and is {now.name!r:.80} in build "
-            f"{now.build!r:.80} by now. `sauce-janitor plan` lists the jobs anew, or give the whole id"
+            f"job {job.id} is not called {reference.text!r:.80} any more: it is now {now.name!r:.80} in build "
+            f"{now.build!r:.80}. Run `sauce-janitor plan` to list the jobs again, or give the whole id"
         )
 
 

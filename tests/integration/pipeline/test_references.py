@@ -107,7 +107,7 @@ def test_a_job_that_is_called_otherwise_by_now_is_not_the_one_that_is_named(desk
         ("tag", "solo", "--add", "x", "--yes"), ("stop", "alone", "--yes"), ("assets", "solo", "--delete", "--yes"),
     ):  # fmt: skip
         wrong = desk.say(*words, code=2).exception
-        assert f"{job} was, when it was listed, and is 'other' in build 'elsewhere' by now" in str(wrong), words
+        assert "any more: it is now 'other' in build 'elsewhere'" in str(wrong), words
     assert desk.writes() == []
     assert len(desk.sandbox.log) > asked
     desk.say("tag", job[:10], "--add", "x", "--yes")
@@ -129,7 +129,7 @@ def test_a_job_of_somebody_whom_the_account_is_not_about_needs_its_whole_id(desk
     desk.configure(POLICY)
     for text in ("hers", theirs[:10]):
         wrong = desk.say("tag", text, "--add", "x", "--yes", code=2).exception
-        assert "whose user account box is not about now: give the whole id" in str(wrong)
+        assert "its user is not one of account box now: give the whole id" in str(wrong)
     assert desk.writes() == []
 
 
