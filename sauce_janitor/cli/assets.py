@@ -93,11 +93,19 @@ def _delete(call: Call, job: Job, form: str, *, yes: bool, dry_run: bool) -> int
         looked = delete_assets(account, tools, replace(order, execute=False))
         if looked.planned is None:
             return _told(call, job, looked, form)
-        line = f"archive and delete all assets of {job.id} of {job.owner}: {job.name}"
-        if not may_act(call, f"Delete the assets of job {job.id}?", [line], yes=yes, dry_run=dry_run):
+        lines = [f"archive and delete all assets of {job.id} of {job.owner}: {job.name}", *_uncopied(looked)]
+        if not may_act(call, f"Delete the assets of job {job.id}?", lines, yes=yes, dry_run=dry_run):
             return _told(call, job, looked, form)
         order = replace(order, shown=looked.planned.fingerprint)
     return _told(call, job, delete_assets(account, tools, order), form)
+
+
+def _uncopied(emptied: EmptiedJob) -> tuple[str, ...]:
+    """Say what goes though it is never stored; nothing where every file is."""
+    selection = None if emptied.planned is None else emptied.planned.selection
+    if selection is None or not selection.forbid:
+        return ()
+    return (f"make no copy of its {', '.join(sorted(selection.forbid))}: archive.forbid keeps that from being stored",)
 
 
 def _told(call: Call, job: Job, done: EmptiedJob, form: str) -> int:
@@ -115,6 +123,8 @@ def _told(call: Call, job: Job, done: EmptiedJob, form: str) -> int:
         terminal.echo(f"Nothing to do: job {job.id}: {report.clean(why)}")
     elif done.result.execution is not None:
         report.show_end(call.desk.session.console(), done.result.account.name, ended(done.result))
+        for line in _uncopied(done) if done.is_done else ():
+            terminal.echo(f"Did {line}.", err=True)
         if not done.is_done:
             terminal.echo(f"The assets of job {job.id} are not deleted.", err=True)
     if call.desk.signals.number is not None:

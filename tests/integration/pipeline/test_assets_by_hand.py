@@ -97,6 +97,18 @@ def test_a_held_a_paused_and_an_unfinished_job_keep_their_assets(desk: Desk, job
     assert desk.writes() == []
 
 
+def test_what_goes_without_a_copy_is_said_before_and_after(desk: Desk, job: JobId) -> None:
+    """The configuration forbids to store it; else "archive and delete all assets" is all that a person reads."""
+    path, archive = desk.folder / "config.yaml", "archive: {path: ./archive"
+    path.write_text(path.read_text().replace(archive, f"{archive}, forbid: [{{match: all, assets: [video]}}]"))
+    told = "make no copy of its video: archive.forbid keeps that from being stored"
+    assert f"would {told}" in delete(desk, job, "--dry-run")
+    assert told in delete(desk, job, code=2)
+    assert files(desk, job)
+    assert f"Did {told}" in delete(desk, job, "--yes")
+    assert files(desk, job) == set()
+
+
 def test_what_cannot_be_archived_whole_is_not_deleted(desk: Desk, job: JobId) -> None:
     desk.sandbox.inject("ghost_file", endpoint="assets.list", job=job)
     delete(desk, job, "--yes", code=4)
