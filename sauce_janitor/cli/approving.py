@@ -49,8 +49,8 @@ def approve(
 ) -> None:
     """Lift limits for plans under the policy digest DIGEST, which a refused plan prints: for the next runs, until it ends.
 
-    The beginning of the digest is enough where no other account's begins so. An edit of anything that decides makes another
-    digest, and the approval lifts nothing any more.
+    The first digits of the digest are enough if no other account's digest has them. An edit of the policies changes the
+    digest, and the approval no longer counts.
     """
     from sauce_janitor import report
     from sauce_janitor.state import State
@@ -91,7 +91,7 @@ def _account(config: Config, digest: str) -> tuple[str, str]:
             return name, known
     there = "; ".join(f"{name} has {known}" for name, known in digests.items())
     raise ConfigError(
-        f"{digest!r:.80} is the policy digest of no account of {config.file} now, nor the beginning of one alone: {there}"
+        f"{digest!r:.80} is not the policy digest of one account of {config.file} now, nor its first digits: {there}"
     )
 
 

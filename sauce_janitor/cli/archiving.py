@@ -15,7 +15,7 @@ from sauce_janitor.cli.verifying import verify
 
 @click.group()
 def archive() -> None:
-    """Look into the archive, check it, and remove what need not be held."""
+    """Look into the archive, verify it, export from it and prune it."""
 
 
 for _command in (list_jobs, show, export, open_page, verify, prune, reindex, adopt):

@@ -34,7 +34,7 @@ COLUMNS = (
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.pass_obj
 def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -> None:
-    """List the jobs in the archive, the newest first: all, or those that the options ask for."""
+    """List the jobs in the archive, newest first."""
     from sauce_janitor import report
 
     with open_shelf(session) as shelf:
@@ -101,7 +101,7 @@ def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_obj
 def show(session: Session, /, job_id: str, account: str | None, form: str) -> None:
-    """Show what is stored of a job, by whom and why, and what is not any more."""
+    """Show which files of a job are stored, by which policy, and which are missing or pruned."""
     from sauce_janitor.archive import Catalogue, contents_of
     from sauce_janitor.cli import known
     from sauce_janitor.cli.lookup import stored_id

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_obj
 def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
-    """Say why JOB stays or goes, by which rule, and when; of a deleted job, what is on record. Asks Sauce Labs nothing."""
+    """Explain why JOB stays or goes, by which rule, and when; for a deleted job, what is on record. Asks Sauce Labs nothing."""
     from sauce_janitor.cli import explanation, explanation_text, known
     from sauce_janitor.cli.lookup import known_ids
 

@@ -27,16 +27,18 @@ if TYPE_CHECKING:
 @click.option(
     "--access-key-env", metavar="NAME", help="The variable that holds the access key.  [default: SAUCE_ACCESS_KEY]"
 )
-@click.option("--timezone", default="UTC", show_default=True, help="For calendar days, weeks and months.")
+@click.option(
+    "--timezone", default="UTC", show_default=True, help="For calendar days, weeks and months, and for shown times."
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; default: --config.")
 @click.option("--offline", is_flag=True, help="Ask Sauce Labs nothing: write examples instead of proposals.")
 @click.pass_obj
 def init(session: Session, /, output: Path | None, *, offline: bool, **told: str | None) -> None:
     """Write a commented configuration that validates, and its schema for editors beside it. Never overwrites a file.
 
-    Where there are credentials and the account answers, its newest jobs are listed (GETs only, at most 5,000 of 90
-    days), and policies are proposed for its builds, tags and suites. Else the file has examples. On a terminal it asks
-    for what it was not told. State and archive go beside the configuration.
+    If there are credentials and the account answers, this lists its newest jobs (only GETs, at most 5,000 of 90 days)
+    and proposes policies for its builds, tags and suites. Otherwise the file has examples. On a terminal it asks for
+    what you do not give. State and archive go beside the configuration.
     """
     path = output or session.config_path
     _refuse_existing(path)

@@ -26,7 +26,7 @@ _STATUSES = ("passed", "failed", "errored", "complete")
 _MOST = 10_000
 _PERIOD: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--time-range", metavar="RANGE", help=f"So long back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}."
+        "--time-range", metavar="RANGE", help=f"This long back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}."
     ),
     click.option("--start", metavar="TIME", help=f"From then on: {TIMES}."),
     click.option("--end", metavar="TIME", help="Up to then; a day includes all of it. Default: now."),

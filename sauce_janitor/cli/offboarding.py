@@ -41,10 +41,10 @@ _FAILED = 3
 def offboard(
     session: Session, /, user: str, *, typed: str | None, yes: bool, dry_run: bool, bulk: bool, **given: str
 ) -> int:
-    """Delete all jobs of USER, who has left, at Sauce Labs. Holds protect as ever, and so do the limits.
+    """Delete all jobs of USER, who has left, at Sauce Labs. Holds and limits apply.
 
-    Shows the plan and asks before anything is done. What is still listed afterwards has failed. A user whose jobs do not all go
-    at once (a spent budget, say) is offboarded by saying it again.
+    Shows the plan and asks before anything is done. What is still listed afterwards has failed. If not all jobs can go
+    at once (a spent budget, say), run the command again.
     """
     from sauce_janitor.cli.calling import ended_by_signal
     from sauce_janitor.cli.desk import open_desk

@@ -30,9 +30,9 @@ _FAILED = 3
 @DRY_RUN
 @click.pass_obj
 def prune(session: Session, /, accounts: tuple[str, ...], form: str, *, yes: bool, dry_run: bool) -> int:
-    """Remove from the archive what `keep_for` need not hold any longer; receipts stay, and `prove` holds.
+    """Remove the archived files whose `keep_for` is over; receipts stay, and `prove` still passes.
 
-    Shows what goes, and why, and asks before it does. Asks Sauce Labs nothing. Ends with 3 when a limit stands against it.
+    Shows what goes, and why, and asks before it does. Asks Sauce Labs nothing. Ends with 3 when a limit is broken.
     """
     from sauce_janitor import report
     from sauce_janitor.cli.desk import open_desk

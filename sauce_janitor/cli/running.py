@@ -36,7 +36,8 @@ def _looking(command: _Command) -> _Command:
                      help="Look at another time: 2026-06-01T00:00:00Z, or 1780272000. Never applied."),
         click.option("--offline", is_flag=True, help="Plan on what is known already; ask Sauce Labs nothing."),
         click.option("--accept-loss", is_flag=True, help="Believe a listing in which most of the known jobs are missing."),
-        click.option("--detailed-exitcode", is_flag=True, help="End with 7 when there is something to do."),
+        click.option("--detailed-exitcode", is_flag=True,
+                     help="End with 7 when there is something to do, with 3 when a limit is broken."),
     )  # fmt: skip
     return functools.reduce(lambda made, option: option(made), reversed(options), command)
 

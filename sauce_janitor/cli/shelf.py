@@ -94,11 +94,11 @@ def filters(command: Any) -> Any:
         click.option("--build", metavar="GLOB", help="Only jobs of builds of this name."),
         click.option("--name", metavar="GLOB", help="Only jobs of this name."),
         click.option(
-            "--status", multiple=True, type=click.Choice(STATUSES), help="Only jobs that ended so. Repeatable."
+            "--status", multiple=True, type=click.Choice(STATUSES), help="Only jobs with this status. Repeatable."
         ),
         click.option("--since", metavar="WHEN", help="Ended then or later: 7d (ago), 2026-06-01 or a Unix timestamp."),
         click.option("--until", metavar="WHEN", help="Ended through this day, before this moment, or a time ago."),
-        click.option("--text", help="With this in the name or the error, whatever the letters' case."),
+        click.option("--text", help="With this text in the name or the error, in any case."),
     )
     for option in reversed(options):
         command = option(command)

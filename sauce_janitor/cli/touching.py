@@ -71,17 +71,17 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 @click.command()
 @JOBS
 @click.option("--add", multiple=True, metavar="TAG", help="Add this tag. Repeatable.")
-@click.option("--remove", multiple=True, metavar="TAG", help="Take this tag away. Repeatable.")
+@click.option("--remove", multiple=True, metavar="TAG", help="Remove this tag. Repeatable.")
 @click.option("--set", "tags", multiple=True, metavar="TAG", help="Replace all tags, by this one and each other --set.")
-@click.option("--clear", is_flag=True, help="Take all tags away, before --add.")
-@click.option("--name", metavar="TEXT", help="Name it so.")
-@click.option("--build", metavar="TEXT", help="Put it into this build.")
+@click.option("--clear", is_flag=True, help="Remove all tags, before --add.")
+@click.option("--name", metavar="TEXT", help="Set the name.")
+@click.option("--build", metavar="TEXT", help="Set the build.")
 @click.option(
     "--public",
     metavar="WHO",
     help="Who may see it: public, public restricted, share, team, private, or several (team,share).",
 )
-@click.option("--passed/--failed", "passed", default=None, help="Say how it ended.")
+@click.option("--passed/--failed", "passed", default=None, help="Set the result.")
 @click.option(
     "--custom-data",
     "custom",

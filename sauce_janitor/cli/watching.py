@@ -322,7 +322,7 @@ def _run_words(run: dict[str, Any], *, going_on: set[str]) -> str:
 def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], form: str) -> int:
     """Prove that every deletion has its receipt and every archived byte still hashes, of all jobs or of JOB alone.
 
-    Ends with 6 when the journal says what the archive does not bear out. Says what cannot be proven.
+    Ends with 6 when the archive lacks what the journal says it has. Names what cannot be proven.
     """
     from sauce_janitor import report
     from sauce_janitor.archive import SENTINEL, Catalogue

@@ -99,7 +99,7 @@ _TEMPLATE = """\
 #   sauce-janitor run --execute    do it
 # Every key: `sauce-janitor schema`, docs/configuration.md.
 version: 1
-timezone: {timezone}                    # for calendar days, weeks and months, and times as shown
+timezone: {timezone}                    # for calendar days, weeks and months, and shown times
 
 accounts:
   {account}:
