@@ -179,7 +179,7 @@ def _erased(erased: Pruned) -> Iterator[str]:
     if len(failures) > _FAILED:
         yield f"… and {len(failures) - _FAILED:,} more failures: in the log with -v, or in --format json"
     if erased.halted:
-        yield f"Cut short: {erased.halted}; say it again for the rest"
+        yield f"Cut short: {erased.halted}; run the command again for the rest"
 
 
 def _as_json(done: Offboarded) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def _refusal(account: Account, username: str, other: KnownAccount, state: State)
     ]
     where = f"{account.source.file}:{account.source.line}"
     if known:
-        fix = f"this state knows {username} there as account {known[0]}: call it so in {where}, in place of {name}"
+        fix = f"this state knows {username} there as account {known[0]}: rename {name} to {known[0]} in {where}"
     else:
         fix = (
             f"if it is another account, `sauce-janitor account rename {name} NEW-NAME` keeps what is known of "

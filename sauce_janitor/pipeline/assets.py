@@ -112,7 +112,7 @@ class _OneJob(Visit):
         if survey.unconfirmed and self.asked.execute:
             raise RefusedError(
                 f"the first listing of {self.asked.owner} was empty or had rows that cannot be read, and a second one "
-                f"has to agree: say it again {LATER}. Nothing changed"
+                f"must agree: run the command again {LATER}. Nothing changed"
             )
         self.whose = self.whose.spelled(survey.spellings)
         self.query = replace(self.query, owners=self.whose.owners)

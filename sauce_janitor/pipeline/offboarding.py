@@ -146,7 +146,7 @@ class _Leaving(Visit):
         if survey.unconfirmed and self.departure.execute:
             raise RefusedError(
                 f"the first listing of {self.departure.user} was empty or had rows that cannot be read, "
-                f"and a second one has to agree: say it again {LATER}. Nothing changed"
+                f"and a second one must agree: run the command again {LATER}. Nothing changed"
             )
         self.query = replace(self.query, owners=self.whose.owners)
         self._check_clocks()

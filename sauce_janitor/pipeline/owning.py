@@ -155,5 +155,5 @@ def words(found: Whose) -> str:
 
 def missing(found: Whose, left_out: Iterable[LeftOut]) -> tuple[str, ...]:
     """Who may be missing, and who is left out, as one sentence each."""
-    gaps = (f"Not everybody may be among them: {gap}" for gap in found.gaps)
+    gaps = (f"Users may be missing: {gap}" for gap in found.gaps)
     return (*gaps, *(f"Left out: {left}" for left in left_out))

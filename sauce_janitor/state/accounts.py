@@ -176,7 +176,7 @@ def _refuse_rename(connection: Connection, known: dict[str, KnownAccount], old: 
         )
     if new in known and (what := _more_than_a_list(connection, known[new])):
         raise RefusedError(
-            f"account {new} is in the state already, with {what}: two accounts are never made one. Choose another name. "
+            f"account {new} is in the state already, with {what}: two accounts are never merged. Choose another name. "
             "Nothing changed"
         )
 

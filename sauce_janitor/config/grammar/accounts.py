@@ -69,7 +69,7 @@ class AccountTerm(Grammar):
     users: Annotated[list[User], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list[TeamTerm | str](["me"]),
         description="Whose jobs: `me`, user names, `organization` (its users and service accounts) or `{team: NAME}` (its "
-        "members and service accounts), asked for by each run.",
+        "members and service accounts). Looked up by each run.",
         examples=[["me"], ["alice", "bob"], ["organization"], [{"team": "web"}]],
     )
     credentials: list[OwnerTerm] = Field(
@@ -117,8 +117,8 @@ class AccountTerm(Grammar):
 
     replaces: Annotated[list[str], OneOrMany()] = Field(
         default_factory=list,
-        description="Accounts of the state that are gone, and whose users are this one's now. A former name is carried over "
-        "by `account rename`.",
+        description="Former accounts of the state whose users belong to this account now. If only the name changed, use "
+        "`account rename` instead.",
         examples=[["old-name"]],
     )
 

@@ -28,7 +28,7 @@ class ApprovalTerm(Grammar):
         examples=[480000],
     )
     until: Until = Field(
-        description="The last day of the approval, or the moment it ends; a Unix timestamp is one, too.",
+        description="The last day of the approval, or the moment it ends, also as a Unix timestamp.",
         examples=["2026-09-01"],
     )
     by: Annotated[str, Field(min_length=1)] = Field(description="Who approves; for people.", examples=["jane"])

@@ -29,7 +29,7 @@ class ConfigFile(Grammar):
     )
     timezone: TimeZone = Field(
         "UTC",
-        description="For calendar days, weeks, months, years and cron, and for times as commands show them.",
+        description="For calendar days, weeks, months, years and cron, and for the times that commands show.",
         examples=["Europe/Berlin"],
     )
     accounts: Annotated[

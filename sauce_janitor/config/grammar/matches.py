@@ -332,11 +332,11 @@ class Conditions(Grammar):
         None, description="webdriver, appium, cypress and the like.", examples=["webdriver"]
     )
     public: _Text = Field(
-        None, description="Who may see the job; of several roles (`team,share`) any.", examples=["private"]
+        None, description="Who may see the job; one of several roles (`team,share`) is enough.", examples=["private"]
     )
     team_id: _Text = Field(
         None,
-        description="The id of the owner's team when the job ran, where Sauce Labs tells it; else unknown.",
+        description="The id of the owner's team when the job ran; unknown where Sauce Labs does not report it.",
         examples=["0a1b2c3d4e5f60718293a4b5c6d7e8f9"],
     )
     error: _Prose = Field(None, description="The error's text; null when there is none.", examples=["*timed out*"])

@@ -349,7 +349,7 @@ class HoldTerm(Grammar):
     )
     until: Until | None = Field(
         None,
-        description="The last day of the hold, or the moment it ends; a Unix timestamp is one, too.",
+        description="The last day of the hold, or the moment it ends, also as a Unix timestamp.",
         examples=["2027-01-31"],
     )
     reason: str = Field("", description="Why; for people.", examples=["audit FY26"])

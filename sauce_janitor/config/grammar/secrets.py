@@ -74,7 +74,7 @@ class TeamTerm(Grammar):
     """A team of the organization, for its members and service accounts."""
 
     team: Annotated[str, Field(min_length=1, max_length=255)] = Field(
-        description="Its name, or its id where two have one name.", examples=["web"]
+        description="Its name, or its id if two teams share the name.", examples=["web"]
     )
 
 

@@ -238,7 +238,7 @@ class TrialTerm(Grammar):
     accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
     as_of: Moment | None = Field(
         None,
-        description=f"The moment that it is decided at, or its Unix timestamp; default: {DEFAULT_AS_OF}.",
+        description=f"The time at which the jobs are decided, also as a Unix timestamp; default: {DEFAULT_AS_OF}.",
         examples=["2026-06-01T00:00:00Z"],
     )
     jobs: Annotated[list[MadeJobTerm], Field(min_length=1)] = Field(

@@ -117,7 +117,7 @@ def test_a_list_of_users_that_breaks_off_never_shrinks_the_organization_unsaid(o
     assert not result.complete
     assert desk.deleted()
     said = desk.say("plan", code=4)
-    assert "Not everybody may be among them" in said.stdout
+    assert "Users may be missing" in said.stdout
     (plan,) = [json.loads(desk.say("plan", "--format", "json", code=4).stdout)]
     assert plan["owners_missing"]
 

@@ -48,7 +48,7 @@ def test_the_words_name_a_few_and_count_the_rest() -> None:
 def test_who_is_missing_is_named_with_why_and_how_many_jobs_stay() -> None:
     gone = LeftOut(BOB, "no such user (404)", 1234, departed=True)
     assert missing(Whose((ME,), gaps=("cut short",)), [LeftOut(ALICE, "forbidden (403)", 2), gone]) == (
-        "Not everybody may be among them: cut short",
+        "Users may be missing: cut short",
         "Left out: alice: forbidden (403); 2 known jobs stay",
         "Left out: bob, who is not in the organization any more: no such user (404); 1,234 known jobs stay",
     )
