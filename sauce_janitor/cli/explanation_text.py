@@ -256,4 +256,5 @@ def _detail(line: Line) -> str:
         parts.append(f"receipt {line.receipt[:12]}…")
     if text := line.detail.get("text") or line.detail.get("why"):
         parts.append(str(text))
-    return ", ".join(parts) + (f" (run {line.run_id})" if line.run_id else "")
+    said = ", ".join(parts) + (f" (run {line.run_id})" if line.run_id else "")
+    return said.strip()

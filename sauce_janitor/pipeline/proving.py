@@ -185,8 +185,8 @@ def lines_of(found: Proven) -> Iterator[str]:
     if found.chain_is_whole:
         yield f"Journal: {found.lines:,} lines, an unbroken chain that ends in {found.head}"
     yield (
-        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} proven by a receipt and its files, read again, "
-        f"{found.nothing_wanted:,} of jobs whose policy archives nothing"
+        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} proven by a receipt and by reading its files again, "
+        f"{found.nothing_wanted:,} of jobs that no policy archives"
     )
     yield f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and hashed again"
     if found.pruned_files:

@@ -245,7 +245,7 @@ def test_a_first_listing_that_is_empty_erases_nothing_until_a_second_agrees(desk
     before = jobs(desk)
     desk.sandbox.inject("empty_list", endpoint="jobs.list", times=1)
     said = offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE, code=3)
-    assert "a second one has to agree" in str(said.exception)
+    assert "a second one must agree" in str(said.exception)
     assert jobs(desk) == before
     offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE)
     assert jobs(desk) == held(desk) | unfinished(desk)
