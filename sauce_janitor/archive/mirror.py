@@ -23,6 +23,7 @@ from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.retention.model import JobId, job_id
 
 _NAME: Final = ".sauce-janitor-holds."
+_END: Final = ".json"
 _FORMAT: Final = 1
 _LARGEST: Final = 256 * 2**20
 
@@ -41,10 +42,19 @@ class MirroredHold:
 class HoldMirror:
     """One account's mirror in an open archive. Raises ArchiveUnusableError."""
 
-    def __init__(self, root: Root, account: str) -> None:
+    def __init__(self, root: Root, account: str | None, *, file: str = "") -> None:
+        """The mirror of the account, or of whichever account a `file` says it is."""
         self._root, self._account = root, account
-        self._file = f"{_NAME}{folder_name(account)}.json"
+        self._file = file if account is None else _file_of(account)
         self._seen: tuple[tuple[int, int, int], tuple[MirroredHold, ...]] | None = None
+
+    def others(self, known: Iterable[str]) -> tuple[HoldMirror, ...]:
+        """Return the mirrors here of no account that is `known`: of a state that was lost, or of another one."""
+        mine = {self._file, *map(_file_of, known)}
+        with disk_errors(f"read the archive's folder {self._root.path}", of_all=True):
+            names = os.listdir(self._root.fd)  # noqa: PTH208 - a descriptor has no path
+        files = sorted(name for name in names if name.startswith(_NAME) and name.endswith(_END) and name not in mine)
+        return tuple(HoldMirror(self._root, None, file=name) for name in files)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -99,6 +109,8 @@ class HoldMirror:
     def _read(self) -> tuple[MirroredHold, ...]:
         try:
             said = json.loads(read_small(self._root.fd, self._file, at_most=_LARGEST))
+            if self._account is None and _file_of(said["account"]) == self._file:
+                self._account = said["account"]
             if (
                 said["format"] != _FORMAT
                 or said["account"] != self._account
@@ -116,6 +128,10 @@ class HoldMirror:
             f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is held: restore that file. "
             "If `sauce-janitor hold list` shows all the holds there should be, move it away: the next run writes it anew"
         )
+
+
+def _file_of(account: str) -> str:
+    return f"{_NAME}{folder_name(account)}{_END}"
 
 
 def _lock(folder: int) -> None:

@@ -260,4 +260,5 @@ def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State
         mirror.holds()
     except ArchiveError as wrong:
         mirror, unmirrored = None, wrong
-    return state, Holding(state.holds, mirror, account.name, lambda: int(time.time())), unmirrored
+    keys = state.accounts.keys()
+    return state, Holding(state.holds, mirror, account.name, lambda: int(time.time()), keys), unmirrored

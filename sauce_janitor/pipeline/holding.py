@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 
 import structlog
 
@@ -27,11 +28,20 @@ class KnownHold:
 class Holding:
     """One account's local holds (`execute.parts.Holds`). `mirror` is None where there is no archive yet.
 
-    Raises ArchiveUnusableError when the mirror cannot be read: then everything is held.
+    `keys` are those of the accounts that the state knows. A mirror of any other one counts, too: a lost state
+    takes with it by which key the archive has a renamed account. Raises ArchiveUnusableError when a mirror
+    cannot be read: then everything is held.
     """
 
-    def __init__(self, held: state.Holds, mirror: HoldMirror | None, account: str, now: Callable[[], int]) -> None:
-        self._held, self._mirror, self._account, self._now = held, mirror, account, now
+    def __init__(
+        self,
+        held: state.Holds,
+        mirror: HoldMirror | None,
+        account: str,
+        now: Callable[[], int],
+        keys: Collection[str] = (),
+    ) -> None:
+        self._held, self._mirror, self._account, self._now, self._keys = held, mirror, account, now, keys
 
     def protects(self, job: Job, /) -> bool:
         """Whether a hold is in force on the job, by whatever account's name; both places are asked anew each time."""
@@ -60,6 +70,10 @@ class Holding:
         count = sum(known.hold.job_id in gone for known in self.known(at=at))
         self._held.release(self._account, gone, by=by, at=at)
         self.mirror(without=gone)
+        for other in self._others():
+            with other.locked():
+                if any(hold.job_id in gone for hold in other.holds()):
+                    other.replace(hold for hold in other.holds() if hold.job_id not in gone)
         return count
 
     def mirror(self, *, without: frozenset[JobId] = frozenset()) -> None:
@@ -68,17 +82,24 @@ class Holding:
             return
         with self._mirror.locked():
             at = self._now()
-            wanted = {hold for hold in self._in_archive(at) | self._in_state(at) if hold.job_id not in without}
+            wanted = {hold for hold in _in_force([self._mirror], at) | self._in_state(at) if hold.job_id not in without}
             if wanted != set(self._mirror.holds()):
                 self._mirror.replace(wanted)
 
     def _in_archive(self, at: int) -> frozenset[MirroredHold]:
-        there = self._mirror.holds() if self._mirror is not None else ()
-        return frozenset(hold for hold in there if hold.until is None or at < hold.until)
+        return frozenset() if self._mirror is None else _in_force([self._mirror, *self._others()], at)
+
+    def _others(self) -> tuple[HoldMirror, ...]:
+        return () if self._mirror is None else self._mirror.others(self._keys)
 
     def _in_state(self, at: int) -> frozenset[MirroredHold]:
         placed = self._held.list(self._account, at=at)
         return frozenset(MirroredHold(each.job_id, each.by, each.reason, each.at, each.until) for each in placed)
+
+
+def _in_force(mirrors: Iterable[HoldMirror], at: int) -> frozenset[MirroredHold]:
+    every = chain.from_iterable(mirror.holds() for mirror in mirrors)
+    return frozenset(hold for hold in every if hold.until is None or at < hold.until)
 
 
 def open_holding(settings: config.Archive, account: str, held: state.State, *, stack: ExitStack) -> Holding:
@@ -91,4 +112,4 @@ def open_holding(settings: config.Archive, account: str, held: state.State, *, s
             mirror = HoldMirror(stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key)
         except ArchiveUnusableError as wrong:
             structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(wrong))
-    return Holding(held.holds, mirror, account, lambda: int(time.time()))
+    return Holding(held.holds, mirror, account, lambda: int(time.time()), held.accounts.keys())

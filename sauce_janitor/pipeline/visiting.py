@@ -123,7 +123,7 @@ class Visit:
         archive.sweep()
         trust_s = self.tools.config.archive.trust_read_back_s
         self.archive, self.copies = archive, Copies(archive, state, name, trust_s=trust_s, clock=self.tools.clock)
-        holds = holding.Holding(state.holds, archive.holds, name, CLOCK.now)
+        holds = holding.Holding(state.holds, archive.holds, name, CLOCK.now, state.accounts.keys())
         holds.mirror()
         self.retries = AccountRetries(state.retries, name, lambda: int(self.tools.clock()), state.notes)
         return Parts(

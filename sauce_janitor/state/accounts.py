@@ -62,6 +62,10 @@ class Accounts:
         with self._database.reading() as connection:
             return key_of(connection, name)
 
+    def keys(self) -> frozenset[str]:
+        """Return the names by which the archive has the accounts that are known."""
+        return frozenset(each.key for each in self.all().values())
+
     def named(self, key: str) -> str:
         """Return what the account of that key is called now."""
         with self._database.reading() as connection:

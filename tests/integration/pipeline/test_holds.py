@@ -236,3 +236,22 @@ def test_a_hold_placed_by_another_name_for_the_same_account_protects_too(desk: D
     assert asked
     assert desk.deleted()
     assert not {planned, last} & desk.deleted()
+
+
+def test_a_lost_state_takes_no_hold_of_a_renamed_account_with_it(desk: Desk) -> None:
+    """The archive has the account by the name it had first, and only the state knew that they are one."""
+    held = due(desk)[0]
+    desk.say("hold", "add", held, "--reason", "evidence")
+    desk.say("account", "rename", "box", "prod")
+    lose_the_state(desk)
+    path = desk.folder / "config.yaml"
+    path.write_text(path.read_text().replace("  box: ", "  prod: "))
+    desk.say("archive", "adopt", "--yes")
+    desk.say("resume", "--yes")
+    desk.say("run", "--execute")
+    assert desk.deleted()
+    assert held not in desk.deleted()
+    assert [(hold["job_id"], hold["in_state"]) for hold in listed(desk)] == [(held, False)]
+    desk.say("hold", "release", held, "--yes")
+    assert listed(desk) == []
+    assert "0 held" in desk.say("plan").stdout
