@@ -54,7 +54,8 @@ def assets(
     """List the files of a job (Sauce Labs lists no sizes), download them, or delete them.
 
     No file is ever overwritten. --delete archives first, and asks. A job keeps its files if it is held or not
-    all of them can be archived.
+    all of them can be archived. Files that archive.forbid excludes are deleted without a
+    copy; the question says so.
     """
     from sauce_janitor.cli import given as checked
     from sauce_janitor.cli.calling import calling
@@ -93,7 +94,8 @@ def _delete(call: Call, job: Job, form: str, *, yes: bool, dry_run: bool) -> int
         looked = delete_assets(account, tools, replace(order, execute=False))
         if looked.planned is None:
             return _told(call, job, looked, form)
-        lines = [f"archive and delete all assets of {job.id} of {job.owner}: {job.name}", *_uncopied(looked)]
+        lines = [f"archive and delete all assets of {job.id} of {job.owner}: {job.name}"]
+        lines += [f"delete {line}" for line in _uncopied(looked)]
         if not may_act(call, f"Delete the assets of job {job.id}?", lines, yes=yes, dry_run=dry_run):
             return _told(call, job, looked, form)
         order = replace(order, shown=looked.planned.fingerprint)
@@ -101,11 +103,11 @@ def _delete(call: Call, job: Job, form: str, *, yes: bool, dry_run: bool) -> int
 
 
 def _uncopied(emptied: EmptiedJob) -> tuple[str, ...]:
-    """Say what goes though it is never stored; nothing where every file is."""
+    """Say what is deleted without a copy; nothing where every file is stored."""
     selection = None if emptied.planned is None else emptied.planned.selection
     if selection is None or not selection.forbid:
         return ()
-    return (f"make no copy of its {', '.join(sorted(selection.forbid))}: archive.forbid keeps that from being stored",)
+    return (f"its {', '.join(sorted(selection.forbid))} without a copy, as archive.forbid says",)
 
 
 def _told(call: Call, job: Job, done: EmptiedJob, form: str) -> int:
@@ -124,7 +126,7 @@ def _told(call: Call, job: Job, done: EmptiedJob, form: str) -> int:
     elif done.result.execution is not None:
         report.show_end(call.desk.session.console(), done.result.account.name, ended(done.result))
         for line in _uncopied(done) if done.is_done else ():
-            terminal.echo(f"Did {line}.", err=True)
+            terminal.echo(f"Deleted {line}.", err=True)
         if not done.is_done:
             terminal.echo(f"The assets of job {job.id} are not deleted.", err=True)
     if call.desk.signals.number is not None:

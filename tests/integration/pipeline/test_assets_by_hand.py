@@ -101,11 +101,11 @@ def test_what_goes_without_a_copy_is_said_before_and_after(desk: Desk, job: JobI
     """The configuration forbids to store it; else "archive and delete all assets" is all that a person reads."""
     path, archive = desk.folder / "config.yaml", "archive: {path: ./archive"
     path.write_text(path.read_text().replace(archive, f"{archive}, forbid: [{{match: all, assets: [video]}}]"))
-    told = "make no copy of its video: archive.forbid keeps that from being stored"
-    assert f"would {told}" in delete(desk, job, "--dry-run")
+    told = "its video without a copy, as archive.forbid says"
+    assert f"would delete {told}" in delete(desk, job, "--dry-run")
     assert told in delete(desk, job, code=2)
     assert files(desk, job)
-    assert f"Did {told}" in delete(desk, job, "--yes")
+    assert f"Deleted {told}" in delete(desk, job, "--yes")
     assert files(desk, job) == set()
 
 
