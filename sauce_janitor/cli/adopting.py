@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @DRY_RUN
 @click.pass_obj
 def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
-    """Make the archive this state's: after a restore from a backup, or when the state that owned it is lost.
+    """Make this state the owner of the archive: after a restore from a backup, or when the state that owned it is lost.
 
-    From then on the other state is refused. Refused itself (exit code 5) while a run works on the archive.
+    From then on the other state is refused. Ends with 5 while a run works on the archive.
     """
     from sauce_janitor import logs, report
     from sauce_janitor.pipeline.adoption import adopt as take_over

@@ -25,7 +25,7 @@ _DEAREST = 3
               help="json and junit put faults, warnings and tests on stdout; the exit codes are the same.")  # fmt: skip
 @click.pass_context
 def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
-    """Validate the configuration, run its `tests`, and warn of what is hardly meant. No network.
+    """Validate the configuration, run its `tests`, and warn of likely mistakes. No network.
 
     Ends with 2 when it has faults: all of them are printed, each with its line and path. Ends with 6 when a test fails.
     """

@@ -34,7 +34,7 @@ FOUND_SOMETHING = 6
 @click.option("--force", is_flag=True, help="Replace a file, or a folder that an export made.")
 @click.pass_obj
 def export(session: Session, /, what: str | None, *, everything: bool, output: Path, force: bool, **given: Any) -> int:
-    """Take a job, a build or what the options ask for out of the archive, as a folder, a .zip or a .tar.zst.
+    """Copy a job, a build or the jobs that the options select out of the archive, as a folder, a .zip or a .tar.zst.
 
     SHA256SUMS lies in it: `sha256sum -c SHA256SUMS` checks every file. Each job is verified first; one that is not as it was
     stored is left out and named, and the command ends with 6. The result appears whole or not at all.

@@ -30,7 +30,7 @@ _NOT_FACTS = frozenset({"id", "name", "error", "owner", "build"})
 @click.command(name="open")
 @click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT",
               help="Only an address of this machine; port 0 is a free one.")  # fmt: skip
-@click.option("--no-browser", is_flag=True, help="Only say the address.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.pass_obj
 def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     """Browse the archive in a browser: builds and jobs, each job's video beside its screenshots, logs and requests.

@@ -12,14 +12,15 @@ from sauce_janitor.cli.consent import AT_ONCE, DRY_RUN, YES, consent, who
 
 
 @click.command()
-@click.option("--reason", default="no reason given", help="Why; whoever finds it paused is told.")
+@click.option("--reason", default="no reason given", help="Why; refused commands and `status` show it.")
 @AT_ONCE
 @DRY_RUN
 @click.pass_obj
 def pause(session: Session, *, reason: str, dry_run: bool) -> int:
-    """Stop every change, by every process on the state or its archive, until `resume`. Asks nothing.
+    """Stop every change, by every process on the state or its archive, until `resume`. Needs no confirmation.
 
-    Plans can still be looked at. Ends with 4 where it could only be noted in one of the two: that one stops everything, too.
+    `plan` and other commands that only read still work. Ends with 4 when only the state or only the archive could be
+    written; everything stops all the same.
     """
     from sauce_janitor.archive import MirroredPause
     from sauce_janitor.pipeline import pauses
