@@ -90,6 +90,7 @@ class Visit:
         self.reach = Reach(account, self.client, stack)
         self.username = self.client.connection.username
         admit(account, tools.state, self.username)
+        self._admitted = tools.state.accounts.all()[account.name]
         self.record = Recorded(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
         if order.as_of is None:  # a look at another time is no run that later ones go by
             stack.enter_context(self.record)
@@ -202,7 +203,7 @@ class Visit:
             survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
         self.traces.after_listing()
         if any(report.known and report.confirmed for report in survey.listings):
-            self.tools.state.accounts.bind(name, at=self.now)
+            self._bind()
         self.query = replace(self.query, owners=survey.owners)
         self.record.surveyed(owners.spelled(survey.spellings), survey.left_out)
         self.record.set_aside(survey.listings)
@@ -211,6 +212,13 @@ class Visit:
         if (full_at := jobs.full_at(name, survey.owners)) is not None:
             self.tell.listed_all(full_at)
         return survey
+
+    def _bind(self) -> None:
+        if not self.tools.state.accounts.bind(self._admitted, at=self.now):
+            raise RefusedError(
+                f"account {self.account.name} was given another user, address or name while its jobs were listed: run it "
+                "again. Nothing changed"
+            )
 
     def _check_clocks(self) -> None:
         skew = self.reach.clock_skew_s

@@ -40,6 +40,11 @@ class KnownAccount:
         """Whether the state has learned whose account it is."""
         return self.bound_at is not None
 
+    def is_same(self, other: KnownAccount) -> bool:
+        """Return whether both are one account. One that is bound stays whose it is, however its address is written."""
+        mine, theirs = ((each.key, each.base_url, each.username.casefold()) for each in (self, other))
+        return self.key == other.key and (self.is_bound or mine == theirs)
+
     def is_of(self, base_url: str, username: str, place: Callable[[str], str]) -> bool:
         """Return whether it is this user at this address; `place` tells an address by host and port alone."""
         return self.username.casefold() == username.casefold() and place(self.base_url) == place(base_url)
@@ -100,14 +105,20 @@ class Accounts:
             connection.execute(update(accounts).where(accounts.c.name == name).values(said))
         return None
 
-    def bind(self, name: str, *, at: int) -> None:
-        """Learn for good whose account it is: a listing showed jobs of it. `at` is epoch seconds; the first time counts."""
-        mine = (accounts.c.name == name, accounts.c.bound_at.is_(None))
-        with self._database.reading() as connection:
-            if connection.execute(select(accounts.c.name).where(*mine)).first() is None:
-                return
-        with self._database.writing() as connection:
-            connection.execute(update(accounts).where(*mine).values(bound_at=at))
+    def bind(self, known: KnownAccount, *, at: int) -> bool:
+        """Learn for good whose account it is: a listing showed jobs of it. `at` is epoch seconds; the first time counts.
+
+        Returns whether the account is still the `known` one: the configuration may have corrected it meanwhile.
+        """
+        mine = (accounts.c.name == known.name, accounts.c.retired.is_(None))
+        now = self.all().get(known.name)
+        if now is not None and now.bound_at is None:
+            with self._database.writing() as connection:
+                row = connection.execute(select(accounts).where(*mine)).mappings().one_or_none()
+                now = None if row is None else _known(row)
+                if now is not None and now.is_same(known):
+                    connection.execute(update(accounts).where(*mine, accounts.c.bound_at.is_(None)).values(bound_at=at))
+        return now is not None and now.is_same(known)
 
     def rename(self, old: str, new: str) -> None:
         """Call an account otherwise, with all that is known of it; every job is listed again before the next plan.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sauce_janitor import inventory
 from sauce_janitor.errors import CredentialsError, RefusedError
 from tests.integration.pipeline.conftest import Desk
 
@@ -146,3 +148,25 @@ def test_a_rename_is_refused_while_a_run_works_and_where_it_can_never_fit(open_d
     _replace(desk, "  box: ", "  other: {region: us-west-1, username: alice, access_key: {env: KEY}}\n  box: ")
     desk.say("account", "rename", "box", "other", code=3)
     assert list(desk.state.accounts.all()) == ["box"]
+
+
+def test_a_listing_does_not_bind_an_account_that_was_corrected_meanwhile(
+    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one user's jobs bind the account to another user, and the plan is of what is left of a listing."""
+    desk = open_desk(jobs=6)
+    desk.configure(POLICY)
+    listed = inventory.sync
+
+    def corrected(*told: Any, **more: Any) -> inventory.SyncReport:
+        report = listed(*told, **more)
+        url = desk.sandbox.base_url
+        assert desk.state.accounts.admit("box", base_url=url, username="alice") is None, "it is not bound yet"
+        return report
+
+    monkeypatch.setattr(inventory, "sync", corrected)
+    with pytest.raises(RefusedError, match="was given another user, address or name while its jobs were listed"):
+        desk.run(execute=True)
+    known = desk.state.accounts.all()["box"]
+    assert (known.username, known.is_bound) == ("alice", False)
+    assert desk.writes() == []

@@ -82,7 +82,7 @@ def test_whose_user_cannot_be_told_stops_what_deletes_and_no_dry_run(open_two: C
 def test_whose_user_this_state_has_known_needs_no_secret(open_two: Callable[..., Desk]) -> None:
     desk = open_two("", "username: {file: absent}, access_key: {env: KEY}")
     desk.state.accounts.admit("twin", base_url=desk.sandbox.base_url, username="alice")
-    desk.state.accounts.bind("twin", at=1)
+    desk.state.accounts.bind(desk.state.accounts.all()["twin"], at=1)
     assert desk.run(execute=True).complete
 
 

@@ -26,7 +26,7 @@ def _with_a_second_account(desk: Desk) -> None:
     second = f"\n  other: {{base_url: {desk.sandbox.base_url}, username: alice, access_key: {{env: KEY}}}}\narchive:"
     path.write_text(path.read_text().replace("\narchive:", second))
     desk.state.accounts.admit("other", base_url=desk.sandbox.base_url, username="somebody-else")
-    desk.state.accounts.bind("other", at=0)
+    desk.state.accounts.bind(desk.state.accounts.all()["other"], at=0)
 
 
 def test_one_account_refused_and_another_carried_out_is_incomplete(open_desk: Callable[..., Desk]) -> None:

@@ -27,7 +27,7 @@ def _learn(state: State, name: str, owner: Owner = OWNER) -> None:
     jobs.put([a_job(number) for number in (1, 2)], unreadable=[], mark=NOON, now=NOON, bookmark=None)
     jobs.conclude(mark=NOON, watermark=NOON, full_at=NOON, longest_page=2)
     jobs.keep_memo("{}")
-    state.accounts.bind(name, at=NOON)
+    state.accounts.bind(state.accounts.all()[name], at=NOON)
     journal = state.journal.during(name, "r1", lambda: NOON)
     journal.archived(an_id(1), owner, receipt="a" * 64, selection="all", policy="p")
     state.holds.add(name, [an_id(2)], by="jane", reason="why", at=NOON, until=None)
@@ -48,13 +48,13 @@ def test_an_account_is_corrected_until_a_listing_succeeded(state: State) -> None
 
 
 def test_a_bound_account_stays_whose_it_is(state: State) -> None:
-    state.accounts.bind("eu", at=NOON)
+    state.accounts.bind(state.accounts.all()["eu"], at=NOON)
     for url, user in ((EU, "demo"), ("https://api.example", "alice")):
         found = state.accounts.admit("eu", base_url=url, username=user)
         assert found is not None
         assert (found.username, found.base_url) == ("demo", "https://api.example")
     assert state.accounts.admit("eu", base_url="https://api.example", username="DEMO") is None
-    state.accounts.bind("eu", at=NOON + 5)
+    state.accounts.bind(state.accounts.all()["eu"], at=NOON + 5)
     assert state.accounts.all()["eu"].bound_at == NOON
 
 
@@ -123,7 +123,7 @@ def test_a_list_of_jobs_alone_makes_room(state: State) -> None:
     state.accounts.admit("prod", base_url="https://api.example", username="demo")
     jobs = state.jobs.of("prod", OWNER)
     jobs.put([a_job(7)], unreadable=[], mark=NOON, now=NOON, bookmark=None)
-    state.accounts.bind("prod", at=NOON)
+    state.accounts.bind(state.accounts.all()["prod"], at=NOON)
     state.accounts.rename("eu", "prod")
     assert state.jobs.record("prod", an_id(1), as_of=0) is not None
     assert state.jobs.record("prod", an_id(7), as_of=0) is None
