@@ -114,6 +114,7 @@ class _OneJob(Visit):
                 f"the first listing of {self.asked.owner} was empty or had rows that cannot be read, and a second one "
                 f"must agree: run the command again {LATER}. Nothing changed"
             )
+        self._bind(survey)
         self.whose = self.whose.spelled(survey.spellings)
         self.query = replace(self.query, owners=self.whose.owners)
         self._check_clocks()

@@ -202,8 +202,7 @@ class Visit:
         with self._phase("list"):
             survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
         self.traces.after_listing()
-        if any(report.known and report.confirmed for report in survey.listings):
-            self._bind()
+        self._bind(survey)
         self.query = replace(self.query, owners=survey.owners)
         self.record.surveyed(owners.spelled(survey.spellings), survey.left_out)
         self.record.set_aside(survey.listings)
@@ -213,8 +212,10 @@ class Visit:
             self.tell.listed_all(full_at)
         return survey
 
-    def _bind(self) -> None:
-        if not self.tools.state.accounts.bind(self._admitted, at=self.now):
+    def _bind(self, survey: Survey) -> None:
+        """Learn whose the account is where a listing showed a job. RefusedError where that changed meanwhile."""
+        shown = any(report.known and report.confirmed for report in survey.listings)
+        if shown and not self.tools.state.accounts.bind(self._admitted, at=self.now):
             raise RefusedError(
                 f"account {self.account.name} was given another user, address or name while its jobs were listed: run it "
                 "again. Nothing changed"

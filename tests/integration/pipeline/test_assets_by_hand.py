@@ -97,6 +97,11 @@ def test_a_held_a_paused_and_an_unfinished_job_keep_their_assets(desk: Desk, job
     assert desk.writes() == []
 
 
+def test_the_listing_for_a_deletion_binds_the_account_as_any_other(desk: Desk, job: JobId) -> None:
+    delete(desk, job, "--dry-run")
+    assert desk.state.accounts.all()["box"].is_bound
+
+
 def test_what_goes_without_a_copy_is_said_before_and_after(desk: Desk, job: JobId) -> None:
     """The configuration forbids to store it; else "archive and delete all assets" is all that a person reads."""
     path, archive = desk.folder / "config.yaml", "archive: {path: ./archive"
