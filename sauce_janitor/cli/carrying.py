@@ -56,7 +56,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
         elif code or desk.signals.number is not None or any(is_halted(result) for result in results):
             carried.close()
         else:
-            terminal.echo(report.last_line(carried.planned()))
+            terminal.echo(report.done_line(carried.counts()))
         if desk.signals.number is not None:
             return 128 + desk.signals.number
     return code

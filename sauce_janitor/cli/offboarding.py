@@ -142,6 +142,8 @@ class _Told:
             if is_halted(done.result) or (done.result.execution is not None and not done.result.complete):
                 for line in report.closing_lines(planned, ended(done.result).counts):
                     terminal.echo(line)
+            elif done.result.execution is not None:
+                terminal.echo(report.done_line(ended(done.result).counts))
             else:
                 terminal.echo(report.last_line(planned))
         if desk.signals.number is not None:

@@ -2,7 +2,7 @@
 
 from sauce_janitor.report.budgets import inflow, needed, stands
 from sauce_janitor.report.dangers import unstored_words
-from sauce_janitor.report.ends import Ended, Failure, closing_lines, show_end
+from sauce_janitor.report.ends import Ended, Failure, closing_lines, done_line, show_end
 from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
 from sauce_janitor.report.plans import About, markdown, show_plan
 from sauce_janitor.report.retries import retry_lines, retry_row, retry_rows, retry_sentence, waiting_line
@@ -30,6 +30,7 @@ __all__ = [
     "csv_lines",
     "cut",
     "day",
+    "done_line",
     "inflow",
     "iso",
     "job_row",

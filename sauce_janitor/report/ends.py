@@ -115,6 +115,11 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         out.print(_cut_short(ended.halted, ended), style="yellow")
 
 
+def done_line(counts: Mapping[tuple[Action, str], int]) -> str:
+    """Return what was done, in one line: the last one of a plan that came to its end. `counts` as in `Ended`."""
+    return "Done: " + ", ".join(f"{counts.get((action, 'done'), 0):,} {words}" for action, words in _DONE.items())
+
+
 def closing_lines(planned: Mapping[Action, int], counts: Mapping[tuple[Action, str], int]) -> Iterator[str]:
     """Yield what was done of a plan that did not come to its end, and what is left of it.
 
@@ -124,7 +129,7 @@ def closing_lines(planned: Mapping[Action, int], counts: Mapping[tuple[Action, s
     left = {
         action: max(0, planned.get(action, 0) - sum(counts.get((action, end), 0) for end in ends)) for action in Action
     }
-    yield "Done: " + ", ".join(f"{counts.get((action, 'done'), 0):,} {words}" for action, words in _DONE.items())
+    yield done_line(counts)
     failed = sum(number for (_, outcome), number in counts.items() if outcome == "failed")
     tries = f"; {failed:,} of them failed and are tried again" if failed else ""
     yield f"{actions_line('Left', left)}{tries}"

@@ -259,7 +259,7 @@ def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(world: World, u
     world.finish()
     _agree(world, undisturbed)
     again, _ = world.finish()
-    assert "Plan: 0 to archive, 0 delete assets, 0 delete job, 0 stop" in again
+    assert "Done: 0 archived, 0 assets deleted, 0 jobs deleted, 0 stopped" in again
 
 
 @pytest.mark.parametrize(

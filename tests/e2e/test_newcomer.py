@@ -190,7 +190,7 @@ def begin(at: Terminal) -> None:
     archived, deleted = done(at)
     assert f"Done: {archived} archived, {deleted} assets deleted, 0 jobs deleted" in said
     said = at.type("sauce-janitor apply plan.json")
-    assert f"Plan: {done(at)[0] - archived} to archive, {done(at)[1] - deleted} delete assets" in said
+    assert f"Done: {done(at)[0] - archived} archived, {done(at)[1] - deleted} assets deleted" in said
     at.exec("sauce-janitor pause --reason 'release week'")
     before = done(at)
     at.type("sauce-janitor run --execute", code=3)

@@ -77,6 +77,24 @@ def test_an_interrupted_run_ends_with_what_it_did_and_what_is_left(desk: Desk) -
     assert planned(desk.say("plan").stdout) == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("command", ["run", "apply", "offboard"])
+def test_a_run_that_does_all_ends_with_what_it_did(desk: Desk, command: str) -> None:
+    words: tuple[str, ...] = ("run", "--execute")
+    if command == "apply":
+        file = str(desk.folder / "plan.json")
+        desk.say("plan", "--out", file)
+        words = ("apply", file)
+    elif command == "offboard":
+        words = ("offboard", "demo", "--archive", "keep", "--yes")
+    said = desk.say(*words).stdout
+    receipts = list((desk.folder / "archive").rglob("receipt.json"))
+    gone = len(desk.deleted())
+    assert gone
+    done = f"Done: {len(receipts)} archived, 0 assets deleted, {gone} jobs deleted, 0 stopped"
+    assert said.splitlines()[-1] == done
+    assert "Plan: " not in said
+
+
 @pytest.mark.parametrize(("command", "stream"), [("plan", "stderr"), ("run --execute", "stdout")])
 def test_an_interrupt_before_the_plan_says_that_nothing_was_changed(desk: Desk, command: str, stream: str) -> None:
     with signalled(desk, signal.SIGINT, lambda _: True):
