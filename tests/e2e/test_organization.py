@@ -69,7 +69,7 @@ def test_insights_fits_the_terminal_and_the_spreadsheet(desk: Desk) -> None:
     assert process.returncode == 0
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
     assert max(map(len, lines)) <= 72
-    assert all(any(row["id"] in line for line in lines) for row in rows)
+    assert all(any(row["id"][:8] in line for line in lines) for row in rows)
 
 
 def _read(terminal: int) -> bytes:

@@ -119,7 +119,12 @@ NEVER_WRITTEN = (
     ("UPDATE OR IGNORE counters SET labels = '[1]'", "plan", "counters.labels in row"),
     ("UPDATE runs SET summary = '[]'", "status", "runs.summary in row"),
     ("UPDATE runs SET started_at = 1 << 60", "status", "runs.started_at in row"),
-    ("UPDATE listings SET mark = 9223372036854775807", "plan", "listings.mark in row"),
+    # what was listed in this very second is not listed again: a minute ago, so that the mark is used
+    (
+        "UPDATE listings SET mark = 9223372036854775807, watermark = watermark - 60, full_at = full_at - 60",
+        "plan",
+        "listings.mark in row",
+    ),
     ("UPDATE meta SET value = '' WHERE key LIKE 'note:delete_job_path %'", "status", "meta.value in row"),
 )
 
