@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.retention.model import UNKNOWN, Build, Flag, JobId, Owner, Text, Time, Unknown, is_same_user
 from sauce_janitor.sauce import paths
+from sauce_janitor.sauce.build_pages import each_once
 from sauce_janitor.sauce.events import Endpoint
 from sauce_janitor.sauce.fields import counter, flag_field, text_field, time_field
 from sauce_janitor.sauce.members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
@@ -24,9 +25,6 @@ from sauce_janitor.sauce.transport import Ask, Found, Transport
 
 BUILDS_A_PAGE: Final = 100
 _OLDER_A_PAGE: Final = 500
-_FEWEST_BUILDS_A_PAGE: Final = (
-    20  # the smallest default seen: a page of fewer is the last, whatever limit the server keeps to
-)
 _MOST_OLDER: Final = 2_500  # a build that does not exist must not cost the whole list
 _MOST_BUILD_PAGES: Final = 2_000
 _FAR: Final = 4_102_444_799  # 2099: the API may refuse a start without an end
@@ -142,20 +140,9 @@ def _number(row: Mapping[str, object], key: str) -> Counted:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
 
 
-def each_once(first: tuple[_B, ...], ask: Callable[[int], tuple[_B, ...] | None]) -> Iterator[_B]:
-    """Pages until one adds nothing: an offset into a live list repeats rows, and a server may clamp or ignore it."""
-    seen: set[str] = set()
-    page: tuple[_B, ...] | None = first
-    offset = 0
-    for _ in range(_MOST_BUILD_PAGES):
-        fresh = {build.id: build for build in page or () if build.id not in seen}
-        yield from fresh.values()
-        seen.update(fresh)
-        offset += len(page or ())
-        if not fresh or page is None or len(page) < _FEWEST_BUILDS_A_PAGE:
-            return
-        page = ask(offset)
-    raise AnswerError(f"the list of builds does not end after {_MOST_BUILD_PAGES:,} pages")
+def each_build(first: tuple[_B, ...], ask: Callable[[int], tuple[_B, ...] | None]) -> Iterator[_B]:
+    """Yield every build once, in the order of the pages that `ask` gives for an offset, `first` first."""
+    return each_once(first, ask, what="the list of builds", most_pages=_MOST_BUILD_PAGES)
 
 
 class BuildRecords:
@@ -182,7 +169,7 @@ class BuildRecords:
 
             with suppress(ForeignBuildError):  # it does not know the filter: nobody's builds are taken for theirs
                 if (first := page(0)) is not None:
-                    return each_once(first, page)
+                    return each_build(first, page)
         return self._older(owner) if source == "vdc" else None
 
     def one(self, build_id: str, source: BuildSource, owner: Owner) -> BuildRecord | None:
@@ -223,7 +210,7 @@ class BuildRecords:
             return self._page(target, f"the list of builds of {owner}", owner=owner)
 
         first = page(0)
-        return None if first is None else each_once(first, page)
+        return None if first is None else each_build(first, page)
 
     def _page(
         self, target: str, what: str, *, user_id: str | None = None, owner: Owner | None = None

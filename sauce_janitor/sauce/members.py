@@ -8,12 +8,10 @@ from typing import Final, TypeAlias
 
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.retention.model import UNKNOWN, JobId, Text, Time, job_id
+from sauce_janitor.sauce.build_pages import each_once
 from sauce_janitor.sauce.fields import text_field, time_field
 
 MEMBERS_A_PAGE: Final = 100
-_FEWEST_A_PAGE: Final = (
-    20  # Source: the vendor's node client: limit is 20 unless given, so fewer rows are the last ones
-)
 _MOST_PAGES: Final = 1_000
 
 # Source: Builds API, Lookup Jobs for a Build: `state` has a flag for each; the first that is set says it best.
@@ -67,22 +65,9 @@ def each_member(ask: Callable[[int], Page | None]) -> Iterator[BuildMember] | No
     Pages until one adds nothing: whether limit and offset are obeyed is not documented.
     """
     first = ask(0)
-    return None if first is None else _members(first, ask)
-
-
-def _members(first: Page, ask: Callable[[int], Page | None]) -> Iterator[BuildMember]:
-    seen: set[JobId] = set()
-    page: Page | None = first
-    offset = 0
-    for _ in range(_MOST_PAGES):
-        fresh = {member.id: member for member in page or () if member.id not in seen}
-        yield from fresh.values()
-        seen.update(fresh)
-        offset += len(page or ())
-        if not fresh or page is None or len(page) < _FEWEST_A_PAGE:
-            return
-        page = ask(offset)
-    raise AnswerError(f"the list of a build's jobs does not end after {_MOST_PAGES:,} pages")
+    if first is None:
+        return None
+    return each_once(first, ask, what="the list of a build's jobs", most_pages=_MOST_PAGES)
 
 
 def _status(row: Mapping[str, object]) -> Text:

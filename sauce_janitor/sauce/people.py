@@ -147,9 +147,9 @@ class People:
                 for name in names
             }
         except (ForbiddenError, NotOfferedError, AnswerError) as wrong:
-            mend = "list their names under `users`, or use the credentials of an organization or team admin"
+            remedy = "list their names under `users`, or use the credentials of an organization or team admin"
             raise type(wrong)(
-                f"who is in {_called(wanted)} cannot be had: {wrong}. Nothing was listed; {mend}"
+                f"who is in {_called(wanted)} cannot be had: {wrong}. Nothing was listed; {remedy}"
             ) from wrong
         ids = {team.id for team in found}
         gaps: tuple[str, ...] = ()
@@ -283,9 +283,9 @@ class _Search:
         refusals = [str(each) for each in (users, services, others) if each is not None]
         if not self.owners:
             words = "; ".join(dict.fromkeys([*refusals, *self.gaps][:_FEW])) or "no answer names anybody"
-            mend = "list their names under `users`, or use the credentials of an organization admin"
+            remedy = "list their names under `users`, or use the credentials of an organization admin"
             kind = ForbiddenError if refusals and not self.gaps else SourceError
-            raise kind(f"who is in the organization cannot be had: {words}. Nothing was listed; {mend}")
+            raise kind(f"who is in the organization cannot be had: {words}. Nothing was listed; {remedy}")
         days = SEEN_BACK_S // _DAY_S
         by_insights = f"by Insights, which knows who ran tests in the last {days} days"
         if others is None:

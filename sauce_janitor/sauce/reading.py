@@ -15,7 +15,7 @@ from sauce_janitor.retention.model import AssetListing, Build, JobDocument, JobI
 from sauce_janitor.sauce import paths
 from sauce_janitor.sauce.assets import AssetBody, open_asset
 from sauce_janitor.sauce.budget import Budget
-from sauce_janitor.sauce.builds import BUILDS_A_PAGE, BuildRecords, each_once
+from sauce_janitor.sauce.builds import BUILDS_A_PAGE, BuildRecords, each_build
 from sauce_janitor.sauce.connection import Connection
 from sauce_janitor.sauce.events import Endpoint, OnRequest
 from sauce_janitor.sauce.insights import Insights
@@ -179,10 +179,10 @@ class SauceReader:
         if v2 is not None:
             with suppress(ForeignBuildError):  # it does not know the filter: nobody's builds are taken for his
                 if (first := v2(0)) is not None:
-                    return each_once(first, v2)
+                    return each_build(first, v2)
         v1 = partial(self._builds_v1_page, owner)
         first = v1(0)
-        return None if first is None else each_once(first, v1)
+        return None if first is None else each_build(first, v1)
 
     def build(self, build_id: str) -> Build | None:
         """One build; None when there is none, or builds v2 is not offered."""

@@ -1,0 +1,41 @@
+"""Walks the pages of the builds APIs, whose limit and offset may or may not be obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol, TypeVar
+
+from sauce_janitor.errors import AnswerError
+
+_FEWEST_A_PAGE: Final = 20
+"""Source: the vendor's node client: limit is 20 unless given. A page of fewer rows is the last one."""
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Row = TypeVar("_Row", bound=_HasId)
+
+
+def each_once(
+    first: tuple[_Row, ...], ask: Callable[[int], tuple[_Row, ...] | None], *, what: str, most_pages: int
+) -> Iterator[_Row]:
+    """Yield every row once, in the order of the pages: `first`, then what `ask` gives for an offset.
+
+    Ends with the page that adds nothing: an offset into a live list repeats rows, and a server may clamp or ignore it.
+    AnswerError where `what` has more than `most_pages` pages.
+    """
+    seen: set[str] = set()
+    page: tuple[_Row, ...] | None = first
+    offset = 0
+    for _ in range(most_pages):
+        fresh = {row.id: row for row in page or () if row.id not in seen}
+        yield from fresh.values()
+        seen.update(fresh)
+        offset += len(page or ())
+        if not fresh or page is None or len(page) < _FEWEST_A_PAGE:
+            return
+        page = ask(offset)
+    raise AnswerError(f"{what} does not end after {most_pages:,} pages")
