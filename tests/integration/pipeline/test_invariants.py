@@ -261,7 +261,8 @@ FAST: Mapping[str, Mapping[str, Any]] = {
     "big_header": {"kilobytes": 200},
     "lie": {"set": {"end_time": 1_500_000_000}, "endpoint": "jobs.list"},
     "status": {"status": 404},
-    "short_page": {"endpoint": "jobs.*"},  # an asset list that is empty twice over is what an empty job looks like
+    # An asset list that is empty each time it is read is what a job without assets looks like.
+    **{name: {"endpoint": "job*"} for name in ("short_page", "empty_list", "nulls")},
 }
 LIES: tuple[dict[str, Any], ...] = (
     {"fault": "lie", "endpoint": "jobs.list", "set": {"owner": "mallory"}, "row": 3},
