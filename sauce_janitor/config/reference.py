@@ -1,4 +1,4 @@
-"""The key by key part of docs/configuration.md, made from the model."""
+"""The key by key part of docs/reference/configuration.md, made from the model."""
 
 from __future__ import annotations
 

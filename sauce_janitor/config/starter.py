@@ -97,7 +97,7 @@ _TEMPLATE = """\
 #   sauce-janitor check            is this file right?
 #   sauce-janitor plan             what would happen, and why (only reads)
 #   sauce-janitor run --execute    do it
-# Every key: `sauce-janitor schema`, docs/configuration.md.
+# Every key: `sauce-janitor schema`, docs/reference/configuration.md.
 version: 1
 timezone: {timezone}                    # for calendar days, weeks and months, and shown times
 

@@ -1,8 +1,8 @@
 """Deletes all of a user's jobs in one call, where that is as safe as one by one: everything proven, listed again, on record.
 
-The order of effects is that of one delete (docs/safety.md), for all jobs at once: each job's copy is proven and its assets
-are listed; then the whole list is read again, and its oldest answer is at most 10 s old when the call leaves; then there is
-an intent for every job in the journal; then the call; then each job is looked for.
+The order of effects is that of one delete (docs/explanation/safety.md), for all jobs at once: each job's copy
+is proven and its assets are listed; then the whole list is read again, and its oldest answer is at most 10 s old when the
+call leaves; then there is an intent for every job in the journal; then the call; then each job is looked for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every metric there is: its name, kind, labels and meaning. docs/metrics.md has the same list.
+"""Every metric there is: its name, kind, labels and meaning. docs/reference/metrics.md has the same list.
 
 Labels come from closed sets (accounts, policies, deadlines and words of ours), never from Sauce Labs' text.
 """

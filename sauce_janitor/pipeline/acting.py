@@ -98,7 +98,7 @@ class Hand:
     def acting(self, owner: Owner, *, by: str) -> Iterator[HandParts]:
         """What changes single jobs of this owner, one command at a time; what an earlier one left open is settled first.
 
-        Asks for no lease: a run sees in time what changes here (docs/safety.md). RefusedError while paused.
+        Asks for no lease: a run sees in time what changes here (docs/explanation/safety.md). RefusedError while paused.
         """
         state, name = self._tools.state, self.account.name
         Pauses(state, self._tools.config.archive.path).refuse()

@@ -74,7 +74,8 @@ class Vanished:
         """What it means, for people."""
         return (
             f"{self.jobs:,} jobs, and the assets of {self.assets:,}, went at Sauce Labs without our doing: does another "
-            "janitor or a script delete on this account? It does not see the holds here: stop one of the two (docs/safety.md)"
+            "janitor or a script delete on this account? It does not see the holds here: stop one of the two "
+            "(docs/explanation/safety.md)"
         )
 
 

@@ -1,6 +1,6 @@
 """The retention language as values: what a configuration's policies, holds and limits become before they decide anything.
 
-docs/policies.md says what each means. Everything here is checked when the configuration is read: patterns compile,
+docs/reference/policies.md says what each means. Everything here is checked when the configuration is read: patterns compile,
 durations are positive, names are unique, overrides name policies and have no cycle.
 """
 

@@ -13,7 +13,7 @@ Gone = Literal["404", "empty", "nulls"]
 class Behaviours:
     """Where the documentation is silent or contradicts itself, one switch each; the first word is what we think likely.
 
-    Source: docs/sandbox.md has the table with what is known about each.
+    Source: docs/reference/sandbox.md has the table with what is known about each.
     """
 
     limit_above_max: Literal["clamp", "reject", "obey"] = "clamp"

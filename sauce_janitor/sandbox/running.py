@@ -115,7 +115,7 @@ class Sandbox:
     # --- changing the world -------------------------------------------------------------------------------------------
 
     def inject(self, fault: str, **settings: object) -> Fault:
-        """Arm a fault (see docs/sandbox.md) and return it: `.fired` says how often it struck."""
+        """Arm a fault (see docs/reference/sandbox.md) and return it: `.fired` says how often it struck."""
         armed = Fault.parse({"fault": fault, **settings})
         self.faults.arm(armed)
         return armed

@@ -192,8 +192,8 @@ def _pass(chance: random.Random) -> Pass:
 def _may_be_believed(fault: Fault) -> bool:
     """Whether deletes of assets may be answered as done, file by file, while nothing is done.
 
-    One of twenty such answers is looked at, and all from the first that proves untrue (docs/safety.md): assets of the others
-    stay at the vendor.
+    One of twenty such answers is looked at, and all from the first that proves untrue (docs/explanation/safety.md): assets of
+    the others stay at the vendor.
     """
     now_and_then = fault["fault"] == "without_effect" and fault.get("chance", 1.0) < 1.0
     return now_and_then and fault.get("endpoint") != "job.stop"

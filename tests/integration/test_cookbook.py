@@ -1,4 +1,4 @@
-"""docs/cookbook.md: each block is valid as it stands, and each table is the plan that its block makes.
+"""docs/how-to/cookbook.md: each block is valid as it stands, and each table is the plan that its block makes.
 
 `SAUCE_JANITOR_REGENERATE=1` writes the plans' cells anew.
 """
@@ -22,7 +22,7 @@ from sauce_janitor.retention.durations import parse_duration
 from sauce_janitor.retention.model import UNKNOWN, Action, Decision, Record, Verdict, Why
 from tests.fakes.records import NOW, id_of, record, running
 
-PAGE = Path(__file__).parents[2] / "docs" / "cookbook.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "cookbook.md"
 FRAME = {
     "version": 1,
     "accounts": {"eu": {"region": "eu-central-1", "username": "demo", "access_key": {"env": "KEY"}}},

@@ -13,11 +13,11 @@ from sauce_janitor import errors
 from sauce_janitor.cli.app import COMMANDS, cli
 
 TOP = Path(__file__).parents[2]
-PAGES = sorted([*TOP.glob("*.md"), *TOP.glob("docs/*.md")])
+PAGES = sorted([*TOP.glob("*.md"), *TOP.glob("docs/**/*.md")])
 
 
 def test_every_command_has_its_row_and_every_row_its_command() -> None:
-    page = (TOP / "docs/commands.md").read_text()
+    page = (TOP / "docs/reference/commands.md").read_text()
     rows = re.findall(r"^\| (`(?:[^|]|\\\|)*) \|", page, re.MULTILINE)
     named = {word.split()[0] for row in rows for word in re.findall(r"`([a-z]+)[^`]*`", row)}
     assert named == set(COMMANDS)
@@ -36,7 +36,7 @@ def _options(command: click.Command, name: str = "") -> Iterator[tuple[str, list
 
 
 def test_every_option_of_every_command_is_named_on_a_page() -> None:
-    pages = "".join((TOP / "docs" / name).read_text() for name in ("commands.md", "archive.md", "sandbox.md"))
+    pages = "".join((TOP / "docs/reference" / name).read_text() for name in ("commands.md", "archive.md", "sandbox.md"))
     named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", pages))
     unnamed = [f"{command} {spelt}" for command, spelt in _options(cli) if named.isdisjoint(spelt)]
     assert not unnamed
@@ -51,7 +51,7 @@ def test_every_command_says_in_help_what_it_does() -> None:
 
 
 def test_the_exit_codes_on_the_page_are_those_of_the_errors() -> None:
-    page = (TOP / "docs/commands.md").read_text()
+    page = (TOP / "docs/reference/commands.md").read_text()
     documented = {
         int(code) for line in re.findall(r"^\| ([0-9, ]+) \|", page, re.MULTILINE) for code in line.split(",")
     }

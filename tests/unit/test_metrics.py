@@ -123,7 +123,7 @@ def test_the_version_is_told() -> None:
 
 def test_the_page_of_metrics_lists_exactly_what_there_is() -> None:
     rows = re.findall(
-        r"^\| `(sauce_janitor_\w+)` \| (\w+) \|([^|]*)\|", (TOP / "docs/metrics.md").read_text(), re.MULTILINE
+        r"^\| `(sauce_janitor_\w+)` \| (\w+) \|([^|]*)\|", (TOP / "docs/reference/metrics.md").read_text(), re.MULTILINE
     )
     told = [(name, kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows]
     assert told == [(family.exported, family.kind, family.labels) for family in ALL]

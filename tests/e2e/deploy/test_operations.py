@@ -1,4 +1,4 @@
-"""What docs/operations.md tells people to type does what it says."""
+"""What docs/how-to/operations.md tells people to type does what it says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sauce_janitor.state import State
 from sauce_janitor.state.backup import back_up
 from tests.e2e.deploy.conftest import TOP
 
-PAGE = (TOP / "docs/operations.md").read_text()
+PAGE = (TOP / "docs/how-to/operations.md").read_text()
 
 
 def block(language: str, containing: str) -> str:

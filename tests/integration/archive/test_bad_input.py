@@ -1,4 +1,4 @@
-"""What Sauce Labs, or whoever can run a test there, may send: each has a sentence in docs/archive.md that is shown here."""
+"""What Sauce Labs, or whoever can run a test there, may send: docs/reference/archive.md has a sentence on each."""
 
 from __future__ import annotations
 

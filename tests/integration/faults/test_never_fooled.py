@@ -15,7 +15,7 @@ from sauce_janitor.sandbox.mischief import SETTINGS
 from tests.integration.faults.conftest import Account
 from tests.integration.faults.oddities import ODDITIES, ODDITIES_OF_PEOPLE, Oddity
 
-PAGE = Path(__file__).parents[3] / "docs" / "sandbox.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md"
 ENDINGS = {"goes": "done", "stays": "kept", "refused": "refused"}
 
 

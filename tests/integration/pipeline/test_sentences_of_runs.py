@@ -1,4 +1,4 @@
-"""Sentences of docs/policies.md that only whole runs show; each docstring quotes one."""
+"""Sentences of docs/reference/policies.md that only whole runs show; each docstring quotes one."""
 
 from __future__ import annotations
 

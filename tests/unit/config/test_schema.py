@@ -98,7 +98,7 @@ def test_the_example_shows_every_part_of_the_language() -> None:
     assert config.tests("eu")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/policies.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/policies.md"])
 def test_every_example_of_a_page_is_valid_and_its_tests_pass(page: str) -> None:
     examples = re.findall(r"(?s)```yaml\n(.*?)```", (TOP / page).read_text(encoding="utf-8"))
     assert examples
@@ -157,6 +157,6 @@ def test_an_editor_accepts_what_the_program_accepts(good: str) -> None:
 
 
 def test_the_reference_page_is_what_the_model_says() -> None:
-    page = (TOP / "docs" / "configuration.md").read_text(encoding="utf-8")
+    page = (TOP / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     generated = page.partition("schema --format markdown -->\n")[2].partition("<!-- end of generated -->")[0]
     assert generated == markdown()

@@ -1,4 +1,4 @@
-"""For tests of single sentences of docs/policies.md: policies as users write them, and what no test quotes of the page."""
+"""Policies as users write them, for tests of single sentences of docs/reference/policies.md, and sentences without a test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sauce_janitor.errors import ConfigError
 from sauce_janitor.retention.rules import Rules
 
 TESTS = Path(__file__).parents[2]
-PAGE = TESTS.parent / "docs" / "policies.md"
+PAGE = TESTS.parent / "docs" / "reference" / "policies.md"
 FRAME = """
 version: 1
 accounts:

@@ -1,4 +1,4 @@
-"""Ages and holds, sentence by sentence of docs/policies.md."""
+"""Ages and holds, sentence by sentence of docs/reference/policies.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole builds, sentence by sentence of docs/policies.md."""
+"""Whole builds, sentence by sentence of docs/reference/policies.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When something is deleted, archived or stopped, sentence by sentence of docs/policies.md."""
+"""When something is deleted, archived or stopped, sentence by sentence of docs/reference/policies.md."""
 
 from __future__ import annotations
 

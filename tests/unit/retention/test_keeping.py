@@ -1,4 +1,4 @@
-"""Keep rules, sentence by sentence of docs/policies.md."""
+"""Keep rules, sentence by sentence of docs/reference/policies.md."""
 
 from __future__ import annotations
 

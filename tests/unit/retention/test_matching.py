@@ -1,4 +1,4 @@
-"""Matching, sentence by sentence of docs/policies.md."""
+"""Matching, sentence by sentence of docs/reference/policies.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaves the archive: the section of docs/policies.md, a test a sentence, and its laws over random worlds."""
+"""What leaves the archive: the section of docs/reference/policies.md, a test a sentence, and its laws over random worlds."""
 
 from __future__ import annotations
 

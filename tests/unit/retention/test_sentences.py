@@ -1,4 +1,4 @@
-"""Every sentence of docs/policies.md on what is decided has a test that quotes it, and no test quotes what is not there."""
+"""Every sentence of docs/reference/policies.md about decisions has a test that quotes it, and no test quotes another."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SECTIONS = (
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_sentence_is_quoted_by_a_test(section: str) -> None:
     missing, strangers = sentences.unquoted(section)
-    assert missing == [], "docs/policies.md says this, and no test shows it"
-    assert strangers == [], "a test quotes this, and docs/policies.md does not say it"
+    assert missing == [], "docs/reference/policies.md says this, and no test shows it"
+    assert strangers == [], "a test quotes this, and docs/reference/policies.md does not say it"
 
 
 def test_the_example_is_valid_and_draws_no_warning() -> None:

@@ -1,4 +1,4 @@
-"""The sections of docs/policies.md on what is deleted, archived and stopped, a test a sentence: each docstring quotes it."""
+"""The sections of docs/reference/policies.md on what is deleted, archived and stopped: each test quotes its sentence."""
 
 from __future__ import annotations
 

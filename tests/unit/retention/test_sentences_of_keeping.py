@@ -1,4 +1,4 @@
-"""The sections "Keep rules", "Builds" and "Small print" of docs/policies.md, a test a sentence: each docstring quotes it."""
+"""The sections "Keep rules", "Builds" and "Small print" of docs/reference/policies.md: each test quotes its sentence."""
 
 from __future__ import annotations
 

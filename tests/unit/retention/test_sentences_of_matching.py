@@ -1,4 +1,4 @@
-"""The sections "Matching" and "Age" of docs/policies.md, a test a sentence: each docstring quotes what it shows."""
+"""The sections "Matching" and "Age" of docs/reference/policies.md, a test a sentence: each docstring quotes what it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/sandbox.md says what there is, no more and no less."""
+"""docs/reference/sandbox.md says what there is, no more and no less."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sauce_janitor.sandbox.mischief import SETTINGS
 from sauce_janitor.sandbox.options import choices
 from sauce_janitor.sandbox.routes import ENDPOINTS
 
-PAGE = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")
 
 
 def table(heading: str) -> dict[str, tuple[str, ...]]:
