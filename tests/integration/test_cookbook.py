@@ -131,10 +131,5 @@ def test_a_table_is_the_plan_that_the_block_makes(title: str) -> None:
     assert CASES[title].table == CASES[title].planned()
 
 
-def test_there_are_ten_and_each_is_in_the_list_of_contents() -> None:
-    listed = re.findall(r"(?m)^\d+\. \[(.*)\]\(#(.*)\)$", PAGE.read_text())
-    assert [f"{n}. {title}" for n, (title, _) in enumerate(listed, 1)] == list(CASES)
-    assert [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in CASES] == [
-        anchor for _, anchor in listed
-    ]
-    assert len(CASES) == 10
+def test_there_are_ten_recipes_and_they_are_numbered_in_order() -> None:
+    assert [title.partition(". ")[0] for title in CASES] == [str(n) for n in range(1, 11)]
