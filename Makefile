@@ -3,7 +3,7 @@
 # make check  linters, types and layers
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all attack check ci image lock bench clean venv
+.PHONY: help demo test test-all attack check ci image lock docs bench clean venv
 BIN := .venv/bin
 
 help:
@@ -40,9 +40,9 @@ check: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# make ci     test and check; fails if either does, after both have run
+# make ci     check, docs and test; fails if one does, after all have run
 ci:
-	@status=0; $(MAKE) --no-print-directory check || status=1; $(MAKE) --no-print-directory test || status=1; \
+	@status=0; for target in check docs test; do $(MAKE) --no-print-directory $$target || status=1; done; \
 	  [ $$status = 0 ] && echo "ci: all green" || echo "ci: FAILED"; exit $$status
 
 # make image  the container image, without a Docker engine, as the tests do (root on Debian)
@@ -52,15 +52,21 @@ image: venv
 
 # make lock   locks the dependencies anew, with hashes
 lock: venv
-	@for set in "run" "dev --group lint --group test"; do set -- $$set; name=$$1; shift; \
+	@for set in "run pyproject.toml" "dev pyproject.toml --group lint --group test" "docs --group docs"; do set -- $$set; name=$$1; shift; \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	    --no-header --upgrade pyproject.toml $$@ -o requirements/$$name.txt; done
+	    --no-header --upgrade $$@ -o requirements/$$name.txt; done
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --upgrade requirements/build.in -o requirements/build.txt
+
+# make docs   the documentation's site in site/; fails on a broken link and on a page outside the navigation
+docs:
+	@.ci/venv docs
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "site/index.html"
 
 # make bench  every benchmark, ratios against a naive client in the same run
 bench: venv
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .components dist sauce-janitor-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-docs site .components dist sauce-janitor-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
