@@ -3,7 +3,7 @@
 # make check  linters, types and layers
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all attack check ci image lock docs bench clean venv
+.PHONY: help demo test test-all attack check ci image package lock docs bench clean venv
 BIN := .venv/bin
 
 help:
@@ -49,6 +49,10 @@ ci:
 image: venv
 	@.ci/components
 	@.ci/image build
+
+# make package  the wheel, the source archive and the SBOM of a release, into dist/
+package: venv
+	@.ci/package
 
 # make lock   locks the dependencies anew, with hashes
 lock: venv
