@@ -58,7 +58,8 @@ def faults() -> str:
 
 
 def test_included_files_add_policies_holds_lists_and_tests(folder: Path) -> None:
-    """Configuration hygiene: `include: [policies.d/*.yaml]` adds policies, holds, lists, tests of other teams:"""
+    """Configuration checks: `include: [policies.d/*.yaml]` adds policies, holds, lists and
+    tests,"""
     add(folder, web=WEB, app=APP)
     config = loaded()
     assert [policy.name for policy in config.rules("eu").policies] == ["a", "app", "web"]
@@ -84,7 +85,7 @@ def test_a_hold_in_an_included_file_changes_the_digest(folder: Path) -> None:
 
 
 def test_every_fault_of_every_file_is_told_with_its_own_file_line_and_path(folder: Path) -> None:
-    """Configuration hygiene: as strict as the file itself,"""
+    """Configuration checks: as strict as the file itself,"""
     add(
         folder,
         web="lists: {mine: [b]}\npolicies:\n  - {name: b, match: {nmae: x}, then: {archive: 1d}}\n"
@@ -114,7 +115,7 @@ teams/web.yaml:6: include: an included file includes nothing: name all files in 
 
 
 def test_names_are_unique_over_all_files(folder: Path) -> None:
-    """Configuration hygiene: names unique over all of them."""
+    """Configuration checks: with names unique over all files."""
     add(folder, app=APP, web=APP.replace("name: app,", "name: web,"))
     assert faults() == (
         "teams/web.yaml:4: tests[0].name: `app goes` is the name of another test (teams/app.yaml:4): names are unique"
@@ -179,7 +180,7 @@ def test_five_hundred_included_files_are_the_most(folder: Path) -> None:
 
 
 def test_files_are_found_from_the_folder_of_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Configuration hygiene: relative to the file's folder,"""
+    """Configuration checks: relative to the file's folder,"""
     add(folder, app=APP)
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
@@ -187,8 +188,8 @@ def test_files_are_found_from_the_folder_of_the_file(folder: Path, monkeypatch: 
 
 
 def test_an_included_file_includes_nothing_and_every_pattern_names_a_file(folder: Path) -> None:
-    """Configuration hygiene: An included file includes nothing, and a pattern without a file is an error, since its holds would
-    protect nothing."""
+    """Configuration checks: An included file includes nothing; a pattern without a file is an
+    error, because its holds would protect nothing."""
     assert "include[0]: `teams/*.yaml` names no file" in faults()
     add(folder, app=f"{APP}include: [more.yaml]\n")
     add(folder, more="holds: [{tag: keep}]\n")

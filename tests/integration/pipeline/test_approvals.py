@@ -39,7 +39,7 @@ def test_a_refused_plan_names_the_limits_and_prints_what_approves_it(open_desk: 
 
 
 def test_what_it_prints_for_the_file_is_pasted_and_lifts(open_desk: Callable[..., Desk]) -> None:
-    """Limits and approvals: Approvals are no part of the policy digest."""
+    """Limits and approvals: not even approvals."""
     desk = open_desk()
     desk.configure(POLICIES)
     pasted = refused(desk).splitlines()[-1]
@@ -83,7 +83,8 @@ def test_an_accepted_plan_drains_after_its_approval_is_over(open_desk: Callable[
 
 @pytest.mark.parametrize("change", ["over", "foreign", "too few", "another limit", "another account"])
 def test_an_approval_that_is_not_for_this_plan_lifts_nothing(open_desk: Callable[..., Desk], change: str) -> None:
-    """Limits and approvals: An approval that is over, of another account or under another policy digest lifts nothing."""
+    """Limits and approvals: An expired approval, or one for another account or digest, lifts
+    nothing."""
     desk = open_desk()
     desk.configure(POLICIES)
     line = refused(desk).splitlines()[-1]

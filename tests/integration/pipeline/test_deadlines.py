@@ -35,7 +35,8 @@ def series(desk: Desk, *, execute: bool) -> tuple[dict[str, float], dict[str, in
 
 
 def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(open_desk: Callable[..., Desk]) -> None:
-    """Deadlines: Plans, the plan file (`overdue`) and the metric `overdue_jobs` count each late job once,"""
+    """Deadlines: Plans, `overdue` in the plan file and the metric `overdue_jobs` count each late
+    job once,"""
     desk = open_desk()
     desk.configure(POLICY)
     found, planned = series(desk, execute=False)
@@ -63,8 +64,7 @@ def test_a_limit_that_is_broken_blocks_what_would_go(open_desk: Callable[..., De
 
 
 def test_plan_says_who_is_late_and_check_what_can_block(open_desk: Callable[..., Desk]) -> None:
-    """Deadlines: `check` names each rule that can block a deadline, the jobs that no policy covers, and once what can
-    block any: a job that is not finished, a delete that fails, a spent budget."""
+    """Deadlines: `check` names what can block a deadline, and jobs that no policy covers."""
     desk = open_desk()
     desk.configure(POLICY)
     said = desk.say("plan").stdout

@@ -24,7 +24,7 @@ def announced(desk: Desk) -> dict[str, int]:
 
 
 def test_a_dry_run_announces_nothing_and_an_executing_run_announces_and_waits(open_desk: Callable[..., Desk]) -> None:
-    """When something is deleted: Announcements are made by executing runs whose plan is accepted, never by a dry run;"""
+    """When something is deleted: Only executing runs with an accepted plan announce;"""
     desk = open_desk()
     desk.configure(POLICY)
     dry = desk.run()
@@ -73,7 +73,7 @@ def test_what_stopped_being_due_but_for_time_is_announced_anew(open_desk: Callab
 
 
 def test_a_plan_says_how_many_are_announced_and_when_they_go(open_desk: Callable[..., Desk]) -> None:
-    """When something is deleted: `plan` says how many there are and when they go."""
+    """When something is deleted: `plan` shows how many, and when they are due."""
     desk = open_desk()
     desk.configure(POLICY)
     said = desk.say("plan").output

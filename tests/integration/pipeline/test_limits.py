@@ -38,8 +38,8 @@ def test_a_plan_over_max_jobs_sends_nothing_and_names_the_numbers(open_desk: Cal
 def test_an_accepted_plan_drains_over_runs_without_tripping_its_own_limit(
     open_desk: Callable[..., Desk], tmp_path: Path
 ) -> None:
-    """Limits and approvals: The request budget is another thing: it spreads an accepted plan over runs and never changes the
-    set."""
+    """Limits and approvals: The request budget is no limit: it spreads an accepted plan over
+    several runs."""
     desk = open_desk(jobs=160)
     desk.configure(policies("max_jobs: 5"), budget=TIGHT)
     reviewed = planfile_of(desk, tmp_path)

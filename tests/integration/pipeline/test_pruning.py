@@ -115,7 +115,7 @@ def test_a_dry_run_removes_nothing_and_says_what_would_go_and_why(box: Box) -> N
 
 
 def test_what_is_over_goes_with_a_line_before_and_after_and_prove_holds(box: Box) -> None:
-    """What leaves the archive: Receipts stay, with the line of every file that went."""
+    """Pruning the archive: Receipts stay and list every removed file."""
     box.fill(2)
     done = box.prune()
     assert (done.jobs, done.files, done.complete) == (2, 2, True)
@@ -133,7 +133,8 @@ def test_what_is_over_goes_with_a_line_before_and_after_and_prove_holds(box: Box
 
 
 def test_it_is_never_carried_out_by_a_run(box: Box) -> None:
-    """What leaves the archive: It is carried out by `archive prune` and the daemon, never by `run`."""
+    """Pruning the archive: `archive prune` and the daemon remove archived files; `run` never
+    does."""
     box.fill(1)
     before = box.files()
     box.desk.run(execute=True)
@@ -143,9 +144,9 @@ def test_it_is_never_carried_out_by_a_run(box: Box) -> None:
 
 
 def test_limits_count_jobs_and_refuse_the_whole_and_approvals_lift_them(box: Box) -> None:
-    """What leaves the archive: `max_jobs` and `max_percent` count the jobs of which anything goes, the latter among the
-    jobs in the archive and only those that no accepted prune under the same policy digest knew; a broken limit refuses
-    the whole prune, and approvals lift it."""
+    """Pruning the archive: A broken limit refuses the whole prune; approvals lift it. `max_jobs`
+    counts jobs that lose files, `max_percent` their share of the archived jobs, except jobs that an
+    accepted prune under the same policy digest knew."""
     box.fill(20, name="old")
     box.desk.configure("limits: {max_percent: 25}\n" + NINETY)
     before = box.files()
@@ -417,7 +418,8 @@ def test_an_account_that_has_no_archive_yet_has_nothing_to_prune(box: Box) -> No
 
 @pytest.mark.parametrize("everything", [False, True], ids=["keep_for that is over", "everything erased"])
 def test_no_delete_rests_on_a_copy_that_was_pruned(open_desk: Callable[..., Desk], *, everything: bool) -> None:
-    """What leaves the archive: A delete never rests on a copy that was pruned: what Sauce Labs still lists is fetched again."""
+    """Pruning the archive: No delete relies on a pruned copy: what Sauce Labs still lists is
+    fetched again."""
     desk = open_desk(40, purge_after_days=9_000)
     head = "limits: {max_percent: null}\npolicies: [{name: p, match: all, then: "
     desk.configure(head + "{archive: {after: 1h, keep_for: 1d}}}]")
@@ -444,8 +446,8 @@ def test_no_delete_rests_on_a_copy_that_was_pruned(open_desk: Callable[..., Desk
 
 
 def test_a_clock_that_no_run_compared_with_sauce_labs_lets_nothing_go_unasked(box: Box) -> None:
-    """What leaves the archive: Unless a person answers for the date, an executing run must have found this machine's clock
-    right by Sauce Labs' in the last 35 days."""
+    """Pruning the archive: An executing run must have checked this machine's clock against Sauce
+    Labs' in the last 35 days, unless a person confirms the date."""
     box.fill(2)
     before = box.files()
     with pytest.raises(RefusedError, match="nobody can say that it is not years ahead"):

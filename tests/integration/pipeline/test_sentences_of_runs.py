@@ -19,7 +19,7 @@ policies:
 
 
 def test_a_run(open_desk: Callable[..., Desk]) -> None:
-    """Terms: A **run** is one pass of ours (never a test)."""
+    """Terms: A **run** is one pass of sauce-janitor, never a test."""
     desk = open_desk()
     desk.configure(POLICIES)
     assert desk.run().plan.inventory == 60
@@ -28,7 +28,8 @@ def test_a_run(open_desk: Callable[..., Desk]) -> None:
 
 
 def test_the_same_plan(open_desk: Callable[..., Desk]) -> None:
-    """Terms: Same inventory, state, configuration and `as_of`: same plan, byte for byte (but `created_at` and the seal)."""
+    """Terms: The same inventory, state, configuration and `as_of` give the same plan, byte for
+    byte, except for `created_at` and the seal."""
     desk = open_desk()
     desk.configure(POLICIES)
     desk.run()
@@ -52,8 +53,8 @@ def refused(desk: Desk) -> str:
 
 
 def test_a_broken_limit(open_desk: Callable[..., Desk]) -> None:
-    """Limits and approvals: A broken limit aborts the whole plan before the first change, it never trims it: a trimmed mistake
-    is still a mistake."""
+    """Limits and approvals: A broken limit refuses the whole plan before the first change; it never
+    trims it."""
     desk = open_desk()
     desk.configure(LIMITED)
     assert "max_jobs is 3" in refused(desk)
@@ -62,8 +63,8 @@ def test_a_broken_limit(open_desk: Callable[..., Desk]) -> None:
 
 
 def test_expected_jobs(open_desk: Callable[..., Desk]) -> None:
-    """Limits and approvals: A job is *expected* when an earlier accepted `run --execute` under the same policy digest already
-    knew it, and only time has passed since (a refused or dry run makes nothing expected);"""
+    """Limits and approvals: A job is *expected* if an earlier accepted `run --execute` under the
+    same policy digest knew it and only time has passed. Refused and dry runs expect nothing."""
     desk = open_desk()
     desk.configure(POLICIES.replace("null", "5"))
     desk.run()
@@ -83,8 +84,8 @@ def test_expected_jobs(open_desk: Callable[..., Desk]) -> None:
 
 
 def test_growth(open_desk: Callable[..., Desk]) -> None:
-    """Limits and approvals: `max_jobs` and `max_growth` (times the median of the last 7 plans that were accepted and deleted or
-    stopped anything; not measured before there is one)"""
+    """Limits and approvals: `max_jobs` and `max_growth` (times the median of the last 7 accepted
+    plans that deleted or stopped anything; not checked before there is one)"""
     desk = open_desk()
     desk.configure(POLICIES.replace("null", "null, max_growth: 1"))
     plan = desk.run().plan
@@ -98,9 +99,10 @@ def test_growth(open_desk: Callable[..., Desk]) -> None:
 
 @pytest.mark.parametrize("way", ["apply", "approve", "approvals"])
 def test_lifting(open_desk: Callable[..., Desk], way: str) -> None:
-    """Limits and approvals: Lifting a limit: `apply PLAN` of a plan file that was reviewed; `approve DIGEST` in the state; or
-    in Git, which a refused plan prints ready to paste: `approvals: [{account: eu, policy_digest: "sha256:…", lift:
-    [max_percent], max_jobs: 480000, until: 2026-09-01, by: jane, reason: first clean-up}]`."""
+    """Limits and approvals: To lift a limit, use `apply PLAN` with a reviewed plan, `approve
+    DIGEST`, or an entry in Git that a refused plan prints ready to paste: `approvals: [{account:
+    eu, policy_digest: "sha256:…", lift: [max_percent], max_jobs: 480000, until: 2026-09-01, by:
+    jane, reason: first clean-up}]`."""
     desk = open_desk()
     desk.configure(LIMITED)
     pasted = refused(desk).splitlines()[-1]

@@ -64,7 +64,7 @@ def test_an_old_build_goes_whole_and_one_with_a_held_member_stays_whole(
 
 @pytest.mark.parametrize("builds", ["v2", "v1", "not offered"])
 def test_where_builds_are_asked_for(open_desk: Callable[..., Desk], builds: str) -> None:
-    """Builds: (v2, else v1; not offered: unknown)."""
+    """Builds: (v2, else v1, else unknown)."""
     desk = open_desk(jobs=0, behaviours=Behaviours().changed({"builds_v2": "on" if builds == "v2" else "off"}))
     desk.configure(POLICY)
     jobs = [*build(desk, "rc-1", 90, 90), *build(desk, "rc-2", 1)]
@@ -78,7 +78,7 @@ def test_where_builds_are_asked_for(open_desk: Callable[..., Desk], builds: str)
 
 
 def test_the_rest_of_a_build_goes_in_the_next_run(desk: Desk) -> None:
-    """Builds: Where that count forgets the jobs we deleted, and the verdict too, the build stays what it was before."""
+    """Builds: If the API's count and status forget deleted jobs, their earlier values are used."""
     # The failed job, the oldest, goes first: then the build is said to be one of fewer jobs, all of them passed.
     jobs = build(desk, "rc-1", 90, 90, 90, 90)
     desk.sandbox.edit(jobs[0], passed=False)

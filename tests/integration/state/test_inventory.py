@@ -166,7 +166,8 @@ def test_a_snapshot_says_the_same_however_often_it_is_read(state: State) -> None
 
 
 def test_a_snapshot_is_of_all_jobs_and_builds_of_the_account(state: State) -> None:
-    """Terms: The **inventory** is all jobs and builds known for an account at one frozen instant `as_of`."""
+    """Terms: The **inventory** is all jobs and builds known for an account at one instant,
+    `as_of`."""
     put(state, *(a_job(number, build="one") for number in range(5)))
     put(state, replace(a_job(5), owner=Owner("alice")), owner=Owner("alice"))
     state.accounts.admit("us", base_url="v", username="demo")
@@ -274,7 +275,7 @@ def test_nothing_is_called_purged_that_we_deleted_or_do_not_know(state: State) -
 
 
 def test_a_job_s_build_is_the_only_one_of_its_name(state: State) -> None:
-    """Small print: With builds v1, a job's build is the one of its owner with its name, if unique, else unknown."""
+    """Builds: With API v1, a job's build is its owner's only build of that name, else unknown."""
     store = state.jobs.of("eu", OWNER)
     put(
         state,

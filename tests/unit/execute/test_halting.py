@@ -294,7 +294,7 @@ def test_a_plan_that_cannot_be_read_on_ends_the_run() -> None:
 
 
 def test_archiving_leaves_a_fifth_of_the_budget_to_deletes() -> None:
-    """Limits and approvals: which have at least 20 % of the budget."""
+    """Limits and approvals: Deletes get at least 20 % of the budget."""
     house = House()
     house.sauce.budget = 100
     archives = [house.planned(house.add(n), ARCHIVE, selection=ALL) for n in range(60)]

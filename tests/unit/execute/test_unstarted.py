@@ -40,7 +40,7 @@ def attempt(house: House, job: JobId) -> bool:
 
 @pytest.mark.parametrize("answer", [404, 400])
 def test_the_same_answer_a_day_later_says_that_it_has_no_assets(answer: int) -> None:
-    """Archiving: A second such answer a day later proves "no assets" only for a job that ended in error and never
+    """Archiving: A second 404 a day later proves "no assets" only for a job that errored and never
     started."""
     house, job = scene(answer)
     assert not attempt(house, job)

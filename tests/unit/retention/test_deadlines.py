@@ -61,7 +61,7 @@ def late(*records: Record, **fields: Any) -> dict[str, int]:
 
 
 def test_a_job_is_late_at_exactly_the_time_given_and_only_while_its_assets_are_there() -> None:
-    """Deadlines: The time is the job's age;"""
+    """The time of a deadline is the job's age."""
     assert late(pii("a", 3)) == {"no_policy": 1}
     assert late(record("b", 3 * DAY - 1, tags=("pii",))) == {}
     assert late(record("c", 9 * DAY)) == {}
@@ -77,18 +77,19 @@ def test_a_job_that_is_late_twice_counts_once() -> None:
 
 
 def test_jobs_within_the_warning_are_counted_apart() -> None:
-    """Deadlines: `warn: 12h` counts those that will be late that soon."""
+    """Deadlines: `warn: 12h` reports jobs that will be late that soon."""
     plan = planned(pii("a", 2.5), pii("b", 2.4), pii("c", 4), by=deadline(warn="12h"))
     assert (plan.late["privacy"].soon, plan.late["privacy"].total) == (1, 1)
 
 
 def test_a_job_that_may_match_counts() -> None:
-    """Deadlines: A job that may match counts."""
+    """Deadlines: Jobs that may match count."""
     assert late(pii("a", 9, tags=UNKNOWN)) == {"no_policy": 1}
 
 
 def test_a_job_without_an_age_is_late_by_the_times_it_has() -> None:
-    """Deadlines: for a job that has none, the first that it has of its end, start and creation."""
+    """Deadlines: For a job without an age, the first known of its end, start and creation
+    counts."""
     assert late(running("r", 9 * DAY, tags=("pii",), created_at=NOW - DAY)) == {"unfinished": 1}
     assert late(running("r", 9 * DAY, tags=("pii",))) == {"unfinished": 1}
     assert late(running("r", 9 * DAY, tags=("pii",), started_at=None, created_at=None)) == {}
@@ -133,8 +134,8 @@ def test_of_several_blockers_the_one_that_is_hardest_to_remove_counts() -> None:
 
 
 def test_what_is_said_aloud() -> None:
-    """Deadlines: they warn when a promise is about to break: jobs whose assets (or record, `job_gone_by`) are still there
-    at the time given, and what blocks each."""
+    """Deadlines: They report jobs that still have assets (`assets_gone_by`) or a record
+    (`job_gone_by`) at that age, and what blocks each."""
     these = told("""
 holds: [{tag: keep}]
 policies: [{name: p, match: all, then: {archive: none, delete_assets: 4d}}]
@@ -168,9 +169,10 @@ MAYBE = policy("maybe", where(name="x"), assets="9d")
     ],
 )
 def test_what_is_hardest_to_remove(policies: tuple[Policy, ...], own: dict[str, Any], blocker: str) -> None:
-    """Deadlines: under what is hardest to remove: `hold`, `unfinished`, `keep` (a keep rule, `never`, its build), `undecided`,
-    `no_age`, `no_policy`, `not_yet` (due later by a policy), `grace`, `no_receipt`, `missing_files`, `failed`, `limit`,
-    `budget`, or `nothing`: then the plan itself deletes it."""
+    """Deadlines: under what is hardest to remove: `hold`, `unfinished`, `keep` (a keep rule,
+    `never`, its build), `undecided`, `no_age`, `no_policy`, `not_yet` (a policy is due later),
+    `grace`, `no_receipt`, `missing_files`, `failed`, `limit`, `budget`, or `nothing` (this plan
+    deletes it)."""
     words = "hold unfinished keep undecided no_age no_policy not_yet grace no_receipt missing_files failed limit budget"
     assert [each.value for each in Blocker] == [*words.split(), "nothing"]
     assert late(pii("a", 4, **own), policies=policies, holds=(Hold("tag keep", tag="keep"),)) == {blocker: 1}
@@ -205,7 +207,7 @@ def test_the_budget_blocks_what_would_go_and_nothing_else() -> None:
 
 
 def test_a_plan_that_was_carried_out_leaves_only_what_failed_or_was_left() -> None:
-    """Deadlines: what failed, and what had to be left."""
+    """Deadlines: what failed, and what was left."""
 
     def carried_out(failed: set[str], *, finished: bool) -> dict[str, int]:
         plan = planned(pii("a", 4), pii("b", 5), pii("c", 6, held=True), policies=(ASSETS,))
@@ -218,7 +220,7 @@ def test_a_plan_that_was_carried_out_leaves_only_what_failed_or_was_left() -> No
 
 
 def test_a_deadline_decides_nothing() -> None:
-    """Deadlines: `deadlines` change nothing;"""
+    """Deadlines: `deadlines` change nothing."""
     jobs = [pii(f"j{n}", n) for n in range(9)]
     plain = make_plan(rules(ASSETS), lambda: newest_first(jobs, ("end_time",)), as_of=NOW, accepted_at=None)
     watched = planned(*jobs, policies=(ASSETS,))

@@ -1,4 +1,4 @@
-"""What leaves the archive: the section of docs/reference/policies.md, a test a sentence, and its laws over random worlds."""
+"""The section "Pruning the archive" of docs/reference/policies.md, a test a sentence, and its laws over random worlds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ OLD = archived(record("j"), "video.mp4", "log.json")
 
 
 def test_counted_from() -> None:
-    """What leaves the archive: `keep_for` counts from when a file was stored, or from the job's end where that is later."""
+    """Pruning the archive: `keep_for` counts from when the file was archived, or from the job's end
+    if that is later."""
     told_rules = told(SIMPLE)
     late = replace(OLD, files=(a_file("video.mp4", NOW - 90 * DAY), a_file("log.json", NOW - 90 * DAY + 1)))
     assert going(told_rules, late) == {VIDEO}
@@ -59,7 +60,8 @@ def test_counted_from() -> None:
 
 
 def test_by_class() -> None:
-    """What leaves the archive: By class or glob (`{video: 90d, all: 2y}`) the longest of the keys that name a file counts"""
+    """Pruning the archive: By class or glob (`{video: 90d, all: 2y}`), the longest of the keys that
+    match a file counts;"""
     by_class = told("[{name: p, match: all, then: {archive: {after: 1h, keep_for: {video: 90d, all: 2y}}}}]")
     assert going(by_class, OLD) == {VIDEO}
     several = told(
@@ -70,7 +72,8 @@ def test_by_class() -> None:
 
 
 def test_the_rest_and_for_ever() -> None:
-    """What leaves the archive: `all` is for what no other key names, and `forever` is a time, too."""
+    """Pruning the archive: `all` is for files that no other key matches, and `forever` is a
+    time."""
     text = "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {all: 90d, logs: forever}}}}]"
     assert going(told(text), OLD) == {VIDEO}
     assert going(told("[{name: p, match: all, then: {archive: {keep_for: forever}}}]"), OLD) == set()
@@ -85,8 +88,8 @@ TWO = """
 
 
 def test_the_longest() -> None:
-    """What leaves the archive: Of several policies that match the job and archive anything the longest counts,
-    whichever of them asked for the file."""
+    """Pruning the archive: Of several policies that match the job and archive anything, the longest
+    time counts, whichever wanted the file."""
     assert going(told(TWO.replace("LONG", "90d")), OLD) == {VIDEO, LOG, DOCUMENT}
     assert going(told(TWO.replace("LONG", "101d")), OLD) == set()
     other = archived(record("j", name="login"), "video.mp4")
@@ -96,7 +99,7 @@ def test_the_longest() -> None:
 
 
 def test_overrides_and_the_default() -> None:
-    """What leaves the archive: `overrides` and `default: true` mean what they mean for archiving."""
+    """Pruning the archive: `overrides` and `default: true` work as for archiving."""
     overridden = TWO.replace("LONG", "2y") + "- {name: o, match: all, overrides: all, then: {archive: {keep_for: 40d}}}"
     assert going(told(overridden), OLD) == {VIDEO, LOG, DOCUMENT}
     default = "[{name: p, match: all, then: {archive: {keep_for: 40d}}}, {name: d, default: true, then: {archive: 1h}}]"
@@ -105,13 +108,14 @@ def test_overrides_and_the_default() -> None:
 
 
 def test_no_policy() -> None:
-    """What leaves the archive: A job of which no policy says what to archive stays for ever."""
+    """Pruning the archive: Jobs for which no policy states `archive` stay for ever."""
     assert going(told("[{name: p, match: {name: x}, then: {archive: {keep_for: 1d}}}]"), OLD) == set()
     assert going(told("[{name: p, match: all, then: {archive: none}}]"), OLD) == set()
 
 
 def test_a_hold() -> None:
-    """What leaves the archive: Nothing goes of a job that a hold protects, as it was archived or as it was last known"""
+    """Pruning the archive: No file is removed of a job that a hold matches, as the job was archived
+    or as it was last seen;"""
     held = told(f"{{policies: {SIMPLE}, holds: [{{tag: keep}}, {{match: {{os: Linux}}, until: 2027-01-01}}]}}")
     plain, tagged = record("j", assets=GONE), record("j", tags=("keep",), assets=GONE)
     assert going(held, archived(plain, "video.mp4")) == {VIDEO, DOCUMENT}
@@ -122,12 +126,13 @@ def test_a_hold() -> None:
 
 
 def test_a_keep_rule_keeps() -> None:
-    """What leaves the archive: that a keep rule keeps"""
+    """Pruning the archive: that a keep rule keeps;"""
     assert going(told(SIMPLE), replace(OLD, protected=(Reason(Why.KEPT, "p", "last 20"),))) == set()
 
 
 def test_may_match() -> None:
-    """What leaves the archive: on which a policy that says what it archives may match"""
+    """Pruning the archive: that might match a policy which states `archive` (its match is
+    unknown);"""
     text = SIMPLE[:-1] + ", {name: q, match: {os: Linux}, then: {archive: ARCHIVE}}]"
     unclear = archived(record("j", os=UNKNOWN), "video.mp4")
     for says in ("none", "1h", "{keep_for: 1h}"):
@@ -138,8 +143,8 @@ def test_may_match() -> None:
 
 
 def test_still_at_sauce_labs() -> None:
-    """What leaves the archive: or whose assets Sauce Labs may still have: it ended less than 30 d ago, and they are not
-    known to be deleted or purged."""
+    """Pruning the archive: or that may still have assets at Sauce Labs (ended less than 30 days
+    ago, and not known to be deleted or purged)."""
     quick = told("[{name: p, match: all, then: {archive: {keep_for: 1d}}}]")
     young = archived(record("j"), "video.mp4", age=29 * DAY)
     assert going(quick, young) == set()
@@ -150,7 +155,7 @@ def test_still_at_sauce_labs() -> None:
 
 
 def test_the_document_goes_last() -> None:
-    """What leaves the archive: job.json goes by `all`, and never before all else that is stored of the job."""
+    """Pruning the archive: `job.json` goes by `all`, and last."""
     text = "[{name: p, match: all, then: {archive: {keep_for: {all: 1d, logs: LOGS, '*': 2d}}}}]"
     assert going(told(text.replace("LOGS", "2y")), OLD) == {VIDEO}
     assert going(told(text.replace("LOGS", "90d")), OLD) == {VIDEO, LOG, DOCUMENT}

@@ -15,16 +15,15 @@ SECTIONS = (
     "Matching",
     "When something is deleted",
     "Archiving",
-    "What leaves the archive",
+    "Pruning the archive",
     "Several policies on one job",
     "Keep rules",
     "Age",
     "Builds",
-    "Runaway jobs",
+    "Stopping jobs",
     "Limits and approvals",
-    "Configuration hygiene",
+    "Configuration checks",
     "Deadlines",
-    "Small print",
 )
 
 

@@ -58,7 +58,8 @@ def planned(rules: Rules, *jobs: Record) -> Plan:
 @pytest.mark.parametrize("action", [ASSETS, JOB])
 @pytest.mark.parametrize("aside", [{"held": True}, {"ended_at": None, "state": "unknown"}, {"started_at": UNKNOWN}])
 def test_all_of_this_must_hold(action: Action, aside: dict[str, Any]) -> None:
-    """When something is deleted: For `delete_assets` and `delete_job`, a job is acted on only if all of this holds:"""
+    """When something is deleted: `delete_assets` and `delete_job` act on a job only if all of this
+    is true:"""
     assert going(told(BOTH), [old()], action) == ids("j")
     assert going(told(BOTH), [old(**aside)], action) == set()
 
@@ -73,8 +74,8 @@ def test_not_held() -> None:
     "raw", ["complete", "error", "errored", "passed", "failed", "finished", "in progress", "queued", "gone"]
 )
 def test_finished(raw: str) -> None:
-    """When something is deleted: It is finished: raw `status` is one of `complete, error, errored, passed, failed, finished`
-    **and** `end_time` is set (`consolidated_status` proves nothing: it can say passed while the job runs)."""
+    """When something is deleted: It has finished: its raw `status` is final **and** `end_time` is
+    set (`consolidated_status` proves nothing)."""
     final = raw in {"complete", "error", "errored", "passed", "failed", "finished"}
     for end in (NOW - 2 * DAY, None):
         row = {
@@ -91,7 +92,7 @@ def test_finished(raw: str) -> None:
 
 
 def test_an_age() -> None:
-    """When something is deleted: It has an age."""
+    """When something is deleted: It has an [age](#age)."""
     assert whys(told(SIMPLE), [old(ended_at=NOW + HOUR)], "j") == {Why.NO_AGE}
 
 
@@ -111,8 +112,8 @@ def test_a_policy_permits() -> None:
     ],
 )
 def test_no_policy_says_otherwise(other: str, why: Why) -> None:
-    """When something is deleted: No policy that matches, or may match, says otherwise for that action: not yet due there, kept
-    by a keep rule there, undecided there, or `never` there."""
+    """When something is deleted: No policy that matches, or may match, blocks it: not yet due
+    there, kept by a keep rule, undecided, or `never`."""
     rules = told(SIMPLE[:-1] + f", {{name: other, {other[1:]}]")
     assert whys(rules, [old(os=UNKNOWN)], "j") == {why}
 
@@ -121,16 +122,16 @@ def test_no_policy_says_otherwise(other: str, why: Why) -> None:
     "assets", ["3d", "never", "{after: 1d, keep: [{last: 1}]}"], ids=["not yet due", "never", "kept"]
 )
 def test_deleting_a_job_deletes_its_assets(assets: str) -> None:
-    """When something is deleted: **Deleting a job deletes its assets**: while it has any, whatever forbids `delete_assets` also
-    forbids `delete_job`."""
+    """When something is deleted: **Deleting a job deletes its assets**: while it has any, whatever
+    blocks `delete_assets` blocks `delete_job`."""
     rules = told(f"[{{name: p, match: all, then: {{archive: none, delete_assets: {assets}, delete_job: 1d}}}}]")
     assert whys(rules, [old()], "j", JOB) == {Why.ASSETS_PROTECTED}
     assert going(rules, [old(assets=AssetsStanding.DELETED)], JOB) == ids("j")
 
 
 def test_receipts() -> None:
-    """When something is deleted: Every asset that a matching policy wants archived has a verified receipt; or no matching
-    policy wants any and at least one says `archive: none`."""
+    """When something is deleted: Every asset that a matching policy wants archived has a verified
+    receipt; or none wants any, and at least one says `archive: none`."""
     wishing = told("[{name: p, match: all, then: {archive: 5d, delete_job: 1d}}]")
     assert whys(wishing, [old()], "j") == {Why.NOT_ARCHIVED}
     assert whys(wishing, [old(archived=frozenset({"logs"}))], "j") == {Why.NOT_ARCHIVED}
@@ -143,19 +144,20 @@ def test_receipts() -> None:
 
 
 def test_a_wish_that_may_apply() -> None:
-    """When something is deleted: A policy that may match and wants any: undecided."""
+    """When something is deleted: If a policy that may match wants any, the job is undecided."""
     rules = told(SIMPLE[:-1] + ", {name: q, match: {os: Linux}, then: {archive: 1h}}]")
     assert whys(rules, [old(os=UNKNOWN)], "j") == {Why.UNDECIDED}
 
 
 def test_what_is_archived_is_said_aloud() -> None:
-    """When something is deleted: A policy that deletes must say what it archives, or `none`."""
+    """When something is deleted: A policy that deletes must state `archive`."""
     assert "archive" in faults("[{name: p, match: all, then: {delete_job: 1d}}]")
 
 
 def test_grace() -> None:
-    """When something is deleted: It has been announced for `grace` (default `0s`): announced from `after - grace` on, starts
-    again if it stops being due but for time."""
+    """When something is deleted: It has been announced for `grace` (default `0s`). Announcing
+    begins at the age `after - grace`, and begins again if the job stops being due for any reason
+    but time."""
     assert told(SIMPLE).grace.seconds == 0
     text = """
 defaults: {grace: 3d}
@@ -186,8 +188,8 @@ def test_limits() -> None:
     ids=str,
 )
 def test_asked_again(change: dict[str, Any]) -> None:
-    """When something is deleted: Asked again right before the delete, Sauce still shows the same job: every field that a policy
-    or hold reads, the owner and the state are as they were decided on."""
+    """When something is deleted: Right before the delete, Sauce Labs shows the same job: its owner,
+    state and every field that a policy or hold reads are unchanged."""
     house = House()
     job = house.add(1)
     plan = [house.planned(job, JOB)]
@@ -197,7 +199,7 @@ def test_asked_again(change: dict[str, Any]) -> None:
 
 
 def test_drift() -> None:
-    """When something is deleted: Drift only ever takes jobs out of a plan."""
+    """When something is deleted: Changes only take jobs out of a plan."""
     house = House()
     planned_one, other = house.add(1), house.add(2)
     plan = [house.planned(planned_one, JOB)]
@@ -218,13 +220,13 @@ def wanted(rules: Rules, item: Record) -> Selection | None:
 
 
 def test_archive_in_short() -> None:
-    """Archiving: `archive: D` is short for `{after: D, assets: [all]}`."""
+    """Archiving: `archive: 5d` means `{after: 5d, assets: [all]}`."""
     short = told("[{name: p, match: all, then: {archive: 2h}}]")
     assert short == told("[{name: p, match: all, then: {archive: {after: 2h, assets: [all]}}}]")
 
 
 def test_earliest_and_union() -> None:
-    """Archiving: Of several policies the earliest `after` counts and the union of their assets;"""
+    """Archiving: Of several policies, the earliest `after` and the assets of all count;"""
     rules = told("""
 - {name: late, match: all, then: {archive: {after: 5d, assets: [video], discard: rest}}}
 - {name: early, match: all, then: {archive: {after: 1d, assets: [logs], discard: rest}}}
@@ -236,13 +238,14 @@ def test_earliest_and_union() -> None:
 
 
 def test_none() -> None:
-    """Archiving: `none` only means "I want none";"""
+    """Archiving: `none` only means "I want none"."""
     rules = told(SIMPLE[:-1] + ", {name: q, match: all, then: {archive: 5d}}]")
     assert whys(rules, [old()], "j") == {Why.NOT_ARCHIVED}
 
 
 def test_forbid() -> None:
-    """Archiving: `archive.forbid` beats all (unknown there: neither stored nor deleted)."""
+    """Archiving: `archive.forbid` beats them all; where it is unknown, the job is neither archived
+    nor deleted."""
     rules = told("""
 archive: {path: ./archive, forbid: [{match: {tags: pii}, assets: [video]}]}
 holds: [{tag: keep}]
@@ -261,8 +264,9 @@ policies: [{name: p, match: all, then: {archive: 1h, delete_job: 1d}}]
 
 
 def test_classes() -> None:
-    """Archiving: Classes: `command_log` (log.json), `server_log`, `device_log`, `logs` (these three), `video`, `screenshots`,
-    `har`, `performance`, `console`, `report` (junit and other uploads), `all`; or globs."""
+    """Archiving: Asset classes: `command_log` (log.json), `server_log`, `device_log`, `logs` (these
+    three), `video`, `screenshots`, `har`, `performance`, `console`, `report` (JUnit and other
+    uploads), `all`; or globs."""
     for name, its_class in {
         "log.json": "command_log",
         "selenium-server.log": "server_log",
@@ -285,7 +289,7 @@ def test_classes() -> None:
 
 
 def test_the_document_is_stored() -> None:
-    """Archiving: job.json is always stored."""
+    """Archiving: `job.json` is always archived."""
     house = House()
     job = house.add(1, assets={})
     run(house, [house.planned(job, ARCHIVE, selection=Selection(frozenset({"video"}), discard_rest=True))])
@@ -293,7 +297,8 @@ def test_the_document_is_stored() -> None:
 
 
 def test_sauce_deletes_all_files() -> None:
-    """Archiving: Sauce cannot delete one file: `delete_assets` destroys all of them, also unlisted ones (`_tracelog_*`)."""
+    """Archiving: Sauce Labs cannot delete a single file: `delete_assets` destroys all, even
+    unlisted ones (`_tracelog_*`)."""
     house = House()
     job = house.add(1, hidden={"_tracelog_1.json.gz": b"trace"})
     run(house, [house.planned(job, ARCHIVE, ASSETS, selection=ALL)])
@@ -310,7 +315,7 @@ def test_discard_rest() -> None:
 
 
 def test_what_is_stored_is_printed() -> None:
-    """Archiving: and plans print what is stored and what is destroyed without a copy."""
+    """Archiving: and plans show what is destroyed without a copy."""
     rules = told("""
 archive: {path: ./archive, forbid: [{match: {tags: pii}, assets: [video]}]}
 policies:
@@ -338,7 +343,8 @@ policies:
 
 
 def test_the_archive_holds() -> None:
-    """Archiving: `keep_for: 2y` is how long the archive holds it, default for ever."""
+    """Archiving: `keep_for: 2y` limits how long the archive keeps files; the default is for
+    ever."""
     wish = told("[{name: p, match: all, then: {archive: {after: 1h, keep_for: 2y}}}]").policies[0].archive
     assert wish is not None
     assert times_of(wish, "video.mp4") == (parse_duration("2y"),)
@@ -348,7 +354,7 @@ def test_the_archive_holds() -> None:
 
 
 def test_only_kept() -> None:
-    """Archiving: `only: kept` archives just the jobs that this policy's keep rules keep."""
+    """Archiving: `only: kept` archives only jobs that this policy's keep rules keep;"""
     rules = told("""
 - name: p
   match: all
@@ -360,8 +366,9 @@ def test_only_kept() -> None:
 
 
 def test_purged() -> None:
-    """Archiving: Purged by Sauce = ended 30 d ago or more and the asset list was 404 or empty in two reads, the second right
-    before the delete: then `if_purged: proceed` (default, with job.json alone) or `keep`."""
+    """Archiving: Assets are *purged* if the job ended at least 30 days ago and two reads of their
+    list, the second right before the delete, gave 404 or nothing. Then `if_purged: proceed`
+    (default) deletes the job with only `job.json` archived; `keep` keeps it."""
     assert told("[{name: p, match: all, then: {archive: 1h}}]").policies[0].archive.if_purged == "proceed"  # type: ignore[union-attr]  # it has one
     for missing in (True, False):
         house = House()
@@ -379,7 +386,8 @@ def test_purged() -> None:
 
 
 def test_an_empty_list() -> None:
-    """Archiving: An empty list on a younger job: nothing to store, so an empty receipt."""
+    """Archiving: If a younger job's list is empty, there is nothing to archive, and the receipt is
+    empty."""
     house = House()
     job = house.add(1, age_days=12, assets={})
     run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL)])
@@ -388,7 +396,7 @@ def test_an_empty_list() -> None:
 
 
 def test_a_missing_list() -> None:
-    """Archiving: 404 for the list of a younger job: failed, the job stays."""
+    """Archiving: If it answers 404, archiving fails and the job stays."""
     house = House()
     listless = house.add(1, age_days=29)
     house.sauce.lie("assets", lambda _sauce, _job: None, times=99)
@@ -398,8 +406,8 @@ def test_a_missing_list() -> None:
 
 
 def test_a_missing_file() -> None:
-    """Archiving: A listed file that cannot be fetched does not hold back the others. What comes is stored at once, under a
-    receipt that names what is missing and why, and later runs retry the file."""
+    """Archiving: If a listed file cannot be fetched, the others are archived at once. The receipt
+    says what is missing and why, and later runs retry it."""
     house = House()
     job = house.add(1, age_days=12, assets={"log.json": b"[]"})
     honest = AssetListing(("log.json", "gone.log"))
@@ -422,7 +430,7 @@ LACKING: dict[str, Any] = {"archived": frozenset[str](), "missing": (MissingFile
 
 @pytest.mark.parametrize("said", ["", ", if_unavailable: keep"])
 def test_deletes_wait(said: str) -> None:
-    """Archiving: Deletes wait for it (`if_unavailable: keep`, the default),"""
+    """Archiving: Deletes wait for it (`if_unavailable: keep`, the default)"""
     rules, jobs = told(WAITING % said), [old("lacks", **LACKING), old("whole", archived=EVERYTHING)]
     assert whys(rules, jobs, "lacks", ASSETS) == {Why.MISSING, Why.DUE, Why.WITH_THE_JOB}
     assert whys(rules, jobs, "whole") == {Why.DUE}
@@ -431,7 +439,8 @@ def test_deletes_wait(said: str) -> None:
 
 
 def test_deletes_wait_no_longer() -> None:
-    """Archiving: or go on without it once it has been missing for 14 days (`if_unavailable: {proceed: 14d}`)."""
+    """Archiving: or go ahead once it has been missing for 14 days (`if_unavailable: {proceed:
+    14d}`)."""
     for days, why in ((14, Why.GIVEN_UP), (15, Why.MISSING)):
         rules = told(WAITING % f", if_unavailable: {{proceed: {days}d}}")
         assert whys(rules, [old("lacks", **LACKING)], "lacks") == {why, Why.DUE}
@@ -468,7 +477,7 @@ def test_the_one_that_waits_longest() -> None:
 
 @pytest.mark.parametrize("if_purged", ["proceed", "keep"])
 def test_a_missing_file_that_is_purged(if_purged: Literal["proceed", "keep"]) -> None:
-    """Archiving: A file that is purged while it is missing is a loss, and `if_purged` says what happens then."""
+    """Archiving: A missing file that is purged is lost; `if_purged` decides about the job."""
     house = House()
     job = house.add(1, age_days=31, assets={})
     house.archive.files[job] = {"log.json": b"[]"}
@@ -480,14 +489,16 @@ def test_a_missing_file_that_is_purged(if_purged: Literal["proceed", "keep"]) ->
 
 
 def test_keeping_and_archiving() -> None:
-    """Archiving: Keeping does **not** stop archiving: Sauce purges assets at 30 days whatever we keep."""
+    """Archiving: Keep rules do **not** stop archiving: Sauce Labs purges assets after 30 days
+    anyway."""
     rules = told("[{name: p, match: all, keep: [{last: 9}], then: {archive: 1d, delete_job: 1d}}]")
     assert going(rules, [old()], ARCHIVE) == ids("j")
     assert whys(rules, [old()], "j") == {Why.KEPT}
 
 
 def test_held_jobs() -> None:
-    """Archiving: A **held** job is archived whole, at once and first (`archive: none` on the hold opts out)."""
+    """Archiving: A **held** job is archived whole, at once and first, unless the hold says
+    `archive: none`."""
     text = """
 holds: [{tag: keep}, {tag: quiet, archive: none}]
 policies: [{name: p, match: all, priority: high, then: {archive: {after: 1d, assets: [logs], discard: rest}}}]
@@ -504,22 +515,22 @@ policies: [{name: p, match: all, priority: high, then: {archive: {after: 1d, ass
 
 
 def test_keep_beats_delete() -> None:
-    """Several policies on one job: Keep beats delete;"""
+    """Several policies on one job: Keep beats delete."""
     rules = told(SIMPLE[:-1] + ", {name: q, match: all, keep: [{last: 1}], then: {archive: none, delete_job: 1h}}]")
     assert going(rules, [old("new"), old("older", 3 * DAY)]) == ids("older")
 
 
 @pytest.mark.parametrize("said", ["9d", "never", "{after: 1h, keep: [{last: 1}]}"])
 def test_the_longest(said: str) -> None:
-    """Several policies on one job: per delete action the longest `after` of all matching policies wins (keep and `never` are
-    infinite)."""
+    """Several policies on one job: For each delete action, the longest `after` of all matching
+    policies wins (keep and `never` are infinite)."""
     rules = told(SIMPLE[:-1] + f", {{name: q, match: all, then: {{archive: none, delete_job: {said}}}}}]")
     assert going(rules, [old(age=9 * DAY - 1)]) == set()
     assert (going(rules, [old(age=9 * DAY)]) == ids("j")) is (said == "9d")
 
 
 def test_order() -> None:
-    """Several policies on one job: Order in the file, file names and includes never matter."""
+    """Several policies on one job: The order of policies, file names and includes never matters."""
     policies = [
         "{name: z, match: all, then: {archive: none, delete_job: 5d}}",
         "{name: a, match: all, then: {archive: 1h, delete_job: 5d}}",
@@ -530,7 +541,7 @@ def test_order() -> None:
 
 
 def test_no_opinion() -> None:
-    """Several policies on one job: An action that a policy does not mention is no opinion."""
+    """Several policies on one job: An action that a policy does not state is no opinion."""
     rules = told(BOTH[:-1] + ", {name: q, match: all, then: {archive: none, delete_job: never}}]")
     assert going(rules, [old()], ASSETS) == ids("j")
 
@@ -545,9 +556,9 @@ OVERRIDING = """
 
 @pytest.mark.parametrize("others", ["[base, nay, maybe]", "all"])
 def test_overrides(others: str) -> None:
-    """Several policies on one job: `overrides: [other]` or `overrides: all` is the one explicit way to be shorter: where this
-    policy's match is surely true it takes the named policies' claims (after, keep, never, veto, wishes), for the actions it
-    states itself;"""
+    """Several policies on one job: Only `overrides: [other]` or `overrides: all` makes a time
+    shorter: where this policy's match is certainly true, it replaces what the named policies say
+    (after, keep, never, veto, archive) about the actions that it states itself."""
     rules = told(OVERRIDING.replace("OTHERS", others))
     surely, plain, maybe = old("surely", tags=("pii",), os=UNKNOWN), old("plain"), old("maybe", tags=UNKNOWN)
     assert going(rules, [surely, plain, maybe], ASSETS) == ids("surely")
@@ -556,7 +567,8 @@ def test_overrides(others: str) -> None:
 
 @pytest.mark.parametrize("tags", [("pii",), UNKNOWN], ids=["overridden", "may be"])
 def test_slots_of_overridden_policies(tags: Any) -> None:
-    """Several policies on one job: such a job, or one that may be such, takes no slot in the overridden policy;"""
+    """Several policies on one job: A job that is or may be overridden takes no slot in the
+    overridden policy."""
     rules = told("""
 - {name: base, match: all, keep: [{last: 1}], then: {archive: none, delete_job: 1d}}
 - {name: short, match: {tags: pii}, overrides: [base], then: {archive: none, delete_job: 10y}}
@@ -567,7 +579,8 @@ def test_slots_of_overridden_policies(tags: Any) -> None:
 
 @pytest.mark.parametrize("tags", [("top",), UNKNOWN], ids=["is", "may be"])
 def test_overridden_overriders(tags: Any) -> None:
-    """Several policies on one job: a policy that is or may be overridden on a job overrides nothing on it;"""
+    """Several policies on one job: A policy that is or may be overridden on a job overrides nothing
+    there."""
     rules = told("""
 - {name: base, match: all, then: {archive: none, delete_job: never}}
 - {name: middle, match: all, overrides: [base], then: {archive: none, delete_job: 1d}}
@@ -577,14 +590,15 @@ def test_overridden_overriders(tags: Any) -> None:
 
 
 def test_cycles() -> None:
-    """Several policies on one job: cycles are an error."""
+    """Several policies on one job: Cycles are an error."""
     then = "match: all, then: {archive: none, delete_job: 1d}"
     assert "overrides" in faults(f"[{{name: a, overrides: [b], {then}}}, {{name: b, overrides: [a], {then}}}]")
 
 
 def test_the_default() -> None:
-    """Several policies on one job: `default: true` (at most one per account, never `unit: build`, overrides nothing): per
-    action, jobs on which no other policy that matches, or may match, states that action."""
+    """Several policies on one job: `default: true` (one per account, without `unit: build` and
+    `overrides`) covers, per action, the jobs on which no other policy that matches or may match
+    states it."""
     default = "default: true, then: {archive: none, delete_assets: 1d, delete_job: 1d}"
     assert "default" in faults(f"[{{name: a, {default}}}, {{name: b, {default}}}]")
     assert faults(f"[{{name: a, accounts: [eu], {default}}}, {{name: b, accounts: [us], {default}}}]") == ""
@@ -600,17 +614,17 @@ def test_the_default() -> None:
 
 
 def test_no_policy() -> None:
-    """Several policies on one job: A job that no policy covers is kept."""
+    """Several policies on one job: A job that no policy covers stays."""
     assert going(told("[]"), [old(age=999 * DAY)]) == set()
 
 
-# --- Runaway jobs ----------------------------------------------------------------------------------------------------
+# --- Stopping jobs ---------------------------------------------------------------------------------------------------
 
 STOPPING = "[{name: p, match: all, then: {stop: 6h}}]"
 
 
 def test_stop() -> None:
-    """Runaway jobs: `then: {stop: 6h}` stops a job whose `state` is running and whose start is longer ago than that;"""
+    """Stopping jobs: `then: {stop: 6h}` stops jobs that run and started longer ago than that;"""
     jobs = [
         running("long", 6 * HOUR + 1),
         running("short", 5 * HOUR),
@@ -621,13 +635,13 @@ def test_stop() -> None:
 
 
 def test_a_hold_prevents_it() -> None:
-    """Runaway jobs: a hold prevents it."""
+    """Stopping jobs: a hold prevents it."""
     rules = told(f"holds: [{{tag: keep}}]\npolicies: {STOPPING}")
     assert whys(rules, [running("j", DAY, tags=("keep",))], "j", STOP) == {Why.HELD}
 
 
 def test_stops_are_limited_and_journaled() -> None:
-    """Runaway jobs: An action like the others: planned, limited, journaled,"""
+    """Stopping jobs: Like other actions it is planned, limited, journaled,"""
     limited = told(f"limits: {{max_percent: 50}}\npolicies: {STOPPING}")
     made = planned(limited, *[running(f"r{n}", DAY) for n in range(SMALL_PLAN)])
     assert made.totals[STOP] == SMALL_PLAN

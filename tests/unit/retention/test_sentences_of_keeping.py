@@ -1,4 +1,4 @@
-"""The sections "Keep rules", "Builds" and "Small print" of docs/reference/policies.md: each test quotes its sentence."""
+"""The sections "Keep rules" and "Builds" of docs/reference/policies.md, and some details: each test quotes its sentence."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ def at(text: str, label: str, **fields: Any) -> Record:
 
 
 def test_how_keep_rules_are_evaluated() -> None:
-    """Keep rules: They are OR-ed, and evaluated over *all* jobs that surely match the policy, young ones included, per
-    `group_by` group, newest first by the time that gives the age, ties by id."""
+    """Keep rules: One rule is enough to keep a job. Rules count *all* jobs that certainly match the
+    policy, young ones included, in each `group_by` group, newest first by the time that gives the
+    age, ties by id."""
     assert kept("{last: 1}, {within: 3d}", days(1, 2, 3, 4)) == ids("j1", "j2", "j3")
     young, foreign, maybe = record("young", 1), record("foreign", 2, tags=("other",)), record("maybe", 3, tags=UNKNOWN)
     assert kept("{last: 1}", [young, foreign, maybe, *days(1)]) == ids("young", "foreign", "maybe")
@@ -53,18 +54,22 @@ def test_how_keep_rules_are_evaluated() -> None:
 
 
 def test_last() -> None:
-    """Keep rules: `last: N`;"""
+    """Keep rules: | rule | keeps |
+    |---|---|
+    | `last: N` | the newest N |"""
     assert kept("{last: 2}", days(1, 2, 3)) == ids("j1", "j2")
 
 
 def test_where() -> None:
-    """Keep rules: `where:` restricts what is counted (`where` unknown: kept, takes no slot)."""
+    """Keep rules: `where:` restricts which jobs count. If it is unknown for a job, the job stays
+    and takes no slot (it is not one of the N)."""
     red, unread = record("red", HOUR, status="failed"), record("unread", 2 * HOUR, status=UNKNOWN)
     assert kept("{last: 1, where: {status: passed}}", [red, unread, *days(1, 2)]) == ids("unread", "j1")
 
 
 def test_since_last() -> None:
-    """Keep rules: `since_last: {…}`: all that is newer than the last one that surely matches; none matches: all."""
+    """Keep rules: | `since_last: {…}` | all newer than the last certain match; all if none matches
+    |"""
     rule = "{since_last: {status: passed}}"
     reds, maybe = days(1, 3, status="failed"), record("maybe", 2 * DAY, status=UNKNOWN)
     assert kept(rule, [*reds, maybe, record("green", 4 * DAY), *days(5, status="failed")]) == ids("j1", "maybe", "j3")
@@ -81,8 +86,8 @@ def test_since_last() -> None:
     ],
 )
 def test_calendar_rules(kind: str, inside: list[str], outside: str) -> None:
-    """Keep rules: `daily|weekly|monthly|yearly: N`: the last N calendar periods in `timezone`, ISO weeks, today's included, one
-    job each;"""
+    """Keep rules: | `daily`, `weekly`, `monthly`, `yearly: N` | one job in each of the last N
+    calendar periods in `timezone`, including the current one; ISO weeks |"""
     (first, second), third = inside, outside
     jobs = [at(first, "this"), at(second, "last"), at(third, "out")]
     assert kept(f"{{{kind}: 2}}", jobs, zone="Europe/Berlin") == ids("this", "last")
@@ -98,8 +103,8 @@ def test_calendar_rules(kind: str, inside: list[str], outside: str) -> None:
     ],
 )  # fmt: skip
 def test_pick(pick: str, stays: str) -> None:
-    """Keep rules: `pick` says which (`newest` default, `oldest`, `failed`, `passed`, or a list in order of preference; a status
-    unknown there: kept, takes no slot)."""
+    """Keep rules: `pick` chooses the job of a period: `newest` (default), `oldest`, `failed`,
+    `passed`, or a list by preference; a job with an unknown status stays and takes no slot."""
     jobs = [record("early", DAY + 2), record("red", DAY + 1, status="failed"), record("late", DAY)]
     assert kept(f"{{daily: 3{pick}}}", jobs) == ids(stays)
     unread = record("unread", DAY - 1, status=UNKNOWN)
@@ -114,12 +119,12 @@ def test_nonempty() -> None:
 
 
 def test_within() -> None:
-    """Keep rules: `within: D` of `as_of`;"""
+    """Keep rules: | `within: D` | all up to D before `as_of` |"""
     assert kept("{within: 5d}", days(1, 5, 6)) == ids("j1", "j5")
 
 
 def test_within_of_newest() -> None:
-    """Keep rules: `within_of_newest: D` of the group's newest."""
+    """Keep rules: | `within_of_newest: D` | all up to D before the newest |"""
     other = [record(f"f{age}", age * DAY, browser="firefox") for age in (50, 52, 54)]
     jobs = [*days(10, 12, 14), *other]
     assert kept("{within_of_newest: 2d}", jobs, more="group_by: [browser],") == ids("j10", "j12", "f50", "f52")
@@ -129,26 +134,27 @@ def test_within_of_newest() -> None:
     "aside", [record("odd", 1, held=True), running("odd", 1), record("odd", 1, started_at=UNKNOWN)]
 )
 def test_jobs_set_aside(aside: Record) -> None:
-    """Keep rules: Held, running and ageless jobs are kept anyway and take no slot."""
+    """Keep rules: Held and running jobs and jobs without an age stay anyway and take no slot."""
     assert kept("{last: 1}", [aside, *days(1, 2)]) == ids("odd", "j1")
 
 
 def test_nulls_in_group_by() -> None:
-    """Keep rules: A null in a `group_by` field: kept; `null_group: shared` on the policy makes nulls one group."""
+    """Keep rules: A job with null in a `group_by` field stays, unless `null_group: shared` makes
+    such jobs one group."""
     jobs = [*days(1, 2), *[record(f"n{age}", age * DAY, os=None) for age in (3, 4)]]
     assert kept("{last: 1}", jobs, more="group_by: [os],") == ids("j1", "n3", "n4")
     assert kept("{last: 1}", jobs, more="group_by: [os], null_group: shared,") == ids("j1", "n3")
 
 
 def test_unknowns_in_group_by() -> None:
-    """Keep rules: Unknown there: kept."""
+    """Keep rules: A job with an unknown field stays in any case."""
     jobs = [*days(1, 2), *[record(f"u{age}", age * DAY, os=UNKNOWN) for age in (3, 4)]]
     assert kept("{last: 1}", jobs, more="group_by: [os], null_group: shared,") == ids("j1", "u3", "u4")
 
 
 def test_what_a_keep_protects() -> None:
-    """Keep rules: A keep protects record and assets, of the actions that the policy states; as `delete_assets: {after: 10d,
-    keep: […]}` that action alone."""
+    """Keep rules: A policy's `keep` protects record and assets, for the actions that it states; in
+    `delete_assets: {after: 10d, keep: […]}` for that action only."""
     both = told("[{name: p, match: all, keep: [{last: 1}], then: {archive: none, delete_assets: 1h, delete_job: 1h}}]")
     for action in (ASSETS, JOB):
         assert going(both, days(1, 2), action) == ids("j2")
@@ -185,12 +191,13 @@ def whole(*jobs: Record) -> set[str]:
 
 
 def test_units() -> None:
-    """Builds: Default `unit: job`."""
+    """Builds: The default is `unit: job`:"""
     assert told("[{name: p, match: all, then: {stop: 1h}}]").policies[0].unit == "job"
 
 
 def test_identity() -> None:
-    """Builds: A build's identity is its id where the builds API gives one; one name can be several builds."""
+    """Builds: The builds API's id identifies a build, where there is one; several builds can share
+    a name."""
     twins = [*build("a", 11, build="rc-x"), *build("b", 12, build="rc-x"), *build("c", 13, build="rc-x")]
     assert going(told(WHOLE), twins) == ids("b-0", "c-0")
 
@@ -208,7 +215,7 @@ def test_identity() -> None:
     ],
 )
 def test_when_builds_are_asked_for(policies: str, asks: bool) -> None:
-    """Builds: Builds are asked for only when a policy or hold reads them"""
+    """Builds: Builds are read only if a policy or hold needs them"""
     assert decision_fields(told(policies)).read_builds is asks
     held = told(f"holds: [{{match: {{build_status: error}}}}]\npolicies: {policies}")
     assert decision_fields(held).read_builds
@@ -221,13 +228,13 @@ def test_when_a_build_is_over(open_jobs: Any) -> None:
 
 
 def test_a_kept_job_and_its_build() -> None:
-    """Builds: A kept job does not keep its build;"""
+    """Builds: a kept job does not keep the rest of its build,"""
     rules = told('[{name: p, match: {build: "rc-*"}, keep: [{last: 1}], then: {archive: none, delete_job: 10d}}]')
     assert going(rules, build("a", 20, 21)) == ids("a-1")
 
 
 def test_holds_on_builds() -> None:
-    """Builds: a hold by `match` on build fields holds every job in it."""
+    """Builds: but a hold by `match` on build fields holds every job in it."""
     rules = told(f"holds: [{{match: {{build: rc-a, build_status: success}}}}]\npolicies: {WHOLE}")
     assert going(rules, [*NEWEST, *build("a", 20, 21), *build("b", 22)]) == ids("b-0")
 
@@ -244,8 +251,9 @@ def test_holds_on_builds() -> None:
     ids=["held", "running", "young", "undecided", "kept or vetoed by another"],
 )
 def test_whole_or_not_at_all(odd: dict[str, Any]) -> None:
-    """Builds: `unit: build`: ranked and aged by its newest end, it goes whole or not at all: one kept, held, running, young,
-    undecided or foreign-vetoed job keeps all."""
+    """Builds: With `unit: build`, a build is ranked and aged by its newest end and goes whole or
+    not at all: one kept, held, running, young or undecided job, or one that another policy blocks,
+    keeps all."""
     assert whole(*build("a", 20, 21, 90)) == ids("a-0", "a-1", "a-2")
     assert whole(*build("a", 9, 21, 90)) == set()
     assert going(told(WHOLE), [*build("b", 11, 90), *build("a", 20)]) == ids("a-0")
@@ -266,8 +274,8 @@ def test_fields_of_a_build_policy() -> None:
 
 @pytest.mark.parametrize(("listed", "deleted", "total"), [(3, 0, 3), (3, 2, 5), (3, 0, 4), (3, 1, 3), (3, 0, UNKNOWN)])
 def test_jobs_add_up(listed: int, deleted: int, total: Any) -> None:
-    """Builds: Jobs listed, plus those our journal deleted, must equal the builds API's count (finished + running + queued +
-    new), else undecided."""
+    """Builds: Its listed jobs, plus those sauce-janitor deleted, must equal the API's count
+    (finished + running + queued + new), else it is undecided."""
     jobs = build("a", *range(20, 20 + listed), counters=BuildCounters(total, 0, deleted))
     assert bool(whole(*jobs)) is (listed + deleted == total)
     if listed + deleted != total:
@@ -275,26 +283,26 @@ def test_jobs_add_up(listed: int, deleted: int, total: Any) -> None:
 
 
 def test_a_build_goes_with_its_jobs() -> None:
-    """Builds: Sauce has no delete-build call: a build goes with its jobs."""
+    """Builds: Sauce Labs has no call to delete a build: it goes with its jobs."""
     house = House()
     jobs = [house.add(n) for n in (1, 2)]
     run(house, [house.planned(job, JOB) for job in jobs])
     assert house.sauce.writes() == [("DELETE-job", job) for job in jobs]
 
 
-# --- Small print -----------------------------------------------------------------------------------------------------
+# --- Details --------------------------------------------------------------------------------------------------------
 
 PLAIN = "[{name: p, match: all, then: {archive: none, delete_job: 1d}}]"
 
 
 def test_exactly_that_age() -> None:
-    """Small print: An `after` is due at exactly that age; `within` keeps at exactly that age."""
+    """Age: At exactly that age, `after` is due and `within` still keeps."""
     assert going(told(PLAIN), [record("at", DAY), record("before", DAY - 1)]) == ids("at")
     assert kept("{within: 1d}", [record("at", DAY), record("past", DAY + 1)]) == ids("at")
 
 
 def test_both_deletes() -> None:
-    """Small print: Both deletes due: one DELETE of the job."""
+    """When something is deleted: If both deletes are due, one DELETE of the job does both."""
     house = House()
     job = house.add(1)
     run(house, [house.planned(job, JOB)])
@@ -304,7 +312,7 @@ def test_both_deletes() -> None:
 
 
 def test_slots_by_action() -> None:
-    """Small print: Slots are counted per action, among jobs on which the policy's claim is in force."""
+    """Keep rules: Slots are counted per action, among jobs on which the policy is in force."""
     rules = told("""
 - {name: pii, match: {tags: pii}, then: {archive: none, delete_assets: 1h}}
 - {name: rest, default: true, keep: [{last: 1}], then: {archive: none, delete_assets: 1h, delete_job: 1h}}
@@ -316,13 +324,15 @@ def test_slots_by_action() -> None:
 
 @pytest.mark.parametrize("aside", [running("odd", 1, status="passed"), record("odd", 1, state=State.UNKNOWN)])
 def test_unfinished_jobs(aside: Record) -> None:
-    """Small print: Running or unfinished jobs are no anchor of `since_last` and no newest of `within_of_newest`."""
+    """Keep rules: Unfinished jobs never count as the last match of `since_last` or the newest of
+    `within_of_newest`."""
     assert kept("{since_last: {status: passed}}", [aside, *days(9, status="failed")]) == ids("odd", "j9")
     assert kept("{within_of_newest: 1d}", [aside, *days(8, 9)]) == ids("odd", "j8", "j9")
 
 
 def test_unclear_holds() -> None:
-    """Small print: A hold whose match is unknown holds; whatever follows a `tag_prefix` that is no date holds."""
+    """Keep rules: A hold whose match is unknown holds. A tag with a `tag_prefix` and no readable
+    date after it holds."""
     rules = told(f'holds: [{{match: {{os: Linux}}}}, {{tag_prefix: "keep-until="}}]\npolicies: {PLAIN}')
     assert whys(rules, days(2, os=UNKNOWN), "j2") == {Why.HELD}
     for rest in ("soon", "", "2026-02-30", "31.12.2026"):
@@ -346,18 +356,19 @@ def row(**fields: object) -> Any:
 
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_blanks(blank: str) -> None:
-    """Small print: Blank `build` and `error` count as null."""
+    """Matching: Blank `build` and `error` are null."""
     assert (row(build=blank).build, row(error=blank).error, row(error=blank).status) == (None, None, "complete")
 
 
 def test_a_final_status_without_an_end() -> None:
-    """Small print: A final status without `end_time` has state `unknown`."""
+    """Matching: A final status without `end_time` means `unknown`."""
     assert row(end_time=None).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize("standing", [AssetsStanding.DELETED, AssetsStanding.PURGED])
 def test_when_assets_are_gone(standing: AssetsStanding) -> None:
-    """Small print: Assets are gone when our journal deleted them or Sauce purged them."""
+    """When something is deleted: Assets are gone once sauce-janitor has deleted or Sauce Labs has
+    purged them."""
     rules = told("[{name: p, match: all, then: {archive: none, delete_assets: never, delete_job: 1d}}]")
     assert going(rules, [*days(2, assets=standing), *days(3)]) == ids("j2")
     house = House()
@@ -367,7 +378,7 @@ def test_when_assets_are_gone(standing: AssetsStanding) -> None:
 
 
 def test_only_kept_of_a_job_not_kept() -> None:
-    """Small print: `only: kept` on a job not kept is `archive: none`."""
+    """Archiving: for other jobs it is `none`."""
     rules = told(
         "[{name: p, match: all, keep: [{last: 1}], then: {archive: {after: 1h, assets: [all], only: kept}, delete_job: 1d}}]"
     )
@@ -384,7 +395,7 @@ def test_only_kept_of_a_job_not_kept() -> None:
     ids=["held", "unfinished", "ageless", "unknown", "a count that differs"],
 )  # fmt: skip
 def test_builds_that_take_no_slot(odd: dict[str, Any], counters: BuildCounters | None) -> None:
-    """Small print: `unit: build`: a build with a held, unfinished, ageless or unknown member, or a count that differs, is kept
-    and takes no slot."""
+    """Builds: A build stays and takes no slot if a job is held, unfinished, unknown or without an
+    age, or if the count differs."""
     jobs = [*build("odd", 11, counters=counters, **odd), *build("a", 12), *build("b", 13)]
     assert going(told(WHOLE), jobs) == ids("b-0")

@@ -35,7 +35,8 @@ def job(**fields: Any) -> Record:
 
 
 def test_a_match_is_a_tree() -> None:
-    """Matching: `match` is a tree of `all` / `any` / `not` over atoms `field: value`, or the word `all`."""
+    """Matching: `match` is a tree of `all`, `any` and `not` over conditions `field: value`, or the
+    word `all`."""
     tree = "{all: [{any: [{name: login}, {name: checkout}]}, {not: {os: Linux}}]}"
     assert matches(tree, job(name="login"))
     assert matches(tree, job(name="login", os="Linux")) is False
@@ -44,7 +45,7 @@ def test_a_match_is_a_tree() -> None:
 
 
 def test_several_atoms_in_a_mapping() -> None:
-    """Matching: Several atoms in one mapping mean *all*."""
+    """Matching: Several conditions in one mapping mean *all*."""
     assert matches("{name: login, os: Linux}", job(name="login", os="Linux"))
     assert matches("{name: login, os: Linux}", job(name="login", os="macOS 14")) is False
 
@@ -65,8 +66,14 @@ def test_several_atoms_in_a_mapping() -> None:
     ],
 )
 def test_a_value(value: str, build: str | None, expected: bool) -> None:
-    """Matching: A value is an anchored, case-sensitive glob, a list (any of), `{regex: …}` (full match, linear-time engine),
-    `{in: LIST}` (a list named under `lists:`), `{lt|le|gt|ge: …}` for numbers and durations, or `null`."""
+    """Matching: | value | matches |
+    |---|---|
+    | `rc-*` | a glob: the whole text, case-sensitive |
+    | `[a, "b*"]` | any of these |
+    | `{regex: …}` | the whole text, in linear time |
+    | `{in: LIST}` | any of a list under `lists:` |
+    | `{lt: 3}`, `le`, `gt`, `ge` | numbers and durations |
+    | `null` | no value |"""
     lists = 'lists: {trunk: ["main-*"]}\n' if "trunk" in value else ""
     rules = told(f"{lists}policies: [{{name: p, match: {{build: {value}}}, {DELETE}}}]")
     assert (going(rules, [job(build=build)]) == ids("j")) is expected
@@ -91,9 +98,9 @@ def test_a_glob(glob: str, matching: str, other: str) -> None:
     |---|---|
     | `*`, `?` | any text; one character |
     | `[abc]`, `[a-z]` | one of these characters |
-    | `[!m]`, `[^m]` | one character that is not one of these |
+    | `[!m]`, `[^m]` | one other character |
     | `{main,release/*}` | either; at most 64 alternatives |
-    | `[*]` | the star itself; a backslash escapes nothing |"""
+    | `[*]` | a literal `*`; a backslash escapes nothing |"""
     assert matches(f'{{build: "{glob}"}}', job(build=matching))
     assert matches(f'{{build: "{glob}"}}', job(build=other)) is False
     many = ",".join(map(str, range(65)))
@@ -102,9 +109,9 @@ def test_a_glob(glob: str, matching: str, other: str) -> None:
 
 @pytest.mark.parametrize("text", ["!x", "^x.*", "a|b", "a, b", "release%", "[release] *"])
 def test_text_of_another_language(text: str) -> None:
-    """Matching: Text that looks like another language's pattern is an error that names the right spelling: `!x`, `^x.*`,
-    `a|b`, `a, b`, `release%`, `[release] *` (any one of these letters). Otherwise a hold would match nothing and protect
-    nothing, and under `not` it would match everything."""
+    """Matching: Text that looks like a pattern of another language (`!x`, `^x.*`, `a|b`, `a, b`,
+    `release%`, `[release] *`) is an error that shows the right spelling, because a hold with it
+    would protect nothing."""
     for match in (f'{{build: "{text}"}}', f'{{not: {{build: "{text}"}}}}', f'{{build: ["{text}", main]}}'):
         assert "write" in faults(f"[{{name: p, match: {match}, {DELETE}}}]"), match
     hold = f'holds: [{{match: {{build: "{text}"}}}}]\npolicies: [{{name: p, match: all, {DELETE}}}]'
@@ -112,27 +119,27 @@ def test_text_of_another_language(text: str) -> None:
 
 
 def test_a_literal_glob() -> None:
-    """Matching: To match such text as it stands, write `{glob: "a|b*", literal: true}`: then only `*`, `?` and `[…]` are
-    special."""
+    """Matching: To match it literally, write `{glob: "a|b*", literal: true}`: then only `*`, `?`
+    and `[…]` are special."""
     match = '{build: {glob: "a|b*", literal: true}}'
     assert matches(match, job(build="a|b 7"))
     assert matches(match, job(build="b 7")) is False
 
 
 def test_globs_of_errors() -> None:
-    """Matching: In `error` commas, `|` and `%` are allowed."""
+    """Matching: In `error`, commas, `|` and `%` are allowed."""
     assert matches('{error: "*a, b | 7%*"}', job(error="at a, b | 7% done"))
 
 
 def test_a_hold_s_tag() -> None:
-    """Matching: A hold's `tag: "keep*"` matches as a glob, and also the very tag `keep*`."""
+    """Matching: A hold's `tag: "keep*"` matches as a glob, and also the literal tag `keep*`."""
     rules = told(f'holds: [{{tag: "keep*"}}]\npolicies: [{{name: p, match: all, {DELETE}}}]')
     for tags, goes in ((("keeper",), False), (("keep*",), False), (("upkeep",), True)):
         assert (going(rules, [job(tags=tags)]) == ids("j")) is goes
 
 
 def test_an_empty_match() -> None:
-    """Matching: A missing or empty `match` is an error unless the policy says `default: true`."""
+    """Matching: A missing or empty `match` is an error unless the policy has `default: true`."""
     assert "match" in faults(f"[{{name: p, {DELETE}}}]")
     assert "match" in faults(f"[{{name: p, match: {{}}, {DELETE}}}]")
     assert faults(f"[{{name: p, default: true, {DELETE}}}]") == ""
@@ -145,8 +152,9 @@ def test_policies_names() -> None:
 
 @pytest.mark.parametrize("field", [*FIELDS, "custom_data.team"])
 def test_fields(field: str) -> None:
-    """Matching: Fields: `name build owner tags status state os browser browser_version automation_backend public error manual
-    duration team_id custom_data.<key>`, and of the job's build `build_status`."""
+    """Matching: Fields: `name build owner tags status state os browser browser_version
+    automation_backend public error manual duration team_id custom_data.<key>`, and the build's
+    `build_status`."""
     as_built = {"duration": "{ge: 1s}", "manual": "false", "status": "passed", "state": "finished"}
     of_this: dict[str, dict[str, Any]] = {
         "tags": {"tags": ("this",)},
@@ -170,7 +178,7 @@ def row(**fields: object) -> Job:
 
 
 def test_the_builds_name() -> None:
-    """Matching: `build` is the build's name, trimmed, and counts as a build field too."""
+    """Matching: `build` is the build's trimmed name, and also a build field."""
     assert row(build="  rc-1 ").build == "rc-1"
     assert faults(f'[{{name: p, unit: build, match: {{build: "rc-*", build_status: failed}}, {DELETE}}}]') == ""
 
@@ -185,7 +193,7 @@ def test_the_builds_name() -> None:
     ],
 )
 def test_state(raw: str, ended: int | None, state: str) -> None:
-    """Matching: `state` is `queued | running | finished | unknown`."""
+    """Matching: `state` is `queued`, `running`, `finished` or `unknown`."""
     assert row(status=raw, end_time=ended).state == state
 
 
@@ -202,22 +210,22 @@ def test_state(raw: str, ended: int | None, state: str) -> None:
     ],
 )
 def test_status(fields: dict[str, object], status: str | None) -> None:
-    """Matching: `status` is the verdict that users see, null until finished: `passed` when `passed` is true, `failed` when it
-    is false, `error` when the job errored (`errored` is the same word), else `complete`."""
+    """Matching: `status` is null until the job has finished, then `passed` or `failed` by the job's
+    `passed`, `error` (or `errored`) if it errored, else `complete`."""
     assert row(**fields).status == status
     if status == "error":
         assert matches("{status: errored}", job(status=status))
 
 
 def test_tags() -> None:
-    """Matching: Tags match when any tag does; no tags match nothing."""
+    """Matching: `tags` match if any tag does; without tags nothing matches."""
     assert matches('{tags: "p*"}', job(tags=("a", "pii")))
     assert matches('{tags: "*"}', job(tags=())) is False
     assert matches('{not: {tags: "*"}}', job(tags=()))
 
 
 def test_truth() -> None:
-    """Matching: Truth is three-valued (Kleene): true, false, **unknown**."""
+    """Matching: A match is true, false or **unknown** (Kleene's logic)."""
     unread = job(os=UNKNOWN)
     assert matches("{os: Linux}", unread) is None
     assert matches("{any: [{os: Linux}, {name: checkout}]}", unread) is True
@@ -226,14 +234,14 @@ def test_truth() -> None:
 
 
 def test_null() -> None:
-    """Matching: Null is a value: it matches no pattern and `not` of it is true."""
+    """Matching: Null is a value: no pattern matches it, and `not` of that is true."""
     assert matches('{name: "*"}', job(name=None)) is False
     assert matches('{not: {name: "*"}}', job(name=None)) is True
 
 
 def test_unknown() -> None:
-    """Matching: Unknown is what could not be had or read (a key absent even from the details, an unreadable value, an endpoint
-    not offered)."""
+    """Matching: Unknown is what cannot be read: a key missing even from the job's details, an
+    unreadable value, an unavailable endpoint."""
     absent = row()
     assert absent.os is UNKNOWN
     assert row(name=7).name is UNKNOWN
@@ -241,8 +249,8 @@ def test_unknown() -> None:
 
 
 def test_a_match_that_is_unknown() -> None:
-    """Matching: A policy permits only where its match is true; where it is unknown it vetoes, for the actions it states: the
-    job is *undecided* and kept."""
+    """Matching: A policy permits an action only if its match is true. If its match is unknown, it
+    blocks every action that it states: the job is *undecided* and stays."""
     rules = told(f"[{{name: sure, match: all, {DELETE}}}, {{name: unsure, match: {{os: Linux}}, {DELETE}}}]")
     assert whys(rules, [job(os=UNKNOWN)], "j") == {Why.UNDECIDED}
     silent = told(f"[{{name: sure, match: all, {DELETE}}}, {{name: unsure, match: {{os: Linux}}, then: {{stop: 1h}}}}]")
@@ -253,8 +261,8 @@ def test_a_match_that_is_unknown() -> None:
 
 
 def test_what_an_age_is_of() -> None:
-    """Age: `as_of` minus the first non-null of `defaults.age_from` (default `[end_time, modification_time]`, one for all
-    policies)."""
+    """Age: The age is `as_of` minus the first time of `defaults.age_from` that is not null (default
+    `[end_time, modification_time]`)."""
     by_end = told(f"[{{name: p, match: all, {DELETE}}}]")
     assert by_end.age_from == ("end_time", "modification_time")
     by_start = told(f"defaults: {{age_from: [start_time]}}\npolicies: [{{name: p, match: all, {DELETE}}}]")
@@ -278,14 +286,15 @@ def test_what_an_age_is_of() -> None:
     ids=["absent", "unreadable", "in the future", "before 2008", "an end before the start", "no start to be had"],
 )
 def test_no_age(fields: dict[str, object]) -> None:
-    """Age: Absent, unreadable, in the future, before 2008 (seconds taken for milliseconds and the like), or an end before the
-    start or with a start that cannot be had: no age, so kept."""
+    """Age: A job has no age, and stays, if that time is absent, unreadable, in the future or before
+    2008, or if the start cannot be read or is after the end."""
     rules = told(f"[{{name: p, match: all, {DELETE}}}]")
     assert whys(rules, [job(**fields)], "j") <= {Why.NO_AGE, Why.UNFINISHED}
 
 
 def test_durations() -> None:
-    """Age: Durations are `s min h d w` (elapsed) and `mo y` (calendar, clamped to the month's end);"""
+    """Age: Durations are `s min h d w` (elapsed) and `mo y` (calendar, clamped to the month's
+    end)."""
     for text, seconds in (("7200s", 7200), ("90min", 5400), ("2h", 7200), ("3d", 3 * DAY), ("1w", 7 * DAY)):
         rules = told(f"[{{name: p, match: all, then: {{archive: none, delete_job: {text}}}}}]")
         assert going(rules, [record("old", seconds), record("young", seconds - 1)]) == ids("old")
@@ -299,19 +308,19 @@ def test_durations() -> None:
 
 @pytest.mark.parametrize("text", ["5m", "5"])
 def test_an_ambiguous_duration(text: str) -> None:
-    """Age: `m` is refused as ambiguous, a bare number too."""
+    """Age: `m` and bare numbers are refused as ambiguous."""
     assert "delete_job" in faults(f"[{{name: p, match: all, then: {{archive: none, delete_job: {text}}}}}]")
 
 
 @pytest.mark.parametrize(("text", "fine"), [("1h", True), ("59min", False), ("10y", True), ("11y", False)])
 def test_the_bounds_of_an_after(text: str, fine: bool) -> None:
-    """Age: An `after` of a delete is at least 1 h and at most 10 y."""
+    """Age: The `after` of a delete is 1 h to 10 y."""
     said = faults(f"[{{name: p, match: all, then: {{archive: none, delete_job: {text}}}}}]")
     assert (said == "") is fine
 
 
 def test_for_which_accounts() -> None:
-    """Matching: Policies, holds, deadlines and tests may say `accounts: [eu]`."""
+    """Matching: `accounts: [eu]` restricts a policy, hold, deadline or test."""
     text = f"""
 holds: [{{tag: keep, accounts: [us]}}]
 deadlines: [{{name: soon, accounts: [us], match: all, assets_gone_by: 3d}}]
@@ -327,13 +336,13 @@ policies: [{{name: mine, accounts: [eu], match: all, {DELETE}}}, {{name: theirs,
 
 
 def test_who_is_undecided() -> None:
-    """Matching: Plans list the undecided by policy and field with what to write instead;"""
+    """Matching: Plans list these jobs by policy and field, with what to write instead,"""
     rules = told(f"[{{name: p, match: {{os: Linux}}, {DELETE}}}]")
     assert [reason.text for reason in reasons(rules, [job(os=UNKNOWN)], "j")] == ["p: undecided (os cannot be told)"]
 
 
 def test_who_is_undecided_often() -> None:
-    """Matching: a policy that leaves more than 1 % of the jobs undecided is a warning of its own."""
+    """Matching: and warn of a policy that leaves over 1 % of the jobs undecided."""
 
     def warnings(unread: int) -> list[str]:
         jobs = [record(f"j{n}", 2 * DAY, os=UNKNOWN if n < unread else "Linux") for n in range(100)]

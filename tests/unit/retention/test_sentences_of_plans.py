@@ -40,7 +40,7 @@ def old(count: int, label: str = "j", **fields: Any) -> list[Record]:
 
 
 def test_words_of_sauce_labs() -> None:
-    """Terms: `job`, `build`, `asset` are Sauce Labs' own."""
+    """Sauce Labs' own words `job`, `build` and `asset` are read from its answers."""
     (job,) = parse_rows([{"id": id_of("j"), "owner": "jane", "status": "complete", "tags": []}], Owner("jane")).jobs
     assert job.id == id_of("j")
     (build,) = parse_builds({"builds": [{"id": "b" * 32, "name": "nightly-1", "status": "failed"}]})
@@ -56,7 +56,7 @@ NARROW = "[{name: p, match: {name: checkout}, then: {archive: 1h, delete_assets:
 
 
 def test_decisions() -> None:
-    """Terms: A **decision** is made for every job and every action, kept ones too, with its reasons."""
+    """Terms: A **decision** with reasons is made for every job and action."""
     found = decisions(told(NARROW), MIXED)
     assert set(found) == {item.job.id for item in MIXED}
     for decided in found.values():
@@ -108,9 +108,9 @@ def test_limits_count() -> None:
 
 
 def test_expected_jobs() -> None:
-    """Limits and approvals: `max_percent` (default 25, of the account's inventory, or of the policy's sure matches where a
-    policy states it; not applied to plans of under 20 jobs) counts the unexpected only: the brake is for surprises (first run,
-    an edit, a vendor glitch), not for routine."""
+    """Limits and approvals: `max_percent` (default 25) counts only *unexpected* jobs, as a share of
+    the account's inventory, or of the policy's certain matches where a policy sets it. Plans under
+    20 jobs are exempt."""
     default = configured("policies: []\nlimits: {}").rules("eu").limits
     assert (default.max_percent, default.max_jobs, default.max_growth) == (25, None, None)
     rules = limited("{}")
@@ -138,8 +138,9 @@ def test_limits_that_are_off(limits: str) -> None:
 
 
 def test_what_was_left_is_decided_anew() -> None:
-    """Limits and approvals: What an accepted plan leaves for lack of budget stays accepted, is decided anew, and does not count
-    again, as long as the job is unchanged, the action the same and the policy digest too."""
+    """Limits and approvals: What an accepted plan leaves for lack of budget stays accepted: it is
+    decided again but does not count again, while the job, the action and the policy digest are
+    unchanged."""
     rules = limited("{max_jobs: 1, max_percent: 25}")
     left = old(30, accepted_for=JOB, changed_at=5)
     assert broken(planned(rules, *left, *old(1, "new"), accepted_at=5)) == []
@@ -159,7 +160,7 @@ def test_what_was_left_is_decided_anew() -> None:
 
 
 def test_lift() -> None:
-    """Limits and approvals: `lift` names the limits that are not measured, the account's and the policies'."""
+    """Limits and approvals: `lift` names the limits to skip, the account's and the policies'."""
     own = "[{name: p, match: all, limits: {max_percent: 5, max_jobs: 6}, then: {archive: none, delete_job: 1d}}]"
     rules = limited("{max_percent: 5, max_jobs: 7}", own)
     assert broken(planned(rules, *old(30), leeway=approved("lift: [max_percent]"))) == [
@@ -172,8 +173,8 @@ def test_lift() -> None:
 
 @pytest.mark.parametrize("most", [29, 30])
 def test_max_jobs_of_an_approval(most: int) -> None:
-    """Limits and approvals: `max_jobs` lifts max_jobs too, and makes the approval one for plans of at most so many new jobs:
-    for a larger one it lifts nothing."""
+    """Limits and approvals: `max_jobs` skips max_jobs too, but the approval then only covers plans
+    with at most so many new jobs."""
     rules = limited("{max_percent: 5, max_jobs: 7}")
     given = approved(f"lift: [max_percent], max_jobs: {most}")
     jobs = [*old(30, changed_at=6), *old(9, "left", accepted_for=JOB, changed_at=5)]
@@ -190,8 +191,8 @@ approvals: [{{account: eu, policy_digest: "sha256:{"0" * 64}", {words}, until: 2
 
 
 def test_what_the_digest_covers() -> None:
-    """Limits and approvals: The policy digest covers timezone, accounts' identity, defaults, holds, limits, policies and
-    archive selection; nothing else."""
+    """Limits and approvals: The policy digest covers timezone, accounts' identity, defaults, holds,
+    limits, policies and archive selection; nothing else,"""
     covered = {
         "timezone: Europe/Berlin", "defaults: {grace: 1d}", "holds: [{tag: keep}]", "limits: {max_jobs: 7}",
         "policies: [{name: p, match: all, then: {archive: 1h}}]",
@@ -221,8 +222,8 @@ def digest(text: str) -> str:
 
 
 def test_the_order() -> None:
-    """Limits and approvals: Order: policy `priority: high|normal|low`, holds first of all; then nearest purge for archiving,
-    longest overdue for deletes,"""
+    """Limits and approvals: Held jobs are archived first, then policies go by `priority:
+    high|normal|low`, then by the nearest purge (archiving) or the longest overdue (deletes)."""
     rules = told("""
 holds: [{tag: keep}]
 policies:
@@ -242,12 +243,11 @@ policies:
     assert [job for job in found if job not in due] == [id_of(label) for label in ("held", "s29", "s15", "s2")]
 
 
-# --- Configuration hygiene -------------------------------------------------------------------------------------------
+# --- Configuration checks --------------------------------------------------------------------------------------------
 
 
 def test_strict() -> None:
-    """Configuration hygiene: Strict: unknown keys, duplicate keys, anchors, wrong types, times without a unit are errors, all
-    reported at once, each with file, line and path (`config.yaml:31: policies[2].then.delete_job: …`)."""
+    """Every fault of a file is reported at once, with its file, line and path."""
     text = """accounts: {eu: {region: eu}}
 colour: red
 timezone: UTC
@@ -269,7 +269,7 @@ policies:
 
 @pytest.mark.parametrize("node", ["{env: X}", "{file: secret}", "{command: [echo, found]}", "'${X}'", "'{env: X}'"])
 def test_secrets(node: str, tmp_path: Path) -> None:
-    """Configuration hygiene: Secrets are nodes (`{env: X}`, `{file: /run/secrets/x}`, `{command: […]}`), never interpolated."""
+    """A secret is read from where its node says, and its text is never interpolated."""
     (tmp_path / "secret").write_text("found")
     text = f"accounts: {{eu: {{region: eu, username: jane, access_key: {node}}}}}\n"
     if node[0] != "{":
@@ -303,10 +303,11 @@ def test_secrets(node: str, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_lints(said: str, harmless: str, warning: str) -> None:
-    """Configuration hygiene: Lints (warnings): an asset delete at 30 d or later is a no-op; an archive later than 25 d
-    loses the race; one later than 30 d (is `keep_for` meant?); `delete_job` before `delete_assets`, which keeps the
-    job until both are due; a browser, system or status that Sauce Labs is not known to write, with the nearest one; a
-    keep rule that another subsumes; a keep over 30 d without archive protects the record alone;"""
+    """Configuration checks: These are warnings:  an asset delete at 30 d or later, which does
+    nothing; an archive later than 25 d, which may lose against the purge, or than 30 d (is
+    `keep_for` meant?); `delete_job` before `delete_assets`, which waits for both; a browser, system
+    or status that Sauce Labs is not known to write, with the nearest one; a keep rule that another
+    one includes, or one over 30 d without archive, which protects the record alone;"""
 
     def found(text: str) -> list[str]:
         match = "" if text.startswith("match:") else "match: all, "
