@@ -87,3 +87,12 @@ def test_every_dependency_says_why_it_is_there() -> None:
     for line in block.splitlines():
         if line.strip().startswith('"'):
             assert "# " in line, line
+
+
+def test_the_tests_that_the_page_on_safety_names_are_there() -> None:
+    page = (TOP / "docs/explanation/safety.md").read_text()
+    assert set(re.findall(r"`(test_\w+)`", page)) <= {file.stem for file in (TOP / "tests").rglob("test_*.py")}
+    section = page.partition("\n## What cannot happen\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| never")]
+    assert [row for row in rows if "`test_" not in row] == []
+    assert len(rows) > 30
