@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,17 @@ def test_the_exit_codes_on_the_page_are_those_of_the_errors() -> None:
 def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_a_blank_line_stands_before_a_table_so_that_the_site_draws_it(page: Path) -> None:
+    lines = page.read_text().splitlines()
+    glued = [
+        line
+        for before, line in itertools.pairwise(lines)
+        if line.startswith("|") and before.strip() and not before.startswith(("|", "#"))
+    ]
+    assert glued == []
 
 
 def test_the_readme_names_the_two_commands_that_the_makefile_has() -> None:
