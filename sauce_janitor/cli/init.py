@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +51,8 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **told: str
     _write(path, text)
     terminal.echo(f"wrote {path}")
     terminal.echo(how)
-    terminal.echo(
-        f"next: sauce-janitor{_config_option(path)} check, then plan; "
-        "nothing changes at Sauce Labs before apply or run --execute"
-    )
+    command = f"sauce-janitor{_config_option(path)}"
+    terminal.echo(f"next: {command} check, then {command} plan; both only read, and change nothing at Sauce Labs")
 
 
 def _refuse_existing(path: Path) -> None:
@@ -62,7 +61,9 @@ def _refuse_existing(path: Path) -> None:
 
 
 def _config_option(path: Path) -> str:
-    return "" if path == Path("config.yaml") else f" --config {path}"
+    """Return the option that a command needs to read the new file; "" if it reads it anyway."""
+    usual = os.environ.get("SAUCE_JANITOR_CONFIG") or "config.yaml"
+    return "" if path == Path(usual) else f" --config {shlex.quote(str(path))}"
 
 
 def _asked_region() -> str:

@@ -63,6 +63,7 @@ def _proposed(seen: Seen, chosen: Sequence[Proposal]) -> str:
 
 
 def _text(start: Start, policies: str, *, held_jobs: int = 0) -> str:
+    counted = f"                      # {held_jobs:,} jobs have one of these two tags" if held_jobs else ""
     where = f"region: {start.region}" if start.region else f"base_url: {start.base_url}"
     return _TEMPLATE.format(
         schema=start.schema_file,
@@ -70,7 +71,7 @@ def _text(start: Start, policies: str, *, held_jobs: int = 0) -> str:
         account=f'"{start.account}"' if not start.account[0].isalpha() else start.account,
         where=where,
         credentials=_credentials(start),
-        held=f"                      # {held_jobs:,} jobs carry a tag of these two" if held_jobs else "",
+        held=counted,
         policies=policies,
     )
 
@@ -85,54 +86,54 @@ def _credentials(start: Start) -> str:
 
 
 _USUAL_CREDENTIALS = """\
-    # Who we are: SAUCE_USERNAME and SAUCE_ACCESS_KEY from the environment, else what `saucectl configure` wrote.
+    # Default: SAUCE_USERNAME and SAUCE_ACCESS_KEY from the environment, else what `saucectl configure` wrote.
     # username: {env: SAUCE_USERNAME}
     # access_key: {env: SAUCE_ACCESS_KEY}   # or {file: /run/secrets/key}, or {command: [pass, show, sauce]}"""
 _NAMED_CREDENTIALS = """\
     username: {{env: {username}}}
-    access_key: {{env: {access_key}}}     # where it is read from, never the key itself"""
+    access_key: {{env: {access_key}}}     # where to read the key, never the key itself"""
 _TEMPLATE = """\
 # yaml-language-server: $schema={schema}
-# What sauce-janitor keeps, archives and deletes. Whatever is unclear is kept, keep beats delete, and the longest time wins.
-#   sauce-janitor check            is this file right?
-#   sauce-janitor plan             what would happen, and why (only reads)
+# What sauce-janitor archives, deletes and keeps. If anything is unclear, it keeps the job.
+#   sauce-janitor check            check this file
+#   sauce-janitor plan             show what would happen, and why; change nothing at Sauce Labs
 #   sauce-janitor run --execute    do it
-# Every key: `sauce-janitor schema`, docs/reference/configuration.md.
+# All keys: docs/reference/configuration.md, or `sauce-janitor schema`.
 version: 1
-timezone: {timezone}                    # for calendar days, weeks and months, and shown times
+timezone: {timezone}                    # for calendar days, weeks and months, and for times on screen
 
 accounts:
   {account}:
     {where}
 {credentials}
-    # users: [me]                    # whose jobs: me, user names, or organization: all its users
+    # users: [me]                    # whose jobs: me, user names, a {{team: NAME}}, or organization for all users
 
-archive: {{path: ./archive}}           # paths are relative to this file
+archive: {{path: ./archive}}           # relative to this file
 state: {{path: ./state.db}}
 
-holds:                               # nothing overrides a hold
+holds:                               # jobs that no policy may delete
   - {{tag: keep}}{held}
   - {{tag_prefix: "keep-until="}}      # keep-until=2027-12-31 holds through that day
 
-limits: {{max_percent: 25}}            # a plan that deletes more than this of all jobs is refused before its first change
+limits: {{max_percent: 25}}            # refuse a plan that newly deletes or stops more than 25 % of the jobs
 
 policies:
-  # Sauce Labs destroys a job's assets 30 days after its end. This stores them before that, and deletes nothing.
+  # Sauce Labs destroys assets 30 days after a job's end. This policy archives them before that, and deletes nothing.
   - name: everything-else
-    default: true                    # per action, for jobs on which no other policy says anything
+    default: true                    # decides an action only if no other policy does
     then: {{archive: 24d}}
 {policies}"""
 _PROPOSED = """\
   # Proposed from {seen} of {whose}.
-  # Look at `sauce-janitor plan`, and change what you like. Where several policies match a job, the
-  # longest of their times counts, and what one of them keeps is kept.
+  # Review them with `sauce-janitor plan`, and change what you like. If several policies match a job, the longest
+  # time counts, and one `keep` is enough to keep it.
 """
 _EXAMPLES = """\
-  # Noise that nobody looks at again: the assets go, proven to be stored; the job itself stays. Name your own builds here.
+  # Example: archive the assets of pull requests, then delete them at Sauce Labs. The job itself stays.
   - name: pull-requests
     match: {build: "PR-*"}
     then: {archive: 24d, delete_assets: 26d}
-  # Keep what helps to find out when it broke:
+  # Example: keep the runs that show when a test began to fail.
   # - name: nightly
   #   match: {build: "nightly-*"}
   #   group_by: [name, os, browser]

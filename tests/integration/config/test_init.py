@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_builds_tags_and_suites_that_are_there_are_proposed_with_their_counts(
     held = sum(any(tag == "keep" or tag.startswith("keep-until=") for tag in job.tags) for job in jobs)  # type: ignore[union-attr]
     assert f'# {len(prs):,} of 300 jobs in 90 days are of {builds} builds that begin with "PR-".' in somebody.text
     assert f'# {smoke:,} of 300 jobs in 90 days carry the tag "smoke".' in somebody.text
-    assert f"# {held} jobs carry a tag of these two" in somebody.text
+    assert f"# {held} jobs have one of these two tags" in somebody.text
     for name in proposed:
         assert re.search(rf"  # \d[\d,]* of 300 jobs .*\n  - name: {name}\n", somebody.text), "each says its count"
 
@@ -217,3 +218,20 @@ def test_of_a_large_account_only_the_newest_jobs_are_listed_and_the_file_says_so
     assert re.search(r"from the newest 500 jobs \(\d+ days\) of demo at http://[\d.:]+$", said), said
     told = r'# \d+ of the newest 500 jobs \(\d+ days\) are of \d+ builds that begin with "PR-"\.'
     assert re.search(told, somebody.text)
+
+
+def test_its_last_line_names_commands_that_read_the_new_file_and_change_nothing(
+    newcomer: Callable[..., Newcomer],
+) -> None:
+    somebody = newcomer(jobs=20)
+    said = somebody.say("init", "--base-url", somebody.sandbox.base_url).stdout.splitlines()[-1]
+    assert said == (
+        "next: sauce-janitor check, then sauce-janitor plan; both only read, and change nothing at Sauce Labs"
+    )
+    other = somebody.folder / "config of bob.yaml"
+    said = somebody.say("init", "--base-url", somebody.sandbox.base_url, "--output", str(other)).stdout.splitlines()[-1]
+    for command in re.findall(r"sauce-janitor (--config .*?) (?:check|plan)", said):
+        assert shlex.split(command) == ["--config", str(other)]
+    for named in ("check", "plan"):
+        somebody.say("--config", str(other), named)
+    assert {entry.method for entry in somebody.sandbox.log} == {"GET"}
