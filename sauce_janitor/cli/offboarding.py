@@ -154,10 +154,14 @@ class _Told:
 
 
 def _lines(done: Offboarded) -> Iterator[str]:
+    from sauce_janitor.execute.events import Skip
+
     if done.result.execution is not None:
         user = done.result.whose.owners[0]
         on_purpose = f", {done.kept:,} of them on purpose" if done.kept else ""
         yield f"Left at Sauce Labs: {done.left:,} jobs of {user}{on_purpose}"
+        if waiting := done.result.execution.skips.get(Skip.NOTHING_LISTED):
+            yield f"Nothing is listed of {waiting:,} jobs, which wait for a day: run the command again after that"
     yield from done.notes
     if done.erased is not None:
         yield from _erased(done.erased)

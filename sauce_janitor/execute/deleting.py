@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from enum import Enum
 from math import inf
 from typing import Final
@@ -22,7 +23,7 @@ from sauce_janitor.execute.asking import Details
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirming import Confirming, Sent
 from sauce_janitor.execute.copies import is_whole
-from sauce_janitor.execute.doubting import Doubting
+from sauce_janitor.execute.doubting import waits_until
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.execute.hand import InHand, Work
 from sauce_janitor.execute.purging import is_emptied, is_purgeable, note_listed_again, note_purged, was_purged
@@ -63,7 +64,6 @@ class Deleting:
         self._work = work
         self._parts = work.parts
         self._confirming = confirming
-        self._doubting = Doubting()
 
     def delete(self, hands: Iterable[InHand]) -> None:
         """Delete each or say why not, 20 at most; ends with nothing to do for any, unless the whole run ends."""
@@ -78,16 +78,6 @@ class Deleting:
                     archive(self._work, hand)
             if hand.delete is not None:
                 again.extend(self._delete_by_rounds(deque((hand,))))
-
-    def delete_doubted(self) -> None:
-        """At the end of the run: the jobs of which nothing was listed and that are believed to have nothing."""
-        believed = deque(self._doubting.settle(self._work))
-        try:
-            while believed:
-                self.delete([believed[0]])
-                believed.popleft()
-        finally:
-            self._work.tally.left(len(believed))
 
     def _delete_by_rounds(self, waiting: deque[InHand]) -> deque[InHand]:
         """The hands that have to be archived (again) first."""
@@ -190,9 +180,7 @@ class Deleting:
         self._work.same(hand, hand.details, job)
         if not self._prove(hand, job):
             return _Next.ARCHIVE_AGAIN
-        if self._is_doubtful(hand, job):
-            self._doubting.put_aside(hand)
-            return _Next.ENDED
+        self._check_doubtful(hand, job)
         if hand.delete is Action.DELETE_ASSETS and hand.listed is not None and hand.listed.empty:
             self._work.gone(hand, Action.DELETE_ASSETS, "nothing is listed any more, says Sauce Labs twice")
             return _Next.ENDED
@@ -239,15 +227,17 @@ class Deleting:
         hand.proof = Receipt(hand.archived.sha256)
         return True
 
-    def _is_doubtful(self, hand: InHand, job: Job) -> bool:
-        """Whether the delete would rest on an empty list alone, of a job that is too young to be purged."""
+    def _check_doubtful(self, hand: InHand, job: Job) -> None:
+        """SkipError while the delete would rest on empty lists alone, all of them younger than a day."""
         listed, archived = hand.listed, hand.archived
-        if hand.selection is None or listed is None or archived is None or is_purgeable(self._work, job):
-            return False
-        if not listed.empty:
-            self._doubting.saw_names()
-            return False
-        return not (hand.is_believed or archived.stored or self._parts.journal.assets_deleted(job.id))
+        if hand.selection is None or listed is None or archived is None or not listed.empty or hand.is_believed:
+            return
+        if (until := waits_until(self._parts, job, archived)) is not None:
+            at = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            raise SkipError(
+                Skip.NOTHING_LISTED,
+                f"nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is still so after {at}",
+            )
 
     def _list_twice(self, hand: InHand) -> None:
         """One empty answer may be a lie, and nothing in the receipts would contradict it."""

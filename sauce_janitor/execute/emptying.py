@@ -25,7 +25,7 @@ from sauce_janitor.execute.asking import Listed
 from sauce_janitor.execute.brake import Brake, UnsafeError
 from sauce_janitor.execute.conditions import Page, each_once, too_slow, unfit
 from sauce_janitor.execute.confirming import BATCH, Confirming, Sent, is_job_gone, settle
-from sauce_janitor.execute.doubting import PATIENCE_S, SEVERAL
+from sauce_janitor.execute.doubting import waits_until
 from sauce_janitor.execute.events import Halt, JobDeleted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.parts import Answer, Archived, Parts
@@ -84,10 +84,10 @@ class _Emptying:
             self._brake.look()
             self._proofs[job.id] = self._prove(job)
             parts.passed(1)
-        if self._bare >= SEVERAL:
+        if self._bare:
             raise UnsafeError(
                 f"nothing is listed of {self._bare:,} jobs that are too young to be purged, as when Sauce Labs' lists fail: "
-                "delete one by one, without --bulk, or try again in a day"
+                "delete one by one, without --bulk, or run the command again in a day"
             )
         began = parts.clock.monotonic()
         jobs = list(self._listed())
@@ -142,14 +142,9 @@ class _Emptying:
         explained = listed.empty and (self._is_purgeable(job) or self._parts.journal.assets_deleted(job.id))
         if not explained and (names := forgotten(archived, plan.selection)):
             raise ArchiveError(f"job {job.id}: {names[0]!r:.120} was listed before and never archived")
-        self._bare += listed.empty and self._is_bare(job, archived)
+        # The call spares no job: one that has to wait for a day holds up all of them.
+        self._bare += listed.empty and waits_until(self._parts, job, archived) is not None
         return Receipt(archived.sha256)
-
-    def _is_bare(self, job: Job, archived: Archived) -> bool:
-        """Whether an empty list alone, and none of a day ago, says that there is nothing of the job to lose."""
-        parts = self._parts
-        explained = archived.stored or self._is_purgeable(job) or parts.journal.assets_deleted(job.id)
-        return not explained and parts.clock.now() - archived.made_at < PATIENCE_S
 
     def _is_purgeable(self, job: Job) -> bool:
         return isinstance(job.ended_at, int) and self._parts.clock.now() - job.ended_at >= PURGED_AFTER_S

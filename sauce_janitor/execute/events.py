@@ -21,6 +21,7 @@ class Skip(StrEnum):
     NOT_READY = "not_ready"  # Sauce says it has not finished running
     UNSETTLED = "unsettled"  # ended too recently
     PURGED = "purged"  # assets gone before they were archived, and the policy says keep
+    NOTHING_LISTED = "nothing_listed"  # nothing to archive, by a list that may be failing: it waits for a day
 
 
 class Halt(StrEnum):

@@ -63,7 +63,7 @@ class InHand:
     """One job of the plan on its way.
 
     `to_do` maps the actions not yet ended to the policies that want them, "" where it is a hold that wants an archive.
-    `is_believed`: that nothing is listed of it is not doubted any more. `read_back` is the SHA-256 of the
+    `is_believed`: Sauce Labs has had no asset list for it for a day, and it never started. `read_back` is the SHA-256 of the
     receipt whose copy this run read from the disk; `is_damaged`: that copy was not as stored, and waits to
     be restored; `is_lost`: all of it is gone.
     """

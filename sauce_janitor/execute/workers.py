@@ -214,7 +214,6 @@ class _Crew:
             if last:
                 self._queue.close()
                 try:
-                    self._guarded(self._deleting.delete_doubted)
                     self._guarded(lambda: settle_absences(self._work))
                     self._guarded(self._finish)
                 finally:

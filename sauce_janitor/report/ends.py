@@ -66,6 +66,10 @@ _DONE = {
     Action.DELETE_JOB: "jobs deleted",
     Action.STOP: "stopped",
 }
+_SKIPS = {
+    "nothing_listed": "nothing is listed of them, as when Sauce Labs' lists fail; they may go when that is still so a day "
+    "after their empty receipts"
+}
 _MOST_KINDS = 10
 _EXAMPLES = 3
 _VARYING = re.compile(r"[0-9a-f]{32}|\d+")
@@ -163,7 +167,7 @@ def _show_asides(out: Console, ended: Ended) -> None:
     if ended.recovered:
         out.print(ended.recovered)
     for why, jobs in sorted(ended.skips.items()):
-        out.print(f"Skipped {jobs:,}: {why}")
+        out.print(f"Skipped {jobs:,}: {_SKIPS.get(why, why)}")
     for line in (*ended.missing, *((ended.waiting,) if ended.waiting else ())):
         out.print(printable(line), style="yellow")
 

@@ -78,7 +78,7 @@ KNOCK_OUTS: Final = (
     ),
     KnockOut("uncovered names", _DELETING, "if names := uncovered(hand.archived, hand.listed, selection):",
              "if names := ():", EXECUTE),
-    KnockOut("doubtful empty list", _DELETING, "if self._is_doubtful(hand, job):", "if False:", EXECUTE),
+    KnockOut("doubtful empty list", _DELETING, "self._check_doubtful(hand, job)", _PASS, EXECUTE),
     KnockOut("copy read back", _DELETING, " or hand.archived.sha256 != hand.read_back:", ":", EXECUTE),
     KnockOut("still purged", _DELETING, "            self._check_still_purged(hand)", f"            {_PASS}", EXECUTE),
     KnockOut("nothing wanted, said", _DELETING, "if hand.plan.nothing_wanted_by is None:", "if False:", EXECUTE),

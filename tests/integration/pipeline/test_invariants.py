@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import JanitorError, RefusedError
+from sauce_janitor.execute.events import Skip
 from sauce_janitor.retention.model import JobId
 from sauce_janitor.sandbox.mischief import SETTINGS
 from sauce_janitor.sandbox.requestlog import Entry
@@ -110,8 +111,8 @@ class Judge:
             ended = job["end_time"]
             if job["status"] not in FINAL_STATUS or not isinstance(ended, int):
                 self.wrong.append(f"S5: {said}: it is {job['status']}")
-            elif entry.at - ended < after - 1:
-                self.wrong.append(f"S5: {said}: it ended {(entry.at - ended) / DAY:.2f} days ago")
+            elif (age := entry.at + self.desk.later_s - ended) < after - 1:
+                self.wrong.append(f"S5: {said}: it ended {age / DAY:.2f} days ago")
 
     def _is_announced(self, entry: Entry, action: str) -> None:
         with closing(sqlite3.connect(f"file:{self.desk.folder / 'state.db'}?mode=ro", uri=True)) as state:
@@ -261,8 +262,6 @@ FAST: Mapping[str, Mapping[str, Any]] = {
     "big_header": {"kilobytes": 200},
     "lie": {"set": {"end_time": 1_500_000_000}, "endpoint": "jobs.list"},
     "status": {"status": 404},
-    # An asset list that is empty each time it is read is what a job without assets looks like.
-    **{name: {"endpoint": "job*"} for name in ("short_page", "empty_list", "nulls")},
 }
 LIES: tuple[dict[str, Any], ...] = (
     {"fault": "lie", "endpoint": "jobs.list", "set": {"owner": "mallory"}, "row": 3},
@@ -380,6 +379,31 @@ def test_with_a_mix_of_faults_nothing_forbidden_happens(judged: Judge, seed: int
     judged.desk.state.holds.add("box", [JobId(one) for one in held], by="t", reason="t", at=0, until=None)
     judged.held_locally = set(held)
     live_through(judged, truthful=False)
+
+
+@pytest.mark.parametrize("name", ["empty_list", "short_page", "nulls"])
+def test_with_asset_lists_that_are_often_empty_nothing_is_destroyed_within_a_day(judged: Judge, name: str) -> None:
+    """An empty list proves nothing, nor do several in a row: the judge sees no job go whose assets are not stored.
+
+    A day later lists are honest: a job whose list is empty then, twice, would go.
+    """
+    desk = judged.desk
+    desk.sandbox.inject(name, endpoint="assets.list", chance=0.7)
+    desk.later_s += 5
+    first = desk.run(execute=True).execution
+    assert first is not None
+    assert set(first.skips) <= {Skip.NOTHING_LISTED}
+    assert first.failures == (), "waiting is no failure"
+    for _ in range(11):
+        desk.later_s += 7200
+        attempt(desk, execute=True, accept_loss=True)
+    judged.check_journal(truthful=True)
+    desk.sandbox.faults.disarm()
+    desk.later_s += 2 * 7200
+    last = desk.run(execute=True, accept_loss=True)
+    assert last.complete, last.execution
+    assert last.execution is not None
+    assert last.execution.skips == {}
 
 
 def test_a_world_without_faults_deletes_stops_and_archives(judged: Judge) -> None:

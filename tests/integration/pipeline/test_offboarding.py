@@ -154,6 +154,20 @@ def test_policies_have_no_say_and_their_announcements_stay(desk: Desk) -> None:
     assert all(waiting.fresh == 0 for waiting in again.values()), "nothing of it has to be announced anew"
 
 
+def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Desk) -> None:
+    idle(desk)
+    bare, *_ = before = sorted(jobs(desk))
+    desk.sandbox.inject("empty_list", endpoint="assets.list", path=f"*{bare}*")
+    said = offboard(desk, "--archive", "keep", "--yes").stdout
+    assert jobs(desk) == {bare} < set(before)
+    assert "Skipped 1: nothing is listed of them, as when Sauce Labs' lists fail" in said
+    assert "Left at Sauce Labs: 1 jobs of bob, 1 of them on purpose" in said
+    assert "Nothing is listed of 1 jobs, which wait for a day: run the command again after that" in said
+    desk.sandbox.faults.disarm()
+    assert "Left at Sauce Labs: 0 jobs" in offboard(desk, "--archive", "keep", "--yes").stdout
+    assert stored_files(desk)
+
+
 def test_what_is_still_listed_afterwards_has_failed(desk: Desk) -> None:
     idle(desk)
     victim = min(jobs(desk))

@@ -387,12 +387,18 @@ def test_purged() -> None:
 
 def test_an_empty_list() -> None:
     """Archiving: If a younger job's list is empty, there is nothing to archive, and the receipt is
-    empty."""
+    empty. Its deletes wait until that receipt is a day old and the list, read twice right before,
+    is still empty."""
     house = House()
     job = house.add(1, age_days=12, assets={})
     run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL)])
     assert house.archive.files[job] == {}
+    assert job in house.sauce.world
+    house.clock.passed += DAY
+    run(house, [house.planned(job, JOB, selection=ALL)])
     assert job not in house.sauce.world
+    kinds = house.effects.kinds()
+    assert kinds[kinds.index("journal.intent") - 1] == "assets"
 
 
 def test_a_missing_list() -> None:
