@@ -1,4 +1,4 @@
-# The image of sauce-janitor: `docker build -t sauce-janitor .`; docs/how-to/operations.md says how to run it.
+# The image of sauce-janitor: `docker build -t sauce-janitor .`; docs/tutorials/container.md says how to run it.
 # All that is installed is locked with hashes in requirements/. To pin the base as well, give it with its digest:
 #   docker build --build-arg BASE=python:3.13-slim-trixie@sha256:… -t sauce-janitor .
 ARG BASE=python:3.13-slim-trixie
@@ -25,7 +25,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="sauce-janitor" \
       org.opencontainers.image.description="Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then delete" \
       org.opencontainers.image.source="https://github.com/sauce-janitor/sauce-janitor" \
-      org.opencontainers.image.documentation="https://github.com/sauce-janitor/sauce-janitor/blob/main/docs/how-to/operations.md" \
+      org.opencontainers.image.documentation="https://github.com/sauce-janitor/sauce-janitor/blob/main/docs/index.md" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

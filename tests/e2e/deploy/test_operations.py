@@ -1,4 +1,4 @@
-"""What docs/how-to/operations.md tells people to type does what it says."""
+"""What the how-to guides and the tutorials tell people to type does what they say."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from sauce_janitor.state import State
 from sauce_janitor.state.backup import back_up
 from tests.e2e.deploy.conftest import TOP
 
-PAGE = (TOP / "docs/how-to/operations.md").read_text()
+PAGE = "".join(
+    page.read_text() for folder in ("how-to", "tutorials") for page in sorted(TOP.glob(f"docs/{folder}/*.md"))
+)
 
 
 def block(language: str, containing: str) -> str:
@@ -88,7 +90,7 @@ def test_the_overlay_of_one_s_own_renders_with_its_image_and_configuration(
     assert objects["PrometheusRule"]["metadata"]["namespace"] == "sauce-janitor"
 
 
-def test_every_name_that_the_page_gives_of_the_cluster_s_objects_is_theirs() -> None:
+def test_every_name_that_the_pages_give_of_the_cluster_s_objects_is_theirs() -> None:
     manifest = (TOP / "deploy/kubernetes/install.yaml").read_text()
     for name in ("sauce-janitor-credentials", "sauce-janitor-config"):
         assert name in PAGE

@@ -73,8 +73,8 @@ def test_each_alert_has_a_test_in_which_it_fires_and_is_silent_when_all_is_well(
 
 
 def test_each_alert_has_its_section_in_the_runbook_and_each_section_its_alert() -> None:
-    _, _, page = (TOP / "docs/how-to/operations.md").read_text().partition("\n## Alerts\n")
-    sections = re.findall(r"^### (\w+)$", page, re.MULTILINE)
+    page = (TOP / "docs/how-to/alerts.md").read_text()
+    sections = re.findall(r"^## (\w+)$", page, re.MULTILINE)
     assert sorted(sections) == sorted(rule["alert"] for rule in RULES)
 
 
@@ -85,7 +85,7 @@ def test_an_alert_reads_metrics_that_exist_and_says_what_to_do(rule: dict[str, A
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"]
-    assert rule["annotations"]["runbook_url"].endswith(f"/docs/how-to/operations.md#{rule['alert'].lower()}")
+    assert rule["annotations"]["runbook_url"].endswith(f"/docs/how-to/alerts.md#{rule['alert'].lower()}")
 
 
 # --- the dashboard ---------------------------------------------------------------------------------------------------
