@@ -56,7 +56,7 @@ def test_a_test_that_fails_ends_check_with_6_and_says_what_was_decided_and_why(f
 
 
 def test_tests_that_pass_are_counted_and_what_they_would_not_miss_too(folder: Path) -> None:
-    """Configuration checks: a rule that no test covers (by `check`, if there are tests);"""
+    """Configuration checks: a rule that no test covers."""
     result = check(folder, CONFIG)
     assert result.exit_code == 0
     assert tail(result) == [

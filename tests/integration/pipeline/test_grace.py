@@ -24,7 +24,7 @@ def announced(desk: Desk) -> dict[str, int]:
 
 
 def test_a_dry_run_announces_nothing_and_an_executing_run_announces_and_waits(open_desk: Callable[..., Desk]) -> None:
-    """When something is deleted: Only executing runs with an accepted plan announce;"""
+    """When something is deleted: Only executing runs whose plan is not refused announce;"""
     desk = open_desk()
     desk.configure(POLICY)
     dry = desk.run()

@@ -63,8 +63,9 @@ def test_a_broken_limit(open_desk: Callable[..., Desk]) -> None:
 
 
 def test_expected_jobs(open_desk: Callable[..., Desk]) -> None:
-    """Limits and approvals: A job is *expected* if an earlier accepted `run --execute` under the
-    same policy digest knew it and only time has passed. Refused and dry runs expect nothing."""
+    """Limits and approvals: A job is *expected* if an earlier `run --execute` under the same policy
+    digest knew it, its plan was accepted (not refused), and only time has passed since. Dry runs
+    make nothing expected."""
     desk = open_desk()
     desk.configure(POLICIES.replace("null", "5"))
     desk.run()
@@ -99,10 +100,9 @@ def test_growth(open_desk: Callable[..., Desk]) -> None:
 
 @pytest.mark.parametrize("way", ["apply", "approve", "approvals"])
 def test_lifting(open_desk: Callable[..., Desk], way: str) -> None:
-    """Limits and approvals: To lift a limit, use `apply PLAN` with a reviewed plan, `approve
-    DIGEST`, or an entry in Git that a refused plan prints ready to paste: `approvals: [{account:
-    eu, policy_digest: "sha256:…", lift: [max_percent], max_jobs: 480000, until: 2026-09-01, by:
-    jane, reason: first clean-up}]`."""
+    """Limits and approvals: To lift a limit, `apply` a reviewed plan, `approve DIGEST`, or commit
+    what a refused plan prints: `approvals: [{account: eu, policy_digest: "sha256:…", lift:
+    [max_percent], max_jobs: 480000, until: 2026-09-01, by: jane, reason: first clean-up}]`."""
     desk = open_desk()
     desk.configure(LIMITED)
     pasted = refused(desk).splitlines()[-1]

@@ -118,7 +118,7 @@ ONE = '  - {name: a, match: {build: "PR-*"}, overrides: OTHER, then: {archive: n
 def test_an_override_that_overlaps_nothing_is_warned_of_where_it_can_be_told(
     other: str, overrides: str, said: str | None
 ) -> None:
-    """Configuration checks: an override that overlaps nothing;"""
+    """Configuration checks: an override that overlaps nothing,"""
     head = "accounts: {eu: {region: eu}, us: {region: us}}\npolicies:\n"
     one = ONE.replace("OTHER", overrides).replace("{name: a,", "{name: a, accounts: eu,")
     found = warnings(f"{head}{one}  - {{name: b, {other}}}\n")
@@ -144,7 +144,7 @@ NEVER = "policies[0].then.delete_assets: 3d: never comes true{}, because {} matc
     ],
 )  # fmt: skip
 def test_a_time_that_never_comes_true_is_warned_of_where_that_is_certain(other: str, said: str | None) -> None:
-    """Configuration checks: a time that another policy makes longer for each job;"""
+    """Configuration checks: a time that another policy makes longer for each job,"""
     head = "accounts: {eu: {region: eu}, us: {region: us}}\npolicies:\n"
     found = warnings(f"{head}{SHORT}  - {{name: b, {other}}}\n")
     if said is None:

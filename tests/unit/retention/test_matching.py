@@ -143,7 +143,7 @@ def test_manual_and_public_match_literally() -> None:
 
 
 def test_any_of_several_roles_may_match() -> None:
-    """Matching: `public` matches by any of several roles (`team,share`), or by the whole text."""
+    """Matching: `public` matches by any role of several (`team,share`), or as a whole."""
     job = record("j", public="team, share")
     assert truth(atom("public", "share"), job) is True
     assert truth(atom("public", "team"), job) is True
@@ -156,8 +156,7 @@ def test_any_of_several_roles_may_match() -> None:
 
 
 def test_a_job_whose_team_is_not_told_matches_no_rule_on_it() -> None:
-    """Matching: `team_id` is the owner's team when the job ran; unknown if Sauce Labs does not
-    report it."""
+    """Matching: `team_id` is the owner's team when the job ran, or unknown."""
     assert truth(atom("team_id", "web"), record("j", team_id="web")) is True
     assert truth(atom("team_id", "web"), record("j", team_id="ios")) is False
     for match in (atom("team_id", "web"), Not(atom("team_id", "web")), atom("team_id", Literally(None))):

@@ -89,7 +89,7 @@ TWO = """
 
 def test_the_longest() -> None:
     """Pruning the archive: Of several policies that match the job and archive anything, the longest
-    time counts, whichever wanted the file."""
+    time counts for every file."""
     assert going(told(TWO.replace("LONG", "90d")), OLD) == {VIDEO, LOG, DOCUMENT}
     assert going(told(TWO.replace("LONG", "101d")), OLD) == set()
     other = archived(record("j", name="login"), "video.mp4")
@@ -99,7 +99,7 @@ def test_the_longest() -> None:
 
 
 def test_overrides_and_the_default() -> None:
-    """Pruning the archive: `overrides` and `default: true` work as for archiving."""
+    """Pruning the archive: `overrides` and `default: true` apply as in archiving."""
     overridden = TWO.replace("LONG", "2y") + "- {name: o, match: all, overrides: all, then: {archive: {keep_for: 40d}}}"
     assert going(told(overridden), OLD) == {VIDEO, LOG, DOCUMENT}
     default = "[{name: p, match: all, then: {archive: {keep_for: 40d}}}, {name: d, default: true, then: {archive: 1h}}]"
@@ -114,8 +114,8 @@ def test_no_policy() -> None:
 
 
 def test_a_hold() -> None:
-    """Pruning the archive: No file is removed of a job that a hold matches, as the job was archived
-    or as it was last seen;"""
+    """Pruning the archive: No file is removed of a job that is held, as archived or as last
+    seen;"""
     held = told(f"{{policies: {SIMPLE}, holds: [{{tag: keep}}, {{match: {{os: Linux}}, until: 2027-01-01}}]}}")
     plain, tagged = record("j", assets=GONE), record("j", tags=("keep",), assets=GONE)
     assert going(held, archived(plain, "video.mp4")) == {VIDEO, DOCUMENT}
@@ -143,8 +143,8 @@ def test_may_match() -> None:
 
 
 def test_still_at_sauce_labs() -> None:
-    """Pruning the archive: or that may still have assets at Sauce Labs (ended less than 30 days
-    ago, and not known to be deleted or purged)."""
+    """Pruning the archive: or that may still have assets at Sauce Labs (it ended under 30 days ago,
+    and they are not known to be gone)."""
     quick = told("[{name: p, match: all, then: {archive: {keep_for: 1d}}}]")
     young = archived(record("j"), "video.mp4", age=29 * DAY)
     assert going(quick, young) == set()

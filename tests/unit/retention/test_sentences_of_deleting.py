@@ -238,14 +238,14 @@ def test_earliest_and_union() -> None:
 
 
 def test_none() -> None:
-    """Archiving: `none` only means "I want none"."""
+    """Archiving: `none` means that this policy wants none."""
     rules = told(SIMPLE[:-1] + ", {name: q, match: all, then: {archive: 5d}}]")
     assert whys(rules, [old()], "j") == {Why.NOT_ARCHIVED}
 
 
 def test_forbid() -> None:
-    """Archiving: `archive.forbid` beats them all; where it is unknown, the job is neither archived
-    nor deleted."""
+    """Archiving: `archive.forbid` beats them all; where its match is unknown, the job is neither
+    archived nor deleted."""
     rules = told("""
 archive: {path: ./archive, forbid: [{match: {tags: pii}, assets: [video]}]}
 holds: [{tag: keep}]
@@ -547,7 +547,7 @@ def test_order() -> None:
 
 
 def test_no_opinion() -> None:
-    """Several policies on one job: An action that a policy does not state is no opinion."""
+    """Several policies on one job: A policy says nothing about actions that it does not state."""
     rules = told(BOTH[:-1] + ", {name: q, match: all, then: {archive: none, delete_job: never}}]")
     assert going(rules, [old()], ASSETS) == ids("j")
 
@@ -586,7 +586,7 @@ def test_slots_of_overridden_policies(tags: Any) -> None:
 @pytest.mark.parametrize("tags", [("top",), UNKNOWN], ids=["is", "may be"])
 def test_overridden_overriders(tags: Any) -> None:
     """Several policies on one job: A policy that is or may be overridden on a job overrides nothing
-    there."""
+    on it."""
     rules = told("""
 - {name: base, match: all, then: {archive: none, delete_job: never}}
 - {name: middle, match: all, overrides: [base], then: {archive: none, delete_job: 1d}}
@@ -603,8 +603,8 @@ def test_cycles() -> None:
 
 def test_the_default() -> None:
     """Several policies on one job: `default: true` (one per account, without `unit: build` and
-    `overrides`) covers, per action, the jobs on which no other policy that matches or may match
-    states it."""
+    `overrides`) covers, for each action, the jobs for which no other policy that matches, or may
+    match, states that action."""
     default = "default: true, then: {archive: none, delete_assets: 1d, delete_job: 1d}"
     assert "default" in faults(f"[{{name: a, {default}}}, {{name: b, {default}}}]")
     assert faults(f"[{{name: a, accounts: [eu], {default}}}, {{name: b, accounts: [us], {default}}}]") == ""

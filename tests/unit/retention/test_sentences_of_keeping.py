@@ -223,7 +223,7 @@ def test_when_builds_are_asked_for(policies: str, asks: bool) -> None:
 
 @pytest.mark.parametrize("open_jobs", [0, 1, UNKNOWN])
 def test_when_a_build_is_over(open_jobs: Any) -> None:
-    """Builds: A build is over when its counters say so."""
+    """Builds: A build has finished when its counters show no open job."""
     assert bool(whole(*build("a", 20, 21, counters=BuildCounters(2, open_jobs)))) is (open_jobs == 0)
 
 

@@ -109,9 +109,9 @@ def test_a_glob(glob: str, matching: str, other: str) -> None:
 
 @pytest.mark.parametrize("text", ["!x", "^x.*", "a|b", "a, b", "release%", "[release] *"])
 def test_text_of_another_language(text: str) -> None:
-    """Matching: Text that looks like a pattern of another language (`!x`, `^x.*`, `a|b`, `a, b`,
-    `release%`, `[release] *`) is an error that shows the right spelling, because a hold with it
-    would protect nothing."""
+    """Matching: Text that looks like another pattern language (`!x`, `^x.*`, `a|b`, `a, b`,
+    `release%`, `[release] *`) is an error that shows the right spelling: a hold with it would
+    protect nothing."""
     for match in (f'{{build: "{text}"}}', f'{{not: {{build: "{text}"}}}}', f'{{build: ["{text}", main]}}'):
         assert "write" in faults(f"[{{name: p, match: {match}, {DELETE}}}]"), match
     hold = f'holds: [{{match: {{build: "{text}"}}}}]\npolicies: [{{name: p, match: all, {DELETE}}}]'
@@ -240,8 +240,8 @@ def test_null() -> None:
 
 
 def test_unknown() -> None:
-    """Matching: Unknown is what cannot be read: a key missing even from the job's details, an
-    unreadable value, an unavailable endpoint."""
+    """Matching: Unknown is what cannot be read: a key missing even in the details, an unreadable
+    value, an endpoint not offered."""
     absent = row()
     assert absent.os is UNKNOWN
     assert row(name=7).name is UNKNOWN
@@ -336,13 +336,13 @@ policies: [{{name: mine, accounts: [eu], match: all, {DELETE}}}, {{name: theirs,
 
 
 def test_who_is_undecided() -> None:
-    """Matching: Plans list these jobs by policy and field, with what to write instead,"""
+    """Matching: Plans list these jobs, with what to write instead,"""
     rules = told(f"[{{name: p, match: {{os: Linux}}, {DELETE}}}]")
     assert [reason.text for reason in reasons(rules, [job(os=UNKNOWN)], "j")] == ["p: undecided (os cannot be told)"]
 
 
 def test_who_is_undecided_often() -> None:
-    """Matching: and warn of a policy that leaves over 1 % of the jobs undecided."""
+    """Matching: and warn if a policy leaves over 1 % undecided."""
 
     def warnings(unread: int) -> list[str]:
         jobs = [record(f"j{n}", 2 * DAY, os=UNKNOWN if n < unread else "Linux") for n in range(100)]

@@ -56,7 +56,8 @@ NARROW = "[{name: p, match: {name: checkout}, then: {archive: 1h, delete_assets:
 
 
 def test_decisions() -> None:
-    """Terms: A **decision** with reasons is made for every job and action."""
+    """Terms: A **decision** with reasons is made for every job and every action: `archive`,
+    `delete_assets`, `delete_job`, `stop`."""
     found = decisions(told(NARROW), MIXED)
     assert set(found) == {item.job.id for item in MIXED}
     for decided in found.values():
@@ -173,8 +174,8 @@ def test_lift() -> None:
 
 @pytest.mark.parametrize("most", [29, 30])
 def test_max_jobs_of_an_approval(most: int) -> None:
-    """Limits and approvals: `max_jobs` skips max_jobs too, but the approval then only covers plans
-    with at most so many new jobs."""
+    """Limits and approvals: `max_jobs` skips max_jobs too, but then only for plans with at most so
+    many new jobs."""
     rules = limited("{max_percent: 5, max_jobs: 7}")
     given = approved(f"lift: [max_percent], max_jobs: {most}")
     jobs = [*old(30, changed_at=6), *old(9, "left", accepted_for=JOB, changed_at=5)]
@@ -303,11 +304,9 @@ def test_secrets(node: str, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_lints(said: str, harmless: str, warning: str) -> None:
-    """Configuration checks: These are warnings:  an asset delete at 30 d or later, which does
-    nothing; an archive later than 25 d, which may lose against the purge, or than 30 d (is
-    `keep_for` meant?); `delete_job` before `delete_assets`, which waits for both; a browser, system
-    or status that Sauce Labs is not known to write, with the nearest one; a keep rule that another
-    one includes, or one over 30 d without archive, which protects the record alone;"""
+    """Configuration checks: `check` warns of likely mistakes: an archive that comes after the
+    purge, a `delete_job` before `delete_assets`, a browser or status that Sauce Labs does not
+    write, a keep rule that another one includes,"""
 
     def found(text: str) -> list[str]:
         match = "" if text.startswith("match:") else "match: all, "

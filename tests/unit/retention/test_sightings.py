@@ -16,7 +16,7 @@ def lints(these: Rules, *records: Record) -> list[str]:
 
 
 def test_a_pattern_that_matched_nothing_in_the_inventory_is_named_with_its_rule() -> None:
-    """Configuration checks: a glob that matches nothing in the inventory (by `plan`)."""
+    """Configuration checks: `plan` warns of a glob that matches nothing in the inventory."""
     green = keep("green", "last", count=1, where=where(name="logni"))
     these = rules(
         policy("p", where(build=("nightly-*", "nigthly-*")), job=DeleteClaim(Duration("9d", 9 * DAY), (green,))),
