@@ -3,7 +3,7 @@
 # make check  linters, types and layers
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all attack check ci image package lock docs bench clean venv
+.PHONY: help demo test test-all attack check ci image package lock docs pictures bench clean venv
 BIN := .venv/bin
 
 help:
@@ -67,6 +67,10 @@ docs:
 	@.ci/venv docs
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "site/index.html"
+
+# make pictures  draws docs/images again: the flow, and the plan that the demo prints
+pictures: venv
+	@$(BIN)/python docs/make_pictures.py
 
 # make bench  every benchmark, ratios against a naive client in the same run
 bench: venv

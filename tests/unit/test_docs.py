@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def test_the_exit_codes_on_the_page_are_those_of_the_errors() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
 def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) + re.findall(r'<img src="([^":]+)"', text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
@@ -80,6 +82,11 @@ def test_a_blank_line_stands_before_a_table_so_that_the_site_draws_it(page: Path
         if line.startswith("|") and before.strip() and not before.startswith(("|", "#"))
     ]
     assert glued == []
+
+
+def test_the_picture_of_the_flow_is_the_one_that_its_script_draws() -> None:
+    script = runpy.run_path(str(TOP / "docs/make_pictures.py"))
+    assert script["flow"]() == (TOP / "docs/images/flow.svg").read_text(encoding="utf-8"), "run `make pictures`"
 
 
 def test_the_readme_names_the_two_commands_that_the_makefile_has() -> None:
