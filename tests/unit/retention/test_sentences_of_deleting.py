@@ -155,9 +155,9 @@ def test_what_is_archived_is_said_aloud() -> None:
 
 
 def test_grace() -> None:
-    """When something is deleted: It has been announced for `grace` (default `0s`). Announcing
-    begins at the age `after - grace`, and begins again if the job stops being due for any reason
-    but time."""
+    """When something is deleted: It has been announced for `grace` (default `0s`): an earlier run
+    has put on record that it is coming. That begins at the age `after - grace`, and begins again if
+    the job stops being due for any reason but time."""
     assert told(SIMPLE).grace.seconds == 0
     text = """
 defaults: {grace: 3d}
@@ -220,13 +220,15 @@ def wanted(rules: Rules, item: Record) -> Selection | None:
 
 
 def test_archive_in_short() -> None:
-    """Archiving: `archive: 5d` means `{after: 5d, assets: [all]}`."""
+    """Archiving: | `archive` | meaning |
+    |---|---|
+    | `5d` | short for `{after: 5d, assets: [all]}` |"""
     short = told("[{name: p, match: all, then: {archive: 2h}}]")
     assert short == told("[{name: p, match: all, then: {archive: {after: 2h, assets: [all]}}}]")
 
 
 def test_earliest_and_union() -> None:
-    """Archiving: Of several policies, the earliest `after` and the assets of all count;"""
+    """Archiving: Of several policies, the earliest `after` and the assets of all count."""
     rules = told("""
 - {name: late, match: all, then: {archive: {after: 5d, assets: [video], discard: rest}}}
 - {name: early, match: all, then: {archive: {after: 1d, assets: [logs], discard: rest}}}
@@ -238,7 +240,7 @@ def test_earliest_and_union() -> None:
 
 
 def test_none() -> None:
-    """Archiving: `none` means that this policy wants none."""
+    """Archiving: | `none` | this policy wants no assets |"""
     rules = told(SIMPLE[:-1] + ", {name: q, match: all, then: {archive: 5d}}]")
     assert whys(rules, [old()], "j") == {Why.NOT_ARCHIVED}
 
@@ -308,14 +310,14 @@ def test_sauce_deletes_all_files() -> None:
 
 
 def test_discard_rest() -> None:
-    """Archiving: So a list shorter than `all` must say `discard: rest`,"""
+    """Archiving: | `discard: rest` | required with a list of assets shorter than `all` |"""
     text = "[{name: p, match: all, then: {archive: {after: 1h, assets: [logs]REST}, delete_assets: 1d}}]"
     assert "discard: rest" in faults(text.replace("REST", ""))
     assert faults(text.replace("REST", ", discard: rest")) == ""
 
 
 def test_what_is_stored_is_printed() -> None:
-    """Archiving: and plans show what is destroyed without a copy."""
+    """Archiving: So plans show what is destroyed without a copy."""
     rules = told("""
 archive: {path: ./archive, forbid: [{match: {tags: pii}, assets: [video]}]}
 policies:
@@ -343,8 +345,7 @@ policies:
 
 
 def test_the_archive_holds() -> None:
-    """Archiving: `keep_for: 2y` limits how long the archive keeps files; the default is for
-    ever."""
+    """Archiving: | `keep_for: 2y` | how long the archive keeps the files; default: for ever |"""
     wish = told("[{name: p, match: all, then: {archive: {after: 1h, keep_for: 2y}}}]").policies[0].archive
     assert wish is not None
     assert times_of(wish, "video.mp4") == (parse_duration("2y"),)
@@ -354,7 +355,7 @@ def test_the_archive_holds() -> None:
 
 
 def test_only_kept() -> None:
-    """Archiving: `only: kept` archives only jobs that this policy's keep rules keep;"""
+    """Archiving: | `only: kept` | archives only jobs that this policy's keep rules keep;"""
     rules = told("""
 - name: p
   match: all
@@ -564,7 +565,7 @@ OVERRIDING = """
 def test_overrides(others: str) -> None:
     """Several policies on one job: Only `overrides: [other]` or `overrides: all` makes a time
     shorter: where this policy's match is certainly true, it replaces what the named policies say
-    (after, keep, never, veto, archive) about the actions that it states itself."""
+    (after, keep, never, undecided, archive) about the actions that it states itself."""
     rules = told(OVERRIDING.replace("OTHERS", others))
     surely, plain, maybe = old("surely", tags=("pii",), os=UNKNOWN), old("plain"), old("maybe", tags=UNKNOWN)
     assert going(rules, [surely, plain, maybe], ASSETS) == ids("surely")
@@ -602,9 +603,9 @@ def test_cycles() -> None:
 
 
 def test_the_default() -> None:
-    """Several policies on one job: `default: true` (one per account, without `unit: build` and
-    `overrides`) covers, for each action, the jobs for which no other policy that matches, or may
-    match, states that action."""
+    """Several policies on one job: `default: true` (at most one per account, without `unit: build`
+    and `overrides`) covers, for each action, the jobs for which no other policy that matches, or
+    may match, states that action."""
     default = "default: true, then: {archive: none, delete_assets: 1d, delete_job: 1d}"
     assert "default" in faults(f"[{{name: a, {default}}}, {{name: b, {default}}}]")
     assert faults(f"[{{name: a, accounts: [eu], {default}}}, {{name: b, accounts: [us], {default}}}]") == ""

@@ -312,7 +312,8 @@ def test_both_deletes() -> None:
 
 
 def test_slots_by_action() -> None:
-    """Keep rules: Slots are counted per action, among jobs on which the policy is in force."""
+    """Keep rules: Slots are counted per action, among jobs on which the policy
+    [counts](commands.md#explain)."""
     rules = told("""
 - {name: pii, match: {tags: pii}, then: {archive: none, delete_assets: 1h}}
 - {name: rest, default: true, keep: [{last: 1}], then: {archive: none, delete_assets: 1h, delete_job: 1h}}
@@ -378,7 +379,7 @@ def test_when_assets_are_gone(standing: AssetsStanding) -> None:
 
 
 def test_only_kept_of_a_job_not_kept() -> None:
-    """Archiving: for other jobs it is `none`."""
+    """Archiving: other jobs as with `none` |"""
     rules = told(
         "[{name: p, match: all, keep: [{last: 1}], then: {archive: {after: 1h, assets: [all], only: kept}, delete_job: 1d}}]"
     )

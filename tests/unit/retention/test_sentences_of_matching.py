@@ -70,8 +70,8 @@ def test_a_value(value: str, build: str | None, expected: bool) -> None:
     |---|---|
     | `rc-*` | a glob: the whole text, case-sensitive |
     | `[a, "b*"]` | any of these |
-    | `{regex: …}` | the whole text, in linear time |
-    | `{in: LIST}` | any of a list under `lists:` |
+    | `{regex: …}` | a regular expression on the whole text, in linear time |
+    | `{in: LIST}` | any of a list that is named under `lists:` |
     | `{lt: 3}`, `le`, `gt`, `ge` | numbers and durations |
     | `null` | no value |"""
     lists = 'lists: {trunk: ["main-*"]}\n' if "trunk" in value else ""
