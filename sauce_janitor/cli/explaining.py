@@ -11,14 +11,14 @@ import click
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.given import JOB, job_reference_of
-from sauce_janitor.errors import ConfigError
+from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.explanation import Explained
     from sauce_janitor.config import Account, Config
     from sauce_janitor.retention.explaining import Explanation
     from sauce_janitor.retention.model import JobId
-    from sauce_janitor.state import State
+    from sauce_janitor.state import Line, State
 
 
 @click.command()
@@ -61,7 +61,41 @@ def _explained(config: Config, state: State, account: Account, job: JobId, only:
     with ExitStack() as stack:
         holding = open_holding(config.archive, account.name, state, stack=stack)
         holds = tuple(each.hold for each in holding.known(at=now) if each.hold.job_id == job)
-    return Explained(account.name, job, now, told, lines, holds, only, state.retries.one(account.name, job))
+    waits_until = None if told is None else _waits_until(config, state, account, told, lines, now)
+    return Explained(
+        account.name, job, now, told, lines, holds, only, state.retries.one(account.name, job), waits_until
+    )
+
+
+def _waits_until(
+    config: Config, state: State, account: Account, told: Explanation, lines: tuple[Line, ...], now: int
+) -> int | None:
+    """Until when the due deletes of a job wait, because nothing was listed of it when it was archived (epoch seconds)."""
+    from sauce_janitor.archive import Catalogue
+    from sauce_janitor.execute.doubting import waits_until
+    from sauce_janitor.retention.model import DELETES, Action, Verdict, Why
+
+    decisions = [outlook.decision for outlook in told.outlooks]
+    is_due = any(each.action in DELETES and each.verdict is Verdict.DUE for each in decisions)
+    archives = (each for each in decisions if each.action is Action.ARCHIVE)
+    # Without a policy that archives the job its deletes rest on no asset list.
+    is_archived = any(reason.why is Why.DONE for each in archives for reason in each.reasons)
+    ended_at = told.record.job.ended_at
+    if not is_due or not is_archived or not isinstance(ended_at, int):
+        return None
+    job, path = told.record.job, config.archive.path
+    try:
+        with Catalogue.open(path, known_uuid=state.identity.archive_uuid(str(path))) as held:
+            _, receipts = held.receipts_of(state.accounts.key(account.name), job.owner, job.id, ended_at=ended_at)
+    except ArchiveError:
+        return None  # what is wrong with the archive is for `archive verify` to say
+    if not receipts:
+        return None
+    newest = receipts[-1].document
+    emptied = any(
+        line.action is Action.DELETE_ASSETS and line.outcome in ("confirmed", "already_gone") for line in lines
+    )
+    return waits_until(job, newest.made_at, now=now, is_explained=bool(newest.assets) or emptied)
 
 
 def _explanation(config: Config, state: State, account: Account, job: JobId, now: int) -> Explanation | None:

@@ -20,7 +20,8 @@ class Explained:
     """One job in one account: what the rules say, None when it is not in the inventory; the journal; local holds; and what
     failed of it, where it is tried again.
 
-    `policies` are the only ones to tell of in tables; empty: all.
+    `policies` are the only ones to tell of in tables; empty: all. `waits_until`: its deletes wait until then (epoch
+    seconds), because its receipt is empty and young.
     """
 
     account: str
@@ -31,6 +32,7 @@ class Explained:
     holds: tuple[MirroredHold, ...]
     policies: frozenset[str]
     retry: Retry | None = None
+    waits_until: int | None = None
 
     @property
     def deletion(self) -> Line | None:
@@ -60,6 +62,7 @@ def as_json(each: Explained) -> dict[str, Any]:
         "policies": [_policy(view) for view in told.policies] if told else [],
         "saves": list(told.saves) if told else [],
         "retry": _retry(each.retry) if each.retry else None,
+        "waits_until": report.iso(each.waits_until),
         "local_holds": [
             {"by": hold.by, "reason": hold.reason, "at": report.iso(hold.at), "until": report.iso(hold.until)}
             for hold in each.holds

@@ -37,6 +37,11 @@ def show(out: Console, each: Explained) -> None:
         _show_outlooks(out, each.told)
         _show_policies(out, each)
         _show_missing(out, each.told.record)
+    if each.waits_until is not None:
+        at = report.when(each.waits_until)
+        report.say(
+            out, f"Nothing was listed of it, as when Sauce Labs' lists fail: it may go when that is still so after {at}"
+        )
     if each.retry is not None:
         report.say(out, report.retry_sentence(each.retry, now=each.as_of))
     for hold in each.holds:

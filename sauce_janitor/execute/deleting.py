@@ -232,7 +232,9 @@ class Deleting:
         listed, archived = hand.listed, hand.archived
         if hand.selection is None or listed is None or archived is None or not listed.empty or hand.is_believed:
             return
-        if (until := waits_until(self._parts, job, archived)) is not None:
+        is_explained = bool(archived.stored) or self._parts.journal.assets_deleted(job.id)
+        now = self._parts.clock.now()
+        if (until := waits_until(job, archived.made_at, now=now, is_explained=is_explained)) is not None:
             at = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             raise SkipError(
                 Skip.NOTHING_LISTED,

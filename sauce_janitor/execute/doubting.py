@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from sauce_janitor.execute.parts import Archived, Parts
 from sauce_janitor.retention.model import Job
 from sauce_janitor.retention.planning import PURGED_AFTER_S
 
@@ -12,16 +11,14 @@ PATIENCE_S: Final = 86_400
 """How old an empty receipt is before an empty list is believed. Empty answers that are seconds apart can share one outage."""
 
 
-def waits_until(parts: Parts, job: Job, archived: Archived) -> int | None:
+def waits_until(job: Job, receipt_at: int, *, now: float, is_explained: bool) -> int | None:
     """Return until when the deletes of a job wait of which nothing is listed (epoch seconds); None: they do not wait.
 
-    They wait for its empty receipt to be a day old. They do not where something else says why nothing is listed: Sauce
-    Labs may have purged the assets by now, a delete of ours took them, or the archive has assets of the job.
+    They wait for its empty receipt, made at `receipt_at`, to be a day old. They do not where something else says why
+    nothing is listed: Sauce Labs may have purged the assets by now or, `is_explained`, a delete of ours took them or
+    the archive has assets of the job.
     """
-    now = parts.clock.now()
-    if isinstance(job.ended_at, int) and now - job.ended_at >= PURGED_AFTER_S:
+    if is_explained or (isinstance(job.ended_at, int) and now - job.ended_at >= PURGED_AFTER_S):
         return None
-    if archived.stored or parts.journal.assets_deleted(job.id):
-        return None
-    until = archived.made_at + PATIENCE_S
+    until = receipt_at + PATIENCE_S
     return until if now < until else None

@@ -143,8 +143,14 @@ class _Emptying:
         if not explained and (names := forgotten(archived, plan.selection)):
             raise ArchiveError(f"job {job.id}: {names[0]!r:.120} was listed before and never archived")
         # The call spares no job: one that has to wait for a day holds up all of them.
-        self._bare += listed.empty and waits_until(self._parts, job, archived) is not None
+        self._bare += listed.empty and self._waits(job, archived)
         return Receipt(archived.sha256)
+
+    def _waits(self, job: Job, archived: Archived) -> bool:
+        """Whether an empty list alone, and none of a day ago, says that there is nothing of the job to lose."""
+        is_explained = bool(archived.stored) or self._parts.journal.assets_deleted(job.id)
+        now = self._parts.clock.now()
+        return waits_until(job, archived.made_at, now=now, is_explained=is_explained) is not None
 
     def _is_purgeable(self, job: Job) -> bool:
         return isinstance(job.ended_at, int) and self._parts.clock.now() - job.ended_at >= PURGED_AFTER_S

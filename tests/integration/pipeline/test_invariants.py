@@ -385,7 +385,7 @@ def test_with_a_mix_of_faults_nothing_forbidden_happens(judged: Judge, seed: int
 def test_with_asset_lists_that_are_often_empty_nothing_is_destroyed_within_a_day(judged: Judge, name: str) -> None:
     """An empty list proves nothing, nor do several in a row: the judge sees no job go whose assets are not stored.
 
-    A day later lists are honest: a job whose list is empty then, twice, would go.
+    Executing goes by the machine's clock, so that no day passes. After it, a list that is empty twice would be believed.
     """
     desk = judged.desk
     desk.sandbox.inject(name, endpoint="assets.list", chance=0.7)

@@ -1,0 +1,72 @@
+"""Whole runs over young jobs of which nothing is listed: they wait for a day, and every command says so."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from sauce_janitor.execute import doubting
+from sauce_janitor.execute.events import Skip
+from tests.integration.pipeline.conftest import DAY, Desk
+
+POLICY = """
+limits: {max_percent: null}
+policies:
+  - {name: copied, match: all, then: {archive: {after: 1h}, delete_job: 3d}}
+deadlines: [{name: privacy, match: all, job_gone_by: 4d}]
+"""
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    """Two old jobs; nothing is listed of the older one."""
+    desk = open_desk(jobs=0)
+    desk.configure(POLICY)
+    ended = int(time.time()) - 10 * DAY
+    jobs = [desk.sandbox.arrive(created_at=ended + n, name="checkout", build="nightly-1", tags=[]) for n in range(2)]
+    desk.sandbox.inject("empty_list", endpoint="assets.list", job=jobs[0])
+    return desk
+
+
+def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: Desk) -> None:
+    sound, bare = desk.sandbox.job_ids()
+    began = int(time.time())
+    said = desk.say("run", "--execute").stdout
+    assert "Skipped 1: nothing is listed of them, as when Sauce Labs' lists fail" in said
+    assert desk.deleted() == {sound}
+
+    [told] = json.loads(desk.say("explain", bare, "--format", "json").stdout)
+    waits_until = datetime.fromisoformat(told["waits_until"]).astimezone(UTC).timestamp()
+    assert began + DAY <= waits_until <= time.time() + DAY
+    assert "Nothing was listed of it, as when Sauce Labs' lists fail" in desk.say("explain", bare).stdout
+
+    result = desk.run(execute=True)
+    assert result.execution is not None
+    assert result.execution.skips == {Skip.NOTHING_LISTED: 1}
+    assert result.complete
+    assert result.plan.late["privacy"].total == 0
+
+
+def test_a_job_that_lists_nothing_a_day_later_either_goes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert desk.run(execute=True).complete
+    [bare] = desk.sandbox.job_ids()
+    desk.later_s = 60
+    # Executing goes by the machine's clock, which no test sets on: the day is shorter instead.
+    monkeypatch.setattr(doubting, "PATIENCE_S", 0)
+    assert desk.run(execute=True).complete
+    assert bare in desk.deleted()
+
+
+def test_only_a_due_job_with_an_empty_receipt_waits(desk: Desk) -> None:
+    desk.configure(POLICY.replace("3d", "300d").replace("4d", "400d"))
+    assert desk.run(execute=True).complete
+    sound, bare = desk.sandbox.job_ids()
+    assert json.loads(desk.say("explain", bare, "--format", "json").stdout)[0]["waits_until"] is None
+    desk.configure(POLICY)
+    found = [json.loads(desk.say("explain", job, "--format", "json").stdout)[0]["waits_until"] for job in (bare, sound)]
+    assert found[0] is not None
+    assert found[1] is None
