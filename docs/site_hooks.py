@@ -24,6 +24,6 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
         if inside or not target.exists() or not target.is_relative_to(TOP):
             return link[0]
         kind = "tree" if target.is_dir() else "blob"
-        return f"]({config['repo_url']}/{kind}/main/{target.relative_to(TOP)}{link['anchor'] or ''})"
+        return f"]({config['extra']['repository']}/{kind}/main/{target.relative_to(TOP)}{link['anchor'] or ''})"
 
     return OUTSIDE.sub(absolute, markdown)
