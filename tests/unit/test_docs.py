@@ -84,6 +84,30 @@ def test_a_blank_line_stands_before_a_table_so_that_the_site_draws_it(page: Path
     assert glued == []
 
 
+ARCHAIC = re.compile(
+    r"\b(mend(s|ed|ing)?|aloud|c[ao]me of|films?|lets? go of|(is|are|was|were) to be|he|his|him|anew|whilst|shall|untrue)\b",
+    re.IGNORECASE,
+)
+"""Words and turns that a reader today stumbles over; CONTRIBUTING.md has what to say instead."""
+
+
+def _readable(page: Path) -> str:
+    """Return what must be in today's English: of the changelog its newest section, of CONTRIBUTING all but the bad examples."""
+    text = page.read_text(encoding="utf-8")
+    if page.name == "CHANGELOG.md":
+        return "\n## ".join(text.split("\n## ")[:2])
+    if page.name == "CONTRIBUTING.md":
+        before, _, rest = text.partition("| Not | But |")
+        return before + rest.partition("\n\n")[2]
+    return text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_pages_are_written_in_today_s_english(page: Path) -> None:
+    found = [line.strip() for line in _readable(page).splitlines() if ARCHAIC.search(line)]
+    assert not found
+
+
 def test_the_picture_of_the_flow_is_the_one_that_its_script_draws() -> None:
     script = runpy.run_path(str(TOP / "docs/make_pictures.py"))
     assert script["flow"]() == (TOP / "docs/images/flow.svg").read_text(encoding="utf-8"), "run `make pictures`"
