@@ -57,6 +57,7 @@ def test_ci_runs_what_a_developer_runs_and_builds_what_a_release_publishes() -> 
     commands = "\n".join(step.get("run", "") for step in steps())
     assert ".ci/run" in commands
     assert "make package" in commands
+    assert "make docs" in commands
     assert "docker build" in commands
 
 
