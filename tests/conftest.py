@@ -12,11 +12,19 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from sauce_janitor.times import show_times_in
+from tests.support.laws import ON_A_CHANGE, THOROUGH
 
 # A machine under load is slow to make inputs too; that says nothing about the program.
-settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "desk")
+settings.register_profile(
+    "change",
+    max_examples=ON_A_CHANGE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("ci", settings.get_profile("change"), derandomize=True)
+# `make test-all` asks for it with --hypothesis-profile; new examples each time.
+settings.register_profile("thorough", settings.get_profile("change"), max_examples=THOROUGH)
+settings.load_profile("ci" if os.environ.get("CI") else "change")
 
 _COMPONENTS = Path(__file__).parents[1] / ".components"
 """Where .ci/components puts what is not Debian's: programs are in NAME/bin or, from npm, in NAME/node_modules/.bin."""

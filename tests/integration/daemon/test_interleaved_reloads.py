@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sauce_janitor.config import Config, load, sources
@@ -113,7 +113,6 @@ def says(config: Config) -> tuple[object, ...]:
     return config.workers, tuple(policy.name for policy in config.rules("eu").policies)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(STEPS, LOOK), max_size=10))
 @example([("look", [(1, ("swap", 3))])])
 @example([("write", 2), ("look", []), ("look", [(1, ("replace", 3))])])

@@ -50,7 +50,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_the_database_keeps_what_the_plain_store_keeps(state: State, steps: list[Step]) -> None:
     account = f"account {len(state.accounts.all())}"

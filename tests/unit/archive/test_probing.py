@@ -8,7 +8,7 @@ import json
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.archive.probing import SOUND, Judgement, Trust, judge, what_is_wrong
@@ -230,7 +230,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300)
 @given(st.lists(VALUES) | st.dictionaries(st.text(), VALUES), st.integers(1, 40), st.booleans(), st.data())
 def test_the_structure_of_true_json_passes_whole_and_fails_cut(
     value: object, step: int, escaped: bool, data: st.DataObject

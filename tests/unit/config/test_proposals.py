@@ -57,7 +57,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=1, max_size=3))
 def test_every_proposal_loads_without_a_warning_and_its_count_is_that_of_the_jobs_it_matches(
     names: list[tuple[str, str, str]],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.config.loading import parse
@@ -74,7 +74,6 @@ def answer(data: bytes) -> str:
 
 
 @given(st.integers(0, 10**6), VALUES)
-@settings(max_examples=300, deadline=None)
 def test_any_value_in_any_place_is_taken_or_told(place: int, value: object) -> None:
     tree = copy.deepcopy(EXAMPLE)
     found = places(tree)
@@ -87,6 +86,5 @@ def test_any_value_in_any_place_is_taken_or_told(place: int, value: object) -> N
     st.binary(max_size=60)
     | st.text(alphabet="ab:-[]{}#&*!|>'\"%@`,? \n\t~<=\x00\x85\ufeff", max_size=60).map(str.encode)
 )
-@settings(max_examples=500, deadline=None)
 def test_any_bytes_are_taken_or_told(data: bytes) -> None:
     assert answer(data) != "good"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.inventory.paging import ContradictionError, Pager, Place
@@ -37,7 +37,6 @@ def lists(draw: st.DrawFn) -> JobList:
     return jobs
 
 
-@settings(max_examples=200, deadline=None)
 @given(lists())
 def test_a_list_at_rest_is_read_whole_whatever_its_order_and_filter(jobs: JobList) -> None:
     assert _read(jobs) == set(jobs.jobs)
@@ -45,7 +44,6 @@ def test_a_list_at_rest_is_read_whole_whatever_its_order_and_filter(jobs: JobLis
         assert len(jobs.requests) <= math.ceil(len(jobs.jobs) / 9) + 1
 
 
-@settings(max_examples=200, deadline=None)
 @given(lists(), st.data())
 def test_a_list_that_moves_is_read_whole_or_not_believed(jobs: JobList, data: st.DataObject) -> None:
     moves = data.draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=40))
@@ -78,13 +76,11 @@ def strained(draw: st.DrawFn) -> JobList:
     return jobs
 
 
-@settings(max_examples=80, deadline=None)
 @given(strained())
 def test_a_list_that_answers_only_small_pages_is_read_whole(jobs: JobList) -> None:
     assert _read(jobs) == set(jobs.jobs)
 
 
-@settings(max_examples=60, deadline=None)
 @given(strained(), st.data())
 def test_a_list_read_in_small_pages_that_moves_is_read_whole_or_not_believed(
     jobs: JobList, data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.comparing import Comparison, Kind, Side, compare
@@ -19,9 +19,6 @@ from tests.unit.retention import worlds
 from tests.unit.retention.deciding_with import decisions, going
 from tests.unit.retention.test_simulating import odd
 
-law = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
 JANE, BOB = Owner("jane"), Owner("bob")
 
 
@@ -54,7 +51,6 @@ def fates(made: Rules, jobs: list[Record], action: Action, *, as_of: int = NOW) 
 # --- laws ----------------------------------------------------------------------------------------------------------------
 
 
-@law
 @given(worlds.worlds)
 def test_nothing_differs_from_itself(world: worlds.World) -> None:
     made, jobs = odd(world)
@@ -63,7 +59,6 @@ def test_nothing_differs_from_itself(world: worlds.World) -> None:
 
 
 # Seen to fail: forms that leave out what an archive is waited for (fates.Teller.form).
-@law
 @given(worlds.worlds)
 def test_what_shortcuts_leave_out_is_what_is_equal(world: worlds.World) -> None:
     """The comparison asks for fates only where rulings differ: told for every job, they give the same."""
@@ -80,7 +75,6 @@ def test_what_shortcuts_leave_out_is_what_is_equal(world: worlds.World) -> None:
         assert total(found, Kind.DROPPED, action) == sum(after[i].at is None for i in told)
 
 
-@law
 @given(worlds.worlds)
 def test_the_other_way_round_everything_turns(world: worlds.World) -> None:
     old, jobs = odd(world)
@@ -94,7 +88,6 @@ def test_the_other_way_round_everything_turns(world: worlds.World) -> None:
             assert total(there, other, action) == total(back, one, action)
 
 
-@law
 @given(worlds.worlds)
 def test_what_is_due_now_is_what_a_plan_would_do(world: worlds.World) -> None:
     made, jobs = odd(world)
@@ -103,7 +96,6 @@ def test_what_is_due_now_is_what_a_plan_would_do(world: worlds.World) -> None:
 
 
 # Seen to fail: grace, and the archive that a delete waits for, left out of a fate's time.
-@law
 @given(worlds.worlds)
 def test_a_fate_comes_true_when_its_time_has_come(world: worlds.World) -> None:
     """If nothing but time changes, the delete is due at that time, with its archive in the same pass, and not before."""

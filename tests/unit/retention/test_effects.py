@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.report.dangers import loss_lines
@@ -48,7 +48,6 @@ def old(label: str, days: int = 2, **fields: object) -> Record:
     return record(label, days * DAY, **fields)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["Linux", "Windows 11", "macOS 14", "Android", "BeOS"]), st.integers(0, 12))))
 def test_each_job_is_counted_once(jobs: list[tuple[str, int]]) -> None:
     found = effects(*(old(str(n), days, os=os) for n, (os, days) in enumerate(jobs)))

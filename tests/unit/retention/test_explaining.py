@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.durations import parse_duration
@@ -200,7 +200,6 @@ MEANT = {
 
 
 # Seen to fail: a default shown to count although it steps back; the words of policies that only veto left out.
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(worlds.worlds)
 def test_whoever_is_named_in_a_reason_speaks_of_that_action_and_the_times_agree(world: worlds.World) -> None:
     made, jobs = odd(world)

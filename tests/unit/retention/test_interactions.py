@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from sauce_janitor.retention.ages import newest_first
 from sauce_janitor.retention.deciding import Judge
@@ -16,10 +16,6 @@ from sauce_janitor.retention.rules import Rules
 from tests.fakes.records import DAY, HOUR, NOW, record, running
 from tests.unit.retention import worlds
 from tests.unit.retention.sentences import told
-
-law = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
 
 
 def rules_of(one: str, other: str, more: str = "") -> Rules:
@@ -173,7 +169,6 @@ def test_a_time_that_only_its_own_assets_make_longer_is_possible_where_they_are_
     ]
 
 
-@law
 @given(worlds.worlds)
 def test_what_a_plan_counts_is_foreseen_by_the_rules(world: worlds.World) -> None:
     rules, records, _ = world
@@ -183,7 +178,6 @@ def test_what_a_plan_counts_is_foreseen_by_the_rules(world: worlds.World) -> Non
     assert {(found.policy, found.action) for found in plan.postponed} <= seen
 
 
-@law
 @given(worlds.worlds)
 def test_no_job_goes_by_the_shorter_time(world: worlds.World) -> None:
     """What is told as never or kept does not go, and what goes all the same is as old as the longer time."""
@@ -199,7 +193,6 @@ def test_no_job_goes_by_the_shorter_time(world: worlds.World) -> None:
                 assert each.by_assets or decision.policy != each.policy
 
 
-@law
 @given(worlds.worlds)
 def test_what_is_certain_is_so_for_every_job(world: worlds.World) -> None:
     rules, records, _ = world

@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from sauce_janitor.retention.matching import compile_match
 from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Record, State, Verdict, Why
 from sauce_janitor.retention.rules import KeepRule, Policy, Rules
 from tests.fakes.records import DAY, HOUR, NOW, where
+from tests.support.laws import examples
 from tests.unit.retention import worlds
 from tests.unit.retention.deciding_with import decisions
-
-law = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
 
 BY_POLICIES = {Why.NO_POLICY, Why.NOT_YET, Why.NEVER, Why.KEPT, Why.UNDECIDED, Why.ASSETS_PROTECTED, Why.BUILD}
 """Reasons by the rules 2 and 3 of "When something is deleted"."""
@@ -45,7 +42,6 @@ def may_by_policies(decision: Decision) -> bool:
 
 # Seen to fail: ties not broken by id (ages.newest_first sorting by time alone); reasons left in the order in which policies
 # spoke (rulings._in_order without sorting).
-@law
 @given(worlds.worlds)
 def test_1_the_order_of_jobs_builds_and_policies_changes_nothing(
     world: worlds.World,
@@ -61,7 +57,6 @@ def test_1_the_order_of_jobs_builds_and_policies_changes_nothing(
 
 # Seen to fail: holds left out of what sets a job aside (rulings._set_aside). That a held job takes no slot is beyond this law:
 # see test_a_job_held_by_a_tag_takes_no_slot.
-@law
 @given(worlds.worlds)
 def test_2_adding_a_hold_deletes_nothing_more(world: worlds.World) -> None:
     rules, records, rng = world
@@ -76,7 +71,6 @@ def test_2_adding_a_hold_deletes_nothing_more(world: worlds.World) -> None:
 
 # Seen to fail: keep rules AND-ed (rulings._blockers asking for all bits of a claim). A claim that forgets its own keep rules is
 # caught by test_a_keep_of_one_action_protects_from_that_action_alone.
-@law
 @given(worlds.worlds)
 def test_3_adding_a_keep_rule_deletes_nothing_more(world: worlds.World) -> None:
     rules, records, rng = world
@@ -96,7 +90,6 @@ def _with_keep(policy: Policy, rule: KeepRule, *, for_one: bool) -> Policy:
 
 
 # Seen to fail: a time that has not come blocking only where one policy speaks (rulings._blockers).
-@law
 @given(worlds.worlds)
 def test_4_adding_a_policy_makes_no_delete_due_earlier(world: worlds.World) -> None:
     rules, records, rng = world
@@ -122,7 +115,7 @@ def test_4_adding_a_policy_makes_no_delete_due_earlier(world: worlds.World) -> N
 # sparing an unknown status; `where` unknown not keeping; an unknown anchor closing a since_last; an unknown in group_by ranked
 # as a group of its own. By directed tests: a policy that may be overridden overriding others, or ranking the job (both in
 # standings.of), and a start that cannot be had giving an age (ages.age_times).
-@settings(law, max_examples=500)
+@settings(max_examples=examples(2.5))
 @given(worlds.worlds)
 def test_5_making_any_field_of_any_job_unobtainable_deletes_nothing_more(world: worlds.World) -> None:
     rules, records, rng = world
@@ -133,7 +126,6 @@ def test_5_making_any_field_of_any_job_unobtainable_deletes_nothing_more(world: 
 
 
 # Seen to fail: a build going although its jobs do not add up (builds._trouble_of_counters).
-@law
 @given(worlds.worlds)
 def test_6_losing_a_job_from_the_listing_deletes_nothing_more(world: worlds.World) -> None:
     rules, records, rng = world
@@ -142,7 +134,6 @@ def test_6_losing_a_job_from_the_listing_deletes_nothing_more(world: worlds.Worl
 
 
 # Seen to fail: an unfinished job not flagged (deciding.Judge._rule without UNFINISHED).
-@law
 @given(worlds.worlds)
 def test_7_no_running_job_is_ever_deleted(world: worlds.World) -> None:
     rules, records, _ = world
@@ -156,7 +147,6 @@ def test_7_no_running_job_is_ever_deleted(world: worlds.World) -> None:
 
 
 # Seen to fail: due at exactly that age and never after (durations.at_least with == for <=).
-@law
 @given(worlds.worlds)
 def test_8_a_job_due_by_rule_2_and_untouched_stays_due(world: worlds.World) -> None:
     rules, records, rng = world
@@ -170,7 +160,6 @@ def test_8_a_job_due_by_rule_2_and_untouched_stays_due(world: worlds.World) -> N
 
 
 # Seen to fail: the decision on assets that go with their job losing its reasons (rulings.Bench.rule).
-@law
 @given(worlds.worlds)
 def test_9_every_job_has_exactly_one_decision_per_action_with_a_reason(world: worlds.World) -> None:
     rules, records, _ = world
@@ -189,7 +178,6 @@ def test_9_every_job_has_exactly_one_decision_per_action_with_a_reason(world: wo
 
 # Seen to fail: what protects assets not carried over to the job (rulings.Bench.rule without _protected). That one job keeps its
 # whole build is caught by test_builds.
-@law
 @given(worlds.worlds)
 def test_10_delete_job_never_destroys_assets_that_delete_assets_would_have_kept(world: worlds.World) -> None:
     rules, records, _ = world
@@ -199,7 +187,6 @@ def test_10_delete_job_never_destroys_assets_that_delete_assets_would_have_kept(
             assert not why & (BY_POLICIES - {Why.NO_POLICY})
 
 
-@law
 @given(worlds.worlds)
 def test_raising_an_after_never_deletes_more(world: worlds.World) -> None:
     rules, records, rng = world
@@ -212,7 +199,6 @@ def test_raising_an_after_never_deletes_more(world: worlds.World) -> None:
     assert destroyed(replace(rules, policies=tuple(policies)), records) <= destroyed(rules, records)
 
 
-@law
 @given(worlds.worlds)
 def test_assets_that_are_gone_are_not_deleted_again(world: worlds.World) -> None:
     rules, records, _ = world

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.retention.ages import newest_first
@@ -19,10 +19,6 @@ from sauce_janitor.retention.rules import ArchiveWish, Hold, Limits, Policy, Rul
 from sauce_janitor.retention.simulating import Setting, Simulation, simulate
 from tests.fakes.records import DAY, NOW, keep, policy, record, rules, running, where
 from tests.unit.retention import worlds
-
-law = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
 
 
 def simulated(made: Rules, jobs: list[Record], days: int = 40, *, day_by_day: bool = False) -> Simulation:
@@ -71,14 +67,12 @@ def _odd_job(rng: Random, one: Record) -> Record:
 
 # Seen to fail: holds that never end (courses._spells). Slots that stay taken when their job is gone (_follow_job without
 # `there`) and an anchor that its own rule keeps (SpanKeeper.judge) are met too rarely here: see the tests by hand.
-@law
 @given(worlds.worlds)
 def test_one_pass_says_what_a_plan_a_day_says(world: worlds.World) -> None:
     made, jobs = odd(world)
     assert simulated(made, jobs, 12) == simulated(made, jobs, 12, day_by_day=True)
 
 
-@law
 @given(worlds.worlds)
 def test_the_first_day_is_the_plan(world: worlds.World) -> None:
     made, jobs = odd(world)
@@ -92,7 +86,6 @@ def test_the_first_day_is_the_plan(world: worlds.World) -> None:
 
 
 # Deleting as the plans say, day after day, is what the simulation says of each day.
-@law
 @given(worlds.worlds, st.integers(2, 6))
 def test_each_day_is_the_plan_of_what_the_days_before_left(world: worlds.World, days: int) -> None:
     made, jobs = odd(world)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.errors import AnswerError
@@ -89,7 +89,6 @@ def test_our_own_key_is_blotted_out_of_rows_read_one_by_one() -> None:
     assert answer[0] == {"a": "[removed]"}
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.recursive(

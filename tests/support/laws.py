@@ -1,0 +1,13 @@
+"""How many random examples a law is tried with: few on a change, many in `make test-all`."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+ON_A_CHANGE = 60
+THOROUGH = 1000
+
+
+def examples(share: float) -> int:
+    """Return so many times the number that the profile asks for: for a law that few examples break."""
+    return int(settings().max_examples * share)
