@@ -93,10 +93,10 @@ def ours(
     from pydantic import SecretStr
 
     from sauce_janitor.archive import Archive, Floor, Origin, Settings
-    from sauce_janitor.retention.assets import EVERYTHING
-    from sauce_janitor.retention.model import AssetListing, Job, JobDocument, State, job_id, owner_name
-    from sauce_janitor.sauce.connection import Connection
-    from sauce_janitor.sauce.reading import SauceReader
+    from sauce_janitor.model.assets import EVERYTHING
+    from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, State, job_id, owner_name
+    from sauce_janitor.sauce.client import SauceReader
+    from sauce_janitor.sauce.http.connection import Connection
 
     owner = owner_name(OWNER)
     settings = Settings(verify="inline" if verify == "inline" else "reread", min_free=Floor(percent=0))
@@ -206,7 +206,7 @@ def one(contender: str, url: str, root: Path) -> None:
     """Run one contender here and print its seconds, CPU seconds and peak memory (KiB) as JSON."""
     if contender.startswith(("archive", "peak", "large")):
         import sauce_janitor.archive
-        import sauce_janitor.sauce.reading  # noqa: F401 - start-up has its own benchmark
+        import sauce_janitor.sauce.client  # noqa: F401 - start-up has its own benchmark
     if contender.startswith("requests"):
         import requests  # noqa: F401
     began, spent = time.perf_counter(), sum(os.times()[:4])

@@ -38,7 +38,7 @@ policies:
 
 def fill(folder: Path, count: int) -> None:
     """A state with so many jobs, over 45 days."""
-    from sauce_janitor.retention.model import Job, Owner, State, job_id
+    from sauce_janitor.model.jobs import Job, Owner, State, job_id
     from sauce_janitor.state import State as Store
 
     owner = Owner("demo")
@@ -72,7 +72,7 @@ def fill(folder: Path, count: int) -> None:
 def ours(folder: Path) -> int:
     """The product's plan; how many jobs act."""
     from sauce_janitor.config import load
-    from sauce_janitor.retention.planning import make_plan
+    from sauce_janitor.retention.plan.planner import make_plan
     from sauce_janitor.state import Query
     from sauce_janitor.state import State as Store
 
@@ -147,7 +147,7 @@ def child(what: str, folder: Path) -> None:
     """One measurement; start-up has its own benchmark."""
     if what == "ours":
         import sauce_janitor.config
-        import sauce_janitor.retention.planning
+        import sauce_janitor.retention.plan.planner
         import sauce_janitor.state  # noqa: F401
     began = time.process_time()
     acting = {"ours": ours, "naive": naive}[what](folder)

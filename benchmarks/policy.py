@@ -89,8 +89,8 @@ class Stream:
 def ours(count: int, policies: int) -> tuple[int, float]:
     """Decide on every job: how many are to lose their assets, and CPU seconds."""
     from sauce_janitor.config import load
-    from sauce_janitor.retention.deciding import decide
-    from sauce_janitor.retention.model import Job, Owner, Record, State, Verdict
+    from sauce_janitor.model.jobs import Job, Owner, Record, State, Verdict
+    from sauce_janitor.retention.decide import decide
 
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "config.yaml"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.options import Rate
+from sauce_janitor.sandbox.core.options import Rate
 
 PER_SECOND = 10
 LATENCY_S = 0.06

@@ -83,7 +83,7 @@ def serve(folder: Path) -> int:
     SharedClock(folder.parent / "clock").rule()
     os.chdir(folder)
     from sauce_janitor import logs
-    from sauce_janitor.cli.serving import live
+    from sauce_janitor.cli.setup.serve import live
     from sauce_janitor.config import load
     from sauce_janitor.daemon.clocks import Pace
     from sauce_janitor.daemon.daemon import Daemon

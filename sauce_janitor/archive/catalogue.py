@@ -17,16 +17,16 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from sauce_janitor.archive.chains import chain
-from sauce_janitor.archive.folders import disk_errors, exists, open_file, reach
-from sauce_janitor.archive.naming import folder_name, job_place, name_of_folder
-from sauce_janitor.archive.packing import open_original
-from sauce_janitor.archive.places import Place, files_below, walk
-from sauce_janitor.archive.pruned import PruneFile, gone_files, read_records, record_number
+from sauce_janitor.archive.content.compression import open_original
+from sauce_janitor.archive.content.read_back import Damage, damage_of, forget_cached
+from sauce_janitor.archive.disk.folders import disk_errors, exists, open_file, reach
+from sauce_janitor.archive.disk.names import folder_name, job_place, name_of_folder
+from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.disk.walk import Place, files_below, walk
+from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records, record_number
 from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name, receipt_number
-from sauce_janitor.archive.rereading import Damage, damage_of, forget_cached
-from sauce_janitor.archive.root import Root
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.model import JobId, Owner
+from sauce_janitor.model.jobs import JobId, Owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sauce_janitor.archive.folders import disk_errors, read_small
-from sauce_janitor.archive.naming import folder_name
-from sauce_janitor.archive.places import Place
+from sauce_janitor.archive.disk.folders import disk_errors, read_small
+from sauce_janitor.archive.disk.names import folder_name
+from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, read_receipt, receipt_name, receipt_number, sha256_of
 from sauce_janitor.errors import ArchiveError
 

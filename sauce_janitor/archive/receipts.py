@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.model import JobId, MissingFile, Owner, job_id, owner_name
+from sauce_janitor.model.jobs import JobId, MissingFile, Owner, job_id, owner_name
 
 VERSIONS: Final = (1, 2)
 """The versions of receipts that are read. A receipt is version 1 unless it says what only a newer program understands."""

@@ -11,8 +11,8 @@ import click
 
 from sauce_janitor import __version__, terminal
 from sauce_janitor.cli.environment import ignored, restrict
-from sauce_janitor.cli.everywhere import accept_global
-from sauce_janitor.cli.overview import uncut, write_tasks
+from sauce_janitor.cli.global_options import accept_global
+from sauce_janitor.cli.help_overview import uncut, write_tasks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
     from sauce_janitor.config import Config
 
 COMMANDS = {
-    "account": "account:account",
-    "apply": "running:apply",
-    "approve": "approving:approve",
-    "archive": "archiving:archive",
-    "assets": "assets:assets",
-    "build": "builds:build",
-    "builds": "builds:builds",
-    "check": "configuring:check",
-    "completion": "completing:completion",
-    "config": "configuring:config",
-    "demo": "demo:demo",
-    "diff": "comparing:diff",
-    "explain": "explaining:explain",
-    "hold": "holding:hold",
-    "init": "init:init",
-    "insights": "insights:insights",
-    "job": "jobs:job",
-    "jobs": "jobs:jobs",
-    "offboard": "offboarding:offboard",
-    "pause": "switching:pause",
-    "plan": "running:plan",
-    "prove": "watching:prove",
-    "resume": "switching:resume",
-    "run": "running:run",
-    "sandbox": "sandbox:sandbox",
-    "schema": "configuring:schema",
-    "serve": "serving:serve",
-    "simulate": "simulating:simulate",
-    "status": "watching:status",
-    "stop": "touching:stop",
-    "tag": "touching:tag",
-    "validate": "configuring:check",
-    "version": "completing:version",
+    "account": "setup.account:account",
+    "apply": "run.plan_and_run:apply",
+    "approve": "run.approve:approve",
+    "archive": "archive.archive:archive",
+    "assets": "jobs.assets:assets",
+    "build": "jobs.builds:build",
+    "builds": "jobs.builds:builds",
+    "check": "setup.config:check",
+    "completion": "completion:completion",
+    "config": "setup.config:config",
+    "demo": "setup.demo:demo",
+    "diff": "what_if.diff:diff",
+    "explain": "what_if.explain:explain",
+    "hold": "jobs.hold:hold",
+    "init": "setup.init:init",
+    "insights": "jobs.insights:insights",
+    "job": "jobs.list:job",
+    "jobs": "jobs.list:jobs",
+    "offboard": "run.offboard:offboard",
+    "pause": "run.pause:pause",
+    "plan": "run.plan_and_run:plan",
+    "prove": "run.status:prove",
+    "resume": "run.pause:resume",
+    "run": "run.plan_and_run:run",
+    "sandbox": "setup.sandbox:sandbox",
+    "schema": "setup.config:schema",
+    "serve": "setup.serve:serve",
+    "simulate": "what_if.simulate:simulate",
+    "status": "run.status:status",
+    "stop": "jobs.change:stop",
+    "tag": "jobs.change:tag",
+    "validate": "setup.config:check",
+    "version": "completion:version",
 }
 """Command name to `module:attribute` below this package. One file a group of commands."""
 

@@ -15,7 +15,7 @@ from rich.table import Column
 from rich.text import Text
 
 from sauce_janitor import report
-from sauce_janitor.pipeline.progress import ProgressTracker
+from sauce_janitor.operations.wiring.progress import ProgressTracker
 
 _EVERY_S: Final = 30.0
 _BAR: Final = 12

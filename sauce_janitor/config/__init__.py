@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sauce_janitor.config.loading import load, load_accounts
-from sauce_janitor.config.served import Daily, Export, Schedule, Stretch, Web, Webhook
+from sauce_janitor.config.daemon_values import Daily, Export, Schedule, Stretch, Web, Webhook
+from sauce_janitor.config.loader import load, load_accounts
 from sauce_janitor.config.values import Account, Archive, Config
 
 __all__ = [

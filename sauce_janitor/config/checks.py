@@ -7,10 +7,10 @@ from typing import Final, TypeAlias
 
 import re2
 
-from sauce_janitor.config.faults import Faults, Path, did_you_mean, listed, shown
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA, compiled
-from sauce_janitor.config.reading import Table, Value
-from sauce_janitor.retention.rules import BUILD_FIELDS, FIELDS
+from sauce_janitor.config.source.problems import Faults, Path, did_you_mean, listed, shown
+from sauce_janitor.config.source.yaml import Table, Value
+from sauce_janitor.model.policies import BUILD_FIELDS, FIELDS
 
 _Policies: TypeAlias = list[tuple[Path, Table]]
 _DELETES: Final = ("delete_assets", "delete_job")

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.retention.rules import Duration, Rules
+from sauce_janitor.model.policies import Duration, Rules
 
 _VERSION = 1
 _LATER = frozenset({"if_unavailable"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.config.grammar.terms import last_day_or_moment, unix_time
-from sauce_janitor.config.translating import end_of
+from sauce_janitor.config.grammar.scalars import last_day_or_moment, unix_time
+from sauce_janitor.config.translate import end_of
 
 __all__ = ["end_of_text", "unix_time"]
 

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.config.grammar.serving import DAY_MIN, AccountScheduleTerm, BlackoutTerm, ScheduleTerm
-from sauce_janitor.config.served import Blackout, Daily, Schedule, Stretch
+from sauce_janitor.config.daemon_values import Blackout, Daily, Schedule, Stretch
+from sauce_janitor.config.grammar.daemon import DAY_MIN, AccountScheduleTerm, BlackoutTerm, ScheduleTerm
 
 _EVERY_DAY = frozenset(range(7))
 

@@ -9,16 +9,16 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from sauce_janitor.config.credentials import CredentialSource
+from sauce_janitor.config.daemon_values import Export, Schedule, Web, Webhook
 from sauce_janitor.config.digest import policy_digest
-from sauce_janitor.config.served import Export, Schedule, Web, Webhook
-from sauce_janitor.config.sources import Sources
+from sauce_janitor.config.secrets import CredentialSource
+from sauce_janitor.config.source.files import Sources
 from sauce_janitor.errors import Problem
-from sauce_janitor.retention.allowances import Timetable
-from sauce_janitor.retention.limits import Approval
-from sauce_janitor.retention.model import Owner
-from sauce_janitor.retention.rules import Rules
-from sauce_janitor.retention.trying import PolicyTest
+from sauce_janitor.model.jobs import Owner
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.model.request_allowance import Timetable
+from sauce_janitor.retention.plan.limits import Approval
+from sauce_janitor.retention.what_if.policy_tests import PolicyTest
 
 
 @dataclass(frozen=True, slots=True)

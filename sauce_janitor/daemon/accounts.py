@@ -9,8 +9,8 @@ from sauce_janitor import report
 from sauce_janitor.config import Account
 from sauce_janitor.daemon.agenda import Entry
 from sauce_janitor.daemon.runner import Under
-from sauce_janitor.daemon.works import RUN
-from sauce_janitor.retention.model import Action
+from sauce_janitor.daemon.work import RUN
+from sauce_janitor.model.jobs import Action
 from sauce_janitor.state import Run, State
 from sauce_janitor.web.overview import AccountView, Fact, PolicyLine, RunLine
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from sauce_janitor.config import Config
-from sauce_janitor.daemon.timetable import Timetable
-from sauce_janitor.daemon.works import RUN, UPKEEP
+from sauce_janitor.daemon.schedule import Timetable
+from sauce_janitor.daemon.work import RUN, UPKEEP
 
 _DAY_S: Final = 86_400
 _FIRST_UPKEEP_S: Final = 3600

@@ -12,14 +12,14 @@ from sauce_janitor import __version__
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.clocks import Pace
-from sauce_janitor.daemon.rounds import Rounds
-from sauce_janitor.daemon.standing import Standing
+from sauce_janitor.daemon.scheduler import Rounds
+from sauce_janitor.daemon.status import Standing
 from sauce_janitor.daemon.token import Token
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.web.guard import Door, Guard
 from sauce_janitor.web.overview import Overview, Readiness
 from sauce_janitor.web.pages import OPEN_PATHS, make_pages
-from sauce_janitor.web.serving import Serving
+from sauce_janitor.web.server import Serving
 
 _DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
 _PATIENCE_S: Final = 18.0

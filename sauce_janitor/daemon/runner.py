@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 
 from sauce_janitor.config import Account
 from sauce_janitor.notify import Tiding
-from sauce_janitor.pipeline import Tools
-from sauce_janitor.pipeline.progress import ProgressTracker
+from sauce_janitor.operations import Tools
+from sauce_janitor.operations.wiring.progress import ProgressTracker
 
 Work: TypeAlias = Callable[[Account, Tools], list[Tiding]]
 """A piece of work on an account; it gives back what there is to tell people."""

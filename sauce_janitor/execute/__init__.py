@@ -3,10 +3,10 @@
 Read `parts` for what it needs, `archiving` and `deleting` for the order of effects, `workers` for how many at once.
 """
 
-from sauce_janitor.execute.hand import Options
+from sauce_janitor.execute.executor import carry_out
+from sauce_janitor.execute.job_task import Options
 from sauce_janitor.execute.outcomes import Execution, Outcome
-from sauce_janitor.execute.parts import Parts
-from sauce_janitor.execute.recovering import Recovery, recover
-from sauce_janitor.execute.workers import carry_out
+from sauce_janitor.execute.ports import Parts
+from sauce_janitor.execute.recovery import Recovery, recover
 
 __all__ = ["Execution", "Options", "Outcome", "Parts", "Recovery", "carry_out", "recover"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
-from sauce_janitor.execute.hand import InHand, Work
-from sauce_janitor.retention.model import Owner
-from sauce_janitor.retention.retries import FailureKind
+from sauce_janitor.execute.job_task import InHand, Work
+from sauce_janitor.model.jobs import Owner
+from sauce_janitor.model.retries import FailureKind
 
 
 def settle_absences(work: Work) -> None:

@@ -19,10 +19,9 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute.events import Halt, Halted, Skip
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.parts import Body, Parts
+from sauce_janitor.execute.ports import Body, Parts
+from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 
-SKEW_S = 300
-"""Sauce's clock and ours further apart than this: every age is in doubt, nothing is deleted."""
 SILENCE = 5
 """So many jobs in a row that Sauce did not answer about: it is not the jobs."""
 _A_JOB = 4
@@ -116,7 +115,7 @@ class Brake:
         """Also the archive, the lease and both clocks; the last thing before a write is put on record."""
         self._parts.archive.check()
         skew = self._parts.source.clock_skew_s
-        if skew is None or abs(skew) > SKEW_S:
+        if skew is None or abs(skew) > MAX_CLOCK_SKEW_S:
             apart = "cannot be compared" if skew is None else f"are {abs(skew):.0f} s apart"
             self.pull(Halt.CLOCK, f"our clock and Sauce's {apart}: nothing is deleted")
         self.look()

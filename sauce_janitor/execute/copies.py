@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.execute.asking import Listed
 from sauce_janitor.execute.events import CopyDamaged, CopyRestored
-from sauce_janitor.execute.hand import InHand, Work
-from sauce_janitor.execute.parts import Archived
-from sauce_janitor.retention.permits import Receipt
+from sauce_janitor.execute.job_task import InHand, Work
+from sauce_janitor.execute.lookups import Listed
+from sauce_janitor.execute.ports import Archived
+from sauce_janitor.model.permits import Receipt
 
 
 def is_whole(work: Work, hand: InHand) -> bool:

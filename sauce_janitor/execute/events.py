@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from sauce_janitor.retention.model import Action, JobId, Owner
-from sauce_janitor.retention.retries import FailureKind
+from sauce_janitor.model.jobs import Action, JobId, Owner
+from sauce_janitor.model.retries import FailureKind
 
 
 class Skip(StrEnum):

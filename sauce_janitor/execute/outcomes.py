@@ -27,8 +27,8 @@ from sauce_janitor.execute.events import (
     JobStopped,
     Skip,
 )
-from sauce_janitor.retention.model import Action, JobId
-from sauce_janitor.retention.retries import FailureKind
+from sauce_janitor.model.jobs import Action, JobId
+from sauce_janitor.model.retries import FailureKind
 
 
 class Outcome(StrEnum):

@@ -1,9 +1,9 @@
 """The inventory: what we know of an owner's jobs and builds, kept true by listing no more than is needed."""
 
-from sauce_janitor.inventory.memo import SetAside
-from sauce_janitor.inventory.paging import ContradictionError
-from sauce_janitor.inventory.parts import JobSource, JobStore, Listed, Page
-from sauce_janitor.inventory.syncing import CONFIRMED_AFTER_S, Demand, SpellingError, SyncReport, sync
+from sauce_janitor.inventory.listing_memory import SetAside
+from sauce_janitor.inventory.pager import ContradictionError
+from sauce_janitor.inventory.ports import JobSource, JobStore, Listed, Page
+from sauce_janitor.inventory.synchronizer import CONFIRMED_AFTER_S, Demand, SpellingError, SyncReport, sync
 
 __all__ = [
     "CONFIRMED_AFTER_S",

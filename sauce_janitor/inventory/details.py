@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.inventory.parts import JobSource, JobStore
-from sauce_janitor.retention.model import Job, JobId, Owner, is_same_user
+from sauce_janitor.inventory.ports import JobSource, JobStore
+from sauce_janitor.model.jobs import Job, JobId, Owner, is_same_user
 
 _A_BATCH: Final = 100
 _SMALLEST_BATCH: Final = 5  # below it single requests are not more

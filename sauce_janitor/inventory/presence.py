@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sauce_janitor.inventory.memo import Memo
-from sauce_janitor.inventory.paging import Pager, Place
-from sauce_janitor.inventory.parts import JobSource, JobStore
-from sauce_janitor.retention.model import JobId, Owner
+from sauce_janitor.inventory.listing_memory import Memo
+from sauce_janitor.inventory.pager import Pager, Place
+from sauce_janitor.inventory.ports import JobSource, JobStore
+from sauce_janitor.model.jobs import JobId, Owner
 
 _AROUND_S: Final = 3600
 """The neighbours of a job are listed, too: an answer that shows none of them proves nothing."""

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from sauce_janitor import __version__
-from sauce_janitor.metrics.catalogue import ALL, BUCKETS_S, PREFIX, Family
+from sauce_janitor.metrics.families import ALL, BUCKETS_S, PREFIX, Family
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of name and value, sorted by name."""

@@ -1,14 +1,14 @@
 """What people read: a plan, an end of a run, an explanation. How to print is said in `terminal`."""
 
-from sauce_janitor.report.budgets import inflow, needed, stands
+from sauce_janitor.report.budget_text import inflow, needed, stands
+from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_row
 from sauce_janitor.report.dangers import unstored_words
-from sauce_janitor.report.ends import Ended, Failure, closing_lines, done_line, show_end
 from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
-from sauce_janitor.report.plans import About, markdown, show_plan
+from sauce_janitor.report.plan_text import About, markdown, show_plan
+from sauce_janitor.report.results import Ended, Failure, closing_lines, done_line, show_end
 from sauce_janitor.report.retries import retry_lines, retry_row, retry_rows, retry_sentence, waiting_line
-from sauce_janitor.report.rows import COLUMNS, action_row, csv_lines, kept_row
 from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
-from sauce_janitor.report.words import ACTIONS, console, counted, last_line, say, size, span
+from sauce_janitor.report.text import ACTIONS, console, counted, last_line, say, size, span
 from sauce_janitor.terminal import json_text
 from sauce_janitor.terminal import printable as clean
 from sauce_janitor.times import day, iso, when

@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol
 from rich.console import Console
 
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.words import say, size
-from sauce_janitor.retention.effects import JobEffect, PlanEffects, PlannedLoss, Volume
-from sauce_janitor.retention.limits import BrokenLimit
+from sauce_janitor.report.text import say, size
+from sauce_janitor.retention.plan.effects import JobEffect, PlanEffects, PlannedLoss, Volume
+from sauce_janitor.retention.plan.limits import BrokenLimit
 
 _WORDS: Final = {
     JobEffect.DELETED: "Deleted",

@@ -10,8 +10,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from sauce_janitor.model.jobs import UNKNOWN, Job
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.retention.model import UNKNOWN, Job
 from sauce_janitor.terminal import printable
 from sauce_janitor.times import iso, when
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sauce_janitor.report.words import counted
-from sauce_janitor.retention.retries import FailureKind, Retry, RetryGroup
+from sauce_janitor.model.retries import FailureKind, Retry, RetryGroup
+from sauce_janitor.report.text import counted
 from sauce_janitor.times import when
 
 _WORDS: Final = {

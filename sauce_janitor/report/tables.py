@@ -16,8 +16,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from sauce_janitor.report.words import is_whole, size
-from sauce_janitor.retention.model import UNKNOWN
+from sauce_janitor.model.jobs import UNKNOWN
+from sauce_janitor.report.text import is_whole, size
 from sauce_janitor.terminal import printable, wrapped
 from sauce_janitor.times import when
 

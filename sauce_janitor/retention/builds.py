@@ -8,10 +8,10 @@ from enum import IntFlag
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.retention.keepers import Keeper, Panel
-from sauce_janitor.retention.keeping import Group
-from sauce_janitor.retention.model import UNKNOWN, Action, Build, BuildCounters, Reason, Record, Text, Why
-from sauce_janitor.retention.rules import KeepRule, Policy
+from sauce_janitor.model.jobs import UNKNOWN, Action, Build, BuildCounters, Reason, Record, Text, Why
+from sauce_janitor.model.policies import KeepRule, Policy
+from sauce_janitor.retention.keep_groups import Keeper, Panel
+from sauce_janitor.retention.keep_rules import Group
 
 _MILD_TO_SEVERE: Final = ("success", "complete", "failed", "error")
 _VERDICTS: Final = {"success": "passed", "successful": "passed", "errored": "error"}

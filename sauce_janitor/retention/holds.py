@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sauce_janitor.model.jobs import UNKNOWN, Job, Reason, Why
+from sauce_janitor.model.policies import Hold
 from sauce_janitor.retention.matching import Facts, Test, Truth, tags_test
-from sauce_janitor.retention.model import UNKNOWN, Job, Reason, Why
-from sauce_janitor.retention.rules import Hold
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LOCAL_HOLD = Reason(Why.HELD, rule="a local hold")

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sauce_janitor.model.jobs import DELETES, Action, Why
+from sauce_janitor.model.policies import DeleteClaim, Duration, Not, Policy, Rules
 from sauce_janitor.retention.builds import BuildKeeper
-from sauce_janitor.retention.cases import Case, Claim
-from sauce_janitor.retention.model import DELETES, Action, Why
+from sauce_janitor.retention.match_cases import Case, Claim
 from sauce_janitor.retention.overlaps import may_overlap
-from sauce_janitor.retention.rules import DeleteClaim, Duration, Not, Policy, Rules
-from sauce_janitor.retention.standings import actions_stated
+from sauce_janitor.retention.precedence import actions_stated
 
 _DAY_S: Final = 86_400
 _SHORTEST_MONTH_S: Final = 28 * _DAY_S

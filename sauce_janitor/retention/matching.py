@@ -10,9 +10,9 @@ from typing import Final, TypeAlias, TypeVar
 
 import re2
 
-from sauce_janitor.retention.globs import compile_glob, is_plain
-from sauce_janitor.retention.model import UNKNOWN, Record, roles_of
-from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
+from sauce_janitor.model.globs import compile_glob, is_plain
+from sauce_janitor.model.jobs import UNKNOWN, Record, roles_of
+from sauce_janitor.model.policies import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
 
 Truth: TypeAlias = bool | None
 """True, False, or None for unknown (Kleene)."""

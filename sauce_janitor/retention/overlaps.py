@@ -9,8 +9,8 @@ from typing import Final
 
 import re2
 
-from sauce_janitor.retention.globs import alternatives, compile_glob, compile_part, has_wildcards
-from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
+from sauce_janitor.model.globs import alternatives, compile_glob, compile_part, has_wildcards
+from sauce_janitor.model.policies import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
 
 _Literal = tuple[Atom, bool]
 """An atom that must be true, or must not."""

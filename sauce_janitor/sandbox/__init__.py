@@ -3,12 +3,12 @@
 It imports nothing of the rest of the package, so that it can judge it.
 """
 
-from sauce_janitor.sandbox.faults import Fault
-from sauce_janitor.sandbox.messages import DestroyedAsset
-from sauce_janitor.sandbox.options import Behaviours, Rate, SandboxOptions, choices
-from sauce_janitor.sandbox.requestlog import Entry, RequestLog
-from sauce_janitor.sandbox.running import Sandbox
-from sauce_janitor.sandbox.world import Truth
+from sauce_janitor.sandbox.core.messages import DestroyedAsset
+from sauce_janitor.sandbox.core.options import Behaviours, Rate, SandboxOptions, choices
+from sauce_janitor.sandbox.core.request_log import Entry, RequestLog
+from sauce_janitor.sandbox.faults.faults import Fault
+from sauce_janitor.sandbox.run import Sandbox
+from sauce_janitor.sandbox.world.world import Truth
 
 __all__ = [
     "Behaviours",

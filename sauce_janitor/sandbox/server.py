@@ -18,13 +18,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from sauce_janitor.sandbox.faults import Fault, Faults, answer_with
-from sauce_janitor.sandbox.messages import Answer, Effect, Request
-from sauce_janitor.sandbox.people import Person
-from sauce_janitor.sandbox.requestlog import Entry, RequestLog
-from sauce_janitor.sandbox.routes import Match, find, handle
+from sauce_janitor.sandbox.api.routes import Match, find, handle
+from sauce_janitor.sandbox.core.messages import Answer, Effect, Request
+from sauce_janitor.sandbox.core.people import Person
+from sauce_janitor.sandbox.core.request_log import Entry, RequestLog
+from sauce_janitor.sandbox.faults.faults import Fault, Faults, answer_with
 from sauce_janitor.sandbox.throttle import Throttle
-from sauce_janitor.sandbox.world import World
+from sauce_janitor.sandbox.world.world import World
 
 _CHUNK = 64 * 1024
 _IDLE_S = 75

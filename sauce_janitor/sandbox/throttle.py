@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 
-from sauce_janitor.sandbox.messages import Answer
-from sauce_janitor.sandbox.options import Behaviours, Rate
+from sauce_janitor.sandbox.core.messages import Answer
+from sauce_janitor.sandbox.core.options import Behaviours, Rate
 
 _HOUR_S = 3600.0
 

@@ -12,16 +12,16 @@ from itertools import islice
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import UNKNOWN, Build, Flag, JobId, Owner, Text, Time, Unknown, is_same_user
-from sauce_janitor.sauce import paths
+from sauce_janitor.model.jobs import UNKNOWN, Build, Flag, JobId, Owner, Text, Time, Unknown, is_same_user
+from sauce_janitor.sauce.build_members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
 from sauce_janitor.sauce.build_pages import each_once
-from sauce_janitor.sauce.events import Endpoint
-from sauce_janitor.sauce.fields import counter, flag_field, text_field, time_field
-from sauce_janitor.sauce.members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
+from sauce_janitor.sauce.http import paths
+from sauce_janitor.sauce.http.paths import BuildSource
+from sauce_janitor.sauce.http.request_events import Endpoint
+from sauce_janitor.sauce.http.transport import Ask, Found, Transport
+from sauce_janitor.sauce.json_fields import counter, flag_field, text_field, time_field
 from sauce_janitor.sauce.parse import ForeignBuildError, parse_build, parse_builds
-from sauce_janitor.sauce.paths import BuildSource
 from sauce_janitor.sauce.people import People
-from sauce_janitor.sauce.transport import Ask, Found, Transport
 
 BUILDS_A_PAGE: Final = 100
 _OLDER_A_PAGE: Final = 500

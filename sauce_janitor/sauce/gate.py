@@ -8,8 +8,8 @@ from typing import Final
 
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
-from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit, is_body
-from sauce_janitor.retention.permits import (
+from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit, is_body
+from sauce_janitor.model.permits import (
     DeleteAssetsPermit,
     DeleteJobPermit,
     DeletePermit,
@@ -17,12 +17,12 @@ from sauce_janitor.retention.permits import (
     Receipt,
     StopPermit,
 )
-from sauce_janitor.sauce import paths
-from sauce_janitor.sauce.budget import Budget
-from sauce_janitor.sauce.connection import Connection
-from sauce_janitor.sauce.events import Endpoint, OnRequest
-from sauce_janitor.sauce.transport import Ask
-from sauce_janitor.sauce.writing import JOB_ID, OWNER, Allowed, WriteAnswer, Writer
+from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.http import paths
+from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.http.request_events import Endpoint, OnRequest
+from sauce_janitor.sauce.http.transport import Ask
+from sauce_janitor.sauce.writes import JOB_ID, OWNER, Allowed, WriteAnswer, Writer
 
 __all__ = ["ALLOWED", "Gate", "WriteAnswer"]
 

@@ -13,8 +13,9 @@ from typing import Final, Literal, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
 from sauce_janitor.errors import AnswerError, NotOfferedError
-from sauce_janitor.sauce.events import Endpoint
-from sauce_janitor.sauce.insight_items import (
+from sauce_janitor.sauce.http.request_events import Endpoint
+from sauce_janitor.sauce.http.transport import Ask, Transport
+from sauce_janitor.sauce.insight_rows import (
     BuildsAndTests,
     ErrorTrends,
     Items,
@@ -26,7 +27,6 @@ from sauce_janitor.sauce.insight_items import (
     parse_summary,
     parse_trends,
 )
-from sauce_janitor.sauce.transport import Ask, Transport
 
 Scope: TypeAlias = Literal["me", "organization", "single"]
 MOST_ITEMS: Final = 10_000

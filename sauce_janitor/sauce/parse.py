@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import (
+from sauce_janitor.model.jobs import (
     UNKNOWN,
     AssetListing,
     Build,
@@ -28,7 +28,8 @@ from sauce_janitor.retention.model import (
     job_id,
     owner_name,
 )
-from sauce_janitor.sauce.fields import (
+from sauce_janitor.sauce.http.redact import redact_mapping
+from sauce_janitor.sauce.json_fields import (
     blank_is_none,
     counter,
     custom_data_field,
@@ -39,8 +40,7 @@ from sauce_janitor.sauce.fields import (
     total,
     trimmed,
 )
-from sauce_janitor.sauce.pages import BadRow
-from sauce_janitor.sauce.redacting import redact_mapping
+from sauce_janitor.sauce.list_rows import BadRow
 
 _MOST_ASSETS: Final = 100_000
 

@@ -14,11 +14,11 @@ from typing import Final
 from urllib.parse import quote
 
 from sauce_janitor.errors import AnswerError, ForbiddenError, NotOfferedError, SourceError, SourceUnavailableError
-from sauce_janitor.retention.model import Owner, owner_name
-from sauce_janitor.sauce.events import Endpoint
+from sauce_janitor.model.jobs import Owner, owner_name
+from sauce_janitor.sauce.http.request_events import Endpoint
+from sauce_janitor.sauce.http.transport import Ask, Transport
 from sauce_janitor.sauce.insights import Filter, Insights, Period
 from sauce_janitor.sauce.teams import Team, parse_teams, the_team
-from sauce_janitor.sauce.transport import Ask, Transport
 
 SEEN_BACK_S: Final = 30 * 86_400
 """How far back Insights is asked who ran tests."""

@@ -9,26 +9,26 @@ from typing import Self
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.accounts import Accounts, KnownAccount
 from sauce_janitor.state.approvals import Approvals
-from sauce_janitor.state.archived import ArchivedJobs
-from sauce_janitor.state.damage import damage_of, looks_like_damage
-from sauce_janitor.state.database import Database, damaged
-from sauce_janitor.state.handjournal import HandActs, HandJournal, OpenAct
+from sauce_janitor.state.archive_index import ArchivedJobs
+from sauce_janitor.state.delete_notices import Notices
+from sauce_janitor.state.file.damage import damage_of, looks_like_damage
+from sauce_janitor.state.file.database import Database, damaged
+from sauce_janitor.state.file.identity import ClockGuard, Identity
+from sauce_janitor.state.file.read_only import ReadOnly, may_write, open_readonly
+from sauce_janitor.state.file.state_file import check_integrity, open_file
 from sauce_janitor.state.holds import Holds, PlacedHold
-from sauce_janitor.state.identity import ClockGuard, Identity
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
-from sauce_janitor.state.journal import Journal, Line, OpenIntent, RunJournal, SeenReceipt
+from sauce_janitor.state.journal.journal import Journal, Line, OpenIntent, RunJournal, SeenReceipt
+from sauce_janitor.state.journal.manual_journal import HandActs, HandJournal, OpenAct
+from sauce_janitor.state.journal.prune_journal import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.leases import Lease
 from sauce_janitor.state.listing import Listed, OwnerJobs
 from sauce_janitor.state.lookups import Lookups
 from sauce_janitor.state.notes import Notes
-from sauce_janitor.state.notices import Notices
-from sauce_janitor.state.opening import check_integrity, open_file
-from sauce_janitor.state.prunings import OpenPruning, PruneJournal, Prunings
-from sauce_janitor.state.readbacks import ReadBacks
-from sauce_janitor.state.readonly import ReadOnly, may_write, open_readonly
-from sauce_janitor.state.records import Acceptances, Counters, Run, Runs
+from sauce_janitor.state.pause import Pause, Switch
+from sauce_janitor.state.read_backs import ReadBacks
 from sauce_janitor.state.retries import Retries
-from sauce_janitor.state.switch import Pause, Switch
+from sauce_janitor.state.runs import Acceptances, Counters, Run, Runs
 from sauce_janitor.state.verifications import Verifications
 
 __all__ = [

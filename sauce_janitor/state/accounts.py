@@ -13,10 +13,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.state.database import Database
-from sauce_janitor.state.renames import drop, forget_listings, move
+from sauce_janitor.state.account_names import drop, forget_listings, move
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import accounts, journal, metadata, open_intents
 from sauce_janitor.state.rows import plain
-from sauce_janitor.state.tables import accounts, journal, metadata, open_intents
 
 _KNOWN_BY: Final = ("acceptances", "approvals", "archived_jobs", "holds")
 """Tables that hold more of an account than a list of its jobs, which can be read again."""

@@ -6,10 +6,10 @@ import json
 
 from sqlalchemy import insert, select, update
 
-from sauce_janitor.retention.limits import Approval
-from sauce_janitor.state.database import Database
+from sauce_janitor.retention.plan.limits import Approval
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import approvals
 from sauce_janitor.state.rows import plain
-from sauce_janitor.state.tables import approvals
 
 
 class Approvals:

@@ -10,14 +10,14 @@ from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
 
-from sauce_janitor.retention.drafts import draft_of
-from sauce_janitor.retention.model import Action, AssetsStanding, Job, JobId, Owner, Record
+from sauce_janitor.model.drafts import draft_of
+from sauce_janitor.model.jobs import Action, AssetsStanding, Job, JobId, Owner, Record
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
-from sauce_janitor.state.database import Database, told
+from sauce_janitor.state.file.database import Database, told
+from sauce_janitor.state.file.tables import acceptances, holds, jobs, journal, listings
 from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes, missing_files
-from sauce_janitor.state.tables import acceptances, holds, jobs, journal, listings
 
 AgeField: TypeAlias = Literal["end_time", "modification_time", "start_time", "creation_time"]
 DEFAULT_AGE: Final[tuple[AgeField, ...]] = ("end_time", "modification_time")

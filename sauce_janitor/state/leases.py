@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 from sqlalchemy import bindparam, insert, select, update
 
 from sauce_janitor.errors import LeaseError, StateError
-from sauce_janitor.state.database import Database
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import leases
 from sauce_janitor.state.rows import plain
-from sauce_janitor.state.tables import leases
 from sauce_janitor.times import when
 
 _HELD: Final = select(leases.c.fence, leases.c.released).where(leases.c.account == bindparam("account"))

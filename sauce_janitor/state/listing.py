@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
-from sauce_janitor.retention.model import UNKNOWN, Build, Job, JobId, Owner, State
+from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, Owner, State
 from sauce_janitor.state.builds import replace_builds
-from sauce_janitor.state.database import Database
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import jobs, listings
 from sauce_janitor.state.notes import Notes
 from sauce_janitor.state.rows import BITS, COLUMNS, ESCAPED, FIELDS, JobReader, id_bytes, row_of
-from sauce_janitor.state.tables import jobs, listings
 
 _HEX: Final = frozenset("0123456789abcdef")
 _READ_BY_RULES: Final = tuple(name for name in FIELDS if name not in {"created_at", "started_at", "ended_at"})

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, or_, select
 
-from sauce_janitor.retention.model import JobId, Owner
-from sauce_janitor.retention.references import FEW, Candidate, JobReference
-from sauce_janitor.state.database import Database
+from sauce_janitor.model.job_references import FEW, Candidate, JobReference
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import archived_jobs, jobs
 from sauce_janitor.state.rows import ESCAPED
-from sauce_janitor.state.tables import archived_jobs, jobs
 
 _MOST: Final = 1000
 """So many candidates are looked at: nobody chooses among more."""

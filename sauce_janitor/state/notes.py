@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 
-from sauce_janitor.state.database import Database
-from sauce_janitor.state.tables import meta
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import meta
 
 _PREFIX: Final = "note:"
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 
-from sauce_janitor.retention.model import JobId, Owner
-from sauce_janitor.retention.retries import Failing, FailureKind, Retry, failed_again
-from sauce_janitor.state.database import Database
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.retries import Failing, FailureKind, Retry, failed_again
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import jobs, retries
 from sauce_janitor.state.rows import id_bytes, plain
-from sauce_janitor.state.tables import jobs, retries
 
 _LONGEST_REASON: Final = 300
 

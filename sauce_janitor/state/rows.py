@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from sauce_janitor.retention.drafts import draft_of
-from sauce_janitor.retention.model import UNKNOWN, Job, MissingFile, State
+from sauce_janitor.model.drafts import draft_of
+from sauce_janitor.model.jobs import UNKNOWN, Job, MissingFile, State
 
 V = TypeVar("V")
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import insert, select, update
 
-from sauce_janitor.state.database import Database
-from sauce_janitor.state.tables import meta
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import meta
 
 _KEY: Final = "verification "
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sauce_janitor.sandbox import Sandbox
-from sauce_janitor.sandbox.messages import Request
+from sauce_janitor.sandbox.core.messages import Request
 from tests.attack import truth
 
 ALLOWED: Final = re.compile(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.retention.model import JobId
+from sauce_janitor.model.jobs import JobId
 from sauce_janitor.state import State
 from tests.attack.schedule import Pass, Schedule
 from tests.attack.sweeps import Tally

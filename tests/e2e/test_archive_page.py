@@ -17,8 +17,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from sauce_janitor.archive import Archive, Floor, Origin, Settings
-from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.model import job_id, owner_name
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.sauce.parse import parse_details
 from tests.e2e.conftest import ENVIRONMENT, PROGRAM
 from tests.fakes.asset_shelf import AssetShelf

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.retention.model import JobId
+from sauce_janitor.model.jobs import JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.requestlog import Entry
+from sauce_janitor.sandbox.core.request_log import Entry
 from sauce_janitor.state import State
 from tests.e2e.conftest import ENVIRONMENT, PROGRAM, Desk
 

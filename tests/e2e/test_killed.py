@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.model import Action, JobId
+from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.requestlog import Entry
+from sauce_janitor.sandbox.core.request_log import Entry
 from sauce_janitor.state import State
 from tests.e2e.conftest import ENVIRONMENT, POLICIES, PROGRAM
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.options import Behaviours
-from sauce_janitor.sandbox.world import Truth
+from sauce_janitor.sandbox.core.options import Behaviours
+from sauce_janitor.sandbox.world.world import Truth
 from tests.e2e.conftest import ENVIRONMENT, POLICIES, PROGRAM
 
 KEY = "c0ffee11-canary/key+one-d00d-feedbeef0001"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import AssetListing, Job, JobDocument, State, job_id, owner_name
+from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, State, job_id, owner_name
 
 ENDED_AT = 1_767_225_599  # 2025-12-31T23:59:59Z
 MP4 = b"\x00\x00\x00\x18ftypmp42" + b"\x00" * 200

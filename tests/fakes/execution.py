@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sauce_janitor.errors import AnswerError, ArchiveError, ArchiveUnusableError, LeaseError, PermitError, SourceError
-from sauce_janitor.execute.addresses import DeleteAddresses
+from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import Event
-from sauce_janitor.execute.parts import Archived, Fetch, Parts, Proven, ReadBack, Unresolved, Why
-from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.model import (
+from sauce_janitor.execute.ports import Archived, Fetch, Parts, Proven, ReadBack, Unresolved, Why
+from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.jobs import (
     Action,
     AssetListing,
     Decision,
@@ -31,8 +31,8 @@ from sauce_janitor.retention.model import (
     State,
     Verdict,
 )
-from sauce_janitor.retention.model import Why as ReasonWhy
-from sauce_janitor.retention.permits import (
+from sauce_janitor.model.jobs import Why as ReasonWhy
+from sauce_janitor.model.permits import (
     DELETE_ADDRESSES,
     DeleteAddress,
     DeleteAssetsPermit,
@@ -41,8 +41,8 @@ from sauce_janitor.retention.permits import (
     Receipt,
     StopPermit,
 )
-from sauce_janitor.retention.planning import JobPlan
-from sauce_janitor.retention.retries import Failing, Retry, failed_again
+from sauce_janitor.model.retries import Failing, Retry, failed_again
+from sauce_janitor.retention.plan.planner import JobPlan
 
 DAY = 86_400
 NOW = 1_800_000_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sauce_janitor.errors import AnswerError, OversizedAnswerError, StrainedError
-from sauce_janitor.retention.model import UNKNOWN, Build, Job, JobDocument, JobId, Oddness, OddRow, Owner, State
+from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobDocument, JobId, Oddness, OddRow, Owner, State
 
 OWNER = Owner("demo")
 NOW = 1_780_000_000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sauce_janitor.retention.model import UNKNOWN, Build, Job, JobId, State
+from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, State
 from sauce_janitor.state.rows import FIELDS
 from tests.fakes.job_list import OWNER
 

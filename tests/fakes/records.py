@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import Action, Job, JobId, Owner, Record, State
-from sauce_janitor.retention.rules import (
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.jobs import Action, Job, JobId, Owner, Record, State
+from sauce_janitor.model.policies import (
     EVERYTHING,
     AllOf,
     ArchiveWish,

@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from sauce_janitor.config import Config
-from sauce_janitor.config.loading import from_bytes
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.deciding import decide
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import UNKNOWN, Action, Decision, Record, Verdict, Why
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import UNKNOWN, Action, Decision, Record, Verdict, Why
+from sauce_janitor.retention.decide import decide
 from tests.fakes.records import NOW, id_of, record, running
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "cookbook.md"

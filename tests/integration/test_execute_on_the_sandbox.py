@@ -14,19 +14,19 @@ from pydantic import SecretStr
 from sauce_janitor.archive import Archive
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.execute import Execution, Outcome, Parts, carry_out, recover
-from sauce_janitor.execute.addresses import DeleteAddresses
+from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
-from sauce_janitor.pipeline import fitting
-from sauce_janitor.pipeline.copies import Copies
-from sauce_janitor.pipeline.holding import Holding
-from sauce_janitor.pipeline.retries import AccountRetries
-from sauce_janitor.retention.assets import EVERYTHING, Selection
-from sauce_janitor.retention.fingerprints import DecisionFields, fingerprint
-from sauce_janitor.retention.model import Action, Decision, Job, JobId, Owner, Reason, State, Verdict, Why
-from sauce_janitor.retention.planning import JobPlan
+from sauce_janitor.model.assets import EVERYTHING, Selection
+from sauce_janitor.model.jobs import Action, Decision, Job, JobId, Owner, Reason, State, Verdict, Why
+from sauce_janitor.operations.holds import Holding
+from sauce_janitor.operations.steps.retries import AccountRetries
+from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.read_backs import Copies
+from sauce_janitor.retention.fingerprint import DecisionFields, fingerprint
+from sauce_janitor.retention.plan.planner import JobPlan
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.options import Behaviours
-from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sandbox.core.options import Behaviours
+from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.state import State as Kept
 
 ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP
@@ -44,7 +44,7 @@ class Bench:
         connection = Connection(
             sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), timeout_s=5.0, attempts=2, max_wait_s=0.2
         )
-        self.client = fitting.Client(connection, lambda _request: None, self.stop)
+        self.client = archive.Client(connection, lambda _request: None, self.stop)
         stack.callback(self.client.close)
         self.state = stack.enter_context(Kept.open(folder / "state.db"))
         self.state.accounts.admit("eu", base_url=sandbox.base_url, username=sandbox.user)
@@ -60,9 +60,9 @@ class Bench:
     def parts(self) -> Parts:
         return Parts(
             source=self.client.reader,
-            listings=fitting.FreshListings(self.client.reader, self.state.jobs, "eu"),
+            listings=archive.FreshListings(self.client.reader, self.state.jobs, "eu"),
             gate=self.gate,
-            archive=fitting.FittedArchive(
+            archive=archive.FittedArchive(
                 self.archive,
                 Copies(self.archive, self.state, "eu", trust_s=None, clock=self.clock.now),
                 run_id="run-1",

@@ -232,8 +232,8 @@ def test_cells_of_a_csv_are_printable_and_no_formula() -> None:
 
 DOORS = {
     "print": None,
-    "Console": "report/words.py",
-    "DictWriter": "report/rows.py",
+    "Console": "report/text.py",
+    "DictWriter": "report/csv_rows.py",
     "StreamHandler": None,
     "basicConfig": "logs.py",
     "print_exc": "__main__.py",

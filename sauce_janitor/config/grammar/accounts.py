@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sauce_janitor.config.faults import listed
 from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
 from sauce_janitor.config.grammar.budgets import BudgetTerm
+from sauce_janitor.config.grammar.daemon import AccountScheduleTerm
+from sauce_janitor.config.grammar.scalars import ElapsedDuration, Grammar, OneOrMany, fault
 from sauce_janitor.config.grammar.secrets import Owned, Secret, TeamTerm, User, Username
-from sauce_janitor.config.grammar.serving import AccountScheduleTerm
-from sauce_janitor.config.grammar.terms import ElapsedDuration, Grammar, OneOrMany, fault
-from sauce_janitor.retention.durations import parse_duration
+from sauce_janitor.config.source.problems import listed
+from sauce_janitor.model.durations import parse_duration
 
 
 class ListingTerm(Grammar):

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from sauce_janitor.config.faults import did_you_mean, listed, shown
-from sauce_janitor.config.grammar.terms import sentence, text_of
+from sauce_janitor.config.grammar.scalars import sentence, text_of
+from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 
 # Source: Sauce Labs' data center table, and the spellings that its own tools and client libraries take.
 _REGIONS: Final = {

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, Until, fault
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Until, fault
 
 
 class ApprovalTerm(Grammar):

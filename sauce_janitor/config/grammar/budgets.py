@@ -8,11 +8,11 @@ from typing import Annotated, Final
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from sauce_janitor.config.crons import WEEKDAYS
-from sauce_janitor.config.faults import shown
-from sauce_janitor.config.grammar.serving import Days
-from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, fault, sentence, text_of
-from sauce_janitor.retention.allowances import POLITE_BURST, Allowance, Window
+from sauce_janitor.config.grammar.daemon import Days
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, fault, sentence, text_of
+from sauce_janitor.config.source.cron import WEEKDAYS
+from sauce_janitor.config.source.problems import shown
+from sauce_janitor.model.request_allowance import POLITE_BURST, Allowance, Window
 
 _TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DAY_MIN: Final = 24 * 60

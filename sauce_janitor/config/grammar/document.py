@@ -8,12 +8,12 @@ from pydantic import Field
 
 from sauce_janitor.config.grammar.accounts import AccountTerm
 from sauce_janitor.config.grammar.approvals import ApprovalTerm
+from sauce_janitor.config.grammar.daemon import MetricsTerm, NotifyTerm, ScheduleTerm, WebTerm
 from sauce_janitor.config.grammar.matches import ListEntry
 from sauce_janitor.config.grammar.policies import AccountLimits, DeadlineTerm, Defaults, HoldTerm, PolicyTerm
-from sauce_janitor.config.grammar.serving import MetricsTerm, NotifyTerm, ScheduleTerm, WebTerm
+from sauce_janitor.config.grammar.policy_tests import TrialTerm
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, TimeZone
 from sauce_janitor.config.grammar.storage import ArchiveSettings, StateSettings
-from sauce_janitor.config.grammar.terms import Grammar, OneOrMany, TimeZone
-from sauce_janitor.config.grammar.trials import TrialTerm
 
 ACCOUNT_NAME = r"^[a-z0-9][a-z0-9._-]*$"
 

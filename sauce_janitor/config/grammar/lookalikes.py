@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
-from sauce_janitor.config.faults import shown
-from sauce_janitor.retention.globs import class_end, with_literal_braces
+from sauce_janitor.config.source.problems import shown
+from sauce_janitor.model.globs import class_end, with_literal_braces
 
 Kind: TypeAlias = Literal["text", "prose", "file", "tag"]
 

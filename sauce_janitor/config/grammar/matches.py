@@ -21,12 +21,12 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from sauce_janitor.config.faults import did_you_mean, listed, shown
 from sauce_janitor.config.grammar import lookalikes
+from sauce_janitor.config.grammar.scalars import Grammar, elapsed, fault, in_a_list, kind_of, sentence, text_of
 from sauce_janitor.config.grammar.synonyms import field_meant, word_meant
-from sauce_janitor.config.grammar.terms import Grammar, elapsed, fault, in_a_list, kind_of, sentence, text_of
-from sauce_janitor.retention.globs import MOST_ALTERNATIVES, alternatives, class_end, has_alternatives_in_bounds
-from sauce_janitor.retention.rules import Comparison, Glob, Literally, Pattern, Regex
+from sauce_janitor.config.source.problems import did_you_mean, listed, shown
+from sauce_janitor.model.globs import MOST_ALTERNATIVES, alternatives, class_end, has_alternatives_in_bounds
+from sauce_janitor.model.policies import Comparison, Glob, Literally, Pattern, Regex
 
 CUSTOM_DATA: Final = "custom_data."
 """What fields of a job's custom data begin with."""

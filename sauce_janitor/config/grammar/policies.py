@@ -6,11 +6,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
-from sauce_janitor.config.faults import did_you_mean, listed, shown
 from sauce_janitor.config.grammar import lookalikes
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA, MatchTerm, glob
-from sauce_janitor.config.grammar.synonyms import field_meant
-from sauce_janitor.config.grammar.terms import (
+from sauce_janitor.config.grammar.scalars import (
     ArchiveAge,
     DeletionAge,
     DurationTerm,
@@ -24,8 +22,10 @@ from sauce_janitor.config.grammar.terms import (
     sentence,
     text_of,
 )
-from sauce_janitor.retention.assets import ASSET_CLASSES
-from sauce_janitor.retention.rules import FIELDS, Duration, KeepKind
+from sauce_janitor.config.grammar.synonyms import field_meant
+from sauce_janitor.config.source.problems import did_you_mean, listed, shown
+from sauce_janitor.model.assets import ASSET_CLASSES
+from sauce_janitor.model.policies import FIELDS, Duration, KeepKind
 
 KEEP_KINDS: Final[tuple[KeepKind, ...]] = (
     "last",

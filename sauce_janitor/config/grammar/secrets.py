@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
-from sauce_janitor.config.grammar.terms import Grammar, fault, sentence, text_of
-from sauce_janitor.retention.model import owner_name
+from sauce_janitor.config.grammar.scalars import Grammar, fault, sentence, text_of
+from sauce_janitor.model.jobs import owner_name
 
 
 def user(value: object) -> str:

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from sauce_janitor.config.grammar.addresses import PathText
 from sauce_janitor.config.grammar.policies import ForbidTerm
-from sauce_janitor.config.grammar.terms import DurationTerm, FreeSpace, Grammar, ReadBackTrust
-from sauce_janitor.retention.durations import parse_duration
+from sauce_janitor.config.grammar.scalars import DurationTerm, FreeSpace, Grammar, ReadBackTrust
+from sauce_janitor.model.durations import parse_duration
 
 
 class ArchiveSettings(Grammar):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sauce_janitor.config.faults import did_you_mean
+from sauce_janitor.config.source.problems import did_you_mean
 
 _FIELDS_MEANT: Final = {
     "suite": "name", "test": "name", "title": "name", "job": "name",

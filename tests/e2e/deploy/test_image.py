@@ -16,7 +16,7 @@ import pytest
 
 from sauce_janitor import __version__
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.requestlog import Entry
+from sauce_janitor.sandbox.core.request_log import Entry
 from sauce_janitor.state import State
 from tests.e2e.conftest import POLICIES
 from tests.e2e.deploy.conftest import HARDENED, IMAGE, SOMEBODY, TOP, Engine, free_port, until_answers

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sauce_janitor.state import State
-from sauce_janitor.state.backup import back_up
+from sauce_janitor.state.file.backup import back_up
 from tests.e2e.deploy.conftest import TOP
 
 PAGE = "".join(

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from sauce_janitor.archive import Archive, Floor, Origin, Settings
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.assets import Selection
+from sauce_janitor.model.assets import Selection
 from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG, AssetBody, AssetShelf, document
 
 ASSETS: dict[str, bytes | AssetBody | list[bytes | AssetBody]] = {

@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path
 
 from sauce_janitor.archive import Archive, Floor, Settings
-from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.model import AssetListing
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.model.jobs import AssetListing
 from tests.fakes.asset_shelf import LOG, MP4, PNG, AssetBody, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, folder_of
 

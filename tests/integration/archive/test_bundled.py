@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings
-from sauce_janitor.retention.assets import EVERYTHING, Selection
-from sauce_janitor.retention.model import AssetListing
+from sauce_janitor.model.assets import EVERYTHING, Selection
+from sauce_janitor.model.jobs import AssetListing
 from tests.fakes.asset_shelf import LOG, PNG, AssetBody, AssetShelf, document
 
 SHOTS = tuple(f"{n:04d}screenshot.png" for n in range(5))

@@ -15,12 +15,12 @@ from rich.console import Console
 
 from sauce_janitor.archive import Archive
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archiving import archive as group
-from sauce_janitor.cli.browsing import _table
+from sauce_janitor.cli.archive.archive import archive as group
+from sauce_janitor.cli.archive.browse import _table
 from sauce_janitor.errors import ArchiveUnusableError, ConfigError
-from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.entries import ArchiveEntry
-from sauce_janitor.retention.model import JobId, Owner
+from sauce_janitor.model.archive_entries import ArchiveEntry
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.model.jobs import JobId, Owner
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of
 

@@ -12,7 +12,7 @@ import zstandard
 
 from sauce_janitor.archive import Archive, Damage, Floor, Origin, Settings
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetBody, AssetShelf, document
 
 LONG_LOG = b"12:00:00.000 INFO a line of a log, as long as they are\n" * 40_000

@@ -14,7 +14,7 @@ import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, Floor, Proof, Settings
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
-from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import MP4, AssetBody, AssetShelf, document
 from tests.integration.archive import storing_process
 from tests.integration.archive.conftest import ROOMY

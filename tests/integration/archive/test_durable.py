@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, durable
-from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.archive import Archive
+from sauce_janitor.archive.disk import durable
+from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import PNG, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, folder_of
 

@@ -16,14 +16,15 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
-from sauce_janitor.archive import Archive, Contents, Pruner, contents_of, exporting, sinks
-from sauce_janitor.archive.root import Root
+from sauce_janitor.archive import Archive, Contents, Pruner, contents_of
+from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.exports import exporter, targets
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archiving import archive as group
+from sauce_janitor.cli.archive.archive import archive as group
 from sauce_janitor.errors import ConfigError, JanitorError
-from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.model import job_id, owner_name
-from sauce_janitor.retention.permits import PrunePermit
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.model.jobs import job_id, owner_name
+from sauce_janitor.model.permits import PrunePermit
 from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetShelf, document
 from tests.integration.archive.conftest import ROOMY
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of
@@ -226,16 +227,16 @@ def test_half_an_export_is_never_left(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, wrong: Callable[[], BaseException]
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    real, calls = exporting._Verifying.read, 0
+    real, calls = exporter._Verifying.read, 0
 
-    def read(self: exporting._Verifying, size: int = -1, /) -> bytes:
+    def read(self: exporter._Verifying, size: int = -1, /) -> bytes:
         nonlocal calls
         calls += 1
         if calls == 5:
             raise wrong()
         return real(self, size)
 
-    monkeypatch.setattr(exporting._Verifying, "read", read)
+    monkeypatch.setattr(exporter._Verifying, "read", read)
     said = run(config, "--all", "-o", str(tmp_path / name))
     if wrong is FullDiskError:
         assert isinstance(said.exception, JanitorError)
@@ -250,7 +251,7 @@ def test_a_file_that_changes_between_verifying_and_copying_spoils_the_whole(
         (folder_of(root) / "assets" / "video.mp4").write_bytes(MP4[:-1] + b"!")
         return contents_of(at, place)
 
-    monkeypatch.setattr("sauce_janitor.archive.exporting.contents_of", spoilt)
+    monkeypatch.setattr("sauce_janitor.archive.exports.exporter.contents_of", spoilt)
     said = run(config, JOB, "-o", str(tmp_path / "out"))
     assert "changed while it was copied" in str(said.exception)
     assert not list(tmp_path.glob("*out*"))
@@ -284,7 +285,7 @@ def test_memory_does_not_grow_with_the_files(root: Path, archive: Archive, tmp_p
 
 
 def test_times_that_a_zip_cannot_hold_are_taken_as_its_first(tmp_path: Path) -> None:
-    with sinks.written(tmp_path / "a.zip", force=False) as sink:
+    with targets.written(tmp_path / "a.zip", force=False) as sink:
         sink.add("x", 1, 0, io.BytesIO(b"x"))
     with zipfile.ZipFile(tmp_path / "a.zip") as packed:
         assert packed.infolist()[0].date_time[0] == 1980

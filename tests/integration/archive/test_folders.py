@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive.folders import make_folder, new_file, open_folder, write_file
+from sauce_janitor.archive.disk.folders import make_folder, new_file, open_folder, write_file
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.archive import Archive, Claimant
-from sauce_janitor.archive import lease as leasing
-from sauce_janitor.archive.aside import Aside
-from sauce_janitor.archive.lease_records import LEASE_FILE
+from sauce_janitor.archive.ownership import lease as leasing
+from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
+from sauce_janitor.archive.staging import Aside
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
-from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import LOG, MP4, AssetBody, AssetShelf, document
 from tests.integration.archive.conftest import ROOMY
 from tests.integration.archive.test_storing import ORIGIN, folder_of

@@ -11,7 +11,7 @@ import pytest
 
 from sauce_janitor.archive import Archive, Body
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
-from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import LOG, MP4, AssetBody, AssetShelf, document
 from tests.integration.archive.conftest import ROOMY
 from tests.integration.archive.test_storing import ORIGIN, tree

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.archive import HoldMirror, MirroredHold
-from sauce_janitor.archive.root import Root
+from sauce_janitor.archive.disk.root import Root
 from sauce_janitor.errors import ArchiveUnusableError
-from sauce_janitor.retention.model import JobId
+from sauce_janitor.model.jobs import JobId
 
 HOLD = MirroredHold(JobId("a" * 32), "jane", "audit", 5, None)
 OTHER = MirroredHold(JobId("b" * 32), "joe", "a \N{SNOWMAN} look", 6, 99)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, PruneFile, Pruner
-from sauce_janitor.archive.pruning import Draft, Place
+from sauce_janitor.archive.prune import Draft, Place
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.model import job_id, owner_name
-from sauce_janitor.retention.permits import PrunePermit
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.model.jobs import job_id, owner_name
+from sauce_janitor.model.permits import PrunePermit
 from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of, tree
 

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 
 from sauce_janitor.archive import Archive
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archiving import archive as group
+from sauce_janitor.cli.archive.archive import archive as group
 from sauce_janitor.errors import LeaseError
-from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.state import State
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings, Stored, read_receipt, storing
-from sauce_janitor.archive.durable import make_durable
+from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings, Stored, read_receipt
+from sauce_janitor.archive import store as storing
+from sauce_janitor.archive.disk.durable import make_durable
 from sauce_janitor.errors import (
     ArchiveError,
     BudgetSpentError,
@@ -22,8 +23,8 @@ from sauce_janitor.errors import (
     SourceError,
     SourceUnavailableError,
 )
-from sauce_janitor.retention.assets import EVERYTHING, Selection
-from sauce_janitor.retention.model import AssetListing, job_id, owner_name
+from sauce_janitor.model.assets import EVERYTHING, Selection
+from sauce_janitor.model.jobs import AssetListing, job_id, owner_name
 from tests.fakes.asset_shelf import ENDED_AT, HAR, LOG, MP4, PNG, AssetBody, AssetShelf, document
 from tests.integration.archive.conftest import ROOMY
 

@@ -12,15 +12,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sauce_janitor.archive import Archive, Proof
-from sauce_janitor.archive.verifying import Sample, Scope, prove_all
+from sauce_janitor.archive.verify import Sample, Scope, prove_all
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archiving import archive as group
+from sauce_janitor.cli.archive.archive import archive as group
 from sauce_janitor.config import Config, load
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline.terms import Tools
-from sauce_janitor.pipeline.verifying import Means, Wanted, verify, verify_daily
-from sauce_janitor.retention.assets import EVERYTHING
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.operations.verify import Means, Wanted, verify, verify_daily
+from sauce_janitor.operations.wiring.run_settings import Tools
 from sauce_janitor.state import State
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, tree

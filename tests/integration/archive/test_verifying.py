@@ -10,8 +10,8 @@ import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, Floor, Settings
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
-from sauce_janitor.retention.assets import EVERYTHING, Selection
-from sauce_janitor.retention.model import job_id, owner_name
+from sauce_janitor.model.assets import EVERYTHING, Selection
+from sauce_janitor.model.jobs import job_id, owner_name
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
 from tests.integration.archive.conftest import ROOMY
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of, tree

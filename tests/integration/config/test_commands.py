@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.config.commands import NoOutputError, printed
+from sauce_janitor.config.secret_commands import NoOutputError, printed
 
 ENVIRON = {"PATH": "/usr/bin:/bin"}
 

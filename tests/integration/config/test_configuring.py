@@ -151,7 +151,7 @@ def test_schema_prints_the_json_schema_and_the_reference() -> None:
 
 def test_naming_the_commands_loads_no_pydantic_and_no_yaml() -> None:
     code = (
-        "import sys, sauce_janitor.cli.configuring; sys.exit(not {'pydantic', 'yaml', 're2'}.isdisjoint(sys.modules))"
+        "import sys, sauce_janitor.cli.setup.config; sys.exit(not {'pydantic', 'yaml', 're2'}.isdisjoint(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=False, timeout=60

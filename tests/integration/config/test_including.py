@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.config import Config, load
-from sauce_janitor.config.effective import effective_yaml
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.config.output.effective import effective_yaml
 from sauce_janitor.errors import ConfigError
 
 MAIN = """\

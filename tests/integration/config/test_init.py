@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 
 from sauce_janitor.cli.app import cli
 from sauce_janitor.config import Config, load
-from sauce_janitor.pipeline import account_sample
-from sauce_janitor.retention.model import Job
+from sauce_janitor.model.jobs import Job
+from sauce_janitor.operations import account_sample
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sauce.reading import SauceReader
+from sauce_janitor.sauce.client import SauceReader
 
 DEFAULT = "everything-else"
 
@@ -82,7 +82,7 @@ def examples(newcomer: Newcomer) -> str:
 
 
 def listed(newcomer: Newcomer) -> list[Job]:
-    from sauce_janitor.pipeline.fitting import connection
+    from sauce_janitor.operations.wiring.archive import connection
 
     with SauceReader(connection(newcomer.config().accounts[0])) as reader:
         return list(reader.list_jobs(newcomer.sandbox.user).jobs)  # type: ignore[arg-type]

@@ -20,12 +20,12 @@ import requests
 from pydantic import SecretStr
 
 from sauce_janitor.clock import CLOCK
-from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
-from sauce_janitor.retention.model import JobId, Owner, State
-from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit
+from sauce_janitor.model.jobs import JobId, Owner, State
+from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
+from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.insights import Filter, Period
-from sauce_janitor.sauce.reading import SauceReader
 from tests.integration.conformance.vendor_files import (
     EXAMPLE_BUILD,
     EXAMPLE_ID,

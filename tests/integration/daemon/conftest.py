@@ -13,12 +13,12 @@ import pytest
 
 from sauce_janitor.config import Account, load
 from sauce_janitor.daemon.clocks import Pace
-from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.runner import Work
-from sauce_janitor.daemon.works import RUN, UPKEEP
+from sauce_janitor.daemon.scheduler import Rounds
+from sauce_janitor.daemon.work import RUN, UPKEEP
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Tiding
-from sauce_janitor.pipeline import Tools
+from sauce_janitor.operations import Tools
 
 FAST = Pace(round_s=0.01, watch_s=0.01, follow_s=0.0, reopen_s=0.0, token_s=0.0)
 START = 1_795_000_000 // 3600 * 3600  # a full hour

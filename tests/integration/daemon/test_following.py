@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from sauce_janitor.config import load
-from sauce_janitor.daemon.following import Followed
+from sauce_janitor.daemon.config_watch import Followed
 
 BASE = "accounts: {eu: {region: eu, username: demo, access_key: {env: KEY}}}\nworkers: WORKERS\n"
 

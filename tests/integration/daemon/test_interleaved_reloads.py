@@ -15,8 +15,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sauce_janitor.config import Config, load, sources
-from sauce_janitor.daemon.following import Followed
+from sauce_janitor.config import Config, load
+from sauce_janitor.config.source import files
+from sauce_janitor.daemon.config_watch import Followed
 from sauce_janitor.errors import ConfigError
 
 MAIN = "accounts: {eu: {region: eu, username: demo, access_key: {env: KEY}}}\ninclude: teams/*.yaml\nworkers: WORKERS\n"
@@ -93,7 +94,7 @@ def step(folder: Folder, said: tuple[object, ...]) -> None:
 def between_reads(act: Callable[[int], None]) -> Iterator[None]:
     """Call `act` before and after each read of a file, with the number of the moment."""
     moment = 0
-    read = sources.file_bytes
+    read = files.file_bytes
 
     def reading(path: Path) -> bytes:
         nonlocal moment
@@ -105,7 +106,7 @@ def between_reads(act: Callable[[int], None]) -> Iterator[None]:
             moment += 2
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "file_bytes", reading)
+        patch.setattr(files, "file_bytes", reading)
         yield
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from sauce_janitor.config import Config, load
 from sauce_janitor.daemon.runner import Steps
-from sauce_janitor.daemon.works import a_run, an_upkeep
+from sauce_janitor.daemon.work import a_run, an_upkeep
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Tiding
-from sauce_janitor.pipeline import Tools
+from sauce_janitor.operations import Tools
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.state import State
 

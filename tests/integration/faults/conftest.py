@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.faults import read_faults
+from sauce_janitor.sandbox.faults.faults import read_faults
 from tests.integration.faults.oddities import HERS, Fault, Oddity
 from tests.integration.pipeline.conftest import DAY, Desk
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.sandbox.mischief import SETTINGS
+from sauce_janitor.sandbox.faults.fault import SETTINGS
 from tests.integration.faults.conftest import Account
 from tests.integration.faults.oddities import ODDITIES, ODDITIES_OF_PEOPLE, Oddity
 

@@ -24,7 +24,7 @@ from sauce_janitor import state
 from sauce_janitor.__main__ import main
 from sauce_janitor.config import Config, load
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Order, Result, Tools, run
+from sauce_janitor.operations import Order, Result, Tools, run
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.state import State
 

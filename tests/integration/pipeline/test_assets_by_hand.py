@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.cli.consent import who
+from sauce_janitor.cli.confirmation import who
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Tools
-from sauce_janitor.pipeline.assets import AssetsOrder, delete_assets
-from sauce_janitor.retention.model import JobId, Owner
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.operations import Tools
+from sauce_janitor.operations.delete_assets import AssetsOrder, delete_assets
 from tests.integration.pipeline.conftest import DAY, Desk, Quiet
 
 POLICIES = """

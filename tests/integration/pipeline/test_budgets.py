@@ -11,7 +11,7 @@ import pytest
 
 from sauce_janitor.errors import BudgetSpentError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.retention.model import Action
+from sauce_janitor.model.jobs import Action
 from tests.integration.pipeline.conftest import Desk
 
 DELETING = """

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
-from sauce_janitor.retention.model import JobId, Owner
+from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit
+from sauce_janitor.model.jobs import JobId, Owner
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -414,10 +414,10 @@ def test_an_error_although_done_is_done(desk: Desk, job: JobId, fault: str) -> N
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sauce_janitor.execute import byhand, updating
+    from sauce_janitor.execute.manual import action, field_changes
 
-    monkeypatch.setattr(byhand, "WAIT_S", 0.0)
-    monkeypatch.setattr(updating, "WAIT_S", 0.0)
+    monkeypatch.setattr(action, "WAIT_S", 0.0)
+    monkeypatch.setattr(field_changes, "WAIT_S", 0.0)
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -451,9 +451,9 @@ def test_nothing_is_changed_while_paused_and_a_run_is_not_waited_for(desk: Desk,
 
 
 def test_two_commands_do_not_change_jobs_at_once(desk: Desk, job: JobId, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sauce_janitor.pipeline import acting
+    from sauce_janitor.operations import manual
 
-    monkeypatch.setattr(acting, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(manual, "_PATIENCE_S", 0.0)
     desk.run()
     with desk.state.hand_acts.lock("box", wait_s=0):
         desk.say("tag", job, "--add", "keep", "--yes", code=5)
@@ -465,12 +465,12 @@ def test_two_commands_do_not_change_jobs_at_once(desk: Desk, job: JobId, monkeyp
 def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Desk) -> None:
     desk.configure(f"workers: 1\n{POLICIES}")
     due = [each.job_id for each in desk.run().plan.jobs()]
-    from sauce_janitor.pipeline import holding
+    from sauce_janitor.operations import holds
 
     asked: list[str] = []
-    protects = holding.Holding.protects
+    protects = holds.Holding.protects
 
-    def tagging(self: holding.Holding, job: Any) -> bool:
+    def tagging(self: holds.Holding, job: Any) -> bool:
         asked.append(job.id)
         if len(asked) == 1:
             threads = [threading.Thread(target=desk.say, args=("tag", due[-1], "--add", "keep", "--yes"))]
@@ -479,8 +479,8 @@ def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Desk) -> None:
         return protects(self, job)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sauce_janitor.cli.desk._signals", _no_signals)
-        patch.setattr(holding.Holding, "protects", tagging)
+        patch.setattr("sauce_janitor.cli.session._signals", _no_signals)
+        patch.setattr(holds.Holding, "protects", tagging)
         desk.run(execute=True)
     assert due[-1] not in desk.deleted()
     assert len(desk.deleted()) == len(due) - 1 - (asked[0] == due[-1])
@@ -489,7 +489,7 @@ def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Desk) -> None:
 def _no_signals() -> Any:
     from contextlib import nullcontext
 
-    from sauce_janitor.cli.desk import Signals
+    from sauce_janitor.cli.session import Signals
 
     return nullcontext(Signals(threading.Event()))
 

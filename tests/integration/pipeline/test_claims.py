@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.sandbox.options import Behaviours
+from sauce_janitor.sandbox.core.options import Behaviours
 from tests.integration.pipeline.conftest import Desk
 
 OLD = """

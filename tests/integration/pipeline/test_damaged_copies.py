@@ -13,8 +13,8 @@ import pytest
 from sauce_janitor.archive import Archive, Proof
 from sauce_janitor.execute import Outcome
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Result
-from sauce_janitor.retention.model import Action, JobId, Owner
+from sauce_janitor.model.jobs import Action, JobId, Owner
+from sauce_janitor.operations import Result
 from tests.integration.pipeline.conftest import DAY, Desk
 
 ARCHIVE = "limits: {max_percent: null}\npolicies: [{name: old, match: all, then: {archive: {after: 1h, assets: [all]}ALSO}}]\n"

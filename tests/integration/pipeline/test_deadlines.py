@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Order, Tools, run
+from sauce_janitor.operations import Order, Tools, run
 from tests.integration.pipeline.conftest import Desk, Quiet
 
 POLICY = """

@@ -10,7 +10,7 @@ import pytest
 
 from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.retention.model import Action, JobId
+from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.sandbox import Behaviours
 from tests.integration.pipeline.conftest import Desk
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sauce_janitor.execute import doubting
+from sauce_janitor.execute import empty_lists
 from sauce_janitor.execute.events import Skip
 from tests.integration.pipeline.conftest import DAY, Desk
 
@@ -56,7 +56,7 @@ def test_a_job_that_lists_nothing_a_day_later_either_goes(desk: Desk, monkeypatc
     [bare] = desk.sandbox.job_ids()
     desk.later_s = 60
     # Executing goes by the machine's clock, which no test sets on: the day is shorter instead.
-    monkeypatch.setattr(doubting, "PATIENCE_S", 0)
+    monkeypatch.setattr(empty_lists, "PATIENCE_S", 0)
     assert desk.run(execute=True).complete
     assert bare in desk.deleted()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.sandbox.requestlog import Entry
+from sauce_janitor.sandbox.core.request_log import Entry
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sauce_janitor.daemon.accounts import view_of
-from sauce_janitor.pipeline.footprint import weights_of
+from sauce_janitor.operations.wiring.footprint import weights_of
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """

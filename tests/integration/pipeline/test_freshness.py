@@ -14,7 +14,7 @@ import pytest
 
 from sauce_janitor.clock import SystemClock
 from sauce_janitor.execute.events import Skip
-from sauce_janitor.sandbox.requestlog import Entry
+from sauce_janitor.sandbox.core.request_log import Entry
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """

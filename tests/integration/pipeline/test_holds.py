@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import ArchiveUnusableError
-from sauce_janitor.pipeline.holding import Holding
-from sauce_janitor.retention.model import Action, Job, JobId
+from sauce_janitor.model.jobs import Action, Job, JobId
+from sauce_janitor.operations.holds import Holding
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -162,19 +162,19 @@ def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Desk) -> 
     """Archiving: each is checked again right before a delete."""
     jobs = due(desk)
     late = jobs[-1]
-    from sauce_janitor.pipeline import holding
+    from sauce_janitor.operations import holds
 
     asked: list[str] = []
-    protects = holding.Holding.protects
+    protects = holds.Holding.protects
 
-    def placing(self: holding.Holding, job: Any) -> bool:
+    def placing(self: holds.Holding, job: Any) -> bool:
         if not asked:
             desk.say("hold", "add", late, "--reason", "wait", "--yes")
         asked.append(job.id)
         return protects(self, job)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holding.Holding, "protects", placing)
+        patch.setattr(holds.Holding, "protects", placing)
         desk.run(execute=True)
     assert desk.deleted() == set(jobs) - {late, *({asked[0]} & {late})}
 
@@ -183,13 +183,13 @@ def test_a_hold_that_only_the_mirror_gets_while_a_run_goes_on_stops_it_too(desk:
     jobs = due(desk)
     desk.run(execute=False)
     from sauce_janitor import archive
-    from sauce_janitor.pipeline import holding
+    from sauce_janitor.operations import holds
 
     late = jobs[-1]
     begun: list[str] = []
-    protects = holding.Holding.protects
+    protects = holds.Holding.protects
 
-    def placing(self: holding.Holding, job: Any) -> bool:
+    def placing(self: holds.Holding, job: Any) -> bool:
         if not begun:
             begun.append(job.id)
             with archive.Catalogue.open(desk.folder / "archive") as there:
@@ -198,7 +198,7 @@ def test_a_hold_that_only_the_mirror_gets_while_a_run_goes_on_stops_it_too(desk:
         return protects(self, job)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holding.Holding, "protects", placing)
+        patch.setattr(holds.Holding, "protects", placing)
         desk.run(execute=True)
     assert late not in desk.deleted()
     assert len(desk.deleted()) == len(jobs) - 1

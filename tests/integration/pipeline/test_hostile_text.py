@@ -10,7 +10,7 @@ import click
 import pytest
 
 from sauce_janitor.cli.app import cli
-from sauce_janitor.retention.model import JobId
+from sauce_janitor.model.jobs import JobId
 from tests.integration.pipeline.conftest import DAY, Desk, Heard
 
 EVIL = "=x\x1b]0;owned\x07\x9b2J\u202egnp\u200b\u2028\x7f\r\n2026 forged \U000e0001é🙂"

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.archive import Catalogue
-from sauce_janitor.pipeline.indexing import Indexed, keep_up
-from sauce_janitor.retention.entries import ArchiveQuery
+from sauce_janitor.model.archive_entries import ArchiveQuery
+from sauce_janitor.operations.wiring.archive_index import Indexed, keep_up
 from tests.integration.pipeline.conftest import Desk
 from tests.integration.pipeline.test_pruning import NINETY, Box
 

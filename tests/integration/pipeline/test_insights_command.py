@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.sandbox.options import Behaviours
+from sauce_janitor.sandbox.core.options import Behaviours
 from tests.integration.pipeline.conftest import Desk
 
 METHODS = (("tests",), ("metrics", "login: with password"), ("trends",), ("builds",), ("errors",))

@@ -25,9 +25,9 @@ import pytest
 
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute.events import Skip
-from sauce_janitor.retention.model import JobId
-from sauce_janitor.sandbox.mischief import SETTINGS
-from sauce_janitor.sandbox.requestlog import Entry
+from sauce_janitor.model.jobs import JobId
+from sauce_janitor.sandbox.core.request_log import Entry
+from sauce_janitor.sandbox.faults.fault import SETTINGS
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """

@@ -9,7 +9,7 @@ import pytest
 
 from sauce_janitor import planfile
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.retention.model import Action
+from sauce_janitor.model.jobs import Action
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.execute import purging
+from sauce_janitor.execute import purge_detection
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.retention.retries import FailureKind
+from sauce_janitor.model.retries import FailureKind
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICY = """
@@ -119,7 +119,7 @@ def test_a_job_that_is_purged_while_files_are_missing_is_a_loss_and_never_exit_0
     desk.run(execute=True)
     desk.sandbox.faults.disarm()
     desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
-    monkeypatch.setattr(purging, "PURGED_AFTER_S", 9 * DAY)  # as if its 30 days were over
+    monkeypatch.setattr(purge_detection, "PURGED_AFTER_S", 9 * DAY)  # as if its 30 days were over
     said = desk.say("run", "--execute", "--retry-now", code=4).stdout
     assert "Lost: Sauce Labs had purged the assets of 1 job before they were archived (1 of them although" in said
     assert [line.detail["lost"] for line in desk.state.journal.lines("box") if line.kind == "purged"] == [True]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.model import Action, JobId, Owner
+from sauce_janitor.model.jobs import Action, JobId, Owner
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """
@@ -382,7 +382,7 @@ def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict
     idle(desk)
     before = jobs(desk)
     job = min(before)
-    from sauce_janitor.pipeline import offboarding
+    from sauce_janitor.operations import offboard as offboarding
 
     proven = offboarding._Leaving._proven
     seen: list[str] = []
@@ -406,7 +406,7 @@ def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict
 def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_it(desk: Desk, act: str) -> None:
     idle(desk)
     before = jobs(desk)
-    from sauce_janitor.pipeline import offboarding
+    from sauce_janitor.operations import offboard as offboarding
 
     pages = offboarding._Leaving._pages
     listings: list[int] = []
@@ -439,7 +439,7 @@ def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_i
 def test_a_job_that_comes_at_the_last_moment_stops_it(desk: Desk) -> None:
     idle(desk)
     before = jobs(desk)
-    from sauce_janitor.pipeline import offboarding
+    from sauce_janitor.operations import offboard as offboarding
 
     proven = offboarding._Leaving._proven
 
@@ -465,9 +465,9 @@ def test_the_last_list_leaves_out_no_job_that_is_young_by_a_clock_ahead_of_ours(
 
 def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
     from sauce_janitor.metrics import Metrics
-    from sauce_janitor.pipeline import Tools
-    from sauce_janitor.pipeline.offboarding import Departure
-    from sauce_janitor.pipeline.offboarding import offboard as offboard_user
+    from sauce_janitor.operations import Tools
+    from sauce_janitor.operations.offboard import Departure
+    from sauce_janitor.operations.offboard import offboard as offboard_user
     from tests.integration.pipeline.conftest import Quiet
 
     idle(desk)
@@ -484,11 +484,11 @@ def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
 
 
 def test_a_list_that_takes_too_long_to_read_stops_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sauce_janitor.execute import conditions
+    from sauce_janitor.execute.manual import bulk_conditions
 
     idle(desk)
     before = jobs(desk)
-    monkeypatch.setattr(conditions, "FRESH_S", -1.0)
+    monkeypatch.setattr(bulk_conditions, "FRESH_S", -1.0)
     assert "without --bulk" in str(bulk(desk, code=3).exception)
     assert jobs(desk) == before
     assert desk.writes() == []
@@ -537,7 +537,7 @@ def test_what_the_answer_says_is_not_believed(desk: Desk, fault: str, settings: 
 def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Desk) -> None:
     idle(desk)
     before = jobs(desk)
-    from sauce_janitor.execute import emptying
+    from sauce_janitor.execute.manual import bulk_delete
 
     class KilledError(BaseException):
         pass
@@ -546,7 +546,7 @@ def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Desk) -> Non
         raise KilledError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emptying._Emptying, "_conclude", die)
+        patch.setattr(bulk_delete._Emptying, "_conclude", die)
         with pytest.raises(KilledError):
             bulk(desk)
     assert jobs(desk) == set()
@@ -570,11 +570,11 @@ def test_only_offboarding_can_build_the_address_that_deletes_everything() -> Non
         name = str(path.relative_to(PACKAGE))
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "sauce_janitor.sauce.bulk":
+            if isinstance(node, ast.ImportFrom) and node.module == "sauce_janitor.sauce.delete_all":
                 importers.add(name)
             if isinstance(node, ast.Import) and any("sauce.bulk" in each.name for each in node.names):
                 importers.add(name)
             if isinstance(node, ast.Constant | ast.JoinedStr) and re.search(r"/jobs['\"]?$", ast.unparse(node)):
                 builders.add(name)
-    assert importers == {"pipeline/offboarding.py"}
-    assert {name for name in builders if not name.startswith("sandbox/")} == {"sauce/bulk.py"}
+    assert importers == {"operations/offboard.py"}
+    assert {name for name in builders if not name.startswith("sandbox/")} == {"sauce/delete_all.py"}

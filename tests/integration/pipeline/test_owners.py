@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from sauce_janitor.errors import CredentialsError, ForbiddenError, SourceError
-from sauce_janitor.pipeline import Result
-from sauce_janitor.retention.model import Action, job_id
-from sauce_janitor.sandbox.options import Behaviours
+from sauce_janitor.model.jobs import Action, job_id
+from sauce_janitor.operations import Result
+from sauce_janitor.sandbox.core.options import Behaviours
 from tests.integration.pipeline.conftest import DAY, Desk
 
 OLD = """

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive.lease_records import LEASE_FILE
+from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
 from sauce_janitor.errors import LeaseError, RefusedError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Order, Tools, run
+from sauce_janitor.operations import Order, Tools, run
 from sauce_janitor.state import State
 from tests.integration.pipeline.conftest import Desk, Quiet
 

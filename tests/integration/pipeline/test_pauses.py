@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.archive import MirroredPause, PauseMirror
-from sauce_janitor.archive.pause import PAUSE_FILE
-from sauce_janitor.cli.consent import who
+from sauce_janitor.archive.pause_mirror import PAUSE_FILE
+from sauce_janitor.cli.confirmation import who
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Order, Tools, run
+from sauce_janitor.operations import Order, Tools, run
 from tests.integration.pipeline.conftest import Desk, Quiet
 from tests.integration.pipeline.test_ownership import POLICIES, switch_state
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Order, Tools, progress, run
+from sauce_janitor.operations import Order, Tools, run
+from sauce_janitor.operations.wiring import progress
 from sauce_janitor.sandbox import Entry
 from tests.integration.pipeline.conftest import Desk
 

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, Floor, Origin, Settings, contents_of
-from sauce_janitor.archive import pruning as taking
-from sauce_janitor.archive.lease_records import LEASE_FILE
+from sauce_janitor.archive import prune as taking
+from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
 from sauce_janitor.config import Config
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Tools
-from sauce_janitor.pipeline.proving import prove
-from sauce_janitor.pipeline.pruning import Pruned, PruneOrder
-from sauce_janitor.pipeline.pruning import prune as prune_account
-from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.model import JobDocument, JobId, job_id, owner_name
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.model.jobs import JobDocument, JobId, job_id, owner_name
+from sauce_janitor.operations import Tools
+from sauce_janitor.operations.prove import prove
+from sauce_janitor.operations.prune import Pruned, PruneOrder
+from sauce_janitor.operations.prune import prune as prune_account
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf
 from tests.fakes.records import DAY
 from tests.integration.pipeline.conftest import Desk, Quiet

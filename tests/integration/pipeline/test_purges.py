@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.retention.model import Action, AssetsStanding
+from sauce_janitor.model.jobs import Action, AssetsStanding
 from tests.integration.pipeline.conftest import DAY, Desk
 
 PROTECTED = """

@@ -10,9 +10,9 @@ import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, Floor, ReceiptDocument, Settings, StoredFile, job_place
 from sauce_janitor.archive.receipts import write_receipt
-from sauce_janitor.pipeline.footprint import weights_of
-from sauce_janitor.pipeline.receipt_sizes import Sizes, sizes_of
-from sauce_janitor.retention.model import job_id, owner_name
+from sauce_janitor.model.jobs import job_id, owner_name
+from sauce_janitor.operations.wiring.footprint import weights_of
+from sauce_janitor.operations.wiring.receipt_sizes import Sizes, sizes_of
 from sauce_janitor.state import State
 
 DAY = 86_400

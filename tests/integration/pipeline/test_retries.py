@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline.recalling import recall
-from sauce_janitor.retention.model import JobId
-from sauce_janitor.retention.retries import Failing, FailureKind
+from sauce_janitor.model.jobs import JobId
+from sauce_janitor.model.retries import Failing, FailureKind
+from sauce_janitor.operations.records.last_runs import recall
 from tests.integration.pipeline.conftest import Desk
 
 HOUR = 3600

@@ -9,7 +9,7 @@ import pytest
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline import Order, Tools, run
+from sauce_janitor.operations import Order, Tools, run
 from tests.integration.pipeline.conftest import DAY, Desk, Quiet
 
 POLICIES = """

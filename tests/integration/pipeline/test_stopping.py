@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sauce_janitor.retention.model import Action
+from sauce_janitor.model.jobs import Action
 from tests.integration.pipeline.conftest import Desk
 
 POLICY = """

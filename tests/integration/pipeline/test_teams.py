@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.errors import ConfigError, ForbiddenError, RefusedError, SourceError
-from sauce_janitor.sandbox.options import Behaviours
+from sauce_janitor.sandbox.core.options import Behaviours
 from tests.integration.pipeline.conftest import DAY, Desk
 
 OLD = """

@@ -12,14 +12,14 @@ import pytest
 import requests
 import structlog
 
-from sauce_janitor.cli.looking import gaps
+from sauce_janitor.cli.run.plan_view import gaps
 from sauce_janitor.execute.events import AlreadyGone
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline.telling import Teller
-from sauce_janitor.pipeline.terms import Vanished
-from sauce_janitor.pipeline.traces import Traces
-from sauce_janitor.retention.model import DELETES, Action, Job
-from sauce_janitor.retention.permits import DeleteJobPermit, NothingWanted
+from sauce_janitor.model.jobs import DELETES, Action, Job
+from sauce_janitor.model.permits import DeleteJobPermit, NothingWanted
+from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.steps.foreign_deletes import Traces
+from sauce_janitor.operations.wiring.run_settings import Vanished
 from sauce_janitor.state import Query
 from tests.integration.pipeline.conftest import DAY, Desk
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.execute import unstarted
+from sauce_janitor.execute import unstarted_jobs
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICY = """
@@ -28,7 +28,7 @@ def test_a_job_that_never_started_is_archived_bare_and_goes(
     desk.run(execute=True)
     desk.run(execute=True, retry_now=True)
     assert desk.deleted() == set()
-    monkeypatch.setattr(unstarted, "BELIEVED_AFTER_S", 0)  # as if a day had passed
+    monkeypatch.setattr(unstarted_jobs, "BELIEVED_AFTER_S", 0)  # as if a day had passed
     done = desk.run(execute=True, retry_now=True)
     assert done.complete
     assert desk.deleted() == {job}

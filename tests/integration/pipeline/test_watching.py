@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.retention.model import Action, JobId, Owner
+from sauce_janitor.model.jobs import Action, JobId, Owner
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.retention.model import Action
-from sauce_janitor.sandbox.options import Behaviours
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.sandbox.core.options import Behaviours
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICY = """

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from sauce_janitor.config.loading import from_bytes
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.deciding import decide
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import (
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import (
     UNKNOWN,
     Action,
     AssetsStanding,
@@ -32,8 +31,9 @@ from sauce_janitor.retention.model import (
     Verdict,
     Why,
 )
-from sauce_janitor.retention.planning import Plan, make_plan
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.decide import decide
+from sauce_janitor.retention.plan.planner import Plan, make_plan
 from tests.fakes.records import NOW, id_of, record
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
-from sauce_janitor.retention.model import Job, Owner, State, job_id
-from sauce_janitor.retention.planning import make_plan
+from sauce_janitor.model.jobs import Job, Owner, State, job_id
+from sauce_janitor.retention.plan.planner import make_plan
 from sauce_janitor.state import Query
 from sauce_janitor.state import State as Store
 from tests.fakes.records import DAY, NOW, keep, policy, rules, where

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.deciding import decide
-from sauce_janitor.retention.model import UNKNOWN, Action, Record, State, Verdict, Why
-from sauce_janitor.retention.rules import Atom, Glob, KeepRule, Match, Policy
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import UNKNOWN, Action, Record, State, Verdict, Why
+from sauce_janitor.model.policies import Atom, Glob, KeepRule, Match, Policy
+from sauce_janitor.retention.decide import decide
 from tests.fakes.records import DAY, HOUR, NOW, keep, policy, record, rules, where
 
 STATUSES = ("passed", "passed", "failed", "failed", "error", "complete", None, UNKNOWN)

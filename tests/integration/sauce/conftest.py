@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
-from sauce_janitor.sauce.reading import SauceReader
+from sauce_janitor.sauce.http.connection import Connection
 from tests.fakes.vendor import Vendor
 
 ACCESS_KEY = "canary-4711-access-key-of-the-account"

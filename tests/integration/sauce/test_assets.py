@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sauce_janitor.errors import AnswerError, ForbiddenError, NotReadyError, SourceUnavailableError
-from sauce_janitor.retention.model import JobId, Owner
-from sauce_janitor.sauce.connection import Connection
-from sauce_janitor.sauce.reading import SauceReader
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.sauce.client import SauceReader
+from sauce_janitor.sauce.http.connection import Connection
 from tests.fakes.vendor import Reply, Vendor, chunked, gzip_reply, json_reply, reply
 
 ME = Owner("jsmith")

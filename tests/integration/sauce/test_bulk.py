@@ -9,14 +9,14 @@ import pytest
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import AnswerError, CredentialsError, PermitError
-from sauce_janitor.retention.handacts import DeleteAllPermit
-from sauce_janitor.retention.model import JobId, Owner
-from sauce_janitor.sauce import bulk, gate
-from sauce_janitor.sauce.bulk import BulkGate
-from sauce_janitor.sauce.connection import Connection
-from sauce_janitor.sauce.reading import SauceReader
-from sauce_janitor.sauce.transport import Ask
-from sauce_janitor.sauce.writing import _Armed
+from sauce_janitor.model.job_changes import DeleteAllPermit
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.sauce import delete_all, gate
+from sauce_janitor.sauce.client import SauceReader
+from sauce_janitor.sauce.delete_all import BulkGate
+from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.http.transport import Ask
+from sauce_janitor.sauce.writes import _Armed
 from tests.fakes.vendor import Vendor, json_reply, reply
 
 JOB = JobId("ab" * 16)
@@ -99,7 +99,7 @@ def test_even_armed_it_writes_nothing_else(vendor: Vendor, bulk_gate: BulkGate, 
 def test_neither_gate_lets_by_what_the_other_does() -> None:
     lines = ["DELETE /rest/v1.1/jsmith/jobs", f"DELETE /rest/v1.1/jobs/{JOB}", f"DELETE /rest/v1/jsmith/jobs/{JOB}"]
     for line in lines:
-        passes = [any(each.line.fullmatch(line) for each in allowed) for allowed in (gate.ALLOWED, bulk.ALLOWED)]
+        passes = [any(each.line.fullmatch(line) for each in allowed) for allowed in (gate.ALLOWED, delete_all.ALLOWED)]
         assert sum(passes) == 1, line
     assert all("jobs/" in each.line.pattern for each in gate.ALLOWED), "each names one job"
 

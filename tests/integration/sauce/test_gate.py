@@ -13,9 +13,9 @@ import pytest
 
 from sauce_janitor.clock import CLOCK, SystemClock
 from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, PermitError, StoppedError
-from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
-from sauce_janitor.retention.model import JobId, Owner
-from sauce_janitor.retention.permits import (
+from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.permits import (
     DeleteAddress,
     DeleteAssetsPermit,
     DeleteJobPermit,
@@ -23,16 +23,16 @@ from sauce_janitor.retention.permits import (
     Receipt,
     StopPermit,
 )
-from sauce_janitor.sauce import writing as gate_module
-from sauce_janitor.sauce.budget import Budget, Ticket
-from sauce_janitor.sauce.connection import Connection
-from sauce_janitor.sauce.events import RequestEvent
+from sauce_janitor.sauce import writes as gate_module
+from sauce_janitor.sauce.budget.budget import Budget, Ticket
+from sauce_janitor.sauce.budget.meter import Meter
+from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
-from sauce_janitor.sauce.meter import Meter
-from sauce_janitor.sauce.reading import SauceReader
-from sauce_janitor.sauce.transport import Ask
-from sauce_janitor.sauce.wire import GuardedConnection
-from sauce_janitor.sauce.writing import _Armed
+from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.http.guarded_connection import GuardedConnection
+from sauce_janitor.sauce.http.request_events import RequestEvent
+from sauce_janitor.sauce.http.transport import Ask
+from sauce_janitor.sauce.writes import _Armed
 from tests.fakes.vendor import Reply, Vendor, json_reply, reply
 
 JOB = JobId("ab" * 16)

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sauce_janitor.errors import AnswerError, ForbiddenError, NotOfferedError
+from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.insights import Filter, Insights, Period
-from sauce_janitor.sauce.reading import SauceReader
 from tests.fakes.vendor import Vendor, json_reply, reply
 
 TESTS = "/v1/analytics/tests"

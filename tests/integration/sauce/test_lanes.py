@@ -14,10 +14,10 @@ import pytest
 from pydantic import SecretStr
 
 from sauce_janitor.errors import AnswerError, SourceError
-from sauce_janitor.retention.model import JobId, Owner
-from sauce_janitor.sauce.connection import Connection
-from sauce_janitor.sauce.lanes import is_sent_as_it_is
-from sauce_janitor.sauce.reading import SauceReader
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.sauce.client import SauceReader
+from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.http.lanes import is_sent_as_it_is
 
 ME, JOB = Owner("jsmith"), JobId("cd" * 16)
 BODY = b"0123456789" * 50_000

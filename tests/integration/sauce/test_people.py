@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import CredentialsError, ForbiddenError, SourceError
+from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.people import Organization
-from sauce_janitor.sauce.reading import SauceReader
 from tests.fakes.vendor import Reply, Vendor, json_reply, reply
 
 USERS, SERVICES = "/team-management/v1/users", "/team-management/v1/service-accounts"

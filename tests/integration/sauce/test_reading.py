@@ -27,11 +27,11 @@ from sauce_janitor.errors import (
     StoppedError,
     StrainedError,
 )
-from sauce_janitor.retention.model import JobId, Owner, State
-from sauce_janitor.sauce.connection import Connection
-from sauce_janitor.sauce.events import RequestEvent
-from sauce_janitor.sauce.reading import SauceReader
-from sauce_janitor.sauce.transport import Ask
+from sauce_janitor.model.jobs import JobId, Owner, State
+from sauce_janitor.sauce.client import SauceReader
+from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.http.request_events import RequestEvent
+from sauce_janitor.sauce.http.transport import Ask
 from tests.fakes.vendor import Reply, Vendor, chunked, gzip_reply, json_reply, reply
 
 ME = Owner("jsmith")

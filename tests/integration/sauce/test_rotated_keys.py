@@ -12,10 +12,10 @@ import pytest
 from pydantic import SecretStr
 
 from sauce_janitor.errors import ConfigError, CredentialsError, SourceError
-from sauce_janitor.retention.model import Owner
-from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.model.jobs import Owner
+from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
-from sauce_janitor.sauce.reading import SauceReader
+from sauce_janitor.sauce.http.connection import Connection
 from tests.fakes.vendor import Vendor, json_reply, reply
 from tests.integration.sauce.conftest import ACCESS_KEY
 from tests.integration.sauce.test_gate import BY_ID, job_permit

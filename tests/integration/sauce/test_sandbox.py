@@ -14,9 +14,9 @@ from pydantic import SecretStr
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import CredentialsError, NotReadyError, SourceError
-from sauce_janitor.retention.handacts import StopByHandPermit, UpdatePermit
-from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner, State, job_id
-from sauce_janitor.retention.permits import (
+from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, Owner, State, job_id
+from sauce_janitor.model.permits import (
     DELETE_ADDRESSES,
     DeleteAddress,
     DeleteAssetsPermit,
@@ -25,10 +25,10 @@ from sauce_janitor.retention.permits import (
     StopPermit,
 )
 from sauce_janitor.sandbox import Behaviours, Sandbox, SandboxOptions
-from sauce_janitor.sandbox.mischief import SETTINGS
-from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.sandbox.faults.fault import SETTINGS
+from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
-from sauce_janitor.sauce.reading import SauceReader
+from sauce_janitor.sauce.http.connection import Connection
 
 NOW = 1_760_000_000
 DEMO = Owner("demo")

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import BudgetSpentError, StateError
-from sauce_janitor.retention.allowances import Allowance, Timetable
+from sauce_janitor.model.request_allowance import Allowance, Timetable
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.options import Rate
-from sauce_janitor.sauce import meter as meter_module
-from sauce_janitor.sauce.budget import Budget
-from sauce_janitor.sauce.countfile import Shared
-from sauce_janitor.sauce.meter import Meter
-from sauce_janitor.sauce.rates import window_rates
+from sauce_janitor.sandbox.core.options import Rate
+from sauce_janitor.sauce.budget import meter as meter_module
+from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.count_file import Shared
+from sauce_janitor.sauce.budget.meter import Meter
+from sauce_janitor.sauce.budget.rates import window_rates
 from tests.fakes.clocks import Clock, Waiting
 
 ROOT = Path(__file__).parents[3]
@@ -33,11 +33,11 @@ import json, sys
 from pathlib import Path
 from pydantic import SecretStr
 from sauce_janitor.errors import BudgetSpentError, SourceUnavailableError
-from sauce_janitor.retention.model import Owner
-from sauce_janitor.sauce.budget import Budget
-from sauce_janitor.sauce.connection import Connection
-from sauce_janitor.sauce.countfile import Shared
-from sauce_janitor.sauce.reading import SauceReader
+from sauce_janitor.model.jobs import Owner
+from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.budget.count_file import Shared
+from sauce_janitor.sauce.client import SauceReader
 
 address, user, key, state, requests, settings = sys.argv[1:]
 connection = Connection(address, user, SecretStr(key), **json.loads(settings))
@@ -128,9 +128,9 @@ def test_a_killed_holder_holds_up_nobody_and_stays_counted(tmp_path: Path, open_
     script = "\n".join(
         [
             "import sys; from pathlib import Path",
-            "from sauce_janitor.retention.allowances import Allowance, Timetable",
-            "from sauce_janitor.sauce.budget import Budget; from sauce_janitor.sauce.countfile import Shared",
-            "from sauce_janitor.sauce.meter import Meter",
+            "from sauce_janitor.model.request_allowance import Allowance, Timetable",
+            "from sauce_janitor.sauce.budget.budget import Budget; from sauce_janitor.sauce.budget.count_file import Shared",
+            "from sauce_janitor.sauce.budget.meter import Meter",
             "meter = Meter('https://api', 'jane', Shared(Path(sys.argv[1])))",
             "budget = Budget(meter, Timetable(Allowance(None, 1_000_000)))",
             "for number in range(10**6):",
@@ -327,7 +327,7 @@ def test_nothing_is_sent_that_cannot_be_counted(
 def test_a_lock_that_is_never_given_back_ends_in_a_sentence(
     tmp_path: Path, open_budget: Callable[..., Budget], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sauce_janitor.sauce.countfile._LONGEST_LOCK_S", 0.05)
+    monkeypatch.setattr("sauce_janitor.sauce.budget.count_file._LONGEST_LOCK_S", 0.05)
     one = open_budget()
     one.take()
     with closing(sqlite3.connect(tmp_path / "state.db.budget", isolation_level=None)) as holder:

@@ -11,10 +11,10 @@ from sqlalchemy import insert, select, update
 
 from sauce_janitor import state as state_package
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.retention.model import UNKNOWN, Owner, Text
-from sauce_janitor.retention.permits import DeleteAssetsPermit, Receipt
+from sauce_janitor.model.jobs import UNKNOWN, Owner, Text
+from sauce_janitor.model.permits import DeleteAssetsPermit, Receipt
 from sauce_janitor.state import State
-from sauce_janitor.state.tables import metadata
+from sauce_janitor.state.file.tables import metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
 
 EU, US = "https://api.eu.example", "https://api.us.example"

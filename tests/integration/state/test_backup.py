@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import Engine, inspect
 
 from sauce_janitor.errors import RefusedError, StateError
-from sauce_janitor.state import State, opening
-from sauce_janitor.state.backup import back_up, copies
-from sauce_janitor.state.database import sqlite_engine
-from sauce_janitor.state.tables import READABLE_FROM, REVISIONS
+from sauce_janitor.state import State
+from sauce_janitor.state.file import state_file
+from sauce_janitor.state.file.backup import back_up, copies
+from sauce_janitor.state.file.database import sqlite_engine
+from sauce_janitor.state.file.tables import READABLE_FROM, REVISIONS
 from tests.integration.state.conftest import Python
 from tests.integration.state.test_opening import execute, filled, first_schema, migrate
 
@@ -96,7 +97,7 @@ def test_a_state_that_cannot_be_backed_up_is_not_migrated(path: Path, monkeypatc
 
 def test_a_migration_that_fails_leaves_the_state_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first_schema(path)
-    monkeypatch.setattr(opening, "_say_who_can_read", lambda _connection: 1 / 0)
+    monkeypatch.setattr(state_file, "_say_who_can_read", lambda _connection: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         State.open(path)
     assert ask(path, "SELECT version_num FROM alembic_version") == "0001"

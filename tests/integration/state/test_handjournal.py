@@ -8,8 +8,8 @@ import time
 import pytest
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError, StoppedError
-from sauce_janitor.retention.handacts import BY_HAND, HandAction, StopByHandPermit, UpdatePermit
-from sauce_janitor.retention.model import Action, JobId
+from sauce_janitor.model.job_changes import BY_HAND, HandAction, StopByHandPermit, UpdatePermit
+from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.state import HandJournal, State
 from tests.fakes.job_list import OWNER, an_id
 from tests.integration.state.conftest import Python

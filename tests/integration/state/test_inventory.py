@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sauce_janitor.inventory import Demand, sync
-from sauce_janitor.retention.model import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Job, Owner
-from sauce_janitor.retention.model import State as JobState
-from sauce_janitor.retention.permits import DeleteJobPermit, Receipt
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Job, Owner
+from sauce_janitor.model.jobs import State as JobState
+from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.state import Query, State
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, a_job, an_id
 from tests.fakes.job_store import MemoryStore

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
-from sauce_janitor.retention.model import Action, AssetsStanding, JobId
-from sauce_janitor.retention.permits import (
+from sauce_janitor.model.jobs import Action, AssetsStanding, JobId
+from sauce_janitor.model.permits import (
     DeleteAssetsPermit,
     DeleteJobPermit,
     DeletePermit,
@@ -287,7 +287,7 @@ def test_threads_write_one_unbroken_chain(known: State) -> None:
 
 PRELUDE = """
     import os
-    from sauce_janitor.retention.permits import DeleteJobPermit, Receipt
+    from sauce_janitor.model.permits import DeleteJobPermit, Receipt
     from sauce_janitor.state import State
     from tests.fakes.job_list import OWNER, an_id
     state = State.open(STATE)

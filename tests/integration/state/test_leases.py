@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import LeaseError
-from sauce_janitor.retention.permits import DeleteJobPermit, Receipt
+from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.state import State
 from tests.fakes.job_list import OWNER, an_id
 from tests.integration.state.conftest import Python

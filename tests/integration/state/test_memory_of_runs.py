@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.retention.model import Action, JobId
+from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.state import Pause, Query, State
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.integration.state.conftest import Python

@@ -19,11 +19,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from sauce_janitor.errors import RefusedError, StateError
-from sauce_janitor.retention.model import Job
-from sauce_janitor.retention.model import State as JobState
-from sauce_janitor.state import State, opening
-from sauce_janitor.state.database import sqlite_engine
-from sauce_janitor.state.tables import REVISIONS, metadata
+from sauce_janitor.model.jobs import Job
+from sauce_janitor.model.jobs import State as JobState
+from sauce_janitor.state import State
+from sauce_janitor.state.file import state_file
+from sauce_janitor.state.file.database import sqlite_engine
+from sauce_janitor.state.file.tables import REVISIONS, metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.integration.state.conftest import Python
 
@@ -48,7 +49,7 @@ def first_schema(path: Path) -> None:
     engine = sqlite_engine(path)
     with engine.begin() as connection:
         migrate(connection, "0001")
-        opening._found(connection)
+        state_file._found(connection)
         for sql in (
             "INSERT INTO accounts VALUES ('eu', 'u', 'demo')",
             "INSERT INTO acceptances (account, policy_digest, accepted_at, jobs) VALUES ('eu', 'sha256:a', 5, 7)",
@@ -296,7 +297,7 @@ def test_a_read_only_file_system_is_told(small_disk: Path) -> None:
 
 
 def test_a_state_locked_by_another_process_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sauce_janitor.state.database.BUSY_S", 0.05)
+    monkeypatch.setattr("sauce_janitor.state.file.database.BUSY_S", 0.05)
     filled(path, 10)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")

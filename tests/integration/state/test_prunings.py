@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
-from sauce_janitor.retention.model import Action
-from sauce_janitor.retention.permits import PrunePermit
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.model.permits import PrunePermit
 from sauce_janitor.state import PruneJournal, State
 from tests.fakes.job_list import OWNER, an_id
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import RefusedError, StateError
-from sauce_janitor.state import State, filesystems
-from sauce_janitor.state.filesystems import nobody_writes
-from sauce_janitor.state.opening import revision
-from sauce_janitor.state.readonly import open_readonly
-from sauce_janitor.state.tables import REVISIONS
+from sauce_janitor.state import State
+from sauce_janitor.state.file import filesystems
+from sauce_janitor.state.file.filesystems import nobody_writes
+from sauce_janitor.state.file.read_only import open_readonly
+from sauce_janitor.state.file.state_file import revision
+from sauce_janitor.state.file.tables import REVISIONS
 from tests.integration.state.test_opening import execute, first_schema
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.state import State, filesystems
+from sauce_janitor.state import State
+from sauce_janitor.state.file import filesystems
 from tests.integration.state.conftest import ROOT
 
 
@@ -41,7 +42,7 @@ def test_real_mounts_with_odd_names_nested_and_stacked_are_found(tmp_path: Path)
         ln -s "$odd/proc" "$1/link"
         exec "$2" -c '
 import os, sys
-from sauce_janitor.state.filesystems import _mounts, mount_of
+from sauce_janitor.state.file.filesystems import _mounts, mount_of
 for place in ("a b\\#x/y", "a b\\#x/proc", "over/below/y", "bound/1", "link/y"):
     print(mount_of(os.path.realpath(sys.argv[1] + "/" + place), _mounts()).kind)
 ' "$1"

@@ -12,12 +12,12 @@ import pytest
 
 from sauce_janitor.archive import Archive, Floor, Settings
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.opening import ShelfOfPages
-from sauce_janitor.cli.shelf import open_shelf
-from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.web.archive_view import make_archive_view
+from sauce_janitor.cli.archive.open import ShelfOfPages
+from sauce_janitor.cli.archive.view import open_shelf
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.web.archive_page import make_archive_view
 from sauce_janitor.web.guard import Door, Guard
-from sauce_janitor.web.serving import Limits, Serving
+from sauce_janitor.web.server import Limits, Serving
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN
 

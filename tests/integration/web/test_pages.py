@@ -16,7 +16,7 @@ from playwright.sync_api import ConsoleMessage, sync_playwright
 from sauce_janitor.web.guard import TRUSTED, Door, Guard
 from sauce_janitor.web.overview import AccountView, Fact, Overview, PolicyLine, Readiness, RunLine
 from sauce_janitor.web.pages import OPEN_PATHS, make_pages
-from sauce_janitor.web.serving import Serving
+from sauce_janitor.web.server import Serving
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202e{{7*7}}"
 AT = 1_795_000_000

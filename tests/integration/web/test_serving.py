@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.web.serving import Limits, Serving
+from sauce_janitor.web.server import Limits, Serving
 
 
 def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:

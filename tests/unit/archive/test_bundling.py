@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.archive.bundling import Bundle, Offer, in_bundle
+from sauce_janitor.archive.content.screenshots import Bundle, Offer, in_bundle
 from sauce_janitor.errors import ArchiveError
 from tests.fakes.asset_shelf import PNG
 

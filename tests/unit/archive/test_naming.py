@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.archive.naming import file_names, folder_name, job_place, name_of_folder, place_of
+from sauce_janitor.archive.disk.names import file_names, folder_name, job_place, name_of_folder, place_of
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.model import Job, State, job_id, owner_name
+from sauce_janitor.model.jobs import Job, State, job_id, owner_name
 
 HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ @+()=-]{0,119}")
 NFC, NFD = unicodedata.normalize("NFC", "vidéo.mp4"), unicodedata.normalize("NFD", "vidéo.mp4")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.archive.probing import SOUND, Judgement, Trust, judge, what_is_wrong
-from sauce_janitor.archive.structure import NotJsonError, check_structure
+from sauce_janitor.archive.content.json_structure import NotJsonError, check_structure
+from sauce_janitor.archive.content.probe import SOUND, Judgement, Trust, judge, what_is_wrong
 from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG
 
 PAGE = b"\n<!-- proxy --><!DOCTYPE html><html><body>Back soon</body></html>"

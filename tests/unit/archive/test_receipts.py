@@ -19,7 +19,7 @@ from sauce_janitor.archive.receipts import (
     write_receipt,
 )
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.model import job_id, owner_name
+from sauce_janitor.model.jobs import job_id, owner_name
 
 VIDEO = StoredFile(
     "video.mp4", "assets/video.mp4", 5, "a" * 64, 1_770_000_000, "https://api.example.com/x", "video/mp4"

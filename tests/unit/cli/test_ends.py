@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sauce_janitor import report
 from sauce_janitor.execute.events import ActionFailed
-from sauce_janitor.retention.model import Action, job_id, owner_name
+from sauce_janitor.model.jobs import Action, job_id, owner_name
 
 JOBS = [job_id(f"{number:032x}") for number in range(757)]
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from sauce_janitor import __version__
 from sauce_janitor.cli.app import ALIASES, COMMANDS, Session, cli
-from sauce_janitor.cli.everywhere import accept_global
-from sauce_janitor.cli.overview import TASKS
+from sauce_janitor.cli.global_options import accept_global
+from sauce_janitor.cli.help_overview import TASKS
 
 
 def leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from sauce_janitor.cli.explanation import Explained, as_json
-from sauce_janitor.cli.explanation_text import show
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.explaining import explain
-from sauce_janitor.retention.model import UNKNOWN, Action, Owner, Record
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.cli.what_if.explanation import Explained, as_json
+from sauce_janitor.cli.what_if.explanation_text import show
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import UNKNOWN, Action, Owner, Record
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.what_if.explain import explain
 from sauce_janitor.state import Line
 from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, where
 

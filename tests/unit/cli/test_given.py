@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from sauce_janitor.cli.given import ending
+from sauce_janitor.cli.options import ending
 
 NOW = 1_780_315_200  # 2026-06-01T12:00:00Z
 DAY = 86_400

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sauce_janitor.config import Config
-from sauce_janitor.config.loading import from_bytes
-from sauce_janitor.retention.allowances import Allowance
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.model.request_allowance import Allowance
 
 ZONE = ZoneInfo("Europe/Berlin")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.config import Config
-from sauce_janitor.config.claims import place
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.config.shared_users import place
 from sauce_janitor.errors import ConfigError
 
 EU = "https://api.eu-central-1.saucelabs.com"

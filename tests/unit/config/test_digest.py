@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
 
 ACCOUNT = "accounts: {eu: {region: eu, username: jane}}\n"
 A = "  - {name: a, match: {build: x}, keep: [{id: r, last: 2}], then: {archive: 2w, delete_job: 30d}}\n"

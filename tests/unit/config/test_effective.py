@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sauce_janitor.config.effective import effective_yaml
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.config.output.effective import effective_yaml
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
 FILE = Path("/srv/janitor/config.yaml")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.config.loading import parse
-from sauce_janitor.config.reading import read
+from sauce_janitor.config.loader import parse
+from sauce_janitor.config.source.yaml import read
 from sauce_janitor.errors import ConfigError
 
 GOLDEN = Path(__file__).parents[2] / "data" / "config" / "faults.txt"

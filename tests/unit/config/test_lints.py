@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
 
 HEAD = "accounts: {eu: {region: eu}}\n"
 POLICIES = HEAD + "policies:\n"

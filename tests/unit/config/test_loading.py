@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.config import Config
-from sauce_janitor.config.loading import from_bytes
-from sauce_janitor.retention.model import Action
-from sauce_janitor.retention.rules import AllOf, Atom, Duration, Glob, Literally, Not, Regex
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.model.policies import AllOf, Atom, Duration, Glob, Literally, Not, Regex
 
 FOLDER = Path("/srv/janitor")
 MINIMAL = "accounts: {eu: {region: eu-central-1}}\n"

@@ -8,11 +8,11 @@ import pytest
 
 from sauce_janitor.config import Config
 from sauce_janitor.config.grammar.lookalikes import oddity
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.retention.globs import compile_glob
+from sauce_janitor.model.globs import compile_glob
+from sauce_janitor.model.policies import Atom, Glob
 from sauce_janitor.retention.matching import value_test
-from sauce_janitor.retention.rules import Atom, Glob
 
 HEAD = "accounts: {eu: {region: eu}}\n"
 LOOKALIKES = {

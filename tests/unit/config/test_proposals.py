@@ -12,11 +12,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sauce_janitor.config.loading import from_bytes
-from sauce_janitor.config.proposals import Seen, proposals
-from sauce_janitor.config.starter import Start, proposing, starter
-from sauce_janitor.retention.globs import compile_glob
-from sauce_janitor.retention.model import UNKNOWN, Job
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.config.output.proposals import Seen, proposals
+from sauce_janitor.config.output.starter import Start, proposing, starter
+from sauce_janitor.model.globs import compile_glob
+from sauce_janitor.model.jobs import UNKNOWN, Job
 from tests.fakes.job_list import a_job
 
 START = Start("eu", "eu-central-1", None, None, None, "UTC", "./config.schema.json")

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.config.loading import parse
-from sauce_janitor.config.reading import read
-from sauce_janitor.config.translating import rules_for
+from sauce_janitor.config.loader import parse
+from sauce_janitor.config.source.yaml import read
+from sauce_janitor.config.translate import rules_for
 from sauce_janitor.errors import ConfigError, Problem
 
 EXAMPLE = yaml.load(

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.config.scalars import plain_scalar
+from sauce_janitor.config.source.scalars import plain_scalar
 
 
 @pytest.mark.parametrize(

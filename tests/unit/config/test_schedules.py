@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.config import Config, Daily, Stretch
-from sauce_janitor.config.crons import parse_cron
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.config.source.cron import parse_cron
 from sauce_janitor.errors import ConfigError
 
 HEAD = "timezone: Europe/Berlin\naccounts: {eu: {region: eu}, us: {region: us, schedule: {cron: '0 3 * * *'}}}\n"

@@ -11,13 +11,13 @@ import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from sauce_janitor.config import Config
-from sauce_janitor.config.loading import from_bytes
-from sauce_janitor.config.reading import read
-from sauce_janitor.config.reference import markdown
-from sauce_janitor.config.schema import json_schema
-from sauce_janitor.config.starter import Start, starter
-from sauce_janitor.retention.mutating import Tried, measure, uncovered
-from sauce_janitor.retention.trying import try_out
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.config.output.json_schema import json_schema
+from sauce_janitor.config.output.reference import markdown
+from sauce_janitor.config.output.starter import Start, starter
+from sauce_janitor.config.source.yaml import read
+from sauce_janitor.retention.what_if.mutants import Tried, measure, uncovered
+from sauce_janitor.retention.what_if.policy_tests import try_out
 
 TOP = Path(__file__).parents[3]
 EXAMPLE = TOP / "config.example.yaml"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.retention.model import Action
-from sauce_janitor.retention.trying import Expectation, PolicyTest, try_out
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.retention.what_if.policy_tests import Expectation, PolicyTest, try_out
 
 DAY = 86_400
 AS_OF = 1_780_272_000  # 2026-06-01T00:00:00Z

@@ -9,16 +9,16 @@ import click
 import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
-from sauce_janitor.cli.desk import _as_of
-from sauce_janitor.cli.given import ending, moment
-from sauce_janitor.cli.shelf import query_of
+from sauce_janitor.cli.archive.view import query_of
+from sauce_janitor.cli.options import ending, moment
+from sauce_janitor.cli.session import _as_of
 from sauce_janitor.config import Config
-from sauce_janitor.config.grammar.terms import unix_time
-from sauce_janitor.config.loading import from_bytes
-from sauce_janitor.config.reading import read
-from sauce_janitor.config.schema import json_schema
+from sauce_janitor.config.grammar.scalars import unix_time
+from sauce_janitor.config.loader import from_bytes
+from sauce_janitor.config.output.json_schema import json_schema
+from sauce_janitor.config.source.yaml import read
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.retention.trying import try_out
+from sauce_janitor.retention.what_if.policy_tests import try_out
 
 NOW = 1_780_315_200  # 2026-06-01T12:00:00Z
 EARLIER = 1_780_272_000  # 2026-06-01T00:00:00Z

@@ -17,8 +17,8 @@ from itertools import pairwise
 import pytest
 
 from sauce_janitor.config import Schedule
-from sauce_janitor.config.crons import parse_cron
-from sauce_janitor.daemon.timetable import Timetable
+from sauce_janitor.config.source.cron import parse_cron
+from sauce_janitor.daemon.schedule import Timetable
 
 HOUR_S, DAY_S = 3600, 86_400
 FIRST, LAST = (int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) for year in (2026, 2029))

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.config import Daily, Schedule, Stretch
-from sauce_janitor.config.crons import parse_cron
-from sauce_janitor.daemon.timetable import Timetable
+from sauce_janitor.config.source.cron import parse_cron
+from sauce_janitor.daemon.schedule import Timetable
 
 EVERY_DAY = frozenset(range(7))
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterable
 
 from sauce_janitor.execute import Execution, Options, carry_out
-from sauce_janitor.retention.assets import EVERYTHING, Selection
-from sauce_janitor.retention.model import Action
-from sauce_janitor.retention.planning import JobPlan
+from sauce_janitor.model.assets import EVERYTHING, Selection
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.retention.plan.planner import JobPlan
 from tests.fakes.execution import House
 
 ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP

@@ -7,8 +7,8 @@ import pytest
 from sauce_janitor.errors import SourceUnavailableError
 from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.retention.model import Action, State
-from sauce_janitor.retention.retries import FailureKind
+from sauce_janitor.model.jobs import Action, State
+from sauce_janitor.model.retries import FailureKind
 from tests.fakes.execution import House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP, run
 

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from sauce_janitor.execute import Outcome
-from sauce_janitor.execute.addresses import DeleteAddresses
+from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import Halt, Skip
-from sauce_janitor.retention.model import JobId
+from sauce_janitor.model.jobs import JobId
 from tests.fakes.execution import FakeAnswer, FakeSauce, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, SourceUnavailableError
-from sauce_janitor.execute.byhand import LOOKS, Act, HandParts, settle, stop
-from sauce_janitor.execute.updating import MOST_TRIES, differences, update
-from sauce_janitor.retention.handacts import Change, HandAction, StopByHandPermit, UpdatePermit
-from sauce_janitor.retention.model import Action, Job, JobDocument, JobId, Owner, State
-from sauce_janitor.sauce.writing import WriteAnswer
+from sauce_janitor.execute.manual.action import LOOKS, Act, HandParts, settle, stop
+from sauce_janitor.execute.manual.field_changes import MOST_TRIES, differences, update
+from sauce_janitor.model.job_changes import Change, HandAction, StopByHandPermit, UpdatePermit
+from sauce_janitor.model.jobs import Action, Job, JobDocument, JobId, Owner, State
+from sauce_janitor.sauce.writes import WriteAnswer
 
 JOB = JobId("ab" * 16)
 DEMO = Owner("demo")

@@ -7,7 +7,7 @@ import pytest
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import CopyDamaged, CopyRestored, Event
-from sauce_janitor.retention.model import Action, AssetListing, JobId
+from sauce_janitor.model.jobs import Action, AssetListing, JobId
 from tests.fakes.execution import FakeSauce, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
 

@@ -9,9 +9,9 @@ from typing import Literal
 import pytest
 
 from sauce_janitor.execute import Execution, carry_out, recover
-from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.model import Action, JobId, State
-from sauce_janitor.retention.planning import JobPlan
+from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.jobs import Action, JobId, State
+from sauce_janitor.retention.plan.planner import JobPlan
 from tests.fakes.execution import House, KilledError, number
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP
 
@@ -158,7 +158,7 @@ def test_one_failing_answer_at_any_request_is_mended_by_the_next_run(endpoint: s
             if endpoint == "asset":
                 return sauce.world[job].assets["log.json"]
             if endpoint == "assets":
-                from sauce_janitor.retention.model import AssetListing
+                from sauce_janitor.model.jobs import AssetListing
 
                 return AssetListing(tuple(sauce.world[job].assets))
             return {

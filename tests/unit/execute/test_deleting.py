@@ -11,7 +11,7 @@ import pytest
 from sauce_janitor.errors import CredentialsError, ForbiddenError, NotReadyError, PermitError, SourceError
 from sauce_janitor.execute import Options, Outcome, carry_out, recover
 from sauce_janitor.execute.events import AlreadyGone, AssetsDeleted, Halt, JobDeleted, JobStopped, Skip
-from sauce_janitor.retention.model import Action, AssetListing, Job, JobDocument, JobId, Owner, State
+from sauce_janitor.model.jobs import Action, AssetListing, Job, JobDocument, JobId, Owner, State
 from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House, Row, fingerprint
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP, run
 

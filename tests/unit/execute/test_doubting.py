@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.execute.doubting import PATIENCE_S
+from sauce_janitor.execute.empty_lists import PATIENCE_S
 from sauce_janitor.execute.events import ActionSkipped, Skip
 from sauce_janitor.execute.outcomes import Outcome
-from sauce_janitor.retention.model import Action, AssetListing, JobId
-from sauce_janitor.retention.planning import JobPlan
+from sauce_janitor.model.jobs import Action, AssetListing, JobId
+from sauce_janitor.retention.plan.planner import JobPlan
 from tests.fakes.execution import NOW, FakeSauce, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
 

@@ -27,7 +27,7 @@ from sauce_janitor.execute import Execution, Options, Outcome, carry_out
 from sauce_janitor.execute.brake import Brake, UnsafeError, halt_of
 from sauce_janitor.execute.events import Event, Halt, Halted
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.retention.model import AssetListing, JobId
+from sauce_janitor.model.jobs import AssetListing, JobId
 from tests.fakes.execution import FakeSauce, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_JOB, run
 

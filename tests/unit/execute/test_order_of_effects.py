@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sauce_janitor.execute import Outcome
-from sauce_janitor.retention.permits import NothingWanted, Receipt
+from sauce_janitor.model.permits import NothingWanted, Receipt
 from tests.fakes.execution import House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
 

@@ -6,7 +6,7 @@ from sauce_janitor.errors import CredentialsError, SourceError
 from sauce_janitor.execute import Execution
 from sauce_janitor.execute.events import ActionFailed, Halt, Halted, Skip
 from sauce_janitor.execute.outcomes import Outcome, together
-from sauce_janitor.retention.model import Action, Owner, job_id
+from sauce_janitor.model.jobs import Action, Owner, job_id
 
 FAILED = ActionFailed(job_id("0" * 32), Owner("alice"), "p", Action.DELETE_JOB, "no")
 

@@ -9,10 +9,10 @@ import pytest
 
 from sauce_janitor.errors import LeaseError, SourceUnavailableError, StoppedError
 from sauce_janitor.execute.events import AssetsPurged, Event, Skip
-from sauce_janitor.execute.purging import look_for_purged
-from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.model import AssetListing, JobId
-from sauce_janitor.retention.vanishing import Suspect
+from sauce_janitor.execute.purge_detection import look_for_purged
+from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.jobs import AssetListing, JobId
+from sauce_janitor.retention.plan.vendor_purge import Suspect
 from tests.fakes.execution import ME, NOW, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
 

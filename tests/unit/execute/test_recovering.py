@@ -7,8 +7,8 @@ import pytest
 from sauce_janitor.errors import CredentialsError, SourceError
 from sauce_janitor.execute import Recovery, recover
 from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
-from sauce_janitor.retention.model import Action, JobId, State
-from sauce_janitor.retention.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, StopPermit
+from sauce_janitor.model.jobs import Action, JobId, State
+from sauce_janitor.model.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, StopPermit
 from tests.fakes.execution import ME, FakeSauce, House
 from tests.unit.execute.scene import DELETE_ASSETS, DELETE_JOB, STOP
 

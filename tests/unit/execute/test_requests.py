@@ -6,7 +6,7 @@ from math import ceil
 
 import pytest
 
-from sauce_janitor.retention.model import Action
+from sauce_janitor.model.jobs import Action
 from tests.fakes.execution import House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
 

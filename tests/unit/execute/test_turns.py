@@ -10,8 +10,8 @@ import pytest
 from sauce_janitor.errors import BudgetSpentError, ForbiddenError, NotReadyError, SourceUnavailableError
 from sauce_janitor.execute import Execution, Options
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.retention.model import JobId
-from sauce_janitor.retention.retries import Failing, FailureKind, Retry
+from sauce_janitor.model.jobs import JobId
+from sauce_janitor.model.retries import Failing, FailureKind, Retry
 from tests.fakes.execution import FakeAnswer, FakeSauce, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_JOB, run
 

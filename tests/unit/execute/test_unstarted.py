@@ -8,7 +8,7 @@ import pytest
 
 from sauce_janitor.errors import NotReadyError, SourceUnavailableError
 from sauce_janitor.execute.events import Skip
-from sauce_janitor.retention.model import UNKNOWN, Action, JobId
+from sauce_janitor.model.jobs import UNKNOWN, Action, JobId
 from tests.fakes.execution import House
 from tests.unit.execute.scene import ALL, run
 

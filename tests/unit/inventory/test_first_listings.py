@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sauce_janitor.inventory import CONFIRMED_AFTER_S
-from sauce_janitor.retention.model import Oddness
+from sauce_janitor.model.jobs import Oddness
 from tests.fakes.job_list import NOW, an_id
 from tests.fakes.job_store import MemoryStore
 from tests.unit.inventory.test_syncing import listed, some, there

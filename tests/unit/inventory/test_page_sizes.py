@@ -7,9 +7,9 @@ from contextlib import suppress
 import pytest
 
 from sauce_janitor.errors import SourceError, SourceUnavailableError, StrainedError
-from sauce_janitor.inventory import sizes
-from sauce_janitor.inventory.memo import Memo
-from sauce_janitor.inventory.sizes import PageSize
+from sauce_janitor.inventory import page_sizes
+from sauce_janitor.inventory.listing_memory import Memo
+from sauce_janitor.inventory.page_sizes import PageSize
 from tests.fakes.job_list import NOW, JobList, an_id
 from tests.fakes.job_store import MemoryStore
 from tests.unit.inventory.test_syncing import DAY, listed, some, there
@@ -61,7 +61,7 @@ def test_one_row_that_no_answer_can_carry_is_set_aside_and_the_rest_is_listed(pl
 
 
 def test_a_long_list_of_small_pages_goes_on_in_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "MOST_PAGES", 20)
+    monkeypatch.setattr(page_sizes, "MOST_PAGES", 20)
     jobs, store = some(200, strained_above=9), MemoryStore()
     for hour in range(3):
         with suppress(SourceError):

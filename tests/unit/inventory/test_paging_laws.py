@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.inventory.paging import ContradictionError, Pager, Place
-from sauce_janitor.retention.model import Job
+from sauce_janitor.inventory.pager import ContradictionError, Pager, Place
+from sauce_janitor.model.jobs import Job
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, TimeName, a_job, an_id
 
 TIMES: tuple[TimeName | None, ...] = ("created_at", "started_at", "ended_at", "modified_at", None)

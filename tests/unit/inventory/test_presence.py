@@ -8,7 +8,7 @@ import pytest
 
 from sauce_janitor.errors import SourceUnavailableError
 from sauce_janitor.inventory.presence import contradicted
-from sauce_janitor.retention.model import UNKNOWN, JobId
+from sauce_janitor.model.jobs import UNKNOWN, JobId
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, TimeName, a_job, an_id
 from tests.fakes.job_store import MemoryStore
 from tests.unit.inventory.test_syncing import DAY, listed, some, there

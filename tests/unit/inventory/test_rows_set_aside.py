@@ -6,7 +6,7 @@ import pytest
 
 from sauce_janitor.errors import SourceError
 from sauce_janitor.inventory import CONFIRMED_AFTER_S, SpellingError
-from sauce_janitor.retention.model import UNKNOWN, Oddness, Owner, State
+from sauce_janitor.model.jobs import UNKNOWN, Oddness, Owner, State
 from tests.fakes.job_list import NOW, a_job, an_id
 from tests.fakes.job_store import MemoryStore
 from tests.unit.inventory.test_syncing import DAY, listed, some, there

@@ -10,7 +10,7 @@ import pytest
 
 from sauce_janitor.errors import SourceError, SourceUnavailableError
 from sauce_janitor.inventory import ContradictionError, Demand, SyncReport, sync
-from sauce_janitor.retention.model import UNKNOWN, Build, State
+from sauce_janitor.model.jobs import UNKNOWN, Build, State
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, TimeName, a_job, an_id
 from tests.fakes.job_store import MemoryStore
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sauce_janitor.pipeline.owning import LeftOut, Whose, missing, whose, words
-from sauce_janitor.retention.model import Owner
+from sauce_janitor.model.jobs import Owner
+from sauce_janitor.operations.wiring.owners import LeftOut, Whose, missing, whose, words
 from sauce_janitor.sauce.people import Organization
 
 ME, ALICE, BOB, CARL = (Owner(name) for name in ("me-myself", "alice", "bob", "carl"))

@@ -17,8 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.errors import StateError
-from sauce_janitor.pipeline import progress
-from sauce_janitor.pipeline.progress import PhaseProgress, ProgressTracker, PublishedProgress, stepping, under_way
+from sauce_janitor.operations.wiring import progress
+from sauce_janitor.operations.wiring.progress import (
+    PhaseProgress,
+    ProgressTracker,
+    PublishedProgress,
+    stepping,
+    under_way,
+)
 from sauce_janitor.state import Notes
 from tests.fakes.screen import Screen
 

@@ -8,9 +8,9 @@ import structlog.testing
 from sauce_janitor.execute.events import ActionFailed, AssetsPurged, Event, Halt, Halted, JobIncomplete
 from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline.telling import Teller
-from sauce_janitor.retention.model import Action, job_id, owner_name
-from sauce_janitor.retention.retries import FailureKind
+from sauce_janitor.model.jobs import Action, job_id, owner_name
+from sauce_janitor.model.retries import FailureKind
+from sauce_janitor.operations.records.telemetry import Teller
 
 ALICE = owner_name("alice")
 JOBS = [job_id(f"{number:032x}") for number in range(70)]

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from sauce_janitor import report
-from sauce_janitor.pipeline.room import Room
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.effects import Weights, effects_of
-from sauce_janitor.retention.model import Record
-from sauce_janitor.retention.planning import Plan, make_plan
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import Record
+from sauce_janitor.operations.wiring.disk_space import Room
+from sauce_janitor.retention.plan.effects import Weights, effects_of
+from sauce_janitor.retention.plan.planner import Plan, make_plan
 from tests.fakes.records import DAY, NOW, record
 from tests.unit.retention.sentences import told
 

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from sauce_janitor import report
+from sauce_janitor.model.jobs import UNKNOWN
 from sauce_janitor.report import Column
-from sauce_janitor.retention.model import UNKNOWN
 from sauce_janitor.times import show_times_in
 
 JOBS = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.deciding import decide
-from sauce_janitor.retention.model import Action, Decision, Reason, Record, Verdict, Why
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import Action, Decision, Reason, Record, Verdict, Why
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.decide import decide
 from tests.fakes.records import NOW, id_of
 
 Decisions = dict[Action, Decision]

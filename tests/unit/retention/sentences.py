@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 
 from sauce_janitor.config import Config
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.model.policies import Rules
 
 TESTS = Path(__file__).parents[2]
 PAGE = TESTS.parent / "docs" / "reference" / "policies.md"

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sauce_janitor.retention.ages import age_time, newest_first
-from sauce_janitor.retention.deciding import decide
-from sauce_janitor.retention.model import UNKNOWN, Action, Why
-from sauce_janitor.retention.rules import Hold
+from sauce_janitor.model.job_age import age_time, newest_first
+from sauce_janitor.model.jobs import UNKNOWN, Action, Why
+from sauce_janitor.model.policies import Hold
+from sauce_janitor.retention.decide import decide
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, UTC, id_of, job, policy, record, rules, running, where
 from tests.unit.retention.deciding_with import decisions, going, ids, reasons, whys
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.retention.allowances import Allowance, Timetable, Window, allowance
+from sauce_janitor.model.request_allowance import Allowance, Timetable, Window, allowance
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT, OFFICE, NONE = Allowance(2, 1500), Allowance(2, 500), Allowance(2, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.retention.assets import Selection, asset_classes, covers
+from sauce_janitor.model.assets import Selection, asset_classes, covers
 
 
 def wanting(*assets: str, forbid: tuple[str, ...] = ()) -> Selection:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Record, State, Why
+from sauce_janitor.model.policies import Hold, Rules
 from sauce_janitor.retention.builds import has_only_lost_jobs
-from sauce_janitor.retention.model import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Record, State, Why
-from sauce_janitor.retention.rules import Hold, Rules
 from tests.fakes.records import DAY, HOUR, keep, policy, record, rules, where
 from tests.unit.retention.deciding_with import going, ids, reasons, whys
 

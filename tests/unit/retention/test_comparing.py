@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from hypothesis import given
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.comparing import Comparison, Kind, Side, compare
-from sauce_janitor.retention.deciding import Judge
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.fates import Fate, Teller
-from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Owner, Record, Verdict
-from sauce_janitor.retention.rules import ArchiveWish, Hold, Rules
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Owner, Record, Verdict
+from sauce_janitor.model.policies import ArchiveWish, Hold, Rules
+from sauce_janitor.retention.decide import Judge
+from sauce_janitor.retention.what_if.diff import Comparison, Kind, Side, compare
+from sauce_janitor.retention.what_if.forecast import Fate, Teller
 from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, running, where
 from tests.unit.retention import worlds
 from tests.unit.retention.deciding_with import decisions, going

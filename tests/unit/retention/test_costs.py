@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sauce_janitor.retention.assets import EVERYTHING, Selection
-from sauce_janitor.retention.costs import TYPICAL_ASSETS, Work, files_wanted, requests_needed
+from sauce_janitor.model.assets import EVERYTHING, Selection
+from sauce_janitor.retention.plan.costs import TYPICAL_ASSETS, Work, files_wanted, requests_needed
 
 
 def test_an_archived_and_deleted_job_costs_its_list_its_files_a_second_look_and_the_delete() -> None:

@@ -6,22 +6,10 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.blocking import blocking_rules, terms_of
-from sauce_janitor.retention.deadlines import (
-    Blocker,
-    Late,
-    block_what_goes,
-    late_lines,
-    overdue_counts,
-    settle,
-    watched_fields,
-)
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.fingerprints import decision_fields
-from sauce_janitor.retention.model import UNKNOWN, AssetsStanding, BuildCounters, MissingFile, Record, State
-from sauce_janitor.retention.planning import Plan, make_plan
-from sauce_janitor.retention.rules import (
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import UNKNOWN, AssetsStanding, BuildCounters, MissingFile, Record, State
+from sauce_janitor.model.policies import (
     EVERYTHING,
     ArchiveWish,
     Deadline,
@@ -33,6 +21,18 @@ from sauce_janitor.retention.rules import (
     Match,
     Policy,
 )  # fmt: skip
+from sauce_janitor.retention.fingerprint import decision_fields
+from sauce_janitor.retention.plan.blockers import blocking_rules, terms_of
+from sauce_janitor.retention.plan.deadlines import (
+    Blocker,
+    Late,
+    block_what_goes,
+    late_lines,
+    overdue_counts,
+    settle,
+    watched_fields,
+)
+from sauce_janitor.retention.plan.planner import Plan, make_plan
 from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, running, where
 from tests.unit.retention.sentences import told
 

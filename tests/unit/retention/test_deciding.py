@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.retention.deciding import decide
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
-from sauce_janitor.retention.rules import ArchiveWish, DeleteClaim, Forbid, Rules
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
+from sauce_janitor.model.policies import ArchiveWish, DeleteClaim, Forbid, Rules
+from sauce_janitor.retention.decide import decide
 from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
 from tests.unit.retention.deciding_with import decisions, going, ids, reasons, whys
 

@@ -6,10 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sauce_janitor.retention.departures import rules_for
-from sauce_janitor.retention.model import Action, Job, JobId, Owner, Record, State
-from sauce_janitor.retention.planning import make_plan
-from sauce_janitor.retention.rules import (
+from sauce_janitor.model.jobs import Action, Job, JobId, Owner, Record, State
+from sauce_janitor.model.policies import (
     EVERYTHING,
     DeleteClaim,
     Duration,
@@ -20,6 +18,8 @@ from sauce_janitor.retention.rules import (
     Policy,
     Rules,
 )
+from sauce_janitor.retention.plan.offboarding import rules_for
+from sauce_janitor.retention.plan.planner import make_plan
 
 NOW = 1_760_000_000
 NEVER = Policy(

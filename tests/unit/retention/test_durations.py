@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.retention.durations import at_least, at_most, due_at, parse_duration
-from sauce_janitor.retention.rules import Duration
+from sauce_janitor.model.durations import at_least, at_most, due_at, parse_duration
+from sauce_janitor.model.policies import Duration
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC = ZoneInfo("UTC")

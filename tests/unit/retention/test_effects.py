@@ -7,13 +7,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import AssetsStanding, MissingFile, Record
+from sauce_janitor.model.policies import Rules
 from sauce_janitor.report.dangers import loss_lines
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.assets import Selection
-from sauce_janitor.retention.effects import JobEffect, PlanEffects, PlannedLoss, Volume, Weights, effects_of
-from sauce_janitor.retention.model import AssetsStanding, MissingFile, Record
-from sauce_janitor.retention.planning import Plan, make_plan
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.retention.plan.effects import JobEffect, PlanEffects, PlannedLoss, Volume, Weights, effects_of
+from sauce_janitor.retention.plan.planner import Plan, make_plan
 from tests.fakes.records import DAY, NOW, record, running
 from tests.unit.retention.sentences import told
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.explaining import Explanation, PolicyView, Word, explain
-from sauce_janitor.retention.model import UNKNOWN, Action, BuildCounters, Record, Verdict, Why
-from sauce_janitor.retention.rules import Hold, KeepRule, Rules
-from sauce_janitor.retention.standings import actions_stated
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import UNKNOWN, Action, BuildCounters, Record, Verdict, Why
+from sauce_janitor.model.policies import Hold, KeepRule, Rules
+from sauce_janitor.retention.precedence import actions_stated
+from sauce_janitor.retention.what_if.explain import Explanation, PolicyView, Word, explain
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, keep, policy, record, rules, where
 from tests.unit.retention import worlds
 from tests.unit.retention.deciding_with import decisions, going

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.deciding import Judge
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import NOT_ASKED, Action, MissingFile, Why
-from sauce_janitor.retention.planning import make_plan
-from sauce_janitor.retention.retries import FailureKind, Retry
-from sauce_janitor.retention.rules import ArchiveWish
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import NOT_ASKED, Action, MissingFile, Why
+from sauce_janitor.model.policies import ArchiveWish
+from sauce_janitor.model.retries import FailureKind, Retry
+from sauce_janitor.retention.decide import Judge
+from sauce_janitor.retention.plan.planner import make_plan
 from tests.fakes.records import DAY, NOW, id_of, policy, record, rules
 from tests.unit.retention.deciding_with import whys
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sauce_janitor.retention.globs import alternatives, compile_glob, exactly, for_sqlite, has_wildcards, is_plain
+from sauce_janitor.model.globs import alternatives, compile_glob, exactly, for_sqlite, has_wildcards, is_plain
+from sauce_janitor.model.policies import Atom, Glob, Not
 from sauce_janitor.retention.overlaps import may_overlap
-from sauce_janitor.retention.rules import Atom, Glob, Not
 
 ALPHABET = "ab-^!{},]"
 TEXTS = ["".join(letters) for size in range(4) for letters in product(ALPHABET, repeat=size)]

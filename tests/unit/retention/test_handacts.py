@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.retention.handacts import Change, fields_of, has_come, is_body
-from sauce_janitor.retention.model import UNKNOWN, Job, JobDocument, JobId, Owner, State
-from sauce_janitor.sauce.redacting import REMOVED, redact_mapping
+from sauce_janitor.model.job_changes import Change, fields_of, has_come, is_body
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobDocument, JobId, Owner, State
+from sauce_janitor.sauce.http.redact import REMOVED, redact_mapping
 
 tags = st.lists(st.text("abc", min_size=1, max_size=2), unique=True, max_size=4)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from sauce_janitor.retention.assets import EVERYTHING
-from sauce_janitor.retention.costs import files_wanted
-from sauce_janitor.retention.inflow import Inflow, inflow
-from sauce_janitor.retention.model import AssetsStanding, Record, State
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.model.assets import EVERYTHING
+from sauce_janitor.model.jobs import AssetsStanding, Record, State
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.plan.costs import files_wanted
+from sauce_janitor.retention.what_if.inflow import Inflow, inflow
 from tests.fakes.records import DAY, HOUR, NOW, keep, policy, record, rules, where
 
 NIGHTLY = rules(policy("nightly", where(build="nightly-1"), archive="2h", assets="10d", job="180d"))
@@ -64,7 +64,7 @@ def test_jobs_of_less_than_a_week_count_by_the_days_there_are() -> None:
 
 
 def test_of_very_many_the_newest_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sauce_janitor.retention.inflow._MOST_JOBS", 60)
+    monkeypatch.setattr("sauce_janitor.retention.what_if.inflow._MOST_JOBS", 60)
     handed: list[Record] = []
 
     def records() -> Iterator[Record]:

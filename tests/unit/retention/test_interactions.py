@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.deciding import Judge
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import AssetsStanding, Record, Verdict
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.decide import Judge
 from sauce_janitor.retention.interactions import by_weight, foreseen, possible_lines
-from sauce_janitor.retention.model import AssetsStanding, Record, Verdict
-from sauce_janitor.retention.planning import make_plan
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.retention.plan.planner import make_plan
 from tests.fakes.records import DAY, HOUR, NOW, record, running
 from tests.unit.retention import worlds
 from tests.unit.retention.sentences import told

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import UNKNOWN, Action, AssetsStanding, Record, State, Why
-from sauce_janitor.retention.rules import DeleteClaim, Hold, KeepRule, Policy
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Record, State, Why
+from sauce_janitor.model.policies import DeleteClaim, Hold, KeepRule, Policy
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, UTC, keep, policy, record, rules, running, where
 from tests.unit.retention.deciding_with import going, ids, reasons
 

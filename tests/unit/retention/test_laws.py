@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 
+from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, Record, State, Verdict, Why
+from sauce_janitor.model.policies import KeepRule, Policy, Rules
 from sauce_janitor.retention.matching import compile_match
-from sauce_janitor.retention.model import DELETES, Action, AssetsStanding, Decision, Record, State, Verdict, Why
-from sauce_janitor.retention.rules import KeepRule, Policy, Rules
 from tests.fakes.records import DAY, HOUR, NOW, where
 from tests.support.laws import examples
 from tests.unit.retention import worlds

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sauce_janitor.retention.matching import Facts, Truth, compile_match, fields_read
-from sauce_janitor.retention.model import UNKNOWN, Record, State
-from sauce_janitor.retention.rules import (
+from sauce_janitor.model.jobs import UNKNOWN, Record, State
+from sauce_janitor.model.policies import (
     EVERYTHING,
     AllOf,
     AnyOf,
@@ -21,6 +20,7 @@ from sauce_janitor.retention.rules import (
     Pattern,
     Regex,
 )
+from sauce_janitor.retention.matching import Facts, Truth, compile_match, fields_read
 from tests.fakes.records import record, running
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sauce_janitor.retention.model import Action
-from sauce_janitor.retention.mutating import Noticed, Tried, measure, mutants, uncovered
-from sauce_janitor.retention.phrasing import phrase
-from sauce_janitor.retention.rules import AllOf, AnyOf, Atom, Comparison, DeleteClaim, Duration, Hold, Not, Regex, Rules
-from sauce_janitor.retention.trying import Expectation, MadeJob, PolicyTest
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.model.match_text import phrase
+from sauce_janitor.model.policies import AllOf, AnyOf, Atom, Comparison, DeleteClaim, Duration, Hold, Not, Regex, Rules
+from sauce_janitor.retention.what_if.mutants import Noticed, Tried, measure, mutants, uncovered
+from sauce_janitor.retention.what_if.policy_tests import Expectation, MadeJob, PolicyTest
 from tests.fakes.records import DAY, NOW, keep, policy, rules, where
 
 RULES = rules(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.retention.model import job_id, owner_name
+from sauce_janitor.model.jobs import job_id, owner_name
 
 
 @pytest.mark.parametrize(

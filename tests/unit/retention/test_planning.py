@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.fingerprints import decision_fields, fingerprint
-from sauce_janitor.retention.limits import NO_LEEWAY, Acting, Approval, Leeway
-from sauce_janitor.retention.model import DELETES, UNKNOWN, Action, Owner, Reason, Record, Verdict, Why
-from sauce_janitor.retention.planning import Plan, Waiting, make_plan
-from sauce_janitor.retention.rules import Forbid, Hold, Limits, Rules
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, Owner, Reason, Record, Verdict, Why
+from sauce_janitor.model.policies import Forbid, Hold, Limits, Rules
+from sauce_janitor.retention.fingerprint import decision_fields, fingerprint
+from sauce_janitor.retention.plan.limits import NO_LEEWAY, Acting, Approval, Leeway
+from sauce_janitor.retention.plan.planner import Plan, Waiting, make_plan
 from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
 
 ALL = frozenset({"all"})

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import UNKNOWN, AssetsStanding, Reason, Record, Why
-from sauce_janitor.retention.pruning import ArchivedFile, ArchivedJob, Shelves, Shelving
-from sauce_janitor.retention.rules import ArchiveWish, Hold, Policy, Rules
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.jobs import UNKNOWN, AssetsStanding, Reason, Record, Why
+from sauce_janitor.model.policies import ArchiveWish, Hold, Policy, Rules
+from sauce_janitor.retention.plan.archive_pruning import ArchivedFile, ArchivedJob, Shelves, Shelving
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, record, rules, where
 from tests.unit.retention.sentences import faults, told
 from tests.unit.retention.worlds import World, one_record, worlds

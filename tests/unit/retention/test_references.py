@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.retention.model import Owner
-from sauce_janitor.retention.references import Candidate, build_reference, job_reference, only, only_digest
+from sauce_janitor.model.job_references import Candidate, build_reference, job_reference, only, only_digest
+from sauce_janitor.model.jobs import Owner
 from tests.fakes.job_list import an_id
 
 WHOLE = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"

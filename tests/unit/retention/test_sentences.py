@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
 from tests.unit.retention import sentences
 
 SECTIONS = (

@@ -12,11 +12,10 @@ from rich.console import Console
 from sauce_janitor import report
 from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import AssetsDeleted, Skip
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.assets import Selection, asset_classes
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.limits import SMALL_PLAN
-from sauce_janitor.retention.model import (
+from sauce_janitor.model.assets import Selection, asset_classes
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import (
     UNKNOWN,
     Action,
     AssetListing,
@@ -27,9 +26,10 @@ from sauce_janitor.retention.model import (
     Record,
     Why,
 )
-from sauce_janitor.retention.planning import Plan, make_plan
-from sauce_janitor.retention.pruning import times_of
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.plan.archive_pruning import times_of
+from sauce_janitor.retention.plan.limits import SMALL_PLAN
+from sauce_janitor.retention.plan.planner import Plan, make_plan
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.execution import House
 from tests.fakes.records import DAY, HOUR, NOW, id_of, record, running

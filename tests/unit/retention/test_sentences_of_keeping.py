@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.fingerprints import decision_fields
-from sauce_janitor.retention.model import UNKNOWN, Action, AssetsStanding, BuildCounters, Owner, Record, State, Why
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, BuildCounters, Owner, Record, State, Why
+from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.execution import House
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, record, running

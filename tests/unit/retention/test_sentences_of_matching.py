@@ -10,11 +10,11 @@ import pytest
 import structlog
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.pipeline.telling import Teller
-from sauce_janitor.retention.ages import age_time, newest_first
-from sauce_janitor.retention.model import UNKNOWN, Job, Owner, Record, Why
-from sauce_janitor.retention.planning import make_plan
-from sauce_janitor.retention.rules import FIELDS
+from sauce_janitor.model.job_age import age_time, newest_first
+from sauce_janitor.model.jobs import UNKNOWN, Job, Owner, Record, Why
+from sauce_janitor.model.policies import FIELDS
+from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.retention.plan.planner import make_plan
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.records import BERLIN, DAY, NOW, id_of, record
 from tests.unit.retention.deciding_with import going, ids, reasons, whys

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from sauce_janitor.config.loading import from_bytes
+from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.limits import Leeway
-from sauce_janitor.retention.model import UNKNOWN, Action, Owner, Record, Verdict, Why
-from sauce_janitor.retention.planning import Plan, make_plan
-from sauce_janitor.retention.rules import Rules
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import UNKNOWN, Action, Owner, Record, Verdict, Why
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.plan.limits import Leeway
+from sauce_janitor.retention.plan.planner import Plan, make_plan
 from sauce_janitor.sauce.parse import parse_assets, parse_builds, parse_rows
 from tests.fakes.records import DAY, HOUR, NOW, id_of, record, running
 from tests.unit.retention.deciding_with import decisions

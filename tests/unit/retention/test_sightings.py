@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.model import UNKNOWN, Record
-from sauce_janitor.retention.planning import make_plan
-from sauce_janitor.retention.rules import Atom, DeleteClaim, Duration, Forbid, Hold, Not, Regex, Rules
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import UNKNOWN, Record
+from sauce_janitor.model.policies import Atom, DeleteClaim, Duration, Forbid, Hold, Not, Regex, Rules
+from sauce_janitor.retention.plan.planner import make_plan
 from tests.fakes.records import DAY, keep, policy, record, rules, where
 from tests.fakes.records import NOW as AS_OF
 

@@ -9,14 +9,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.costs import TYPICAL_BYTES, requests_needed, work_of
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.limits import Approval
-from sauce_janitor.retention.model import Action, AssetsStanding, Record
-from sauce_janitor.retention.planning import PURGED_AFTER_S, Plan, make_plan
-from sauce_janitor.retention.rules import ArchiveWish, Hold, Limits, Policy, Rules
-from sauce_janitor.retention.simulating import Setting, Simulation, simulate
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import Action, AssetsStanding, Record
+from sauce_janitor.model.policies import ArchiveWish, Hold, Limits, Policy, Rules
+from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.retention.plan.costs import TYPICAL_BYTES, requests_needed, work_of
+from sauce_janitor.retention.plan.limits import Approval
+from sauce_janitor.retention.plan.planner import Plan, make_plan
+from sauce_janitor.retention.what_if.simulate import Setting, Simulation, simulate
 from tests.fakes.records import DAY, NOW, keep, policy, record, rules, running, where
 from tests.unit.retention import worlds
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.model import UNKNOWN, Action, State
-from sauce_janitor.retention.rules import DeleteClaim, Duration, Hold, KeepRule, Rules
-from sauce_janitor.retention.trying import Expectation, MadeJob, PolicyTest, made_records, try_out
+from sauce_janitor.model.jobs import UNKNOWN, Action, State
+from sauce_janitor.model.policies import DeleteClaim, Duration, Hold, KeepRule, Rules
+from sauce_janitor.retention.what_if.policy_tests import Expectation, MadeJob, PolicyTest, made_records, try_out
 from tests.fakes.records import DAY, NOW, keep, policy, rules, where
 
 DELETE_JOB, DELETE_ASSETS, STOP = Action.DELETE_JOB, Action.DELETE_ASSETS, Action.STOP

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from sauce_janitor.retention.ages import newest_first
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import AssetsStanding, Record
-from sauce_janitor.retention.planning import make_plan
-from sauce_janitor.retention.rules import Deadline, Rules
-from sauce_janitor.retention.vanishing import MOST_A_DAY, Suspect
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.jobs import AssetsStanding, Record
+from sauce_janitor.model.policies import Deadline, Rules
+from sauce_janitor.retention.plan.planner import make_plan
+from sauce_janitor.retention.plan.vendor_purge import MOST_A_DAY, Suspect
 from tests.fakes.records import DAY, NOW, keep, policy, record, rules, where
 
 PROTECTED = rules(policy("p", assets="never", job="20d"))

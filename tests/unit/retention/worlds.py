@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from sauce_janitor.retention.durations import parse_duration
-from sauce_janitor.retention.model import UNKNOWN, Action, BuildCounters, Record, State
-from sauce_janitor.retention.rules import (
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.jobs import UNKNOWN, Action, BuildCounters, Record, State
+from sauce_janitor.model.policies import (
     EVERYTHING,
     AllOf,
     AnyOf,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sauce_janitor.sandbox.faults import read_faults
-from sauce_janitor.sandbox.mischief import SETTINGS
-from sauce_janitor.sandbox.options import choices
-from sauce_janitor.sandbox.routes import ENDPOINTS
+from sauce_janitor.sandbox.api.routes import ENDPOINTS
+from sauce_janitor.sandbox.core.options import choices
+from sauce_janitor.sandbox.faults.fault import SETTINGS
+from sauce_janitor.sandbox.faults.faults import read_faults
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")
 

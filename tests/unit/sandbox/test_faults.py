@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.sandbox.faults import Fault, Faults, read_faults
-from sauce_janitor.sandbox.messages import Request
+from sauce_janitor.sandbox.core.messages import Request
+from sauce_janitor.sandbox.faults.faults import Fault, Faults, read_faults
 
 
 def request(method: str = "GET", target: str = "/rest/v1/demo/jobs?limit=5") -> Request:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.sandbox.ledger import Gone, Ledger
-from sauce_janitor.sandbox.population import Population
+from sauce_janitor.sandbox.world.ledger import Gone, Ledger
+from sauce_janitor.sandbox.world.population import Population
 
 NOW = 1_760_000_000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.sandbox.chance import key_of
-from sauce_janitor.sandbox.numbering import Numbering
+from sauce_janitor.sandbox.core.chance import key_of
+from sauce_janitor.sandbox.core.computed_ids import Numbering
 
 NUMBERING = Numbering(key_of(1, "test"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.sandbox.options import Behaviours, choices
+from sauce_janitor.sandbox.core.options import Behaviours, choices
 
 
 def test_every_behaviour_has_its_default_first_and_at_least_one_other() -> None:

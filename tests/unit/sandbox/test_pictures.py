@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 
-from sauce_janitor.sandbox.chance import Dice, key_of
-from sauce_janitor.sandbox.pictures import HEIGHT, WIDTH, screenshot, video
+from sauce_janitor.sandbox.core.chance import Dice, key_of
+from sauce_janitor.sandbox.world.pictures import HEIGHT, WIDTH, screenshot, video
 
 KEY = key_of(1, "pictures")
 

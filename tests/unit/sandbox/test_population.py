@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.sandbox.population import Population
+from sauce_janitor.sandbox.world.population import Population
 
 NOW = 1_760_000_000
 DAY = 86_400

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from sauce_janitor.sandbox.options import Behaviours, Rate
+from sauce_janitor.sandbox.core.options import Behaviours, Rate
 from sauce_janitor.sandbox.throttle import Throttle
 
 

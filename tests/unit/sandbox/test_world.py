@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sauce_janitor.sandbox.assets_api import delete_assets
-from sauce_janitor.sandbox.jobs_api import delete
-from sauce_janitor.sandbox.messages import Request
-from sauce_janitor.sandbox.options import SandboxOptions
-from sauce_janitor.sandbox.world import JobRef, World
+from sauce_janitor.sandbox.api.assets import delete_assets
+from sauce_janitor.sandbox.api.jobs import delete
+from sauce_janitor.sandbox.core.messages import Request
+from sauce_janitor.sandbox.core.options import SandboxOptions
+from sauce_janitor.sandbox.world.world import JobRef, World
 
 NOW = 1_760_000_000
 

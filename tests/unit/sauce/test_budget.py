@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sauce_janitor.errors import BudgetSpentError, StateError, StoppedError
-from sauce_janitor.retention.allowances import Allowance, Timetable, Window
-from sauce_janitor.sauce.budget import Budget
-from sauce_janitor.sauce.meter import Meter
-from sauce_janitor.sauce.rates import window_rates
+from sauce_janitor.model.request_allowance import Allowance, Timetable, Window
+from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.meter import Meter
+from sauce_janitor.sauce.budget.rates import window_rates
 from tests.fakes.clocks import Clock, Waiting
 
 

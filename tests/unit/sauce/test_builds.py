@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import UNKNOWN
+from sauce_janitor.model.jobs import UNKNOWN
 from sauce_janitor.sauce.builds import BuildFilter, parse_record
 
 # Source: Jobs API, Get Builds, the sample (the older API).

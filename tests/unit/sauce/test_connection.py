@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.retention.allowances import Allowance
-from sauce_janitor.sauce.connection import Connection
+from sauce_janitor.model.request_allowance import Allowance
+from sauce_janitor.sauce.http.connection import Connection
 
 EU = Connection("https://api.eu-central-1.saucelabs.com", "jsmith", SecretStr("c4n4ry"))
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import UNKNOWN
-from sauce_janitor.sauce.answers import load_json
-from sauce_janitor.sauce.insight_items import (
+from sauce_janitor.model.jobs import UNKNOWN
+from sauce_janitor.sauce.http.answers import load_json
+from sauce_janitor.sauce.insight_rows import (
     parse_builds_and_tests,
     parse_errors,
     parse_items,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import UNKNOWN, JobId
-from sauce_janitor.sauce.members import BuildMember, each_member, parse_members
+from sauce_janitor.model.jobs import UNKNOWN, JobId
+from sauce_janitor.sauce.build_members import BuildMember, each_member, parse_members
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import JobId, Oddness, Owner
-from sauce_janitor.sauce.pages import BadRow, load_rows
+from sauce_janitor.model.jobs import JobId, Oddness, Owner
+from sauce_janitor.sauce.list_rows import BadRow, load_rows
 from sauce_janitor.sauce.parse import parse_rows
 
 ME = Owner("jsmith")

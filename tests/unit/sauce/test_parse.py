@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner, State, owner_name
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, Owner, State, owner_name
 from sauce_janitor.sauce.parse import (
     ForeignBuildError,
     parse_assets,

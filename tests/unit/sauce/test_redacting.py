@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.sauce.redacting import REMOVED, redact, redact_text
+from sauce_janitor.sauce.http.redact import REMOVED, redact, redact_text
 
 CANARY = "c4n4ry-4711"
 

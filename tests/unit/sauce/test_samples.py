@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.retention.model import UNKNOWN, Job, JobId, Owner
-from sauce_janitor.sauce.answers import error_text
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, Owner
+from sauce_janitor.sauce.build_members import parse_members
 from sauce_janitor.sauce.builds import parse_record
-from sauce_janitor.sauce.insight_items import (
+from sauce_janitor.sauce.http.answers import error_text
+from sauce_janitor.sauce.http.redact import REMOVED
+from sauce_janitor.sauce.insight_rows import (
     Item,
     parse_builds_and_tests,
     parse_errors,
@@ -21,9 +23,7 @@ from sauce_janitor.sauce.insight_items import (
     parse_summary,
     parse_trends,
 )
-from sauce_janitor.sauce.members import parse_members
 from sauce_janitor.sauce.parse import parse_assets, parse_build, parse_builds, parse_details, parse_rows
-from sauce_janitor.sauce.redacting import REMOVED
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 ANY = JobId("0" * 32)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.state import filesystems
-from sauce_janitor.state.filesystems import Mount, mount_of, parse_mount, parse_mountinfo, refuse_shared
+from sauce_janitor.state.file import filesystems
+from sauce_janitor.state.file.filesystems import Mount, mount_of, parse_mount, parse_mountinfo, refuse_shared
 
 SHARED = (
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "fuse", "fuse.ceph", "fuse.sshfs", "fuse.s3fs",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sauce_janitor.retention.model import UNKNOWN, Job, Owner, State, job_id
+from sauce_janitor.model.jobs import UNKNOWN, Job, Owner, State, job_id
 from sauce_janitor.state.rows import BITS, COLUMNS, FIELDS, JobReader, id_bytes, plain, row_of
 
 texts = st.one_of(st.none(), st.just(UNKNOWN), st.text(st.characters(exclude_categories=())))

@@ -11,10 +11,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.retention.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
-from sauce_janitor.retention.model import JobId, owner_name
-from sauce_janitor.web.archive_values import Remark, ShownFile, ShownJob, ShownReceipt, kind_of
-from sauce_janitor.web.archive_view import make_archive_view
+from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+from sauce_janitor.model.jobs import JobId, owner_name
+from sauce_janitor.web.archive_page import make_archive_view
+from sauce_janitor.web.archive_query import Remark, ShownFile, ShownJob, ShownReceipt, kind_of
 
 JOB = JobId(f"{1:032x}")
 EVIL = '<script>alert(1)</script>"\u202egnp.exe\x1b[31m'

@@ -1,0 +1,117 @@
+"""Compressing logs and JSON on the disk (`archive.compress`), and reading any stored file as Sauce Labs sent it.
+
+Zstandard, one frame a file, ending in `.zst`: `zstd -d` undoes it without us. Whoever reads gets the original bytes; what the
+frame claims about its size is never believed, only the receipt's length is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from typing import Any, BinaryIO, Final
+
+import zstandard
+
+from sauce_janitor.archive.disk.folders import open_file, open_folder, shut
+from sauce_janitor.archive.receipts import Packed, StoredFile
+
+ENDING: Final = ".zst"
+_PACKABLE: Final = (".json", ".har", ".log", ".txt", ".xml", ".csv", ".html", ".htm")
+_LEVEL: Final = 3
+_PIECE: Final = 1024 * 1024
+_LARGEST_WINDOW: Final = 8 * 1024 * 1024  # ours have less; a frame that asks for more memory is not ours
+
+
+def is_packable(name: str) -> bool:
+    """Whether an asset of this name is text that compressing makes much smaller."""
+    return name.lower().endswith(_PACKABLE)
+
+
+class Packer:
+    """Compresses what it is fed; knows length and hash of what came out."""
+
+    def __init__(self) -> None:
+        self._stream = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
+        self._digest, self._length = hashlib.sha256(), 0
+
+    def feed(self, data: bytes | memoryview) -> bytes:
+        """What is to be written for it, perhaps nothing yet."""
+        return self._out(self._stream.compress(data))
+
+    def finish(self) -> bytes:
+        """The end of the frame."""
+        return self._out(self._stream.flush())
+
+    def packed(self) -> Packed:
+        """Of all that came out, after `finish`."""
+        return Packed(self._length, self._digest.hexdigest())
+
+    def _out(self, data: bytes) -> bytes:
+        self._digest.update(data)
+        self._length += len(data)
+        return data
+
+
+class _Unpacked(io.RawIOBase):
+    """The original bytes of a compressed file; seekable to its start only. OSError for what is no whole frame."""
+
+    def __init__(self, stored: BinaryIO) -> None:
+        super().__init__()
+        self._stored = stored
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stored.seek(0)
+        unpacker = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+        self._stream = unpacker.stream_reader(self._stored, read_size=_PIECE, closefd=False)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if offset or whence != os.SEEK_SET:
+            raise io.UnsupportedOperation("a compressed file can only be read from its start")
+        self._begin()
+        return 0
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return self._stream.readinto(buffer)
+        except zstandard.ZstdError as wrong:
+            raise OSError(f"not a whole Zstandard frame: {wrong}") from wrong
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stored.close()
+        super().close()
+
+
+def unpacked(stored: BinaryIO) -> BinaryIO:
+    """The original bytes of the compressed file, from its start; closing it closes the file."""
+    return io.BufferedReader(_Unpacked(stored), _PIECE)
+
+
+def open_original(folder: int, file: StoredFile) -> BinaryIO:
+    """A stored file's original bytes, however it is stored; `folder` is the job's. Raises OSError. Nothing is verified."""
+    above, _, name = file.file.rpartition("/")
+    below = open_folder(folder, above) if above else os.dup(folder)
+    try:
+        stored = os.fdopen(open_file(below, name), "rb")
+    finally:
+        shut(below)
+    return unpacked(stored) if file.packed else stored
+
+
+def original_of(stored: BinaryIO, *, at_most: int) -> tuple[int, str]:
+    """Length and SHA-256 of what a compressed file holds, read from its start; not further than a byte over `at_most`."""
+    digest, length, piece = hashlib.sha256(), 0, bytearray(_PIECE)
+    view = memoryview(piece)
+    with unpacked(stored) as original:
+        while length <= at_most and (count := original.readinto(piece)):  # type: ignore[attr-defined]  # a BufferedReader
+            digest.update(view[:count])
+            length += count
+    return length, digest.hexdigest()

@@ -1,0 +1,278 @@
+"""How far stored bytes are believed to be the asset that its name says. Reads the file back in pieces.
+
+Length, framing and hash prove a copy. What the bytes look like proves little: people upload what they like under any name, and
+recorders crash. So a format that is not the name's is stored with a mark in the receipt. The one thing that must never pass is
+another's answer in place of the file, a maintenance page or an error message: the original would be deleted on the strength of
+it. It shows when the bytes and the answer's content type both say so. `Trust` has the degrees.
+
+- Videos, pictures and archives that begin as an HTML page or an error message are refused, unless the content type is a
+  medium's: no recorder writes those.
+- A text or JSON file that looks like such an answer, and that the content type calls one, is believed when the same bytes come
+  again a day later. An outage's page is gone by then.
+- Anything else is stored: at once, or after two equal reads where the bytes may be cut.
+
+Names without a known ending are taken as they are. An empty file has no format: two equal reads vouch for it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import BinaryIO, Final
+
+from sauce_janitor.archive.content.json_structure import NotJsonError, check_structure
+
+_HEAD = 1024
+_WHOLE = 1024 * 1024
+_PIECE = 256 * 1024
+_TAIL = 4096
+_PNG_END = b"IEND\xaeB`\x82"
+_MOST_BOXES = 100_000
+
+
+class Trust(IntEnum):
+    """How far bytes are believed, best first."""
+
+    SOUND = 0  # nothing speaks against them
+    MARKED = 1  # whole, but not of the name's kind: stored with a mark
+    TWICE = 2  # perhaps cut: stored with a mark when a second read brings the same
+    LATER = 3  # perhaps somebody else's answer: stored with a mark when the same bytes come a day later
+    FOREIGN = 4  # surely an error page in place of a video, picture or archive: never stored
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How far the bytes are believed, and `why` not wholly: a sentence fragment, empty for SOUND."""
+
+    trust: Trust
+    why: str = ""
+
+
+SOUND: Final = Judgement(Trust.SOUND)
+
+_SIGNATURES = {
+    "PNG": ((0, b"\x89PNG\r\n\x1a\n"),),
+    "JPEG": ((0, b"\xff\xd8\xff"),),
+    "GIF": ((0, b"GIF87a"), (0, b"GIF89a")),
+    "WebP": ((8, b"WEBP"),),
+    "MP4": tuple(
+        (4, box)
+        for box in (
+            b"ftyp", b"styp", b"free", b"skip", b"wide", b"moov", b"moof", b"mdat", b"sidx", b"pdin", b"pnot", b"uuid",
+        )
+    ),
+    "WebM": ((0, b"\x1a\x45\xdf\xa3"),),
+    "FLV": ((0, b"FLV"),),
+    "ZIP": ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
+    "GZ": ((0, b"\x1f\x8b\x08"),),
+}  # fmt: skip
+"""Source of the MP4 ones: ISO/IEC 14496-12, 4.3 and 8.1, and the QuickTime File Format; any of these boxes may come first."""
+_PICTURES = ("PNG", "JPEG", "GIF", "WebP")
+_VIDEOS = ("MP4", "WebM", "FLV")
+_KINDS = {
+    "png": ("PNG", _PICTURES), "jpg": ("JPEG", _PICTURES), "jpeg": ("JPEG", _PICTURES), "gif": ("GIF", _PICTURES),
+    "webp": ("WebP", _PICTURES), "mp4": ("MP4", _VIDEOS), "m4v": ("MP4", _VIDEOS), "mov": ("MP4", _VIDEOS),
+    "webm": ("WebM", _VIDEOS), "flv": ("FLV", _VIDEOS), "zip": ("ZIP", ("ZIP",)), "gz": ("GZ", ("GZ",)),
+}  # fmt: skip
+"""By ending: the format that it names, and those that are as good in its place."""
+_OTHER_BINARIES = frozenset(
+    {"mkv", "avi", "bmp", "ico", "pdf", "tar", "zst", "7z", "apk", "ipa", "aab", "jar", "wav", "mp3"}
+)
+
+_BEFORE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf|\s|<\?xml[^>]*>|<!--.*?-->)*", re.DOTALL)
+_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta|script|h1|center)[\s>/]", re.IGNORECASE)
+_PART_OF_A_PAGE = re.compile(rb"<(?:p|div|h[1-6]|table|img|link|style)[\s>/]", re.IGNORECASE)
+_STORAGE_ERROR = re.compile(rb"<Error>\s*<Code>")
+_ERROR_WORDS = frozenset({"errors", "error", "message", "detail", "code", "status_code", "fields", "non_field_errors"})
+_HTML = "an HTML page came instead"
+_MESSAGE = "an error message came instead"
+
+_PAGES_THEMSELVES = frozenset({"html", "htm", "xhtml", "shtml", "mht", "mhtml"})
+_MARKUP_FILES = frozenset({"xml", "svg"})
+_SOURCES_OF_PAGES = frozenset({"txt", "md", "vue", "eml", "snap", "ejs", "jsx", "tsx", "js", "ts", "css", "php", "erb"})
+_HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+_JSON_TYPES = frozenset({"application/json", "text/json", "application/x-ndjson", "application/jsonl"})
+_UNTOLD_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+
+
+def judge(name: str, stream: BinaryIO, size: int, content_type: str | None) -> Judgement:
+    """How far `stream`, which is at its start and has `size` bytes, is believed to be the asset `name`."""
+    if size == 0:
+        return SOUND
+    head = stream.read(_HEAD)
+    ending = name.lower().rpartition(".")[2] if "." in name else ""
+    called = (content_type or "").partition(";")[0].strip().lower()
+    if ending in _KINDS or ending in _OTHER_BINARIES:
+        return _judge_binary(ending, head, (stream, size), called)
+    if ending in {"json", "har"}:
+        return _judge_json(name, (head, stream, size), called)
+    return _judge_text(ending, head, size, called)
+
+
+def what_is_wrong(name: str, stream: BinaryIO, size: int, content_type: str | None) -> str | None:
+    """Why the bytes are not stored as asset `name` when they come, as a sentence fragment; None when they are."""
+    judgement = judge(name, stream, size, content_type)
+    return judgement.why if judgement.trust >= Trust.LATER else None
+
+
+# --- videos, pictures and archives ------------------------------------------------------------------------------------
+
+
+def _judge_binary(ending: str, head: bytes, whole: tuple[BinaryIO, int], called: str) -> Judgement:
+    answer = _foreign_answer(head, whole[1])
+    if answer:
+        is_medium = called.startswith(("video/", "image/", "audio/"))
+        return Judgement(Trust.TWICE if is_medium else Trust.FOREIGN, answer)
+    if ending not in _KINDS:
+        return SOUND
+    named, family = _KINDS[ending]
+    found = next((kind for kind in family if _is_of(kind, head)), None)
+    if found is None:
+        # Text that the answer calls text, such as "Service Unavailable": perhaps a gateway's.
+        is_called_text = called.startswith("text/") or called in {*_JSON_TYPES, "application/xml"}
+        return Judgement(Trust.LATER if is_called_text else Trust.TWICE, f"the bytes are no {ending.upper()} file")
+    if cut := _cut(found, *whole):
+        return Judgement(Trust.TWICE, cut)
+    return SOUND if found == named else Judgement(Trust.MARKED, f"the bytes are a {found} file")
+
+
+def _is_of(kind: str, head: bytes) -> bool:
+    return any(head.startswith(magic, place) for place, magic in _SIGNATURES[kind])
+
+
+def _cut(kind: str, stream: BinaryIO, size: int) -> str | None:
+    if kind == "ZIP" and not zipfile.is_zipfile(stream):
+        return "the zip file has no end"
+    if kind == "PNG" and not _has_png_end(stream, size):
+        return "the PNG file has no end"
+    if kind == "MP4" and _is_cut_mp4(stream, size):
+        return "the MP4 file has no end"
+    return None
+
+
+def _has_png_end(stream: BinaryIO, size: int) -> bool:
+    stream.seek(max(0, size - _TAIL))
+    return _PNG_END in stream.read(_TAIL)
+
+
+def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
+    """Whether a box goes on behind the file's end. Source: ISO/IEC 14496-12, 4.2: size 1 has 64 bits more, 0 is to the end."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        stream.seek(at)
+        header = stream.read(16)
+        if len(header) < 8:
+            return False
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if length < 8:
+            return False
+        at += length
+        if at > size:
+            return True
+    return False
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+
+def _judge_text(ending: str, head: bytes, size: int, called: str) -> Judgement:
+    if ending in _PAGES_THEMSELVES:
+        return SOUND
+    start = _after_preamble(head)
+    is_page = _PAGE.match(start) is not None
+    is_called_page = called in _HTML_TYPES
+    if is_called_page and (is_page or (ending not in _MARKUP_FILES and _PART_OF_A_PAGE.match(start))):
+        return Judgement(Trust.LATER, _HTML)
+    if called in _JSON_TYPES and size <= _HEAD and _is_error_message(head):
+        return Judgement(Trust.LATER, _MESSAGE)
+    if ending not in _MARKUP_FILES and _STORAGE_ERROR.match(start):
+        return Judgement(Trust.LATER, _MESSAGE)
+    if is_page and ending not in _MARKUP_FILES | _SOURCES_OF_PAGES:
+        return Judgement(Trust.TWICE, "the bytes are an HTML page")
+    return SOUND
+
+
+def _judge_json(name: str, whole: tuple[bytes, BinaryIO, int], called: str) -> Judgement:
+    head, stream, size = whole
+    is_har = name.lower().endswith(".har")
+    if answer := _foreign_answer(head, size):
+        # Sauce Labs writes log.json (a list) and HAR itself: neither is ever an object of error words.
+        is_message = answer == _MESSAGE
+        surely = is_har or name.lower() == "log.json" or not is_message
+        return Judgement(Trust.LATER if surely else Trust.TWICE, answer)
+    stream.seek(0)
+    wrong = _wrong_with_json(stream, size, har=is_har)
+    if wrong is None:
+        return SOUND
+    is_called_json = called in _JSON_TYPES | _UNTOLD_TYPES
+    return Judgement(Trust.TWICE if is_called_json else Trust.LATER, wrong)
+
+
+def _foreign_answer(head: bytes, size: int) -> str | None:
+    """What the bytes are if they are an answer about the file instead of the file."""
+    start = _after_preamble(head)
+    if _PAGE.match(start):
+        return _HTML
+    if _STORAGE_ERROR.match(start) or (size <= _HEAD and _is_error_message(head)):
+        return _MESSAGE
+    return None
+
+
+def _after_preamble(head: bytes) -> bytes:
+    before = _BEFORE_MARKUP.match(head)
+    return head[before.end() :] if before else head
+
+
+def _is_error_message(data: bytes) -> bool:
+    """Whether it is an object of error words that says anything: `{"errors": []}` tells of no error."""
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.keys() <= _ERROR_WORDS and any(said.values())
+
+
+def _wrong_with_json(stream: BinaryIO, size: int, *, har: bool) -> str | None:
+    what = "HAR" if har else "JSON"
+    if size > _WHOLE:
+        wrong = _wrong_with_structure(stream)
+        if wrong:
+            return f"the bytes are no {what} ({wrong})"
+        stream.seek(0)
+        return "the JSON is no HAR (no log near its top)" if har and b'"log"' not in stream.read(_PIECE) else None
+    data = stream.read(size)
+    try:
+        said = json.loads(data.decode(_encoding(data), "replace"))
+    except RecursionError:
+        wrong = _wrong_with_structure(io.BytesIO(data))
+        return f"the bytes are no {what} ({wrong})" if wrong else None
+    except ValueError as why:
+        return None if not har and _is_json_lines(data) else f"the bytes are no {what} ({why})"
+    return "the JSON is no HAR (no log at its top)" if har and not (isinstance(said, dict) and "log" in said) else None
+
+
+def _is_json_lines(data: bytes) -> bool:
+    """Whether each line is JSON by itself, and each an object or a list: what loggers write under the name .json."""
+    lines = [line for line in data.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+    try:
+        return all(isinstance(json.loads(line), dict | list) for line in lines) and bool(lines)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _encoding(data: bytes) -> str:
+    return "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+
+
+def _wrong_with_structure(stream: BinaryIO) -> str | None:
+    try:
+        check_structure(iter(lambda: stream.read(_PIECE), b""))
+    except NotJsonError as why:
+        return str(why)
+    return None

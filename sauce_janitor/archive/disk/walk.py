@@ -1,0 +1,73 @@
+"""Where the jobs are: the folders of the archive, walked in the order of their names, and never through a link."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+
+from sauce_janitor.archive.disk.folders import disk_errors, open_folder, shut
+from sauce_janitor.errors import ArchiveError
+
+Place = tuple[str, ...]
+"""A job's folder below the root: account, owner, year, month, day, id, each as a folder's name."""
+
+_DEEPEST = 4
+_LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")
+
+
+def walk(
+    folder: int, above: Place, fixed: Sequence[str | None], after: Place = (), *, by_name: bool = False
+) -> Iterator[tuple[Place, bool]]:
+    """Yield the places of all jobs behind `after`, and of links in place of any folder on the way.
+
+    `by_name` takes what is named as a job for a job's folder and does not look at it: one system call
+    a day, not several a job.
+    """
+    wanted = fixed[0] if fixed else None
+    with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
+        names = sorted(os.listdir(folder)) if wanted is None else [wanted]
+    pattern = re.compile(_LEVELS[len(above)], re.DOTALL)
+    for name in names:
+        if pattern.fullmatch(name) is None:
+            continue
+        place = (*above, name)
+        if place < after[: len(place)] or place == after:
+            continue
+        if by_name and len(place) == len(_LEVELS):
+            yield place, False
+            continue
+        try:
+            with disk_errors(f"open the archive's folder {'/'.join(place)}"):
+                kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+                if stat.S_ISLNK(kind):
+                    yield place, True
+                if not stat.S_ISDIR(kind):
+                    continue
+                below = open_folder(folder, name)
+        except ArchiveError as wrong:
+            if isinstance(wrong.__cause__, FileNotFoundError):
+                continue
+            raise
+        try:
+            if len(place) == len(_LEVELS):
+                yield place, False
+            else:
+                yield from walk(below, place, fixed[1:], after, by_name=by_name)
+        finally:
+            shut(below)
+
+
+def files_below(folder: int, above: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """Everything in a job's folder that is no folder, by its path; links are listed, not followed, and no depth is searched."""
+    for name in os.listdir(folder):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode) and above.count("/") < _DEEPEST:
+            below = open_folder(folder, name)
+            try:
+                yield from files_below(below, f"{above}{name}/")
+            finally:
+                shut(below)
+        else:
+            yield above + name, found

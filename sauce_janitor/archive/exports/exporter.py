@@ -1,0 +1,167 @@
+"""Taking jobs out of the archive: as a folder, a .zip or a .tar.zst, with checksums that anyone can check by `sha256sum -c`.
+
+What comes out is the originals, under the names that the archive gave them. The result appears whole or not at all: it is built
+beside its place and renamed when the last byte is in. Memory is flat, but for a zip's own directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, BinaryIO, Final
+
+from sauce_janitor.archive.catalogue import Catalogue, Proof
+from sauce_janitor.archive.content.compression import ENDING
+from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.archive.exports.targets import SUMS, Sink, refuse_target, written
+from sauce_janitor.archive.job_contents import Contents, contents_of
+from sauce_janitor.archive.receipts import StoredFile
+from sauce_janitor.errors import ArchiveError, ConfigError
+
+_PIECE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file to come out: its path in the export, length, SHA-256 and time (epoch seconds), and how to open it."""
+
+    path: str
+    size: int
+    sha256: str
+    at: int
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(slots=True)
+class Exported:
+    """What came out, and the jobs that were left out because they are not as they were stored: each with its first finding.
+
+    `incomplete` jobs came out but for files that could not be had when they were archived.
+    """
+
+    jobs: int = 0
+    incomplete: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def export(
+    catalogue: Catalogue,
+    places: Iterator[Place],
+    target: Path,
+    *,
+    force: bool,
+    step: Callable[[int], None] | None = None,
+) -> Exported:
+    """Write the jobs in these folders to `target`: FILE.zip, FILE.tar.zst, or else a new folder.
+
+    Every byte is verified before and while it is copied. `force` replaces a file, or a folder that an export made, once the new
+    one is whole. Raises ConfigError for a target that is in the way, JanitorError when it cannot be written.
+    """
+    refuse_target(target, force=force)
+    exported = Exported()
+    with written(target, force=force) as sink, tempfile.TemporaryFile() as sums:
+        for place in places:
+            _export_job(catalogue, place, (sink, sums), exported)
+            if step is not None:
+                step(1)
+        if not exported.jobs:
+            raise ConfigError("; ".join(exported.refused[:3]) or "the archive holds no such job: nothing was written")
+        size = sums.seek(0, io.SEEK_END)
+        sums.seek(0)
+        sink.add(SUMS, size, int(datetime.now(UTC).timestamp()), sums)
+    return exported
+
+
+def _export_job(catalogue: Catalogue, place: Place, into: tuple[Sink, IO[bytes]], exported: Exported) -> None:
+    proof = catalogue.prove(place)
+    contents = contents_of(catalogue.root, place) if not proof.findings else None
+    if contents is None:
+        exported.refused.append(_why_not(proof))
+        return
+    sink, sums = into
+    for item in _items(catalogue, contents):
+        with item.open() as source:
+            reading = _Verifying(source, item)
+            sink.add(item.path, item.size, item.at, reading)
+            reading.check()
+        sums.write(f"{item.sha256}  {item.path}\n".encode("ascii"))
+        exported.files += 1
+        exported.size_bytes += item.size
+    exported.jobs += 1
+    exported.incomplete += bool(contents.newest.missing)
+
+
+def _why_not(proof: Proof) -> str:
+    more = f", and {len(proof.findings) - 1} more" if len(proof.findings) > 1 else ""
+    return f"{proof.findings[0]}{more}" if proof.findings else f"{proof.place}: it is gone"
+
+
+def _items(catalogue: Catalogue, contents: Contents) -> Iterator[Item]:
+    """The job's document, its assets, its receipts, and what says which files were pruned, under the archive's own names."""
+    account, owner, *_, job_id = contents.place
+    base, taken = f"{account}/{owner}/{job_id}", set[str]()
+    newest = contents.newest
+    for file in (newest.job, *contents.assets):
+        if file.file in contents.gone:
+            continue
+        path = file.file.removesuffix(ENDING) if file.packed else file.file
+        while path.lower() in taken:
+            stem, dot, ending = path.rpartition(".")
+            path = f"{stem}-{dot}{ending}" if dot else f"{path}-"
+        taken.add(path.lower())
+        opener = _Opener(catalogue, contents.place, file.file)
+        yield Item(f"{base}/{path}", file.bytes, file.sha256, newest.ended_at, opener.original(file))
+    standing = [(each.file, each.sha256) for each in contents.receipts]
+    standing += [(each.file, each.sha256) for each in contents.records]
+    for name, sha256 in standing:
+        opener = _Opener(catalogue, contents.place, name)
+        yield Item(f"{base}/{name}", opener.size(), sha256, newest.ended_at, opener.as_it_stands)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """How to open one file of a job's folder."""
+
+    catalogue: Catalogue
+    place: Place
+    file: str
+
+    def original(self, file: StoredFile) -> Callable[[], BinaryIO]:
+        return lambda: self.catalogue.open_asset(self.place, file)
+
+    def as_it_stands(self) -> BinaryIO:
+        return self.catalogue.open_file(self.place, self.file)
+
+    def size(self) -> int:
+        with self.as_it_stands() as stream:
+            return os.fstat(stream.fileno()).st_size
+
+
+class _Verifying:
+    """Reads a file for a sink, and knows at its end whether it was the file that its receipt means."""
+
+    def __init__(self, source: BinaryIO, item: Item) -> None:
+        self._source, self._item = source, item
+        self._digest, self._length = hashlib.sha256(), 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        left = self._item.size - self._length
+        piece = self._source.read(min(left, _PIECE) if size < 0 else min(size, left)) if left else b""
+        self._digest.update(piece)
+        self._length += len(piece)
+        return piece
+
+    def check(self) -> None:
+        more = self._source.read(1)
+        if more or (self._length, self._digest.hexdigest()) != (self._item.size, self._item.sha256):
+            raise ArchiveError(
+                f"{self._item.path} changed while it was copied: the disk or memory is bad. Nothing was written"
+            )

@@ -1,0 +1,154 @@
+"""The local holds of one account, mirrored in the archive's root: a state that is lost takes no hold with it.
+
+The mirror is one small file, replaced whole. One that cannot be read holds everything: whoever asks it is told so by an error.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from sauce_janitor.archive.disk.folders import disk_errors, new_file, read_small, shut, write_all
+from sauce_janitor.archive.disk.names import folder_name
+from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.ownership.lease import NO_LOCKS
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
+from sauce_janitor.model.jobs import JobId, job_id
+
+_NAME: Final = ".sauce-janitor-holds."
+_END: Final = ".json"
+_FORMAT: Final = 1
+_LARGEST: Final = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredHold:
+    """A hold on one job; `until` (epoch seconds) is the first second after it, None for no end."""
+
+    job_id: JobId
+    by: str
+    reason: str
+    at: int
+    until: int | None
+
+
+class HoldMirror:
+    """One account's mirror in an open archive. Raises ArchiveUnusableError."""
+
+    def __init__(self, root: Root, account: str | None, *, file: str = "") -> None:
+        """The mirror of the account, or of whichever account a `file` says it is."""
+        self._root, self._account = root, account
+        self._file = file if account is None else _file_of(account)
+        self._seen: tuple[tuple[int, int, int], tuple[MirroredHold, ...]] | None = None
+
+    def others(self, known: Iterable[str]) -> tuple[HoldMirror, ...]:
+        """Return the mirrors here of no account that is `known`: of a state that was lost, or of another one."""
+        mine = {self._file, *map(_file_of, known)}
+        with disk_errors(f"read the archive's folder {self._root.path}", of_all=True):
+            names = os.listdir(self._root.fd)  # noqa: PTH208 - a descriptor has no path
+        files = sorted(name for name in names if name.startswith(_NAME) and name.endswith(_END) and name not in mine)
+        return tuple(HoldMirror(self._root, None, file=name) for name in files)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else replaces it meanwhile; between hosts that depends on the file system."""
+        locking = f"lock the archive {self._root.path}"
+        with disk_errors(locking, of_all=True):
+            lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
+        try:
+            with disk_errors(locking, of_all=True):
+                _lock(lock)
+            yield
+        finally:
+            shut(lock)
+
+    def holds(self) -> tuple[MirroredHold, ...]:
+        """All holds in it, as they are now; () when there is none. It is read again only when it was replaced."""
+        try:
+            found = os.stat(self._file, dir_fd=self._root.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            if self._seen is not None and self._seen[1]:
+                raise self._unreadable("it has vanished") from None
+            return ()
+        except OSError as wrong:
+            raise self._unreadable(wrong.strerror or str(wrong)) from wrong
+        identity = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._seen is None or self._seen[0] != identity:
+            self._seen = identity, self._read()
+        return self._seen[1]
+
+    def replace(self, holds: Iterable[MirroredHold]) -> None:
+        """These are the holds from now on; durable when this returns, and whole whatever happens meanwhile."""
+        plain = [asdict(hold) for hold in sorted(holds, key=lambda hold: (hold.job_id, hold.at))]
+        said = {"what": "sauce-janitor holds", "format": _FORMAT, "account": self._account, "holds": plain}
+        text = json.dumps({**said, "sha256": _digest(plain)}, indent=1) + "\n"
+        aside = f"{self._file}.{uuid.uuid4().hex}"
+        with disk_errors(f"write {self._root.path / self._file}", of_all=True):
+            try:
+                file = new_file(self._root.fd, aside)
+                try:
+                    write_all(file, text.encode())
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+                os.rename(aside, self._file, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
+            except BaseException:  # leave no file aside, whatever it was; raised again
+                with suppress(OSError):
+                    os.unlink(aside, dir_fd=self._root.fd)
+                raise
+            os.fsync(self._root.fd)
+        self._seen = None
+
+    def _read(self) -> tuple[MirroredHold, ...]:
+        try:
+            said = json.loads(read_small(self._root.fd, self._file, at_most=_LARGEST))
+            if self._account is None and _file_of(said["account"]) == self._file:
+                self._account = said["account"]
+            if (
+                said["format"] != _FORMAT
+                or said["account"] != self._account
+                or said["sha256"] != _digest(said["holds"])
+            ):
+                raise ValueError("it was changed, or is another account's")
+            return tuple(_hold(each) for each in said["holds"])
+        except OSError as wrong:
+            raise self._unreadable(wrong.strerror or str(wrong)) from wrong
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
+            raise self._unreadable(str(wrong)) from wrong
+
+    def _unreadable(self, why: str) -> ArchiveError:
+        return ArchiveUnusableError(
+            f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is held: restore that file. "
+            "If `sauce-janitor hold list` shows all the holds there should be, move it away: the next run writes it anew"
+        )
+
+
+def _file_of(account: str) -> str:
+    return f"{_NAME}{folder_name(account)}{_END}"
+
+
+def _lock(folder: int) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError as wrong:
+        # Without locks the mirror is still replaced whole; of two holds set at once one may be missing in it.
+        if wrong.errno not in NO_LOCKS:
+            raise
+
+
+def _hold(said: Any) -> MirroredHold:
+    until = said["until"]
+    if not isinstance(said["at"], int) or not isinstance(until, int | None):
+        raise TypeError("a time in it is no number")
+    return MirroredHold(job_id(said["job_id"]), str(said["by"]), str(said["reason"]), said["at"], until)
+
+
+def _digest(plain: Any) -> str:
+    return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

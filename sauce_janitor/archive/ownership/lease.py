@@ -1,0 +1,265 @@
+"""An account's lease on an archive: one run, of one state, on one machine, writes there at a time.
+
+Beside the archive's root stand a lock file, free the moment its holder dies, and a record with a number that only grows and
+a random word. The state remembers the word. A copy of the state (a cloned machine, a backup put back) comes with an old
+word once the other one has worked, and is refused. Where locks do not reach every machine (NFS, a file system without
+flock), the holder rewrites the record every 15 s, and only 90 s without a sign of life make it free. Whoever finds another
+word in the record than the one written last has lost the lease, and neither commits nor deletes any more.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from sauce_janitor.archive.disk.durable import kind_of
+from sauce_janitor.archive.disk.folders import disk_errors, shut
+from sauce_janitor.archive.disk.names import folder_name
+from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.ownership.lease_records import (
+    LEASE_FILE,
+    LOCK,
+    LeaseRecord,
+    boot_id,
+    read_lease,
+    tidy_leases,
+    write_lease,
+)
+from sauce_janitor.archive.ownership.owner import claim
+from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
+
+BEAT_S: Final = 15.0
+"""How often a holder shows that it lives, where no lock does."""
+SILENT_S: Final = 90.0
+"""So long without a sign of life a holder on another machine counts as dead."""
+_LOCKS_REACH_ALL: Final = frozenset(
+    {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "tmpfs", "ramfs", "overlay", "bcachefs"}
+)
+"""File systems that one kernel alone has mounted: its locks bind everybody."""
+NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+"""What a file system answers that has no locks."""
+
+
+class Memory(Protocol):
+    """What the state remembers of a lease, by the archive's uuid and the account: the words it wrote or was about to write."""
+
+    def read(self, archive: str, account: str, /) -> tuple[str, ...]: ...
+    def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who asks for the lease: the state's id and memory, and the run; without one no lease is taken.
+
+    `adopts`: the archive is taken over, whoever had it.
+    """
+
+    instance: str
+    memory: Memory
+    run_id: str = ""
+    adopts: bool = False
+    now: Callable[[], float] = time.time
+
+
+class ArchiveLease:
+    """Held from `with` to its end. `check` is cheap, and any thread may ask.
+
+    Raises RefusedError when the archive is another state's, or this state is an old copy; LeaseError when another run holds
+    it, or this one has lost it.
+    """
+
+    def __init__(self, root: Root, account: str, claimant: Claimant) -> None:
+        self._root, self._account, self._claimant = root, account, claimant
+        self._name = LEASE_FILE + folder_name(account)
+        self._record: LeaseRecord | None = None
+        self._dead: str | None = None
+        self._lock_file = -1
+        self._has_lock = self._is_local = False
+        self._lock = threading.Lock()
+        self._beat_at = 0.0
+        self._beats: threading.Thread | None = None
+        self._ended = threading.Event()
+
+    @property
+    def word(self) -> str:
+        """The word of this holding: what this run makes aside carries it."""
+        assert self._record is not None
+        return self._record.word
+
+    @property
+    def fence(self) -> int:
+        """The number of this holding."""
+        assert self._record is not None
+        return self._record.fence
+
+    def is_dead(self, word: str) -> bool:
+        """Whether the run that held the lease by this word surely works no more.
+
+        With locks that reach everybody all earlier ones are dead; else only the last one, if it gave the lease back or its
+        lock on this machine is free: a machine may be frozen for longer than the 90 s.
+        """
+        return word != self.word and (self._locks_bind_all or word == self._dead)
+
+    @property
+    def _locks_bind_all(self) -> bool:
+        return self._has_lock and self._is_local
+
+    def acquire(self) -> None:
+        """Take it, without waiting."""
+        if not self._claimant.adopts:
+            claim(self._root.path, self._root.fd, self._claimant.instance, at=int(self._claimant.now()))
+        self._take_lock()
+        try:
+            self._take()
+        except BaseException:  # give the lock back, whatever it was; raised again
+            self._unlock()
+            raise
+        if not self._locks_bind_all:
+            self._beats = threading.Thread(target=self._keep_beating, name="archive-lease", daemon=True)
+            self._beats.start()
+
+    def check(self) -> None:
+        """LeaseError unless this run still holds it: the record has the word, and the beat, that were written last."""
+        with self._lock:
+            self._check()
+            if not self._locks_bind_all and time.monotonic() - self._beat_at > SILENT_S / 2:
+                self._write_beat()  # the thread is behind (a suspended machine): nothing goes on without a beat
+
+    def release(self) -> None:
+        """Give it back; nothing happens when it is lost or was never taken."""
+        self._ended.set()
+        if self._beats is not None:
+            self._beats.join()
+        with (
+            self._lock,
+            suppress(ArchiveError, LeaseError),
+        ):  # the next run finds the lock free, or waits for the silence
+            if self._record is not None:
+                self._check()
+                self._write(replace(self._record, released=True))
+        self._record = None
+        self._unlock()
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    # --- taking it ------------------------------------------------------------------------------------------------------
+
+    def _take_lock(self) -> None:
+        self._is_local = kind_of(os.fstat(self._root.fd).st_dev) in _LOCKS_REACH_ALL
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with disk_errors(f"use the lock {self._root.path / self._name}{LOCK}", of_all=True):
+            self._lock_file = os.open(self._name + LOCK, flags, 0o600, dir_fd=self._root.fd)
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._has_lock = True
+            except BlockingIOError as taken:
+                self._unlock()
+                raise LeaseError(self._taken_by(read_lease(self._root, self._account))) from taken
+            except OSError as wrong:
+                if wrong.errno not in NO_LOCKS:
+                    self._unlock()
+                    raise
+
+    def _unlock(self) -> None:
+        if self._lock_file >= 0:
+            shut(self._lock_file)
+        self._lock_file, self._has_lock = -1, False
+
+    def _take(self) -> None:
+        claimant, found = self._claimant, read_lease(self._root, self._account)
+        if found is not None:
+            self._refuse_the_living(found)
+            known = claimant.memory.read(self._root.uuid, self._account)
+            # A record without memory is another copy's work; so is any word but the last two of ours.
+            if not claimant.adopts and found.word not in known:
+                raise RefusedError(stale(self._root.path, self._account, found))
+        record = LeaseRecord(
+            account=self._account,
+            instance=claimant.instance,
+            fence=found.fence + 1 if found else 1,
+            word=secrets.token_hex(8),
+            run_id=claimant.run_id,
+            host=socket.gethostname(),
+            boot=boot_id(),
+            pid=os.getpid(),
+            since=int(claimant.now()),
+        )
+        tidy_leases(self._root, self._account)
+        # The state learns of the word before the archive has it: a crash in between leaves one of the two that it knows.
+        before = (found.word,) if found else ()
+        claimant.memory.write(self._root.uuid, self._account, (*before, record.word))
+        self._write(record)
+        claimant.memory.write(self._root.uuid, self._account, (record.word,))
+
+    def _refuse_the_living(self, found: LeaseRecord) -> None:
+        is_ours = self._has_lock and (self._is_local or found.boot == boot_id())
+        if found.released or is_ours:
+            self._dead = found.word
+            return
+        silent_s = self._silence()
+        if silent_s < SILENT_S:
+            raise LeaseError(
+                f"{self._taken_by(found)}. Its last sign of life is {max(0, silent_s):.0f} s old, and locks do not reach "
+                f"other machines here: it counts as dead after {SILENT_S:.0f} s without one"
+            )
+
+    def _silence(self) -> float:
+        """How old the record is in seconds, by the clock of the file system that both were written to."""
+        with disk_errors(f"look at {self._root.path / self._name}", of_all=True):
+            os.utime(self._name + LOCK, dir_fd=self._root.fd, follow_symlinks=False)
+            now = os.stat(self._name + LOCK, dir_fd=self._root.fd, follow_symlinks=False).st_mtime
+            return now - os.stat(self._name, dir_fd=self._root.fd, follow_symlinks=False).st_mtime
+
+    def _taken_by(self, found: LeaseRecord | None) -> str:
+        who = f": {found}" if found is not None and not found.released else ""
+        return f"another run works on account {self._account} in the archive {self._root.path}{who}"
+
+    # --- holding it -----------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if self._record is None or read_lease(self._root, self._account) != self._record:
+            raise LeaseError(
+                f"this run has lost the lease on account {self._account} in the archive {self._root.path}: another machine "
+                "or another copy of the state works there"
+            )
+
+    def _write(self, record: LeaseRecord) -> None:
+        write_lease(self._root, record)
+        self._record, self._beat_at = record, time.monotonic()
+
+    def _write_beat(self) -> None:
+        assert self._record is not None
+        self._write(replace(self._record, beat=self._record.beat + 1))
+
+    def _keep_beating(self) -> None:
+        while not self._ended.wait(BEAT_S):
+            with self._lock, suppress(ArchiveError, LeaseError):  # `check` tells it where it matters
+                self._check()
+                self._write_beat()
+
+
+def stale(path: Path, account: str, found: LeaseRecord) -> str:
+    """Why a state that does not know the lease's word may not go on, and what to do."""
+    return (
+        f"the archive {path} was last used for account {account} by {found}, and this state does not know of it: it is an "
+        "older copy, or one of two copies, of the state that did. Find the one that is in use; if this one replaces it for "
+        "good, `sauce-janitor archive adopt` says so. Nothing was changed"
+    )

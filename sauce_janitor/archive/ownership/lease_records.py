@@ -1,0 +1,93 @@
+"""The record of an account's lease in the archive's root: who holds it, by which number and word."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sauce_janitor.archive.disk.folders import disk_errors
+from sauce_janitor.archive.disk.names import folder_name
+from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.ownership.owner import read_plain, write_plain
+from sauce_janitor.errors import ArchiveUnusableError
+
+LEASE_FILE: Final = ".sauce-janitor-lease."
+LOCK: Final = ".lock"
+_FORMAT: Final = 1
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """The record in the archive's root; `since` is epoch seconds, `boot` the id of the kernel's start."""
+
+    account: str
+    instance: str
+    fence: int
+    word: str
+    run_id: str
+    host: str
+    boot: str
+    pid: int
+    since: int
+    beat: int = 0
+    released: bool = False
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} on {self.host}, process {self.pid}"
+
+
+def write_lease(root: Root, record: LeaseRecord) -> None:
+    """Replace the account's record, durably. Raises ArchiveUnusableError."""
+    name = LEASE_FILE + folder_name(record.account)
+    said = {"what": "sauce-janitor lease", "format": _FORMAT, **asdict(record)}
+    write_plain(root.path, root.fd, name, said)
+
+
+def tidy_leases(root: Root, account: str) -> None:
+    """Remove what a crash left of a record being written; only while the lock is held."""
+    aside = re.compile(re.escape(LEASE_FILE + folder_name(account)) + r"\.[0-9a-f]{32}")
+    with suppress(OSError):
+        for name in os.listdir(root.fd):  # noqa: PTH208 - a descriptor has no path
+            if aside.fullmatch(name):
+                os.unlink(name, dir_fd=root.fd)
+
+
+def read_lease(root: Root, account: str) -> LeaseRecord | None:
+    """The record of an account's lease; None where there never was one. Raises ArchiveUnusableError."""
+    return _record_of(root, LEASE_FILE + folder_name(account))
+
+
+def leases_of(root: Root) -> tuple[LeaseRecord, ...]:
+    """The record of every account that ever worked in the archive. Raises ArchiveUnusableError."""
+    with disk_errors(f"look into the archive {root.path}", of_all=True):
+        there = sorted(os.listdir(root.fd))  # noqa: PTH208 - a descriptor has no path
+    locks = (name for name in there if name.startswith(LEASE_FILE) and name.endswith(LOCK))
+    found = (_record_of(root, name.removesuffix(LOCK)) for name in locks)
+    return tuple(record for record in found if record is not None)
+
+
+def _record_of(root: Root, name: str) -> LeaseRecord | None:
+    said = read_plain(root.path, root.fd, name)
+    if said is None:
+        return None
+    try:
+        fields: dict[str, Any] = {key: said[key] for key in LeaseRecord.__dataclass_fields__}
+        if said["format"] != _FORMAT or not isinstance(fields["fence"], int):
+            raise ValueError("another format")
+        return LeaseRecord(**fields)
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise ArchiveUnusableError(f"{root.path / name} cannot be read: it was changed or cut") from wrong
+
+
+def boot_id() -> str:
+    """The id of this kernel's start; where the system has none, the host's name."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return f"host {socket.gethostname()}"

@@ -1,0 +1,106 @@
+"""The pause, mirrored in the archive's root: a state that is lost takes no stop with it.
+
+One small file, made and removed as a whole. One that cannot be read is a pause: whoever asks is told so by an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sauce_janitor.archive.disk.folders import disk_errors, shut
+from sauce_janitor.archive.disk.root import SENTINEL, is_new_root
+from sauce_janitor.archive.ownership.owner import read_plain, write_plain
+from sauce_janitor.errors import ArchiveUnusableError
+
+PAUSE_FILE: Final = ".sauce-janitor-pause"
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredPause:
+    """Who paused, why and when (epoch seconds)."""
+
+    by: str
+    reason: str
+    at: int
+
+
+class PauseMirror:
+    """The mirror in the archive at a path. Any thread may ask; it is looked at anew each time, by one call where there is none.
+
+    Raises ArchiveUnusableError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+
+    def paused(self) -> MirroredPause | None:
+        """The pause in force there; None where there is none, or no archive."""
+        with disk_errors(f"look for a pause in {self._path}", of_all=True):
+            try:
+                os.lstat(self._path / PAUSE_FILE)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        with self._folder() as folder:
+            said = read_plain(self._path, folder, PAUSE_FILE)
+        if said is None:  # lifted just now
+            return None
+        try:
+            if said["format"] != _FORMAT:
+                raise ValueError("another format")
+            return MirroredPause(str(said["by"]), str(said["reason"]), int(said["at"]))
+        except (ValueError, KeyError, TypeError) as wrong:
+            raise ArchiveUnusableError(f"{self._path / PAUSE_FILE} cannot be read: it was changed or cut") from wrong
+
+    def pause(self, pause: MirroredPause, *, is_known: bool) -> None:
+        """Pause there, durably; one that is there stays. Where no archive was ever made, its folder is made for it.
+
+        `is_known`: the state knows an archive at this path; when that is not there, its volume is not mounted.
+        """
+        if not (self._path / SENTINEL).exists():
+            if is_known:
+                raise ArchiveUnusableError(f"{self._path} has no sentinel {SENTINEL}: is the archive's volume mounted?")
+            with disk_errors(f"make the archive folder {self._path}", of_all=True):
+                self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._folder() as folder:
+            if not (self._path / SENTINEL).exists() and not is_new_root(folder):
+                raise ArchiveUnusableError(
+                    f"{self._path} is no archive and not empty: name an empty folder as archive.path"
+                )
+            said = {
+                "what": "sauce-janitor pause",
+                "format": _FORMAT,
+                "by": pause.by,
+                "reason": pause.reason,
+                "at": pause.at,
+            }
+            with suppress(FileExistsError):
+                write_plain(self._path, folder, PAUSE_FILE, said, replaces=False)
+
+    def resume(self, *, is_known: bool) -> None:
+        """Lift it there, durably, also one that cannot be read; nothing happens where there is none."""
+        if is_known and not (self._path / SENTINEL).exists():
+            raise ArchiveUnusableError(
+                f"{self._path} has no sentinel {SENTINEL}, so nobody can tell whether a pause is there: is the archive's "
+                "volume mounted?"
+            )
+        if not os.path.lexists(self._path / PAUSE_FILE):
+            return
+        with self._folder() as folder, disk_errors(f"remove {self._path / PAUSE_FILE}", of_all=True):
+            with suppress(FileNotFoundError):
+                os.unlink(PAUSE_FILE, dir_fd=folder)
+            os.fsync(folder)
+
+    @contextmanager
+    def _folder(self) -> Iterator[int]:
+        with disk_errors(f"open the archive {self._path}", of_all=True):
+            folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield folder
+        finally:
+            shut(folder)

@@ -1,0 +1,102 @@
+"""What a pass is told and what it tells: how to write, why and from where a job is stored, what is stored of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from sauce_janitor.archive.asset_fetch import Caps
+from sauce_janitor.archive.disk.root import Floor
+from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.archive.receipts import ReceiptFile
+from sauce_janitor.model.jobs import Job, MissingFile
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the archive is written.
+
+    `verify: reread` reads every file back from the disk and compares it; `inline` trusts the hash on the way and the flush.
+    `compress`: logs and JSON are stored as Zstandard.
+    """
+
+    verify: Literal["reread", "inline"] = "reread"
+    min_free: Floor = field(default_factory=Floor)
+    caps: Caps = field(default_factory=Caps)
+    compress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets, so none is to be had.
+
+    `emptied`: a delete of ours took them.
+
+    `restores`: a delete is to follow, so what was pruned here and is listed there is fetched again.
+    """
+
+    policy: str
+    run_id: str
+    base_url: str
+    purged: bool = False
+    restores: bool = False
+    emptied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the verified receipts of a job hold together.
+
+    `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection. `stored` has the bytes of
+    each stored asset by name, `discarded` the names that are not stored on purpose; it was made at `made_at` (epoch seconds).
+    `pruned` are the stored ones whose bytes have left the archive since, `missing` what is wanted and could not be had yet.
+    `fetched_assets` and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
+    `odd` are those of this pass that do not look like what their names promise, with the reason.
+    `read_back`: this pass read every byte of it from the disk; `restored` are the paths of damaged
+    files that it fetched anew.
+    """
+
+    path: str
+    sha256: str
+    key: str
+    stored: Mapping[str, int]
+    discarded: frozenset[str]
+    made_at: int
+    pruned: frozenset[str] = frozenset()
+    fetched_assets: int = 0
+    fetched_bytes: int = 0
+    added: bool = False
+    odd: tuple[tuple[str, str], ...] = ()
+    read_back: bool = False
+    restored: tuple[str, ...] = ()
+    missing: tuple[MissingFile, ...] = ()
+
+
+def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Stored:
+    """What a job's newest receipt says is stored; `gone` are the paths of what was pruned."""
+    said = newest.document
+    return Stored(
+        path="/".join(place),
+        sha256=newest.sha256,
+        key=said.selection,
+        stored={asset.name: asset.bytes for asset in said.assets},
+        discarded=frozenset(each.name for each in said.discarded),
+        made_at=said.made_at,
+        pruned=frozenset(asset.name for asset in said.assets if asset.file in gone),
+        missing=said.missing,
+    )
+
+
+def base_address(origin: Origin) -> str:
+    """The origin's address, without a credential that might stand in it."""
+    parts = urlsplit(origin.base_url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+
+
+def origin_url(origin: Origin, job: Job, name: str | None = None) -> str:
+    """Where a job's document, or its asset `name`, came from. Source: Jobs API, Get Job Details, Get a Job Asset File."""
+    address = f"{base_address(origin)}/rest/v1/{quote(job.owner, safe='', errors='surrogatepass')}/jobs/{job.id}"
+    return address if name is None else f"{address}/assets/{quote(name, safe='', errors='surrogatepass')}"

@@ -1,0 +1,246 @@
+"""Work aside: where one pass over one job builds what is not yet proven, and how it becomes part of the archive or nothing.
+
+A first pass builds the job's whole folder and shows it by one rename. A later pass adds to a folder that is there: its
+files first, its receipt last, so the receipt's rename is the commit. What a crash leaves is undone from `pass.json`, which
+says where the files were going.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from sauce_janitor.archive.content.read_back import differs
+from sauce_janitor.archive.disk.durable import make_durable
+from sauce_janitor.archive.disk.folders import (
+    disk_errors,
+    exists,
+    make_folder,
+    open_folder,
+    reach,
+    read_small,
+    remove_tree,
+    shut,
+    write_file,
+)
+from sauce_janitor.archive.receipts import StoredFile, assets_name, job_name, receipt_name
+from sauce_janitor.errors import ArchiveError
+
+_PASS = "pass.json"  # noqa: S105 - a file's name
+_OLD_S = 86_400
+
+Stamp: TypeAlias = tuple[int, int, int]
+"""Inode, size and time of the last change (ns): what a rename leaves as it is. An inode alone may be used again."""
+
+
+class Aside:
+    """One job's folder aside, gone when the block ends unless it was shown. `fd` is the folder."""
+
+    def __init__(self, root: int, partial: int, place: tuple[str, ...], number: int, *, word: str = "") -> None:
+        self._root, self._partial, self._place, self._number = root, partial, place, number
+        self._name = f"{place[-1]}-{word}-{uuid.uuid4().hex}"
+        self._stuck = False
+        self.fd = -1
+
+    def __enter__(self) -> Self:
+        with disk_errors("make a folder aside in the archive"):
+            os.mkdir(self._name, 0o700, dir_fd=self._partial)
+            try:
+                self.fd = open_folder(self._partial, self._name)
+                self._write_destination()
+            except BaseException:  # let go of the folder, whatever it was; raised again
+                self._close()
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _write_destination(self) -> None:
+        if self._number > 1:
+            said = json.dumps({"place": self._place, "number": self._number})
+            write_file(self.fd, _PASS, said.encode())
+            make_durable(self.fd, [_PASS])
+            os.fsync(self._partial)
+
+    def _close(self) -> None:
+        if self.fd >= 0:
+            shut(self.fd)
+        if not self._stuck:
+            remove_tree(self._partial, self._name)
+
+    def show(self) -> None:
+        """Make it part of the archive, durably: all of it when this returns, none of it when it raises.
+
+        Where the disk even refuses to take a half-shown pass back, it is aside until `sweep` can.
+        """
+        with disk_errors(f"move job {self._place[-1]} into its place in the archive"):
+            if self._number == 1:
+                self._show_folder()
+            else:
+                self._show_additions()
+
+    def _show_folder(self) -> None:
+        *above, name = self._place
+        with reach(self._root, above, make=True) as day:
+            os.rename(self._name, name, src_dir_fd=self._partial, dst_dir_fd=day)
+            try:
+                os.fsync(day)
+            except OSError:
+                with suppress(OSError):
+                    os.rename(name, self._name, src_dir_fd=day, dst_dir_fd=self._partial)
+                raise
+
+    def _show_additions(self) -> None:
+        with reach(self._root, self._place) as folder:
+            receipt = receipt_name(self._number)
+            try:
+                for name in (assets_name(self._number), job_name(self._number)):
+                    if exists(self.fd, name):
+                        _move(self.fd, folder, name)
+                os.fsync(folder)
+                _move(self.fd, folder, receipt)
+                os.fsync(folder)
+            except BaseException:  # an interrupt half-way must not leave half a pass shown; raised again
+                self._stuck = True  # until it is taken back: the sweep needs what is aside to do it later
+                with suppress(OSError):
+                    if exists(folder, receipt) and not exists(self.fd, receipt):
+                        os.rename(receipt, receipt, src_dir_fd=folder, dst_dir_fd=self.fd)
+                    _undo(folder, self.fd, self._number)
+                    self._stuck = False
+                raise
+
+    def stamps(self, files: Iterable[str]) -> dict[str, Stamp]:
+        """The stamp of each of these files, as they stand aside. Raises OSError."""
+        return {name: _stamp(self.fd, name) for name in files}
+
+    def verify_shown(self, stamps: Mapping[str, Stamp], files: Iterable[StoredFile]) -> None:
+        """ArchiveError unless what stands in the archive now are the very files that were written aside, all of them.
+
+        A second writer (another machine, an old copy of this state) may have emptied the folder between the last look and
+        the rename. What such a rename showed is taken back where that is possible, and never counts.
+        """
+        hashed = {file.file: file for file in files}
+        try:
+            with reach(self._root, self._place) as folder:
+                for name, stamp in stamps.items():
+                    if _stamp(folder, name) != stamp and (name not in hashed or differs(folder, hashed[name])):
+                        raise OSError(f"{name} is another file")
+        except OSError as wrong:
+            self._take_back()
+            raise ArchiveError(
+                f"job {self._place[-1]} is not in the archive as it was written ({wrong}): does another machine work there?"
+            ) from wrong
+
+    def _take_back(self) -> None:
+        with suppress(OSError):
+            if self._number == 1:
+                *above, name = self._place
+                with reach(self._root, above) as day:
+                    os.rename(name, self._name, src_dir_fd=day, dst_dir_fd=self._partial)
+            else:
+                with reach(self._root, self._place) as folder:
+                    receipt = receipt_name(self._number)
+                    os.rename(receipt, receipt, src_dir_fd=folder, dst_dir_fd=self.fd)
+                    _undo(folder, self.fd, self._number)
+
+
+def _stamp(folder: int, path: str) -> Stamp:
+    """The stamp of the file at this path of at most one folder below; a link is never followed. Raises OSError."""
+    above, _, name = path.rpartition("/")
+    below = open_folder(folder, above) if above else os.dup(folder)
+    try:
+        found = os.stat(name, dir_fd=below, follow_symlinks=False)
+    finally:
+        shut(below)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _move(source: int, target: int, name: str) -> None:
+    """Rename, never over anything: the lease lets no one else write here between the look and the rename."""
+    if exists(target, name):
+        raise ArchiveError(f"{name} is in the way: a stranger wrote to the archive")
+    os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+
+
+def _undo(folder: int, aside: int, number: int) -> None:
+    """Take back the files of a pass whose receipt never came; nothing that a receipt lists is ever touched."""
+    if exists(folder, receipt_name(number)):
+        return
+    for name in (assets_name(number), job_name(number)):
+        if exists(folder, name) and not exists(aside, name):
+            os.rename(name, name, src_dir_fd=folder, dst_dir_fd=aside)
+    os.fsync(folder)
+
+
+def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word: True) -> int:
+    """Remove what crashed passes left aside, and say how many. Only while the account's lease is held.
+
+    `is_dead` says of a lease's word whether the run that worked under it surely works no more. What others left is removed
+    after a day without a change.
+    """
+    swept = 0
+    with disk_errors("sweep leftovers in the archive"):
+        for name in sorted(os.listdir(partial)):
+            if not is_dead(_word_of(name)) and not _is_old(partial, name):
+                continue
+            if stat.S_ISDIR(os.stat(name, dir_fd=partial, follow_symlinks=False).st_mode):
+                _undo_leftover(root, partial, name)
+                remove_tree(partial, name)
+                swept += 1
+            else:
+                os.unlink(name, dir_fd=partial)
+    return swept
+
+
+def _word_of(name: str) -> str:
+    """The lease's word in the name of a folder or file aside; empty where an older version made it."""
+    parts = name.split("-")
+    return parts[1] if len(parts) == 3 else ""
+
+
+def _is_old(partial: int, name: str) -> bool:
+    """Whether nothing changed in it for a day, by the clock of the file system, which a new file shows."""
+    probe = f"clock-{uuid.uuid4().hex}"
+    write_file(partial, probe, b"")
+    try:
+        now = os.stat(probe, dir_fd=partial, follow_symlinks=False).st_mtime
+    finally:
+        os.unlink(probe, dir_fd=partial)
+    return now - os.stat(name, dir_fd=partial, follow_symlinks=False).st_mtime > _OLD_S
+
+
+def _undo_leftover(root: int, partial: int, name: str) -> None:
+    leftover = open_folder(partial, name)
+    try:
+        if not exists(leftover, _PASS):
+            return
+        try:
+            said = json.loads(read_small(leftover, _PASS, at_most=65536))
+            place, number = tuple(map(str, said["place"])), int(said["number"])
+        except (ValueError, KeyError, TypeError):
+            return  # cut by the crash, before anything was moved
+        if number < 2 or any("/" in part or part in {"", ".", ".."} for part in place):
+            return
+        with suppress(FileNotFoundError), reach(root, place) as folder:
+            _undo(folder, leftover, number)
+    finally:
+        shut(leftover)
+
+
+def partial_folder(root: int, partial: str, account_folder: str) -> int:
+    """Where the account's passes work: on the archive's own file system, for only there a rename is one step."""
+    with disk_errors("make the folder for work in progress in the archive", of_all=True):
+        above = make_folder(root, partial)
+        try:
+            return make_folder(above, account_folder)
+        finally:
+            shut(above)

@@ -1,0 +1,95 @@
+"""Verifying many jobs side by side, in the order of their folders: so that it can be left off and gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof
+from sauce_janitor.archive.content.read_back import Damage
+from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.errors import ArchiveError
+from sauce_janitor.model.jobs import Owner
+
+_FEWEST_WORKERS: Final = 2
+_MOST_WORKERS: Final = 8
+_AHEAD: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One share of all jobs, told by their ids: `parts` shares are all of them, and each `turn` another one."""
+
+    parts: int
+    turn: int
+
+    @classmethod
+    def of(cls, share: float, turn: int) -> Sample:
+        """About `share` of all jobs (0.05: a twentieth), rounded so that whole turns make up all."""
+        if not 0 < share <= 1:
+            raise ValueError(f"no share of all jobs: {share}")
+        return cls(max(1, round(1 / share)), turn)
+
+    def has(self, place: Place) -> bool:
+        """Whether the job at this place is among them."""
+        drawn = int.from_bytes(hashlib.sha256(place[-1].encode()).digest()[:8], "big")
+        return drawn % self.parts == self.turn % self.parts
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which jobs: of an account and owner (None: all), behind the place `after` in the order of places, of a sample."""
+
+    account: str | None = None
+    owner: Owner | None = None
+    after: Place = ()
+    sample: Sample | None = None
+
+
+def prove_all(catalogue: Catalogue, scope: Scope, *, workers: int | None = None) -> Iterator[tuple[Place, Proof]]:
+    """`Catalogue.prove` for every job of the scope, several at once, handed out in the order of the places.
+
+    A folder that cannot be read, or a link in place of one, is a finding, and nothing behind it is looked at. Raises
+    ArchiveError when the archive itself cannot be listed.
+    """
+    crew = workers or min(_MOST_WORKERS, max(_FEWEST_WORKERS, os.cpu_count() or 1))
+    with ThreadPoolExecutor(crew, thread_name_prefix="verify") as pool:
+        waiting: deque[tuple[Place, Future[Proof]]] = deque()
+        try:
+            for place, is_link in catalogue.walk(account=scope.account, owner=scope.owner, after=scope.after):
+                if scope.sample is not None and not is_link and not scope.sample.has(place):
+                    continue
+                waiting.append((place, pool.submit(_linked if is_link else _proven(catalogue), place)))
+                if len(waiting) > crew * _AHEAD:
+                    first, proof = waiting.popleft()
+                    yield first, proof.result()
+            while waiting:
+                first, proof = waiting.popleft()
+                yield first, proof.result()
+        finally:
+            for _, proof in waiting:
+                proof.cancel()
+
+
+def _proven(catalogue: Catalogue) -> Callable[[Place], Proof]:
+    def prove(place: Place) -> Proof:
+        try:
+            return catalogue.prove(place)
+        except ArchiveError as wrong:
+            return _found(place, Damage.CHANGED, str(wrong))
+
+    return prove
+
+
+def _linked(place: Place) -> Proof:
+    return _found(place, Damage.LINK, "a link in place of a folder")
+
+
+def _found(place: Place, damage: Damage, detail: str) -> Proof:
+    where = "/".join(place)
+    return Proof(where, (), (Finding(where, "", damage, detail),), 0, 0)

@@ -1,0 +1,53 @@
+"""`archive adopt`: this state takes over an archive that another one, or a newer copy of it, worked on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, consent, who
+from sauce_janitor.terminal import echo
+
+if TYPE_CHECKING:
+    from sauce_janitor.operations.adoption import Stand
+
+
+@click.command()
+@YES
+@DRY_RUN
+@click.pass_obj
+def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
+    """Make this state the owner of the archive: after a restore from a backup, or when the state that owned it is lost.
+
+    From then on the other state is refused. Ends with 5 while a run works on the archive.
+    """
+    from sauce_janitor import logs, report
+    from sauce_janitor.operations.adoption import adopt as take_over
+    from sauce_janitor.operations.adoption import stand
+    from sauce_janitor.state import State
+
+    config = session.load()
+    logs.configure(session.log_format, session.log_level or "info", color=session.color)
+    with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
+        found = stand(config.archive, state)
+        if found.is_ours:
+            echo(f"The archive {config.archive.path} is this state's already.")
+            return
+        for line in _lines(found):
+            echo(report.clean(line), err=True)
+        if dry_run:
+            echo(f"would take over the archive {config.archive.path}", err=True)
+            return
+        consent(f"Take over the archive {config.archive.path}? Nothing else may work on it.", yes=yes)
+        take_over(config.archive, state, by=who())
+    echo(f"Adopted: the archive {config.archive.path} is this state's. Look at `sauce-janitor plan` before a run.")
+
+
+def _lines(found: Stand) -> list[str]:
+    from sauce_janitor import report
+
+    owner = f"It belongs to state {found.owner[:8]} on {found.host}." if found.owner else "It belongs to no state yet."
+    uses = [f"{use.account}: last used by {use}, since {report.when(use.since)}" for use in found.uses]
+    return [owner, *uses]

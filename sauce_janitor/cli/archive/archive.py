@@ -1,0 +1,22 @@
+"""Commands about the archive: each is in a file of its own."""
+
+from __future__ import annotations
+
+import click
+
+from sauce_janitor.cli.archive.adopt import adopt
+from sauce_janitor.cli.archive.browse import list_jobs, show
+from sauce_janitor.cli.archive.export import export
+from sauce_janitor.cli.archive.open import open_page
+from sauce_janitor.cli.archive.prune import prune
+from sauce_janitor.cli.archive.reindex import reindex
+from sauce_janitor.cli.archive.verify import verify
+
+
+@click.group()
+def archive() -> None:
+    """Look into the archive, verify it, export from it and prune it."""
+
+
+for _command in (list_jobs, show, export, open_page, verify, prune, reindex, adopt):
+    archive.add_command(_command)

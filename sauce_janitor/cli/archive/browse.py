@@ -1,0 +1,199 @@
+"""`archive list` and `archive show`: what the archive holds, found by whatever one remembers of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.archive.view import filters, open_shelf, query_of
+from sauce_janitor.cli.options import JOB
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from sauce_janitor.archive import Catalogue, Contents, StoredFile
+    from sauce_janitor.model.archive_entries import ArchiveEntry
+
+COLUMNS = (
+    "job_id", "account", "owner", "ended_at", "name", "build", "status", "error", "os", "browser", "duration_s", "assets",
+    "size_bytes", "pruned", "policy", "stored_at", "path", "missing",
+)  # fmt: skip
+"""The keys of an entry for machines, in order."""
+
+
+@click.command(name="list")
+@filters
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Show at most N, the newest.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.pass_obj
+def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -> None:
+    """List the jobs in the archive, newest first."""
+    from sauce_janitor import report
+
+    with open_shelf(session) as shelf:
+        query = query_of(shelf.config.timezone, given, limit=limit)
+        entries = shelf.entries.search(query)
+        if form == "json":
+            terminal.write(_json_pieces(map(_row, entries)))
+        elif form == "csv":
+            terminal.write(report.csv_lines(map(_row, entries), COLUMNS))
+        else:
+            jobs, size = shelf.entries.count(query)
+            if jobs:
+                terminal.write(f"{line.plain}\n" for line in _table(session.console(), entries))
+            _say_how_many(jobs, size, limit)
+
+
+def _row(entry: ArchiveEntry) -> dict[str, Any]:
+    from sauce_janitor import report
+
+    values = {name: getattr(entry, name) for name in COLUMNS if name != "path"} | {"path": entry.place}
+    return values | {"ended_at": report.iso(entry.ended_at), "stored_at": report.iso(entry.stored_at)}
+
+
+def _json_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    before = "["
+    for row in rows:
+        yield before + "\n  " + terminal.json_text(row, indent=None)
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
+
+
+def _table(out: Console, entries: Iterable[ArchiveEntry]) -> Iterator[Text]:
+    from sauce_janitor.report import Column, table_lines
+
+    columns = (
+        Column("Job", "id"), Column("Ended", "time"), Column("Status", "word"), Column("Assets", "number", 2),
+        Column("Size", "size", 1), Column("Owner", rank=3), Column("Build"), Column("Name"),
+    )  # fmt: skip
+    rows = (
+        (each.job_id, each.ended_at, each.status, _assets(each), each.size_bytes, f"{each.account}/{each.owner}",
+         each.build, each.name)
+        for each in entries
+    )  # fmt: skip
+    return table_lines(out, columns, rows)
+
+
+def _assets(entry: ArchiveEntry) -> str | int:
+    return f"{entry.assets:,}/{entry.assets + entry.missing:,}" if entry.missing else entry.assets
+
+
+def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
+    from sauce_janitor import report
+
+    if not jobs:
+        terminal.echo("The archive holds no such job.", err=True)
+        return
+    shown = f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"
+    terminal.echo(f"{shown} jobs, {report.size(size)}", err=True)
+
+
+@click.command()
+@JOB
+@click.option("--account", metavar="NAME", help="Only this account.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def show(session: Session, /, job_id: str, account: str | None, form: str) -> None:
+    """Show which files of a job are stored, by which policy, and which are missing or pruned."""
+    from sauce_janitor.archive import Catalogue, contents_of
+    from sauce_janitor.cli import known_jobs
+    from sauce_janitor.cli.job_lookup import stored_id
+
+    loaded = session.load()
+    job, key = stored_id(session, job_id, account), known_jobs.archive_key(loaded, account)
+    with Catalogue.open(loaded.archive.path) as catalogue:
+        found = [contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=key)]
+        stored = [contents for contents in found if contents is not None]
+        if not stored:
+            raise ConfigError(f"the archive holds nothing of job {job}")
+        if form == "json":
+            terminal.write_json([_as_json(contents) for contents in stored])
+            return
+        for contents in stored:
+            _show(session.console(), catalogue, contents)
+
+
+def _as_json(contents: Contents) -> dict[str, object]:
+    from sauce_janitor.archive.prune_records import write_record
+    from sauce_janitor.archive.receipts import write_receipt
+
+    return {
+        "path": "/".join(contents.place),
+        "receipts": [
+            {"file": each.file, "sha256": each.sha256, "receipt": json.loads(write_receipt(each.document))}
+            for each in contents.receipts
+        ],
+        "pruned": [
+            {"file": each.file, "sha256": each.sha256, "record": json.loads(write_record(each.record))}
+            for each in contents.records
+        ],
+    }
+
+
+def _show(out: Console, catalogue: Catalogue, contents: Contents) -> None:
+    """Print the job, each of its files with its bytes or why it is not stored, and its receipts."""
+    from sauce_janitor.report import Column, say, show_table, when
+
+    for line in _facts(catalogue, contents):
+        say(out, line)
+    out.print()
+    show_table(out, (Column("Stored", "number"), Column("File", "prose")), _files(contents), indent=2)
+    out.print()
+    for receipt in contents.receipts:
+        said = receipt.document
+        by = f"policy {said.policy}" if said.policy else "a hold"
+        about = f"by {by}, selection {said.selection}, run {said.run_id}"
+        say(out, f"  {receipt.file}: {when(said.made_at)}, {about}")
+        say(out, f"    sha256 {receipt.sha256}")
+
+
+def _facts(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.archive import document_of, entry_from
+
+    newest, entry = contents.newest, entry_from(contents, document_of(catalogue.root, contents))
+    yield f"{report.clean(entry.name or 'Job ' + entry.job_id)}"
+    ended = f"{entry.status or 'ended'}, {report.when(entry.ended_at)}"
+    took = f" after {report.span(entry.duration_s)}" if entry.duration_s else ""
+    ran = f" on {report.clean(' '.join(filter(None, (entry.os, entry.browser))))}" if entry.os or entry.browser else ""
+    yield f"  {ended}{took}{ran}"
+    if entry.error:
+        yield f"  error: {report.clean(entry.error)}"
+    yield f"  job {entry.job_id} of {report.clean(entry.owner)}, build {report.clean(entry.build or '-')}"
+    yield f"  {catalogue.root.path / '/'.join(contents.place)}"
+    if newest.missing:
+        yield f"  incomplete: {len(newest.missing):,} files could not be had"
+    if newest.purged:
+        yield "  Sauce Labs had purged the assets before they could be stored"
+
+
+def _files(contents: Contents) -> Iterator[tuple[str | int, str]]:
+    from sauce_janitor import report
+
+    newest = contents.newest
+    for file in (newest.job, *newest.assets):
+        if file.file not in contents.gone:
+            odd = f"  (odd: {file.odd})" if file.odd is not None else ""
+            yield file.bytes, f"{_names(file)}{odd}"
+    for record in contents.records:
+        for gone in record.record.files:
+            yield "pruned", f"{gone.name}: {report.when(record.record.made_at)}, {record.record.why}"
+    for lacking in newest.missing:
+        yield "missing", f"{lacking.name}: {lacking.why}"
+    for unstored in (*newest.discarded, *newest.absent):
+        yield "not stored", f"{unstored.name}: {unstored.why}"
+
+
+def _names(file: StoredFile) -> str:
+    from sauce_janitor import report
+
+    own = file.file.rpartition("/")[2].removesuffix(".zst" if file.packed else "") == file.name
+    packed = f", {file.packed.bytes:,} bytes on the disk" if file.packed else ""
+    return (file.file if own else f"{file.file}  ({report.clean(file.name)[:120]})") + packed

@@ -1,0 +1,113 @@
+"""`archive export`: jobs taken out of the archive, with checksums that anyone can check."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.archive.view import filters, open_shelf, query_of
+from sauce_janitor.cli.job_lookup import archived_id
+from sauce_janitor.cli.options import job_reference_of
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.archive.view import Shelf
+    from sauce_janitor.model.archive_entries import ArchiveQuery
+
+FOUND_SOMETHING = 6
+"""The exit code when a job was left out because it is not as it was stored."""
+
+
+@click.command()
+@click.argument("what", metavar="[JOB|BUILD]", required=False)
+@filters
+@click.option("--all", "everything", is_flag=True, help="Everything that the archive holds.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR|FILE",
+              help="A folder, or FILE.zip, or FILE.tar.zst.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a file, or a folder that an export made.")
+@click.pass_obj
+def export(session: Session, /, what: str | None, *, everything: bool, output: Path, force: bool, **given: Any) -> int:
+    """Copy a job, a build or the jobs that the options select out of the archive, as a folder, a .zip or a .tar.zst.
+
+    SHA256SUMS lies in it: `sha256sum -c SHA256SUMS` checks every file. Each job is verified first; one that is not as it was
+    stored is left out and named, and the command ends with 6. The result appears whole or not at all.
+    """
+    from sauce_janitor import archive, report
+    from sauce_janitor.cli.progress import Shown
+
+    if not (what or everything or any(given.values())):
+        raise click.UsageError("say what: a JOB, a BUILD, a filter such as --since 7d, or --all")
+    with _ending_cleanly(), open_shelf(session) as shelf:
+        query = _query(shelf, what, given)
+        jobs, _ = shelf.entries.count(query)
+        with Shown(color=session.color, moving=_is_watched()) as shown:
+            shown.phase("archive", "export", jobs)
+            places = _places(shelf, query)
+            done = archive.export(shelf.catalogue, places, output.absolute(), force=force, step=shown.step)
+    for refused in done.refused:
+        terminal.echo(f"left out: {report.clean(refused)}", err=True)
+    if done.incomplete:
+        terminal.echo(
+            f"{done.incomplete:,} of the jobs are incomplete: files could not be had when they were archived, and their "
+            "receipts name them",
+            err=True,
+        )
+    left = f", {len(done.refused):,} left out" if done.refused else ""
+    terminal.echo(
+        f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to {output}{left}"
+    )
+    return FOUND_SOMETHING if done.refused else 0
+
+
+def _is_watched() -> bool:
+
+    return terminal.is_terminal(err=True)
+
+
+def _query(shelf: Shelf, what: str | None, given: dict[str, Any]) -> ArchiveQuery:
+    from sauce_janitor.model.globs import alternatives, has_wildcards
+
+    query = query_of(shelf.config.timezone, given)
+    if what is None:
+        return query
+    reference = job_reference_of(what)
+    if reference.id is not None:
+        return replace(query, job_id=reference.id)
+    if query.build is not None:
+        raise click.UsageError("give the build once: as BUILD or by --build")
+    of_build, parts = replace(query, build=what), list(alternatives(what))
+    # A build is named as before; what is no build may be one job: by the beginning of its id, or its name.
+    if len(parts) > 1 or has_wildcards(what) or shelf.entries.count(of_build)[0]:
+        return of_build
+    accounts = None if query.account is None else (query.account,)
+    if not shelf.lookups.archived(reference, accounts):
+        return of_build
+    return replace(query, job_id=archived_id(shelf, reference, query.account))
+
+
+def _places(shelf: Shelf, query: ArchiveQuery) -> Iterator[tuple[str, ...]]:
+    places = [
+        entry.place for entry in shelf.entries.search(query)
+    ]  # at once: an export must not hold the state for hours
+    return (tuple(place.split("/")) for place in places)
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """SIGTERM unwinds as Ctrl-C does, so that nothing half-written stays."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

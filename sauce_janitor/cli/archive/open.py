@@ -1,0 +1,161 @@
+"""`archive open`: the archive as a page on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.archive.view import Shelf, open_shelf
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.archive import Contents
+    from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+    from sauce_janitor.model.jobs import JobId
+    from sauce_janitor.web.archive_query import ShownFile, ShownJob
+
+_REMEMBERED = 32
+_LONGEST_FACT = 300
+_NOT_FACTS = frozenset({"id", "name", "error", "owner", "build"})
+
+
+@click.command(name="open")
+@click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT",
+              help="Only an address of this machine; port 0 is a free one.")  # fmt: skip
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.pass_obj
+def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
+    """Browse the archive in a browser: builds and jobs, each job's video beside its screenshots, logs and requests.
+
+    Works without internet, changes nothing, is there for this machine alone, and ends with Ctrl-C.
+    """
+    from sauce_janitor.web.archive_page import make_archive_view
+    from sauce_janitor.web.guard import Door, Guard, is_local
+    from sauce_janitor.web.server import Limits, Serving
+
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65_535 or not is_local(host.strip("[]")):
+        raise ConfigError(
+            f"--listen {listen!r:.80} is no address of this machine alone: write 127.0.0.1:PORT; from elsewhere, "
+            "reach it by `ssh -L`"
+        )
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with open_shelf(session) as shelf:
+            view = make_archive_view(ShelfOfPages(shelf), str(shelf.catalogue.root.path))
+            with Serving(Guard(view, Door(listen)), listen, Limits(threads=8)) as serving:
+                terminal.echo(f"The archive is open at {serving.url}/ until Ctrl-C.")
+                if not no_browser:
+                    webbrowser.open(f"{serving.url}/")
+                stop.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+class ShelfOfPages:
+    """The archive as its page asks for it (`web.archive_values.Shelf`). Any thread may use it."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._lock = threading.Lock()
+        self._contents: dict[str, tuple[int, Contents, ShownJob]] = {}
+
+    def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:
+        return self._shelf.entries.search(query)
+
+    def count(self, query: ArchiveQuery, /) -> tuple[int, int]:
+        self._shelf.keep_up()
+        return self._shelf.entries.count(query)
+
+    def builds(self, query: ArchiveQuery, /) -> Sequence[ArchiveBuild]:
+        return self._shelf.entries.builds(query)
+
+    def owners(self) -> Sequence[str]:
+        return self._shelf.entries.owners()
+
+    def job(self, account: str, job_id: JobId, /) -> ShownJob | None:
+        from sauce_janitor.model.archive_entries import ArchiveQuery
+
+        entry = next(self._shelf.entries.search(ArchiveQuery(account=account, job_id=job_id)), None)
+        found = self._look(entry.place) if entry else None
+        return found[1] if found else None
+
+    def open(self, job: ShownJob, file: ShownFile, /) -> BinaryIO:
+        found = self._look(job.entry.place)
+        if found is None or not file.number < len(found[0].assets):
+            raise ConfigError("the archive does not have this job any more")
+        return self._shelf.catalogue.open_asset(found[0].place, found[0].assets[file.number])
+
+    def _look(self, place: str) -> tuple[Contents, ShownJob] | None:
+        """What stands there; remembered while its folder is as it was, for a page of 2,000 pictures asks for each of them."""
+        from sauce_janitor.archive import contents_of, document_of
+
+        root = self._shelf.catalogue.root
+        try:
+            changed = (root.path / place).lstat().st_mtime_ns
+        except OSError:
+            return None
+        with self._lock:
+            known = self._contents.get(place)
+        if known is not None and known[0] == changed:
+            return known[1:]
+        contents = contents_of(root, tuple(place.split("/")))
+        if contents is None:
+            return None
+        shown = _shown(contents, document_of(root, contents))
+        with self._lock:
+            if len(self._contents) >= _REMEMBERED:
+                self._contents.pop(next(iter(self._contents)))
+            self._contents[place] = changed, contents, shown
+        return contents, shown
+
+
+def _shown(contents: Contents, document: Mapping[str, object] | None) -> ShownJob:
+    from sauce_janitor.archive import entry_from
+    from sauce_janitor.web.archive_query import Remark, ShownFile, ShownJob, ShownReceipt, kind_of
+
+    newest = contents.newest
+    started = (document or {}).get("start_time")
+    pruned = [
+        Remark(file.name, f"pruned from the archive ({record.record.why})")
+        for record in contents.records
+        for file in record.record.files
+    ]
+    unstored = [Remark(each.name, f"not stored: {each.why}") for each in (*newest.discarded, *newest.absent)]
+    unstored += [Remark(each.name, f"missing: {each.why}") for each in newest.missing]
+    odd = [Remark(file.name, file.odd) for file in contents.assets if file.odd is not None]
+    return ShownJob(
+        entry=entry_from(contents, document),
+        files=tuple(
+            ShownFile(number, file.name, file.bytes, file.sha256, kind_of(file.name))
+            for number, file in enumerate(contents.assets)
+        ),
+        remarks=(*pruned, *unstored, *odd),
+        receipts=tuple(
+            ShownReceipt(each.file, each.document.made_at, each.document.policy, each.sha256)
+            for each in contents.receipts
+        ),
+        facts=tuple(_facts(document or {})),
+        started_at=started if isinstance(started, int) and not isinstance(started, bool) else None,
+    )
+
+
+def _facts(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """What is short enough to be read, as Sauce Labs names it."""
+    for name, value in document.items():
+        if value is None or value in ("", [], {}) or name in _NOT_FACTS:
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if len(text) <= _LONGEST_FACT:
+            yield name, text

@@ -1,0 +1,53 @@
+"""`archive reindex`: after a lost or restored state, what it knew of the archive is read from the receipts again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+
+if TYPE_CHECKING:
+    from sauce_janitor.operations.reindex import Reindexed
+
+_NAMED = 3
+
+
+@click.command()
+@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
+    """Rebuild what the state knows of the archive from the receipts alone.
+
+    For a state that was lost, or is older than the archive. Changes nothing but the state, asks Sauce Labs nothing. Ends with 4
+    when receipts of some jobs cannot be trusted: those jobs stay unknown, and --format json names each.
+    """
+    from sauce_janitor import report
+    from sauce_janitor.cli.known_jobs import chosen
+    from sauce_janitor.cli.session import open_desk
+    from sauce_janitor.errors import JanitorError
+    from sauce_janitor.operations.reindex import reindex as reindex_account
+
+    found: dict[str, Reindexed] = {}
+    with open_desk(session) as desk:
+        for account in chosen(desk.config, accounts):
+            desk.shown.phase(account.name, "look")
+            found[account.name] = reindex_account(account, desk.tools, step=desk.shown.step)
+        desk.shown.end()
+    if form == "json":
+        terminal.echo(report.json_text([{"account": name, **asdict(each)} for name, each in found.items()]))
+    else:
+        for name, each in found.items():
+            for line in each.unreadable[:_NAMED]:
+                terminal.echo(f"Unknown: {report.clean(line)}")
+            if len(each.unreadable) > _NAMED:
+                terminal.echo(f"… and {len(each.unreadable) - _NAMED:,} more unknown: --format json lists all")
+            terminal.echo(
+                f"{name}: {each.jobs:,} archived jobs, {each.receipts_added:,} receipts that the journal did not have; "
+                f"{each.in_inventory:,} of the jobs are in the inventory"
+            )
+    return JanitorError.exit_code if any(each.unreadable for each in found.values()) else 0

@@ -1,0 +1,224 @@
+"""`insights`: what ran, as Sauce Labs' Insights counts it. It sends only GETs, and nothing is decided by it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.options import ACCOUNT, ROWS, TIMES, moment
+from sauce_janitor.errors import JanitorError
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.account_session import Call
+    from sauce_janitor.cli.jobs.insight_tables import Shown
+    from sauce_janitor.sauce.insights import Filter, Insights, Period
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_DEFAULT_BACK = "7d"
+_BACK = re.compile(r"[1-9][0-9]{0,8}[dhms]")
+_STATUSES = ("passed", "failed", "errored", "complete")
+_MOST = 10_000
+_PERIOD: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--time-range", metavar="RANGE", help=f"This long back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}."
+    ),
+    click.option("--start", metavar="TIME", help=f"From then on: {TIMES}."),
+    click.option("--end", metavar="TIME", help="Up to then; a day includes all of it. Default: now."),
+)
+_WHOSE: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--scope", type=click.Choice(["me", "organization", "single"]), help="Whose tests; default: Sauce Labs'."
+    ),
+    click.option("--owner", "owners", multiple=True, metavar="USER", help="Tests of this user. Repeatable."),
+    click.option("--status", type=click.Choice(_STATUSES), help="Only tests that ended so."),
+)
+_WHERE: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--os", multiple=True, metavar="NAME", help="On this operating system, as Insights calls it. Repeatable."
+    ),
+    click.option("--browser", multiple=True, metavar="NAME", help="In this browser, as Insights calls it. Repeatable."),
+)
+
+
+def _options(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[_F], _F]:
+    def decorate(command: _F) -> _F:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.group()
+def insights() -> None:
+    """What ran, as Sauce Labs' Insights has it: tests, their metrics and trends, builds, errors.
+
+    Its items outlive jobs, so nothing is decided by them. Sends only GETs.
+    """
+
+
+@insights.command()
+@_options(_PERIOD, _WHOSE)
+@click.option("--name", metavar="NAME", help="Only tests of this name.")
+@click.option("--build", metavar="NAME", help="Only tests in this build.")
+@click.option("--missing-build", is_flag=True, help="Only tests without a build.")
+@click.option("--error", metavar="TEXT", help="Only tests that ended by this error.")
+@click.option("--oldest-first", is_flag=True, help="The oldest first, not the newest.")
+@click.option(
+    "--limit", type=click.IntRange(1, _MOST), metavar="N", default=100, show_default=True, help="Show at most N."
+)
+@ACCOUNT
+@ROWS
+@click.pass_obj
+def tests(session: Session, /, *, wanted: str | None, form: str, limit: int, **given: Any) -> int:
+    """List the tests that ran, newest first."""
+    from dataclasses import replace
+
+    from sauce_janitor.cli.jobs.insight_tables import shown_tests
+
+    def ask(api: Insights, period: Period, which: Filter) -> Shown:
+        searched = replace(
+            which,
+            name=given["name"],
+            build=given["build"],
+            error=given["error"],
+            without_build=given["missing_build"],
+            newest_first=not given["oldest_first"],
+        )
+        # Pages of a moving period would not fit together.
+        return shown_tests(list(api.tests(period.fixed(int(time.time())), searched, most=limit)), limit)
+
+    return _told(session, wanted, form, given, ask)
+
+
+@insights.command()
+@click.argument("name")
+@_options(_PERIOD, _WHOSE, _WHERE)
+@ACCOUNT
+@ROWS
+@click.pass_obj
+def metrics(session: Session, /, name: str, *, wanted: str | None, form: str, **given: Any) -> int:
+    """Sum up the runs of the test NAME: how many, how they ended, the fastest and the slowest."""
+    from sauce_janitor.cli.jobs.insight_tables import shown_metrics
+
+    return _told(session, wanted, form, given, lambda api, *asked: shown_metrics(api.metrics(*asked, test=name)))
+
+
+@insights.command()
+@_options(_PERIOD, _WHOSE, _WHERE)
+@click.option(
+    "--interval",
+    default="1d",
+    show_default=True,
+    metavar="RANGE",
+    help="Counted by so long: 1m, 15m, 1h, 6h, 12h, 1d, 7d, 30d.",
+)
+@ACCOUNT
+@ROWS
+@click.pass_obj
+def trends(session: Session, /, *, wanted: str | None, form: str, interval: str, **given: Any) -> int:
+    """Count the tests by time, and by owner, operating system and status."""
+    from sauce_janitor.cli.jobs.insight_tables import shown_trends
+
+    _checked_range("--interval", interval)
+    return _told(session, wanted, form, given, lambda api, *asked: shown_trends(api.trends(*asked, interval=interval)))
+
+
+@insights.command()
+@_options(_PERIOD, _WHOSE, _WHERE)
+@ACCOUNT
+@ROWS
+@click.pass_obj
+def builds(session: Session, /, *, wanted: str | None, form: str, **given: Any) -> int:
+    """List builds with how their tests ended, and tests without a build: at most as many as Insights gives at once."""
+    from sauce_janitor.cli.jobs.insight_tables import shown_builds
+
+    return _told(session, wanted, form, given, lambda api, *asked: shown_builds(api.builds(*asked)))
+
+
+@insights.command()
+@_options(_PERIOD, _WHOSE, _WHERE)
+@ACCOUNT
+@ROWS
+@click.pass_obj
+def errors(session: Session, /, *, wanted: str | None, form: str, **given: Any) -> int:
+    """List the errors that tests ended by, and how often each did."""
+    from sauce_janitor.cli.jobs.insight_tables import shown_errors
+
+    return _told(session, wanted, form, given, lambda api, *asked: shown_errors(api.errors(*asked)))
+
+
+def _told(
+    session: Session,
+    wanted: str | None,
+    form: str,
+    given: Mapping[str, Any],
+    ask: Callable[[Insights, Period, Filter], Shown],
+) -> int:
+    """Ask, and show the answer; 4 when part of it could not be read."""
+    from sauce_janitor import report
+    from sauce_janitor.cli.account_session import calling
+
+    if given["scope"] == "single" and not given["owners"]:
+        raise click.UsageError("--scope single needs an --owner")
+    if given["owners"] and given["scope"] in {"me", "organization"}:
+        raise click.UsageError(f"--owner names single users: leave out --scope {given['scope']}")
+    with calling(session, wanted, looks=True) as call:
+        shown = ask(call.hand.reader().insights, _period(call, given), _filter(given))
+    if form == "json":
+        terminal.write_json({"account": call.name, **shown.document})
+    elif form == "csv":
+        terminal.write(report.csv_lines(shown.rows, shown.columns))
+    else:
+        shown.show(session.console())
+    for note in shown.notes:
+        terminal.echo(report.clean(note), err=True)
+    if shown.rejected:
+        terminal.echo(
+            report.clean(f"{len(shown.rejected):,} rows could not be read and are left out: {shown.rejected[0]}"),
+            err=True,
+        )
+    return JanitorError.exit_code if shown.rejected else 0
+
+
+def _period(call: Call, given: Mapping[str, Any]) -> Period:
+    from sauce_janitor.sauce.insights import Period
+
+    back, now, zone = given["time_range"], int(time.time()), call.desk.config.timezone
+    if back is not None and (given["start"] or given["end"]):
+        raise click.UsageError("--time-range counts back from now: leave out --start and --end")
+    if given["start"] is None and given["end"] is not None:
+        raise click.UsageError("--end needs a --start")
+    if given["start"] is None:
+        return Period(back=_checked_range("--time-range", back or _DEFAULT_BACK))
+    start = moment("--start", given["start"], zone, now=now)
+    end = moment("--end", given["end"], zone, now=now, end=True)
+    end = now if end is None else end
+    assert start is not None
+    if start >= end:
+        raise click.UsageError(f"--start {given['start']} is not before the end")
+    return Period(start, end)
+
+
+def _checked_range(flag: str, text: str) -> str:
+    if _BACK.fullmatch(text) is None:
+        raise click.UsageError(f"{flag} {text!r:.40} is no range: write a number and d, h, m or s, such as 7d or 30m")
+    return text
+
+
+def _filter(given: Mapping[str, Any]) -> Filter:
+    from sauce_janitor.sauce.insights import Filter
+
+    return Filter(
+        scope=given["scope"],
+        owners=tuple(given["owners"]),
+        status=given["status"],
+        os=tuple(given.get("os", ())),
+        browser=tuple(given.get("browser", ())),
+    )

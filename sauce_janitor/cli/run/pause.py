@@ -1,0 +1,67 @@
+"""`pause` and `resume`: the kill switch of a state, obeyed by every process on it before its next write."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.confirmation import AT_ONCE, DRY_RUN, YES, consent, who
+
+
+@click.command()
+@click.option("--reason", default="no reason given", help="Why; refused commands and `status` show it.")
+@AT_ONCE
+@DRY_RUN
+@click.pass_obj
+def pause(session: Session, *, reason: str, dry_run: bool) -> int:
+    """Stop every change, by every process on the state or its archive, until `resume`. Needs no confirmation.
+
+    `plan` and other commands that only read still work. Ends with 4 when only the state or only the archive could be
+    written; everything stops all the same.
+    """
+    from sauce_janitor.archive import MirroredPause
+    from sauce_janitor.operations.wiring import pauses
+
+    config = session.load()
+    if dry_run:
+        terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
+        return 0
+    wanted = MirroredPause(who(), reason, int(time.time()))
+    done = pauses.pause(config.state, config.archive.path, wanted, accept_filesystem=config.accept_filesystem)
+    terminal.echo(
+        "Paused. Nothing is changed until `sauce-janitor resume`."
+        if done.fresh or done.troubles
+        else "It was paused already."
+    )
+    for trouble in done.troubles:
+        terminal.echo(f"sauce-janitor: paused in one place alone, for: {trouble}", err=True)
+    return done.troubles[0].exit_code if done.troubles else 0
+
+
+@click.command()
+@YES
+@DRY_RUN
+@click.pass_obj
+def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
+    """Lift a pause, in the state and in the archive."""
+    from sauce_janitor.operations.wiring.pauses import Pauses, pause_if_new
+    from sauce_janitor.state import State
+
+    config = session.load()
+    with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
+        pause_if_new(state, config.archive.path)
+        pauses = Pauses(state, config.archive.path)
+        found = pauses.paused()
+        if found is None:
+            terminal.echo("It is not paused.")
+            return
+        question = f"{found.by} paused it: {found.reason}. Go on?"
+        if dry_run:
+            terminal.echo(f"would lift the pause of {found.by}: {found.reason}", err=True)
+            return
+        consent(question, yes=yes)
+        pauses.resume(by=who(), at=int(time.time()))
+    terminal.echo("Resumed.")

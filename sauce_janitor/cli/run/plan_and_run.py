@@ -1,0 +1,92 @@
+"""`plan`, `run` and `apply`: one pass over each account, looked at or carried out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sauce_janitor.cli.app import Session
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_ACCOUNT = click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+_POLICY = click.option(
+    "--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy permits. Repeatable."
+)
+_RETRY_NOW = click.option(
+    "--retry-now", is_flag=True, help="Try jobs that failed before without waiting for their pause."
+)
+_DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable.")
+
+
+def _looking(command: _Command) -> _Command:
+    """The options of a command that shows a plan."""
+    options = (
+        _ACCOUNT,
+        _POLICY,
+        click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan for `apply`."),
+        click.option("--all", "everything", is_flag=True, help="Kept jobs too, with why."),
+        click.option("--format", "form", type=click.Choice(["table", "json", "csv", "markdown"]), default="table",
+                     show_default=True),
+        click.option("--as-of", metavar="TIME",
+                     help="Look at another time: 2026-06-01T00:00:00Z, or 1780272000. Never applied."),
+        click.option("--offline", is_flag=True, help="Plan on what is known already; ask Sauce Labs nothing."),
+        click.option("--accept-loss", is_flag=True, help="Believe a listing in which most of the known jobs are missing."),
+        click.option("--detailed-exitcode", is_flag=True,
+                     help="End with 7 when there is something to do, with 3 when a limit is broken."),
+    )  # fmt: skip
+    return functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+
+@click.command()
+@_looking
+@click.pass_obj
+def plan(session: Session, /, **options: Any) -> int:
+    """Show what would be archived, deleted and stopped, and why. Sends only GETs."""
+    from sauce_janitor.cli.run.plan_view import look
+
+    return look(session, options)
+
+
+@click.command()
+@click.option("--execute", is_flag=True, help="Carry the plan out. Without it, this is a dry run, the same as `plan`.")
+@_RETRY_NOW
+@_DRY_RUN
+@_looking
+@click.pass_obj
+def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) -> int:
+    """One pass: list, plan, and with --execute carry out. For cron."""
+    from sauce_janitor.cli.run.execution import carry_out
+    from sauce_janitor.cli.run.plan_view import look
+
+    if not execute or dry_run:
+        return look(session, {**options, "is_run": True})
+    _refuse(options, "as_of", "offline", "out", "everything")
+    return carry_out(session, options)
+
+
+@click.command(name="apply")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_RETRY_NOW
+@_DRY_RUN
+@_ACCOUNT
+@click.pass_obj
+def apply(session: Session, /, file: Path, *, dry_run: bool, accounts: tuple[str, ...], retry_now: bool) -> int:
+    """Carry out a reviewed plan FILE, as written by `plan --out`: what is in it and still due, nothing else."""
+    from sauce_janitor.cli.run.execution import carry_out
+    from sauce_janitor.cli.run.plan_view import look
+
+    options: dict[str, Any] = {"accounts": accounts, "policies": (), "reviewed": file, "form": "table"}
+    options["retry_now"] = retry_now
+    return look(session, options) if dry_run else carry_out(session, options)
+
+
+def _refuse(options: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if options[name]:
+            flag = {"everything": "--all"}.get(name, f"--{name.replace('_', '-')}")
+            raise click.UsageError(f"{flag} looks at a plan; it does not go with --execute")

@@ -1,0 +1,138 @@
+"""Looking at plans: made by a dry run, shown as a table, JSON, CSV or markdown, written for `apply`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sauce_janitor import planfile, report, terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.session import Desk, open_desk, order_of, pass_over, secret_of
+from sauce_janitor.errors import JanitorError, RefusedError
+from sauce_janitor.model.jobs import Action, Decision, Job, Verdict
+from sauce_janitor.operations import Result
+from sauce_janitor.operations.steps import approval, request_budget
+from sauce_janitor.operations.steps import listing as surveying
+from sauce_janitor.operations.wiring import owners
+from sauce_janitor.retention.decide import decide
+
+SOMETHING_TO_DO = 7
+_EXAMPLES = 2
+
+
+def look(session: Session, options: Mapping[str, Any]) -> int:
+    """The dry run of every account; the exit code."""
+    reads = bool(options.get("offline"))
+    if out := options.get("out"):
+        planfile.check_target(out)
+    with open_desk(session, tells=bool(options.get("is_run")), reads=reads) as desk:
+        order, accounts = order_of(desk, options, execute=False)
+        results, code = pass_over(desk, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code)
+        if desk.signals.number is not None:
+            terminal.echo("Interrupted before the plan was complete: nothing was changed", err=True)
+            return 128 + desk.signals.number
+        if out:
+            planfile.write([_sealed(desk, result, options) for result in results], out, secret=secret_of(desk))
+        with desk.shown.hidden():
+            _show(desk, results, options)
+    return code or (_detailed(results) if options.get("detailed_exitcode") else 0)
+
+
+def _detailed(results: list[Result]) -> int:
+    """Return 3 where a plan breaks a limit, as the executing run would end; else whether there is something to do."""
+    if any(result.plan.broken for result in results):
+        return RefusedError.exit_code
+    return SOMETHING_TO_DO if any(result.plan.job_count for result in results) else 0
+
+
+def _show(desk: Desk, results: list[Result], options: Mapping[str, Any]) -> None:
+    form = options["form"]
+    if form == "json":
+        plans = [_sealed(desk, result, options) for result in results]
+        terminal.write(planfile.text(plans, secret=secret_of(desk)))
+        return
+    if form == "csv":
+        rows = ({"account": result.account.name, **row} for result in results for row in _actions(result))
+        terminal.write(report.csv_lines(rows))
+        return
+    out = desk.session.console()
+    for result in results:
+        told = about(desk, result)
+        if form == "markdown":
+            terminal.write(report.markdown(result.plan, told))
+        else:
+            report.show_plan(out, result.plan, told)
+            if options.get("everything"):
+                _show_kept(desk, result)
+    if path := options.get("out"):
+        terminal.echo(f"Written to {path}; carry it out with: sauce-janitor apply {path}", err=True)
+    terminal.echo(
+        report.last_line({action: sum(result.plan.totals[action] for result in results) for action in Action})
+    )
+
+
+def _show_kept(desk: Desk, result: Result) -> None:
+    for row in _kept(desk, result):
+        terminal.echo(f"{row['job_id']}  kept  {report.clean('; '.join(row['reasons']))}")
+
+
+def about(desk: Desk, result: Result) -> report.About:
+    """What is told around a plan."""
+    now = result.head.created_at
+    outlook = result.outlook or request_budget.outlook(result.needs, None, now=now)
+    needed = report.needed(outlook, allowed=str(result.timetable.at(now)), now=now)
+    budget = [*((line, False) for line in needed), *report.inflow(outlook)]
+    rows = sum(listing.rows for listing in result.listings)
+    listing = f" ({rows:,} listed just now)" if result.listings else " (nothing was asked)"
+    identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
+    ways_out = approval.ways_out(result.plan, result.account.name, result.head.policy_digest, desk.config.timezone)
+    return report.About(
+        identity, listing, budget, _examples(desk, result), tuple(ways_out),
+        owners=owners.words(result.whose), missing=gaps(result),
+        effects=result.footprint.effects if result.footprint else None,
+        room=result.footprint.room if result.footprint else None,
+    )  # fmt: skip
+
+
+def gaps(result: Result) -> tuple[str, ...]:
+    """Why the plan may not be about all jobs, and who else may be at work on the account; each a sentence."""
+    others = (result.vanished.words(),) if result.vanished.are_many else ()
+    doubts = surveying.doubts(result.listings, result.withheld)
+    return (*owners.missing(result.whose, result.left_out), *doubts, *others)
+
+
+def _examples(desk: Desk, result: Result) -> list[tuple[Job | None, Decision]]:
+    """One or two jobs for each policy and action, as many as the plan has kinds."""
+    wanted = dict.fromkeys(result.plan.counts, _EXAMPLES)
+    found: list[tuple[Job | None, Decision]] = []
+    with desk.tools.state.jobs.snapshot(result.query) as snapshot:
+        for planned in result.plan.jobs():
+            if not any(wanted.values()):
+                break
+            for decision in planned.actions:
+                if wanted.get((decision.policy, decision.action)):
+                    wanted[decision.policy, decision.action] -= 1
+                    record = snapshot.record(planned.job_id)
+                    found.append((record.job if record else None, decision))
+    order = list(Action)
+    return sorted(found, key=lambda each: (order.index(each[1].action), each[1].policy or ""))
+
+
+def _actions(result: Result) -> Iterator[dict[str, Any]]:
+    for planned in result.plan.jobs():
+        for decision in planned.actions:
+            row = report.action_row(planned.job_id, planned.owner, decision)
+            yield {**row, "fingerprint": planned.fingerprint}
+
+
+def _kept(desk: Desk, result: Result) -> Iterator[dict[str, Any]]:
+    rules = desk.config.rules(result.account.name)
+    with desk.tools.state.jobs.snapshot(result.query) as snapshot:
+        for record, decisions in decide(rules, snapshot.records, as_of=result.head.as_of):
+            if all(decision.verdict is Verdict.KEEP for decision in decisions):
+                yield report.kept_row(record.job.id, decisions)
+
+
+def _sealed(desk: Desk, result: Result, options: Mapping[str, Any]) -> planfile.SealedPlan:
+    kept = _kept(desk, result) if options.get("everything") else None
+    return planfile.SealedPlan(result.head, _actions(result), kept)

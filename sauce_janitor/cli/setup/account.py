@@ -1,0 +1,110 @@
+"""`account`: which accounts the state knows, and renaming one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.options import FORMAT
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Config
+    from sauce_janitor.state import State
+
+_LONGEST_NAME: Final = 64
+
+
+@click.group()
+def account() -> None:
+    """List the accounts that the state knows, or rename one. Asks Sauce Labs nothing."""
+
+
+@account.command(name="list")
+@FORMAT
+@click.pass_obj
+def list_accounts(session: Session, /, *, form: str) -> None:
+    """List the accounts of the configuration and of the state, with user, address and number of known jobs."""
+    from sauce_janitor import report
+    from sauce_janitor.cli import known_jobs
+
+    config = session.load(accounts_only=True)
+    with known_jobs.look(config, known_jobs.existing(config.state)) as state:
+        rows = _rows(config, state)
+        bound = {name: each.bound_at for name, each in state.accounts.all().items()}
+    if form == "json":
+        terminal.write_json(rows)
+        return
+    columns = (
+        report.Column("Account"), report.Column("User"), report.Column("Address", rank=1),
+        report.Column("Jobs", "number"), report.Column("Known", "prose"),
+    )  # fmt: skip
+    cells = [
+        (row["account"], row["username"], row["base_url"], row["jobs"], _standing(row, bound.get(row["account"])))
+        for row in rows
+    ]
+    report.show_table(session.console(), columns, cells)
+
+
+def _rows(config: Config, state: State) -> list[dict[str, Any]]:
+    from sauce_janitor import report
+
+    configured = {each.name: each for each in config.accounts}
+    found, rows = state.accounts.all(), []
+    for name in sorted({*configured, *found}):
+        in_state = found.get(name)
+        rows.append({
+            "account": name,
+            "username": in_state.username if in_state else None,
+            "base_url": in_state.base_url if in_state else configured[name].base_url,
+            "jobs": state.jobs.count(name),
+            "in_configuration": name in configured,
+            "bound_at": report.iso(in_state.bound_at) if in_state and in_state.bound_at else None,
+            "is_bound": in_state is not None and in_state.is_bound,
+            "archive_folder": in_state.key if in_state else name,
+        })  # fmt: skip
+    return rows
+
+
+def _standing(row: dict[str, Any], bound_at: int | None) -> str:
+    from sauce_janitor import report
+
+    if not row["in_configuration"]:
+        return "not in the configuration"
+    if not row["is_bound"]:
+        return "not yet: no listing has shown a job"
+    return f"since {report.when(bound_at)}" if bound_at else "yes"
+
+
+@account.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.pass_obj
+def rename(session: Session, /, old: str, new: str) -> None:
+    """Rename account OLD of the state to NEW. Rename it in the configuration, too.
+
+    Its jobs, holds, runs, metrics and archived jobs stay with it. The journal and the archive's folder keep the former
+    name. The next run lists every job again, and its limits count every job as new. Two accounts are never merged. The
+    command ends with 5 while a run works on the account.
+    """
+    from sauce_janitor import logs
+    from sauce_janitor.cli import known_jobs
+    from sauce_janitor.config.grammar.document import ACCOUNT_NAME
+    from sauce_janitor.operations.rename import rename as call_otherwise
+    from sauce_janitor.state import State
+
+    if not re.fullmatch(ACCOUNT_NAME, new) or len(new) > _LONGEST_NAME:
+        raise click.UsageError(f"{new!r:.80} cannot be an account's name: write small letters, digits, dots, - and _")
+    config = session.load(accounts_only=True)
+    logs.configure(session.log_format, session.log_level or "warning", color=session.color)
+    path = known_jobs.existing(config.state)
+    with State.open(path, accept_filesystem=config.accept_filesystem) as state:
+        renamed = call_otherwise(config, state, old, new)
+    terminal.echo(f"Renamed: account {old} is now {new} ({renamed.username} at {renamed.base_url}).")
+    names = {each.name: each for each in config.accounts}
+    if new not in names:
+        where = f" ({names[old].source.file}:{names[old].source.line})" if old in names else ""
+        terminal.echo(f"The configuration does not have {new} yet: rename {old} there, too{where}.", err=True)

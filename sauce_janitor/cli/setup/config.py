@@ -1,0 +1,146 @@
+"""Commands about the configuration itself: check, schema, config show. None asks the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Account, Config
+
+_DEAREST = 3
+
+
+@click.command()
+@click.option(
+    "--mutants", is_flag=True, help="Name every rule that could be dropped without any of the tests noticing."
+)
+@click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True,
+              help="json and junit put faults, warnings and tests on stdout; the exit codes are the same.")  # fmt: skip
+@click.pass_context
+def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
+    """Validate the configuration, run its `tests`, and warn of likely mistakes. No network.
+
+    Ends with 2 when it has faults: all of them are printed, each with its line and path. Ends with 6 when a test fails.
+    """
+    from sauce_janitor.cli.what_if.policy_tests import run_tests
+
+    session: Session = context.obj
+    if form != "text":
+        if mutants:
+            raise click.UsageError("--mutants is told as text only: leave --format out")
+        context.exit(_report(session.config_path, form))
+
+    config = session.load()
+    terminal.echo(f"{session.config_path}: valid")
+    for account in config.accounts:
+        count = len(config.rules(account.name).policies)
+        policies = f"{count} polic{'y' if count == 1 else 'ies'}"
+        terminal.echo(
+            f"{account.identity()}, jobs of {account.whose}, {policies}, {config.policy_digest(account.name)}"
+        )
+    for account in config.accounts:
+        terminal.echo(_budget_of(config, account))
+    _name_what_blocks(config)
+    for line in _possible_interactions(config):
+        terminal.echo(f"possible: {line}")
+    for warning in config.warnings:
+        terminal.echo(f"warning: {warning}")
+    _warn_of_credentials(config)
+    context.exit(run_tests(config, name_mutants=mutants))
+
+
+def _report(path: Path, form: str) -> int:
+    """Print all that is found as one document; the exit code."""
+    from sauce_janitor.cli.setup.findings import Findings, findings_of
+    from sauce_janitor.config import load
+
+    try:
+        found = findings_of(load(path))
+    except ConfigError as wrong:
+        found = Findings(path, faults=wrong.problems)
+    if form == "json":
+        terminal.write_json(found.as_json())
+    else:
+        terminal.write(found.junit())
+    return found.code
+
+
+def _budget_of(config: Config, account: Account) -> str:
+    """What a day's requests come to, and for how many jobs of each policy that is enough; the dearest first."""
+    from sauce_janitor.retention.what_if.inflow import requests_a_job
+
+    timetable = account.budget
+    also = ", at some hours another number" if timetable.windows else ""
+    said, per_day = f"budget of {account.name}: {timetable.usual}{also}", timetable.per_day()
+    if per_day is None:
+        return said
+    costs = {policy.name: requests_a_job(policy) for policy in config.rules(account.name).policies}
+    dearest = sorted((name for name, cost in costs.items() if cost), key=lambda name: (-costs[name], name))[:_DEAREST]
+    each = [f"{per_day / costs[name]:,.0f} jobs of {name} ({costs[name]:.0f} requests each)" for name in dearest]
+    enough = f", enough for about {' or '.join(each)}" if each else ""
+    return f"{said}: {per_day:,.0f} requests a day{enough}"
+
+
+def _possible_interactions(config: Config) -> list[str]:
+    """Return which times other policies may make longer: what is certain is among the warnings."""
+    from sauce_janitor.retention.interactions import foreseen, possible_lines
+
+    found = (line for account in config.accounts for line in possible_lines(foreseen(config.rules(account.name))))
+    return list(dict.fromkeys(found))
+
+
+def _name_what_blocks(config: Config) -> None:
+    """Each rule that can keep a job past a deadline: a promise is only as good as these."""
+    from sauce_janitor.retention.plan.blockers import ALWAYS_BLOCKING, blocking_rules, terms_of
+
+    told = set()
+    for account in config.accounts:
+        rules = config.rules(account.name)
+        for deadline in rules.deadlines:
+            said = f"deadline {deadline.name} ({terms_of(deadline)}) can be blocked by: "
+            said += "; ".join(blocking_rules(deadline, rules)) or "no rule"
+            if said not in told:
+                told.add(said)
+                terminal.echo(said)
+    if told:
+        terminal.echo(f"any deadline can also be blocked by: {ALWAYS_BLOCKING}")
+
+
+def _warn_of_credentials(config: Config) -> None:
+    """A missing variable is no fault here: a pipeline checks the file without being given the secrets."""
+    for account in config.accounts:
+        for problem in account.missing():
+            terminal.echo(f"warning: {problem}")
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", show_default=True,
+              help="json: JSON Schema, draft 2020-12. markdown: the reference of every key.")  # fmt: skip
+def schema(form: str) -> None:
+    """Print the configuration's JSON Schema, for editors and pipelines."""
+    from sauce_janitor.config.output.json_schema import json_schema_text
+    from sauce_janitor.config.output.reference import markdown
+
+    terminal.echo(json_schema_text() if form == "json" else markdown(), nl=False)
+
+
+@click.group()
+def config() -> None:
+    """Look at the configuration."""
+
+
+@config.command()
+@click.pass_obj
+def show(session: Session) -> None:
+    """Print the effective configuration as YAML: defaults filled in, paths absolute, secrets hidden."""
+    from sauce_janitor.config.output.effective import effective_yaml
+    from sauce_janitor.config.source.files import file_bytes
+
+    terminal.echo(effective_yaml(file_bytes(session.config_path), session.config_path), nl=False)

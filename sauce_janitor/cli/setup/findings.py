@@ -1,0 +1,144 @@
+"""`check --format json|junit`: what is wrong, hardly meant and tested, for pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape, quoteattr
+
+from sauce_janitor.errors import Problem
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Config
+
+_NOT_IN_XML = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} | {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One test of the configuration: where it stands, and each failure with its account."""
+
+    name: str
+    place: str
+    failures: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that `check` found. `faults` make the configuration invalid; nothing else is known then."""
+
+    file: Path
+    faults: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    tests: tuple[Tested, ...] = ()
+    accounts: list[dict[str, Any]] = field(default_factory=list)
+    deadlines: list[dict[str, Any]] = field(default_factory=list)
+    interactions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def code(self) -> int:
+        """The exit code: 2 for faults, 6 where a test fails."""
+        if self.faults:
+            return 2
+        return 6 if any(test.failures for test in self.tests) else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return one document; additions are not a change of `version`."""
+        failed = [test for test in self.tests if test.failures]
+        return {
+            "version": 1,
+            "file": str(self.file),
+            "valid": not self.faults,
+            "faults": [_problem(each) for each in self.faults],
+            "warnings": [_problem(each) for each in self.warnings],
+            "accounts": self.accounts,
+            "deadlines": self.deadlines,
+            "interactions": self.interactions,
+            "tests": {
+                "total": len(self.tests),
+                "failed": len(failed),
+                "failures": [
+                    {"test": test.name, "place": test.place, "account": account, "message": message}
+                    for test in failed
+                    for account, message in test.failures
+                ],
+            },
+        }
+
+    def junit(self) -> Iterator[str]:
+        """Yield JUnit's XML, line by line: the configuration is the first test case, each of its `tests` one more."""
+        cases = len(self.tests) + 1
+        failed = sum(1 for test in self.tests if test.failures) + bool(self.faults)
+        yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+        yield "<testsuites>\n"
+        name = quoteattr(f"sauce-janitor check {_xml(str(self.file))}")
+        yield f'<testsuite name={name} tests="{cases}" failures="{failed}" errors="0" skipped="0">\n'
+        yield from _case("configuration", str(self.file), [str(fault) for fault in self.faults])
+        for test in self.tests:
+            yield from _case(test.name, test.place, [f"account {who}: {text}" for who, text in test.failures])
+        if self.warnings:
+            told = "\n".join(f"warning: {warning}" for warning in self.warnings)
+            yield f"<system-out>{_escaped(told)}</system-out>\n"
+        yield "</testsuite>\n</testsuites>\n"
+
+
+def _case(name: str, place: str, failures: Iterable[str]) -> Iterator[str]:
+    head = f"<testcase name={quoteattr(_xml(name))} classname={quoteattr(_xml(place))}"
+    told = list(failures)
+    if not told:
+        yield f"{head}/>\n"
+        return
+    yield f"{head}>\n"
+    # one element: several failures in a test case are more than JUnit's readers agree on
+    yield f"<failure message={quoteattr(_xml(told[0]))}>{_escaped(chr(10).join(told))}</failure>\n"
+    yield "</testcase>\n"
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"file": problem.file, "line": problem.line, "path": problem.path, "message": problem.message}
+
+
+def _xml(text: str) -> str:
+    return text.translate(_NOT_IN_XML)
+
+
+def _escaped(text: str) -> str:
+    return escape(_xml(text))
+
+
+def findings_of(config: Config) -> Findings:
+    """Return what is found in a configuration that is valid."""
+    from sauce_janitor.cli.what_if.policy_tests import tested
+    from sauce_janitor.retention.interactions import foreseen
+    from sauce_janitor.retention.plan.blockers import blocking_rules, terms_of
+
+    found = Findings(config.file, warnings=_warnings(config), tests=tested(config))
+    for account in config.accounts:
+        rules = config.rules(account.name)
+        found.accounts.append(
+            {
+                "account": account.name,
+                "identity": account.identity(),
+                "users": [*account.users, *({"team": team} for team in account.teams)],
+                "policies": [policy.name for policy in rules.policies],
+                "policy_digest": config.policy_digest(account.name),
+            }
+        )
+        found.deadlines += [
+            {
+                "account": account.name,
+                "name": deadline.name,
+                "terms": terms_of(deadline),
+                "blocked_by": list(blocking_rules(deadline, rules)),
+            }
+            for deadline in rules.deadlines
+        ]
+        found.interactions += [{"account": account.name, **each.as_row()} for each in foreseen(rules)]
+    return found
+
+
+def _warnings(config: Config) -> tuple[Problem, ...]:
+    missing = [problem for account in config.accounts for problem in account.missing()]
+    return (*config.warnings, *missing)

@@ -1,0 +1,152 @@
+"""`init`: a configuration to start from, with policies for what the account really runs where it answers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.errors import ConfigError, JanitorError
+
+if TYPE_CHECKING:
+    from sauce_janitor.config.output.starter import Start
+
+
+@click.command()
+@click.option("--region", help="us-west-1, eu-central-1 or us-east-4; also us, eu, US_WEST, …")
+@click.option("--base-url", help="The API's address instead of a region, such as the sandbox's.")
+@click.option("--account", help="What to call the account; default: after the region.")
+@click.option(
+    "--username-env", metavar="NAME", help="The variable that holds the user name.  [default: SAUCE_USERNAME]"
+)
+@click.option(
+    "--access-key-env", metavar="NAME", help="The variable that holds the access key.  [default: SAUCE_ACCESS_KEY]"
+)
+@click.option(
+    "--timezone", default="UTC", show_default=True, help="For calendar days, weeks and months, and for shown times."
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; default: --config.")
+@click.option("--offline", is_flag=True, help="Ask Sauce Labs nothing: write examples instead of proposals.")
+@click.pass_obj
+def init(session: Session, /, output: Path | None, *, offline: bool, **told: str | None) -> None:
+    """Write a commented configuration that validates, and its schema for editors beside it. Never overwrites a file.
+
+    If there are credentials and the account answers, this lists its newest jobs (only GETs, at most 5,000 of 90 days)
+    and proposes policies for its builds, tags and suites. Otherwise the file has examples. On a terminal it asks for
+    what you do not give. State and archive go beside the configuration.
+    """
+    path = output or session.config_path
+    _refuse_existing(path)
+    if told["region"] and told["base_url"]:
+        raise ConfigError("--region and --base-url: give one, and not both")
+    if not told["region"] and not told["base_url"]:
+        told["region"] = _asked_region()
+    text, how = _written(path, told, offline=offline)
+    _write(path, text)
+    terminal.echo(f"wrote {path}")
+    terminal.echo(how)
+    command = f"sauce-janitor{_config_option(path)}"
+    terminal.echo(f"next: {command} check, then {command} plan; both only read, and change nothing at Sauce Labs")
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"{path} exists already and was not changed: choose another file with --output")
+
+
+def _config_option(path: Path) -> str:
+    """Return the option that a command needs to read the new file; "" if it reads it anyway."""
+    usual = os.environ.get("SAUCE_JANITOR_CONFIG") or "config.yaml"
+    return "" if path == Path(usual) else f" --config {shlex.quote(str(path))}"
+
+
+def _asked_region() -> str:
+    """The region, asked for on a terminal; else $SAUCE_REGION, else Sauce Labs' own default."""
+    usual = os.environ.get("SAUCE_REGION") or "us-west-1"
+    if terminal.can_ask():
+        return terminal.ask("Region (us-west-1, eu-central-1, us-east-4)", default=usual)
+    terminal.echo(f"no --region and no terminal to ask on: taking {usual}", err=True)
+    return usual
+
+
+def _written(path: Path, told: dict[str, str | None], *, offline: bool) -> tuple[str, str]:
+    """The file's text, and where its policies are from. ConfigError for what would not validate."""
+    from sauce_janitor.config.loader import parse
+    from sauce_janitor.config.output.starter import Start, starter
+    from sauce_janitor.config.source.yaml import read
+
+    start = Start(
+        account=told["account"] or _account_name(told["region"]), region=told["region"], base_url=told["base_url"],
+        username_env=told["username_env"], access_key_env=told["access_key_env"], timezone=told["timezone"] or "UTC",
+        schema_file=f"./{_schema_path(path).name}",
+    )  # fmt: skip
+    text = starter(start)
+    parse(read(text.encode(), str(path)))
+    if offline:
+        return text, "its policies are examples, because the account was not asked"
+    try:
+        return _proposed(start, text, path)
+    except ConfigError as wrong:
+        why = wrong.problems[0].message.removeprefix("has ")
+    except JanitorError as wrong:
+        why = str(wrong)
+    return text, f"its policies are examples, because the account could not be listed: {why}"
+
+
+def _proposed(start: Start, text: str, path: Path) -> tuple[str, str]:
+    """The text with policies for the account's jobs. Raises as `account_sample.newest_jobs`."""
+    from sauce_janitor.config.loader import from_bytes
+    from sauce_janitor.config.output.starter import proposing
+    from sauce_janitor.operations.account_sample import newest_jobs
+
+    [account] = from_bytes(text.encode(), path, environ=os.environ).accounts
+    username, access_key = account.credentials()
+    if terminal.is_terminal(err=True):
+        terminal.echo(f"listing the newest jobs of {username} at {account.base_url} …", err=True)
+    seen = newest_jobs(account, now=int(time.time()))
+    proposed, count = proposing(start, seen, path, secrets=[access_key.get_secret_value()])
+    if not count:
+        return text, f"its policies are examples: {seen} of {seen.whose} suggest none"
+    policies = "1 policy is" if count == 1 else f"{count} policies are"
+    return proposed, f"{policies} proposed from {seen} of {seen.whose}"
+
+
+def _schema_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.schema.json")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the configuration, and the schema beside it."""
+    from sauce_janitor.config.output.json_schema import json_schema_text
+
+    schema_path = _schema_path(path)
+    try:
+        if not schema_path.exists():  # first: a configuration that is there says that all is done
+            _make(schema_path, json_schema_text())
+        _make(path, text)
+    except FileExistsError:
+        _refuse_existing(path)
+    except OSError as wrong:
+        raise ConfigError(f"{wrong.filename or path}: cannot be written: {wrong.strerror or wrong}") from wrong
+
+
+def _make(path: Path, text: str) -> None:
+    """Write a new file, whole or not at all: half of one would be in the way of the next `init`. Raises OSError."""
+    with path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.close()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _account_name(region: str | None) -> str:
+    folded = (region or "").lower()
+    return "eu" if folded.startswith("eu") else "us" if folded.startswith("us") else "sauce"

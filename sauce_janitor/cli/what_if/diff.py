@@ -1,0 +1,145 @@
+"""`diff`: what an edit of the policies changes on the jobs that are known. Asks Sauce Labs nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.errors import ConfigError, Problem
+from sauce_janitor.model.jobs import Owner
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.what_if.diff_text import Compared
+    from sauce_janitor.config import Config
+    from sauce_janitor.retention.decide import Records
+    from sauce_janitor.retention.what_if.diff import Side
+    from sauce_janitor.state import Query, Snapshot, State
+
+SOMETHING_CHANGES = 7
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("old", type=_FILE)
+@click.argument("new", type=_FILE)
+@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
+@click.option("--detailed-exitcode", is_flag=True, help="End with 7 when something changes.")
+@click.pass_obj
+def diff(
+    session: Session, /, old: Path, new: Path, *, accounts: tuple[str, ...], form: str, detailed_exitcode: bool
+) -> int:
+    """Show what changes on the jobs that are known when configuration OLD becomes NEW. Asks Sauce Labs nothing.
+
+    The jobs are those in the state of NEW, or of OLD where NEW has none.
+    """
+    from sauce_janitor.cli import known_jobs as known
+    from sauce_janitor.cli.what_if import diff_text as comparison
+
+    before, after = _both(old, new)
+    session.show_times_as_in(after)
+    config = after if after.state.exists() else before
+    with known.look(config, known.existing(config.state)) as state:
+        found = list(_compared(before, after, state, accounts, now=int(time.time())))
+    if form == "json":
+        terminal.write_json(comparison.as_json(old, new, found))
+    elif form == "markdown":
+        terminal.write(comparison.markdown(old, new, found))
+    else:
+        out = session.console()
+        for each in found:
+            comparison.show(out, each)
+    return SOMETHING_CHANGES if detailed_exitcode and any(each.comparison.changes for each in found) else 0
+
+
+def _both(old: Path, new: Path) -> tuple[Config, Config]:
+    """Both configurations; ConfigError with all faults of both."""
+    from sauce_janitor.config import load
+
+    problems: list[Problem] = []
+    loaded = []
+    for path in (old, new):
+        try:
+            loaded.append(load(path))
+        except ConfigError as wrong:
+            problems += wrong.problems
+    if problems:
+        raise ConfigError(problems)
+    return loaded[0], loaded[1]
+
+
+def _compared(old: Config, new: Config, state: State, wanted: tuple[str, ...], *, now: int) -> Iterator[Compared]:
+    names = tuple(dict.fromkeys(account.name for config in (new, old) for account in config.accounts))
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(
+                f"there is no account {name!r} in {old.file} or {new.file}; there are: {', '.join(sorted(names))}"
+            )
+    told = [name for name in names if not wanted or name in wanted]
+    known = state.accounts.all().keys()
+    if not known & set(told):
+        raise ConfigError("no job is known yet: `sauce-janitor plan` lists them first")
+    for name in told:
+        if name in known:
+            yield _one(name, old, new, state, now)
+        else:
+            terminal.echo(f"sauce-janitor: no job of account {name} is known yet: it is left out", err=True)
+
+
+def _one(name: str, old: Config, new: Config, state: State, now: int) -> Compared:
+    from sauce_janitor.cli import known_jobs as known
+    from sauce_janitor.cli.what_if.diff_text import Compared
+    from sauce_janitor.operations.steps import acceptance
+    from sauce_janitor.retention.what_if.diff import compare
+    from sauce_janitor.retention.what_if.simulate import Setting, simulate
+
+    with ExitStack() as stack:
+        before, after = _sides(name, old, new, state, now, stack)
+        comparison = compare(before, after, as_of=now)
+        limits: tuple[str, ...] = ()
+        if comparison.changes and known.account(new, name):
+            setting = Setting(
+                now, 1,
+                accepted_at=state.acceptances.accepted_at(name, new.policy_digest(name)),
+                plan_sizes=acceptance.plan_sizes(new.rules(name), state, name),
+                approvals=acceptance.leeway(new, state, name, now=now, reviewed=False).approvals,
+            )  # fmt: skip
+            today = simulate(after.rules, after.records, setting).days[0]
+            limits = tuple(limit.text.partition(". Nothing was changed")[0] for limit in today.broken)
+    return Compared(name, now, comparison, limits)
+
+
+def _sides(name: str, old: Config, new: Config, state: State, now: int, stack: ExitStack) -> tuple[Side, Side]:
+    """The account as both configurations see it. Where both order the jobs alike, it is one look at the state."""
+    from sauce_janitor.cli import known_jobs as known
+    from sauce_janitor.retention.what_if.diff import Side
+
+    queries: list[Query | None] = []
+    for config in (old, new):
+        account = known.account(config, name)
+        queries.append(known.query(config, state, account, as_of=now) if account else None)
+    owners = [frozenset(query.owners or ()) if query else frozenset[Owner]() for query in queries]
+    rules = [config.rules(name) for config, query in zip((old, new), queries, strict=True) if query]
+    first, second = queries
+    if first and second and tuple(first.age_from) == tuple(second.age_from):
+        both = replace(second, owners=tuple(owners[0] | owners[1]), held=first.held | second.held)
+        snapshot = stack.enter_context(state.jobs.snapshot(both))
+        seen = [_only(snapshot, own) for own in owners]
+    else:
+        seen = [
+            _only(stack.enter_context(state.jobs.snapshot(query)), own) if query else (lambda: ())
+            for query, own in zip(queries, owners, strict=True)
+        ]
+    return Side(rules[0], seen[0], owners[0]), Side(rules[-1], seen[1], owners[1])
+
+
+def _only(snapshot: Snapshot, owners: frozenset[Owner]) -> Records:
+    return lambda: (record for record in snapshot.records() if record.job.owner in owners)

@@ -1,0 +1,109 @@
+"""`explain`: why one job stays or goes, or why and when it went."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.options import JOB, job_reference_of
+from sauce_janitor.errors import ArchiveError, ConfigError
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.what_if.explanation import Explained
+    from sauce_janitor.config import Account, Config
+    from sauce_janitor.model.jobs import JobId
+    from sauce_janitor.retention.what_if.explain import Explanation
+    from sauce_janitor.state import Line, State
+
+
+@click.command()
+@JOB
+@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+@click.option("--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy says. Repeatable.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
+    """Explain why JOB stays or goes, by which rule, and when; for a deleted job, what is on record. Asks Sauce Labs nothing."""
+    from sauce_janitor.cli import known_jobs
+    from sauce_janitor.cli.job_lookup import known_ids
+    from sauce_janitor.cli.what_if import explanation, explanation_text
+
+    config = session.load()
+    only = known_jobs.policies(config, policies)
+    chosen = known_jobs.chosen(config, accounts)
+    (job,) = known_ids(config, (job_reference_of(job_id),), [account.name for account in chosen])
+    with known_jobs.look(config, known_jobs.existing(config.state)) as state:
+        found = [told for account in chosen if (told := _explained(config, state, account, job, only)) is not None]
+    if not found:
+        raise ConfigError(f"job {job} is not known here: `sauce-janitor plan` lists the jobs, then explain it")
+    if form == "json":
+        terminal.write_json([explanation.as_json(each) for each in found])
+        return
+    out = session.console()
+    for each in found:
+        explanation_text.show(out, each)
+
+
+def _explained(config: Config, state: State, account: Account, job: JobId, only: frozenset[str]) -> Explained | None:
+    """All that is known of a job in an account; None where it is nothing."""
+    from sauce_janitor.cli.what_if.explanation import Explained
+    from sauce_janitor.operations.holds import open_holding
+
+    now = int(time.time())
+    told = _explanation(config, state, account, job, now) if account.name in state.accounts.all() else None
+    lines = state.journal.of(job, account.name)
+    if told is None and not lines:
+        return None
+    with ExitStack() as stack:
+        holding = open_holding(config.archive, account.name, state, stack=stack)
+        holds = tuple(each.hold for each in holding.known(at=now) if each.hold.job_id == job)
+    waits_until = None if told is None else _waits_until(config, state, account, told, lines, now)
+    return Explained(
+        account.name, job, now, told, lines, holds, only, state.retries.one(account.name, job), waits_until
+    )
+
+
+def _waits_until(
+    config: Config, state: State, account: Account, told: Explanation, lines: tuple[Line, ...], now: int
+) -> int | None:
+    """Until when the due deletes of a job wait, because nothing was listed of it when it was archived (epoch seconds)."""
+    from sauce_janitor.archive import Catalogue
+    from sauce_janitor.execute.empty_lists import waits_until
+    from sauce_janitor.model.jobs import DELETES, Action, Verdict, Why
+
+    decisions = [outlook.decision for outlook in told.outlooks]
+    is_due = any(each.action in DELETES and each.verdict is Verdict.DUE for each in decisions)
+    archives = (each for each in decisions if each.action is Action.ARCHIVE)
+    # Without a policy that archives the job its deletes rest on no asset list.
+    is_archived = any(reason.why is Why.DONE for each in archives for reason in each.reasons)
+    ended_at = told.record.job.ended_at
+    if not is_due or not is_archived or not isinstance(ended_at, int):
+        return None
+    job, path = told.record.job, config.archive.path
+    try:
+        with Catalogue.open(path, known_uuid=state.identity.archive_uuid(str(path))) as held:
+            _, receipts = held.receipts_of(state.accounts.key(account.name), job.owner, job.id, ended_at=ended_at)
+    except ArchiveError:
+        return None  # what is wrong with the archive is for `archive verify` to say
+    if not receipts:
+        return None
+    newest = receipts[-1].document
+    emptied = any(
+        line.action is Action.DELETE_ASSETS and line.outcome in ("confirmed", "already_gone") for line in lines
+    )
+    return waits_until(job, newest.made_at, now=now, is_explained=bool(newest.assets) or emptied)
+
+
+def _explanation(config: Config, state: State, account: Account, job: JobId, now: int) -> Explanation | None:
+    from sauce_janitor.cli import known_jobs
+    from sauce_janitor.retention.what_if.explain import explain
+
+    with state.jobs.snapshot(known_jobs.query(config, state, account, as_of=now)) as snapshot:
+        if snapshot.record(job) is None:
+            return None
+        return explain(config.rules(account.name), snapshot.records, job, as_of=now)

@@ -1,0 +1,265 @@
+"""An explanation for people: what happens to a job and when, who says so, what would save it, what is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console
+
+from sauce_janitor import report
+from sauce_janitor.cli.what_if.explanation import Explained
+from sauce_janitor.model.job_changes import BY_HAND
+from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
+from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView, Word
+from sauce_janitor.retention.what_if.keep_forecast import KeepView
+from sauce_janitor.state import Line
+
+_MOST_MISSING: Final = 10
+_ASSETS: Final = {
+    AssetsStanding.PRESENT: "its assets are at Sauce Labs",
+    AssetsStanding.DELETED: "its assets were deleted by us",
+    AssetsStanding.PURGED: "its assets were purged by Sauce Labs",
+}
+_LINES: Final = {
+    "archived": "archived",
+    "purged": "purged by Sauce Labs",
+    "listed_again": "not purged after all",
+}
+
+
+def show(out: Console, each: Explained) -> None:
+    """The job, what happens, who says what, what would save it, what is on record."""
+    if each.told is None:
+        out.print(f"{each.job} of account {each.account}: {_gone(each)}", style="bold")
+    else:
+        _show_job(out, each, each.told)
+        _show_outlooks(out, each.told)
+        _show_policies(out, each)
+        _show_missing(out, each.told.record)
+    if each.waits_until is not None:
+        at = report.when(each.waits_until)
+        report.say(
+            out, f"Nothing was listed of it, as when Sauce Labs' lists fail: it may go when that is still so after {at}"
+        )
+    if each.retry is not None:
+        report.say(out, report.retry_sentence(each.retry, now=each.as_of))
+    for hold in each.holds:
+        end = f"until {report.when(hold.until)}" if hold.until else "until it is released"
+        report.say(out, f"Held by {hold.by} since {report.when(hold.at)}, {end}: {hold.reason}")
+    if each.told is not None and each.told.saves:
+        out.print("\nWhat would keep it", style="bold")
+        for text in each.told.saves:
+            report.say(out, text, indent=2)
+    if each.lines:
+        out.print("\nOn record", style="bold")
+        columns = (report.Column("", "time"), report.Column("", "prose"), report.Column("", "prose"))
+        report.show_table(out, columns, [(line.at, _done(line), _detail(line)) for line in each.lines], indent=2)
+
+
+_THREE: Final = (report.Column("", "word"), report.Column("", "prose"), report.Column("", "prose"))
+"""An action, when, and why."""
+
+
+def _show_job(out: Console, each: Explained, told: Explanation) -> None:
+    record, job = told.record, told.record.job
+    name = job.name if isinstance(job.name, str) else "(no name)"
+    report.say(out, f"{job.id}  {name}", style="bold")
+    words = [f"of {job.owner} in account {each.account}", *_facts(record)]
+    report.say(out, ", ".join(words), indent=2)
+    age = "has no age" if told.age_time is None else f"aged {report.span(max(0, each.as_of - told.age_time))}"
+    ended = f"ended {report.when(job.ended_at)}, " if isinstance(job.ended_at, int) else ""
+    archived = f"archived: {' and '.join(sorted(record.archived))}" if record.archived else "nothing archived yet"
+    if record.missing:
+        archived = f"archived but for {len(record.missing):,} files that could not be had"
+    report.say(out, f"{job.state.value}, {ended}{age}, {_ASSETS[record.assets]}, {archived}", indent=2)
+    tags = "unknown" if job.tags is UNKNOWN else ", ".join(job.tags) or "none"
+    report.say(out, f"tags: {tags}", indent=2)
+
+
+def _show_missing(out: Console, record: Record) -> None:
+    """The files that could not be had: the first ones by name, and why."""
+    if not record.missing:
+        return
+    out.print("\nFiles that could not be had", style="bold")
+    for file in record.missing[:_MOST_MISSING]:
+        report.say(out, f"{file.name}: {file.why}; missing since {report.when(file.since)}", indent=2)
+    if len(record.missing) > _MOST_MISSING:
+        report.say(out, f"and {len(record.missing) - _MOST_MISSING:,} more", indent=2)
+
+
+def _facts(record: Record) -> Iterator[str]:
+    job = record.job
+    if isinstance(job.build, str):
+        status = f" ({record.build_status})" if isinstance(record.build_status, str) else ""
+        yield f"build {job.build}{status}"
+    for value in (job.status, job.os, job.browser):
+        if isinstance(value, str):
+            yield value
+
+
+def _show_outlooks(out: Console, told: Explanation) -> None:
+    out.print("\nWhat happens", style="bold")
+    rows = [
+        (report.ACTIONS[outlook.decision.action], _fate(outlook), "; ".join(_reasons(outlook)))
+        for outlook in told.outlooks
+        if not _is_idle(outlook)
+    ]
+    report.show_table(out, _THREE, rows, indent=2)
+    if told.goes_at is None and told.expected_at is not None:
+        report.say(
+            out,
+            f"Stays for now; about {report.when(told.expected_at)} it goes, at the present rate of new jobs",
+            indent=2,
+        )
+
+
+def _is_idle(outlook: Outlook) -> bool:
+    """Nothing is said of stopping a job that nobody would stop."""
+    decision = outlook.decision
+    quiet = {reason.why for reason in decision.reasons} <= {Why.NO_POLICY, Why.DONE}
+    return decision.action is Action.STOP and decision.verdict is Verdict.KEEP and quiet
+
+
+def _reasons(outlook: Outlook) -> list[str]:
+    """Every reason; those of its assets where the job has no other of its own."""
+    reasons = outlook.decision.reasons
+    own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
+    return [reason.text for reason in own or reasons]
+
+
+def _fate(outlook: Outlook) -> str:
+    fate, decision = outlook.fate, outlook.decision
+    if decision.verdict is Verdict.DUE:
+        return f"due since {report.when(decision.due_since)}" if decision.due_since else "due now"
+    if any(reason.why is Why.DONE for reason in decision.reasons):
+        return "done"
+    when = None if outlook.expected_at is None else f"about {report.when(outlook.expected_at)}"
+    if fate.at is not None:
+        when = report.when(fate.at)
+    if decision.action in DELETES:
+        return f"keep until {when}" if when else "keep"
+    return when or "no"
+
+
+def _show_policies(out: Console, each: Explained) -> None:
+    assert each.told is not None
+    views = [view for view in each.told.policies if not each.policies or view.policy in each.policies]
+    spoken = [view for view in views if view.matches is not False]
+    out.print("\nWhich policies apply", style="bold")
+    for view in sorted(spoken, key=lambda view: not view.speaks):
+        report.say(out, f"{view.policy}: {_standing(view)}", indent=2)
+        words = [word for word in view.words if word.standing != "steps_back" or view.speaks]
+        if words:
+            rows = [(report.ACTIONS[word.action], _time(word), _said(word)) for word in words]
+            report.show_table(out, _THREE, rows, indent=6)
+        if view.group is not None:
+            report.say(out, _place(view), indent=6)
+        for keep in view.keeps:
+            report.say(out, f"{keep.rule}: {_keeping(keep)}", indent=6)
+    silent = [view.policy for view in views if view.matches is False]
+    if silent:
+        report.say(out, f"no match: {', '.join(silent)}", indent=2)
+    if not views:
+        report.say(out, "no policy", indent=2)
+
+
+def _standing(view: PolicyView) -> str:
+    if view.matches is None:
+        return f"may match: {', '.join(view.unknown_fields)} cannot be told, so it can only keep the job"
+    if view.speaks or not view.words:
+        return "matches" if view.words else "matches, and says nothing of any action"
+    names = ", ".join(sorted({name for word in view.words for name in word.by}))
+    if all(word.standing == "steps_back" for word in view.words):
+        return f"does not apply: it is the default, and all that it says is decided by {names}"
+    return f"is overridden by {names}"
+
+
+def _time(word: Word) -> str:
+    if word.after is not None:
+        return f"after {word.after}"
+    if word.standing != "counts":
+        return "-"
+    return "none" if word.action is Action.ARCHIVE else "never"
+
+
+def _said(word: Word) -> str:
+    if word.standing == "overridden":
+        return f"overridden by {', '.join(word.by)}"
+    if word.standing == "steps_back":
+        return f"left to {', '.join(word.by)}: it is the default"
+    if word.standing == "vetoes":
+        return "vetoes"
+    parts = [f"from {report.when(word.due_at)}"] if word.due_at is not None else []
+    if word.files is not None and word.after is not None:
+        parts.append(word.files)
+    if word.kept_by:
+        parts.append(f"kept by {', '.join(word.kept_by)}")
+    return ", ".join(parts)
+
+
+def _place(view: PolicyView) -> str:
+    group = f"group ({', '.join(view.group)})" if view.group else "one group of all its jobs"
+    return (
+        f"number {view.rank} of {view.of} in its {group}"
+        if view.rank
+        else f"not counted among the {view.of} of its {group}"
+    )
+
+
+def _keeping(keep: KeepView) -> str:
+    if keep.rank is None:
+        return f"{keep.text}; {'it cannot be told whether it counts it, so it keeps it' if keep.keeps else 'does not count it'}"
+    verdict = "keeps it" if keep.keeps else "does not keep it"
+    words = f"{keep.text}; number {keep.rank} of the {keep.of} that it counts; {verdict}"
+    if not keep.keeps:
+        return words
+    if keep.lets_go_at is None:
+        return f"{words} until newer ones take its place"
+    if keep.exact:
+        return f"{words} until {report.when(keep.lets_go_at)}"
+    return f"{words} until about {report.when(keep.lets_go_at)}, at {keep.per_day:.2g} new ones a day"
+
+
+def _gone(each: Explained) -> str:
+    gone = each.deletion
+    if gone is None:
+        return "not in the inventory any more; not deleted by us"
+    how = "deleted" if gone.outcome == "confirmed" else "already gone before we deleted it"
+    return f"{how}, {report.when(gone.at)}, by policy {report.clean(gone.policy)}"
+
+
+_BY_HAND_KINDS = frozenset({"by_hand", "done_by_hand"})
+"""Lines that say themselves that a person did it."""
+
+
+def _done(line: Line) -> str:
+    words = report.ACTIONS[line.action] if isinstance(line.action, Action) else line.action.value
+    if line.kind in _BY_HAND_KINDS:
+        begun = f"begun by {line.detail.get('by')}"
+        return f"{words} by hand: {line.outcome or begun}"
+    if line.kind == "intent":
+        return f"began to {words}"
+    if line.kind in {"pruning", "pruned"}:
+        begun = f"began to prune {line.detail.get('files')} files of it from the archive"
+        return begun if line.kind == "pruning" else f"archive prune: {line.outcome}"
+    if line.kind in _LINES:
+        return _LINES[line.kind]
+    told = {"confirmed": "done", "already_gone": "was gone already", "failed": "failed", "unknown": "in doubt"}
+    return f"{words}: {told.get(line.outcome or '', line.outcome)}"
+
+
+def _detail(line: Line) -> str:
+    parts = [f"by {line.policy}"] if line.policy and line.policy != BY_HAND else []
+    if line.policy == BY_HAND and line.kind not in _BY_HAND_KINDS:
+        parts.append(f"by hand of {line.detail['by']}" if "by" in line.detail else "by hand")
+    if wanted := line.detail.get("wanted"):
+        parts.append(", ".join(f"{name}: {value}" for name, value in sorted(wanted.items())))
+    if line.kind == "archived" and line.detail.get("selection"):
+        parts.append(str(line.detail["selection"]))
+    if line.receipt:
+        parts.append(f"receipt {line.receipt[:12]}…")
+    if text := line.detail.get("text") or line.detail.get("why"):
+        parts.append(str(text))
+    said = ", ".join(parts) + (f" (run {line.run_id})" if line.run_id else "")
+    return said.strip()

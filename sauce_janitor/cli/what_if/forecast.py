@@ -1,0 +1,239 @@
+"""A simulation told: tables and a small chart for people, JSON and CSV for machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console
+
+from sauce_janitor import report
+from sauce_janitor.model.jobs import DELETES, Action
+from sauce_janitor.operations.wiring.receipt_sizes import Sizes
+from sauce_janitor.retention.plan.limits import BrokenLimit
+from sauce_janitor.retention.what_if.simulate import ASSUMPTIONS, Day, Simulation
+
+COLUMNS: Final = (
+    "account", "day", "as_of", "jobs", "archive", "delete_assets", "delete_job", "stop", "requests", "archive_bytes", "purged",
+    "lost", "limits",
+)  # fmt: skip
+_MOST_ROWS: Final = 31
+_WEEK: Final = 7
+_BARS: Final = " ▁▂▃▄▅▆▇█"
+_PLAIN_BARS: Final = " .:-=+*#@"
+_WIDEST_CHART: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A simulation of one account, and what it rests on."""
+
+    identity: str
+    account: str
+    policy_digest: str
+    as_of: int
+    listed: str
+    simulation: Simulation
+    sizes: Sizes
+    policies: frozenset[str]
+
+
+# --- for people ----------------------------------------------------------------------------------------------------------
+
+
+def show(out: Console, told: Foreseen) -> None:
+    """What happens, when, by which policy, at what cost, and what it takes for granted."""
+    simulation, days = told.simulation, told.simulation.days
+    out.print(f"{told.identity}, from {report.when(told.as_of)}, {len(days)} days", style="bold")
+    only = f"; only what {', '.join(sorted(told.policies))} permit" if told.policies else ""
+    out.print(f"{days[0].jobs:,} jobs known, {told.listed}; {simulation.jobs_left:,} left after the last day{only}")
+    if any(_acts(day) or day.purged for day in days):
+        out.print()
+        _show_by_time(out, days)
+        out.print()
+        for line in _chart(days, out):
+            out.print(line)
+        out.print("\nBy policy", style="bold")
+        _show_by_policy(out, simulation)
+    else:
+        out.print("\nNothing happens in all that time.")
+    out.print()
+    _show_limit(out, simulation)
+    if any(day.archive_bytes for day in days):
+        out.print(f"Archive sizes are {told.sizes.text}")
+    out.print("Assumed:", style="dim")
+    for text in ASSUMPTIONS:
+        report.say(out, text, indent=2, style="dim")
+
+
+def _show_limit(out: Console, simulation: Simulation) -> None:
+    first = simulation.first_broken
+    if first is None:
+        out.print("No limit trips.")
+        return
+    when = "today" if first.number == 0 else f"on day {first.number}, {report.day(first.as_of)}"
+    out.print(f"A limit trips {when}:", style="red")
+    for limit in first.broken:
+        report.say(out, _short(limit), indent=2, style="red")
+    more = sum(bool(day.broken) for day in simulation.days) - 1
+    if more:
+        report.say(out, f"and on {more} later day{'s' if more > 1 else ''}, were it lifted then", indent=2, style="red")
+
+
+def _short(limit: BrokenLimit) -> str:
+    return report.clean(limit.text.partition(". Nothing was changed")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    header: str
+    value: Callable[[Sequence[Day]], float]
+    always: bool = False
+    kind: report.CellKind = "number"
+
+
+def _sum_of(action: Action) -> Callable[[Sequence[Day]], float]:
+    return lambda days: sum(day.totals[action] for day in days)
+
+
+_TABLE: Final = (
+    _Column("Jobs", lambda days: days[0].jobs, always=True),
+    _Column("Archive", _sum_of(Action.ARCHIVE), always=True),
+    _Column("Delete assets", _sum_of(Action.DELETE_ASSETS), always=True),
+    _Column("Delete job", _sum_of(Action.DELETE_JOB), always=True),
+    _Column("Stop", _sum_of(Action.STOP)),
+    _Column("Requests", lambda days: sum(day.requests for day in days), always=True),
+    _Column("Archive size", lambda days: sum(day.archive_bytes for day in days), kind="size"),
+    _Column("Purged", lambda days: sum(day.purged for day in days)),
+    _Column("Lost", lambda days: sum(day.lost for day in days)),
+)
+
+
+def _show_by_time(out: Console, days: Sequence[Day]) -> None:
+    """A row a day, or a week where those were too many; quiet ones are left out."""
+    busy = [[day] for day in days if _acts(day) or day.purged or day.broken]
+    is_weekly = len(busy) > _MOST_ROWS
+    rows = busy
+    if is_weekly:
+        weeks = [days[at : at + _WEEK] for at in range(0, len(days), _WEEK)]
+        rows = [list(week) for week in weeks if any(_acts(day) or day.purged or day.broken for day in week)]
+    columns = [column for column in _TABLE if column.always or any(column.value([day]) for day in days)]
+    shown = [
+        report.Column("Week of" if is_weekly else "Day", "word"),
+        *(report.Column(column.header, column.kind) for column in columns),
+    ]
+    cells = []
+    for row in rows:
+        mark = " !" if any(day.broken for day in row) else ""
+        cells.append((report.day(row[0].as_of) + mark, *(_cell(column, row) for column in columns)))
+    footer = ("Sum", *("" if column.header == "Jobs" else _cell(column, days) for column in columns))
+    report.show_table(out, shown, cells, footer=footer)
+
+
+def _cell(column: _Column, days: Sequence[Day]) -> float | None:
+    value = column.value(days)
+    return value if value or column.header == "Jobs" else None
+
+
+def _show_by_policy(out: Console, simulation: Simulation) -> None:
+    counts = simulation.counts
+    columns = [report.Column("Policy"), *(report.Column(w.capitalize(), "number") for w in report.ACTIONS.values())]
+    rows = (
+        (policy or "(holds)", *(counts.get((policy, action), 0) or None for action in report.ACTIONS))
+        for policy in sorted({policy for policy, _ in counts}, key=lambda name: (name is None, name or ""))
+    )
+    report.show_table(out, columns, rows)
+
+
+def _chart(days: Sequence[Day], out: Console) -> Iterator[str]:
+    """Lines of bars for deletes, archives and requests; each bar is a day, or as many as the width needs."""
+    lines: tuple[tuple[str, Callable[[Day], float]], ...] = (
+        ("deletes", lambda day: sum(day.totals[action] for action in DELETES)),
+        ("archives", lambda day: day.totals[Action.ARCHIVE]),
+        ("requests", lambda day: day.requests),
+    )
+    width = max(10, min(_WIDEST_CHART, out.width - 46))
+    a_bar = -(-len(days) // width)
+    for name, value in lines:
+        sums = [sum(map(value, days[at : at + a_bar])) for at in range(0, len(days), a_bar)]
+        if most := max(sums):
+            at = sums.index(most) * a_bar
+            span = f" in {a_bar} days" if a_bar > 1 else ""
+            yield f"{name:9} {_bars(sums, out)}  most {most:,}{span}, {report.day(days[at].as_of)}"
+
+
+def _bars(values: Sequence[float], out: Console) -> str:
+    """Logarithmic, so that the days after a first clean-up show; anything above nothing does."""
+    bars = _BARS if out.encoding.lower().startswith("utf") else _PLAIN_BARS
+    top, scale = len(bars) - 1, math.log1p(max(values))
+    return "".join(bars[math.ceil(top * math.log1p(value) / scale)] for value in values)
+
+
+def _acts(day: Day) -> bool:
+    return any(day.totals.values())
+
+
+# --- for machines --------------------------------------------------------------------------------------------------------
+
+
+def as_json(told: Foreseen) -> dict[str, Any]:
+    """Everything, with stable keys; times in ISO 8601, sizes in bytes."""
+    simulation = told.simulation
+    first = simulation.first_broken
+    series = [_day_as_json(day) for day in simulation.days]
+    totals = {key: sum(day[key] for day in series) for key in _SUMMED}
+    policies = {policy for policy, _ in simulation.counts}
+    return {
+        "account": told.account,
+        "policy_digest": told.policy_digest,
+        "as_of": report.iso(told.as_of),
+        "days": len(series),
+        "policies": sorted(told.policies),
+        "jobs": simulation.days[0].jobs,
+        "jobs_left": simulation.jobs_left,
+        "totals": totals,
+        "by_policy": [
+            {"policy": policy} | {action.value: simulation.counts.get((policy, action), 0) for action in Action}
+            for policy in sorted(policies, key=lambda name: (name is None, name or ""))
+        ],
+        "first_limit": None if first is None else _day_as_json(first),
+        "archive_sizes": {"receipts": told.sizes.receipts, "assumed": list(told.sizes.assumed)},
+        "assumptions": list(ASSUMPTIONS),
+        "series": series,
+    }
+
+
+_SUMMED: Final = ("archive", "delete_assets", "delete_job", "stop", "requests", "archive_bytes", "purged", "lost")
+
+
+def _day_as_json(day: Day) -> dict[str, Any]:
+    return {
+        "day": day.number,
+        "as_of": report.iso(day.as_of),
+        "jobs": day.jobs,
+        **{action.value: day.totals[action] for action in Action},
+        "requests": day.requests,
+        "archive_bytes": round(day.archive_bytes),
+        "purged": day.purged,
+        "lost": day.lost,
+        "limits": [
+            {"limit": limit.limit, "policy": limit.policy, "measured": limit.measured, "allowed": limit.allowed,
+             "text": _short(limit)}
+            for limit in day.broken
+        ],
+    }  # fmt: skip
+
+
+def csv_lines(found: Sequence[Foreseen]) -> Iterator[str]:
+    """A line a day and account, with a header; the limits that trip by name."""
+    return report.csv_lines(_csv_rows(found), COLUMNS)
+
+
+def _csv_rows(found: Sequence[Foreseen]) -> Iterator[dict[str, object]]:
+    for told in found:
+        for day in told.simulation.days:
+            row = _day_as_json(day)
+            limits = " ".join(sorted({limit["limit"] for limit in row["limits"]}))
+            yield {"account": told.account, **row, "limits": limits}

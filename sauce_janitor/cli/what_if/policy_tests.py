@@ -1,0 +1,73 @@
+"""The tests of a configuration, as `check` runs and tells them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.setup.findings import Tested
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.what_if.mutants import Tried, measure, uncovered
+from sauce_janitor.retention.what_if.policy_tests import PolicyTest
+
+if TYPE_CHECKING:
+    from sauce_janitor.config import Config
+
+TESTS_FAILED = 6
+
+
+def run_tests(config: Config, *, name_mutants: bool) -> int:
+    """Run the configuration's tests and say which fail, what no test covers, and what could be dropped; the exit code."""
+    groups = _groups(config)
+    names = {test.name for _, _, tests in groups for test in tests}
+    if not names:
+        if name_mutants:
+            terminal.echo("tests: none; nothing would be noticed")
+        return 0
+    tried = [(account, rules, [Tried.of(test, rules) for test in tests]) for account, rules, tests in groups]
+    failed = set()
+    for account, _, outcomes in tried:
+        for failure in (failure for outcome in outcomes for failure in outcome.trial.failures):
+            failed.add(failure.test.name)
+            whose = f"account {account}: " if len(groups) > 1 else ""
+            terminal.echo(f"{failure.test.place}: {whose}{failure.text}")
+    if failed:
+        terminal.echo(f"tests: {len(failed)} of {len(names)} failed")
+        return TESTS_FAILED
+    measured = [(rules, outcomes) for _, rules, outcomes in tried]
+    terminal.echo(f"tests: {len(names)} passed; {_mutants(measured, name_them=name_mutants)}")
+    for rule in uncovered(measured):
+        terminal.echo(f"warning: {rule}: no test covers it")
+    return 0
+
+
+def tested(config: Config) -> tuple[Tested, ...]:
+    """Run the configuration's tests; each once, with its failures for whichever account."""
+    failures: dict[str, list[tuple[str, str]]] = {}
+    places: dict[str, str] = {}
+    for account, rules, tests in _groups(config):
+        for test in tests:
+            places.setdefault(test.name, str(test.place))
+            told = [(account, failure.text) for failure in Tried.of(test, rules).trial.failures]
+            failures.setdefault(test.name, []).extend(told)
+    return tuple(Tested(name, place, tuple(failures[name])) for name, place in places.items())
+
+
+def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
+    """An account of each set of rules and tests."""
+    found: list[tuple[str, Rules, tuple[PolicyTest, ...]]] = []
+    for account in config.accounts:
+        rules, tests = config.rules(account.name), config.tests(account.name)
+        if not any(rules == known and tests == run for _, known, run in found):
+            found.append((account.name, rules, tests))
+    return found
+
+
+def _mutants(measured: list[tuple[Rules, list[Tried]]], *, name_them: bool) -> str:
+    noticed = measure(measured)
+    if not noticed.unnoticed:
+        return f"each of {noticed.mutants} rules and match parts is missed when it is dropped"
+    could = f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped without any test noticing"
+    if not name_them:
+        return f"{could} (--mutants names them)"
+    return "\n".join([f"{could}:", *(f"  {text}" for text in noticed.unnoticed)])

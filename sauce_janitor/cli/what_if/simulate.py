@@ -1,0 +1,102 @@
+"""`simulate`: what the policies will do, day by day, to the jobs that are known. Asks Sauce Labs nothing."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from sauce_janitor import terminal
+from sauce_janitor.cli.app import Session
+
+if TYPE_CHECKING:
+    from sauce_janitor.cli.what_if.forecast import Foreseen
+    from sauce_janitor.config import Account, Config
+    from sauce_janitor.state import State
+
+
+@click.command()
+@click.option(
+    "--for", "span", default="90d", show_default=True, metavar="DURATION", help="How far to look: 14d, 12w, 1y."
+)
+@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+@click.option("--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy permits. Repeatable.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.pass_obj
+def simulate(session: Session, /, span: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
+    """Show what the policies will do day by day to the jobs that are known, as if no new ones came. Asks Sauce Labs nothing."""
+    from sauce_janitor.cli import known_jobs
+    from sauce_janitor.cli.what_if import forecast
+
+    config, now = session.load(), int(time.time())
+    days = _days(span, now)
+    only = known_jobs.policies(config, policies)
+    with known_jobs.look(config, known_jobs.existing(config.state)) as state:
+        found = [
+            _foreseen(config, state, account, as_of=now, days=days, only=only)
+            for account in known_jobs.chosen(config, accounts)
+        ]
+    if form == "json":
+        terminal.write_json({"version": 1, "accounts": [forecast.as_json(each) for each in found]})
+    elif form == "csv":
+        terminal.write(forecast.csv_lines(found))
+    else:
+        out = session.console()
+        for each in found:
+            forecast.show(out, each)
+
+
+def _days(text: str, now: int) -> int:
+    """How many days a duration from now on has. UsageError when it is none, or too long."""
+    from zoneinfo import ZoneInfo
+
+    from sauce_janitor.model.durations import due_at, parse_duration
+    from sauce_janitor.retention.what_if.keep_spans import DAY_S
+    from sauce_janitor.retention.what_if.simulate import LONGEST_DAYS
+
+    try:
+        days = math.ceil((due_at(now, parse_duration(text), ZoneInfo("UTC")) - now) / DAY_S)
+    except ValueError as wrong:
+        raise click.UsageError(f"--for: {wrong}") from wrong
+    if not 1 <= days <= LONGEST_DAYS:
+        raise click.UsageError(f"--for: {text} is {days} days: look at 1 to {LONGEST_DAYS}")
+    return days
+
+
+def _foreseen(
+    config: Config, state: State, account: Account, *, as_of: int, days: int, only: frozenset[str]
+) -> Foreseen:
+    from sauce_janitor.cli import known_jobs
+    from sauce_janitor.cli.what_if.forecast import Foreseen
+    from sauce_janitor.operations.steps import acceptance
+    from sauce_janitor.operations.wiring.receipt_sizes import sizes_of
+    from sauce_janitor.retention.what_if.simulate import Setting
+    from sauce_janitor.retention.what_if.simulate import simulate as foresee
+
+    name = account.name
+    rules, digest = config.rules(name), config.policy_digest(name)
+    query = known_jobs.query(config, state, account, as_of=as_of)
+    sizes = sizes_of(config.archive.path, state.accounts.key(name))
+    if sizes.trouble:
+        terminal.echo(f"sauce-janitor: archive sizes are guessed: {sizes.trouble}", err=True)
+    setting = Setting(
+        as_of, days, policies=only,
+        accepted_at=state.acceptances.accepted_at(name, digest),
+        plan_sizes=acceptance.plan_sizes(rules, state, name),
+        approvals=acceptance.leeway(config, state, name, now=as_of, reviewed=False).approvals,
+        sizes=sizes.a_job,
+    )  # fmt: skip
+    with state.jobs.snapshot(query) as snapshot:
+        simulation = foresee(rules, snapshot.records, setting)
+    return Foreseen(
+        known_jobs.identity(state, account),
+        name,
+        digest,
+        as_of,
+        known_jobs.listed(state, account),
+        simulation,
+        sizes,
+        only,
+    )

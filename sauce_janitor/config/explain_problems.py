@@ -1,0 +1,138 @@
+"""What the model finds wrong, as sentences for people: where, what, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from sauce_janitor.config.grammar.scalars import FAULT, Grammar, kind_of
+from sauce_janitor.config.source.problems import Faults, Path, did_you_mean, listed, shown
+from sauce_janitor.config.source.yaml import SECRET_KEYS, Table, Value
+
+_INNER = "·"
+"""Marks the parts of an error's location that are ours (which branch of a choice), not the file's."""
+
+Sentence = Callable[[Any, Mapping[str, Any]], str]
+
+
+def _stands_where(meant: str) -> Sentence:
+    def sentence(value: Any, _context: Mapping[str, Any]) -> str:
+        hint = ": remove the quotes" if "number" in meant and isinstance(value, str) and _is_number(value) else ""
+        hint = ": put it in quotes" if meant == "text" and isinstance(value, int | float) else hint
+        return f"{kind_of(value)} stands where {meant} is meant{hint}"
+
+    return sentence
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal()
+
+
+def _one_of(value: Any, context: Mapping[str, Any]) -> str:
+    words = [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
+    near = did_you_mean(value, words) if isinstance(value, str) else ""
+    words = [{"True": "true", "False": "false"}.get(word, word) for word in words]
+    if len(words) == 1:
+        return f"{shown(value)} is not known here: it can only be {words[0]}{near}"
+    return f"{shown(value)} is not known here: use {listed(words)}{near}"
+
+
+_SENTENCES: Final[dict[str, Sentence]] = {
+    "string_type": _stands_where("text"),
+    "int_type": _stands_where("a whole number"),
+    "float_type": _stands_where("a number"),
+    "bool_type": _stands_where("true or false"),
+    "list_type": _stands_where("a list"),
+    "dict_type": _stands_where("a mapping (key: value)"),
+    "model_type": _stands_where("a mapping (key: value)"),
+    "literal_error": _one_of,
+    "greater_than_equal": lambda value, context: f"{value} is too small: at least {_plain(context['ge'])}",
+    "greater_than": lambda value, context: f"{value} is too small: more than {_plain(context['gt'])}",
+    "less_than_equal": lambda value, context: f"{value} is too large: at most {_plain(context['le'])}",
+    "string_too_short": lambda _value, _context: "is empty: write a text",
+    "string_too_long": lambda _value, context: f"is longer than {context['max_length']} characters",
+    "too_short": lambda value, _context: (
+        f"is an empty {'mapping' if isinstance(value, dict) else 'list'}: write at least one"
+    ),
+    "string_pattern_mismatch": lambda value, context: _PATTERNS.get(
+        context["pattern"], f"{shown(value)} is not written as {context['pattern']}"
+    ),
+}
+_PATTERNS: Final[dict[str, str]] = {
+    r"^[a-z0-9][a-z0-9._-]*$": "cannot be an account's name (it names a folder): use a-z, 0-9, `.`, `_`, `-`",
+    r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$": "is not the name of a kind of file system: write it as the refusal does",
+    r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$": "cannot be an instance's name: use letters, digits, `.`, `:`, `_`, `-`, at most 63",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "is not the name of an environment variable: use letters, digits and `_`",
+    r"^[^\x00]+$": "is not a path",
+}
+
+
+def _plain(number: float) -> str:
+    return f"{number:g}"
+
+
+def tell(wrong: ValidationError, root: Value, faults: Faults) -> None:
+    """Note every error of the model. Unknown keys are left to `tell_unknown_keys`, which knows better."""
+    for error in wrong.errors(include_url=False):
+        if error["type"] == "extra_forbidden":
+            continue
+        path = file_path(error["loc"], root)
+        if error["loc"][-1] == "[key]":  # the key is wrong; what stands below it may be wrong, too
+            faults.add_beside(path, _about(error), at=faults.place_of(path))
+            continue
+        if error["type"] == "missing":
+            key = str(error["loc"][-1])
+            faults.add((*path, key), f"is missing{_meaning(path, key)}")
+        elif error["type"] == FAULT:
+            faults.add(path, str(error.get("ctx", {})["sentence"]))
+        else:
+            faults.add(path, _about(error))
+
+
+def _about(error: ErrorDetails) -> str:
+    if SECRET_KEYS.intersection(error["loc"]) and isinstance(error["input"], str):
+        error = {**error, "input": "…"}
+    sentence = _SENTENCES.get(error["type"])
+    return sentence(error["input"], error.get("ctx", {})) if sentence else error["msg"]
+
+
+def _meaning(path: Path, key: str) -> str:
+    whole = f"{path[0] if path else ''}.{key}"
+    return {
+        ".accounts": ": name at least one Sauce Labs account",
+        "policies.name": ": every policy has a name",
+        "policies.then": ": say what happens, such as {archive: 5d, delete_assets: 21d}",
+    }.get(whole, "")
+
+
+def tell_unknown_keys(known: Mapping[Path, type[Grammar]], root: Table, faults: Faults) -> None:
+    """Note each key that its mapping does not know, with the nearest one that it does."""
+    for path, grammar in known.items():
+        table = _at(root, path)
+        for key in table if isinstance(table, Table) else ():
+            if not grammar.knows(key):
+                faults.add((*path, key), f"unknown key `{key}`{grammar.advice(key)}")
+
+
+def file_path(location: tuple[int | str, ...], root: Value) -> Path:
+    """The part of a model's location that exists in the file: ours and pydantic's own marks are left out."""
+    value: Value = root
+    path: Path = ()
+    for part in location:
+        if isinstance(part, str) and part.startswith(_INNER):
+            continue
+        if isinstance(value, Table) and part in value:
+            value, path = value[str(part)], (*path, part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value, path = value[part], (*path, part)
+    return path
+
+
+def _at(root: Value, path: Path) -> Value:
+    value = root
+    for part in path:
+        value = value[part] if isinstance(value, Table | list) else None  # type: ignore[index]  # as read
+    return value

@@ -1,0 +1,291 @@
+"""`schedule`, `web`, `metrics` and `notify`: when the daemon runs, where it listens, whom it tells."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from sauce_janitor.config.grammar.addresses import Listen, PathText, is_loopback
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, duration, fault, sentence, text_of, unix_moment
+from sauce_janitor.config.grammar.secrets import Secret
+from sauce_janitor.config.source.cron import Cron, parse_cron, weekdays_of
+from sauce_janitor.config.source.problems import shown
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.policies import Duration
+
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
+DAY_MIN: Final = 24 * 60
+
+
+def cron(value: object) -> Cron:
+    """Five fields: minute hour day month weekday."""
+    return parse_cron(text_of(value, "a schedule such as 17 * * * *"))
+
+
+CronTerm = Annotated[Cron, PlainValidator(sentence(cron)), WithJsonSchema({"type": "string"})]
+
+
+def jitter(value: object) -> Duration:
+    """A duration of up to a day, or none at all."""
+    read = duration(value)
+    if read.months or read.seconds > 86_400:
+        raise ValueError(f"{read.text} is too long: the jitter is at most 24h")
+    return read
+
+
+Jitter = Annotated[
+    Duration,
+    PlainValidator(sentence(jitter)),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+(s|min|h|d)$", "examples": ["0s", "10min"]}),
+]
+
+
+def edge(value: object) -> int | dt.date | dt.datetime:
+    """Where a black-out begins or ends: a time of day in minutes, a day, a moment with its offset, a Unix timestamp."""
+    found = unix_moment(value)
+    if found is not None:
+        return found
+    text = text_of(value, 'a time such as "18:00", or a date')
+    if _TIME.fullmatch(text):
+        hours, _, minutes = text.partition(":")
+        return int(hours) * 60 + int(minutes)
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return dt.date.fromisoformat(text)
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f'{shown(text)} is no time: write "18:00", 2026-12-24 or 2026-12-24T18:00:00Z') from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{shown(text)} has no time zone: write it as 2026-12-24T18:00:00Z, or the day alone")
+    return moment
+
+
+def days(value: object) -> frozenset[int]:
+    """Weekdays, Sunday as 0."""
+    return weekdays_of(text_of(value, "weekdays such as mon-fri"))
+
+
+Edge = Annotated[
+    int | dt.date | dt.datetime,
+    PlainValidator(sentence(edge)),
+    WithJsonSchema(
+        {"type": ["string", "integer"], "examples": ["18:00", "2026-12-24", "2026-12-24T18:00:00Z", 1798135200]}
+    ),
+]
+Days = Annotated[
+    frozenset[int],
+    PlainValidator(sentence(days)),
+    WithJsonSchema({"type": "string", "examples": ["mon-fri", "sat,sun"]}),
+]
+
+
+class BlackoutTerm(Grammar):
+    """When `serve` begins nothing, and stops what is under way: a time of day, whole weekdays, or one stretch of days."""
+
+    from_: Edge | None = Field(
+        None,
+        alias="from",
+        description='A time of day (`"08:00"`), a day, a moment, or a Unix timestamp.',
+        examples=["08:00"],
+    )
+    to: Edge | None = Field(
+        None, description="Where it ends, of the same kind; a day includes all of it.", examples=["18:00"]
+    )
+    days: Days | None = Field(
+        None, description="On which weekdays it begins; without times, these whole days.", examples=["mon-fri"]
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Why; `status` and the page show it.", examples=["change freeze"]
+    )
+
+    @model_validator(mode="after")
+    def _is_a_stretch(self) -> BlackoutTerm:
+        if self.from_ is None and self.to is None:
+            if self.days is None:
+                raise fault('gives no time: write from and to ("08:00", or a date), or days')
+            return self
+        if self.from_ is None or self.to is None:
+            raise fault("gives from and to, both or none")
+        if isinstance(self.from_, int) != isinstance(self.to, int):
+            raise fault("mixes a time of day with a date: from and to are of one kind")
+        if not isinstance(self.from_, int) and self.days is not None:
+            raise fault("days: go with times of day; a stretch of dates has its days")
+        if self.from_ == self.to and isinstance(self.from_, int):
+            raise fault('begins when it ends: for whole days write days alone, or from: "00:00" and to: "24:00"')
+        if _is_backwards(self.from_, self.to):
+            raise fault("ends before it begins: from is the earlier of the two")
+        if self.from_ == DAY_MIN:
+            raise fault('from: "24:00" is the end of a day: write "00:00"')
+        return self
+
+
+def _is_backwards(start: int | dt.date | dt.datetime, end: int | dt.date | dt.datetime) -> bool:
+    """Of times of day neither is the earlier; a day beside a moment is judged by the moment's own day."""
+    if isinstance(start, int) or isinstance(end, int):
+        return False
+    if isinstance(start, dt.datetime) and isinstance(end, dt.datetime):
+        return end <= start
+    first, last = (edge.date() if isinstance(edge, dt.datetime) else edge for edge in (start, end))
+    return last < first
+
+
+def leave_time(terms: list[BlackoutTerm]) -> None:
+    """A fault when the weekly black-outs together leave no minute to run in."""
+    free = set(range(7 * DAY_MIN))
+    for term in terms:
+        if term.from_ is None or isinstance(term.from_, int):
+            first, last = term.from_ or 0, term.to if isinstance(term.to, int) else DAY_MIN
+            length = (last - first) if first < last else (last - first + DAY_MIN)
+            for day in range(7) if term.days is None else term.days:
+                free -= {(day * DAY_MIN + first + minute) % (7 * DAY_MIN) for minute in range(length)}
+    if not free:
+        raise fault("blackouts: leave no time of the week to run in")
+
+
+class AccountScheduleTerm(Grammar):
+    """When `serve` runs for this account; what is not given is as in `schedule`."""
+
+    cron: CronTerm | None = Field(
+        None, description="Minute hour day month weekday, in `timezone`.", examples=["17 3 * * *"]
+    )
+    jitter: Jitter | None = Field(None, description="Up to this much later, by chance.", examples=["10min"])
+    blackouts: Annotated[list[BlackoutTerm], OneOrMany()] | None = Field(
+        None, description="Instead of those of `schedule`.", examples=[[{"days": "sat,sun"}]]
+    )
+
+    @model_validator(mode="after")
+    def _leaves_time(self) -> AccountScheduleTerm:
+        leave_time(self.blackouts or [])
+        return self
+
+
+class ScheduleTerm(Grammar):
+    """When `serve` runs. Missed runs are made up for by one; a run that takes longer than its period is not begun twice."""
+
+    cron: CronTerm = Field(
+        parse_cron("17 * * * *"),
+        description="Minute hour day month weekday, in `timezone`.",
+        examples=["17 * * * *"],
+    )
+    jitter: Jitter = Field(parse_duration("60s"), description="Up to this much later, by chance.", examples=["60s"])
+    blackouts: Annotated[list[BlackoutTerm], OneOrMany()] = Field(
+        default_factory=list,
+        description="When nothing begins, and what is under way is stopped; what was due runs once afterwards.",
+        examples=[[{"from": "08:00", "to": "18:00", "days": "mon-fri"}, {"from": "2026-12-20", "to": "2027-01-02"}]],
+    )
+
+    @model_validator(mode="after")
+    def _leaves_time(self) -> ScheduleTerm:
+        leave_time(self.blackouts)
+        return self
+
+
+class AuthTerm(Grammar):
+    """Who may see the status page."""
+
+    token: Secret = Field(
+        description="As a bearer token, or as the password of any user in a browser.",
+        examples=[{"file": "/run/secrets/web-token"}],
+    )
+
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+def host_name(value: object) -> str:
+    """A name of this server, without a port."""
+    text = text_of(value, "a host's name")
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError(f"{shown(text)} is no host's name: write it without scheme and port, as janitor.example.com")
+    return text.lower()
+
+
+HostName = Annotated[str, PlainValidator(sentence(host_name)), WithJsonSchema({"type": "string"})]
+
+
+class WebTerm(Grammar):
+    """Where `serve` listens."""
+
+    listen: Listen = Field(
+        "127.0.0.1:9469", description="HOST:PORT; any but a loopback address needs `auth`.", examples=["0.0.0.0:9469"]
+    )
+    auth: AuthTerm | None = Field(
+        None, description="Who may see the status page.", examples=[{"token": {"file": "/run/secrets/web-token"}}]
+    )
+    metrics: Literal["open", "auth"] = Field(
+        "open", description="Whether /metrics needs the token too.", examples=["auth"]
+    )
+    hosts: Annotated[list[HostName], OneOrMany()] = Field(
+        default_factory=list,
+        description="Further names that clients call it by; addresses and names of one label are always answered.",
+        examples=[["janitor.example.com"]],
+    )
+
+    @model_validator(mode="after")
+    def _is_private(self) -> WebTerm:
+        if self.auth is None and not is_loopback(self.listen.rpartition(":")[0].strip("[]")):
+            raise fault("listen: an address that others can reach needs auth: {token: {file: …}}")
+        return self
+
+
+def gateway_address(value: object) -> str:
+    """A Pushgateway's address: no credentials in it, and a path where it stands behind one."""
+    text = value if isinstance(value, str) else ""
+    try:
+        address = urlsplit(text)
+        good = address.scheme in {"http", "https"} and bool(address.hostname) and address.port != 0
+    except ValueError:
+        good = False
+    if not good or re.search(r"[\s\x00-\x1f]", text) or address.query or address.fragment:
+        raise ValueError("is not an address: write http://pushgateway:9091")
+    if address.username is not None or address.password is not None:
+        raise ValueError("holds a user name or password: use a Pushgateway that needs none")
+    return text.rstrip("/")
+
+
+Gateway = Annotated[str, PlainValidator(sentence(gateway_address)), WithJsonSchema({"type": "string", "format": "uri"})]
+
+
+class MetricsTerm(Grammar):
+    """Where one-shot runs leave their metrics; `serve` shows them at /metrics."""
+
+    textfile: PathText | None = Field(
+        None,
+        description="A file for node_exporter's textfile collector, replaced whole after each run. "
+        "Another janitor's file is not replaced.",
+        examples=["/var/lib/prometheus/node-exporter/sauce-janitor.prom"],
+    )
+    pushgateway: Gateway | None = Field(
+        None,
+        description="A Pushgateway that they are pushed to: a group for each account and instance.",
+        examples=["http://pushgateway:9091"],
+    )
+    instance: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$",
+        description="The label `instance` of these metrics: another one for each configuration. The default is the state's id "
+        "at a Pushgateway, and no such label in a textfile.",
+        examples=["nightly"],
+    )
+
+
+Event = Literal["announced", "refused", "failed", "deadline", "purge"]
+EVENTS: Final[tuple[Event, ...]] = ("announced", "refused", "failed", "deadline", "purge")
+
+
+class NotifyTerm(Grammar):
+    """A webhook that is told what somebody should know: JSON with `text`, as Slack takes it."""
+
+    url: Secret = Field(description="Its address, which is a secret.", examples=[{"env": "SLACK_HOOK"}])
+    on: Annotated[list[Event], Field(min_length=1), OneOrMany()] = Field(
+        default_factory=lambda: list(EVENTS),
+        description=(
+            "announced: deletes that come; refused: a plan was not carried out; failed: a run, or part of it, failed; "
+            "deadline: jobs are late; purge: assets that are wanted are purged soon."
+        ),
+        examples=[["refused", "failed"]],
+    )

@@ -1,0 +1,338 @@
+"""The words of the grammar: durations, sizes, names, and the model that all others are made of."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+from sauce_janitor.config.source.problems import did_you_mean, listed, shown
+from sauce_janitor.config.source.yaml import Table
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.policies import Duration
+
+FAULT: Final = "sauce_janitor"
+"""The type of the errors raised here; their message is already a sentence for people."""
+
+
+def fault(sentence: str) -> PydanticCustomError:
+    """An error whose text is shown as it is."""
+    return PydanticCustomError(FAULT, "{sentence}", {"sentence": sentence})
+
+
+class Grammar(BaseModel):
+    """A mapping of the configuration: strict types, no other keys than its own."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_known_keys(cls, data: Any, info: ValidationInfo) -> Any:
+        """Leave word of which keys are known here, so that the message for an unknown one can propose one."""
+        if isinstance(data, Table) and info.context is not None:
+            info.context[data.path] = cls
+        return data
+
+    @classmethod
+    def knows(cls, key: str) -> bool:
+        """Whether the key may be written here."""
+        return key in cls.known_keys()
+
+    @classmethod
+    def known_keys(cls) -> tuple[str, ...]:
+        """The keys as they are written."""
+        return _keys_of(cls)
+
+    @classmethod
+    def advice(cls, key: str) -> str:
+        """Return what to write instead of a key that is not known here, as the end of a sentence."""
+        words = cls.known_keys()
+        return did_you_mean(key, words) or f"; known here: {listed(words)}"
+
+
+@cache
+def _keys_of(grammar: type[Grammar]) -> tuple[str, ...]:
+    return tuple(field.alias or name for name, field in grammar.model_fields.items())
+
+
+def sentence(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def parsed(value: Any) -> Any:
+        try:
+            return parse(value)
+        except ValueError as wrong:
+            raise fault(str(wrong)) from None
+
+    return parsed
+
+
+def text_of(value: object, meant: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"{kind_of(value)} stands where {meant} is meant")
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in words: `the number 30`, `a list`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return shown(value)
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text {shown(value)}"
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+# --- durations -------------------------------------------------------------------------------------------------------
+
+_DELETE_AT_LEAST_S: Final = 3600
+_DELETE_AT_MOST_YEARS: Final = 10
+_FOREVER: Final = "forever"
+_ALWAYS: Final = "always"
+_DURATION_SCHEMA: Final = {
+    "type": "string",
+    "pattern": "^[0-9]+(s|min|h|d|w|mo|y)$",
+    "examples": ["90min", "3d", "6mo"],
+}
+_ELAPSED_SCHEMA: Final = {
+    "type": "string",
+    "pattern": "^[0-9]+(s|min|h|d|w)$",
+    "examples": ["30s", "10min", "24h"],
+}
+
+
+def duration(value: object) -> Duration:
+    """A duration of zero or more."""
+    if value is None or isinstance(value, bool | list | dict):
+        raise ValueError(f"{kind_of(value)} stands where a duration such as 12h or 3d is meant")
+    return parse_duration(value)
+
+
+def positive(value: object) -> Duration:
+    """A duration above zero."""
+    read = duration(value)
+    if not read.seconds and not read.months:
+        raise ValueError(f"{read.text} is no time at all: write a duration above zero")
+    return read
+
+
+def elapsed(value: object) -> Duration:
+    """A duration above zero without a calendar: months and years have no fixed length."""
+    read = positive(value)
+    if read.months:
+        raise ValueError(f"{read.text} has no fixed length: use s, min, h, d or w here")
+    return read
+
+
+def _or_word(value: object, word: str) -> Duration:
+    """A duration where `word` might have been meant."""
+    try:
+        return duration(value)
+    except ValueError as wrong:
+        near = did_you_mean(value, [word]) if isinstance(value, str) else ""
+        raise ValueError(f"{wrong}{near}") from None
+
+
+def archive_age(value: object) -> Duration:
+    """The age at which something is stored."""
+    return _or_word(value, "none")
+
+
+def deletion_age(value: object) -> Duration:
+    """The age at which something is deleted: at least an hour, at most ten years."""
+    read = _or_word(value, "never")
+    if not read.months and read.seconds < _DELETE_AT_LEAST_S:
+        raise ValueError(f"{read.text} is too short for a delete: at least 1h")
+    if read.months > _DELETE_AT_MOST_YEARS * 12 or read.seconds > _DELETE_AT_MOST_YEARS * 366 * 86_400:
+        raise ValueError(f"{read.text} is too long for a delete: at most {_DELETE_AT_MOST_YEARS}y, or `never`")
+    return read
+
+
+def read_back_trust(value: object) -> Duration | None:
+    """For how long a copy that was read back is trusted; None for `always`: not at all, it is read again."""
+    if value == _ALWAYS:
+        return None
+    _or_word(value, _ALWAYS)
+    return elapsed(value)
+
+
+def holding_time(value: object) -> Duration | None:
+    """How long the archive holds something: at least an hour; None for `forever`."""
+    if value == _FOREVER:
+        return None
+    read = _or_word(value, _FOREVER)
+    if not read.months and read.seconds < _DELETE_AT_LEAST_S:
+        raise ValueError(f"{read.text} is too short to hold anything: at least 1h, or `{_FOREVER}`")
+    return read
+
+
+DurationTerm = Annotated[Duration, PlainValidator(sentence(duration)), WithJsonSchema(_DURATION_SCHEMA)]
+PositiveDuration = Annotated[Duration, PlainValidator(sentence(positive)), WithJsonSchema(_DURATION_SCHEMA)]
+ElapsedDuration = Annotated[
+    Duration,
+    PlainValidator(sentence(elapsed)),
+    WithJsonSchema(_ELAPSED_SCHEMA),
+]
+ArchiveAge = Annotated[Duration, PlainValidator(sentence(archive_age)), WithJsonSchema(_DURATION_SCHEMA)]
+DeletionAge = Annotated[Duration, PlainValidator(sentence(deletion_age)), WithJsonSchema(_DURATION_SCHEMA)]
+ReadBackTrust = Annotated[
+    Duration | None,
+    PlainValidator(sentence(read_back_trust)),
+    WithJsonSchema({"anyOf": [{"const": _ALWAYS}, _ELAPSED_SCHEMA], "examples": [_ALWAYS, "7d"]}),
+]
+HoldingTime = Annotated[
+    Duration | None,
+    PlainValidator(sentence(holding_time)),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": _FOREVER}], "examples": ["2y", _FOREVER]}),
+]
+
+# --- sizes, dates, zones, names --------------------------------------------------------------------------------------
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(%|[kKMGT]i?B)")
+_UNITS: Final = {"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+                 "KiB": 2**10, "kiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}  # fmt: skip
+
+
+def free_space(value: object) -> tuple[float | None, int | None]:
+    """How much of a disk stays free: (percent, None) or (None, bytes)."""
+    written = _SIZE.fullmatch(text_of(value, "a part of the disk such as 5% or 20GiB"))
+    if written is None:
+        raise ValueError(f"{shown(value)} is no part of a disk: write a percentage such as 5% or a size such as 20GiB")
+    number, unit = float(written[1]), written[2]
+    if unit == "%":
+        if number > 90:
+            raise ValueError(f"{written[0]} would leave hardly any room to archive: at most 90%")
+        return number, None
+    return None, int(number * _UNITS[unit])
+
+
+def time_zone(value: object) -> str:
+    """The name of a time zone of the IANA database."""
+    name = text_of(value, "a time zone such as Europe/Berlin")
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        near = did_you_mean(name, zoneinfo.available_timezones())
+        raise ValueError(f"{shown(name)} is not a time zone: write an IANA name such as Europe/Berlin{near}") from None
+    return name
+
+
+_UNIX_TIME: Final = re.compile(r"[0-9]{10}|[0-9]{13}")
+_LATEST_UNIX_TIME: Final = 4_102_444_800  # 2100-01-01; eight digits are a day such as 20270131
+
+
+def unix_time(value: object) -> int | None:
+    """Return the epoch seconds of a Unix timestamp as Sauce Labs writes them, a number or its ten digits.
+
+    None for what looks like none. ValueError for milliseconds and for a time after 2099.
+    """
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if _UNIX_TIME.fullmatch(text) is None:
+        return None
+    # Insights and real devices give milliseconds: taken as seconds they are a time in a far future.
+    if len(text) == 13:
+        raise ValueError(f"{text} has milliseconds: write the seconds alone, {text[:10]}")
+    if int(text) >= _LATEST_UNIX_TIME:
+        raise ValueError(f"{text} is a time after 2099: write a Unix timestamp in seconds, or a date")
+    return int(text)
+
+
+def unix_moment(value: object) -> dt.datetime | None:
+    """Return `unix_time` as a moment in UTC."""
+    found = unix_time(value)
+    return None if found is None else dt.datetime.fromtimestamp(found, dt.UTC)
+
+
+def last_day_or_moment(value: object) -> dt.date | dt.datetime:
+    """A day (the hold lasts through it), a moment with its offset from UTC, or a Unix timestamp."""
+    found = unix_moment(value)
+    if found is not None:
+        return found
+    text = text_of(value, "a date such as 2027-01-31")
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return dt.date.fromisoformat(text)
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not a date: write 2027-01-31 or 2027-01-31T18:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{shown(text)} has no time zone: write it as 2027-01-31T18:00:00Z, or the day alone")
+    return moment
+
+
+FreeSpace = Annotated[
+    tuple[float | None, int | None],
+    PlainValidator(sentence(free_space)),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?\\s*(%|[kKMGT]i?B)$", "examples": ["5%", "20GiB"]}
+    ),
+]
+TimeZone = Annotated[
+    str, PlainValidator(sentence(time_zone)), WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"]})
+]
+Until = Annotated[
+    dt.date | dt.datetime,
+    PlainValidator(sentence(last_day_or_moment)),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["2027-01-31", "2027-01-31T18:00:00Z", 1801418400]}),
+]
+
+_LONGEST_NAME: Final = 100
+
+
+def rule_name(value: object) -> str:
+    """The name of a policy, rule or list: it stands in plans, logs and metrics."""
+    name = text_of(value, "a name")
+    if (
+        not name
+        or len(name) > _LONGEST_NAME
+        or name != name.strip()
+        or not name.isprintable()
+        or name in {"all", "none"}
+    ):
+        raise ValueError(
+            f"{shown(name)} cannot be a name: write 1 to {_LONGEST_NAME} characters in one line, not `all` or `none`"
+        )
+    return name
+
+
+Name = Annotated[
+    str,
+    PlainValidator(sentence(rule_name)),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_NAME}),
+]
+
+
+def in_a_list(value: Any) -> Any:
+    """One value where a list may stand is a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+@dataclass(frozen=True, slots=True)
+class OneOrMany:
+    """Marks a list that may be written as a single value."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(in_a_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [dict(many["items"]), many]}

@@ -1,0 +1,37 @@
+"""Overrides that override nothing, as far as the policies themselves tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from sauce_janitor.config.grammar.document import ConfigFile
+from sauce_janitor.config.source.problems import Path, shown
+from sauce_janitor.model.policies import Policy, Rules
+from sauce_janitor.retention.overlaps import may_overlap
+from sauce_janitor.retention.precedence import actions_stated
+
+
+def idle_overrides(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[Path, str]]:
+    """The overrides that can never take another policy's word, with why not. `rules` are the accounts'."""
+    accounts = [{policy.name: policy for policy in account.policies} for account in rules.values()]
+    for index, term in enumerate(file.policies):
+        path: Path = ("policies", index, "overrides")
+        if term.overrides == "all":
+            others = [other.name for other in file.policies if other.name != term.name]
+            if all(_why_idle(term.name, other, accounts) for other in others):
+                yield path, "overrides nothing: no job can match another policy that states one of its actions, too"
+        else:
+            for at, other in enumerate(term.overrides or ()):
+                if why := _why_idle(term.name, other, accounts):
+                    yield (*path, at), f"overrides nothing of {shown(other)}: {why}"
+
+
+def _why_idle(name: str, other: str, accounts: Iterable[Mapping[str, Policy]]) -> str | None:
+    """Why the one policy never overrides the other; None where it may."""
+    both = next((by_name for by_name in accounts if name in by_name and other in by_name), None)
+    if both is None:
+        return "they have no account in common"
+    mine, its = both[name], both[other]
+    if not actions_stated(mine) & actions_stated(its):
+        return "they state no action in common"
+    return None if may_overlap(mine.match, its.match) else "no job can match both"

@@ -1,0 +1,250 @@
+"""From a file to a `Config`, or every fault of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from sauce_janitor.config import checks, explain_problems
+from sauce_janitor.config.daemon_values import Export, Web, Webhook
+from sauce_janitor.config.digest import policy_digest
+from sauce_janitor.config.grammar.accounts import AccountTerm, OwnerTerm
+from sauce_janitor.config.grammar.addresses import is_loopback
+from sauce_janitor.config.grammar.document import ConfigFile
+from sauce_janitor.config.grammar.scalars import Grammar
+from sauce_janitor.config.grammar.secrets import SecretNode
+from sauce_janitor.config.lints.lints import lint
+from sauce_janitor.config.policy_tests import check_tests, tests_for
+from sauce_janitor.config.schedules import schedule_of
+from sauce_janitor.config.secrets import CredentialSource, SecretSource
+from sauce_janitor.config.shared_users import ORGANIZATION, overlaps
+from sauce_janitor.config.source.files import Sources
+from sauce_janitor.config.source.include import read_whole
+from sauce_janitor.config.source.problems import path_text, shown
+from sauce_janitor.config.source.yaml import Document, Table, read
+from sauce_janitor.config.translate import approvals_for, rules_for
+from sauce_janitor.config.unsupported_keys import refuse_unsupported
+from sauce_janitor.config.values import Account, Archive, Config
+from sauce_janitor.errors import ConfigError
+from sauce_janitor.model.jobs import Owner
+from sauce_janitor.model.request_allowance import Timetable, allowance
+
+DECIDING: Final = (
+    "include", "defaults", "lists", "holds", "limits", "approvals", "policies", "deadlines", "tests",
+)  # fmt: skip
+"""The keys of the file that say what becomes of jobs."""
+
+
+def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: Sources | None = None) -> Config:
+    """The configuration in that file. ConfigError with every fault, each with its line and path. Asks no network.
+
+    Relative paths in it start from its folder. Secrets are not read before `Account.credentials` is called; they, and
+    user names, then come from `environ`. What was read is remembered in `sources`, also when it is faulty.
+    """
+    path, sources = Path(path), sources or Sources()
+    return from_bytes(sources.file_bytes(path), path, environ=environ, sources=sources)
+
+
+def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config:
+    """Load what a command needs that only looks: the accounts, and all else that decides nothing.
+
+    What decides (`DECIDING`) is left out, with its faults and warnings. Raises ConfigError as `load` does.
+    """
+    path, sources = Path(path), Sources()
+    document = read(sources.file_bytes(path), str(path))
+    if isinstance(document.root, Table):
+        for section in DECIDING:
+            document.root.pop(section, None)
+        document.faults.forget(DECIDING)
+    config = _Values(document, parse(document), path, environ).config(sources)
+    return replace(config, warnings=tuple(each for each in config.warnings if each.path))
+
+
+def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str], sources: Sources | None = None) -> Config:
+    """What `load` gives for a file of that content at that path. Touches no disk but for the files that it includes.
+
+    Where several accounts are at one address, saucectl's files tell whose the ones without a `username` are.
+    """
+    sources = sources or Sources()
+    document = read_whole(data, path, sources)
+    return _Values(document, parse(document), path, environ).config(sources)
+
+
+def parse(document: Document) -> ConfigFile:
+    """The document in the grammar's terms. ConfigError with every fault."""
+    root, faults = document.root, document.faults
+    if not isinstance(root, Table):
+        if not faults:
+            faults.add((), "is not a mapping: a configuration begins with keys such as `accounts:` and `policies:`")
+        raise ConfigError(faults.problems())
+    refuse_unsupported(root, faults)
+    known: dict[tuple[str | int, ...], type[Grammar]] = {}
+    term: ConfigFile | None = None
+    try:
+        term = ConfigFile.model_validate(root, context=known)
+    except ValidationError as wrong:
+        explain_problems.tell(wrong, root, faults)
+    explain_problems.tell_unknown_keys(known, root, faults)
+    checks.check(root, faults)
+    if term is not None:
+        check_tests(term, faults)
+    if faults or term is None:
+        raise ConfigError(faults.problems())
+    return term
+
+
+class _Values:
+    """Turns terms into the values that the rest of the program sees; one object a file."""
+
+    def __init__(self, document: Document, term: ConfigFile, path: Path, environ: Mapping[str, str]) -> None:
+        self._document = document
+        self._term = term
+        self._path = path
+        self._folder = path.absolute().parent
+        self._environ = environ
+
+    def config(self, sources: Sources) -> Config:
+        term = self._term
+        rules = {name: rules_for(term, name) for name in term.accounts}
+        identities = {name: self._identity(name, account) for name, account in term.accounts.items()}
+        digests = (
+            {name: policy_digest(rules[name], identities[name]) for name in term.accounts} if term.approvals else {}
+        )
+        percent, size = term.archive.min_free
+        trust = term.archive.verify_before_delete
+        accounts = tuple(self._account(name, account) for name, account in term.accounts.items())
+        self._refuse_overlaps(accounts)
+        return Config(
+            file=self._path,
+            accounts=accounts,
+            archive=Archive(
+                self._file(term.archive.path),
+                term.archive.settle.seconds,
+                percent,
+                size,
+                term.archive.verify,
+                term.archive.compress,
+                trust.seconds if trust is not None else None,
+            ),
+            state=self._file(term.state.path),
+            accept_filesystem=term.state.accept_filesystem,
+            workers=term.workers,
+            timezone=term.timezone,
+            web=self._web(),
+            export=Export(
+                textfile=self._file(term.metrics.textfile) if term.metrics.textfile else None,
+                pushgateway=term.metrics.pushgateway,
+                instance=term.metrics.instance,
+            ),
+            webhooks=tuple(
+                Webhook(self._secret(hook.url, ("notify", number, "url")), frozenset(hook.on))
+                for number, hook in enumerate(term.notify)
+                if isinstance(hook.url, SecretNode)
+            ),
+            files=(self._path, *self._document.included),
+            sources=sources,
+            warnings=lint(term, self._document, rules, digests),
+            rules_by_account=rules,
+            tests_by_account={name: tests_for(term, name, self._document) for name in term.accounts},
+            identities=identities,
+            approvals_by_account={name: approvals_for(term, name) for name in term.accounts},
+            schedules={
+                name: schedule_of(term.schedule, account.schedule, ZoneInfo(term.timezone))
+                for name, account in term.accounts.items()
+            },
+        )
+
+    def _refuse_overlaps(self, accounts: tuple[Account, ...]) -> None:
+        """ConfigError where two accounts are about the same jobs: what one keeps the other might delete."""
+        faults = self._document.faults
+        for account, earlier, user in overlaps(accounts):
+            path = ("accounts", account, "users")
+            line = faults.line_of(("accounts", earlier), seen_from=path)
+            who = "everybody of the organization is" if user == ORGANIZATION else f"jobs of {shown(user)} are"
+            faults.add(
+                path,
+                f"{who} those of account {shown(earlier)} already ({line}), at the same address: one user's jobs belong to one "
+                "account. Move the policies of both into one account, or take the user out of one",
+            )
+        if faults:
+            raise ConfigError(faults.problems())
+
+    def _file(self, text: str) -> Path:
+        return self._folder / Path(text).expanduser()
+
+    def _account(self, name: str, term: AccountTerm) -> Account:
+        return Account(
+            name=name,
+            region=term.region,
+            base_url=_address_of(term),
+            users=term.names,
+            teams=term.teams,
+            budget=self._budget(term),
+            full_every_s=term.listing.full_every.seconds,
+            timeout_s=term.timeout.seconds,
+            timeout_total_s=term.timeout_total.seconds,
+            attempts=term.retries.attempts,
+            max_wait_s=term.retries.max_wait.seconds,
+            ca_bundle=self._file(term.ca_bundle) if term.ca_bundle else None,
+            proxy=term.proxy,
+            delete_job_path=term.delete_job_path,
+            replaces=tuple(term.replaces),
+            source=self._credentials(term, ("accounts", name)),
+            environ=self._environ,
+            own_sources={
+                Owner(own.owner): self._credentials(own, ("accounts", name, "credentials", number))
+                for number, own in enumerate(term.credentials)
+            },
+        )
+
+    def _budget(self, term: AccountTerm) -> Timetable:
+        asked = term.budget
+        loopback = term.base_url is not None and is_loopback(urlsplit(term.base_url).hostname or "")
+        usual = allowance(asked.per_second, asked.per_hour, asked.burst, loopback=loopback)
+        return Timetable(usual, tuple(each.window(usual) for each in asked.windows), ZoneInfo(self._term.timezone))
+
+    def _identity(self, name: str, term: AccountTerm) -> dict[str, Any]:
+        """Which account and whose jobs; where the access key comes from is no part of it."""
+        who = term.username.model_dump(exclude_none=True) if isinstance(term.username, SecretNode) else term.username
+        users = [*sorted(term.names), *({"team": team} for team in sorted(term.teams))]
+        return {"name": name, "address": term.base_url or term.region, "username": who, "users": users}
+
+    def _credentials(self, term: AccountTerm | OwnerTerm, at: tuple[str | int, ...]) -> CredentialSource:
+        username = term.username if isinstance(term, AccountTerm) else term.username or term.owner
+        return CredentialSource(
+            username=self._secret(username, (*at, "username")) if isinstance(username, SecretNode) else username,
+            access_key=self._secret(term.access_key, (*at, "access_key"))
+            if isinstance(term.access_key, SecretNode)
+            else None,
+            path=path_text(at),
+            file=self._document.file,
+            line=self._document.faults.place_of(at).line,
+            address=_address_of(term) if isinstance(term, AccountTerm) else "",
+        )
+
+    def _secret(self, node: SecretNode, at: tuple[str | int, ...]) -> SecretSource:
+        line = self._document.faults.place_of(at).line
+        path, file = path_text(at), self._document.file
+        if node.env is not None:
+            return SecretSource("env", (node.env,), path, file, line, self._folder)
+        if node.file is not None:
+            return SecretSource("file", (node.file,), path, file, line, self._folder)
+        assert node.command is not None
+        return SecretSource("command", tuple(node.command), path, file, line, self._folder)
+
+    def _web(self) -> Web:
+        term = self._term.web
+        token = term.auth.token if term.auth else None
+        source = self._secret(token, ("web", "auth", "token")) if isinstance(token, SecretNode) else None
+        return Web(term.listen, source, metrics_open=term.metrics == "open", hosts=frozenset(term.hosts))
+
+
+def _address_of(term: AccountTerm) -> str:
+    return term.base_url or f"https://api.{term.region}.saucelabs.com"

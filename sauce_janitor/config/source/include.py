@@ -1,0 +1,161 @@
+"""`include`: files of other teams, which add policies, holds, lists and tests; read as strictly as the one that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import Final
+
+from sauce_janitor.config.source.files import Sources
+from sauce_janitor.config.source.problems import Path, did_you_mean, shown
+from sauce_janitor.config.source.yaml import Document, Table, Value, read
+from sauce_janitor.errors import ConfigError
+
+MOST_FILES: Final = 500
+_SECTIONS: Final = ("policies", "holds", "tests")
+_ADDS: Final = "it adds policies, holds, lists and tests"
+
+
+def read_whole(data: bytes, path: FilePath, sources: Sources | None = None) -> Document:
+    """The document in `data`, the content of the file at `path`, with all that the files it includes add; all faults of all.
+
+    The included files are read by `sources`.
+    """
+    document = read(data, str(path))
+    if isinstance(document.root, Table):
+        _Inclusion(document, path, sources or Sources()).include()
+    return document
+
+
+class _Inclusion:
+    """One file and what it includes."""
+
+    def __init__(self, document: Document, path: FilePath, sources: Sources) -> None:
+        self._document = document
+        self._sources = sources
+        self._path = path
+        self._folder = path.parent
+        self._files: dict[FilePath, FilePath] = {}
+
+    def include(self) -> None:
+        """Add what every included file says. The order of the files changes nothing but the order of messages."""
+        root = self._document.root
+        assert isinstance(root, Table)
+        named = root.get("include")
+        patterns = named if isinstance(named, list) else [named]
+        for index, pattern in enumerate(patterns):
+            if isinstance(pattern, str) and pattern:
+                self._find(pattern, ("include", index) if isinstance(named, list) else ("include",))
+        if len(self._files) > MOST_FILES:
+            self._document.faults.add(("include",), f"names more than {MOST_FILES} files")
+            return
+        self._document.included = tuple(self._files.values())
+        for file in self._files.values():
+            self._merge(root, file)
+
+    def _find(self, pattern: str, at: Path) -> None:
+        """Note the files that the pattern names. None is a fault: a hold that is not found would protect nothing."""
+        own, faults = self._path.resolve(), self._document.faults
+        files = self._sources.files_named(pattern, self._folder)
+        if not files:
+            faults.add(at, f"{shown(pattern)} names no file: it is looked for in {self._folder.absolute()}")
+        for file in files:
+            if file.resolve() == own:
+                faults.add(at, f"{shown(pattern)} names this file itself: a file includes others")
+            else:
+                self._files.setdefault(file.resolve(), file)
+
+    def _merge(self, root: Table, file: FilePath) -> None:
+        try:
+            data = self._sources.file_bytes(file)
+        except ConfigError as wrong:
+            self._document.faults.add(("include",), str(wrong))
+            return
+        other = read(data, str(file))
+        offsets = {section: len(_list(root.get(section))) for section in _SECTIONS}
+
+        def moved(path: Path) -> Path:
+            section, *below = path
+            if section in offsets and below and isinstance(below[0], int):
+                return (section, below[0] + offsets[str(section)], *below[1:])
+            return path
+
+        added = dict.fromkeys(_Checked(other, self._document).additions())
+        self._document.faults.absorb(other.faults, moved)
+        for path in added:
+            self._document.origins[moved(path)] = (other.file, path)
+            _put(root, path, _moved(_at(other, path), moved))
+        places = {path: place for path, place in other.places.items() if path[:2] in added}
+        self._document.places.update({moved(path): place for path, place in places.items()})
+
+
+class _Checked:
+    """What an included file may say."""
+
+    def __init__(self, other: Document, whole: Document) -> None:
+        self._other, self._whole = other, whole
+
+    def additions(self) -> list[Path]:
+        """The paths of what it adds: a policy, a hold, a test or a list each. All else is a fault of that file."""
+        faults, root = self._other.faults, self._other.root
+        if not isinstance(root, Table):
+            if not faults:
+                faults.add((), f"is not a mapping: an included file begins with a key such as `policies:`; {_ADDS}")
+            return []
+        added: list[Path] = []
+        for key, value in root.items():
+            if key in _SECTIONS and isinstance(value, list):
+                added += [(key, index) for index in range(len(value))]
+            elif key == "lists" and isinstance(value, Table):
+                added += [("lists", name) for name in value if not self._is_taken(name)]
+            elif key in (*_SECTIONS, "lists"):
+                faults.add((key,), f"is not a {'mapping' if key == 'lists' else 'list'}")
+            elif key == "include":
+                faults.add((key,), f"an included file includes nothing: name all files in {self._whole.file}")
+            elif key != "version" or value != 1:
+                near = did_you_mean(key, (*_SECTIONS, "lists"))
+                faults.add((key,), f"`{key}` has no place in an included file: {_ADDS}{near}")
+        return added
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether another file has a list of that name, which is a fault."""
+        path: Path = ("lists", name)
+        if not self._whole.holds(path):
+            return False
+        file = self._whole.origins.get(path, (self._whole.file, path))[0]
+        line = self._whole.faults.place_of(path).line
+        self._other.faults.add(path, f"{shown(name)} is the name of another list ({file}:{line}): names are unique")
+        return True
+
+
+def _put(root: Table, path: Path, value: Value) -> None:
+    section, key = path
+    assert isinstance(section, str)
+    if isinstance(key, int):
+        into = root.setdefault(section, [])
+        if isinstance(into, list):
+            into.append(value)
+    else:
+        table = root.setdefault(section, Table((section,)))
+        if isinstance(table, Table):
+            table[key] = value
+
+
+def _at(document: Document, path: Path) -> Value:
+    value: Value = document.root
+    for part in path:
+        assert isinstance(value, Table | list)
+        value = value[part]  # type: ignore[index]  # a path of this very document
+    return value
+
+
+def _moved(value: Value, moved: Callable[[Path], Path]) -> Value:
+    if isinstance(value, Table):
+        table = Table(moved(value.path))
+        table.update({key: _moved(below, moved) for key, below in value.items()})
+        return table
+    return [_moved(below, moved) for below in value] if isinstance(value, list) else value
+
+
+def _list(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else []

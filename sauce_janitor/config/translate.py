@@ -1,0 +1,266 @@
+"""From the grammar's terms to the values that decide: `Rules` for each account."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.config.grammar.document import ConfigFile
+from sauce_janitor.config.grammar.matches import Conditions, NamedList, PatternTerm
+from sauce_janitor.config.grammar.policies import (
+    CALENDAR_KINDS,
+    KEEP_KINDS,
+    ArchiveTerm,
+    DeleteTerm,
+    HoldTerm,
+    KeepRule,
+    LimitsTerm,
+    PolicyTerm,
+    Then,
+    Unavailable,
+)
+from sauce_janitor.model import policies
+from sauce_janitor.model.globs import exactly, is_plain
+from sauce_janitor.model.jobs import DELETES, Action
+from sauce_janitor.model.policies import EVERYTHING, Atom, Duration, Glob, Match, Pattern, Rules
+from sauce_janitor.retention.plan.archive_pruning import OTHERS
+from sauce_janitor.retention.plan.limits import Approval
+
+Lists = Mapping[str, list[Pattern]]
+_SAME_WORD = {"errored": "error"}
+_STATUS_FIELDS = ("status",)
+
+
+def rules_for(file: ConfigFile, account: str) -> Rules:
+    """All that decides for the account; `accounts:` selections are applied."""
+    zone = ZoneInfo(file.timezone)
+    lists: Lists = file.lists
+    return Rules(
+        timezone=zone,
+        policies=tuple(_policy(term, lists) for term in file.policies if _is_for(term.accounts, account)),
+        holds=_holds([term for term in file.holds if _is_for(term.accounts, account)], lists, zone),
+        forbid=tuple(policies.Forbid(_match(term.match, lists), tuple(term.assets)) for term in file.archive.forbid),
+        age_from=tuple(file.defaults.age_from),
+        grace=file.defaults.grace,
+        limits=_limits(file.limits),
+        deadlines=tuple(
+            policies.Deadline(term.name, _match(term.match, lists), term.assets_gone_by, term.job_gone_by, term.warn)
+            for term in file.deadlines
+            if _is_for(term.accounts, account)
+        ),
+    )
+
+
+def approvals_for(file: ConfigFile, account: str) -> tuple[Approval, ...]:
+    """The account's approvals, whatever their digest and end."""
+    zone = ZoneInfo(file.timezone)
+    return tuple(
+        Approval(
+            term.policy_digest, end_of(term.until, zone), frozenset(term.lift), term.max_jobs, term.by, term.reason
+        )
+        for term in file.approvals
+        if term.account == account
+    )
+
+
+def _is_for(accounts: list[str] | None, account: str) -> bool:
+    return accounts is None or account in accounts
+
+
+def _limits(term: LimitsTerm) -> policies.Limits:
+    return policies.Limits(term.max_jobs, term.max_percent, term.max_growth)
+
+
+def _policy(term: PolicyTerm, lists: Lists) -> policies.Policy:
+    overrides: policies.Overrides = term.overrides if term.overrides == "all" else tuple(term.overrides or ())
+    return policies.Policy(
+        name=term.name,
+        match=_match(term.match, lists) if term.match is not None else EVERYTHING,
+        unit=term.unit,
+        group_by=tuple(term.group_by or ()),
+        null_group=term.null_group,
+        keep=_keeps(term.keep, lists),
+        archive=_archive(term.then),
+        deletes=_deletes(term.then, lists),
+        stop=term.then.stop,
+        default=term.default,
+        overrides=overrides,
+        priority=term.priority,
+        limits=_limits(term.limits),
+    )
+
+
+def _archive(then: Then) -> policies.ArchiveWish | None:
+    term = then.archive
+    if term is None:
+        return None
+    if isinstance(term, Duration):
+        return policies.ArchiveWish(after=term)
+    if not isinstance(term, ArchiveTerm):
+        return policies.ArchiveWish(none=True)
+    return policies.ArchiveWish(
+        after=term.after,
+        assets=("all",) if {"all", "*"} & set(term.assets) else tuple(term.assets),
+        discard_rest=term.discard == "rest",
+        only_kept=term.only == "kept",
+        if_purged=term.if_purged,
+        if_unavailable=term.if_unavailable.proceed if isinstance(term.if_unavailable, Unavailable) else None,
+        keep_for=_keep_for(term),
+    )
+
+
+def _keep_for(term: ArchiveTerm) -> tuple[tuple[str, Duration | None], ...]:
+    """In the order of the keys, so that the order of the file makes no other policy digest; nothing is for ever."""
+    if term.keep_for is None:
+        return ()
+    times = {OTHERS: term.keep_for} if isinstance(term.keep_for, Duration) else term.keep_for
+    return tuple(sorted(times.items()))
+
+
+def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, policies.DeleteClaim], ...]:
+    claims = []
+    for action in DELETES:
+        term = getattr(then, action.value)
+        if isinstance(term, DeleteTerm):
+            after = term.after if isinstance(term.after, Duration) else None
+            claims.append((action, policies.DeleteClaim(after, _keeps(term.keep, lists))))
+        elif term is not None:
+            claims.append((action, policies.DeleteClaim(term if isinstance(term, Duration) else None)))
+    return tuple(claims)
+
+
+def _keep(term: KeepRule, name: str, lists: Lists) -> policies.KeepRule:
+    kind = _kind(term)
+    value = getattr(term, kind)
+    return policies.KeepRule(
+        id=name,
+        kind=kind,
+        count=value if isinstance(value, int) else 0,
+        duration=value if isinstance(value, Duration) else None,
+        since=_match(value, lists) if kind == "since_last" else None,
+        where=_match(term.where, lists) if term.where is not None else None,
+        pick=tuple(term.pick or ("newest",)),
+        nonempty=term.nonempty,
+    )
+
+
+def _kind(term: KeepRule) -> policies.KeepKind:
+    return next(kind for kind in KEEP_KINDS if getattr(term, kind) is not None)
+
+
+def keep_id(term: KeepRule) -> str:
+    """What a keep rule without an id is called: what it says, such as `last 20`."""
+    kind = _kind(term)
+    value = getattr(term, kind)
+    text = value.text if isinstance(value, Duration) else str(value) if isinstance(value, int) else ""
+    restricted = "" if term.where is None else f" where {_said(term.where)}"
+    picked = f" {term.pick[0]}" if kind in CALENDAR_KINDS and term.pick else ""
+    return f"{kind} {text}".strip() + picked + restricted
+
+
+def _said(term: Conditions | str) -> str:
+    """Simple conditions in words; `…` for others."""
+    if isinstance(term, str):
+        return term
+    patterns = {name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set}
+    if term.model_fields_set != patterns.keys() or len(patterns) != 1:
+        return "…"
+    ((name, alternatives),) = patterns.items()
+    texts = [pattern.pattern for pattern in alternatives or () if isinstance(pattern, Glob)]
+    return f"{name} {'|'.join(texts)}" if len(texts) == len(alternatives or ()) else "…"
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names, later ones numbered where they are the same."""
+    seen: Counter[str] = Counter()
+    distinct = []
+    for name in names:
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return distinct
+
+
+def keep_names(terms: list[KeepRule]) -> list[str]:
+    """What the rules of one list are called."""
+    return _distinct(term.id or keep_id(term) for term in terms)
+
+
+def _keeps(terms: list[KeepRule], lists: Lists) -> tuple[policies.KeepRule, ...]:
+    return tuple(_keep(term, name, lists) for term, name in zip(terms, keep_names(terms), strict=True))
+
+
+def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[policies.Hold, ...]:
+    ids = _distinct(hold_name(term) or _hash_of(term, lists) for term in terms)
+    return tuple(
+        policies.Hold(
+            id=name,
+            tag=term.tag if term.tag is not None and is_plain(term.tag) else None,
+            tag_prefix=term.tag_prefix,
+            match=_held_match(term, lists),
+            until=None if term.until is None else end_of(term.until, zone),
+            reason=term.reason,
+            by=term.by,
+            archive=term.archive is None,
+        )
+        for term, name in zip(terms, ids, strict=True)
+    )
+
+
+def _held_match(term: HoldTerm, lists: Lists) -> Match | None:
+    """What a hold matches, where it is not by one tag. A tag such as `[keep]` is text and glob: either one holds."""
+    if term.tag is not None and not is_plain(term.tag):
+        return Atom("tags", (Glob(term.tag), Glob(exactly(term.tag))))
+    return _match(term.match, lists) if term.match is not None else None
+
+
+def hold_name(term: HoldTerm) -> str | None:
+    """What a hold is called; None for one that has nothing but its match to be called by."""
+    if term.id:
+        return term.id
+    if term.tag is not None:
+        return f"tag {term.tag}"
+    if term.tag_prefix is not None:
+        return f"tag {term.tag_prefix}…"
+    return f"hold {term.reason}" if term.reason else None
+
+
+def _hash_of(term: HoldTerm, lists: Lists) -> str:
+    assert term.match is not None
+    return f"hold {hashlib.sha256(repr(_match(term.match, lists)).encode()).hexdigest()[:8]}"
+
+
+def end_of(until: dt.date | dt.datetime, zone: ZoneInfo) -> int:
+    """The first second after it: the next midnight after its last day, or the moment itself."""
+    if isinstance(until, dt.datetime):
+        return int(until.timestamp())
+    return int(dt.datetime.combine(until + dt.timedelta(days=1), dt.time(), zone).timestamp())
+
+
+def _match(term: Conditions | str, lists: Lists) -> Match:
+    if isinstance(term, str):
+        return EVERYTHING
+    parts: list[Match] = []
+    if term.all_of is not None:
+        parts.append(policies.AllOf(tuple(_match(part, lists) for part in term.all_of)))
+    if term.any_of is not None:
+        parts.append(policies.AnyOf(tuple(_match(part, lists) for part in term.any_of)))
+    if term.not_ is not None:
+        parts.append(policies.Not(_match(term.not_, lists)))
+    given: dict[str, list[PatternTerm]] = {
+        name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set
+    } | dict(term.model_extra or {})
+    parts += [Atom(name, tuple(_patterns(name, patterns, lists))) for name, patterns in given.items()]
+    return parts[0] if len(parts) == 1 else policies.AllOf(tuple(parts))
+
+
+def _patterns(name: str, patterns: list[PatternTerm], lists: Lists) -> Iterable[Pattern]:
+    for pattern in patterns:
+        resolved = lists[pattern.name] if isinstance(pattern, NamedList) else [pattern]
+        for each in resolved:
+            if name in _STATUS_FIELDS and isinstance(each, Glob):
+                yield Glob(_SAME_WORD.get(each.pattern, each.pattern))
+            else:
+                yield each

@@ -1,0 +1,40 @@
+"""Whether the archive could be written now: looked at from outside, without opening, making or locking anything."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from sauce_janitor.archive import SENTINEL
+from sauce_janitor.config import Archive
+from sauce_janitor.operations.wiring.disk_space import nearest, room_of
+
+
+def trouble(settings: Archive, known_uuid: str | None) -> str | None:
+    """Why the archive cannot be written, None if it can. `known_uuid`: the one that the state knows at this path."""
+    path = settings.path
+    try:
+        found = _uuid(path / SENTINEL)
+        if known_uuid is not None and found != known_uuid:
+            what = "has no sentinel" if found is None else "is another one"
+            return f"the archive {path} {what}: is its volume mounted?"
+        there = nearest(path)
+        if not os.access(there, os.W_OK | os.X_OK):
+            return f"the archive {path} cannot be written: {there} is read-only for this user"
+        room = room_of(settings)
+    except (OSError, ValueError) as wrong:
+        return f"the archive {path} cannot be looked at: {getattr(wrong, 'strerror', None) or wrong}"
+    if room.free < room.floor:
+        return f"the archive {path} has {room.free:,} bytes free, and archive.min_free keeps {room.floor:,} of them: make room"
+    return None
+
+
+def _uuid(sentinel: Path) -> str | None:
+    try:
+        with sentinel.open("rb") as file:
+            return str(json.loads(file.read(4096))["uuid"])
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError) as wrong:
+        raise ValueError(f"{sentinel.name} cannot be read: it was changed or cut") from wrong

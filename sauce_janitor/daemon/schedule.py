@@ -1,0 +1,128 @@
+"""When runs are due: cron's times in a time zone, moved out of black-outs. Pure: it is told what time it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
+from apscheduler.triggers.cron import CronTrigger
+
+from sauce_janitor.config import Daily, Schedule, Stretch
+from sauce_janitor.config.source.cron import WEEKDAYS, Cron
+from sauce_janitor.daemon.wall_clock import WallClock
+
+_DAY_MIN: Final = 24 * 60
+_DAY_S: Final = 86_400
+_WEEKDAY_OF_DAY_0: Final = 4
+"""1970-01-01 is a Thursday; Sunday is 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dark:
+    """A black-out in force: until when (epoch seconds), and why."""
+
+    ends_at: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """One account's times, all in whole epoch seconds.
+
+    A schedule of every hour goes by the clock's minutes, whatever the hour. One of certain hours is due the first time
+    when clocks are set back over its time. When they are set forward over it, it is due when a clock that had not been
+    set forward would show it (02:30 is 03:30 then).
+    """
+
+    schedule: Schedule
+    timezone: str
+
+    def due_after(self, last: int) -> int:
+        """When the run after the one that was due at `last` is due: the next time of the schedule, after any black-out."""
+        due = self._next(last)
+        while dark := self.dark_at(due):
+            due = dark.ends_at
+        return due
+
+    def dark_at(self, at: int) -> Dark | None:
+        """The black-out in force at `at`; of several the one that ends last."""
+        found = [dark for blackout in self.schedule.blackouts if (dark := self._in_force(blackout, at))]
+        return max(found, key=lambda dark: dark.ends_at, default=None)
+
+    @cached_property
+    def _clock(self) -> WallClock:
+        return WallClock(self.timezone)
+
+    @cached_property
+    def _trigger(self) -> BaseTrigger:
+        return _trigger(self.schedule.cron)
+
+    def _next(self, after: int) -> int:
+        """The first instant after `after` at which the schedule is due.
+
+        Time is walked from one change of clocks to the next; between two of them wall times and instants go alike. The walk
+        starts a day early, so that the last change's gap or repetition is known.
+        """
+        of_hours = not self.schedule.cron.is_of_every_hour
+        at = after - _DAY_S
+        before = self._clock.offset(at)
+        shown = at + before
+        while True:
+            offset = self._clock.offset(at)
+            now = max(at, after + 1)
+            # What the clocks show again was due before: a schedule of certain hours skips it.
+            due = self._matching(max(now + offset, shown) if of_hours else now + offset) - offset
+            if of_hours and (left_out := self._matching(now + before)) < at + offset:
+                due = min(due, left_out - before)
+            change = self._clock.change(at, due)
+            if change is None:
+                return due
+            shown = max(shown, change + offset)
+            at, before = change, offset
+
+    def _matching(self, wall: int) -> int:
+        """The first wall time from `wall` on that the schedule names."""
+        found: dt.datetime = self._trigger.get_next_fire_time(None, dt.datetime.fromtimestamp(wall, dt.UTC))
+        return int(found.timestamp())
+
+    def _in_force(self, blackout: Daily | Stretch, at: int) -> Dark | None:
+        if isinstance(blackout, Stretch):
+            return Dark(blackout.ends_at, blackout.reason) if blackout.starts_at <= at < blackout.ends_at else None
+        today = (at + self._clock.offset(at)) // _DAY_S
+        for begun in (today, today - 1):  # it may have begun yesterday
+            starts_at, ends_at = self._bounds(blackout, begun)
+            if (begun + _WEEKDAY_OF_DAY_0) % 7 in blackout.weekdays and starts_at <= at < ends_at:
+                return Dark(ends_at, blackout.reason)
+        return None
+
+    def _bounds(self, blackout: Daily, day: int) -> tuple[int, int]:
+        """When the black-out of that day (counted from 1970-01-01) begins and ends. What the clocks repeat is all in it."""
+        over_midnight = blackout.to_min <= blackout.from_min
+        to_min = blackout.to_min + (_DAY_MIN if over_midnight else 0)
+        begins, _ = self._clock.instants(day * _DAY_S + blackout.from_min * 60)
+        _, last_minute = self._clock.instants(day * _DAY_S + (to_min - 1) * 60)
+        return begins, last_minute + 60
+
+
+def _trigger(cron: Cron) -> BaseTrigger:
+    """APScheduler's trigger of cron's wall times, which are given to it as if they were UTC.
+
+    It is never told the zone: APScheduler 3.11 loses the next time at midnight after clocks are set forward. It counts
+    weekdays from Monday and wants both days of the month and weekdays to fit; cron counts from Sunday, and unless one of
+    the two fields begins with `*` either will do. So it is given names, and then two triggers.
+    """
+    fields = {"minute": _listed(cron.minutes), "hour": _listed(cron.hours), "month": _listed(cron.months)}
+    days = {} if cron.days is None else {"day": _listed(cron.days)}
+    names = [] if cron.weekdays is None else [WEEKDAYS[day] for day in sorted(cron.weekdays)]
+    weekdays = {"day_of_week": ",".join(names)} if names else {}
+    either = [days, weekdays] if days and weekdays and not cron.needs_both_days else [days | weekdays]
+    triggers = [CronTrigger(**fields, **each, second="0", timezone=dt.UTC) for each in either]
+    return triggers[0] if len(triggers) == 1 else OrTrigger(triggers)
+
+
+def _listed(values: frozenset[int]) -> str:
+    return ",".join(map(str, sorted(values)))

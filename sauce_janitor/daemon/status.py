@@ -1,0 +1,136 @@
+"""How the daemon stands: what keeps it from being ready, and what the page says of every account.
+
+It asks the state and the disk, in a thread of its own, and keeps what it saw: no page waits for either.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Final
+
+import structlog
+
+from sauce_janitor import __version__
+from sauce_janitor.clock import Clock
+from sauce_janitor.config import Account
+from sauce_janitor.daemon import archive_probe, heartbeat
+from sauce_janitor.daemon.accounts import view_of
+from sauce_janitor.daemon.agenda import Entry
+from sauce_janitor.daemon.scheduler import Rounds
+from sauce_janitor.daemon.work import RUN
+from sauce_janitor.errors import ConfigError, CredentialsError, RefusedError, StateError
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.operations.adoption import why_refused
+from sauce_janitor.operations.wiring.pauses import Pauses
+from sauce_janitor.state import State
+from sauce_janitor.web.overview import AccountView, Overview, Readiness
+
+_OVERDUE_S: Final = 600
+
+
+class Standing:
+    """Looks, and keeps what it saw: `readiness`, `overview`. One thread looks, any thread may read."""
+
+    def __init__(self, rounds: Rounds, clock: Clock, metrics: Metrics) -> None:
+        self._rounds, self._clock, self._metrics = rounds, clock, metrics
+        self._beat_at = -float("inf")
+        self._accounts: tuple[AccountView, ...] = ()
+        self._paused: str | None = None
+        self._state_trouble: str | None = None
+        self._log: Any = structlog.get_logger()
+        self.overview = self._overview(())
+        self.readiness = Readiness(("starting",))
+
+    def look(self) -> None:
+        """See how everything stands now; what was counted is kept, and what others counted is seen."""
+        state = self._rounds.state
+        trouble = None
+        if state is not None:
+            # Each by itself: on a full disk nothing can be kept, and how things stand is shown all the same.
+            for part in (self._keep, self._see):
+                try:
+                    part(state)
+                except StateError as wrong:
+                    trouble = trouble or str(wrong)
+        if trouble is not None and trouble != self._state_trouble:
+            self._log.error("state.failed", why=trouble)
+        self._state_trouble = trouble
+        reasons = tuple(self._reasons(state))
+        self.readiness, self.overview = Readiness(reasons), self._overview(reasons)
+
+    def _keep(self, state: State) -> None:
+        self._metrics.settle(state.counters)
+        if time.monotonic() - self._beat_at >= heartbeat.EVERY_S:
+            state.notes.write(heartbeat.NOTE, self._beat())
+            self._beat_at = time.monotonic()
+
+    def _beat(self) -> str:
+        entries = {each.name: self._rounds.agenda.get(each.name) for each in self._rounds.config.accounts}
+        return heartbeat.written(
+            at=int(self._clock.now()),
+            pid=os.getpid(),
+            execute=self._rounds.execute,
+            next_runs={account: entry.due_at for account, entry in entries.items() if entry is not None},
+        )
+
+    def _see(self, state: State) -> None:
+        pause = Pauses(state, self._rounds.config.archive.path).paused()
+        self._metrics.set("paused", 1 if pause else 0)
+        self._paused = None if pause is None else f"By {pause.by}: {pause.reason}. `sauce-janitor resume` lifts it."
+        self._accounts = tuple(self._view(account, state) for account in self._rounds.config.accounts)
+
+    def _view(self, account: Account, state: State) -> AccountView:
+        entry, now = self._rounds.agenda.get(account.name), int(self._clock.now())
+        under = self._rounds.runner.under_way().get(account.name)
+        return view_of(account, state, entry, under, now=now)
+
+    def _overview(self, reasons: tuple[str, ...]) -> Overview:
+        return Overview(
+            at=int(self._clock.now()),
+            version=__version__,
+            executes=self._rounds.execute,
+            paused=self._paused,
+            troubles=reasons,
+            faults=self._rounds.followed.faults,
+            warnings=tuple(str(warning) for warning in self._rounds.config.warnings),
+            accounts=self._accounts,
+        )
+
+    # --- readiness ----------------------------------------------------------------------------------------------------
+
+    def _reasons(self, state: State | None) -> list[str]:
+        rounds, now = self._rounds, int(self._clock.now())
+        reasons = [f"the configuration is not valid: {fault}" for fault in rounds.followed.faults]
+        if state is None:
+            return [*reasons, rounds.closed_because]
+        if self._state_trouble is not None:
+            return [*reasons, self._state_trouble]
+        try:
+            state.clock.check(now)
+            known = state.identity.archive_uuid(str(rounds.config.archive.path))
+        except (RefusedError, StateError) as wrong:
+            return [*reasons, str(wrong)]
+        if (trouble := archive_probe.trouble(rounds.config.archive, known)) is not None:
+            reasons.append(trouble)
+        elif rounds.execute:
+            refused = (why_refused(rounds.config.archive, state, each.name) for each in rounds.config.accounts)
+            reasons += dict.fromkeys(why for why in refused if why is not None)
+        for account in rounds.config.accounts:
+            reasons += self._reasons_of(account.name, now)
+        return reasons
+
+    def _reasons_of(self, account: str, now: int) -> list[str]:
+        wrong, entry = self._rounds.wrong.get(account), self._rounds.agenda.get(account)
+        if isinstance(wrong, ConfigError | CredentialsError):
+            return [f"account {account}: {wrong}"]
+        under = self._rounds.runner.under_way().get(account)
+        is_running = under is not None and under.kind == RUN
+        return (
+            [f"account {account}: its run is overdue"] if entry and not is_running and _is_overdue(entry, now) else []
+        )
+
+
+def _is_overdue(entry: Entry, now: int) -> bool:
+    """Whether a run should have begun long ago; in a black-out nothing should."""
+    return entry.timetable.dark_at(now) is None and now > entry.due_at + entry.jitter_s + _OVERDUE_S

@@ -1,0 +1,85 @@
+"""What must hold before all jobs of a user are deleted by one call, as far as the plan and the user's list tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from sauce_janitor.clock import Clock
+from sauce_janitor.errors import SourceError
+from sauce_janitor.model.jobs import Action, Job, JobId, Owner, State
+from sauce_janitor.retention.plan.planner import JobPlan
+
+IDLE_S: Final = 7 * 86_400
+"""So long the user must have had no job."""
+FRESH_S: Final = 9.0
+"""The listing's first answer may be 10 s old when the call leaves; the last look at the rest gets the last second."""
+
+
+class Page(Protocol):
+    """One list answer; see `inventory.parts.Page`."""
+
+    @property
+    def jobs(self) -> tuple[Job, ...]: ...
+    @property
+    def rejected(self) -> tuple[str, ...]: ...
+
+
+def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
+    """Why one call would delete more than the plan does; None when it would not. To be asked before anything is changed."""
+    held = sum(plan.held for plan in plans.values())
+    going = sum(any(each.action is Action.DELETE_JOB for each in plan.actions) for plan in plans.values())
+    if held:
+        return f"{held:,} of the jobs are held"
+    if going != known or going != len(plans):
+        return (
+            f"{known - going:,} of the {known:,} jobs may not be deleted: they run, have no known end, or are undecided"
+        )
+    return None if going else "there is no job to delete"
+
+
+def why_not_now(listing: Iterable[Page], owner: Owner, plans: Mapping[JobId, JobPlan], clock: Clock) -> str | None:
+    """Why the call would not leave as far as the user's list, read here, tells; None when nothing stands against it yet.
+
+    Asked before anything is archived or changed; the same is asked again right before the call. SourceError where the list
+    cannot be read whole.
+    """
+    began = clock.monotonic()
+    jobs = list(each_once(listing, owner))
+    return unfit(jobs, owner, plans, clock.now()) or too_slow(jobs, owner, clock.monotonic() - began)
+
+
+def each_once(pages: Iterable[Page], owner: Owner) -> Iterator[Job]:
+    """Every job of the user's list, each once. SourceError when part of it cannot be read."""
+    seen: set[JobId] = set()
+    for page in pages:
+        if page.rejected:
+            raise SourceError(f"part of the list of {owner} cannot be read: {page.rejected[0]}")
+        for job in page.jobs:
+            if job.id not in seen:
+                seen.add(job.id)
+                yield job
+
+
+def unfit(jobs: Sequence[Job], owner: Owner, plans: Mapping[JobId, JobPlan], now: float) -> str | None:
+    """Return what in the list stands against the call: other jobs than planned, one that runs, a young one; else None."""
+    if {job.id for job in jobs} != plans.keys():
+        return f"the jobs of {owner} are not those of the plan any more: run it again"
+    newest = now - IDLE_S
+    for job in jobs:
+        if job.owner != owner or job.state is not State.FINISHED:
+            return f"job {job.id} is {job.owner}'s and {job.state.value} now"
+        times = (job.created_at, job.started_at, job.ended_at)
+        if any(not isinstance(time, int) or time > newest for time in times):
+            return f"{owner} had a job in the last 7 days ({job.id}): delete one by one, without --bulk"
+    return None
+
+
+def too_slow(jobs: Sequence[Job], owner: Owner, took_s: float) -> str | None:
+    """Return why a list that took so many seconds to read is too old for the call; None where it is not."""
+    if took_s <= FRESH_S:
+        return None
+    return (
+        f"the list of {owner}'s {len(jobs):,} jobs takes longer than {FRESH_S:g} s to read, and a hold set meanwhile "
+        "might be missed: delete one by one, without --bulk"
+    )

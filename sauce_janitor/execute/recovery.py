@@ -1,0 +1,110 @@
+"""What an earlier run left open: every intent without a final outcome is asked about at Sauce Labs and put on record, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
+from sauce_janitor.execute.confirmation import ACCEPTED, BATCH, are_assets_gone, is_job_gone
+from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
+from sauce_janitor.execute.ports import Journal, Proven, Source, Unresolved
+from sauce_janitor.model.jobs import Action, JobId, Owner, State
+
+Absent = Callable[[Unresolved], bool | None]
+"""Whether a complete listing that began after the write lacks the job; None when there has been none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How many intents ended how. `open` could not be told yet and are asked about again by the next run."""
+
+    confirmed: int = 0
+    failed: int = 0
+    open: int = 0
+
+
+def recover(
+    source: Source,
+    journal: Journal,
+    *,
+    of: Callable[[Owner], bool] = lambda _: True,
+    absent: Absent | None = None,
+    events: Callable[[Event], None] = lambda _: None,
+) -> Recovery:
+    """Settle every open intent about a job `of` these owners: gone is `confirmed`, still there is `failed`.
+
+    Deletes of jobs are looked up a hundred at a time where that is offered; else one by one, unless Sauce accepted the delete
+    and `absent` knows, or will know after the next full listing. A single answer is not believed: gone is
+    a 404 twice, or accepted and absent. One intent that cannot be told stays open and does not stop the others. Raises
+    CredentialsError, BudgetSpentError and StateError.
+    """
+    numbers: dict[str, int] = {"confirmed": 0, "failed": 0, "open": 0}
+    unresolved = [one for one in journal.unresolved() if of(one.owner)]
+    found = _look_up(source, [one for one in unresolved if one.action is Action.DELETE_JOB])
+    for one in unresolved:
+        try:
+            outcome, detail = _ask(source, one, found, absent)
+        except (CredentialsError, BudgetSpentError):
+            raise
+        except SourceError:
+            numbers["open"] += 1  # the journal keeps it open, the report says how many
+            continue
+        if outcome == "unknown":
+            numbers["open"] += 1
+            continue
+        journal.outcome(one.intent, outcome, detail=f"recovered: {detail}")
+        numbers[outcome] += 1
+        events(_event(one, outcome, detail))
+    return Recovery(**numbers)
+
+
+def _look_up(source: Source, deletes: Sequence[Unresolved]) -> Mapping[JobId, bool]:
+    """For each job that could be looked up with others: whether it is there. Empty where that is not offered."""
+    there: dict[JobId, bool] = {}
+    for start in range(0, len(deletes), BATCH):
+        ids = [one.job_id for one in deletes[start : start + BATCH]]
+        try:
+            found = source.jobs(ids)
+        except (CredentialsError, BudgetSpentError):
+            raise
+        except SourceError:
+            continue  # each of these is asked about alone
+        if found is None:
+            break
+        there.update((job_id, job_id in found) for job_id in ids)
+    return there
+
+
+def _ask(source: Source, one: Unresolved, found: Mapping[JobId, bool], absent: Absent | None) -> tuple[Proven, str]:
+    if one.action is Action.DELETE_ASSETS:
+        gone = are_assets_gone(source, one.owner, one.job_id)
+        return ("confirmed", "no assets are listed any more") if gone else ("failed", "its assets are still listed")
+    if one.action is Action.STOP:
+        document = source.job(one.owner, one.job_id)
+        running = document is not None and document.job.state is State.RUNNING
+        return ("failed", "it still runs") if running else ("confirmed", "it does not run any more")
+    there = found.get(one.job_id)
+    if _accepted(one) and there is False:
+        return "confirmed", "accepted, and absent when looked up"
+    if _accepted(one) and there is None and absent is not None:
+        listed_absent = absent(one)
+        if listed_absent is None:
+            return "unknown", "accepted, and no full listing since"
+        return ("confirmed", "absent from a full listing") if listed_absent else ("failed", "still listed")
+    gone = is_job_gone(source, one.owner, one.job_id)
+    return ("confirmed", "404 twice") if gone else ("failed", "the job is still there")
+
+
+def _accepted(one: Unresolved) -> bool:
+    return one.detail is not None and one.detail.startswith(ACCEPTED)
+
+
+def _event(one: Unresolved, outcome: Proven, detail: str) -> Event:
+    if outcome != "confirmed":
+        return ActionFailed(one.job_id, one.owner, one.policy, one.action, f"of an earlier run: {detail}")
+    if one.action is Action.DELETE_JOB:
+        return JobDeleted(one.job_id, one.owner, one.policy)
+    if one.action is Action.DELETE_ASSETS:
+        return AssetsDeleted(one.job_id, one.owner, one.policy, None)
+    return JobStopped(one.job_id, one.owner, one.policy)

@@ -1,0 +1,213 @@
+"""What the answer to a write means, and what has to be asked before it may be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from sauce_janitor.errors import SourceError, StoppedError
+from sauce_janitor.execute.confirmation import ACCEPTED, Confirming, Sent, are_assets_gone, is_job_gone, settle
+from sauce_janitor.execute.delete_addresses import UNSERVED
+from sauce_janitor.execute.events import AssetsDeleted, JobDeleted, JobStopped
+from sauce_janitor.execute.job_task import Work
+from sauce_janitor.execute.lookups import Details, is_that_one
+from sauce_janitor.execute.ports import Answer, Archived
+from sauce_janitor.model.jobs import Action, State
+
+
+def conclude(
+    work: Work, confirming: Confirming, sent: Sent, answer: Answer, archived: Archived | None
+) -> Details | None:
+    """Put on record what became of the write; every intent ends here, or is left to be confirmed by `confirming`.
+
+    Returns the job as it was seen to be still there, where its delete is to be tried by another address; else None.
+
+    Source: Delete Job answers 200 or 204 with or without a body; Delete Job Assets 200 with `[[name, bytes], …]`, and 400 or
+    404 when there is nothing (left) to delete.
+    """
+    if answer.status == 403:
+        work.unchangeable.add(sent.owner)
+    if _accepted(answer):
+        if sent.action is Action.DELETE_JOB:
+            if sent.address is not None:
+                work.parts.addresses.accepted(sent.address)
+            confirming.add(sent)
+            return None
+        if sent.action is Action.STOP:
+            _see_it_stop(work, sent)
+            return None
+        if answer.deleted and _are_assets_deleted(work, confirming, sent, answer.deleted, archived):
+            _assets_deleted(work, sent, answer.deleted, archived)
+            return None
+    elif not _may_have_been_done(answer) and not _says_gone(sent, answer):
+        settle(work.parts, work.tally, sent, "failed", f"Sauce Labs answered {answer.status}: {answer.detail}")
+        return None
+    return _ask(work, sent, answer, archived)
+
+
+def _see_it_stop(work: Work, sent: Sent) -> None:
+    """An accepted stop is done when the job does not run any more; until then it is the next run that asks."""
+    try:
+        doubt = "it still ran when it was looked up" if not _not_running(work, sent) else None
+    except (SourceError, StoppedError) as error:
+        doubt = f"not looked up: {error}"
+    if doubt is None:
+        _done(work, sent, "stopped")
+        return
+    work.parts.journal.outcome(sent.intent, "unknown", detail=f"{ACCEPTED}; {doubt}")
+    work.tally.tell(JobStopped(sent.job_id, sent.owner, sent.policy))
+
+
+def _are_assets_deleted(
+    work: Work, confirming: Confirming, sent: Sent, deleted: tuple[tuple[str, int], ...], archived: Archived | None
+) -> bool:
+    """Whether an accepted asset delete may be believed: it names every file we know of, and, where it is this one's turn to be
+    looked at, nothing is listed any more."""
+    if _listed_but_not_deleted(deleted, archived):
+        return False
+    if confirming.believes_assets_deleted():
+        return True
+    try:
+        listing = work.parts.source.assets(sent.owner, sent.job_id)
+    except (SourceError, StoppedError):
+        return False
+    gone = listing is None or not listing.names
+    confirming.looked(true=gone)
+    return gone
+
+
+def _accepted(answer: Answer) -> bool:
+    return answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful
+
+
+def _may_have_been_done(answer: Answer) -> bool:
+    status = answer.status
+    return answer.doubtful or status is None or status < 400 or status >= 500 or status == 408
+
+
+def _says_gone(sent: Sent, answer: Answer) -> bool:
+    return answer.status in (404, 410) or (answer.status == 400 and sent.action is not Action.STOP)
+
+
+def _is_refusal(sent: Sent, answer: Answer) -> bool:
+    """Whether the answer says clearly that the write was not done, and not because there is nothing to do it to."""
+    status = answer.status
+    return status is not None and 400 <= status < 500 and status != 408 and not _says_gone(sent, answer)
+
+
+def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> Details | None:
+    """See for ourselves: the answer alone is not to be believed. Returns as `conclude` does."""
+    said = f"answered {answer.status}" if answer.status is not None else f"no answer ({answer.detail})"
+    seen = None
+    try:
+        if sent.action is Action.DELETE_JOB:
+            seen = _job_seen(work, sent)
+            gone = seen is None
+        else:
+            gone = _ASK[sent.action](work, sent)
+    except (SourceError, StoppedError) as error:
+        settle(work.parts, work.tally, sent, "unknown", f"{said}, and could not be asked again: {error}")
+        work.brake.unanswered(error)
+        return None
+    if not gone:
+        return _still_there(work, sent, answer, said, seen)
+    if _is_refusal(sent, answer):
+        # Who is refused may also be told that there is nothing: two looks at once are no proof. The next run looks again.
+        settle(work.parts, work.tally, sent, "unknown", f"{said}, yet it seems done; the next run looks again")
+    elif not _accepted(answer) and not _may_have_been_done(answer):
+        settle(work.parts, work.tally, sent, "already_gone", f"{said}, and it is gone")
+    elif sent.action is Action.DELETE_ASSETS and answer.deleted:
+        _assets_deleted(work, sent, answer.deleted, archived)
+    else:
+        _done(work, sent, f"{said}, and it is gone")
+    return None
+
+
+def _still_there(work: Work, sent: Sent, answer: Answer, said: str, seen: Details | None) -> Details | None:
+    """Put on record that the write did nothing; the job as it was seen, where another address is left to try."""
+    detail = f"{said}, and it is still there: {answer.detail}"
+    addresses = work.parts.addresses
+    if sent.address is not None and answer.status in UNSERVED and _is_about(seen, sent):
+        assert answer.status is not None
+        if addresses.refused(sent.job_id, sent.address, answer.status):
+            # The outcome is final before the second DELETE may begin: never two in doubt for one job.
+            work.parts.journal.outcome(sent.intent, "failed", detail=f"{detail}; the other address is tried")
+            return seen
+        if tried := addresses.tried(sent.job_id):
+            detail = f"{tried} (delete_job_path), and it is still there: {answer.detail}"
+    # a write that had no answer may still be at work over there: what became of it is for the next run to see
+    outcome: Literal["failed", "unknown"] = "failed" if answer.status is not None else "unknown"
+    settle(work.parts, work.tally, sent, outcome, detail)
+    return None
+
+
+def _job_seen(work: Work, sent: Sent) -> Details | None:
+    """What is answered about the job; None where Sauce Labs says 404 twice."""
+    for _ in range(2):
+        at = work.parts.clock.monotonic()
+        document = work.parts.source.job(sent.owner, sent.job_id)
+        if document is not None:
+            return Details(document, at)
+    return None
+
+
+def _is_about(seen: Details | None, sent: Sent) -> bool:
+    """Whether the answer is about this job, and no other: then the address is missing, not the job."""
+    return seen is not None and seen.document is not None and is_that_one(seen.document, sent.owner, sent.job_id)
+
+
+def _job_gone(work: Work, sent: Sent) -> bool:
+    return is_job_gone(work.parts.source, sent.owner, sent.job_id)
+
+
+def _assets_gone(work: Work, sent: Sent) -> bool:
+    return are_assets_gone(work.parts.source, sent.owner, sent.job_id)
+
+
+def _not_running(work: Work, sent: Sent) -> bool:
+    document = work.parts.source.job(sent.owner, sent.job_id)
+    if document is None:
+        return _job_gone(work, sent)
+    return document.job.state is not State.RUNNING
+
+
+_ASK: dict[Action, Callable[[Work, Sent], bool]] = {
+    Action.DELETE_ASSETS: _assets_gone,
+    Action.STOP: _not_running,
+}
+
+
+def _done(work: Work, sent: Sent, detail: str) -> None:
+    settle(work.parts, work.tally, sent, "confirmed", detail)
+    if sent.action is Action.DELETE_JOB:
+        work.tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy))
+    elif sent.action is Action.DELETE_ASSETS:
+        work.tally.tell(AssetsDeleted(sent.job_id, sent.owner, sent.policy, None))
+    else:
+        work.tally.tell(JobStopped(sent.job_id, sent.owner, sent.policy))
+
+
+def _listed_but_not_deleted(deleted: tuple[tuple[str, int], ...], archived: Archived | None) -> bool:
+    """Whether the answer passes over files that the receipts know: then the list has to show that they are gone."""
+    return archived is not None and not set(archived.stored) <= {name for name, _ in deleted}
+
+
+def _assets_deleted(work: Work, sent: Sent, deleted: tuple[tuple[str, int], ...], archived: Archived | None) -> None:
+    reclaimed = sum(size for _, size in deleted)
+    unlisted: tuple[str, ...] = ()
+    differing: tuple[tuple[str, int, int], ...] = ()
+    if archived is not None:
+        known = set(archived.stored) | archived.discarded
+        unlisted = tuple(name for name, _ in deleted if name not in known)
+        differing = tuple(
+            (name, archived.stored[name], size) for name, size in deleted if archived.stored.get(name, size) != size
+        )
+    detail = f"{len(deleted)} files, {reclaimed} bytes"
+    if unlisted:
+        detail += f"; {len(unlisted)} were never listed: {', '.join(unlisted)}"
+    if differing:
+        detail += "; sizes differ: " + ", ".join(
+            f"{name} archived {had}, deleted {size}" for name, had, size in differing
+        )
+    settle(work.parts, work.tally, sent, "confirmed", detail, bytes_reclaimed=reclaimed)
+    work.tally.tell(AssetsDeleted(sent.job_id, sent.owner, sent.policy, reclaimed, unlisted, differing))

@@ -1,0 +1,137 @@
+"""What people write for a job or a build: an id, the beginning of one, an address of Sauce Labs' web pages, or a name. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from sauce_janitor.model.jobs import JobId, Owner, job_id
+
+FEWEST_DIGITS: Final = 4
+"""The least that is taken for the beginning of an id."""
+FEW: Final = 3
+"""So many candidates a message names."""
+_PREFIX: Final = re.compile(rf"[0-9a-f]{{{FEWEST_DIGITS},31}}")
+_ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
+_HOST: Final = re.compile(r"(?:[a-z0-9-]+\.)*saucelabs\.com")
+# Source: links in Sauce Labs' mails and client libraries: /tests/ID, /beta/tests/ID, /jobs/ID, /tests/ID#5 (a command).
+_IN_JOB_PATH: Final = re.compile(r"/(?:tests|jobs)/([^/]+)(?:/|$)")
+# Source: Builds API, `url` of a build: /builds/vdc/ID and /builds/rdc/ID.
+_IN_BUILD_PATH: Final = re.compile(r"/builds/(?:(?:vdc|rdc)/)?([^/]+)(?:/|$)")
+_BUILD_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class JobReference:
+    """What somebody wrote for a job: a whole `id`; else the `prefix` of one, if it can be that, or a `name` of it or its build.
+
+    `text` is what was written, for messages, without the query of an address, which may be a key to the job.
+    """
+
+    text: str
+    id: JobId | None = None
+    prefix: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A job that a reference may mean. `created_at` is epoch seconds; None for what is not known."""
+
+    id: JobId
+    owner: Owner
+    name: str | None = None
+    build: str | None = None
+    created_at: int | None = None
+
+    def __str__(self) -> str:
+        called = f" {self.name}" if self.name else ""
+        within = f" in build {self.build}" if self.build else ""
+        return f"{self.id} (of {self.owner}:{called or ' without a name'}{within})"
+
+
+def job_reference(text: str) -> JobReference:
+    """Return what the text stands for. ValueError for an address that names no job of Sauce Labs, or for nothing."""
+    written = text.strip()
+    if not written:
+        raise ValueError("an empty text is no job: write an id, its first digits, an address or a name")
+    if _ADDRESS.match(written):
+        shown = written.partition("?")[0]
+        return JobReference(shown, id=_id_of_address(written))
+    low = written.lower()
+    try:
+        return JobReference(written, id=job_id(low))
+    except ValueError:
+        pass
+    prefix = low if _PREFIX.fullmatch(low) else None
+    return JobReference(written, prefix=prefix, name=written)
+
+
+def build_reference(text: str) -> str:
+    """Return the id of a build: of its address at Sauce Labs, or the text itself. ValueError for another address."""
+    written = text.strip()
+    if not _ADDRESS.match(written):
+        return written
+    found = _IN_BUILD_PATH.search(_path_of(written))
+    if found is None or not _BUILD_ID.fullmatch(found[1]):
+        shown = written.partition("?")[0]
+        raise ValueError(f"{shown!r:.120} is no address of a build: write its id, or https://…/builds/vdc/ID")
+    return found[1]
+
+
+def only(reference: JobReference, found: Collection[Candidate], near: Sequence[Candidate] = ()) -> Candidate:
+    """Return the one job among those found that the reference means. ValueError, in one sentence, for none and for several.
+
+    `near` are jobs to name where none is found.
+    """
+    different = {each.id: each for each in found}
+    if len(different) == 1:
+        return next(iter(different.values()))
+    shown = f"{reference.text!r:.80}"
+    if not different:
+        is_short = reference.name is not None and len(reference.name) < FEWEST_DIGITS
+        least = f" (an id needs {FEWEST_DIGITS} digits at least)" if is_short else ""
+        hint = f"; did you mean: {_few(near, len(near))}" if near else ""
+        raise ValueError(f"no known job has the id, name or build {shown}{least}{hint}")
+    raise ValueError(
+        f"{shown} matches {len(different):,} jobs, and must match one: {_few(tuple(different.values()), len(different))}: "
+        "give more of the id"
+    )
+
+
+def only_digest(text: str, digests: Collection[str]) -> str | None:
+    """Return the only digest that the text is or begins, with `sha256:` or without it; None for none and for several."""
+    written = text.strip().lower().removeprefix("sha256:")
+    found = {each for each in digests if each.removeprefix("sha256:").startswith(written)}
+    return next(iter(found)) if len(found) == 1 and len(written) >= FEWEST_DIGITS else None
+
+
+def _few(some: Sequence[Candidate], count: int) -> str:
+    more = f" and {count - FEW:,} more" if count > FEW else ""
+    return ", ".join(map(str, some[:FEW])) + more
+
+
+def _id_of_address(address: str) -> JobId:
+    shown = address.partition("?")[0]
+    found = _IN_JOB_PATH.search(_path_of(address))
+    try:
+        return job_id(found[1].lower() if found else None)
+    except ValueError:
+        raise ValueError(
+            f"{shown!r:.120} is no address of a job: write its id, or https://app.saucelabs.com/tests/ID"
+        ) from None
+
+
+def _path_of(address: str) -> str:
+    """Return the path of an address at Sauce Labs. ValueError for any other host: its ids are none of ours."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{address.partition('?')[0]!r:.120} is no address at saucelabs.com")
+    return parts.path

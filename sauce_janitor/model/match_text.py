@@ -1,0 +1,73 @@
+"""Matches in words: what a message quotes of a rule, as the configuration would write it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sauce_janitor.model.policies import (
+    AllOf,
+    AnyOf,
+    Atom,
+    Comparison,
+    Glob,
+    KeepRule,
+    Literally,
+    Match,
+    Not,
+    Pattern,
+    Regex,
+)
+
+_LONGEST: Final = 80
+_WORDS: Final = {None: "null", True: "true", False: "false"}
+
+
+def phrase(match: Match) -> str:
+    """The match in one line, such as `build: nightly-*` or `not tags: pii`; a long one is cut."""
+    text = _said(match)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _said(match: Match) -> str:
+    match match:
+        case Atom():
+            patterns = [pattern_text(pattern) for pattern in match.patterns]
+            return f"{match.field}: {patterns[0] if len(patterns) == 1 else '[' + ', '.join(patterns) + ']'}"
+        case Not():
+            return f"not {_bracketed(match.part)}"
+        case AllOf():
+            return " and ".join(_bracketed(part) for part in match.parts) or "all"
+        case AnyOf():
+            return " or ".join(_bracketed(part) for part in match.parts)
+
+
+def _bracketed(match: Match) -> str:
+    text = _said(match)
+    return f"({text})" if isinstance(match, AllOf | AnyOf) and len(match.parts) > 1 else text
+
+
+def pattern_text(pattern: Pattern) -> str:
+    """One pattern as it is written."""
+    match pattern:
+        case Glob():
+            return pattern.pattern
+        case Regex():
+            return f"{{regex: {pattern.pattern}}}"
+        case Literally():
+            return _WORDS[pattern.value]
+        case Comparison():
+            return "{" + ", ".join(f"{word}: {bound:g}" for word, bound in pattern.bounds) + "}"
+
+
+def keep_phrase(rule: KeepRule) -> str:
+    """A keep rule in one line, such as `last 3 where status: passed` or `daily 14, pick failed, newest`."""
+    match rule.kind:
+        case "since_last":
+            text = f"since_last {phrase(rule.since) if rule.since else ''}"
+        case "within" | "within_of_newest":
+            text = f"{rule.kind} {rule.duration.text if rule.duration else ''}"
+        case _:
+            text = f"{rule.kind} {rule.count}"
+    text += f", pick {', '.join(rule.pick)}" if rule.pick != ("newest",) else ""
+    text += ", nonempty" if rule.nonempty else ""
+    return text + (f" where {phrase(rule.where)}" if rule.where is not None else "")

@@ -1,0 +1,229 @@
+"""The retention language as values: what a configuration's policies, holds and limits become before they decide anything.
+
+docs/reference/policies.md says what each means. Everything here is checked when the configuration is read: patterns compile,
+durations are positive, names are unique, overrides name policies and have no cycle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.model.jobs import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Elapsed `seconds` (s min h d w) or calendar `months` (mo y); exactly one of them is above zero. `text` as written."""
+
+    text: str
+    seconds: int = 0
+    months: int = 0
+
+
+# --- match -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """An anchored, case-sensitive glob (`*`, `?`, `[…]`, `{a,b}`); without them, the text itself."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A full match in RE2's syntax."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Literally:
+    """Exactly this: null, true or false."""
+
+    value: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All of `bounds` hold; for `duration` the numbers are seconds, else plain numbers."""
+
+    bounds: tuple[tuple[Literal["lt", "le", "gt", "ge"], float], ...]
+
+
+Pattern: TypeAlias = Glob | Regex | Literally | Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """`field` matches any of `patterns`. `{in: LIST}` is resolved to the list's patterns when the configuration is read."""
+
+    field: str
+    patterns: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Kleene and; of nothing it is true (`match: all`)."""
+
+    parts: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Kleene or; of nothing it is false."""
+
+    parts: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Kleene not."""
+
+    part: Match
+
+
+Match: TypeAlias = Atom | AllOf | AnyOf | Not
+EVERYTHING = AllOf(())
+
+FIELDS = (
+    "name", "build", "owner", "tags", "status", "state", "os", "browser", "browser_version", "automation_backend",
+    "public", "error", "manual", "duration", "build_status", "team_id",
+)  # fmt: skip
+"""What `match`, `where` and `group_by` may name; also `custom_data.<key>`."""
+BUILD_FIELDS = ("build", "build_status")
+
+# --- policies --------------------------------------------------------------------------------------------------------
+
+Period: TypeAlias = Literal["daily", "weekly", "monthly", "yearly"]
+KeepKind: TypeAlias = Literal[
+    "last", "since_last", "daily", "weekly", "monthly", "yearly", "within", "within_of_newest"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRule:
+    """One keep rule; which fields count depends on `kind`.
+
+    `count`: last and the calendar kinds. `duration`: within, within_of_newest. `since`: since_last. `where` restricts what
+    counts. `pick` is the order of preference within a period: newest, oldest, passed, failed, error, complete.
+    """
+
+    id: str
+    kind: KeepKind
+    count: int = 0
+    duration: Duration | None = None
+    since: Match | None = None
+    where: Match | None = None
+    pick: tuple[str, ...] = ("newest",)
+    nonempty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteClaim:
+    """What a policy says of one delete: `after` is None for `never`; `keep` protects from this action alone."""
+
+    after: Duration | None
+    keep: tuple[KeepRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveWish:
+    """What a policy wants stored. `none` says aloud that it wants nothing; then nothing else counts.
+
+    `if_unavailable` is how long a delete waits for a file that cannot be had, None for ever.
+    `assets` are classes or globs, `("all",)` everything. `keep_for` is how long the archive holds a file, by class or glob,
+    None for ever; `all` is what no other key names, and without it that is for ever.
+    """
+
+    none: bool = False
+    after: Duration = Duration("0s")
+    assets: tuple[str, ...] = ("all",)
+    discard_rest: bool = False
+    only_kept: bool = False
+    if_purged: Literal["proceed", "keep"] = "proceed"
+    if_unavailable: Duration | None = None
+    keep_for: tuple[tuple[str, Duration | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Brakes; None is off. Of a policy: on its own deletes; of the whole: on the account's."""
+
+    max_jobs: int | None = None
+    max_percent: float | None = None
+    max_growth: float | None = None
+
+
+Overrides: TypeAlias = tuple[str, ...] | Literal["all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One retention policy. `archive`, `deletes` and `stop` hold only what `then` states; what is not there is no opinion."""
+
+    name: str
+    match: Match
+    unit: Literal["job", "build"] = "job"
+    group_by: tuple[str, ...] = ()
+    null_group: Literal["keep", "shared"] = "keep"
+    keep: tuple[KeepRule, ...] = ()
+    archive: ArchiveWish | None = None
+    deletes: tuple[tuple[Action, DeleteClaim], ...] = ()
+    stop: Duration | None = None
+    default: bool = False
+    overrides: Overrides = ()
+    priority: Literal["high", "normal", "low"] = "normal"
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Exactly one of `tag`, `tag_prefix`, `match`. `until` is the first second after it, None for no end."""
+
+    id: str
+    tag: str | None = None
+    tag_prefix: str | None = None
+    match: Match | None = None
+    until: int | None = None
+    reason: str = ""
+    by: str = ""
+    archive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Forbid:
+    """Assets that are never stored of the jobs that match."""
+
+    match: Match
+    assets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A promise that is watched, never acted on."""
+
+    name: str
+    match: Match
+    assets_gone_by: Duration | None = None
+    job_gone_by: Duration | None = None
+    warn: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All that decides for one account: `accounts:` selections are already applied, everything here counts."""
+
+    timezone: ZoneInfo
+    policies: tuple[Policy, ...]
+    holds: tuple[Hold, ...] = ()
+    forbid: tuple[Forbid, ...] = ()
+    age_from: tuple[Literal["end_time", "modification_time", "start_time", "creation_time"], ...] = (
+        "end_time",
+        "modification_time",
+    )
+    grace: Duration = Duration("0s")
+    limits: Limits = field(default_factory=lambda: Limits(max_percent=25.0))
+    deadlines: tuple[Deadline, ...] = ()

@@ -1,0 +1,7 @@
+"""One run, top to bottom: `running.run` is the sentence, the modules beside it its words. Only this knows every part."""
+
+from sauce_janitor.operations.policy_run import run
+from sauce_janitor.operations.wiring.progress import Progress
+from sauce_janitor.operations.wiring.run_settings import Order, Result, Tools
+
+__all__ = ["Order", "Progress", "Result", "Tools", "run"]

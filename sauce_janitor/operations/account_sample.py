@@ -1,0 +1,62 @@
+"""The newest jobs of an account, for a configuration to begin with: a few GETs, nothing is kept, nothing is changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import Final
+
+from sauce_janitor.config import Account
+from sauce_janitor.config.output.proposals import Seen
+from sauce_janitor.errors import SourceError
+from sauce_janitor.inventory.pager import Pager, Place
+from sauce_janitor.model.jobs import Job, JobId, owner_name
+from sauce_janitor.operations.wiring import archive
+from sauce_janitor.sauce.http.connection import Connection
+
+DAYS: Final = 90
+MOST_JOBS: Final = 5_000
+"""Ten requests: enough to tell what an account runs, and little of its budget."""
+_MOST_S: Final = 30.0
+_TIMEOUT_S: Final = 10.0
+_ATTEMPTS: Final = 2
+
+
+def newest_jobs(account: Account, *, now: int) -> Seen:
+    """Return the account's own jobs of the last 90 days, at most the newest 5,000; `now` is epoch seconds.
+
+    Ends after 30 s with what has come until then. Raises ConfigError without credentials, SourceError
+    where nothing can be had.
+    """
+    # whoever waits for a file to start from is not helped by minutes of retries
+    to = replace(archive.connection(account), timeout_s=_TIMEOUT_S, attempts=_ATTEMPTS, max_wait_s=_TIMEOUT_S)
+    client = archive.Client(to, lambda _request: None, threading.Event())
+    try:
+        jobs, is_whole = _listed(client, to, now)
+    finally:
+        client.close()
+    oldest = min((job.created_at for job in jobs if isinstance(job.created_at, int)), default=now)
+    days = DAYS if is_whole else max(1, (now - oldest) // 86_400)
+    return Seen(f"{_shown(to.username)} at {to.base_url}", days, jobs, is_whole)
+
+
+def _listed(client: archive.Client, to: Connection, now: int) -> tuple[tuple[Job, ...], bool]:
+    """The jobs, each once, and whether they are all of those days."""
+    found: dict[JobId, Job] = {}
+    began = time.monotonic()
+    pager = Pager(client.reader, owner_name(to.username), since=now - DAYS * 86_400, longest_page=0)
+    try:
+        for page, following in pager.pages(Place(now)):
+            found.update((job.id, job) for job in page.jobs)
+            if following is not None and (len(found) >= MOST_JOBS or time.monotonic() - began > _MOST_S):
+                return tuple(found.values()), False
+    except SourceError:
+        if not found:
+            raise
+        return tuple(found.values()), False
+    return tuple(found.values()), True
+
+
+def _shown(username: str) -> str:
+    return username if username.isascii() and username.isprintable() else "this user"

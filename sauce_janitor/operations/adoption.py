@@ -1,0 +1,92 @@
+"""Taking an archive over: after a restore, or from a state that is lost. Refused while anybody works there."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from sauce_janitor import archive, config, state
+from sauce_janitor.archive import ArchiveLease, Catalogue, LeaseRecord
+from sauce_janitor.errors import ArchiveError
+from sauce_janitor.operations.wiring import archive as fitting
+from sauce_janitor.operations.wiring.pauses import pause_if_new
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How a state stands to an archive: the owner's instance id (None: nobody's) and host, and the last use of each account.
+
+    `is_ours`: nothing is to be taken over.
+    """
+
+    owner: str | None
+    host: str
+    uses: tuple[LeaseRecord, ...]
+    is_ours: bool
+
+
+def stand(settings: config.Archive, held: state.State) -> Stand:
+    """How the state stands to the archive. ArchiveUnusableError when there is none, or another one than the state knows."""
+    with _opened(settings, held) as catalogue:
+        return _stand(catalogue, held)
+
+
+def why_refused(settings: config.Archive, held: state.State, account: str) -> str | None:
+    """Why the archive would refuse a run of the account; None where it would not, or nobody can tell."""
+    try:
+        with _opened(settings, held) as catalogue:
+            root = catalogue.root
+            owner, use = archive.read_owner(root.path, root.fd), archive.read_lease(root, held.accounts.key(account))
+            if owner is not None and owner.instance != held.identity.instance_id:
+                return archive.foreign(root.path, owner)
+            if use is not None and use.word not in fitting.LeaseNotes(held.notes).read(
+                root.uuid, held.accounts.key(account)
+            ):
+                return archive.stale(root.path, account, use)
+    except ArchiveError:  # there is none yet, or it is not mounted: others tell that
+        pass
+    return None
+
+
+def adopt(settings: config.Archive, held: state.State, *, by: str) -> Stand:
+    """Take the archive over; how it stood before.
+
+    Raises LeaseError while a run works there, ArchiveUnusableError, StateError.
+    """
+    claimant = fitting.claimant(held, run_id="adopt", adopts=True)
+    with _opened(settings, held) as catalogue, ExitStack() as leases:
+        pause_if_new(held, settings.path)
+        root, before = catalogue.root, _stand(catalogue, held)
+        for use in before.uses:  # all of them at once: whoever works for any account there is alive
+            leases.enter_context(ArchiveLease(root, use.account, claimant))
+        archive.hand_over(settings.path, root.fd, held.identity.instance_id, by=by, at=int(time.time()))
+        held.identity.remember_archive(str(settings.path), root.uuid)
+        structlog.get_logger().warning(
+            "archive.adopted",
+            path=str(settings.path),
+            uuid=root.uuid,
+            by=by,
+            owner_before=before.owner,
+            host=before.host,
+        )
+    return before
+
+
+def _opened(settings: config.Archive, held: state.State) -> Catalogue:
+    return Catalogue.open(settings.path, known_uuid=held.identity.archive_uuid(str(settings.path)))
+
+
+def _stand(catalogue: Catalogue, held: state.State) -> Stand:
+    root, ours = catalogue.root, held.identity.instance_id
+    owner, uses = archive.read_owner(root.path, root.fd), archive.leases_of(root)
+    notes = fitting.LeaseNotes(held.notes)
+    is_known = all(use.word in notes.read(root.uuid, use.account) for use in uses)
+    return Stand(
+        owner=owner.instance if owner else None,
+        host=owner.host if owner else "",
+        uses=uses,
+        is_ours=is_known and owner is not None and owner.instance == ours,
+    )

@@ -1,0 +1,193 @@
+"""Deleting the assets of one job at a person's word: archived whole first, then deleted as a run deletes.
+
+It is a run like any other, under rules of its own (`handacts.rules_for_assets`): the same listing, holds, lease, journal and
+gate, with a plan of one job. Limits brake plans of policies; here a person names the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from sauce_janitor.config import Account
+from sauce_janitor.errors import AnswerError, RefusedError
+from sauce_janitor.execute import Parts, Recovery
+from sauce_janitor.execute.manual import action as byhand
+from sauce_janitor.execute.outcomes import Outcome
+from sauce_janitor.inventory import Demand
+from sauce_janitor.model.job_changes import BY_HAND, rules_for_assets
+from sauce_janitor.model.jobs import Action, JobId, Owner, Reason, Record, Verdict, Why
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.operations import holds
+from sauce_janitor.operations.run_session import Visit
+from sauce_janitor.operations.steps import request_budget
+from sauce_janitor.operations.steps.listing import LATER, Survey, Surveyor
+from sauce_janitor.operations.wiring.credential_shares import Terms, carry_out_shared
+from sauce_janitor.operations.wiring.owners import Whose
+from sauce_janitor.operations.wiring.run_settings import Order, Result, Tools
+from sauce_janitor.retention.decide import decide
+from sauce_janitor.retention.fingerprint import decision_fields
+from sauce_janitor.retention.plan.planner import JobPlan, make_plan
+
+_OVER = frozenset({Why.DONE, Why.NOTHING_WANTED})
+
+
+@dataclass(frozen=True, slots=True)
+class AssetsOrder:
+    """Of which job the assets go. Without `execute` it is a dry run.
+
+    `by` is who wants it, for the journal. `shown` is the fingerprint of the job as they were shown it: of another one
+    nothing is done.
+    """
+
+    job_id: JobId
+    owner: Owner
+    by: str
+    execute: bool = False
+    shown: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmptiedJob:
+    """The result: the plan of one job and what was carried out of it, or why it stays (`reasons`).
+
+    `is_over`: its assets are deleted or purged already.
+    """
+
+    result: Result
+    planned: JobPlan | None
+    reasons: tuple[str, ...] = ()
+    is_over: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a delete was carried out, or found done by somebody else."""
+        execution = self.result.execution
+        if execution is None:
+            return False
+        ends = {outcome for _, action, outcome in execution.counts if action is Action.DELETE_ASSETS}
+        return bool(ends & {Outcome.DONE, Outcome.ALREADY_GONE})
+
+
+def delete_assets(account: Account, tools: Tools, order: AssetsOrder) -> EmptiedJob:
+    """Archive all assets of one job and delete them. Raises JanitorError; RefusedError only before anything was changed."""
+    with ExitStack() as stack:
+        visit = _OneJob(account, tools, order, stack)
+        parts = visit.open_to_change() if order.execute else None
+        recovery = visit.recover(parts) if parts else Recovery()
+        planned = visit.plan_job(visit.list_owner(), recovery)
+        job = next(planned.plan.jobs(), None)
+        if job is None or not any(decision.action is Action.DELETE_ASSETS for decision in job.actions):
+            return visit.kept(planned)
+        if parts is None:
+            return EmptiedJob(planned, job)
+        return EmptiedJob(visit.carry_out(planned, parts), job)
+
+
+class _OneJob(Visit):
+    """A run that is about the assets of one job."""
+
+    modes = ("assets_dry_run", "assets")
+
+    def __init__(self, account: Account, tools: Tools, order: AssetsOrder, stack: ExitStack) -> None:
+        # An order for one policy: what a run notes of all jobs (retries that are over, an accepted plan) stays as it is.
+        super().__init__(account, tools, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack)
+        self.asked, self.by = order, order.by
+        self.rules: Rules = rules_for_assets(self.rules, order.owner)
+        self.fields = decision_fields(self.rules)
+        self.whose = Whose((order.owner,))
+        self._record: Record | None = None
+
+    def list_owner(self) -> Survey:
+        """Bring the owner's jobs up to date. RefusedError where another account is about them, too."""
+        self.refuse_shared(self.whose)
+        demand = Demand(
+            now=self.now,
+            full_every_s=self.account.full_every_s,
+            needed_fields=frozenset(self.fields.names),
+            with_builds=self.fields.read_builds,
+        )
+        jobs, name = self.tools.state.jobs, self.account.name
+        with self._phase("list"):
+            survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(self.whose, demand)
+        if survey.unconfirmed and self.asked.execute:
+            raise RefusedError(
+                f"the first listing of {self.asked.owner} was empty or had rows that cannot be read, and a second one "
+                f"must agree: run the command again {LATER}. Nothing changed"
+            )
+        self._bind(survey)
+        self.whose = self.whose.spelled(survey.spellings)
+        self.query = replace(self.query, owners=self.whose.owners)
+        self._check_clocks()
+        return survey
+
+    def plan_job(self, survey: Survey, recovery: Recovery) -> Result:
+        """Decide on the one job. AnswerError where the list does not have it."""
+        config, state, name = self.tools.config, self.tools.state, self.account.name
+        held = holds.open_holding(config.archive, name, state, stack=self._stack)
+        self.query = replace(self.query, held=held.mirrored(at=self.as_of))
+        (owner,) = self.whose.owners
+        with state.jobs.snapshot(self.query) as snapshot:
+            record = snapshot.record(self.asked.job_id)
+        if record is None:
+            raise AnswerError(
+                f"job {self.asked.job_id} is in no list of {owner}'s jobs, or its row cannot be read: nothing is deleted"
+            )
+        # A listing reads what is new: a tag that somebody set on an old job is in its details alone.
+        document = byhand.look(self.reach.of(owner).reader, owner, self.asked.job_id)
+        self._record = replace(record, job=document.job)
+        retries = state.retries.of(name)
+        plan = make_plan(self.rules, self._records, as_of=self.as_of, accepted_at=None, retries=retries)
+        plan.broken, plan.lifted = (), ()
+        plan.narrow(self._agreed)
+        needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
+        return Result(
+            account=self.account,
+            head=replace(self.head(plan, ""), owners=self.whose.owners),
+            plan=plan,
+            query=self.query,
+            listings=survey.listings,
+            whose=self.whose,
+            needs=needs,
+            outlook=request_budget.outlook(needs, None, now=self.now),
+            budget_left=self.client.reader.budget_left,
+            timetable=self.client.budget.timetable,
+            left_out=survey.left_out,
+            recovery=recovery,
+        )
+
+    def _records(self) -> Iterator[Record]:
+        assert self._record is not None
+        yield self._record
+
+    def _agreed(self, job: JobPlan) -> JobPlan | None:
+        """The job, if it is as it was when the person agreed."""
+        return job if self.asked.shown in (None, job.fingerprint) else None
+
+    def kept(self, planned: Result) -> EmptiedJob:
+        """Return why nothing of the job is deleted."""
+        reasons: list[Reason] = []
+        for _, decisions in decide(self.rules, self._records, as_of=self.as_of):
+            kept = (each for each in decisions if each.action is Action.DELETE_ASSETS and each.verdict is Verdict.KEEP)
+            reasons += (reason for decision in kept for reason in decision.reasons)
+        said = tuple(dict.fromkeys(reason.text for reason in reasons))
+        is_over = bool(reasons) and all(reason.why in _OVER for reason in reasons)
+        return EmptiedJob(planned, None, said or ("it changed since it was shown",), is_over)
+
+    def carry_out(self, planned: Result, parts: Parts) -> Result:
+        """Archive and delete; nothing that a run does for all jobs besides."""
+        plan, config = planned.plan, self.tools.config
+        self._in_hand = plan
+        self.retries.take(plan.retries, now=self.now, at_once=True)
+        shares = [(share, self._parts_of(share, parts)) for share in self.reach.shares(self.whose.owners)]
+        self.tools.metrics.executes(1)
+        try:
+            with self._phase("execute", plan.job_count):
+                terms = Terms(1, config.archive.settle_s, self.tools.stop)
+                done, refused = carry_out_shared(plan, shares, terms)
+        finally:
+            self.tools.metrics.executes(-1)
+        self.record.executed(done, self.client.reader.budget_left)
+        left_out = (*planned.left_out, *self._leave_out(refused))
+        return replace(planned, execution=done, left_out=left_out)

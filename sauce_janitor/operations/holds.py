@@ -1,0 +1,115 @@
+"""The local holds of one account, wherever they are known: in the state, and mirrored in the archive. Either one holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
+
+import structlog
+
+from sauce_janitor import archive, config, state
+from sauce_janitor.archive import Catalogue, HoldMirror, MirroredHold
+from sauce_janitor.errors import ArchiveUnusableError
+from sauce_janitor.model.jobs import Job, JobId
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHold:
+    """A hold in force, and where it is known."""
+
+    hold: MirroredHold
+    in_state: bool
+    in_archive: bool
+
+
+class Holding:
+    """One account's local holds (`execute.parts.Holds`). `mirror` is None where there is no archive yet.
+
+    `keys` are those of the accounts that the state knows. A mirror of any other one counts, too: a lost state
+    takes with it by which key the archive has a renamed account. Raises ArchiveUnusableError when a mirror
+    cannot be read: then everything is held.
+    """
+
+    def __init__(
+        self,
+        held: state.Holds,
+        mirror: HoldMirror | None,
+        account: str,
+        now: Callable[[], int],
+        keys: Collection[str] = (),
+    ) -> None:
+        self._held, self._mirror, self._account, self._now, self._keys = held, mirror, account, now, keys
+
+    def protects(self, job: Job, /) -> bool:
+        """Whether a hold is in force on the job, by whatever account's name; both places are asked anew each time."""
+        at = self._now()
+        return any(hold.job_id == job.id for hold in self._in_archive(at)) or self._held.protects_for_any(job.id, at=at)
+
+    def mirrored(self, *, at: int) -> frozenset[JobId]:
+        """The jobs held then that the state does not hold by this account's name: by the mirror, or by another account's."""
+        others = {hold.job_id for hold in self._held.list(at=at) if hold.account != self._account}
+        return frozenset(others.union(hold.job_id for hold in self._in_archive(at)))
+
+    def known(self, *, at: int) -> tuple[KnownHold, ...]:
+        """Every hold in force then, by job."""
+        there, here = self._in_archive(at), self._in_state(at)
+        every = sorted(there | here, key=lambda hold: (hold.job_id, hold.at, hold.reason))
+        return tuple(KnownHold(hold, hold in here, hold in there) for hold in every)
+
+    def add(self, job_ids: Collection[JobId], *, by: str, reason: str, until: int | None) -> None:
+        """Hold these jobs: in the state first, then in the archive."""
+        self._held.add(self._account, job_ids, by=by, reason=reason, at=self._now(), until=until)
+        self.mirror()
+
+    def release(self, job_ids: Collection[JobId], *, by: str) -> int:
+        """Lift every hold on these jobs, wherever it is known; how many there were."""
+        at, gone = self._now(), frozenset(job_ids)
+        count = sum(known.hold.job_id in gone for known in self.known(at=at))
+        self._held.release(self._account, gone, by=by, at=at)
+        self.mirror(without=gone)
+        for other in self._others():
+            with other.locked():
+                if any(hold.job_id in gone for hold in other.holds()):
+                    other.replace(hold for hold in other.holds() if hold.job_id not in gone)
+        return count
+
+    def mirror(self, *, without: frozenset[JobId] = frozenset()) -> None:
+        """Bring the mirror up to what the state and it know together, but for those."""
+        if self._mirror is None:
+            return
+        with self._mirror.locked():
+            at = self._now()
+            wanted = {hold for hold in _in_force([self._mirror], at) | self._in_state(at) if hold.job_id not in without}
+            if wanted != set(self._mirror.holds()):
+                self._mirror.replace(wanted)
+
+    def _in_archive(self, at: int) -> frozenset[MirroredHold]:
+        return frozenset() if self._mirror is None else _in_force([self._mirror, *self._others()], at)
+
+    def _others(self) -> tuple[HoldMirror, ...]:
+        return () if self._mirror is None else self._mirror.others(self._keys)
+
+    def _in_state(self, at: int) -> frozenset[MirroredHold]:
+        placed = self._held.list(self._account, at=at)
+        return frozenset(MirroredHold(each.job_id, each.by, each.reason, each.at, each.until) for each in placed)
+
+
+def _in_force(mirrors: Iterable[HoldMirror], at: int) -> frozenset[MirroredHold]:
+    every = chain.from_iterable(mirror.holds() for mirror in mirrors)
+    return frozenset(hold for hold in every if hold.until is None or at < hold.until)
+
+
+def open_holding(settings: config.Archive, account: str, held: state.State, *, stack: ExitStack) -> Holding:
+    """The account's holds, to look at. Where the archive that should be there is not, the state's alone, with a warning."""
+    path = settings.path
+    known = held.identity.archive_uuid(str(path))
+    mirror, key = None, held.accounts.key(account)
+    if known is not None or (path / archive.SENTINEL).exists():
+        try:
+            mirror = HoldMirror(stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key)
+        except ArchiveUnusableError as wrong:
+            structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(wrong))
+    return Holding(held.holds, mirror, account, lambda: int(time.time()), held.accounts.keys())

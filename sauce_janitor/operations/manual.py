@@ -1,0 +1,140 @@
+"""One account in the hands of a person: what they can look at, and how they change single jobs of it. It needs no plan."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cached_property
+
+from sauce_janitor.clock import CLOCK
+from sauce_janitor.config import Account
+from sauce_janitor.errors import AnswerError, ConfigError, CredentialsError, ForbiddenError, LeaseError
+from sauce_janitor.execute.events import ActionFailed, JobStopped
+from sauce_janitor.execute.manual import action as byhand
+from sauce_janitor.execute.manual.action import Act, HandParts, HandSource
+from sauce_janitor.model.job_changes import BY_HAND, HandAction
+from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
+from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.account_owner import admit
+from sauce_janitor.operations.wiring.clients import Reach
+from sauce_janitor.operations.wiring.owners import asked_of, whose
+from sauce_janitor.operations.wiring.pauses import Pauses
+from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.sauce.client import SauceReader
+
+_PATIENCE_S = 60.0
+"""How long a command waits for another one that changes a job by hand."""
+
+
+class Hand:
+    """One account, open to look at; closed with `stack`. Raises ConfigError, RefusedError for a name that stood for another."""
+
+    def __init__(self, account: Account, tools: Tools, stack: ExitStack) -> None:
+        self.account, self._tools, self._stack = account, tools, stack
+        self._run_id = f"hand-{uuid.uuid4().hex[:7]}"
+        self.tell = Teller(account.name, self._run_id, tools.metrics)
+        stack.callback(self.tell.conclude)
+        self._client = archive.Client(
+            archive.connection(account),
+            self.tell.request,
+            tools.stop,
+            store=archive.shared_count(tools, run_id=self._run_id, tell=self.tell.budget_lost),
+        )
+        stack.callback(self._client.close)
+        self._reach = Reach(account, self._client, stack)
+        self.username = self._client.connection.username
+        admit(account, tools.state, self.username)
+
+    @cached_property
+    def owners(self) -> tuple[Owner, ...]:
+        """Whose jobs the configuration is about; who is in the organization is asked. SourceError when that cannot be had."""
+        known = self._tools.state.jobs.owners(self.account.name)
+        people = self._client.reader.people
+        found = whose(
+            self.account.users,
+            owner_name(self.username),
+            known,
+            lambda: asked_of(self.account, people, now=int(self._tools.clock())),
+            teams=self.account.teams,
+        )
+        if found.how:
+            self.tell.resolved(found.owners, how=found.how, gaps=found.gaps)
+        return found.owners
+
+    def reader(self, owner: Owner | None = None) -> SauceReader:
+        """What asks Sauce Labs about this owner's jobs, None for anybody's; it has no way to change anything."""
+        return self._of(owner).reader
+
+    def _of(self, owner: Owner | None) -> archive.Client:
+        return self._client if owner is None else self._reach.of(owner)
+
+    def find(self, job_id: JobId, owner: Owner | None = None) -> JobDocument:
+        """The job, whoever owns it: `owner`, who did when it was listed, or who the look-up by id or the asking around finds.
+
+        AnswerError when nobody is found to have it.
+        """
+        known = self._tools.state.jobs.record(self.account.name, job_id, as_of=0) if owner is None else None
+        if owner is None and known is not None:
+            owner = known.job.owner
+        if owner is None:
+            found = self.reader().jobs([job_id])
+            if found is not None and job_id in found:
+                owner = found[job_id].job.owner
+        if owner is not None:
+            return byhand.look(self.reader(owner), owner, job_id)
+        for each in self.owners:
+            with suppress(ForbiddenError):
+                document = self.reader(each).job(each, job_id)
+                if document is not None:
+                    return document
+        raise AnswerError(
+            f"none of {', '.join(self.owners)} has a job {job_id} that these credentials see (404): it is deleted, of a real "
+            "device, or another user's: say --owner"
+        )
+
+    @contextmanager
+    def acting(self, owner: Owner, *, by: str) -> Iterator[HandParts]:
+        """What changes single jobs of this owner, one command at a time; what an earlier one left open is settled first.
+
+        Asks for no lease: a run sees in time what changes here (docs/explanation/safety.md). RefusedError while paused.
+        """
+        state, name = self._tools.state, self.account.name
+        Pauses(state, self._tools.config.archive.path).refuse()
+        journal = state.hand_acts.during(name, self._run_id, CLOCK.now)
+        with (
+            state.hand_acts.lock(name, wait_s=_PATIENCE_S, stop=self._tools.stop),
+            closing(self._of(owner).gate()) as gate,
+        ):
+            byhand.settle(
+                self.reader(owner), journal, [act for act in state.hand_acts.open(name) if act.owner == owner]
+            )
+            yield HandParts(self.reader(owner), gate, journal, CLOCK, self._tools.stop.wait, by)
+
+    def told(self, action: Action | HandAction, act: Act) -> None:
+        """Tell the log, and of a stop the metrics, what came of an act."""
+        if act.outcome == "nothing":
+            return
+        done = act.outcome == "done"
+        if action is Action.STOP:
+            stopped = JobStopped(act.job_id, act.owner, BY_HAND)
+            self.tell.event(stopped if done else ActionFailed(act.job_id, act.owner, BY_HAND, action, act.detail))
+            return
+        about = self.tell.log.bind(job_id=act.job_id, owner=act.owner, policy=BY_HAND)
+        if done:
+            about.info("job.updated", fields=sorted(act.changes))
+        else:
+            about.error("job.not_updated", outcome=act.outcome, detail=act.detail)
+
+
+def settle_acts(reader_of: Callable[[Owner], HandSource], account: str, tools: Tools, *, run_id: str) -> None:
+    """Look up what became of acts by hand that were cut short, where that can be told; those under way are left alone."""
+    acts = tools.state.hand_acts
+    if not acts.open(account):
+        return
+    journal = acts.during(account, run_id, CLOCK.now)
+    with suppress(LeaseError), acts.lock(account, wait_s=0):
+        for act in acts.open(account):
+            with suppress(ConfigError, CredentialsError):  # it stays open; listing that owner's jobs says why
+                byhand.settle(reader_of(act.owner), journal, [act])

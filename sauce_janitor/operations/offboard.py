@@ -1,0 +1,315 @@
+"""Offboarding a user who has left: all jobs planned, archived if that is wanted, and deleted; or erased from the archive, too.
+
+It is a run like any other, under rules of its own (retention/plan/offboarding.py): the same listing,
+holds, limits, lease, journal and gate. What one call for all jobs needs besides is in
+execute/manual/bulk_delete.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+
+from sauce_janitor import inventory
+from sauce_janitor.clock import CLOCK
+from sauce_janitor.config import Account
+from sauce_janitor.errors import ArchiveError, JanitorError, RefusedError, SourceError
+from sauce_janitor.execute import Execution, Parts, Recovery
+from sauce_janitor.execute.brake import Brake, HaltError, halt_of
+from sauce_janitor.execute.events import Halt
+from sauce_janitor.execute.manual.bulk_conditions import Page, why_not, why_not_now
+from sauce_janitor.execute.manual.bulk_delete import Emptying, empty
+from sauce_janitor.execute.outcomes import Tally, together
+from sauce_janitor.execute.ports import Archived
+from sauce_janitor.inventory import Demand
+from sauce_janitor.inventory.pager import Pager, Place
+from sauce_janitor.model.jobs import Action, Job, JobId, Owner
+from sauce_janitor.operations import holds
+from sauce_janitor.operations.prune import Pruned, PruneOrder, prune
+from sauce_janitor.operations.run_session import Visit
+from sauce_janitor.operations.steps import acceptance, request_budget
+from sauce_janitor.operations.steps.listing import LATER, Survey, Surveyor
+from sauce_janitor.operations.steps.review import Digesting
+from sauce_janitor.operations.wiring.clients import Share
+from sauce_janitor.operations.wiring.credential_shares import Terms, carry_out_shared
+from sauce_janitor.operations.wiring.owners import Whose
+from sauce_janitor.operations.wiring.run_settings import Order, Result, Tools
+from sauce_janitor.retention.fingerprint import decision_fields
+from sauce_janitor.retention.plan import limits
+from sauce_janitor.retention.plan.offboarding import OFFBOARD, rules_for
+from sauce_janitor.retention.plan.planner import JobPlan, Plan, make_plan
+from sauce_janitor.sauce.delete_all import BulkGate
+
+_AHEAD_S = 600
+"""Twice what Sauce Labs' clock may be ahead of ours when something is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Whom to offboard, and how. Without `execute` it is a dry run.
+
+    `keep`: all is archived before it is deleted; else what the archive holds of the user is erased after. `bulk` deletes by the
+    one call for all of a user's jobs; `typed` is the name as the operator typed it. `shown` are the jobs (with their
+    fingerprints) of the plan that was agreed to: nothing else is done.
+    """
+
+    user: Owner
+    keep: bool
+    bulk: bool = False
+    typed: str = ""
+    execute: bool = False
+    shown: Mapping[JobId, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offboarded:
+    """What came of it. `left` are the user's jobs that are still listed afterwards, `kept` of them on purpose.
+
+    `erases`: the archive's part was asked for; `erased` is what came of the archive's part, None where that was not reached.
+    """
+
+    result: Result
+    left: int = 0
+    kept: int = 0
+    erases: bool = False
+    erased: Pruned | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything was to be done, at Sauce Labs or in the archive."""
+        return bool(self.result.plan.job_count) or (self.erased is not None and bool(self.erased.plan.rows))
+
+    @property
+    def paused(self) -> bool:
+        """Whether the request budget ended it: said again, it goes on."""
+        halted = self.result.execution.halted if self.result.execution else None
+        return halted is not None and halted.why is Halt.BUDGET
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was to go is gone."""
+        gone = self.result.complete and not self.paused and self.left <= self.kept
+        return gone and (self.erased is None or self.erased.complete)
+
+
+def offboard(account: Account, tools: Tools, order: Departure) -> Offboarded:
+    """Offboard one user of an account. Raises JanitorError; RefusedError and LeaseError only before anything was changed."""
+    done = replace(_empty(account, tools, order), erases=not order.keep)
+    if order.keep or (order.execute and not done.complete):
+        return done
+    erase = PruneOrder(execute=order.execute, erase=order.user, why=f"offboard {order.user}")
+    return replace(done, erased=prune(account, tools, erase))
+
+
+def _empty(account: Account, tools: Tools, order: Departure) -> Offboarded:
+    with ExitStack() as stack:
+        visit = _Leaving(account, tools, order, stack)
+        parts = visit.open_to_change() if order.execute else None
+        recovery = visit.recover(parts) if parts else Recovery()
+        planned = visit.plan_departure(visit.list_all(), recovery)
+        tools.show(planned)
+        visit.refuse_bulk(planned.plan)
+        if parts is None:
+            return Offboarded(planned)
+        visit.refuse_if_limited(planned.plan)
+        done = visit.delete_all(planned, parts) if order.bulk else visit.carry_out(planned, parts)
+        return visit.confirm(done, parts)
+
+
+class _Leaving(Visit):
+    """A run that offboards one user."""
+
+    modes = ("offboard_dry_run", "offboard")
+
+    def __init__(self, account: Account, tools: Tools, order: Departure, stack: ExitStack) -> None:
+        super().__init__(account, tools, Order(execute=order.execute), stack)
+        self.departure = order
+        self.rules = rules_for(self.rules, order.user, keep=order.keep)
+        self.fields = decision_fields(self.rules)
+        self.whose = Whose((order.user,))
+
+    def list_all(self) -> Survey:
+        """Every job of the user, anew. RefusedError where another account is about them, too."""
+        self.refuse_shared(self.whose)
+        known, name = self.tools.state.jobs, self.account.name
+        with self._phase("list"):
+            survey = Surveyor(name, known, self.reach, self.tell, self.tools.progress).survey(
+                self.whose, self._demand()
+            )
+        # The plan, the typed name and the archive's folder are all about the name as it was given.
+        for given, spelling in survey.spellings.items():
+            raise RefusedError(
+                f"Sauce Labs writes the user {given} as {spelling}: say `offboard {spelling}`. Nothing changed"
+            )
+        # One lie of a first listing would call a user gone whose jobs are there, and erase their copies.
+        if survey.unconfirmed and self.departure.execute:
+            raise RefusedError(
+                f"the first listing of {self.departure.user} was empty or had rows that cannot be read, "
+                f"and a second one must agree: run the command again {LATER}. Nothing changed"
+            )
+        self.query = replace(self.query, owners=self.whose.owners)
+        self._check_clocks()
+        return survey
+
+    def _demand(self) -> Demand:
+        return Demand(
+            now=int(self.tools.clock()),
+            full_every_s=self.account.full_every_s,
+            deep=True,
+            needed_fields=frozenset(self.fields.names),
+            with_builds=self.fields.read_builds,
+        )
+
+    def plan_departure(self, survey: Survey, recovery: Recovery) -> Result:
+        """What becomes of the user's jobs. Nothing of it is expected: limits measure all of it, by all jobs of the account."""
+        config, state, name = self.tools.config, self.tools.state, self.account.name
+        leeway = acceptance.leeway(config, state, name, now=self.now, reviewed=False)
+        held = holds.open_holding(config.archive, name, state, stack=self._stack)
+        self.query = replace(self.query, held=held.mirrored(at=self.as_of))
+        with self._phase("plan"), state.jobs.snapshot(self.query) as snapshot:
+            records = Digesting(snapshot.records)
+            plan = make_plan(self.rules, records, as_of=self.as_of, accepted_at=None, leeway=leeway)
+        of_account = limits.Tally(state.jobs.count(name), plan.acting, plan.matched, plan.acting_by_policy)
+        plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway)
+        plan.narrow(self._agreed)
+        needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
+        footprint = self._footprint(plan, erases=not self.departure.keep)
+        head = replace(self.head(plan, records.digest()), owners=self.whose.owners, effects=footprint.effects.as_row())
+        return Result(
+            account=self.account,
+            head=head,
+            plan=plan,
+            query=self.query,
+            listings=survey.listings,
+            whose=self.whose,
+            needs=needs,
+            outlook=request_budget.outlook(needs, None, now=self.now),
+            footprint=footprint,
+            budget_left=self.client.reader.budget_left,
+            timetable=self.client.budget.timetable,
+            left_out=survey.left_out,
+            recovery=recovery,
+        )
+
+    def _agreed(self, job: JobPlan) -> JobPlan | None:
+        """The job, if it is as it was when the plan was agreed to."""
+        shown = self.departure.shown
+        return job if shown is None or shown.get(job.job_id) == job.fingerprint else None
+
+    def refuse_bulk(self, plan: Plan) -> None:
+        """RefusedError where one call would delete what the plan does not, or would not leave: before anything is archived."""
+        user = self.departure.user
+        if not self.departure.bulk:
+            return
+        plans = {job.job_id: job for job in plan.jobs()}
+        if (reason := why_not(plans, self._count())) is not None:
+            raise RefusedError(f"--bulk would delete all jobs of {user} at once, but {reason}: leave --bulk out")
+        pages = self._pages(self.reach.shares(self.whose.owners)[0])
+        if (reason := why_not_now(pages, user, plans, CLOCK)) is not None:
+            raise RefusedError(f"--bulk is refused, before anything is archived: {reason}")
+
+    def _count(self) -> int:
+        return self.tools.state.jobs.of(self.account.name, self.departure.user).count()
+
+    # --- carry out ----------------------------------------------------------------------------------------------------
+
+    def delete_all(self, planned: Result, parts: Parts) -> Result:
+        """Archive what is wanted of every job first; then delete them by one call, if nothing stands against it."""
+        plans = {job.job_id: job for job in planned.plan.jobs()}
+        share = self.reach.shares(self.whose.owners)[0]
+        own = self._parts_of(share, parts)
+        plan = replace(planned.plan, rows=deepcopy(planned.plan.rows))
+        plan.narrow(_only_archive)
+        self.tools.metrics.executes(1)
+        try:
+            with self._phase("execute", plan.job_count):
+                terms = Terms(self.tools.config.workers, self.tools.config.archive.settle_s, self.tools.stop)
+                done, _ = carry_out_shared(plan, [(share, own)], terms)
+            if done.complete and done.halted is None:
+                with self._phase("execute", len(plans)):
+                    done = together([done, self._emptied(share, own, plans)])
+        finally:
+            self.tools.metrics.executes(-1)
+        self.record.executed(done, share.client.reader.budget_left)
+        return replace(planned, execution=done)
+
+    def _emptied(self, share: Share, parts: Parts, plans: Mapping[JobId, JobPlan]) -> Execution:
+        client, state, user = share.client, self.tools.state, self.departure.user
+        tally = Tally(parts.events)
+        brake = Brake(parts, tally, self.tools.stop)
+        with closing(BulkGate(client.connection, client.budget, self.tell.request, stop=self.tools.stop)) as gate:
+            what = Emptying(
+                owner=user,
+                typed=self.departure.typed,
+                policy=OFFBOARD,
+                plans=plans,
+                known=len(plans),
+                gate=gate,
+                journal=state.journal.during(self.account.name, self.run_id, CLOCK.now),
+                listing=lambda: self._pages(share),
+                proven=self._proven,
+            )
+            try:
+                empty(parts, tally, brake, what)
+            except HaltError:
+                pass
+            except JanitorError as error:
+                brake.pull(halt_of(error), str(error), error)
+        return tally.execution(error=brake.error)
+
+    def _pages(self, share: Share) -> Iterator[Page]:
+        pager = Pager(share.client.reader, self.departure.user, since=None, longest_page=0)
+        until = int(self.tools.clock()) + _AHEAD_S  # a job of this minute by their clock is to be seen, too
+        for page, _ in pager.pages(Place(until)):
+            yield page
+
+    def _proven(self, job: Job) -> Archived | None:
+        """What is stored of the job, every byte of it read just now; None for nothing."""
+        found = self.copies.read_back(job.owner, job.id, anew=True)
+        if found.damaged:
+            raise ArchiveError(
+                f"job {job.id}: its copy in the archive is damaged: {found.damaged[0]}. Without --bulk it is "
+                "restored from Sauce Labs first, as far as its files are still listed there"
+            )
+        archived = self.archive.archived(job)
+        if archived is not None and archived.sha256 != found.receipt:
+            raise ArchiveError(f"job {job.id}: its copy in the archive changed while it was read")
+        return archived
+
+    def confirm(self, done: Result, parts: Parts) -> Offboarded:
+        """List once more: whatever is there now was not deleted, whatever was said."""
+        kept = self._kept(done)
+        if done.execution is None or done.execution.halted is not None:
+            return Offboarded(done, left=self._count(), kept=self._count())
+        done = replace(done, recovery=self.recover(parts))
+        try:
+            inventory.sync(
+                self.departure.user,
+                self.reach.of(self.departure.user).reader,
+                self.tools.state.jobs.of(self.account.name, self.departure.user),
+                self._demand(),
+            )
+        except SourceError as error:
+            return Offboarded(done, left=kept + 1, kept=kept, notes=(f"could not be listed again: {error}",))
+        return Offboarded(done, left=self._count(), kept=kept)
+
+    def _kept(self, done: Result) -> int:
+        """How many jobs may be there still: those without a due delete, and those left out on purpose since."""
+        before = sum(report.known for report in done.listings)
+        skipped = sum(done.execution.skips.values()) if done.execution else 0
+        return before - done.plan.totals[Action.DELETE_JOB] + skipped
+
+    def _settle(self, plan: Plan, done: Execution) -> None:
+        """Promises are watched by runs."""
+
+    def end(self, result: Result) -> Result:
+        """Offboarding is no run that later ones go by."""
+        return result
+
+
+def _only_archive(job: JobPlan) -> JobPlan | None:
+    actions = tuple(decision for decision in job.actions if decision.action is Action.ARCHIVE)
+    return replace(job, actions=actions) if actions else None

@@ -1,0 +1,203 @@
+"""Proves from the journal and the archive that nothing was deleted without its copy, and says what cannot be proven.
+
+It reads only. What the journal and the archive both never had, or Sauce Labs held at the time, no one can prove from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from sauce_janitor.archive import Catalogue, Proof
+from sauce_janitor.archive.verify import Scope, prove_all
+from sauce_janitor.errors import ArchiveError, StateError
+from sauce_janitor.model.jobs import DELETES, JobId, Owner
+from sauce_janitor.state import Line, State
+
+
+@dataclass(slots=True)
+class Proven:
+    """What was proven, in numbers, and what was found.
+
+    `deletions` are confirmed ones: `by_receipt` of them have their receipt and every byte of it, `nothing_wanted` were of jobs
+    of which a policy said `archive: none`. `already_gone` were gone before us, `in_doubt` have no final outcome: neither can
+    be proven. `pruned_files` of `pruned_jobs` left the archive by our own word: their receipts stay. `findings` are where the
+    journal says what the archive does not bear out. `given_up` deletions destroyed files that could not be had: their
+    receipts name them, and a policy said to go on without them.
+    """
+
+    lines: int = 0
+    head: str = ""
+    chain_is_whole: bool = True
+    deletions: int = 0
+    by_receipt: int = 0
+    nothing_wanted: int = 0
+    given_up: int = 0
+    already_gone: int = 0
+    in_doubt: int = 0
+    archived: int = 0
+    pruned_jobs: int = 0
+    pruned_files: int = 0
+    jobs: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    findings: list[str] = field(default_factory=list)
+
+
+def prove(state: State, catalogue: Catalogue | None, accounts: Iterable[str], job_id: JobId | None = None) -> Proven:
+    """Of these accounts everything, or one job. `catalogue` is None where there never was an archive.
+
+    Every stored byte is read. Raises StateError and ArchiveError only when the journal or the archive cannot be read at all.
+    """
+    prover = _Prover(state, catalogue)
+    prover.chain()
+    for account in accounts:
+        prover.bytes_of(account, job_id)
+        prover.journal(account, state.journal.of(job_id, account) if job_id else state.journal.lines(account))
+    return prover.found
+
+
+class _Prover:
+    def __init__(self, state: State, catalogue: Catalogue | None) -> None:
+        self._state, self._catalogue = state, catalogue
+        self._damaged: set[str] = set()
+        self.found = Proven()
+
+    def _key(self, account: str) -> str:
+        return self._state.accounts.key(account)
+
+    def chain(self) -> None:
+        found = self.found
+        _, found.head = self._state.journal.head()
+        try:
+            found.lines = self._state.journal.verify()
+        except StateError as wrong:
+            found.chain_is_whole = False
+            found.findings.append(str(wrong))
+
+    def bytes_of(self, account: str, job_id: JobId | None) -> None:
+        """Hash what the archive holds, and remember the jobs of which not all is as it was."""
+        if self._catalogue is None:
+            return
+        places = self._catalogue.places_of(job_id, account=self._key(account)) if job_id else None
+        if places is None:
+            proofs: Iterable[Proof] = (proof for _, proof in prove_all(self._catalogue, Scope(self._key(account))))
+        else:
+            proofs = map(self._catalogue.prove, places)
+        for proof in proofs:
+            self.found.jobs += 1
+            self.found.files += proof.files
+            self.found.size_bytes += proof.size_bytes
+            self.found.pruned_jobs += bool(proof.records)
+            self.found.pruned_files += sum(len(each.record.files) for each in proof.records)
+            if proof.records:
+                self._on_record(account, proof)
+            if proof.findings:
+                self._damaged.add(proof.place)
+                self.found.findings += [str(finding) for finding in proof.findings]
+
+    def _on_record(self, account: str, proof: Proof) -> None:
+        """What was pruned must have been pruned by us: the journal names the record's hash."""
+        said = {line.receipt for line in self._state.journal.of(proof.receipts[-1].document.job_id, account)}
+        self.found.findings += [
+            f"{proof.place}/{each.file}: files were taken away, and the journal has no line of it"
+            for each in proof.records
+            if each.sha256 not in said
+        ]
+
+    def journal(self, account: str, lines: Iterable[Line]) -> None:
+        """Hold every line against the archive."""
+        found, begun = self.found, dict[int, Line]()
+        for line in lines:
+            if line.kind == "archived":
+                found.archived += 1
+                if (why := self._missing(account, line.owner, line.job_id, line.receipt)) is not None:
+                    found.findings.append(f"job {line.job_id} was archived (line {line.seq}), but {why}")
+            elif line.kind == "found_gone":
+                found.already_gone += 1
+            elif (line.kind == "intent" and line.action in DELETES) or line.kind == "pruning":
+                begun[line.seq] = line
+            elif line.kind == "pruned" and line.intent in begun:
+                self._pruning(account, begun.pop(line.intent), line)
+            elif line.kind == "outcome" and line.intent in begun and line.outcome != "unknown":
+                intent = begun.pop(line.intent)
+                if line.outcome == "confirmed":
+                    self._deletion(account, intent, line)
+                elif line.outcome == "already_gone":
+                    found.already_gone += 1
+        found.in_doubt += sum(line.kind == "intent" for line in begun.values())
+
+    def _pruning(self, account: str, begun: Line, line: Line) -> None:
+        """Files that left have their record in the archive, and the receipts that list them."""
+        if line.outcome != "pruned" or self._catalogue is None:
+            return
+        try:
+            places = self._catalogue.places_of(line.job_id, account=self._key(account), owner=line.owner)
+            known = {each.sha256 for place in places for each in self._catalogue.records(place)}
+        except ArchiveError as wrong:
+            self.found.findings.append(str(wrong))
+            return
+        if begun.receipt not in known:
+            self.found.findings.append(
+                f"job {line.job_id} was pruned (line {line.seq}), but the archive does not have the record {begun.receipt}"
+            )
+
+    def _deletion(self, account: str, intent: Line, line: Line) -> None:
+        found = self.found
+        found.deletions += 1
+        if intent.receipt is None and intent.detail.get("archive_none"):
+            found.nothing_wanted += 1
+            return
+        why = self._missing(account, line.owner, line.job_id, intent.receipt)
+        if why is None:
+            found.by_receipt += 1
+            found.given_up += self._lacked(account, line, intent.receipt)
+        else:
+            found.findings.append(f"{line.action} of job {line.job_id} (line {line.seq}): {why}")
+
+    def _lacked(self, account: str, line: Line, sha256: str | None) -> bool:
+        """Whether the receipt that a delete rested on names files that could not be had."""
+        assert self._catalogue is not None
+        ended_at = self._state.jobs.ended_at(account, line.job_id)
+        _, receipts = self._catalogue.receipts_of(self._key(account), line.owner, line.job_id, ended_at=ended_at)
+        return any(receipt.sha256 == sha256 and receipt.document.missing for receipt in receipts)
+
+    def _missing(self, account: str, owner: Owner, job_id: JobId, sha256: str | None) -> str | None:
+        """What is wrong with a receipt that the journal names; None for nothing."""
+        if sha256 is None:
+            return "the journal names no receipt, and no policy that wanted none"
+        if self._catalogue is None:
+            return "there is no archive"
+        try:
+            ended_at = self._state.jobs.ended_at(account, job_id)
+            place, receipts = self._catalogue.receipts_of(self._key(account), owner, job_id, ended_at=ended_at)
+        except ArchiveError as wrong:
+            return str(wrong)
+        if place is None:
+            return "the archive has nothing of it"
+        if all(receipt.sha256 != sha256 for receipt in receipts):
+            return f"the archive does not have its receipt {sha256}"
+        return "what is stored of it is damaged" if "/".join(place) in self._damaged else None
+
+
+def lines_of(found: Proven) -> Iterator[str]:
+    """What was proven, for people."""
+    if found.chain_is_whole:
+        yield f"Journal: {found.lines:,} lines, an unbroken chain that ends in {found.head}"
+    yield (
+        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} proven by a receipt and by reading its files again, "
+        f"{found.nothing_wanted:,} of jobs that no policy archives"
+    )
+    yield f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and hashed again"
+    if found.pruned_files:
+        yield f"Pruned: {found.pruned_files:,} files of {found.pruned_jobs:,} jobs left the archive, each on record"
+    if found.given_up:
+        yield (
+            f"Given up: {found.given_up:,} of the deletions destroyed files that could not be had, as a policy says; "
+            "receipts name them"
+        )
+    if found.already_gone:
+        yield f"Cannot be proven: {found.already_gone:,} were gone before we deleted them"
+    if found.in_doubt:
+        yield f"Cannot be proven: {found.in_doubt:,} deletes whose outcome is not known yet; the next executing run asks"
+    yield "Cannot be proven: what Sauce Labs held and never listed"

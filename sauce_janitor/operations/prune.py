@@ -1,0 +1,314 @@
+"""Pruning the archive of one account, top to bottom: look at what it holds, decide, limit, and carry it out, journaled.
+
+Asks Sauce Labs nothing. Without `execute` nothing is changed; a hold placed meanwhile protects what has not gone yet.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from sauce_janitor.archive import SENTINEL, ArchiveLease, Catalogue, Draft, Pruner, contents_of
+from sauce_janitor.config import Account
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, PermitError, RefusedError
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.permits import PrunePermit
+from sauce_janitor.operations.archive_listing import Shelf, Shelved
+from sauce_janitor.operations.records.repeats import Repeats
+from sauce_janitor.operations.steps import acceptance
+from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.pauses import Pauses
+from sauce_janitor.operations.wiring.progress import PublishedProgress
+from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.retention.plan.archive_pruning import Shelves, Shelving
+from sauce_janitor.retention.plan.prune_plan import PlannedPruning, PrunePlan, measure, why_of
+from sauce_janitor.state import OpenPruning
+
+ShowPlan = Callable[[Account, PrunePlan], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PruneOrder:
+    """What a pruning is to do. Without `execute` it only says what it would do.
+
+    `erase` takes everything that the archive holds of this owner away, whatever `keep_for` says; only holds protect it, and no
+    limit is measured: `why` is then the word of who asked for it. `show` is given the plan before anything is carried out.
+    `vouched`: a person was shown the time and said that it is right; else a run must have compared it with Sauce Labs'.
+    """
+
+    execute: bool = False
+    vouched: bool = False
+    erase: Owner | None = None
+    why: str | None = None
+    show: ShowPlan = lambda _account, _plan: None
+
+
+@dataclass(slots=True)
+class Pruned:
+    """What came of a pruning: the plan, what went, what stayed meanwhile (a hold, an edit), and what failed, with reasons.
+
+    `recovered` were begun by an earlier one and are finished now; `halted` says why not all of the plan was carried out.
+    """
+
+    plan: PrunePlan
+    executed: bool = False
+    jobs: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    recovered: int = 0
+    spared: int = 0
+    failures: list[str] = field(default_factory=list)
+    halted: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was to go is gone; nothing was to in a dry run."""
+        return not self.executed or not (self.failures or self.halted)
+
+
+def prune(account: Account, tools: Tools, order: PruneOrder) -> Pruned:
+    """Prune one account's archive. Raises JanitorError; RefusedError and LeaseError only before anything was changed."""
+    with ExitStack() as stack:
+        visit = _Visit(account, tools, order, stack)
+        if visit.catalogue is None:
+            done = Pruned(PrunePlan(visit.now), executed=order.execute)
+            order.show(account, done.plan)
+            return done
+        hand = visit.open_to_change() if order.execute else None
+        recovered = hand.recover() if hand else 0
+        done = Pruned(visit.plan(), executed=order.execute, recovered=recovered)
+        order.show(account, done.plan)
+        if hand is None:
+            return done
+        visit.refuse_if_limited(done.plan)
+        visit.refuse_a_strange_clock(done.plan)
+        visit.accept()
+        hand.carry_out(done)
+        return done
+
+
+class _Visit:
+    """One pruning's time, archive and rules."""
+
+    def __init__(self, account: Account, tools: Tools, order: PruneOrder, stack: ExitStack) -> None:
+        self.account, self.tools, self.order, self._stack = account, tools, order, stack
+        self.run_id = uuid.uuid4().hex[:12]
+        mode = "prune" if order.execute else "prune_dry_run"
+        notes = tools.state.notes
+        published = PublishedProgress(tools.progress, notes, account.name, run_id=self.run_id, mode=mode)
+        self.tools = tools = replace(tools, progress=stack.enter_context(published))
+        self.now = int(tools.clock())
+        tools.state.clock.check(self.now)
+        self.rules = tools.config.rules(account.name)
+        self.digest = tools.config.policy_digest(account.name)
+        self.shelves = Shelves(self.rules, as_of=self.now)
+        self._needs_builds = self.shelves.reads_builds
+        self.catalogue = self._open()
+
+    def _open(self) -> Catalogue | None:
+        path = self.tools.config.archive.path
+        known = self.tools.state.identity.archive_uuid(str(path))
+        if known is None and not (path / SENTINEL).exists():
+            return None
+        catalogue = self._stack.enter_context(Catalogue.open(path, known_uuid=known))
+        self.shelf = self._stack.enter_context(
+            closing(Shelf(catalogue, self.tools.state, self.tools.config, self.account, as_of=self.now))
+        )
+        return catalogue
+
+    def open_to_change(self) -> _Hand:
+        """The lease and the right to remove, held until the end. RefusedError while paused, LeaseError when taken."""
+        state, name = self.tools.state, self.account.name
+        Pauses(state, self.tools.config.archive.path).refuse("pruned")
+        if self.account.name not in state.accounts.all():
+            raise RefusedError(f"no run of account {name} is on record in this state: `sauce-janitor run` comes first")
+        lease = self._stack.enter_context(state.lease(name, f"prune {self.run_id}", now=self.now))
+        state.check_integrity()
+        assert self.catalogue is not None
+        claimant = archive.claimant(state, run_id=self.run_id)
+        there = self._stack.enter_context(ArchiveLease(self.catalogue.root, state.accounts.key(name), claimant))
+        hand = _Hand(self, lease.fence, there)
+        self._stack.callback(hand.repeats.conclude, hand.log)
+        return hand
+
+    def look(self, place: tuple[str, ...]) -> tuple[Shelved, Shelving] | None:
+        """One job as it stands now, and what becomes of it; None when it is gone."""
+        shelved = self.shelf.look(place)
+        if shelved is None:
+            return None
+        erases = self.order.erase is not None
+        return shelved, self.shelves.erase(shelved.job) if erases else self.shelves.shelve(shelved.job)
+
+    def plan(self) -> PrunePlan:
+        """Decide on every job that the archive holds of the account."""
+        plan = PrunePlan(self.now)
+        if self.order.erase is None:
+            if not self.shelves.lets_anything_go:
+                return plan
+            self.shelf.keep()
+        accepted_at = self.tools.state.prunings.accepted_at(self.account.name, self.digest)
+        self.tools.progress.phase(self.account.name, "look")
+        for place in self.shelf.places(owner=self.order.erase):
+            self.tools.progress.step()
+            if self.tools.stop.is_set():
+                break
+            try:
+                self._add(plan, place, accepted_at)
+            except ArchiveUnusableError:
+                raise
+            except ArchiveError as wrong:
+                plan.unreadable.append(str(wrong))
+        if self.order.erase is None:
+            leeway = acceptance.leeway(
+                self.tools.config, self.tools.state, self.account.name, now=self.now, reviewed=False
+            )
+            measure(plan, self.rules, leeway)
+        return plan
+
+    def _add(self, plan: PrunePlan, place: tuple[str, ...], accepted_at: int | None) -> None:
+        """One job: by the archive alone where that shows that its time has not come, as for most jobs on most days."""
+        if self.order.erase is None and not self._needs_builds:
+            alone = self.shelf.look(place, alone=True)
+            if alone is None:
+                return
+            if not self.shelves.may_go(alone.job):
+                plan.add(
+                    "/".join(place),
+                    self.shelves.shelve(alone.job),
+                    self.shelves.matched(alone.job),
+                    accepted_at=accepted_at,
+                )
+                return
+        found = self.look(place)
+        if found is not None:
+            shelved, shelving = found
+            plan.add("/".join(place), shelving, self.shelves.matched(shelved.job), accepted_at=accepted_at)
+
+    def refuse_if_limited(self, plan: PrunePlan) -> None:
+        """RefusedError when a limit is broken: the whole pruning, not a part of it."""
+        if plan.broken:
+            raise RefusedError("\n".join(refusal(plan, self.digest)))
+
+    def refuse_a_strange_clock(self, plan: PrunePlan) -> None:
+        """RefusedError when time alone lets files go, and nobody vouches for it: Sauce Labs is not asked for its own here."""
+        if plan.rows and self.order.erase is None and not self.order.vouched:
+            self.tools.state.clock.check_vouched(self.now)
+
+    def accept(self) -> None:
+        """Put on record that a pruning under these rules goes ahead."""
+        if self.order.erase is None:
+            self.tools.state.prunings.accept(self.account.name, self.digest, at=self.now)
+
+
+def refusal(plan: PrunePlan, digest: str) -> Iterator[str]:
+    """Every broken limit with its numbers, and what lifts them."""
+    yield from (f"{broken.text}. Nothing was pruned" for broken in plan.broken)
+    lift = " ".join(f"--lift {name}" for name in sorted({broken.limit for broken in plan.broken}))
+    yield f"To approve it: sauce-janitor approve {digest} {lift} --reason WHY"
+
+
+class _Hand:
+    """What removes: asks for every job again, writes the journal around each, and finishes what was begun before."""
+
+    def __init__(self, visit: _Visit, fence: int, lease: ArchiveLease) -> None:
+        self._visit, self._fence = visit, fence
+        tools, name = visit.tools, visit.account.name
+        assert visit.catalogue is not None
+        self._catalogue = visit.catalogue
+        self._journal = tools.state.prunings.during(name, visit.run_id, lambda: int(tools.clock()))
+        self._key = tools.state.accounts.key(name)
+        self._pruner = Pruner(
+            visit.catalogue.root, self._key, run_id=visit.run_id, now=lambda: int(tools.clock()), lease=lease
+        )
+        self.log = structlog.get_logger().bind(account=name, run_id=visit.run_id)
+        self.repeats = Repeats()
+
+    def recover(self) -> int:
+        """Finish what earlier prunings began; how many. A hold that came since keeps what is left, until it is over."""
+        count = 0
+        for begun in self._visit.tools.state.prunings.open(self._visit.account.name):
+            try:
+                count += self._finish(begun)
+            except ArchiveError as wrong:
+                self._unfinished(begun.job_id, str(wrong))
+        return count
+
+    def _unfinished(self, job_id: JobId, detail: str) -> None:
+        self.repeats.warning(self.log, "prune.unfinished", example=job_id, job_id=job_id, detail=detail)
+
+    def _finish(self, begun: OpenPruning) -> bool:
+        for place in self._catalogue.places_of(begun.job_id, account=self._key, owner=begun.owner):
+            contents = contents_of(self._catalogue.root, place)
+            made = next((each for each in contents.records if each.sha256 == begun.record), None) if contents else None
+            if made is None:
+                continue
+            if self._pruner.left(place, made) and self._visit.shelf.is_held(place):
+                self._unfinished(begun.job_id, "a hold protects what is left of it")
+                return False
+            self._pruner.finish(place, made)
+            self._journal.end(begun.intent, "pruned", detail="finished after an interruption")
+            self.log.info("archive.pruned", job_id=begun.job_id, files=len(made.record.files), recovered=True)
+            return True
+        self._journal.end(begun.intent, "left", detail="interrupted before anything was removed")
+        return True
+
+    def carry_out(self, done: Pruned) -> None:
+        """Remove what the plan says, as far as it is still so."""
+        tools = self._visit.tools
+        tools.progress.phase(self._visit.account.name, "prune", len(done.plan.rows))
+        for row in done.plan.rows:
+            if tools.stop.is_set():
+                done.halted = "stopped"
+                return
+            try:
+                self._one(row, done)
+            except (ArchiveUnusableError, RefusedError) as wrong:
+                done.halted = str(wrong)
+                return
+            except (ArchiveError, PermitError) as wrong:
+                done.failures.append(f"job {row.job_id}: {wrong}")
+                self.repeats.error(self.log, "prune.failed", example=row.job_id, job_id=row.job_id, detail=str(wrong))
+            tools.progress.step()
+
+    def _one(self, row: PlannedPruning, done: Pruned) -> None:
+        visit = self._visit
+        found = visit.look(tuple(row.place.split("/")))
+        due = found[1].due(visit.now) if found else ()
+        still = tuple(term for term in due if term.file.file in set(row.files))
+        if found is None or len(still) != len(
+            row.files
+        ):  # held, or stored anew, since the plan: it is asked about next time
+            done.spared += 1
+            return
+        shelved = found[0]
+        permit = PrunePermit(row.job_id, row.owner, frozenset(row.files), visit.order.why or why_of(still), self._fence)
+        contents = shelved.contents
+        draft = self._pruner.draft(contents.place, contents.receipts, contents.records, permit)
+        intent = self._journal.begin(permit, record=draft.sha256, size_bytes=row.size_bytes)
+        with self._or_left(intent, draft):
+            self._pruner.prune(draft)
+        self._journal.end(intent, "pruned", detail=f"{len(row.files)} files, {row.size_bytes} bytes")
+        done.jobs, done.files = done.jobs + 1, done.files + len(row.files)
+        done.size_bytes += row.size_bytes
+        self.log.info("archive.pruned", job_id=row.job_id, files=len(row.files), bytes=row.size_bytes, why=permit.why)
+
+    @contextmanager
+    def _or_left(self, intent: int, draft: Draft) -> Iterator[None]:
+        """Where nothing was removed, say so at once; where something may have been, the next pruning finishes it."""
+        try:
+            yield
+        except ArchiveError as wrong:
+            contents = contents_of(self._catalogue.root, draft.place)
+            if contents is not None and all(each.sha256 != draft.sha256 for each in contents.records):
+                self._journal.end(intent, "left", detail=str(wrong))
+            raise
+
+
+def totals(results: Iterable[Pruned]) -> tuple[int, int, int]:
+    """Jobs, files and bytes that went, of all accounts together."""
+    done = tuple(results)
+    return sum(each.jobs for each in done), sum(each.files for each in done), sum(each.size_bytes for each in done)

@@ -1,0 +1,63 @@
+"""What the last runs left behind, as gauges: a process that has not run yet tells what is known, not nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sauce_janitor.config import Config
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.model.retries import grouped
+from sauce_janitor.operations.wiring.pauses import Pauses
+from sauce_janitor.operations.wiring.run_settings import HOLD
+from sauce_janitor.retention.plan.limits import ALL_LIMITS
+from sauce_janitor.state import Run, State
+
+MODES: Final = ("dry_run", "execute")
+_LOOKED_BACK: Final = 100
+_PLANNED: Final = ("planned_actions", "limit_broken", "overdue_jobs")
+
+
+def recall(config: Config, state: State, metrics: Metrics) -> None:
+    """Set every gauge that a run sets, as the last runs on this state would have. StateError."""
+    metrics.set("paused", 1 if Pauses(state, config.archive.path).is_paused() else 0)
+    for account in config.accounts:
+        if (full_at := state.jobs.full_at(account.name)) is not None:
+            metrics.set("last_complete_listing_timestamp_seconds", full_at, account=account.name)
+        for mode in MODES:
+            done = (run for run in state.runs.last(account.name, limit=_LOOKED_BACK, mode=mode) if run.result == "done")
+            if (newest := next(done, None)) is not None:
+                metrics.set("last_success_timestamp_seconds", newest.started_at, account=account.name, mode=mode)
+        for group in grouped(state.retries.of(account.name).values()):
+            metrics.set("retrying_jobs", group.jobs, account=account.name, kind=group.kind.value)
+        last = state.runs.last(account.name, limit=_LOOKED_BACK)
+        asides = next((run.summary["set_aside"] for run in last if "set_aside" in run.summary), None)
+        if asides is not None:
+            metrics.set("rows_set_aside", sum(aside["count"] for aside in asides), account=account.name)
+        if (plan := newest_plan(last)) is not None:
+            show_plan(metrics, account.name, plan)
+
+
+def newest_plan(runs: Iterable[Run]) -> Mapping[str, Any] | None:
+    """The plan of the newest run that made one, as `recording` wrote it down."""
+    return next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
+
+
+def show_plan(metrics: Metrics, account: str, plan: Mapping[str, Any]) -> None:
+    """The gauges of a plan that is on record; what an earlier one said is forgotten."""
+    for name in _PLANNED:
+        metrics.forget(name, account)
+    for policy, counts in plan["by_policy"].items():
+        for action, jobs in counts.items():
+            named = HOLD if policy == "(holds)" else policy
+            metrics.set("planned_actions", jobs, account=account, policy=named, action=action)
+    for gauge, key in (("inventory_jobs", "jobs"), ("held_jobs", "held"), ("undecided_jobs", "undecided")):
+        metrics.set(gauge, plan[key], account=account)
+    metrics.set("incomplete_jobs", plan.get("incomplete", 0), account=account)  # older runs do not say it
+    for within in ("24h", "72h"):
+        metrics.set("assets_expiring_unarchived", plan[f"expiring_{within}"], account=account, within=within)
+    for limit in ALL_LIMITS:
+        metrics.set("limit_broken", limit in plan["limits_broken"], account=account, limit=limit)
+    for deadline, blocked in plan.get("overdue", {}).items():
+        for blocker, jobs in blocked.items():
+            metrics.set("overdue_jobs", jobs, account=account, deadline=deadline, blocked_by=blocker)

@@ -1,0 +1,123 @@
+"""A run on record in the state, from its start to however it ends: what `status` tells of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from types import TracebackType
+from typing import Any, Self
+
+from sauce_janitor.errors import JanitorError, RefusedError, StateError
+from sauce_janitor.execute import Execution
+from sauce_janitor.inventory import SyncReport
+from sauce_janitor.operations.wiring.footprint import Footprint
+from sauce_janitor.operations.wiring.owners import LeftOut, Whose
+from sauce_janitor.planfile import PlanHead
+from sauce_janitor.retention.plan.deadlines import overdue_counts
+from sauce_janitor.retention.plan.planner import Plan
+from sauce_janitor.state import Runs
+
+_LONGEST = 500
+_FEW_ROWS = 10
+
+
+def aside_row(report: SyncReport) -> dict[str, Any]:
+    """What is set aside of one owner's list, as JSON has it: how many rows, and the first of them by job or place, and why."""
+    rows = [{"job_id": row.id or None, "place": row.skip, "why": row.why, "since": row.since} for row in report.asides]
+    return {"owner": report.owner, "count": report.aside_count, "rows": rows[:_FEW_ROWS]}
+
+
+class Recorded:
+    """One run's entry, made and ended by a `with`: done, incomplete, refused or failed; without a result it was killed."""
+
+    def __init__(self, runs: Runs, run_id: str, account: str, *, mode: str, clock: Callable[[], float]) -> None:
+        self._runs, self._run_id, self._account, self._mode, self._clock = runs, run_id, account, mode, clock
+        self._summary: dict[str, Any] = {}
+        self._complete = True
+
+    def planned(self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any], footprint: Footprint) -> None:
+        """Note its plan, what it weighs, and what it and new jobs take of the budget."""
+        by_policy: dict[str, dict[str, int]] = {}
+        for (policy, action), jobs in sorted(plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])):
+            by_policy.setdefault(policy or "(holds)", {})[action.value] = jobs
+        self._summary["plan"] = {
+            "as_of": plan.as_of,
+            "policy_digest": head.policy_digest,
+            "jobs": plan.inventory,
+            "held": plan.held,
+            "incomplete": plan.incomplete,
+            "undecided": sum(plan.undecided.values()),
+            "counts": dict(head.counts),
+            "effects": footprint.as_row(),
+            "by_policy": by_policy,
+            "announced": dict(head.announced),
+            "limits_broken": list(head.limits_broken),
+            "requests_needed": head.requests_needed,
+            "budget": dict(outlook),
+            "expiring_24h": plan.expiring_24h_jobs,
+            "expiring_72h": plan.expiring_72h_jobs,
+            "overdue": {name: dict(blocked) for name, blocked in head.overdue.items()},
+        }
+
+    def surveyed(self, whose: Whose, left_out: Sequence[LeftOut]) -> None:
+        """These are the owners it is about, and those whose jobs could not be listed."""
+        self._summary["owners"] = {
+            "names": list(whose.owners),
+            "how": whose.how,
+            "gaps": list(whose.gaps),
+            "group": whose.group,
+        }
+        self._summary["left_out"] = [left.row() for left in left_out]
+        self._complete = not whose.gaps and all(left.departed for left in left_out)
+
+    def set_aside(self, listings: Sequence[SyncReport]) -> None:
+        """These rows of the lists could not be read, and these first listings are not confirmed yet."""
+        self._summary["set_aside"] = [aside_row(report) for report in listings if report.aside_count]
+        self._summary["unconfirmed"] = [report.owner for report in listings if not report.confirmed]
+
+    def withheld(self, jobs: int) -> None:
+        """So many jobs are due and stay until their owner's first listing is confirmed."""
+        self._summary["withheld"] = jobs
+        self._complete = self._complete and (self._mode != "execute" or not jobs)
+
+    def executed(self, execution: Execution, budget_left: int | None, goes_on_at: int | None = None) -> None:
+        """This is what was done of it, what is left of the hour's requests, and when a plan goes on that pauses for them."""
+        counts: Counter[str] = Counter()
+        for (_, action, outcome), jobs in sorted(execution.counts.items()):
+            counts[f"{action.value}_{outcome.value}"] += jobs
+        self._complete = self._complete and execution.complete
+        self._summary |= {"outcomes": dict(counts), "left": execution.left, "budget_left": budget_left}
+        self._summary["goes_on_at"] = goes_on_at
+        self._summary["lost"] = execution.lost
+        self._summary["waiting"] = {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())}
+        self._summary["damaged_copies"] = execution.damaged_copies
+        self._summary["restored_copies"] = execution.restored_copies
+        self._summary |= {"missed": execution.missed, "incomplete": execution.incomplete}
+        if execution.halted:
+            self._summary["halted"] = execution.halted.detail
+
+    def settled(self, plan: Plan) -> None:
+        """This is late now that the plan was carried out."""
+        self._summary["plan"]["overdue"] = overdue_counts(plan.late)
+
+    def saved(self, plan: Plan) -> None:
+        """So much expires still, now that the plan was carried out."""
+        left = {"expiring_24h": plan.expiring_24h_jobs, "expiring_72h": plan.expiring_72h_jobs}
+        self._summary["plan"] |= left
+
+    def __enter__(self) -> Self:
+        self._runs.begin(self._run_id, self._account, mode=self._mode, at=int(self._clock()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        result = "done" if self._complete else "incomplete"
+        if error is not None:
+            result = "refused" if isinstance(error, RefusedError) else "failed"
+            said = str(error) if isinstance(error, JanitorError) else type(error).__name__
+            self._summary["error"] = said.partition("\n")[0][:_LONGEST]
+        # What went wrong first is what has to be told, not that it could not be put on record.
+        with suppress(StateError) if error is not None else nullcontext():
+            self._runs.finish(self._run_id, result=result, at=int(self._clock()), summary=self._summary)

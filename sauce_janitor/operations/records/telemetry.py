@@ -1,0 +1,294 @@
+"""One event, told twice: as a log line and as a number. Nothing else renders what a run does while it does it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.execute import events as happened
+from sauce_janitor.execute.outcomes import Outcome
+from sauce_janitor.inventory import SetAside
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.model.retries import RetryGroup
+from sauce_janitor.operations.records.repeats import Repeats
+from sauce_janitor.operations.wiring.run_settings import HOLD, Vanished
+from sauce_janitor.report import iso
+from sauce_janitor.retention.plan.deadlines import overdue_counts
+from sauce_janitor.retention.plan.limits import ALL_LIMITS
+from sauce_janitor.retention.plan.planner import Plan
+from sauce_janitor.sauce.http.request_events import RequestEvent
+
+_MOST_NAMED = 20
+_MANY = 0.01
+"""A policy that leaves a larger share of the jobs undecided is warned of."""
+
+
+class Teller:
+    """Tells the log and the metrics of one account's run; any thread may call it."""
+
+    def __init__(self, account: str, run_id: str, metrics: Metrics) -> None:
+        self._account = account
+        self._metrics = metrics
+        self.log: Any = structlog.get_logger().bind(account=account, run_id=run_id)
+        self._repeats = Repeats()
+        self._halts: set[happened.Halted] = set()
+        self._overdue: dict[str, dict[str, int]] = {}
+
+    def request(self, event: RequestEvent) -> None:
+        """One request to Sauce Labs."""
+        code = "none" if event.code is None else str(event.code)
+        self._metrics.add(
+            "api_requests", account=self._account, method=event.method, endpoint=event.endpoint, code=code
+        )
+        if event.throttled_s:
+            self._metrics.add("api_throttled_seconds", event.throttled_s, account=self._account)
+        self.log.debug("api.request", method=event.method, endpoint=event.endpoint, code=event.code,
+                       seconds=round(event.seconds, 3))  # fmt: skip
+
+    def budget_lost(self, sentence: str) -> None:
+        """The count of requests was lost, and is taken for spent."""
+        self.log.warning("budget.lost", detail=sentence)
+
+    def event(self, event: happened.Event) -> None:
+        """One fact of a plan being carried out."""
+        if isinstance(event, happened.Halted):
+            self._halted(event)
+            return
+        about = self.log.bind(job_id=event.job_id, owner=event.owner, policy=event.policy or HOLD)
+        match event:
+            case happened.JobArchived() | happened.JobIncomplete():
+                self._archived(about, event)
+            case happened.AssetsDeleted():
+                self._count(event.policy, Action.DELETE_ASSETS, Outcome.DONE)
+                self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self._account)
+                about.info("job.assets_deleted", size_bytes=event.size_bytes, unlisted=list(event.unlisted))
+                self._differing(about, event)
+            case happened.AssetsPurged():
+                self._purged(about, event)
+            case happened.CopyDamaged() | happened.CopyRestored():
+                self._copy(about, event)
+            case happened.JobDeleted():
+                self._count(event.policy, Action.DELETE_JOB, Outcome.DONE)
+                about.info("job.deleted", confirmed=event.confirmed)
+            case happened.JobStopped():
+                self._count(event.policy, Action.STOP, Outcome.DONE)
+                about.info("job.stopped")
+            case happened.AlreadyGone():
+                self._count(event.policy, event.action, Outcome.ALREADY_GONE)
+                about.info("job.already_gone", action=event.action.value, detail=event.detail)
+            case happened.ActionSkipped():
+                self._count(event.policy, event.action, Outcome.SKIPPED)
+                about.info("job.skipped", action=event.action.value, why=event.why.value, detail=event.detail)
+            case happened.ActionFailed():
+                self._count(event.policy, event.action, Outcome.FAILED)
+                kind = {"action": event.action.value, "failure": event.kind.value if event.kind else "untried"}
+                self._repeats.error(about, "job.failed", example=event.job_id, kind=kind,
+                                    action=event.action.value, detail=event.detail)  # fmt: skip
+
+    def conclude(self) -> None:
+        """Say how often happened what was not logged each time: the run is over, whichever way."""
+        self._repeats.conclude(self.log)
+
+    def _halted(self, event: happened.Halted) -> None:
+        # Each credential's part of a plan ends by itself, mostly for one reason.
+        if event not in self._halts:
+            self._halts.add(event)
+            # Who stops a run knows it, and the run's last lines say how far it came: no warning besides.
+            tell = self.log.info if event.why is happened.Halt.STOPPED else self.log.warning
+            tell("run.halted", why=event.why.value, detail=event.detail)
+
+    def _differing(self, about: Any, event: happened.AssetsDeleted) -> None:
+        for name, archived, deleted in event.differing:
+            self._repeats.warning(about, "asset.sizes_differ", example=event.job_id, asset=name,
+                                  archived_bytes=archived, deleted_bytes=deleted)  # fmt: skip
+
+    def _purged(self, about: Any, event: happened.AssetsPurged) -> None:
+        if event.lost:
+            detail = "purged by Sauce Labs before all that is wanted was archived"
+            self._repeats.warning(about, "job.assets_lost", example=event.job_id, detail=detail)
+        else:
+            about.info("job.assets_purged")
+
+    def _copy(self, about: Any, event: happened.CopyDamaged | happened.CopyRestored) -> None:
+        match event:
+            case happened.CopyDamaged():
+                self._metrics.add("damaged_copies", account=self._account)
+                self._repeats.error(about, "job.copy_damaged", example=event.job_id, files=list(event.files))
+            case happened.CopyRestored():
+                self._metrics.add("restored_copies", account=self._account)
+                self._repeats.warning(
+                    about,
+                    "job.copy_restored",
+                    example=event.job_id,
+                    assets=event.assets,
+                    size_bytes=event.size_bytes,
+                    receipt=event.receipt,
+                )
+
+    def _archived(self, about: Any, event: happened.JobArchived | happened.JobIncomplete) -> None:
+        self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
+        stored: dict[str, Any] = {"assets": event.assets, "size_bytes": event.size_bytes, "receipt": event.receipt}
+        if isinstance(event, happened.JobArchived):
+            self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
+            about.info("job.archived", **stored)
+            for name, why in event.given_up:
+                self._repeats.warning(about, "asset.given_up", example=event.job_id, asset=name, detail=why)
+        else:
+            missing = dict(event.missing[:_MOST_NAMED])
+            self._repeats.warning(about, "job.incomplete", example=event.job_id, **stored, missing=missing,
+                                  missing_files=len(event.missing))  # fmt: skip
+        for name, why in event.odd:
+            self._metrics.add("odd_files", account=self._account)
+            self._repeats.warning(about, "asset.odd", example=event.job_id, asset=name, detail=why)
+
+    def listed(self, owner: str, *, rows: int, known: int, full: bool, gone: int) -> None:
+        """A listing of one owner's jobs is complete."""
+        self.log.info("inventory.listed", owner=owner, rows=rows, known=known, full=full, gone=gone)
+
+    def vanished(self, found: Vanished) -> None:
+        """So much went at Sauce Labs without our doing; more than a few are somebody else's work."""
+        for what, number in (("jobs", found.jobs), ("assets", found.assets)):
+            if number:
+                self._metrics.add("vanished", number, account=self._account, what=what)
+        if found.are_many:
+            self.log.warning("account.others_delete", jobs=found.jobs, assets=found.assets, detail=found.words())
+
+    def set_aside(self, owner: str, asides: Sequence[SetAside], *, count: int) -> None:
+        """These rows of an owner's list could not be read, the first of `count`; they are asked for again in the next run."""
+        for row in asides:
+            self._repeats.warning(self.log, "inventory.row_set_aside", example=row.id or f"{owner} at {row.skip}",
+                                  owner=owner, job_id=row.id or None, place=row.skip, why=row.why)  # fmt: skip
+        if count > len(asides):
+            self._repeats.warning(
+                self.log, "inventory.rows_set_aside", example=owner, owner=owner, rows=count, named=len(asides)
+            )
+
+    def all_set_aside(self, rows: int) -> None:
+        """So many rows of all owners are set aside."""
+        self._metrics.set("rows_set_aside", rows, account=self._account)
+
+    def unconfirmed(self, owner: str, *, rows: int) -> None:
+        """An owner's first listing is empty, or could not all be read: nothing is deleted before a second agrees."""
+        self._repeats.warning(self.log, "inventory.unconfirmed", example=owner, owner=owner, rows=rows)
+
+    def spelled(self, owner: str, spelling: str) -> None:
+        """Sauce Labs writes a user's name in other letters' case than the configuration: its spelling is used."""
+        self._repeats.warning(self.log, "owner.spelled", example=owner, owner=owner, spelling=spelling)
+
+    def resolved(self, owners: Sequence[str], *, how: str, gaps: Sequence[str]) -> None:
+        """Whose jobs `organization` means now, and what there was to say about it."""
+        self.log.info("owners.resolved", owners=list(owners), how=how)
+        for gap in gaps:
+            self.log.warning("owners.incomplete", detail=gap)
+
+    def left_out(self, owner: str, *, why: str, jobs: int, departed: bool) -> None:
+        """An owner's jobs cannot be listed: what is known of them stays."""
+        self._repeats.warning(
+            self.log, "owner.left_out", example=owner, owner=owner, detail=why, jobs=jobs, departed=departed
+        )
+
+    def listed_all(self, at: int) -> None:
+        """Every owner's full listing is complete as of `at`, epoch seconds."""
+        self._metrics.set("last_complete_listing_timestamp_seconds", at, account=self._account)
+
+    def planned(self, plan: Plan) -> None:
+        """A plan is made; what the last one said is forgotten."""
+        metrics, account = self._metrics, self._account
+        for name in ("planned_actions", "limit_broken"):
+            metrics.forget(name, account)
+        for (policy, action), number in plan.counts.items():
+            metrics.set("planned_actions", number, account=account, policy=policy or HOLD, action=action.value)
+        metrics.set("inventory_jobs", plan.inventory, account=account)
+        metrics.set("held_jobs", plan.held, account=account)
+        metrics.set("incomplete_jobs", plan.incomplete, account=account)
+        metrics.set("undecided_jobs", sum(plan.undecided.values()), account=account)
+        self.expiring(plan)
+        for limit in ALL_LIMITS:
+            is_broken = any(broken.limit == limit for broken in plan.broken)
+            metrics.set("limit_broken", is_broken, account=account, limit=limit)
+        for policy, jobs in sorted(_undecided_by_policy(plan).items()):
+            if jobs > _MANY * plan.inventory:
+                fields = sorted(field for by, field in plan.undecided if by == policy)
+                self.log.warning("policy.undecided", policy=policy, jobs=jobs, of=plan.inventory, fields=fields)
+        self.overdue(plan)
+        counts = {action.value: number for action, number in plan.totals.items()}
+        self.log.info("run.planned", jobs=plan.inventory, held=plan.held, **counts)
+
+    def expiring(self, plan: Plan) -> None:
+        """How many jobs' assets are purged soon and not archived: by the plan, and again once it is carried out."""
+        for within, jobs in (("24h", plan.expiring_24h_jobs), ("72h", plan.expiring_72h_jobs)):
+            self._metrics.set("assets_expiring_unarchived", jobs, account=self._account, within=within)
+
+    def retrying(self, groups: Sequence[RetryGroup]) -> None:
+        """How many jobs failed and are tried again, by the kind of failure."""
+        self._metrics.forget("retrying_jobs", self._account)
+        for group in groups:
+            self._metrics.set("retrying_jobs", group.jobs, account=self._account, kind=group.kind.value)
+        if groups:
+            self.log.warning("jobs.retrying", **{group.kind.value: group.jobs for group in groups})
+
+    def overdue(self, plan: Plan) -> None:
+        """How many jobs are past each deadline, and what blocks them: by the plan, and again once it is carried out."""
+        self._metrics.forget("overdue_jobs", self._account)
+        for name, blocked in overdue_counts(plan.late).items():
+            for blocker, jobs in blocked.items():
+                self._metrics.set("overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker)
+            if blocked and blocked != self._overdue.get(name):  # the plan's line is true still
+                self._overdue[name] = dict(blocked)
+                self.log.warning("deadline.missed", deadline=name, **blocked)
+
+    def budget_spent(self, *, left: int, goes_on_at: int) -> None:
+        """The plan pauses: so many jobs are left, and there is room for requests again from then on, epoch seconds."""
+        self.log.info("budget.spent", left=left, goes_on_at=iso(goes_on_at))
+
+    def budget_left(self, remaining: Mapping[str, int]) -> None:
+        """What is left of the request budget, by window."""
+        for window, requests in remaining.items():
+            self._metrics.set("api_budget_remaining", requests, account=self._account, window=window)
+
+    def finished(self, *, mode: str, complete: bool, at: int) -> None:
+        """The run came to its end."""
+        result = "done" if complete else "incomplete"
+        self._metrics.add("runs", account=self._account, mode=mode, result=result)
+        if complete:
+            self._metrics.set("last_success_timestamp_seconds", at, account=self._account, mode=mode)
+        self.log.info("run.finished", mode=mode, result=result)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Tell how long a phase took."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._metrics.took(self._account, phase, time.monotonic() - began)
+
+    def _count(self, policy: str, action: Action, outcome: Outcome) -> None:
+        self._metrics.add(
+            "actions", account=self._account, policy=policy or HOLD, action=action.value, outcome=outcome.value
+        )
+
+
+@contextmanager
+def counted(account: str, metrics: Metrics, *, execute: bool) -> Iterator[None]:
+    """Count a run that raises as refused or failed; one that comes to its end tells so itself."""
+    try:
+        yield
+    except BaseException as wrong:  # counted, whatever it was, and raised again
+        result = "refused" if isinstance(wrong, RefusedError) else "failed"
+        metrics.add("runs", account=account, mode="execute" if execute else "dry_run", result=result)
+        raise
+
+
+def _undecided_by_policy(plan: Plan) -> dict[str, int]:
+    """At least how many jobs each policy left undecided: one may be so for several fields."""
+    found: dict[str, int] = {}
+    for (policy, _), jobs in plan.undecided.items():
+        found[policy] = max(found.get(policy, 0), jobs)
+    return found

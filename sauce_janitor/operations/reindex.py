@@ -1,0 +1,95 @@
+"""Rebuilds what the state knows of an account's archive from the receipts alone: after a lost or restored state.
+
+Journal and inventory learn of every receipt that they lack, and what lists and searches find is read anew. No stored byte is
+read: a job whose receipts or files are not whole by their lengths stays unknown, and is archived again while Sauce has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sauce_janitor.archive import Catalogue, ReceiptFile
+from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.config import Account
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
+from sauce_janitor.operations.wiring.account_owner import admit
+from sauce_janitor.operations.wiring.archive_index import keep_up
+from sauce_janitor.operations.wiring.pauses import pause_if_new
+from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.state import RunJournal, SeenReceipt
+
+RUN_ID: Final = "reindex"
+
+
+@dataclass(slots=True)
+class Reindexed:
+    """What came of it: jobs in the archive, receipts that the journal lacked, and jobs that the inventory knows, too.
+
+    `unreadable` says of each job that stays unknown what is wrong with it.
+    """
+
+    jobs: int = 0
+    receipts_added: int = 0
+    in_inventory: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def reindex(account: Account, tools: Tools, *, step: Callable[[int], None] = lambda _: None) -> Reindexed:
+    """Rebuild it for one account. `step` is told of every job.
+
+    Raises LeaseError while a run holds the account, ArchiveUnusableError where the archive is not there, StateError.
+    """
+    state, settings = tools.state, tools.config.archive
+    known = state.identity.archive_uuid(str(settings.path))
+    with Catalogue.open(settings.path, known_uuid=known) as catalogue:
+        if account.name not in state.accounts.all():
+            admit(account, state, account.credentials()[0])
+        with state.lease(account.name, RUN_ID, now=int(tools.clock())):
+            pause_if_new(state, settings.path)
+            state.identity.remember_archive(str(settings.path), catalogue.root.uuid)
+            journal = state.journal.during(account.name, RUN_ID, lambda: int(tools.clock()))
+            found = _Reindexing(catalogue, journal).all_of(state.accounts.key(account.name), step)
+            keep_up(state, catalogue, anew=True)
+    return found
+
+
+class _Reindexing:
+    def __init__(self, catalogue: Catalogue, journal: RunJournal) -> None:
+        self._catalogue, self._journal, self._found = catalogue, journal, Reindexed()
+
+    def all_of(self, key: str, step: Callable[[int], None]) -> Reindexed:
+        for place, is_link in self._catalogue.walk(account=key):
+            try:
+                if is_link:
+                    raise ArchiveError(f"{'/'.join(place)} in the archive is a link: nothing behind it is trusted")
+                self._learn(place)
+            except ArchiveUnusableError:
+                raise
+            except ArchiveError as wrong:
+                self._found.unreadable.append(str(wrong))
+            step(1)
+        return self._found
+
+    def _learn(self, place: Place) -> None:
+        receipts = self._catalogue.receipts(place)
+        if not receipts:
+            raise ArchiveError(f"{'/'.join(place)} has no receipt")
+        newest = receipts[-1]
+        if newest.document.archive != self._catalogue.root.uuid:
+            raise ArchiveError(
+                f"{'/'.join(place)}/{newest.file} was made in another archive ({newest.document.archive})"
+            )
+        if not self._catalogue.is_whole(place, newest):
+            raise ArchiveError(f"{'/'.join(place)}: files are missing or of another length: see archive verify")
+        said = newest.document
+        added, is_known = self._journal.reindexed(said.job_id, said.owner, [_seen(each) for each in receipts])
+        self._found.jobs += 1
+        self._found.receipts_added += added
+        self._found.in_inventory += is_known
+
+
+def _seen(receipt: ReceiptFile) -> SeenReceipt:
+    said = receipt.document
+    return SeenReceipt(receipt.sha256, said.selection, said.policy, said.missing)

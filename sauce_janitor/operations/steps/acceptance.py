@@ -1,0 +1,102 @@
+"""What it means to accept a plan: what goes on record, and what later plans are measured by. It decides nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import TypeAlias
+
+from sauce_janitor.config import Config
+from sauce_janitor.model.jobs import DELETES, Action, JobId
+from sauce_janitor.model.policies import Limits, Rules
+from sauce_janitor.retention.plan.limits import ALL_LIMITS, Leeway
+from sauce_janitor.retention.plan.planner import JobPlan, Plan
+from sauce_janitor.state import Acceptances, State
+
+Part: TypeAlias = Callable[[Iterable[JobPlan]], Iterable[JobPlan]] | None
+"""What takes out of a plan what is not to be carried out; None: all of it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Under:
+    """Whose plan, under which policy digest; what had not changed by `known_at` (epoch seconds) is expected from then on."""
+
+    account: str
+    digest: str
+    known_at: int
+
+
+def leeway(config: Config, state: State, account: str, *, now: int, reviewed: bool) -> Leeway:
+    """What an account's plan is measured by now. A reviewed plan is approved by its review: nothing is measured."""
+    digest = config.policy_digest(account)
+    approvals = tuple(each for each in config.approvals(account) if each.is_in_force(digest, at=now))
+    return Leeway(
+        lift=ALL_LIMITS if reviewed else frozenset(),
+        medians=_medians(config.rules(account), state, account),
+        approvals=approvals + state.approvals.in_force(account, digest, at=now),
+    )
+
+
+def plan_sizes(rules: Rules, state: State, account: str) -> dict[str | None, tuple[int, ...]]:
+    """Of the last accepted plans, newest first, where max_growth is set: of the whole plan under None, else by policy."""
+    limits: dict[str | None, Limits] = {None: rules.limits}
+    limits |= {policy.name: policy.limits for policy in rules.policies}
+    return {
+        name: state.acceptances.plan_sizes(account, name)
+        for name, limit in limits.items()
+        if limit.max_growth is not None
+    }
+
+
+def _medians(rules: Rules, state: State, account: str) -> dict[str | None, float]:
+    """What max_growth is measured by."""
+    return {name: median(sizes) for name, sizes in plan_sizes(rules, state, account).items() if sizes}
+
+
+def accept(plan: Plan, part: Part, rules: Rules, acceptances: Acceptances, under: Under) -> None:
+    """A plan, or the `part` of it that was reviewed, is accepted.
+
+    Its size is remembered, and, where the limits count jobs, which jobs it may leave to do.
+    """
+    if part is None:
+        sizes = {None: plan.acting.new} | {name: acting.new for name, acting in plan.acting_by_policy.items()}
+    else:
+        sizes = Counter(
+            policy for each in part(plan.jobs()) if _change(each) for policy in (None, each.actions[-1].policy)
+        )
+    counted = any(_counts_jobs(limits) for limits in (rules.limits, *(policy.limits for policy in rules.policies)))
+    jobs = _by_action(plan.jobs() if part is None else part(plan.jobs())) if counted else None
+    acceptances.accept(under.account, under.digest, at=under.known_at, sizes=sizes, jobs=jobs)
+
+
+def announce(plan: Plan, state: State, account: str, *, at: int) -> None:
+    """Put on record what is announced from now on, or still is; whatever is not starts anew when it comes back."""
+    for action in DELETES:
+        announced = (job_id for job_id, actions in plan.announced() if action in actions)
+        state.notices.announce(account, action, announced, at=at)
+
+
+def _counts_jobs(limits: Limits) -> bool:
+    return limits.max_jobs is not None or limits.max_growth is not None
+
+
+def _change(job: JobPlan) -> Action | None:
+    """The delete or stop of a planned job, None when it is only archived."""
+    action = job.actions[-1].action
+    return None if action is Action.ARCHIVE else action
+
+
+def _by_action(jobs: Iterable[JobPlan]) -> dict[Action, Iterator[JobId]]:
+    """The jobs by their delete or stop; 16 bytes each, for there may be a million."""
+    ids: dict[Action, bytearray] = {}
+    for job in jobs:
+        if action := _change(job):
+            ids.setdefault(action, bytearray()).extend(bytes.fromhex(job.job_id))
+    return {action: _ids(packed) for action, packed in ids.items()}
+
+
+def _ids(packed: bytearray) -> Iterator[JobId]:
+    for at in range(0, len(packed), 16):
+        yield JobId(packed[at : at + 16].hex())

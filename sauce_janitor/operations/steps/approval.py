@@ -1,0 +1,47 @@
+"""What a refused plan says: which limits it breaks, and the approval that would lift them, ready to paste."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.retention.plan.planner import Plan
+
+_GOOD_FOR_S = 7 * 86_400
+
+
+def refusal(plan: Plan, account: str, digest: str, timezone: str) -> str:
+    """Every broken limit with its numbers, and what lifts them."""
+    return "\n".join([*(broken.text for broken in plan.broken), *ways_out(plan, account, digest, timezone)])
+
+
+def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[str]:
+    """What approves a plan that breaks limits, as a command and for the configuration; nothing for one that does not."""
+    for approval in plan.approvals:
+        if plan.broken and not approval.allows(plan.acting.new):
+            yield (
+                f"The approval by {approval.by} ({approval.reason}) is for at most {approval.max_jobs:,} jobs, "
+                f"and this plan has {plan.acting.new:,}"
+            )
+    if not plan.broken:
+        return
+    names = sorted({broken.limit for broken in plan.broken})
+    lift = [name for name in names if name != "max_jobs"]
+    most = _roomy(plan.acting.new)
+    options = "".join(f" --lift {name}" for name in lift)
+    until = datetime.fromtimestamp(plan.as_of + _GOOD_FOR_S, UTC).astimezone(ZoneInfo(timezone)).date()
+    yield f"To approve it: sauce-janitor approve {digest}{options} --max-jobs {most} --reason WHY"
+    yield "or, in the configuration:"
+    yield (
+        f'approvals: [{{account: {account}, policy_digest: "{digest}", lift: [{", ".join(lift)}], max_jobs: {most}, '
+        f"until: {until}, by: YOUR-NAME, reason: WHY}}]"
+    )
+
+
+def _roomy(jobs: int) -> int:
+    """A tenth more, rounded up to two digits: by the time it is approved, a few more are due."""
+    wanted = jobs * 1.1
+    digits: int = 10 ** max(0, len(str(int(wanted))) - 2)
+    return math.ceil(wanted / digits) * digits

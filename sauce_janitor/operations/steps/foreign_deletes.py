@@ -1,0 +1,101 @@
+"""Traces of somebody else who deletes on the account: jobs and assets that went without our doing.
+
+Sauce Labs has no mark by which two janitors on one account could see each other. What one of them deletes is what the other
+misses: it is counted in each run, and told above a few, for people delete single jobs by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from sauce_janitor.execute import events as happened
+from sauce_janitor.execute.events import Event
+from sauce_janitor.model.job_changes import Deed
+from sauce_janitor.model.jobs import DELETES, Action
+from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.wiring.run_settings import Vanished
+from sauce_janitor.state import State
+
+_FORGOTTEN_S: Final = 85 * 86_400
+"""Jobs older than about three months Sauce Labs may have put away itself."""
+_EXPLAINS: Final[Mapping[Action, Collection[Deed]]] = {
+    Action.DELETE_JOB: (Action.DELETE_JOB,),
+    Action.DELETE_ASSETS: DELETES,
+}
+"""Which of our own deletes may be why the object of an action is gone."""
+TOLD_S: Final = 7 * 86_400
+"""So long `status` tells of it."""
+
+
+class Traces:
+    """Counts them in one run. Threads call `event` one at a time."""
+
+    def __init__(self, account: str, state: State, tell: Teller, *, now: int) -> None:
+        self._account, self._state, self._tell, self._now = account, state, tell, now
+        self._before = 0
+        self._listed_since = 0
+        self._jobs = self._assets = 0
+
+    @property
+    def found(self) -> Vanished:
+        """What went so far."""
+        return Vanished(self._jobs, self._assets)
+
+    def before_listing(self) -> None:
+        """Jobs are about to be listed: what is missing then went since."""
+        # What was gone at the last full listing was not listed since then. The journal is asked about the others alone:
+        # about all that ever went it would take seconds in each run.
+        self._listed_since = self._state.jobs.full_at(self._account) or 0
+        self._before = self._gone()
+
+    def after_listing(self) -> None:
+        """They are listed. What a delete of ours may have removed is in neither number."""
+        self._jobs += max(0, self._gone() - self._before)
+
+    def event(self, event: Event) -> None:
+        """Something of a plan that is carried out."""
+        if not isinstance(event, happened.AlreadyGone) or self._may_be_ours(event):
+            return
+        if event.action is Action.DELETE_JOB:
+            self._jobs += 1
+        elif event.action is Action.DELETE_ASSETS and not self._was_purged(event):
+            self._assets += 1
+
+    def conclude(self) -> None:
+        """The run is over, however it ended: count it, and above a few tell it."""
+        found = self.found
+        self._tell.vanished(found)
+        if found.are_many:
+            told = {"at": self._now, "jobs": found.jobs, "assets": found.assets}
+            self._state.notes.write(_note(self._account), json.dumps(told))
+
+    def _gone(self) -> int:
+        jobs, ended_since = self._state.jobs, self._now - _FORGOTTEN_S
+        return jobs.count_gone(self._account, ended_since=ended_since, listed_since=self._listed_since)
+
+    def _may_be_ours(self, event: happened.AlreadyGone) -> bool:
+        """Whether a delete that this janitor ever began may have come true, whatever its outcome was taken for.
+
+        One without an answer, one cut short, and one of which the job was still there may all still take effect.
+        """
+        explains = _EXPLAINS.get(event.action, ())
+        lines = self._state.journal.of(event.job_id, self._account)
+        return any(line.kind == "intent" and line.action in explains for line in lines)
+
+    def _was_purged(self, event: happened.AlreadyGone) -> bool:
+        ended_at = self._state.jobs.ended_at(self._account, event.job_id)
+        return ended_at is None or self._now - ended_at >= PURGED_AFTER_S
+
+
+def last_traces(state: State, account: str, *, now: int) -> dict[str, Any] | None:
+    """What was told last, if that is less than a week ago: `at` (epoch seconds), `jobs`, `assets`."""
+    said = state.notes.read(_note(account))
+    found: dict[str, Any] | None = None if said is None else json.loads(said)
+    return found if found is not None and now - found["at"] < TOLD_S else None
+
+
+def _note(account: str) -> str:
+    return f"vanished {account}"

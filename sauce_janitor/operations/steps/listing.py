@@ -1,0 +1,166 @@
+"""Bringing the inventory up to date, owner by owner: one who cannot be listed is left out, and stops nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sauce_janitor import inventory
+from sauce_janitor.errors import ConfigError, JanitorError, SourceError
+from sauce_janitor.inventory import CONFIRMED_AFTER_S, Demand, SyncReport
+from sauce_janitor.model.jobs import Action, Owner, is_same_user
+from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.wiring.clients import Reach
+from sauce_janitor.operations.wiring.owners import LeftOut, Whose
+from sauce_janitor.operations.wiring.progress import Progress
+from sauce_janitor.retention.plan.planner import JobPlan, Plan
+from sauce_janitor.sauce.client import SauceReader
+from sauce_janitor.state import Jobs
+
+LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
+"""When a listing confirms a doubtful first one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the listings brought, who is left out, and whose name Sauce Labs writes in other letters' case."""
+
+    listings: tuple[SyncReport, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    spellings: Mapping[Owner, Owner] = field(default_factory=dict)
+
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """Whose jobs are listed whole."""
+        return tuple(report.owner for report in self.listings)
+
+    @property
+    def unconfirmed(self) -> frozenset[Owner]:
+        """Whose first listing was empty or incomplete: a later one has to agree before anything is deleted."""
+        return frozenset(report.owner for report in self.listings if not report.confirmed)
+
+
+@dataclass(slots=True)
+class Surveyor:
+    """Lists the jobs of one account's owners."""
+
+    account: str
+    jobs: Jobs
+    reach: Reach
+    tell: Teller
+    progress: Progress
+    _troubles: list[JanitorError] = field(default_factory=list)
+    _spellings: dict[Owner, Owner] = field(default_factory=dict)
+
+    def survey(self, whose: Whose, demand: Demand) -> Survey:
+        """List everybody's jobs. Leaving an owner out deletes nothing more: who is not listed counts in no rule.
+
+        Raises what is about the whole account; and when nobody can be listed, what the first one met.
+        """
+        reports: list[SyncReport] = []
+        left_out: list[LeftOut] = []
+        for owner in whose.owners:
+            if any(is_same_user(owner, report.owner) for report in reports):
+                continue  # named twice, in different letters' case
+            if owner not in whose.named and self._is_quiet(owner, demand):
+                reports.append(SyncReport(owner, full=False))
+                continue
+            try:
+                report = self._list(owner, demand)
+            except (SourceError, ConfigError) as error:
+                if not self.reach.is_about(owner, error):
+                    raise
+                self._troubles.append(error)
+                left_out.append(self._leave_out(owner, error, departed=owner in whose.departed))
+            else:
+                reports.append(report)
+        left_out += self._gone(whose)
+        if not reports and self._troubles:
+            raise self._troubles[0]
+        return Survey(tuple(reports), tuple(left_out), dict(self._spellings))
+
+    def _gone(self, whose: Whose) -> Iterator[LeftOut]:
+        """Yield who has left the teams and has jobs here: those stay at Sauce Labs, and count in no rule."""
+        for owner in sorted(whose.gone):
+            if jobs := self.jobs.of(self.account, owner).count():
+                left = LeftOut(owner, "no policy here is about them now", jobs, departed=True, of=whose.group)
+                self.tell.left_out(owner, why=str(left), jobs=jobs, departed=True)
+                yield left
+
+    def _is_quiet(self, owner: Owner, demand: Demand) -> bool:
+        """Whether a member of the organization had no job at a full listing that is still young: most never run one.
+
+        To ask each of them in every run would take a request each of a budget that is shared with the tests.
+        """
+        store = self.jobs.of(self.account, owner)
+        listed = store.listed()
+        if demand.deep or listed.full_at is None or listed.watermark is None or listed.bookmark is not None:
+            return False
+        return 0 <= demand.now - listed.full_at <= demand.full_every_s and store.count() == 0
+
+    def _list(self, owner: Owner, demand: Demand) -> SyncReport:
+        reader = self.reach.of(owner).reader
+        try:
+            report = self._sync(owner, reader, demand)
+        except inventory.SpellingError as other:
+            # Nothing was stored under the name that was asked for: the jobs are kept under the vendor's, so that
+            # addresses, permits and folders are written as Sauce Labs writes them, and one user is one owner.
+            self.jobs.of(self.account, owner).forget()
+            self._spellings[owner] = other.spelling
+            self.tell.spelled(owner, other.spelling)
+            owner = other.spelling
+            report = self._sync(owner, reader, demand)
+        self.tell.listed(owner, rows=report.rows, known=report.known, full=report.full, gone=report.gone)
+        self.tell.set_aside(owner, report.asides, count=report.aside_count)
+        if not report.confirmed:
+            self.tell.unconfirmed(owner, rows=report.rows)
+        return report
+
+    def _sync(self, owner: Owner, reader: SauceReader, demand: Demand) -> SyncReport:
+        store = self.jobs.of(self.account, owner)
+        return inventory.sync(owner, reader, store, demand, step=self.progress.step)
+
+    def _leave_out(self, owner: Owner, error: JanitorError, *, departed: bool) -> LeftOut:
+        left = LeftOut(owner, str(error), self.jobs.of(self.account, owner).count(), departed)
+        self.tell.left_out(owner, why=left.why, jobs=left.jobs, departed=departed)
+        return left
+
+
+def overlooked(jobs: Jobs, account: str, planned: Iterable[Owner]) -> frozenset[Owner]:
+    """Whose jobs are known and were no part of a plan for these owners."""
+    return frozenset(jobs.owners(account)).difference(planned)
+
+
+def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
+    """What could not be read of the lists, and what has to be confirmed, as one sentence each."""
+    for report in listings:
+        if report.aside_count:
+            rows = "1 row" if report.aside_count == 1 else f"{report.aside_count:,} rows"
+            first = f", the first: {report.asides[0]}" if report.asides else ""
+            yield f"Set aside: {rows} of the job list of {report.owner} cannot be read{first}. The next run asks again"
+        if not report.confirmed:
+            said = "could not all be read" if report.rows else "is empty"
+            yield f"The first listing of {report.owner} {said}: it counts when a run finds the same {LATER}"
+    if withheld:
+        yield f"{withheld:,} jobs are due and stay until that first listing is confirmed"
+
+
+def withhold(plan: Plan, unconfirmed: Collection[Owner]) -> int:
+    """Take the deletes and stops of these owners' jobs out of the plan, leaving what is to be archived; of how many jobs.
+
+    Their first listing may be a lie. A later one confirms it or puts it right.
+    """
+    withheld = 0
+
+    def without(job: JobPlan) -> JobPlan | None:
+        nonlocal withheld
+        if job.owner not in unconfirmed:
+            return job
+        left = tuple(decision for decision in job.actions if decision.action is Action.ARCHIVE)
+        withheld += len(left) < len(job.actions)
+        return replace(job, actions=left) if left else None
+
+    if unconfirmed:
+        plan.narrow(without)
+    return withheld

@@ -1,0 +1,51 @@
+"""Looks, after a plan was carried out and once a day, whether Sauce has purged what alone keeps some jobs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from sauce_janitor.execute import Parts
+from sauce_janitor.execute.events import AssetsPurged, Event
+from sauce_janitor.execute.purge_detection import look_for_purged
+from sauce_janitor.model.jobs import Owner
+from sauce_janitor.retention.plan.planner import Plan
+from sauce_janitor.state import Notes
+
+_DAY_S: Final = 86_400
+
+Crew = tuple[Callable[[Owner], bool], Parts]
+"""Whose jobs, and the parts that may ask about them."""
+
+
+def look_daily(
+    plan: Plan,
+    crews: Iterable[Crew],
+    notes: Notes,
+    account: str,
+    *,
+    stop: threading.Event,
+    tell: Callable[[Event], None],
+) -> int:
+    """Look at the plan's suspects unless that was done today. The next plan says what that changes.
+
+    Returns how many were found purged that an earlier run had tried to archive.
+
+    Raises what the lease and the state raise.
+    """
+    key, day = f"looked for purged {account}", str(plan.as_of // _DAY_S)
+    if not plan.suspects or notes.read(key) == day:
+        return 0
+    missed = 0
+
+    def count(event: Event) -> None:
+        nonlocal missed
+        missed += isinstance(event, AssetsPurged) and event.missed
+        tell(event)
+
+    for is_mine, parts in crews:
+        mine = (suspect for suspect in plan.suspects if is_mine(suspect.owner))
+        look_for_purged(mine, parts, stop=stop, tell=count)
+    notes.write(key, day)
+    return missed

@@ -1,0 +1,135 @@
+"""What a plan and the days to come ask of the request budget, and what it gives: for `plan`, `status` and a run's record."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from sauce_janitor.config import Account
+from sauce_janitor.errors import StateError
+from sauce_janitor.execute import Execution
+from sauce_janitor.execute.events import Halt
+from sauce_janitor.operations.wiring.run_settings import Need
+from sauce_janitor.retention.what_if.inflow import Inflow
+from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.count_file import Shared
+from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.http.request_events import RequestEvent
+from sauce_janitor.state import KnownAccount
+
+_TELL_S = 10.0
+
+
+class Tells(Protocol):
+    """Who is told of requests and of what is left of the budget (`telling.Teller`)."""
+
+    def request(self, event: RequestEvent, /) -> None: ...
+    def budget_left(self, remaining: Mapping[str, int], /) -> None: ...
+    def budget_spent(self, *, left: int, goes_on_at: int) -> None: ...
+
+
+class Spending:
+    """Tells what is left of an account's budgets, of all credentials together, while they are spent. Any thread may ask."""
+
+    def __init__(self, tell: Tells, budgets: Callable[[], Sequence[Budget]], clock: Callable[[], float]) -> None:
+        self._tell, self._budgets, self._clock = tell, budgets, clock
+        self._told_at = math.inf
+
+    def asked(self, request: RequestEvent) -> None:
+        """A request was made."""
+        self._tell.request(request)
+        if time.monotonic() - self._told_at > _TELL_S:
+            self.tell_left()
+
+    def tell_left(self) -> None:
+        """Now. Never fails: who cannot count says so where requests are made."""
+        self._told_at = time.monotonic()
+        left: Counter[str] = Counter()
+        with suppress(StateError):
+            for budget in self._budgets():
+                left.update(budget.remaining())
+        self._tell.budget_left(left)
+
+    def goes_on_at(self, done: Execution) -> int | None:
+        """Where a run paused because a budget is spent: when that has room again, epoch seconds, told aloud."""
+        if done.halted is None or done.halted.why is not Halt.BUDGET:
+            return None
+        waits = [budget.goes_on_in(some=True) for budget in self._budgets()]
+        at = int(self._clock() + min((wait for wait in waits if wait > 0), default=0.0))
+        self._tell.budget_spent(left=done.left, goes_on_at=at)
+        return at
+
+
+def outlook(needs: Sequence[Need], inflow: Inflow | None, *, now: float) -> dict[str, Any]:
+    """As JSON has it: requests needed and left in the hour, of all credentials together; in how many seconds the last of them
+    is through; what a day gives, and what a day's new jobs need and lose. None: no limit, or too few jobs to tell.
+    """
+    takes = [need.timetable.seconds_for(need.requests, now=now, left=need.left) for need in needs]
+    left = [need.left for need in needs if need.left is not None]
+    daily = [need.timetable.per_day() for need in needs]
+    per_day = None if None in daily or not daily else sum(each for each in daily if each is not None)
+    return {
+        "requests_needed": sum(need.requests for need in needs),
+        "left_this_hour": sum(left) if left else None,
+        "done_in_s": max((seconds for seconds in takes if seconds is not None), default=None),
+        "requests_a_day": per_day,
+        "inflow": None
+        if inflow is None
+        else {
+            "jobs_a_day": round(inflow.jobs, 1),
+            "requests_a_day": round(inflow.requests, 1),
+            "purged_a_day": round(inflow.purged(per_day), 1),
+        },
+    }
+
+
+def standing(account: Account, known: Mapping[str, KnownAccount], state: Path, *, now: float) -> dict[str, Any]:
+    """How the account's own budget stands now, by what is counted beside the state; asks Sauce Labs nothing, needs no secret.
+
+    `known` are the accounts that had a run. StateError when the count cannot be read.
+    """
+    allowed = account.budget.at(now)
+    told: dict[str, Any] = {
+        "now": str(allowed),
+        "per_second": account.budget.usual.per_second,
+        "per_hour": account.budget.usual.per_hour,
+        "windows": len(account.budget.windows),
+        "left_this_hour": allowed.per_hour,
+        "goes_on_in_s": 0.0,
+        "slowed": False,
+    }
+    shared = Shared(state)
+    if account.name not in known or not shared.path.exists():
+        return told
+    found = known[account.name]
+    budget = Budget.of(_anonymous(account, found.base_url, found.username), store=shared)
+    try:
+        reading = budget.read()
+    finally:
+        budget.close()
+    return told | {
+        "left_this_hour": reading.left_hour,
+        "goes_on_in_s": round(reading.turn.wait_s, 1),
+        "slowed": reading.slowed,
+    }
+
+
+def _anonymous(account: Account, base_url: str, username: str) -> Connection:
+    usual = account.budget.usual
+    return Connection(
+        base_url=base_url,
+        username=username,
+        access_key=SecretStr(""),
+        per_second=usual.per_second,
+        per_hour=usual.per_hour,
+        burst=usual.burst,
+        windows=account.budget.windows,
+        zone=account.budget.zone,
+    )

@@ -1,0 +1,72 @@
+"""The jobs that failed before, as a run needs them: what the plan says of them, and what this run adds to the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.retries import Failing, Retry
+from sauce_janitor.state import Notes, Retries
+
+
+class AccountRetries:
+    """One account's retries (`execute.parts.RetryBook`). Any thread may use it.
+
+    Until `take` every job counts as not tried: a command that is about named jobs tries all of them at once.
+    """
+
+    def __init__(self, kept: Retries, account: str, clock: Callable[[], int], notes: Notes) -> None:
+        self._kept, self._account, self._clock, self._notes = kept, account, clock, notes
+        self._planned: dict[JobId, Retry] = {}
+        self._rows = set(kept.of(account))
+        self._unlisted = f"no asset list {account} "
+
+    def take(self, planned: Mapping[JobId, Retry], *, now: int, at_once: bool = False) -> None:
+        """These are the retries of the plan that is carried out `now` (epoch seconds); `at_once` ends their pauses."""
+        self._planned = {
+            key: replace(retry, due_at=0) if at_once or retry.due_at <= now else retry for key, retry in planned.items()
+        }
+
+    def of(self, job_id: JobId, /) -> Retry | None:
+        """Return the retry of a job of the plan, None for one that did not fail."""
+        return self._planned.get(job_id)
+
+    def failed(self, job_id: JobId, failing: Failing, /) -> None:
+        """Put a failed try on record. StateError when that cannot be done."""
+        self._kept.failed(self._account, job_id, failing, at=self._clock())
+        self._rows.add(job_id)
+
+    def done(self, job_id: JobId, /) -> None:
+        """Forget that the job failed."""
+        if job_id in self._rows:
+            self._rows.discard(job_id)
+            self._kept.forget(self._account, (job_id,))
+
+    def unlisted_since(self, job_id: JobId, answer: str, /, *, note: bool) -> int | None:
+        """Return since when the job's asset list is answered with just this, epoch seconds; `note` writes a first one."""
+        key = f"{self._unlisted}{job_id}"
+        said, _, since = (self._notes.read(key) or "").partition(" ")
+        if said == answer:
+            return int(since)
+        if note:
+            self._notes.write(key, f"{answer} {self._clock()}")
+        return None
+
+    def listed(self, job_id: JobId, /) -> None:
+        """Forget since when there is no list: there is one, or no job."""
+        self._notes.forget(f"{self._unlisted}{job_id}")
+
+    def left(self) -> Collection[JobId]:
+        """Return the jobs that have failed and are not done."""
+        return frozenset(self._rows)
+
+    def keep_only(self, job_ids: Collection[JobId], *, owners: Collection[Owner]) -> None:
+        """Forget those of these owners' jobs that nothing is wanted of any more, and what is noted of jobs that are gone."""
+        if self._rows:
+            self._kept.keep_only(self._account, job_ids, owners=owners)
+            self._rows = set(self._kept.of(self._account))
+        # Without this every job that never started would leave a note for ever.
+        noted = [JobId(key.removeprefix(self._unlisted)) for key in self._notes.starting(self._unlisted)]
+        for job_id in self._kept.absent(self._account, noted):
+            self.listed(job_id)

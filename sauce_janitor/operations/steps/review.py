@@ -1,0 +1,63 @@
+"""What ties a plan to its review: which actions were seen, on which inventory. It only ever takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sauce_janitor.model.jobs import Record
+from sauce_janitor.retention.plan.planner import JobPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The actions of a reviewed plan, as (job id, action) to the job's fingerprint, and the time it was made for.
+
+    `of_all` is False when it was made for some policies alone: then nobody has reviewed what the others do.
+    """
+
+    actions: Mapping[tuple[str, str], str]
+    as_of: int
+    of_all: bool
+
+    @classmethod
+    def of(cls, plan: Mapping[str, Any], actions: Mapping[tuple[str, str], str]) -> Reviewed:
+        """Of a plan file's object whose seal was checked."""
+        as_of = int(datetime.fromisoformat(plan["as_of"]).timestamp())
+        return cls(actions, as_of, of_all=not plan["policies"])
+
+    def of_job(self, job: JobPlan) -> JobPlan | None:
+        """Of what is due now, what was reviewed, if the job is as it was then; None when that is nothing."""
+        actions = tuple(
+            decision for decision in job.actions if self.actions.get((job.job_id, decision.action)) == job.fingerprint
+        )
+        return replace(job, actions=actions) if actions else None
+
+    def only(self, jobs: Iterable[JobPlan]) -> Iterator[JobPlan]:
+        """`of_job` of each, where that is something."""
+        return (left for job in jobs if (left := self.of_job(job)) is not None)
+
+
+class Digesting:
+    """Hands records through, and digests what it handed out the first time: which jobs, and since when each is as it is."""
+
+    def __init__(self, records: Callable[[], Iterable[Record]]) -> None:
+        self._records = records
+        self._hash = sha256()
+        self._passes = 0
+
+    def __call__(self) -> Iterator[Record]:
+        self._passes += 1
+        if self._passes > 1:
+            yield from self._records()
+            return
+        for record in self._records():
+            self._hash.update(b"%b %d\n" % (record.job.id.encode(), record.changed_at))
+            yield record
+
+    def digest(self) -> str:
+        """`sha256:…` of the first pass."""
+        return f"sha256:{self._hash.hexdigest()}"

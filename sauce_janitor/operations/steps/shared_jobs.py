@@ -1,0 +1,117 @@
+"""One job, one judgement: a run is refused where another account is about its users, too.
+
+What the configuration tells was refused when it was loaded. Left are user names that come from files, organizations, and
+accounts of another configuration that works on the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
+from typing import Final
+
+from sauce_janitor.config import Account
+from sauce_janitor.config.shared_users import ORGANIZATION, asks_as_itself, folded, named, place
+from sauce_janitor.errors import ConfigError, JanitorError, RefusedError
+from sauce_janitor.model.jobs import Owner
+from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.owners import asked_of, known_owners
+from sauce_janitor.operations.wiring.run_settings import Order, Tools
+
+_FEW: Final = 3
+_ACTING: Final = ("execute", "offboard", "assets")
+"""Modes of runs that change something at Sauce Labs."""
+
+
+class Claims:
+    """Whose jobs one account is about, against all others. `run_id` is for the log."""
+
+    def __init__(self, account: Account, tools: Tools, order: Order, run_id: str) -> None:
+        self._account, self._tools, self._order, self._run_id = account, tools, order, run_id
+        self._place = place(account.base_url)
+
+    def refuse_shared(self, owners: Iterable[Owner]) -> None:
+        """RefusedError, naming both accounts and the users, where another account is about these owners' jobs."""
+        mine = {folded(owner): owner for owner in owners}
+        for other in self._tools.config.accounts:
+            if other.name != self._account.name and place(other.base_url) == self._place:
+                self._refuse(other.name, mine.keys() & self._of(other), mine.values())
+        for name, known in self._tools.state.accounts.all().items():
+            if self._is_elsewhere(name) and place(known.base_url) == self._place and self._has_acted(name):
+                theirs = map(folded, (known.username, *self._tools.state.jobs.owners(name)))
+                self._refuse_stranger(name, mine.keys() & set(theirs), mine.values())
+
+    def _is_elsewhere(self, name: str) -> bool:
+        """Whether it is no account of this configuration, and none whose place this one takes."""
+        return name not in {account.name for account in self._tools.config.accounts} | set(self._account.replaces)
+
+    def _has_acted(self, name: str) -> bool:
+        return any(self._tools.state.runs.last(name, limit=1, mode=mode) for mode in _ACTING)
+
+    def _of(self, other: Account) -> set[str]:
+        """Whose jobs the other account is about, folded. RefusedError where that cannot be told and something may change."""
+        users = set(named(other))
+        if not asks_as_itself(other):
+            return users.union(self._members(other)) if other.teams else users
+        known = self._tools.state.accounts.all().get(other.name)
+        try:
+            # Whose an account was in this state it stays: no secret is read for what is known.
+            is_bound = known is not None and known.is_bound and place(known.base_url) == self._place
+            users.add(folded(known.username if known is not None and is_bound else other.user()))
+        except ConfigError as wrong:
+            self._refuse_unknown(other, wrong)
+        return users.union(self._members(other)) if ORGANIZATION in other.users or other.teams else users
+
+    def _members(self, other: Account) -> Iterator[str]:
+        """Who is in the other account's organization or teams: asked as it asks, else known from its earlier runs."""
+        known = known_owners(self._tools.state, other)
+        if not self._order.offline:
+            try:
+                yield from map(folded, self._ask(other))
+            except JanitorError as wrong:
+                if not known:
+                    self._refuse_unknown(other, wrong)
+            else:
+                if ORGANIZATION not in other.users:
+                    return  # who has left a team may be in another one now
+        yield from map(folded, known)
+
+    def _ask(self, other: Account) -> Collection[Owner]:
+        tell = Teller(other.name, self._run_id, self._tools.metrics)
+        count = archive.shared_count(self._tools, run_id=self._run_id, tell=tell.budget_lost)
+        client = archive.Client(archive.connection(other), tell.request, self._tools.stop, store=count)
+        with closing(client):
+            return asked_of(other, client.reader.people, now=int(self._tools.clock())).owners
+
+    def _refuse(self, other: str, both: Collection[str], mine: Collection[Owner]) -> None:
+        if both:
+            raise RefusedError(
+                f"accounts {self._account.name} and {other} are both about jobs of {_few(both, mine)} at {self._place}: one "
+                "user's jobs belong to one account, or what one keeps the other deletes. Nothing changed. Move the policies of "
+                "both into one account, or take the user out of one"
+            )
+
+    def _refuse_stranger(self, other: str, both: Collection[str], mine: Collection[Owner]) -> None:
+        if both:
+            raise RefusedError(
+                f"account {other}, which this configuration does not have, was about jobs of {_few(both, mine)} at "
+                f"{self._place} in this state, as account {self._account.name} is: two configurations on one state would judge "
+                f"a job twice. Nothing changed. If {self._account.name} was called {other} before, keep what is known of "
+                f"it: `sauce-janitor account rename {other} {self._account.name}`. If it is gone, say so: "
+                f"`accounts: {{{self._account.name}: {{replaces: {other}}}}}`"
+            )
+
+    def _refuse_unknown(self, other: Account, wrong: JanitorError) -> None:
+        """What the other account is about cannot be told: a dry run goes on, one that may delete does not."""
+        if self._order.execute:
+            raise RefusedError(
+                f"whether account {other.name} is about the same jobs as {self._account.name} at {self._place} cannot be told: "
+                f"{wrong}. Nothing changed. Write its `username` into the configuration, and name its `users`"
+            ) from wrong
+
+
+def _few(both: Collection[str], mine: Collection[Owner]) -> str:
+    names = sorted(owner for owner in mine if folded(owner) in both)
+    more = f" and {len(names) - _FEW:,} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more

@@ -1,0 +1,254 @@
+"""Verifies the archive: every byte against its receipt, every receipt against the journal. It reads only, and repairs nothing.
+
+What it has done is remembered in the state, so that a verification of days can be interrupted and gone on with. The daemon
+verifies a twentieth of each account a day, another one each day.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from sauce_janitor.archive import Catalogue, Damage, Finding, Proof
+from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.archive.receipts import receipt_name
+from sauce_janitor.archive.verify import Sample, Scope, prove_all
+from sauce_janitor.config import Account
+from sauce_janitor.errors import ArchiveError, ConfigError
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.operations.records.repeats import Repeats
+from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.state import State
+
+_DAY_S: Final = 86_400
+_KEEP_EVERY_S: Final = 5.0
+_MOST_KEPT: Final = 10_000
+DAILY_SHARE: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to verify: one job, or all of an account and owner (None: of all), or a sample of them.
+
+    `resume` goes on where an interrupted verification of the same account and owner was left.
+    """
+
+    account: str | None = None
+    owner: Owner | None = None
+    job: JobId | None = None
+    sample: Sample | None = None
+    resume: bool = False
+
+    @property
+    def scope(self) -> str:
+        """What its progress is remembered under."""
+        return json.dumps([self.account, self.owner])
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was verified: jobs, files and bytes read, and what was found. `resumed` jobs of them were verified before.
+
+    `incomplete` ones lack files that could not be had. `complete` says that the end was reached; `against_journal`
+    that receipts were compared with the journal, too.
+    """
+
+    jobs: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    resumed: int = 0
+    incomplete: int = 0
+    complete: bool = False
+    against_journal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What it works with: `state` is None where there is none, `stop` leaves it off, `told` hears of each job.
+
+    `remembers`: what was found whole counts as read back, for who trusts that for a while before a delete.
+    """
+
+    catalogue: Catalogue
+    state: State | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    told: Callable[[Proof], None] = lambda _: None
+    clock: Callable[[], float] = time.time
+    workers: int | None = None
+    remembers: bool = False
+
+
+def verify(wanted: Wanted, means: Means) -> Verified:
+    """Verify it. ConfigError when there is nothing to go on with; ArchiveError when the archive cannot be listed."""
+    return _Verifier(wanted, means).verify()
+
+
+class _Verifier:
+    def __init__(self, wanted: Wanted, means: Means) -> None:
+        self._wanted, self._means, self._state = wanted, means, means.state
+        self._done = Verified(against_journal=means.state is not None)
+        self._after: Place = ()
+        self._kept_at = time.monotonic()
+        self._is_long = wanted.job is None and wanted.sample is None
+        self._began_at = int(means.clock())
+
+    def verify(self) -> Verified:
+        done = self._done
+        if self._wanted.resume:
+            self._go_on()
+        try:
+            for place, proof in self._proofs():
+                self._count(proof)
+                self._after = place
+                if self._means.stop.is_set():
+                    return done
+                if time.monotonic() - self._kept_at >= _KEEP_EVERY_S:
+                    self._keep()
+            if self._is_long and self._state is not None:
+                for proof in self._vanished(self._state):
+                    self._count(proof, is_job=False)
+            done.complete = True
+            return done
+        finally:
+            self._keep()
+
+    @property
+    def _key(self) -> str | None:
+        """The wanted account's name in the archive; without a state an account is what its folder is called."""
+        name = self._wanted.account
+        return name if name is None or self._state is None else self._state.accounts.key(name)
+
+    def _proofs(self) -> Iterator[tuple[Place, Proof]]:
+        wanted, catalogue = self._wanted, self._means.catalogue
+        if wanted.job is not None:
+            places = catalogue.places_of(wanted.job, account=self._key, owner=wanted.owner)
+            return ((place, catalogue.prove(place)) for place in places)
+        scope = Scope(self._key, wanted.owner, self._after, wanted.sample)
+        return prove_all(catalogue, scope, workers=self._means.workers)
+
+    def _count(self, proof: Proof, *, is_job: bool = True) -> None:
+        done = self._done
+        findings = (*proof.findings, *self._against_journal(proof))
+        done.jobs += is_job
+        done.incomplete += bool(proof.receipts) and bool(proof.receipts[-1].document.missing)
+        done.files += proof.files
+        done.size_bytes += proof.size_bytes
+        done.findings += findings
+        self._note_read_back(proof, whole=not findings)
+        self._means.told(Proof(proof.place, proof.receipts, findings, proof.files, proof.size_bytes))
+
+    def _note_read_back(self, proof: Proof, *, whole: bool) -> None:
+        """What was found damaged is trusted no more, however lately it was read back before."""
+        if self._state is None or not proof.receipts:
+            return
+        newest, kept = proof.receipts[-1], self._state.read_backs
+        account, job_id = self._state.accounts.named(newest.document.account), newest.document.job_id
+        if not whole:
+            kept.forget(account, job_id)
+        elif self._means.remembers:
+            kept.remember(account, job_id, newest.sha256, at=int(self._means.clock()))
+
+    def _against_journal(self, proof: Proof) -> Iterable[Finding]:
+        """Receipts of this job that the journal has and the archive does not: removed, or edited with all their files."""
+        if self._state is None or not proof.receipts:
+            return
+        said = proof.receipts[-1].document
+        there = {receipt.sha256 for receipt in proof.receipts}
+        for line in self._state.journal.of(said.job_id, self._state.accounts.named(said.account)):
+            if line.kind == "archived" and line.receipt not in there:
+                detail = (
+                    f"the journal has it with SHA-256 {line.receipt} (line {line.seq}), and no receipt here is that one"
+                )
+                yield Finding(proof.place, receipt_name(len(proof.receipts)), Damage.RECEIPT, detail)
+
+    def _vanished(self, state: State) -> Iterator[Proof]:
+        """Jobs that the journal has as archived and of which there is no folder any more."""
+        accounts = [self._wanted.account] if self._wanted.account else list(state.accounts.all())
+        for account in accounts:
+            seen: set[JobId] = set()
+            for line in state.journal.lines(account):
+                if line.kind != "archived" or line.job_id in seen:
+                    continue
+                seen.add(line.job_id)
+                if self._wanted.owner in {None, line.owner} and not self._stands(
+                    state, account, line.owner, line.job_id
+                ):
+                    where = f"{account}/{line.owner}/…/{line.job_id}"
+                    detail = f"the journal has it as archived (line {line.seq}), and its folder is gone"
+                    yield Proof(where, (), (Finding(where, receipt_name(1), Damage.MISSING, detail),), 0, 0)
+
+    def _stands(self, state: State, account: str, owner: Owner, job: JobId) -> bool:
+        try:
+            ended_at = state.jobs.ended_at(account, job)
+            return self._means.catalogue.stands(state.accounts.key(account), owner, job, ended_at=ended_at)
+        except ArchiveError:
+            return True  # something is there; what is wrong with it was found when it was read
+
+    # --- progress ----------------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        kept = self._state.verifications.kept(self._wanted.scope) if self._state is not None else None
+        if kept is None or kept["complete"] or kept["archive"] != self._means.catalogue.root.uuid:
+            raise ConfigError("there is no interrupted verification to go on with: leave out --resume to begin one")
+        done = self._done
+        self._after, self._began_at = tuple(kept["after"]), kept["began_at"]
+        done.jobs, done.files, done.size_bytes = kept["jobs"], kept["files"], kept["size_bytes"]
+        done.findings = [Finding(each["place"], each["file"], Damage(each["damage"]), each["detail"])
+                         for each in kept["findings"]]  # fmt: skip
+        done.resumed = done.jobs
+
+    def _keep(self) -> None:
+        self._kept_at = time.monotonic()
+        if self._state is None or not self._is_long:
+            return
+        done = self._done
+        kept: dict[str, Any] = {
+            "archive": self._means.catalogue.root.uuid,
+            "began_at": self._began_at,
+            "kept_at": int(self._means.clock()),
+            "after": list(self._after),
+            "complete": done.complete,
+            "jobs": done.jobs,
+            "files": done.files,
+            "size_bytes": done.size_bytes,
+            "findings": [asdict(finding) for finding in done.findings[:_MOST_KEPT]],
+        }
+        self._state.verifications.keep(self._wanted.scope, kept)
+
+
+def verify_daily(account: Account, tools: Tools, *, share: float = DAILY_SHARE) -> Verified:
+    """Verify another share of an account's archive each day, for the daemon: told to the log and the metrics.
+
+    Raises ArchiveError when the archive is not there; StateError.
+    """
+    log = structlog.get_logger().bind(account=account.name)
+    path, state = tools.config.archive.path, tools.state
+    sample = Sample.of(share, int(tools.clock()) // _DAY_S)
+    known = state.identity.archive_uuid(str(path))
+    repeats = Repeats()
+    with ExitStack() as stack:
+        stack.callback(repeats.conclude, log)
+        catalogue = stack.enter_context(Catalogue.open(path, known_uuid=known))
+
+        def told(proof: Proof) -> None:
+            for finding in proof.findings:
+                repeats.error(log, "archive.damaged", example=finding.place, place=finding.place, file=finding.file,
+                              damage=finding.damage.value, detail=finding.detail)  # fmt: skip
+
+        trusted = tools.config.archive.trust_read_back_s is not None
+        means = Means(catalogue, state, tools.stop, told, tools.clock, workers=1, remembers=trusted)
+        done = verify(Wanted(account=account.name, sample=sample), means)
+    if done.complete:
+        tools.metrics.set("archive_findings", len(done.findings), account=account.name)
+        tools.metrics.set("last_verification_timestamp_seconds", tools.clock(), account=account.name)
+    log.info("archive.verified", jobs=done.jobs, files=done.files, size_bytes=done.size_bytes, share=share,
+             findings=len(done.findings), complete=done.complete)  # fmt: skip
+    return done

@@ -1,0 +1,78 @@
+"""Keeps what lists know of the archive up with it: since the last look by the journal, the first time by every receipt.
+
+The entries are only ever made from what stands in the archive; the journal says where to look.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from sauce_janitor.archive import Catalogue, entry_of, job_place
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
+from sauce_janitor.model.archive_entries import ArchiveEntry
+from sauce_janitor.state import State
+
+_AT_ONCE = 200
+
+
+@dataclass(slots=True)
+class Indexed:
+    """What came of it: the jobs whose entries were made, and those whose receipts could not be trusted, with why."""
+
+    jobs: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def keep_up(
+    state: State, catalogue: Catalogue, *, anew: bool = False, step: Callable[[int], None] | None = None
+) -> Indexed:
+    """Bring the entries up to what the archive holds; `anew` reads everything. Asks and changes nothing but the entries.
+
+    `step` is told of every batch. A job that cannot be read keeps no entry: `archive verify` says more of it.
+    """
+    uuid, (head, _) = catalogue.root.uuid, state.journal.head()
+    through = None if anew else state.archived.through(uuid)
+    indexed = Indexed()
+    if through is None or through > head:
+        state.archived.forget()
+        places: Iterable[tuple[str, ...]] = catalogue.places()
+    else:
+        places = _touched(state, catalogue, through)
+    for batch in _batches(places):
+        state.archived.put(_entries(catalogue, batch, indexed))
+        if step is not None:
+            step(len(batch))
+    if through != head:
+        state.archived.mark(uuid, head)
+    return indexed
+
+
+def _touched(state: State, catalogue: Catalogue, through: int) -> Iterator[tuple[str, ...]]:
+    for each in {(each.account, each.job_id): each for each in state.archived.touched(through)}.values():
+        ended_at = state.jobs.ended_at(state.accounts.named(each.account), each.job_id)
+        if ended_at is not None:
+            yield job_place(each.account, each.owner, each.job_id, ended_at)
+            continue
+        yield from catalogue.places_of(each.job_id, account=each.account, owner=each.owner)
+
+
+def _entries(catalogue: Catalogue, places: Iterable[tuple[str, ...]], indexed: Indexed) -> Iterator[ArchiveEntry]:
+    for place in places:
+        try:
+            entry = entry_of(catalogue.root, place)
+        except ArchiveUnusableError:
+            raise
+        except ArchiveError as wrong:
+            indexed.unreadable.append(str(wrong))
+            continue
+        if entry is not None:
+            indexed.jobs += 1
+            yield entry
+
+
+def _batches(places: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+    left = iter(places)
+    while batch := list(itertools.islice(left, _AT_ONCE)):
+        yield batch

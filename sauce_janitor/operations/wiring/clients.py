@@ -1,0 +1,104 @@
+"""As whom the program asks and acts, for whose jobs: one client a credential, each with a request budget of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from sauce_janitor.config import Account
+from sauce_janitor.errors import (
+    BudgetSpentError,
+    ConfigError,
+    CredentialsError,
+    JanitorError,
+    SourceError,
+    SourceUnavailableError,
+)
+from sauce_janitor.model.jobs import Owner, is_same_user
+from sauce_janitor.operations.wiring.archive import Client
+
+_OF_THE_ACCOUNT = (CredentialsError, SourceUnavailableError, BudgetSpentError)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One credential's part of an account: these owners' jobs. `own`: the credential is theirs, not the account's."""
+
+    client: Client
+    owners: frozenset[Owner]
+    own: bool
+
+
+class Reach:
+    """The clients of one account: its own, and those of owners with credentials of their own, made when first needed."""
+
+    def __init__(self, account: Account, main: Client, stack: ExitStack) -> None:
+        self.main = main
+        self._account = account
+        self._stack = stack
+        self._clients: dict[tuple[str, str], Client] = {}
+        self._of_owner: dict[Owner, Client | ConfigError] = {}
+        key = main.connection.access_key.get_secret_value()
+        self._clients[main.connection.username, key] = main
+
+    def has_own(self, owner: Owner) -> bool:
+        """Whether the owner's jobs are asked about with credentials other than the account's."""
+        return self._configured(owner) in self._account.own_sources
+
+    def _configured(self, owner: Owner) -> Owner:
+        """The owner's name as the configuration writes it: Sauce Labs may write it in other letters' case."""
+        own = self._account.own_sources
+        return owner if owner in own else next((each for each in own if is_same_user(each, owner)), owner)
+
+    def of(self, owner: Owner) -> Client:
+        """The client for this owner's jobs. ConfigError when his credentials cannot be had; they are looked for once."""
+        if not self.has_own(owner):
+            return self.main
+        if owner not in self._of_owner:
+            try:
+                self._of_owner[owner] = self._client_of(owner)
+            except ConfigError as wrong:
+                self._of_owner[owner] = wrong
+        found = self._of_owner[owner]
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+    def _client_of(self, owner: Owner) -> Client:
+        owner = self._configured(owner)
+        username, access_key = self._account.credentials(owner)
+        who = username, access_key.get_secret_value()
+        if who not in self._clients:  # of one credential there is one client, so one budget
+            again = partial(self._account.credentials, owner)
+            self._clients[who] = self.main.as_(username, access_key, again)
+            self._stack.callback(self._clients[who].close)
+        return self._clients[who]
+
+    def is_about(self, owner: Owner, error: JanitorError) -> bool:
+        """Whether an error met while asking about this owner's jobs is his alone: then the others go on.
+
+        It is, unless it is about the account's credentials or budget, or Sauce Labs does not answer at all.
+        """
+        if self.has_own(owner):
+            return isinstance(error, SourceError | ConfigError)
+        return isinstance(error, SourceError) and not isinstance(error, _OF_THE_ACCOUNT)
+
+    def shares(self, owners: Iterable[Owner]) -> tuple[Share, ...]:
+        """These owners by credential, the account's own first; who cannot be reached is in none."""
+        of_client: dict[Client, set[Owner]] = {self.main: set()}
+        for owner in owners:
+            try:
+                of_client.setdefault(self.of(owner), set()).add(owner)
+            except ConfigError:
+                continue
+        return tuple(
+            Share(client, frozenset(of), own=client is not self.main) for client, of in of_client.items() if of
+        )
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """Sauce's clock minus ours by the answer that differs most, of the newest of each client; None before any."""
+        skews = [skew for client in self._clients.values() if (skew := client.reader.clock_skew_s) is not None]
+        return max(skews, key=abs, default=None)

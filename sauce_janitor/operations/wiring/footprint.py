@@ -1,0 +1,74 @@
+"""What a plan weighs and needs: bytes by what this account's receipts and deletes tell, and the room on the disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sauce_janitor.config import Archive
+from sauce_janitor.operations.wiring.disk_space import Room, room_of
+from sauce_janitor.operations.wiring.receipt_sizes import MOST_RECEIPTS, sizes_of
+from sauce_janitor.retention.plan.effects import NO_WEIGHTS, PlanEffects, Weights, effects_of
+from sauce_janitor.retention.plan.planner import Plan
+from sauce_janitor.state import State
+
+_DAY_S: Final = 86_400
+_MOST_DELETES: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a plan does, with its bytes, and the room for what it stores. `room` is None where it cannot be told."""
+
+    effects: PlanEffects
+    room: Room | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**self.effects.as_row(), "disk": self.room.as_row() if self.room else None}
+
+
+def footprint_of(plan: Plan, settings: Archive, weights: Weights = NO_WEIGHTS, *, erases: bool = False) -> Footprint:
+    """Return the plan's footprint, with bytes as far as the weights tell; `erases` as `effects_of` takes it."""
+    try:
+        room = room_of(settings)
+    except OSError:  # an unmounted disk is for the run to refuse; a plan can be looked at without
+        room = None
+    return Footprint(effects_of(plan, weights, erases=erases), room)
+
+
+def weights_of(archive: Path, state: State, account: str, *, now: int, remembers: bool = True) -> Weights:
+    """Return what is known of the account's jobs in bytes; `now` in epoch seconds. Raises StateError.
+
+    Means of a full sample serve for a day: to draw one from a large archive on a network disk takes its
+    time, and it hardly changes. Where the state is only read, nothing `remembers` them.
+    """
+    key = f"receipt sizes {account}"
+    known = _known(state.notes.read(key), str(archive), now=now)
+    by_class, receipts = known or _drawn(archive, state.accounts.key(account))
+    if remembers and known is None and receipts >= MOST_RECEIPTS:
+        note = {"at": now, "archive": str(archive), "by_class": by_class, "receipts": receipts}
+        state.notes.write(key, json.dumps(note))
+    deletes, freed = state.journal.reclaimed(account, most=_MOST_DELETES)
+    return Weights(by_class, receipts, freed / deletes if deletes else None, deletes)
+
+
+def _drawn(archive: Path, account: str) -> tuple[dict[str, float], int]:
+    sizes = sizes_of(archive, account)
+    told = {each: size for each, size in sizes.a_job.items() if each not in sizes.assumed}
+    return told, sizes.receipts
+
+
+def _known(note: str | None, archive: str, *, now: int) -> tuple[dict[str, float], int] | None:
+    """The noted means, if they are of this archive and young; a clock that was set back makes them old."""
+    if note is None:
+        return None
+    try:
+        said = json.loads(note)
+        if said["archive"] != archive or not 0 <= now - said["at"] < _DAY_S:
+            return None
+        return {str(each): float(size) for each, size in said["by_class"].items()}, int(said["receipts"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None  # a note of another version, or a damaged one: the sample is drawn anew

@@ -1,0 +1,159 @@
+"""Whose jobs a run is about: users by name, and `organization` and teams, which are resolved anew each time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sauce_janitor.config import Account
+from sauce_janitor.model.jobs import Owner, owner_name
+from sauce_janitor.sauce.people import Organization, People
+from sauce_janitor.state import State
+
+ORGANIZATION: Final = "organization"
+_FEW: Final = 8
+_EARLIER: Final = "as earlier runs found them"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An owner whose jobs this run could not list, and why: the `jobs` known of him stay, and count nowhere.
+
+    `departed`: the owner is known from earlier runs alone, and not in the organization, or in the teams (`of`), any more. Then
+    nothing is amiss.
+    """
+
+    owner: Owner
+    why: str
+    jobs: int
+    departed: bool = False
+    of: str = "organization"
+
+    def row(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"owner": self.owner, "why": self.why, "jobs": self.jobs, "departed": self.departed}
+
+    def __str__(self) -> str:
+        who = f"{self.owner}, who is not in the {self.of} any more" if self.departed else self.owner
+        return f"{who}: {self.why}; {self.jobs:,} known jobs stay"
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The owners whose jobs are to be listed, in order, and `how` they were found ("" when they are named).
+
+    `named` are those that the configuration names, `departed` those known from earlier runs alone. `gaps` say why there may be
+    more of them. `group` is what they are, and `gone` who was in it before: their jobs leave the plan.
+    """
+
+    owners: tuple[Owner, ...]
+    how: str = ""
+    named: frozenset[Owner] = frozenset()
+    departed: frozenset[Owner] = frozenset()
+    gaps: tuple[str, ...] = ()
+    group: str = "organization"
+    gone: frozenset[Owner] = frozenset()
+
+    def spelled(self, spellings: Mapping[Owner, Owner]) -> Whose:
+        """The same users, by the names that Sauce Labs writes."""
+        owners, named, departed = (
+            [spellings.get(owner, owner) for owner in some] for some in (self.owners, self.named, self.departed)
+        )
+        return replace(self, owners=tuple(dict.fromkeys(owners)), named=frozenset(named), departed=frozenset(departed))
+
+
+def whose(
+    users: Iterable[str],
+    mine: Owner,
+    known: Sequence[Owner],
+    ask: Callable[[], Organization] | None,
+    *,
+    teams: Sequence[str] = (),
+) -> Whose:
+    """What the configuration's `users` and `teams` mean now. `mine` is who asks, `known` whose jobs were listed before.
+
+    An organization is whoever `ask` finds, who asks, and whoever was known before: nobody drops out unsaid because an answer
+    left them out. A team is whoever `ask` finds, and nobody else: who has left it is `gone`. Without `ask` (offline) it is who
+    is known. A name that is known in other letters' case is that user: one user has one spelling. Raises what `ask` raises.
+    """
+    spelled = _Spelling(known)
+    mine = spelled(mine)
+    users = tuple(users)
+    named = [mine if user == "me" else spelled(owner_name(user)) for user in users if user != ORGANIZATION]
+    if ORGANIZATION in users:
+        return _organization([*named, mine], known, spelled, ask)
+    if not teams:
+        return Whose(tuple(dict.fromkeys(named)), named=frozenset(named))
+    group = f"team {teams[0]}" if len(teams) == 1 else f"teams {', '.join(teams)}"
+    if ask is None:
+        return Whose(tuple(dict.fromkeys([*named, *known])), _EARLIER, frozenset(named), group=group)
+    found = ask()
+    present = dict.fromkeys([*named, *map(spelled, found.owners)])
+    # Where not everybody may have been found, nobody is said to have left; their jobs stay, and are not listed.
+    gone = frozenset[Owner]() if found.gaps else frozenset(known) - set(present)
+    return Whose(tuple(present), found.how, frozenset(named), gaps=found.gaps, group=group, gone=gone)
+
+
+def _organization(
+    named: list[Owner], known: Sequence[Owner], spelled: _Spelling, ask: Callable[[], Organization] | None
+) -> Whose:
+    named_too = frozenset(named)
+    if ask is None:
+        return Whose(tuple(dict.fromkeys([*named, *known])), _EARLIER, named_too)
+    found = ask()
+    present = dict.fromkeys([*named, *map(spelled, found.owners)])
+    departed = frozenset(known) - set(present) if not found.gaps else frozenset()
+    return Whose(tuple(dict.fromkeys([*present, *known])), found.how, named_too, departed, found.gaps)
+
+
+def asked_of(account: Account, people: People, *, now: int) -> Organization:
+    """Ask who is in the account's organization, or else in its teams. `now` is epoch seconds. Raises what `People` raises."""
+    return people.organization(now=now) if ORGANIZATION in account.users else people.teams(account.teams)
+
+
+def known_owners(state: State, account: Account) -> tuple[Owner, ...]:
+    """Return whose jobs were listed before; of teams, who was in them when they were asked for last."""
+    listed = state.jobs.owners(account.name)
+    said = state.notes.read(_note(account.name)) if account.teams and ORGANIZATION not in account.users else None
+    if said is None:
+        return listed
+    members = frozenset(json.loads(said))
+    return tuple(owner for owner in listed if owner in members)
+
+
+def remember(state: State, account: Account, found: Whose) -> None:
+    """Keep on record who is in the account's teams, for commands that ask nobody."""
+    if account.teams:
+        state.notes.write(_note(account.name), json.dumps(sorted(found.owners)))
+
+
+def _note(account: str) -> str:
+    return f"members {account}"
+
+
+class _Spelling:
+    """How a user's name is written by those who know it already."""
+
+    def __init__(self, known: Iterable[Owner]) -> None:
+        self._of = {owner.casefold(): owner for owner in known}
+        self._known = frozenset(self._of.values())
+
+    def __call__(self, owner: Owner) -> Owner:
+        return owner if owner in self._known else self._of.get(owner.casefold(), owner)
+
+
+def words(found: Whose) -> str:
+    """Whose jobs, as one sentence; "" for a single user, who is named elsewhere."""
+    if len(found.owners) < 2 and not found.how:
+        return ""
+    named = ", ".join(found.owners[:_FEW])
+    more = f" and {len(found.owners) - _FEW:,} more" if len(found.owners) > _FEW else ""
+    return f"Jobs of {named}{more}" + (f": the {found.group}, {found.how}" if found.how else "")
+
+
+def missing(found: Whose, left_out: Iterable[LeftOut]) -> tuple[str, ...]:
+    """Who may be missing, and who is left out, as one sentence each."""
+    gaps = (f"Users may be missing: {gap}" for gap in found.gaps)
+    return (*gaps, *(f"Left out: {left}" for left in left_out))

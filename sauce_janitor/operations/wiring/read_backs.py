@@ -1,0 +1,98 @@
+"""Reads the copies back that deletes rest on, and remembers when, where the configuration trusts that for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sauce_janitor.archive import Archive, Damage
+from sauce_janitor.archive.disk.names import place_of
+from sauce_janitor.archive.receipts import ReceiptFile
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
+from sauce_janitor.execute.ports import ReadBack
+from sauce_janitor.model.jobs import Job, JobId, Owner
+from sauce_janitor.state import State
+
+
+class Copies:
+    """One account's copies. `trust_s`: how long a read-back counts, in seconds; None: only the run's own do."""
+
+    def __init__(
+        self, held: Archive, kept: State, account: str, *, trust_s: int | None, clock: Callable[[], float]
+    ) -> None:
+        self._held, self._kept, self._account = held, kept, account
+        self._trust_s, self._clock = trust_s, clock
+        self._key = kept.accounts.key(account)
+        if trust_s is not None:
+            kept.read_backs.forget_before(account, self._now() - trust_s)
+
+    def read_back(self, owner: Owner, job_id: JobId, /, *, anew: bool = False) -> ReadBack:
+        """Read every stored byte of the job from the disk; with `anew` also where an earlier read-back is trusted.
+
+        Raises ArchiveError when a receipt cannot be trusted: then nothing says what was stored.
+        """
+        ended_at = self._kept.jobs.ended_at(self._account, job_id)
+        try:
+            if not anew and (receipt := self._trusted(owner, job_id, ended_at)) is not None:
+                return ReadBack(receipt)
+            proof = self._held.read_back(owner, job_id, ended_at=ended_at)
+        except ArchiveUnusableError:
+            raise
+        except ArchiveError as wrong:
+            raise _untrusted(job_id, str(wrong)) from wrong
+        known = self._receipt_on_record(job_id)
+        if proof is None:
+            return ReadBack(None, () if known is None else ("its folder is gone",))
+        findings = [each for each in proof.findings if each.damage is not Damage.EXTRA]
+        if broken := next((each for each in findings if each.damage is Damage.RECEIPT), None):
+            raise _untrusted(job_id, broken.detail)
+        _check(job_id, proof.receipts, known)
+        receipt = proof.receipts[-1].sha256
+        if findings:
+            self._kept.read_backs.forget(self._account, job_id)
+        else:
+            self.remember(job_id, receipt)
+        return ReadBack(receipt, tuple(f"{each.file}: {each.damage} ({each.detail})" for each in findings))
+
+    def check(self, job: Job) -> None:
+        """ArchiveError where the journal names a receipt that is not among the job's: nothing is built on those."""
+        with self._held.reading() as catalogue:
+            receipts = catalogue.receipts(place_of(self._key, job))
+        if receipts:
+            _check(job.id, receipts, self._receipt_on_record(job.id))
+
+    def remember(self, job_id: JobId, receipt: str) -> None:
+        """Put a read-back on record that found nothing wrong, where one is ever trusted."""
+        if self._trust_s is not None:
+            self._kept.read_backs.remember(self._account, job_id, receipt, at=self._now())
+
+    def _trusted(self, owner: Owner, job_id: JobId, ended_at: int | None) -> str | None:
+        """The receipt of a copy that was read back recently, still is the newest, and has files of the right lengths."""
+        last = self._kept.read_backs.last(self._account, job_id) if self._trust_s is not None else None
+        if last is None or self._trust_s is None or not 0 <= self._now() - last[1] <= self._trust_s:
+            return None
+        with self._held.reading() as catalogue:
+            place, receipts = catalogue.receipts_of(self._key, owner, job_id, ended_at=ended_at)
+            if place is None or not receipts or receipts[-1].sha256 != last[0]:
+                return None
+            return last[0] if catalogue.is_whole(place, receipts[-1]) else None
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _receipt_on_record(self, job_id: JobId) -> str | None:
+        """The SHA-256 of the receipt that the journal names last; None when it names none."""
+        lines = self._kept.journal.of(job_id, self._account)
+        return next((line.receipt for line in reversed(lines) if line.kind == "archived"), None)
+
+
+def _check(job_id: JobId, receipts: Sequence[ReceiptFile], known: str | None) -> None:
+    """A flipped bit in a hash leaves a receipt that reads well: only its own hash, in the journal, tells."""
+    if known is not None and known not in {each.sha256 for each in receipts}:
+        raise _untrusted(job_id, "the receipt that the journal names is not in it: it was changed or removed")
+
+
+def _untrusted(job_id: JobId, why: str) -> ArchiveError:
+    return ArchiveError(
+        f"job {job_id}: its copy in the archive cannot be trusted ({why}), so nothing is deleted of the job: restore its "
+        "folder from a backup, or move it out of the archive, and the next run archives the job anew"
+    )

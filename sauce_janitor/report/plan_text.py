@@ -1,0 +1,209 @@
+"""A plan as people read it: by policy, with examples, why jobs stay, what it costs, which limits it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from sauce_janitor.model.jobs import Action, Decision, Job, Why
+from sauce_janitor.report.dangers import (
+    DiskRoom,
+    effects_rows,
+    loss_lines,
+    show_dangers,
+    show_effects,
+    weight_lines,
+)
+from sauce_janitor.report.tables import Column, show_table
+from sauce_janitor.report.text import ACTIONS, counted, say
+from sauce_janitor.retention.interactions import by_weight
+from sauce_janitor.retention.plan.deadlines import late_lines
+from sauce_janitor.retention.plan.effects import PlanEffects, effects_of
+from sauce_janitor.retention.plan.planner import Plan
+from sauce_janitor.terminal import printable
+from sauce_janitor.times import when
+
+_MOST_REASONS = 12
+_MOST_POSTPONED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is told around a plan: whose it is, how it was listed, what it and new jobs take of the budget (each a line, and
+    whether it is a warning), one or two examples an action, and what would lift the limits that it breaks. `owners` are whose
+    jobs, in words where it is more than one; `missing` who may be missing or is left out. `effects` are the
+    plan's with its bytes, and `room` is what the archive's disk has; None where that is not known.
+    """
+
+    identity: str
+    listing: str
+    budget: Sequence[tuple[str, bool]] = ()
+    examples: Sequence[tuple[Job | None, Decision]] = ()
+    ways_out: Sequence[str] = ()
+    owners: str = ""
+    missing: Sequence[str] = ()
+    effects: PlanEffects | None = None
+    room: DiskRoom | None = None
+
+
+def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = False) -> None:
+    """Print a plan: dangers first, each job once, then by policy, why jobs stay, examples. No last line.
+
+    Of one that was reviewed it is left out why jobs stay, and which ones go for example: that was read, and what is done
+    of it comes next.
+    """
+    effects = about.effects or effects_of(plan)
+    out.print(f"{about.identity}, as of {when(plan.as_of)}", style="bold")
+    show_dangers(out, effects, plan.broken)
+    undecided = sum(plan.undecided.values())
+    out.print(f"{plan.inventory:,} jobs known{about.listing}; {plan.held:,} held, {undecided:,} undecided")
+    _say_whose(out, about)
+    out.print()
+    show_effects(out, effects)
+    for line, is_warning in (*weight_lines(effects, about.room), *about.budget):
+        say(out, line, style="yellow" if is_warning else "")
+    if plan.counts:
+        out.print("\nBy policy", style="bold")
+        _show_by_policy(out, plan)
+    if plan.kept and not is_reviewed:
+        out.print("\nWhy jobs stay", style="bold")
+        _show_kept(out, plan)
+    for line in (*_undecided(plan), *_incomplete(plan)):
+        say(out, line)
+    if plan.postponed and not is_reviewed:
+        out.print("\nTimes that another policy makes longer (`overrides:` lets the shorter one count)", style="bold")
+        for line in _postponed(plan):
+            say(out, line)
+    if about.examples and not is_reviewed:
+        out.print("\nFor example", style="bold")
+        _show_examples(out, about.examples)
+    notes = (*_soon(plan), *late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints), *_lifted(plan))
+    if notes or plan.waiting or about.ways_out:
+        out.print()
+    for line in _announced(plan):
+        say(out, line)
+    for line in notes:
+        say(out, line, style="yellow")
+    for line in about.ways_out:  # to be copied: no line end of ours in it
+        out.print(printable(line), soft_wrap=True)
+
+
+def _postponed(plan: Plan) -> Iterator[str]:
+    found = by_weight(plan.postponed)
+    yield from (postponement.text(jobs) for postponement, jobs in found[:_MOST_POSTPONED])
+    if len(found) > _MOST_POSTPONED:
+        yield f"and {len(found) - _MOST_POSTPONED:,} more (--format json has all)"
+
+
+def _soon(plan: Plan) -> Iterator[str]:
+    if plan.expiring_72h_jobs:
+        yield (
+            f"To archive before Sauce Labs purges it: the assets of {counted(plan.expiring_24h_jobs, 'job')} "
+            f"within 24 h, of {plan.expiring_72h_jobs:,} within 72 h"
+        )
+
+
+def _announced(plan: Plan) -> Iterator[str]:
+    for action, waiting in sorted(plan.waiting.items()):
+        when_they_go = when(waiting.first_at)
+        if waiting.last_at != waiting.first_at:
+            when_they_go += f", the last of them {when(waiting.last_at)}"
+        fresh = f"; {waiting.fresh:,} of them only from the next executing run on" if waiting.fresh else ""
+        yield f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}"
+
+
+def _lifted(plan: Plan) -> Iterator[str]:
+    for lifted in plan.lifted:
+        by = ", ".join(f"{approval.by} ({approval.reason})" for approval in plan.approvals)
+        yield f"Limit lifted by {by}: {lifted.text.partition('. ')[0]}"
+
+
+def _say_whose(out: Console, about: About) -> None:
+    if about.owners:
+        say(out, about.owners)
+    for line in about.missing:
+        say(out, line, style="yellow")
+
+
+def _show_by_policy(out: Console, plan: Plan) -> None:
+    columns = [Column("Policy"), *(Column(words.capitalize(), "number") for words in ACTIONS.values())]
+    policies = sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or ""))
+    rows = (
+        (policy or "(holds)", *(plan.counts.get((policy, action), 0) or None for action in ACTIONS))
+        for policy in policies
+    )
+    show_table(out, columns, rows)
+
+
+def _undecided(plan: Plan) -> Iterator[str]:
+    for (policy, name), jobs in sorted(plan.undecided.items()):
+        yield f"{jobs:,} jobs are undecided by {policy}: {name} cannot be told. Match on another field, or add `{name}: null`"
+
+
+def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]) -> None:
+    columns = [
+        Column("Action", "word"), Column("Job", "id"), Column("Build", rank=2), Column("Name"),
+        Column("Ended", "time", 1), Column("By", "prose"), Column("Due since", "time"),
+    ]  # fmt: skip
+    rows = []
+    for job, decision in examples:
+        if job is not None:
+            # That an example is due goes without saying: the names of its policies are enough.
+            whys = (reason.policy if reason.why is Why.DUE else reason.text for reason in decision.reasons)
+            by = "; ".join(why for why in whys if why)
+            ids = ACTIONS[decision.action], job.id, job.build, job.name
+            rows.append((*ids, job.ended_at, by, decision.due_since))
+    show_table(out, columns, rows)
+
+
+def _show_kept(out: Console, plan: Plan) -> None:
+    most = sorted(plan.kept.items(), key=lambda item: (-item[1], item[0][0], item[0][1].text))
+    told_elsewhere = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
+    shown = [item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere]
+    rows = ((jobs, f"no {ACTIONS[action]}", reason.text) for (action, reason), jobs in shown[:_MOST_REASONS])
+    show_table(out, (Column("Jobs", "number"), Column("Action", "word"), Column("Because", "prose")), rows)
+
+
+def _incomplete(plan: Plan) -> Iterator[str]:
+    """How many jobs lack files that could not be had, and what becomes of their deletes."""
+    if not plan.incomplete:
+        return
+    waiting = plan.incomplete - plan.giving_up
+    said = []
+    if waiting:
+        said.append(f"deletes of {waiting:,} wait for them")
+    if plan.giving_up:
+        said.append(f"{plan.giving_up:,} go on without them (if_unavailable)")
+    yield f"Files could not be had of {plan.incomplete:,} jobs: {', '.join(said)}; explain names them"
+
+
+def markdown(plan: Plan, about: About) -> Iterator[str]:
+    """A plan for a pull request."""
+    effects = about.effects or effects_of(plan)
+    known = f"{plan.inventory:,} jobs known, {plan.held:,} held"
+    yield f"**{about.identity}**, as of {when(plan.as_of)}: {known}\n\n"
+    for broken in plan.broken:
+        yield f"> **limit broken** {printable(broken.text)}\n\n"
+    for number, line in enumerate(loss_lines(effects)):
+        yield f"- {printable(line)}\n" if number else f"**{printable(line)}**\n\n"
+    yield "\n| each job once | jobs | archived first | frees about |\n|---|---:|---:|---:|\n"
+    for words, jobs, archived, freed in effects_rows(effects):
+        yield f"| {words} | {jobs:,} | {archived or 0:,} | {freed or '-'} |\n"
+    yield "\n"
+    for line, _ in (*weight_lines(effects, about.room), *about.budget):
+        yield f"- {printable(line)}\n"
+    yield "\n"
+    yield "| policy | " + " | ".join(ACTIONS.values()) + " |\n|---|" + "---:|" * len(ACTIONS) + "\n"
+    for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
+        cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
+        yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
+    for line in _postponed(plan):
+        yield f"\n- {printable(line)}\n"
+    missing = (printable(line) for line in about.missing)
+    for line in (*missing, *late_lines(plan.late), *(f"warning: {printable(lint)}" for lint in plan.lints)):
+        yield f"\n> {line}\n"
+    if about.ways_out:
+        yield "\n```\n" + "\n".join(about.ways_out) + "\n```\n"
+    yield "\n"

@@ -1,0 +1,180 @@
+"""The end of a run as people read it: what was done, and why what is missing is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console
+
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.report.tables import Column, show_table
+from sauce_janitor.report.text import ACTIONS, actions_line, counted, size
+from sauce_janitor.terminal import printable
+from sauce_janitor.times import when
+
+
+class Failure(Protocol):
+    """One action that failed."""
+
+    @property
+    def job_id(self) -> str: ...
+    @property
+    def policy(self) -> str: ...
+    @property
+    def action(self) -> Action: ...
+    @property
+    def detail(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be.
+
+    `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged the assets first, of `missed`
+    ones among them although earlier runs had tried. `incomplete` jobs are stored but for files that could not be had.
+    `waiting` says which jobs failed before and wait for their next try.
+    `damaged_copies` of the archive were found, and `restored_copies` of them fetched again.
+    `goes_on_at`: from when on the request budget has room for what is left, where the run paused for it, epoch seconds.
+    """
+
+    counts: Mapping[tuple[Action, str], int]
+    archived_assets: int
+    archived_bytes: int
+    reclaimed_bytes: int
+    unlisted_files: int
+    left: int
+    halted: str | None
+    failures: Sequence[Failure]
+    skips: Mapping[str, int]
+    recovered: str | None = None
+    missing: Sequence[str] = ()
+    lost: int = 0
+    damaged_copies: int = 0
+    restored_copies: int = 0
+    missed: int = 0
+    incomplete: int = 0
+    goes_on_at: int | None = None
+    waiting: str | None = None
+
+
+_DONE = {
+    Action.ARCHIVE: "archived",
+    Action.DELETE_ASSETS: "assets deleted",
+    Action.DELETE_JOB: "jobs deleted",
+    Action.STOP: "stopped",
+}
+_SKIPS = {
+    "nothing_listed": "nothing is listed of them, as when Sauce Labs' lists fail; they may go when that is still so a day "
+    "after their empty receipts"
+}
+_MOST_KINDS = 10
+_EXAMPLES = 3
+_VARYING = re.compile(r"[0-9a-f]{32}|\d+")
+
+
+def show_end(out: Console, account: str, ended: Ended) -> None:
+    """What was done, and why what is missing is missing."""
+    outcomes = ("done", "already_gone", "skipped", "failed")
+    rows = [
+        (words.capitalize(), *(ended.counts.get((action, outcome), 0) or None for outcome in outcomes))
+        for action, words in ACTIONS.items()
+    ]
+    rows = [row for row in rows if any(row[1:])]
+    out.print(f"\n{account}: carried out", style="bold")
+    if rows:
+        numbers = (Column(header, "number") for header in ("Done", "Already gone", "Skipped", "Failed"))
+        show_table(out, (Column("Action", "word"), *numbers), rows)
+    else:
+        out.print("Nothing was done." if ended.halted else "Nothing to do.")
+    if ended.archived_assets:
+        out.print(f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each verified")
+    if ended.reclaimed_bytes:
+        hidden = (
+            f", with {counted(ended.unlisted_files, 'file')} that it had not listed" if ended.unlisted_files else ""
+        )
+        out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
+    if ended.incomplete:
+        out.print(
+            f"Incomplete: {ended.incomplete:,} jobs are stored but for files that could not be had; their deletes wait"
+        )
+    if ended.lost:
+        tried = f" ({ended.missed:,} of them although earlier runs had tried)" if ended.missed else ""
+        out.print(
+            f"Lost: Sauce Labs had purged the assets of {counted(ended.lost, 'job')} before they were archived{tried}",
+            style="red",
+        )
+    if ended.damaged_copies:
+        out.print(
+            f"Damaged: the archive's copies of {ended.damaged_copies:,} jobs were not as stored; "
+            f"{ended.restored_copies:,} were fetched again from Sauce Labs. Look at the disk",
+            style="red",
+        )
+    _show_asides(out, ended)
+    for line in _failures(ended.failures):
+        out.print(line, style="red")
+    if ended.halted:
+        out.print(_cut_short(ended.halted, ended), style="yellow")
+
+
+def done_line(counts: Mapping[tuple[Action, str], int]) -> str:
+    """Return what was done, in one line: the last one of a plan that came to its end. `counts` as in `Ended`."""
+    return "Done: " + ", ".join(f"{counts.get((action, 'done'), 0):,} {words}" for action, words in _DONE.items())
+
+
+def closing_lines(planned: Mapping[Action, int], counts: Mapping[tuple[Action, str], int]) -> Iterator[str]:
+    """Yield what was done of a plan that did not come to its end, and what is left of it.
+
+    `counts` is by action and outcome, as in `Ended`. What was skipped is not left: the next run decides on it anew.
+    """
+    ends = ("done", "already_gone", "skipped")
+    left = {
+        action: max(0, planned.get(action, 0) - sum(counts.get((action, end), 0) for end in ends)) for action in Action
+    }
+    yield done_line(counts)
+    failed = sum(number for (_, outcome), number in counts.items() if outcome == "failed")
+    tries = f"; {failed:,} of them failed and are tried again" if failed else ""
+    yield f"{actions_line('Left', left)}{tries}"
+    if any(left.values()):
+        yield "Go on with the same command"
+
+
+def _failures(failures: Sequence[Failure]) -> Iterator[str]:
+    """Yield one line for each kind of failure, the most frequent first: what differs in ids and numbers only is alike."""
+    kinds: dict[tuple[Action, str, str], list[Failure]] = {}
+    for failure in failures:
+        kind = _VARYING.sub("", failure.detail)
+        kinds.setdefault((failure.action, failure.policy, kind), []).append(failure)
+    most = sorted(kinds.values(), key=len, reverse=True)
+    for alike in most[:_MOST_KINDS]:
+        first, jobs = alike[0], [failure.job_id for failure in alike]
+        what, why = ACTIONS[first.action], f"({first.policy or 'held'}): {printable(first.detail)}"
+        if len(jobs) == 1:
+            yield f"Failed: {what} of {jobs[0]} {why}"
+        else:
+            more = f" and {len(jobs) - _EXAMPLES:,} more" if len(jobs) > _EXAMPLES else ""
+            yield f"Failed: {what} of {len(jobs):,} jobs {why}. These: {', '.join(jobs[:_EXAMPLES])}{more}"
+    if len(most) > _MOST_KINDS:
+        left = sum(map(len, most[_MOST_KINDS:]))
+        yield f"… and {left:,} more failures of {len(most) - _MOST_KINDS:,} other kinds"
+    if len(most) < len(failures):
+        yield "Each failure by itself: in the log with -v, or in --format json"
+
+
+def _show_asides(out: Console, ended: Ended) -> None:
+    if ended.recovered:
+        out.print(ended.recovered)
+    for why, jobs in sorted(ended.skips.items()):
+        out.print(f"Skipped {jobs:,}: {_SKIPS.get(why, why)}")
+    for line in (*ended.missing, *((ended.waiting,) if ended.waiting else ())):
+        out.print(printable(line), style="yellow")
+
+
+def _cut_short(halted: str, ended: Ended) -> str:
+    if ended.goes_on_at is None:
+        return f"Cut short: {printable(halted)}; the rest is for the next run"
+    return (
+        f"Paused: {printable(halted)}. {ended.left:,} jobs are left for the next runs, from {when(ended.goes_on_at)} on"
+    )

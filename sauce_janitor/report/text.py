@@ -1,0 +1,116 @@
+"""The words, units and tables that every report shares."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import IO, cast
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from sauce_janitor import terminal
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.terminal import printable
+
+_PLAIN_WIDTH = 180
+ACTIONS = {
+    Action.ARCHIVE: "archive",
+    Action.DELETE_ASSETS: "delete assets",
+    Action.DELETE_JOB: "delete job",
+    Action.STOP: "stop",
+}
+"""Each action in words."""
+
+
+def console(*, color: bool | None, error: bool = False, wide: bool = False) -> Console:
+    """Where to print: no colour with NO_COLOR or `color` False; tables are whole without a terminal, and if `wide`.
+
+    Lines wrap at words on a terminal, and nowhere else.
+    """
+    stream = terminal.stream(err=error)
+    plain = color is False or bool(os.environ.get("NO_COLOR"))
+    width = None if stream.isatty() else _PLAIN_WIDTH
+    out = _Console(
+        file=cast("IO[str]", _Styled(stream)), no_color=plain, width=width, highlight=False,
+        soft_wrap=not stream.isatty(), emoji=False, markup=False,
+    )  # fmt: skip
+    out.is_wide = wide
+    return out
+
+
+def is_whole(out: Console) -> bool:
+    """Say whether tables are printed whole, however wide: there is no terminal, or --wide is given."""
+    return not out.is_terminal or getattr(out, "is_wide", False)
+
+
+class _Styled:
+    """The file of a console: what arrives here is printable, and the terminal sequences in it are rich's own."""
+
+    def __init__(self, stream: terminal.Stream) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+        self.isatty = stream.isatty
+        self.fileno = stream.fileno
+        self.flush = stream.flush
+
+    def write(self, text: str) -> int:
+        self._stream.write_styled(text)
+        return len(text)
+
+
+class _Console(Console):
+    """A console that makes every piece of text printable before it is styled."""
+
+    is_wide = False
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else terminal.escaped(segment.text)
+            yield segment if text == segment.text else Segment(text, segment.style)
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that reads best."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 job`, `2 jobs`, `1,000 jobs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def span(seconds: float) -> str:
+    """A duration in at most two units."""
+    whole = math.ceil(seconds)
+    for unit, name, below, less in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // below
+            return f"{whole // unit} {name}" + (f" {rest} {less}" if rest else "")
+    return f"{whole} s"
+
+
+def last_line(totals: Mapping[Action, int]) -> str:
+    """The line that a plan ends with, for people and scripts."""
+    return actions_line("Plan", totals)
+
+
+def actions_line(what: str, totals: Mapping[Action, int]) -> str:
+    """Return how many of each action there are, in one line that begins with `what`."""
+    return f"{what}: " + ", ".join(
+        f"{totals.get(action, 0)} {words}" if action is not Action.ARCHIVE else f"{totals.get(action, 0)} to archive"
+        for action, words in ACTIONS.items()
+    )
+
+
+def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
+    """Print one line of text; on a terminal as many as its words need, the further ones indented more."""
+    words = " " * indent + printable(text)
+    for line in terminal.wrapped(words, out.width) if out.is_terminal else [words]:
+        out.print(Text(line), style=style, soft_wrap=True)

@@ -1,0 +1,205 @@
+"""Decides what becomes of every job: a stream in, newest first, a decision for every job and action out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from sauce_janitor.model.durations import due_at
+from sauce_janitor.model.job_age import EARLIEST, age_times, is_finished
+from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, Record, State, Verdict, Why
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.builds import BuildKeeper, Trouble
+from sauce_janitor.retention.match_cases import Case, Casebook, Seat
+from sauce_janitor.retention.missing_files import Gaps, deciding
+from sauce_janitor.retention.verdicts import (
+    AGELESS,
+    ASSETS_ANNOUNCED,
+    ASSETS_DELETED,
+    ASSETS_PURGED,
+    HELD,
+    JOB_ANNOUNCED,
+    RUNNING,
+    SET_ASIDE,
+    UNFINISHED,
+    Bench,
+    Ruling,
+)
+
+Records: TypeAlias = Callable[[], Iterable[Record]]
+"""Gives all jobs of an account afresh, each time the same ones in the same order."""
+
+Ruled: TypeAlias = tuple[Record, int | None, Ruling]
+"""A job, the time that gives its age, and what becomes of it."""
+
+
+def decide(rules: Rules, records: Records, *, as_of: int) -> Iterator[tuple[Record, tuple[Decision, ...]]]:
+    """Every job with one decision for each action, in the order of `Action`.
+
+    `records` must give the jobs sorted by the time that gives their age (`ages.age_time` with `rules.age_from`), newest first,
+    of equals the lower id first, and each once: an AssertionError says where they are not. Jobs without an age, or with
+    one in the future of `as_of`, may stand anywhere. It is called once; again for rules whose winners are known only at the
+    end (`pick`), and thrice with a policy of `unit: build`. Memory grows with groups and builds, not with jobs.
+
+    Where both deletes are due, both decisions say so; that of the assets has the reason WITH_THE_JOB: one DELETE of the job.
+    """
+    judge = Judge(rules, as_of=as_of)
+    for record, time, ruling in judge.rulings(records):
+        yield record, ruling.decided(record, time, rules.timezone)
+
+
+class _Cases(dict[int, Case]):
+    """The cases met so far, by their number of facts; each is worked out when it is first met."""
+
+    def __init__(self, book: Casebook) -> None:
+        super().__init__()
+        self._book = book
+
+    def __missing__(self, number: int) -> Case:
+        case = self[number] = self._book.open(number)
+        return case
+
+
+class Judge:
+    """One set of rules at one instant, ready for one stream of jobs."""
+
+    def __init__(self, rules: Rules, *, as_of: int) -> None:
+        self._rules, self._as_of = rules, as_of
+        self.book = Casebook(rules, as_of=as_of)
+        self.age_of = age_times(rules.age_from, as_of=as_of)
+        self._cases = _Cases(self.book)
+        self._builds = tuple(keeper for keeper in self.book.keepers if isinstance(keeper, BuildKeeper))
+
+    def rulings(self, records: Records) -> Iterator[Ruled]:
+        """Every job with its ruling, in the order of `records`."""
+        if any(keeper.is_late for keeper in self.book.keepers):
+            self._observe(records)
+        if self._builds:
+            self._block_builds(records)
+        return self._rule(records)
+
+    def case(self, record: Record) -> Case:
+        """The case of a job."""
+        return self._cases[self.book.facts.of(record)]
+
+    # --- before the last pass ----------------------------------------------------------------------------------------
+
+    def _observe(self, records: Records) -> None:
+        for record, time in self._in_order(records):
+            case = self.case(record)
+            aside = record.held or bool(case.holds) or time is None or not is_finished(record.job)
+            for seat in case.seats:
+                if isinstance(seat.keeper, BuildKeeper):
+                    seat.keeper.join(seat.panel, record, time, _trouble(case, record))
+                elif not aside and time is not None:
+                    seat.keeper.observe(seat.panel, record, time)
+        for keeper in self._builds:
+            keeper.settle()
+
+    def _block_builds(self, records: Records) -> None:
+        """Let every job that is kept, for whatever reason, keep its whole build; then forget the slots taken on the way."""
+        for record, _, ruling in self._rule(records):
+            for decision in ruling.decisions:
+                kept = decision.action in DELETES and decision.verdict is Verdict.KEEP
+                if kept and decision.reasons[0].why is not Why.DONE:
+                    _block(ruling.case, record, decision.action)
+        for keeper in self.book.keepers:
+            keeper.rewind()
+
+    # --- the pass that rules -----------------------------------------------------------------------------------------
+
+    def _rule(self, records: Records) -> Iterator[Ruled]:
+        has_grace, plain = self.book.has_grace, AssetsStanding.PRESENT
+        number_of, cases = self.book.facts.of, self._cases
+        for record, time in self._in_order(records):
+            case = cases[number_of(record)]
+            moment = 0
+            if not is_finished(record.job):
+                moment = UNFINISHED | self._running(case, record)
+            if time is None:
+                moment |= AGELESS
+            if record.held:
+                moment |= HELD
+            if record.assets is not plain:
+                moment |= ASSETS_DELETED if record.assets is AssetsStanding.DELETED else ASSETS_PURGED
+            if time is not None:
+                moment |= self._ages_and_ranks(case, record, time, aside=bool(moment & SET_ASIDE or case.holds))
+            if has_grace and record.announced:
+                moment |= self._announced(record)
+            missing = deciding(record.missing, is_dated=_gives_up(case)) if record.missing else ()
+            key = moment if record.archived is None and not missing else (moment, record.archived, missing)
+            ruling = case.rulings.get(key)
+            if ruling is None:
+                gaps = Gaps(missing, self._as_of, self._rules.timezone) if missing else None
+                bench = Bench(case, moment, record.archived, has_grace=has_grace, gaps=gaps)
+                ruling = case.rulings[key] = bench.rule()
+            yield record, time, ruling
+
+    def _in_order(self, records: Records) -> Iterator[tuple[Record, int | None]]:
+        age_of = self.age_of
+        before, before_id = None, ""
+        for record in records():
+            time = age_of(record.job)
+            if time is not None:
+                assert before is None or time < before or (time == before and record.job.id > before_id), (
+                    f"jobs are to come newest first, ties by id, each once: {record.job.id} came after {before_id}"
+                )
+                before, before_id = time, record.job.id
+            yield record, time
+
+    def _ages_and_ranks(self, case: Case, record: Record, time: int, *, aside: bool) -> int:
+        bits = 0
+        for clock in case.clocks:
+            if clock.seat is None:
+                if clock.old_enough(time):
+                    bits |= clock.bit
+            else:
+                whole = _time_of_build(clock.seat, record)
+                if whole is not None and clock.old_enough(whole):
+                    bits |= clock.bit
+        if not aside:
+            for seat in case.seats:
+                bits |= seat.keeper.judge(seat.panel, record, time) << seat.shift
+        return bits
+
+    def _running(self, case: Case, record: Record) -> int:
+        if record.job.state is not State.RUNNING:
+            return 0
+        bits, start = RUNNING, record.job.started_at
+        if isinstance(start, int) and EARLIEST <= start <= self._as_of:
+            for clock in case.stop_clocks:
+                if clock.old_enough(start):
+                    bits |= clock.bit
+        return bits
+
+    def _announced(self, record: Record) -> int:
+        bits, announced = 0, record.announced or {}
+        for action, bit in ((Action.DELETE_ASSETS, ASSETS_ANNOUNCED), (Action.DELETE_JOB, JOB_ANNOUNCED)):
+            since = announced.get(action)
+            if since is not None and due_at(since, self._rules.grace, self._rules.timezone) <= self._as_of:
+                bits |= bit
+        return bits
+
+
+def _time_of_build(seat: Seat, record: Record) -> int | None:
+    assert isinstance(seat.keeper, BuildKeeper)
+    return seat.keeper.time_of(record)
+
+
+def _trouble(case: Case, record: Record) -> Trouble:
+    """What this job brings on its build."""
+    trouble = Trouble.HELD if record.held or case.holds else Trouble.NONE
+    return trouble if is_finished(record.job) else trouble | Trouble.UNFINISHED
+
+
+def _gives_up(case: Case) -> bool:
+    """Whether a policy says how long it waits for files that cannot be had: then each job's own date counts."""
+    return any(
+        claim.wish is not None and claim.wish.if_unavailable is not None for claim in case.claims[Action.ARCHIVE]
+    )
+
+
+def _block(case: Case, record: Record, action: Action) -> None:
+    for claim in case.claims[action]:
+        if claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
+            claim.seat.keeper.block(record, action)

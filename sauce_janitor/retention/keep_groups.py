@@ -1,0 +1,142 @@
+"""The keep rules of one policy at work: whom they count, in which group, and what they say of each job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.model.jobs import UNKNOWN, Reason, Record, Why
+from sauce_janitor.model.policies import KeepRule, Policy
+from sauce_janitor.retention.keep_rules import Fold, Group, PickOfPeriod, Place, SinceLast, compile_rule
+from sauce_janitor.retention.matching import Truth, fields_getter
+
+UNGROUPED: Final = ()
+
+RuleTruths = Sequence[tuple[Truth, Truth]]
+"""Of each keep rule: what its `where` says of a job, and its `since`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """What a policy's keep rules need to know of all jobs of one case.
+
+    `truths` are what the rules' tests say; `folds` the rules whose `where` is true, with their bits; `late` those of them that
+    must observe all jobs first; `anchors` the since_last rules that the job closes; `certain` the bits that hold whatever the
+    rank; `seated` whether the job takes slots.
+    """
+
+    truths: tuple[tuple[Truth, Truth], ...]
+    folds: tuple[tuple[Fold, int], ...]
+    late: tuple[PickOfPeriod, ...]
+    anchors: tuple[SinceLast, ...]
+    certain: int
+    seated: bool
+
+
+class Keeper:
+    """The keep rules of one policy, over one set of jobs that take slots. Its verdict on a job is a number of bits.
+
+    Bit n: rule n keeps it. Above those: rule n keeps it because its `where` is unknown; then: a null, an unknown in `group_by`.
+    """
+
+    def __init__(self, policy: Policy, rules: Sequence[KeepRule], *, as_of: int, zone: ZoneInfo) -> None:
+        self.policy = policy
+        self.rules = tuple(rules)
+        self._compiled = tuple(compile_rule(rule, as_of=as_of, zone=zone) for rule in rules)
+        self._group_of = _compile_group(policy)
+        count = len(self.rules)
+        self.null_group, self.unknown_group = 1 << 2 * count, 2 << 2 * count
+        self.width = 2 * count + 2
+        self.is_late = any(compiled.late is not None for compiled in self._compiled)
+
+    def bits_of(self, rules: Sequence[KeepRule]) -> int:
+        """All bits by which these rules may keep a job."""
+        count = len(self.rules)
+        own = sum(1 << n | 1 << n + count for n, rule in enumerate(self.rules) if rule in rules)
+        return own | self.null_group | self.unknown_group if own else 0
+
+    def panel(self, truths: RuleTruths, *, seated: bool) -> Panel:
+        """The panel for jobs of which the rules' `where` and `since` say `truths`."""
+        folds, anchors, late, certain = [], [], [], 0
+        for n, (compiled, (where, since)) in enumerate(zip(self._compiled, truths, strict=True)):
+            if where is None:
+                certain |= 1 << n + len(self.rules)
+            elif where:
+                folds.append((compiled.fold, 1 << n))
+                if compiled.late is not None and seated:
+                    late.append(compiled.late)
+                if isinstance(compiled.fold, SinceLast) and since and seated:
+                    anchors.append(compiled.fold)
+        return Panel(tuple(truths), tuple(folds), tuple(late), tuple(anchors), certain, seated)
+
+    def observe(self, panel: Panel, record: Record, time: int) -> None:
+        """Show the job to the rules whose winners are known only at the end."""
+        if panel.late:
+            group = self._group_of(record)
+            if group is not None and group is not UNKNOWN:
+                for fold in panel.late:
+                    fold.observe((group, time, record.job))
+
+    def judge(self, panel: Panel, record: Record, time: int) -> int:
+        """What the rules say of the job, which takes its slots by that. To be asked once a job, newest first."""
+        return self.rank_in(panel, (self._group_of(record), time, record.job))
+
+    def rank_in(self, panel: Panel, place: Place) -> int:
+        """What the rules say of an entrant whose group was already looked up."""
+        group = place[0]
+        if group is None:
+            return panel.certain | self.null_group
+        if group is UNKNOWN:
+            return panel.certain | self.unknown_group
+        bits = panel.certain
+        if not panel.seated:
+            return bits | sum(bit for fold, bit in panel.folds if fold.might_keep(place))
+        for since in panel.anchors:
+            since.close(place[0])
+        for fold, bit in panel.folds:
+            if fold.take(place):
+                bits |= bit
+        return bits
+
+    def rewind(self) -> None:
+        """Forget who took slots, so that all jobs can be judged again; winners known only at the end stay known."""
+        for compiled in self._compiled:
+            compiled.fold.rewind()
+
+    def group_of(self, record: Record) -> Group:
+        """The job's group; None for a null in `group_by` (unless nulls are shared), UNKNOWN for what could not be told."""
+        return self._group_of(record)
+
+    def reasons(self, bits: int) -> list[Reason]:
+        """The bits in words."""
+        name, count = self.policy.name, len(self.rules)
+        said = [Reason(Why.KEPT, name, rule.id) for n, rule in enumerate(self.rules) if bits & 1 << n]
+        said += [
+            Reason(Why.KEPT, name, rule.id, "it cannot be told whether the rule counts the job")
+            for n, rule in enumerate(self.rules)
+            if bits & 1 << n + count
+        ]
+        if bits & self.null_group:
+            said.append(Reason(Why.KEPT, name, "group_by", "a field of group_by is null"))
+        if bits & self.unknown_group:
+            said.append(Reason(Why.KEPT, name, "group_by", "a field of group_by cannot be told"))
+        return said
+
+
+def _compile_group(policy: Policy) -> Callable[[Record], Group]:
+    shared = policy.null_group == "shared"
+    if not policy.group_by:
+        return lambda _record: UNGROUPED
+    read, by_tags = fields_getter(policy.group_by), "tags" in policy.group_by
+
+    def group_of(record: Record) -> Group:
+        key = read(record)
+        if by_tags:  # in whatever order they come; of all fields, only tags are tuples
+            key = tuple([tuple(sorted(value)) if isinstance(value, tuple) else value for value in key])
+        if UNKNOWN in key:
+            return UNKNOWN
+        return None if None in key and not shared else key
+
+    return group_of

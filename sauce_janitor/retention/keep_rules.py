@@ -1,0 +1,254 @@
+"""Keep rules as folds over the jobs of a group, newest first; each remembers only what it needs of a group.
+
+A fold's `take` gives a job its place among those that count and says whether the rule keeps it; `might_keep` says so of a job
+that takes no slot. Rules whose winners are known only at the end (`pick`) must `observe` all jobs once before.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.model.calendar_periods import periods, surely_before
+from sauce_janitor.model.durations import AgeTest, at_most
+from sauce_janitor.model.jobs import UNKNOWN, Text
+from sauce_janitor.model.policies import Duration, KeepRule
+
+Group: TypeAlias = Hashable
+
+
+class Entrant(Protocol):
+    """What is ranked: a job, or a whole build."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> Text: ...
+
+
+Place: TypeAlias = tuple[Group, int, Entrant]
+"""A job's group, the time that gives its age, and the job."""
+
+
+class Fold(ABC):
+    """One keep rule at work. `_memory` is all that it remembers of its groups while jobs take their slots."""
+
+    _memory: dict[Group, Any]
+
+    @abstractmethod
+    def take(self, place: Place) -> bool:
+        """Give the job its slot, where it gets one; whether the rule keeps it."""
+
+    @abstractmethod
+    def might_keep(self, place: Place) -> bool:
+        """Whether the rule would keep a job that takes no slot. It says yes wherever it cannot rule it out."""
+
+    def rewind(self) -> None:
+        """Forget who took slots; winners that were observed stay known."""
+        self._memory.clear()
+
+
+class Last(Fold):
+    """`last: N`: a counter."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._memory: dict[Group, int] = {}
+
+    def take(self, place: Place) -> bool:
+        """Kept while there are slots."""
+        taken = self._memory.get(place[0], 0)
+        if taken >= self._count:
+            return False
+        self._memory[place[0]] = taken + 1
+        return True
+
+    def might_keep(self, place: Place) -> bool:
+        """Kept where it would have a slot."""
+        return self._memory.get(place[0], 0) < self._count
+
+
+class SinceLast(Fold):
+    """`since_last: {…}`: a flag. `close` is called at the anchor, before its own `take`: it is not newer than itself."""
+
+    def __init__(self) -> None:
+        self._memory: dict[Group, bool] = {}
+
+    def take(self, place: Place) -> bool:
+        """Kept until the anchor was seen."""
+        return place[0] not in self._memory
+
+    might_keep = take
+
+    def close(self, group: Group) -> None:
+        """The anchor was seen: whatever comes now is older."""
+        self._memory[group] = True
+
+
+class Within(Fold):
+    """`within: D` of as_of: a comparison. At exactly that age it keeps, too."""
+
+    def __init__(self, young: AgeTest) -> None:
+        self._memory = {}
+        self._young = young
+
+    def take(self, place: Place) -> bool:
+        """Kept while young."""
+        return self._young(place[1])
+
+    might_keep = take
+
+
+class WithinOfNewest(Fold):
+    """`within_of_newest: D`: a comparison with the first that counted, which is the newest."""
+
+    def __init__(self, duration: Duration, zone: ZoneInfo) -> None:
+        self._duration, self._zone = duration, zone
+        self._memory: dict[Group, AgeTest] = {}
+
+    def take(self, place: Place) -> bool:
+        """Kept when it is the newest, or near enough to it."""
+        group, time, _ = place
+        young = self._memory.get(group)
+        if young is None:
+            self._memory[group] = at_most(self._duration, as_of=time, zone=self._zone)
+            return True
+        return young(time)
+
+    def might_keep(self, place: Place) -> bool:
+        """Kept when near enough to the newest, or newer than any that counted."""
+        young = self._memory.get(place[0])
+        return young is None or young(place[1])
+
+
+class Window:
+    """Which calendar periods of a group count: the last N up to as_of, or the N newest that have jobs (`nonempty`)."""
+
+    def __init__(self, rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> None:
+        assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
+        self.period: Callable[[int], int] = periods(rule.kind, zone)
+        self._count, self._nonempty = rule.count, rule.nonempty
+        self._first = self.period(as_of) - rule.count + 1
+        self._horizon = surely_before(rule.kind, rule.count, as_of)
+
+    def period_of(self, time: int) -> int | None:
+        """The period of a time; None where it surely lies before the window."""
+        if self._nonempty:
+            return self.period(time)
+        if time < self._horizon:
+            return None
+        period = self.period(time)
+        return period if period >= self._first else None
+
+    def has_room(self, seen: int) -> bool:
+        """Whether one more period counts for a group of which `seen` periods counted."""
+        return not self._nonempty or seen < self._count
+
+
+class NewestOfPeriod(Fold):
+    """`daily: N` and the like, the newest of each period: the periods seen."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._memory: dict[Group, set[int]] = {}
+
+    def take(self, place: Place) -> bool:
+        """Kept when it is the first of a period that counts."""
+        group, time, _ = place
+        period = self._window.period_of(time)
+        if period is None:
+            return False
+        seen = self._memory.setdefault(group, set())
+        if period in seen or not self._window.has_room(len(seen)):
+            return False
+        seen.add(period)
+        return True
+
+    def might_keep(self, place: Place) -> bool:
+        """Kept where it would be the first."""
+        group, time, _ = place
+        period = self._window.period_of(time)
+        seen = self._memory.get(group, set())
+        return period is not None and period not in seen and self._window.has_room(len(seen))
+
+
+class PickOfPeriod(Fold):
+    """`daily: N` and the like with a `pick`: the best of each period so far; winners are known when all were observed."""
+
+    def __init__(self, window: Window, pick: tuple[str, ...]) -> None:
+        self._window, self._pick = window, pick
+        self._memory = {}
+        self._best: dict[Group, dict[int, tuple[int, str]]] = {}
+
+    def observe(self, place: Place) -> None:
+        """Remember the better one of the period."""
+        group, time, entrant = place
+        period = self._window.period_of(time)
+        if period is None or self._is_unclear(entrant):
+            return
+        best = self._best.setdefault(group, {})
+        if period not in best and not self._window.has_room(len(best)):
+            return
+        preference = next((n for n, word in enumerate(self._pick) if _fits(word, entrant.status)), len(self._pick))
+        before = best.get(period)
+        is_oldest = preference < len(self._pick) and self._pick[preference] == "oldest"
+        if before is None or preference < before[0] or (preference == before[0] and is_oldest):
+            best[period] = (preference, entrant.id)
+
+    def take(self, place: Place) -> bool:
+        """Kept when it won its period, or when its status is unknown."""
+        group, time, entrant = place
+        if self._is_unclear(entrant):
+            return True
+        period = self._window.period_of(time)
+        winner = self._best.get(group, {}).get(period) if period is not None else None
+        return winner is not None and winner[1] == entrant.id and winner[0] < len(self._pick)
+
+    def might_keep(self, place: Place) -> bool:
+        """Kept where its period counts: it may be the one."""
+        group, time, entrant = place
+        period = self._window.period_of(time)
+        best = self._best.get(group, {})
+        return self._is_unclear(entrant) or (
+            period is not None and (period in best or self._window.has_room(len(best)))
+        )
+
+    def _is_unclear(self, entrant: Entrant) -> bool:
+        return entrant.status is UNKNOWN and any(word not in {"newest", "oldest"} for word in self._pick)
+
+
+def _fits(word: str, status: Text) -> bool:
+    return word in {"newest", "oldest"} or word == status or (word == "errored" and status == "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A keep rule and its fold; `late` is that fold again where it must observe all jobs before the first `take`."""
+
+    rule: KeepRule
+    fold: Fold
+    late: PickOfPeriod | None = None
+
+
+def compile_rule(rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> Compiled:
+    """A fresh fold for a keep rule."""
+    match rule.kind:
+        case "last":
+            return Compiled(rule, Last(rule.count))
+        case "since_last":
+            return Compiled(rule, SinceLast())
+        case "within":
+            assert rule.duration is not None
+            return Compiled(rule, Within(at_most(rule.duration, as_of=as_of, zone=zone)))
+        case "within_of_newest":
+            assert rule.duration is not None
+            return Compiled(rule, WithinOfNewest(rule.duration, zone))
+        case "daily" | "weekly" | "monthly" | "yearly":
+            window = Window(rule, as_of=as_of, zone=zone)
+            if rule.pick[0] == "newest":
+                return Compiled(rule, NewestOfPeriod(window))
+            picking = PickOfPeriod(window, rule.pick)
+            return Compiled(rule, picking, late=picking)

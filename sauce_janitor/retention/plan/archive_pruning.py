@@ -1,0 +1,219 @@
+"""Decides which archived files may leave the archive, and since when: job by job, as a stream over receipts. Pure.
+
+Of all policies that match the job and archive anything, the longest `keep_for` counts for each file; whatever is unclear stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sauce_janitor.model.assets import matches_any
+from sauce_janitor.model.durations import due_at
+from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, Owner, Reason, Record, Why
+from sauce_janitor.model.policies import ArchiveWish, Duration, Rules
+from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.retention import holds
+from sauce_janitor.retention.matching import Facts, fields_read
+from sauce_janitor.retention.precedence import Standings
+
+OTHERS: Final = "all"
+"""The key of `keep_for` for what no other key of it names."""
+
+_AT_SAUCE: Final = Reason(Why.NOT_YET, detail="Sauce Labs may still have its assets")
+_UNREAD: Final = Reason(Why.UNDECIDED, detail="its job.json cannot be read")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """One stored file: the asset's name (None: the job's own document), where it is, since when, and its bytes on the disk."""
+
+    name: str | None
+    file: str
+    stored_at: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedJob:
+    """What the archive holds of one job, and what the job looks like.
+
+    `views` are the job as it was archived, and as the inventory last knew it, where it did: nothing goes that one of them
+    protects. None at all: it cannot be read. `protected` are reasons from elsewhere (a local hold, a keep rule). `ended_at` is
+    the end that its receipt says.
+    """
+
+    job_id: JobId
+    owner: Owner
+    ended_at: int
+    files: tuple[ArchivedFile, ...]
+    views: tuple[Record, ...]
+    protected: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How long one file stays: until `at` (epoch seconds), None for ever; and the policy whose word that is."""
+
+    file: ArchivedFile
+    at: int | None
+    policy: str | None = None
+    keep_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelving:
+    """The fate of one archived job: a term for every file, and what protects all of them."""
+
+    job: ArchivedJob
+    terms: tuple[Term, ...]
+    protected: tuple[Reason, ...]
+
+    def due(self, as_of: int) -> tuple[Term, ...]:
+        """The files that may go now; the job's document only together with all else, or after it."""
+        if self.protected:
+            return ()
+        going = tuple(term for term in self.terms if term.at is not None and term.at <= as_of)
+        if len(going) == len(self.terms):
+            return going
+        return tuple(term for term in going if term.file.name is not None)
+
+    @property
+    def next_at(self) -> int | None:
+        """When the next file may go if nothing protects it; None for never."""
+        return min((term.at for term in self.terms if term.at is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What the rules say of all jobs with one number of facts."""
+
+    wishes: tuple[tuple[str, ArchiveWish], ...]
+    protected: tuple[Reason, ...]
+    matched: frozenset[str]
+
+
+class Shelves:
+    """One set of rules at one instant, ready for any number of archived jobs."""
+
+    def __init__(self, rules: Rules, *, as_of: int) -> None:
+        self._rules, self._as_of = rules, as_of
+        self._facts = Facts()
+        self._matches = [self._facts.compile(policy.match) for policy in rules.policies]
+        self._holds = [
+            (hold, test)
+            for hold in rules.holds
+            if (test := holds.compile_hold(hold, self._facts, as_of=as_of, zone=rules.timezone)) is not None
+        ]
+        self._standings = Standings(rules.policies)
+        self._words: dict[int, _Word] = {}
+
+    @property
+    def lets_anything_go(self) -> bool:
+        """Whether any policy has a `keep_for` at all."""
+        return any(policy.archive is not None and policy.archive.keep_for for policy in self._rules.policies)
+
+    @property
+    def reads_builds(self) -> bool:
+        """Whether any rule reads what only the inventory knows of a job: the status of its build."""
+        rules = self._rules
+        matches = [policy.match for policy in rules.policies] + [hold.match for hold in rules.holds if hold.match]
+        return any("build_status" in fields_read(match) for match in matches)
+
+    def may_go(self, job: ArchivedJob) -> bool:
+        """Whether the time of any file is over by the views given: more views and more protection only let less go."""
+        if not job.views:
+            return True
+        words = [self._word(record) for record in job.views]
+        terms = (self._term(file, job, words) for file in job.files)
+        return any(term.at is not None and term.at <= self._as_of for term in terms)
+
+    def shelve(self, job: ArchivedJob) -> Shelving:
+        """The fate of one job."""
+        words = [self._word(record) for record in job.views]
+        protected = [*job.protected, *(reason for word in words for reason in word.protected)]
+        if not words:
+            protected.append(_UNREAD)
+        if self._may_be_at_sauce(job):
+            protected.append(_AT_SAUCE)
+        terms = tuple(self._term(file, job, words) for file in job.files)
+        return Shelving(job, terms, tuple(dict.fromkeys(protected)))
+
+    def erase(self, job: ArchivedJob) -> Shelving:
+        """The fate of a job that somebody erases by hand, whatever `keep_for` and keep rules say: only holds protect it."""
+        words = [self._word(record) for record in job.views]
+        said = (*job.protected, *(reason for word in words for reason in word.protected))
+        protected = [reason for reason in dict.fromkeys(said) if reason.why is Why.HELD]
+        if not words and self._holds and job.files:
+            protected.append(_UNREAD)
+        return Shelving(job, tuple(Term(file, self._as_of) for file in job.files), tuple(protected))
+
+    def matched(self, job: ArchivedJob) -> frozenset[str]:
+        """The policies that surely match the job as it was archived."""
+        return self._word(job.views[0]).matched if job.views else frozenset()
+
+    def _term(self, file: ArchivedFile, job: ArchivedJob, words: list[_Word]) -> Term:
+        since = max(file.stored_at, job.ended_at)
+        found: list[tuple[int, str, str]] = []
+        for word in words:
+            if not word.wishes:
+                return Term(file, None)
+            for policy, wish in word.wishes:
+                durations = times_of(wish, file.name)
+                if durations is None:
+                    return Term(file, None, policy)
+                found += [(due_at(since, each, self._rules.timezone), policy, each.text) for each in durations]
+        if not found:
+            return Term(file, None)
+        last = max(at for at, _, _ in found)
+        policy, text = min((policy, text) for at, policy, text in found if at == last)
+        return Term(file, last, policy, text)
+
+    def _may_be_at_sauce(self, job: ArchivedJob) -> bool:
+        """Whether a delete at Sauce Labs may still need this copy as its proof; what is purged or deleted there does not."""
+        if job.ended_at + PURGED_AFTER_S <= self._as_of:
+            return False
+        known = job.views[1:]
+        return not known or any(record.assets is AssetsStanding.PRESENT for record in known)
+
+    def _word(self, record: Record) -> _Word:
+        number = self._facts.of(record)
+        word = self._words.get(number)
+        if word is None:
+            word = self._words[number] = self._heard(number)
+        return word
+
+    def _heard(self, number: int) -> _Word:
+        policies = self._rules.policies
+        truths = tuple(match(number) for match in self._matches)
+        protected = [holds.reason(hold) for hold, test in self._holds if test(number) is not False]
+        wishes = []
+        for standing in self._standings.of(Action.ARCHIVE, truths):
+            policy = policies[standing.index]
+            assert policy.archive is not None
+            if not standing.sure:
+                fields = self._facts.unknown_fields(policy.match, number)
+                protected += [Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told") for name in fields]
+            elif not policy.archive.none:
+                wishes.append((policy.name, policy.archive))
+        matched = frozenset(policy.name for policy, truth in zip(policies, truths, strict=True) if truth)
+        return _Word(tuple(wishes), tuple(protected), matched)
+
+
+def times_of(wish: ArchiveWish, name: str | None) -> tuple[Duration, ...] | None:
+    """How long a policy has the archive hold an asset of that name, or the job's document (None): the longest counts.
+
+    All keys of its `keep_for` that name the asset, else what `all` says; None for ever.
+    """
+    times = [time for key, time in wish.keep_for if name is not None and key != OTHERS and matches_any(name, (key,))]
+    if not times:
+        times = [time for key, time in wish.keep_for if key == OTHERS]
+    known = tuple(time for time in times if time is not None)
+    return known if known and len(known) == len(times) else None
+
+
+def terms_of(shelves: Shelves, jobs: Iterable[ArchivedJob]) -> Iterator[Shelving]:
+    """The fate of every job, in the order they come; memory does not grow with them."""
+    for job in jobs:
+        yield shelves.shelve(job)

@@ -1,0 +1,133 @@
+"""Which rules can stand in the way of a deadline, as far as the rules themselves tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sauce_janitor.model.jobs import DELETES, Action
+from sauce_janitor.model.policies import (
+    AnyOf,
+    Deadline,
+    DeleteClaim,
+    Duration,
+    KeepRule,
+    Not,
+    Policy,
+    Rules,
+)
+from sauce_janitor.retention.overlaps import may_overlap
+from sauce_janitor.retention.precedence import actions_stated
+
+_DAY_S = 86_400
+
+ALWAYS_BLOCKING = (
+    "an unfinished job; a job whose age, or a field that a policy reads, is unknown; a failed archive or delete; "
+    "a spent request budget"
+)
+"""What can block any deadline, whatever the configuration says."""
+
+
+def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
+    """Each rule that can keep a job past the deadline, in the words of the configuration: the holds, then by policy, limits."""
+    wanted = [
+        (action, by)
+        for action, by in zip(DELETES, (deadline.assets_gone_by, deadline.job_gone_by), strict=True)
+        if by is not None
+    ]
+    found = [
+        hold.id if hold.id.startswith("hold ") else f"hold {hold.id}"
+        for hold in rules.holds
+        if hold.match is None or may_overlap(hold.match, deadline.match)
+    ]
+    policies = [policy for policy in rules.policies if may_overlap(policy.match, deadline.match)]
+    sure = [policy for policy in policies if not may_overlap(deadline.match, Not(policy.match))]
+    for action, by in wanted:
+        # While a job has assets, whatever keeps them keeps the job.
+        actions = (action,) if action is Action.DELETE_ASSETS else DELETES
+        for policy in policies:
+            heard = frozenset(stated for stated in Action if not _is_silenced(policy, stated, sure, policies))
+            found += _of_policy(policy, [each for each in actions if each in heard], by)
+            if Action.ARCHIVE in heard:
+                found += _of_archive(policy, by)
+        found += _uncovered(deadline, action, policies)
+    if policies and (rules.grace.seconds or rules.grace.months):
+        found.append(f"grace: {rules.grace.text}")
+    limits = rules.limits
+    found += [
+        f"limits: {name}" for name in ("max_jobs", "max_percent", "max_growth") if getattr(limits, name) is not None
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _uncovered(deadline: Deadline, action: Action, policies: list[Policy]) -> Iterator[str]:
+    """Yield the jobs of the deadline that no policy would ever delete; nothing where all are surely covered."""
+    stating = [
+        policy for policy in policies if any(stated in dict(policy.deletes) for stated in (action, Action.DELETE_JOB))
+    ]
+    if not stating:
+        yield f"no policy says {action.value} of such a job"
+    elif may_overlap(deadline.match, Not(AnyOf(tuple(policy.match for policy in stating)))):
+        names = [policy.name for policy in stating]
+        unmatched = f"neither {' nor '.join(names)} matches" if len(names) > 1 else f"{names[0]} does not match"
+        yield f"no policy says {action.value} of a job that {unmatched}"
+
+
+def terms_of(deadline: Deadline) -> str:
+    """What the deadline promises, such as `assets gone by 3d`."""
+    parts = (("assets", deadline.assets_gone_by), ("job", deadline.job_gone_by))
+    return ", ".join(f"{what} gone by {by.text}" for what, by in parts if by is not None)
+
+
+def _is_silenced(policy: Policy, action: Action, sure: list[Policy], policies: list[Policy]) -> bool:
+    """Whether another policy surely takes this one's word on every job of the deadline: `sure` match all of these."""
+    for other in sure:
+        if other is policy or action not in actions_stated(other):
+            continue
+        if policy.default and not other.default:
+            return True
+        if _names(other, policy) and not any(_names(third, other) for third in policies):
+            return True
+    return False
+
+
+def _names(one: Policy, other: Policy) -> bool:
+    return one is not other and (one.overrides == "all" or other.name in one.overrides)
+
+
+def _of_policy(policy: Policy, actions: list[Action], by: Duration) -> Iterator[str]:
+    stated = [(action, claim) for action, claim in policy.deletes if action in actions]
+    for action, claim in stated:
+        if claim.after is None:
+            yield f"{policy.name}: {action.value}: never"
+        elif _seconds(claim.after) > _seconds(by):
+            yield f"{policy.name}: {action.value}: {claim.after.text}"
+        yield from (f"{policy.name}: keep rule {rule.id}" for rule in _keeps(policy, claim) if _can_outlast(rule, by))
+    if stated and policy.unit == "build":
+        yield f"{policy.name}: unit: build"
+
+
+def _of_archive(policy: Policy, by: Duration) -> Iterator[str]:
+    wish = policy.archive
+    if wish is not None and not wish.none:
+        if _seconds(wish.after) > _seconds(by):
+            yield f"{policy.name}: archive: {wish.after.text}"
+        if wish.if_purged == "keep":
+            yield f"{policy.name}: if_purged: keep"
+        if wish.if_unavailable is None:
+            yield f"{policy.name}: if_unavailable: keep"
+        elif _seconds(wish.if_unavailable) > _seconds(by):
+            yield f"{policy.name}: if_unavailable: proceed after {wish.if_unavailable.text}"
+
+
+def _keeps(policy: Policy, claim: DeleteClaim) -> tuple[KeepRule, ...]:
+    return (*policy.keep, *claim.keep)
+
+
+def _can_outlast(rule: KeepRule, by: Duration) -> bool:
+    """Whether the rule can keep a job of that age: `within` keeps no older ones."""
+    return rule.kind != "within" or rule.duration is None or _seconds(rule.duration) >= _seconds(by)
+
+
+def _seconds(duration: Duration) -> int:
+    """About how long, the longest months there are: near enough for what can be."""
+    return duration.seconds + duration.months * 31 * _DAY_S

@@ -1,0 +1,102 @@
+"""What a plan costs in requests and bytes: estimates."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sauce_janitor.model.assets import Selection, asset_classes
+from sauce_janitor.model.jobs import DELETES, Action, Owner
+from sauce_janitor.retention.plan.plan import Plan
+
+TYPICAL_ASSETS = (
+    "video.mp4", "selenium-server.log", "log.json", "automator.log", "network.har", "performance.json", "console.json",
+    "0000screenshot.png", "0001screenshot.png", "0002screenshot.png", "0003screenshot.png", "0004screenshot.png",
+)  # fmt: skip
+"""What a job is taken to have before its list was asked for: an estimate, never a reason."""
+_BATCH = 20
+_BUNDLED_FROM = 3  # as many screenshots are fetched as one `screenshots.zip`
+_CONFIRMED_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and the jobs deleted whole.
+
+    `files` are the requests that fetch their assets, of all of them together.
+    """
+
+    archived: int = 0
+    files: int = 0
+    archived_and_deleted: int = 0
+    only_deleted: int = 0
+    stopped: int = 0
+    jobs_gone: int = 0
+
+
+def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> Work:
+    """What a plan has to do, by the jobs that have it in common; `owners` limits it to their jobs."""
+    sums: Counter[str] = Counter()
+    for template, jobs in plan.rows.templates(owners):
+        actions = {action for action, _, _ in template.actions}
+        deletes = not actions.isdisjoint(DELETES)
+        if Action.ARCHIVE in actions:
+            sums["archived"] += jobs
+            sums["archived_and_deleted"] += jobs * deletes
+            sums["files"] += jobs * files_wanted(template.selection)
+        elif deletes:
+            sums["only_deleted"] += jobs
+        sums["stopped"] += jobs * (Action.STOP in actions)
+        sums["jobs_gone"] += jobs * (Action.DELETE_JOB in actions)
+    return Work(**sums)
+
+
+def files_wanted(selection: Selection | None) -> int:
+    """How many requests it takes to fetch what a selection wants of a typical job: three screenshots or more come as one."""
+    if selection is None:
+        return 0
+    wanted = [name for name in TYPICAL_ASSETS if selection.wants(name)]
+    shots = sum(name.endswith("screenshot.png") for name in wanted)
+    return len(wanted) - (shots - 1 if shots >= _BUNDLED_FROM else 0)
+
+
+def requests_needed(work: Work) -> int:
+    """An estimate, rounded up.
+
+    An archived job: its details by the batch, the asset list, its files. A delete after it: the details again and the DELETE.
+    A job that is only deleted: the asset list, its details by the batch, the DELETE. Deleted jobs are confirmed by the hundred.
+    """
+    archived = work.archived * (1 / _BATCH + 1) + work.files
+    deleted = work.archived_and_deleted * 2 + work.only_deleted * (1 + 1 / _BATCH + 1)
+    return math.ceil(archived + deleted + work.stopped * 3 + work.jobs_gone / _CONFIRMED_AT_ONCE)
+
+
+_OF_CLASS: Final = {
+    "command_log": "log.json", "server_log": "selenium-server.log", "device_log": "logcat.log", "video": "video.mp4",
+    "screenshots": "0000screenshot.png", "har": "network.har", "performance": "performance.json", "console": "console.json",
+    "report": "junit.xml",
+}  # fmt: skip
+TYPICAL_BYTES: Final[Mapping[str, float]] = {
+    "command_log": 60e3, "server_log": 400e3, "video": 6e6, "screenshots": 800e3, "har": 500e3, "performance": 100e3,
+    "console": 20e3,
+}  # fmt: skip
+"""What the assets of a class are taken to weigh a job, where no receipt says: a guess at a web test of two minutes."""
+
+
+def class_of(name: str) -> str:
+    """The one class that an asset's bytes are counted under."""
+    classes = asset_classes(name)
+    return next(each for each in _OF_CLASS if each in classes)
+
+
+def wants_class(selection: Selection, name: str) -> bool:
+    """Return whether the selection wants the assets of a class (see `class_of`)."""
+    return selection.wants(_OF_CLASS[name])
+
+
+def bytes_wanted(selection: Selection, sizes: Mapping[str, float]) -> float:
+    """An estimate of what a job's wanted assets weigh; `sizes` are mean bytes a job by `class_of`."""
+    return sum(size for each, size in sizes.items() if wants_class(selection, each))

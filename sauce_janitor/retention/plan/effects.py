@@ -1,0 +1,241 @@
+"""What a plan does, each job counted once; what it destroys that is stored nowhere; and what that weighs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.jobs import DELETES, Action
+from sauce_janitor.retention.plan.costs import TYPICAL_BYTES, bytes_wanted, wants_class
+from sauce_janitor.retention.plan.plan import Plan, Template
+
+_EVERYTHING: Final = frozenset({"all"})
+
+
+class JobEffect(StrEnum):
+    """The most that a plan does to a job."""
+
+    DELETED = "deleted"
+    ASSETS_DELETED = "assets_deleted"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What is known of an account's jobs, in bytes: never a guess.
+
+    `by_class` are means a job by class of assets, told by so many `receipts`. `whole` is the mean of all
+    assets of a job, as Sauce Labs told for so many `deletes`; None where it told nothing yet.
+    """
+
+    by_class: Mapping[str, float] = field(default_factory=dict)
+    receipts: int = 0
+    whole: float | None = None
+    deletes: int = 0
+
+
+NO_WEIGHTS: Final = Weights()
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A number of bytes. `unknown` are the classes of assets that are not in it: then it is at least so much."""
+
+    size_bytes: float = 0.0
+    unknown: frozenset[str] = frozenset()
+
+    def times(self, jobs: int) -> Volume:
+        """Return the volume of so many jobs; of none it is nothing, and known."""
+        return Volume(self.size_bytes * jobs, self.unknown) if jobs else Volume()
+
+    def plus(self, other: Volume) -> Volume:
+        """Return both together."""
+        return Volume(self.size_bytes + other.size_bytes, self.unknown | other.unknown)
+
+    def as_row(self) -> dict[str, Any]:
+        """Return it as JSON has it: `bytes` is None where nothing is known."""
+        known = self.size_bytes or not self.unknown
+        return {"bytes": round(self.size_bytes) if known else None, "unknown": sorted(self.unknown)}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLoss:
+    """What is destroyed of jobs although it is not stored, by the policy that permits the delete.
+
+    `selection` is what is stored of their assets; None for nothing, but for what older receipts `stored`.
+    Without `has_assets` only their records are left to destroy.
+    """
+
+    policy: str
+    selection: Selection | None
+    stored: frozenset[str] = frozenset()
+    has_assets: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEffects:
+    """Each job counted once in `jobs`; `archived` of them before that. `frees` is at Sauce Labs.
+
+    `losses` are the jobs that lose what is stored nowhere, and `unstored` is what that weighs.
+    """
+
+    jobs: Mapping[JobEffect, int]
+    archived: Mapping[JobEffect, int]
+    frees: Mapping[JobEffect, Volume]
+    stores: Volume
+    losses: Mapping[PlannedLoss, int]
+    unstored: Volume
+    weights: Weights = NO_WEIGHTS
+
+    @property
+    def lost_jobs(self) -> int:
+        """How many jobs lose something that is stored nowhere."""
+        return sum(self.losses.values())
+
+    @property
+    def freed(self) -> Volume:
+        """What all deletes free at Sauce Labs."""
+        return _together(self.frees.values())
+
+    def as_row(self) -> dict[str, Any]:
+        """Return it as JSON has it, with stable keys."""
+        return {
+            "jobs": {effect.value: self.jobs.get(effect, 0) for effect in JobEffect},
+            "archived_first": {effect.value: self.archived.get(effect, 0) for effect in JobEffect},
+            "unstored": {"jobs": self.lost_jobs, **self.unstored.as_row(), "by": list(map(_row, self.by_loss()))},
+            "frees": self.freed.as_row(),
+            "stores": self.stores.as_row(),
+            "estimated_by": {"receipts": self.weights.receipts, "deletes": self.weights.deletes},
+        }
+
+    def by_loss(self) -> list[tuple[PlannedLoss, int]]:
+        """Return the losses with their jobs: first where nothing is stored, then the most jobs."""
+        return sorted(
+            self.losses.items(),
+            key=lambda item: (_is_partial(item[0]), -item[1], item[0].policy, _words(item[0])),
+        )
+
+
+def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS, *, erases: bool = False) -> PlanEffects:
+    """Return what the plan does as it is now, in bytes as far as the weights know them.
+
+    Jobs that ended so long ago that Sauce Labs has purged their assets weigh nothing. With `erases` the
+    archive's copies of the jobs are removed, too: then none of them saves anything.
+    """
+    jobs: Counter[JobEffect] = Counter()
+    archived: Counter[JobEffect] = Counter()
+    losses: Counter[PlannedLoss] = Counter()
+    frees: dict[JobEffect, Volume] = {}
+    stores = unstored = Volume()
+    for template, count in plan.rows.templates():
+        effect, loss = _effect(template), _loss(template, erases=erases)
+        # What Sauce Labs has probably purged is lost, but it weighs nothing there any more.
+        weighing = count if template.has_assets and not template.is_past_purge else 0
+        jobs[effect] += count
+        if template.archives:
+            archived[effect] += count
+            stores = stores.plus(_stores(template, weights).times(weighing))
+        if _deletes(template):
+            frees[effect] = frees.get(effect, Volume()).plus(_whole(weights).times(weighing))
+        if loss is not None:
+            losses[loss] += count
+            unstored = unstored.plus(_unstored(loss, weights).times(weighing))
+    jobs[JobEffect.KEPT] = plan.inventory - sum(jobs.values())
+    return PlanEffects(jobs, archived, frees, stores, losses, unstored, weights)
+
+
+def _effect(template: Template) -> JobEffect:
+    actions = {action for action, _, _ in template.actions}
+    if Action.DELETE_JOB in actions:
+        return JobEffect.DELETED
+    if Action.DELETE_ASSETS in actions:
+        return JobEffect.ASSETS_DELETED
+    return JobEffect.STOPPED if Action.STOP in actions else JobEffect.ARCHIVED
+
+
+def _deletes(template: Template) -> bool:
+    return any(action in DELETES for action, _, _ in template.actions)
+
+
+def _loss(template: Template, *, erases: bool) -> PlannedLoss | None:
+    """What a job loses that is stored nowhere; None for nothing."""
+    if not _deletes(template):
+        return None
+    policy, selection = template.changes or "", template.selection
+    stored = frozenset[str]() if erases else template.stored
+    if not template.has_assets:
+        # Its record goes unstored, where no receipt has it and none is made before.
+        nothing = selection is None and not stored
+        return PlannedLoss(policy, None, has_assets=False) if nothing else None
+    gives_up = selection is not None and bool(selection.gives_up)
+    if "all" in stored and not gives_up:  # an older receipt may have more than is wanted now
+        return None
+    if selection is not None:
+        stored = frozenset()  # the delete waits for all that is wanted
+        if selection.assets == _EVERYTHING and not selection.forbid and not gives_up:
+            return None
+    return PlannedLoss(policy, selection, stored)
+
+
+def _stores(template: Template, weights: Weights) -> Volume:
+    return Volume() if template.selection is None else _of_selection(template.selection, weights)
+
+
+def _of_selection(selection: Selection, weights: Weights) -> Volume:
+    unknown = (each for each in TYPICAL_BYTES if each not in weights.by_class and wants_class(selection, each))
+    return Volume(bytes_wanted(selection, weights.by_class), frozenset(unknown))
+
+
+def _whole(weights: Weights) -> Volume:
+    """All assets of a job: as Sauce Labs tells it of deletes, else as far as receipts do."""
+    if weights.whole is not None:
+        return Volume(weights.whole)
+    unknown = (each for each in TYPICAL_BYTES if each not in weights.by_class)
+    return Volume(sum(weights.by_class.values()), frozenset(unknown))
+
+
+def _unstored(loss: PlannedLoss, weights: Weights) -> Volume:
+    whole = _whole(weights)
+    if loss.selection is None:
+        return whole
+    stored = _of_selection(loss.selection, weights)
+    if weights.whole is not None and not stored.unknown:
+        return Volume(max(0.0, whole.size_bytes - stored.size_bytes))
+    # By class: of an unknown part of the whole, what is left would be too much.
+    rest = [each for each in TYPICAL_BYTES if not wants_class(loss.selection, each)]
+    told = sum(size for each, size in weights.by_class.items() if not wants_class(loss.selection, each))
+    return Volume(told, frozenset(rest) - weights.by_class.keys())
+
+
+def _together(volumes: Iterable[Volume]) -> Volume:
+    total = Volume()
+    for volume in volumes:
+        total = total.plus(volume)
+    return total
+
+
+def _is_partial(loss: PlannedLoss) -> bool:
+    return loss.selection is not None or bool(loss.stored)
+
+
+def _words(loss: PlannedLoss) -> tuple[str, ...]:
+    return () if loss.selection is None else (loss.selection.key, *sorted(loss.selection.gives_up))
+
+
+def _row(item: tuple[PlannedLoss, int]) -> dict[str, Any]:
+    loss, jobs = item
+    selection = loss.selection
+    return {
+        "policy": loss.policy,
+        "jobs": jobs,
+        "stored": sorted(loss.stored if selection is None else selection.assets),
+        "forbidden": [] if selection is None else sorted(selection.forbid),
+        "given_up": [] if selection is None else sorted(selection.gives_up),
+        "only_records": not loss.has_assets,
+    }

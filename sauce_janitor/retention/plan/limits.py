@@ -1,0 +1,165 @@
+"""Limits: the brakes on a plan. A broken one stops the whole plan before the first change; none ever trims it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from sauce_janitor.model.policies import Limits, Rules
+
+LimitName = Literal["max_percent", "max_jobs", "max_growth"]
+ALL_LIMITS: Final[frozenset[LimitName]] = frozenset({"max_percent", "max_jobs", "max_growth"})
+SMALL_PLAN: Final = 20
+"""Plans with fewer acting jobs than this are not measured in percent."""
+
+_MEND: Final = (
+    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if not, fix the policy"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody lifts limits for plans under a policy digest, until then (the first second after it).
+
+    `lift` are not measured at all. With `max_jobs` the approval lifts max_jobs too, and allows only plans with at most so many
+    jobs that no accepted plan had.
+    """
+
+    policy_digest: str
+    until: int
+    lift: frozenset[LimitName]
+    max_jobs: int | None
+    by: str
+    reason: str
+
+    def is_in_force(self, policy_digest: str, *, at: int) -> bool:
+        """Whether it is about this policy digest, and not over at that time."""
+        return self.policy_digest == policy_digest and at < self.until
+
+    def allows(self, jobs: int) -> bool:
+        """Whether a plan that newly acts on so many jobs is one of those it is about."""
+        return self.max_jobs is None or jobs <= self.max_jobs
+
+    @property
+    def lifts(self) -> frozenset[LimitName]:
+        """The limits that are not measured for a plan that it allows."""
+        return self.lift if self.max_jobs is None else self.lift | {"max_jobs"}
+
+
+@dataclass(slots=True)
+class Acting:
+    """Distinct jobs with a delete or stop: expected ones were known to an accepted run and only time has passed since.
+
+    `left` are those expected ones that an accepted plan had, for the same action, and did not get to.
+    """
+
+    expected: int = 0
+    unexpected: int = 0
+    left: int = 0
+
+    @property
+    def jobs(self) -> int:
+        """All of them."""
+        return self.expected + self.unexpected
+
+    @property
+    def new(self) -> int:
+        """Those that no accepted plan had: what an accepted plan leaves for lack of budget does not count again."""
+        return self.jobs - self.left
+
+
+@dataclass(slots=True)
+class Tally:
+    """What limits are measured by: the jobs seen, those that act, both also by policy (sure matches, and who permits)."""
+
+    inventory: int = 0
+    acting: Acting = field(default_factory=Acting)
+    matched: dict[str, int] = field(default_factory=dict)
+    by_policy: dict[str, Acting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLimit:
+    """One broken limit: which, whose (`policy` None: the account's), the numbers, and a text that says how to mend it.
+
+    `measured` and `allowed` are percent for max_percent, jobs for the others.
+    """
+
+    limit: LimitName
+    policy: str | None
+    measured: float
+    allowed: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leeway:
+    """What a plan is measured by besides its rules.
+
+    `lift` names limits that are not measured at all; `approvals` are those in force. `medians` are of the sizes (`Acting.new`)
+    of the last 7 accepted plans that had any, by policy and under None of all; without one, max_growth is not measured.
+    """
+
+    lift: frozenset[LimitName] = frozenset()
+    medians: Mapping[str | None, float] = field(default_factory=dict)
+    approvals: tuple[Approval, ...] = ()
+
+
+NO_LEEWAY: Final = Leeway()
+
+
+def measure(rules: Rules, tally: Tally, leeway: Leeway) -> tuple[tuple[BrokenLimit, ...], tuple[BrokenLimit, ...]]:
+    """The limits that the plan breaks, and those that only approvals keep from being broken, as `broken_limits` orders them."""
+    found = broken_limits(rules, tally, lift=leeway.lift, medians=leeway.medians)
+    approved = frozenset[str]().union(*(each.lifts for each in leeway.approvals if each.allows(tally.acting.new)))
+    return (
+        tuple(limit for limit in found if limit.limit not in approved),
+        tuple(limit for limit in found if limit.limit in approved),
+    )
+
+
+def broken_limits(
+    rules: Rules, tally: Tally, *, lift: frozenset[str], medians: Mapping[str | None, float]
+) -> tuple[BrokenLimit, ...]:
+    """The limits that the plan breaks, but for those in `lift`: the account's first, then by policy name."""
+    found = list(_broken(rules.limits, tally, None, lift=lift, median=medians.get(None)))
+    for policy in sorted(rules.policies, key=lambda policy: policy.name):
+        found += _broken(policy.limits, tally, policy.name, lift=lift, median=medians.get(policy.name))
+    return tuple(found)
+
+
+def _broken(
+    limits: Limits, tally: Tally, policy: str | None, *, lift: frozenset[str], median: float | None
+) -> Iterator[BrokenLimit]:
+    acting = tally.acting if policy is None else tally.by_policy.get(policy, Acting())
+    whose = f"policy {policy}" if policy else f"the plan{_mostly(tally.by_policy)}"
+    if limits.max_percent is not None and "max_percent" not in lift and tally.acting.jobs >= SMALL_PLAN:
+        of = tally.inventory if policy is None else tally.matched.get(policy, 0)
+        if acting.unexpected * 100 > limits.max_percent * of:
+            percent = 100 * acting.unexpected / of if of else 100.0
+            jobs = "jobs of the inventory" if policy is None else "jobs it matches"
+            text = (
+                f"max_percent is {limits.max_percent:g} %: {whose} would delete or stop {acting.unexpected:,} of {of:,} {jobs} "
+                f"({percent:.1f} %) that no accepted run knew"
+            )
+            yield BrokenLimit("max_percent", policy, percent, limits.max_percent, f"{text}. {_MEND}")
+    besides = f" besides the {acting.left:,} that an accepted plan has left to do" if acting.left else ""
+    if limits.max_jobs is not None and "max_jobs" not in lift and acting.new > limits.max_jobs:
+        text = f"max_jobs is {limits.max_jobs:,}: {whose} would delete or stop {acting.new:,} jobs{besides}"
+        yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, f"{text}. {_MEND}")
+    if limits.max_growth is not None and "max_growth" not in lift and median is not None:
+        allowed = limits.max_growth * median
+        if acting.new > allowed:
+            text = (
+                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.new:,} jobs{besides}, "
+                f"more than {allowed:,g}, {limits.max_growth:g} times the median of the last plans"
+            )
+            yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_MEND}")
+
+
+def _mostly(by_policy: Mapping[str, Acting]) -> str:
+    if not by_policy:
+        return ""
+    name = min(by_policy, key=lambda name: (-by_policy[name].jobs, name))
+    return f" (policy {name}: {by_policy[name].jobs:,})"

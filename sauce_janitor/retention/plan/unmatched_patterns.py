@@ -1,0 +1,73 @@
+"""Which patterns of the rules matched any job at all: one that matched none is often misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sauce_janitor.model.jobs import UNKNOWN
+from sauce_janitor.model.match_text import pattern_text
+from sauce_janitor.model.policies import Atom, Glob, Match, Regex, Rules
+from sauce_janitor.retention.matching import Test, atoms, value_test
+from sauce_janitor.retention.plan.plan import Plan
+
+_CLOSED: Final = frozenset({"status", "state", "build_status"})
+"""Fields of a few known words: one that no job has today is no mistake."""
+_MUCH_UNDECIDED: Final = 0.01
+
+
+class Sightings:
+    """The patterns that no value has matched yet. Shown each distinct value of a field, it forgets those that it matches."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._pending: dict[str, dict[tuple[str, str], Test]] = {}
+        for owner, match in _matches(rules):
+            for atom in atoms(match):
+                if atom.field in _CLOSED:
+                    continue
+                for pattern in atom.patterns:
+                    if isinstance(pattern, Glob | Regex):
+                        said = f"{atom.field}: {pattern_text(pattern)}"
+                        test = value_test(Atom(atom.field, (pattern,)))
+                        self._pending.setdefault(atom.field, {})[owner, said] = test
+
+    def see(self, field: str, value: object) -> None:
+        """A value that a job has."""
+        pending = self._pending.get(field)
+        if pending and value is not None and value is not UNKNOWN:
+            for key in [key for key, test in pending.items() if test(value)]:
+                del pending[key]
+
+    def unseen(self) -> Iterator[tuple[str, str]]:
+        """Whose pattern matched nothing, and which."""
+        for pending in self._pending.values():
+            yield from pending
+
+
+def _matches(rules: Rules) -> Iterator[tuple[str, Match]]:
+    for policy in rules.policies:
+        yield f"policy {policy.name}", policy.match
+        for rule in (*policy.keep, *(rule for _, claim in policy.deletes for rule in claim.keep)):
+            for match in (rule.where, rule.since):
+                if match is not None:
+                    yield f"{policy.name}: keep rule {rule.id}", match
+    for hold in rules.holds:
+        if hold.match is not None:
+            yield hold.id if hold.id.startswith("hold ") else f"hold {hold.id}", hold.match
+    for forbid in rules.forbid:
+        yield "archive.forbid", forbid.match
+
+
+def inventory_lints(rules: Rules, plan: Plan, sightings: Sightings) -> tuple[str, ...]:
+    """What the inventory shows to be hardly meant: patterns that matched nothing, and policies that could often not tell."""
+    if not plan.inventory:
+        return ()
+    found = [f"{owner}: `{said}` matched nothing in the inventory" for owner, said in sightings.unseen()]
+    for policy in rules.policies:
+        jobs = max((n for (name, _), n in plan.undecided.items() if name == policy.name), default=0)
+        if jobs > _MUCH_UNDECIDED * plan.inventory:
+            found.append(
+                f"policy {policy.name} leaves {jobs:,} of {plan.inventory:,} jobs undecided"
+                f" ({100 * jobs / plan.inventory:.1f} %): what is undecided is kept"
+            )
+    return tuple(found)

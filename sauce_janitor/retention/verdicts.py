@@ -1,0 +1,423 @@
+"""From what is known of a job at one moment to its decisions: the total rule of combining rules, written once.
+
+Keep beats delete, the longest time wins, whatever is unclear is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.model.assets import Selection, covers
+from sauce_janitor.model.drafts import draft_of
+from sauce_janitor.model.durations import due_at
+from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
+from sauce_janitor.retention import holds
+from sauce_janitor.retention.builds import BuildKeeper
+from sauce_janitor.retention.interactions import Postponement, postponements
+from sauce_janitor.retention.match_cases import Case, Claim
+from sauce_janitor.retention.missing_files import Gaps
+
+# A moment is a number: these flags, and above them the bits of the case's clocks and keepers.
+HELD: Final = 1
+UNFINISHED: Final = 2
+AGELESS: Final = 4
+ASSETS_DELETED: Final = 8
+ASSETS_PURGED: Final = 16
+RUNNING: Final = 32
+ASSETS_ANNOUNCED: Final = 64
+JOB_ANNOUNCED: Final = 128
+SET_ASIDE: Final = HELD | UNFINISHED | AGELESS
+GONE: Final = ASSETS_DELETED | ASSETS_PURGED
+
+_ANNOUNCED: Final = {Action.DELETE_ASSETS: ASSETS_ANNOUNCED, Action.DELETE_JOB: JOB_ANNOUNCED}
+_ORDER: Final = {why: n for n, why in enumerate(Why)}
+_MUTE: Final = Reason(Why.NOT_ARCHIVED, detail="no policy says what to archive: say `archive: none` if nothing")
+_DecisionDraft: Final = draft_of(Decision)
+_PURGED: Final = "Sauce Labs has purged its assets, and if_purged says keep"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Due:
+    """A decision that is due, and the claims behind it. `index` is its action's place.
+
+    `fixed` is the policy that permits it and the seconds from the job's time to its own: the same for every job of a ruling,
+    unless a month of the calendar or a whole build's time is among the claims. Then it is None. `with_another`: the delete of
+    the job does it, too.
+    """
+
+    index: int
+    decision: Decision
+    claims: tuple[Claim, ...]
+    fixed: tuple[str, int] | None
+    with_another: bool
+
+    @classmethod
+    def of(cls, index: int, decision: Decision, claims: tuple[Claim, ...]) -> Due:
+        """Made once for a ruling."""
+        with_another = any(reason.why is Why.WITH_THE_JOB for reason in decision.reasons)
+        return cls(index, decision, claims, _fixed(decision.action, claims), with_another)
+
+    def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> Decision:
+        """The decision on one job."""
+        decision = self.decision
+        action = decision.action
+        base = record.job.started_at if action is Action.STOP else time
+        if self.fixed is None or not isinstance(base, int):
+            policy, since = _who_and_when(action, self.claims, record, time, zone)
+        else:
+            policy, seconds = self.fixed
+            since = base + seconds
+        made = _DecisionDraft(action, decision.verdict, decision.reasons, policy, since)
+        made.__class__ = Decision
+        return made  # type: ignore[no-any-return]  # a draft until the line above
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ruling:
+    """The decisions on all jobs of one case at one moment, shared by them; `dues` are those that are due.
+
+    `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says. `expiring` says that a
+    wanted archive is missing. `announce` are the deletes that are, or stay, announced. `kept` are the keep rules that keep the
+    job, whatever actions their policies state. `lacks`: files that are wanted could not be had; `gives_up_at` is when the
+    policies wait for them no longer (epoch seconds), None for never. `has_assets`: for all we know, Sauce
+    Labs has the assets still. `stored` are the selections that receipts cover.
+    `postponed` is what other policies make longer of each policy's time.
+    """
+
+    case: Case
+    decisions: tuple[Decision, ...]
+    dues: tuple[Due, ...]
+    held: bool
+    selection: Selection | None
+    nothing_wanted_by: str | None
+    unarchived: bool
+    announce: tuple[Action, ...]
+    kept: tuple[Reason, ...] = ()
+    lacks: bool = False
+    gives_up_at: int | None = None
+    has_assets: bool = True
+    stored: frozenset[str] = frozenset()
+    postponed: tuple[Postponement, ...] = ()
+
+    def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
+        """The decisions on one job, with the policy and time of those that are due."""
+        if not self.dues:
+            return self.decisions
+        decisions = list(self.decisions)
+        for due in self.dues:
+            decisions[due.index] = due.decided(record, time, zone)
+        return tuple(decisions)
+
+    def acts(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
+        """What is to be done about one job: the decisions that are due and do not come about with another one."""
+        return tuple([due.decided(record, time, zone) for due in self.dues if not due.with_another])
+
+    def goes_at(self, action: Action, record: Record, time: int, zone: ZoneInfo) -> int:
+        """When every claim on an announced delete will be due: a job's takes its assets along, while it has any."""
+        claims = self.case.claims[action]
+        if action is Action.DELETE_JOB and record.assets is AssetsStanding.PRESENT:
+            claims += self.case.claims[Action.DELETE_ASSETS]
+        return max(due_since(claim, action, record, time, zone) for claim in claims)
+
+
+def _fixed(action: Action, claims: tuple[Claim, ...]) -> tuple[str, int] | None:
+    """What `_who_and_when` says of every job, with seconds from the job's time for the time; None where that varies."""
+    times = []
+    for claim in claims:
+        assert claim.after is not None
+        of_builds = claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
+        if claim.after.months or (of_builds and action is not Action.ARCHIVE):
+            return None
+        times.append((claim.after.seconds, claim.policy.name))
+    return _first_or_last(action, times) if times else None
+
+
+def _first_or_last(action: Action, times: list[tuple[int, str]]) -> tuple[str, int]:
+    """For archiving the earliest, else the latest; of equals the first by name."""
+    since = (min if action is Action.ARCHIVE else max)(time for time, _ in times)
+    return min(name for time, name in times if time == since), since
+
+
+def due_since(claim: Claim, action: Action, record: Record, time: int | None, zone: ZoneInfo) -> int:
+    """When the claim is, or was, due for a job."""
+    base = record.job.started_at if action is Action.STOP else time
+    if action is not Action.ARCHIVE and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
+        base = claim.seat.keeper.time_of(record)
+    assert isinstance(base, int)
+    assert claim.after is not None
+    return due_at(base, claim.after, zone)
+
+
+def _who_and_when(
+    action: Action, claims: tuple[Claim, ...], record: Record, time: int | None, zone: ZoneInfo
+) -> tuple[str | None, int | None]:
+    """For archiving the claim that is due first, else the one that is due last; of equals the first by name."""
+    if not claims:
+        return None, record.job.ended_at if isinstance(record.job.ended_at, int) else time
+    return _first_or_last(
+        action, [(due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocker:
+    """What forbids an action; `passes` when only time has to pass, and grace has begun."""
+
+    reason: Reason
+    passes: bool = False
+
+
+class Bench:
+    """Rules on a case at one moment, given which selections are archived."""
+
+    def __init__(
+        self,
+        case: Case,
+        moment: int,
+        archived: frozenset[str] | None,
+        *,
+        has_grace: bool,
+        gaps: Gaps | None = None,
+    ) -> None:
+        self._case, self._moment, self._archived, self._has_grace = case, moment, archived, has_grace
+        self._holds = case.holds + ((holds.LOCAL_HOLD,) if moment & HELD else ())
+        self._dues: dict[Action, tuple[Claim, ...]] = {}
+        self._wishes = [claim for claim in case.claims[Action.ARCHIVE] if not claim.undecided and self._wants(claim)]
+        self._whole = bool(moment & HELD) or case.archived_by_hold
+        self._selection = self._select()
+        self._lacks, self._gives_up_at = self._look_for_gaps(gaps)
+
+    def rule(self) -> Ruling:
+        """The decisions on all four actions."""
+        archive = self._archive()
+        assets_blockers = self._with_grace(Action.DELETE_ASSETS, self._blockers(Action.DELETE_ASSETS))
+        job_blockers = self._blockers(Action.DELETE_JOB)
+        if not self._moment & GONE:
+            job_blockers += [_protected(blocker) for blocker in assets_blockers]
+        job_blockers = self._with_grace(Action.DELETE_JOB, job_blockers)
+        announce = []
+        deletes = []
+        for action, blockers in ((Action.DELETE_ASSETS, assets_blockers), (Action.DELETE_JOB, job_blockers)):
+            decision, announced = self._delete(action, blockers, archive)
+            deletes.append(decision)
+            announce += [action] if announced else []
+        if all(decision.verdict is Verdict.DUE for decision in deletes):
+            with_it = (*deletes[0].reasons, Reason(Why.WITH_THE_JOB))
+            deletes[0] = Decision(Action.DELETE_ASSETS, Verdict.DUE, with_it)
+        decisions = (archive, *deletes, self._stop())
+        return Ruling(
+            self._case,
+            decisions,
+            tuple(
+                Due.of(n, d, self._dues.get(d.action, ())) for n, d in enumerate(decisions) if d.verdict is Verdict.DUE
+            ),
+            bool(self._holds),
+            self._selection,
+            None if self._selection else next(iter(self._saying_none()), None),
+            archive.verdict is Verdict.DUE or any(r.why is Why.NOT_YET for r in archive.reasons),
+            tuple(announce),
+            self._kept_by(),
+            self._lacks,
+            self._gives_up_at,
+            not self._moment & GONE,
+            self._archived or frozenset(),
+            () if self._set_aside() else tuple(self._postponed()),
+        )
+
+    def _postponed(self) -> Iterable[Postponement]:
+        return postponements(self._case, self._moment, assets_gone=bool(self._moment & GONE))
+
+    def _kept_by(self) -> tuple[Reason, ...]:
+        reasons: list[Reason] = []
+        for action in (Action.ARCHIVE, *DELETES):
+            for claim in self._case.claims[action]:
+                if claim.seat is not None and self._moment & claim.kept:
+                    reasons += claim.seat.keeper.reasons((self._moment & claim.kept) >> claim.seat.shift)
+        return _in_order(reasons)
+
+    # --- archiving ---------------------------------------------------------------------------------------------------
+
+    def _wants(self, claim: Claim) -> bool:
+        assert claim.wish is not None
+        if claim.wish.none:
+            return False
+        kept = bool(self._moment & (claim.kept | SET_ASIDE) or self._case.holds)
+        return kept or not claim.wish.only_kept
+
+    def _saying_none(self) -> list[str]:
+        return sorted(
+            claim.policy.name
+            for claim in self._case.claims[Action.ARCHIVE]
+            if not claim.undecided and claim not in self._wishes
+        )
+
+    def _select(self) -> Selection | None:
+        forbid = self._case.forbid
+        if self._whole:
+            return Selection(frozenset({"all"}), forbid)
+        wishes = [claim.wish for claim in self._wishes if claim.wish is not None]
+        if not wishes:
+            return None
+        assets = frozenset().union(*(wish.assets for wish in wishes))
+        discard = "all" not in assets and all(wish.discard_rest for wish in wishes)
+        keeps = any(wish.if_purged == "keep" for wish in wishes)
+        return Selection(assets, forbid, discard, "keep" if keeps else "proceed")
+
+    def _look_for_gaps(self, gaps: Gaps | None) -> tuple[bool, int | None]:
+        """Whether wanted files are missing while Sauce Labs has them, and until when their deletes wait."""
+        selection = self._selection
+        # What is purged or deleted comes no more: if_purged says what happens then.
+        if gaps is None or selection is None or self._moment & GONE:
+            return False, None
+        wanted = gaps.of(selection)
+        if not wanted.missing:
+            return False, None
+        waits = [] if self._whole else [claim.wish.if_unavailable for claim in self._wishes if claim.wish]
+        until = wanted.given_up_at(waits)
+        if until is not None and until <= gaps.as_of:
+            names = frozenset(each.name for each in wanted.missing)
+            self._selection = replace(selection, gives_up=names)
+        return True, until
+
+    def _is_covered(self) -> bool:
+        if self._selection is None or (covers(self._archived, self._selection) and not self._lacks):
+            return True
+        return bool(self._moment & GONE) and self._archived is not None and self._selection.if_purged == "proceed"
+
+    def _archive(self) -> Decision:
+        selection, moment = self._selection, self._moment
+        if moment & UNFINISHED:
+            return _kept(Action.ARCHIVE, [Reason(Why.UNFINISHED)])
+        if self._case.forbid_unknown:
+            return _kept(Action.ARCHIVE, [Reason(Why.FORBID)])
+        if selection is None:
+            return _kept(Action.ARCHIVE, self._why_nothing_wanted())
+        if self._is_covered():
+            return _kept(Action.ARCHIVE, [Reason(Why.DONE)])
+        if moment & ASSETS_PURGED and selection.if_purged == "keep":
+            return _kept(Action.ARCHIVE, [Reason(Why.NOT_ARCHIVED, detail=_PURGED)])
+        if self._whole:
+            return _due(Action.ARCHIVE, self._holds)
+        if moment & AGELESS:
+            return _kept(Action.ARCHIVE, [Reason(Why.NO_AGE)])
+        due = tuple(claim for claim in self._wishes if moment & claim.due)
+        if not due:
+            return _kept(Action.ARCHIVE, [_not_yet(claim) for claim in self._wishes])
+        self._dues[Action.ARCHIVE] = due
+        return _due(Action.ARCHIVE, [Reason(Why.DUE, claim.policy.name) for claim in due])
+
+    def _why_nothing_wanted(self) -> list[Reason]:
+        claims = self._case.claims[Action.ARCHIVE]
+        reasons = [reason for claim in claims for reason in claim.undecided if claim.wish and not claim.wish.none]
+        reasons += [Reason(Why.NOTHING_WANTED, name) for name in self._saying_none()]
+        return reasons or [Reason(Why.NO_POLICY)]
+
+    # --- deleting ----------------------------------------------------------------------------------------------------
+
+    def _set_aside(self) -> list[Reason]:
+        reasons = list(self._holds)
+        if self._moment & UNFINISHED:
+            reasons.append(Reason(Why.UNFINISHED))
+        if self._moment & AGELESS:
+            reasons.append(Reason(Why.NO_AGE))
+        return reasons
+
+    def _blockers(self, action: Action) -> list[_Blocker]:
+        """What the policies say against an action (rules 2 and 3)."""
+        blockers: list[_Blocker] = []
+        for claim in self._case.claims[action]:
+            blockers += [_Blocker(reason) for reason in claim.undecided]
+            if claim.undecided:
+                continue
+            if claim.after is None:
+                blockers.append(_Blocker(Reason(Why.NEVER, claim.policy.name)))
+            elif not self._moment & claim.due:
+                blockers.append(_Blocker(_not_yet(claim), passes=bool(self._moment & claim.announced)))
+            if claim.seat is not None and self._moment & claim.kept:
+                said = claim.seat.keeper.reasons((self._moment & claim.kept) >> claim.seat.shift)
+                blockers += [_Blocker(reason) for reason in said]
+        return blockers
+
+    def _with_grace(self, action: Action, blockers: list[_Blocker]) -> list[_Blocker]:
+        """Rule 5: where only time stands against a delete, it is announced, and waits for the announcement to be old enough."""
+        waits = self._has_grace and self._case.claims[action] and not self._moment & _ANNOUNCED[action]
+        if waits and all(blocker.passes for blocker in blockers):
+            return [*blockers, _Blocker(Reason(Why.GRACE), passes=True)]
+        return blockers
+
+    def _delete(self, action: Action, blockers: list[_Blocker], archive: Decision) -> tuple[Decision, bool]:
+        """The decision, and whether the action is announced by it."""
+        aside = self._set_aside()
+        if aside:
+            return _kept(action, aside), False
+        if action is Action.DELETE_ASSETS and self._moment & GONE:
+            return _kept(action, [Reason(Why.DONE)]), False
+        sure = tuple(claim for claim in self._case.claims[action] if not claim.undecided)
+        reasons = [blocker.reason for blocker in blockers]
+        if not sure:
+            return _kept(action, reasons if self._case.claims[action] else [Reason(Why.NO_POLICY)]), False
+        announced = self._has_grace and all(blocker.passes for blocker in blockers)
+        reasons += self._unarchived(archive)
+        if reasons:
+            return _kept(action, reasons), announced
+        self._dues[action] = sure
+        due = [Reason(Why.DUE, claim.policy.name) for claim in sure]
+        if self._lacks:
+            due.append(Reason(Why.GIVEN_UP if self._selection and self._selection.gives_up else Why.MISSING))
+        return _due(action, due), announced
+
+    def _unarchived(self, archive: Decision) -> list[Reason]:
+        """What is missing of rule 4. An archive that is due comes before the delete, in the same pass."""
+        claims = self._case.claims[Action.ARCHIVE]
+        reasons = [reason for claim in claims for reason in claim.undecided if claim.wish and not claim.wish.none]
+        if self._case.forbid_unknown:
+            return [*reasons, Reason(Why.FORBID)]
+        if self._selection is None:
+            return reasons if self._saying_none() else [*reasons, _MUTE]
+        if archive.verdict is Verdict.DUE or self._is_covered():
+            return reasons
+        return [*reasons, Reason(Why.NOT_ARCHIVED, detail=archive.reasons[0].text)]
+
+    # --- stopping ----------------------------------------------------------------------------------------------------
+
+    def _stop(self) -> Decision:
+        claims = self._case.claims[Action.STOP]
+        if not claims:
+            return _kept(Action.STOP, [Reason(Why.NO_POLICY)])
+        if not self._moment & RUNNING:
+            return _kept(Action.STOP, [Reason(Why.DONE, detail="not running")])
+        reasons = list(self._holds)
+        for claim in claims:
+            reasons += claim.undecided
+            if not claim.undecided and not self._moment & claim.due:
+                reasons.append(_not_yet(claim))
+        if reasons:
+            return _kept(Action.STOP, reasons)
+        self._dues[Action.STOP] = claims
+        return _due(Action.STOP, [Reason(Why.DUE, claim.policy.name) for claim in claims])
+
+
+def _protected(blocker: _Blocker) -> _Blocker:
+    reason = blocker.reason
+    text = Reason(reason.why, None, reason.rule, reason.detail).text
+    return _Blocker(Reason(Why.ASSETS_PROTECTED, reason.policy, reason.rule, text), blocker.passes)
+
+
+def _not_yet(claim: Claim) -> Reason:
+    return Reason(Why.NOT_YET, claim.policy.name, detail=f"after {claim.after.text}" if claim.after else None)
+
+
+def _kept(action: Action, reasons: Iterable[Reason]) -> Decision:
+    return Decision(action, Verdict.KEEP, _in_order(reasons))
+
+
+def _due(action: Action, reasons: Iterable[Reason]) -> Decision:
+    return Decision(action, Verdict.DUE, _in_order(reasons))
+
+
+def _in_order(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Each reason once, in an order that the order of policies and rules does not change."""
+    return tuple(sorted(set(reasons), key=lambda r: (_ORDER[r.why], r.policy or "", r.rule or "", r.detail or "")))

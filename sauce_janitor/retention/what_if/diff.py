@@ -1,0 +1,172 @@
+"""Compares what two sets of rules decide on the same jobs: what an edit changes, by policy and action, with reasons.
+
+Both decide side by side over one stream, in flat memory. A job's fate is told for each action: that it happens, and when if
+nothing but time changes, or that it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from sauce_janitor.model.jobs import Action, Job, Owner
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.decide import Judge, Records, Ruled
+from sauce_janitor.retention.verdicts import Ruling
+from sauce_janitor.retention.what_if.forecast import Fate, Teller
+
+MOST_EXAMPLES: Final = 3
+
+Pair: TypeAlias = tuple[Ruled | None, Ruled | None]
+"""One job as both sides rule on it; None for a side that is not about it."""
+
+
+class Kind(StrEnum):
+    """What becomes of an action on a job: it happens now and did not, or no longer; at another time; or stores other files."""
+
+    NEW = "new"
+    DROPPED = "dropped"
+    EARLIER = "earlier"
+    LATER = "later"
+    OTHER_FILES = "other_files"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One configuration's rules and the jobs it is about, of these owners (see `deciding.decide` for `records`)."""
+
+    rules: Rules
+    records: Records
+    owners: frozenset[Owner]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One job of a change, and its fate before and after."""
+
+    job: Job
+    before: Fate
+    after: Fate
+
+
+@dataclass(slots=True)
+class Change:
+    """The jobs that a change is about, so many of them `due_now`, before or after it; and some examples."""
+
+    jobs: int = 0
+    due_now: int = 0
+    examples: list[Example] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """All changes, by kind, action and policy (of a dropped action the old one, else the new one; None is a hold)."""
+
+    jobs: int = 0
+    changed: int = 0
+    changes: dict[tuple[Kind, Action, str | None], Change] = field(default_factory=dict)
+
+
+def compare(old: Side, new: Side, *, as_of: int) -> Comparison:
+    """What of the old side's fates is another one on the new side.
+
+    Memory is flat, but where the two take ages from different times and so order the jobs differently: then it has some 150
+    bytes a job.
+    """
+    comparer = _Comparer(old, new, as_of)
+    in_step = tuple(old.rules.age_from) == tuple(new.rules.age_from)
+    for before, after in _in_step(old, new, as_of) if in_step else _by_id(old, new, as_of):
+        comparer.meet(before, after)
+    return comparer.found
+
+
+def _rulings(side: Side, as_of: int) -> Iterator[Ruled]:
+    return Judge(side.rules, as_of=as_of).rulings(side.records)
+
+
+def _in_step(old: Side, new: Side, as_of: int) -> Iterator[Pair]:
+    """Both streams have one order; where they differ, one side is not about the job's owner."""
+    lefts, rights = _rulings(old, as_of), _rulings(new, as_of)
+    left, right = next(lefts, None), next(rights, None)
+    while left is not None or right is not None:
+        if left is not None and right is not None and left[0].job.id == right[0].job.id:
+            yield left, right
+            left, right = next(lefts, None), next(rights, None)
+        elif left is not None and left[0].job.owner not in new.owners:
+            yield left, None
+            left = next(lefts, None)
+        else:
+            assert right is not None, "both sides see the jobs of an owner that both are about"
+            assert right[0].job.owner not in old.owners, "both sides see the jobs of an owner that both are about"
+            yield None, right
+            right = next(rights, None)
+
+
+def _by_id(old: Side, new: Side, as_of: int) -> Iterator[Pair]:
+    known: dict[bytes, tuple[int | None, Ruling]] = {}
+    for record, time, ruling in _rulings(old, as_of):
+        if record.job.owner in new.owners:
+            known[bytes.fromhex(record.job.id)] = time, ruling
+        else:
+            yield (record, time, ruling), None
+    for record, time, ruling in _rulings(new, as_of):
+        before = known.pop(bytes.fromhex(record.job.id), None)
+        yield None if before is None else (record, *before), (record, time, ruling)
+
+
+class _Comparer:
+    def __init__(self, old: Side, new: Side, as_of: int) -> None:
+        self.found = Comparison()
+        self._old, self._new = Teller(old.rules, as_of), Teller(new.rules, as_of)
+        self._comparable = (old.rules.timezone, old.rules.grace, tuple(old.rules.age_from)) == (
+            new.rules.timezone, new.rules.grace, tuple(new.rules.age_from),
+        )  # fmt: skip
+        self._as_of = as_of
+        self._differing: dict[tuple[Ruling | None, Ruling | None], tuple[Action, ...]] = {}
+
+    def meet(self, before: Ruled | None, after: Ruled | None) -> None:
+        """Compare both fates of one job."""
+        self.found.jobs += 1
+        rulings = before[2] if before else None, after[2] if after else None
+        actions = self._differing.get(rulings)
+        if actions is None:
+            actions = self._differing[rulings] = tuple(self._may_differ(*rulings))
+        changed = False
+        for action in actions:
+            changed |= self._compare(action, before, after)
+        self.found.changed += changed
+
+    def _may_differ(self, old: Ruling | None, new: Ruling | None) -> Iterator[Action]:
+        """The actions on which the fates of jobs with these rulings can differ."""
+        for action in Action:
+            before, after = self._old.form(action, old), self._new.form(action, new)
+            if before != after or not (self._comparable or before is None):
+                yield action
+
+    def _compare(self, action: Action, before: Ruled | None, after: Ruled | None) -> bool:
+        was, will = self._old.fate(action, before), self._new.fate(action, after)
+        kind = self._kind(was, will)
+        if kind is None:
+            return False
+        decisive = was if kind is Kind.DROPPED else will
+        change = self.found.changes.setdefault((kind, action, decisive.policy), Change())
+        change.jobs += 1
+        change.due_now += was.is_due or will.is_due
+        if len(change.examples) < MOST_EXAMPLES:
+            ruled = after or before
+            assert ruled is not None
+            change.examples.append(Example(ruled[0].job, self._old.told(was, before), self._new.told(will, after)))
+        return True
+
+    def _kind(self, was: Fate, will: Fate) -> Kind | None:
+        """Whatever is due now happens now, since whenever it is due."""
+        if was.at is None or will.at is None:
+            if was.at is will.at is None:
+                return None
+            return Kind.NEW if was.at is None else Kind.DROPPED
+        before, after = max(was.at, self._as_of), max(will.at, self._as_of)
+        if before != after:
+            return Kind.EARLIER if after < before else Kind.LATER
+        return Kind.OTHER_FILES if was.files != will.files else None

@@ -1,0 +1,249 @@
+"""Explains one job: every rule that spoke, its rank in its group, when it goes, and what would save it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, Decision, JobId, Reason, Record, Why
+from sauce_janitor.model.policies import ArchiveWish, Policy, Rules
+from sauce_janitor.retention.builds import BuildKeeper
+from sauce_janitor.retention.decide import Judge, Records, Ruled
+from sauce_janitor.retention.match_cases import Case, Claim
+from sauce_janitor.retention.matching import Truth
+from sauce_janitor.retention.verdicts import due_since
+from sauce_janitor.retention.what_if.forecast import Fate, Teller
+from sauce_janitor.retention.what_if.keep_forecast import KeepView, Watch, survey
+
+Standing: TypeAlias = Literal["counts", "vetoes", "overridden", "steps_back"]
+"""It counts; its policy may match, so it only vetoes; another policy took it; it is the default's, and others speak."""
+
+_KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What one policy says of one action. Only words that count, or veto, decide anything.
+
+    `by` are the policies that took its word, or for which it steps back. `after` is as written, None for never and for
+    `archive: none`; `due_at` (epoch seconds) is when that time comes, None without an age. `kept_by` are the ids of its keep
+    rules that keep the job from it. `files`: what it wants archived.
+    """
+
+    action: Action
+    standing: Standing
+    by: tuple[str, ...] = ()
+    after: str | None = None
+    due_at: int | None = None
+    kept_by: tuple[str, ...] = ()
+    files: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """What one policy makes of the job: whether it matches (None: cannot be told, for want of `unknown_fields`), and its words.
+
+    `group` has the values of its `group_by`, None where it ranks no job or this one has no group. `rank` is the job's place
+    among the `of` jobs of the group that take slots, 1 the newest, None where it takes none; of whole builds, its build's.
+    """
+
+    policy: str
+    matches: Truth
+    is_default: bool = False
+    unknown_fields: tuple[str, ...] = ()
+    words: tuple[Word, ...] = ()
+    group: tuple[str, ...] | None = None
+    rank: int | None = None
+    of: int = 0
+    keeps: tuple[KeepView, ...] = ()
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it decides anything about the job."""
+        return any(word.standing in {"counts", "vetoes"} for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """One action: the decision, and its fate if nothing but time changes.
+
+    `expected_at` is when it happens at the present rate of new jobs; it differs from the fate's time where keep rules will let
+    go. None: not as things stand.
+    """
+
+    decision: Decision
+    fate: Fate
+    expected_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a job stays or goes. `goes_at` is when the first delete comes if nothing but time changes, None for never."""
+
+    record: Record
+    age_time: int | None
+    outlooks: tuple[Outlook, ...]
+    policies: tuple[PolicyView, ...]
+    saves: tuple[str, ...]
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The decision on each action."""
+        return tuple(outlook.decision for outlook in self.outlooks)
+
+    @property
+    def goes_at(self) -> int | None:
+        """See above."""
+        return min(
+            (o.fate.at for o in self.outlooks if o.decision.action in DELETES and o.fate.at is not None), default=None
+        )
+
+    @property
+    def expected_at(self) -> int | None:
+        """When the first delete comes at the present rate."""
+        times = [o.expected_at for o in self.outlooks if o.decision.action in DELETES and o.expected_at is not None]
+        return min(times, default=None)
+
+
+def explain(rules: Rules, records: Records, job_id: JobId, *, as_of: int) -> Explanation | None:
+    """Explain the decisions on one job; None when it is not among `records` (see `deciding.decide` for their order)."""
+    judge = Judge(rules, as_of=as_of)
+    found = next((ruled for ruled in judge.rulings(records) if ruled[0].job.id == job_id), None)
+    return None if found is None else _Explainer(rules, judge, found, as_of).explain(records)
+
+
+class _Explainer:
+    def __init__(self, rules: Rules, judge: Judge, ruled: Ruled, as_of: int) -> None:
+        self._rules, self._judge, self._ruled, self._as_of = rules, judge, ruled, as_of
+        self._record, self._time, self._ruling = ruled
+        self._case: Case = self._ruling.case
+        self._decisions = {d.action: d for d in self._ruling.decided(self._record, self._time, rules.timezone)}
+        self._teller = Teller(rules, as_of)
+
+    def explain(self, records: Records) -> Explanation:
+        watches = {index: watch for index in range(len(self._rules.policies)) if (watch := self._watch(index))}
+        survey(self._judge, records, list(watches.values()), as_of=self._as_of)
+        policies = tuple(self._policy(n, policy, watches.get(n)) for n, policy in enumerate(self._rules.policies))
+        keeps = {(view.policy, keep.rule): keep for view in policies for keep in view.keeps}
+        fates = {action: self._teller.fate(action, self._ruled) for action in Action}
+        outlooks = tuple(
+            Outlook(self._decisions[action], fates[action], self._expected(action, fates, keeps)) for action in Action
+        )
+        made = Explanation(self._record, self._time, outlooks, policies, ())
+        return Explanation(self._record, self._time, outlooks, policies, tuple(_saves(made, self._rules)))
+
+    # --- what each policy says ---------------------------------------------------------------------------------------
+
+    def _policy(self, index: int, policy: Policy, watch: Watch | None) -> PolicyView:
+        truth = self._case.truths[index]
+        if truth is False:
+            return PolicyView(policy.name, truth, policy.default)
+        facts = self._judge.book.facts
+        unknown = facts.unknown_fields(policy.match, self._case.number) if truth is None else ()
+        words = tuple(self._words(index, policy))
+        if watch is None:
+            return PolicyView(policy.name, truth, policy.default, unknown, words)
+        kept_by = frozenset(rule for word in words for rule in word.kept_by)
+        group = tuple(str(value) for value in watch.group) if isinstance(watch.group, tuple) else ()
+        rank, of = watch.rank, watch.of
+        if isinstance(watch.keeper, BuildKeeper):
+            rank, of = watch.keeper.place_of(self._record)
+        keeps = tuple(watch.views(kept_by, self._as_of))
+        return PolicyView(policy.name, truth, policy.default, unknown, words, group, rank, of, keeps)
+
+    def _words(self, index: int, policy: Policy) -> Iterator[Word]:
+        standings = self._judge.book.standings
+        for action in Action:
+            if action not in standings.stated[index]:
+                continue
+            said = next((claim for claim in self._case.claims[action] if claim.policy is policy), None)
+            if said is not None:
+                yield self._word(action, said)
+            elif takers := standings.overridden_by(action, index, self._case.truths):
+                yield Word(action, "overridden", tuple(sorted(self._rules.policies[n].name for n in takers)))
+            else:
+                others = enumerate(zip(self._rules.policies, self._case.truths, strict=True))
+                heard = [p.name for n, (p, truth) in others if truth is not False and action in standings.stated[n]]
+                yield Word(action, "steps_back", tuple(sorted(set(heard) - {policy.name})))
+
+    def _word(self, action: Action, claim: Claim) -> Word:
+        files = _files(claim.wish) if action is Action.ARCHIVE and claim.wish else None
+        if claim.undecided:
+            return Word(action, "vetoes", files=files)
+        if claim.wish is not None and action is Action.ARCHIVE and claim.wish.none:
+            return Word(action, "counts", files=files)
+        reasons = self._decisions[action].reasons
+        kept = {r.rule for r in reasons if r.policy == claim.policy.name and r.why in _KEEPING and r.rule is not None}
+        after = claim.after.text if claim.after else None
+        return Word(action, "counts", (), after, self._due_at(claim, action), tuple(sorted(kept)), files)
+
+    def _due_at(self, claim: Claim, action: Action) -> int | None:
+        base: object = self._record.job.started_at if action is Action.STOP else self._time
+        if action in DELETES and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
+            base = claim.seat.keeper.time_of(self._record)
+        if claim.after is None or not isinstance(base, int):
+            return None
+        return due_since(claim, action, self._record, self._time, self._rules.timezone)
+
+    def _watch(self, index: int) -> Watch | None:
+        """What counts the job's group in a policy whose keep rules rank it."""
+        policy = self._rules.policies[index]
+        for action in (*DELETES, Action.ARCHIVE):
+            for claim in self._case.claims[action]:
+                if claim.policy is policy and claim.seat is not None and claim.seat.keeper.rules:
+                    group = claim.seat.keeper.group_of(self._record)
+                    if group is None or group is UNKNOWN or self._time is None:
+                        return None
+                    return Watch(claim.seat.keeper, group, self._record, self._time, self._rules)
+        return None
+
+    # --- when --------------------------------------------------------------------------------------------------------
+
+    def _expected(
+        self, action: Action, fates: dict[Action, Fate], keeps: dict[tuple[str, str], KeepView]
+    ) -> int | None:
+        """When it happens if keep rules let go at the present rate; None where something else stands against it."""
+        if fates[action].at is not None:
+            return fates[action].at
+        times: list[int | None] = []
+        for reason in self._decisions[action].reasons:
+            if reason.why is Why.KEPT:
+                times.append(_lets_go_at(reason, keeps))
+            elif reason.why is Why.ASSETS_PROTECTED:
+                times.append(self._expected(Action.DELETE_ASSETS, fates, keeps))
+            elif reason.why is Why.NOT_ARCHIVED:
+                times.append(fates[Action.ARCHIVE].at)
+            elif reason.why not in {Why.NOT_YET, Why.GRACE}:
+                return None
+        times += [self._due_at(claim, action) for claim in self._case.claims[action]]
+        known = [time for time in times if time is not None]
+        return max(known) if known and len(known) == len(times) else None
+
+
+def _lets_go_at(reason: Reason, keeps: dict[tuple[str, str], KeepView]) -> int | None:
+    view = keeps.get((reason.policy or "", reason.rule or ""))
+    return view.lets_go_at if view is not None else None
+
+
+def _files(wish: ArchiveWish) -> str:
+    if wish.none:
+        return "none"
+    return ", ".join(wish.assets) + (", the rest is discarded" if wish.discard_rest else "")
+
+
+def _saves(told: Explanation, rules: Rules) -> Iterator[str]:
+    """What would keep a job that goes, or will: the shortest ways first."""
+    going = [o for o in told.outlooks if o.decision.action in DELETES and o.expected_at is not None]
+    if not going:
+        return
+    yield f"a local hold: sauce-janitor hold add {told.record.job.id}"
+    for hold in rules.holds:
+        if hold.tag is not None:
+            yield f"the tag {hold.tag}"
+        elif hold.tag_prefix is not None:
+            yield f"a tag {hold.tag_prefix}YYYY-MM-DD, through that day"
+    actions = {outlook.decision.action for outlook in going}
+    for view in told.policies:
+        if any(word.action in actions and word.standing == "counts" for word in view.words):
+            yield f"a longer time, or a keep rule that keeps it, in policy {view.policy}"

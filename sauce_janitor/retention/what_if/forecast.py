@@ -1,0 +1,155 @@
+"""The fate of a job for one action: when it happens if nothing but time changes, or that it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from sauce_janitor.model.durations import due_at
+from sauce_janitor.model.job_age import EARLIEST
+from sauce_janitor.model.jobs import DELETES, Action, Decision, Verdict, Why
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.builds import BuildKeeper
+from sauce_janitor.retention.decide import Ruled
+from sauce_janitor.retention.match_cases import Claim
+from sauce_janitor.retention.verdicts import Ruling, due_since
+
+_NOT_ITS = "the configuration is not about its owner"
+_TIME: Final = frozenset({Why.NOT_YET, Why.GRACE})
+_PLACES: Final = {action: n for n, action in enumerate(Action)}
+
+Form: TypeAlias = tuple[frozenset[tuple[int, int, int]], str | None] | None
+"""What a fate's time is made of: durations and whose age, and the files that are stored; None when the action never happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """`at` (epoch seconds) is when the action happens, None for never as things stand; `is_due`: it is due now.
+
+    `policy` says so (None: a hold, or none). `files` is the selection's key of an archiving. `reasons` are the decision's.
+    """
+
+    action: Action
+    at: int | None = None
+    is_due: bool = False
+    policy: str | None = None
+    files: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class Teller:
+    """Tells fates under one set of rules at one instant."""
+
+    def __init__(self, rules: Rules, as_of: int) -> None:
+        self._rules, self._as_of = rules, as_of
+
+    def form(self, action: Action, ruling: Ruling | None) -> Form:
+        """Equal for rulings under which every job has the same fate for the action, in one zone and with one grace."""
+        if ruling is None or not happens(action, ruling):
+            return None
+        claims = _claims(action, ruling)
+        if action in DELETES and _waits(ruling.decisions[_PLACES[Action.ARCHIVE]]):
+            claims += _claims(Action.ARCHIVE, ruling)
+        durations = frozenset(
+            (claim.after.seconds, claim.after.months, _build_keeper(claim))
+            for claim in claims
+            if claim.after is not None
+        )
+        if action in DELETES and ruling.gives_up_at is not None:
+            durations |= {(ruling.gives_up_at, 0, -1)}  # a date of this job's own
+        return durations, _files(ruling) if action is Action.ARCHIVE else None
+
+    def fate(self, action: Action, ruled: Ruled | None) -> Fate:
+        """The fate of a job, without its reasons; None for a job that the rules are not about."""
+        if ruled is None or not happens(action, ruled[2]):
+            return Fate(action)
+        record, time, ruling = ruled
+        zone, claims, started = self._rules.timezone, _claims(action, ruling), record.job.started_at
+        files = _files(ruling) if action is Action.ARCHIVE else None
+        if not claims:  # a hold archives at once
+            ended = record.job.ended_at
+            return Fate(action, ended if isinstance(ended, int) else self._as_of, is_due=True, files=files)
+        if action is Action.STOP and not (isinstance(started, int) and started >= EARLIEST):
+            return Fate(action)
+        dates = [(due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
+        at = (min if action is Action.ARCHIVE else max)(date for date, _ in dates)
+        policy = min(name for date, name in dates if date == at)
+        is_due = ruling.decisions[_PLACES[action]].verdict is Verdict.DUE
+        if is_due and action in DELETES and _lacks(ruling, action):
+            if ruling.gives_up_at is None:
+                return Fate(action, policy=policy)
+            at, is_due = max(at, ruling.gives_up_at), False
+        if action in DELETES and not is_due:
+            at = max(at, self._announced_until(action, ruled), self._archived_at(ruled))
+        return Fate(action, at, is_due, policy, files)
+
+    def told(self, fate: Fate, ruled: Ruled | None) -> Fate:
+        """The fate with the reasons of the decision; those of its assets are left out where the job has its own."""
+        if ruled is None:
+            return replace(fate, reasons=(_NOT_ITS,))
+        reasons = ruled[2].decisions[_PLACES[fate.action]].reasons
+        own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
+        return replace(fate, reasons=tuple(reason.text for reason in own or reasons))
+
+    def _announced_until(self, action: Action, ruled: Ruled) -> int:
+        """When grace is over, were the delete announced now at the latest; a job's waits for that of its assets, too."""
+        grace, (record, _, ruling) = self._rules.grace, ruled
+        if not (grace.seconds or grace.months):
+            return 0
+        known = record.announced or {}
+        since = known.get(action, self._as_of)
+        if action is Action.DELETE_JOB and ruling.case.claims[Action.DELETE_ASSETS] and not _assets_are_gone(ruling):
+            since = max(since, known.get(Action.DELETE_ASSETS, self._as_of))
+        return due_at(since, grace, self._rules.timezone)
+
+    def _archived_at(self, ruled: Ruled) -> int:
+        """When what a delete waits for is stored."""
+        return (self.fate(Action.ARCHIVE, ruled).at or 0) if _waits(ruled[2].decisions[_PLACES[Action.ARCHIVE]]) else 0
+
+
+def happens(action: Action, ruling: Ruling) -> bool:
+    """Whether the action is due, or only time stands against it."""
+    decision = ruling.decisions[_PLACES[action]]
+    return decision.verdict is Verdict.DUE or all(_passes(why, ruling) for why in {r.why for r in decision.reasons})
+
+
+def _passes(why: Why, ruling: Ruling) -> bool:
+    if why is Why.NOT_ARCHIVED:
+        return ruling.selection is not None and _waits(ruling.decisions[_PLACES[Action.ARCHIVE]])
+    if why is Why.ASSETS_PROTECTED:
+        return happens(Action.DELETE_ASSETS, ruling)
+    return why in _TIME
+
+
+def _lacks(ruling: Ruling, action: Action) -> bool:
+    """Whether a delete that is due waits for files that could not be had."""
+    return any(reason.why is Why.MISSING for reason in ruling.decisions[_PLACES[action]].reasons)
+
+
+def _waits(decision: Decision) -> bool:
+    return decision.verdict is Verdict.KEEP and all(reason.why is Why.NOT_YET for reason in decision.reasons)
+
+
+def _claims(action: Action, ruling: Ruling) -> tuple[Claim, ...]:
+    """The claims whose times the fate hangs on: a job's takes its assets along, while it has any."""
+    claims = ruling.case.claims[action]
+    if action is Action.ARCHIVE:
+        wishing = {reason.policy for reason in ruling.decisions[_PLACES[action]].reasons}
+        return tuple(claim for claim in claims if claim.policy.name in wishing and not claim.undecided)
+    if action is Action.DELETE_JOB and not _assets_are_gone(ruling):
+        claims += ruling.case.claims[Action.DELETE_ASSETS]
+    return claims
+
+
+def _assets_are_gone(ruling: Ruling) -> bool:
+    return any(reason.why is Why.DONE for reason in ruling.decisions[_PLACES[Action.DELETE_ASSETS]].reasons)
+
+
+def _files(ruling: Ruling) -> str | None:
+    return ruling.selection.key if ruling.selection else None
+
+
+def _build_keeper(claim: Claim) -> int:
+    """A number that no other claim has where ages are a build's."""
+    of_build = claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
+    return id(claim.seat) if of_build else 0

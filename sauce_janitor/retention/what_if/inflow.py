@@ -1,0 +1,113 @@
+"""What new jobs ask of the request budget day by day, and what becomes of them when it does not give that much.
+
+The newest jobs are taken for those to come: a plan is made for them as of a time at which all that the policies want of them is
+due. Jobs that were deleted since, and what keep rules will let go of only for newer ones, are missing: it is at least so much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.job_age import age_times, is_finished
+from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Record
+from sauce_janitor.model.policies import Policy, Rules
+from sauce_janitor.retention.decide import Records
+from sauce_janitor.retention.plan.costs import Work, files_wanted, requests_needed, work_of
+from sauce_janitor.retention.plan.planner import make_plan
+
+_DAY_S: Final = 86_400
+_NEWEST_DAYS: Final = 7
+_MANY: Final = 1000
+_MOST_JOBS: Final = 50_000
+"""Enough to tell by, however many come in a day."""
+_SHORTEST_DAYS: Final = 1 / 24
+_FEWEST_JOBS: Final = 20
+"""Of fewer nothing is foretold."""
+_ALL_DUE_DAYS: Final = 11 * 366
+"""An age at which every `after` has passed: it is at most 10 years."""
+_LONG_AGO: Final = dict.fromkeys(DELETES, 0)
+_FOR_DELETES: Final = 0.2
+"""Deletes have at least this share of a budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inflow:
+    """A day's new jobs; how many of them are to be archived, the requests that takes, and those for everything else."""
+
+    jobs: float
+    archives: float
+    archiving: float
+    rest: float
+
+    @property
+    def requests(self) -> float:
+        """What a day's jobs need, sooner or later."""
+        return self.archiving + self.rest
+
+    def purged(self, per_day: float | None) -> float:
+        """How many jobs a day lose their assets to Sauce Labs unarchived, where a day gives so many requests."""
+        if per_day is None or self.requests <= per_day or not self.archives:
+            return 0.0
+        for_archives = per_day - min(self.rest, per_day * _FOR_DELETES)
+        return max(0.0, self.archives * (1 - for_archives / self.archiving))
+
+
+def inflow(rules: Rules, records: Records, *, as_of: int) -> Inflow | None:
+    """By the jobs that ended in the last week; None when there are too few. `records` as `deciding.decide` needs them."""
+    newest = _Newest(rules, records, as_of)
+    plan = make_plan(rules, newest, as_of=as_of + _ALL_DUE_DAYS * _DAY_S, accepted_at=None)
+    if plan.inventory < _FEWEST_JOBS:
+        return None
+    work, days = work_of(plan), newest.days
+    everything = requests_needed(work)
+    rest = requests_needed(replace(work, archived=0, files=0))
+    return Inflow(plan.inventory / days, work.archived / days, (everything - rest) / days, rest / days)
+
+
+class _Newest:
+    """The newest finished jobs as if nothing had been done about them yet, and over how many `days` they came."""
+
+    def __init__(self, rules: Rules, records: Records, as_of: int) -> None:
+        self._age_of, self._records, self._as_of = age_times(rules.age_from), records, as_of
+        self.days = float(_NEWEST_DAYS)
+
+    def __call__(self) -> Iterator[Record]:
+        since = oldest = self._as_of - _NEWEST_DAYS * _DAY_S
+        seen = 0
+        for record in self._records():
+            time = self._age_of(record.job)
+            if time is None or time > self._as_of or not is_finished(record.job):
+                continue
+            if time < since:
+                self.days = float(_NEWEST_DAYS)
+                return
+            oldest, seen = time, seen + 1
+            yield replace(
+                record,
+                assets=AssetsStanding.PRESENT,
+                archived=None,
+                announced=_LONG_AGO,
+                accepted_for=None,
+                changed_at=0,
+            )
+            if seen == _MOST_JOBS:
+                break
+        self.days = max(_SHORTEST_DAYS if seen == _MOST_JOBS else 1.0, (self._as_of - oldest) / _DAY_S)
+
+
+def requests_a_job(policy: Policy) -> float:
+    """What one job takes, with the assets of a typical one, until all that the policy wants of it is done."""
+    wish = policy.archive
+    archived = _MANY if wish is not None and not wish.none else 0
+    deletes = {action for action, claim in policy.deletes if claim.after is not None}
+    work = Work(
+        archived=archived,
+        files=archived * files_wanted(Selection(frozenset(wish.assets))) if wish is not None else 0,
+        archived_and_deleted=len(deletes) * archived,
+        only_deleted=len(deletes) * (_MANY - archived),
+        jobs_gone=_MANY * (Action.DELETE_JOB in deletes),
+    )
+    return requests_needed(work) / _MANY

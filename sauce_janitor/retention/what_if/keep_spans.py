@@ -1,0 +1,244 @@
+"""Keep rules over many days at once: what `keeping` says of a job on one day, for every day of a simulation in one pass.
+
+A set of days is an int, day n its bit n, so that a rule answers for all days with a few operations. Jobs come newest first; a
+job takes its slots on the days on which it is still there. Winners that are known only at the end (`pick`) are beyond this.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+from sauce_janitor.model.calendar_periods import periods
+from sauce_janitor.model.durations import AgeTest, at_most, due_at
+from sauce_janitor.model.jobs import UNKNOWN
+from sauce_janitor.model.policies import Duration, KeepRule
+from sauce_janitor.retention.keep_groups import Keeper, Panel
+from sauce_janitor.retention.keep_rules import Group
+
+DAY_S: Final = 86_400
+
+Days: TypeAlias = int
+"""A set of days: bit n is day n."""
+
+
+Spot: TypeAlias = tuple[Group, int]
+"""A job's group, and the time that gives its age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The days of a simulation: the instants at which plans are made, one a day, and the zone of calendar periods."""
+
+    as_ofs: tuple[int, ...]
+    zone: ZoneInfo
+
+    @classmethod
+    def of(cls, as_of: int, days: int, zone: ZoneInfo) -> Calendar:
+        """So many days from `as_of` on, that one included."""
+        return cls(tuple(as_of + day * DAY_S for day in range(days)), zone)
+
+    @property
+    def all(self) -> Days:
+        """Every day."""
+        return (1 << len(self.as_ofs)) - 1
+
+    def since(self, time: int) -> Days:
+        """The days that are at or after a time."""
+        return self.all >> (first := bisect_left(self.as_ofs, time)) << first
+
+    def until(self, time: int) -> Days:
+        """The days that are at or before a time."""
+        return (1 << bisect_right(self.as_ofs, time)) - 1
+
+
+class Span(ABC):
+    """One keep rule over all days."""
+
+    @abstractmethod
+    def keeps(self, spot: Spot, days: Days) -> Days:
+        """On which of these days it would keep a job there."""
+
+    @abstractmethod
+    def seat(self, spot: Spot, days: Days) -> None:
+        """The job takes its slots on these days, where it gets one."""
+
+
+class _Tally:
+    """Counts to `count` on every day by itself, in binary: plane n holds the digits of weight 2**n of all days."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._planes: dict[Group, list[Days]] = {}
+        self._full: dict[Group, Days] = {}
+
+    def full(self, group: Group) -> Days:
+        """The days on which the group has its count."""
+        return self._full.get(group, 0)
+
+    def add(self, group: Group, days: Days) -> None:
+        """One more on these days."""
+        carry = days & ~self.full(group)
+        planes = self._planes.setdefault(group, [0] * self._count.bit_length())
+        reached = carry
+        for n, plane in enumerate(planes):
+            planes[n], carry = plane ^ carry, plane & carry
+            reached &= planes[n] if self._count >> n & 1 else ~planes[n]
+        if reached:
+            self._full[group] = self.full(group) | reached
+
+
+class _Last(Span):
+    def __init__(self, count: int) -> None:
+        self._taken = _Tally(count)
+
+    def keeps(self, spot: Spot, days: Days) -> Days:
+        return days & ~self._taken.full(spot[0])
+
+    def seat(self, spot: Spot, days: Days) -> None:
+        self._taken.add(spot[0], days)
+
+
+class SinceLast(Span):
+    """`since_last`: the days on which the anchor was seen. It closes its group before it is asked itself."""
+
+    def __init__(self) -> None:
+        self._closed: dict[Group, Days] = {}
+
+    def keeps(self, spot: Spot, days: Days) -> Days:
+        """Until the anchor."""
+        return days & ~self._closed.get(spot[0], 0)
+
+    def seat(self, spot: Spot, days: Days) -> None:
+        """No slots here."""
+
+    def close(self, group: Group, days: Days) -> None:
+        """The anchor is there on these days."""
+        self._closed[group] = self._closed.get(group, 0) | days
+
+
+class _Within(Span):
+    def __init__(self, duration: Duration, calendar: Calendar) -> None:
+        self._duration, self._calendar = duration, calendar
+
+    def keeps(self, spot: Spot, days: Days) -> Days:
+        return days & self._calendar.until(due_at(spot[1], self._duration, self._calendar.zone))
+
+    def seat(self, spot: Spot, days: Days) -> None:
+        """No slots here."""
+
+
+class _WithinOfNewest(Span):
+    def __init__(self, duration: Duration, zone: ZoneInfo) -> None:
+        self._duration, self._zone = duration, zone
+        self._newest: dict[Group, list[tuple[Days, AgeTest]]] = {}
+
+    def keeps(self, spot: Spot, days: Days) -> Days:
+        for known, young in self._newest.get(spot[0], ()):
+            if not young(spot[1]):
+                days &= ~known
+        return days
+
+    def seat(self, spot: Spot, days: Days) -> None:
+        newest = self._newest.setdefault(spot[0], [])
+        for known, _ in newest:
+            days &= ~known
+        if days:
+            newest.append((days, at_most(self._duration, as_of=spot[1], zone=self._zone)))
+
+
+class _NewestOfPeriod(Span):
+    """The newest of each period. Jobs come newest first, so of a group only the period at hand has to be remembered."""
+
+    def __init__(self, rule: KeepRule, calendar: Calendar) -> None:
+        assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
+        self._period = periods(rule.kind, calendar.zone)
+        self._firsts = [self._period(as_of) - rule.count + 1 for as_of in calendar.as_ofs]
+        self._counted = _Tally(rule.count) if rule.nonempty else None
+        self._seen: dict[Group, tuple[int, Days]] = {}
+
+    def keeps(self, spot: Spot, days: Days) -> Days:
+        group, period = spot[0], self._period(spot[1])
+        if self._counted is not None:
+            days &= ~self._counted.full(group)
+        else:
+            days &= (1 << bisect_right(self._firsts, period)) - 1
+        before = self._seen.get(group)
+        return days & ~before[1] if before and before[0] == period else days
+
+    def seat(self, spot: Spot, days: Days) -> None:
+        group, period = spot[0], self._period(spot[1])
+        new = self.keeps(spot, days)
+        before = self._seen.get(group)
+        self._seen[group] = period, new | (before[1] if before and before[0] == period else 0)
+        if self._counted is not None:
+            self._counted.add(group, new)
+
+
+def span_of(rule: KeepRule, calendar: Calendar) -> Span:
+    """A fresh span for a keep rule whose winners are known as they come."""
+    match rule.kind:
+        case "last":
+            return _Last(rule.count)
+        case "since_last":
+            return SinceLast()
+        case "within":
+            assert rule.duration is not None
+            return _Within(rule.duration, calendar)
+        case "within_of_newest":
+            assert rule.duration is not None
+            return _WithinOfNewest(rule.duration, calendar.zone)
+        case "daily" | "weekly" | "monthly" | "yearly":
+            assert rule.pick[0] == "newest"
+            return _NewestOfPeriod(rule, calendar)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranked:
+    """What a keeper's spans need of all jobs of one panel: the rules that count them, with their bits, and those they close."""
+
+    panel: Panel
+    spans: tuple[tuple[Span, int, bool], ...]
+
+
+class SpanKeeper:
+    """A keeper (see `keepers.Keeper`, whose bits these are) that judges a job on all days at once."""
+
+    def __init__(self, keeper: Keeper, calendar: Calendar) -> None:
+        self.keeper = keeper
+        self._spans = tuple(span_of(rule, calendar) for rule in keeper.rules)
+
+    def ranked(self, panel: Panel) -> Ranked:
+        """What is needed of a panel of the keeper."""
+        counted = []
+        for n, (span, (where, since)) in enumerate(zip(self._spans, panel.truths, strict=True)):
+            if where:
+                counted.append((span, 1 << n, bool(since) and panel.seated and isinstance(span, SinceLast)))
+        return Ranked(panel, tuple(counted))
+
+    def judge(self, ranked: Ranked, spot: Spot, days: Days) -> list[tuple[int, Days]]:
+        """Bits and the days on which they hold, of the days asked for. The job takes no slot yet: see `seat`."""
+        group = spot[0]
+        if group is None:
+            return [(ranked.panel.certain | self.keeper.null_group, days)]
+        if group is UNKNOWN:
+            return [(ranked.panel.certain | self.keeper.unknown_group, days)]
+        found = [(ranked.panel.certain, days)] if ranked.panel.certain else []
+        for span, bit, is_anchor in ranked.spans:
+            if not is_anchor and (kept := span.keeps(spot, days)):
+                found.append((bit, kept))
+        return found
+
+    def seat(self, ranked: Ranked, spot: Spot, days: Days) -> None:
+        """Let the job take its slots on the days on which it is there."""
+        group = spot[0]
+        if not ranked.panel.seated or group is None or group is UNKNOWN:
+            return
+        for span, _, is_anchor in ranked.spans:
+            if is_anchor and isinstance(span, SinceLast):
+                span.close(group, days)
+            else:
+                span.seat(spot, days)

@@ -1,0 +1,277 @@
+"""Tries rules on made-up jobs: a configuration's `tests`, and where what is decided is not what they expect.
+
+Archiving counts as done and deletes as announced in time; limits are not measured.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sauce_janitor.model.globs import compile_glob
+from sauce_janitor.model.job_age import is_finished, newest_first
+from sauce_janitor.model.jobs import (
+    Action,
+    BuildCounters,
+    Decision,
+    Job,
+    JobId,
+    Owner,
+    Reason,
+    Record,
+    State,
+    Verdict,
+    Why,
+)
+from sauce_janitor.model.policies import Duration, Rules
+from sauce_janitor.retention.decide import Judge
+from sauce_janitor.retention.fingerprint import decision_fields
+from sauce_janitor.retention.matching import Truth
+
+CHANGES: Final = (Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP)
+"""What a test may expect besides that a job is kept."""
+
+_TEXTS: Final = (
+    "name",
+    "build",
+    "os",
+    "browser",
+    "browser_version",
+    "automation_backend",
+    "public",
+    "error",
+    "team_id",
+)
+_CUSTOM: Final = "custom_data."
+_ARCHIVED: Final = frozenset({"all"})
+_NO_POLICY: Final = (Reason(Why.NO_POLICY),)
+_WORDS: Final = {Action.DELETE_ASSETS: "delete_assets", Action.DELETE_JOB: "delete_job", Action.STOP: "stop"}
+
+
+@dataclass(frozen=True, slots=True)
+class MadeJob:
+    """A made-up job: what the test calls it, and the fields that it gives by their names in the language.
+
+    Times (`end_time` and the like) are epoch seconds, `duration` seconds, `tags` a tuple; None is null.
+    """
+
+    label: str
+    given: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is expected of the jobs that `jobs` names, an id or a glob of ids.
+
+    Exactly the changes in `acts` happen, each permitted by that policy; each of `keep` is among the reasons why others do not.
+    """
+
+    jobs: str
+    keep: tuple[str, ...] = ()
+    acts: tuple[tuple[Action, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The expectation in words."""
+        said = [f"{_WORDS[action]} by {policy}" for action, policy in self.acts]
+        if self.keep or not said:
+            said.append(f"kept by {' and '.join(self.keep)}" if self.keep else "kept")
+        return ", ".join(said)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """One test: jobs, the time they are decided on (epoch seconds), and what is expected. `place` is where it is written."""
+
+    name: str
+    as_of: int
+    jobs: tuple[MadeJob, ...]
+    expected: tuple[Expectation, ...] = ()
+    place: str = ""
+
+    def expected_of(self, label: str) -> tuple[Expectation, ...]:
+        """What is expected of a job: what its id says, else what every glob that matches it says, else that it is kept."""
+        exact = tuple(each for each in self.expected if each.jobs == label)
+        matching = exact or tuple(each for each in self.expected if compile_glob(each.jobs)(label))
+        return matching or (Expectation(label),)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One job of which a test expects something else than what was decided, and why that was decided."""
+
+    test: PolicyTest
+    job: str
+    expected: str
+    decided: str
+    reasons: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The failure in one line."""
+        why = "; ".join(self.reasons)
+        return f"{self.test.name}: {self.job}: expected {self.expected}; decided {self.decided} ({why})"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a test. `truths` are what each policy's match says of each job, in the order of the rules' policies,
+    newest job first; `kept_by` the (policy, keep rule) that kept a job, `held_by` the holds that held one.
+    """
+
+    failures: tuple[Failure, ...]
+    truths: tuple[tuple[Truth, ...], ...]
+    kept_by: frozenset[tuple[str, str]]
+    held_by: frozenset[str]
+
+
+def try_out(test: PolicyTest, rules: Rules) -> Trial:
+    """Decide on the test's jobs by the rules and compare."""
+    return Bench(test, rules).trial(rules)
+
+
+class Bench:
+    """A test's jobs made ready, so that many variants of one set of rules can be tried on them."""
+
+    def __init__(self, test: PolicyTest, rules: Rules) -> None:
+        self.test = test
+        made = made_records(test, decision_fields(rules).names)
+        self.ordered = newest_first(made, rules.age_from)
+        self._labels = {_id(number): made.label for number, made in enumerate(test.jobs)}
+
+    def trial(self, rules: Rules) -> Trial:
+        """Decide and compare."""
+        rules = replace(rules, grace=Duration("0s"), deadlines=())
+        failures: list[Failure] = []
+        cases: list[tuple[Truth, ...]] = []
+        reasons: set[Reason] = set()
+        for record, time, ruling in Judge(rules, as_of=self.test.as_of).rulings(lambda: self.ordered):
+            decisions = [d for d in ruling.decided(record, time, rules.timezone) if d.action in CHANGES]
+            cases.append(ruling.case.truths)
+            reasons.update(reason for decision in decisions for reason in decision.reasons)
+            failures += self._compared(self._labels[record.job.id], decisions)
+        written = {made.label: number for number, made in enumerate(self.test.jobs)}
+        failures.sort(key=lambda failure: written[failure.job])
+        return Trial(
+            tuple(failures),
+            tuple(zip(*cases, strict=True)),
+            frozenset((r.policy or "", r.rule or "") for r in reasons if r.why is Why.KEPT),
+            frozenset(r.rule or "" for r in reasons if r.why is Why.HELD),
+        )
+
+    def _compared(self, label: str, decisions: list[Decision]) -> Iterator[Failure]:
+        for expectation in self.test.expected_of(label):
+            if not _is_met(expectation, decisions):
+                yield Failure(self.test, label, expectation.text, *_told(expectation, decisions))
+
+
+def _is_met(expectation: Expectation, decisions: list[Decision]) -> bool:
+    due = {d.action: d.policy for d in decisions if d.verdict is Verdict.DUE}
+    wanted = dict(expectation.acts)
+    if Action.DELETE_JOB in wanted and Action.DELETE_ASSETS not in wanted:
+        due.pop(Action.DELETE_ASSETS, None)  # a job takes its assets along
+    said = {reason.rule for d in decisions if d.verdict is Verdict.KEEP for reason in d.reasons}
+    return due == wanted and said >= set(expectation.keep)
+
+
+def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tuple[str, ...]]:
+    """What was decided, and why: the reasons of the changes that the failure is about."""
+    due = [d for d in decisions if d.verdict is Verdict.DUE and Reason(Why.WITH_THE_JOB) not in d.reasons]
+    decided = ", ".join(f"{_WORDS[d.action]} by {d.policy}" for d in due) or "kept"
+    wanted = dict(expectation.acts)
+    about = due if due and not wanted else [d for d in decisions if d in due or d.action in wanted]
+    about = about or [d for d in decisions if d.action is not Action.STOP]
+    about = [d for d in about if d.reasons != _NO_POLICY] or about[:1]
+    many = len(about) > 1
+    reasons = dict.fromkeys(
+        f"{_WORDS[d.action]}: {reason.text}" if many else reason.text for d in about for reason in d.reasons
+    )
+    dates = [f"due since {datetime.fromtimestamp(d.due_since, UTC):%Y-%m-%d %H:%M} UTC" for d in due if d.due_since]
+    return decided, (*reasons, *dict.fromkeys(dates))
+
+
+# --- made-up jobs ----------------------------------------------------------------------------------------------------
+
+
+def _id(number: int) -> JobId:
+    """Of jobs of the same time, the one that is written first is the newest."""
+    return JobId(f"{number:032x}")
+
+
+def made_records(test: PolicyTest, read: Iterable[str]) -> list[Record]:
+    """The test's jobs as records. A field that is not given is no tags, and else a fixed value that is not null.
+
+    That is `(name)` for the name and the like, `(custom_data.KEY)` for each key that is among `read`, `complete` for the
+    status, the owner `owner`, not manual, ended at the test's `as_of`; a start, creation or modification that is not given
+    is the end. A build is its owner's jobs with its name, and none of it is missing. A blank build or error is null.
+    """
+    custom = [name.removeprefix(_CUSTOM) for name in read if name.startswith(_CUSTOM)]
+    jobs = [(_job(number, made.given, test.as_of, custom), made) for number, made in enumerate(test.jobs)]
+    builds = Counter(_build(job) for job, _ in jobs)
+    still_open = Counter(_build(job) for job, _ in jobs if not is_finished(job))
+    statuses = {_build(job): made.given["build_status"] for job, made in jobs if "build_status" in made.given}
+    return [
+        Record(job, archived=_ARCHIVED)
+        if job.build is None
+        else Record(
+            job,
+            build_id=_build(job),
+            build_status=_text(statuses.get(_build(job), "complete")),
+            archived=_ARCHIVED,
+            build_counters=BuildCounters(builds[_build(job)], still_open[_build(job)]),
+        )
+        for job, _ in jobs
+    ]
+
+
+def _build(job: Job) -> str:
+    return f"{job.owner}/{job.build}"
+
+
+def _job(number: int, given: Mapping[str, object], as_of: int, custom: Iterable[str]) -> Job:
+    state = _state(given)
+    over = state is State.FINISHED
+    ended = _time(given.get("end_time", as_of if over else None))
+    usual = as_of if ended is None else ended
+    duration = _time(given.get("duration"))
+    started = _time(given.get("start_time", usual if duration is None else usual - duration))
+    fields: dict[str, Any] = {name: _text(given.get(name, f"({name})")) for name in _TEXTS}
+    fields |= {name: (fields[name] or "").strip() or None for name in ("build", "error")}
+    data: dict[str, object] = {key: f"({_CUSTOM}{key})" for key in custom}
+    data |= {name.removeprefix(_CUSTOM): value for name, value in given.items() if name.startswith(_CUSTOM)}
+    tags, manual = given.get("tags", ()), given.get("manual", False)
+    assert isinstance(tags, tuple)
+    assert manual is None or isinstance(manual, bool)
+    return Job(
+        id=_id(number),
+        owner=Owner(str(given.get("owner", "owner"))),
+        state=state,
+        tags=tags,
+        status=_text(given.get("status", "complete" if over else None)),
+        manual=manual,
+        custom_data=data,
+        created_at=_time(given.get("creation_time", usual if started is None else started)),
+        started_at=started,
+        ended_at=ended,
+        modified_at=_time(given.get("modification_time", usual)),
+        **fields,
+    )
+
+
+def _state(given: Mapping[str, object]) -> State:
+    ended = "end_time" not in given or given["end_time"] is not None
+    state = State(str(given.get("state", "finished" if ended else "running")))
+    return State.UNKNOWN if state is State.FINISHED and not ended else state
+
+
+def _text(value: object) -> str | None:
+    assert value is None or isinstance(value, str)
+    return value
+
+
+def _time(value: object) -> int | None:
+    assert value is None or isinstance(value, int)
+    return value

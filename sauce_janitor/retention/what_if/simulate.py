@@ -1,0 +1,171 @@
+"""Simulates what policies will do, day by day, to the jobs that are known now: no new job comes, nothing but time changes.
+
+Every day a plan is made and carried out whole, archiving first; a broken limit is told, and the plan carried out all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+from sauce_janitor.model.jobs import Action
+from sauce_janitor.model.policies import Rules
+from sauce_janitor.retention.decide import Records
+from sauce_janitor.retention.matching import Truth
+from sauce_janitor.retention.plan.costs import bytes_wanted, requests_needed
+from sauce_janitor.retention.plan.limits import Acting, Approval, BrokenLimit, Leeway, Tally, measure
+from sauce_janitor.retention.what_if.job_courses import DayByDay, OnePass
+from sauce_janitor.retention.what_if.keep_spans import DAY_S
+from sauce_janitor.retention.what_if.savings import Entry, Ledger
+
+LONGEST_DAYS: Final = 3660
+_PLANS: Final = 7
+ASSUMPTIONS: Final = (
+    "no job is new or changes: what is known today grows older, and running jobs go on running",
+    "a run a day at this time of day carries out the whole plan, within any request budget, and nothing fails",
+    "archiving counts as done once it is due; a stopped job is not followed further; local holds stay",
+    "Sauce Labs purges assets 30 days after a job's end",
+    "a broken limit is reported and then lifted",
+)
+"""What a simulation takes for granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day's plan. `as_of` in epoch seconds; `jobs` are there before it; `counts` and `totals` as of a plan.
+
+    `requests` and `archive_bytes` are estimates (see `costs`). `purged` jobs lost their assets to Sauce Labs since the day
+    before, `lost` of them wanted and not archived. `broken` are the limits that the plan breaks.
+    """
+
+    number: int
+    as_of: int
+    jobs: int
+    counts: Mapping[tuple[str | None, Action], int]
+    totals: Mapping[Action, int]
+    requests: int
+    archive_bytes: float
+    purged: int
+    lost: int
+    acting: Acting
+    broken: tuple[BrokenLimit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The days, the first is today. `jobs_left` are there after the last one."""
+
+    days: tuple[Day, ...]
+    jobs_left: int
+
+    @property
+    def first_broken(self) -> Day | None:
+        """The first day whose plan breaks a limit."""
+        return next((day for day in self.days if day.broken), None)
+
+    @property
+    def totals(self) -> dict[Action, int]:
+        """All days' actions."""
+        return {action: sum(day.totals[action] for day in self.days) for action in Action}
+
+    @property
+    def counts(self) -> dict[tuple[str | None, Action], int]:
+        """All days' actions by policy; None is a hold's archiving."""
+        found: dict[tuple[str | None, Action], int] = {}
+        for day in self.days:
+            for key, number in day.counts.items():
+                found[key] = found.get(key, 0) + number
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a simulation starts from: `days` many plans, the first at `as_of`.
+
+    `policies`: only their actions are carried out (empty: all). `accepted_at` as `planning.make_plan` takes it. `plan_sizes`,
+    for max_growth, are of the last accepted plans, newest first, by policy and under None of all. `approvals` are those under
+    the policies' digest; each counts until it is over. `sizes` are mean bytes a job by class (`costs.class_of`).
+    """
+
+    as_of: int
+    days: int
+    policies: frozenset[str] = frozenset()
+    accepted_at: int | None = None
+    plan_sizes: Mapping[str | None, tuple[int, ...]] = field(default_factory=dict)
+    approvals: tuple[Approval, ...] = ()
+    sizes: Mapping[str, float] = field(default_factory=dict)
+
+
+def simulate(rules: Rules, records: Records, setting: Setting, *, day_by_day: bool = False) -> Simulation:
+    """Go through the days. `records` as `deciding.decide` needs them, those of the future in order too.
+
+    One pass, memory for groups only; with rules whose winners are known only at the end, or `day_by_day`, a pass a day and
+    memory for the jobs that are acted on. Both give the same.
+    """
+    assert 1 <= setting.days <= LONGEST_DAYS, f"{setting.days} days"
+    as_ofs = tuple(setting.as_of + day * DAY_S for day in range(setting.days))
+    ledger = Ledger(as_ofs, rules.timezone, setting.policies, setting.accepted_at)
+    one_pass = OnePass(rules, records, ledger)
+    course = one_pass if one_pass.can_follow and not day_by_day else DayByDay(rules, records, ledger)
+    course.follow()
+    growth = _Growth(setting)
+    days = tuple(_day(rules, ledger, number, setting, growth) for number in range(setting.days))
+    last = days[-1]
+    gone = last.totals[Action.DELETE_JOB] + last.totals[Action.STOP]
+    return Simulation(days, last.jobs - gone)
+
+
+class _Growth:
+    """The sizes of the last accepted plans, as the days go by."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._known = {name: list(sizes) for name, sizes in setting.plan_sizes.items()}
+        self._is_accepted = not setting.policies
+
+    def medians(self) -> dict[str | None, float]:
+        """What max_growth is measured by."""
+        return {name: median(sizes[:_PLANS]) for name, sizes in self._known.items() if sizes}
+
+    def accept(self, entry: Entry) -> None:
+        """The day's plan goes ahead."""
+        for name, sizes in self._known.items() if self._is_accepted else ():
+            acting = entry.acting if name is None else entry.acting_by_policy.get(name)
+            if acting is not None and acting.new:
+                sizes.insert(0, acting.new)
+
+
+def _day(rules: Rules, ledger: Ledger, number: int, setting: Setting, growth: _Growth) -> Day:
+    entry = ledger.days[number]
+    there = tuple(ledger.there(number))
+    jobs = sum(count for _, count in there)
+    totals = dict.fromkeys(Action, 0)
+    for (_, action), count in entry.counts.items():
+        totals[action] += count
+    approvals = tuple(each for each in setting.approvals if ledger.as_ofs[number] < each.until)
+    broken = _broken(rules, entry, there, Leeway(medians=growth.medians(), approvals=approvals))
+    growth.accept(entry)
+    return Day(
+        number=number,
+        as_of=ledger.as_ofs[number],
+        jobs=jobs,
+        counts=entry.counts,
+        totals=totals,
+        requests=requests_needed(entry.cost()),
+        archive_bytes=sum(bytes_wanted(selection, setting.sizes) * count for selection, count in entry.fetched.items()),
+        purged=entry.purged,
+        lost=entry.lost,
+        acting=entry.acting,
+        broken=broken,
+    )
+
+
+def _broken(
+    rules: Rules, entry: Entry, there: Collection[tuple[tuple[Truth, ...], int]], leeway: Leeway
+) -> tuple[BrokenLimit, ...]:
+    matched = {
+        policy.name: sum(count for truths, count in there if truths[n]) for n, policy in enumerate(rules.policies)
+    }
+    tally = Tally(sum(count for _, count in there), entry.acting, matched, entry.acting_by_policy)
+    return measure(rules, tally, leeway)[0]

@@ -1,0 +1,120 @@
+"""The Jobs API's methods on assets, and the asset host with its signed links."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sauce_janitor.sandbox.api.jobs import may_read, may_write
+from sauce_janitor.sandbox.core.messages import (
+    Answer,
+    Effect,
+    Request,
+    as_json,
+    bad_request,
+    not_finished,
+    not_found,
+    unauthorised,
+)
+from sauce_janitor.sandbox.core.options import Gone
+from sauce_janitor.sandbox.world.assets import content_type, listing, screenshots_zip
+from sauce_janitor.sandbox.world.world import JobRef, World
+
+_COMPRESSED = (".gz", ".zip", ".mp4", ".png")
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+
+
+def list_assets(world: World, request: Request, job: JobRef) -> Answer:
+    """What is there by key; what a job shows whose assets are gone is a behaviour."""
+    refused = may_read(world, request, job.person)
+    if refused is not None:
+        return refused
+    if not job.ledger.is_finished(job.index):
+        return not_finished()
+    assets = world.assets(job)
+    if assets:
+        return as_json(listing(job.ledger.facts(job.index), assets))
+    if job.index in job.ledger.stripped:
+        return _gone(world.behaviours.deleted_assets)
+    return _gone(world.behaviours.purged_assets) if world.is_purged(job) else as_json({"screenshots": []})
+
+
+def get_asset(world: World, request: Request, job: JobRef, name: str) -> Answer:
+    """One file; `screenshots.zip` is made from all screenshots."""
+    refused = may_read(world, request, job.person)
+    if refused is not None:
+        return refused
+    if not job.ledger.is_finished(job.index):
+        return not_finished()
+    if world.behaviours.asset_redirect == "on" and _find(world, job, name) is not None:
+        link = f"{request.base_url}/jobs/{job.id}/{name}?auth={job.person.link_token(job.id)}"
+        return Answer(302, headers={"Location": link}, content_type="text/html")
+    return _file(world, request, job, name)
+
+
+def get_by_link(world: World, request: Request, job: JobRef, name: str) -> Answer:
+    """The asset host: `?auth=` is the token of the owner (or `user:token`), or Basic credentials do."""
+    if request.user is None and not _is_signed(world, request, job):
+        return unauthorised()
+    return _file(world, request, job, name) if job.ledger.is_finished(job.index) else not_finished()
+
+
+def delete_assets(world: World, request: Request, job: JobRef) -> Answer:
+    """Destroys all files, listed or not, and says their names and sizes."""
+    refused = may_write(world, request, job.person)
+    if refused is not None:
+        return refused
+    if not job.ledger.is_finished(job.index):
+        return not_finished()
+    with world.lock:
+        destroyed = world.destroyed(job)
+        job.ledger.stripped.add(job.index)
+        job.ledger.uploads.pop(job.index, None)
+    if destroyed:
+        return as_json([[asset.name, asset.size] for asset in destroyed], effect=Effect(job.id, assets=destroyed))
+    again = world.behaviours.second_asset_delete
+    return as_json([]) if again == "200" else not_found() if again == "404" else bad_request("No assets to delete")
+
+
+def _gone(how: Gone) -> Answer:
+    if how == "404":
+        return not_found()
+    return as_json(
+        {} if how == "empty" else {"video": None, "selenium-log": None, "sauce-log": None, "screenshots": []}
+    )
+
+
+def _file(world: World, request: Request, job: JobRef, name: str) -> Answer:
+    data = _find(world, job, name)
+    if data is None:
+        return not_found()
+    answer = Answer(200, data, content_type(name), compress=not name.endswith(_COMPRESSED))
+    wanted = _RANGE.fullmatch(request.headers.get("range", ""))
+    if world.behaviours.asset_range == "off" or wanted is None:
+        return answer
+    first, last = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)
+    if first > last:
+        return Answer(416, headers={"Content-Range": f"bytes */{len(data)}"})
+    headers = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Accept-Ranges": "bytes"}
+    return replace(answer, status=206, body=data[first : last + 1], headers=headers, compress=False)
+
+
+def _find(world: World, job: JobRef, name: str) -> bytes | None:
+    assets = world.assets(job)
+    if name == "screenshots.zip" and world.behaviours.screenshots_zip == "on":
+        return screenshots_zip(assets)
+    found = next((asset for asset in assets if asset.name == name and not asset.is_hidden), None)
+    return None if found is None else found.read()
+
+
+def _is_signed(world: World, request: Request, job: JobRef) -> bool:
+    given = request.one("auth") or ""
+    name, colon, token = given.partition(":")
+    person = world.organisation.named(name) if colon else job.person
+    today = datetime.now(UTC)
+    return person is not None and any(
+        hmac.compare_digest((token if colon else given).encode(), person.link_token(job.id, until).encode())
+        for until in ("", today.strftime("%Y-%m-%d"), today.strftime("%Y-%m-%d-%H"))
+    )

@@ -1,0 +1,242 @@
+"""Which method and path means which method of the API. Paths are matched as they came, percent-encoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from sauce_janitor.sandbox.api import assets, builds, insights, jobs, people
+from sauce_janitor.sandbox.core.messages import Answer, Request, as_json, not_found, unauthorised, unknown_url
+from sauce_janitor.sandbox.core.people import Person
+from sauce_janitor.sandbox.world.world import BuildRef, JobRef, World
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request for which an endpoint was found. `parts` are the path's names, decoded."""
+
+    world: World
+    request: Request
+    parts: Mapping[str, str]
+
+    @property
+    def version(self) -> str:
+        """v1 or v1.1."""
+        return self.parts.get("version", "v1")
+
+    def person(self) -> Person | None:
+        """Whose jobs the path speaks of."""
+        return self.world.organisation.named(self.parts["user"])
+
+    def job(self) -> JobRef | None:
+        """The job in the path, if the path's user (when it has one) owns it."""
+        job = self.world.job(self.parts["job"])
+        if job is None or ("user" in self.parts and job.person is not self.person()):
+            return None
+        return job
+
+    def build(self) -> BuildRef | None:
+        """The build in the path."""
+        build = self.world.build(self.parts["build"])
+        if build is None or ("user" in self.parts and build.person is not self.person()):
+            return None
+        return build
+
+
+Handler = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of the API: its name in faults and in the request log, and what it does."""
+
+    name: str
+    methods: tuple[str, ...]
+    pattern: re.Pattern[str]
+    handle: Handler
+    is_public: bool = False
+
+
+_NAMES = {
+    "{version}": r"(?P<version>v1|v1\.1)",
+    "{newer}": r"(?P<version>v1\.1)",
+    "{analytics}": r"(?:/rest)?/v1/analytics",
+    **{f"{{{name}}}": f"(?P<{name}>[^/]+)" for name in ("user", "job", "build", "file", "id")},
+}
+
+
+def _endpoint(name: str, methods: str, path: str, handle: Handler, *, is_public: bool = False) -> Endpoint:
+    pattern = re.escape(path).replace(r"\{", "{").replace(r"\}", "}")
+    for written, meant in _NAMES.items():
+        pattern = pattern.replace(written, meant)
+    return Endpoint(name, tuple(methods.split()), re.compile(f"{pattern}/?"), handle, is_public)
+
+
+def _of_person(act: Callable[[Call, Person], Answer]) -> Handler:
+    def handle(call: Call) -> Answer:
+        person = call.person()
+        return not_found() if person is None else act(call, person)
+
+    return handle
+
+
+def _of_job(act: Callable[[Call, JobRef], Answer]) -> Handler:
+    def handle(call: Call) -> Answer:
+        job = call.job()
+        return not_found() if job is None else act(call, job)
+
+    return handle
+
+
+def _of_build(act: Callable[[Call, BuildRef], Answer]) -> Handler:
+    def handle(call: Call) -> Answer:
+        build = call.build()
+        return as_json({"detail": "Not found."}, 404) if build is None else act(call, build)
+
+    return handle
+
+
+def _me(call: Call) -> Answer:
+    return unauthorised() if call.request.user is None else people.me(call.world, call.request.user)
+
+
+def _jobs_of_named_build(call: Call, person: Person) -> Answer:
+    return builds.jobs_v1(call.world, call.request, call.world.build_called(person, call.parts["build"]))
+
+
+def _no_real_device(_: Call) -> Answer:
+    """There are no real devices here; what one answers is a fault's body."""
+    return as_json({"detail": "Not found."}, 404)
+
+
+def _on_insights(act: Callable[[World, Request], Answer]) -> Handler:
+    return lambda call: act(call.world, call.request)
+
+
+def _siblings(call: Call) -> Answer:
+    return people.legacy_organisation(call.world)
+
+
+_details = _of_job(lambda call, job: jobs.details(call.world, call.request, job))
+_update = _of_job(lambda call, job: jobs.update(call.world, call.request, job))
+_stop = _of_job(lambda call, job: jobs.stop(call.world, call.request, job))
+_delete = _of_job(lambda call, job: jobs.delete(call.world, call.request, job, version=call.version))
+_list_assets = _of_job(lambda call, job: assets.list_assets(call.world, call.request, job))
+_delete_assets = _of_job(lambda call, job: assets.delete_assets(call.world, call.request, job))
+_get_asset = _of_job(lambda call, job: assets.get_asset(call.world, call.request, job, call.parts["file"]))
+_by_link = _of_job(lambda call, job: assets.get_by_link(call.world, call.request, job, call.parts["file"]))
+_list_jobs = _of_person(lambda call, who: jobs.list_jobs(call.world, call.request, who, version=call.version))
+_delete_all = _of_person(lambda call, who: jobs.delete_all(call.world, call.request, who, version=call.version))
+_builds_v1 = _of_person(lambda call, who: builds.list_v1(call.world, call.request, who))
+_build_v1 = _of_build(lambda call, build: builds.one_v1(call.world, call.request, build))
+_build_jobs_v1 = _of_build(lambda call, build: builds.jobs_v1(call.world, call.request, build))
+_failed_jobs = _of_build(lambda call, build: builds.jobs_v1(call.world, call.request, build, only_failed=True))
+_build_v2 = _of_build(lambda call, build: builds.one_v2(call.world, call.request, build))
+_build_jobs_v2 = _of_build(lambda call, build: builds.jobs_v2(call.world, call.request, build))
+_build_of_job = _of_job(lambda call, job: builds.build_of_job(call.world, call.request, job))
+
+ENDPOINTS = (
+    _endpoint("status", "GET", "/rest/v1/info/status", lambda _: people.status(), is_public=True),
+    _endpoint("jobs.lookup", "GET", "/rest/{version}/jobs", lambda c: jobs.look_up(c.world, c.request, version=c.version)),
+    _endpoint("job.get", "GET", "/rest/{version}/jobs/{job}", _details),
+    _endpoint("job.delete", "DELETE", "/rest/{newer}/jobs/{job}", _delete),
+    _endpoint("assets.list", "GET", "/rest/v1/jobs/{job}/assets", _list_assets),
+    _endpoint("asset.get", "GET", "/rest/v1/jobs/{job}/assets/{file}", _get_asset),
+    _endpoint("asset.get", "GET", "/rest/v1/jobs/{job}/{file}", _get_asset),
+    _endpoint("builds.jobs", "GET", "/rest/v1/builds/{build}/jobs", _build_jobs_v1),
+    _endpoint("user.get", "GET", "/rest/v1/users/{user}", _of_person(lambda c, who: people.legacy_user(c.world, who))),
+    _endpoint("user.siblings", "GET", "/rest/v1.1/users/{user}/organization", _siblings),
+    _endpoint("user.siblings", "GET", "/rest/v1.1/users/{user}/siblings", _siblings),
+    _endpoint("user.activity", "GET", "/rest/v1/{user}/activity", _of_person(lambda c, who: people.activity(c.world, who))),
+    _endpoint("user.activity", "GET", "/rest/v1/users/{user}/activity",
+              _of_person(lambda c, who: people.activity(c.world, who))),
+    _endpoint("jobs.list", "GET", "/rest/{version}/{user}/jobs", _list_jobs),
+    _endpoint("jobs.delete_all", "DELETE", "/rest/{version}/{user}/jobs", _delete_all),
+    _endpoint("job.get", "GET", "/rest/{version}/{user}/jobs/{job}", _details),
+    _endpoint("job.update", "PUT", "/rest/{version}/{user}/jobs/{job}", _update),
+    _endpoint("job.delete", "DELETE", "/rest/{version}/{user}/jobs/{job}", _delete),
+    _endpoint("job.stop", "PUT", "/rest/{version}/{user}/jobs/{job}/stop", _stop),
+    _endpoint("assets.list", "GET", "/rest/{version}/{user}/jobs/{job}/assets", _list_assets),
+    _endpoint("assets.delete", "DELETE", "/rest/{version}/{user}/jobs/{job}/assets", _delete_assets),
+    _endpoint("asset.get", "GET", "/rest/{version}/{user}/jobs/{job}/assets/{file}", _get_asset),
+    _endpoint("builds.list_v1", "GET", "/rest/{version}/{user}/builds", _builds_v1),
+    _endpoint("builds.get_v1", "GET", "/rest/{version}/{user}/builds/{build}", _build_v1),
+    _endpoint("builds.jobs", "GET", "/rest/{version}/{user}/builds/{build}/failed-jobs", _failed_jobs),
+    _endpoint("builds.jobs", "GET", "/rest/{version}/{user}/build/{build}/jobs", _of_person(_jobs_of_named_build)),
+    _endpoint("builds.list", "GET", "/v2/builds/vdc", lambda c: builds.list_v2(c.world, c.request)),
+    _endpoint("builds.list", "GET", "/v2/builds/rdc", lambda _: as_json({"builds": []})),
+    _endpoint("builds.of_job", "GET", "/v2/builds/rdc/jobs/{job}/build", _no_real_device),
+    _endpoint("builds.jobs_v2", "GET", "/v2/builds/rdc/{build}/jobs", _no_real_device),
+    _endpoint("builds.get", "GET", "/v2/builds/rdc/{build}", _no_real_device),
+    _endpoint("builds.of_job", "GET", "/v2/builds/vdc/jobs/{job}/build", _build_of_job),
+    _endpoint("builds.jobs_v2", "GET", "/v2/builds/vdc/{build}/jobs", _build_jobs_v2),
+    _endpoint("builds.get", "GET", "/v2/builds/vdc/{build}", _build_v2),
+    _endpoint("users.me", "GET", "/team-management/v1/users/me", _me),
+    _endpoint("users.list", "GET", "/team-management/v1/users", lambda c: people.users(c.world, c.request)),
+    _endpoint("users.get", "GET", "/team-management/v1/users/{id}",
+              lambda c: people.user(c.world, c.request, c.parts["id"])),
+    _endpoint("teams.list", "GET", "/team-management/v1/teams", lambda c: people.teams(c.world, c.request)),
+    _endpoint("teams.members", "GET", "/team-management/v1/teams/{id}/members",
+              lambda c: people.members(c.world, c.request, c.parts["id"])),
+    _endpoint("service_accounts.list", "GET", "/team-management/v1/service-accounts",
+              lambda c: people.service_accounts(c.world, c.request)),
+    _endpoint("insights.tests", "GET", "{analytics}/tests", _on_insights(insights.tests)),
+    _endpoint("insights.metrics", "GET", "{analytics}/insights/test-metrics", _on_insights(insights.metrics)),
+    _endpoint("insights.trends", "GET", "{analytics}/trends/tests", _on_insights(insights.trends)),
+    _endpoint("insights.builds", "GET", "{analytics}/trends/builds_tests", _on_insights(insights.builds_and_tests)),
+    _endpoint("insights.errors", "GET", "{analytics}/trends/errors", _on_insights(insights.errors)),
+    _endpoint("asset.link", "GET", "/jobs/{job}/{file}", _by_link, is_public=True),
+)  # fmt: skip
+"""In order: the first that fits counts. A slash at the end is ignored, which is how an empty job id deletes everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a request leads: the endpoint (None for an unknown URL) and the path's names."""
+
+    endpoint: Endpoint | None
+    parts: Mapping[str, str] = field(default_factory=dict)
+    is_wrong_method: bool = False
+
+
+def find(method: str, path: str) -> Match:
+    """The endpoint for a method and a percent-encoded path. HEAD is GET without a body."""
+    wanted = "GET" if method == "HEAD" else method
+    path = _normal(path)
+    path_known = False
+    for endpoint in ENDPOINTS:
+        found = endpoint.pattern.fullmatch(path)
+        if found is None:
+            continue
+        if wanted in endpoint.methods:
+            return Match(
+                endpoint, {key: unquote(value) for key, value in found.groupdict().items() if value is not None}
+            )
+        path_known = True
+    return Match(None, is_wrong_method=path_known)
+
+
+def _normal(path: str) -> str:
+    """Slashes merged and dot segments resolved, as nginx in front of the real API does it by default: so an id of `.` or
+    `..` is not an unknown job but another resource."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        plain = unquote(segment)
+        if plain == "..":
+            del kept[-1:]
+        elif plain not in {"", "."}:
+            kept.append(segment)
+    return "/" + "/".join(kept)
+
+
+def handle(world: World, request: Request, match: Match) -> Answer:
+    """What the API answers, all faults aside."""
+    if match.endpoint is None:
+        if match.is_wrong_method:
+            return as_json({"detail": f'Method "{request.method}" not allowed.'}, 405)
+        return unknown_url()
+    if request.user is None and not match.endpoint.is_public:
+        return unauthorised()
+    return match.endpoint.handle(Call(world, request, match.parts))

@@ -1,0 +1,106 @@
+"""What was asked and what it did: a list in memory, and JSON lines in a file if wanted."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, overload
+
+from sauce_janitor.sandbox.core.messages import DestroyedAsset
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request as the server saw it.
+
+    `at`: epoch seconds when it was read. `path`: the request line's target as it came, tokens of signed links removed.
+    `endpoint`: None for an unknown URL. `user`: who the credentials belong to, None without or with wrong ones
+    (`has_credentials` tells which).
+    `status`: None when the connection was dropped. `size`: bytes of the answer's body, unpacked. `jobs_deleted`,
+    `stopped`, `updated`, `destroyed`: what was really done, whatever the answer said. `faults`: which took part.
+    """
+
+    at: float
+    method: str
+    path: str
+    endpoint: str | None
+    user: str | None
+    has_credentials: bool
+    status: int | None
+    size: int
+    job_id: str | None
+    jobs_deleted: int
+    stopped: bool
+    updated: bool
+    destroyed: tuple[DestroyedAsset, ...]
+    faults: tuple[str, ...]
+
+    def line(self) -> dict[str, object]:
+        """The entry for the file."""
+        return {
+            "at": round(self.at, 3),
+            "method": self.method,
+            "path": self.path,
+            "endpoint": self.endpoint,
+            "user": self.user,
+            "has_credentials": self.has_credentials,
+            "status": self.status,
+            "size": self.size,
+            "job_id": self.job_id,
+            "jobs_deleted": self.jobs_deleted,
+            "stopped": self.stopped,
+            "updated": self.updated,
+            "destroyed": [
+                {"name": asset.name, "size": asset.size, "listed": asset.is_listed} for asset in self.destroyed
+            ],
+            "faults": list(self.faults),
+        }
+
+
+class RequestLog(Sequence[Entry]):
+    """The requests so far, oldest first. Safe to read while the sandbox answers."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._entries: list[Entry] = []
+        self._lock = threading.Lock()
+        self._file: TextIO | None = path.open("a", encoding="utf-8") if path is not None else None
+
+    def add(self, entry: Entry) -> None:
+        """Append one; a line in the file is flushed at once."""
+        with self._lock:
+            self._entries.append(entry)
+            if self._file is not None:
+                self._file.write(json.dumps(entry.line(), ensure_ascii=False) + "\n")
+                self._file.flush()
+
+    def clear(self) -> None:
+        """Forget what is in memory; the file stays."""
+        with self._lock:
+            self._entries.clear()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def writes(self) -> list[Entry]:
+        """Everything but GET and HEAD."""
+        return [entry for entry in self if entry.method not in {"GET", "HEAD"}]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(tuple(self._entries))
+
+    @overload
+    def __getitem__(self, place: int) -> Entry: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Entry]: ...
+    def __getitem__(self, place: int | slice) -> Entry | Sequence[Entry]:
+        return self._entries[place]

@@ -1,0 +1,156 @@
+"""Named faults: which requests they strike, and how often. What each does stands in the `…_faults` modules."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from sauce_janitor.sandbox.core.chance import Dice, key_of
+from sauce_janitor.sandbox.core.messages import Answer, Request
+from sauce_janitor.sandbox.faults import content as content_faults
+from sauce_janitor.sandbox.faults import effects, wire
+from sauce_janitor.sandbox.faults.fault import AFTER, ALTER, BEFORE, SETTINGS, Scene
+from sauce_janitor.sandbox.world.world import World
+
+FAMILIES = (effects, wire, content_faults)
+"""Imported for what they register."""
+
+_SELECTORS = ("endpoint", "method", "path", "job", "user")
+_COUNTS = ("after", "every", "times")
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault, armed. Selectors are globs; `after` requests are spared first, then each `every`-th is struck, `times` in
+    all (0: for ever), with `chance`. `seen` and `fired` count."""
+
+    name: str
+    endpoint: str = "*"
+    method: str = "*"
+    path: str = "*"
+    job: str = "*"
+    user: str = "*"
+    after: int = 0
+    every: int = 1
+    times: int = 0
+    chance: float = 1.0
+    settings: Mapping[str, object] = field(default_factory=dict)
+    seen: int = 0
+    fired: int = 0
+
+    @classmethod
+    def parse(cls, entry: object) -> Fault:
+        """From one mapping of the file: `fault` names it, the rest are selectors, counts and its settings.
+
+        ValueError says what is wrong.
+        """
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("fault"), str):
+            raise ValueError(f"a fault is a mapping with a `fault: NAME`, not {entry!r:.80}")  # noqa: TRY004 - a file's fault
+        name = entry["fault"]
+        if name not in SETTINGS:
+            raise ValueError(f"no fault {name!r}; there are: {', '.join(sorted(SETTINGS))}")
+        known = {"fault", "chance", *_SELECTORS, *_COUNTS}
+        settings = {str(key): value for key, value in entry.items() if key not in known}
+        for key, value in settings.items():
+            if key not in SETTINGS[name]:
+                raise ValueError(
+                    f"fault {name!r} has no setting {key!r}; it has: {', '.join(SETTINGS[name]) or 'none'}"
+                )
+            if not isinstance(value, SETTINGS[name][key]) or isinstance(value, bool):
+                raise ValueError(f"fault {name!r}: {key} cannot be {value!r}")  # noqa: TRY004 - a file's fault
+        counts = {key: entry[key] for key in _COUNTS if key in entry}
+        for key, value in counts.items():
+            if not isinstance(value, int) or value < (key == "every"):
+                raise ValueError(f"fault {name!r}: {key} is a whole number, not {value!r}")
+        chance = entry.get("chance", 1.0)
+        if not isinstance(chance, int | float) or not 0 <= chance <= 1:
+            raise ValueError(f"fault {name!r}: chance is between 0 and 1, not {chance!r}")
+        selectors = {key: str(entry[key]) for key in _SELECTORS if key in entry}
+        return cls(name, **selectors, **counts, chance=float(chance), settings=settings)  # type: ignore[arg-type]  # checked
+
+    def selects(self, request: Request, endpoint: str, job_id: str) -> bool:
+        """True when the request is of the kind that this fault strikes."""
+        user = request.user.name if request.user is not None else ""
+        return (
+            fnmatchcase(endpoint, self.endpoint)
+            and fnmatchcase(request.method, self.method)
+            and fnmatchcase(request.target, self.path)
+            and fnmatchcase(job_id, self.job)
+            and fnmatchcase(user, self.user)
+        )
+
+
+def read_faults(path: Path) -> tuple[Fault, ...]:
+    """The faults of a YAML or JSON file: a list, or a mapping with a list `faults`. ValueError or OSError otherwise."""
+    import yaml  # only whoever wants faults from a file pays for it
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as wrong:
+        raise ValueError(f"{path}: {wrong}") from wrong
+    entries = content.get("faults") if isinstance(content, dict) else content
+    if not isinstance(entries, list):
+        raise ValueError(f"{path}: expected a list of faults")  # noqa: TRY004 - a file's fault
+    try:
+        return tuple(Fault.parse(entry) for entry in entries)
+    except ValueError as wrong:
+        raise ValueError(f"{path}: {wrong}") from wrong
+
+
+class Faults:
+    """The faults that are armed. Which requests `chance` strikes depends on the seed and their order alone."""
+
+    def __init__(self, seed: int, armed: tuple[Fault, ...] = ()) -> None:
+        self._armed = list(armed)
+        self._key = key_of(seed, "faults")
+        self._lock = threading.Lock()
+
+    def arm(self, fault: Fault) -> None:
+        """Add one."""
+        with self._lock:
+            self._armed.append(fault)
+
+    def disarm(self) -> None:
+        """Remove all."""
+        with self._lock:
+            self._armed.clear()
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(tuple(self._armed))
+
+    def striking(self, request: Request, endpoint: str, job_id: str) -> tuple[Fault, ...]:
+        """The faults that strike this request; counts it."""
+        if not self._armed:
+            return ()
+        with self._lock:
+            return tuple(fault for fault in self._armed if self._strikes(fault, request, endpoint, job_id))
+
+    def _strikes(self, fault: Fault, request: Request, endpoint: str, job_id: str) -> bool:
+        if not fault.selects(request, endpoint, job_id):
+            return False
+        fault.seen += 1
+        turn = fault.seen - fault.after
+        if turn < 1 or (turn - 1) % fault.every or (fault.times and fault.fired >= fault.times):
+            return False
+        if fault.chance < 1 and Dice(self._key, b"chance", fault.seen).fraction(0) >= fault.chance:
+            return False
+        fault.fired += 1
+        return True
+
+
+def answer_with(
+    faults: tuple[Fault, ...], world: World, request: Request, truthful: Callable[[Request], Answer]
+) -> Answer:
+    """The answer as the faults leave it: one that answers *instead* keeps the request from having any effect."""
+    for fault in faults:
+        if fault.name in ALTER:
+            request = ALTER[fault.name](Scene(world, request, fault.settings))
+    instead = next((fault for fault in faults if fault.name in BEFORE), None)
+    answer = truthful(request) if instead is None else BEFORE[instead.name](Scene(world, request, instead.settings))
+    for fault in faults:
+        if fault.name in AFTER:
+            answer = AFTER[fault.name](Scene(world, request, fault.settings), answer)
+    return answer

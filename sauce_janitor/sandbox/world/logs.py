@@ -1,0 +1,158 @@
+"""Logs, HAR, reports and measurements of one job, written anew from its facts each time they are asked for."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from xml.sax.saxutils import quoteattr
+
+from sauce_janitor.sandbox.world.population import Facts
+
+_STEPS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("POST", "url", {"url": "https://shop.example.com/"}),
+    ("POST", "element", {"using": "css selector", "value": "#search"}),
+    ("POST", "element/7f2a/value", {"text": "blue kettle"}),
+    ("POST", "element/7f2a/click", {}),
+    ("GET", "title", {}),
+    ("GET", "screenshot", {}),
+)
+
+
+def command_log(facts: Facts) -> bytes:
+    """log.json: the commands of the session, as Sauce's command log has them."""
+    start = facts.started_at or facts.created_at
+    entries = [
+        {
+            "method": method,
+            "path": path,
+            "request": request,
+            "result": None if path != "title" else "Example Web Shop",
+            "duration": round(0.02 + facts.dice.fraction(number % 60), 3),
+            "start_time": start + number,
+            "between_commands": round(facts.dice.fraction((number + 7) % 60), 3),
+            "screenshot": number // 6 if path == "screenshot" else None,
+            "HTTPStatus": 200,
+        }
+        for number, (method, path, request) in _steps(facts)
+    ]
+    return _json(entries)
+
+
+def server_log(facts: Facts) -> bytes:
+    """selenium-server.log (for Appium jobs: the Appium log)."""
+    program = "Appium" if facts.kind == "appium" else "SeleniumServer"
+    lines = [f"{_clock(facts, 0)} INFO [{program}] - Starting for {facts.platform.browser} {facts.version}"]
+    lines += [
+        f"{_clock(facts, number)} INFO [{program}] - {method} /session/{facts.dice.hex(0, 32)}/{path} {json.dumps(request)}"
+        for number, (method, path, request) in _steps(facts)
+    ]
+    lines.append(f"{_clock(facts, 999)} INFO [{program}] - {facts.error or 'Session deleted'}")
+    return "\n".join(lines).encode() + b"\n"
+
+
+def automator_log(facts: Facts) -> bytes:
+    """automator.log: what drove the virtual machine."""
+    lines = [
+        f"[{_clock(facts, number)}] automator {facts.dice.hex(number % 30, 8)} {path}"
+        for number, (_, path, _) in _steps(facts)
+    ]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def device_log(facts: Facts) -> bytes:
+    """logcat.log or ios-syslog.log."""
+    return b"".join(
+        f"{_clock(facts, number)} 1234 1250 I ActivityManager: {facts.dice.hex(number % 50, 12)}\n".encode()
+        for number in range(60)
+    )
+
+
+def network_har(facts: Facts) -> bytes:
+    """network.har, HTTP Archive 1.2."""
+    entries = [
+        {
+            "startedDateTime": datetime.fromtimestamp((facts.started_at or 0) + number, UTC).isoformat(),
+            "time": 20 + number,
+            "request": {
+                "method": "GET", "url": f"https://shop.example.com/assets/{facts.dice.hex(number, 8)}.js",
+                "httpVersion": "HTTP/2", "cookies": [], "headers": [{"name": "accept", "value": "*/*"}],
+                "queryString": [], "headersSize": -1, "bodySize": 0,
+            },
+            "response": {
+                "status": 200, "statusText": "OK", "httpVersion": "HTTP/2", "cookies": [], "headers": [],
+                "content": {"size": 1000 + number * 17, "mimeType": "text/javascript"},
+                "redirectURL": "", "headersSize": -1, "bodySize": 1000 + number * 17,
+            },
+            "cache": {},
+            "timings": {"send": 1, "wait": 15 + number, "receive": 4},
+        }
+        for number in range(24)
+    ]  # fmt: skip
+    return _json(
+        {"log": {"version": "1.2", "creator": {"name": "Sauce Labs", "version": "1"}, "pages": [], "entries": entries}}
+    )
+
+
+def performance(facts: Facts) -> bytes:
+    """performance.json, as the Jobs API's sample has it, shortened."""
+    paint = 400 + int(facts.dice.fraction(20) * 4000)
+    metrics = {"firstPaint": paint, "load": paint + 900, "speedIndex": paint + 2300, "cumulativeLayoutShift": 0}
+    report = {
+        "lighthouseVersion": "6.3.0",
+        "timestamp": (facts.started_at or 0) * 1000,
+        "loaderId": facts.dice.hex(0, 32).upper(),
+        "score": round(0.4 + facts.dice.fraction(22) / 2, 2),
+        "url": "https://shop.example.com/",
+        "value": {"metrics": metrics, "warnings": {}},
+        "type": "hard",
+    }
+    return _json([report])
+
+
+def console(facts: Facts) -> bytes:
+    """console.json: what the page wrote to the browser's console."""
+    return _json(
+        [{"level": "info", "message": f"ready in {facts.dice.between(24, 80, 900)} ms", "source": "console-api"}]
+    )
+
+
+def console_log(facts: Facts) -> bytes:
+    """console.log of a Cypress runner."""
+    outcome = "passing" if facts.passed else "failing"
+    return f"  {facts.test.suite}\n    {facts.test.name}\n\n  1 {outcome} ({facts.dice.between(24, 2, 40)}s)\n".encode()
+
+
+def spec_report(facts: Facts) -> bytes:
+    """The JSON report of one Cypress spec."""
+    return _json({"stats": {"tests": 1, "passes": int(bool(facts.passed))}, "tests": [{"title": facts.test.name}]})
+
+
+def junit(facts: Facts) -> bytes:
+    """A JUnit report as users upload it."""
+    failure = "" if facts.passed else "<failure message='expected 1 to equal 2'/>"
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name={quoteattr(facts.test.suite)} tests="1">'
+        f"<testcase name={quoteattr(facts.test.name)}>{failure}</testcase></testsuite>\n"
+    ).encode()
+
+
+def trace(facts: Facts) -> bytes:
+    """A trace that Sauce keeps for itself: not in the asset list, named only by the answer to a delete."""
+    events = [{"ts": number, "name": facts.dice.hex(number % 56, 16)} for number in range(400)]
+    return gzip.compress(json.dumps({"traceEvents": events}).encode(), 1, mtime=0)
+
+
+def _steps(facts: Facts) -> Iterator[tuple[int, tuple[str, str, dict[str, str]]]]:
+    return ((number, _STEPS[number % len(_STEPS)]) for number in range(30 + facts.index % 40))
+
+
+def _clock(facts: Facts, seconds: int) -> str:
+    return datetime.fromtimestamp((facts.started_at or facts.created_at) + seconds, UTC).strftime(
+        "%Y-%m-%d %H:%M:%S.000"
+    )
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=1).encode()

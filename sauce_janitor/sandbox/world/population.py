@@ -1,0 +1,292 @@
+"""The jobs of one owner as a function of their index: nothing is stored, so a million jobs cost nothing."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
+
+from sauce_janitor.sandbox.core.chance import Dice, key_of
+from sauce_janitor.sandbox.world.web_shop import (
+    DESKTOPS,
+    EMULATORS,
+    ERRORS,
+    RUNNER,
+    TESTS,
+    VISIBILITIES,
+    Platform,
+    Test,
+)
+
+Kind: TypeAlias = Literal["webdriver", "cypress", "appium", "manual"]
+Mood: TypeAlias = Literal["green", "mixed", "broken", "silent"]
+
+BUILDS_A_WAVE = 3
+_LARGEST_WAVE = 40
+_FEWEST_WAVES = 60
+_WAVE_SECONDS = 45 * 60
+_RC_EVERY = 8
+_FIRST_NIGHTLY, _FIRST_PULL_REQUEST, _FIRST_RC = 100, 1000, 15
+_SPECIALS_FROM = 100
+"""With fewer jobs than this the forced oddities (runaways and the like) are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One job as it was born; what users did to it later is kept elsewhere. Times: epoch seconds.
+
+    `status` is the raw status; `passed` and `error` the verdict; `build` is the number of its build among the owner's.
+    """
+
+    index: int
+    kind: Kind
+    test: Test
+    name: str | None
+    platform: Platform
+    version: str
+    build: int | None
+    build_text: str | None
+    status: str
+    passed: bool | None
+    error: str | None
+    created_at: int
+    started_at: int | None
+    ended_at: int | None
+    modified_at: int
+    tags: tuple[str, ...]
+    custom_data: dict[str, object] | None
+    public: str | None
+    has_video: bool
+    is_extended: bool
+    screenshots: int
+    dice: Dice
+
+    @property
+    def is_finished(self) -> bool:
+        """True once the job has come to its end."""
+        return self.ended_at is not None
+
+
+class Population:
+    """The jobs with index 0 (oldest) to `count - 1`, created in `days` days up to `now`, in waves as CI starts them.
+
+    `created_at` grows with the index, so a time window is found by binary search.
+    """
+
+    def __init__(self, seed: int, owner: str, count: int, *, now: int, days: int) -> None:
+        self.count, self.now = count, now
+        self._job_key, self._build_key = key_of(seed, owner, "job"), key_of(seed, owner, "build")
+        self.wave_size = max(1, min(_LARGEST_WAVE, count // _FEWEST_WAVES))
+        self.waves = -(-count // self.wave_size)
+        self._interval = days * 86_400 / max(1, self.waves)
+        self._wave_seconds = min(self._interval, _WAVE_SECONDS)
+        self._flaws = _flaws(count)
+
+    def created_at(self, index: int) -> int:
+        """When the job was created; never smaller than that of a smaller index."""
+        wave, place = divmod(index, self.wave_size)
+        size = max(1, min(self.wave_size, self.count - wave * self.wave_size))
+        end = self.now - (self.waves - 1 - wave) * self._interval
+        jitter = (index * 2_654_435_761 & 0xFFFF) / 65_536
+        return int(end - self._wave_seconds + (place + jitter) * self._wave_seconds / size)
+
+    def first_from(self, time: float) -> int:
+        """The smallest index created at or after `time`."""
+        return bisect_left(range(self.count), time, key=self.created_at)
+
+    def facts(self, index: int) -> Facts:
+        """Everything about one job at its birth."""
+        dice = Dice(self._job_key, b"job", index)
+        wave = index // self.wave_size
+        flaw = self._flaws(index)
+        kind = _kind(dice)
+        test = dice.pick(0, TESTS)
+        platform = (
+            dice.pick(2, EMULATORS) if kind == "appium" else RUNNER if kind == "cypress" else dice.pick(2, DESKTOPS)
+        )
+        build = None if kind == "manual" or flaw == "runaway" else self._build_of(dice, wave)
+        created_at = self.created_at(index)
+        status, started_at, ended_at = self._course(dice, created_at, flaw)
+        passed, error = self._verdict(dice, test, wave, build) if ended_at is not None else (None, None)
+        if error is not None:
+            status = "error"
+        if flaw == "oddity":
+            passed = True
+        return Facts(
+            index=index,
+            kind=kind,
+            test=test,
+            name=_name(dice, kind, test),
+            platform=platform,
+            version=platform.versions[
+                min(len(platform.versions) - 1, wave * len(platform.versions) // max(1, self.waves))
+            ],
+            build=build,
+            build_text=self._build_text(dice, build),
+            status=status,
+            passed=passed,
+            error=error,
+            created_at=created_at,
+            started_at=started_at,
+            ended_at=ended_at,
+            modified_at=ended_at + dice.between(8, 0, 6) if ended_at is not None else started_at or created_at,
+            tags=self._tags(dice, test, build, kind),
+            custom_data=_custom_data(dice, test, kind),
+            public=dice.pick(10, VISIBILITIES),
+            has_video=not dice.one_in(12, 40),
+            is_extended=platform.api_name == "chrome" and kind == "webdriver" and dice.one_in(14, 5),
+            screenshots=0 if kind in {"cypress", "manual"} else dice.between(16, 2, 5),
+            dice=dice,
+        )
+
+    # --- builds -------------------------------------------------------------------------------------------------------
+
+    def build_name(self, build: int) -> str:
+        """The name of a build: nightly-N, PR-N or rc-M.N; unique in an owner's population."""
+        wave, slot = divmod(build, BUILDS_A_WAVE)
+        if slot == 0:
+            return f"nightly-{_FIRST_NIGHTLY + wave}"
+        if slot == 1 and wave % _RC_EVERY == _RC_EVERY - 2:
+            major, minor = divmod(_FIRST_RC + wave // _RC_EVERY, 10)
+            return f"rc-{major}.{minor}"
+        return f"PR-{_FIRST_PULL_REQUEST + build}"
+
+    def build_named(self, name: str) -> int | None:
+        """The number of the build with this name."""
+        head, _, tail = name.partition("-")
+        try:
+            if head == "nightly":
+                build = (int(tail) - _FIRST_NIGHTLY) * BUILDS_A_WAVE
+            elif head == "PR":
+                build = int(tail) - _FIRST_PULL_REQUEST
+            elif head == "rc":
+                major, _, minor = tail.partition(".")
+                wave = (int(major) * 10 + int(minor) - _FIRST_RC) * _RC_EVERY + _RC_EVERY - 2
+                build = wave * BUILDS_A_WAVE + 1
+            else:
+                return None
+        except ValueError:
+            return None
+        return build if 0 <= build < self.builds and self.build_name(build) == name else None
+
+    @property
+    def builds(self) -> int:
+        """How many builds there may be; one without a job in it does not exist."""
+        return self.waves * BUILDS_A_WAVE
+
+    def members(self, build: int) -> list[int]:
+        """The indexes of the jobs born into a build, oldest first."""
+        start = build // BUILDS_A_WAVE * self.wave_size
+        indexes = range(start, min(start + self.wave_size, self.count))
+        return [index for index in indexes if self.build_of(index) == build]
+
+    def build_of(self, index: int) -> int | None:
+        """The build a job was born into."""
+        dice = Dice(self._job_key, b"job", index)
+        if _kind(dice) == "manual" or self._flaws(index) == "runaway":
+            return None
+        return self._build_of(dice, index // self.wave_size)
+
+    def _build_of(self, dice: Dice, wave: int) -> int | None:
+        slot = int(dice.fraction(18) * 13)
+        return None if slot == 12 else wave * BUILDS_A_WAVE + slot * BUILDS_A_WAVE // 12
+
+    def _build_text(self, dice: Dice, build: int | None) -> str | None:
+        if build is None:
+            return None
+        return self.build_name(build) + (" " if dice.one_in(20, 50) else "")
+
+    def _mood(self, build: int) -> Mood:
+        roll = Dice(self._build_key, b"build", build).fraction(0)
+        return "green" if roll < 0.55 else "mixed" if roll < 0.85 else "broken" if roll < 0.95 else "silent"
+
+    # --- one job ------------------------------------------------------------------------------------------------------
+
+    def _course(self, dice: Dice, created_at: int, flaw: str | None) -> tuple[str, int | None, int | None]:
+        """Raw status, start and end. Only what has come to its end by `now` has one."""
+        if flaw in {"queued", "new"}:
+            return flaw, None, None
+        started_at = created_at + dice.between(22, 0, 5)
+        ended_at = started_at + dice.between(24, 15, 90) + dice.between(26, 0, 18) ** 2
+        if flaw is not None or ended_at > self.now:
+            return "in progress", min(started_at, self.now), None
+        return "complete", started_at, ended_at
+
+    def _verdict(self, dice: Dice, test: Test, wave: int, build: int | None) -> tuple[bool | None, str | None]:
+        roll = dice.fraction(28)
+        mood = "mixed" if build is None else self._mood(build)
+        if mood == "silent":
+            return None, None
+        if mood == "green":
+            return True, None
+        if mood == "broken" and roll < 0.25:
+            return None, dice.pick(30, ERRORS)
+        if self._is_red(test, wave) or roll > (0.7 if test.is_flaky else 0.96):
+            return False, None
+        return (None, None) if build is None and roll < 0.1 else (True, None)
+
+    def _is_red(self, test: Test, wave: int) -> bool:
+        """A test that somebody broke stays red for six waves."""
+        return Dice(self._build_key, b"streak", wave // 6 << 8 | TESTS.index(test)).one_in(0, 12)
+
+    def _tags(self, dice: Dice, test: Test, build: int | None, kind: Kind) -> tuple[str, ...]:
+        if kind == "manual":
+            return ()
+        tags = list(test.tags)
+        if build is not None and self.build_name(build).startswith("rc-"):
+            tags.append("release")
+        if test.is_flaky and dice.one_in(32, 4):
+            tags.append("flaky-hunt")
+        if dice.one_in(34, 100):
+            tags.append("keep")
+        if dice.one_in(36, 120):
+            day = datetime.fromtimestamp(self.now, UTC).date() + timedelta(days=dice.between(38, -20, 60))
+            tags.append(f"keep-until={day.isoformat()}")
+        elif dice.one_in(36, 901):
+            tags.append("keep-until=audit")
+        return tuple(tags)
+
+
+def _kind(dice: Dice) -> Kind:
+    roll = dice.fraction(4)
+    return "webdriver" if roll < 0.7 else "cypress" if roll < 0.83 else "appium" if roll < 0.95 else "manual"
+
+
+def _name(dice: Dice, kind: Kind, test: Test) -> str | None:
+    if dice.one_in(40, 45):
+        return None
+    return f"Manual session: {test.suite}" if kind == "manual" else test.name
+
+
+def _custom_data(dice: Dice, test: Test, kind: Kind) -> dict[str, object] | None:
+    if kind == "manual" or not dice.one_in(42, 6):
+        return None
+    return {
+        "commit": dice.hex(44, 7),
+        "suite": test.suite,
+        "attempt": dice.between(48, 1, 3),
+        "retry": dice.one_in(50, 3),
+    }
+
+
+def _flaws(count: int) -> Callable[[int], str | None]:
+    """Which jobs are out of the ordinary, by their rank from the newest (0): some are forced, so that there always are any.
+
+    The two newest wait, the next three run, three run away (for one to seven days) and three, long over, still claim to be
+    in progress although they say that they passed, as in saucerest-java's issue 56; of many jobs one in a thousand more.
+    """
+    if count < _SPECIALS_FROM:
+        return lambda _index: None
+    forced = {0: "queued", 1: "new", 2: "running", 3: "running", 4: "running"}
+    forced |= {5 + count * share // 100: "runaway" for share in (3, 7, 15)}
+    forced |= {6 + count * share // 100: "oddity" for share in (1, 9, 40)}
+
+    def flaw(index: int) -> str | None:
+        rank = count - 1 - index
+        if rank % 1999 == 1007 and rank < count // 5:
+            return "runaway"
+        return "oddity" if rank % 997 == 731 else forced.get(rank)
+
+    return flaw

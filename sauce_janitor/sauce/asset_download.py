@@ -1,0 +1,73 @@
+"""Opening one asset: the redirect rule, the limits of a large body, and the body itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+from urllib.parse import unquote, urljoin, urlsplit
+
+from sauce_janitor.errors import AnswerError
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.sauce.http import paths
+from sauce_janitor.sauce.http.bodies import Body
+from sauce_janitor.sauce.http.guarded_connection import Limits
+from sauce_janitor.sauce.http.transport import Answer, Ask, Transport, raw_of, refuse_redirect
+
+MOST_ASSET_BYTES: Final = 64 * 1024**3  # against endless streams; what the disk allows is the archive's to say
+_SLOWEST_BYTES_A_SECOND: Final = 1024.0
+_FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
+
+AssetBody = Body
+
+
+@contextmanager
+def open_asset(transport: Transport, owner: Owner, job: JobId, name: str) -> Iterator[AssetBody]:
+    """The asset's body. One redirect is followed: to the same host or the region's asset host, to the same job and file.
+
+    Errors while reading are AnswerError (this asset failed, others may do better); those of opening are `Transport.open`'s.
+    """
+    what = f"asset {name!a:.120} of job {job}"
+    ask = Ask("GET", paths.asset(owner, job, name), "asset", what, accept="*/*")
+    limits = _limits(transport)
+    with transport.open(ask, limits) as answer:
+        if answer.status_code not in _FOLLOWED:
+            yield _body(answer, what, name)
+            return
+        onward = _redirected(transport, answer, ask, job, name)
+    with transport.open(onward, limits) as answer:
+        refuse_redirect(answer, what)
+        yield _body(answer, what, name)
+
+
+def _limits(transport: Transport) -> Limits:
+    connection = transport.connection
+    return Limits(
+        idle_s=connection.timeout_s,
+        total_s=connection.timeout_total_s,
+        max_bytes=MOST_ASSET_BYTES,
+        min_rate=_SLOWEST_BYTES_A_SECOND,
+    )
+
+
+def _body(answer: Answer, what: str, name: str) -> AssetBody:
+    if answer.status_code != 200:
+        raise AnswerError(f"{what} is answered with {answer.status_code}, 200 was expected")
+    return Body(raw_of(answer), max_bytes=MOST_ASSET_BYTES, what=what, named_gzip=name.lower().endswith(".gz"))
+
+
+def _redirected(transport: Transport, answer: Answer, ask: Ask, job: JobId, name: str) -> Ask:
+    """The request that the redirect asks for, if it may be followed; the credential goes to the account's own host only."""
+    connection = transport.connection
+    try:
+        place = urlsplit(urljoin(connection.origin + ask.target, answer.headers["Location"]))
+    except (KeyError, ValueError):
+        raise AnswerError(f"{ask.what} is answered with a redirect that leads nowhere") from None
+    origin = f"{place.scheme}://{place.netloc.lower()}"
+    if origin not in connection.asset_origins:
+        refuse_redirect(answer, ask.what)
+    folder, _, last = place.path.rpartition("/")
+    if unquote(last) != name or folder.removesuffix("/assets").rpartition("/")[2] != job:
+        raise AnswerError(f"{ask.what} is answered with a redirect to another job or file: not followed")
+    target = place.path + (f"?{place.query}" if place.query else "")
+    return Ask("GET", target, ask.endpoint, ask.what, None if origin == connection.origin else origin, ask.accept)

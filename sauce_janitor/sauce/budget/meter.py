@@ -1,0 +1,231 @@
+"""Counts what has left with one credential, and says when the next request may: the memory behind a budget.
+
+Times are milliseconds of the clock that no one can set (CLOCK_MONOTONIC, the same for every process of a boot); where the
+boot is another, what is on record is moved to it by the time that passed on the wall's clock, never less than none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import socket
+import sqlite3
+import time
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from pyrate_limiter import Decision, Rate, RateItem, SQLiteBucket
+
+from sauce_janitor.model.request_allowance import Allowance, Timetable
+from sauce_janitor.sauce.budget.count_file import Clock, CountFile, Shared
+from sauce_janitor.sauce.budget.rates import HOUR_MS, window_rates
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class WaitFor(Enum):
+    """What a request has to wait for."""
+
+    NOTHING = "nothing"
+    PACE = "pace"  # the window of seconds: requests are spread out
+    HOUR = "hour"  # the window of an hour, or the hours of the day
+    VENDOR = "vendor"  # Sauce Labs asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whether requests may leave: now, when they wait for nothing, else to be asked again in `wait_s`.
+
+    `numbers` are the count's, of those that may leave, where they were counted.
+    """
+
+    wait_s: float = 0.0
+    wait_for: WaitFor = WaitFor.NOTHING
+    numbers: range = range(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How things stand: requests left in either window (None: it does not limit), when the next may leave, at which rate."""
+
+    left_second: int | None
+    left_hour: int | None
+    turn: Turn
+    slowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A credential's row: until when nobody sends, the rate is halved, and the hour counts as spent."""
+
+    held_until: int
+    slowed_until: int
+    doubted_until: int
+
+
+class Meter:
+    """One credential's count, shared by all processes on a state, or in memory. Any thread may use it; `close()` it.
+
+    All of it raises StateError when the count cannot be kept.
+    """
+
+    def __init__(self, address: str, username: str, shared: Shared | None = None, *, clock: Clock = time) -> None:
+        self._who = (address, username)
+        self._id = hashlib.sha256(f"{address}\n{username.lower()}".encode()).hexdigest()[:16]
+        self._table = f"sent_{self._id}"
+        self._clock = clock
+        self._file = CountFile(shared, clock)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever counted or told: cheap, for who has no limit."""
+        return self._file.exists
+
+    def take(self, timetable: Timetable, requests: int = 1) -> Turn:
+        """Count so many requests if they may leave now, together or none; where a window is narrower, as many as fit in it."""
+        return self._file.do(lambda connection: self._take(connection, timetable, requests))
+
+    def put_off(self, number: int, *, ago_s: float = 0.0) -> None:
+        """The request with that number counts only from now, or from so many seconds ago."""
+        at = self._now() - int(ago_s * 1000)
+        statement = f"UPDATE {self._table} SET item_timestamp = ? WHERE rowid = ?"  # noqa: S608 - a digest
+        self._file.do(lambda connection: connection.execute(statement, (at, number)))
+
+    def read(self, timetable: Timetable, share: float = 0.0) -> Reading:
+        """How things stand; counts nothing. The turn is that of one request, or of such a share of an hour's."""
+        return self._file.do(lambda connection: self._read(connection, timetable, share))
+
+    def hold_back(self, seconds: float) -> None:
+        """Nobody sends for so many seconds."""
+        self._set("held_until_ms", seconds)
+
+    def slow_down(self, seconds: float) -> None:
+        """Every rate is halved for so long."""
+        self._set("slowed_until_ms", seconds)
+
+    def _set(self, column: str, seconds: float) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            now = self._now()
+            self._standing(connection, now)
+            statement = f"UPDATE credentials SET {column} = max({column}, ?) WHERE id = ?"  # noqa: S608 - our own words
+            connection.execute(statement, (now + math.ceil(seconds * 1000), self._id))
+
+        self._file.do(write)
+
+    def _take(self, connection: sqlite3.Connection, timetable: Timetable, requests: int) -> Turn:
+        now, moment = self._now(), self._clock.time()
+        standing = self._standing(connection, now)
+        allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
+        barred = _barred(standing, allowed, now, changes_in)
+        rates = window_rates(allowed, slowed=now < standing.slowed_until)
+        if barred is not None or not rates:
+            return barred or Turn()
+        self._forget(connection, now - 2 * max(HOUR_MS, rates[-1].interval))
+        connection.execute("UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?", (now, moment, self._id))
+        together = min(requests, *(rate.limit for rate in rates))
+        decision = SQLiteBucket(rates, connection, self._table).put_decision(RateItem("", now, weight=together))
+        assert isinstance(decision, Decision)
+        if decision.failing_rate is None:
+            last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
+            return Turn(numbers=range(last - together + 1, last + 1))
+        connection.execute("ROLLBACK")
+        wait = max(decision.retry_after_ms or 0, 1) / 1000
+        return Turn(min(wait, changes_in), _kind(decision.failing_rate))
+
+    def _read(self, connection: sqlite3.Connection, timetable: Timetable, share: float) -> Reading:
+        now, moment = self._now(), self._clock.time()
+        standing = self._standing(connection, now)
+        allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
+        slowed = now < standing.slowed_until
+        rates = window_rates(allowed, slowed=slowed)
+        turn = _barred(standing, allowed, now, changes_in) or Turn()
+        left: dict[WaitFor, int] = {WaitFor.HOUR: 0} if allowed.per_hour == 0 else {}
+        for rate in rates:
+            left[_kind(rate)] = max(0, rate.limit - self._count(connection, now - rate.interval))
+            room = max(1, int(rate.limit * share)) if _kind(rate) is WaitFor.HOUR else 1
+            wait = self._wait_ms(connection, rate, now, room) / 1000
+            if turn.wait_for in {WaitFor.NOTHING, WaitFor.PACE} and wait > turn.wait_s:
+                turn = Turn(min(wait, changes_in), _kind(rate))
+        if turn.wait_for is WaitFor.HOUR and WaitFor.HOUR in left:
+            left[WaitFor.HOUR] = 0
+        return Reading(left.get(WaitFor.PACE), left.get(WaitFor.HOUR), turn, slowed)
+
+    def _count(self, connection: sqlite3.Connection, since: int) -> int:
+        query = f"SELECT count(*) FROM {self._table} WHERE item_timestamp >= ?"  # noqa: S608 - a digest
+        return int(connection.execute(query, (since,)).fetchone()[0])
+
+    def _wait_ms(self, connection: sqlite3.Connection, rate: Rate, now: int, room: int) -> int:
+        """Until the window has room for so many more."""
+        blocking = SQLiteBucket([rate], connection, self._table).peek(rate.limit - room)
+        return 0 if blocking is None else max(0, blocking.timestamp + rate.interval + 1 - now)
+
+    def _forget(self, connection: sqlite3.Connection, before: int) -> None:
+        connection.execute(f"DELETE FROM {self._table} WHERE item_timestamp < ?", (before,))  # noqa: S608 - a digest
+
+    def _standing(self, connection: sqlite3.Connection, now: int) -> _Standing:
+        """The credential's row, made when there is none, in this boot's time."""
+        query = "SELECT boot, seen_ms, seen_at, held_until_ms, slowed_until_ms, doubted_until_ms FROM credentials WHERE id = ?"
+        row = connection.execute(query, (self._id,)).fetchone()
+        if row is None:
+            return self._join(connection, now)
+        boot, seen_ms, seen_at, *until = row
+        if boot == _boot() and now >= seen_ms:
+            return _Standing(*until)
+        moment = self._clock.time()
+        passed = math.ceil(max(0.0, moment - seen_at) * 1000)
+        shift = now - seen_ms - passed
+        move = f"UPDATE {self._table} SET item_timestamp = item_timestamp + ?"  # noqa: S608 - a digest
+        connection.execute(move, (shift,))
+        held, slowed, doubted = (each + shift for each in until)
+        connection.execute(
+            "UPDATE credentials SET boot = ?, seen_ms = ?, seen_at = ?, held_until_ms = ?, slowed_until_ms = ?,"
+            " doubted_until_ms = ? WHERE id = ?",
+            (_boot(), now, moment, held, slowed, doubted, self._id),
+        )
+        return _Standing(held, slowed, doubted)
+
+    def _join(self, connection: sqlite3.Connection, now: int) -> _Standing:
+        """A new row. Where the file is the heir of a lost one, the hour counts as spent until one has passed."""
+        moment = self._clock.time()
+        founded_at, in_doubt = connection.execute("SELECT at, in_doubt FROM founded").fetchone()
+        passed = max(0.0, moment - founded_at) * 1000
+        doubted = now + max(0, HOUR_MS - int(passed)) if in_doubt else now
+        connection.execute(f"CREATE TABLE {self._table} (name VARCHAR, item_timestamp INTEGER)")
+        connection.execute(f"CREATE INDEX {self._table}_at ON {self._table} (item_timestamp)")
+        row = (self._id, *self._who, _boot(), now, moment, now, now, doubted)
+        connection.execute("INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return _Standing(now, now, doubted)
+
+    def _now(self) -> int:
+        return int(self._clock.monotonic() * 1000)
+
+
+def _barred(standing: _Standing, allowed: Allowance, now: int, changes_in: float) -> Turn | None:
+    """What keeps everybody from sending, whatever was counted."""
+    if now < standing.held_until:
+        return Turn((standing.held_until - now) / 1000, WaitFor.VENDOR)
+    if allowed.per_hour == 0:
+        return Turn(changes_in, WaitFor.HOUR)
+    if allowed.per_hour is not None and now < standing.doubted_until:
+        return Turn(min((standing.doubted_until - now) / 1000, changes_in), WaitFor.HOUR)
+    return None
+
+
+def _kind(rate: Rate) -> WaitFor:
+    return WaitFor.HOUR if rate.interval > HOUR_MS else WaitFor.PACE
+
+
+@cache
+def _boot() -> str:
+    """This boot of this host: within one, CLOCK_MONOTONIC is one clock for every process."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:  # not Linux
+        return socket.gethostname()

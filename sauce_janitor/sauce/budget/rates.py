@@ -1,0 +1,116 @@
+"""The vendor's limits: an allowance as pyrate-limiter's rates, and what the headers of an answer say of what is left.
+
+Source: the vendor's "Rate Limit Breakdown": 10 requests a second, 3,500 an hour a user, shared with the user's own tests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from pyrate_limiter import Rate
+
+from sauce_janitor.model.request_allowance import Allowance
+from sauce_janitor.sauce.http.answers import epoch_of_date
+
+HOUR_MS: Final = 3_600_000
+_VENDORS_PER_SECOND: Final = 10
+_UNASKED: Final = Allowance(per_second=_VENDORS_PER_SECOND, burst=1)
+"""What is halved for who had no limit set and met a 429."""
+_JITTER_MS: Final = 20
+"""Requests do not arrive as evenly as they leave: a window is taken that much longer than it is."""
+_HOURS_JITTER_MS: Final = 1000
+
+_HOURLY_LIMIT: Final = 100
+"""A limit from here on is an hour's, below it a second's."""
+_LEFT_TO_OTHERS: Final = 0.05
+"""Of the vendor's own hour: its last part is the user's tests'."""
+_UNSAID_S: Final = 60.0
+"""So long to wait when an hour is spent and its end is not told, or not in a way that can be read."""
+_LONGEST_S: Final = 3600.0
+_DAY_S: Final = 86_400
+_EPOCH_NOT_DELTA: Final = 1_000_000_000
+
+
+def window_rates(allowed: Allowance, *, slowed: bool = False) -> list[Rate]:
+    """Both windows as pyrate-limiter wants them: shorter first, each wider one larger and tighter, useless ones left out.
+
+    However large the burst, in no second more leave than the vendor's own limit has room for. `slowed` halves every rate.
+    """
+    if slowed and allowed.unlimited:
+        allowed = _UNASKED
+    rates = [_seconds(allowed, slowed=slowed)] if allowed.per_second is not None else []
+    if allowed.per_hour:
+        limit = max(1, allowed.per_hour // 2) if slowed else allowed.per_hour
+        hour = Rate(limit, HOUR_MS + _HOURS_JITTER_MS)
+        if not rates or hour.limit <= rates[0].limit or hour.interval <= rates[0].interval:
+            return [hour]
+        if hour.limit / hour.interval <= rates[0].limit / rates[0].interval:
+            rates.append(hour)
+    return rates
+
+
+def _seconds(allowed: Allowance, *, slowed: bool) -> Rate:
+    assert allowed.per_second is not None
+    most = max(_VENDORS_PER_SECOND, int(allowed.per_second))
+    burst = max(1, allowed.burst if allowed.per_hour is None else min(allowed.burst, allowed.per_hour - 1))
+    while burst > 1 and burst * math.ceil(1000 / _interval_ms(burst, allowed.per_second)) > most:
+        burst -= 1
+    return Rate(burst, _interval_ms(burst, allowed.per_second) * (2 if slowed else 1))
+
+
+def _interval_ms(burst: int, per_second: float) -> int:
+    interval = burst / per_second * 1000
+    return math.ceil(interval + min(1.0, interval / 1000) * _JITTER_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an answer says of the vendor's hour: requests left for us, and in how many seconds it has an end."""
+
+    left: int
+    ends_in_s: float
+
+
+def told(headers: Mapping[str, str], *, now: float) -> Told | None:
+    """What X-Ratelimit-Remaining, -Limit and -Reset say, in any unit; None where they say nothing of an hour.
+
+    `now` is epoch seconds, best by the same server's Date. The end may be seconds or milliseconds from now or of the epoch,
+    or a date; what cannot be read ends in a minute. The last part of an hour is left to others: `left` is 0 then.
+    """
+    remaining = _number(headers.get("X-Ratelimit-Remaining"))
+    limit = _number(headers.get("X-Ratelimit-Limit"))
+    if remaining is None or limit is None or limit < _HOURLY_LIMIT:
+        return None  # a second's window is ours to keep: to wait for its end each time would halve the rate for nothing
+    end = _seconds_until(headers.get("X-Ratelimit-Reset"), now)
+    end = _UNSAID_S if end is None else min(max(end, 0.0), _LONGEST_S)
+    return Told(max(0, math.floor(remaining - limit * _LEFT_TO_OTHERS)), end)
+
+
+def _seconds_until(text: str | None, now: float) -> float | None:
+    value = _number(text)
+    if value is None:
+        moment = epoch_of_date(text) or _epoch_of_iso(text)
+        return None if moment is None else moment - now
+    if value >= _EPOCH_NOT_DELTA:
+        return (value / 1000 if value >= _EPOCH_NOT_DELTA * 1000 else value) - now
+    return value / 1000 if value > _DAY_S else value
+
+
+def _epoch_of_iso(text: str | None) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None

@@ -1,0 +1,85 @@
+"""What of the state belongs to an account by its name: moved when it is renamed, dropped when it makes room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, delete, select, update
+
+from sauce_janitor.state.file.tables import builds, counters, jobs, journal, leases, listings, meta, metadata
+
+_BY_KEY: Final = frozenset({journal.name})
+"""Tables that know an account by its key, which never changes."""
+_NOTES: Final = (
+    "members {}",
+    "receipt sizes {}",
+    "vanished {}",
+    "looked for purged {}",
+    "delete_job_path {}",
+    "run:{}",
+    "upkeep:{}",
+)
+_LISTING: Final = "note:listing:"
+_PRUNING: Final = "prune accepted {}"
+
+
+def move(connection: Connection, old: str, new: str) -> None:
+    """Give everything of one account to another name, of which nothing is there.
+
+    No listing counts as whole any more: the next run lists everything again before it decides.
+    """
+    for table in _tables():
+        connection.execute(update(table).where(table.c.account == old).values(account=new))
+    # Whoever renames holds the lease by the old name, and gives none back under the new one.
+    connection.execute(update(leases).where(leases.c.account == new).values(released=True))
+    anew = {"watermark": None, "full_at": None, "bookmark": None}
+    connection.execute(update(listings).where(listings.c.account == new).values(anew))
+    for key, moved in _keys(connection, old, new):
+        connection.execute(delete(meta).where(meta.c.key == moved))
+        connection.execute(update(meta).where(meta.c.key == key).values(key=moved))
+    for row in list(connection.execute(select(counters)).mappings()):
+        labels: dict[str, Any] = json.loads(row["labels"])
+        if labels.get("account") == old:
+            mine = (counters.c.name == row["name"], counters.c.labels == row["labels"])
+            text = json.dumps(labels | {"account": new}, sort_keys=True)
+            connection.execute(delete(counters).where(counters.c.name == row["name"], counters.c.labels == text))
+            connection.execute(update(counters).where(*mine).values(labels=text))
+
+
+def drop(connection: Connection, name: str) -> None:
+    """Forget everything of an account but its row."""
+    for table in _tables():
+        connection.execute(delete(table).where(table.c.account == name))
+    for key, _ in _keys(connection, name, name):
+        connection.execute(delete(meta).where(meta.c.key == key))
+
+
+def forget_listings(connection: Connection, name: str) -> None:
+    """Forget the jobs and builds that were listed for an account, and how far the listings came."""
+    for table in (jobs, builds, listings):
+        connection.execute(delete(table).where(table.c.account == name))
+    for key, _ in _keys(connection, name, name):
+        if key.startswith(_LISTING):
+            connection.execute(delete(meta).where(meta.c.key == key))
+
+
+def _tables() -> Iterator[Table]:
+    """Yield every table with an account's name in it, those that others refer to last."""
+    for table in reversed(metadata.sorted_tables):
+        if "account" in table.c and table.name not in _BY_KEY:
+            yield table
+
+
+def _keys(connection: Connection, old: str, new: str) -> Iterator[tuple[str, str]]:
+    """Yield each note about the account: its key now, and under the new name."""
+    there = set(connection.execute(select(meta.c.key)).scalars())
+    for shape in (*(f"note:{note}" for note in _NOTES), _PRUNING):
+        if (key := shape.format(old)) in there:
+            yield key, shape.format(new)
+    for key in sorted(there):
+        if key.startswith(_LISTING):
+            account, owner = json.loads(key.removeprefix(_LISTING))
+            if account == old:
+                yield key, _LISTING + json.dumps([new, owner])

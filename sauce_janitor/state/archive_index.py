@@ -1,0 +1,183 @@
+"""What is known of the archived jobs, to list and search them quickly; the receipts are the truth, and it is made from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, select
+
+from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+from sauce_janitor.model.globs import alternatives, for_sqlite, has_wildcards
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.state.accounts import name_of
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import archived_jobs, journal, meta
+from sauce_janitor.state.rows import id_bytes, plain
+
+_COLUMNS: Final = tuple(field.name for field in dataclasses.fields(ArchiveEntry))
+_TEXTS: Final = ("owner", "place", "policy", "name", "build", "status", "error", "os", "browser")
+_THROUGH: Final = "archive listed "
+_BATCH: Final = 500
+STATUSES: Final = ("passed", "failed", "error", "complete")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Touched:
+    """A job of which the journal says that it was archived or pruned: its entry is read anew. `account` is the key."""
+
+    seq: int
+    account: str
+    owner: Owner
+    job_id: JobId
+
+
+class ArchivedJobs:
+    """The entries of every account. Raises StateError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- keeping up --------------------------------------------------------------------------------------------------
+
+    def through(self, archive: str) -> int | None:
+        """The line of the journal up to which the entries are those of this archive (its uuid); None: never listed whole."""
+        with self._database.reading() as connection:
+            said = connection.execute(select(meta.c.value).where(meta.c.key == _THROUGH + archive)).scalar()
+        return None if said is None else int(said)
+
+    def touched(self, after: int) -> Iterator[Touched]:
+        """What the journal says since that line, oldest first; memory stays flat."""
+        kinds = ("archived", "pruning", "pruned")
+        statement = (
+            select(journal.c.seq, journal.c.account, journal.c.owner, journal.c.job_id)
+            .where(journal.c.seq > after, journal.c.kind.in_(kinds))
+            .order_by(journal.c.seq)
+        )
+        with self._database.reading() as connection:
+            for row in connection.execution_options(yield_per=_BATCH).execute(statement):
+                yield Touched(row.seq, row.account, Owner(row.owner), JobId(row.job_id.hex()))
+
+    def put(self, entries: Iterable[ArchiveEntry]) -> None:
+        """These are the entries of their jobs from now on, in one transaction."""
+        rows = [_row(entry) for entry in entries]
+        if not rows:
+            return
+        with self._database.writing() as connection:
+            names = {key: name_of(connection, key) for key in {row["account"] for row in rows}}
+            for row in rows:
+                row["account"] = names[row["account"]]  # receipts have the key
+                connection.execute(
+                    delete(archived_jobs).where(
+                        archived_jobs.c.account == row["account"], archived_jobs.c.job_id == row["job_id"]
+                    )
+                )
+            connection.execute(insert(archived_jobs), rows)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        with self._database.writing() as connection:
+            connection.execute(delete(archived_jobs))
+            connection.execute(delete(meta).where(meta.c.key.startswith(_THROUGH, autoescape=True)))
+
+    def mark(self, archive: str, through: int) -> None:
+        """All that the journal says up to that line is in the entries."""
+        with self._database.writing() as connection:
+            connection.execute(delete(meta).where(meta.c.key == _THROUGH + archive))
+            connection.execute(insert(meta), [{"key": _THROUGH + archive, "value": str(through)}])
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def search(self, query: ArchiveQuery) -> Iterator[ArchiveEntry]:
+        """The entries that are asked for, newest end first, of equals by id; memory stays flat."""
+        statement = (
+            select(*(archived_jobs.c[name] for name in _COLUMNS))
+            .where(*_conditions(query))
+            .order_by(archived_jobs.c.ended_at.desc(), archived_jobs.c.job_id)
+            .offset(query.skip or None)
+            .limit(query.limit)
+        )
+        with self._database.reading() as connection:
+            for row in connection.execution_options(yield_per=_BATCH).execute(statement).mappings():
+                values: dict[str, Any] = dict(row)
+                own = {"job_id": JobId(row["job_id"].hex()), "missing": row["missing"] or 0}
+                yield ArchiveEntry(**values | own)
+
+    def count(self, query: ArchiveQuery) -> tuple[int, int]:
+        """How many entries are asked for, whatever the limit, and the bytes of all their assets."""
+        statement = select(func.count(), func.coalesce(func.sum(archived_jobs.c.size_bytes), 0)).where(
+            *_conditions(query)
+        )
+        with self._database.reading() as connection:
+            jobs, size = connection.execute(statement).one()
+        return int(jobs), int(size)
+
+    def builds(self, query: ArchiveQuery) -> tuple[ArchiveBuild, ...]:
+        """The builds of those entries, newest first, `limit` of them after `skip`."""
+        jobs, newest = func.count().label("jobs"), func.max(archived_jobs.c.ended_at).label("newest_at")
+        by_status = [
+            func.sum(case((archived_jobs.c.status == status, 1), else_=0)).label(status) for status in STATUSES
+        ]
+        statement: Select[Any] = (
+            select(
+                archived_jobs.c.account, archived_jobs.c.owner, archived_jobs.c.build, jobs, newest,
+                func.sum(archived_jobs.c.size_bytes).label("size_bytes"), *by_status,
+            )
+            .where(*_conditions(query))
+            .group_by(archived_jobs.c.account, archived_jobs.c.owner, archived_jobs.c.build)
+            .order_by(newest.desc(), archived_jobs.c.build)
+            .offset(query.skip or None)
+            .limit(query.limit)
+        )  # fmt: skip
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).mappings().all()
+        return tuple(
+            ArchiveBuild(
+                row["account"],
+                Owner(row["owner"]),
+                row["build"],
+                row["jobs"],
+                {status: int(row[status]) for status in STATUSES if row[status]},
+                row["newest_at"],
+                int(row["size_bytes"]),
+            )
+            for row in rows
+        )
+
+    def owners(self) -> tuple[Owner, ...]:
+        """Whose jobs there are, by name."""
+        statement = select(archived_jobs.c.owner).distinct().order_by(archived_jobs.c.owner)
+        with self._database.reading() as connection:
+            return tuple(Owner(owner) for owner in connection.execute(statement).scalars())
+
+
+def _row(entry: ArchiveEntry) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(entry, name) for name in _COLUMNS}
+    texts = {name: plain(row[name]) for name in _TEXTS if row[name] is not None}
+    return row | texts | {"job_id": id_bytes(entry.job_id)}
+
+
+def _like(column: ColumnElement[str | None], part: str) -> ColumnElement[bool]:
+    return column.op("GLOB")(for_sqlite(part)) if has_wildcards(part) else column == part
+
+
+def _conditions(query: ArchiveQuery) -> Iterator[ColumnElement[bool]]:
+    columns = archived_jobs.c
+    if query.account is not None:
+        yield columns.account == query.account
+    if query.owner is not None:
+        yield columns.owner == query.owner
+    if query.job_id is not None:
+        yield columns.job_id == id_bytes(query.job_id)
+    for column, pattern in ((columns.build, query.build), (columns.name, query.name)):
+        if pattern is not None:
+            yield or_(*(_like(column, part) for part in alternatives(pattern)))
+    if query.status:
+        yield columns.status.in_(query.status)
+    if query.text:
+        yield or_(*(column.icontains(query.text, autoescape=True) for column in (columns.name, columns.error)))
+    if query.since is not None:
+        yield columns.ended_at >= query.since
+    if query.until is not None:
+        yield columns.ended_at < query.until

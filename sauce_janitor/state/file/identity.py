@@ -1,0 +1,118 @@
+"""Whose state this is: its own id and secret, the archives it knows, the time it has seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import archives, meta
+from sauce_janitor.times import when
+
+_OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
+_BACKWARDS_S: Final = 300
+_VOUCHED_S: Final = 35 * 86_400  # runs may be a month apart
+_SEEN: Final = "newest_time"
+_BUDGET: Final = "budget"
+
+
+class Identity:
+    """Who is who. What is once known never changes silently."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        with database.reading() as connection:
+            rows = {row.key: row.value for row in connection.execute(select(meta))}
+        try:
+            self.instance_id: Final = rows["instance_id"]
+            self.secret: Final = bytes.fromhex(rows["secret"])
+        except (KeyError, ValueError) as error:
+            raise StateError(
+                f"the state {database.place} does not know its own id: restore it from a backup"
+            ) from error
+
+    def archive_uuid(self, path: str) -> str | None:
+        """The uuid of the archive at this path, None when none was there yet."""
+        with self._database.reading() as connection:
+            return connection.execute(select(archives.c.uuid).where(archives.c.path == path)).scalar()
+
+    def knows_archive(self, uuid: str) -> bool:
+        """Whether an archive of this uuid was known at any path."""
+        with self._database.reading() as connection:
+            return connection.execute(select(archives.c.path).where(archives.c.uuid == uuid)).first() is not None
+
+    def remember_archive(self, path: str, uuid: str) -> None:
+        """An archive was made, or found, at this path; RefusedError when another one was there."""
+        known = self.archive_uuid(path)
+        if known == uuid:
+            return
+        if known is not None:
+            raise RefusedError(f"the archive at {path} is another one ({uuid}) than before ({known}): is it mounted?")
+        try:
+            with self._database.writing() as connection:
+                # An archive that moved is the same one: its old path is forgotten.
+                connection.execute(archives.delete().where(archives.c.uuid == uuid))
+                connection.execute(insert(archives), [{"path": path, "uuid": uuid}])
+        except IntegrityError as error:
+            raise RefusedError(f"the archive at {path} is another one ({uuid}) than before: is it mounted?") from error
+
+    def remember_budget(self) -> bool:
+        """A file that counts requests was made beside this state; whether that had happened before."""
+        with self._database.writing() as connection:
+            known = connection.execute(select(meta.c.value).where(meta.c.key == _BUDGET)).scalar() is not None
+            if not known:
+                connection.execute(insert(meta), [{"key": _BUDGET, "value": "made"}])
+        return known
+
+
+class ClockGuard:
+    """Distrusts a clock that is plainly wrong: before 2020, or more than 5 min before the newest time seen."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def check(self, now: int) -> None:
+        """RefusedError when `now` (epoch seconds) cannot be."""
+        if now < _OLDEST:
+            raise RefusedError(f"this machine's clock says {_date(now)}: set it right first, every age depends on it")
+        seen = self.newest()
+        if seen is not None and now < seen - _BACKWARDS_S:
+            raise RefusedError(
+                f"this machine's clock says {_date(now)}, but the last run was at {_date(seen)}: one of them is wrong, "
+                "and every age depends on it"
+            )
+
+    def check_vouched(self, now: int) -> None:
+        """RefusedError unless an executing run found this clock right by Sauce Labs' at most 35 days before `now`."""
+        seen = self.newest()
+        if seen is None or now > seen + _VOUCHED_S:
+            last = f"the last executing run that found it right by Sauce Labs' was at {_date(seen)}" if seen else (
+                "no executing run has compared it with Sauce Labs' yet"
+            )  # fmt: skip
+            raise RefusedError(
+                f"this machine's clock says {_date(now)}, and {last}: nobody can say that it is not years ahead. "
+                "`sauce-janitor run --execute` compares them"
+            )
+
+    def remember(self, now: int) -> None:
+        """A run trusted this time. Call it once the vendor's clock agreed, or one wrong leap forward is remembered for good."""
+        with self._database.writing() as connection:
+            old = connection.execute(select(meta.c.value).where(meta.c.key == _SEEN)).scalar()
+            if old is None:
+                connection.execute(insert(meta), [{"key": _SEEN, "value": str(now)}])
+            elif int(old) < now:
+                connection.execute(update(meta).where(meta.c.key == _SEEN).values(value=str(now)))
+
+    def newest(self) -> int | None:
+        """The newest time seen."""
+        with self._database.reading() as connection:
+            value = connection.execute(select(meta.c.value).where(meta.c.key == _SEEN)).scalar()
+        return None if value is None else int(value)
+
+
+def _date(time: int) -> str:
+    return when(time, seconds=True)

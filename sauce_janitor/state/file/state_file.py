@@ -1,0 +1,242 @@
+"""Finding, making and checking the state's file: never a new one in the place of a lost one, never an unknown schema."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
+
+from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.state.file.backup import back_up
+from sauce_janitor.state.file.database import Database, damaged, memory_engine, sqlite_engine
+from sauce_janitor.state.file.filesystems import refuse_shared
+from sauce_janitor.state.file.tables import READABLE_FROM, REVISIONS, journal_head, meta
+
+_MAGIC: Final = b"SQLite format 3\x00"
+_NEW: Final = ".new"
+_ABANDONED_S: Final = 3600.0
+_READABLE_FROM: Final = "readable_from"
+
+
+def open_file(path: Path, accept_filesystem: str | None = None) -> Database:
+    """The database at `path`, made (mode 0600, missing folders 0700) when there is none, brought to this program's schema.
+
+    Before its schema changes it is backed up beside itself. One that a newer version wrote is used as it is where that
+    version says that this one can (its schema only added to ours).
+
+    Raises StateError when it cannot be used, backed up or trusted, RefusedError for a newer schema that this version
+    cannot read, or a file system that is not known to be local, unless it is of the kind `accept_filesystem`.
+    """
+    path = path.absolute()
+    refuse_shared(path, accept_filesystem)
+    try:
+        if not path.exists():
+            _make(path)
+        _check_file(path)
+    except OSError as error:
+        raise StateError(f"the state {path} cannot be used: {error.strerror or error}") from error
+    engine = sqlite_engine(path)
+    try:
+        return open_engine(engine, str(path), before_migrating=partial(back_up, path))
+    except BaseException:  # let go of the database, whatever it was; raised again
+        engine.dispose()
+        raise
+
+
+def open_engine(
+    engine: Engine, place: str, before_migrating: Callable[[str], object] = lambda _found: None
+) -> Database:
+    """The database behind an engine, migrated. An empty one is made a state (of a file, `open_file` has seen to that).
+
+    `before_migrating` is given the schema that is found while nobody else can write; what it raises leaves all as it was.
+    """
+    database = Database(engine, place)
+    with database.reading() as connection:
+        found = revision(connection)
+        empty = found is None and not inspect(connection).get_table_names()
+        if found is None and not empty:
+            raise StateError(f"{place} is a database of something else, not a state: name another file")
+        if is_usable(connection, found, place):
+            return database
+    with database.writing() as connection:
+        found = revision(connection)
+        if is_usable(connection, found, place):  # another process was faster
+            return database
+        if found is not None:
+            before_migrating(found)
+        _migrate(connection)
+        if found is None:
+            _found(connection)
+        _say_who_can_read(connection)
+    return database
+
+
+def is_usable(connection: Connection, found: str | None, place: str) -> bool:
+    """Whether a state of this schema is used as it is: one of ours, or of a newer version that says ours can read and write it.
+
+    False when it is to be migrated; RefusedError when it cannot be.
+    """
+    if found is None or found in REVISIONS:
+        return found == REVISIONS[-1]
+    if connection.execute(select(meta.c.value).where(meta.c.key == _READABLE_FROM)).scalar() in REVISIONS:
+        return True
+    raise RefusedError(
+        f"the state {place} was written by a newer version (schema {found}, this program knows {REVISIONS[-1]}): "
+        "use that version, or the backup that it made beside the state before it changed the schema"
+    )
+
+
+def _say_who_can_read(connection: Connection) -> None:
+    connection.execute(delete(meta).where(meta.c.key == _READABLE_FROM))
+    connection.execute(insert(meta), [{"key": _READABLE_FROM, "value": READABLE_FROM}])
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the schema that the database says it has; None where it says nothing."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "sauce_janitor.state:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _found(connection: Connection) -> None:
+    """What makes a state this one: its own id and secret, and where the journal's chain begins."""
+    from sauce_janitor.state.journal.hash_chain import beginning
+
+    instance = str(uuid.uuid4())
+    connection.execute(
+        insert(meta),
+        [{"key": "instance_id", "value": instance}, {"key": "secret", "value": secrets.token_hex(32)}],
+    )
+    connection.execute(insert(journal_head), [{"one": 1, "seq": 0, "hash": beginning(instance)}])
+
+
+def _make(path: Path) -> None:
+    """A whole new state at `path`: made in memory, written aside, durable and read back before it has its name.
+
+    An error or a crash at any point leaves no state, or this one; no other one is replaced.
+    """
+    leftovers = [name for name in (f"{path}-wal", f"{path}-journal") if os.path.lexists(name)]
+    if leftovers:
+        raise StateError(
+            f"the state {path} is gone but {leftovers[0]} is still there: it was lost or moved, so restore it; "
+            "to begin anew on purpose, move that file away too"
+        )
+    if path.is_symlink():
+        raise StateError(f"the state {path} is a link to nothing: is its file system mounted?")
+    _make_folders(path.parent)
+    image = _image(str(path))
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{_NEW}")
+    try:
+        _write(aside, image)
+        with suppress(FileExistsError):  # another process was faster: its state is the state
+            os.link(aside, path)
+        _sync_folder(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+    _sweep(path)
+
+
+def _image(place: str) -> bytes:
+    """The bytes of a new state. Nothing of it can be half-written, for no disk has seen it."""
+    engine = memory_engine()
+    try:
+        open_engine(engine, place)
+        with engine.connect() as connection:
+            image: bytes = connection.connection.driver_connection.serialize()  # type: ignore[union-attr]  # sqlite3's
+    finally:
+        engine.dispose()
+    return image
+
+
+def _write(path: Path, image: bytes) -> None:
+    """A new file with these bytes, on the disk when this returns; OSError otherwise, also where they read back differently."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        left = memoryview(image)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+        os.lseek(handle, 0, os.SEEK_SET)
+        read = b"".join(iter(partial(os.read, handle, 1 << 20), b""))
+    finally:
+        os.close(handle)
+    if read != image:
+        raise OSError(errno.EIO, "what was written reads back differently")
+
+
+def _sweep(path: Path) -> None:
+    """What makings left that were killed an hour ago or longer: a younger one may be under way."""
+    for each in path.parent.iterdir():
+        if each.name.startswith(f".{path.name}.") and each.name.endswith(_NEW):
+            with suppress(OSError):  # somebody else's matter, and no harm where it stays
+                if time.time() - each.stat().st_mtime > _ABANDONED_S:
+                    each.unlink()
+
+
+def _make_folders(folder: Path) -> None:
+    missing = [folder, *folder.parents]
+    for one in reversed([one for one in missing if not one.exists()]):
+        with suppress(FileExistsError):
+            one.mkdir(mode=0o700)
+            _sync_folder(one.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _check_file(path: Path) -> None:
+    check_content(path)
+    if os.access(path, os.W_OK):
+        return
+    why = "this user may not write it"
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        why = "its file system is mounted read-only"
+    raise StateError(
+        f"the state {path} cannot be changed: {why}. Commands that change nothing and ask Sauce Labs nothing, "
+        "such as status, explain and archive list, work all the same"
+    )
+
+
+def check_content(path: Path) -> None:
+    """Raise StateError where the file is no SQLite database, OSError where it cannot be read."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise StateError(f"the state {path} is not a file")
+    with path.open("rb") as file:
+        head = file.read(len(_MAGIC))
+    if head != _MAGIC:
+        raise StateError(damaged(str(path), "it is empty" if not head else "it is not an SQLite database"))
+
+
+def check_integrity(database: Database) -> None:
+    """Read every page and every row of an SQLite state; StateError when one is damaged. Seconds for a million jobs."""
+    with database.reading() as connection:
+        if connection.dialect.name != "sqlite":
+            return
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise StateError(damaged(database.place, str(found).splitlines()[-1]))

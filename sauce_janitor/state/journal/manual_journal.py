@@ -1,0 +1,156 @@
+"""What the journal says of acts by hand: a line before the write, a line after, in the same chain as all others.
+
+They need no lease: a run asks about each job again right before it deletes, so a tag that comes meanwhile is seen in time, and
+a job that is stopped twice is stopped once. One lock per account keeps two of them from reading the same job at once and
+writing over each other; it is free the moment its holder dies.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+from sqlalchemy import select
+
+from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError, StoppedError
+from sauce_janitor.model.job_changes import BY_HAND, Deed, HandPermit
+from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import journal, open_intents
+from sauce_janitor.state.journal import statements
+from sauce_janitor.state.journal.journal import RunJournal, deed
+from sauce_janitor.state.rows import id_bytes, plain
+
+BEGUN: Final = "by_hand"
+DONE: Final = "done_by_hand"
+"""The kinds of the two lines."""
+
+Outcome = Literal["done", "failed", "unknown"]
+_GLANCE_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAct:
+    """An act by hand without a final outcome; `wanted` is what its line says was to become of the job."""
+
+    intent: int
+    action: Deed
+    job_id: JobId
+    owner: Owner
+    wanted: Mapping[str, Any]
+    sent_at: int
+
+
+class HandJournal(RunJournal):
+    """The journal in the hands of one command of a person's."""
+
+    def begin(self, permit: HandPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int:
+        """Before the write; the number of the line, for its outcome.
+
+        RefusedError while paused, PermitError when an earlier act of the same kind on the job has no outcome yet: both are
+        asked in the transaction that writes.
+        """
+        job = {"job_id": id_bytes(permit.job_id), "owner": permit.owner, "action": permit.action}
+        asked = {"account": self._account, "job_id": job["job_id"], "action": f"{BEGUN}:{permit.action}"}
+        detail = {"by": plain(by), "wanted": dict(wanted)}
+        with self._database.writing() as connection:
+            standing = connection.execute(statements.STANDING, asked).one()
+            if standing.pause is not None:
+                raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
+            if standing.begun is not None:
+                raise PermitError(
+                    f"{permit.action} of job {permit.job_id} by hand was begun before (line {standing.begun}) and its outcome "
+                    "is not known yet"
+                )
+            seq = self._append(connection, BEGUN, job, policy=BY_HAND, detail=detail)
+            connection.execute(statements.OPEN_INTENT, [{"intent": seq, **asked}])
+        return seq
+
+    def end(self, intent: int, outcome: Outcome, /, *, detail: str) -> None:
+        """After it. `unknown` may be followed by a final outcome, that by nothing."""
+        asked = {"intent": intent, "account": self._account}
+        with self._database.writing() as connection:
+            begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
+            if begun is None:
+                raise StateError(f"line {intent} of the journal is no act by hand that waits for an outcome")
+            job = {column: begun[column] for column in ("job_id", "owner", "action")}
+            told = {"text": plain(detail)}
+            self._append(connection, DONE, job, policy=BY_HAND, intent=intent, outcome=outcome, detail=told)
+            if outcome != "unknown":
+                connection.execute(statements.CLOSE_INTENT, {"closed": intent})
+
+
+class HandActs:
+    """The acts by hand on every account. Raises StateError."""
+
+    def __init__(self, database: Database, path: Path | None) -> None:
+        self._database, self._path = database, path
+
+    def during(self, account: str, run_id: str, now: Callable[[], int]) -> HandJournal:
+        """The journal as one command writes it; `now` gives epoch seconds."""
+        return HandJournal(self._database, account, run_id, now)
+
+    def open(self, account: str) -> tuple[OpenAct, ...]:
+        """Every act without a final outcome, oldest first; one may be under way right now, unless its lock is held."""
+        columns = (journal.c[name] for name in ("seq", "action", "job_id", "owner", "detail", "at"))
+        statement = (
+            select(*columns)
+            .join(open_intents, open_intents.c.intent == journal.c.seq)
+            .where(open_intents.c.account == account, journal.c.kind == BEGUN)
+            .order_by(journal.c.seq)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return tuple(
+            OpenAct(
+                row.seq, deed(row.action), JobId(row.job_id.hex()), Owner(row.owner), _wanted_of(row.detail), row.at
+            )
+            for row in rows
+        )
+
+    @contextmanager
+    def lock(self, account: str, *, wait_s: float, stop: threading.Event | None = None) -> Iterator[None]:
+        """Held while one job is read and written. LeaseError when it is not to be had in `wait_s`, StoppedError by `stop`."""
+        if self._path is None:
+            yield
+            return
+        folder = self._path.resolve()
+        lock = FileLock(
+            folder.with_name(f"{folder.name}.hand-{quote(account, safe='')}"), mode=0o600, fallback_to_soft=False
+        )
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                lock.acquire(timeout=min(_GLANCE_S, wait_s))
+                break
+            except Timeout as taken:
+                if stop is not None and stop.is_set():
+                    raise StoppedError("asked to stop while another command changed a job") from taken
+                if time.monotonic() >= until:
+                    raise LeaseError(
+                        f"another command is changing jobs of account {account} by hand: try again"
+                    ) from taken
+            except (OSError, NotImplementedError) as error:  # NotImplementedError: there is no flock here
+                raise StateError(
+                    f"the lock {lock.lock_file} cannot be used ({getattr(error, 'strerror', None) or error}): "
+                    "keep the state on a local file system with locks"
+                ) from error
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # it ends with the process
+                lock.release()
+
+
+def _wanted_of(detail: str) -> Mapping[str, Any]:
+    """What a line's detail says was wanted."""
+    said = json.loads(detail).get("wanted")
+    return said if isinstance(said, dict) else {}

@@ -1,0 +1,73 @@
+"""What every delete asks of the state and writes into it, as statements made once: making one costs more than running it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from sauce_janitor.model.jobs import Action, AssetsStanding
+from sauce_janitor.state.file.tables import accounts, jobs, journal, journal_head, leases, open_intents, pauses
+
+DONE: Final = ("confirmed", "already_gone")
+
+_LEASE: Final = select(leases.c.fence).where(leases.c.account == bindparam("account"), leases.c.released.is_(False))
+_PAUSE: Final = select(pauses.c.number).where(pauses.c.resumed_at.is_(None)).limit(1)
+_KEY: Final = func.coalesce(
+    select(accounts.c.key).where(accounts.c.name == bindparam("account")).scalar_subquery(), bindparam("account")
+)
+"""How the journal knows the account of that name."""
+_OF_JOB: Final = (journal.c.job_id == bindparam("job_id"), journal.c.account == _KEY)
+_CONFIRMED: Final = (
+    select(journal.c.seq)
+    .where(*_OF_JOB, journal.c.action == bindparam("action"), journal.c.outcome == "confirmed")
+    .limit(1)
+)
+BEGUN: Final = select(open_intents.c.intent).where(
+    open_intents.c.account == bindparam("account"),
+    open_intents.c.job_id == bindparam("job_id"),
+    open_intents.c.action == bindparam("action"),
+)
+STANDING: Final = select(
+    _LEASE.scalar_subquery().label("fence"),
+    _PAUSE.scalar_subquery().label("pause"),
+    _CONFIRMED.scalar_subquery().label("confirmed"),
+    BEGUN.scalar_subquery().label("begun"),
+)
+"""Of `account`, `job_id`, `action`: what stands for and against an intent. One row; null where there is none."""
+
+ASSETS_DELETED: Final = (
+    select(journal.c.seq)
+    .where(*_OF_JOB, journal.c.action == str(Action.DELETE_ASSETS), journal.c.outcome.in_(DONE))
+    .limit(1)
+)
+"""Of `account`, `job_id`: whether its assets were deleted, as a line's number."""
+
+RECEIPTS: Final = select(journal.c.receipt).where(*_OF_JOB, journal.c.kind == "archived")
+"""Of `account`, `job_id`: every receipt on record."""
+
+WAITING_INTENT: Final = (
+    select(journal.c.job_id, journal.c.owner, journal.c.action, journal.c.policy)
+    .join(open_intents, open_intents.c.intent == journal.c.seq)
+    .where(journal.c.seq == bindparam("intent"), journal.c.account == _KEY)
+)
+"""The line `intent` of `account`, while it waits for its outcome."""
+
+OPEN_INTENT: Final = insert(open_intents)
+CLOSE_INTENT: Final = delete(open_intents).where(open_intents.c.intent == bindparam("closed"))
+
+HEAD: Final = select(journal_head).with_for_update()
+ADD_LINE: Final = insert(journal)
+MOVE_HEAD: Final = update(journal_head).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
+
+_THE_JOB: Final = (jobs.c.account == bindparam("of_account"), jobs.c.id == bindparam("of_job"))
+JOB_GONE: Final = update(jobs).where(*_THE_JOB).values(gone=True)
+ASSETS_GONE: Final = update(jobs).where(*_THE_JOB).values(assets=str(AssetsStanding.DELETED))
+ASSETS_STANDING: Final = select(jobs.c.assets).where(*_THE_JOB)
+SET_ASSETS: Final = (
+    update(jobs).where(*_THE_JOB, jobs.c.assets == bindparam("before")).values(assets=bindparam("after"))
+)
+"""Of `of_account`, `of_job`: another standing, where it was `before`."""
+
+ARCHIVED: Final = select(jobs.c.archived).where(*_THE_JOB)
+SET_ARCHIVED: Final = update(jobs).where(*_THE_JOB).values(archived=bindparam("keys"), missing=bindparam("lacking"))

@@ -1,0 +1,44 @@
+"""When each copy in the archive was last read back from the disk, whole and as its receipts say."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, select, update
+
+from sauce_janitor.model.jobs import JobId
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import read_backs
+from sauce_janitor.state.rows import id_bytes
+
+
+class ReadBacks:
+    """One row a job. A copy under another receipt is another copy. Raises StateError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def remember(self, account: str, job_id: JobId, receipt: str, *, at: int) -> None:
+        """Put on record that the copy with this newest receipt (SHA-256) was read back, at epoch seconds."""
+        key = {"account": account, "job_id": id_bytes(job_id)}
+        row = {"receipt": receipt, "at": at}
+        mine = read_backs.c.account == account, read_backs.c.job_id == key["job_id"]
+        with self._database.writing() as connection:
+            if connection.execute(update(read_backs).where(*mine).values(row)).rowcount == 0:
+                connection.execute(insert(read_backs), [key | row])
+
+    def last(self, account: str, job_id: JobId) -> tuple[str, int] | None:
+        """Return the receipt and the time (epoch seconds) of the last read-back; None when none is on record."""
+        mine = read_backs.c.account == account, read_backs.c.job_id == id_bytes(job_id)
+        with self._database.reading() as connection:
+            row = connection.execute(select(read_backs.c.receipt, read_backs.c.at).where(*mine)).one_or_none()
+        return None if row is None else (row.receipt, row.at)
+
+    def forget(self, account: str, job_id: JobId) -> None:
+        """Take the job's read-back off the record: its copy is not what it was then."""
+        mine = read_backs.c.account == account, read_backs.c.job_id == id_bytes(job_id)
+        with self._database.writing() as connection:
+            connection.execute(delete(read_backs).where(*mine))
+
+    def forget_before(self, account: str, at: int) -> None:
+        """Drop what was read back before that time, in epoch seconds: nobody trusts it any more."""
+        with self._database.writing() as connection:
+            connection.execute(delete(read_backs).where(read_backs.c.account == account, read_backs.c.at < at))

@@ -1,0 +1,163 @@
+"""What runs leave behind besides the journal: accepted plans, summaries, and counters that outlive the process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, literal_column, or_, select, update
+
+from sauce_janitor.model.jobs import DELETES, Action, JobId
+from sauce_janitor.state.file import tables
+from sauce_janitor.state.file.database import Database
+from sauce_janitor.state.file.tables import acceptances, counters, runs
+from sauce_janitor.state.id_conditions import named
+
+_DAY_S = 86_400
+
+
+class Acceptances:
+    """Accepted plans: what makes a job expected, and how large plans used to be."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def accept(
+        self,
+        account: str,
+        policy_digest: str,
+        *,
+        at: int,
+        sizes: Mapping[str | None, int],
+        jobs: Mapping[Action, Iterable[JobId]] | None = None,
+    ) -> None:
+        """An executing run accepted a plan.
+
+        `sizes` are the distinct jobs that it newly deletes or stops, by policy, and under None of all. `jobs` are all that it
+        deletes or stops, each under one action: until the next plan is accepted they are what this one may have left to do.
+        None where nobody asks for it.
+        """
+        by_policy = {policy: size for policy, size in sizes.items() if policy is not None}
+        row = {"account": account, "policy_digest": policy_digest, "accepted_at": at, "jobs": sizes.get(None, 0)}
+        row["by_policy"] = json.dumps(by_policy, sort_keys=True)
+        with self._database.writing() as connection:
+            connection.execute(insert(acceptances), [row])
+            for action in (*DELETES, Action.STOP):
+                _mark(connection, account, action, (jobs or {}).get(action, ()))
+
+    def accepted_at(self, account: str, policy_digest: str) -> int | None:
+        """When the last plan under this policy digest was accepted."""
+        newest = select(func.max(acceptances.c.accepted_at)).where(
+            acceptances.c.account == account, acceptances.c.policy_digest == policy_digest
+        )
+        with self._database.reading() as connection:
+            return connection.execute(newest).scalar()
+
+    def plan_sizes(self, account: str, policy: str | None = None, *, last: int = 7) -> tuple[int, ...]:
+        """How many jobs each of the last accepted plans newly deleted or stopped, newest first; a policy's alone, if given.
+
+        Plans that had none are passed over: an idle run says nothing about how large a plan is.
+        """
+        statement = (
+            select(acceptances.c.jobs, acceptances.c.by_policy)
+            .where(acceptances.c.account == account, acceptances.c.jobs > 0)
+            .order_by(acceptances.c.number.desc())
+        )
+        sizes: list[int] = []
+        with self._database.reading() as connection:
+            for jobs, by_policy in connection.execution_options(yield_per=100).execute(statement):
+                size = jobs if policy is None else json.loads(by_policy or "{}").get(policy, 0)
+                sizes += [size] if size else []
+                if len(sizes) == last:
+                    break
+        return tuple(sizes)
+
+
+def _mark(connection: Connection, account: str, action: Action, job_ids: Iterable[JobId]) -> None:
+    column, value = tables.jobs.c.accepted_for, str(action)
+    mine = update(tables.jobs).where(tables.jobs.c.account == account)
+    with named(connection, job_ids) as listed:
+        connection.execute(mine.where(column == value, ~listed).values({column: None}))
+        connection.execute(mine.where(or_(column.is_(None), column != value), listed).values({column: value}))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run. `mode` is dry or execute; `result` None while it goes on, or when it was killed."""
+
+    run_id: str
+    account: str
+    mode: str
+    started_at: int
+    ended_at: int | None
+    result: str | None
+    summary: Mapping[str, Any]
+
+
+class Runs:
+    """The runs there were."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, run_id: str, account: str, *, mode: str, at: int) -> None:
+        """A run begins."""
+        row = {"run_id": run_id, "account": account, "mode": mode, "started_at": at, "summary": "{}"}
+        with self._database.writing() as connection:
+            connection.execute(insert(runs), [row])
+
+    def finish(self, run_id: str, *, result: str, at: int, summary: Mapping[str, Any]) -> None:
+        """It ended; `summary` is whatever `status` is to show, as JSON values."""
+        values = {"result": result, "ended_at": at, "summary": json.dumps(summary, sort_keys=True)}
+        with self._database.writing() as connection:
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+
+    def last(self, account: str | None = None, *, limit: int = 10, mode: str | None = None) -> tuple[Run, ...]:
+        """The last runs, newest first; of those that began in one second, the one that was noted last."""
+        statement = select(runs).order_by(runs.c.started_at.desc(), literal_column("runs.rowid").desc()).limit(limit)
+        if account is not None:
+            statement = statement.where(runs.c.account == account)
+        if mode is not None:
+            statement = statement.where(runs.c.mode == mode)
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return tuple(
+            Run(row.run_id, row.account, row.mode, row.started_at, row.ended_at, row.result, json.loads(row.summary))
+            for row in rows
+        )
+
+    def any_since(self, at: int, *, but: str = "") -> bool:
+        """Whether any run but that one was going on since then, or may have been: one that was killed had a day for it."""
+        killed = and_(runs.c.ended_at.is_(None), runs.c.started_at >= at - _DAY_S)
+        going_on = or_(runs.c.started_at >= at, runs.c.ended_at >= at, killed)
+        with self._database.reading() as connection:
+            return (
+                connection.execute(select(runs.c.run_id).where(going_on, runs.c.run_id != but).limit(1)).first()
+                is not None
+            )
+
+
+class Counters:
+    """Metric counters with labels; what a one-shot run exports only ever grows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, amounts: Mapping[tuple[str, tuple[tuple[str, str], ...]], float]) -> None:
+        """Add to counters, in one transaction; a key is the name and the labels as pairs, in any order."""
+        with self._database.writing() as connection:
+            for (name, labels), amount in amounts.items():
+                key = {"name": name, "labels": json.dumps(dict(labels), sort_keys=True)}
+                mine = (counters.c.name == key["name"], counters.c.labels == key["labels"])
+                grown = update(counters).where(*mine).values(value=counters.c.value + amount)
+                if connection.execute(grown).rowcount == 0:
+                    connection.execute(insert(counters), [key | {"value": amount}])
+
+    def all(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        """Every counter; labels sorted by name."""
+        statement = select(counters.c.name, counters.c.labels, counters.c.value).order_by(*counters.primary_key)
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return {(row.name, tuple(sorted(json.loads(row.labels).items()))): row.value for row in rows}
