@@ -62,3 +62,27 @@ def test_it_does_not_depend_on(same: str) -> None:
 )
 def test_it_covers(other: str) -> None:
     assert digest(other) != digest(WHOLE)
+
+
+EVERY_KIND = """
+accounts: {eu: {region: eu, username: jane}}
+lists: {suites: [a, b]}
+limits: {max_percent: 50}
+archive: {forbid: [{match: {name: "*secret*"}, assets: video}]}
+holds:
+  - {tag: keep}
+  - {match: {any: [{owner: bot}, {not: {duration: {gt: 5min}}}]}}
+policies:
+  - name: a
+    match: {all: [{build: "x-*"}, {name: {regex: "a.b"}}, {browser: null}, {os: {in: suites}}]}
+    keep: [{id: r, last: 2}, {daily: 3}]
+    then: {archive: 2w, delete_assets: {after: 30d, keep: [{within: 1mo}]}, delete_job: never, stop: 6h}
+  - {name: b, default: true, then: {archive: 5d}}
+"""
+
+
+def test_it_is_the_same_in_every_version_so_that_approvals_stay_good() -> None:
+    """Neither a renamed class nor a moved module changes it: plans, approvals and holds go by it."""
+    config = from_bytes(EVERY_KIND.encode(), Path("config.yaml"), environ={})
+    assert config.policy_digest("eu") == "sha256:b44712f401ce76e9b1a1f8a6c6409f07bf8a0162520e78266020435ca71fa9c5"
+    assert [hold.id for hold in config.rules("eu").holds] == ["tag keep", "hold 68e19639"]
