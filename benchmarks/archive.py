@@ -92,20 +92,20 @@ def ours(
     """Store every job through the real client and the real archive; then read each back, as before its delete."""
     from pydantic import SecretStr
 
-    from sauce_janitor.archive import Archive, Floor, Origin, Settings
+    from sauce_janitor.archive import Archive, DiskReserve, StoreOrigin, WriteSettings
     from sauce_janitor.model.assets import EVERYTHING
-    from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, State, job_id, owner_name
+    from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobState, job_id, owner_name
     from sauce_janitor.sauce.client import SauceReader
     from sauce_janitor.sauce.http.connection import Connection
 
     owner = owner_name(OWNER)
-    settings = Settings(verify="inline" if verify == "inline" else "reread", min_free=Floor(percent=0))
+    settings = WriteSettings(verify="inline" if verify == "inline" else "reread", min_free=DiskReserve(percent=0))
     reader = SauceReader(Connection(url, OWNER, SecretStr("key")))
 
     def store(task: tuple[int, tuple[str, ...]]) -> None:
         number, names = task
-        job = Job(job_id(f"{number:032x}"), owner, State.FINISHED, ended_at=1_767_225_599)
-        origin = Origin("bench", "run", url)
+        job = Job(job_id(f"{number:032x}"), owner, JobState.FINISHED, ended_at=1_767_225_599)
+        origin = StoreOrigin("bench", "run", url)
         archive.store(
             JobDocument(job, {}),
             AssetListing(names),

@@ -38,7 +38,7 @@ policies:
 
 def fill(folder: Path, count: int) -> None:
     """A state with so many jobs, over 45 days."""
-    from sauce_janitor.model.jobs import Job, Owner, State, job_id
+    from sauce_janitor.model.jobs import Job, JobState, Owner, job_id
     from sauce_janitor.state import State as Store
 
     owner = Owner("demo")
@@ -53,7 +53,7 @@ def fill(folder: Path, count: int) -> None:
                     Job(
                         id=job_id(f"{number * 0x9E3779B97F4A7C15 % 2**128:032x}"),
                         owner=owner,
-                        state=State.FINISHED,
+                        state=JobState.FINISHED,
                         name=f"test {number % 400}",
                         build=f"PR-{number // 50}" if number % 3 else f"nightly-{number // 3000}",
                         tags=("smoke",) if number % 2 else (),

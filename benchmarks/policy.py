@@ -89,7 +89,7 @@ class Stream:
 def ours(count: int, policies: int) -> tuple[int, float]:
     """Decide on every job: how many are to lose their assets, and CPU seconds."""
     from sauce_janitor.config import load
-    from sauce_janitor.model.jobs import Job, Owner, Record, State, Verdict
+    from sauce_janitor.model.jobs import Job, JobState, Owner, Record, Verdict
     from sauce_janitor.retention.decide import decide
 
     with tempfile.TemporaryDirectory() as name:
@@ -97,7 +97,7 @@ def ours(count: int, policies: int) -> tuple[int, float]:
         file.write_text(HEAD + "".join(POLICY.replace("N", str(number)) for number in range(policies)))
         rules = load(file).rules("box")
     owner = Owner("demo")
-    stream = Stream(count, policies, lambda row: Record(Job(owner=owner, state=State.FINISHED, **row)))
+    stream = Stream(count, policies, lambda row: Record(Job(owner=owner, state=JobState.FINISHED, **row)))
     began, due = time.process_time(), 0
     for _, decisions in decide(rules, stream, as_of=NOW):
         due += decisions[1].verdict is Verdict.DUE

@@ -85,11 +85,11 @@ def serve(folder: Path) -> int:
     from sauce_janitor import logs
     from sauce_janitor.cli.setup.serve import live
     from sauce_janitor.config import load
-    from sauce_janitor.daemon.clocks import Pace
+    from sauce_janitor.daemon.clocks import LookInterval
     from sauce_janitor.daemon.daemon import Daemon
 
     logs.configure("json", "info")
-    pace = Pace(round_s=0.02, watch_s=0.1, follow_s=0.1, reopen_s=0.1, token_s=10)
+    pace = LookInterval(round_s=0.02, watch_s=0.1, follow_s=0.1, reopen_s=0.1, token_s=10)
     return live(Daemon(load(Path("config.yaml")), execute=True, pace=pace))
 
 

@@ -1,56 +1,56 @@
 """All archive work: fetching, receipts, verifying, catalogue."""
 
-from sauce_janitor.archive.asset_fetch import Body, Caps, Fetch
+from sauce_janitor.archive.asset_fetch import AssetBody, Fetch, SizeLimits
 from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof
 from sauce_janitor.archive.content.read_back import Damage
 from sauce_janitor.archive.disk.names import job_place
-from sauce_janitor.archive.disk.root import SENTINEL, Floor
+from sauce_janitor.archive.disk.root import SENTINEL, DiskReserve
 from sauce_janitor.archive.exports.exporter import Exported, export
 from sauce_janitor.archive.hold_mirror import HoldMirror, MirroredHold
-from sauce_janitor.archive.job_contents import Contents, contents_of, document_of
+from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
 from sauce_janitor.archive.job_entries import entry_from, entry_of
-from sauce_janitor.archive.ownership.lease import ArchiveLease, Claimant, stale
+from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder, stale
 from sauce_janitor.archive.ownership.lease_records import LeaseRecord, leases_of, read_lease
 from sauce_janitor.archive.ownership.owner import foreign, hand_over, read_owner
 from sauce_janitor.archive.pause_mirror import MirroredPause, PauseMirror
-from sauce_janitor.archive.prune import Draft, Pruner
+from sauce_janitor.archive.prune import PruneDraft, Pruner
 from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files
 from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored, read_receipt
-from sauce_janitor.archive.settings import Origin, Settings, Stored
+from sauce_janitor.archive.settings import StoredJob, StoreOrigin, WriteSettings
 from sauce_janitor.archive.store import Archive
 
 __all__ = [
     "SENTINEL",
     "Archive",
     "ArchiveLease",
-    "Body",
-    "Caps",
+    "AssetBody",
     "Catalogue",
-    "Claimant",
-    "Contents",
     "Damage",
-    "Draft",
+    "DiskReserve",
     "Exported",
     "Fetch",
     "Finding",
-    "Floor",
     "GoneFile",
     "HoldMirror",
+    "JobContents",
+    "LeaseHolder",
     "LeaseRecord",
     "MirroredHold",
     "MirroredPause",
-    "Origin",
     "PauseMirror",
     "Proof",
+    "PruneDraft",
     "PruneFile",
     "PruneRecord",
     "Pruner",
     "ReceiptDocument",
     "ReceiptFile",
-    "Settings",
-    "Stored",
+    "SizeLimits",
+    "StoreOrigin",
     "StoredFile",
+    "StoredJob",
     "Unstored",
+    "WriteSettings",
     "contents_of",
     "document_of",
     "entry_from",

@@ -11,7 +11,7 @@ from sauce_janitor.model.jobs import AssetListing, MissingFile
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AssetChoice:
     """`wanted` is to be fetched, `kept` is stored and whole already; `listed` is all Sauce ever listed of the job.
 
     `unlisted` are files that earlier passes could not have, where nothing is listed any more: they stay missing.
@@ -35,7 +35,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class UnavailableFiles:
     """The paths of a receipt's files that are not to be had: those that do not match it, and those that were pruned."""
 
     damaged: frozenset[str] = frozenset()
@@ -46,11 +46,11 @@ def choose(
     listing: AssetListing,
     selection: Selection,
     newest: ReceiptDocument | None,
-    missing: Missing,
+    missing: UnavailableFiles,
     *,
     purged: bool,
     emptied: bool = False,
-) -> Choice:
+) -> AssetChoice:
     """Decide it from what Sauce lists, what is wanted, what the newest receipt has, and which of its files are missing.
 
     A damaged file is fetched again while Sauce lists it; ArchiveError when it does not: then the receipt would lie. One of the
@@ -92,7 +92,7 @@ def choose(
             absent.append(Unstored(name, "purged by Sauce Labs" if purged else "not listed by Sauce Labs any more"))
         elif selection.may_lose(name):
             discarded.append(Unstored(name, _why(name, selection)))
-    return Choice(
+    return AssetChoice(
         selection=selection.key,
         listed=listed,
         wanted=wanted,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from sauce_janitor.archive.content.compression import Packer, unpacked
-from sauce_janitor.archive.content.probe import Judgement, Trust, judge
+from sauce_janitor.archive.content.compression import Compressor, unpacked
+from sauce_janitor.archive.content.probe import ProbeResult, TrustLevel, judge
 from sauce_janitor.archive.disk.folders import disk_errors, new_file, write_all
 from sauce_janitor.archive.receipts import Packed
 from sauce_janitor.errors import ArchiveError
@@ -19,7 +19,7 @@ from sauce_janitor.errors import ArchiveError
 _ROOM_EVERY = 64 * 1024 * 1024
 
 
-class Body(Protocol):
+class AssetBody(Protocol):
     """An asset's bytes as they come. Iterating raises SourceError unless the framing, where there is one, is met to its end.
 
     `framed` says whether the answer's framing proves that it is complete; `content_type` is the answer's, None for none.
@@ -32,12 +32,12 @@ class Body(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
 
-Fetch = Callable[[str], AbstractContextManager[Body]]
+Fetch = Callable[[str], AbstractContextManager[AssetBody]]
 """Opens the asset of this name. Raises SourceError, also for one that was listed and is not there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
+class SizeLimits:
     """What one job may bring at most; beyond it the job stays at Sauce Labs and is reported."""
 
     asset_bytes: int = 32 * 1024**3
@@ -45,10 +45,10 @@ class Caps:
     assets: int = 50_000
 
 
-class Allowance:
+class ByteAllowance:
     """What one job may still write; asks for room on the disk again every 64 MiB."""
 
-    def __init__(self, caps: Caps, check_room: Callable[[], None]) -> None:
+    def __init__(self, caps: SizeLimits, check_room: Callable[[], None]) -> None:
         self._caps = caps
         self._check_room = check_room
         self._job = 0
@@ -72,7 +72,7 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedAsset:
     """What came of one asset: its length, SHA-256 and the answer's content type; `packed` where it is stored compressed.
 
     `odd` says why the bytes do not look like the file that the name promises; None where they do.
@@ -85,7 +85,7 @@ class Fetched:
     odd: str | None = None
 
 
-class UnbelievedError(ArchiveError):
+class UntrustedBodyError(ArchiveError):
     """What came twice in place of an asset reads like somebody else's answer: it is not stored.
 
     `sha256` is of the bytes, for a later pass to compare; None where they can never be the asset, or differed.
@@ -97,7 +97,7 @@ class UnbelievedError(ArchiveError):
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class AssetSlot:
     """Where one asset goes: a new file in an open folder, compressed or as it came."""
 
     folder: int
@@ -105,7 +105,9 @@ class Slot:
     is_packed: bool = False
 
 
-def fetch_to_file(fetch: Fetch, name: str, slot: Slot, allowance: Allowance, *, vouched: str | None = None) -> Fetched:
+def fetch_to_file(
+    fetch: Fetch, name: str, slot: AssetSlot, allowance: ByteAllowance, *, vouched: str | None = None
+) -> FetchedAsset:
     """Store asset `name`, not yet durable.
 
     An unframed, an empty or a perhaps cut body is believed only when a second read brings the same bytes. One that
@@ -114,19 +116,19 @@ def fetch_to_file(fetch: Fetch, name: str, slot: Slot, allowance: Allowance, *, 
     """
     first = _receive(fetch, name, slot, allowance)
     came = first
-    if first.judgement.trust >= Trust.LATER:
+    if first.judgement.trust >= TrustLevel.LATER:
         # A gateway's page may be gone a moment later.
         with disk_errors(f"remove what came for asset {name!r:.120}"):
             os.unlink(slot.file, dir_fd=slot.folder)
         allowance.give_back(first.fetched.bytes)
         came = _receive(fetch, name, slot, allowance)
     fetched, judgement = came.fetched, came.judgement
-    if judgement.trust >= Trust.LATER:
+    if judgement.trust >= TrustLevel.LATER:
         same = first.fetched.sha256 == fetched.sha256
-        sha256 = fetched.sha256 if same and judgement.trust is Trust.LATER else None
+        sha256 = fetched.sha256 if same and judgement.trust is TrustLevel.LATER else None
         if sha256 is None or sha256 != vouched:
-            raise UnbelievedError(f"asset {name!r:.120}: {judgement.why}", sha256)
-    elif not came.framed or fetched.bytes == 0 or judgement.trust is Trust.TWICE:
+            raise UntrustedBodyError(f"asset {name!r:.120}: {judgement.why}", sha256)
+    elif not came.framed or fetched.bytes == 0 or judgement.trust is TrustLevel.TWICE:
         again = hash_of(fetch, name, allowance)
         if again != (fetched.bytes, fetched.sha256):
             raise ArchiveError(f"asset {name!r:.120} came differently twice, and nothing says which is whole")
@@ -137,31 +139,31 @@ def fetch_to_file(fetch: Fetch, name: str, slot: Slot, allowance: Allowance, *, 
 class _Came:
     """One body as it came, how far it is believed, and whether its framing proves it complete."""
 
-    fetched: Fetched
-    judgement: Judgement
+    fetched: FetchedAsset
+    judgement: ProbeResult
     framed: bool
 
 
-def _receive(fetch: Fetch, name: str, slot: Slot, allowance: Allowance) -> _Came:
-    with Incoming(name, slot, allowance) as incoming:
+def _receive(fetch: Fetch, name: str, slot: AssetSlot, allowance: ByteAllowance) -> _Came:
+    with AssetWriter(name, slot, allowance) as incoming:
         with fetch(name) as body:
             for piece in body:
                 incoming.write(piece)
             content_type, framed = body.content_type, body.framed
         fetched, judgement = incoming.end(content_type)
-    if not framed and judgement.trust is Trust.TWICE:
+    if not framed and judgement.trust is TrustLevel.TWICE:
         # Neither the framing nor the format has an end: a gateway may cut it at the same place twice.
-        judgement = Judgement(Trust.LATER, judgement.why)
+        judgement = ProbeResult(TrustLevel.LATER, judgement.why)
     return _Came(fetched, judgement, framed)
 
 
-class Incoming:
+class AssetWriter:
     """One asset being written: bounded, hashed on the way, and looked at when it has ended. A context manager."""
 
-    def __init__(self, name: str, slot: Slot, allowance: Allowance) -> None:
+    def __init__(self, name: str, slot: AssetSlot, allowance: ByteAllowance) -> None:
         self._name, self._slot, self._allowance = name, slot, allowance
         self._digest, self._length = hashlib.sha256(), 0
-        self._packer = Packer() if slot.is_packed else None
+        self._packer = Compressor() if slot.is_packed else None
 
     def __enter__(self) -> Self:
         with disk_errors(f"make a file for asset {self._name!r:.120}"):
@@ -183,7 +185,7 @@ class Incoming:
         self._digest.update(piece)
         self._put(self._packer.feed(piece) if self._packer else piece)
 
-    def end(self, content_type: str | None) -> tuple[Fetched, Judgement]:
+    def end(self, content_type: str | None) -> tuple[FetchedAsset, ProbeResult]:
         """All of it came: what it is, and how far it is believed to be what the name says."""
         if self._packer:
             self._put(self._packer.finish())
@@ -193,14 +195,14 @@ class Incoming:
             judgement = judge(self._name, stored, self._length, content_type)
         packed = self._packer.packed() if self._packer else None
         odd = judgement.why or None
-        return Fetched(self._length, self._digest.hexdigest(), content_type, packed, odd), judgement
+        return FetchedAsset(self._length, self._digest.hexdigest(), content_type, packed, odd), judgement
 
     def _put(self, data: bytes | memoryview) -> None:
         with disk_errors(f"write asset {self._name!r:.120}"):
             write_all(self._file, data)
 
 
-def hash_of(fetch: Fetch, name: str, allowance: Allowance) -> tuple[int, str]:
+def hash_of(fetch: Fetch, name: str, allowance: ByteAllowance) -> tuple[int, str]:
     """Fetch an asset without storing it; its length and SHA-256. Raises whatever `fetch` raises."""
     digest, length = hashlib.sha256(), 0
     with fetch(name) as body:

@@ -21,7 +21,7 @@ from sauce_janitor.archive.content.compression import open_original
 from sauce_janitor.archive.content.read_back import Damage, damage_of, forget_cached
 from sauce_janitor.archive.disk.folders import disk_errors, exists, open_file, reach
 from sauce_janitor.archive.disk.names import folder_name, job_place, name_of_folder
-from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.disk.walk import Place, files_below, walk
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records, record_number
 from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name, receipt_number
@@ -65,12 +65,12 @@ class Proof:
 class Catalogue:
     """An archive open for reading."""
 
-    root: Root
+    root: ArchiveRoot
 
     @classmethod
     def open(cls, path: Path, *, known_uuid: str | None = None) -> Catalogue:
         """The archive at `path`. Raises ArchiveUnusableError for what is none, or another than the known one."""
-        return cls(Root.open(path, known_uuid=known_uuid, make=False))
+        return cls(ArchiveRoot.open(path, known_uuid=known_uuid, make=False))
 
     def close(self) -> None:
         """Let go of it."""

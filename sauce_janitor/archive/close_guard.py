@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from sauce_janitor.errors import ArchiveUnusableError
 
 
-class Lifeline:
+class CloseGuard:
     """`let_go` closes the descriptors: at `cut`, or when the last thread that holds on lets go after it."""
 
     def __init__(self, let_go: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sauce_janitor.archive.disk.folders import disk_errors, new_file, read_small, shut, write_all
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.ownership.lease import NO_LOCKS
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.jobs import JobId, job_id
@@ -42,7 +42,7 @@ class MirroredHold:
 class HoldMirror:
     """One account's mirror in an open archive. Raises ArchiveUnusableError."""
 
-    def __init__(self, root: Root, account: str | None, *, file: str = "") -> None:
+    def __init__(self, root: ArchiveRoot, account: str | None, *, file: str = "") -> None:
         """The mirror of the account, or of whichever account a `file` says it is."""
         self._root, self._account = root, account
         self._file = file if account is None else _file_of(account)

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from sauce_janitor.archive.chains import chain
 from sauce_janitor.archive.disk.folders import disk_errors, reach, read_small
-from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records
 from sauce_janitor.archive.receipts import LONGEST, ReceiptDocument, ReceiptFile, StoredFile, sha256_of
@@ -18,7 +18,7 @@ from sauce_janitor.errors import ArchiveError
 
 
 @dataclass(frozen=True)
-class Contents:
+class JobContents:
     """One job as its folder says: `receipts` and `records` of pruning, both oldest first. Nothing was read but those."""
 
     place: Place
@@ -52,7 +52,7 @@ class Contents:
         return sum(file.bytes for file in self.assets)
 
 
-def contents_of(root: Root, place: Place) -> Contents | None:
+def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
     """What a job's folder says; None when there is no such folder. ArchiveError when it cannot be read or trusted."""
     try:
         with disk_errors(f"read the archive's folder {'/'.join(place)}"), reach(root.fd, place) as folder:
@@ -60,14 +60,14 @@ def contents_of(root: Root, place: Place) -> Contents | None:
             receipts = chain(folder, place, names)
             if not receipts:
                 raise ArchiveError(f"{'/'.join(place)} holds no receipt")
-            return Contents(place, receipts, read_records(folder, place, names, receipts))
+            return JobContents(place, receipts, read_records(folder, place, names, receipts))
     except ArchiveError as wrong:
         if isinstance(wrong.__cause__, FileNotFoundError):
             return None
         raise
 
 
-def document_of(root: Root, contents: Contents) -> Mapping[str, object] | None:
+def document_of(root: ArchiveRoot, contents: JobContents) -> Mapping[str, object] | None:
     """The job's newest document, as Sauce Labs gave it less its secrets; None when it is gone, or not as it was stored."""
     job = contents.newest.job
     try:

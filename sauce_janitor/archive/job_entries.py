@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.disk.walk import Place
-from sauce_janitor.archive.job_contents import Contents, contents_of, document_of
+from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
 from sauce_janitor.model.archive_entries import ArchiveEntry
 from sauce_janitor.model.assets import asset_classes
 
 _LONGEST_TEXT = 2000
 
 
-def entry_of(root: Root, place: Place) -> ArchiveEntry | None:
+def entry_of(root: ArchiveRoot, place: Place) -> ArchiveEntry | None:
     """The entry of the job in this folder; None when there is none. ArchiveError when its receipts cannot be trusted."""
     contents = contents_of(root, place)
     return None if contents is None else entry_from(contents, document_of(root, contents))
 
 
-def entry_from(contents: Contents, document: Mapping[str, object] | None) -> ArchiveEntry:
+def entry_from(contents: JobContents, document: Mapping[str, object] | None) -> ArchiveEntry:
     """The same of what was read already; `document` None: its texts are not known."""
     newest, said = contents.newest, document or {}
     return ArchiveEntry(

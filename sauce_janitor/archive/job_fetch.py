@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sauce_janitor.archive.asset_fetch import (
-    Allowance,
+    AssetSlot,
+    AssetWriter,
+    ByteAllowance,
     Fetch,
-    Fetched,
-    Incoming,
-    Slot,
-    UnbelievedError,
+    FetchedAsset,
+    UntrustedBodyError,
     fetch_to_file,
     hash_of,
 )
 from sauce_janitor.archive.content.compression import ENDING, is_packable
-from sauce_janitor.archive.content.probe import Trust
-from sauce_janitor.archive.content.screenshots import BUNDLE, Bundle, Offer, in_bundle, sampled
+from sauce_janitor.archive.content.probe import TrustLevel
+from sauce_janitor.archive.content.screenshots import BUNDLE, Bundle, BundleUse, in_bundle, sampled
 from sauce_janitor.archive.disk.folders import disk_errors, open_folder, shut, write_all
 from sauce_janitor.archive.disk.names import file_names
 from sauce_janitor.archive.receipts import StoredFile
@@ -55,7 +55,7 @@ BELIEVED_AFTER_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class FetchRequest:
     """What to fetch of one job: the names wanted, in order, and all that are listed; `url_of` says where each comes from.
 
     `missing` are the files that earlier passes could not have, by name.
@@ -69,7 +69,7 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class FetchedJob:
     """What came, not yet durable, and what could not be had; both in the order of the errand.
 
     `remarks` (name, why) tell what was odd on the way.
@@ -80,21 +80,21 @@ class Gathered:
     remarks: tuple[tuple[str, str], ...] = ()
 
 
-class Gatherer:
+class JobFetcher:
     """Fetches for one archive; several threads may, each for its own job. `now` gives epoch seconds."""
 
-    def __init__(self, allowance: Callable[[], Allowance], now: Callable[[], int], *, compress: bool) -> None:
+    def __init__(self, allowance: Callable[[], ByteAllowance], now: Callable[[], int], *, compress: bool) -> None:
         self._new_allowance, self._now, self._compress = allowance, now, compress
-        self._offer = Offer()
+        self._offer = BundleUse()
 
-    def gather(self, errand: Errand, folder: int, below: str) -> Gathered:
+    def gather(self, errand: FetchRequest, folder: int, below: str) -> FetchedJob:
         """Fetch all that can be had into the new folder `below` in `folder`, not yet durable.
 
         A file that cannot be had does not hold back the others. Raises what is about more than one file:
         ArchiveUnusableError, and what `fetch` raises of the job, the owner or Sauce Labs as a whole.
         """
         if not errand.wanted:
-            return Gathered()
+            return FetchedJob()
         with disk_errors("make a folder for assets"):
             os.mkdir(below, 0o700, dir_fd=folder)
             assets = open_folder(folder, below)
@@ -112,18 +112,18 @@ class Gatherer:
             with disk_errors("remove an empty folder"):
                 os.rmdir(below, dir_fd=folder)
         lacking = tuple(missing[name] for name in errand.wanted if name in missing)
-        return Gathered(files, lacking, tuple(pass_.remarks))
+        return FetchedJob(files, lacking, tuple(pass_.remarks))
 
-    def _slots(self, wanted: Sequence[str], assets: int) -> dict[str, Slot]:
+    def _slots(self, wanted: Sequence[str], assets: int) -> dict[str, AssetSlot]:
         files = file_names(wanted)
         taken = {file.lower() for file in files.values()}
         slots = {}
         for name, file in files.items():
             is_packed = self._compress and is_packable(name) and (file + ENDING).lower() not in taken
-            slots[name] = Slot(assets, file + ENDING if is_packed else file, is_packed)
+            slots[name] = AssetSlot(assets, file + ENDING if is_packed else file, is_packed)
         return slots
 
-    def _bundled(self, pass_: _Pass, folder: int) -> dict[str, tuple[Fetched, str]]:
+    def _bundled(self, pass_: _Pass, folder: int) -> dict[str, tuple[FetchedAsset, str]]:
         """What one request brings; nothing where it is not offered or cannot be trusted."""
         shots = in_bundle(pass_.errand.wanted, pass_.errand.listed)
         if not shots or not self._offer.stands:
@@ -153,7 +153,7 @@ class Gatherer:
         return {name: (each, url) for name, each in fetched.items()}
 
     @staticmethod
-    def _stored(name: str, below: str, slot: Slot, came: tuple[Fetched, str], at: int) -> StoredFile:
+    def _stored(name: str, below: str, slot: AssetSlot, came: tuple[FetchedAsset, str], at: int) -> StoredFile:
         fetched, url = came
         path = f"{below}/{slot.file}"
         return StoredFile(
@@ -163,13 +163,13 @@ class Gatherer:
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    errand: Errand
+    errand: FetchRequest
     assets: int
-    slots: dict[str, Slot]
-    allowance: Allowance
+    slots: dict[str, AssetSlot]
+    allowance: ByteAllowance
     remarks: list[tuple[str, str]] = field(default_factory=list)
 
-    def difference(self, fetched: dict[str, Fetched]) -> str | None:
+    def difference(self, fetched: dict[str, FetchedAsset]) -> str | None:
         """How a bundle's pictures differ from the single files, by a sample; None where they do not, or none can be had."""
         for name in sampled(tuple(fetched), self.errand.url_of(BUNDLE)):
             with suppress(AnswerError):
@@ -177,7 +177,7 @@ class _Pass:
                     return f"its {name!r:.120} is not the single file: the single files are stored"
         return None
 
-    def unpack(self, spool: int, size: int, shots: Sequence[str]) -> dict[str, Fetched]:
+    def unpack(self, spool: int, size: int, shots: Sequence[str]) -> dict[str, FetchedAsset]:
         """Write the wanted entries of the bundle in `spool` to their files."""
         came = {}
         with os.fdopen(os.dup(spool), "rb") as stored:
@@ -185,11 +185,11 @@ class _Pass:
             try:
                 for name in shots:
                     if name in bundle.names:
-                        with Incoming(name, self.slots[name], self.allowance) as incoming:
+                        with AssetWriter(name, self.slots[name], self.allowance) as incoming:
                             for piece in bundle.read(name):
                                 incoming.write(piece)
                             fetched, judgement = incoming.end(None)
-                        if judgement.trust >= Trust.TWICE:
+                        if judgement.trust >= TrustLevel.TWICE:
                             raise ArchiveError(f"{BUNDLE}: {name!r:.120}: {judgement.why}")
                         came[name] = fetched
             finally:
@@ -229,7 +229,9 @@ class _Streak:
         return self._files >= _LONGEST_STREAK or self._unanswered >= _UNANSWERED or too_long
 
 
-def _one_by_one(pass_: _Pass, came: dict[str, tuple[Fetched, str]], now: Callable[[], int]) -> dict[str, MissingFile]:
+def _one_by_one(
+    pass_: _Pass, came: dict[str, tuple[FetchedAsset, str]], now: Callable[[], int]
+) -> dict[str, MissingFile]:
     """Fetch what has not come yet, last what failed last time; returns what could not be had."""
     errand, missing = pass_.errand, dict[str, MissingFile]()
     streak, perhaps = _Streak(now), list[SourceError]()
@@ -280,7 +282,7 @@ def _not_had(pass_: _Pass, name: str, at: int, wrong: Exception) -> MissingFile:
     """Put away what was written of a file, and say why it is missing."""
     pass_.forget([name])
     before = pass_.errand.missing.get(name)
-    sha256 = wrong.sha256 if isinstance(wrong, UnbelievedError) else None
+    sha256 = wrong.sha256 if isinstance(wrong, UntrustedBodyError) else None
     came_at = None if sha256 is None else at
     if before is not None and sha256 is not None and before.sha256 == sha256:
         came_at = before.came_at
@@ -296,7 +298,7 @@ def _nameless_file(folder: int) -> int:
     return file
 
 
-def _receive(fetch: Fetch, spool: int, allowance: Allowance) -> int:
+def _receive(fetch: Fetch, spool: int, allowance: ByteAllowance) -> int:
     length = 0
     with fetch(BUNDLE) as body:
         for piece in body:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sauce_janitor import __version__
 from sauce_janitor.archive.disk.folders import disk_errors, exists, new_file, open_folder, reach, shut, write_all
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.root import PARTIAL, Root
+from sauce_janitor.archive.disk.root import PARTIAL, ArchiveRoot
 from sauce_janitor.archive.ownership.lease import ArchiveLease
 from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files, record_name, write_record
 from sauce_janitor.archive.receipts import ReceiptFile, sha256_of
@@ -29,7 +29,7 @@ Place = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class PruneDraft:
     """A record that is not written yet, and where it will stand; its hash is for the journal, before anything is done."""
 
     place: Place
@@ -60,13 +60,13 @@ class Pruner:
     """
 
     def __init__(
-        self, root: Root, account: str, *, run_id: str, now: Callable[[], int], lease: ArchiveLease | None = None
+        self, root: ArchiveRoot, account: str, *, run_id: str, now: Callable[[], int], lease: ArchiveLease | None = None
     ) -> None:
         self._root, self._account, self._run_id, self._now, self._lease = root, account, run_id, now, lease
 
     def draft(
         self, place: Place, receipts: tuple[ReceiptFile, ...], records: tuple[PruneFile, ...], permit: PrunePermit
-    ) -> Draft:
+    ) -> PruneDraft:
         """The record for the permit's files of a job, with nothing done yet. ArchiveError when it names what is not there.
 
         A file of an asset that was stored twice goes with its namesake: `files` of the permit are paths beside the receipts.
@@ -100,9 +100,9 @@ class Pruner:
             previous=records[-1].sha256 if records else None,
         )
         data = write_record(record)
-        return Draft(place, data, PruneFile(record_name(record.number), sha256_of(data), record))
+        return PruneDraft(place, data, PruneFile(record_name(record.number), sha256_of(data), record))
 
-    def prune(self, draft: Draft) -> None:
+    def prune(self, draft: PruneDraft) -> None:
         """Write the record, durably, and then remove its files. The journal has the intent before this is called."""
         self._check()
         where = "/".join(draft.place)

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from sauce_janitor.archive.asset_fetch import Caps
-from sauce_janitor.archive.disk.root import Floor
+from sauce_janitor.archive.asset_fetch import SizeLimits
+from sauce_janitor.archive.disk.root import DiskReserve
 from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.receipts import ReceiptFile
 from sauce_janitor.model.jobs import Job, MissingFile
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WriteSettings:
     """How the archive is written.
 
     `verify: reread` reads every file back from the disk and compares it; `inline` trusts the hash on the way and the flush.
@@ -23,13 +23,13 @@ class Settings:
     """
 
     verify: Literal["reread", "inline"] = "reread"
-    min_free: Floor = field(default_factory=Floor)
-    caps: Caps = field(default_factory=Caps)
+    min_free: DiskReserve = field(default_factory=DiskReserve)
+    caps: SizeLimits = field(default_factory=SizeLimits)
     compress: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class StoreOrigin:
     """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets, so none is to be had.
 
     `emptied`: a delete of ours took them.
@@ -46,7 +46,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredJob:
     """What the verified receipts of a job hold together.
 
     `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection. `stored` has the bytes of
@@ -74,10 +74,10 @@ class Stored:
     missing: tuple[MissingFile, ...] = ()
 
 
-def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Stored:
+def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> StoredJob:
     """What a job's newest receipt says is stored; `gone` are the paths of what was pruned."""
     said = newest.document
-    return Stored(
+    return StoredJob(
         path="/".join(place),
         sha256=newest.sha256,
         key=said.selection,
@@ -89,14 +89,14 @@ def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Store
     )
 
 
-def base_address(origin: Origin) -> str:
+def base_address(origin: StoreOrigin) -> str:
     """The origin's address, without a credential that might stand in it."""
     parts = urlsplit(origin.base_url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
-def origin_url(origin: Origin, job: Job, name: str | None = None) -> str:
+def origin_url(origin: StoreOrigin, job: Job, name: str | None = None) -> str:
     """Where a job's document, or its asset `name`, came from. Source: Jobs API, Get Job Details, Get a Job Asset File."""
     address = f"{base_address(origin)}/rest/v1/{quote(job.owner, safe='', errors='surrogatepass')}/jobs/{job.id}"
     return address if name is None else f"{address}/assets/{quote(name, safe='', errors='surrogatepass')}"

@@ -39,7 +39,7 @@ Stamp: TypeAlias = tuple[int, int, int]
 """Inode, size and time of the last change (ns): what a rename leaves as it is. An inode alone may be used again."""
 
 
-class Aside:
+class StagingFolder:
     """One job's folder aside, gone when the block ends unless it was shown. `fd` is the folder."""
 
     def __init__(self, root: int, partial: int, place: tuple[str, ...], number: int, *, word: str = "") -> None:

@@ -12,19 +12,19 @@ from types import TracebackType
 from typing import Self
 
 from sauce_janitor import __version__
-from sauce_janitor.archive.asset_choice import Choice, Missing, choose
-from sauce_janitor.archive.asset_fetch import Allowance, Fetch
+from sauce_janitor.archive.asset_choice import AssetChoice, UnavailableFiles, choose
+from sauce_janitor.archive.asset_fetch import ByteAllowance, Fetch
 from sauce_janitor.archive.catalogue import Catalogue, Proof
-from sauce_janitor.archive.close_guard import Lifeline
+from sauce_janitor.archive.close_guard import CloseGuard
 from sauce_janitor.archive.content.read_back import read_back, read_back_receipt
 from sauce_janitor.archive.disk.durable import make_durable
 from sauce_janitor.archive.disk.folders import disk_errors, reach, shut, write_file
 from sauce_janitor.archive.disk.names import folder_name, place_of
-from sauce_janitor.archive.disk.root import PARTIAL, Root, check_room, check_writable, tidy
+from sauce_janitor.archive.disk.root import PARTIAL, ArchiveRoot, check_room, check_writable, tidy
 from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.hold_mirror import HoldMirror
-from sauce_janitor.archive.job_fetch import Errand, Gathered, Gatherer
-from sauce_janitor.archive.ownership.lease import ArchiveLease, Claimant
+from sauce_janitor.archive.job_fetch import FetchedJob, FetchRequest, JobFetcher
+from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
 from sauce_janitor.archive.prune_records import gone_files
 from sauce_janitor.archive.receipts import (
     ReceiptDocument,
@@ -37,8 +37,8 @@ from sauce_janitor.archive.receipts import (
     sha256_of,
     write_receipt,
 )
-from sauce_janitor.archive.settings import Origin, Settings, Stored, base_address, origin_url, stored_by
-from sauce_janitor.archive.staging import Aside, partial_folder, sweep
+from sauce_janitor.archive.settings import StoredJob, StoreOrigin, WriteSettings, base_address, origin_url, stored_by
+from sauce_janitor.archive.staging import StagingFolder, partial_folder, sweep
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobId, Owner
@@ -52,8 +52,8 @@ class _Task:
 
     place: Place
     document: JobDocument
-    origin: Origin
-    choice: Choice
+    origin: StoreOrigin
+    choice: AssetChoice
     earlier: tuple[ReceiptFile, ...]
     gone: frozenset[str]
     damaged: frozenset[str] = frozenset()
@@ -62,7 +62,7 @@ class _Task:
     def number(self) -> int:
         return len(self.earlier) + 1
 
-    def restored(self, gathered: Gathered) -> tuple[str, ...]:
+    def restored(self, gathered: FetchedJob) -> tuple[str, ...]:
         """The damaged files that this pass has in new ones; what stands in no receipt is none of them."""
         if not self.earlier:
             return ()
@@ -75,19 +75,21 @@ class _Task:
 class Archive:
     """One account's part of an archive, open for writing. Several threads may store at once, each its own job."""
 
-    def __init__(self, root: Root, partial: int, account: str, settings: Settings, now: Callable[[], float]) -> None:
+    def __init__(
+        self, root: ArchiveRoot, partial: int, account: str, settings: WriteSettings, now: Callable[[], float]
+    ) -> None:
         self._root, self._partial, self._account, self._settings, self._now = root, partial, account, settings, now
         self._lease: ArchiveLease | None = None  # who only mirrors holds has none
         self.catalogue = Catalogue(root)
-        self._life = Lifeline(self._let_go)
-        self._gatherer = Gatherer(
-            lambda: Allowance(settings.caps, self._check_room), self._clock, compress=settings.compress
+        self._life = CloseGuard(self._let_go)
+        self._gatherer = JobFetcher(
+            lambda: ByteAllowance(settings.caps, self._check_room), self._clock, compress=settings.compress
         )
 
     @classmethod
     def open(
-        cls, path: Path, *, account: str, known_uuid: str | None, settings: Settings | None = None,
-        now: Callable[[], float] = time.time, claimant: Claimant | None = None,
+        cls, path: Path, *, account: str, known_uuid: str | None, settings: WriteSettings | None = None,
+        now: Callable[[], float] = time.time, claimant: LeaseHolder | None = None,
     ) -> Archive:  # fmt: skip
         """Open the archive at `path`, made (with its sentinel durable) when no uuid is known yet.
 
@@ -96,7 +98,7 @@ class Archive:
         Raises ArchiveUnusableError: missing, another one, read-only, or no room above the settings' floor; RefusedError when
         it is another state's, LeaseError when another run works there.
         """
-        root = Root.open(path, known_uuid=known_uuid, make=True, maker=claimant.instance if claimant else None)
+        root = ArchiveRoot.open(path, known_uuid=known_uuid, make=True, maker=claimant.instance if claimant else None)
         partial, lease = -1, None
         try:
             if claimant is not None and claimant.run_id:
@@ -104,7 +106,7 @@ class Archive:
                 lease.acquire()
             partial = partial_folder(root.fd, PARTIAL, folder_name(account))
             check_writable(root.path, partial)
-            archive = cls(root, partial, account, settings or Settings(), now)
+            archive = cls(root, partial, account, settings or WriteSettings(), now)
             archive._lease = lease
             archive.check()
         except BaseException:  # let go of the folders, whatever it was; raised again
@@ -172,7 +174,7 @@ class Archive:
         tidy(self._root.path, self._root.fd)
         return sweep(self._root.fd, self._partial, *([self._lease.is_dead] if self._lease else []))
 
-    def archived(self, job: Job) -> Stored | None:
+    def archived(self, job: Job) -> StoredJob | None:
         """What is stored of the job, None for nothing; each file is there with its length (`catalogue.prove` reads the bytes).
 
         Raises ArchiveError when a receipt cannot be trusted or a file is missing or of another length.
@@ -203,8 +205,8 @@ class Archive:
             return self.catalogue.proof(self._account, owner, job_id, ended_at=ended_at)
 
     def store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: Origin
-    ) -> Stored:
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: StoreOrigin
+    ) -> StoredJob:
         """Fetch what is wanted of the job and not yet stored; when this returns, it is proven and durable.
 
         A file that cannot be had does not hold back the others: `missing` of the result, and the receipt, name it.
@@ -215,15 +217,15 @@ class Archive:
             return self._store(document, listing, selection, fetch, origin)
 
     def _store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: Origin
-    ) -> Stored:
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: StoreOrigin
+    ) -> StoredJob:
         self.check()
         place = place_of(self._account, document.job)
         earlier = self.catalogue.receipts(place)
         damaged = self._damaged(place, earlier)
         gone = gone_files(self.catalogue.records(place)) if earlier else frozenset()
         newest = earlier[-1].document if earlier else None
-        missing = Missing(damaged, gone if origin.restores else frozenset())
+        missing = UnavailableFiles(damaged, gone if origin.restores else frozenset())
         choice = choose(listing, selection, newest, missing, purged=origin.purged, emptied=origin.emptied)
         if len(choice.wanted) > self._settings.caps.assets:
             raise ArchiveError(f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
@@ -239,7 +241,7 @@ class Archive:
             return frozenset()
         return frozenset(finding.file for finding in self.catalogue.prove(place).findings)
 
-    def _vouch_again(self, task: _Task) -> Stored:
+    def _vouch_again(self, task: _Task) -> StoredJob:
         """All is there and matched its receipt just now; flush it once more: whoever wrote it may have died before that."""
         newest = task.earlier[-1]
         files = [each for each in (newest.document.job, *newest.document.assets) if each.file not in task.gone]
@@ -250,9 +252,9 @@ class Archive:
                 os.fsync(day)
         return replace(stored_by(task.place, newest, task.gone), read_back=True)
 
-    def _pass(self, task: _Task, fetch: Fetch) -> Stored:
+    def _pass(self, task: _Task, fetch: Fetch) -> StoredJob:
         word = self._lease.word if self._lease else ""
-        with Aside(self._root.fd, self._partial, task.place, task.number, word=word) as aside:
+        with StagingFolder(self._root.fd, self._partial, task.place, task.number, word=word) as aside:
             job = self._write_job(task, aside.fd)
             gathered = self._fetch(task, fetch, aside.fd)
             if _says_nothing_new(task, job, gathered):
@@ -308,19 +310,19 @@ class Archive:
             "application/json",
         )
 
-    def _fetch(self, task: _Task, fetch: Fetch, folder: int) -> Gathered:
+    def _fetch(self, task: _Task, fetch: Fetch, folder: int) -> FetchedJob:
         def url_of(name: str) -> str:
             return origin_url(task.origin, task.document.job, name)
 
         missing = {each.name: each for each in task.earlier[-1].document.missing} if task.earlier else {}
-        errand = Errand(task.choice.wanted, task.choice.listed, fetch, url_of, missing)
+        errand = FetchRequest(task.choice.wanted, task.choice.listed, fetch, url_of, missing)
         try:
             gathered = self._gatherer.gather(errand, folder, assets_name(task.number))
         except ArchiveError as wrong:
             raise type(wrong)(f"job {task.place[-1]}: {wrong}") from wrong
         return replace(gathered, missing=(*gathered.missing, *task.choice.unlisted))
 
-    def _receipt(self, task: _Task, job: StoredFile, gathered: Gathered) -> ReceiptDocument:
+    def _receipt(self, task: _Task, job: StoredFile, gathered: FetchedJob) -> ReceiptDocument:
         ended_at = task.document.job.ended_at
         assert isinstance(ended_at, int)  # place_of saw to it
         choice, origin = task.choice, task.origin
@@ -351,7 +353,7 @@ class Archive:
         return int(self._now())
 
 
-def _says_nothing_new(task: _Task, job: StoredFile, gathered: Gathered) -> bool:
+def _says_nothing_new(task: _Task, job: StoredFile, gathered: FetchedJob) -> bool:
     """Whether a receipt of this pass would say what the newest one says: the same files are missing as before."""
     if not task.earlier or gathered.files or job != task.choice.kept_job:
         return False

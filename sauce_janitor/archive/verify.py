@@ -22,14 +22,14 @@ _AHEAD: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class JobSampleShare:
     """One share of all jobs, told by their ids: `parts` shares are all of them, and each `turn` another one."""
 
     parts: int
     turn: int
 
     @classmethod
-    def of(cls, share: float, turn: int) -> Sample:
+    def of(cls, share: float, turn: int) -> JobSampleShare:
         """About `share` of all jobs (0.05: a twentieth), rounded so that whole turns make up all."""
         if not 0 < share <= 1:
             raise ValueError(f"no share of all jobs: {share}")
@@ -42,16 +42,18 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ArchiveScope:
     """Which jobs: of an account and owner (None: all), behind the place `after` in the order of places, of a sample."""
 
     account: str | None = None
     owner: Owner | None = None
     after: Place = ()
-    sample: Sample | None = None
+    sample: JobSampleShare | None = None
 
 
-def prove_all(catalogue: Catalogue, scope: Scope, *, workers: int | None = None) -> Iterator[tuple[Place, Proof]]:
+def prove_all(
+    catalogue: Catalogue, scope: ArchiveScope, *, workers: int | None = None
+) -> Iterator[tuple[Place, Proof]]:
     """`Catalogue.prove` for every job of the scope, several at once, handed out in the order of the places.
 
     A folder that cannot be read, or a link in place of one, is a finding, and nothing behind it is looked at. Raises

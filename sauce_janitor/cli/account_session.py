@@ -13,17 +13,17 @@ from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import consent
 from sauce_janitor.cli.options import one_account
-from sauce_janitor.cli.session import Desk, open_desk
+from sauce_janitor.cli.session import CommandSession, open_desk
 from sauce_janitor.errors import JanitorError, StoppedError
-from sauce_janitor.operations.manual import Hand
+from sauce_janitor.operations.manual import ManualSession
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class AccountSession:
     """One command's desk, and one account of it in hand."""
 
-    desk: Desk
-    hand: Hand
+    desk: CommandSession
+    hand: ManualSession
 
     @property
     def name(self) -> str:
@@ -50,15 +50,15 @@ class Call:
 
 
 @contextmanager
-def calling(session: Session, wanted: str | None, *, looks: bool = False) -> Iterator[Call]:
+def calling(session: Session, wanted: str | None, *, looks: bool = False) -> Iterator[AccountSession]:
     """Open one account. Ends with 130 or 143 when a signal cut it short. What only `looks` needs no policies."""
     with open_desk(session, accounts_only=looks) as desk, ExitStack() as stack, ended_by_signal(desk):
         account = one_account(desk.config, wanted)
-        yield Call(desk, Hand(account, desk.tools, stack))
+        yield AccountSession(desk, ManualSession(account, desk.tools, stack))
 
 
 @contextmanager
-def ended_by_signal(desk: Desk) -> Iterator[None]:
+def ended_by_signal(desk: CommandSession) -> Iterator[None]:
     """What a signal cut short ends with 130 or 143."""
     try:
         yield

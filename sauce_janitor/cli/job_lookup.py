@@ -15,9 +15,9 @@ from sauce_janitor.model.job_references import Candidate, JobReference, only
 from sauce_janitor.model.jobs import JobId, is_same_user
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.account_session import Call
+    from sauce_janitor.cli.account_session import AccountSession
     from sauce_janitor.cli.app import Session
-    from sauce_janitor.cli.archive.view import Shelf
+    from sauce_janitor.cli.archive.view import ArchiveView
     from sauce_janitor.config import Config
     from sauce_janitor.model.jobs import Job, Owner
     from sauce_janitor.state import State
@@ -45,7 +45,7 @@ def known_ids(config: Config, references: Sequence[JobReference], accounts: Coll
         )
 
 
-def asked_ids(call: Call, references: Sequence[JobReference], owner: Owner | None) -> tuple[JobId, ...]:
+def asked_ids(call: AccountSession, references: Sequence[JobReference], owner: Owner | None) -> tuple[JobId, ...]:
     """Return the jobs of the account in hand, by what the state knows and by the jobs that were created since, asked for now.
 
     So that no job which is newer than the last listing makes an answer wrong. ConfigError as `known_ids`, and for a job that
@@ -72,7 +72,7 @@ def asked_ids(call: Call, references: Sequence[JobReference], owner: Owner | Non
     return _each(references, found, lambda each: state.lookups.near(each, accounts), is_certain)
 
 
-def _check_name(call: Call, job: Candidate, reference: JobReference) -> None:
+def _check_name(call: AccountSession, job: Candidate, reference: JobReference) -> None:
     """Ask for the job: names and builds change, and the state knows them as they were when the job was listed."""
     now = call.hand.find(job.id, job.owner).job
     if reference.name not in (now.name, now.build):
@@ -93,7 +93,7 @@ def stored_id(session: Session, text: str, account: str | None) -> JobId:
         return archived_id(shelf, reference, account)
 
 
-def archived_id(shelf: Shelf, reference: JobReference, account: str | None) -> JobId:
+def archived_id(shelf: ArchiveView, reference: JobReference, account: str | None) -> JobId:
     """Return the job of the archive that is meant. ConfigError as `known_ids`."""
     accounts = None if account is None else (account,)
     (found,) = _each((reference,), lambda each: shelf.lookups.archived(each, accounts), lambda _: ())
@@ -134,16 +134,16 @@ def _in_state(state: State, reference: JobReference, accounts: Collection[str]) 
     yield from state.lookups.archived(reference, accounts)
 
 
-def _news(call: Call, owner: Owner) -> Iterator[Candidate]:
+def _news(call: AccountSession, owner: Owner) -> Iterator[Candidate]:
     """Yield the owner's jobs that the last listing cannot have shown; all of them where there was none."""
-    from sauce_janitor.inventory.pager import Pager, Place
+    from sauce_janitor.inventory.pager import PagePosition, Pager
 
     listed = call.desk.tools.state.jobs.of(call.name, owner).listed()
     # A list with rows that could not be read leaves no watermark; then all jobs are news.
     since = None if listed.watermark is None else max(0, listed.watermark - _BEFORE_S)
     pager = Pager(call.hand.reader(owner), owner, since=since, longest_page=0)
     rows = 0
-    for page, _ in pager.pages(Place(int(time.time()))):
+    for page, _ in pager.pages(PagePosition(int(time.time()))):
         rows += len(page.ids)
         yield from map(_candidate, page.jobs)
         # A row that cannot be read is a job all the same: its id may begin as another one's.

@@ -35,7 +35,7 @@ class _Numbers(ProgressColumn):
         return Text(_STOPPING if self._is_stopping() else self._tracker.now().words())
 
 
-class Shown:
+class ProgressDisplay:
     """The progress of the runs of one command; any thread may tell it. A context manager."""
 
     def __init__(self, *, color: bool | None, moving: bool, is_stopping: Callable[[], bool] = lambda: False) -> None:

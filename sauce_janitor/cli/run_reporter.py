@@ -14,7 +14,7 @@ from sauce_janitor import metrics as numbers
 from sauce_janitor.config import Config
 from sauce_janitor.errors import JanitorError, StateError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.notify import Poster, Tiding
+from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations import Result
 from sauce_janitor.operations.records import last_runs, notifications
 from sauce_janitor.state import State
@@ -22,7 +22,7 @@ from sauce_janitor.state import State
 _MESSAGES_S: Final = 20.0
 
 
-class Leaving:
+class RunReporter:
     """One command's. `tells`: whether it is a run that others are to hear of, not a look."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Leaving:
     ) -> None:
         self._config, self._state, self._metrics, self._tells, self._clock = config, state, metrics, tells, clock
         self._accounts: set[str] = set()
-        self._poster = Poster()
+        self._poster = WebhookSender()
         self._log: Any = structlog.get_logger()
         metrics.settle(state.counters)
         if tells:
@@ -46,7 +46,7 @@ class Leaving:
         self._accounts.add(account)
         self._tell(notifications.of_error(account, error, at=int(self._clock())))
 
-    def _tell(self, tidings: Iterable[Tiding]) -> None:
+    def _tell(self, tidings: Iterable[Notification]) -> None:
         if not self._tells or not self._config.webhooks:
             return
         try:

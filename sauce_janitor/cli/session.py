@@ -16,13 +16,13 @@ import structlog
 from sauce_janitor import logs, planfile, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.known_jobs import look
-from sauce_janitor.cli.progress import Shown
-from sauce_janitor.cli.run_reporter import Leaving
+from sauce_janitor.cli.progress import ProgressDisplay
+from sauce_janitor.cli.run_reporter import RunReporter
 from sauce_janitor.config import Account, Config
 from sauce_janitor.config.moments import unix_time
 from sauce_janitor.errors import ConfigError, JanitorError, LeaseError, RefusedError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Result, Tools, run
+from sauce_janitor.operations import Order, Result, RunContext, run
 from sauce_janitor.state import State
 
 _MILDEST_FIRST = (0, RefusedError.exit_code, LeaseError.exit_code, JanitorError.exit_code, ConfigError.exit_code)
@@ -60,14 +60,14 @@ def _signals() -> Iterator[Signals]:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CommandSession:
     """One command's configuration, state, tools and words."""
 
     session: Session
-    tools: Tools
+    tools: RunContext
     signals: Signals
-    shown: Shown
-    leaving: Leaving
+    shown: ProgressDisplay
+    leaving: RunReporter
 
     @property
     def config(self) -> Config:
@@ -77,7 +77,7 @@ class Desk:
 @contextmanager
 def open_desk(
     session: Session, *, tells: bool = False, reads: bool = False, accounts_only: bool = False
-) -> Iterator[Desk]:
+) -> Iterator[CommandSession]:
     """Open it, and leave behind what others are to hear of when it closes.
 
     With `reads`, for what changes nothing and sends no request, a state that cannot be written here
@@ -95,14 +95,16 @@ def open_desk(
     with (
         _signals() as signals,
         _opened(config, reads=reads) as state,
-        Shown(color=session.color, moving=watched and level != "debug", is_stopping=signals.stop.is_set) as shown,
+        ProgressDisplay(
+            color=session.color, moving=watched and level != "debug", is_stopping=signals.stop.is_set
+        ) as shown,
     ):
         if state.is_read_only:  # what is counted beside it is read from a copy, too
             config = replace(config, state=state.counted_beside())
-        tools = Tools(config, state, metrics, shown, signals.stop)
-        leaving = Leaving(config, state, metrics, tells=tells, clock=tools.clock)
+        tools = RunContext(config, state, metrics, shown, signals.stop)
+        leaving = RunReporter(config, state, metrics, tells=tells, clock=tools.clock)
         try:
-            yield Desk(session, tools, signals, shown, leaving)
+            yield CommandSession(session, tools, signals, shown, leaving)
         finally:
             leaving.end()
 
@@ -142,7 +144,7 @@ def _as_of(text: str | None) -> int | None:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
-def order_of(desk: Desk, options: Mapping[str, Any], *, execute: bool) -> tuple[Order, list[Account]]:
+def order_of(desk: CommandSession, options: Mapping[str, Any], *, execute: bool) -> tuple[Order, list[Account]]:
     """What is asked for, and of which accounts. ConfigError, RefusedError, and click\'s UsageError."""
     accounts = _accounts(desk.config, options["accounts"])
     reviewed = None
@@ -166,7 +168,7 @@ def order_of(desk: Desk, options: Mapping[str, Any], *, execute: bool) -> tuple[
 
 
 def pass_over(
-    desk: Desk, order: Order, accounts: list[Account], then: Callable[[Result], int] = lambda _: 0
+    desk: CommandSession, order: Order, accounts: list[Account], then: Callable[[Result], int] = lambda _: 0
 ) -> tuple[list[Result], int]:
     """Every account, one after the other; one that fails does not stop the others. The worst exit code counts.
 
@@ -195,6 +197,6 @@ def pass_over(
     return results, JanitorError.exit_code if touched and code == RefusedError.exit_code else code
 
 
-def secret_of(desk: Desk) -> bytes:
+def secret_of(desk: CommandSession) -> bytes:
     """What plan files are sealed with."""
     return desk.tools.state.identity.secret

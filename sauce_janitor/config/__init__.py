@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from sauce_janitor.config.daemon_values import Daily, Export, Schedule, Stretch, Web, Webhook
+from sauce_janitor.config.daemon_values import BlackoutPeriod, DailyBlackout, MetricsExport, Schedule, Web, Webhook
 from sauce_janitor.config.loader import load, load_accounts
-from sauce_janitor.config.values import Account, Archive, Config
+from sauce_janitor.config.values import Account, ArchiveConfig, Config
 
 __all__ = [
-    "Account", "Archive", "Config", "Daily", "Export", "Schedule", "Stretch", "Web", "Webhook", "load",
+    "Account",
+    "ArchiveConfig",
+    "BlackoutPeriod",
+    "Config",
+    "DailyBlackout",
+    "MetricsExport",
+    "Schedule",
+    "Web",
+    "Webhook",
+    "load",
     "load_accounts",
 ]  # fmt: skip

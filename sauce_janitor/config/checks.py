@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import re2
 
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA, compiled
-from sauce_janitor.config.source.problems import Faults, Path, did_you_mean, listed, shown
+from sauce_janitor.config.source.problems import ConfigProblems, Path, did_you_mean, listed, shown
 from sauce_janitor.config.source.yaml import Table, Value
 from sauce_janitor.model.policies import BUILD_FIELDS, FIELDS
 
@@ -18,7 +18,7 @@ _PROBES: Final = ("x", "PR-1", "A b/c_9", "0", "release/2.1 (eu)", "-")
 """Texts with nothing in common: a pattern that matches all of them matches everything."""
 
 
-def check(root: Table, faults: Faults) -> None:
+def check(root: Table, faults: ConfigProblems) -> None:
     """Note every fault that a single value does not show."""
     policies: _Policies = [
         (("policies", index), policy)
@@ -44,7 +44,7 @@ def check(root: Table, faults: Faults) -> None:
             faults.add(("holds", index, "match"), "is null: name a field, or write `match: all`")
 
 
-def _check_names(section: str, what: str, root: Table, faults: Faults) -> None:
+def _check_names(section: str, what: str, root: Table, faults: ConfigProblems) -> None:
     seen: dict[str, int] = {}
     for index, each in enumerate(_list(root.get(section))):
         name = _table(each).get("name")
@@ -56,7 +56,7 @@ def _check_names(section: str, what: str, root: Table, faults: Faults) -> None:
             seen.setdefault(name, index)
 
 
-def _check_overrides(policies: _Policies, faults: Faults) -> None:
+def _check_overrides(policies: _Policies, faults: ConfigProblems) -> None:
     by_name = {name: policy for _, policy in policies if isinstance(name := policy.get("name"), str)}
     graph: dict[str, list[str]] = {}
     for path, policy in policies:
@@ -98,7 +98,7 @@ def _cycle_from(start: str, graph: dict[str, list[str]]) -> list[str]:
     return []
 
 
-def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: Faults) -> None:
+def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
     first: dict[str, Path] = {}
     for path, policy in policies:
         if policy.get("default") is not True:
@@ -116,7 +116,7 @@ def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: Faul
                 )
 
 
-def _check_accounts(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:
+def _check_accounts(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
     for section in ("policies", "holds", "deadlines", "tests"):
         for index, rule in enumerate(_list(root.get(section))):
             named = _table(rule).get("accounts")
@@ -126,7 +126,7 @@ def _check_accounts(root: Table, accounts: tuple[str, ...], faults: Faults) -> N
                     faults.add((section, index, "accounts"), f"{shown(account)} is no account of this file{near}")
 
 
-def _check_replaced(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:
+def _check_replaced(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
     for name, account in _table(root.get("accounts")).items():
         named = _table(account).get("replaces")
         for replaced in named if isinstance(named, list) else [named]:
@@ -136,7 +136,7 @@ def _check_replaced(root: Table, accounts: tuple[str, ...], faults: Faults) -> N
                 )
 
 
-def _check_approvals(root: Table, accounts: tuple[str, ...], faults: Faults) -> None:
+def _check_approvals(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
     for index, approval in enumerate(_list(root.get("approvals"))):
         account = _table(approval).get("account")
         if isinstance(account, str) and account not in accounts:
@@ -144,7 +144,7 @@ def _check_approvals(root: Table, accounts: tuple[str, ...], faults: Faults) -> 
             faults.add(("approvals", index, "account"), f"{shown(account)} is no account of this file{near}")
 
 
-def _check_lists(root: Table, faults: Faults) -> None:
+def _check_lists(root: Table, faults: ConfigProblems) -> None:
     lists = _table(root.get("lists"))
     for path, node in _mappings(root, ()):
         name = node.get("in")
@@ -156,7 +156,7 @@ def _check_lists(root: Table, faults: Faults) -> None:
             faults.add((*path, "in"), f"{shown(name)} is no list under `lists`{has}")
 
 
-def _check_match(path: Path, policy: Table, faults: Faults) -> None:
+def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
     match = policy.get("match")
     if match is None and policy.get("default") is not True:
         said = (*path, "match")
@@ -196,7 +196,7 @@ def _deletes(policy: Table) -> list[str]:
     return [action for action, age in after.items() if age not in (None, "never")]
 
 
-def _check_archive(path: Path, policy: Table, faults: Faults) -> None:
+def _check_archive(path: Path, policy: Table, faults: ConfigProblems) -> None:
     then = policy.get("then")
     if not isinstance(then, Table):
         return
@@ -221,7 +221,7 @@ def _check_archive(path: Path, policy: Table, faults: Faults) -> None:
         faults.add((*path, "then", "archive", "only"), "`only: kept` needs keep rules in this policy")
 
 
-def _check_keep_ids(path: Path, policy: Table, faults: Faults) -> None:
+def _check_keep_ids(path: Path, policy: Table, faults: ConfigProblems) -> None:
     seen: set[str] = set()
     then = _table(policy.get("then"))
     places = [((*path, "keep"), policy.get("keep"))]

@@ -11,7 +11,7 @@ from sauce_janitor.config.source.cron import Cron
 
 
 @dataclass(frozen=True, slots=True)
-class Daily:
+class DailyBlackout:
     """A black-out on some weekdays (Sunday is 0), in minutes of the day; over midnight where it ends before it begins."""
 
     from_min: int
@@ -21,7 +21,7 @@ class Daily:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class BlackoutPeriod:
     """A black-out from one moment to before another, in epoch seconds."""
 
     starts_at: int
@@ -29,7 +29,7 @@ class Stretch:
     reason: str | None = None
 
 
-Blackout: TypeAlias = Daily | Stretch
+Blackout: TypeAlias = DailyBlackout | BlackoutPeriod
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class MetricsExport:
     """Where a one-shot run leaves its metrics, and what it is called there; None: by its state's own id."""
 
     textfile: Path | None = None

@@ -11,11 +11,14 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.model.policies import Duration, Rules
+from sauce_janitor.model.policies import ArchiveRule, DeleteRule, Duration, Rules
 
 _VERSION = 1
 _LATER = frozenset({"if_unavailable"})
 """Fields that came later: without a value they are left out, so that approvals of older files stay good."""
+
+_TAGS: Mapping[type, str] = {DeleteRule: "DeleteClaim", ArchiveRule: "ArchiveWish"}
+"""What a class was called when the digest was first made: approvals must outlive a rename."""
 
 
 def policy_digest(rules: Rules, identity: Mapping[str, object]) -> str:
@@ -54,7 +57,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = (name for name in _names(type(value)) if name not in _LATER or getattr(value, name) is not None)
         fields = {name: _plain(getattr(value, name)) for name in names}
-        return {"is": type(value).__name__, **fields}
+        return {"is": _TAGS.get(type(value), type(value).__name__), **fields}
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     return value

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sauce_janitor.config.grammar.scalars import FAULT, Grammar, kind_of
-from sauce_janitor.config.source.problems import Faults, Path, did_you_mean, listed, shown
+from sauce_janitor.config.source.problems import ConfigProblems, Path, did_you_mean, listed, shown
 from sauce_janitor.config.source.yaml import SECRET_KEYS, Table, Value
 
 _INNER = "·"
@@ -74,7 +74,7 @@ def _plain(number: float) -> str:
     return f"{number:g}"
 
 
-def tell(wrong: ValidationError, root: Value, faults: Faults) -> None:
+def tell(wrong: ValidationError, root: Value, faults: ConfigProblems) -> None:
     """Note every error of the model. Unknown keys are left to `tell_unknown_keys`, which knows better."""
     for error in wrong.errors(include_url=False):
         if error["type"] == "extra_forbidden":
@@ -108,7 +108,7 @@ def _meaning(path: Path, key: str) -> str:
     }.get(whole, "")
 
 
-def tell_unknown_keys(known: Mapping[Path, type[Grammar]], root: Table, faults: Faults) -> None:
+def tell_unknown_keys(known: Mapping[Path, type[Grammar]], root: Table, faults: ConfigProblems) -> None:
     """Note each key that its mapping does not know, with the nearest one that it does."""
     for path, grammar in known.items():
         table = _at(root, path)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from sauce_janitor.config import checks, explain_problems
-from sauce_janitor.config.daemon_values import Export, Web, Webhook
+from sauce_janitor.config.daemon_values import MetricsExport, Web, Webhook
 from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.grammar.accounts import AccountTerm, OwnerTerm
 from sauce_janitor.config.grammar.addresses import is_loopback
@@ -25,16 +25,16 @@ from sauce_janitor.config.policy_tests import check_tests, tests_for
 from sauce_janitor.config.schedules import schedule_of
 from sauce_janitor.config.secrets import CredentialSource, SecretSource
 from sauce_janitor.config.shared_users import ORGANIZATION, overlaps
-from sauce_janitor.config.source.files import Sources
+from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.config.source.include import read_whole
 from sauce_janitor.config.source.problems import path_text, shown
 from sauce_janitor.config.source.yaml import Document, Table, read
 from sauce_janitor.config.translate import approvals_for, rules_for
 from sauce_janitor.config.unsupported_keys import refuse_unsupported
-from sauce_janitor.config.values import Account, Archive, Config
+from sauce_janitor.config.values import Account, ArchiveConfig, Config
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.jobs import Owner
-from sauce_janitor.model.request_allowance import Timetable, allowance
+from sauce_janitor.model.request_allowance import AllowanceTimetable, allowance
 
 DECIDING: Final = (
     "include", "defaults", "lists", "holds", "limits", "approvals", "policies", "deadlines", "tests",
@@ -42,13 +42,13 @@ DECIDING: Final = (
 """The keys of the file that say what becomes of jobs."""
 
 
-def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: Sources | None = None) -> Config:
+def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: ConfigFiles | None = None) -> Config:
     """The configuration in that file. ConfigError with every fault, each with its line and path. Asks no network.
 
     Relative paths in it start from its folder. Secrets are not read before `Account.credentials` is called; they, and
     user names, then come from `environ`. What was read is remembered in `sources`, also when it is faulty.
     """
-    path, sources = Path(path), sources or Sources()
+    path, sources = Path(path), sources or ConfigFiles()
     return from_bytes(sources.file_bytes(path), path, environ=environ, sources=sources)
 
 
@@ -57,7 +57,7 @@ def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) 
 
     What decides (`DECIDING`) is left out, with its faults and warnings. Raises ConfigError as `load` does.
     """
-    path, sources = Path(path), Sources()
+    path, sources = Path(path), ConfigFiles()
     document = read(sources.file_bytes(path), str(path))
     if isinstance(document.root, Table):
         for section in DECIDING:
@@ -67,12 +67,12 @@ def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) 
     return replace(config, warnings=tuple(each for each in config.warnings if each.path))
 
 
-def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str], sources: Sources | None = None) -> Config:
+def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str], sources: ConfigFiles | None = None) -> Config:
     """What `load` gives for a file of that content at that path. Touches no disk but for the files that it includes.
 
     Where several accounts are at one address, saucectl's files tell whose the ones without a `username` are.
     """
-    sources = sources or Sources()
+    sources = sources or ConfigFiles()
     document = read_whole(data, path, sources)
     return _Values(document, parse(document), path, environ).config(sources)
 
@@ -110,7 +110,7 @@ class _Values:
         self._folder = path.absolute().parent
         self._environ = environ
 
-    def config(self, sources: Sources) -> Config:
+    def config(self, sources: ConfigFiles) -> Config:
         term = self._term
         rules = {name: rules_for(term, name) for name in term.accounts}
         identities = {name: self._identity(name, account) for name, account in term.accounts.items()}
@@ -124,7 +124,7 @@ class _Values:
         return Config(
             file=self._path,
             accounts=accounts,
-            archive=Archive(
+            archive=ArchiveConfig(
                 self._file(term.archive.path),
                 term.archive.settle.seconds,
                 percent,
@@ -138,7 +138,7 @@ class _Values:
             workers=term.workers,
             timezone=term.timezone,
             web=self._web(),
-            export=Export(
+            export=MetricsExport(
                 textfile=self._file(term.metrics.textfile) if term.metrics.textfile else None,
                 pushgateway=term.metrics.pushgateway,
                 instance=term.metrics.instance,
@@ -204,11 +204,13 @@ class _Values:
             },
         )
 
-    def _budget(self, term: AccountTerm) -> Timetable:
+    def _budget(self, term: AccountTerm) -> AllowanceTimetable:
         asked = term.budget
         loopback = term.base_url is not None and is_loopback(urlsplit(term.base_url).hostname or "")
         usual = allowance(asked.per_second, asked.per_hour, asked.burst, loopback=loopback)
-        return Timetable(usual, tuple(each.window(usual) for each in asked.windows), ZoneInfo(self._term.timezone))
+        return AllowanceTimetable(
+            usual, tuple(each.window(usual) for each in asked.windows), ZoneInfo(self._term.timezone)
+        )
 
     def _identity(self, name: str, term: AccountTerm) -> dict[str, Any]:
         """Which account and whose jobs; where the access key comes from is no part of it."""

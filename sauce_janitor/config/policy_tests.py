@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA
 from sauce_janitor.config.grammar.policies import DeleteTerm, PolicyTerm
-from sauce_janitor.config.grammar.policy_tests import LARGEST_TEST, Ago, ExpectTerm, MadeJobTerm, TrialTerm
-from sauce_janitor.config.source.problems import Faults, did_you_mean, shown
+from sauce_janitor.config.grammar.policy_tests import LARGEST_TEST, Ago, ExpectTerm, MadeJobTerm, PolicyTestTerm
+from sauce_janitor.config.source.problems import ConfigProblems, did_you_mean, shown
 from sauce_janitor.config.source.yaml import Document
 from sauce_janitor.config.translate import hold_name, keep_names
 from sauce_janitor.model.durations import due_at
@@ -22,7 +22,7 @@ _TIMES = ("end_time", "start_time", "creation_time", "modification_time")
 _LISTED = 10
 
 
-def check_tests(file: ConfigFile, faults: Faults) -> None:
+def check_tests(file: ConfigFile, faults: ConfigProblems) -> None:
     """Note what a test names that is not there."""
     rules = {name for policy in file.policies for name in _keep_names(policy)}
     rules |= {name for hold in file.holds if (name := hold_name(hold)) is not None}
@@ -47,7 +47,7 @@ def check_tests(file: ConfigFile, faults: Faults) -> None:
                     )
 
 
-def _check_labels(test: TrialTerm, index: int, faults: Faults) -> set[str]:
+def _check_labels(test: PolicyTestTerm, index: int, faults: ConfigProblems) -> set[str]:
     """The ids of a test's jobs."""
     if sum(job.repeat or 1 for job in test.jobs) > LARGEST_TEST:
         faults.add(("tests", index, "jobs"), f"makes more than {LARGEST_TEST} jobs")

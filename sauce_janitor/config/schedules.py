@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.config.daemon_values import Blackout, Daily, Schedule, Stretch
+from sauce_janitor.config.daemon_values import Blackout, BlackoutPeriod, DailyBlackout, Schedule
 from sauce_janitor.config.grammar.daemon import DAY_MIN, AccountScheduleTerm, BlackoutTerm, ScheduleTerm
 
 _EVERY_DAY = frozenset(range(7))
@@ -26,13 +26,13 @@ def schedule_of(term: ScheduleTerm, own: AccountScheduleTerm | None, zone: ZoneI
 def _blackouts(terms: Iterable[BlackoutTerm], zone: ZoneInfo) -> Iterable[Blackout]:
     for term in terms:
         if term.from_ is None:
-            yield Daily(0, DAY_MIN, term.days or _EVERY_DAY, term.reason)
+            yield DailyBlackout(0, DAY_MIN, term.days or _EVERY_DAY, term.reason)
         elif isinstance(term.from_, int):
             assert isinstance(term.to, int)
-            yield Daily(term.from_, term.to, term.days or _EVERY_DAY, term.reason)
+            yield DailyBlackout(term.from_, term.to, term.days or _EVERY_DAY, term.reason)
         else:
             assert isinstance(term.to, dt.date)
-            yield Stretch(_begin(term.from_, zone), _end(term.to, zone), term.reason)
+            yield BlackoutPeriod(_begin(term.from_, zone), _end(term.to, zone), term.reason)
 
 
 def _begin(edge: dt.date | dt.datetime, zone: ZoneInfo) -> int:

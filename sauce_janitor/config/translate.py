@@ -16,7 +16,7 @@ from sauce_janitor.config.grammar.policies import (
     ArchiveTerm,
     DeleteTerm,
     HoldTerm,
-    KeepRule,
+    KeepRuleTerm,
     LimitsTerm,
     PolicyTerm,
     Then,
@@ -93,15 +93,15 @@ def _policy(term: PolicyTerm, lists: Lists) -> policies.Policy:
     )
 
 
-def _archive(then: Then) -> policies.ArchiveWish | None:
+def _archive(then: Then) -> policies.ArchiveRule | None:
     term = then.archive
     if term is None:
         return None
     if isinstance(term, Duration):
-        return policies.ArchiveWish(after=term)
+        return policies.ArchiveRule(after=term)
     if not isinstance(term, ArchiveTerm):
-        return policies.ArchiveWish(none=True)
-    return policies.ArchiveWish(
+        return policies.ArchiveRule(none=True)
+    return policies.ArchiveRule(
         after=term.after,
         assets=("all",) if {"all", "*"} & set(term.assets) else tuple(term.assets),
         discard_rest=term.discard == "rest",
@@ -120,19 +120,19 @@ def _keep_for(term: ArchiveTerm) -> tuple[tuple[str, Duration | None], ...]:
     return tuple(sorted(times.items()))
 
 
-def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, policies.DeleteClaim], ...]:
+def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, policies.DeleteRule], ...]:
     claims = []
     for action in DELETES:
         term = getattr(then, action.value)
         if isinstance(term, DeleteTerm):
             after = term.after if isinstance(term.after, Duration) else None
-            claims.append((action, policies.DeleteClaim(after, _keeps(term.keep, lists))))
+            claims.append((action, policies.DeleteRule(after, _keeps(term.keep, lists))))
         elif term is not None:
-            claims.append((action, policies.DeleteClaim(term if isinstance(term, Duration) else None)))
+            claims.append((action, policies.DeleteRule(term if isinstance(term, Duration) else None)))
     return tuple(claims)
 
 
-def _keep(term: KeepRule, name: str, lists: Lists) -> policies.KeepRule:
+def _keep(term: KeepRuleTerm, name: str, lists: Lists) -> policies.KeepRule:
     kind = _kind(term)
     value = getattr(term, kind)
     return policies.KeepRule(
@@ -147,11 +147,11 @@ def _keep(term: KeepRule, name: str, lists: Lists) -> policies.KeepRule:
     )
 
 
-def _kind(term: KeepRule) -> policies.KeepKind:
+def _kind(term: KeepRuleTerm) -> policies.KeepKind:
     return next(kind for kind in KEEP_KINDS if getattr(term, kind) is not None)
 
 
-def keep_id(term: KeepRule) -> str:
+def keep_id(term: KeepRuleTerm) -> str:
     """What a keep rule without an id is called: what it says, such as `last 20`."""
     kind = _kind(term)
     value = getattr(term, kind)
@@ -183,12 +183,12 @@ def _distinct(names: Iterable[str]) -> list[str]:
     return distinct
 
 
-def keep_names(terms: list[KeepRule]) -> list[str]:
+def keep_names(terms: list[KeepRuleTerm]) -> list[str]:
     """What the rules of one list are called."""
     return _distinct(term.id or keep_id(term) for term in terms)
 
 
-def _keeps(terms: list[KeepRule], lists: Lists) -> tuple[policies.KeepRule, ...]:
+def _keeps(terms: list[KeepRuleTerm], lists: Lists) -> tuple[policies.KeepRule, ...]:
     return tuple(_keep(term, name, lists) for term, name in zip(terms, keep_names(terms), strict=True))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sauce_janitor.config.source.problems import Faults
+from sauce_janitor.config.source.problems import ConfigProblems
 from sauce_janitor.config.source.yaml import Table, Value
 
 _EMPTY: Final[tuple[object, ...]] = (None, [], {})
@@ -15,7 +15,7 @@ _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
 """Path to (what to do instead, the values that change nothing and so are let through)."""
 
 
-def refuse_unsupported(root: Table, faults: Faults) -> None:
+def refuse_unsupported(root: Table, faults: ConfigProblems) -> None:
     """Report what this version does not do, and take it out of the values so that it is reported once."""
     for pattern, (instead, harmless) in _HINTS.items():
         for parent, key in list(_places(root, pattern)):

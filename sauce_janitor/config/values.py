@@ -9,14 +9,14 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from sauce_janitor.config.daemon_values import Export, Schedule, Web, Webhook
+from sauce_janitor.config.daemon_values import MetricsExport, Schedule, Web, Webhook
 from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.secrets import CredentialSource
-from sauce_janitor.config.source.files import Sources
+from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.errors import Problem
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.policies import Rules
-from sauce_janitor.model.request_allowance import Timetable
+from sauce_janitor.model.request_allowance import AllowanceTimetable
 from sauce_janitor.retention.plan.limits import Approval
 from sauce_janitor.retention.what_if.policy_tests import PolicyTest
 
@@ -33,7 +33,7 @@ class Account:
     region: str | None
     base_url: str
     users: tuple[str, ...]
-    budget: Timetable
+    budget: AllowanceTimetable
     full_every_s: int
     timeout_s: float
     timeout_total_s: float
@@ -76,7 +76,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class ArchiveConfig:
     """`settle_s`: how long after a job's end its assets are complete. One of `min_free_percent` and `min_free_bytes` is set.
 
     `verify`: whether what was written is read back from the disk; `compress`: whether logs and JSON are.
@@ -102,15 +102,15 @@ class Config:
 
     file: Path
     accounts: tuple[Account, ...]
-    archive: Archive
+    archive: ArchiveConfig
     state: Path
     workers: int
     timezone: str
     web: Web
-    export: Export = field(default_factory=Export)
+    export: MetricsExport = field(default_factory=MetricsExport)
     webhooks: tuple[Webhook, ...] = ()
     files: tuple[Path, ...] = ()
-    sources: Sources = field(default_factory=Sources, repr=False, compare=False)
+    sources: ConfigFiles = field(default_factory=ConfigFiles, repr=False, compare=False)
     warnings: tuple[Problem, ...] = ()
     rules_by_account: Mapping[str, Rules] = field(default_factory=dict, repr=False)
     identities: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)

@@ -7,18 +7,20 @@ from typing import Any, Final
 
 from sauce_janitor import report
 from sauce_janitor.config import Account
-from sauce_janitor.daemon.agenda import Entry
-from sauce_janitor.daemon.runner import Under
+from sauce_janitor.daemon.agenda import AgendaEntry
+from sauce_janitor.daemon.runner import RunningWork
 from sauce_janitor.daemon.work import RUN
 from sauce_janitor.model.jobs import Action
-from sauce_janitor.state import Run, State
-from sauce_janitor.web.overview import AccountView, Fact, PolicyLine, RunLine
+from sauce_janitor.state import RunRecord, State
+from sauce_janitor.web.overview import AccountView, LabeledFact, PolicyLine, RunLine
 
 _RUNS: Final = 8
 _LOOKED_BACK: Final = 50
 
 
-def view_of(account: Account, state: State, entry: Entry | None, under: Under | None, *, now: int) -> AccountView:
+def view_of(
+    account: Account, state: State, entry: AgendaEntry | None, under: RunningWork | None, *, now: int
+) -> AccountView:
     """One account as it stands. StateError."""
     runs = state.runs.last(account.name, limit=_LOOKED_BACK)
     plan = next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
@@ -39,7 +41,7 @@ def view_of(account: Account, state: State, entry: Entry | None, under: Under | 
     )
 
 
-def _doing(under: Under) -> str:
+def _doing(under: RunningWork) -> str:
     if under.kind != RUN:
         return "keeping the archive up"
     now = under.steps.now()
@@ -47,45 +49,47 @@ def _doing(under: Under) -> str:
     return f"{now.name}, {now.words()}{stopping}"
 
 
-def _dark(entry: Entry | None, now: int) -> str | None:
+def _dark(entry: AgendaEntry | None, now: int) -> str | None:
     dark = None if entry is None else entry.timetable.dark_at(now)
     if dark is None:
         return None
     return f"until {report.when(dark.ends_at)}" + (f": {dark.reason}" if dark.reason else "")
 
 
-def _of_listing(full_at: int | None, full_every_s: int, now: int) -> Iterator[Fact]:
+def _of_listing(full_at: int | None, full_every_s: int, now: int) -> Iterator[LabeledFact]:
     if full_at is None:
-        yield Fact("Full listing", "not complete yet")
+        yield LabeledFact("Full listing", "not complete yet")
     else:
-        yield Fact("Full listing", f"{report.span(max(0, now - full_at))} ago", bad=now - full_at > 2 * full_every_s)
+        yield LabeledFact(
+            "Full listing", f"{report.span(max(0, now - full_at))} ago", bad=now - full_at > 2 * full_every_s
+        )
 
 
-def _of_plan(plan: Mapping[str, Any]) -> Iterator[Fact]:
-    yield Fact("Jobs known", f"{plan['jobs']:,}")
-    yield Fact("Held", f"{plan['held']:,}")
-    yield Fact("Undecided", f"{plan['undecided']:,}", bad=plan["undecided"] > 0)
-    yield Fact(
+def _of_plan(plan: Mapping[str, Any]) -> Iterator[LabeledFact]:
+    yield LabeledFact("Jobs known", f"{plan['jobs']:,}")
+    yield LabeledFact("Held", f"{plan['held']:,}")
+    yield LabeledFact("Undecided", f"{plan['undecided']:,}", bad=plan["undecided"] > 0)
+    yield LabeledFact(
         "To archive before Sauce Labs purges it",
         f"{plan['expiring_24h']:,} within 24 h, {plan['expiring_72h']:,} within 72 h",
         bad=plan["expiring_72h"] > 0,
     )
     if lost := report.unstored_words(plan.get("effects", {})):
-        yield Fact("Destroyed without a copy by the plan", lost, bad=True)
+        yield LabeledFact("Destroyed without a copy by the plan", lost, bad=True)
     if plan["limits_broken"]:
-        yield Fact("Limits broken", ", ".join(sorted(set(plan["limits_broken"]))), bad=True)
+        yield LabeledFact("Limits broken", ", ".join(sorted(set(plan["limits_broken"]))), bad=True)
     for deadline, blocked in plan.get("overdue", {}).items():
         words = ", ".join(f"{jobs:,} ({blocker.replace('_', ' ')})" for blocker, jobs in blocked.items())
-        yield Fact(f"Late for {deadline}, and what blocks them", words or "none", bad=bool(blocked))
+        yield LabeledFact(f"Late for {deadline}, and what blocks them", words or "none", bad=bool(blocked))
     for action, waiting in plan["announced"].items():
         words = f"{waiting['jobs']:,} {report.ACTIONS[Action(action)]}"
-        yield Fact("Announced", f"{words}, due from {report.when(waiting['first_at'])}")
+        yield LabeledFact("Announced", f"{words}, due from {report.when(waiting['first_at'])}")
 
 
-def _of_budget(account: Account, runs: tuple[Run, ...]) -> Iterator[Fact]:
+def _of_budget(account: Account, runs: tuple[RunRecord, ...]) -> Iterator[LabeledFact]:
     left = next((run.summary["budget_left"] for run in runs if run.summary.get("budget_left") is not None), None)
     after = "" if left is None else f"; {left:,} left in the hour after the last executing run"
-    yield Fact("Request budget", f"{account.budget.usual}{after}", bad=left == 0)
+    yield LabeledFact("Request budget", f"{account.budget.usual}{after}", bad=left == 0)
 
 
 def _policies(plan: Mapping[str, Any]) -> Iterator[PolicyLine]:
@@ -93,7 +97,7 @@ def _policies(plan: Mapping[str, Any]) -> Iterator[PolicyLine]:
         yield PolicyLine(policy, tuple(counts.get(action.value, 0) for action in report.ACTIONS))
 
 
-def _line(run: Run) -> RunLine:
+def _line(run: RunRecord) -> RunLine:
     parts = [f"{name.replace('_', ' ')} {number:,}" for name, number in (run.summary.get("outcomes") or {}).items()]
     parts += [f"{run.summary['left']:,} left"] if run.summary.get("left") else []
     parts += [str(run.summary[key]) for key in ("halted", "error") if run.summary.get(key)]

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from sauce_janitor.config import Config
-from sauce_janitor.daemon.schedule import Timetable
+from sauce_janitor.daemon.schedule import RunTimes
 from sauce_janitor.daemon.work import RUN, UPKEEP
 
 _DAY_S: Final = 86_400
 _FIRST_UPKEEP_S: Final = 3600
 
 
-class Notes(Protocol):
-    """Where it is remembered (`state.Notes`)."""
+class AgendaStore(Protocol):
+    """Where it is remembered (`state.AgendaStore`)."""
 
     def read(self, key: str, /) -> str | None:
         """The note under that key."""
@@ -25,13 +25,13 @@ class Notes(Protocol):
 
 
 @dataclass(slots=True)
-class Entry:
+class AgendaEntry:
     """An account's place in the agenda.
 
     All runs that were due up to `last` are dealt with; the archive was kept up at `kept_up_at`; both in epoch seconds.
     """
 
-    timetable: Timetable
+    timetable: RunTimes
     last: int
     kept_up_at: int
     jitter_s: float
@@ -58,16 +58,16 @@ class Agenda:
     """Every account's entry. Used by one thread; others may look."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, AgendaEntry] = {}
 
-    def __getitem__(self, account: str) -> Entry:
+    def __getitem__(self, account: str) -> AgendaEntry:
         return self._entries[account]
 
-    def get(self, account: str) -> Entry | None:
+    def get(self, account: str) -> AgendaEntry | None:
         """An account's entry; None before it has one."""
         return self._entries.get(account)
 
-    def follow(self, config: Config, notes: Notes, now: int) -> None:
+    def follow(self, config: Config, notes: AgendaStore, now: int) -> None:
         """Go by this configuration from now on. An account that was never on the agenda is due at its next time."""
         entries = {}
         for account in config.accounts:
@@ -77,8 +77,8 @@ class Agenda:
             kept_up_at = (
                 known.kept_up_at if known else _noted(notes, UPKEEP, account.name, now - _DAY_S + _FIRST_UPKEEP_S)
             )
-            timetable = Timetable(schedule, config.timezone)
-            entries[account.name] = Entry(timetable, last, kept_up_at, _jitter(schedule.jitter_s))
+            timetable = RunTimes(schedule, config.timezone)
+            entries[account.name] = AgendaEntry(timetable, last, kept_up_at, _jitter(schedule.jitter_s))
         self._entries = entries
 
     def mind_the_clock(self, now: int) -> None:
@@ -86,7 +86,7 @@ class Agenda:
         for entry in self._entries.values():
             entry.last, entry.kept_up_at = min(entry.last, now), min(entry.kept_up_at, now)
 
-    def dealt_with(self, account: str, kind: str, notes: Notes, now: int) -> None:
+    def dealt_with(self, account: str, kind: str, notes: AgendaStore, now: int) -> None:
         """All of that kind that was due by now is dealt with. Raises what the notes raise; the entry knows it then already."""
         entry = self._entries.get(account)
         if entry is not None and kind == RUN:
@@ -96,7 +96,7 @@ class Agenda:
         notes.write(f"{kind}:{account}", str(now))
 
 
-def _noted(notes: Notes, kind: str, account: str, otherwise: int) -> int:
+def _noted(notes: AgendaStore, kind: str, account: str, otherwise: int) -> int:
     """What is noted; else `otherwise`, which is noted then."""
     key = f"{kind}:{account}"
     found = notes.read(key)

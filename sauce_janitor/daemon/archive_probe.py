@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 from sauce_janitor.archive import SENTINEL
-from sauce_janitor.config import Archive
+from sauce_janitor.config import ArchiveConfig
 from sauce_janitor.operations.wiring.disk_space import nearest, room_of
 
 
-def trouble(settings: Archive, known_uuid: str | None) -> str | None:
+def trouble(settings: ArchiveConfig, known_uuid: str | None) -> str | None:
     """Why the archive cannot be written, None if it can. `known_uuid`: the one that the state knows at this path."""
     path = settings.path
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class LookInterval:
     """How often the daemon looks, in seconds of this machine's time, whatever its clock says.
 
     `round_s`: at what is due (of its clock); `watch_s`: at how things stand; `follow_s`: at the configuration's files;

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from sauce_janitor.config import Config, load
-from sauce_janitor.config.source.files import Sources
+from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.errors import ConfigError
 
 
@@ -21,12 +21,12 @@ from sauce_janitor.errors import ConfigError
 class _Loaded:
     """What a loading gave, and what it read: a configuration, or its faults."""
 
-    sources: Sources
+    sources: ConfigFiles
     config: Config | None
     faults: tuple[str, ...] = ()
 
 
-class Followed:
+class FollowedConfig:
     """The configuration that is in force, and what is wrong with a newer one. Used by one thread; readers see whole values."""
 
     def __init__(self, config: Config) -> None:
@@ -51,7 +51,7 @@ class Followed:
         return False
 
     def _load(self) -> _Loaded:
-        sources = Sources()
+        sources = ConfigFiles()
         try:
             return _Loaded(sources, load(self.config.file, sources=sources))
         except ConfigError as wrong:

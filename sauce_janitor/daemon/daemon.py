@@ -11,15 +11,15 @@ import structlog
 from sauce_janitor import __version__
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
-from sauce_janitor.daemon.clocks import Pace
-from sauce_janitor.daemon.scheduler import Rounds
-from sauce_janitor.daemon.status import Standing
+from sauce_janitor.daemon.clocks import LookInterval
+from sauce_janitor.daemon.scheduler import Scheduler
+from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.token import Token
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.web.guard import Door, Guard
+from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.overview import Overview, Readiness
 from sauce_janitor.web.pages import OPEN_PATHS, make_pages
-from sauce_janitor.web.server import Serving
+from sauce_janitor.web.server import RunningServer
 
 _DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
 _PATIENCE_S: Final = 18.0
@@ -29,15 +29,17 @@ _PATIENCE_S: Final = 18.0
 class Daemon:
     """Runs every account by its schedule until it is stopped. Methods may be called by any thread."""
 
-    def __init__(self, config: Config, *, execute: bool, clock: Clock | None = None, pace: Pace | None = None) -> None:
-        self._pace = pace or Pace()
+    def __init__(
+        self, config: Config, *, execute: bool, clock: Clock | None = None, pace: LookInterval | None = None
+    ) -> None:
+        self._pace = pace or LookInterval()
         self._clock = clock or CLOCK
         self._metrics = Metrics()
-        self._rounds = Rounds(config, self._clock, self._metrics, execute=execute, pace=self._pace)
-        self._standing = Standing(self._rounds, self._clock, self._metrics)
+        self._rounds = Scheduler(config, self._clock, self._metrics, execute=execute, pace=self._pace)
+        self._standing = DaemonStatus(self._rounds, self._clock, self._metrics)
         self._token = Token(config.web)
         self._web = config.web
-        self._serving: Serving | None = None
+        self._serving: RunningServer | None = None
         self._wake, self._stopping, self._ended = threading.Event(), threading.Event(), threading.Event()
         self._stopped_at: float | None = None
         self._threads = [
@@ -55,14 +57,16 @@ class Daemon:
     def start(self) -> None:
         """Listen and begin. ConfigError when the address is taken, or the token cannot be had."""
         self._token.read()
-        door = Door(
+        door = AccessRules(
             listen=self._web.listen,
             hosts=self._web.hosts,
             token=self._token.value if self._web.token else None,
             open_paths=OPEN_PATHS | ({"/metrics"} if self._web.metrics_open else set()),
         )
         self._metrics.set("config_reload_success", 1)
-        self._serving = Serving(Guard(make_pages(_Shown(self, self._standing, self._metrics)), door), self._web.listen)
+        self._serving = RunningServer(
+            Guard(make_pages(_Shown(self, self._standing, self._metrics)), door), self._web.listen
+        )
         self._log.info("daemon.started", version=__version__, url=self._serving.url, file=str(self._rounds.config.file),
                        mode="execute" if self._rounds.execute else "dry_run")  # fmt: skip
         if not self._rounds.execute:
@@ -133,7 +137,7 @@ class Daemon:
 class _Shown:
     """What the pages show, all of it kept ready in memory (`web.pages.Shown`)."""
 
-    def __init__(self, daemon: Daemon, standing: Standing, metrics: Metrics) -> None:
+    def __init__(self, daemon: Daemon, standing: DaemonStatus, metrics: Metrics) -> None:
         self._daemon, self._standing, self._metrics = daemon, standing, metrics
 
     def alive(self) -> bool:

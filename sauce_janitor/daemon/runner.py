@@ -9,31 +9,31 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from sauce_janitor.config import Account
-from sauce_janitor.notify import Tiding
-from sauce_janitor.operations import Tools
+from sauce_janitor.notify import Notification
+from sauce_janitor.operations import RunContext
 from sauce_janitor.operations.wiring.progress import ProgressTracker
 
-Work: TypeAlias = Callable[[Account, Tools], list[Tiding]]
+Work: TypeAlias = Callable[[Account, RunContext], list[Notification]]
 """A piece of work on an account; it gives back what there is to tell people."""
 _MOST: Final = 64
 
 
-class Steps(ProgressTracker):
+class RunSteps(ProgressTracker):
     """How far a run is, read by whoever wants to know. `ended_at`: epoch seconds."""
 
     ended_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Under:
+class RunningWork:
     """Work under way, or just ended: `stop` ends it early and cleanly; `future` has what came of it."""
 
     account: str
     kind: str
     began_at: int
-    steps: Steps
+    steps: RunSteps
     stop: threading.Event
-    future: Future[list[Tiding]]
+    future: Future[list[Notification]]
 
     @property
     def ended_at(self) -> int:
@@ -46,21 +46,21 @@ class Runner:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=_MOST, thread_name_prefix="run")
-        self._under: dict[str, Under] = {}
+        self._under: dict[str, RunningWork] = {}
 
-    def begin(self, account: Account, kind: str, work: Work, tools: Tools) -> None:
+    def begin(self, account: Account, kind: str, work: Work, tools: RunContext) -> None:
         """Begin it; nothing of that account may be under way."""
         assert account.name not in self._under
-        steps, stop = Steps(), threading.Event()
+        steps, stop = RunSteps(), threading.Event()
         own = replace(tools, progress=steps, stop=stop)
         future = self._pool.submit(_timed, work, account, own, steps)
-        self._under[account.name] = Under(account.name, kind, int(tools.clock()), steps, stop, future)
+        self._under[account.name] = RunningWork(account.name, kind, int(tools.clock()), steps, stop, future)
 
-    def under_way(self) -> dict[str, Under]:
+    def under_way(self) -> dict[str, RunningWork]:
         """All that is not collected, by account."""
         return dict(self._under)
 
-    def collect(self) -> list[Under]:
+    def collect(self) -> list[RunningWork]:
         """What ended since it was last asked; each is told of once."""
         ended = [under for under in self._under.values() if under.future.done()]
         for under in ended:
@@ -78,7 +78,7 @@ class Runner:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _timed(work: Work, account: Account, tools: Tools, steps: Steps) -> list[Tiding]:
+def _timed(work: Work, account: Account, tools: RunContext, steps: RunSteps) -> list[Notification]:
     """Do it, and note when it ended: what falls due after that is another piece of work, however late this one is collected."""
     try:
         return work(account, tools)

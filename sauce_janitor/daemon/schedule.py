@@ -11,7 +11,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
-from sauce_janitor.config import Daily, Schedule, Stretch
+from sauce_janitor.config import BlackoutPeriod, DailyBlackout, Schedule
 from sauce_janitor.config.source.cron import WEEKDAYS, Cron
 from sauce_janitor.daemon.wall_clock import WallClock
 
@@ -22,7 +22,7 @@ _WEEKDAY_OF_DAY_0: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Dark:
+class ActiveBlackout:
     """A black-out in force: until when (epoch seconds), and why."""
 
     ends_at: int
@@ -30,7 +30,7 @@ class Dark:
 
 
 @dataclass(frozen=True)
-class Timetable:
+class RunTimes:
     """One account's times, all in whole epoch seconds.
 
     A schedule of every hour goes by the clock's minutes, whatever the hour. One of certain hours is due the first time
@@ -48,7 +48,7 @@ class Timetable:
             due = dark.ends_at
         return due
 
-    def dark_at(self, at: int) -> Dark | None:
+    def dark_at(self, at: int) -> ActiveBlackout | None:
         """The black-out in force at `at`; of several the one that ends last."""
         found = [dark for blackout in self.schedule.blackouts if (dark := self._in_force(blackout, at))]
         return max(found, key=lambda dark: dark.ends_at, default=None)
@@ -89,17 +89,21 @@ class Timetable:
         found: dt.datetime = self._trigger.get_next_fire_time(None, dt.datetime.fromtimestamp(wall, dt.UTC))
         return int(found.timestamp())
 
-    def _in_force(self, blackout: Daily | Stretch, at: int) -> Dark | None:
-        if isinstance(blackout, Stretch):
-            return Dark(blackout.ends_at, blackout.reason) if blackout.starts_at <= at < blackout.ends_at else None
+    def _in_force(self, blackout: DailyBlackout | BlackoutPeriod, at: int) -> ActiveBlackout | None:
+        if isinstance(blackout, BlackoutPeriod):
+            return (
+                ActiveBlackout(blackout.ends_at, blackout.reason)
+                if blackout.starts_at <= at < blackout.ends_at
+                else None
+            )
         today = (at + self._clock.offset(at)) // _DAY_S
         for begun in (today, today - 1):  # it may have begun yesterday
             starts_at, ends_at = self._bounds(blackout, begun)
             if (begun + _WEEKDAY_OF_DAY_0) % 7 in blackout.weekdays and starts_at <= at < ends_at:
-                return Dark(ends_at, blackout.reason)
+                return ActiveBlackout(ends_at, blackout.reason)
         return None
 
-    def _bounds(self, blackout: Daily, day: int) -> tuple[int, int]:
+    def _bounds(self, blackout: DailyBlackout, day: int) -> tuple[int, int]:
         """When the black-out of that day (counted from 1970-01-01) begins and ends. What the clocks repeat is all in it."""
         over_midnight = blackout.to_min <= blackout.from_min
         to_min = blackout.to_min + (_DAY_MIN if over_midnight else 0)

@@ -14,14 +14,14 @@ from sauce_janitor.archive import SENTINEL
 from sauce_janitor.clock import Clock
 from sauce_janitor.config import Account, Config
 from sauce_janitor.daemon.agenda import Agenda
-from sauce_janitor.daemon.clocks import Pace
-from sauce_janitor.daemon.config_watch import Followed
-from sauce_janitor.daemon.runner import Runner, Steps, Under, Work
+from sauce_janitor.daemon.clocks import LookInterval
+from sauce_janitor.daemon.config_watch import FollowedConfig
+from sauce_janitor.daemon.runner import Runner, RunningWork, RunSteps, Work
 from sauce_janitor.daemon.work import RUN, UPKEEP, a_run, an_upkeep
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.notify import Poster, Tiding
-from sauce_janitor.operations import Tools
+from sauce_janitor.notify import Notification, WebhookSender
+from sauce_janitor.operations import RunContext
 from sauce_janitor.operations.records import last_runs, notifications
 from sauce_janitor.state import State
 
@@ -30,7 +30,7 @@ Works: TypeAlias = Mapping[str, Work]
 """What is done, by kind."""
 
 
-class Rounds:
+class Scheduler:
     """What the daemon does, a round at a time; `go` is called by one thread, the rest may be read by others.
 
     `state` is None while it cannot be opened, and `closed_because` says why then; `wrong` has, by account, what ended its last
@@ -38,10 +38,17 @@ class Rounds:
     """
 
     def __init__(
-        self, config: Config, clock: Clock, metrics: Metrics, *, execute: bool, pace: Pace, works: Works | None = None
+        self,
+        config: Config,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        execute: bool,
+        pace: LookInterval,
+        works: Works | None = None,
     ) -> None:
         self.execute = execute
-        self.followed = Followed(config)
+        self.followed = FollowedConfig(config)
         self.agenda = Agenda()
         self.runner = Runner()
         self.state: State | None = None
@@ -50,7 +57,7 @@ class Rounds:
         self._path = config.state  # another path takes a restart: two states at once would be two truths
         self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
         self._pace = pace
-        self._clock, self._metrics, self._poster = clock, metrics, Poster()
+        self._clock, self._metrics, self._poster = clock, metrics, WebhookSender()
         self._tried_at = self._looked_at = -float("inf")
         self._agenda_is_of: Config | None = None
         self._asked = threading.Event()
@@ -156,7 +163,7 @@ class Rounds:
         for account in self.config.accounts:
             self._begin_or_halt(account, under_way.get(account.name), state, now)
 
-    def _begin_or_halt(self, account: Account, under: Under | None, state: State, now: int) -> None:
+    def _begin_or_halt(self, account: Account, under: RunningWork | None, state: State, now: int) -> None:
         entry = self.agenda[account.name]
         if under is not None:
             dark = entry.timetable.dark_at(now)
@@ -168,10 +175,10 @@ class Rounds:
         if kind is not None:
             self._log.info(f"{kind}.begins", account=account.name, mode="execute" if self.execute else "dry_run")
             config = replace(self.config, state=self._path)  # requests are counted beside the state that is in use
-            tools = Tools(config, state, self._metrics, Steps(), clock=self._clock.now)
+            tools = RunContext(config, state, self._metrics, RunSteps(), clock=self._clock.now)
             self.runner.begin(account, kind, self._works[kind], tools)
 
-    def _tell(self, under: Under) -> None:
+    def _tell(self, under: RunningWork) -> None:
         wrong = under.future.exception()
         at = int(self._clock.now())
         if under.kind == RUN:
@@ -187,7 +194,7 @@ class Rounds:
             self._log.error(f"{under.kind}.crashed", account=under.account, exc_info=wrong)
         self._notify(list(notifications.of_error(under.account, wrong, at=at)))
 
-    def _notify(self, tidings: list[Tiding]) -> None:
+    def _notify(self, tidings: list[Notification]) -> None:
         if self.state is None or not self.config.webhooks:
             return
         try:

@@ -16,8 +16,8 @@ from sauce_janitor.clock import Clock
 from sauce_janitor.config import Account
 from sauce_janitor.daemon import archive_probe, heartbeat
 from sauce_janitor.daemon.accounts import view_of
-from sauce_janitor.daemon.agenda import Entry
-from sauce_janitor.daemon.scheduler import Rounds
+from sauce_janitor.daemon.agenda import AgendaEntry
+from sauce_janitor.daemon.scheduler import Scheduler
 from sauce_janitor.daemon.work import RUN
 from sauce_janitor.errors import ConfigError, CredentialsError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
@@ -29,10 +29,10 @@ from sauce_janitor.web.overview import AccountView, Overview, Readiness
 _OVERDUE_S: Final = 600
 
 
-class Standing:
+class DaemonStatus:
     """Looks, and keeps what it saw: `readiness`, `overview`. One thread looks, any thread may read."""
 
-    def __init__(self, rounds: Rounds, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, rounds: Scheduler, clock: Clock, metrics: Metrics) -> None:
         self._rounds, self._clock, self._metrics = rounds, clock, metrics
         self._beat_at = -float("inf")
         self._accounts: tuple[AccountView, ...] = ()
@@ -131,6 +131,6 @@ class Standing:
         )
 
 
-def _is_overdue(entry: Entry, now: int) -> bool:
+def _is_overdue(entry: AgendaEntry, now: int) -> bool:
     """Whether a run should have begun long ago; in a black-out nothing should."""
     return entry.timetable.dark_at(now) is None and now > entry.due_at + entry.jitter_s + _OVERDUE_S

@@ -14,8 +14,8 @@ from sauce_janitor.archive import SENTINEL
 from sauce_janitor.config import Account
 from sauce_janitor.daemon.runner import Work
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.notify import Tiding
-from sauce_janitor.operations import Order, Tools, run
+from sauce_janitor.notify import Notification
+from sauce_janitor.operations import Order, RunContext, run
 from sauce_janitor.operations.prune import PruneOrder, prune
 from sauce_janitor.operations.records import notifications
 from sauce_janitor.operations.verify import verify_daily
@@ -27,7 +27,7 @@ UPKEEP: Final = "upkeep"
 def a_run(*, execute: bool) -> Work:
     """A run: list, plan, and with `execute` carry out."""
 
-    def work(account: Account, tools: Tools) -> list[Tiding]:
+    def work(account: Account, tools: RunContext) -> list[Notification]:
         result = run(account, tools, Order(execute=execute))
         return list(notifications.of_result(result, at=int(tools.clock())))
 
@@ -37,12 +37,12 @@ def a_run(*, execute: bool) -> Work:
 def an_upkeep(*, execute: bool) -> Work:
     """A day's upkeep: what `keep_for` no longer keeps goes (with `execute`), and a share of the rest is verified."""
 
-    def work(account: Account, tools: Tools) -> list[Tiding]:
+    def work(account: Account, tools: RunContext) -> list[Notification]:
         path = tools.config.archive.path
         if not (path / SENTINEL).exists() and tools.state.identity.archive_uuid(str(path)) is None:
             return []
         at = int(tools.clock())
-        tidings: list[Tiding] = []
+        tidings: list[Notification] = []
         wrong: list[str] = []
         if execute:
             try:
@@ -52,12 +52,12 @@ def an_upkeep(*, execute: bool) -> Work:
         if not tools.stop.is_set():
             found = [finding.detail for finding in verify_daily(account, tools).findings]
             wrong += _words(found, "findings in the archive")
-        return [*tidings, Tiding("failed", account.name, "; ".join(wrong), at, UPKEEP)] if wrong else tidings
+        return [*tidings, Notification("failed", account.name, "; ".join(wrong), at, UPKEEP)] if wrong else tidings
 
     return work
 
 
-def _prune(account: Account, tools: Tools) -> list[str]:
+def _prune(account: Account, tools: RunContext) -> list[str]:
     log: Any = structlog.get_logger().bind(account=account.name)
     try:
         done = prune(account, tools, PruneOrder(execute=True))

@@ -4,9 +4,9 @@ Read `parts` for what it needs, `archiving` and `deleting` for the order of effe
 """
 
 from sauce_janitor.execute.executor import carry_out
-from sauce_janitor.execute.job_task import Options
+from sauce_janitor.execute.job_task import ExecutionSettings
 from sauce_janitor.execute.outcomes import Execution, Outcome
-from sauce_janitor.execute.ports import Parts
+from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.recovery import Recovery, recover
 
-__all__ = ["Execution", "Options", "Outcome", "Parts", "Recovery", "carry_out", "recover"]
+__all__ = ["Execution", "ExecutionPorts", "ExecutionSettings", "Outcome", "Recovery", "carry_out", "recover"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
-from sauce_janitor.execute.job_task import InHand, Work
+from sauce_janitor.execute.job_task import ExecutionContext, JobTask
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.retries import FailureKind
 
 
-def settle_absences(work: Work) -> None:
+def settle_absences(work: ExecutionContext) -> None:
     """At the end of the run list their times again: a job that is not shown any more is gone, one that is has failed."""
     absent = work.take_absent()
-    by_owner: dict[Owner, list[InHand]] = {}
+    by_owner: dict[Owner, list[JobTask]] = {}
     for hand in absent:
         by_owner.setdefault(hand.plan.owner, []).append(hand)
     try:
@@ -24,7 +24,7 @@ def settle_absences(work: Work) -> None:
         work.tally.left(sum(bool(hand.to_do) for hand in absent))
 
 
-def _settle(work: Work, owner: Owner, hands: Sequence[InHand]) -> None:
+def _settle(work: ExecutionContext, owner: Owner, hands: Sequence[JobTask]) -> None:
     try:
         shown = work.parts.listings.contradicted(owner, [hand.plan.job_id for hand in hands])
     except (CredentialsError, BudgetSpentError):

@@ -10,9 +10,9 @@ from sauce_janitor.errors import ArchiveError, IncompleteError, SourceError
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.copies import refuse_if_lost, stored
 from sauce_janitor.execute.events import JobArchived, JobIncomplete, Skip
-from sauce_janitor.execute.job_task import InHand, Work
-from sauce_janitor.execute.lookups import Listed
-from sauce_janitor.execute.ports import Archived, Body, Why
+from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.lookups import AssetLookup
+from sauce_janitor.execute.ports import Archived, AssetStream, StoreReason
 from sauce_janitor.execute.purge_detection import is_purgeable, note_listed_again, note_purged
 from sauce_janitor.execute.unstarted_jobs import asset_list, never_started
 from sauce_janitor.model.assets import Selection
@@ -22,7 +22,7 @@ YOUNG_DETAILS_S: Final = 60.0
 """Details that came with those of other jobs are good enough to archive by for so long."""
 
 
-def archive(work: Work, hand: InHand) -> None:
+def archive(work: ExecutionContext, hand: JobTask) -> None:
     """Have everything that is wanted of the job stored; afterwards `hand.proof` holds the receipt.
 
     Does nothing more for a job that has vanished. SkipError, SourceError and ArchiveError are about this job.
@@ -45,7 +45,7 @@ def archive(work: Work, hand: InHand) -> None:
     _store(work, hand, details.document, listed, selection)
 
 
-def listing_for(work: Work, hand: InHand, job: Job) -> Listed:
+def listing_for(work: ExecutionContext, hand: JobTask, job: Job) -> AssetLookup:
     """The asset list to archive by: read again where the first says that there is nothing on a job that may be purged."""
     plan = hand.plan
     listed = asset_list(work, hand, job)
@@ -57,7 +57,7 @@ def listing_for(work: Work, hand: InHand, job: Job) -> Listed:
     return listed
 
 
-def check_missing(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
+def check_missing(work: ExecutionContext, hand: JobTask, job: Job, listed: AssetLookup) -> None:
     """SourceError for a 404 that nothing explains: the job is young, and its assets were not deleted by us."""
     if listed.names is not None or is_purgeable(work, job):
         return
@@ -69,7 +69,7 @@ def check_missing(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
         )
 
 
-def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
+def check_purged(work: ExecutionContext, hand: JobTask, job: Job, listed: AssetLookup) -> None:
     """SkipError when nothing was archived in time, the assets are gone, and the policy keeps the job then."""
     selection = hand.selection
     if not listed.empty or selection is None or selection.if_purged == "proceed" or not is_purgeable(work, job):
@@ -82,7 +82,7 @@ def check_purged(work: Work, hand: InHand, job: Job, listed: Listed) -> None:
         raise SkipError(Skip.PURGED, "Sauce Labs has purged its assets before they were archived")
 
 
-def uncovered(archived: Archived | None, listed: Listed, selection: Selection) -> tuple[str, ...]:
+def uncovered(archived: Archived | None, listed: AssetLookup, selection: Selection) -> tuple[str, ...]:
     """The listed names that a delete may not destroy: neither stored and still there nor, by receipt and policy, given up."""
     if archived is None:
         return listed.names or ()
@@ -106,15 +106,17 @@ def forgotten(archived: Archived, selection: Selection) -> tuple[str, ...]:
     )
 
 
-def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, selection: Selection) -> None:
+def _store(
+    work: ExecutionContext, hand: JobTask, document: JobDocument, listed: AssetLookup, selection: Selection
+) -> None:
     plan, job = hand.plan, document.job
     policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))
 
-    def fetch(name: str) -> AbstractContextManager[Body]:
+    def fetch(name: str) -> AbstractContextManager[AssetStream]:
         return work.asking.asset(plan.owner, plan.job_id, name)
 
     listing = AssetListing(listed.names or ())
-    why = Why(
+    why = StoreReason(
         policy,
         purged=listed.empty and is_purgeable(work, job),
         deletes=hand.delete is not None,
@@ -157,7 +159,9 @@ def _store(work: Work, hand: InHand, document: JobDocument, listed: Listed, sele
         )
 
 
-def _tell_incomplete(work: Work, hand: InHand, archived: Archived, lacking: Sequence[MissingFile]) -> Never:
+def _tell_incomplete(
+    work: ExecutionContext, hand: JobTask, archived: Archived, lacking: Sequence[MissingFile]
+) -> Never:
     """Say what is stored and what is missing; IncompleteError ends whatever is still to be done of the job."""
     plan = hand.plan
     policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))

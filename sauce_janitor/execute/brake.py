@@ -19,7 +19,7 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute.events import Halt, Halted, Skip
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.ports import Body, Parts
+from sauce_janitor.execute.ports import AssetStream, ExecutionPorts
 from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 
 SILENCE = 5
@@ -73,7 +73,13 @@ class Brake:
     """Pulled once, by whoever finds the first reason; every worker finds it pulled at its next look."""
 
     def __init__(
-        self, parts: Parts, tally: Tally, stop: threading.Event, *, deadline: float | None = None, workers: int = 1
+        self,
+        parts: ExecutionPorts,
+        tally: Tally,
+        stop: threading.Event,
+        *,
+        deadline: float | None = None,
+        workers: int = 1,
     ) -> None:
         self._parts = parts
         self._tally = tally
@@ -155,7 +161,7 @@ class Brake:
 class WatchedBody:
     """A body that is abandoned when a stop was asked for and it does not end soon."""
 
-    def __init__(self, body: Body, brake: Brake) -> None:
+    def __init__(self, body: AssetStream, brake: Brake) -> None:
         self._body = body
         self._brake = brake
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sauce_janitor.errors import SourceError, StoppedError
 from sauce_janitor.execute.events import ActionFailed, AlreadyGone, JobDeleted
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.ports import Parts, Proven, Source
+from sauce_janitor.execute.ports import ExecutionPorts, Proven, SourcePort
 from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.model.permits import DeleteAddress
 from sauce_janitor.model.retries import FailureKind
@@ -34,12 +34,12 @@ class Sent:
     address: DeleteAddress | None = None
 
 
-def is_job_gone(source: Source, owner: Owner, job_id: JobId) -> bool:
+def is_job_gone(source: SourcePort, owner: Owner, job_id: JobId) -> bool:
     """Whether Sauce Labs says 404 of the job, twice."""
     return source.job(owner, job_id) is None and source.job(owner, job_id) is None
 
 
-def are_assets_gone(source: Source, owner: Owner, job_id: JobId) -> bool:
+def are_assets_gone(source: SourcePort, owner: Owner, job_id: JobId) -> bool:
     """Whether nothing is listed any more (404, or an empty list), twice."""
     for _ in range(2):
         listing = source.assets(owner, job_id)
@@ -49,7 +49,7 @@ def are_assets_gone(source: Source, owner: Owner, job_id: JobId) -> bool:
 
 
 def settle(
-    parts: Parts, tally: Tally, sent: Sent, outcome: Proven, detail: str, *, bytes_reclaimed: int | None = None
+    parts: ExecutionPorts, tally: Tally, sent: Sent, outcome: Proven, detail: str, *, bytes_reclaimed: int | None = None
 ) -> None:
     """Put the outcome on record; for one that is no success, tell it too."""
     parts.journal.outcome(sent.intent, outcome, detail=detail, bytes_reclaimed=bytes_reclaimed)
@@ -61,10 +61,10 @@ def settle(
         tally.tell(ActionFailed(sent.job_id, sent.owner, sent.policy, sent.action, detail, FailureKind.DELETE))
 
 
-class Confirming:
+class PendingConfirmations:
     """Deletes of jobs that Sauce Labs accepted, looked up a hundred at a time. Threads share one."""
 
-    def __init__(self, parts: Parts, tally: Tally) -> None:
+    def __init__(self, parts: ExecutionPorts, tally: Tally) -> None:
         self._parts = parts
         self._tally = tally
         self._lock = threading.Lock()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.execute.events import CopyDamaged, CopyRestored
-from sauce_janitor.execute.job_task import InHand, Work
-from sauce_janitor.execute.lookups import Listed
+from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.execute.ports import Archived
 from sauce_janitor.model.permits import Receipt
 
 
-def is_whole(work: Work, hand: InHand) -> bool:
+def is_whole(work: ExecutionContext, hand: JobTask) -> bool:
     """Return whether the job's copy, as the disk holds it now, is what was stored; False sends it back to archiving.
 
     Reads it once a run, and not at all where nothing is wanted of the job. ArchiveError when it cannot be restored.
@@ -30,7 +30,7 @@ def is_whole(work: Work, hand: InHand) -> bool:
     return False
 
 
-def refuse_if_lost(hand: InHand, listed: Listed) -> None:
+def refuse_if_lost(hand: JobTask, listed: AssetLookup) -> None:
     """Raise ArchiveError where the whole copy is gone, and Sauce Labs lists nothing to restore it from."""
     if hand.is_lost and listed.empty:
         raise ArchiveError(
@@ -39,7 +39,7 @@ def refuse_if_lost(hand: InHand, listed: Listed) -> None:
         )
 
 
-def stored(work: Work, hand: InHand, archived: Archived) -> None:
+def stored(work: ExecutionContext, hand: JobTask, archived: Archived) -> None:
     """Take in what a pass of the archive returned: the proof, and whether it restored a damaged copy."""
     hand.archived, hand.proof = archived, Receipt(archived.sha256)
     hand.read_back = archived.sha256 if archived.read_back else None
@@ -62,11 +62,11 @@ def stored(work: Work, hand: InHand, archived: Archived) -> None:
         )
 
 
-def _tell_damaged(work: Work, hand: InHand, files: tuple[str, ...]) -> None:
+def _tell_damaged(work: ExecutionContext, hand: JobTask, files: tuple[str, ...]) -> None:
     work.tally.tell(CopyDamaged(hand.plan.job_id, hand.plan.owner, _policy(hand), files))
 
 
-def _policy(hand: InHand) -> str:
+def _policy(hand: JobTask) -> str:
     """The policy that wants the delete, else the one that wants the copy."""
     action = hand.delete or next(iter(hand.to_do))
     return hand.to_do[action]

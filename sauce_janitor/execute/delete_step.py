@@ -20,12 +20,12 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute.archive_step import archive, check_missing, check_purged, forgotten, uncovered
 from sauce_janitor.execute.brake import SkipError
-from sauce_janitor.execute.confirmation import Confirming, Sent
+from sauce_janitor.execute.confirmation import PendingConfirmations, Sent
 from sauce_janitor.execute.copies import is_whole
 from sauce_janitor.execute.empty_lists import waits_until
 from sauce_janitor.execute.events import Skip
-from sauce_janitor.execute.job_task import InHand, Work
-from sauce_janitor.execute.lookups import Details
+from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.lookups import DetailsLookup
 from sauce_janitor.execute.purge_detection import is_emptied, is_purgeable, note_listed_again, note_purged, was_purged
 from sauce_janitor.execute.unstarted_jobs import asset_list
 from sauce_janitor.execute.write_answers import conclude
@@ -57,15 +57,15 @@ class _Next(Enum):
     OTHER_ADDRESS = 4  # the address is not there, the job is
 
 
-class Deleting:
+class DeleteStep:
     """Deletes what is in hand, many by one look-up where nothing has to be fetched before."""
 
-    def __init__(self, work: Work, confirming: Confirming) -> None:
+    def __init__(self, work: ExecutionContext, confirming: PendingConfirmations) -> None:
         self._work = work
         self._parts = work.parts
         self._confirming = confirming
 
-    def delete(self, hands: Iterable[InHand]) -> None:
+    def delete(self, hands: Iterable[JobTask]) -> None:
         """Delete each or say why not, 20 at most; ends with nothing to do for any, unless the whole run ends."""
         again = self._delete_by_rounds(deque(hands))
         while again:
@@ -79,9 +79,9 @@ class Deleting:
             if hand.delete is not None:
                 again.extend(self._delete_by_rounds(deque((hand,))))
 
-    def _delete_by_rounds(self, waiting: deque[InHand]) -> deque[InHand]:
+    def _delete_by_rounds(self, waiting: deque[JobTask]) -> deque[JobTask]:
         """The hands that have to be archived (again) first."""
-        again: deque[InHand] = deque()
+        again: deque[JobTask] = deque()
         while waiting:
             ready = self._listed(self._read_back(waiting, again), waiting)
             while ready and not self._is_list_old(ready[0]):
@@ -96,13 +96,13 @@ class Deleting:
             waiting.extendleft(reversed(ready))
         return again
 
-    def _read_back(self, waiting: deque[InHand], again: deque[InHand]) -> deque[InHand]:
+    def _read_back(self, waiting: deque[JobTask], again: deque[JobTask]) -> deque[JobTask]:
         """Those next in line whose copies are whole; those whose are not go to `again`.
 
         It comes before everything that is asked of Sauce Labs: a copy may take minutes to read, and an answer counts for
         seconds. A turn, too, is short, so that what was read first is deleted soon.
         """
-        whole: deque[InHand] = deque()
+        whole: deque[JobTask] = deque()
         began = self._parts.clock.monotonic()
         while waiting and (not whole or self._parts.clock.monotonic() - began < READING_TURN_S):
             hand = waiting.popleft()
@@ -113,9 +113,9 @@ class Deleting:
                 (whole if is_whole(self._work, hand) else again).append(hand)
         return whole
 
-    def _listed(self, whole: deque[InHand], waiting: deque[InHand]) -> deque[InHand]:
+    def _listed(self, whole: deque[JobTask], waiting: deque[JobTask]) -> deque[JobTask]:
         """Those next in line, each with a young asset list where one is needed; the rest wait on."""
-        ready: deque[InHand] = deque()
+        ready: deque[JobTask] = deque()
         began = self._parts.clock.monotonic()
         while whole and (not ready or self._parts.clock.monotonic() - began < LISTING_TURN_S):
             hand = whole.popleft()
@@ -130,24 +130,24 @@ class Deleting:
         waiting.extendleft(reversed(whole))
         return ready
 
-    def _is_list_old(self, hand: InHand) -> bool:
+    def _is_list_old(self, hand: JobTask) -> bool:
         """Whether the list would be too old by the end of a round that begins now."""
         return self._list_age(hand) > YOUNG_LIST_S - FRESH_S
 
-    def _list_age(self, hand: InHand) -> float:
+    def _list_age(self, hand: JobTask) -> float:
         if hand.selection is None and not was_purged(self._work, hand):
             return 0.0  # nothing wanted, no list needed
         return inf if hand.listed is None else self._parts.clock.monotonic() - hand.listed.at
 
-    def _look_up(self, ready: deque[InHand]) -> None:
+    def _look_up(self, ready: deque[JobTask]) -> None:
         answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ready])
         for hand in ready:  # whatever was answered before assets were fetched does not count any more
             hand.details = answers.get(hand.plan.job_id)
 
-    def _is_fresh(self, hand: InHand) -> bool:
+    def _is_fresh(self, hand: JobTask) -> bool:
         return hand.details is None or self._parts.clock.monotonic() - hand.details.at <= FRESH_S
 
-    def _next(self, ready: deque[InHand], again: deque[InHand]) -> None:
+    def _next(self, ready: deque[JobTask], again: deque[JobTask]) -> None:
         hand = ready.popleft()
         turn = self._parts.addresses.turn() if hand.delete is Action.DELETE_JOB else nullcontext()
         with turn, self._work.about(hand):
@@ -162,13 +162,13 @@ class Deleting:
                 case _Next.ARCHIVE_AGAIN:
                     again.append(hand)
 
-    def _count_look(self, hand: InHand) -> None:
+    def _count_look(self, hand: JobTask) -> None:
         """A Sauce Labs this slow must not keep a worker busy with one job for ever."""
         hand.lookups += 1
         if hand.lookups > MOST_LOOKUPS:
             raise SourceError(f"job {hand.plan.job_id}: its answers grow too old before the delete can leave")
 
-    def _delete_one(self, hand: InHand) -> _Next:
+    def _delete_one(self, hand: JobTask) -> _Next:
         plan = hand.plan
         self._work.permitted(hand, to_change=True)
         if hand.details is None:
@@ -191,7 +191,7 @@ class Deleting:
             return _Next.LOOK_AGAIN
         return self._send(hand)
 
-    def _prove(self, hand: InHand, job: Job) -> bool:
+    def _prove(self, hand: JobTask, job: Job) -> bool:
         """Whether what a delete destroys is proven stored or, aloud, not wanted."""
         selection = hand.selection
         # Also for a job that is too young to be purged: what is on record counts, not why.
@@ -227,7 +227,7 @@ class Deleting:
         hand.proof = Receipt(hand.archived.sha256)
         return True
 
-    def _check_doubtful(self, hand: InHand, job: Job) -> None:
+    def _check_doubtful(self, hand: JobTask, job: Job) -> None:
         """SkipError while the delete would rest on empty lists alone, all of them younger than a day."""
         listed, archived = hand.listed, hand.archived
         if hand.selection is None or listed is None or archived is None or not listed.empty or hand.is_believed:
@@ -241,19 +241,19 @@ class Deleting:
                 f"nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is still so after {at}",
             )
 
-    def _list_twice(self, hand: InHand) -> None:
+    def _list_twice(self, hand: JobTask) -> None:
         """One empty answer may be a lie, and nothing in the receipts would contradict it."""
         if hand.listed is not None and hand.listed.empty and not hand.listed_twice:
             hand.listed = asset_list(self._work, hand)
             hand.listed_twice = True
 
-    def _check_still_purged(self, hand: InHand) -> None:
+    def _check_still_purged(self, hand: JobTask) -> None:
         """SkipError where assets are listed that were purged: what protects them was left out of the decision."""
         self._list_twice(hand)
         if hand.listed is not None and note_listed_again(self._work, hand, hand.listed):
             raise SkipError(Skip.CHANGED, "Sauce Labs lists assets again that it had purged")
 
-    def _send(self, hand: InHand) -> _Next:
+    def _send(self, hand: JobTask) -> _Next:
         plan, action = hand.plan, hand.delete
         assert action is not None
         permit = self._permit(hand)
@@ -277,12 +277,12 @@ class Deleting:
         if still_there is not None:
             # It counts from the older question, where that is young: a build that was asked for then still serves.
             at = permit.asked_at if self._is_fresh(hand) else still_there.at
-            hand.details = Details(still_there.document, at)
+            hand.details = DetailsLookup(still_there.document, at)
             return _Next.OTHER_ADDRESS
         hand.done(action)
         return _Next.ENDED
 
-    def _permit(self, hand: InHand) -> DeleteJobPermit | DeleteAssetsPermit:
+    def _permit(self, hand: JobTask) -> DeleteJobPermit | DeleteAssetsPermit:
         plan, details, proof = hand.plan, hand.details, hand.proof
         assert details is not None
         assert proof is not None

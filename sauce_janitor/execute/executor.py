@@ -10,15 +10,15 @@ from sauce_janitor.errors import BudgetSpentError, JanitorError
 from sauce_janitor.execute.absences import settle_absences
 from sauce_janitor.execute.archive_step import archive
 from sauce_janitor.execute.brake import Brake, HaltError, halt_of
-from sauce_janitor.execute.confirmation import Confirming
-from sauce_janitor.execute.delete_step import Deleting
+from sauce_janitor.execute.confirmation import PendingConfirmations
+from sauce_janitor.execute.delete_step import DeleteStep
 from sauce_janitor.execute.events import Event, Halt
-from sauce_janitor.execute.job_task import InHand, Options, Work
+from sauce_janitor.execute.job_task import ExecutionContext, ExecutionSettings, JobTask
 from sauce_janitor.execute.lookups import BATCH
 from sauce_janitor.execute.outcomes import Execution, Tally
-from sauce_janitor.execute.ports import Parts
+from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.stop_step import stop as stop_job
-from sauce_janitor.execute.turn_order import Turns
+from sauce_janitor.execute.turn_order import TurnOrder
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.retries import FailureKind, Retry
 from sauce_janitor.retention.plan.planner import JobPlan
@@ -30,7 +30,12 @@ GLANCE_S = 0.2
 
 
 def carry_out(
-    jobs: Iterable[JobPlan], parts: Parts, *, workers: int, stop: threading.Event, options: Options | None = None
+    jobs: Iterable[JobPlan],
+    parts: ExecutionPorts,
+    *,
+    workers: int,
+    stop: threading.Event,
+    options: ExecutionSettings | None = None,
 ) -> Execution:
     """Do what the plan says, in its order as far as several workers keep one, and say what became of every action.
 
@@ -39,9 +44,9 @@ def carry_out(
     journal, or clocks that differ: nothing is begun then, no write leaves any more. Raises only what is a bug, after the
     other workers have put down what they had in hand.
     """
-    options = options or Options()
+    options = options or ExecutionSettings()
     deadline = None if options.deadline_s is None else parts.clock.monotonic() + options.deadline_s
-    turns = Turns(parts)
+    turns = TurnOrder(parts)
 
     def told(event: Event) -> None:
         turns.told(event)
@@ -49,7 +54,7 @@ def carry_out(
 
     tally = Tally(told)
     brake = Brake(parts, tally, stop, deadline=deadline, workers=workers)
-    crew = _Crew(Work(parts, tally, brake, options, turns), jobs)
+    crew = _Crew(ExecutionContext(parts, tally, brake, options, turns), jobs)
     abandoned = crew.run(max(1, workers), stop)
     for bug in crew.bugs:
         raise bug
@@ -62,18 +67,18 @@ class _Queue:
     Jobs that failed before come one by one, too, as far as their kind has a share; the others wait for a later run.
     """
 
-    def __init__(self, work: Work, jobs: Iterable[JobPlan]) -> None:
+    def __init__(self, work: ExecutionContext, jobs: Iterable[JobPlan]) -> None:
         self._work = work
         self._jobs = iter(jobs)
         self._turn = threading.Condition()
-        self._single: deque[InHand] = deque()
-        self._deletes: list[InHand] = []
-        self._later: deque[InHand] = deque()
-        self._asleep: deque[InHand] = deque()
+        self._single: deque[JobTask] = deque()
+        self._deletes: list[JobTask] = []
+        self._later: deque[JobTask] = deque()
+        self._asleep: deque[JobTask] = deque()
         budget = work.parts.source.budget_left
         self._floor = None if budget is None else int(budget * work.options.kept_for_deletes)
 
-    def take(self) -> list[InHand]:
+    def take(self) -> list[JobTask]:
         """What to do next, all of it counted as begun; nothing when the plan is at its end."""
         with self._turn:
             while True:
@@ -88,7 +93,7 @@ class _Queue:
             self._work.tally.begun()
         return load
 
-    def _next(self) -> list[InHand]:
+    def _next(self) -> list[JobTask]:
         while True:
             self._fill()
             if len(self._deletes) >= BATCH or (self._deletes and not self._single):
@@ -105,7 +110,7 @@ class _Queue:
             else:
                 self._waits(hand.retry.kind)
 
-    def _wake(self) -> list[InHand]:
+    def _wake(self) -> list[JobTask]:
         """A job whose pause is not over, where another of its kind succeeded meanwhile; the others wait for a later run."""
         while self._asleep and not self._work.turns.is_trying:
             hand = self._asleep.popleft()
@@ -134,7 +139,7 @@ class _Queue:
             plan = next(self._jobs, None)
             if plan is None:
                 return
-            hand = InHand.of(plan, self._work.turns.of(plan.job_id))
+            hand = JobTask.of(plan, self._work.turns.of(plan.job_id))
             if not hand.to_do or self._work.is_in_vain(hand):
                 self._work.parts.passed(1)
                 continue
@@ -147,7 +152,7 @@ class _Queue:
             elif hand.delete is not None:
                 self._deletes.append(hand)
 
-    def _sleep(self, hand: InHand, retry: Retry) -> None:
+    def _sleep(self, hand: JobTask, retry: Retry) -> None:
         if len(self._asleep) < _MOST_ASLEEP:
             self._asleep.append(hand)
         else:
@@ -157,7 +162,7 @@ class _Queue:
         self._work.tally.waits(kind)
         self._work.parts.passed(1)
 
-    def _ask_ahead(self, first: InHand) -> None:
+    def _ask_ahead(self, first: JobTask) -> None:
         """One look-up for the next jobs to archive; what it tells of each is used while it is young."""
         if Action.ARCHIVE not in first.to_do or first.details is not None:
             return
@@ -168,7 +173,7 @@ class _Queue:
         for hand in ahead:
             hand.details = answers.get(hand.plan.job_id)
 
-    def spares(self, hand: InHand) -> bool:
+    def spares(self, hand: JobTask) -> bool:
         """Whether the job has to leave the rest of the request budget to those with a delete."""
         left = self._work.parts.source.budget_left
         return hand.delete is None and self._floor is not None and left is not None and left <= self._floor
@@ -177,11 +182,11 @@ class _Queue:
 class _Crew:
     """The workers of one run. What each ended with is asked for: a bug in any is raised by who started them."""
 
-    def __init__(self, work: Work, jobs: Iterable[JobPlan]) -> None:
+    def __init__(self, work: ExecutionContext, jobs: Iterable[JobPlan]) -> None:
         self._work = work
         self._queue = _Queue(work, jobs)
-        self._confirming = Confirming(work.parts, work.tally)
-        self._deleting = Deleting(work, self._confirming)
+        self._confirming = PendingConfirmations(work.parts, work.tally)
+        self._deleting = DeleteStep(work, self._confirming)
         self._lock = threading.Lock()
         self._working = 0
         self._spared = 0
@@ -243,7 +248,7 @@ class _Crew:
                 self._work.parts.passed(len(load))
                 self._queue.ended()
 
-    def _try(self, load: list[InHand]) -> None:
+    def _try(self, load: list[JobTask]) -> None:
         try:
             self._carry(load)
         except (BudgetSpentError, HaltError) as over:
@@ -252,7 +257,7 @@ class _Crew:
                 self._work.turns.put_down(load[0].plan.job_id)
             raise
 
-    def _carry(self, load: list[InHand]) -> None:
+    def _carry(self, load: list[JobTask]) -> None:
         first = load[0]
         # Another worker found that out since this one was taken: nothing more is archived for a delete that cannot be.
         if self._work.is_in_vain(first):

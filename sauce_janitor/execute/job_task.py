@@ -26,12 +26,12 @@ from sauce_janitor.execute.events import (
     JobDeleted,
     Skip,
 )
-from sauce_janitor.execute.lookups import Asking, Details, Listed
+from sauce_janitor.execute.lookups import AssetLookup, DetailsLookup, Lookups
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.ports import Archived, Parts
-from sauce_janitor.execute.turn_order import Turns
+from sauce_janitor.execute.ports import Archived, ExecutionPorts
+from sauce_janitor.execute.turn_order import TurnOrder
 from sauce_janitor.model.assets import Selection
-from sauce_janitor.model.jobs import Action, Job, Owner, State
+from sauce_janitor.model.jobs import Action, Job, JobState, Owner
 from sauce_janitor.model.permits import NothingWanted, Receipt
 from sauce_janitor.model.retries import FailureKind, Retry
 from sauce_janitor.retention.plan.planner import JobPlan
@@ -44,7 +44,7 @@ class _NotTriedError(ForbiddenError):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ExecutionSettings:
     """How a plan is carried out; times in seconds.
 
     `settle_s`: no asset is touched sooner after a job's end. `kept_for_deletes`: this share of the request budget is left to
@@ -59,7 +59,7 @@ class Options:
 
 
 @dataclass(slots=True)
-class InHand:
+class JobTask:
     """One job of the plan on its way.
 
     `to_do` maps the actions not yet ended to the policies that want them, "" where it is a hold that wants an archive.
@@ -70,8 +70,8 @@ class InHand:
 
     plan: JobPlan
     to_do: dict[Action, str] = field(default_factory=dict)
-    details: Details | None = None
-    listed: Listed | None = None
+    details: DetailsLookup | None = None
+    listed: AssetLookup | None = None
     listed_twice: bool = False
     proof: Receipt | NothingWanted | None = None
     archived: Archived | None = None
@@ -85,7 +85,7 @@ class InHand:
     retry: Retry | None = None
 
     @classmethod
-    def of(cls, plan: JobPlan, retry: Retry | None = None) -> InHand:
+    def of(cls, plan: JobPlan, retry: Retry | None = None) -> JobTask:
         """With all that the plan wants done; both deletes due are one DELETE of the job. `retry`: it failed before."""
         to_do = {decision.action: decision.policy or "" for decision in plan.actions}
         if Action.DELETE_JOB in to_do:
@@ -108,23 +108,25 @@ class InHand:
         return self.to_do.pop(action)
 
 
-class Work:
+class ExecutionContext:
     """What all workers share while one plan is carried out."""
 
-    def __init__(self, parts: Parts, tally: Tally, brake: Brake, options: Options, turns: Turns) -> None:
+    def __init__(
+        self, parts: ExecutionPorts, tally: Tally, brake: Brake, options: ExecutionSettings, turns: TurnOrder
+    ) -> None:
         self.parts = parts
         self.tally = tally
         self.turns = turns
         self.brake = brake
         self.options = options
-        self.asking = Asking(parts, brake)
+        self.asking = Lookups(parts, brake)
         self._lock = threading.Lock()
-        self._absent: list[InHand] = []
+        self._absent: list[JobTask] = []
         self.forbidden: set[Owner] = set()
         self.unchangeable: set[Owner] = set()
 
     @contextmanager
-    def about(self, hand: InHand) -> Iterator[None]:
+    def about(self, hand: JobTask) -> Iterator[None]:
         """Whatever goes wrong inside is this job's alone, unless it is about the whole run."""
         plan = hand.plan
         try:
@@ -155,14 +157,14 @@ class Work:
             if hand.retry is not None:
                 self.turns.answered(hand.retry)
 
-    def _unanswered(self, hand: InHand, error: JanitorError) -> None:
+    def _unanswered(self, hand: JobTask, error: JanitorError) -> None:
         # a job that had no answer before is no news: five of them in a row must not end the run for all others
         if hand.retry is None:
             self.brake.unanswered(error)
         else:
             self.turns.unanswered(hand.retry)
 
-    def permitted(self, hand: InHand, *, to_change: bool = False) -> None:
+    def permitted(self, hand: JobTask, *, to_change: bool = False) -> None:
         """ForbiddenError for a job of an owner that a 403 was about before: nothing is asked of him again.
 
         Who may only look at an owner's jobs goes on archiving them: Sauce purges what is not archived in time.
@@ -173,35 +175,35 @@ class Work:
         if to_change and owner in self.unchangeable:
             raise _NotTriedError(f"{owner}: these credentials may not change this user's jobs (403)")
 
-    def is_in_vain(self, hand: InHand) -> bool:
+    def is_in_vain(self, hand: JobTask) -> bool:
         """Whether the job is to be deleted and Sauce Labs serves no address that does: it is left as it is."""
         return hand.delete is Action.DELETE_JOB and self.parts.addresses.failure is not None
 
-    def skip(self, hand: InHand, why: Skip, detail: str) -> None:
+    def skip(self, hand: JobTask, why: Skip, detail: str) -> None:
         """Leave the job alone: all that was still to do of it is skipped."""
         for action in tuple(hand.to_do):
             policy = hand.done(action)
             self.tally.tell(ActionSkipped(hand.plan.job_id, hand.plan.owner, policy, action, why, detail))
 
-    def fail(self, hand: InHand, detail: str, kind: FailureKind | None = FailureKind.OTHER) -> None:
+    def fail(self, hand: JobTask, detail: str, kind: FailureKind | None = FailureKind.OTHER) -> None:
         """The job stays: all that was still to do of it has failed. It is tried again by its kind; None: it was not tried."""
         for action in tuple(hand.to_do):
             policy = hand.done(action)
             self.tally.tell(ActionFailed(hand.plan.job_id, hand.plan.owner, policy, action, detail, kind))
 
-    def absent(self, hand: InHand) -> None:
+    def absent(self, hand: JobTask) -> None:
         """The details say twice that there is no such job: what was to be done of it waits until a listing agrees."""
         with self._lock:
             self._absent.append(replace(hand, to_do=dict(hand.to_do)))
         hand.to_do.clear()
 
-    def take_absent(self) -> Sequence[InHand]:
+    def take_absent(self) -> Sequence[JobTask]:
         """All of these, each once."""
         with self._lock:
             absent, self._absent = self._absent, []
         return absent
 
-    def vanished(self, hand: InHand) -> None:
+    def vanished(self, hand: JobTask) -> None:
         """The job is not there any more: nothing to delete, nothing left to archive."""
         plan = hand.plan
         detail = "Sauce Labs says twice that there is no such job, and a fresh listing does not show it"
@@ -212,7 +214,7 @@ class Work:
         for action in tuple(hand.to_do):
             self.gone(hand, action, detail)
 
-    def gone(self, hand: InHand, action: Action, detail: str) -> None:
+    def gone(self, hand: JobTask, action: Action, detail: str) -> None:
         """What the action was to delete is not there; on record, though this run sent nothing."""
         plan, policy = hand.plan, hand.to_do[action]
         is_ours = self.parts.journal.found_gone(action, plan.owner, plan.job_id, policy=policy, detail=detail)
@@ -228,13 +230,13 @@ class Work:
             return AssetsDeleted(plan.job_id, plan.owner, policy, None)
         return AlreadyGone(plan.job_id, plan.owner, policy, action, detail)
 
-    def same(self, hand: InHand, asked: Details, job: Job, *, state: State = State.FINISHED) -> None:
+    def same(self, hand: JobTask, asked: DetailsLookup, job: Job, *, state: JobState = JobState.FINISHED) -> None:
         """SkipError unless the job of `asked` is still the one that was decided on, and settled."""
         if job.state is not state:
             raise SkipError(Skip.CHANGED, f"it is {job.state.value} now")
         if self.parts.fingerprint(job, asked.at) != hand.plan.fingerprint:
             raise SkipError(Skip.CHANGED, "it changed after the plan decided on it")
-        if state is State.FINISHED:
+        if state is JobState.FINISHED:
             ended_at = job.ended_at
             if not isinstance(ended_at, int) or self.parts.clock.now() - ended_at < self.options.settle_s:
                 raise SkipError(Skip.UNSETTLED, f"it ended less than {self.options.settle_s} s ago")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
 from sauce_janitor.execute.brake import Brake, WatchedBody
-from sauce_janitor.execute.ports import Body, Parts
+from sauce_janitor.execute.ports import AssetStream, ExecutionPorts
 from sauce_janitor.model.jobs import JobDocument, JobId, Owner
 
 BATCH = 20
@@ -16,7 +16,7 @@ BATCH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class DetailsLookup:
     """One answer about one job: its document, None when Sauce says twice that there is no such job.
 
     `at` is when it was asked for, on the monotonic clock: what changed after that may be missing
@@ -28,7 +28,7 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class AssetLookup:
     """One answer to List Job Assets; `names` is None for a 404. `at` as in Details."""
 
     names: tuple[str, ...] | None
@@ -40,16 +40,16 @@ class Listed:
         return not self.names
 
 
-class Asking:
+class Lookups:
     """Reads about jobs, each after a look at the brake. Threads share one."""
 
-    def __init__(self, parts: Parts, brake: Brake) -> None:
+    def __init__(self, parts: ExecutionPorts, brake: Brake) -> None:
         self._source = parts.source
         self._clock = parts.clock
         self._brake = brake
         self._batches = True
 
-    def many(self, jobs: Sequence[tuple[Owner, JobId]]) -> dict[JobId, Details]:
+    def many(self, jobs: Sequence[tuple[Owner, JobId]]) -> dict[JobId, DetailsLookup]:
         """What one request tells about up to 20 jobs; who is missing there has to be asked for alone."""
         assert len(jobs) <= BATCH
         if len(jobs) < 2 or not self._batches:
@@ -66,12 +66,12 @@ class Asking:
             self._batches = False
             return {}
         return {
-            job_id: Details(found[job_id], at)
+            job_id: DetailsLookup(found[job_id], at)
             for owner, job_id in jobs
             if job_id in found and is_that_one(found[job_id], owner, job_id)
         }
 
-    def one(self, owner: Owner, job_id: JobId) -> Details:
+    def one(self, owner: Owner, job_id: JobId) -> DetailsLookup:
         """One job's details; a 404 counts when it is said twice. SourceError for an answer about another job."""
         document = None
         for _ in range(2):
@@ -83,17 +83,17 @@ class Asking:
         if document is not None and not is_that_one(document, owner, job_id):
             job = document.job
             raise SourceError(f"job {job_id} of {owner}: Sauce Labs answered with job {job.id} of {job.owner}")
-        return Details(document, at)
+        return DetailsLookup(document, at)
 
-    def assets(self, owner: Owner, job_id: JobId) -> Listed:
+    def assets(self, owner: Owner, job_id: JobId) -> AssetLookup:
         """The job's asset list."""
         self._brake.look()
         at = self._clock.monotonic()
         listing = self._source.assets(owner, job_id)
-        return Listed(None if listing is None else listing.names, at)
+        return AssetLookup(None if listing is None else listing.names, at)
 
     @contextmanager
-    def asset(self, owner: Owner, job_id: JobId, name: str) -> Iterator[Body]:
+    def asset(self, owner: Owner, job_id: JobId, name: str) -> Iterator[AssetStream]:
         """One asset's body."""
         self._brake.look()
         with self._source.open_asset(owner, job_id, name) as body:

@@ -19,7 +19,7 @@ from sauce_janitor.model.permits import DeleteAssetsPermit, DeleteJobPermit, Del
 from sauce_janitor.model.retries import Failing, Retry
 
 
-class Body(Protocol):
+class AssetStream(Protocol):
     """One asset on its way: its bytes in chunks, whether its framing proves it complete, and the answer's content type."""
 
     def __iter__(self) -> Iterator[bytes]: ...
@@ -29,7 +29,7 @@ class Body(Protocol):
     def content_type(self) -> str | None: ...
 
 
-class Source(Protocol):
+class SourcePort(Protocol):
     """The reading half of Sauce Labs. Every method may raise a SourceError; retries are behind it.
 
     NotReadyError is the 400 of an unfinished job, ForbiddenError a 403, BudgetSpentError an empty request budget.
@@ -44,7 +44,7 @@ class Source(Protocol):
     def assets(self, owner: Owner, job_id: JobId, /) -> AssetListing | None:
         """The names of the job's assets; None is a 404."""
 
-    def open_asset(self, owner: Owner, job_id: JobId, name: str, /) -> AbstractContextManager[Body]:
+    def open_asset(self, owner: Owner, job_id: JobId, name: str, /) -> AbstractContextManager[AssetStream]:
         """One asset, streamed."""
 
     def reserved(self, requests: int, /) -> AbstractContextManager[object]:
@@ -63,7 +63,7 @@ class Source(Protocol):
         """Requests that the calling thread made so far, repeated ones too."""
 
 
-class Answer(Protocol):
+class WriteResult(Protocol):
     """What came of one write. `status` is None when no answer came; `doubtful`: it may or may not have been done."""
 
     @property
@@ -76,15 +76,15 @@ class Answer(Protocol):
     def detail(self) -> str: ...
 
 
-class Gate(Protocol):
+class GatePort(Protocol):
     """The only way to change anything at Sauce Labs: one request a permit, never repeated.
 
     CredentialsError for a 401 to what was sent. PermitError, BudgetSpentError and StoppedError when nothing was.
     """
 
-    def delete_assets(self, permit: DeleteAssetsPermit, /) -> Answer: ...
-    def delete_job(self, permit: DeleteJobPermit, /) -> Answer: ...
-    def stop(self, permit: StopPermit, /) -> Answer: ...
+    def delete_assets(self, permit: DeleteAssetsPermit, /) -> WriteResult: ...
+    def delete_job(self, permit: DeleteJobPermit, /) -> WriteResult: ...
+    def stop(self, permit: StopPermit, /) -> WriteResult: ...
 
 
 class Archived(Protocol):
@@ -135,7 +135,7 @@ class ReadBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class StoreReason:
     """What a receipt says of its making: the policy that wanted it, and whether Sauce had purged the assets before.
 
     `deletes`: a delete is to follow, so nothing that is listed may rest on a copy that was pruned. `emptied`: a delete of
@@ -148,10 +148,10 @@ class Why:
     emptied: bool = False
 
 
-Fetch: TypeAlias = Callable[[str], AbstractContextManager[Body]]
+Fetch: TypeAlias = Callable[[str], AbstractContextManager[AssetStream]]
 
 
-class Archive(Protocol):
+class ArchivePort(Protocol):
     """Where copies go. ArchiveError is about one job; ArchiveUnusableError ends the run."""
 
     def archived(self, job: Job, /) -> Archived | None:
@@ -161,7 +161,7 @@ class Archive(Protocol):
         """Read every stored byte of the job from the disk; ArchiveError when a receipt cannot be trusted."""
 
     def store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: StoreReason
     ) -> Archived:
         """Fetch what is wanted and not yet stored, prove it, and return when all of it is durable under its receipt."""
 
@@ -191,7 +191,7 @@ class Unresolved(Protocol):
     def detail(self) -> str | None: ...
 
 
-class Journal(Protocol):
+class JournalPort(Protocol):
     """The line before and the line after every change. Durable when a method returns; StateError when it cannot be."""
 
     def archived(
@@ -239,7 +239,7 @@ class Journal(Protocol):
         """Every intent that recovery has to ask about, oldest first."""
 
 
-class Lease(Protocol):
+class LeasePort(Protocol):
     """The right to change things, one holder at a time."""
 
     @property
@@ -248,13 +248,13 @@ class Lease(Protocol):
         """LeaseError unless this run still holds it."""
 
 
-class Switch(Protocol):
+class SwitchPort(Protocol):
     """The kill switch."""
 
     def is_paused(self) -> bool: ...
 
 
-class Holds(Protocol):
+class HoldsPort(Protocol):
     """The holds kept on our side."""
 
     def protects(self, job: Job, /) -> bool: ...
@@ -290,7 +290,7 @@ class Listings(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ExecutionPorts:
     """Everything at once.
 
     `fingerprint(job, asked_at)` is of a job as just answered, comparable with the plan's; it may
@@ -299,14 +299,14 @@ class Parts:
     whatever became of it; any thread may call it.
     """
 
-    source: Source
+    source: SourcePort
     listings: Listings
-    gate: Gate
-    archive: Archive
-    journal: Journal
-    lease: Lease
-    switch: Switch
-    holds: Holds
+    gate: GatePort
+    archive: ArchivePort
+    journal: JournalPort
+    lease: LeasePort
+    switch: SwitchPort
+    holds: HoldsPort
     retries: RetryBook
     clock: Clock
     fingerprint: Callable[[Job, float], str]

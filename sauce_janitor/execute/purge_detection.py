@@ -12,32 +12,32 @@ from typing import Final
 
 from sauce_janitor.errors import SourceError, StoppedError
 from sauce_janitor.execute.events import AssetsPurged, Event
-from sauce_janitor.execute.job_task import InHand, Work
-from sauce_janitor.execute.lookups import Listed
-from sauce_janitor.execute.ports import Archived, Parts
+from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.lookups import AssetLookup
+from sauce_janitor.execute.ports import Archived, ExecutionPorts
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, Job
 from sauce_janitor.model.retries import Retry
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
-from sauce_janitor.retention.plan.vendor_purge import Suspect
+from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate
 
 KEPT_REQUESTS: Final = 0.5
 """This share of the request budget is not for looking."""
 
 
-def is_purgeable(work: Work, job: Job) -> bool:
+def is_purgeable(work: ExecutionContext, job: Job) -> bool:
     """Whether the vendor may have purged the job's assets: it ended 30 days ago or more."""
     return isinstance(job.ended_at, int) and work.parts.clock.now() - job.ended_at >= PURGED_AFTER_S
 
 
-def was_purged(work: Work, hand: InHand) -> bool:
+def was_purged(work: ExecutionContext, hand: JobTask) -> bool:
     """Whether it was decided on as a job whose assets Sauce had purged."""
     if hand.was_purged is None:
         hand.was_purged = work.parts.journal.assets_purged(hand.plan.job_id)
     return hand.was_purged
 
 
-def is_emptied(work: Work, hand: InHand, job: Job) -> bool:
+def is_emptied(work: ExecutionContext, hand: JobTask, job: Job) -> bool:
     """Whether it is known why nothing is listed: Sauce Labs purged the assets, or a delete of ours took them."""
     if hand.listed is None or not hand.listed.empty:
         return False
@@ -45,7 +45,7 @@ def is_emptied(work: Work, hand: InHand, job: Job) -> bool:
     return purged or work.parts.journal.assets_deleted(job.id)
 
 
-def note_purged(work: Work, hand: InHand, job: Job, stored: Archived | None) -> None:
+def note_purged(work: ExecutionContext, hand: JobTask, job: Job, stored: Archived | None) -> None:
     """Two reads have shown that the assets are gone; `stored` is what was archived of them before. Told once a job."""
     plan = hand.plan
     if work.parts.journal.assets_deleted(plan.job_id):
@@ -57,7 +57,7 @@ def note_purged(work: Work, hand: InHand, job: Job, stored: Archived | None) -> 
         work.tally.tell(AssetsPurged(plan.job_id, plan.owner, policy, lost, missed=lost and tried))
 
 
-def note_listed_again(work: Work, hand: InHand, listed: Listed) -> bool:
+def note_listed_again(work: ExecutionContext, hand: JobTask, listed: AssetLookup) -> bool:
     """Whether Sauce lists assets of a job that it had purged: then nothing that was decided of it holds."""
     if listed.empty or not was_purged(work, hand):
         return False
@@ -84,7 +84,7 @@ def _is_lost(selection: Selection | None, stored: Archived | None) -> bool:
 
 
 def look_for_purged(
-    suspects: Iterable[Suspect], parts: Parts, *, stop: threading.Event, tell: Callable[[Event], None]
+    suspects: Iterable[PurgeCandidate], parts: ExecutionPorts, *, stop: threading.Event, tell: Callable[[Event], None]
 ) -> int:
     """Ask about the assets of each, twice where they seem to be gone; how many were found purged.
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
 from sauce_janitor.execute.confirmation import ACCEPTED, BATCH, are_assets_gone, is_job_gone
 from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
-from sauce_janitor.execute.ports import Journal, Proven, Source, Unresolved
-from sauce_janitor.model.jobs import Action, JobId, Owner, State
+from sauce_janitor.execute.ports import JournalPort, Proven, SourcePort, Unresolved
+from sauce_janitor.model.jobs import Action, JobId, JobState, Owner
 
 Absent = Callable[[Unresolved], bool | None]
 """Whether a complete listing that began after the write lacks the job; None when there has been none yet."""
@@ -25,8 +25,8 @@ class Recovery:
 
 
 def recover(
-    source: Source,
-    journal: Journal,
+    source: SourcePort,
+    journal: JournalPort,
     *,
     of: Callable[[Owner], bool] = lambda _: True,
     absent: Absent | None = None,
@@ -59,7 +59,7 @@ def recover(
     return Recovery(**numbers)
 
 
-def _look_up(source: Source, deletes: Sequence[Unresolved]) -> Mapping[JobId, bool]:
+def _look_up(source: SourcePort, deletes: Sequence[Unresolved]) -> Mapping[JobId, bool]:
     """For each job that could be looked up with others: whether it is there. Empty where that is not offered."""
     there: dict[JobId, bool] = {}
     for start in range(0, len(deletes), BATCH):
@@ -76,13 +76,13 @@ def _look_up(source: Source, deletes: Sequence[Unresolved]) -> Mapping[JobId, bo
     return there
 
 
-def _ask(source: Source, one: Unresolved, found: Mapping[JobId, bool], absent: Absent | None) -> tuple[Proven, str]:
+def _ask(source: SourcePort, one: Unresolved, found: Mapping[JobId, bool], absent: Absent | None) -> tuple[Proven, str]:
     if one.action is Action.DELETE_ASSETS:
         gone = are_assets_gone(source, one.owner, one.job_id)
         return ("confirmed", "no assets are listed any more") if gone else ("failed", "its assets are still listed")
     if one.action is Action.STOP:
         document = source.job(one.owner, one.job_id)
-        running = document is not None and document.job.state is State.RUNNING
+        running = document is not None and document.job.state is JobState.RUNNING
         return ("failed", "it still runs") if running else ("confirmed", "it does not run any more")
     there = found.get(one.job_id)
     if _accepted(one) and there is False:

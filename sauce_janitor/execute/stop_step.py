@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, PermitError, StoppedError
 from sauce_janitor.execute.brake import SkipError
-from sauce_janitor.execute.confirmation import Confirming, Sent
+from sauce_janitor.execute.confirmation import PendingConfirmations, Sent
 from sauce_janitor.execute.events import Skip
-from sauce_janitor.execute.job_task import InHand, Work
+from sauce_janitor.execute.job_task import ExecutionContext, JobTask
 from sauce_janitor.execute.write_answers import conclude
-from sauce_janitor.model.jobs import Action, State
+from sauce_janitor.model.jobs import Action, JobState
 from sauce_janitor.model.permits import StopPermit
 
 
-def stop(work: Work, confirming: Confirming, hand: InHand) -> None:
+def stop(work: ExecutionContext, confirming: PendingConfirmations, hand: JobTask) -> None:
     """Stop the job or say why not. SkipError and SourceError are about this job."""
     plan, parts = hand.plan, work.parts
     work.permitted(hand, to_change=True)
@@ -23,7 +23,7 @@ def stop(work: Work, confirming: Confirming, hand: InHand) -> None:
             work.absent(hand)
             return
         job = details.document.job
-        work.same(hand, details, job, state=State.RUNNING)
+        work.same(hand, details, job, state=JobState.RUNNING)
         if parts.holds.protects(job):
             raise SkipError(Skip.HELD, "a hold was set since it was decided on")
         work.brake.look_before_write()

@@ -19,7 +19,7 @@ from sauce_janitor.execute.events import (
     JobStopped,
     Skip,
 )
-from sauce_janitor.execute.ports import Parts
+from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.retries import Failing, FailureKind, Retry
 
@@ -32,10 +32,10 @@ _SKIPPED: Final = {Skip.CHANGED: FailureKind.CHANGED, Skip.NOT_READY: FailureKin
 """Skips that cost a run requests again and again, and so are tried again with pauses, too."""
 
 
-class Turns:
+class TurnOrder:
     """Says which retries begin, counts what they spend, and puts on record how every try ends. Threads share one."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: ExecutionPorts) -> None:
         self._parts = parts
         self._lock = threading.Lock()
         self._budget = parts.source.budget_left

@@ -6,18 +6,25 @@ from collections.abc import Callable
 from typing import Literal
 
 from sauce_janitor.errors import SourceError, StoppedError
-from sauce_janitor.execute.confirmation import ACCEPTED, Confirming, Sent, are_assets_gone, is_job_gone, settle
+from sauce_janitor.execute.confirmation import (
+    ACCEPTED,
+    PendingConfirmations,
+    Sent,
+    are_assets_gone,
+    is_job_gone,
+    settle,
+)
 from sauce_janitor.execute.delete_addresses import UNSERVED
 from sauce_janitor.execute.events import AssetsDeleted, JobDeleted, JobStopped
-from sauce_janitor.execute.job_task import Work
-from sauce_janitor.execute.lookups import Details, is_that_one
-from sauce_janitor.execute.ports import Answer, Archived
-from sauce_janitor.model.jobs import Action, State
+from sauce_janitor.execute.job_task import ExecutionContext
+from sauce_janitor.execute.lookups import DetailsLookup, is_that_one
+from sauce_janitor.execute.ports import Archived, WriteResult
+from sauce_janitor.model.jobs import Action, JobState
 
 
 def conclude(
-    work: Work, confirming: Confirming, sent: Sent, answer: Answer, archived: Archived | None
-) -> Details | None:
+    work: ExecutionContext, confirming: PendingConfirmations, sent: Sent, answer: WriteResult, archived: Archived | None
+) -> DetailsLookup | None:
     """Put on record what became of the write; every intent ends here, or is left to be confirmed by `confirming`.
 
     Returns the job as it was seen to be still there, where its delete is to be tried by another address; else None.
@@ -45,7 +52,7 @@ def conclude(
     return _ask(work, sent, answer, archived)
 
 
-def _see_it_stop(work: Work, sent: Sent) -> None:
+def _see_it_stop(work: ExecutionContext, sent: Sent) -> None:
     """An accepted stop is done when the job does not run any more; until then it is the next run that asks."""
     try:
         doubt = "it still ran when it was looked up" if not _not_running(work, sent) else None
@@ -59,7 +66,11 @@ def _see_it_stop(work: Work, sent: Sent) -> None:
 
 
 def _are_assets_deleted(
-    work: Work, confirming: Confirming, sent: Sent, deleted: tuple[tuple[str, int], ...], archived: Archived | None
+    work: ExecutionContext,
+    confirming: PendingConfirmations,
+    sent: Sent,
+    deleted: tuple[tuple[str, int], ...],
+    archived: Archived | None,
 ) -> bool:
     """Whether an accepted asset delete may be believed: it names every file we know of, and, where it is this one's turn to be
     looked at, nothing is listed any more."""
@@ -76,26 +87,26 @@ def _are_assets_deleted(
     return gone
 
 
-def _accepted(answer: Answer) -> bool:
+def _accepted(answer: WriteResult) -> bool:
     return answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful
 
 
-def _may_have_been_done(answer: Answer) -> bool:
+def _may_have_been_done(answer: WriteResult) -> bool:
     status = answer.status
     return answer.doubtful or status is None or status < 400 or status >= 500 or status == 408
 
 
-def _says_gone(sent: Sent, answer: Answer) -> bool:
+def _says_gone(sent: Sent, answer: WriteResult) -> bool:
     return answer.status in (404, 410) or (answer.status == 400 and sent.action is not Action.STOP)
 
 
-def _is_refusal(sent: Sent, answer: Answer) -> bool:
+def _is_refusal(sent: Sent, answer: WriteResult) -> bool:
     """Whether the answer says clearly that the write was not done, and not because there is nothing to do it to."""
     status = answer.status
     return status is not None and 400 <= status < 500 and status != 408 and not _says_gone(sent, answer)
 
 
-def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> Details | None:
+def _ask(work: ExecutionContext, sent: Sent, answer: WriteResult, archived: Archived | None) -> DetailsLookup | None:
     """See for ourselves: the answer alone is not to be believed. Returns as `conclude` does."""
     said = f"answered {answer.status}" if answer.status is not None else f"no answer ({answer.detail})"
     seen = None
@@ -123,7 +134,9 @@ def _ask(work: Work, sent: Sent, answer: Answer, archived: Archived | None) -> D
     return None
 
 
-def _still_there(work: Work, sent: Sent, answer: Answer, said: str, seen: Details | None) -> Details | None:
+def _still_there(
+    work: ExecutionContext, sent: Sent, answer: WriteResult, said: str, seen: DetailsLookup | None
+) -> DetailsLookup | None:
     """Put on record that the write did nothing; the job as it was seen, where another address is left to try."""
     detail = f"{said}, and it is still there: {answer.detail}"
     addresses = work.parts.addresses
@@ -141,43 +154,43 @@ def _still_there(work: Work, sent: Sent, answer: Answer, said: str, seen: Detail
     return None
 
 
-def _job_seen(work: Work, sent: Sent) -> Details | None:
+def _job_seen(work: ExecutionContext, sent: Sent) -> DetailsLookup | None:
     """What is answered about the job; None where Sauce Labs says 404 twice."""
     for _ in range(2):
         at = work.parts.clock.monotonic()
         document = work.parts.source.job(sent.owner, sent.job_id)
         if document is not None:
-            return Details(document, at)
+            return DetailsLookup(document, at)
     return None
 
 
-def _is_about(seen: Details | None, sent: Sent) -> bool:
+def _is_about(seen: DetailsLookup | None, sent: Sent) -> bool:
     """Whether the answer is about this job, and no other: then the address is missing, not the job."""
     return seen is not None and seen.document is not None and is_that_one(seen.document, sent.owner, sent.job_id)
 
 
-def _job_gone(work: Work, sent: Sent) -> bool:
+def _job_gone(work: ExecutionContext, sent: Sent) -> bool:
     return is_job_gone(work.parts.source, sent.owner, sent.job_id)
 
 
-def _assets_gone(work: Work, sent: Sent) -> bool:
+def _assets_gone(work: ExecutionContext, sent: Sent) -> bool:
     return are_assets_gone(work.parts.source, sent.owner, sent.job_id)
 
 
-def _not_running(work: Work, sent: Sent) -> bool:
+def _not_running(work: ExecutionContext, sent: Sent) -> bool:
     document = work.parts.source.job(sent.owner, sent.job_id)
     if document is None:
         return _job_gone(work, sent)
-    return document.job.state is not State.RUNNING
+    return document.job.state is not JobState.RUNNING
 
 
-_ASK: dict[Action, Callable[[Work, Sent], bool]] = {
+_ASK: dict[Action, Callable[[ExecutionContext, Sent], bool]] = {
     Action.DELETE_ASSETS: _assets_gone,
     Action.STOP: _not_running,
 }
 
 
-def _done(work: Work, sent: Sent, detail: str) -> None:
+def _done(work: ExecutionContext, sent: Sent, detail: str) -> None:
     settle(work.parts, work.tally, sent, "confirmed", detail)
     if sent.action is Action.DELETE_JOB:
         work.tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy))
@@ -192,7 +205,9 @@ def _listed_but_not_deleted(deleted: tuple[tuple[str, int], ...], archived: Arch
     return archived is not None and not set(archived.stored) <= {name for name, _ in deleted}
 
 
-def _assets_deleted(work: Work, sent: Sent, deleted: tuple[tuple[str, int], ...], archived: Archived | None) -> None:
+def _assets_deleted(
+    work: ExecutionContext, sent: Sent, deleted: tuple[tuple[str, int], ...], archived: Archived | None
+) -> None:
     reclaimed = sum(size for _, size in deleted)
     unlisted: tuple[str, ...] = ()
     differing: tuple[tuple[str, int, int], ...] = ()

@@ -2,19 +2,19 @@
 
 from sauce_janitor.inventory.listing_memory import SetAside
 from sauce_janitor.inventory.pager import ContradictionError
-from sauce_janitor.inventory.ports import JobSource, JobStore, Listed, Page
-from sauce_janitor.inventory.synchronizer import CONFIRMED_AFTER_S, Demand, SpellingError, SyncReport, sync
+from sauce_janitor.inventory.ports import JobSource, JobStore, ListedUpTo, ListPage
+from sauce_janitor.inventory.synchronizer import CONFIRMED_AFTER_S, SpellingError, SyncReport, SyncRequest, sync
 
 __all__ = [
     "CONFIRMED_AFTER_S",
     "ContradictionError",
-    "Demand",
     "JobSource",
     "JobStore",
-    "Listed",
-    "Page",
+    "ListPage",
+    "ListedUpTo",
     "SetAside",
     "SpellingError",
     "SyncReport",
+    "SyncRequest",
     "sync",
 ]

@@ -34,7 +34,7 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
-class Memo:
+class ListingMemory:
     """The page size of the last listing, the rows set aside (the first `MOST_ASIDE`), and how many there are.
 
     `unconfirmed_at` is when a first full listing was empty or had unreadable rows: one that is much later has to agree.
@@ -46,7 +46,7 @@ class Memo:
     unconfirmed_at: int | None = None
 
     @classmethod
-    def of(cls, text: str | None) -> Memo:
+    def of(cls, text: str | None) -> ListingMemory:
         """What `text` wrote down; the defaults where nothing did, or where it cannot be read."""
         if text is None:
             return cls()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sauce_janitor.errors import OversizedAnswerError, SourceError, StrainedError
-from sauce_janitor.inventory.ports import JobSource, Page
+from sauce_janitor.inventory.ports import JobSource, ListPage
 from sauce_janitor.model.jobs import Job, JobId, Oddness, OddRow, Owner
 
 ROWS: Final = 500
@@ -51,7 +51,7 @@ class PageSize:
 
 @dataclass(frozen=True, slots=True)
 class RowsAlone:
-    """A page put together from rows that were asked for one by one (a `parts.Page`)."""
+    """A page put together from rows that were asked for one by one (a `parts.ListPage`)."""
 
     jobs: tuple[Job, ...]
     ids: tuple[str, ...]
@@ -88,7 +88,7 @@ class SizedList:
         self._since = since
         self._requests = 0
 
-    def page(self, *, until: int, skip: int) -> tuple[Page, int]:
+    def page(self, *, until: int, skip: int) -> tuple[ListPage, int]:
         """The rows from `skip` on of the times up to `until`, and how many were asked for in the end."""
         while self.size.rows > 1:
             rows = self.size.rows
@@ -101,7 +101,7 @@ class SizedList:
                 return page, rows
         return self._alone(until, skip)
 
-    def _list(self, until: int, skip: int, rows: int) -> Page:
+    def _list(self, until: int, skip: int, rows: int) -> ListPage:
         self._requests += 1
         if self._requests > MOST_PAGES and self.size.rows < self.size.most:
             # Small pages make a long list look endless. No contradiction: the next run goes on from here.
@@ -113,7 +113,7 @@ class SizedList:
             raise ContradictionError(f"the job list of {self._owner} does not end: {MOST_PAGES} pages were read")
         return self._source.list_jobs(self._owner, limit=rows, skip=skip, since=self._since, until=until)
 
-    def _alone(self, until: int, skip: int) -> tuple[Page, int]:
+    def _alone(self, until: int, skip: int) -> tuple[ListPage, int]:
         for _ in range(_MOST_TRIES):
             rows, asked = self._one_by_one(until, skip)
             if self._is_in_place(rows, until, skip):

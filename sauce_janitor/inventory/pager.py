@@ -13,17 +13,17 @@ from itertools import pairwise
 from typing import Final
 
 from sauce_janitor.inventory.page_sizes import MOST_PAGES, ROWS, ContradictionError, PageSize, SizedList
-from sauce_janitor.inventory.ports import JobSource, Page
+from sauce_janitor.inventory.ports import JobSource, ListPage
 from sauce_janitor.model.jobs import Job, Owner
 
-__all__ = ["MOST_PAGES", "ROWS", "ContradictionError", "Pager", "Place"]
+__all__ = ["MOST_PAGES", "ROWS", "ContradictionError", "PagePosition", "Pager"]
 
 _LIMITS: Final = frozenset({10, 20, 25, 50, 100, 200, 250, 300, 400})  # round, so a server's, or by chance
 _MOST_STEPS_BACK: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PagePosition:
     """Where a request goes: to row `skip` of the times up to `until`. A list that did not move has `anchor` among its rows."""
 
     until: int
@@ -35,8 +35,8 @@ class Place:
 class _Got:
     """A page, where it was asked for and by how many rows at most."""
 
-    page: Page
-    place: Place
+    page: ListPage
+    place: PagePosition
     limit: int
 
 
@@ -58,7 +58,7 @@ class Pager:
         size: PageSize | None = None,
     ) -> None:
         self.longest_page = longest_page
-        self.place = Place(0)  # of the page that was given last
+        self.place = PagePosition(0)  # of the page that was given last
         self._owner = owner
         self._list = SizedList(source, owner, since=since, size=size or PageSize(rows, rows))
         self._longest_now = 0
@@ -67,7 +67,7 @@ class Pager:
         self._seen: set[tuple[int, str, str, int]] = set()
         self._filling: set[str] = set()
 
-    def pages(self, place: Place) -> Iterator[tuple[Page, Place | None]]:
+    def pages(self, place: PagePosition) -> Iterator[tuple[ListPage, PagePosition | None]]:
         """The pages from `place` on."""
         before = frozenset({place.anchor} if place.anchor is not None else ())
         tail: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class Pager:
             tail = ids[ids.index(following.anchor) :] if following.anchor else ()
             got, tail = self._next(got, following, tail)
 
-    def _next(self, got: _Got, following: Place, tail: tuple[str, ...]) -> tuple[_Got, tuple[str, ...]]:
+    def _next(self, got: _Got, following: PagePosition, tail: tuple[str, ...]) -> tuple[_Got, tuple[str, ...]]:
         """The next page: of a new window where one can begin here and proves true, else behind this one in the same window."""
         window = self._windows.below(got.page, got.place, got.limit)
         if window is not None:
@@ -94,7 +94,7 @@ class Pager:
                 return found, expected
         return self._ask(following), tail
 
-    def _ask(self, place: Place) -> _Got:
+    def _ask(self, place: PagePosition) -> _Got:
         page, limit = self._list.page(until=place.until, skip=place.skip)
         return _Got(page, place, limit)
 
@@ -111,10 +111,10 @@ class Pager:
                     f"the job list of {self._owner} changes faster than it can be read: nothing is concluded"
                 )
             back = max(1, got.limit // 4) << (steps - 1)  # a little first: each row gone over again is progress lost
-            got = self._ask(Place(place.until, max(0, place.skip - back), place.anchor))
+            got = self._ask(PagePosition(place.until, max(0, place.skip - back), place.anchor))
         return got
 
-    def _following(self, got: _Got, tail: tuple[str, ...]) -> Place | None:
+    def _following(self, got: _Got, tail: tuple[str, ...]) -> PagePosition | None:
         """Where the next page begins, on the last row of this one; None when this one is the last.
 
         A page shorter than an earlier one is the last. Before that is known, a short page may be a lower limit of the server's,
@@ -132,7 +132,7 @@ class Pager:
         if count == 1 and anchor is not None and len(page.ids) >= got.limit and anchor not in self._filling:
             # Two rows of one job fill a page this short: it proves no end, and begins anew on the second of them.
             self._filling.add(anchor)
-            return Place(place.until, place.skip + len(page.ids) - 1, anchor)
+            return PagePosition(place.until, place.skip + len(page.ids) - 1, anchor)
         if last or count == 0 or page.ids == tail:
             return None
         if anchor is None:
@@ -143,7 +143,7 @@ class Pager:
                 f"the job list of {self._owner} gives the same page again and again: nothing is concluded"
             )
         self._seen.add(key)
-        return Place(place.until, place.skip + rows, anchor)
+        return PagePosition(place.until, place.skip + rows, anchor)
 
 
 def _last(ids: Sequence[str]) -> tuple[str | None, int, int]:
@@ -180,7 +180,7 @@ class _Windows:
         self._refuted = False
         self._orders_left = {"started_at", "ended_at", "modified_at"}
 
-    def below(self, page: Page, place: Place, limit: int) -> tuple[Place, tuple[str, ...]] | None:
+    def below(self, page: ListPage, place: PagePosition, limit: int) -> tuple[PagePosition, tuple[str, ...]] | None:
         """The window that begins with a row near this page's end, and the ids it has to begin with."""
         if self._refuted or len(page.ids) < limit:
             return None
@@ -200,7 +200,7 @@ class _Windows:
         first = times.index(time)
         if first == 0 or None in times[first:index] or time >= place.until:
             return None  # where the rows of that second begin cannot be told
-        return Place(time, index - first, page.ids[index]), page.ids[index:]
+        return PagePosition(time, index - first, page.ids[index]), page.ids[index:]
 
     def judge(self, *, as_expected: bool) -> bool:
         """Take in whether a window began as it should; the same back."""

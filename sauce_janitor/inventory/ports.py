@@ -8,7 +8,7 @@ from typing import Protocol
 from sauce_janitor.model.jobs import Build, Job, JobDocument, JobId, OddRow, Owner
 
 
-class Page(Protocol):
+class ListPage(Protocol):
     """One list answer: the jobs, the ids of all rows in their order ("" where unreadable), the rows that are no jobs.
 
     `spelling` is the owner's name as the answer writes it, where only the letters' case differs from what was asked for.
@@ -32,7 +32,7 @@ class Page(Protocol):
 class JobSource(Protocol):
     """The reading half of Sauce Labs. Every method may raise a SourceError; retries are behind it."""
 
-    def list_jobs(self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None) -> Page:
+    def list_jobs(self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None) -> ListPage:
         """Rows `skip` and following of the owner's jobs, newest first, of the times `since` to `until`, both included."""
 
     def list_ids(
@@ -50,7 +50,7 @@ class JobSource(Protocol):
         """All builds; None where they are not offered."""
 
 
-class Listed(Protocol):
+class ListedUpTo(Protocol):
     """How far the listings of an owner came; see `JobStore`."""
 
     @property
@@ -72,7 +72,7 @@ class JobStore(Protocol):
     `until` of the last listing without a rejected row, and of the last complete full one.
     """
 
-    def listed(self) -> Listed: ...
+    def listed(self) -> ListedUpTo: ...
     def put(
         self, new: Sequence[Job], *, unreadable: Collection[str], mark: int, now: int, bookmark: str | None
     ) -> None:

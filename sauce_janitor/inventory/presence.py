@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sauce_janitor.inventory.listing_memory import Memo
-from sauce_janitor.inventory.pager import Pager, Place
+from sauce_janitor.inventory.listing_memory import ListingMemory
+from sauce_janitor.inventory.pager import PagePosition, Pager
 from sauce_janitor.inventory.ports import JobSource, JobStore
 from sauce_janitor.model.jobs import JobId, Owner
 
@@ -71,9 +71,9 @@ def _list(owner: Owner, source: JobSource, store: JobStore, span: _Span, most: i
     read = 0
     # Where nobody is known to be beside it, an empty answer has nothing that would show it to be a lie: it is asked for twice.
     for _ in range(1 if neighbours else 2):
-        size, longest_page = Memo.of(store.memo()).size, store.listed().longest_page
+        size, longest_page = ListingMemory.of(store.memo()).size, store.listed().longest_page
         pager = Pager(source, owner, since=span.first, longest_page=longest_page, size=size)
-        for page, _following in pager.pages(Place(span.last)):
+        for page, _following in pager.pages(PagePosition(span.last)):
             read += 1
             shown.update(page.ids)
             if any(not row.id for row in page.odd):

@@ -10,10 +10,10 @@ from typing import Final
 
 from sauce_janitor.errors import SourceError
 from sauce_janitor.inventory.details import ask, ask_lacking, ask_unfinished, meant
-from sauce_janitor.inventory.listing_memory import Memo, SetAside, named
-from sauce_janitor.inventory.pager import ContradictionError, Pager, Place
-from sauce_janitor.inventory.ports import JobSource, JobStore, Page
-from sauce_janitor.inventory.unreadable_rows import Asides, ask_alone
+from sauce_janitor.inventory.listing_memory import ListingMemory, SetAside, named
+from sauce_janitor.inventory.pager import ContradictionError, PagePosition, Pager
+from sauce_janitor.inventory.ports import JobSource, JobStore, ListPage
+from sauce_janitor.inventory.unreadable_rows import UnreadableRows, ask_alone
 from sauce_janitor.model.jobs import Job, JobId, Owner
 
 RECENT_S: Final = 48 * 3600
@@ -30,7 +30,7 @@ _OLD_BOOKMARK_S: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class SyncRequest:
     """What a run wants of the inventory.
 
     `now` is epoch seconds by our clock. A complete full listing older than `full_every_s` is repeated; `deep` repeats it at any
@@ -85,7 +85,7 @@ def sync(
     owner: Owner,
     source: JobSource,
     store: JobStore,
-    demand: Demand,
+    demand: SyncRequest,
     *,
     step: Callable[[int], None] = lambda _rows: None,
 ) -> SyncReport:
@@ -105,28 +105,28 @@ class _Start:
 
     until: int
     mark: int
-    place: Place
+    place: PagePosition
     unreadable: int = 0
 
-    def bookmark(self, place: Place, unreadable: int) -> str:
+    def bookmark(self, place: PagePosition, unreadable: int) -> str:
         return json.dumps([self.until, self.mark, unreadable, place.until, place.skip, place.anchor])
 
     @classmethod
     def of(cls, bookmark: str) -> _Start:
         until, mark, unreadable, *place = json.loads(bookmark)
-        return cls(until, mark, Place(*place), unreadable)
+        return cls(until, mark, PagePosition(*place), unreadable)
 
 
 class _Sync:
     def __init__(
-        self, owner: Owner, source: JobSource, store: JobStore, demand: Demand, step: Callable[[int], None]
+        self, owner: Owner, source: JobSource, store: JobStore, demand: SyncRequest, step: Callable[[int], None]
     ) -> None:
         self._owner, self._step = owner, step
         self._source = source
         self._store = store
         self._demand = demand
-        self._memo = Memo.of(store.memo())
-        self._asides = Asides(owner, source, self._memo.asides, now=demand.now)
+        self._memo = ListingMemory.of(store.memo())
+        self._asides = UnreadableRows(owner, source, self._memo.asides, now=demand.now)
         self._report = SyncReport(owner, full=False)
         self._taken = 0
         self._waiting: list[tuple[list[JobId], list[JobId], int]] = []
@@ -145,7 +145,7 @@ class _Sync:
         self._keep_memo(self._memo)
         return report
 
-    def _keep_memo(self, memo: Memo) -> None:
+    def _keep_memo(self, memo: ListingMemory) -> None:
         text = memo.text()
         if text != self._store.memo():
             self._store.keep_memo(text)
@@ -185,11 +185,11 @@ class _Sync:
             if 0 <= now - start.until <= _OLD_BOOKMARK_S:
                 with suppress(ContradictionError):  # the list moved since: begin anew
                     return self._list_from(start, listed.longest_page)
-        return self._list_from(_Start(now, max(now, listed.mark + 1), Place(now)), listed.longest_page)
+        return self._list_from(_Start(now, max(now, listed.mark + 1), PagePosition(now)), listed.longest_page)
 
     def _list_from(self, start: _Start, longest_page: int) -> int:
         pager = Pager(self._source, self._owner, since=None, longest_page=longest_page, size=self._memo.size)
-        is_whole = start.place == Place(start.until)
+        is_whole = start.place == PagePosition(start.until)
         unreadable, rows = start.unreadable, 0
         self._taken = 0 if is_whole else 1
         self._waiting.clear()  # of a listing of the news that could not be believed by itself
@@ -262,7 +262,7 @@ class _Sync:
         asides = self._asides.left(known)
         nameless = sum(not aside.id for aside in asides)
         count = self._store.count_set_aside() + nameless
-        self._memo = Memo(self._memo.size, named(asides), max(count, len(named(asides))), unconfirmed_at)
+        self._memo = ListingMemory(self._memo.size, named(asides), max(count, len(named(asides))), unconfirmed_at)
 
     def _believe(self, mark: int, rows: int) -> None:
         """SourceError when too much of what was known is missing, unless it is so little that each can be asked for."""
@@ -291,7 +291,7 @@ class _Sync:
         mark = max(now, listed.mark + 1)
         since = self._news_since(base)
         pager = Pager(self._source, self._owner, since=since, longest_page=listed.longest_page, size=self._memo.size)
-        unreadable, rows, start = 0, 0, _Start(now, mark, Place(now))
+        unreadable, rows, start = 0, 0, _Start(now, mark, PagePosition(now))
         self._taken, news = 0, self._asides.news
         for page, _ in pager.pages(start.place):
             rows += len(page.ids)
@@ -325,7 +325,9 @@ class _Sync:
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _take_in(self, page: Page, start: _Start, place: Place, following: Place | None, unreadable: int) -> int:
+    def _take_in(
+        self, page: ListPage, start: _Start, place: PagePosition, following: PagePosition | None, unreadable: int
+    ) -> int:
         """Store a page and where the listing goes on; how many of its rows stay unread."""
         if page.spelling is not None and not self._is_known:
             raise SpellingError(self._owner, page.spelling)
@@ -345,7 +347,7 @@ class _Sync:
         self._report = replace(self._report, rows=self._report.rows + len(page.ids))
         return settled.unread
 
-    def _take_in_alone(self, page: Page, start: _Start, place: Place) -> None:
+    def _take_in_alone(self, page: ListPage, start: _Start, place: PagePosition) -> None:
         self._take_in(page, start, place, None, 0)
 
     def _set_aside(self) -> None:

@@ -9,8 +9,8 @@ from typing import Final
 from sauce_janitor.errors import AnswerError, StrainedError
 from sauce_janitor.inventory.details import ask
 from sauce_janitor.inventory.listing_memory import SetAside
-from sauce_janitor.inventory.pager import Place
-from sauce_janitor.inventory.ports import JobSource, Page
+from sauce_janitor.inventory.pager import PagePosition
+from sauce_janitor.inventory.ports import JobSource, ListPage
 from sauce_janitor.model.jobs import Job, JobId, Oddness, OddRow, Owner, job_id
 
 _FEW: Final = 20
@@ -19,7 +19,7 @@ _TOO_MANY: Final = "not asked again: there are too many such rows"
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SettledRows:
     """What became of a page's odd rows.
 
     `jobs` are those that their details gave all the same, `there` the ids of those set aside as this owner's, `foreign` of
@@ -32,7 +32,7 @@ class Settled:
     unread: int = 0
 
 
-class Asides:
+class UnreadableRows:
     """The odd rows of one sync. `known` are those set aside before; `found` those set aside now, `read` ids read by now."""
 
     def __init__(self, owner: Owner, source: JobSource, known: Sequence[SetAside], *, now: int) -> None:
@@ -45,9 +45,9 @@ class Asides:
         self.read: set[str] = set()
         self.news = 0
 
-    def settle(self, page: Page, place: Place) -> Settled:
+    def settle(self, page: ListPage, place: PagePosition) -> SettledRows:
         """Ask for the page's odd rows, and set aside what stays unread. A job that its details no longer know is neither."""
-        settled = Settled()
+        settled = SettledRows()
         read = {job.id for job in page.jobs}
         self.read |= read
         unread = 0
@@ -58,14 +58,14 @@ class Asides:
             if why is not None:
                 unread += 1
                 self._set_aside(row, why, page, place)
-        return Settled(settled.jobs, settled.there, settled.foreign, unread)
+        return SettledRows(settled.jobs, settled.there, settled.foreign, unread)
 
     def left(self, known: Iterable[SetAside]) -> list[SetAside]:
         """Those of the `known` ones that were not read by now, then those found now, each once."""
         every = {key_of(aside): aside for aside in (*known, *self.found)}
         return [aside for key, aside in every.items() if key not in self.read]
 
-    def _ask(self, row: OddRow, settled: Settled) -> str | None:
+    def _ask(self, row: OddRow, settled: SettledRows) -> str | None:
         """Why the row is set aside; None where it need not be."""
         try:
             one = job_id(row.id)
@@ -85,7 +85,7 @@ class Asides:
         (settled.foreign if row.kind is Oddness.FOREIGN else settled.there).append(one)
         return row.why
 
-    def _set_aside(self, row: OddRow, why: str, page: Page, place: Place) -> None:
+    def _set_aside(self, row: OddRow, why: str, page: ListPage, place: PagePosition) -> None:
         above = next((one for one in reversed(page.ids[: row.place]) if one), "")
         aside = SetAside(_valid(row.id), why, place.until, place.skip + row.place, above, self._now)
         key = key_of(aside)
@@ -99,7 +99,7 @@ def key_of(aside: SetAside) -> str:
 
 
 def ask_alone(
-    owner: Owner, source: JobSource, asides: Iterable[SetAside], take_in: Callable[[Page, Place], None]
+    owner: Owner, source: JobSource, asides: Iterable[SetAside], take_in: Callable[[ListPage, PagePosition], None]
 ) -> set[str]:
     """Ask for rows without an id by their place, with the row above as the proof of it; the keys of those that are read now.
 
@@ -108,7 +108,7 @@ def ask_alone(
     read: set[str] = set()
     for aside in [each for each in asides if not each.id][:_FEW]:
         before = 1 if aside.above else 0
-        place = Place(aside.until, max(0, aside.skip - before))
+        place = PagePosition(aside.until, max(0, aside.skip - before))
         try:
             page = source.list_jobs(owner, limit=1 + before, skip=place.skip, since=None, until=place.until)
         except (AnswerError, StrainedError):

@@ -1,7 +1,7 @@
 """What Prometheus is told: the names, the numbers, and where one-shot runs leave them."""
 
 from sauce_janitor.metrics.export import NotTakenError, push, write_textfile
-from sauce_janitor.metrics.families import ALL, PREFIX, Family
+from sauce_janitor.metrics.families import ALL, PREFIX, MetricFamily
 from sauce_janitor.metrics.registry import Metrics
 
-__all__ = ["ALL", "PREFIX", "Family", "Metrics", "NotTakenError", "push", "write_textfile"]
+__all__ = ["ALL", "PREFIX", "MetricFamily", "Metrics", "NotTakenError", "push", "write_textfile"]

@@ -12,7 +12,7 @@ PREFIX: Final = "sauce_janitor"
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricFamily:
     """A metric. `name` is without prefix, and without the `_total` of a counter."""
 
     name: str
@@ -26,12 +26,12 @@ class Family:
         return f"{PREFIX}_{self.name}" + ("_total" if self.kind == "counter" else "")
 
 
-def _counter(name: str, labels: str, text: str) -> Family:
-    return Family(name, "counter", tuple(labels.split()), text)
+def _counter(name: str, labels: str, text: str) -> MetricFamily:
+    return MetricFamily(name, "counter", tuple(labels.split()), text)
 
 
-def _gauge(name: str, labels: str, text: str) -> Family:
-    return Family(name, "gauge", tuple(labels.split()), text)
+def _gauge(name: str, labels: str, text: str) -> MetricFamily:
+    return MetricFamily(name, "gauge", tuple(labels.split()), text)
 
 
 ALL: Final = (
@@ -50,7 +50,7 @@ ALL: Final = (
              "Runs that ended, by mode (dry_run, execute) and result (done, incomplete, refused, failed)."),
     _counter("api_requests", "account method endpoint code", "Requests to the Sauce Labs API."),
     _counter("api_throttled_seconds", "account", "Seconds spent waiting for the request budget or a Retry-After."),
-    Family("run_duration_seconds", "histogram", ("account", "phase"),
+    MetricFamily("run_duration_seconds", "histogram", ("account", "phase"),
            "How long a phase of a run (list, plan, execute) took."),
     _gauge("planned_actions", "account policy action", "Actions in the newest plan."),
     _gauge("inventory_jobs", "account", "Jobs known at the newest plan."),

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from sauce_janitor import __version__
-from sauce_janitor.metrics.families import ALL, BUCKETS_S, PREFIX, Family
+from sauce_janitor.metrics.families import ALL, BUCKETS_S, PREFIX, MetricFamily
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of name and value, sorted by name."""
@@ -31,7 +31,7 @@ _DURATION: Final = "run_duration_seconds"
 _BOUNDS: Final = (*(f"{bound}" for bound in BUCKETS_S), "+Inf")
 
 
-class Store(Protocol):
+class CounterStore(Protocol):
     """Where counters outlive the process (`state.Counters`)."""
 
     def add(self, amounts: Amounts, /) -> None:
@@ -105,7 +105,7 @@ class Metrics:
 
     # --- showing --------------------------------------------------------------------------------------------------------
 
-    def settle(self, store: Store) -> None:
+    def settle(self, store: CounterStore) -> None:
         """Put what was counted into the store, and show what it holds then.
 
         Raises what the store raises; what was counted is then kept for the next time, and shown all the same.
@@ -179,7 +179,7 @@ class _Shown:
         return []
 
 
-def _counter(family: Family, amounts: Amounts) -> Metric:
+def _counter(family: MetricFamily, amounts: Amounts) -> Metric:
     made = CounterMetricFamily(f"{PREFIX}_{family.name}", family.text, labels=family.labels)
     for (name, labels), value in sorted(amounts.items()):
         if name == family.name:
@@ -187,7 +187,7 @@ def _counter(family: Family, amounts: Amounts) -> Metric:
     return made
 
 
-def _histogram(family: Family, amounts: Amounts) -> Metric:
+def _histogram(family: MetricFamily, amounts: Amounts) -> Metric:
     made = HistogramMetricFamily(f"{PREFIX}_{family.name}", family.text, labels=family.labels)
     for (name, labels), sum_value in sorted(amounts.items()):
         if name == f"{family.name}_sum":

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sauce_janitor.model.jobs import Job, Record, State, Time
+from sauce_janitor.model.jobs import Job, JobState, Record, Time
 
 EARLIEST: Final = 1_199_145_600
 """2008-01-01T00:00:00Z. Sauce Labs has no older job: an earlier time is seconds taken for milliseconds, or the like."""
@@ -54,7 +54,7 @@ def age_time(job: Job, age_from: Iterable[str], *, as_of: int | None = None) -> 
 
 def is_finished(job: Job) -> bool:
     """Whether the job is over beyond doubt: its raw status is final and its end is known."""
-    return job.state is State.FINISHED and isinstance(job.ended_at, int)
+    return job.state is JobState.FINISHED and isinstance(job.ended_at, int)
 
 
 def newest_first(records: Iterable[Record], age_from: Iterable[str]) -> list[Record]:

@@ -14,7 +14,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 from sauce_janitor.model.globs import exactly
 from sauce_janitor.model.jobs import UNKNOWN, Action, JobDocument, JobId, Owner, roles_of
-from sauce_janitor.model.policies import ArchiveWish, Atom, DeleteClaim, Duration, Glob, Policy, Rules
+from sauce_janitor.model.policies import ArchiveRule, Atom, DeleteRule, Duration, Glob, Policy, Rules
 
 BY_HAND: Final = "(by hand)"
 """What stands for a policy's name in the journal; no policy can be called that."""
@@ -30,13 +30,13 @@ _LONGEST_TAG: Final = 255
 _DEEPEST: Final = 32  # a document that is nested deeper than 64 cannot be read
 
 
-class HandAction(StrEnum):
+class ManualAction(StrEnum):
     """What only people do: on record beside the actions of policies."""
 
     UPDATE = "update"
 
 
-Deed: TypeAlias = Action | HandAction
+Deed: TypeAlias = Action | ManualAction
 """Whatever the journal has an intent for."""
 
 
@@ -52,11 +52,11 @@ class UpdatePermit:
     owner: Owner
     body: str
     asked_at: float
-    action: ClassVar[HandAction] = HandAction.UPDATE
+    action: ClassVar[ManualAction] = ManualAction.UPDATE
 
 
 @dataclass(frozen=True, slots=True)
-class StopByHandPermit:
+class ManualStopPermit:
     """For PUT …/jobs/{id}/stop: a job that a person wants stopped.
 
     It was seen unfinished by an answer that was asked for at `asked_at`, as of an update.
@@ -93,17 +93,17 @@ def rules_for_assets(rules: Rules, owner: Owner) -> Rules:
     policy = Policy(
         name=BY_HAND,
         match=Atom("owner", (Glob(exactly(owner)),)),
-        archive=ArchiveWish(after=_AT_ONCE),
-        deletes=((Action.DELETE_ASSETS, DeleteClaim(_AT_ONCE)),),
+        archive=ArchiveRule(after=_AT_ONCE),
+        deletes=((Action.DELETE_ASSETS, DeleteRule(_AT_ONCE)),),
     )
     return replace(rules, policies=(policy,), grace=_AT_ONCE, deadlines=())
 
 
-HandPermit: TypeAlias = UpdatePermit | StopByHandPermit
+HandPermit: TypeAlias = UpdatePermit | ManualStopPermit
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class JobChange:
     """What a person wants changed of a job; None and () leave a field as it is.
 
     `tags` replaces all tags, then `add` and `remove` have their way. `custom_data` are keys to set, to any JSON value,
@@ -148,7 +148,7 @@ class Change:
     @property
     def is_nothing(self) -> bool:
         """Whether nothing is wanted."""
-        return self == Change()
+        return self == JobChange()
 
     def of(self, document: JobDocument) -> dict[Field, object]:
         """The fields to send so that the job becomes what is wanted; only those that differ, each whole.

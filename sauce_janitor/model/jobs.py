@@ -72,7 +72,7 @@ def roles_of(public: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(role.strip() for role in public.split(",")))
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """Where a job stands. FINISHED only when the raw status is final *and* the end is known."""
 
     QUEUED = "queued"
@@ -104,7 +104,7 @@ class Job:
 
     id: JobId
     owner: Owner
-    state: State
+    state: JobState
     name: Text = None
     build: Text = None
     tags: tuple[str, ...] | Literal[Unknown.UNKNOWN] = ()

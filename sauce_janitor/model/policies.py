@@ -122,7 +122,7 @@ class KeepRule:
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteClaim:
+class DeleteRule:
     """What a policy says of one delete: `after` is None for `never`; `keep` protects from this action alone."""
 
     after: Duration | None
@@ -130,7 +130,7 @@ class DeleteClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveWish:
+class ArchiveRule:
     """What a policy wants stored. `none` says aloud that it wants nothing; then nothing else counts.
 
     `if_unavailable` is how long a delete waits for a file that cannot be had, None for ever.
@@ -170,8 +170,8 @@ class Policy:
     group_by: tuple[str, ...] = ()
     null_group: Literal["keep", "shared"] = "keep"
     keep: tuple[KeepRule, ...] = ()
-    archive: ArchiveWish | None = None
-    deletes: tuple[tuple[Action, DeleteClaim], ...] = ()
+    archive: ArchiveRule | None = None
+    deletes: tuple[tuple[Action, DeleteRule], ...] = ()
     stop: Duration | None = None
     default: bool = False
     overrides: Overrides = ()

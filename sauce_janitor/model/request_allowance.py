@@ -23,7 +23,7 @@ _FORESEEN_HOURS: Final = 14 * 24
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RequestAllowance:
     """Requests a second and an hour, None without a limit, 0 an hour for none at all; `burst` of them may leave at once."""
 
     per_second: float | None = None
@@ -48,11 +48,11 @@ class Allowance:
         return ", ".join([*second, *([f"{self.per_hour:,}/h"] if self.per_hour is not None else [])]) or "no limit"
 
 
-def allowance(per_second: float | None, per_hour: int | None, burst: int, *, loopback: bool) -> Allowance:
+def allowance(per_second: float | None, per_hour: int | None, burst: int, *, loopback: bool) -> RequestAllowance:
     """What was asked for, with the polite default for what was not; a loopback address has no limit of itself."""
     if loopback:
-        return Allowance(per_second, per_hour, burst)
-    return Allowance(
+        return RequestAllowance(per_second, per_hour, burst)
+    return RequestAllowance(
         POLITE_PER_SECOND if per_second is None else per_second,
         POLITE_PER_HOUR if per_hour is None else per_hour,
         burst,
@@ -60,7 +60,7 @@ def allowance(per_second: float | None, per_hour: int | None, burst: int, *, loo
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class AllowanceWindow:
     """Another allowance on some days (0 is Monday) from `start` up to `end`, minutes after local midnight.
 
     An `end` that is not after `start` is the next day's: the window then belongs to the day on which it begins.
@@ -69,7 +69,7 @@ class Window:
     days: frozenset[int]
     start: int
     end: int
-    allowance: Allowance
+    allowance: RequestAllowance
 
     def minutes(self) -> frozenset[int]:
         """All minutes of the week, from Monday's midnight, that it covers."""
@@ -87,11 +87,11 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Timetable:
+class AllowanceTimetable:
     """The allowance of every moment: the usual one, but in windows. Hours are of the clock on the wall in `zone`."""
 
-    usual: Allowance
-    windows: tuple[Window, ...] = ()
+    usual: RequestAllowance
+    windows: tuple[AllowanceWindow, ...] = ()
     zone: tzinfo = UTC
 
     @property
@@ -99,7 +99,7 @@ class Timetable:
         """Whether nothing ever limits it."""
         return self.usual.unlimited and all(window.allowance.unlimited for window in self.windows)
 
-    def at(self, moment: float) -> Allowance:
+    def at(self, moment: float) -> RequestAllowance:
         """What holds at that epoch second."""
         if not self.windows:
             return self.usual
@@ -159,9 +159,9 @@ class Timetable:
                 if at > moment:
                     yield at
 
-    def _parts(self, begins: float) -> list[tuple[float, Allowance]]:
+    def _parts(self, begins: float) -> list[tuple[float, RequestAllowance]]:
         """The hour from then on, cut where the allowance changes: seconds, and what holds in them."""
-        parts: list[tuple[float, Allowance]] = []
+        parts: list[tuple[float, RequestAllowance]] = []
         at, ends = begins, begins + _HOUR_S
         while at < ends:
             until = min(self.changes_at(at), ends)
@@ -170,7 +170,7 @@ class Timetable:
         return parts
 
 
-def _sent(requests: float, parts: list[tuple[float, Allowance]], spent: int) -> tuple[float, float]:
+def _sent(requests: float, parts: list[tuple[float, RequestAllowance]], spent: int) -> tuple[float, float]:
     """How many of them leave in the parts of an hour that has `spent` already, and the second in which the last one does."""
     sent, elapsed, last = 0.0, 0.0, 0.0
     for seconds, allowed in parts:

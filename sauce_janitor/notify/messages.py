@@ -12,7 +12,7 @@ _LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Tiding:
+class Notification:
     """What somebody should know. `same` says what makes it the same as before: not its numbers; `at` is in epoch seconds."""
 
     event: Event
@@ -28,7 +28,7 @@ class Tiding:
         return f"{self.event}:{self.account}"
 
 
-def payload(tiding: Tiding) -> dict[str, Any]:
+def payload(tiding: Notification) -> dict[str, Any]:
     """What is posted. Control characters are gone, and what Slack would take for markup is text."""
     return {
         "text": _plain(f"sauce-janitor, {tiding.account}: {tiding.text}"),

@@ -20,7 +20,7 @@ import requests
 import structlog
 
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.notify.messages import Tiding, payload
+from sauce_janitor.notify.messages import Notification, payload
 
 _AGAIN_S: Final = 24 * 3600
 _WAITS_S: Final = (1.0, 5.0, 15.0)
@@ -28,7 +28,7 @@ _TIMEOUT_S: Final = 10
 _MOST_WAITING: Final = 100
 
 
-class Told(Protocol):
+class NotificationLog(Protocol):
     """What was told last, by key (`state.Notes`)."""
 
     def read(self, key: str, /) -> str | None:
@@ -39,24 +39,24 @@ class Told(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class WebhookTarget:
     """One webhook: how its address is had (a JanitorError when it cannot be), and of which events it is told."""
 
     url: Callable[[], str] = field(repr=False)
     on: frozenset[str]
 
 
-class Poster:
+class WebhookSender:
     """Tells hooks. Any thread may call it; `close` waits for what is on its way, and not longer than it is told."""
 
     def __init__(self, *, waits_s: Sequence[float] = _WAITS_S) -> None:
-        self._waiting: queue.Queue[tuple[Hook, Tiding] | None] = queue.Queue(_MOST_WAITING)
+        self._waiting: queue.Queue[tuple[WebhookTarget, Notification] | None] = queue.Queue(_MOST_WAITING)
         self._closing = threading.Event()
         self._waits_s = waits_s
         self._thread: threading.Thread | None = None
         self._log: Any = structlog.get_logger()
 
-    def tell(self, tidings: Sequence[Tiding], hooks: Sequence[Hook], told: Told) -> None:
+    def tell(self, tidings: Sequence[Notification], hooks: Sequence[WebhookTarget], told: NotificationLog) -> None:
         """Tell every hook that asked for it what is news; StateError when what was told last cannot be had."""
         for tiding in tidings:
             wanting = [hook for hook in hooks if tiding.event in hook.on]
@@ -76,7 +76,7 @@ class Poster:
             self._thread.join(within_s)
         self._closing.set()
 
-    def _is_news(self, tiding: Tiding, told: Told) -> bool:
+    def _is_news(self, tiding: Notification, told: NotificationLog) -> bool:
         same = hashlib.sha256(tiding.same.encode()).hexdigest()
         last = json.loads(told.read(f"told:{tiding.key}") or "{}")
         if last.get("same") == same and 0 <= tiding.at - last.get("at", 0) < _AGAIN_S:
@@ -84,7 +84,7 @@ class Poster:
         told.write(f"told:{tiding.key}", json.dumps({"same": same, "at": tiding.at}))
         return True
 
-    def _put(self, hook: Hook, tiding: Tiding) -> None:
+    def _put(self, hook: WebhookTarget, tiding: Notification) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._post_all, name="notify", daemon=True)
             self._thread.start()
@@ -97,7 +97,7 @@ class Poster:
         while (next_one := self._waiting.get()) is not None:
             self._post(*next_one)
 
-    def _post(self, hook: Hook, tiding: Tiding) -> None:
+    def _post(self, hook: WebhookTarget, tiding: Notification) -> None:
         why = ""
         for wait_s in (0.0, *self._waits_s):
             if self._closing.wait(wait_s):
@@ -109,7 +109,7 @@ class Poster:
         self._log.warning("notify.failed", told=tiding.event, account=tiding.account, why=why)
 
 
-def _sent(hook: Hook, tiding: Tiding) -> str:
+def _sent(hook: WebhookTarget, tiding: Notification) -> str:
     """Why it could not be sent, in words that do not have the address; empty when it was."""
     try:
         url = hook.url()

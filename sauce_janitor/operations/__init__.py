@@ -2,6 +2,6 @@
 
 from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.wiring.progress import Progress
-from sauce_janitor.operations.wiring.run_settings import Order, Result, Tools
+from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 
-__all__ = ["Order", "Progress", "Result", "Tools", "run"]
+__all__ = ["Order", "Progress", "Result", "RunContext", "run"]

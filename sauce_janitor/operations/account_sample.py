@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Final
 
 from sauce_janitor.config import Account
-from sauce_janitor.config.output.proposals import Seen
+from sauce_janitor.config.output.proposals import JobSample
 from sauce_janitor.errors import SourceError
-from sauce_janitor.inventory.pager import Pager, Place
+from sauce_janitor.inventory.pager import PagePosition, Pager
 from sauce_janitor.model.jobs import Job, JobId, owner_name
 from sauce_janitor.operations.wiring import archive
 from sauce_janitor.sauce.http.connection import Connection
@@ -23,7 +23,7 @@ _TIMEOUT_S: Final = 10.0
 _ATTEMPTS: Final = 2
 
 
-def newest_jobs(account: Account, *, now: int) -> Seen:
+def newest_jobs(account: Account, *, now: int) -> JobSample:
     """Return the account's own jobs of the last 90 days, at most the newest 5,000; `now` is epoch seconds.
 
     Ends after 30 s with what has come until then. Raises ConfigError without credentials, SourceError
@@ -31,23 +31,23 @@ def newest_jobs(account: Account, *, now: int) -> Seen:
     """
     # whoever waits for a file to start from is not helped by minutes of retries
     to = replace(archive.connection(account), timeout_s=_TIMEOUT_S, attempts=_ATTEMPTS, max_wait_s=_TIMEOUT_S)
-    client = archive.Client(to, lambda _request: None, threading.Event())
+    client = archive.AccountClient(to, lambda _request: None, threading.Event())
     try:
         jobs, is_whole = _listed(client, to, now)
     finally:
         client.close()
     oldest = min((job.created_at for job in jobs if isinstance(job.created_at, int)), default=now)
     days = DAYS if is_whole else max(1, (now - oldest) // 86_400)
-    return Seen(f"{_shown(to.username)} at {to.base_url}", days, jobs, is_whole)
+    return JobSample(f"{_shown(to.username)} at {to.base_url}", days, jobs, is_whole)
 
 
-def _listed(client: archive.Client, to: Connection, now: int) -> tuple[tuple[Job, ...], bool]:
+def _listed(client: archive.AccountClient, to: Connection, now: int) -> tuple[tuple[Job, ...], bool]:
     """The jobs, each once, and whether they are all of those days."""
     found: dict[JobId, Job] = {}
     began = time.monotonic()
     pager = Pager(client.reader, owner_name(to.username), since=now - DAYS * 86_400, longest_page=0)
     try:
-        for page, following in pager.pages(Place(now)):
+        for page, following in pager.pages(PagePosition(now)):
             found.update((job.id, job) for job in page.jobs)
             if following is not None and (len(found) >= MOST_JOBS or time.monotonic() - began > _MOST_S):
                 return tuple(found.values()), False

@@ -16,7 +16,7 @@ from sauce_janitor.operations.wiring.pauses import pause_if_new
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class ArchiveOwnership:
     """How a state stands to an archive: the owner's instance id (None: nobody's) and host, and the last use of each account.
 
     `is_ours`: nothing is to be taken over.
@@ -28,13 +28,13 @@ class Stand:
     is_ours: bool
 
 
-def stand(settings: config.Archive, held: state.State) -> Stand:
+def stand(settings: config.ArchiveConfig, held: state.State) -> ArchiveOwnership:
     """How the state stands to the archive. ArchiveUnusableError when there is none, or another one than the state knows."""
     with _opened(settings, held) as catalogue:
         return _stand(catalogue, held)
 
 
-def why_refused(settings: config.Archive, held: state.State, account: str) -> str | None:
+def why_refused(settings: config.ArchiveConfig, held: state.State, account: str) -> str | None:
     """Why the archive would refuse a run of the account; None where it would not, or nobody can tell."""
     try:
         with _opened(settings, held) as catalogue:
@@ -51,7 +51,7 @@ def why_refused(settings: config.Archive, held: state.State, account: str) -> st
     return None
 
 
-def adopt(settings: config.Archive, held: state.State, *, by: str) -> Stand:
+def adopt(settings: config.ArchiveConfig, held: state.State, *, by: str) -> ArchiveOwnership:
     """Take the archive over; how it stood before.
 
     Raises LeaseError while a run works there, ArchiveUnusableError, StateError.
@@ -75,16 +75,16 @@ def adopt(settings: config.Archive, held: state.State, *, by: str) -> Stand:
     return before
 
 
-def _opened(settings: config.Archive, held: state.State) -> Catalogue:
+def _opened(settings: config.ArchiveConfig, held: state.State) -> Catalogue:
     return Catalogue.open(settings.path, known_uuid=held.identity.archive_uuid(str(settings.path)))
 
 
-def _stand(catalogue: Catalogue, held: state.State) -> Stand:
+def _stand(catalogue: Catalogue, held: state.State) -> ArchiveOwnership:
     root, ours = catalogue.root, held.identity.instance_id
     owner, uses = archive.read_owner(root.path, root.fd), archive.leases_of(root)
     notes = fitting.LeaseNotes(held.notes)
     is_known = all(use.word in notes.read(root.uuid, use.account) for use in uses)
-    return Stand(
+    return ArchiveOwnership(
         owner=owner.instance if owner else None,
         host=owner.host if owner else "",
         uses=uses,

@@ -6,29 +6,29 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from sauce_janitor.archive import Catalogue, Contents, contents_of, document_of
+from sauce_janitor.archive import Catalogue, JobContents, contents_of, document_of
 from sauce_janitor.config import Account, Config
 from sauce_janitor.errors import AnswerError, RefusedError
 from sauce_janitor.model.jobs import UNKNOWN, JobId, Owner, Reason, Record, Text
 from sauce_janitor.model.policies import Rules
-from sauce_janitor.operations.holds import Holding, open_holding
+from sauce_janitor.operations.holds import AccountHolds, open_holding
 from sauce_janitor.operations.wiring.owners import known_owners, whose
 from sauce_janitor.retention import holds
-from sauce_janitor.retention.decide import Judge
-from sauce_janitor.retention.plan.archive_pruning import ArchivedFile, ArchivedJob, Shelves
+from sauce_janitor.retention.decide import Decider
+from sauce_janitor.retention.plan.archive_pruning import ArchivedFile, ArchivedJob, ArchivePruning
 from sauce_janitor.sauce.parse import parse_details
 from sauce_janitor.state import Query, State
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class ListedArchivedJob:
     """One job on the shelf, as its folder says and as deciding needs it."""
 
-    contents: Contents
+    contents: JobContents
     job: ArchivedJob
 
 
-class Shelf:
+class ArchiveListing:
     """One account's archive, beside the state. Holds are asked anew for every job; keep rules are judged once, on `keep`."""
 
     def __init__(self, catalogue: Catalogue, state: State, config: Config, account: Account, *, as_of: int) -> None:
@@ -38,7 +38,7 @@ class Shelf:
         self._kept: dict[bytes, Reason] = {}
         self._as_of = as_of
         self._stack = ExitStack()
-        self._holding: Holding = open_holding(config.archive, account.name, state, stack=self._stack)
+        self._holding: AccountHolds = open_holding(config.archive, account.name, state, stack=self._stack)
 
     def close(self) -> None:
         """Let go of the archive's mirror of holds."""
@@ -65,7 +65,7 @@ class Shelf:
         # whose jobs count may differ from what a run would find now: what either way keeps stays
         for owners in {tuple(sorted(asked)), tuple(sorted(known))}:
             with self._state.jobs.snapshot(replace(self._query, owners=owners)) as snapshot:
-                for record, _, ruling in Judge(self._rules, as_of=self._as_of).rulings(snapshot.records):
+                for record, _, ruling in Decider(self._rules, as_of=self._as_of).rulings(snapshot.records):
                     if ruling.kept and record.archived is not None:
                         self._kept[bytes.fromhex(record.job.id)] = ruling.kept[0]
 
@@ -78,10 +78,10 @@ class Shelf:
         shelved = self.look(place)
         if shelved is None:
             return False
-        shelving = Shelves(self._rules, as_of=self._as_of).erase(shelved.job)
+        shelving = ArchivePruning(self._rules, as_of=self._as_of).erase(shelved.job)
         return bool(shelving.protected)
 
-    def look(self, place: tuple[str, ...], *, alone: bool = False) -> Shelved | None:
+    def look(self, place: tuple[str, ...], *, alone: bool = False) -> ListedArchivedJob | None:
         """What stands there now; None when the folder is gone. Raises ArchiveError when it cannot be trusted.
 
         `alone`: by the archive alone, which takes a quarter of the time; nobody asked for holds, or how the job looks now.
@@ -98,9 +98,9 @@ class Shelf:
         views = self._views(contents, alone=alone)
         protected = self._protected(views[0]) if views and not alone else ()
         job = ArchivedJob(newest.job_id, newest.owner, newest.ended_at, files, views, protected)
-        return Shelved(contents, job)
+        return ListedArchivedJob(contents, job)
 
-    def _views(self, contents: Contents, *, alone: bool) -> tuple[Record, ...]:
+    def _views(self, contents: JobContents, *, alone: bool) -> tuple[Record, ...]:
         """The job as it was archived, and as it was last known, if it was; nothing when its document cannot be read."""
         newest = contents.newest
         document = document_of(self.catalogue.root, contents)

@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 
 from sauce_janitor.config import Account
 from sauce_janitor.errors import AnswerError, RefusedError
-from sauce_janitor.execute import Parts, Recovery
+from sauce_janitor.execute import ExecutionPorts, Recovery
 from sauce_janitor.execute.manual import action as byhand
 from sauce_janitor.execute.outcomes import Outcome
-from sauce_janitor.inventory import Demand
+from sauce_janitor.inventory import SyncRequest
 from sauce_janitor.model.job_changes import BY_HAND, rules_for_assets
 from sauce_janitor.model.jobs import Action, JobId, Owner, Reason, Record, Verdict, Why
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.operations import holds
-from sauce_janitor.operations.run_session import Visit
+from sauce_janitor.operations.run_session import RunSession
 from sauce_janitor.operations.steps import request_budget
-from sauce_janitor.operations.steps.listing import LATER, Survey, Surveyor
-from sauce_janitor.operations.wiring.credential_shares import Terms, carry_out_shared
-from sauce_janitor.operations.wiring.owners import Whose
-from sauce_janitor.operations.wiring.run_settings import Order, Result, Tools
+from sauce_janitor.operations.steps.listing import LATER, ListingResult, OwnersListing
+from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
+from sauce_janitor.operations.wiring.owners import Owners
+from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 from sauce_janitor.retention.decide import decide
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.plan.planner import JobPlan, make_plan
@@ -70,7 +70,7 @@ class EmptiedJob:
         return bool(ends & {Outcome.DONE, Outcome.ALREADY_GONE})
 
 
-def delete_assets(account: Account, tools: Tools, order: AssetsOrder) -> EmptiedJob:
+def delete_assets(account: Account, tools: RunContext, order: AssetsOrder) -> EmptiedJob:
     """Archive all assets of one job and delete them. Raises JanitorError; RefusedError only before anything was changed."""
     with ExitStack() as stack:
         visit = _OneJob(account, tools, order, stack)
@@ -85,24 +85,24 @@ def delete_assets(account: Account, tools: Tools, order: AssetsOrder) -> Emptied
         return EmptiedJob(visit.carry_out(planned, parts), job)
 
 
-class _OneJob(Visit):
+class _OneJob(RunSession):
     """A run that is about the assets of one job."""
 
     modes = ("assets_dry_run", "assets")
 
-    def __init__(self, account: Account, tools: Tools, order: AssetsOrder, stack: ExitStack) -> None:
+    def __init__(self, account: Account, tools: RunContext, order: AssetsOrder, stack: ExitStack) -> None:
         # An order for one policy: what a run notes of all jobs (retries that are over, an accepted plan) stays as it is.
         super().__init__(account, tools, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack)
         self.asked, self.by = order, order.by
         self.rules: Rules = rules_for_assets(self.rules, order.owner)
         self.fields = decision_fields(self.rules)
-        self.whose = Whose((order.owner,))
+        self.whose = Owners((order.owner,))
         self._record: Record | None = None
 
-    def list_owner(self) -> Survey:
+    def list_owner(self) -> ListingResult:
         """Bring the owner's jobs up to date. RefusedError where another account is about them, too."""
         self.refuse_shared(self.whose)
-        demand = Demand(
+        demand = SyncRequest(
             now=self.now,
             full_every_s=self.account.full_every_s,
             needed_fields=frozenset(self.fields.names),
@@ -110,7 +110,7 @@ class _OneJob(Visit):
         )
         jobs, name = self.tools.state.jobs, self.account.name
         with self._phase("list"):
-            survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(self.whose, demand)
+            survey = OwnersListing(name, jobs, self.reach, self.tell, self.tools.progress).survey(self.whose, demand)
         if survey.unconfirmed and self.asked.execute:
             raise RefusedError(
                 f"the first listing of {self.asked.owner} was empty or had rows that cannot be read, and a second one "
@@ -122,7 +122,7 @@ class _OneJob(Visit):
         self._check_clocks()
         return survey
 
-    def plan_job(self, survey: Survey, recovery: Recovery) -> Result:
+    def plan_job(self, survey: ListingResult, recovery: Recovery) -> Result:
         """Decide on the one job. AnswerError where the list does not have it."""
         config, state, name = self.tools.config, self.tools.state, self.account.name
         held = holds.open_holding(config.archive, name, state, stack=self._stack)
@@ -175,7 +175,7 @@ class _OneJob(Visit):
         is_over = bool(reasons) and all(reason.why in _OVER for reason in reasons)
         return EmptiedJob(planned, None, said or ("it changed since it was shown",), is_over)
 
-    def carry_out(self, planned: Result, parts: Parts) -> Result:
+    def carry_out(self, planned: Result, parts: ExecutionPorts) -> Result:
         """Archive and delete; nothing that a run does for all jobs besides."""
         plan, config = planned.plan, self.tools.config
         self._in_hand = plan
@@ -184,7 +184,7 @@ class _OneJob(Visit):
         self.tools.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
-                terms = Terms(1, config.archive.settle_s, self.tools.stop)
+                terms = ShareSettings(1, config.archive.settle_s, self.tools.stop)
                 done, refused = carry_out_shared(plan, shares, terms)
         finally:
             self.tools.metrics.executes(-1)

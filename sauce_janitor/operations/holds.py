@@ -25,7 +25,7 @@ class KnownHold:
     in_archive: bool
 
 
-class Holding:
+class AccountHolds:
     """One account's local holds (`execute.parts.Holds`). `mirror` is None where there is no archive yet.
 
     `keys` are those of the accounts that the state knows. A mirror of any other one counts, too: a lost state
@@ -102,7 +102,7 @@ def _in_force(mirrors: Iterable[HoldMirror], at: int) -> frozenset[MirroredHold]
     return frozenset(hold for hold in every if hold.until is None or at < hold.until)
 
 
-def open_holding(settings: config.Archive, account: str, held: state.State, *, stack: ExitStack) -> Holding:
+def open_holding(settings: config.ArchiveConfig, account: str, held: state.State, *, stack: ExitStack) -> AccountHolds:
     """The account's holds, to look at. Where the archive that should be there is not, the state's alone, with a warning."""
     path = settings.path
     known = held.identity.archive_uuid(str(path))
@@ -112,4 +112,4 @@ def open_holding(settings: config.Archive, account: str, held: state.State, *, s
             mirror = HoldMirror(stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key)
         except ArchiveUnusableError as wrong:
             structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(wrong))
-    return Holding(held.holds, mirror, account, lambda: int(time.time()), held.accounts.keys())
+    return AccountHolds(held.holds, mirror, account, lambda: int(time.time()), held.accounts.keys())

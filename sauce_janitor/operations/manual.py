@@ -12,38 +12,38 @@ from sauce_janitor.config import Account
 from sauce_janitor.errors import AnswerError, ConfigError, CredentialsError, ForbiddenError, LeaseError
 from sauce_janitor.execute.events import ActionFailed, JobStopped
 from sauce_janitor.execute.manual import action as byhand
-from sauce_janitor.execute.manual.action import Act, HandParts, HandSource
-from sauce_janitor.model.job_changes import BY_HAND, HandAction
+from sauce_janitor.execute.manual.action import ManualPorts, ManualResult, ManualSourcePort
+from sauce_janitor.model.job_changes import BY_HAND, ManualAction
 from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
-from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring import archive
 from sauce_janitor.operations.wiring.account_owner import admit
-from sauce_janitor.operations.wiring.clients import Reach
+from sauce_janitor.operations.wiring.clients import Clients
 from sauce_janitor.operations.wiring.owners import asked_of, whose
 from sauce_janitor.operations.wiring.pauses import Pauses
-from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.sauce.client import SauceReader
 
 _PATIENCE_S = 60.0
 """How long a command waits for another one that changes a job by hand."""
 
 
-class Hand:
+class ManualSession:
     """One account, open to look at; closed with `stack`. Raises ConfigError, RefusedError for a name that stood for another."""
 
-    def __init__(self, account: Account, tools: Tools, stack: ExitStack) -> None:
+    def __init__(self, account: Account, tools: RunContext, stack: ExitStack) -> None:
         self.account, self._tools, self._stack = account, tools, stack
         self._run_id = f"hand-{uuid.uuid4().hex[:7]}"
-        self.tell = Teller(account.name, self._run_id, tools.metrics)
+        self.tell = Telemetry(account.name, self._run_id, tools.metrics)
         stack.callback(self.tell.conclude)
-        self._client = archive.Client(
+        self._client = archive.AccountClient(
             archive.connection(account),
             self.tell.request,
             tools.stop,
             store=archive.shared_count(tools, run_id=self._run_id, tell=self.tell.budget_lost),
         )
         stack.callback(self._client.close)
-        self._reach = Reach(account, self._client, stack)
+        self._reach = Clients(account, self._client, stack)
         self.username = self._client.connection.username
         admit(account, tools.state, self.username)
 
@@ -67,7 +67,7 @@ class Hand:
         """What asks Sauce Labs about this owner's jobs, None for anybody's; it has no way to change anything."""
         return self._of(owner).reader
 
-    def _of(self, owner: Owner | None) -> archive.Client:
+    def _of(self, owner: Owner | None) -> archive.AccountClient:
         return self._client if owner is None else self._reach.of(owner)
 
     def find(self, job_id: JobId, owner: Owner | None = None) -> JobDocument:
@@ -95,7 +95,7 @@ class Hand:
         )
 
     @contextmanager
-    def acting(self, owner: Owner, *, by: str) -> Iterator[HandParts]:
+    def acting(self, owner: Owner, *, by: str) -> Iterator[ManualPorts]:
         """What changes single jobs of this owner, one command at a time; what an earlier one left open is settled first.
 
         Asks for no lease: a run sees in time what changes here (docs/explanation/safety.md). RefusedError while paused.
@@ -110,9 +110,9 @@ class Hand:
             byhand.settle(
                 self.reader(owner), journal, [act for act in state.hand_acts.open(name) if act.owner == owner]
             )
-            yield HandParts(self.reader(owner), gate, journal, CLOCK, self._tools.stop.wait, by)
+            yield ManualPorts(self.reader(owner), gate, journal, CLOCK, self._tools.stop.wait, by)
 
-    def told(self, action: Action | HandAction, act: Act) -> None:
+    def told(self, action: Action | ManualAction, act: ManualResult) -> None:
         """Tell the log, and of a stop the metrics, what came of an act."""
         if act.outcome == "nothing":
             return
@@ -128,7 +128,9 @@ class Hand:
             about.error("job.not_updated", outcome=act.outcome, detail=act.detail)
 
 
-def settle_acts(reader_of: Callable[[Owner], HandSource], account: str, tools: Tools, *, run_id: str) -> None:
+def settle_acts(
+    reader_of: Callable[[Owner], ManualSourcePort], account: str, tools: RunContext, *, run_id: str
+) -> None:
     """Look up what became of acts by hand that were cut short, where that can be told; those under way are left alone."""
     acts = tools.state.hand_acts
     if not acts.open(account):

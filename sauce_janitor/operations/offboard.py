@@ -16,26 +16,26 @@ from sauce_janitor import inventory
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, JanitorError, RefusedError, SourceError
-from sauce_janitor.execute import Execution, Parts, Recovery
+from sauce_janitor.execute import Execution, ExecutionPorts, Recovery
 from sauce_janitor.execute.brake import Brake, HaltError, halt_of
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.execute.manual.bulk_conditions import Page, why_not, why_not_now
-from sauce_janitor.execute.manual.bulk_delete import Emptying, empty
+from sauce_janitor.execute.manual.bulk_conditions import UserListPage, why_not, why_not_now
+from sauce_janitor.execute.manual.bulk_delete import BulkDelete, empty
 from sauce_janitor.execute.outcomes import Tally, together
 from sauce_janitor.execute.ports import Archived
-from sauce_janitor.inventory import Demand
-from sauce_janitor.inventory.pager import Pager, Place
+from sauce_janitor.inventory import SyncRequest
+from sauce_janitor.inventory.pager import PagePosition, Pager
 from sauce_janitor.model.jobs import Action, Job, JobId, Owner
 from sauce_janitor.operations import holds
 from sauce_janitor.operations.prune import Pruned, PruneOrder, prune
-from sauce_janitor.operations.run_session import Visit
+from sauce_janitor.operations.run_session import RunSession
 from sauce_janitor.operations.steps import acceptance, request_budget
-from sauce_janitor.operations.steps.listing import LATER, Survey, Surveyor
-from sauce_janitor.operations.steps.review import Digesting
-from sauce_janitor.operations.wiring.clients import Share
-from sauce_janitor.operations.wiring.credential_shares import Terms, carry_out_shared
-from sauce_janitor.operations.wiring.owners import Whose
-from sauce_janitor.operations.wiring.run_settings import Order, Result, Tools
+from sauce_janitor.operations.steps.listing import LATER, ListingResult, OwnersListing
+from sauce_janitor.operations.steps.review import InventoryDigest
+from sauce_janitor.operations.wiring.clients import CredentialShare
+from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
+from sauce_janitor.operations.wiring.owners import Owners
+from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.plan import limits
 from sauce_janitor.retention.plan.offboarding import OFFBOARD, rules_for
@@ -47,7 +47,7 @@ _AHEAD_S = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class OffboardOrder:
     """Whom to offboard, and how. Without `execute` it is a dry run.
 
     `keep`: all is archived before it is deleted; else what the archive holds of the user is erased after. `bulk` deletes by the
@@ -95,7 +95,7 @@ class Offboarded:
         return gone and (self.erased is None or self.erased.complete)
 
 
-def offboard(account: Account, tools: Tools, order: Departure) -> Offboarded:
+def offboard(account: Account, tools: RunContext, order: OffboardOrder) -> Offboarded:
     """Offboard one user of an account. Raises JanitorError; RefusedError and LeaseError only before anything was changed."""
     done = replace(_empty(account, tools, order), erases=not order.keep)
     if order.keep or (order.execute and not done.complete):
@@ -104,7 +104,7 @@ def offboard(account: Account, tools: Tools, order: Departure) -> Offboarded:
     return replace(done, erased=prune(account, tools, erase))
 
 
-def _empty(account: Account, tools: Tools, order: Departure) -> Offboarded:
+def _empty(account: Account, tools: RunContext, order: OffboardOrder) -> Offboarded:
     with ExitStack() as stack:
         visit = _Leaving(account, tools, order, stack)
         parts = visit.open_to_change() if order.execute else None
@@ -119,24 +119,24 @@ def _empty(account: Account, tools: Tools, order: Departure) -> Offboarded:
         return visit.confirm(done, parts)
 
 
-class _Leaving(Visit):
+class _Leaving(RunSession):
     """A run that offboards one user."""
 
     modes = ("offboard_dry_run", "offboard")
 
-    def __init__(self, account: Account, tools: Tools, order: Departure, stack: ExitStack) -> None:
+    def __init__(self, account: Account, tools: RunContext, order: OffboardOrder, stack: ExitStack) -> None:
         super().__init__(account, tools, Order(execute=order.execute), stack)
         self.departure = order
         self.rules = rules_for(self.rules, order.user, keep=order.keep)
         self.fields = decision_fields(self.rules)
-        self.whose = Whose((order.user,))
+        self.whose = Owners((order.user,))
 
-    def list_all(self) -> Survey:
+    def list_all(self) -> ListingResult:
         """Every job of the user, anew. RefusedError where another account is about them, too."""
         self.refuse_shared(self.whose)
         known, name = self.tools.state.jobs, self.account.name
         with self._phase("list"):
-            survey = Surveyor(name, known, self.reach, self.tell, self.tools.progress).survey(
+            survey = OwnersListing(name, known, self.reach, self.tell, self.tools.progress).survey(
                 self.whose, self._demand()
             )
         # The plan, the typed name and the archive's folder are all about the name as it was given.
@@ -154,8 +154,8 @@ class _Leaving(Visit):
         self._check_clocks()
         return survey
 
-    def _demand(self) -> Demand:
-        return Demand(
+    def _demand(self) -> SyncRequest:
+        return SyncRequest(
             now=int(self.tools.clock()),
             full_every_s=self.account.full_every_s,
             deep=True,
@@ -163,16 +163,16 @@ class _Leaving(Visit):
             with_builds=self.fields.read_builds,
         )
 
-    def plan_departure(self, survey: Survey, recovery: Recovery) -> Result:
+    def plan_departure(self, survey: ListingResult, recovery: Recovery) -> Result:
         """What becomes of the user's jobs. Nothing of it is expected: limits measure all of it, by all jobs of the account."""
         config, state, name = self.tools.config, self.tools.state, self.account.name
         leeway = acceptance.leeway(config, state, name, now=self.now, reviewed=False)
         held = holds.open_holding(config.archive, name, state, stack=self._stack)
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
         with self._phase("plan"), state.jobs.snapshot(self.query) as snapshot:
-            records = Digesting(snapshot.records)
+            records = InventoryDigest(snapshot.records)
             plan = make_plan(self.rules, records, as_of=self.as_of, accepted_at=None, leeway=leeway)
-        of_account = limits.Tally(state.jobs.count(name), plan.acting, plan.matched, plan.acting_by_policy)
+        of_account = limits.LimitCounts(state.jobs.count(name), plan.acting, plan.matched, plan.acting_by_policy)
         plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway)
         plan.narrow(self._agreed)
         needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
@@ -216,7 +216,7 @@ class _Leaving(Visit):
 
     # --- carry out ----------------------------------------------------------------------------------------------------
 
-    def delete_all(self, planned: Result, parts: Parts) -> Result:
+    def delete_all(self, planned: Result, parts: ExecutionPorts) -> Result:
         """Archive what is wanted of every job first; then delete them by one call, if nothing stands against it."""
         plans = {job.job_id: job for job in planned.plan.jobs()}
         share = self.reach.shares(self.whose.owners)[0]
@@ -226,7 +226,7 @@ class _Leaving(Visit):
         self.tools.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
-                terms = Terms(self.tools.config.workers, self.tools.config.archive.settle_s, self.tools.stop)
+                terms = ShareSettings(self.tools.config.workers, self.tools.config.archive.settle_s, self.tools.stop)
                 done, _ = carry_out_shared(plan, [(share, own)], terms)
             if done.complete and done.halted is None:
                 with self._phase("execute", len(plans)):
@@ -236,12 +236,12 @@ class _Leaving(Visit):
         self.record.executed(done, share.client.reader.budget_left)
         return replace(planned, execution=done)
 
-    def _emptied(self, share: Share, parts: Parts, plans: Mapping[JobId, JobPlan]) -> Execution:
+    def _emptied(self, share: CredentialShare, parts: ExecutionPorts, plans: Mapping[JobId, JobPlan]) -> Execution:
         client, state, user = share.client, self.tools.state, self.departure.user
         tally = Tally(parts.events)
         brake = Brake(parts, tally, self.tools.stop)
         with closing(BulkGate(client.connection, client.budget, self.tell.request, stop=self.tools.stop)) as gate:
-            what = Emptying(
+            what = BulkDelete(
                 owner=user,
                 typed=self.departure.typed,
                 policy=OFFBOARD,
@@ -260,10 +260,10 @@ class _Leaving(Visit):
                 brake.pull(halt_of(error), str(error), error)
         return tally.execution(error=brake.error)
 
-    def _pages(self, share: Share) -> Iterator[Page]:
+    def _pages(self, share: CredentialShare) -> Iterator[UserListPage]:
         pager = Pager(share.client.reader, self.departure.user, since=None, longest_page=0)
         until = int(self.tools.clock()) + _AHEAD_S  # a job of this minute by their clock is to be seen, too
-        for page, _ in pager.pages(Place(until)):
+        for page, _ in pager.pages(PagePosition(until)):
             yield page
 
     def _proven(self, job: Job) -> Archived | None:
@@ -279,7 +279,7 @@ class _Leaving(Visit):
             raise ArchiveError(f"job {job.id}: its copy in the archive changed while it was read")
         return archived
 
-    def confirm(self, done: Result, parts: Parts) -> Offboarded:
+    def confirm(self, done: Result, parts: ExecutionPorts) -> Offboarded:
         """List once more: whatever is there now was not deleted, whatever was said."""
         kept = self._kept(done)
         if done.execution is None or done.execution.halted is not None:

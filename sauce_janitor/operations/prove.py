@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sauce_janitor.archive import Catalogue, Proof
-from sauce_janitor.archive.verify import Scope, prove_all
+from sauce_janitor.archive.verify import ArchiveScope, prove_all
 from sauce_janitor.errors import ArchiveError, StateError
 from sauce_janitor.model.jobs import DELETES, JobId, Owner
-from sauce_janitor.state import Line, State
+from sauce_janitor.state import JournalLine, State
 
 
 @dataclass(slots=True)
@@ -81,7 +81,9 @@ class _Prover:
             return
         places = self._catalogue.places_of(job_id, account=self._key(account)) if job_id else None
         if places is None:
-            proofs: Iterable[Proof] = (proof for _, proof in prove_all(self._catalogue, Scope(self._key(account))))
+            proofs: Iterable[Proof] = (
+                proof for _, proof in prove_all(self._catalogue, ArchiveScope(self._key(account)))
+            )
         else:
             proofs = map(self._catalogue.prove, places)
         for proof in proofs:
@@ -105,9 +107,9 @@ class _Prover:
             if each.sha256 not in said
         ]
 
-    def journal(self, account: str, lines: Iterable[Line]) -> None:
+    def journal(self, account: str, lines: Iterable[JournalLine]) -> None:
         """Hold every line against the archive."""
-        found, begun = self.found, dict[int, Line]()
+        found, begun = self.found, dict[int, JournalLine]()
         for line in lines:
             if line.kind == "archived":
                 found.archived += 1
@@ -127,7 +129,7 @@ class _Prover:
                     found.already_gone += 1
         found.in_doubt += sum(line.kind == "intent" for line in begun.values())
 
-    def _pruning(self, account: str, begun: Line, line: Line) -> None:
+    def _pruning(self, account: str, begun: JournalLine, line: JournalLine) -> None:
         """Files that left have their record in the archive, and the receipts that list them."""
         if line.outcome != "pruned" or self._catalogue is None:
             return
@@ -142,7 +144,7 @@ class _Prover:
                 f"job {line.job_id} was pruned (line {line.seq}), but the archive does not have the record {begun.receipt}"
             )
 
-    def _deletion(self, account: str, intent: Line, line: Line) -> None:
+    def _deletion(self, account: str, intent: JournalLine, line: JournalLine) -> None:
         found = self.found
         found.deletions += 1
         if intent.receipt is None and intent.detail.get("archive_none"):
@@ -155,7 +157,7 @@ class _Prover:
         else:
             found.findings.append(f"{line.action} of job {line.job_id} (line {line.seq}): {why}")
 
-    def _lacked(self, account: str, line: Line, sha256: str | None) -> bool:
+    def _lacked(self, account: str, line: JournalLine, sha256: str | None) -> bool:
         """Whether the receipt that a delete rested on names files that could not be had."""
         assert self._catalogue is not None
         ended_at = self._state.jobs.ended_at(account, line.job_id)

@@ -12,19 +12,19 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from sauce_janitor.archive import SENTINEL, ArchiveLease, Catalogue, Draft, Pruner, contents_of
+from sauce_janitor.archive import SENTINEL, ArchiveLease, Catalogue, PruneDraft, Pruner, contents_of
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, PermitError, RefusedError
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.model.permits import PrunePermit
-from sauce_janitor.operations.archive_listing import Shelf, Shelved
-from sauce_janitor.operations.records.repeats import Repeats
+from sauce_janitor.operations.archive_listing import ArchiveListing, ListedArchivedJob
+from sauce_janitor.operations.records.repeats import RepeatedEvents
 from sauce_janitor.operations.steps import acceptance
 from sauce_janitor.operations.wiring import archive
 from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.progress import PublishedProgress
-from sauce_janitor.operations.wiring.run_settings import Tools
-from sauce_janitor.retention.plan.archive_pruning import Shelves, Shelving
+from sauce_janitor.operations.wiring.run_settings import RunContext
+from sauce_janitor.retention.plan.archive_pruning import ArchivePruning, JobPruning
 from sauce_janitor.retention.plan.prune_plan import PlannedPruning, PrunePlan, measure, why_of
 from sauce_janitor.state import OpenPruning
 
@@ -70,7 +70,7 @@ class Pruned:
         return not self.executed or not (self.failures or self.halted)
 
 
-def prune(account: Account, tools: Tools, order: PruneOrder) -> Pruned:
+def prune(account: Account, tools: RunContext, order: PruneOrder) -> Pruned:
     """Prune one account's archive. Raises JanitorError; RefusedError and LeaseError only before anything was changed."""
     with ExitStack() as stack:
         visit = _Visit(account, tools, order, stack)
@@ -94,7 +94,7 @@ def prune(account: Account, tools: Tools, order: PruneOrder) -> Pruned:
 class _Visit:
     """One pruning's time, archive and rules."""
 
-    def __init__(self, account: Account, tools: Tools, order: PruneOrder, stack: ExitStack) -> None:
+    def __init__(self, account: Account, tools: RunContext, order: PruneOrder, stack: ExitStack) -> None:
         self.account, self.tools, self.order, self._stack = account, tools, order, stack
         self.run_id = uuid.uuid4().hex[:12]
         mode = "prune" if order.execute else "prune_dry_run"
@@ -105,7 +105,7 @@ class _Visit:
         tools.state.clock.check(self.now)
         self.rules = tools.config.rules(account.name)
         self.digest = tools.config.policy_digest(account.name)
-        self.shelves = Shelves(self.rules, as_of=self.now)
+        self.shelves = ArchivePruning(self.rules, as_of=self.now)
         self._needs_builds = self.shelves.reads_builds
         self.catalogue = self._open()
 
@@ -116,7 +116,7 @@ class _Visit:
             return None
         catalogue = self._stack.enter_context(Catalogue.open(path, known_uuid=known))
         self.shelf = self._stack.enter_context(
-            closing(Shelf(catalogue, self.tools.state, self.tools.config, self.account, as_of=self.now))
+            closing(ArchiveListing(catalogue, self.tools.state, self.tools.config, self.account, as_of=self.now))
         )
         return catalogue
 
@@ -135,7 +135,7 @@ class _Visit:
         self._stack.callback(hand.repeats.conclude, hand.log)
         return hand
 
-    def look(self, place: tuple[str, ...]) -> tuple[Shelved, Shelving] | None:
+    def look(self, place: tuple[str, ...]) -> tuple[ListedArchivedJob, JobPruning] | None:
         """One job as it stands now, and what becomes of it; None when it is gone."""
         shelved = self.shelf.look(place)
         if shelved is None:
@@ -225,7 +225,7 @@ class _Hand:
             visit.catalogue.root, self._key, run_id=visit.run_id, now=lambda: int(tools.clock()), lease=lease
         )
         self.log = structlog.get_logger().bind(account=name, run_id=visit.run_id)
-        self.repeats = Repeats()
+        self.repeats = RepeatedEvents()
 
     def recover(self) -> int:
         """Finish what earlier prunings began; how many. A hold that came since keeps what is left, until it is over."""
@@ -297,7 +297,7 @@ class _Hand:
         self.log.info("archive.pruned", job_id=row.job_id, files=len(row.files), bytes=row.size_bytes, why=permit.why)
 
     @contextmanager
-    def _or_left(self, intent: int, draft: Draft) -> Iterator[None]:
+    def _or_left(self, intent: int, draft: PruneDraft) -> Iterator[None]:
         """Where nothing was removed, say so at once; where something may have been, the next pruning finishes it."""
         try:
             yield

@@ -17,7 +17,7 @@ from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.archive_index import keep_up
 from sauce_janitor.operations.wiring.pauses import pause_if_new
-from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import RunJournal, SeenReceipt
 
 RUN_ID: Final = "reindex"
@@ -36,7 +36,7 @@ class Reindexed:
     unreadable: list[str] = field(default_factory=list)
 
 
-def reindex(account: Account, tools: Tools, *, step: Callable[[int], None] = lambda _: None) -> Reindexed:
+def reindex(account: Account, tools: RunContext, *, step: Callable[[int], None] = lambda _: None) -> Reindexed:
     """Rebuild it for one account. `step` is told of every job.
 
     Raises LeaseError while a run holds the account, ArchiveUnusableError where the archive is not there, StateError.

@@ -13,40 +13,40 @@ from sauce_janitor import planfile
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedError
-from sauce_janitor.execute import Execution, Parts, Recovery, recover
+from sauce_janitor.execute import Execution, ExecutionPorts, Recovery, recover
 from sauce_janitor.execute import events as happened
-from sauce_janitor.inventory import Demand
+from sauce_janitor.inventory import SyncRequest
 from sauce_janitor.model.jobs import Owner, owner_name
 from sauce_janitor.model.retries import grouped
 from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 from sauce_janitor.operations import holds as holding
 from sauce_janitor.operations.manual import settle_acts
-from sauce_janitor.operations.records.run_record import Recorded
-from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.records.run_record import RunEntry
+from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.steps import acceptance, approval, purge_candidates, request_budget
 from sauce_janitor.operations.steps.delete_addresses import delete_addresses
-from sauce_janitor.operations.steps.foreign_deletes import Traces
-from sauce_janitor.operations.steps.listing import Survey, Surveyor, overlooked, withhold
+from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
+from sauce_janitor.operations.steps.listing import ListingResult, OwnersListing, overlooked, withhold
 from sauce_janitor.operations.steps.retries import AccountRetries
-from sauce_janitor.operations.steps.review import Digesting, Reviewed
-from sauce_janitor.operations.steps.shared_jobs import Claims
+from sauce_janitor.operations.steps.review import InventoryDigest, Reviewed
+from sauce_janitor.operations.steps.shared_jobs import SharedJobs
 from sauce_janitor.operations.wiring import archive as fitting
 from sauce_janitor.operations.wiring.account_owner import admit
-from sauce_janitor.operations.wiring.clients import Reach, Share
-from sauce_janitor.operations.wiring.credential_shares import Terms, carry_out_shared
+from sauce_janitor.operations.wiring.clients import Clients, CredentialShare
+from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.footprint import Footprint, footprint_of, weights_of
-from sauce_janitor.operations.wiring.owners import LeftOut, Whose, asked_of, known_owners, remember, whose
+from sauce_janitor.operations.wiring.owners import LeftOut, Owners, asked_of, known_owners, remember, whose
 from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.progress import PublishedProgress, stepping
-from sauce_janitor.operations.wiring.read_backs import Copies
-from sauce_janitor.operations.wiring.run_settings import Need, Order, Result, Tools
+from sauce_janitor.operations.wiring.read_backs import CheckedCopies
+from sauce_janitor.operations.wiring.run_settings import Need, Order, Result, RunContext
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.costs import requests_needed, work_of
 from sauce_janitor.retention.plan.deadlines import Blocker, block_what_goes, overdue_counts, settle, watched_fields
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from sauce_janitor.retention.what_if.inflow import inflow
-from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.state import Lease, Query
 
 _SAVED = (
@@ -59,14 +59,14 @@ _SAVED = (
 """After these nothing of a job that was wanted and not archived is left to expire."""
 
 
-class Visit:
+class RunSession:
     """One run's time, client, lease and words: what the steps of `run` share."""
 
     modes = ("dry_run", "execute")
     by: str | None = None
     """The person at whose word it deletes; None where policies decide."""
 
-    def __init__(self, account: Account, tools: Tools, order: Order, stack: ExitStack) -> None:
+    def __init__(self, account: Account, tools: RunContext, order: Order, stack: ExitStack) -> None:
         self.account, self.tools, self.order, self._stack = account, tools, order, stack
         self.run_id, self.mode = uuid.uuid4().hex[:12], self.modes[order.execute]
         published = PublishedProgress(
@@ -78,27 +78,27 @@ class Visit:
         self.rules = tools.config.rules(account.name)
         self.fields = decision_fields(self.rules)
         self.digest = tools.config.policy_digest(account.name)
-        self.tell = Teller(account.name, self.run_id, tools.metrics)
+        self.tell = Telemetry(account.name, self.run_id, tools.metrics)
         stack.callback(self.tell.conclude)
-        self.spending = request_budget.Spending(self.tell, self._budgets, tools.clock)
+        self.spending = request_budget.BudgetTelemetry(self.tell, self._budgets, tools.clock)
         tools.state.clock.check(self.now)
-        self.client = fitting.Client(
+        self.client = fitting.AccountClient(
             fitting.connection(account),
             self.spending.asked,
             tools.stop,
             store=fitting.shared_count(tools, run_id=self.run_id, tell=self.tell.budget_lost),
         )
         stack.callback(self.client.close)
-        self.reach = Reach(account, self.client, stack)
+        self.reach = Clients(account, self.client, stack)
         self.username = self.client.connection.username
         admit(account, tools.state, self.username)
         self._admitted = tools.state.accounts.all()[account.name]
-        self.record = Recorded(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
+        self.record = RunEntry(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
         if order.as_of is None:  # a look at another time is no run that later ones go by
             stack.enter_context(self.record)
         stack.enter_context(published)
         self.query = Query(account.name, (), self.rules.age_from, self.as_of, self.digest)
-        self.traces = Traces(account.name, tools.state, self.tell, now=self.now)
+        self.traces = ForeignDeletes(account.name, tools.state, self.tell, now=self.now)
         stack.callback(self.traces.conclude)
         self._telling = threading.Lock()
         self._in_hand: Plan | None = None
@@ -113,7 +113,7 @@ class Visit:
 
     # --- before: the right and the means to change anything -------------------------------------------------------------
 
-    def open_to_change(self) -> Parts:
+    def open_to_change(self) -> ExecutionPorts:
         """The lease, the gate and the archive, held until the run ends. RefusedError while paused, LeaseError when taken."""
         state, name = self.tools.state, self.account.name
         pauses = Pauses(state, self.tools.config.archive.path)
@@ -125,11 +125,14 @@ class Visit:
         )
         archive.sweep()
         trust_s = self.tools.config.archive.trust_read_back_s
-        self.archive, self.copies = archive, Copies(archive, state, name, trust_s=trust_s, clock=self.tools.clock)
-        holds = holding.Holding(state.holds, archive.holds, name, CLOCK.now, state.accounts.keys())
+        self.archive, self.copies = (
+            archive,
+            CheckedCopies(archive, state, name, trust_s=trust_s, clock=self.tools.clock),
+        )
+        holds = holding.AccountHolds(state.holds, archive.holds, name, CLOCK.now, state.accounts.keys())
         holds.mirror()
         self.retries = AccountRetries(state.retries, name, lambda: int(self.tools.clock()), state.notes)
-        return Parts(
+        return ExecutionPorts(
             source=self.client.reader,
             listings=fitting.FreshListings(self.client.reader, state.jobs, name),
             gate=self._stack.enter_context(closing(self.client.gate())),
@@ -146,7 +149,7 @@ class Visit:
             passed=self.tools.progress.step,
         )
 
-    def recover(self, parts: Parts) -> Recovery:
+    def recover(self, parts: ExecutionPorts) -> Recovery:
         """What became of the deletes that an earlier run began and did not see the end of."""
         confirmed, failed = 0, 0
         for share in self.reach.shares({one.owner for one in parts.journal.unresolved()}):
@@ -164,7 +167,7 @@ class Visit:
 
     # --- inventory, plan, limit -----------------------------------------------------------------------------------------
 
-    def find_owners(self) -> Whose:
+    def find_owners(self) -> Owners:
         """Whose jobs this is about. SourceError when who is in the organization cannot be had."""
         state, people = self.tools.state, self.client.reader.people
         if self.order.offline:
@@ -186,13 +189,13 @@ class Visit:
         self.refuse_shared(found)
         return found
 
-    def refuse_shared(self, found: Whose) -> None:
+    def refuse_shared(self, found: Owners) -> None:
         """RefusedError where another account is about the same users' jobs: its rules would have no say here."""
-        Claims(self.account, self.tools, self.order, self.run_id).refuse_shared(found.owners)
+        SharedJobs(self.account, self.tools, self.order, self.run_id).refuse_shared(found.owners)
 
-    def list_jobs(self, owners: Whose) -> Survey:
+    def list_jobs(self, owners: Owners) -> ListingResult:
         """Bring the inventory up to date, owner by owner. Whose listing broke off is left out: there is no plan for him."""
-        demand = Demand(
+        demand = SyncRequest(
             now=self.now,
             full_every_s=self.account.full_every_s,
             accept_loss=self.order.accept_loss,
@@ -202,7 +205,7 @@ class Visit:
         jobs, name = self.tools.state.jobs, self.account.name
         self.traces.before_listing()
         with self._phase("list"):
-            survey = Surveyor(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
+            survey = OwnersListing(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
         self.traces.after_listing()
         self._bind(survey)
         self.query = replace(self.query, owners=survey.owners)
@@ -214,7 +217,7 @@ class Visit:
             self.tell.listed_all(full_at)
         return survey
 
-    def _bind(self, survey: Survey) -> None:
+    def _bind(self, survey: ListingResult) -> None:
         """Learn whose the account is where a listing showed a job. RefusedError where that changed meanwhile."""
         shown = any(report.known and report.confirmed for report in survey.listings)
         if shown and not self.tools.state.accounts.bind(self._admitted, at=self.now):
@@ -232,7 +235,7 @@ class Visit:
         if skew is not None and self.order.execute:
             self.tools.state.clock.remember(self.now)
 
-    def plan(self, owners: Whose, survey: Survey, recovery: Recovery) -> Result:
+    def plan(self, owners: Owners, survey: ListingResult, recovery: Recovery) -> Result:
         """Decide on every job that is known, as of one instant; of a reviewed plan, what is still due and as it was then."""
         accepted_at = self.tools.state.acceptances.accepted_at(self.account.name, self.digest)
         leeway = acceptance.leeway(
@@ -242,7 +245,7 @@ class Visit:
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
         retries = self.tools.state.retries.of(self.account.name)
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
-            records = Digesting(stepping(snapshot.records, self.tools.progress.step))
+            records = InventoryDigest(stepping(snapshot.records, self.tools.progress.step))
             plan = make_plan(
                 self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway, retries=retries
             )
@@ -295,7 +298,7 @@ class Visit:
         weights = weights_of(settings.path, state, name, now=self.now, remembers=remembers)
         return footprint_of(plan, settings, weights, erases=erases)
 
-    def _need(self, share: Share, plan: Plan) -> Need:
+    def _need(self, share: CredentialShare, plan: Plan) -> Need:
         client = share.client
         requests = requests_needed(work_of(plan, share.owners))
         return Need(client.connection.username, requests, client.reader.budget_left, client.budget.timetable)
@@ -329,7 +332,7 @@ class Visit:
         """Put on record that this plan goes ahead, and what it announces; for some policies alone no plan is accepted."""
         state, reviewed = self.tools.state, self._reviewed
         if not self.order.policies and (reviewed is None or reviewed.of_all):
-            under = acceptance.Under(self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of)
+            under = acceptance.AcceptedUnder(self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of)
             acceptance.accept(plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under)
             unseen = overlooked(state.jobs, self.account.name, self.query.owners or ())
             state.jobs.make_news(self.account.name, unseen, at=under.known_at)
@@ -337,7 +340,7 @@ class Visit:
 
     # --- carry out, report ----------------------------------------------------------------------------------------------
 
-    def carry_out(self, planned: Result, parts: Parts) -> Result:
+    def carry_out(self, planned: Result, parts: ExecutionPorts) -> Result:
         """Do what the plan says, with each credential what it is for."""
         plan, config = planned.plan, self.tools.config
         self._in_hand = plan
@@ -348,7 +351,7 @@ class Visit:
         self.tools.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
-                terms = Terms(config.workers, config.archive.settle_s, self.tools.stop)
+                terms = ShareSettings(config.workers, config.archive.settle_s, self.tools.stop)
                 done, refused = carry_out_shared(plan, shares, terms)
             if done.halted is not None:  # what was not begun is left, too
                 begun = done.jobs + sum(done.waiting.values())
@@ -367,7 +370,7 @@ class Visit:
         left_out = (*planned.left_out, *self._leave_out(refused))
         return replace(planned, execution=done, goes_on_at=goes_on_at, left_out=left_out)
 
-    def _parts_of(self, share: Share, parts: Parts) -> Parts:
+    def _parts_of(self, share: CredentialShare, parts: ExecutionPorts) -> ExecutionPorts:
         if not share.own:
             return parts
         client, known = share.client, self.tools.state.jobs
@@ -402,7 +405,7 @@ class Visit:
         self.tell.finished(mode=self.mode, complete=result.complete, at=self.now)
         return replace(result, vanished=self.traces.found)
 
-    def _budgets(self) -> list[Budget]:
+    def _budgets(self) -> list[RequestBudget]:
         """Of every credential that is in use."""
         return [share.client.budget for share in self.reach.shares(self.query.owners or ())] or [self.client.budget]
 

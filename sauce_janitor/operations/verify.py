@@ -19,12 +19,12 @@ import structlog
 from sauce_janitor.archive import Catalogue, Damage, Finding, Proof
 from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.receipts import receipt_name
-from sauce_janitor.archive.verify import Sample, Scope, prove_all
+from sauce_janitor.archive.verify import ArchiveScope, JobSampleShare, prove_all
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ConfigError
 from sauce_janitor.model.jobs import JobId, Owner
-from sauce_janitor.operations.records.repeats import Repeats
-from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.operations.records.repeats import RepeatedEvents
+from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import State
 
 _DAY_S: Final = 86_400
@@ -34,7 +34,7 @@ DAILY_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class VerifyScope:
     """What to verify: one job, or all of an account and owner (None: of all), or a sample of them.
 
     `resume` goes on where an interrupted verification of the same account and owner was left.
@@ -43,7 +43,7 @@ class Wanted:
     account: str | None = None
     owner: Owner | None = None
     job: JobId | None = None
-    sample: Sample | None = None
+    sample: JobSampleShare | None = None
     resume: bool = False
 
     @property
@@ -71,7 +71,7 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class VerifyContext:
     """What it works with: `state` is None where there is none, `stop` leaves it off, `told` hears of each job.
 
     `remembers`: what was found whole counts as read back, for who trusts that for a while before a delete.
@@ -86,13 +86,13 @@ class Means:
     remembers: bool = False
 
 
-def verify(wanted: Wanted, means: Means) -> Verified:
+def verify(wanted: VerifyScope, means: VerifyContext) -> Verified:
     """Verify it. ConfigError when there is nothing to go on with; ArchiveError when the archive cannot be listed."""
     return _Verifier(wanted, means).verify()
 
 
 class _Verifier:
-    def __init__(self, wanted: Wanted, means: Means) -> None:
+    def __init__(self, wanted: VerifyScope, means: VerifyContext) -> None:
         self._wanted, self._means, self._state = wanted, means, means.state
         self._done = Verified(against_journal=means.state is not None)
         self._after: Place = ()
@@ -131,7 +131,7 @@ class _Verifier:
         if wanted.job is not None:
             places = catalogue.places_of(wanted.job, account=self._key, owner=wanted.owner)
             return ((place, catalogue.prove(place)) for place in places)
-        scope = Scope(self._key, wanted.owner, self._after, wanted.sample)
+        scope = ArchiveScope(self._key, wanted.owner, self._after, wanted.sample)
         return prove_all(catalogue, scope, workers=self._means.workers)
 
     def _count(self, proof: Proof, *, is_job: bool = True) -> None:
@@ -224,16 +224,16 @@ class _Verifier:
         self._state.verifications.keep(self._wanted.scope, kept)
 
 
-def verify_daily(account: Account, tools: Tools, *, share: float = DAILY_SHARE) -> Verified:
+def verify_daily(account: Account, tools: RunContext, *, share: float = DAILY_SHARE) -> Verified:
     """Verify another share of an account's archive each day, for the daemon: told to the log and the metrics.
 
     Raises ArchiveError when the archive is not there; StateError.
     """
     log = structlog.get_logger().bind(account=account.name)
     path, state = tools.config.archive.path, tools.state
-    sample = Sample.of(share, int(tools.clock()) // _DAY_S)
+    sample = JobSampleShare.of(share, int(tools.clock()) // _DAY_S)
     known = state.identity.archive_uuid(str(path))
-    repeats = Repeats()
+    repeats = RepeatedEvents()
     with ExitStack() as stack:
         stack.callback(repeats.conclude, log)
         catalogue = stack.enter_context(Catalogue.open(path, known_uuid=known))
@@ -244,8 +244,8 @@ def verify_daily(account: Account, tools: Tools, *, share: float = DAILY_SHARE) 
                               damage=finding.damage.value, detail=finding.detail)  # fmt: skip
 
         trusted = tools.config.archive.trust_read_back_s is not None
-        means = Means(catalogue, state, tools.stop, told, tools.clock, workers=1, remembers=trusted)
-        done = verify(Wanted(account=account.name, sample=sample), means)
+        means = VerifyContext(catalogue, state, tools.stop, told, tools.clock, workers=1, remembers=trusted)
+        done = verify(VerifyScope(account=account.name, sample=sample), means)
     if done.complete:
         tools.metrics.set("archive_findings", len(done.findings), account=account.name)
         tools.metrics.set("last_verification_timestamp_seconds", tools.clock(), account=account.name)

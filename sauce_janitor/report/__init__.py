@@ -5,7 +5,7 @@ from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_r
 from sauce_janitor.report.dangers import unstored_words
 from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
 from sauce_janitor.report.plan_text import About, markdown, show_plan
-from sauce_janitor.report.results import Ended, Failure, closing_lines, done_line, show_end
+from sauce_janitor.report.results import Ended, FailedAction, closing_lines, done_line, show_end
 from sauce_janitor.report.retries import retry_lines, retry_row, retry_rows, retry_sentence, waiting_line
 from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
 from sauce_janitor.report.text import ACTIONS, console, counted, last_line, say, size, span
@@ -21,7 +21,7 @@ __all__ = [
     "CellKind",
     "Column",
     "Ended",
-    "Failure",
+    "FailedAction",
     "action_row",
     "clean",
     "closing_lines",

@@ -16,7 +16,7 @@ from sauce_janitor.terminal import printable
 from sauce_janitor.times import when
 
 
-class Failure(Protocol):
+class FailedAction(Protocol):
     """One action that failed."""
 
     @property
@@ -47,7 +47,7 @@ class Ended:
     unlisted_files: int
     left: int
     halted: str | None
-    failures: Sequence[Failure]
+    failures: Sequence[FailedAction]
     skips: Mapping[str, int]
     recovered: str | None = None
     missing: Sequence[str] = ()
@@ -141,9 +141,9 @@ def closing_lines(planned: Mapping[Action, int], counts: Mapping[tuple[Action, s
         yield "Go on with the same command"
 
 
-def _failures(failures: Sequence[Failure]) -> Iterator[str]:
+def _failures(failures: Sequence[FailedAction]) -> Iterator[str]:
     """Yield one line for each kind of failure, the most frequent first: what differs in ids and numbers only is alike."""
-    kinds: dict[tuple[Action, str, str], list[Failure]] = {}
+    kinds: dict[tuple[Action, str, str], list[FailedAction]] = {}
     for failure in failures:
         kind = _VARYING.sub("", failure.detail)
         kinds.setdefault((failure.action, failure.policy, kind), []).append(failure)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.jobs import UNKNOWN, Action, Build, BuildCounters, Reason, Record, Text, Why
 from sauce_janitor.model.policies import KeepRule, Policy
-from sauce_janitor.retention.keep_groups import Keeper, Panel
+from sauce_janitor.retention.keep_groups import KeepContext, Keeper
 from sauce_janitor.retention.keep_rules import Group
 
 _MILD_TO_SEVERE: Final = ("success", "complete", "failed", "error")
@@ -31,7 +31,7 @@ def has_only_lost_jobs(before: Build, now: Build) -> bool:
     return now.jobs < before.jobs and severity_now <= severity
 
 
-class Trouble(IntFlag):
+class BuildProblem(IntFlag):
     """Why a build stays whole, whatever its rank."""
 
     NONE = 0
@@ -45,34 +45,36 @@ class Trouble(IntFlag):
 
 
 _TEXTS: Final = {
-    Trouble.UNFINISHED: "it is not over",
-    Trouble.HELD: "a job of it is held",
-    Trouble.AGELESS: "a job of it has no age",
-    Trouble.ASSETS_BLOCKED: "another job of it keeps its assets",
-    Trouble.JOB_BLOCKED: "another job of it is kept",
+    BuildProblem.UNFINISHED: "it is not over",
+    BuildProblem.HELD: "a job of it is held",
+    BuildProblem.AGELESS: "a job of it has no age",
+    BuildProblem.ASSETS_BLOCKED: "another job of it keeps its assets",
+    BuildProblem.JOB_BLOCKED: "another job of it is kept",
 }
-_BLOCKED: Final = {Action.DELETE_ASSETS: Trouble.ASSETS_BLOCKED, Action.DELETE_JOB: Trouble.JOB_BLOCKED}
+_BLOCKED: Final = {Action.DELETE_ASSETS: BuildProblem.ASSETS_BLOCKED, Action.DELETE_JOB: BuildProblem.JOB_BLOCKED}
 _WIDTH: Final = 7
-_OF_THE_BUILD: Final = int(Trouble.UNDECIDED | Trouble.UNFINISHED | Trouble.HELD | Trouble.AGELESS | Trouble.NO_BUILD)
+_OF_THE_BUILD: Final = int(
+    BuildProblem.UNDECIDED | BuildProblem.UNFINISHED | BuildProblem.HELD | BuildProblem.AGELESS | BuildProblem.NO_BUILD
+)
 
 
 @dataclass(slots=True, eq=False)
-class Unit:
+class BuildUnit:
     """One build as a policy sees it: its listed jobs counted, its newest age time, and what came of it."""
 
     id: str
     status: Text
     group: Group
-    panel: Panel
+    panel: KeepContext
     counters: BuildCounters | None
     seen: int = 0
     time: int = 0
-    trouble: Trouble = Trouble.NONE
+    trouble: BuildProblem = BuildProblem.NONE
     bits: int = 0
 
 
 class BuildKeeper(Keeper):
-    """The keep rules of a policy with `unit: build`, over builds. Its bits have, above those of a keeper, a `Trouble`.
+    """The keep rules of a policy with `unit: build`, over builds. Its bits have, above those of a keeper, a `BuildProblem`.
 
     All jobs are to be observed, then `settle` ranks the builds; after that `judge` may be asked in any order, and `block` says
     that a job forbids an action for its whole build.
@@ -83,7 +85,7 @@ class BuildKeeper(Keeper):
         self._shift = self.width
         self.width += _WIDTH
         self.is_late = True
-        self._units: dict[str, Unit] = {}
+        self._units: dict[str, BuildUnit] = {}
 
     def bits_of(self, rules: Sequence[KeepRule]) -> int:
         """All bits by which these rules, or trouble with the build, forbid; but not that another job of it does."""
@@ -94,7 +96,7 @@ class BuildKeeper(Keeper):
         """The bit by which another job of the build forbids the action."""
         return _BLOCKED[action] << self._shift
 
-    def join(self, panel: Panel, record: Record, time: int | None, trouble: Trouble) -> None:
+    def join(self, panel: KeepContext, record: Record, time: int | None, trouble: BuildProblem) -> None:
         """Count a job among its build's; `time` gives its age, `trouble` what it brings on the whole build."""
         identity = record.build_id
         if not isinstance(identity, str):
@@ -103,18 +105,18 @@ class BuildKeeper(Keeper):
         if unit is None:
             status = record.build_status
             word = _VERDICTS.get(status, status) if isinstance(status, str) else status
-            unit = Unit(identity, word, self.group_of(record), panel, record.build_counters)
+            unit = BuildUnit(identity, word, self.group_of(record), panel, record.build_counters)
             self._units[identity] = unit
         elif (
             panel.truths != unit.panel.truths
             or record.build_counters != unit.counters
             or self.group_of(record) != unit.group
         ):
-            trouble |= Trouble.UNDECIDED
+            trouble |= BuildProblem.UNDECIDED
         if not panel.seated:
-            trouble |= Trouble.UNDECIDED
+            trouble |= BuildProblem.UNDECIDED
         unit.seen += 1
-        unit.trouble |= trouble if time is not None else trouble | Trouble.AGELESS
+        unit.trouble |= trouble if time is not None else trouble | BuildProblem.AGELESS
         unit.time = max(unit.time, time or 0)
 
     def settle(self) -> None:
@@ -128,24 +130,24 @@ class BuildKeeper(Keeper):
         for unit in whole:
             unit.bits = self.rank_in(unit.panel, (unit.group, unit.time, unit))
 
-    def judge(self, panel: Panel, record: Record, time: int) -> int:  # noqa: ARG002  # a build has one panel and one age
+    def judge(self, panel: KeepContext, record: Record, time: int) -> int:  # noqa: ARG002  # a build has one panel and one age
         """What the rules say of the job's build."""
         unit = self._unit(record)
         if unit is None:
-            return Trouble.NO_BUILD << self._shift
+            return BuildProblem.NO_BUILD << self._shift
         return unit.bits | unit.trouble << self._shift
 
     def time_of(self, record: Record) -> int | None:
         """The time that gives the job's build its age, None when it has none."""
         unit = self._unit(record)
-        return None if unit is None or unit.trouble & Trouble.AGELESS else unit.time
+        return None if unit is None or unit.trouble & BuildProblem.AGELESS else unit.time
 
     def place_of(self, record: Record) -> tuple[int | None, int]:
         """The rank of the job's build among those of its group that take slots, 1 the newest, and how many they are."""
         own = self._unit(record)
         if own is None:
             return None, 0
-        lasting = ~(Trouble.ASSETS_BLOCKED | Trouble.JOB_BLOCKED)
+        lasting = ~(BuildProblem.ASSETS_BLOCKED | BuildProblem.JOB_BLOCKED)
         peers = [u for u in self._units.values() if u.group == own.group and not u.trouble & lasting]
         newer = sum((-u.time, u.id) < (-own.time, own.id) for u in peers)
         return (newer + 1 if own in peers else None), len(peers)
@@ -158,28 +160,28 @@ class BuildKeeper(Keeper):
 
     def reasons(self, bits: int) -> list[Reason]:
         """The bits in words."""
-        name, trouble = self.policy.name, Trouble(bits >> self._shift)
+        name, trouble = self.policy.name, BuildProblem(bits >> self._shift)
         said = super().reasons(bits & (1 << self._shift) - 1)
         said += [Reason(Why.BUILD, name, "build", text) for flag, text in _TEXTS.items() if trouble & flag]
-        if trouble & Trouble.UNDECIDED:
+        if trouble & BuildProblem.UNDECIDED:
             said.append(
                 Reason(Why.UNDECIDED, name, "build", "its build's jobs are not all listed or cannot be counted")
             )
-        if trouble & Trouble.NO_BUILD:
+        if trouble & BuildProblem.NO_BUILD:
             said.append(Reason(Why.UNDECIDED, name, "build", "it has no build, or which cannot be told"))
         return said
 
-    def _unit(self, record: Record) -> Unit | None:
+    def _unit(self, record: Record) -> BuildUnit | None:
         return self._units.get(record.build_id) if isinstance(record.build_id, str) else None
 
 
-def _trouble_of_counters(unit: Unit) -> Trouble:
+def _trouble_of_counters(unit: BuildUnit) -> BuildProblem:
     counters = unit.counters
     if counters is None or counters.jobs is UNKNOWN or counters.open_jobs is UNKNOWN:
-        return Trouble.UNDECIDED
-    trouble = Trouble.NONE
+        return BuildProblem.UNDECIDED
+    trouble = BuildProblem.NONE
     if counters.jobs != unit.seen + counters.deleted:
-        trouble |= Trouble.UNDECIDED
+        trouble |= BuildProblem.UNDECIDED
     if counters.open_jobs != 0:
-        trouble |= Trouble.UNFINISHED
+        trouble |= BuildProblem.UNFINISHED
     return trouble

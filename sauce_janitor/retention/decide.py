@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from sauce_janitor.model.durations import due_at
 from sauce_janitor.model.job_age import EARLIEST, age_times, is_finished
-from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, Record, State, Verdict, Why
+from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, JobState, Record, Verdict, Why
 from sauce_janitor.model.policies import Rules
-from sauce_janitor.retention.builds import BuildKeeper, Trouble
-from sauce_janitor.retention.match_cases import Case, Casebook, Seat
+from sauce_janitor.retention.builds import BuildKeeper, BuildProblem
+from sauce_janitor.retention.match_cases import KeepSlot, MatchCase, MatchCases
 from sauce_janitor.retention.missing_files import Gaps, deciding
 from sauce_janitor.retention.verdicts import (
     AGELESS,
@@ -22,14 +22,14 @@ from sauce_janitor.retention.verdicts import (
     RUNNING,
     SET_ASIDE,
     UNFINISHED,
-    Bench,
-    Ruling,
+    JobVerdict,
+    VerdictMaker,
 )
 
 Records: TypeAlias = Callable[[], Iterable[Record]]
 """Gives all jobs of an account afresh, each time the same ones in the same order."""
 
-Ruled: TypeAlias = tuple[Record, int | None, Ruling]
+Ruled: TypeAlias = tuple[Record, int | None, JobVerdict]
 """A job, the time that gives its age, and what becomes of it."""
 
 
@@ -43,29 +43,29 @@ def decide(rules: Rules, records: Records, *, as_of: int) -> Iterator[tuple[Reco
 
     Where both deletes are due, both decisions say so; that of the assets has the reason WITH_THE_JOB: one DELETE of the job.
     """
-    judge = Judge(rules, as_of=as_of)
+    judge = Decider(rules, as_of=as_of)
     for record, time, ruling in judge.rulings(records):
         yield record, ruling.decided(record, time, rules.timezone)
 
 
-class _Cases(dict[int, Case]):
+class _Cases(dict[int, MatchCase]):
     """The cases met so far, by their number of facts; each is worked out when it is first met."""
 
-    def __init__(self, book: Casebook) -> None:
+    def __init__(self, book: MatchCases) -> None:
         super().__init__()
         self._book = book
 
-    def __missing__(self, number: int) -> Case:
+    def __missing__(self, number: int) -> MatchCase:
         case = self[number] = self._book.open(number)
         return case
 
 
-class Judge:
+class Decider:
     """One set of rules at one instant, ready for one stream of jobs."""
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self._rules, self._as_of = rules, as_of
-        self.book = Casebook(rules, as_of=as_of)
+        self.book = MatchCases(rules, as_of=as_of)
         self.age_of = age_times(rules.age_from, as_of=as_of)
         self._cases = _Cases(self.book)
         self._builds = tuple(keeper for keeper in self.book.keepers if isinstance(keeper, BuildKeeper))
@@ -78,7 +78,7 @@ class Judge:
             self._block_builds(records)
         return self._rule(records)
 
-    def case(self, record: Record) -> Case:
+    def case(self, record: Record) -> MatchCase:
         """The case of a job."""
         return self._cases[self.book.facts.of(record)]
 
@@ -131,7 +131,7 @@ class Judge:
             ruling = case.rulings.get(key)
             if ruling is None:
                 gaps = Gaps(missing, self._as_of, self._rules.timezone) if missing else None
-                bench = Bench(case, moment, record.archived, has_grace=has_grace, gaps=gaps)
+                bench = VerdictMaker(case, moment, record.archived, has_grace=has_grace, gaps=gaps)
                 ruling = case.rulings[key] = bench.rule()
             yield record, time, ruling
 
@@ -147,7 +147,7 @@ class Judge:
                 before, before_id = time, record.job.id
             yield record, time
 
-    def _ages_and_ranks(self, case: Case, record: Record, time: int, *, aside: bool) -> int:
+    def _ages_and_ranks(self, case: MatchCase, record: Record, time: int, *, aside: bool) -> int:
         bits = 0
         for clock in case.clocks:
             if clock.seat is None:
@@ -162,8 +162,8 @@ class Judge:
                 bits |= seat.keeper.judge(seat.panel, record, time) << seat.shift
         return bits
 
-    def _running(self, case: Case, record: Record) -> int:
-        if record.job.state is not State.RUNNING:
+    def _running(self, case: MatchCase, record: Record) -> int:
+        if record.job.state is not JobState.RUNNING:
             return 0
         bits, start = RUNNING, record.job.started_at
         if isinstance(start, int) and EARLIEST <= start <= self._as_of:
@@ -181,25 +181,25 @@ class Judge:
         return bits
 
 
-def _time_of_build(seat: Seat, record: Record) -> int | None:
+def _time_of_build(seat: KeepSlot, record: Record) -> int | None:
     assert isinstance(seat.keeper, BuildKeeper)
     return seat.keeper.time_of(record)
 
 
-def _trouble(case: Case, record: Record) -> Trouble:
+def _trouble(case: MatchCase, record: Record) -> BuildProblem:
     """What this job brings on its build."""
-    trouble = Trouble.HELD if record.held or case.holds else Trouble.NONE
-    return trouble if is_finished(record.job) else trouble | Trouble.UNFINISHED
+    trouble = BuildProblem.HELD if record.held or case.holds else BuildProblem.NONE
+    return trouble if is_finished(record.job) else trouble | BuildProblem.UNFINISHED
 
 
-def _gives_up(case: Case) -> bool:
+def _gives_up(case: MatchCase) -> bool:
     """Whether a policy says how long it waits for files that cannot be had: then each job's own date counts."""
     return any(
         claim.wish is not None and claim.wish.if_unavailable is not None for claim in case.claims[Action.ARCHIVE]
     )
 
 
-def _block(case: Case, record: Record, action: Action) -> None:
+def _block(case: MatchCase, record: Record, action: Action) -> None:
     for claim in case.claims[action]:
         if claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
             claim.seat.keeper.block(record, action)

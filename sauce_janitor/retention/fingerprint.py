@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from sauce_janitor.model.job_age import age_times
-from sauce_janitor.model.jobs import UNKNOWN, Job, Record, State, Text
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobState, Record, Text
 from sauce_janitor.model.policies import Match, Policy, Rules
 from sauce_janitor.retention.matching import fields_getter, fields_read
 
@@ -79,7 +79,7 @@ def fingerprint_of(record: Record, fields: DecisionFields) -> str:
     job = record.job
     read, age_of = _readers(fields)
     tags = job.tags if job.tags is UNKNOWN else sorted(job.tags)
-    age = age_of(job) if job.state is State.FINISHED else None
+    age = age_of(job) if job.state is JobState.FINISHED else None
     # What each value is shows by how it is written: 'text', 1, None, UNKNOWN.
     text = f"{job.state} {tags!r} {read(record)!r} {job.started_at!r} {job.ended_at!r} {age!r}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.jobs import UNKNOWN, Job, Reason, Why
 from sauce_janitor.model.policies import Hold
-from sauce_janitor.retention.matching import Facts, Test, Truth, tags_test
+from sauce_janitor.retention.matching import FieldTests, Test, Truth, tags_test
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LOCAL_HOLD = Reason(Why.HELD, rule="a local hold")
 """The reason of a job that a hold in the state protects."""
 
 
-def compile_hold(hold: Hold, facts: Facts, *, as_of: int, zone: ZoneInfo) -> Callable[[int], Truth] | None:
+def compile_hold(hold: Hold, facts: FieldTests, *, as_of: int, zone: ZoneInfo) -> Callable[[int], Truth] | None:
     """The hold as a function of a job's facts; None when it is over. Where it says unknown, the job is held."""
     if hold.until is not None and as_of >= hold.until:
         return None

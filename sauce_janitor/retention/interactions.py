@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sauce_janitor.model.jobs import DELETES, Action, Why
-from sauce_janitor.model.policies import DeleteClaim, Duration, Not, Policy, Rules
+from sauce_janitor.model.policies import DeleteRule, Duration, Not, Policy, Rules
 from sauce_janitor.retention.builds import BuildKeeper
-from sauce_janitor.retention.match_cases import Case, Claim
+from sauce_janitor.retention.match_cases import AppliedRule, MatchCase
 from sauce_janitor.retention.overlaps import may_overlap
 from sauce_janitor.retention.precedence import actions_stated
 
@@ -88,7 +88,7 @@ def by_weight(postponed: dict[Postponement, int]) -> list[tuple[Postponement, in
 # --- of one job ------------------------------------------------------------------------------------------------------
 
 
-def postponements(case: Case, moment: int, *, assets_gone: bool) -> Iterator[Postponement]:
+def postponements(case: MatchCase, moment: int, *, assets_gone: bool) -> Iterator[Postponement]:
     """Yield what others postpone of each policy's deletes of the jobs of a case at one moment, one an action at most.
 
     Not for jobs that are held, unfinished or ageless: there no policy's time counts. A policy's own keep rules
@@ -113,7 +113,7 @@ def postponements(case: Case, moment: int, *, assets_gone: bool) -> Iterator[Pos
 
 
 def _heaviest(
-    action: Action, own: Sequence[Claim], others: Sequence[tuple[Claim, bool]], moment: int
+    action: Action, own: Sequence[AppliedRule], others: Sequence[tuple[AppliedRule, bool]], moment: int
 ) -> Postponement | None:
     """The strongest that others have against a claim (the first of `own`): never, a keep rule, the longest time."""
     mine = own[0]
@@ -137,7 +137,7 @@ def _heaviest(
     return Postponement(name, action, after, other.policy.name, other.after.text, by_assets=assets)
 
 
-def _keeps(claim: Claim, moment: int) -> tuple[str, ...]:
+def _keeps(claim: AppliedRule, moment: int) -> tuple[str, ...]:
     """The claim's keep rules that keep the job."""
     if claim.seat is None or not moment & claim.kept:
         return ()
@@ -145,12 +145,12 @@ def _keeps(claim: Claim, moment: int) -> tuple[str, ...]:
     return tuple(sorted({reason.rule or "" for reason in said if reason.why in _KEEPING}))
 
 
-def _counts_later(mine: Claim, other: Claim) -> bool:
+def _counts_later(mine: AppliedRule, other: AppliedRule) -> bool:
     """Whether mine counts from a build's newest end, and the other from the job's own: then it may be over first."""
     return _is_of_build(mine) and not _is_of_build(other)
 
 
-def _is_of_build(claim: Claim) -> bool:
+def _is_of_build(claim: AppliedRule) -> bool:
     return claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
 
 
@@ -181,7 +181,7 @@ def foreseen(rules: Rules) -> Iterator[ForeseenPostponement]:
                     yield from _between(rules, (policy, action, claim), other)
 
 
-def _between(rules: Rules, mine: tuple[Policy, Action, DeleteClaim], other: Policy) -> Iterator[ForeseenPostponement]:
+def _between(rules: Rules, mine: tuple[Policy, Action, DeleteRule], other: Policy) -> Iterator[ForeseenPostponement]:
     policy, action, claim = mine
     assert claim.after is not None
     own = dict(policy.deletes)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.jobs import UNKNOWN, Reason, Record, Why
 from sauce_janitor.model.policies import KeepRule, Policy
-from sauce_janitor.retention.keep_rules import Fold, Group, PickOfPeriod, Place, SinceLast, compile_rule
+from sauce_janitor.retention.keep_rules import Group, KeepFold, PickOfPeriod, Place, SinceLast, compile_rule
 from sauce_janitor.retention.matching import Truth, fields_getter
 
 UNGROUPED: Final = ()
@@ -19,7 +19,7 @@ RuleTruths = Sequence[tuple[Truth, Truth]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Panel:
+class KeepContext:
     """What a policy's keep rules need to know of all jobs of one case.
 
     `truths` are what the rules' tests say; `folds` the rules whose `where` is true, with their bits; `late` those of them that
@@ -28,7 +28,7 @@ class Panel:
     """
 
     truths: tuple[tuple[Truth, Truth], ...]
-    folds: tuple[tuple[Fold, int], ...]
+    folds: tuple[tuple[KeepFold, int], ...]
     late: tuple[PickOfPeriod, ...]
     anchors: tuple[SinceLast, ...]
     certain: int
@@ -57,7 +57,7 @@ class Keeper:
         own = sum(1 << n | 1 << n + count for n, rule in enumerate(self.rules) if rule in rules)
         return own | self.null_group | self.unknown_group if own else 0
 
-    def panel(self, truths: RuleTruths, *, seated: bool) -> Panel:
+    def panel(self, truths: RuleTruths, *, seated: bool) -> KeepContext:
         """The panel for jobs of which the rules' `where` and `since` say `truths`."""
         folds, anchors, late, certain = [], [], [], 0
         for n, (compiled, (where, since)) in enumerate(zip(self._compiled, truths, strict=True)):
@@ -69,9 +69,9 @@ class Keeper:
                     late.append(compiled.late)
                 if isinstance(compiled.fold, SinceLast) and since and seated:
                     anchors.append(compiled.fold)
-        return Panel(tuple(truths), tuple(folds), tuple(late), tuple(anchors), certain, seated)
+        return KeepContext(tuple(truths), tuple(folds), tuple(late), tuple(anchors), certain, seated)
 
-    def observe(self, panel: Panel, record: Record, time: int) -> None:
+    def observe(self, panel: KeepContext, record: Record, time: int) -> None:
         """Show the job to the rules whose winners are known only at the end."""
         if panel.late:
             group = self._group_of(record)
@@ -79,11 +79,11 @@ class Keeper:
                 for fold in panel.late:
                     fold.observe((group, time, record.job))
 
-    def judge(self, panel: Panel, record: Record, time: int) -> int:
+    def judge(self, panel: KeepContext, record: Record, time: int) -> int:
         """What the rules say of the job, which takes its slots by that. To be asked once a job, newest first."""
         return self.rank_in(panel, (self._group_of(record), time, record.job))
 
-    def rank_in(self, panel: Panel, place: Place) -> int:
+    def rank_in(self, panel: KeepContext, place: Place) -> int:
         """What the rules say of an entrant whose group was already looked up."""
         group = place[0]
         if group is None:

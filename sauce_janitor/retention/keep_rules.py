@@ -33,7 +33,7 @@ Place: TypeAlias = tuple[Group, int, Entrant]
 """A job's group, the time that gives its age, and the job."""
 
 
-class Fold(ABC):
+class KeepFold(ABC):
     """One keep rule at work. `_memory` is all that it remembers of its groups while jobs take their slots."""
 
     _memory: dict[Group, Any]
@@ -51,7 +51,7 @@ class Fold(ABC):
         self._memory.clear()
 
 
-class Last(Fold):
+class LastJobs(KeepFold):
     """`last: N`: a counter."""
 
     def __init__(self, count: int) -> None:
@@ -71,7 +71,7 @@ class Last(Fold):
         return self._memory.get(place[0], 0) < self._count
 
 
-class SinceLast(Fold):
+class SinceLast(KeepFold):
     """`since_last: {…}`: a flag. `close` is called at the anchor, before its own `take`: it is not newer than itself."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class SinceLast(Fold):
         self._memory[group] = True
 
 
-class Within(Fold):
+class Within(KeepFold):
     """`within: D` of as_of: a comparison. At exactly that age it keeps, too."""
 
     def __init__(self, young: AgeTest) -> None:
@@ -102,7 +102,7 @@ class Within(Fold):
     might_keep = take
 
 
-class WithinOfNewest(Fold):
+class WithinOfNewest(KeepFold):
     """`within_of_newest: D`: a comparison with the first that counted, which is the newest."""
 
     def __init__(self, duration: Duration, zone: ZoneInfo) -> None:
@@ -124,7 +124,7 @@ class WithinOfNewest(Fold):
         return young is None or young(place[1])
 
 
-class Window:
+class PeriodWindow:
     """Which calendar periods of a group count: the last N up to as_of, or the N newest that have jobs (`nonempty`)."""
 
     def __init__(self, rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> None:
@@ -148,10 +148,10 @@ class Window:
         return not self._nonempty or seen < self._count
 
 
-class NewestOfPeriod(Fold):
+class NewestOfPeriod(KeepFold):
     """`daily: N` and the like, the newest of each period: the periods seen."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: PeriodWindow) -> None:
         self._window = window
         self._memory: dict[Group, set[int]] = {}
 
@@ -175,10 +175,10 @@ class NewestOfPeriod(Fold):
         return period is not None and period not in seen and self._window.has_room(len(seen))
 
 
-class PickOfPeriod(Fold):
+class PickOfPeriod(KeepFold):
     """`daily: N` and the like with a `pick`: the best of each period so far; winners are known when all were observed."""
 
-    def __init__(self, window: Window, pick: tuple[str, ...]) -> None:
+    def __init__(self, window: PeriodWindow, pick: tuple[str, ...]) -> None:
         self._window, self._pick = window, pick
         self._memory = {}
         self._best: dict[Group, dict[int, tuple[int, str]]] = {}
@@ -225,30 +225,30 @@ def _fits(word: str, status: Text) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledRule:
     """A keep rule and its fold; `late` is that fold again where it must observe all jobs before the first `take`."""
 
     rule: KeepRule
-    fold: Fold
+    fold: KeepFold
     late: PickOfPeriod | None = None
 
 
-def compile_rule(rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> Compiled:
+def compile_rule(rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> CompiledRule:
     """A fresh fold for a keep rule."""
     match rule.kind:
         case "last":
-            return Compiled(rule, Last(rule.count))
+            return CompiledRule(rule, LastJobs(rule.count))
         case "since_last":
-            return Compiled(rule, SinceLast())
+            return CompiledRule(rule, SinceLast())
         case "within":
             assert rule.duration is not None
-            return Compiled(rule, Within(at_most(rule.duration, as_of=as_of, zone=zone)))
+            return CompiledRule(rule, Within(at_most(rule.duration, as_of=as_of, zone=zone)))
         case "within_of_newest":
             assert rule.duration is not None
-            return Compiled(rule, WithinOfNewest(rule.duration, zone))
+            return CompiledRule(rule, WithinOfNewest(rule.duration, zone))
         case "daily" | "weekly" | "monthly" | "yearly":
-            window = Window(rule, as_of=as_of, zone=zone)
+            window = PeriodWindow(rule, as_of=as_of, zone=zone)
             if rule.pick[0] == "newest":
-                return Compiled(rule, NewestOfPeriod(window))
+                return CompiledRule(rule, NewestOfPeriod(window))
             picking = PickOfPeriod(window, rule.pick)
-            return Compiled(rule, picking, late=picking)
+            return CompiledRule(rule, picking, late=picking)

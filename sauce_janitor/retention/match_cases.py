@@ -8,34 +8,34 @@ from typing import Any
 
 from sauce_janitor.model.durations import AgeTest, at_least, due_at
 from sauce_janitor.model.jobs import Action, Reason, Why
-from sauce_janitor.model.policies import ArchiveWish, Duration, Hold, KeepRule, Policy, Rules
+from sauce_janitor.model.policies import ArchiveRule, Duration, Hold, KeepRule, Policy, Rules
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.builds import BuildKeeper
-from sauce_janitor.retention.keep_groups import Keeper, Panel
-from sauce_janitor.retention.matching import Facts, Truth
-from sauce_janitor.retention.precedence import Standings
+from sauce_janitor.retention.keep_groups import KeepContext, Keeper
+from sauce_janitor.retention.matching import FieldTests, Truth
+from sauce_janitor.retention.precedence import Precedences
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seat:
+class KeepSlot:
     """One keeper's panel for a case; `shift` is where its bits stand among the bits of a moment."""
 
     keeper: Keeper
-    panel: Panel
+    panel: KeepContext
     shift: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clock:
+class AgeBit:
     """A bit that says whether something of a job's age is due; `base` is whose age: the job's, its start's, or a build's."""
 
     old_enough: AgeTest
     bit: int
-    seat: Seat | None = None
+    seat: KeepSlot | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claim:
+class AppliedRule:
     """What one policy says of one action of a case.
 
     `undecided` is set where the policy may match: then it only vetoes. `after` None is never. `due` and `announced` are the
@@ -47,13 +47,13 @@ class Claim:
     after: Duration | None = None
     due: int = 0
     announced: int = 0
-    seat: Seat | None = None
+    seat: KeepSlot | None = None
     kept: int = 0
-    wish: ArchiveWish | None = None
+    wish: ArchiveRule | None = None
 
 
 @dataclass(slots=True, eq=False)
-class Case:
+class MatchCase:
     """What the rules say of all jobs with one number of facts. `rulings` remembers what became of them by their moment."""
 
     number: int
@@ -62,10 +62,10 @@ class Case:
     archived_by_hold: bool
     forbid: frozenset[str]
     forbid_unknown: bool
-    seats: tuple[Seat, ...] = ()
-    clocks: tuple[Clock, ...] = ()
-    stop_clocks: tuple[Clock, ...] = ()
-    claims: dict[Action, tuple[Claim, ...]] = field(default_factory=dict)
+    seats: tuple[KeepSlot, ...] = ()
+    clocks: tuple[AgeBit, ...] = ()
+    stop_clocks: tuple[AgeBit, ...] = ()
+    claims: dict[Action, tuple[AppliedRule, ...]] = field(default_factory=dict)
     rulings: dict[object, Any] = field(default_factory=dict)
 
 
@@ -73,13 +73,13 @@ FLAGS = 8
 """The lowest bits of a moment are flags (see `rulings`); clocks and seats come above."""
 
 
-class Casebook:
+class MatchCases:
     """Makes the cases of one set of rules at one instant, and owns the keepers that all cases share."""
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self.rules, self.as_of = rules, as_of
-        self.facts = Facts()
-        self.standings = Standings(rules.policies)
+        self.facts = FieldTests()
+        self.standings = Precedences(rules.policies)
         self._matches = [self.facts.compile(policy.match) for policy in rules.policies]
         self._holds = [
             (hold, test)
@@ -106,11 +106,11 @@ class Casebook:
         """The holds on jobs with this number of facts."""
         return tuple(hold for hold, test in self._holds if test(number) is not False)
 
-    def open(self, number: int, *, lifted: frozenset[str] = frozenset()) -> Case:
+    def open(self, number: int, *, lifted: frozenset[str] = frozenset()) -> MatchCase:
         """A fresh case for jobs with this number of facts, as it will be once the holds with the ids `lifted` are over."""
         truths = tuple(match(number) for match in self._matches)
         held = [hold for hold in self.holding(number) if hold.id not in lifted]
-        case = Case(
+        case = MatchCase(
             number,
             truths,
             tuple(holds.reason(hold) for hold in held),
@@ -149,10 +149,10 @@ class Casebook:
 class _CaseMaker:
     """Fills one case: seats and clocks are shared by the claims that need the same."""
 
-    def __init__(self, book: Casebook, case: Case) -> None:
+    def __init__(self, book: MatchCases, case: MatchCase) -> None:
         self._book, self._case = book, case
-        self._seats: dict[int, Seat] = {}
-        self._clocks: dict[tuple[str, int, int], Clock] = {}
+        self._seats: dict[int, KeepSlot] = {}
+        self._clocks: dict[tuple[str, int, int], AgeBit] = {}
         self._next_bit = FLAGS
 
     def fill(self) -> None:
@@ -167,49 +167,49 @@ class _CaseMaker:
         case.clocks = tuple(clock for (kind, _, _), clock in clocks if kind != "start")
         case.stop_clocks = tuple(clock for (kind, _, _), clock in clocks if kind == "start")
 
-    def _claim(self, action: Action, index: int, *, sure: bool, seated: bool) -> Claim:
+    def _claim(self, action: Action, index: int, *, sure: bool, seated: bool) -> AppliedRule:
         policy = self._book.rules.policies[index]
         if not sure:
             fields = self._book.facts.unknown_fields(policy.match, self._case.number)
             reasons = tuple(Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told") for name in fields)
-            return Claim(policy, undecided=reasons, wish=policy.archive)
+            return AppliedRule(policy, undecided=reasons, wish=policy.archive)
         seat = self._seat(index, action, seated=seated)
         whole = seat if policy.unit == "build" else None
         if action is Action.ARCHIVE:
             assert policy.archive is not None
             due = 0 if policy.archive.none else self._clock("age", policy.archive.after, None)
             kept = seat.keeper.bits_of(seat.keeper.rules) << seat.shift if seat else 0
-            return Claim(policy, after=policy.archive.after, due=due, seat=seat, kept=kept, wish=policy.archive)
+            return AppliedRule(policy, after=policy.archive.after, due=due, seat=seat, kept=kept, wish=policy.archive)
         if action is Action.STOP:
             assert policy.stop is not None
-            return Claim(policy, after=policy.stop, due=self._clock("start", policy.stop, None))
+            return AppliedRule(policy, after=policy.stop, due=self._clock("start", policy.stop, None))
         claim = dict(policy.deletes)[action]
         due, announced = 0, 0
         if claim.after is not None:
             due = self._clock("age", claim.after, whole)
             announced = self._clock("grace", claim.after, whole) if self._book.has_grace else 0
         kept = _forbidding_bits(seat, (*policy.keep, *claim.keep), action) if seat else 0
-        return Claim(policy, after=claim.after, due=due, announced=announced, seat=seat, kept=kept)
+        return AppliedRule(policy, after=claim.after, due=due, announced=announced, seat=seat, kept=kept)
 
-    def _seat(self, index: int, action: Action, *, seated: bool) -> Seat | None:
+    def _seat(self, index: int, action: Action, *, seated: bool) -> KeepSlot | None:
         keeper = self._book.keeper(index, action)
         if keeper is None or action is Action.STOP:
             return None
         seat = self._seats.get(id(keeper))
         if seat is None:
             truths = self._book.truths_of_rules(index, keeper, self._case.number)
-            seat = Seat(keeper, keeper.panel(truths, seated=seated), self._next_bit)
+            seat = KeepSlot(keeper, keeper.panel(truths, seated=seated), self._next_bit)
             self._seats[id(keeper)] = seat
             self._next_bit += keeper.width
         return seat
 
-    def _clock(self, kind: str, duration: Duration, whole: Seat | None) -> int:
+    def _clock(self, kind: str, duration: Duration, whole: KeepSlot | None) -> int:
         key = (kind, (duration.seconds << 12) + duration.months, id(whole) if whole else 0)
         clock = self._clocks.get(key)
         if clock is None:
             as_of = self._book.grace_until if kind == "grace" else self._book.as_of
             test = at_least(duration, as_of=as_of, zone=self._book.rules.timezone)
-            clock = self._clocks[key] = Clock(test, 1 << self._next_bit, whole)
+            clock = self._clocks[key] = AgeBit(test, 1 << self._next_bit, whole)
             self._next_bit += 1
         return clock.bit
 
@@ -221,7 +221,7 @@ def _all_rules(policy: Policy) -> tuple[KeepRule, ...]:
     return tuple(own)
 
 
-def _forbidding_bits(seat: Seat, rules: tuple[KeepRule, ...], action: Action) -> int:
+def _forbidding_bits(seat: KeepSlot, rules: tuple[KeepRule, ...], action: Action) -> int:
     bits = seat.keeper.bits_of(rules)
     if isinstance(seat.keeper, BuildKeeper):
         bits |= seat.keeper.blocked_bit(action)

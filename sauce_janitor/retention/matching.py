@@ -236,7 +236,7 @@ def compile_tree(match: Match, leaf: Callable[[Atom], Callable[[T], Truth]]) -> 
 
 
 def compile_match(match: Match) -> Callable[[Record], Truth]:
-    """The match as one function of a record, for who asks about a few records; `Facts` is for who asks about all."""
+    """The match as one function of a record, for who asks about a few records; `FieldTests` is for who asks about all."""
 
     def leaf(atom: Atom) -> Callable[[Record], Truth]:
         get, test = field_getter(atom.field), value_test(atom)
@@ -262,7 +262,7 @@ def fields_read(match: Match) -> frozenset[str]:
     return frozenset(atom.field for atom in atoms(match))
 
 
-class Facts:
+class FieldTests:
     """All tests of all rules by field, each done once per distinct value; what they say of a job is one number.
 
     Of test n, bit 2n of that number says true, bit 2n+1 unknown. Jobs with equal numbers are equal to every match, so what

@@ -21,7 +21,7 @@ def actions_stated(policy: Policy) -> frozenset[Action]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Precedence:
     """One policy's word on one action of a job: `sure` when it matches, else it may match; `seated` when it ranks the job."""
 
     index: int
@@ -29,7 +29,7 @@ class Standing:
     seated: bool
 
 
-class Standings:
+class Precedences:
     """Works out the standings of all policies, by position in `policies`."""
 
     def __init__(self, policies: Sequence[Policy]) -> None:
@@ -44,7 +44,7 @@ class Standings:
         """Whether the jobs that take slots in a policy can differ by action: a default, or one that others override."""
         return self._policies[index].default or bool(self._overriders[index])
 
-    def of(self, action: Action, truths: Sequence[Truth]) -> tuple[Standing, ...]:
+    def of(self, action: Action, truths: Sequence[Truth]) -> tuple[Precedence, ...]:
         """The policies whose claims on `action` are in force for a job that they match as `truths` say."""
         found = []
         for index, truth in enumerate(truths):
@@ -56,7 +56,7 @@ class Standings:
             if any(truths[n] and not self._may_be_overridden(n, truths) for n in rivals):
                 continue
             seated = truth is True and all(self._is_overridden(n, truths) for n in rivals)
-            found.append(Standing(index, truth is True, seated))
+            found.append(Precedence(index, truth is True, seated))
         return tuple(found)
 
     def overridden_by(self, action: Action, index: int, truths: Sequence[Truth]) -> tuple[int, ...]:

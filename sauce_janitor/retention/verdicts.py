@@ -17,7 +17,7 @@ from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, 
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.interactions import Postponement, postponements
-from sauce_janitor.retention.match_cases import Case, Claim
+from sauce_janitor.retention.match_cases import AppliedRule, MatchCase
 from sauce_janitor.retention.missing_files import Gaps
 
 # A moment is a number: these flags, and above them the bits of the case's clocks and keepers.
@@ -40,7 +40,7 @@ _PURGED: Final = "Sauce Labs has purged its assets, and if_purged says keep"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Due:
+class DueAction:
     """A decision that is due, and the claims behind it. `index` is its action's place.
 
     `fixed` is the policy that permits it and the seconds from the job's time to its own: the same for every job of a ruling,
@@ -50,12 +50,12 @@ class Due:
 
     index: int
     decision: Decision
-    claims: tuple[Claim, ...]
+    claims: tuple[AppliedRule, ...]
     fixed: tuple[str, int] | None
     with_another: bool
 
     @classmethod
-    def of(cls, index: int, decision: Decision, claims: tuple[Claim, ...]) -> Due:
+    def of(cls, index: int, decision: Decision, claims: tuple[AppliedRule, ...]) -> DueAction:
         """Made once for a ruling."""
         with_another = any(reason.why is Why.WITH_THE_JOB for reason in decision.reasons)
         return cls(index, decision, claims, _fixed(decision.action, claims), with_another)
@@ -76,7 +76,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ruling:
+class JobVerdict:
     """The decisions on all jobs of one case at one moment, shared by them; `dues` are those that are due.
 
     `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says. `expiring` says that a
@@ -87,9 +87,9 @@ class Ruling:
     `postponed` is what other policies make longer of each policy's time.
     """
 
-    case: Case
+    case: MatchCase
     decisions: tuple[Decision, ...]
-    dues: tuple[Due, ...]
+    dues: tuple[DueAction, ...]
     held: bool
     selection: Selection | None
     nothing_wanted_by: str | None
@@ -123,7 +123,7 @@ class Ruling:
         return max(due_since(claim, action, record, time, zone) for claim in claims)
 
 
-def _fixed(action: Action, claims: tuple[Claim, ...]) -> tuple[str, int] | None:
+def _fixed(action: Action, claims: tuple[AppliedRule, ...]) -> tuple[str, int] | None:
     """What `_who_and_when` says of every job, with seconds from the job's time for the time; None where that varies."""
     times = []
     for claim in claims:
@@ -141,7 +141,7 @@ def _first_or_last(action: Action, times: list[tuple[int, str]]) -> tuple[str, i
     return min(name for time, name in times if time == since), since
 
 
-def due_since(claim: Claim, action: Action, record: Record, time: int | None, zone: ZoneInfo) -> int:
+def due_since(claim: AppliedRule, action: Action, record: Record, time: int | None, zone: ZoneInfo) -> int:
     """When the claim is, or was, due for a job."""
     base = record.job.started_at if action is Action.STOP else time
     if action is not Action.ARCHIVE and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
@@ -152,7 +152,7 @@ def due_since(claim: Claim, action: Action, record: Record, time: int | None, zo
 
 
 def _who_and_when(
-    action: Action, claims: tuple[Claim, ...], record: Record, time: int | None, zone: ZoneInfo
+    action: Action, claims: tuple[AppliedRule, ...], record: Record, time: int | None, zone: ZoneInfo
 ) -> tuple[str | None, int | None]:
     """For archiving the claim that is due first, else the one that is due last; of equals the first by name."""
     if not claims:
@@ -170,12 +170,12 @@ class _Blocker:
     passes: bool = False
 
 
-class Bench:
+class VerdictMaker:
     """Rules on a case at one moment, given which selections are archived."""
 
     def __init__(
         self,
-        case: Case,
+        case: MatchCase,
         moment: int,
         archived: frozenset[str] | None,
         *,
@@ -184,13 +184,13 @@ class Bench:
     ) -> None:
         self._case, self._moment, self._archived, self._has_grace = case, moment, archived, has_grace
         self._holds = case.holds + ((holds.LOCAL_HOLD,) if moment & HELD else ())
-        self._dues: dict[Action, tuple[Claim, ...]] = {}
+        self._dues: dict[Action, tuple[AppliedRule, ...]] = {}
         self._wishes = [claim for claim in case.claims[Action.ARCHIVE] if not claim.undecided and self._wants(claim)]
         self._whole = bool(moment & HELD) or case.archived_by_hold
         self._selection = self._select()
         self._lacks, self._gives_up_at = self._look_for_gaps(gaps)
 
-    def rule(self) -> Ruling:
+    def rule(self) -> JobVerdict:
         """The decisions on all four actions."""
         archive = self._archive()
         assets_blockers = self._with_grace(Action.DELETE_ASSETS, self._blockers(Action.DELETE_ASSETS))
@@ -208,11 +208,13 @@ class Bench:
             with_it = (*deletes[0].reasons, Reason(Why.WITH_THE_JOB))
             deletes[0] = Decision(Action.DELETE_ASSETS, Verdict.DUE, with_it)
         decisions = (archive, *deletes, self._stop())
-        return Ruling(
+        return JobVerdict(
             self._case,
             decisions,
             tuple(
-                Due.of(n, d, self._dues.get(d.action, ())) for n, d in enumerate(decisions) if d.verdict is Verdict.DUE
+                DueAction.of(n, d, self._dues.get(d.action, ()))
+                for n, d in enumerate(decisions)
+                if d.verdict is Verdict.DUE
             ),
             bool(self._holds),
             self._selection,
@@ -240,7 +242,7 @@ class Bench:
 
     # --- archiving ---------------------------------------------------------------------------------------------------
 
-    def _wants(self, claim: Claim) -> bool:
+    def _wants(self, claim: AppliedRule) -> bool:
         assert claim.wish is not None
         if claim.wish.none:
             return False
@@ -406,7 +408,7 @@ def _protected(blocker: _Blocker) -> _Blocker:
     return _Blocker(Reason(Why.ASSETS_PROTECTED, reason.policy, reason.rule, text), blocker.passes)
 
 
-def _not_yet(claim: Claim) -> Reason:
+def _not_yet(claim: AppliedRule) -> Reason:
     return Reason(Why.NOT_YET, claim.policy.name, detail=f"after {claim.after.text}" if claim.after else None)
 
 

@@ -12,8 +12,8 @@ from typing import Self
 from sauce_janitor.sandbox.core.options import SandboxOptions
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.core.request_log import RequestLog
-from sauce_janitor.sandbox.faults.faults import Fault, Faults, read_faults
-from sauce_janitor.sandbox.server import Server, Site
+from sauce_janitor.sandbox.faults.faults import ArmedFaults, Fault, read_faults
+from sauce_janitor.sandbox.server import Server, ServerContext
 from sauce_janitor.sandbox.throttle import Throttle
 from sauce_janitor.sandbox.world.world import JobRef, Truth, World
 
@@ -30,10 +30,10 @@ class Sandbox:
         armed = read_faults(self.options.faults) if self.options.faults is not None else ()
         now = self.options.now if self.options.now is not None else int(time.time())
         self.world = World(self.options, now=now)
-        self.faults = Faults(self.options.seed, armed)
+        self.faults = ArmedFaults(self.options.seed, armed)
         self.log = RequestLog(self.options.request_log)
         throttle = Throttle(self.options.rate, self.options.behaviours)
-        site = Site(self.world, self.faults, throttle, self.log, threading.Event())
+        site = ServerContext(self.world, self.faults, throttle, self.log, threading.Event())
         self._thread: threading.Thread | None = None
         try:
             self._server = Server(site, self.options.port, _tls(self.options))

@@ -18,11 +18,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from sauce_janitor.sandbox.api.routes import Match, find, handle
-from sauce_janitor.sandbox.core.messages import Answer, Effect, Request
+from sauce_janitor.sandbox.api.routes import RouteMatch, find, handle
+from sauce_janitor.sandbox.core.messages import Effect, SandboxAnswer, SandboxRequest
 from sauce_janitor.sandbox.core.people import Person
-from sauce_janitor.sandbox.core.request_log import Entry, RequestLog
-from sauce_janitor.sandbox.faults.faults import Fault, Faults, answer_with
+from sauce_janitor.sandbox.core.request_log import LoggedRequest, RequestLog
+from sauce_janitor.sandbox.faults.faults import ArmedFaults, Fault, answer_with
 from sauce_janitor.sandbox.throttle import Throttle
 from sauce_janitor.sandbox.world.world import World
 
@@ -35,11 +35,11 @@ _TOKEN = re.compile(r"(auth=)[^&]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class ServerContext:
     """What every connection needs."""
 
     world: World
-    faults: Faults
+    faults: ArmedFaults
     throttle: Throttle
     log: RequestLog
     stopping: threading.Event
@@ -51,12 +51,12 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, site: Site, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, site: ServerContext, port: int, tls: ssl.SSLContext | None) -> None:
         self.site, self._tls = site, tls
         self._open: set[socket.socket] = set()
         self._workers: set[threading.Thread] = set()
         self._lock = threading.Lock()
-        super().__init__(("127.0.0.1", port), Connection)
+        super().__init__(("127.0.0.1", port), ClientConnection)
 
     @property
     def base_url(self) -> str:
@@ -109,7 +109,7 @@ class Server(ThreadingHTTPServer):
                 self._workers.discard(threading.current_thread())
 
 
-class Connection(BaseHTTPRequestHandler):
+class ClientConnection(BaseHTTPRequestHandler):
     """One connection, kept alive between requests."""
 
     protocol_version = "HTTP/1.1"
@@ -128,7 +128,7 @@ class Connection(BaseHTTPRequestHandler):
         if body is None:
             return
         path, _, query = target.partition("?")
-        request = Request(
+        request = SandboxRequest(
             method=self.command,
             target=target,
             path=path,
@@ -166,7 +166,7 @@ class Connection(BaseHTTPRequestHandler):
             return None
         return self.rfile.read(int(text))
 
-    def _send(self, request: Request, answer: Answer) -> None:
+    def _send(self, request: SandboxRequest, answer: SandboxAnswer) -> None:
         """Put an answer on the wire, whole or as its faults want it."""
         wire = answer.wire
         packed, body = _encoded(self.server.site.world, request, answer)
@@ -195,7 +195,7 @@ class Connection(BaseHTTPRequestHandler):
             self._send_body(_framed(body) if framing == "chunked" else body, answer)
         self.wfile.flush()
 
-    def _send_body(self, framed: bytes, answer: Answer) -> None:
+    def _send_body(self, framed: bytes, answer: SandboxAnswer) -> None:
         wire = answer.wire
         if wire.keep_framed is not None:
             framed = framed[: int(len(framed) * wire.keep_framed)]
@@ -225,7 +225,9 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.write(_LAST_CHUNK)
 
 
-def _judge(site: Site, request: Request, match: Match, at: float) -> tuple[tuple[Fault, ...], Answer]:
+def _judge(
+    site: ServerContext, request: SandboxRequest, match: RouteMatch, at: float
+) -> tuple[tuple[Fault, ...], SandboxAnswer]:
     """What to answer: the limit first, then the faults, then the API."""
     endpoint = match.endpoint.name if match.endpoint is not None else "unknown"
     budget = site.throttle.ask(request.user.name, endpoint, time.monotonic()) if request.user is not None else None
@@ -238,9 +240,11 @@ def _judge(site: Site, request: Request, match: Match, at: float) -> tuple[tuple
     return struck, answer
 
 
-def _entry(at: float, request: Request, match: Match, answer: Answer, struck: tuple[Fault, ...]) -> Entry:
+def _entry(
+    at: float, request: SandboxRequest, match: RouteMatch, answer: SandboxAnswer, struck: tuple[Fault, ...]
+) -> LoggedRequest:
     effect: Effect = answer.effect
-    return Entry(
+    return LoggedRequest(
         at=at,
         method=request.method,
         path=_TOKEN.sub(r"\1…", request.target),
@@ -273,7 +277,7 @@ def _user(world: World, header: str) -> Person | None:
     return person
 
 
-def _encoded(world: World, request: Request, answer: Answer) -> tuple[bool, bytes]:
+def _encoded(world: World, request: SandboxRequest, answer: SandboxAnswer) -> tuple[bool, bytes]:
     """(compressed here, body): by what the client accepts, unless the behaviour says otherwise."""
     switch = world.behaviours.compression
     accepts = "gzip" in request.headers.get("accept-encoding", "")

@@ -8,14 +8,14 @@ from collections import deque
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 
-from sauce_janitor.sandbox.core.messages import Answer
+from sauce_janitor.sandbox.core.messages import SandboxAnswer
 from sauce_janitor.sandbox.core.options import Behaviours, Rate
 
 _HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RequestQuota:
     """What is left after one request. `wait_s` is 0 when it was let through."""
 
     limit: int
@@ -32,7 +32,7 @@ class Throttle:
         self._sent: dict[tuple[str, str], deque[float]] = {}
         self._lock = threading.Lock()
 
-    def ask(self, user: str, endpoint: str, now: float) -> Budget | None:
+    def ask(self, user: str, endpoint: str, now: float) -> RequestQuota | None:
         """Count a request at `now` (any clock's seconds); None without a limit. Refused requests do not count."""
         windows = self._windows()
         if not windows:
@@ -49,9 +49,9 @@ class Throttle:
             used = sum(1 for moment in sent if moment > now - length) if len(windows) == 1 else len(sent)
             # Floats: a request of this very moment would be over in a hair more than the window.
             reset = min(length, sent[0] + length - now) if sent else length
-        return Budget(allowed, max(0, allowed - used), reset, max(0.0, wait))
+        return RequestQuota(allowed, max(0, allowed - used), reset, max(0.0, wait))
 
-    def headers(self, budget: Budget, now: float) -> dict[str, str]:
+    def headers(self, budget: RequestQuota, now: float) -> dict[str, str]:
         """X-Ratelimit-*; `now` in epoch seconds. The unit of the reset is a behaviour: the documentation is silent."""
         if self._behaviours.rate_headers == "off":
             return {}
@@ -63,14 +63,14 @@ class Throttle:
             "X-Ratelimit-Reset": str(math.ceil(reset * 1000 if unit.endswith("milliseconds") else reset)),
         }
 
-    def refusal(self, budget: Budget, now: float) -> Answer:
+    def refusal(self, budget: RequestQuota, now: float) -> SandboxAnswer:
         """429; `now` in epoch seconds."""
         headers = self.headers(budget, now)
         if self._behaviours.retry_after == "seconds":
             headers["Retry-After"] = str(max(1, math.ceil(budget.wait_s)))
         elif self._behaviours.retry_after == "date":
             headers["Retry-After"] = formatdate(math.ceil(now + budget.wait_s), usegmt=True)
-        answer = Answer(429, b'{"errors": "Too Many Requests"}', headers=headers)
+        answer = SandboxAnswer(429, b'{"errors": "Too Many Requests"}', headers=headers)
         if self._behaviours.rate_body == "html":
             page = b"<html><body><h1>429 Too Many Requests</h1></body></html>"
             return replace(answer, body=page, content_type="text/html")

@@ -10,15 +10,15 @@ from urllib.parse import unquote, urljoin, urlsplit
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.sauce.http import paths
-from sauce_janitor.sauce.http.bodies import Body
-from sauce_janitor.sauce.http.guarded_connection import Limits
-from sauce_janitor.sauce.http.transport import Answer, Ask, Transport, raw_of, refuse_redirect
+from sauce_janitor.sauce.http.bodies import ResponseBody
+from sauce_janitor.sauce.http.guarded_connection import AnswerLimits
+from sauce_janitor.sauce.http.transport import Answer, HttpRequest, Transport, raw_of, refuse_redirect
 
 MOST_ASSET_BYTES: Final = 64 * 1024**3  # against endless streams; what the disk allows is the archive's to say
 _SLOWEST_BYTES_A_SECOND: Final = 1024.0
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 
-AssetBody = Body
+AssetBody = ResponseBody
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def open_asset(transport: Transport, owner: Owner, job: JobId, name: str) -> Ite
     Errors while reading are AnswerError (this asset failed, others may do better); those of opening are `Transport.open`'s.
     """
     what = f"asset {name!a:.120} of job {job}"
-    ask = Ask("GET", paths.asset(owner, job, name), "asset", what, accept="*/*")
+    ask = HttpRequest("GET", paths.asset(owner, job, name), "asset", what, accept="*/*")
     limits = _limits(transport)
     with transport.open(ask, limits) as answer:
         if answer.status_code not in _FOLLOWED:
@@ -40,9 +40,9 @@ def open_asset(transport: Transport, owner: Owner, job: JobId, name: str) -> Ite
         yield _body(answer, what, name)
 
 
-def _limits(transport: Transport) -> Limits:
+def _limits(transport: Transport) -> AnswerLimits:
     connection = transport.connection
-    return Limits(
+    return AnswerLimits(
         idle_s=connection.timeout_s,
         total_s=connection.timeout_total_s,
         max_bytes=MOST_ASSET_BYTES,
@@ -53,10 +53,10 @@ def _limits(transport: Transport) -> Limits:
 def _body(answer: Answer, what: str, name: str) -> AssetBody:
     if answer.status_code != 200:
         raise AnswerError(f"{what} is answered with {answer.status_code}, 200 was expected")
-    return Body(raw_of(answer), max_bytes=MOST_ASSET_BYTES, what=what, named_gzip=name.lower().endswith(".gz"))
+    return ResponseBody(raw_of(answer), max_bytes=MOST_ASSET_BYTES, what=what, named_gzip=name.lower().endswith(".gz"))
 
 
-def _redirected(transport: Transport, answer: Answer, ask: Ask, job: JobId, name: str) -> Ask:
+def _redirected(transport: Transport, answer: Answer, ask: HttpRequest, job: JobId, name: str) -> HttpRequest:
     """The request that the redirect asks for, if it may be followed; the credential goes to the account's own host only."""
     connection = transport.connection
     try:
@@ -70,4 +70,6 @@ def _redirected(transport: Transport, answer: Answer, ask: Ask, job: JobId, name
     if unquote(last) != name or folder.removesuffix("/assets").rpartition("/")[2] != job:
         raise AnswerError(f"{ask.what} is answered with a redirect to another job or file: not followed")
     target = place.path + (f"?{place.query}" if place.query else "")
-    return Ask("GET", target, ask.endpoint, ask.what, None if origin == connection.origin else origin, ask.accept)
+    return HttpRequest(
+        "GET", target, ask.endpoint, ask.what, None if origin == connection.origin else origin, ask.accept
+    )

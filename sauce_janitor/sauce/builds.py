@@ -18,7 +18,7 @@ from sauce_janitor.sauce.build_pages import each_once
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.paths import BuildSource
 from sauce_janitor.sauce.http.request_events import Endpoint
-from sauce_janitor.sauce.http.transport import Ask, Found, Transport
+from sauce_janitor.sauce.http.transport import FoundJson, HttpRequest, Transport
 from sauce_janitor.sauce.json_fields import counter, flag_field, text_field, time_field
 from sauce_janitor.sauce.parse import ForeignBuildError, parse_build, parse_builds
 from sauce_janitor.sauce.people import People
@@ -222,5 +222,5 @@ class BuildRecords:
         rows = found.value.get("builds") if isinstance(found.value, Mapping) else found.value
         return tuple(map(parse_record, rows if isinstance(rows, list) else ()))
 
-    def _get(self, target: str, endpoint: Endpoint, what: str) -> Found | None:
-        return self._transport.get_json(Ask("GET", target, endpoint, what, optional=True))
+    def _get(self, target: str, endpoint: Endpoint, what: str) -> FoundJson | None:
+        return self._transport.get_json(HttpRequest("GET", target, endpoint, what, optional=True))

@@ -13,12 +13,12 @@ from typing import Final, Self, TypeAlias
 from sauce_janitor.errors import AnswerError, SourceUnavailableError, StrainedError
 from sauce_janitor.model.jobs import AssetListing, Build, JobDocument, JobId, Owner, is_same_user
 from sauce_janitor.sauce.asset_download import AssetBody, open_asset
-from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.builds import BUILDS_A_PAGE, BuildRecords, each_build
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.request_events import Endpoint, OnRequest
-from sauce_janitor.sauce.http.transport import Ask, Found, Transport
+from sauce_janitor.sauce.http.transport import FoundJson, HttpRequest, Transport
 from sauce_janitor.sauce.insights import Insights
 from sauce_janitor.sauce.list_rows import load_rows
 from sauce_janitor.sauce.parse import (
@@ -52,10 +52,10 @@ class SauceReader:
         connection: Connection,
         on_request: OnRequest | None = None,
         *,
-        budget: Budget | None = None,
+        budget: RequestBudget | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        self.budget = budget if budget is not None else Budget.of(connection, stop=stop)
+        self.budget = budget if budget is not None else RequestBudget.of(connection, stop=stop)
         self._transport = Transport(connection, self.budget, on_request=on_request, stop=stop)
         self._batch_offered: bool | None = None
         self._strained_since: dict[Owner, float] = {}
@@ -115,12 +115,14 @@ class SauceReader:
         query: list[tuple[str, str | int]] = [("limit", limit), ("skip", skip)]
         return parse_rows(self._list(owner, query, since, until).value, owner).ids
 
-    def _list(self, owner: Owner, query: list[tuple[str, str | int]], since: int | None, until: int | None) -> Found:
+    def _list(
+        self, owner: Owner, query: list[tuple[str, str | int]], since: int | None, until: int | None
+    ) -> FoundJson:
         what = f"the job list of {owner}"
         query += [("from", since)] if since is not None else []
         query += [("to", until)] if until is not None else []
         divisible = query[0][1] != 1
-        ask = Ask("GET", paths.jobs_of(owner, query), "jobs", what, divisible=divisible, read=load_rows)
+        ask = HttpRequest("GET", paths.jobs_of(owner, query), "jobs", what, divisible=divisible, read=load_rows)
         try:
             found = self._transport.get_json(ask)
         except StrainedError as error:
@@ -204,5 +206,5 @@ class SauceReader:
         found = self._get(target, "builds", f"the list of builds of {owner}", optional=True)
         return None if found is None else parse_builds(found.value, owner=owner)
 
-    def _get(self, target: str, endpoint: Endpoint, what: str, *, optional: bool = False) -> Found | None:
-        return self._transport.get_json(Ask("GET", target, endpoint, what, optional=optional))
+    def _get(self, target: str, endpoint: Endpoint, what: str, *, optional: bool = False) -> FoundJson | None:
+        return self._transport.get_json(HttpRequest("GET", target, endpoint, what, optional=optional))

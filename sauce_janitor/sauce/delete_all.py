@@ -13,10 +13,10 @@ from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
 from sauce_janitor.model.job_changes import DeleteAllPermit
 from sauce_janitor.model.jobs import owner_name
-from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.request_events import OnRequest
-from sauce_janitor.sauce.http.transport import Ask
+from sauce_janitor.sauce.http.transport import HttpRequest
 from sauce_janitor.sauce.writes import OWNER, Allowed, WriteAnswer, Writer
 
 ALLOWED: Final = (Allowed.of(rf"DELETE /rest/v1\.1/{OWNER}/jobs"),)
@@ -31,7 +31,7 @@ class BulkGate(Writer):
     def __init__(
         self,
         connection: Connection,
-        budget: Budget,
+        budget: RequestBudget,
         on_request: OnRequest | None = None,
         *,
         stop: threading.Event | None = None,
@@ -50,5 +50,7 @@ class BulkGate(Writer):
             raise PermitError(f"no job of {owner} was listed: there is nothing to delete")
         what = f"the deletion of all {len(permit.jobs):,} jobs of {owner}"
         return self._write(
-            permit, permit.asked_at, Ask("DELETE", f"/rest/v1.1/{quote(owner, safe='')}/jobs", "delete_all", what)
+            permit,
+            permit.asked_at,
+            HttpRequest("DELETE", f"/rest/v1.1/{quote(owner, safe='')}/jobs", "delete_all", what),
         )

@@ -8,7 +8,7 @@ from typing import Final
 
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
-from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit, is_body
+from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit, is_body
 from sauce_janitor.model.permits import (
     DeleteAssetsPermit,
     DeleteJobPermit,
@@ -17,11 +17,11 @@ from sauce_janitor.model.permits import (
     Receipt,
     StopPermit,
 )
-from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.request_events import Endpoint, OnRequest
-from sauce_janitor.sauce.http.transport import Ask
+from sauce_janitor.sauce.http.transport import HttpRequest
 from sauce_janitor.sauce.writes import JOB_ID, OWNER, Allowed, WriteAnswer, Writer
 
 __all__ = ["ALLOWED", "Gate", "WriteAnswer"]
@@ -37,7 +37,7 @@ ALLOWED: Final = (
 )
 """Every request that can be written, whole. None of them can name more than one job."""
 
-_Permit = DeleteAssetsPermit | DeleteJobPermit | StopPermit | StopByHandPermit | UpdatePermit
+_Permit = DeleteAssetsPermit | DeleteJobPermit | StopPermit | ManualStopPermit | UpdatePermit
 
 
 class Gate(Writer):
@@ -51,7 +51,7 @@ class Gate(Writer):
     def __init__(
         self,
         connection: Connection,
-        budget: Budget,
+        budget: RequestBudget,
         on_request: OnRequest | None = None,
         *,
         stop: threading.Event | None = None,
@@ -76,9 +76,9 @@ class Gate(Writer):
                 raise PermitError(f"the permit for job {permit.job_id} names no address of Delete a Job")
         return self._carry_out(permit, "DELETE", target, "delete_job")
 
-    def stop(self, permit: StopPermit | StopByHandPermit) -> WriteAnswer:
+    def stop(self, permit: StopPermit | ManualStopPermit) -> WriteAnswer:
         """Stop a job that runs, or waits. Source: Jobs API, Stop a Job."""
-        if type(permit) not in (StopPermit, StopByHandPermit):
+        if type(permit) not in (StopPermit, ManualStopPermit):
             raise PermitError("to stop a job takes a StopPermit")
         return self._carry_out(permit, "PUT", paths.stop(permit.owner, permit.job_id), "stop")
 
@@ -95,7 +95,7 @@ class Gate(Writer):
     ) -> WriteAnswer:
         what = f"{endpoint.replace('_', ' ')} of job {permit.job_id}"
         listed_at = permit.listed_at if isinstance(permit, DeletePermit) else None
-        ask = Ask(method, target, endpoint, what, body=body)
+        ask = HttpRequest(method, target, endpoint, what, body=body)
         return self._write(permit, permit.asked_at, ask, listed_at=listed_at)
 
 

@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class InsightItem:
     """One test that ran. Times: epoch seconds. `expired`: Sauce Labs does not have its assets, or its job, any more.
 
     `ancestor` is the account that the owner's belongs to. `details_url` is the job's address, without secrets in it.
@@ -56,10 +56,10 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class InsightItems:
     """Some tests that ran, how many rows they came in, why some rows are none, and whether there are more (None: not said)."""
 
-    items: tuple[Item, ...]
+    items: tuple[InsightItem, ...]
     rows: int
     rejected: tuple[str, ...]
     has_more: bool | None
@@ -74,8 +74,8 @@ class Summary:
 
     count: Count
     statuses: Named
-    fastest: Item | None
-    slowest: Item | None
+    fastest: InsightItem | None
+    slowest: InsightItem | None
     queue_time: Number
     run_time: Number
 
@@ -108,7 +108,7 @@ class BuildItems:
     started_at: Time
     ended_at: Time
     statuses: Named
-    some: Items
+    some: InsightItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class BuildsAndTests:
 
     builds: tuple[BuildItems, ...]
     has_more: bool | None
-    without_build: Items
+    without_build: InsightItems
     rejected: tuple[str, ...]
 
 
@@ -127,7 +127,7 @@ class ErrorItems:
 
     error: str
     count: Count
-    some: Items
+    some: InsightItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +138,12 @@ class ErrorTrends:
     rejected: tuple[str, ...]
 
 
-def parse_items(answer: object, what: str = "the answer") -> Items:
+def parse_items(answer: object, what: str = "the answer") -> InsightItems:
     """An object with `items` and `has_more`. AnswerError for anything else; a bad row is rejected with its reason."""
     found = _object(answer, what)
     rows = _list(found.get("items"), f"the items of {what}")
     items, rejected = _each(rows, _item)
-    return Items(items, len(rows), rejected, _more(found))
+    return InsightItems(items, len(rows), rejected, _more(found))
 
 
 def parse_summary(answer: object) -> Summary:
@@ -209,7 +209,7 @@ def number_field(row: Mapping[str, object], key: str) -> Number:
     return value if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else UNKNOWN
 
 
-def _item(row: object) -> Item:
+def _item(row: object) -> InsightItem:
     """The item, or ValueError saying why it is none."""
     found = _row(row)
     identity = found.get("id")
@@ -222,7 +222,7 @@ def _item(row: object) -> Item:
         raise ValueError(f"no usable id: {identity!a:.80}")
     texts = {key: blank_is_none(_text(found, key)) for key in _ITEM_TEXTS}
     url = blank_is_none(_text(found, "details_url"))
-    return Item(
+    return InsightItem(
         id=identity,
         **texts,
         created_at=iso_field(found, "creation_time"),
@@ -234,7 +234,7 @@ def _item(row: object) -> Item:
     )
 
 
-def _one_item(value: object) -> Item | None:
+def _one_item(value: object) -> InsightItem | None:
     if value is None or value == {}:
         return None
     try:

@@ -14,11 +14,11 @@ from urllib.parse import quote, urlencode
 
 from sauce_janitor.errors import AnswerError, NotOfferedError
 from sauce_janitor.sauce.http.request_events import Endpoint
-from sauce_janitor.sauce.http.transport import Ask, Transport
+from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.insight_rows import (
     BuildsAndTests,
     ErrorTrends,
-    Items,
+    InsightItems,
     Summary,
     Trends,
     parse_builds_and_tests,
@@ -109,7 +109,7 @@ class Insights:
         self._transport = transport
         self._generation: _Generation | None = None
 
-    def tests(self, period: Period, which: Filter, *, most: int) -> Iterator[Items]:
+    def tests(self, period: Period, which: Filter, *, most: int) -> Iterator[InsightItems]:
         """Get Test Results: page after page, each item once, until there are no more or `most` rows were read.
 
         For more than a page the period should have a fixed start and end, or the pages may not fit together. AnswerError for a
@@ -152,7 +152,7 @@ class Insights:
         query = [*period.query(), *which.query()]
         return self._ask("trends/errors", query, "insights_errors", "the trends of errors", parse_errors)
 
-    def _page(self, period: Period, which: Filter, *, start: int, size: int) -> Items:
+    def _page(self, period: Period, which: Filter, *, start: int, size: int) -> InsightItems:
         """One page; should both spellings together be refused, with the newer ones, then with the older ones alone."""
         refused: AnswerError | None = None
         for generation in _GENERATIONS if self._generation is None else (self._generation,):
@@ -171,7 +171,7 @@ class Insights:
 
     def _ask(self, method: str, query: _Query, endpoint: Endpoint, what: str, parse: Callable[[object], _T]) -> _T:
         target = f"/v1/analytics/{method}?{urlencode(query, quote_via=quote)}"
-        found = self._transport.get_json(Ask("GET", target, endpoint, what, optional=True))
+        found = self._transport.get_json(HttpRequest("GET", target, endpoint, what, optional=True))
         if found is None:
             raise NotOfferedError(f"{self._transport.connection.host} does not offer {what} (404)")
         return parse(found.value)

@@ -18,10 +18,10 @@ from sauce_janitor.model.jobs import (
     Job,
     JobDocument,
     JobId,
+    JobState,
     Oddness,
     OddRow,
     Owner,
-    State,
     Text,
     Time,
     is_same_user,
@@ -309,19 +309,19 @@ def _job(row: Mapping[str, object], owner: Owner | None, *, default_owner: Owner
     )
 
 
-def _state(raw: Text, ended_at: Time) -> State:
+def _state(raw: Text, ended_at: Time) -> JobState:
     if raw in _FINAL:
-        return State.FINISHED if isinstance(ended_at, int) else State.UNKNOWN
+        return JobState.FINISHED if isinstance(ended_at, int) else JobState.UNKNOWN
     if raw in _RUNNING:
-        return State.RUNNING
-    return State.QUEUED if raw in _QUEUED else State.UNKNOWN
+        return JobState.RUNNING
+    return JobState.QUEUED if raw in _QUEUED else JobState.UNKNOWN
 
 
-def _verdict(row: Mapping[str, object], state: State, error: Text) -> Text:
+def _verdict(row: Mapping[str, object], state: JobState, error: Text) -> Text:
     """What users see as the result; None until finished. `consolidated_status` proves nothing and is not read."""
-    if state is State.UNKNOWN:
+    if state is JobState.UNKNOWN:
         return UNKNOWN
-    if state is not State.FINISHED:
+    if state is not JobState.FINISHED:
         return None
     passed = flag_field(row, "passed")
     if isinstance(passed, bool):

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from sauce_janitor.errors import AnswerError, ForbiddenError, NotOfferedError, SourceError, SourceUnavailableError
 from sauce_janitor.model.jobs import Owner, owner_name
 from sauce_janitor.sauce.http.request_events import Endpoint
-from sauce_janitor.sauce.http.transport import Ask, Transport
+from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.insights import Filter, Insights, Period
 from sauce_janitor.sauce.teams import Team, parse_teams, the_team
 
@@ -214,7 +214,7 @@ class People:
     def _answer(self, resource: str, query: str, what: str) -> object:
         kinds: dict[str, Endpoint] = {"users": "users", "service-accounts": "service_accounts"}
         path = f"/team-management/v1/{resource}?{query}"
-        found = self._transport.get_json(Ask("GET", path, kinds.get(resource, "teams"), what, optional=True))
+        found = self._transport.get_json(HttpRequest("GET", path, kinds.get(resource, "teams"), what, optional=True))
         if found is None:
             raise NotOfferedError(f"{self._transport.connection.host} does not offer {what} (404)")
         return found.value

@@ -11,11 +11,11 @@ from typing import Final, Self
 
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import AnswerError, CredentialsError, PermitError, SourceError, StoppedError
-from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection
-from sauce_janitor.sauce.http.failures import HiccupError
+from sauce_janitor.sauce.http.failures import RetryableError
 from sauce_janitor.sauce.http.request_events import OnRequest
-from sauce_janitor.sauce.http.transport import Ask, Transport
+from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.parse import parse_deleted_assets
 
 PERMIT_LIFE_S: Final = 10.0
@@ -81,7 +81,7 @@ class Writer:
     def __init__(
         self,
         connection: Connection,
-        budget: Budget,
+        budget: RequestBudget,
         on_request: OnRequest | None = None,
         *,
         allowed: tuple[Allowed, ...],
@@ -114,7 +114,9 @@ class Writer:
         """Writes sent so far."""
         return self._transport.requests_made
 
-    def _write(self, permit: Hashable, asked_at: float, ask: Ask, *, listed_at: float | None = None) -> WriteAnswer:
+    def _write(
+        self, permit: Hashable, asked_at: float, ask: HttpRequest, *, listed_at: float | None = None
+    ) -> WriteAnswer:
         """Send it, if the permit is young and was never used. Raises as `Gate` says."""
         armed = _Armed(f"{ask.method} {ask.target}", asked_at, ask.body, listed_at)
         self._refuse_stale(armed)
@@ -125,7 +127,7 @@ class Writer:
         finally:
             self._here.armed = self._here.leaving = None
 
-    def _sent(self, ask: Ask) -> WriteAnswer:
+    def _sent(self, ask: HttpRequest) -> WriteAnswer:
         used = self._transport.connection.credential.authorization
         try:
             response = self._transport.send(ask, self._transport.answer_limits(stop_grace_s=_STOP_GRACE_S))
@@ -133,7 +135,7 @@ class Writer:
             if self._here.armed is not None:
                 raise  # it never came to the guard: nothing has left
             return WriteAnswer(None, None, doubtful=True, detail=str(error))
-        except (HiccupError, AnswerError) as error:
+        except (RetryableError, AnswerError) as error:
             return WriteAnswer(None, None, doubtful=True, detail=str(error))
         try:
             code = response.status_code
@@ -153,7 +155,7 @@ class Writer:
         finally:
             response.close()
 
-    def _done(self, ask: Ask, code: int, said: object) -> WriteAnswer:
+    def _done(self, ask: HttpRequest, code: int, said: object) -> WriteAnswer:
         deleted = parse_deleted_assets(said) if ask.endpoint == "delete_assets" else None
         silent = ask.endpoint == "delete_assets" and deleted is None
         detail = "the answer does not list what was deleted" if silent else ""

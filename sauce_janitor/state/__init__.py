@@ -10,7 +10,7 @@ from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.accounts import Accounts, KnownAccount
 from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.archive_index import ArchivedJobs
-from sauce_janitor.state.delete_notices import Notices
+from sauce_janitor.state.delete_notices import DeleteNotices
 from sauce_janitor.state.file.damage import damage_of, looks_like_damage
 from sauce_janitor.state.file.database import Database, damaged
 from sauce_janitor.state.file.identity import ClockGuard, Identity
@@ -18,25 +18,59 @@ from sauce_janitor.state.file.read_only import ReadOnly, may_write, open_readonl
 from sauce_janitor.state.file.state_file import check_integrity, open_file
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
-from sauce_janitor.state.journal.journal import Journal, Line, OpenIntent, RunJournal, SeenReceipt
-from sauce_janitor.state.journal.manual_journal import HandActs, HandJournal, OpenAct
+from sauce_janitor.state.journal.journal import Journal, JournalLine, OpenIntent, RunJournal, SeenReceipt
+from sauce_janitor.state.journal.manual_journal import ManualActions, ManualJournal, OpenManualAction
 from sauce_janitor.state.journal.prune_journal import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.leases import Lease
-from sauce_janitor.state.listing import Listed, OwnerJobs
-from sauce_janitor.state.lookups import Lookups
+from sauce_janitor.state.listing import ListingProgress, OwnerJobs
+from sauce_janitor.state.lookups import JobFinder
 from sauce_janitor.state.notes import Notes
-from sauce_janitor.state.pause import Pause, Switch
+from sauce_janitor.state.pause import Pause, PauseSwitch
 from sauce_janitor.state.read_backs import ReadBacks
 from sauce_janitor.state.retries import Retries
-from sauce_janitor.state.runs import Acceptances, Counters, Run, Runs
+from sauce_janitor.state.runs import Acceptances, MetricCounters, RunRecord, Runs
 from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
-    "Acceptances", "Accounts", "Approvals", "ArchivedJobs", "ClockGuard", "Counters", "HandActs", "HandJournal",
-    "Holds", "Identity", "Jobs", "Journal", "KnownAccount", "Lease", "Line", "Listed", "Lookups", "Notes", "Notices", "OpenAct",
-    "OpenIntent", "OpenPruning", "OwnerJobs", "Pause", "PlacedHold", "PruneJournal", "Prunings",
-    "Query", "ReadBacks", "Retries", "Run", "RunJournal", "Runs", "SeenReceipt", "Snapshot", "State",
-    "Switch", "Verifications", "blame",
+    "Acceptances",
+    "Accounts",
+    "Approvals",
+    "ArchivedJobs",
+    "ClockGuard",
+    "DeleteNotices",
+    "Holds",
+    "Identity",
+    "JobFinder",
+    "Jobs",
+    "Journal",
+    "JournalLine",
+    "KnownAccount",
+    "Lease",
+    "ListingProgress",
+    "ManualActions",
+    "ManualJournal",
+    "MetricCounters",
+    "Notes",
+    "OpenIntent",
+    "OpenManualAction",
+    "OpenPruning",
+    "OwnerJobs",
+    "Pause",
+    "PauseSwitch",
+    "PlacedHold",
+    "PruneJournal",
+    "Prunings",
+    "Query",
+    "ReadBacks",
+    "Retries",
+    "RunJournal",
+    "RunRecord",
+    "Runs",
+    "SeenReceipt",
+    "Snapshot",
+    "State",
+    "Verifications",
+    "blame",
 ]  # fmt: skip
 
 
@@ -71,20 +105,20 @@ class State:
         self.accounts = Accounts(database)
         self.clock = ClockGuard(database)
         self.jobs = Jobs(database)
-        self.lookups = Lookups(database)
+        self.lookups = JobFinder(database)
         self.journal = Journal(database)
         self.prunings = Prunings(database)
         self.archived = ArchivedJobs(database)
-        self.hand_acts = HandActs(database, path)
-        self.switch = Switch(database)
+        self.hand_acts = ManualActions(database, path)
+        self.switch = PauseSwitch(database)
         self.holds = Holds(database)
-        self.notices = Notices(database)
+        self.notices = DeleteNotices(database)
         self.acceptances = Acceptances(database)
         self.approvals = Approvals(database)
         self.runs = Runs(database)
         self.read_backs = ReadBacks(database)
         self.verifications = Verifications(database)
-        self.counters = Counters(database)
+        self.counters = MetricCounters(database)
         self.notes = Notes(database)
         self.retries = Retries(database)
 

@@ -15,7 +15,7 @@ from sauce_janitor.state.id_conditions import named
 _COLUMNS: Final = {Action.DELETE_ASSETS: jobs.c.assets_announced_at, Action.DELETE_JOB: jobs.c.job_announced_at}
 
 
-class Notices:
+class DeleteNotices:
     """Announcements of known jobs; the inventory's records carry them."""
 
     def __init__(self, database: Database) -> None:

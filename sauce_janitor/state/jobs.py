@@ -17,7 +17,7 @@ from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.file.database import Database, told
 from sauce_janitor.state.file.tables import acceptances, holds, jobs, journal, listings
 from sauce_janitor.state.listing import OwnerJobs
-from sauce_janitor.state.rows import COLUMNS, JobReader, Parsed, id_bytes, missing_files
+from sauce_janitor.state.rows import COLUMNS, JobReader, ParsedTexts, id_bytes, missing_files
 
 AgeField: TypeAlias = Literal["end_time", "modification_time", "start_time", "creation_time"]
 DEFAULT_AGE: Final[tuple[AgeField, ...]] = ("end_time", "modification_time")
@@ -88,7 +88,9 @@ class Snapshot:
 
     def _read(self, rows: Iterator[Sequence[Any]], build_of: Callable[[Job], KnownBuild]) -> Iterator[Record]:
         job_of = JobReader().job_of
-        archives: Parsed[frozenset[str] | None] = Parsed(lambda keys: None if keys is None else frozenset(keys))
+        archives: ParsedTexts[frozenset[str] | None] = ParsedTexts(
+            lambda keys: None if keys is None else frozenset(keys)
+        )
         held, accepted = self._held, self._accepted
         for row in rows:
             job = job_of(row)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
-from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, Owner, State
+from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, JobState, Owner
 from sauce_janitor.state.builds import replace_builds
 from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import jobs, listings
@@ -27,7 +27,7 @@ _ASIDE: Final = sum(BITS[name] for name in _READ_BY_RULES)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListingProgress:
     """How far the listings of an owner came.
 
     `watermark`: our own `until` of the last one without a rejected row; `full_at`: of the last complete full one. `bookmark`
@@ -52,12 +52,12 @@ class OwnerJobs:
         self._listing = (listings.c.account == account, listings.c.owner == owner)
         self._mine = (jobs.c.account == account, jobs.c.owner == owner, jobs.c.gone.is_(False))
 
-    def listed(self) -> Listed:
+    def listed(self) -> ListingProgress:
         """How far the listings came."""
-        columns = [listings.c[name] for name in Listed.__dataclass_fields__]
+        columns = [listings.c[name] for name in ListingProgress.__dataclass_fields__]
         with self._database.reading() as connection:
             row = connection.execute(select(*columns).where(*self._listing)).one_or_none()
-        return Listed() if row is None else Listed(*row)
+        return ListingProgress() if row is None else ListingProgress(*row)
 
     # --- while listing -----------------------------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class OwnerJobs:
                 .where(jobs.c.row.in_(readable), jobs.c.owner == self._owner)
                 .values(
                     **dict.fromkeys(_READ_BY_RULES),
-                    state=str(State.UNKNOWN),
+                    state=str(JobState.UNKNOWN),
                     marks=jobs.c.marks.bitwise_and(~_ASIDE & ~ESCAPED).bitwise_or(_ASIDE),
                     detailed=True,
                     changed_at=now,
@@ -113,7 +113,7 @@ class OwnerJobs:
             )
             fresh = [] if known_only else [one for one in job_ids if id_bytes(one) not in known]
             blank: dict[str, Any] = dict.fromkeys(FIELDS, UNKNOWN)
-            rows = [self._first(row_of(Job(one, self._owner, State.UNKNOWN, **blank)), mark, now) for one in fresh]
+            rows = [self._first(row_of(Job(one, self._owner, JobState.UNKNOWN, **blank)), mark, now) for one in fresh]
             if rows:
                 connection.execute(insert(jobs), [row | {"detailed": True} for row in rows])
 
@@ -226,7 +226,7 @@ class OwnerJobs:
 
     def unfinished(self, mark: int, limit: int) -> tuple[JobId, ...]:
         """Those not known to have finished that the listing `mark` has not seen, longest unseen first."""
-        return self._ids(jobs.c.state != str(State.FINISHED), jobs.c.listed_at < mark, limit=limit)
+        return self._ids(jobs.c.state != str(JobState.FINISHED), jobs.c.listed_at < mark, limit=limit)
 
     def oldest_ended_since(self, since: int) -> int | None:
         """When the longest-running of those was created that ended then or later."""
@@ -234,7 +234,7 @@ class OwnerJobs:
 
     def oldest_unfinished(self) -> int | None:
         """When the oldest was created that is not known to have finished."""
-        return self._oldest(jobs.c.state != str(State.FINISHED))
+        return self._oldest(jobs.c.state != str(JobState.FINISHED))
 
     def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
         """Those of which one of these fields is UNKNOWN and whose details were not asked for since they changed.
@@ -244,7 +244,7 @@ class OwnerJobs:
         mask = sum(BITS.get(field, 0) for field in set(fields))
         lacking = jobs.c.marks.bitwise_and(mask) != 0
         if "state" in fields:
-            lacking = or_(lacking, jobs.c.state == str(State.UNKNOWN))
+            lacking = or_(lacking, jobs.c.state == str(JobState.UNKNOWN))
         return self._ids(jobs.c.detailed.is_(False), lacking, limit=limit)
 
     def times(self, job_ids: Collection[JobId]) -> Mapping[JobId, tuple[int, int] | None]:

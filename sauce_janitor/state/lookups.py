@@ -18,7 +18,7 @@ _MOST: Final = 1000
 _DIGITS: Final = 32
 
 
-class Lookups:
+class JobFinder:
     """Finds jobs of these accounts. Raises StateError."""
 
     def __init__(self, database: Database) -> None:

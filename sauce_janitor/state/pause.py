@@ -26,7 +26,7 @@ class Pause:
     at: int
 
 
-class Switch:
+class PauseSwitch:
     """Obeyed by every process on the state: it is read anew each time, in some microseconds."""
 
     def __init__(self, database: Database) -> None:

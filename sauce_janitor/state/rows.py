@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from sauce_janitor.model.drafts import draft_of
-from sauce_janitor.model.jobs import UNKNOWN, Job, MissingFile, State
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobState, MissingFile
 
 V = TypeVar("V")
 
@@ -31,7 +31,7 @@ _TEXTS: Final = (
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"})
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _LARGEST: Final = 2**62
-_STATES: Final = {str(state): state for state in State}
+_STATES: Final = {str(state): state for state in JobState}
 _MANY: Final = 20_000
 _MOST_REASONS: Final = 100
 
@@ -69,7 +69,7 @@ def row_of(job: Job) -> dict[str, Any]:
     return row
 
 
-class Parsed(dict[str | None, V]):
+class ParsedTexts(dict[str | None, V]):
     """JSON texts already parsed: equal tags of many jobs are one value. It is emptied before it grows large."""
 
     def __init__(self, parse: Callable[[Any], V]) -> None:
@@ -118,8 +118,8 @@ class JobReader:
     """Turns rows into jobs."""
 
     def __init__(self) -> None:
-        self._tags: Parsed[tuple[str, ...]] = Parsed(_tags_of)
-        self._custom: Parsed[Mapping[str, object] | None] = Parsed(_custom_of)
+        self._tags: ParsedTexts[tuple[str, ...]] = ParsedTexts(_tags_of)
+        self._custom: ParsedTexts[Mapping[str, object] | None] = ParsedTexts(_custom_of)
 
     def job_of(self, row: Sequence[Any]) -> Job:
         """The job of a row that begins with COLUMNS."""

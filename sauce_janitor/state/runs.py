@@ -84,7 +84,7 @@ def _mark(connection: Connection, account: str, action: Action, job_ids: Iterabl
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunRecord:
     """One run. `mode` is dry or execute; `result` None while it goes on, or when it was killed."""
 
     run_id: str
@@ -114,7 +114,7 @@ class Runs:
         with self._database.writing() as connection:
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
-    def last(self, account: str | None = None, *, limit: int = 10, mode: str | None = None) -> tuple[Run, ...]:
+    def last(self, account: str | None = None, *, limit: int = 10, mode: str | None = None) -> tuple[RunRecord, ...]:
         """The last runs, newest first; of those that began in one second, the one that was noted last."""
         statement = select(runs).order_by(runs.c.started_at.desc(), literal_column("runs.rowid").desc()).limit(limit)
         if account is not None:
@@ -124,7 +124,9 @@ class Runs:
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
         return tuple(
-            Run(row.run_id, row.account, row.mode, row.started_at, row.ended_at, row.result, json.loads(row.summary))
+            RunRecord(
+                row.run_id, row.account, row.mode, row.started_at, row.ended_at, row.result, json.loads(row.summary)
+            )
             for row in rows
         )
 
@@ -139,7 +141,7 @@ class Runs:
             )
 
 
-class Counters:
+class MetricCounters:
     """Metric counters with labels; what a one-shot run exports only ever grows."""
 
     def __init__(self, database: Database) -> None:

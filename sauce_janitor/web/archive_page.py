@@ -20,7 +20,7 @@ from sauce_janitor.model.archive_entries import ArchiveQuery
 from sauce_janitor.model.jobs import job_id as checked_id
 from sauce_janitor.model.jobs import owner_name
 from sauce_janitor.web import responses
-from sauce_janitor.web.archive_query import Shelf, ShownFile, ShownJob
+from sauce_janitor.web.archive_query import ArchiveSource, ShownFile, ShownJob
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
@@ -32,7 +32,7 @@ _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHOTS_WITHOUT_SCRIPT: Final = 60
 
 
-def make_archive_view(shelf: Shelf, title: str) -> Flask:
+def make_archive_view(shelf: ArchiveSource, title: str) -> Flask:
     """The application; to be put behind `guard.Guard`. `title` says which archive it is."""
     app = Flask("sauce_janitor.web")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -59,7 +59,7 @@ def make_archive_view(shelf: Shelf, title: str) -> Flask:
     return app
 
 
-def _add_lists(app: Flask, shelf: Shelf) -> None:
+def _add_lists(app: Flask, shelf: ArchiveSource) -> None:
     @app.get("/")
     def jobs() -> str:
         query, given = _query()
@@ -89,7 +89,7 @@ def _add_lists(app: Flask, shelf: Shelf) -> None:
         )
 
 
-def _add_jobs(app: Flask, shelf: Shelf) -> None:
+def _add_jobs(app: Flask, shelf: ArchiveSource) -> None:
     @app.get("/jobs/<account>/<job_id>")
     def job(account: str, job_id: str) -> str:
         shown = _job(shelf, account, job_id)
@@ -122,7 +122,7 @@ def _add_jobs(app: Flask, shelf: Shelf) -> None:
         return jsonify(responses.lines(shelf.open(shown, file), first=max(0, first), count=1000))
 
 
-def _job(shelf: Shelf, account: str, job_id: str) -> ShownJob:
+def _job(shelf: ArchiveSource, account: str, job_id: str) -> ShownJob:
     try:
         shown = shelf.job(account, checked_id(job_id))
     except ValueError:
@@ -132,7 +132,7 @@ def _job(shelf: Shelf, account: str, job_id: str) -> ShownJob:
     return shown
 
 
-def _file(shelf: Shelf, account: str, job_id: str, number: int) -> tuple[ShownJob, ShownFile]:
+def _file(shelf: ArchiveSource, account: str, job_id: str, number: int) -> tuple[ShownJob, ShownFile]:
     shown = _job(shelf, account, job_id)
     if not 0 <= number < len(shown.files):
         abort(404)

@@ -28,7 +28,7 @@ class ShownFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class UnstoredAsset:
     """An asset that is not stored, or not any more, and why."""
 
     name: str
@@ -54,7 +54,7 @@ class ShownJob:
 
     entry: ArchiveEntry
     files: tuple[ShownFile, ...]
-    remarks: tuple[Remark, ...]
+    remarks: tuple[UnstoredAsset, ...]
     receipts: tuple[ShownReceipt, ...]
     facts: tuple[tuple[str, str], ...]
     started_at: int | None = None
@@ -64,7 +64,7 @@ class ShownJob:
         return tuple(file for file in self.files if file.kind == kind)
 
 
-class Shelf(Protocol):
+class ArchiveSource(Protocol):
     """The archive, as a page looks at it. Every method may raise a JanitorError."""
 
     def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:

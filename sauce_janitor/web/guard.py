@@ -40,7 +40,7 @@ _FORWARDED: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP",
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class AccessRules:
     """Who is let in.
 
     `listen` is HOST:PORT as configured; `hosts` are further names that clients may call us by; `token` gives what opens what
@@ -78,7 +78,7 @@ class Door:
 class Guard:
     """The wall: a WSGI application around another one."""
 
-    def __init__(self, within: WSGIApplication, door: Door) -> None:
+    def __init__(self, within: WSGIApplication, door: AccessRules) -> None:
         self._within, self._door = within, door
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -25,7 +25,7 @@ class PolicyLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class LabeledFact:
     """A word and what there is to say of it; `bad` marks what somebody should look at."""
 
     name: str
@@ -42,7 +42,7 @@ class AccountView:
     now: str | None
     next_run_at: int | None
     dark: str | None
-    facts: tuple[Fact, ...]
+    facts: tuple[LabeledFact, ...]
     plan_as_of: int | None
     actions: tuple[str, ...]
     policies: tuple[PolicyLine, ...]
@@ -61,7 +61,7 @@ class Overview:
     faults: tuple[str, ...]
     warnings: tuple[str, ...]
     accounts: tuple[AccountView, ...]
-    upkeep: tuple[Fact, ...] = ()
+    upkeep: tuple[LabeledFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _REFRESH_S: Final = 60
 
 
-class Shown(Protocol):
+class PageSource(Protocol):
     """What there is to show; each call answers at once."""
 
     def alive(self) -> bool:
@@ -34,7 +34,7 @@ class Shown(Protocol):
         """How things stand."""
 
 
-def make_pages(shown: Shown) -> Flask:
+def make_pages(shown: PageSource) -> Flask:
     """The application; to be put behind `guard.Guard`."""
     app = Flask("sauce_janitor.web")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -32,7 +32,7 @@ _STOP_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """What one client, and all together, may take.
 
     `request_s`: how long the sending of one request may take; `idle_s`: how long a connection is kept between two; an answer of
@@ -48,14 +48,14 @@ class Limits:
     buffer_bytes: int = 4 * 1024 * 1024
 
 
-class Serving:
+class RunningServer:
     """A server at work, from when it is made until `stop`, which may be called twice. A context manager.
 
     ConfigError, in one sentence, when the address cannot be had. `address` is what it listens on: the port is a free one where
     port 0 was asked for.
     """
 
-    def __init__(self, app: WSGIApplication, listen: str, limits: Limits = Limits()) -> None:
+    def __init__(self, app: WSGIApplication, listen: str, limits: ServerLimits = ServerLimits()) -> None:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it would tell of every burst of requests
         bound = _bind(listen)
         self.address: Final[tuple[str, int]] = bound.getsockname()[:2]
@@ -127,7 +127,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
 
     channel_class = _Channel
 
-    def __init__(self, app: WSGIApplication, bound: socket.socket, limits: Limits) -> None:
+    def __init__(self, app: WSGIApplication, bound: socket.socket, limits: ServerLimits) -> None:
         self._limits = limits
         settings = Adjustments(
             sockets=[bound],

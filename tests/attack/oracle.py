@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sauce_janitor.sandbox import Sandbox
-from sauce_janitor.sandbox.core.messages import Request
+from sauce_janitor.sandbox.core.messages import SandboxRequest
 from tests.attack import truth
 
 ALLOWED: Final = re.compile(
@@ -76,7 +76,7 @@ class Oracle:
         """Look at every request from now on."""
         striking = self.sandbox.faults.striking
 
-        def watched(request: Request, endpoint: str, job_id: str) -> Any:
+        def watched(request: SandboxRequest, endpoint: str, job_id: str) -> Any:
             try:
                 with self._lock:
                     self._arrived(request, endpoint, job_id)
@@ -91,7 +91,7 @@ class Oracle:
         self.limit, self.requests = limit, 0
         self._changed.clear()
 
-    def _arrived(self, request: Request, endpoint: str, job_id: str) -> None:
+    def _arrived(self, request: SandboxRequest, endpoint: str, job_id: str) -> None:
         self.requests += 1
         if (event := self.events.pop(self.requests, None)) is not None:
             event()

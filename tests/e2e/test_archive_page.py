@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from sauce_janitor.archive import Archive, Floor, Origin, Settings
+from sauce_janitor.archive import Archive, DiskReserve, StoreOrigin, WriteSettings
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.sauce.parse import parse_details
@@ -83,7 +83,7 @@ def assets(started_at: int) -> dict[str, bytes]:
 
 
 def fill(root: Path) -> None:
-    settings = Settings(verify="inline", min_free=Floor(percent=0))
+    settings = WriteSettings(verify="inline", min_free=DiskReserve(percent=0))
     with Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive:
         for number in range(1, 131):
             ended = ENDED_AT - number * 3600
@@ -98,7 +98,9 @@ def fill(root: Path) -> None:
             assert document is not None
             files = {1: assets(ended - 50), 2: {f"{n:04d}screenshot.png": picture(n % 250) for n in range(SHOTS)}}
             shelf = AssetShelf(files.get(number, {"log.json": b"[]"}))
-            archive.store(document, shelf.listing, EVERYTHING, shelf.fetch, Origin("nightly", "run-1", "https://x"))
+            archive.store(
+                document, shelf.listing, EVERYTHING, shelf.fetch, StoreOrigin("nightly", "run-1", "https://x")
+            )
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.core.request_log import Entry
+from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
 from tests.e2e.conftest import ENVIRONMENT, PROGRAM, Desk
 
@@ -102,7 +102,7 @@ def _killing(sandbox: Sandbox, endpoint: str) -> Iterator[Callable[[subprocess.P
     watched: list[subprocess.Popen[str]] = []
     add = sandbox.log.add
 
-    def saw(entry: Entry) -> None:
+    def saw(entry: LoggedRequest) -> None:
         add(entry)
         if entry.endpoint == endpoint and watched:
             os.kill(watched.pop().pid, signal.SIGKILL)

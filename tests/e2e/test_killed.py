@@ -23,7 +23,7 @@ import pytest
 
 from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.core.request_log import Entry
+from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
 from tests.e2e.conftest import ENVIRONMENT, POLICIES, PROGRAM
 
@@ -46,7 +46,7 @@ class World:
     sandbox: Sandbox
     folder: Path
     running: subprocess.Popen[str] | None = None
-    due: Callable[[Entry], float | None] = lambda _entry: None
+    due: Callable[[LoggedRequest], float | None] = lambda _entry: None
     unannounced: list[str] = field(default_factory=list)
     _timers: list[threading.Timer] = field(default_factory=list)
 
@@ -66,7 +66,7 @@ class World:
         assert process.returncode == code, f"ended {process.returncode}\n{out}\n{err}"
         return out, err
 
-    def interrupt(self, number: signal.Signals, when: Callable[[Entry], float | None]) -> int:
+    def interrupt(self, number: signal.Signals, when: Callable[[LoggedRequest], float | None]) -> int:
         """Run, and send the signal so many seconds after the request that `when` picks was decided; the return code."""
         process = self.start()
         sent = threading.Event()
@@ -75,7 +75,7 @@ class World:
             if process.poll() is None:
                 os.kill(process.pid, number)
 
-        def due(entry: Entry) -> float | None:
+        def due(entry: LoggedRequest) -> float | None:
             delay = when(entry)
             if delay is not None and not sent.is_set():
                 sent.set()
@@ -90,13 +90,13 @@ class World:
             timer.join()
         return process.returncode
 
-    def saw(self, entry: Entry) -> None:
+    def saw(self, entry: LoggedRequest) -> None:
         """Called by the server for each request, when its effect has happened and before it is answered."""
         if entry.method not in {"GET", "HEAD"} and not self._is_announced(entry):
             self.unannounced.append(entry.path)
         self.due(entry)
 
-    def _is_announced(self, entry: Entry) -> bool:
+    def _is_announced(self, entry: LoggedRequest) -> bool:
         """Whether another process sees an open intent for this very write in the state."""
         action = ACTIONS[str(entry.endpoint)]
         with closing(sqlite3.connect(f"file:{self.folder / 'state.db'}?mode=ro", uri=True, timeout=30)) as state:
@@ -179,7 +179,7 @@ def _world(folder: Path, options: SandboxOptions) -> Iterator[World]:
         made = World(sandbox, folder)
         add = sandbox.log.add
 
-        def watched(entry: Entry) -> None:
+        def watched(entry: LoggedRequest) -> None:
             add(entry)
             made.saw(entry)
 
@@ -233,13 +233,13 @@ def _writes(sandbox: Sandbox) -> Counter[tuple[str, str]]:
     return Counter((str(entry.job_id), ACTIONS[str(entry.endpoint)]) for entry in sandbox.log.writes())
 
 
-def _at_request(number: int, delay: float) -> Callable[[Entry], float | None]:
+def _at_request(number: int, delay: float) -> Callable[[LoggedRequest], float | None]:
     """Picks the request of that number, counted from 1."""
     seen = itertools.count(1)
     return lambda _entry: delay if next(seen) == number else None
 
 
-def _at_write(number: int, delay: float) -> Callable[[Entry], float | None]:
+def _at_write(number: int, delay: float) -> Callable[[LoggedRequest], float | None]:
     """Picks the write of that number."""
     seen = itertools.count(1)
     return lambda entry: delay if entry.method in {"DELETE", "PUT"} and next(seen) == number else None
@@ -273,7 +273,7 @@ def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(world: World, u
     ids=["listing", "archiving", "deleting", "deleting, by hand"],
 )
 def test_a_run_that_is_asked_to_stop_ends_cleanly_and_the_next_one_finishes(
-    world: World, undisturbed: World, number: signal.Signals, code: int, moment: Callable[[Entry], float | None]
+    world: World, undisturbed: World, number: signal.Signals, code: int, moment: Callable[[LoggedRequest], float | None]
 ) -> None:
     began = time.monotonic()
     assert world.interrupt(number, moment) == code

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, State, job_id, owner_name
+from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobState, job_id, owner_name
 
 ENDED_AT = 1_767_225_599  # 2025-12-31T23:59:59Z
 MP4 = b"\x00\x00\x00\x18ftypmp42" + b"\x00" * 200
@@ -17,7 +17,7 @@ HAR = b'{"log": {"version": "1.2", "entries": []}}'
 
 
 @dataclass
-class AssetBody:
+class ShelfBody:
     """One answer's body: pieces, and what its framing says of them."""
 
     pieces: list[bytes]
@@ -35,7 +35,7 @@ class AssetBody:
 class AssetShelf:
     """Assets by name: bytes, or one answer after the other (the last one stays). `asked` are the names in order."""
 
-    assets: Mapping[str, bytes | AssetBody | list[bytes | AssetBody]]
+    assets: Mapping[str, bytes | ShelfBody | list[bytes | ShelfBody]]
     asked: list[str] = field(default_factory=list)
     open_bodies: int = 0
 
@@ -44,7 +44,7 @@ class AssetShelf:
         return AssetListing(tuple(self.assets))
 
     @contextmanager
-    def fetch(self, name: str) -> Iterator[AssetBody]:
+    def fetch(self, name: str) -> Iterator[ShelfBody]:
         self.asked.append(name)
         if name not in self.assets:
             raise AnswerError(f"asset {name!r} is listed and not there (404)")
@@ -52,7 +52,7 @@ class AssetShelf:
         answer = (
             kept.pop(0) if isinstance(kept, list) and len(kept) > 1 else kept[0] if isinstance(kept, list) else kept
         )
-        body = answer if isinstance(answer, AssetBody) else AssetBody([answer[:1000], answer[1000:]] if answer else [])
+        body = answer if isinstance(answer, ShelfBody) else ShelfBody([answer[:1000], answer[1000:]] if answer else [])
         self.open_bodies += 1
         try:
             yield body
@@ -62,5 +62,5 @@ class AssetShelf:
 
 def document(number: int = 1, owner: str = "alice", *, ended_at: int | None = ENDED_AT, **more: object) -> JobDocument:
     """A finished job's document."""
-    job = Job(job_id(f"{number:032x}"), owner_name(owner), State.FINISHED, ended_at=ended_at)
+    job = Job(job_id(f"{number:032x}"), owner_name(owner), JobState.FINISHED, ended_at=ended_at)
     return JobDocument(job, {"id": job.id, "owner": owner, "end_time": ended_at, **more})

@@ -16,7 +16,7 @@ from typing import Literal
 from sauce_janitor.errors import AnswerError, ArchiveError, ArchiveUnusableError, LeaseError, PermitError, SourceError
 from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import Event
-from sauce_janitor.execute.ports import Archived, Fetch, Parts, Proven, ReadBack, Unresolved, Why
+from sauce_janitor.execute.ports import Archived, ExecutionPorts, Fetch, Proven, ReadBack, StoreReason, Unresolved
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import (
     Action,
@@ -25,10 +25,10 @@ from sauce_janitor.model.jobs import (
     Job,
     JobDocument,
     JobId,
+    JobState,
     MissingFile,
     Owner,
     Reason,
-    State,
     Verdict,
 )
 from sauce_janitor.model.jobs import Why as ReasonWhy
@@ -293,7 +293,7 @@ class FakeSauce:
         fake = self.world.get(job_id)
         if fake is None:
             return FakeAnswer(404, detail="Not Found")
-        fake.job = replace(fake.job, state=State.FINISHED, ended_at=self.clock.now())
+        fake.job = replace(fake.job, state=JobState.FINISHED, ended_at=self.clock.now())
         return FakeAnswer(200)
 
     # the truth
@@ -336,7 +336,7 @@ class FakeArchive:
         self.files: dict[JobId, dict[str, bytes]] = {}
         self.discarded: dict[JobId, frozenset[str]] = {}
         self.missing: dict[JobId, tuple[MissingFile, ...]] = {}
-        self.whys: list[Why] = []
+        self.whys: list[StoreReason] = []
         self.documents: dict[JobId, JobDocument] = {}
         self.unusable = False
         self.forgets: set[str] = set()
@@ -376,7 +376,7 @@ class FakeArchive:
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: StoreReason
     ) -> Archived:
         self.check()
         job_id = document.job.id
@@ -622,8 +622,8 @@ class House:
         self.tries: tuple[DeleteAddress, ...] = DELETE_ADDRESSES
         self.worked: list[DeleteAddress] = []
 
-    def parts(self) -> Parts:
-        return Parts(
+    def parts(self) -> ExecutionPorts:
+        return ExecutionPorts(
             source=self.sauce,
             listings=self.sauce,
             gate=self.sauce,
@@ -646,11 +646,11 @@ class House:
         age_days: float = 12.0,
         assets: Mapping[str, bytes] | None = None,
         hidden: Mapping[str, bytes] | None = None,
-        state: State = State.FINISHED,
+        state: JobState = JobState.FINISHED,
         owner: Owner = ME,
     ) -> JobId:
         job_id = number(n)
-        ended = NOW - int(age_days * DAY) if state is State.FINISHED else None
+        ended = NOW - int(age_days * DAY) if state is JobState.FINISHED else None
         start = NOW - int(age_days * DAY) - 60
         job = Job(
             job_id, owner, state, name=f"job {n}", status="passed" if ended else None, started_at=start, ended_at=ended

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sauce_janitor.errors import AnswerError, OversizedAnswerError, StrainedError
-from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobDocument, JobId, Oddness, OddRow, Owner, State
+from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobDocument, JobId, JobState, Oddness, OddRow, Owner
 
 OWNER = Owner("demo")
 NOW = 1_780_000_000
@@ -25,7 +25,7 @@ def a_job(number: int, *, created_at: int | None = None, lasts_s: int | None = N
     made = Job(
         an_id(number),
         OWNER,
-        State.FINISHED,
+        JobState.FINISHED,
         name=f"suite {number % 7}",
         status="passed",
         created_at=created,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, State
+from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, JobState
 from sauce_janitor.state.rows import FIELDS
 from tests.fakes.job_list import OWNER
 
@@ -61,11 +61,11 @@ class MemoryStore:
             known = self.known.get(one)
             if known is None and not known_only:
                 blank: dict[str, Any] = dict.fromkeys(FIELDS, UNKNOWN)
-                job = Job(one, OWNER, State.UNKNOWN, **blank)
+                job = Job(one, OWNER, JobState.UNKNOWN, **blank)
                 self.known[one] = Known(job, max(now, mark), now, mark, detailed=True)
             elif known is not None and not _is_aside(known):
                 unknown: dict[str, Any] = dict.fromkeys(READ_BY_RULES, UNKNOWN)
-                known.job = replace(known.job, state=State.UNKNOWN, **unknown)
+                known.job = replace(known.job, state=JobState.UNKNOWN, **unknown)
                 known.changed_at, known.detailed = now, True
 
     def count_set_aside(self) -> int:
@@ -158,18 +158,18 @@ class MemoryStore:
         return self._ids(lambda known: known.listed_at < mark, limit)
 
     def unfinished(self, mark: int, limit: int) -> tuple[JobId, ...]:
-        return self._ids(lambda known: known.job.state is not State.FINISHED and known.listed_at < mark, limit)
+        return self._ids(lambda known: known.job.state is not JobState.FINISHED and known.listed_at < mark, limit)
 
     def oldest_ended_since(self, since: int) -> int | None:
         return self._oldest(lambda known: isinstance(known.job.ended_at, int) and known.job.ended_at >= since)
 
     def oldest_unfinished(self) -> int | None:
-        return self._oldest(lambda known: known.job.state is not State.FINISHED)
+        return self._oldest(lambda known: known.job.state is not JobState.FINISHED)
 
     def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
         def lacks(known: Known) -> bool:
             return any(getattr(known.job, field) is UNKNOWN for field in fields if field in FIELDS) or (
-                "state" in fields and known.job.state is State.UNKNOWN
+                "state" in fields and known.job.state is JobState.UNKNOWN
             )
 
         return self._ids(lambda known: not known.detailed and lacks(known), limit)

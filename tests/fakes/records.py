@@ -8,13 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.durations import parse_duration
-from sauce_janitor.model.jobs import Action, Job, JobId, Owner, Record, State
+from sauce_janitor.model.jobs import Action, Job, JobId, JobState, Owner, Record
 from sauce_janitor.model.policies import (
     EVERYTHING,
     AllOf,
-    ArchiveWish,
+    ArchiveRule,
     Atom,
-    DeleteClaim,
+    DeleteRule,
     Duration,
     Glob,
     KeepRule,
@@ -42,7 +42,7 @@ def job(label: str, age: int = 0, **fields: Any) -> Job:
     known: dict[str, Any] = {
         "id": id_of(label),
         "owner": Owner("jane"),
-        "state": State.FINISHED,
+        "state": JobState.FINISHED,
         "name": "checkout",
         "build": "nightly-1",
         "tags": (),
@@ -76,7 +76,7 @@ def record(label: str, age: int = 0, **fields: Any) -> Record:
 def running(label: str, age: int = 0, **fields: Any) -> Record:
     """A record of a job that started `age` seconds before NOW and still runs."""
     times = {"ended_at": None, "status": None, "modified_at": None, "started_at": NOW - age, "created_at": NOW - age}
-    return record(label, age, **({"state": State.RUNNING} | times | fields))
+    return record(label, age, **({"state": JobState.RUNNING} | times | fields))
 
 
 def where(**fields: str | bool | tuple[str, ...] | None) -> Match:
@@ -100,9 +100,9 @@ def policy(
     name: str,
     match: Match = EVERYTHING,
     *,
-    assets: str | DeleteClaim | None = None,
-    job: str | DeleteClaim | None = None,
-    archive: str | ArchiveWish | None = "none",
+    assets: str | DeleteRule | None = None,
+    job: str | DeleteRule | None = None,
+    archive: str | ArchiveRule | None = "none",
     stop: str | None = None,
     **fields: Any,
 ) -> Policy:
@@ -113,16 +113,16 @@ def policy(
         if said is not None
     )
     if isinstance(archive, str):
-        archive = ArchiveWish(none=True) if archive == "none" else ArchiveWish(after=parse_duration(archive))
+        archive = ArchiveRule(none=True) if archive == "none" else ArchiveRule(after=parse_duration(archive))
     return Policy(
         name, match, archive=archive, deletes=deletes, stop=parse_duration(stop) if stop is not None else None, **fields
     )
 
 
-def _claim(said: str | DeleteClaim) -> DeleteClaim:
-    if isinstance(said, DeleteClaim):
+def _claim(said: str | DeleteRule) -> DeleteRule:
+    if isinstance(said, DeleteRule):
         return said
-    return DeleteClaim(None if said == "never" else parse_duration(said))
+    return DeleteRule(None if said == "never" else parse_duration(said))
 
 
 def rules(*policies: Policy, **fields: Any) -> Rules:

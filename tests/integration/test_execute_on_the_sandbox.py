@@ -13,15 +13,15 @@ from pydantic import SecretStr
 
 from sauce_janitor.archive import Archive
 from sauce_janitor.clock import CLOCK
-from sauce_janitor.execute import Execution, Outcome, Parts, carry_out, recover
+from sauce_janitor.execute import Execution, ExecutionPorts, Outcome, carry_out, recover
 from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
 from sauce_janitor.model.assets import EVERYTHING, Selection
-from sauce_janitor.model.jobs import Action, Decision, Job, JobId, Owner, Reason, State, Verdict, Why
-from sauce_janitor.operations.holds import Holding
+from sauce_janitor.model.jobs import Action, Decision, Job, JobId, JobState, Owner, Reason, Verdict, Why
+from sauce_janitor.operations.holds import AccountHolds
 from sauce_janitor.operations.steps.retries import AccountRetries
 from sauce_janitor.operations.wiring import archive
-from sauce_janitor.operations.wiring.read_backs import Copies
+from sauce_janitor.operations.wiring.read_backs import CheckedCopies
 from sauce_janitor.retention.fingerprint import DecisionFields, fingerprint
 from sauce_janitor.retention.plan.planner import JobPlan
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
@@ -44,7 +44,7 @@ class Bench:
         connection = Connection(
             sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), timeout_s=5.0, attempts=2, max_wait_s=0.2
         )
-        self.client = archive.Client(connection, lambda _request: None, self.stop)
+        self.client = archive.AccountClient(connection, lambda _request: None, self.stop)
         stack.callback(self.client.close)
         self.state = stack.enter_context(Kept.open(folder / "state.db"))
         self.state.accounts.admit("eu", base_url=sandbox.base_url, username=sandbox.user)
@@ -57,21 +57,21 @@ class Bench:
         self.owner = Owner(sandbox.user)
         self.fingerprint: Callable[[Job, float], str] = lambda job, _at: fingerprint(job, None, FIELDS)
 
-    def parts(self) -> Parts:
-        return Parts(
+    def parts(self) -> ExecutionPorts:
+        return ExecutionPorts(
             source=self.client.reader,
             listings=archive.FreshListings(self.client.reader, self.state.jobs, "eu"),
             gate=self.gate,
             archive=archive.FittedArchive(
                 self.archive,
-                Copies(self.archive, self.state, "eu", trust_s=None, clock=self.clock.now),
+                CheckedCopies(self.archive, self.state, "eu", trust_s=None, clock=self.clock.now),
                 run_id="run-1",
                 base_url=self.sandbox.base_url,
             ),
             journal=self.journal,
             lease=self.lease,
             switch=self.state.switch,
-            holds=Holding(self.state.holds, self.archive.holds, "eu", self.clock.now),
+            holds=AccountHolds(self.state.holds, self.archive.holds, "eu", self.clock.now),
             retries=AccountRetries(self.state.retries, "eu", self.clock.now, self.state.notes),
             clock=self.clock,
             fingerprint=self.fingerprint,
@@ -79,7 +79,9 @@ class Bench:
             addresses=DeleteAddresses(),
         )
 
-    def jobs(self, state: State = State.FINISHED, *, oldest_days: float = 25, count: int | None = None) -> list[Job]:
+    def jobs(
+        self, state: JobState = JobState.FINISHED, *, oldest_days: float = 25, count: int | None = None
+    ) -> list[Job]:
         """Jobs of the world as it is listed, that a policy could act on."""
         page = self.client.reader.list_jobs(self.owner)
         now = self.clock.now()
@@ -88,7 +90,7 @@ class Bench:
             for job in page.jobs
             if job.state is state
             and (
-                state is not State.FINISHED
+                state is not JobState.FINISHED
                 or (isinstance(job.ended_at, int) and DAY < now - job.ended_at < oldest_days * DAY)
             )
         ]
@@ -310,7 +312,7 @@ def test_wrong_credentials_end_the_run_at_once(open_bench: Callable[..., Bench])
 
 def test_a_runaway_job_is_stopped(open_bench: Callable[..., Bench]) -> None:
     bench = open_bench(jobs=2000)
-    running = bench.jobs(State.RUNNING, count=1)
+    running = bench.jobs(JobState.RUNNING, count=1)
     assert running
     execution = bench.carry_out([bench.planned(running[0], STOP)])
     assert execution.count(STOP, Outcome.DONE) == 1

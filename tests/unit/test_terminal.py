@@ -115,14 +115,14 @@ ERRORS: dict[str, Callable[[], Exception]] = {
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_no_failing_stream_raises_from_text_tables_or_progress(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sauce_janitor.cli.progress import Shown
+    from sauce_janitor.cli.progress import ProgressDisplay
 
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, Broken(ERRORS[kind]()))
     terminal.echo("text")
     terminal.echo("text", err=True)
     report.console(color=None).print("table")
-    with Shown(color=None, moving=True) as shown:
+    with ProgressDisplay(color=None, moving=True) as shown:
         shown.phase("eu", "list", 3)
         shown.step()
     terminal.flush()

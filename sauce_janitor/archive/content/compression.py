@@ -28,7 +28,7 @@ def is_packable(name: str) -> bool:
     return name.lower().endswith(_PACKABLE)
 
 
-class Packer:
+class Compressor:
     """Compresses what it is fed; knows length and hash of what came out."""
 
     def __init__(self) -> None:

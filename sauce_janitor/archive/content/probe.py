@@ -3,7 +3,7 @@
 Length, framing and hash prove a copy. What the bytes look like proves little: people upload what they like under any name, and
 recorders crash. So a format that is not the name's is stored with a mark in the receipt. The one thing that must never pass is
 another's answer in place of the file, a maintenance page or an error message: the original would be deleted on the strength of
-it. It shows when the bytes and the answer's content type both say so. `Trust` has the degrees.
+it. It shows when the bytes and the answer's content type both say so. `TrustLevel` has the degrees.
 
 - Videos, pictures and archives that begin as an HTML page or an error message are refused, unless the content type is a
   medium's: no recorder writes those.
@@ -34,7 +34,7 @@ _PNG_END = b"IEND\xaeB`\x82"
 _MOST_BOXES = 100_000
 
 
-class Trust(IntEnum):
+class TrustLevel(IntEnum):
     """How far bytes are believed, best first."""
 
     SOUND = 0  # nothing speaks against them
@@ -45,14 +45,14 @@ class Trust(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ProbeResult:
     """How far the bytes are believed, and `why` not wholly: a sentence fragment, empty for SOUND."""
 
-    trust: Trust
+    trust: TrustLevel
     why: str = ""
 
 
-SOUND: Final = Judgement(Trust.SOUND)
+SOUND: Final = ProbeResult(TrustLevel.SOUND)
 
 _SIGNATURES = {
     "PNG": ((0, b"\x89PNG\r\n\x1a\n"),),
@@ -99,7 +99,7 @@ _JSON_TYPES = frozenset({"application/json", "text/json", "application/x-ndjson"
 _UNTOLD_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
-def judge(name: str, stream: BinaryIO, size: int, content_type: str | None) -> Judgement:
+def judge(name: str, stream: BinaryIO, size: int, content_type: str | None) -> ProbeResult:
     """How far `stream`, which is at its start and has `size` bytes, is believed to be the asset `name`."""
     if size == 0:
         return SOUND
@@ -116,17 +116,17 @@ def judge(name: str, stream: BinaryIO, size: int, content_type: str | None) -> J
 def what_is_wrong(name: str, stream: BinaryIO, size: int, content_type: str | None) -> str | None:
     """Why the bytes are not stored as asset `name` when they come, as a sentence fragment; None when they are."""
     judgement = judge(name, stream, size, content_type)
-    return judgement.why if judgement.trust >= Trust.LATER else None
+    return judgement.why if judgement.trust >= TrustLevel.LATER else None
 
 
 # --- videos, pictures and archives ------------------------------------------------------------------------------------
 
 
-def _judge_binary(ending: str, head: bytes, whole: tuple[BinaryIO, int], called: str) -> Judgement:
+def _judge_binary(ending: str, head: bytes, whole: tuple[BinaryIO, int], called: str) -> ProbeResult:
     answer = _foreign_answer(head, whole[1])
     if answer:
         is_medium = called.startswith(("video/", "image/", "audio/"))
-        return Judgement(Trust.TWICE if is_medium else Trust.FOREIGN, answer)
+        return ProbeResult(TrustLevel.TWICE if is_medium else TrustLevel.FOREIGN, answer)
     if ending not in _KINDS:
         return SOUND
     named, family = _KINDS[ending]
@@ -134,10 +134,12 @@ def _judge_binary(ending: str, head: bytes, whole: tuple[BinaryIO, int], called:
     if found is None:
         # Text that the answer calls text, such as "Service Unavailable": perhaps a gateway's.
         is_called_text = called.startswith("text/") or called in {*_JSON_TYPES, "application/xml"}
-        return Judgement(Trust.LATER if is_called_text else Trust.TWICE, f"the bytes are no {ending.upper()} file")
+        return ProbeResult(
+            TrustLevel.LATER if is_called_text else TrustLevel.TWICE, f"the bytes are no {ending.upper()} file"
+        )
     if cut := _cut(found, *whole):
-        return Judgement(Trust.TWICE, cut)
-    return SOUND if found == named else Judgement(Trust.MARKED, f"the bytes are a {found} file")
+        return ProbeResult(TrustLevel.TWICE, cut)
+    return SOUND if found == named else ProbeResult(TrustLevel.MARKED, f"the bytes are a {found} file")
 
 
 def _is_of(kind: str, head: bytes) -> bool:
@@ -181,37 +183,37 @@ def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
-def _judge_text(ending: str, head: bytes, size: int, called: str) -> Judgement:
+def _judge_text(ending: str, head: bytes, size: int, called: str) -> ProbeResult:
     if ending in _PAGES_THEMSELVES:
         return SOUND
     start = _after_preamble(head)
     is_page = _PAGE.match(start) is not None
     is_called_page = called in _HTML_TYPES
     if is_called_page and (is_page or (ending not in _MARKUP_FILES and _PART_OF_A_PAGE.match(start))):
-        return Judgement(Trust.LATER, _HTML)
+        return ProbeResult(TrustLevel.LATER, _HTML)
     if called in _JSON_TYPES and size <= _HEAD and _is_error_message(head):
-        return Judgement(Trust.LATER, _MESSAGE)
+        return ProbeResult(TrustLevel.LATER, _MESSAGE)
     if ending not in _MARKUP_FILES and _STORAGE_ERROR.match(start):
-        return Judgement(Trust.LATER, _MESSAGE)
+        return ProbeResult(TrustLevel.LATER, _MESSAGE)
     if is_page and ending not in _MARKUP_FILES | _SOURCES_OF_PAGES:
-        return Judgement(Trust.TWICE, "the bytes are an HTML page")
+        return ProbeResult(TrustLevel.TWICE, "the bytes are an HTML page")
     return SOUND
 
 
-def _judge_json(name: str, whole: tuple[bytes, BinaryIO, int], called: str) -> Judgement:
+def _judge_json(name: str, whole: tuple[bytes, BinaryIO, int], called: str) -> ProbeResult:
     head, stream, size = whole
     is_har = name.lower().endswith(".har")
     if answer := _foreign_answer(head, size):
         # Sauce Labs writes log.json (a list) and HAR itself: neither is ever an object of error words.
         is_message = answer == _MESSAGE
         surely = is_har or name.lower() == "log.json" or not is_message
-        return Judgement(Trust.LATER if surely else Trust.TWICE, answer)
+        return ProbeResult(TrustLevel.LATER if surely else TrustLevel.TWICE, answer)
     stream.seek(0)
     wrong = _wrong_with_json(stream, size, har=is_har)
     if wrong is None:
         return SOUND
     is_called_json = called in _JSON_TYPES | _UNTOLD_TYPES
-    return Judgement(Trust.TWICE if is_called_json else Trust.LATER, wrong)
+    return ProbeResult(TrustLevel.TWICE if is_called_json else TrustLevel.LATER, wrong)
 
 
 def _foreign_answer(head: bytes, size: int) -> str | None:

@@ -42,7 +42,7 @@ def in_bundle(wanted: Collection[str], listed: Collection[str]) -> tuple[str, ..
     return shots if len(shots) >= _FEWEST and 2 * len(shots) >= listed_shots and BUNDLE not in listed else ()
 
 
-class Offer:
+class BundleUse:
     """Whether asking for bundles is worth a request: not after it failed for two jobs in a row. Threads share one."""
 
     def __init__(self) -> None:

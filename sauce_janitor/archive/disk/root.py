@@ -26,7 +26,7 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class ArchiveRoot:
     """An archive's root. `uuid` is the one in its sentinel; `fd` is the folder, open until `close`."""
 
     path: Path
@@ -34,7 +34,7 @@ class Root:
     uuid: str
 
     @classmethod
-    def open(cls, path: Path, *, known_uuid: str | None, make: bool, maker: str | None = None) -> Root:
+    def open(cls, path: Path, *, known_uuid: str | None, make: bool, maker: str | None = None) -> ArchiveRoot:
         """Open the archive at `path`; with `make`, and only where none was known, make it, as the state's with the id `maker`.
 
         Raises ArchiveUnusableError when the folder or its sentinel is missing, or the sentinel is another than `known_uuid`:
@@ -169,14 +169,14 @@ def _make_sentinel(path: Path, fd: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class DiskReserve:
     """How much room stays free: the larger of a share of the disk and a number of bytes."""
 
     percent: float = 5.0
     bytes: int = 0
 
 
-def check_room(path: Path, fd: int, floor: Floor) -> None:
+def check_room(path: Path, fd: int, floor: DiskReserve) -> None:
     """Raise ArchiveUnusableError unless there is room above the floor, and inodes."""
     with disk_errors(f"measure the room of {path}", of_all=True):
         disk = os.fstatvfs(fd)

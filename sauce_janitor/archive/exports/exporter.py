@@ -19,8 +19,8 @@ from typing import IO, BinaryIO, Final
 from sauce_janitor.archive.catalogue import Catalogue, Proof
 from sauce_janitor.archive.content.compression import ENDING
 from sauce_janitor.archive.disk.walk import Place
-from sauce_janitor.archive.exports.targets import SUMS, Sink, refuse_target, written
-from sauce_janitor.archive.job_contents import Contents, contents_of
+from sauce_janitor.archive.exports.targets import SUMS, ExportTarget, refuse_target, written
+from sauce_janitor.archive.job_contents import JobContents, contents_of
 from sauce_janitor.archive.receipts import StoredFile
 from sauce_janitor.errors import ArchiveError, ConfigError
 
@@ -28,7 +28,7 @@ _PIECE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ExportedFile:
     """One file to come out: its path in the export, length, SHA-256 and time (epoch seconds), and how to open it."""
 
     path: str
@@ -80,7 +80,7 @@ def export(
     return exported
 
 
-def _export_job(catalogue: Catalogue, place: Place, into: tuple[Sink, IO[bytes]], exported: Exported) -> None:
+def _export_job(catalogue: Catalogue, place: Place, into: tuple[ExportTarget, IO[bytes]], exported: Exported) -> None:
     proof = catalogue.prove(place)
     contents = contents_of(catalogue.root, place) if not proof.findings else None
     if contents is None:
@@ -104,7 +104,7 @@ def _why_not(proof: Proof) -> str:
     return f"{proof.findings[0]}{more}" if proof.findings else f"{proof.place}: it is gone"
 
 
-def _items(catalogue: Catalogue, contents: Contents) -> Iterator[Item]:
+def _items(catalogue: Catalogue, contents: JobContents) -> Iterator[ExportedFile]:
     """The job's document, its assets, its receipts, and what says which files were pruned, under the archive's own names."""
     account, owner, *_, job_id = contents.place
     base, taken = f"{account}/{owner}/{job_id}", set[str]()
@@ -118,12 +118,12 @@ def _items(catalogue: Catalogue, contents: Contents) -> Iterator[Item]:
             path = f"{stem}-{dot}{ending}" if dot else f"{path}-"
         taken.add(path.lower())
         opener = _Opener(catalogue, contents.place, file.file)
-        yield Item(f"{base}/{path}", file.bytes, file.sha256, newest.ended_at, opener.original(file))
+        yield ExportedFile(f"{base}/{path}", file.bytes, file.sha256, newest.ended_at, opener.original(file))
     standing = [(each.file, each.sha256) for each in contents.receipts]
     standing += [(each.file, each.sha256) for each in contents.records]
     for name, sha256 in standing:
         opener = _Opener(catalogue, contents.place, name)
-        yield Item(f"{base}/{name}", opener.size(), sha256, newest.ended_at, opener.as_it_stands)
+        yield ExportedFile(f"{base}/{name}", opener.size(), sha256, newest.ended_at, opener.as_it_stands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class _Opener:
 class _Verifying:
     """Reads a file for a sink, and knows at its end whether it was the file that its receipt means."""
 
-    def __init__(self, source: BinaryIO, item: Item) -> None:
+    def __init__(self, source: BinaryIO, item: ExportedFile) -> None:
         self._source, self._item = source, item
         self._digest, self._length = hashlib.sha256(), 0
 

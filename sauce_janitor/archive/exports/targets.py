@@ -23,17 +23,17 @@ _PIECE: Final = 1024 * 1024
 _OLDEST_IN_ZIP: Final = 315_532_800  # 1980-01-01: earlier times cannot be written
 
 
-class Source(Protocol):
+class ExportSource(Protocol):
     """What a sink reads from."""
 
     def read(self, size: int = -1, /) -> bytes:
         """At most so many bytes; none at its end."""
 
 
-class Sink(Protocol):
+class ExportTarget(Protocol):
     """What an export is written into."""
 
-    def add(self, path: str, size: int, at: int, source: Source) -> None:
+    def add(self, path: str, size: int, at: int, source: ExportSource) -> None:
         """One file, read to its end; `at` is its time (epoch seconds). Raises OSError."""
 
 
@@ -66,7 +66,7 @@ def _is_file(target: Path) -> bool:
 
 
 @contextmanager
-def written(target: Path, *, force: bool) -> Iterator[Sink]:
+def written(target: Path, *, force: bool) -> Iterator[ExportTarget]:
     """A sink beside the target, which takes its place when the block ends well; otherwise nothing is left of it."""
     aside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
@@ -106,7 +106,7 @@ def _put(aside: Path, target: Path, *, force: bool) -> None:
         aside.replace(target)
 
 
-def _sink(target: Path, aside: Path) -> AbstractContextManager[Sink]:
+def _sink(target: Path, aside: Path) -> AbstractContextManager[ExportTarget]:
     if target.name.endswith(".zip"):
         return _Zip(aside)
     return _Tar(aside) if target.name.endswith(".tar.zst") else _Folder(aside)
@@ -125,7 +125,7 @@ class _Folder:
     def __exit__(self, *_: object) -> None:
         """Every file is closed already."""
 
-    def add(self, path: str, size: int, at: int, source: Source) -> None:  # noqa: ARG002 - a sink's signature
+    def add(self, path: str, size: int, at: int, source: ExportSource) -> None:  # noqa: ARG002 - a sink's signature
         place = self._path / path
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("xb") as file:
@@ -152,7 +152,7 @@ class _Zip:
             with suppress(OSError, ValueError):  # it is thrown away; what went wrong is told already
                 self._zip.close()
 
-    def add(self, path: str, size: int, at: int, source: Source) -> None:
+    def add(self, path: str, size: int, at: int, source: ExportSource) -> None:
         when = datetime.fromtimestamp(max(at, _OLDEST_IN_ZIP), UTC)
         info = zipfile.ZipInfo(path, (when.year, when.month, when.day, when.hour, when.minute, when.second))
         info.compress_type = zipfile.ZIP_DEFLATED if is_packable(path) or path == SUMS else zipfile.ZIP_STORED
@@ -182,7 +182,7 @@ class _Tar:
         finally:
             self._file.close()
 
-    def add(self, path: str, size: int, at: int, source: Source) -> None:
+    def add(self, path: str, size: int, at: int, source: ExportSource) -> None:
         info = tarfile.TarInfo(path)
         info.size, info.mtime, info.mode = size, at, 0o644
         self._tar.addfile(info, source)

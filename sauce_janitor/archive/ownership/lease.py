@@ -26,7 +26,7 @@ from typing import Final, Protocol, Self
 from sauce_janitor.archive.disk.durable import kind_of
 from sauce_janitor.archive.disk.folders import disk_errors, shut
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.ownership.lease_records import (
     LEASE_FILE,
     LOCK,
@@ -51,7 +51,7 @@ NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno
 """What a file system answers that has no locks."""
 
 
-class Memory(Protocol):
+class LeaseMemory(Protocol):
     """What the state remembers of a lease, by the archive's uuid and the account: the words it wrote or was about to write."""
 
     def read(self, archive: str, account: str, /) -> tuple[str, ...]: ...
@@ -59,14 +59,14 @@ class Memory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Claimant:
+class LeaseHolder:
     """Who asks for the lease: the state's id and memory, and the run; without one no lease is taken.
 
     `adopts`: the archive is taken over, whoever had it.
     """
 
     instance: str
-    memory: Memory
+    memory: LeaseMemory
     run_id: str = ""
     adopts: bool = False
     now: Callable[[], float] = time.time
@@ -79,7 +79,7 @@ class ArchiveLease:
     it, or this one has lost it.
     """
 
-    def __init__(self, root: Root, account: str, claimant: Claimant) -> None:
+    def __init__(self, root: ArchiveRoot, account: str, claimant: LeaseHolder) -> None:
         self._root, self._account, self._claimant = root, account, claimant
         self._name = LEASE_FILE + folder_name(account)
         self._record: LeaseRecord | None = None

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.ownership.owner import read_plain, write_plain
 from sauce_janitor.errors import ArchiveUnusableError
 
@@ -42,14 +42,14 @@ class LeaseRecord:
         return f"run {self.run_id} on {self.host}, process {self.pid}"
 
 
-def write_lease(root: Root, record: LeaseRecord) -> None:
+def write_lease(root: ArchiveRoot, record: LeaseRecord) -> None:
     """Replace the account's record, durably. Raises ArchiveUnusableError."""
     name = LEASE_FILE + folder_name(record.account)
     said = {"what": "sauce-janitor lease", "format": _FORMAT, **asdict(record)}
     write_plain(root.path, root.fd, name, said)
 
 
-def tidy_leases(root: Root, account: str) -> None:
+def tidy_leases(root: ArchiveRoot, account: str) -> None:
     """Remove what a crash left of a record being written; only while the lock is held."""
     aside = re.compile(re.escape(LEASE_FILE + folder_name(account)) + r"\.[0-9a-f]{32}")
     with suppress(OSError):
@@ -58,12 +58,12 @@ def tidy_leases(root: Root, account: str) -> None:
                 os.unlink(name, dir_fd=root.fd)
 
 
-def read_lease(root: Root, account: str) -> LeaseRecord | None:
+def read_lease(root: ArchiveRoot, account: str) -> LeaseRecord | None:
     """The record of an account's lease; None where there never was one. Raises ArchiveUnusableError."""
     return _record_of(root, LEASE_FILE + folder_name(account))
 
 
-def leases_of(root: Root) -> tuple[LeaseRecord, ...]:
+def leases_of(root: ArchiveRoot) -> tuple[LeaseRecord, ...]:
     """The record of every account that ever worked in the archive. Raises ArchiveUnusableError."""
     with disk_errors(f"look into the archive {root.path}", of_all=True):
         there = sorted(os.listdir(root.fd))  # noqa: PTH208 - a descriptor has no path
@@ -72,7 +72,7 @@ def leases_of(root: Root) -> tuple[LeaseRecord, ...]:
     return tuple(record for record in found if record is not None)
 
 
-def _record_of(root: Root, name: str) -> LeaseRecord | None:
+def _record_of(root: ArchiveRoot, name: str) -> LeaseRecord | None:
     said = read_plain(root.path, root.fd, name)
     if said is None:
         return None

@@ -11,7 +11,7 @@ from sauce_janitor.cli.confirmation import DRY_RUN, YES, consent, who
 from sauce_janitor.terminal import echo
 
 if TYPE_CHECKING:
-    from sauce_janitor.operations.adoption import Stand
+    from sauce_janitor.operations.adoption import ArchiveOwnership
 
 
 @click.command()
@@ -45,7 +45,7 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
     echo(f"Adopted: the archive {config.archive.path} is this state's. Look at `sauce-janitor plan` before a run.")
 
 
-def _lines(found: Stand) -> list[str]:
+def _lines(found: ArchiveOwnership) -> list[str]:
     from sauce_janitor import report
 
     owner = f"It belongs to state {found.owner[:8]} on {found.host}." if found.owner else "It belongs to no state yet."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from sauce_janitor.archive import Catalogue, Contents, StoredFile
+    from sauce_janitor.archive import Catalogue, JobContents, StoredFile
     from sauce_janitor.model.archive_entries import ArchiveEntry
 
 COLUMNS = (
@@ -120,7 +120,7 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
             _show(session.console(), catalogue, contents)
 
 
-def _as_json(contents: Contents) -> dict[str, object]:
+def _as_json(contents: JobContents) -> dict[str, object]:
     from sauce_janitor.archive.prune_records import write_record
     from sauce_janitor.archive.receipts import write_receipt
 
@@ -137,7 +137,7 @@ def _as_json(contents: Contents) -> dict[str, object]:
     }
 
 
-def _show(out: Console, catalogue: Catalogue, contents: Contents) -> None:
+def _show(out: Console, catalogue: Catalogue, contents: JobContents) -> None:
     """Print the job, each of its files with its bytes or why it is not stored, and its receipts."""
     from sauce_janitor.report import Column, say, show_table, when
 
@@ -154,7 +154,7 @@ def _show(out: Console, catalogue: Catalogue, contents: Contents) -> None:
         say(out, f"    sha256 {receipt.sha256}")
 
 
-def _facts(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
+def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
     from sauce_janitor import report
     from sauce_janitor.archive import document_of, entry_from
 
@@ -174,7 +174,7 @@ def _facts(catalogue: Catalogue, contents: Contents) -> Iterator[str]:
         yield "  Sauce Labs had purged the assets before they could be stored"
 
 
-def _files(contents: Contents) -> Iterator[tuple[str | int, str]]:
+def _files(contents: JobContents) -> Iterator[tuple[str | int, str]]:
     from sauce_janitor import report
 
     newest = contents.newest

@@ -18,7 +18,7 @@ from sauce_janitor.cli.job_lookup import archived_id
 from sauce_janitor.cli.options import job_reference_of
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.archive.view import Shelf
+    from sauce_janitor.cli.archive.view import ArchiveView
     from sauce_janitor.model.archive_entries import ArchiveQuery
 
 FOUND_SOMETHING = 6
@@ -40,14 +40,14 @@ def export(session: Session, /, what: str | None, *, everything: bool, output: P
     stored is left out and named, and the command ends with 6. The result appears whole or not at all.
     """
     from sauce_janitor import archive, report
-    from sauce_janitor.cli.progress import Shown
+    from sauce_janitor.cli.progress import ProgressDisplay
 
     if not (what or everything or any(given.values())):
         raise click.UsageError("say what: a JOB, a BUILD, a filter such as --since 7d, or --all")
     with _ending_cleanly(), open_shelf(session) as shelf:
         query = _query(shelf, what, given)
         jobs, _ = shelf.entries.count(query)
-        with Shown(color=session.color, moving=_is_watched()) as shown:
+        with ProgressDisplay(color=session.color, moving=_is_watched()) as shown:
             shown.phase("archive", "export", jobs)
             places = _places(shelf, query)
             done = archive.export(shelf.catalogue, places, output.absolute(), force=force, step=shown.step)
@@ -71,7 +71,7 @@ def _is_watched() -> bool:
     return terminal.is_terminal(err=True)
 
 
-def _query(shelf: Shelf, what: str | None, given: dict[str, Any]) -> ArchiveQuery:
+def _query(shelf: ArchiveView, what: str | None, given: dict[str, Any]) -> ArchiveQuery:
     from sauce_janitor.model.globs import alternatives, has_wildcards
 
     query = query_of(shelf.config.timezone, given)
@@ -92,7 +92,7 @@ def _query(shelf: Shelf, what: str | None, given: dict[str, Any]) -> ArchiveQuer
     return replace(query, job_id=archived_id(shelf, reference, query.account))
 
 
-def _places(shelf: Shelf, query: ArchiveQuery) -> Iterator[tuple[str, ...]]:
+def _places(shelf: ArchiveView, query: ArchiveQuery) -> Iterator[tuple[str, ...]]:
     places = [
         entry.place for entry in shelf.entries.search(query)
     ]  # at once: an export must not hold the state for hours

@@ -13,11 +13,11 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archive.view import Shelf, open_shelf
+from sauce_janitor.cli.archive.view import ArchiveView, open_shelf
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sauce_janitor.archive import Contents
+    from sauce_janitor.archive import JobContents
     from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
     from sauce_janitor.model.jobs import JobId
     from sauce_janitor.web.archive_query import ShownFile, ShownJob
@@ -38,8 +38,8 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     Works without internet, changes nothing, is there for this machine alone, and ends with Ctrl-C.
     """
     from sauce_janitor.web.archive_page import make_archive_view
-    from sauce_janitor.web.guard import Door, Guard, is_local
-    from sauce_janitor.web.server import Limits, Serving
+    from sauce_janitor.web.guard import AccessRules, Guard, is_local
+    from sauce_janitor.web.server import RunningServer, ServerLimits
 
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65_535 or not is_local(host.strip("[]")):
@@ -51,8 +51,8 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with open_shelf(session) as shelf:
-            view = make_archive_view(ShelfOfPages(shelf), str(shelf.catalogue.root.path))
-            with Serving(Guard(view, Door(listen)), listen, Limits(threads=8)) as serving:
+            view = make_archive_view(ArchivePageSource(shelf), str(shelf.catalogue.root.path))
+            with RunningServer(Guard(view, AccessRules(listen)), listen, ServerLimits(threads=8)) as serving:
                 terminal.echo(f"The archive is open at {serving.url}/ until Ctrl-C.")
                 if not no_browser:
                     webbrowser.open(f"{serving.url}/")
@@ -63,13 +63,13 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     return 0
 
 
-class ShelfOfPages:
-    """The archive as its page asks for it (`web.archive_values.Shelf`). Any thread may use it."""
+class ArchivePageSource:
+    """The archive as its page asks for it (`web.archive_values.ArchiveView`). Any thread may use it."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: ArchiveView) -> None:
         self._shelf = shelf
         self._lock = threading.Lock()
-        self._contents: dict[str, tuple[int, Contents, ShownJob]] = {}
+        self._contents: dict[str, tuple[int, JobContents, ShownJob]] = {}
 
     def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:
         return self._shelf.entries.search(query)
@@ -97,7 +97,7 @@ class ShelfOfPages:
             raise ConfigError("the archive does not have this job any more")
         return self._shelf.catalogue.open_asset(found[0].place, found[0].assets[file.number])
 
-    def _look(self, place: str) -> tuple[Contents, ShownJob] | None:
+    def _look(self, place: str) -> tuple[JobContents, ShownJob] | None:
         """What stands there; remembered while its folder is as it was, for a page of 2,000 pictures asks for each of them."""
         from sauce_janitor.archive import contents_of, document_of
 
@@ -121,20 +121,20 @@ class ShelfOfPages:
         return contents, shown
 
 
-def _shown(contents: Contents, document: Mapping[str, object] | None) -> ShownJob:
+def _shown(contents: JobContents, document: Mapping[str, object] | None) -> ShownJob:
     from sauce_janitor.archive import entry_from
-    from sauce_janitor.web.archive_query import Remark, ShownFile, ShownJob, ShownReceipt, kind_of
+    from sauce_janitor.web.archive_query import ShownFile, ShownJob, ShownReceipt, UnstoredAsset, kind_of
 
     newest = contents.newest
     started = (document or {}).get("start_time")
     pruned = [
-        Remark(file.name, f"pruned from the archive ({record.record.why})")
+        UnstoredAsset(file.name, f"pruned from the archive ({record.record.why})")
         for record in contents.records
         for file in record.record.files
     ]
-    unstored = [Remark(each.name, f"not stored: {each.why}") for each in (*newest.discarded, *newest.absent)]
-    unstored += [Remark(each.name, f"missing: {each.why}") for each in newest.missing]
-    odd = [Remark(file.name, file.odd) for file in contents.assets if file.odd is not None]
+    unstored = [UnstoredAsset(each.name, f"not stored: {each.why}") for each in (*newest.discarded, *newest.absent)]
+    unstored += [UnstoredAsset(each.name, f"missing: {each.why}") for each in newest.missing]
+    odd = [UnstoredAsset(file.name, file.odd) for file in contents.assets if file.odd is not None]
     return ShownJob(
         entry=entry_from(contents, document),
         files=tuple(

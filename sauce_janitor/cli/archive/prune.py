@@ -14,7 +14,7 @@ from sauce_janitor.cli.confirmation import DRY_RUN, YES, consent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sauce_janitor.cli.session import Desk
+    from sauce_janitor.cli.session import CommandSession
     from sauce_janitor.config import Account
     from sauce_janitor.operations.prune import Pruned, PruneOrder
     from sauce_janitor.retention.plan.prune_plan import PrunePlan
@@ -60,7 +60,7 @@ def _unseen(_account: Account, _plan: PrunePlan) -> None:
     """It was shown already, when it was asked about."""
 
 
-def _each(desk: Desk, accounts: list[Account], order: PruneOrder) -> tuple[list[tuple[Account, Pruned]], int]:
+def _each(desk: CommandSession, accounts: list[Account], order: PruneOrder) -> tuple[list[tuple[Account, Pruned]], int]:
     """Every account, one after the other; one that fails does not stop the others. The first bad exit code counts."""
     from sauce_janitor.errors import JanitorError
     from sauce_janitor.operations.prune import prune as prune_account
@@ -83,7 +83,7 @@ def _each(desk: Desk, accounts: list[Account], order: PruneOrder) -> tuple[list[
 class _Teller:
     """Says what would go and what went."""
 
-    def __init__(self, desk: Desk, form: str) -> None:
+    def __init__(self, desk: CommandSession, form: str) -> None:
         self._desk, self._form = desk, form
 
     def plan(self, account: Account, plan: PrunePlan) -> None:

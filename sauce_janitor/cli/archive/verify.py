@@ -86,19 +86,19 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
     from contextlib import ExitStack
 
     from sauce_janitor.archive import Catalogue
-    from sauce_janitor.archive.verify import Sample
+    from sauce_janitor.archive.verify import JobSampleShare
     from sauce_janitor.cli.job_lookup import stored_id
     from sauce_janitor.cli.known_jobs import look
-    from sauce_janitor.cli.progress import Shown
-    from sauce_janitor.operations.verify import Means, Wanted, verify
+    from sauce_janitor.cli.progress import ProgressDisplay
+    from sauce_janitor.operations.verify import VerifyContext, VerifyScope, verify
 
     config = session.load()
     share, now = given["sample"], time.time()
-    wanted = Wanted(
+    wanted = VerifyScope(
         account=given["account"],
         owner=_owner(given["owner"]),
         job=stored_id(session, job_id, given["account"]) if job_id else None,
-        sample=Sample.of(share, int(now) // 86_400) if share else None,
+        sample=JobSampleShare.of(share, int(now) // 86_400) if share else None,
         resume=given["resume"],
     )
     with ExitStack() as stack:
@@ -107,7 +107,7 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
         known = state.identity.archive_uuid(str(config.archive.path)) if state else None
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
         moving = terminal.is_terminal(err=True) and session.log_format != "json"
-        shown = stack.enter_context(Shown(color=session.color, moving=moving))
+        shown = stack.enter_context(ProgressDisplay(color=session.color, moving=moving))
 
         jobs, findings = 0, 0
 
@@ -122,7 +122,7 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
 
         shown.phase(given["account"] or "archive", "verify")
         trusted = config.archive.trust_read_back_s is not None
-        means = Means(catalogue, state, told=told, workers=given["workers"], remembers=trusted)
+        means = VerifyContext(catalogue, state, told=told, workers=given["workers"], remembers=trusted)
         try:
             return verify(wanted, means)
         except KeyboardInterrupt:

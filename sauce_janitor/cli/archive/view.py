@@ -32,7 +32,7 @@ STATUSES = ("passed", "failed", "error", "complete")
 _EVERY_S = 15.0
 
 
-class Shelf:
+class ArchiveView:
     """An archive open for reading, and the entries to find jobs by."""
 
     def __init__(self, config: Config, catalogue: Catalogue, state: State) -> None:
@@ -54,7 +54,7 @@ class Shelf:
 
 
 @contextmanager
-def open_shelf(session: Session) -> Iterator[Shelf]:
+def open_shelf(session: Session) -> Iterator[ArchiveView]:
     """Open it, and bring the entries up to date: in the state, or aside for as long as it is open.
 
     Aside is where there is no state yet, or none that can be written here.
@@ -63,7 +63,7 @@ def open_shelf(session: Session) -> Iterator[Shelf]:
     """
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.cli.known_jobs import look
-    from sauce_janitor.cli.progress import Shown
+    from sauce_janitor.cli.progress import ProgressDisplay
     from sauce_janitor.operations.wiring.archive_index import keep_up
 
     config = session.load()
@@ -75,7 +75,7 @@ def open_shelf(session: Session) -> Iterator[Shelf]:
         state = stack.enter_context(look(config, path, scratch=True))
         known = state.identity.archive_uuid(str(config.archive.path))
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
-        with Shown(color=session.color, moving=terminal.is_terminal(err=True)) as shown:
+        with ProgressDisplay(color=session.color, moving=terminal.is_terminal(err=True)) as shown:
             shown.phase("archive", "look")
             indexed = keep_up(state, catalogue, step=shown.step)
         if indexed.unreadable:
@@ -83,7 +83,7 @@ def open_shelf(session: Session) -> Iterator[Shelf]:
                 f"{len(indexed.unreadable):,} jobs cannot be read, the first: {indexed.unreadable[0]}: see archive verify",
                 err=True,
             )
-        yield Shelf(config, catalogue, state)
+        yield ArchiveView(config, catalogue, state)
 
 
 def filters(command: Any) -> Any:

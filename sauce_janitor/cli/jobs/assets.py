@@ -23,7 +23,7 @@ from sauce_janitor.errors import AnswerError, ArchiveError, RefusedError
 _NOT_DONE = 4
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.account_session import Call
+    from sauce_janitor.cli.account_session import AccountSession
     from sauce_janitor.model.jobs import Job
     from sauce_janitor.operations.delete_assets import EmptiedJob
     from sauce_janitor.sauce.asset_download import AssetBody
@@ -83,7 +83,7 @@ def assets(
     return 0
 
 
-def _delete(call: Call, job: Job, form: str, *, yes: bool, dry_run: bool) -> int:
+def _delete(call: AccountSession, job: Job, form: str, *, yes: bool, dry_run: bool) -> int:
     """Show what would be done, ask, archive, delete; the exit code."""
     from sauce_janitor.cli.jobs.change import may_act
     from sauce_janitor.operations.delete_assets import AssetsOrder, delete_assets
@@ -110,7 +110,7 @@ def _uncopied(emptied: EmptiedJob) -> tuple[str, ...]:
     return (f"its {', '.join(sorted(selection.forbid))} without a copy, as archive.forbid says",)
 
 
-def _told(call: Call, job: Job, done: EmptiedJob, form: str) -> int:
+def _told(call: AccountSession, job: Job, done: EmptiedJob, form: str) -> int:
     """Say the result; the exit code. RefusedError where the job keeps its assets."""
     from sauce_janitor import report
     from sauce_janitor.cli.run.execution import ended, exit_code, summary
@@ -136,7 +136,7 @@ def _told(call: Call, job: Job, done: EmptiedJob, form: str) -> int:
     return exit_code(done.result)
 
 
-def _listed(call: Call, job: Job) -> tuple[str, ...]:
+def _listed(call: AccountSession, job: Job) -> tuple[str, ...]:
     listing = call.hand.reader(job.owner).assets(job.owner, job.id)
     if listing is None:
         raise AnswerError(
@@ -163,7 +163,7 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
         terminal.echo(f"Sauce Labs lists no files of job {job.id}.", err=True)
 
 
-def _get_one(call: Call, job: Job, name: str, output: str | None) -> int:
+def _get_one(call: AccountSession, job: Job, name: str, output: str | None) -> int:
     from sauce_janitor.archive.disk.names import file_names
 
     if output == "-":
@@ -179,7 +179,7 @@ def _get_one(call: Call, job: Job, name: str, output: str | None) -> int:
     return 0
 
 
-def _get_all(call: Call, job: Job, names: tuple[str, ...], folder: Path) -> int:
+def _get_all(call: AccountSession, job: Job, names: tuple[str, ...], folder: Path) -> int:
     """Each file by itself: one that fails does not stop the others."""
     from sauce_janitor.archive.disk.names import file_names
 
@@ -202,9 +202,9 @@ def _say_got(name: str, path: Path, size: int) -> None:
     terminal.echo(f"{path}  {size:,} bytes{as_given}")
 
 
-def _fetch(call: Call, job: Job, name: str, path: Path) -> int:
+def _fetch(call: AccountSession, job: Job, name: str, path: Path) -> int:
     """The file, whole or not there: it is fetched and judged aside, then shown under its name. Its bytes."""
-    from sauce_janitor.archive.asset_fetch import Allowance, Caps, Slot, fetch_to_file
+    from sauce_janitor.archive.asset_fetch import AssetSlot, ByteAllowance, SizeLimits, fetch_to_file
     from sauce_janitor.archive.disk.folders import disk_errors
 
     reader = call.hand.reader(job.owner)
@@ -219,7 +219,7 @@ def _fetch(call: Call, job: Job, name: str, path: Path) -> int:
         if os.path.lexists(path):
             raise ArchiveError(f"{path} is there already: nothing is overwritten")
         try:
-            came = fetch_to_file(fetch, name, Slot(folder, aside), Allowance(Caps(), lambda: None))
+            came = fetch_to_file(fetch, name, AssetSlot(folder, aside), ByteAllowance(SizeLimits(), lambda: None))
             with disk_errors(f"write {path}"):
                 os.link(aside, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         finally:

@@ -17,7 +17,7 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNT, FORMAT, OWNER, ROWS, TIMES, build_id, moment, told_of_globs
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.account_session import Call
+    from sauce_janitor.cli.account_session import AccountSession
     from sauce_janitor.model.jobs import Owner
     from sauce_janitor.report import CellKind, Column
     from sauce_janitor.sauce.build_members import BuildMember
@@ -105,7 +105,7 @@ def build(
         _show_whole(session, record, row, members)
 
 
-def _one(call: Call, wanted_id: str, source: BuildSource, whose: Owner | None) -> BuildRecord:
+def _one(call: AccountSession, wanted_id: str, source: BuildSource, whose: Owner | None) -> BuildRecord:
     from sauce_janitor.errors import AnswerError
 
     owner = whose or call.hand.owners[0]
@@ -117,7 +117,7 @@ def _one(call: Call, wanted_id: str, source: BuildSource, whose: Owner | None) -
     return record
 
 
-def _of_job(call: Call, text: str, source: BuildSource, whose: Owner | None) -> BuildRecord:
+def _of_job(call: AccountSession, text: str, source: BuildSource, whose: Owner | None) -> BuildRecord:
     from sauce_janitor.cli.job_lookup import asked_ids
     from sauce_janitor.cli.options import job_reference_of
     from sauce_janitor.errors import AnswerError
@@ -136,7 +136,7 @@ def _of_job(call: Call, text: str, source: BuildSource, whose: Owner | None) -> 
     return record
 
 
-def _filter(call: Call, given: Mapping[str, Any]) -> tuple[BuildFilter, list[Callable[[BuildRecord], bool]]]:
+def _filter(call: AccountSession, given: Mapping[str, Any]) -> tuple[BuildFilter, list[Callable[[BuildRecord], bool]]]:
     """What to ask for, and what each build that comes is tested by: whether the API filters is not documented."""
     from sauce_janitor.model.globs import compile_glob, is_plain
     from sauce_janitor.sauce.builds import BuildFilter
@@ -160,7 +160,7 @@ def _filter(call: Call, given: Mapping[str, Any]) -> tuple[BuildFilter, list[Cal
     return BuildFilter(exact, tuple(statuses), since, until), tests
 
 
-def _found(call: Call, whose: Owner, source: BuildSource, which: BuildFilter) -> Iterator[BuildRecord]:
+def _found(call: AccountSession, whose: Owner, source: BuildSource, which: BuildFilter) -> Iterator[BuildRecord]:
     from sauce_janitor.errors import AnswerError
 
     every = call.hand.reader(whose).build_records.find(whose, source, which)
@@ -171,7 +171,11 @@ def _found(call: Call, whose: Owner, source: BuildSource, which: BuildFilter) ->
 
 
 def _show_builds(
-    call: Call, every: Iterator[BuildRecord], tests: Sequence[Callable[[BuildRecord], bool]], limit: int, form: str
+    call: AccountSession,
+    every: Iterator[BuildRecord],
+    tests: Sequence[Callable[[BuildRecord], bool]],
+    limit: int,
+    form: str,
 ) -> None:
     from sauce_janitor import report
 
@@ -192,7 +196,7 @@ def _show_builds(
     _tell_more(found, limit)
 
 
-def _show_members(call: Call, wanted_id: str, source: BuildSource, limit: int, form: str) -> None:
+def _show_members(call: AccountSession, wanted_id: str, source: BuildSource, limit: int, form: str) -> None:
     from sauce_janitor.errors import AnswerError
 
     members = call.hand.reader().build_records.members(wanted_id, source)
@@ -273,7 +277,7 @@ def _member_row(account: str, wanted_id: str, member: BuildMember) -> dict[str, 
 
 
 def _show(
-    call: Call, rows: list[dict[str, Any]], form: str, *, keys: tuple[str, ...], columns: Sequence[Column],
+    call: AccountSession, rows: list[dict[str, Any]], form: str, *, keys: tuple[str, ...], columns: Sequence[Column],
     cells: Sequence[Sequence[object]],
 ) -> None:  # fmt: skip
     """Show `rows` to machines, or `cells` to people, under `columns`."""

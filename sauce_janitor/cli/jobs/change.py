@@ -16,9 +16,9 @@ from sauce_janitor.cli.options import ACCOUNT, FORMAT, JOBS, OWNER, job_referenc
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, JanitorError, RefusedError, StateError
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.account_session import Call
-    from sauce_janitor.execute.manual.action import Act
-    from sauce_janitor.model.job_changes import Change
+    from sauce_janitor.cli.account_session import AccountSession
+    from sauce_janitor.execute.manual.action import ManualResult
+    from sauce_janitor.model.job_changes import JobChange
     from sauce_janitor.model.jobs import JobDocument, JobId, Owner
 
 _NOT_DONE = 4
@@ -42,15 +42,15 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
     from sauce_janitor.cli.account_session import calling
     from sauce_janitor.cli.job_lookup import asked_ids
     from sauce_janitor.execute.manual import action
-    from sauce_janitor.model.jobs import Action, State
+    from sauce_janitor.model.jobs import Action, JobState
     from sauce_janitor.report import status_of
 
     references = job_references(jobs)
     with calling(session, wanted) as call:
         owner = checked.owner(given["owner"])
         found, code = find_all(call, asked_ids(call, references, owner), owner)
-        open_jobs = [each for each in found if each.job.state is not State.FINISHED]
-        acts: list[Act] = [
+        open_jobs = [each for each in found if each.job.state is not JobState.FINISHED]
+        acts: list[ManualResult] = [
             over(each.job.id, each.job.owner, status_of(each.job)) for each in found if each not in open_jobs
         ]
         lines = [
@@ -59,7 +59,7 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
         if not may_act(call, f"Stop {_jobs(len(open_jobs))}?", lines, yes=yes, dry_run=dry_run):
             return show(acts, code, form=form)
 
-        def one(document: JobDocument) -> Act:
+        def one(document: JobDocument) -> ManualResult:
             job = document.job
             with call.hand.acting(job.owner, by=who()) as parts:
                 return action.stop(parts, job.owner, job.id)
@@ -123,13 +123,13 @@ def tag(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form:
 
 
 def change_all(
-    call: Call, found: Sequence[JobDocument], change: Change, *, yes: bool, dry_run: bool, code: int = 0
-) -> tuple[list[Act], int]:
+    call: AccountSession, found: Sequence[JobDocument], change: JobChange, *, yes: bool, dry_run: bool, code: int = 0
+) -> tuple[list[ManualResult], int]:
     """Change these jobs, after asking; what came of each, and the exit code so far."""
     from sauce_janitor.execute.manual.field_changes import update
-    from sauce_janitor.model.job_changes import HandAction
+    from sauce_janitor.model.job_changes import ManualAction
 
-    acts: list[Act] = []
+    acts: list[ManualResult] = []
     to_do: list[JobDocument] = []
     lines = []
     for each in found:
@@ -145,15 +145,15 @@ def change_all(
             acts.append(over(each.job.id, each.job.owner, "so already"))
     if may_act(call, f"Change {_jobs(len(to_do))}?", lines, yes=yes, dry_run=dry_run):
 
-        def one(document: JobDocument) -> Act:
+        def one(document: JobDocument) -> ManualResult:
             with call.hand.acting(document.job.owner, by=who()) as parts:
                 return update(parts, document, change)
 
-        acts += do_all(call, to_do, one, told=lambda act: call.hand.told(HandAction.UPDATE, act))
+        acts += do_all(call, to_do, one, told=lambda act: call.hand.told(ManualAction.UPDATE, act))
     return acts, code
 
 
-def find_all(call: Call, ids: Sequence[JobId], owner: Owner | None) -> tuple[list[JobDocument], int]:
+def find_all(call: AccountSession, ids: Sequence[JobId], owner: Owner | None) -> tuple[list[JobDocument], int]:
     """The jobs as they are now, and the exit code for those that cannot be had."""
     found, code = [], 0
     for job_id in ids:
@@ -168,7 +168,7 @@ def find_all(call: Call, ids: Sequence[JobId], owner: Owner | None) -> tuple[lis
     return found, code
 
 
-def may_act(call: Call, question: str, lines: Sequence[str], *, yes: bool, dry_run: bool) -> bool:
+def may_act(call: AccountSession, question: str, lines: Sequence[str], *, yes: bool, dry_run: bool) -> bool:
     """Say what would happen, and ask. False when there is nothing to do, or it is a dry run."""
     from sauce_janitor import report
 
@@ -185,10 +185,14 @@ def may_act(call: Call, question: str, lines: Sequence[str], *, yes: bool, dry_r
 
 
 def do_all(
-    call: Call, found: Sequence[JobDocument], one: Callable[[JobDocument], Act], *, told: Callable[[Act], None]
-) -> list[Act]:
+    call: AccountSession,
+    found: Sequence[JobDocument],
+    one: Callable[[JobDocument], ManualResult],
+    *,
+    told: Callable[[ManualResult], None],
+) -> list[ManualResult]:
     """Each by itself: one that fails does not stop the others, unless it is about all of them."""
-    acts: list[Act] = []
+    acts: list[ManualResult] = []
     for document in found:
         try:
             act = one(document)
@@ -205,21 +209,21 @@ def do_all(
     return acts
 
 
-def over(job_id: JobId, owner: Owner, how: str) -> Act:
+def over(job_id: JobId, owner: Owner, how: str) -> ManualResult:
     """Nothing was to be done."""
-    from sauce_janitor.execute.manual.action import Act
+    from sauce_janitor.execute.manual.action import ManualResult
 
-    return Act(job_id, owner, "nothing", f"it is {how} already" if how != "so already" else "it is so already")
+    return ManualResult(job_id, owner, "nothing", f"it is {how} already" if how != "so already" else "it is so already")
 
 
-def not_done(job_id: JobId, owner: Owner, why: str) -> Act:
+def not_done(job_id: JobId, owner: Owner, why: str) -> ManualResult:
     """Nothing was done."""
-    from sauce_janitor.execute.manual.action import Act
+    from sauce_janitor.execute.manual.action import ManualResult
 
-    return Act(job_id, owner, "failed", why)
+    return ManualResult(job_id, owner, "failed", why)
 
 
-def show(acts: Sequence[Act], code: int = 0, *, form: str) -> int:
+def show(acts: Sequence[ManualResult], code: int = 0, *, form: str) -> int:
     """What came of each; the exit code."""
     from sauce_janitor import report
 
@@ -238,7 +242,7 @@ def show(acts: Sequence[Act], code: int = 0, *, form: str) -> int:
     return _NOT_DONE if any(act.outcome in {"failed", "unknown"} for act in acts) else code
 
 
-def _line(act: Act) -> str:
+def _line(act: ManualResult) -> str:
     from sauce_janitor import report
 
     words = {"done": "Done", "nothing": "Nothing to do", "failed": "Failed", "unknown": "In doubt"}[act.outcome]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from sauce_janitor.model.job_changes import Change
+    from sauce_janitor.model.job_changes import JobChange
 
 
 def _pairs(flag: str, texts: Sequence[str], form: str) -> Iterator[tuple[str, str]]:
@@ -36,9 +36,9 @@ def _json_of(key: str, text: str) -> object:
     return value
 
 
-def change_of(given: Mapping[str, Any]) -> Change:
+def change_of(given: Mapping[str, Any]) -> JobChange:
     """Return the change that the options ask for. UsageError for what no job can have, and for none at all."""
-    from sauce_janitor.model.job_changes import Change
+    from sauce_janitor.model.job_changes import JobChange
 
     custom: list[tuple[str, object]] = list(_pairs("--custom-data", given["custom"], "KEY=VALUE"))
     for key, text in _pairs("--custom-data-json", given["custom_json"], "KEY=JSON"):
@@ -48,7 +48,7 @@ def change_of(given: Mapping[str, Any]) -> Change:
     tags = () if given["clear"] else given["tags"] or None
     names = ("name", "build", "public", "passed")
     try:
-        change = Change(
+        change = JobChange(
             add=given["add"],
             remove=given["remove"],
             tags=tags,

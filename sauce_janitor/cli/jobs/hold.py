@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sauce_janitor.model.job_references import JobReference
     from sauce_janitor.model.jobs import JobId
     from sauce_janitor.model.policies import Match
-    from sauce_janitor.operations.holds import Holding, KnownHold
+    from sauce_janitor.operations.holds import AccountHolds, KnownHold
     from sauce_janitor.state import State
 
 _OF_THE_CONFIGURATION = "the tag of the configuration's hold"
@@ -101,7 +101,7 @@ def add(
 
 def _tag(config: Config, account: Account, given: str | None) -> str | None:
     """The tag to set, None for none. UsageError where the configuration has none to stand for, or it is a job's id."""
-    from sauce_janitor.model.job_changes import Change
+    from sauce_janitor.model.job_changes import JobChange
     from sauce_janitor.model.jobs import job_id
 
     known = [hold.tag for hold in config.rules(account.name).holds if hold.tag is not None]
@@ -118,7 +118,7 @@ def _tag(config: Config, account: Account, given: str | None) -> str | None:
     else:
         raise click.UsageError(f"--tag {given} is a job's id: say --tag at the end, or --tag TAG")
     try:
-        Change(add=(given,))
+        JobChange(add=(given,))
     except ValueError as wrong:
         raise click.UsageError(f"--tag: {wrong}") from wrong
     if given not in known and not any(_is_by_tags(hold.match, given) for hold in config.rules(account.name).holds):
@@ -140,11 +140,11 @@ def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str
     """Add the tag to each, by the same update as `tag --add`; the exit code."""
     from sauce_janitor.cli.account_session import calling
     from sauce_janitor.cli.jobs.change import change_all, find_all, show
-    from sauce_janitor.model.job_changes import Change
+    from sauce_janitor.model.job_changes import JobChange
 
     with calling(session, account.name) as call:
         found, code = find_all(call, sorted(ids), None)
-        acts, code = change_all(call, found, Change(add=(tag,)), yes=True, dry_run=dry_run, code=code)
+        acts, code = change_all(call, found, JobChange(add=(tag,)), yes=True, dry_run=dry_run, code=code)
     return show(acts, code, form="table")
 
 
@@ -200,7 +200,7 @@ def _refuse_unlisted(references: Sequence[JobReference], ids: frozenset[JobId], 
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     """List the local holds in force. Ends with 4 where those in the archive cannot be read."""
     from sauce_janitor.cli.known_jobs import look
-    from sauce_janitor.operations.holds import Holding, open_holding
+    from sauce_janitor.operations.holds import AccountHolds, open_holding
 
     config, now, code = session.load(), int(time.time()), 0
     rows = []
@@ -213,7 +213,7 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
             except ArchiveError as wrong:
                 terminal.echo(f"sauce-janitor: {wrong}", err=True)
                 code = wrong.exit_code
-                every = Holding(state.holds, None, account.name, lambda: now).known(at=now)
+                every = AccountHolds(state.holds, None, account.name, lambda: now).known(at=now)
             rows += [(account.name, known) for known in every]
     if form == "json":
         terminal.write_json([
@@ -244,9 +244,9 @@ def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
     show_table(session.console(), columns, cells)
 
 
-def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State, Holding, ArchiveError | None]:
+def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State, AccountHolds, ArchiveError | None]:
     """The state and the account's holds, mirrored; without the mirror, and why, where the archive cannot be used."""
-    from sauce_janitor.operations.holds import Holding
+    from sauce_janitor.operations.holds import AccountHolds
     from sauce_janitor.operations.wiring import archive
     from sauce_janitor.operations.wiring.account_owner import admit
     from sauce_janitor.state import State
@@ -261,4 +261,4 @@ def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State
     except ArchiveError as wrong:
         mirror, unmirrored = None, wrong
     keys = state.accounts.keys()
-    return state, Holding(state.holds, mirror, account.name, lambda: int(time.time()), keys), unmirrored
+    return state, AccountHolds(state.holds, mirror, account.name, lambda: int(time.time()), keys), unmirrored

@@ -16,19 +16,19 @@ from sauce_janitor.sauce.insight_rows import (
     BuildsAndTests,
     ErrorItems,
     ErrorTrends,
-    Item,
-    Items,
+    InsightItem,
+    InsightItems,
     Summary,
     Trends,
 )
 
 _BY: Final = {"os": "System"}
-ITEM_COLUMNS: Final = tuple(field.name for field in fields(Item))
+ITEM_COLUMNS: Final = tuple(field.name for field in fields(InsightItem))
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "at"})
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class InsightOutput:
     """One answer: for JSON the `document`, for CSV `columns` and `rows`, and `show` prints tables.
 
     `notes` are what there is to say beside it, `rejected` why parts of the answer are not in it.
@@ -42,13 +42,13 @@ class Shown:
     rejected: Sequence[str] = ()
 
 
-def shown_tests(pages: Sequence[Items], limit: int) -> Shown:
+def shown_tests(pages: Sequence[InsightItems], limit: int) -> InsightOutput:
     """Get Test Results, its pages in order."""
     items = [item for page in pages for item in page.items][:limit]
     more = bool(pages) and pages[-1].has_more is True
     rejected = [reason for page in pages for reason in page.rejected]
     rows = [_row(item) for item in items]
-    return Shown(
+    return InsightOutput(
         {"items": rows, "has_more": more, "rejected": rejected},
         ITEM_COLUMNS,
         rows,
@@ -58,7 +58,7 @@ def shown_tests(pages: Sequence[Items], limit: int) -> Shown:
     )
 
 
-def shown_metrics(found: Summary) -> Shown:
+def shown_metrics(found: Summary) -> InsightOutput:
     """Get Summary of Test Metrics."""
     pairs = [("count", _plain(found.count)), *((f"status {name}", count) for name, count in found.statuses)]
     pairs += [("total_queue_time", _plain(found.queue_time)), ("total_run_time", _plain(found.run_time))]
@@ -85,10 +85,12 @@ def shown_metrics(found: Summary) -> Shown:
         "total_queue_time": _plain(found.queue_time),
         "total_run_time": _plain(found.run_time),
     }
-    return Shown(document, ("metric", "value"), [{"metric": name, "value": value} for name, value in pairs], show)
+    return InsightOutput(
+        document, ("metric", "value"), [{"metric": name, "value": value} for name, value in pairs], show
+    )
 
 
-def shown_trends(found: Trends) -> Shown:
+def shown_trends(found: Trends) -> InsightOutput:
     """Get Test Trends."""
     rows = [
         {"at": report.iso(_time(bucket.at)), "count": _plain(bucket.count), "by": by, "name": name, "tests": count}
@@ -135,10 +137,10 @@ def shown_trends(found: Trends) -> Shown:
         "totals": {by: dict(named) for by, named in found.totals.items()},
         "rejected": list(found.rejected),
     }
-    return Shown(document, ("at", "count", "by", "name", "tests"), rows, show, (), found.rejected)
+    return InsightOutput(document, ("at", "count", "by", "name", "tests"), rows, show, (), found.rejected)
 
 
-def shown_builds(found: BuildsAndTests) -> Shown:
+def shown_builds(found: BuildsAndTests) -> InsightOutput:
     """Get Builds and Tests: the tests without a build are a row with no name."""
     rows = [_build_row(build) for build in found.builds]
     without = found.without_build
@@ -173,10 +175,10 @@ def shown_builds(found: BuildsAndTests) -> Shown:
         "without_build": {"items": [_row(item) for item in without.items], "has_more": without.has_more},
         "rejected": rejected,
     }
-    return Shown(document, columns, flat, show, notes, rejected)
+    return InsightOutput(document, columns, flat, show, notes, rejected)
 
 
-def shown_errors(found: ErrorTrends) -> Shown:
+def shown_errors(found: ErrorTrends) -> InsightOutput:
     """Get Error Trends."""
 
     def row(error: ErrorItems) -> dict[str, Any]:
@@ -205,10 +207,12 @@ def shown_errors(found: ErrorTrends) -> Shown:
         ],
         "rejected": rejected,
     }
-    return Shown(document, ("error", "tests", "jobs"), [row(error) for error in found.errors], show, (), rejected)
+    return InsightOutput(
+        document, ("error", "tests", "jobs"), [row(error) for error in found.errors], show, (), rejected
+    )
 
 
-def _row(item: Item) -> dict[str, Any]:
+def _row(item: InsightItem) -> dict[str, Any]:
     """An item for machines: times as ISO 8601, null for what there is not and what cannot be read."""
     found = {name: _plain(getattr(item, name)) for name in ITEM_COLUMNS}
     return {name: report.iso(value) if name in _TIMES else value for name, value in found.items()}
@@ -239,7 +243,7 @@ def _counted(ends: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in ends.items())
 
 
-def _show_tests(items: Sequence[Item], out: Console) -> None:
+def _show_tests(items: Sequence[InsightItem], out: Console) -> None:
     """Print the tests, and how many of them ended how."""
     if not items:
         out.print("No test ran.")
@@ -253,7 +257,7 @@ def _build_cells(build: BuildItems) -> tuple[object, ...]:
     return build.name, build.tests, build.started_at, _took(build.duration_s), _counted(dict(build.statuses))
 
 
-def _show_items(items: Sequence[Item], out: Console, labels: Sequence[str] = ()) -> None:
+def _show_items(items: Sequence[InsightItem], out: Console, labels: Sequence[str] = ()) -> None:
     """Print as many columns as there is room for: the id, how it ended, its build and its name always."""
     columns = (
         report.Column("Job", "id"), report.Column("Status", "word"), report.Column("Owner", rank=3),
@@ -284,7 +288,7 @@ def _took(duration_s: object) -> str:
     return report.span(duration_s) if isinstance(duration_s, int | float) else "-"
 
 
-def _platform(item: Item) -> str:
+def _platform(item: InsightItem) -> str:
     return ", ".join(str(each) for each in (item.os, item.browser) if isinstance(each, str)) or "-"
 
 

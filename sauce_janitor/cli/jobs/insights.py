@@ -15,8 +15,8 @@ from sauce_janitor.cli.options import ACCOUNT, ROWS, TIMES, moment
 from sauce_janitor.errors import JanitorError
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.account_session import Call
-    from sauce_janitor.cli.jobs.insight_tables import Shown
+    from sauce_janitor.cli.account_session import AccountSession
+    from sauce_janitor.cli.jobs.insight_tables import InsightOutput
     from sauce_janitor.sauce.insights import Filter, Insights, Period
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -82,7 +82,7 @@ def tests(session: Session, /, *, wanted: str | None, form: str, limit: int, **g
 
     from sauce_janitor.cli.jobs.insight_tables import shown_tests
 
-    def ask(api: Insights, period: Period, which: Filter) -> Shown:
+    def ask(api: Insights, period: Period, which: Filter) -> InsightOutput:
         searched = replace(
             which,
             name=given["name"],
@@ -159,7 +159,7 @@ def _told(
     wanted: str | None,
     form: str,
     given: Mapping[str, Any],
-    ask: Callable[[Insights, Period, Filter], Shown],
+    ask: Callable[[Insights, Period, Filter], InsightOutput],
 ) -> int:
     """Ask, and show the answer; 4 when part of it could not be read."""
     from sauce_janitor import report
@@ -187,7 +187,7 @@ def _told(
     return JanitorError.exit_code if shown.rejected else 0
 
 
-def _period(call: Call, given: Mapping[str, Any]) -> Period:
+def _period(call: AccountSession, given: Mapping[str, Any]) -> Period:
     from sauce_janitor.sauce.insights import Period
 
     back, now, zone = given["time_range"], int(time.time()), call.desk.config.timezone

@@ -27,7 +27,7 @@ from sauce_janitor.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.account_session import Call
+    from sauce_janitor.cli.account_session import AccountSession
     from sauce_janitor.model.jobs import Job, Owner
 
 _STATUSES = ("passed", "failed", "error", "complete", "queued", "running", "unknown")
@@ -89,7 +89,7 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **gi
         return found.code
 
 
-def _chosen(call: Call, given: Mapping[str, Any], limit: int) -> _Wanted:
+def _chosen(call: AccountSession, given: Mapping[str, Any], limit: int) -> _Wanted:
     from sauce_janitor.model.globs import compile_glob
 
     now, zone = int(time.time()), call.desk.config.timezone
@@ -120,7 +120,7 @@ def _text_test(field: str, glob: Callable[[str], bool]) -> Callable[[Job], bool]
 class _Found:
     """The jobs that are wanted, newest first over all owners. One owner that cannot be listed does not stop the others."""
 
-    def __init__(self, call: Call, wanted: _Wanted) -> None:
+    def __init__(self, call: AccountSession, wanted: _Wanted) -> None:
         self._call, self._wanted = call, wanted
         self._rejected = 0
         self._short = 0
@@ -145,14 +145,14 @@ class _Found:
 
     def _of(self, owner: Owner) -> Iterator[Job]:
         from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
-        from sauce_janitor.inventory.pager import ROWS, Pager, Place
+        from sauce_janitor.inventory.pager import ROWS, PagePosition, Pager
 
         wanted = self._wanted
         rows = ROWS if wanted.tests or not wanted.limit else max(_FEWEST_ROWS, min(ROWS, wanted.limit + 1))
         pager = Pager(self._call.hand.reader(owner), owner, since=wanted.since, longest_page=0, rows=rows)
         seen: set[str] = set()
         try:
-            for page, _ in pager.pages(Place(wanted.until)):
+            for page, _ in pager.pages(PagePosition(wanted.until)):
                 self._rejected += len(page.rejected)
                 glimpses = page.glimpses
                 fresh = [glimpses.get(job.id, job) for job in page.jobs if job.id not in seen]

@@ -10,7 +10,7 @@ from typing import Any
 from sauce_janitor import report, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.run.plan_view import about, gaps
-from sauce_janitor.cli.session import Desk, open_desk, order_of, pass_over
+from sauce_janitor.cli.session import CommandSession, open_desk, order_of, pass_over
 from sauce_janitor.config import Account
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute import Execution
@@ -66,7 +66,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
 class CommandTotals:
     """What one command has planned and done so far, by account, whichever way it ends."""
 
-    desk: Desk
+    desk: CommandSession
     accounts: Sequence[Account]
     plans: dict[str, Plan] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)

@@ -15,10 +15,10 @@ from sauce_janitor.cli.options import ACCOUNT, FORMAT, one_account
 from sauce_janitor.cli.options import owner as user_name
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.session import Desk
+    from sauce_janitor.cli.session import CommandSession
     from sauce_janitor.config import Account
     from sauce_janitor.operations import Result
-    from sauce_janitor.operations.offboard import Departure, Offboarded
+    from sauce_janitor.operations.offboard import Offboarded, OffboardOrder
     from sauce_janitor.operations.prune import Pruned
 
 _NOT_DONE = 4
@@ -48,7 +48,7 @@ def offboard(
     """
     from sauce_janitor.cli.account_session import ended_by_signal
     from sauce_janitor.cli.session import open_desk
-    from sauce_janitor.operations.offboard import Departure
+    from sauce_janitor.operations.offboard import OffboardOrder
 
     whose = user_name(user)
     assert whose is not None
@@ -60,7 +60,7 @@ def offboard(
         raise click.UsageError(f"{'--bulk' if bulk else '--archive erase'} needs --confirm {user}")
     with open_desk(session) as desk, ended_by_signal(desk):
         account = one_account(desk.config, given["wanted"])
-        order = Departure(whose, keep=not erase, bulk=bulk, typed=typed or "")
+        order = OffboardOrder(whose, keep=not erase, bulk=bulk, typed=typed or "")
         told = _Told(desk, given["form"])
         if dry_run or not yes:
             looked = told.run(account, order)
@@ -74,7 +74,7 @@ def offboard(
         return told.end(done)
 
 
-def _ask(desk: Desk, looked: Offboarded, order: Departure, *, needs_name: bool) -> None:
+def _ask(desk: CommandSession, looked: Offboarded, order: OffboardOrder, *, needs_name: bool) -> None:
     """Go on only when the operator says so; by typing the name where more than a copy is lost."""
     import signal
 
@@ -93,11 +93,11 @@ def _ask(desk: Desk, looked: Offboarded, order: Departure, *, needs_name: bool) 
 class _Told:
     """Says what is planned and what came of it."""
 
-    def __init__(self, desk: Desk, form: str) -> None:
+    def __init__(self, desk: CommandSession, form: str) -> None:
         self._desk, self._form = desk, form
         self._is_shown = False
 
-    def run(self, account: Account, order: Departure) -> Offboarded:
+    def run(self, account: Account, order: OffboardOrder) -> Offboarded:
         """Offboard, or look, and show the plan on the way, once."""
         from sauce_janitor.operations.offboard import offboard as offboard_user
 

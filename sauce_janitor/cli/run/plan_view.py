@@ -7,7 +7,7 @@ from typing import Any
 
 from sauce_janitor import planfile, report, terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.session import Desk, open_desk, order_of, pass_over, secret_of
+from sauce_janitor.cli.session import CommandSession, open_desk, order_of, pass_over, secret_of
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.model.jobs import Action, Decision, Job, Verdict
 from sauce_janitor.operations import Result
@@ -45,7 +45,7 @@ def _detailed(results: list[Result]) -> int:
     return SOMETHING_TO_DO if any(result.plan.job_count for result in results) else 0
 
 
-def _show(desk: Desk, results: list[Result], options: Mapping[str, Any]) -> None:
+def _show(desk: CommandSession, results: list[Result], options: Mapping[str, Any]) -> None:
     form = options["form"]
     if form == "json":
         plans = [_sealed(desk, result, options) for result in results]
@@ -71,12 +71,12 @@ def _show(desk: Desk, results: list[Result], options: Mapping[str, Any]) -> None
     )
 
 
-def _show_kept(desk: Desk, result: Result) -> None:
+def _show_kept(desk: CommandSession, result: Result) -> None:
     for row in _kept(desk, result):
         terminal.echo(f"{row['job_id']}  kept  {report.clean('; '.join(row['reasons']))}")
 
 
-def about(desk: Desk, result: Result) -> report.About:
+def about(desk: CommandSession, result: Result) -> report.About:
     """What is told around a plan."""
     now = result.head.created_at
     outlook = result.outlook or request_budget.outlook(result.needs, None, now=now)
@@ -101,7 +101,7 @@ def gaps(result: Result) -> tuple[str, ...]:
     return (*owners.missing(result.whose, result.left_out), *doubts, *others)
 
 
-def _examples(desk: Desk, result: Result) -> list[tuple[Job | None, Decision]]:
+def _examples(desk: CommandSession, result: Result) -> list[tuple[Job | None, Decision]]:
     """One or two jobs for each policy and action, as many as the plan has kinds."""
     wanted = dict.fromkeys(result.plan.counts, _EXAMPLES)
     found: list[tuple[Job | None, Decision]] = []
@@ -125,7 +125,7 @@ def _actions(result: Result) -> Iterator[dict[str, Any]]:
             yield {**row, "fingerprint": planned.fingerprint}
 
 
-def _kept(desk: Desk, result: Result) -> Iterator[dict[str, Any]]:
+def _kept(desk: CommandSession, result: Result) -> Iterator[dict[str, Any]]:
     rules = desk.config.rules(result.account.name)
     with desk.tools.state.jobs.snapshot(result.query) as snapshot:
         for record, decisions in decide(rules, snapshot.records, as_of=result.head.as_of):
@@ -133,6 +133,6 @@ def _kept(desk: Desk, result: Result) -> Iterator[dict[str, Any]]:
                 yield report.kept_row(record.job.id, decisions)
 
 
-def _sealed(desk: Desk, result: Result, options: Mapping[str, Any]) -> planfile.SealedPlan:
+def _sealed(desk: CommandSession, result: Result, options: Mapping[str, Any]) -> planfile.SealedPlan:
     kept = _kept(desk, result) if options.get("everything") else None
     return planfile.SealedPlan(result.head, _actions(result), kept)

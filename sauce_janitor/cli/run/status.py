@@ -16,7 +16,7 @@ from sauce_janitor.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
-    from sauce_janitor.state import Run, State
+    from sauce_janitor.state import RunRecord, State
 
 FOUND_SOMETHING = 6
 _LAST_RUNS = 5
@@ -139,10 +139,10 @@ def _told(
 def _daemon(config: Config, state: State, account: str, now: int) -> dict[str, Any]:
     """What is known of `serve`: whether it is at work, and when this account is due; by the schedule alone if it is not."""
     from sauce_janitor.daemon import heartbeat
-    from sauce_janitor.daemon.schedule import Timetable
+    from sauce_janitor.daemon.schedule import RunTimes
 
     beat = heartbeat.read(state.notes.read(heartbeat.NOTE), now=now)
-    timetable = Timetable(config.schedule(account), config.timezone)
+    timetable = RunTimes(config.schedule(account), config.timezone)
     by_schedule = timetable.due_after(now)
     dark = timetable.dark_at(now)
     return {
@@ -172,7 +172,7 @@ def _run(run: Any) -> dict[str, Any]:
     return {**times, "result": run.result, **told}
 
 
-def _plan(run: Run, policies: tuple[str, ...]) -> dict[str, Any]:
+def _plan(run: RunRecord, policies: tuple[str, ...]) -> dict[str, Any]:
     plan = run.summary["plan"]
     own = {name: counts for name, counts in plan["by_policy"].items() if not policies or name in policies}
     carried_out = run.mode == "execute" and run.result in ("done", "incomplete") and "left" in run.summary

@@ -141,7 +141,7 @@ def _verify(session: Session) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class StockCount:
     """What is in one place: jobs, their assets, and the assets' bytes."""
 
     jobs: int
@@ -149,21 +149,21 @@ class Stock:
     size_bytes: int
 
 
-def _at_sauce_labs(sandbox: Sandbox) -> Stock:
+def _at_sauce_labs(sandbox: Sandbox) -> StockCount:
     """Ask the look-alike itself, not the janitor: what it really has."""
     found = [truth for job in sandbox.job_ids() if (truth := sandbox.truth(job)) is not None]
     sizes = [size for truth in found for size in truth.assets.values()]
-    return Stock(len(found), len(sizes), sum(sizes))
+    return StockCount(len(found), len(sizes), sum(sizes))
 
 
-def _in_archive() -> Stock:
+def _in_archive() -> StockCount:
     """Look at the disk: folders with a receipt, and the files under `assets/`."""
     jobs = [receipt.parent for receipt in (FOLDER / "archive").rglob("receipt.json")]
     files = [file for file in (FOLDER / "archive").rglob("assets/*") if file.is_file()]
-    return Stock(len(jobs), len(files), sum(file.stat().st_size for file in files))
+    return StockCount(len(jobs), len(files), sum(file.stat().st_size for file in files))
 
 
-def _picture(before: Stock, after: Stock, archived: Stock) -> Iterator[str]:
+def _picture(before: StockCount, after: StockCount, archived: StockCount) -> Iterator[str]:
     """Yield the lines of a picture of before and after, at most 80 columns wide."""
     from sauce_janitor import report
 

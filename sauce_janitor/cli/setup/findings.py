@@ -17,7 +17,7 @@ _NOT_IN_XML = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} 
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class TestFinding:
     """One test of the configuration: where it stands, and each failure with its account."""
 
     name: str
@@ -32,7 +32,7 @@ class Findings:
     file: Path
     faults: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    tests: tuple[Tested, ...] = ()
+    tests: tuple[TestFinding, ...] = ()
     accounts: list[dict[str, Any]] = field(default_factory=list)
     deadlines: list[dict[str, Any]] = field(default_factory=list)
     interactions: list[dict[str, Any]] = field(default_factory=list)

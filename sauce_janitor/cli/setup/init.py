@@ -15,7 +15,7 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError, JanitorError
 
 if TYPE_CHECKING:
-    from sauce_janitor.config.output.starter import Start
+    from sauce_janitor.config.output.starter import StarterOptions
 
 
 @click.command()
@@ -78,10 +78,10 @@ def _asked_region() -> str:
 def _written(path: Path, told: dict[str, str | None], *, offline: bool) -> tuple[str, str]:
     """The file's text, and where its policies are from. ConfigError for what would not validate."""
     from sauce_janitor.config.loader import parse
-    from sauce_janitor.config.output.starter import Start, starter
+    from sauce_janitor.config.output.starter import StarterOptions, starter
     from sauce_janitor.config.source.yaml import read
 
-    start = Start(
+    start = StarterOptions(
         account=told["account"] or _account_name(told["region"]), region=told["region"], base_url=told["base_url"],
         username_env=told["username_env"], access_key_env=told["access_key_env"], timezone=told["timezone"] or "UTC",
         schema_file=f"./{_schema_path(path).name}",
@@ -99,7 +99,7 @@ def _written(path: Path, told: dict[str, str | None], *, offline: bool) -> tuple
     return text, f"its policies are examples, because the account could not be listed: {why}"
 
 
-def _proposed(start: Start, text: str, path: Path) -> tuple[str, str]:
+def _proposed(start: StarterOptions, text: str, path: Path) -> tuple[str, str]:
     """The text with policies for the account's jobs. Raises as `account_sample.newest_jobs`."""
     from sauce_janitor.config.loader import from_bytes
     from sauce_janitor.config.output.starter import proposing

@@ -17,10 +17,10 @@ from sauce_janitor.errors import ConfigError, Problem
 from sauce_janitor.model.jobs import Owner
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.what_if.diff_text import Compared
+    from sauce_janitor.cli.what_if.diff_text import AccountDiff
     from sauce_janitor.config import Config
     from sauce_janitor.retention.decide import Records
-    from sauce_janitor.retention.what_if.diff import Side
+    from sauce_janitor.retention.what_if.diff import DiffSide
     from sauce_janitor.state import Query, Snapshot, State
 
 SOMETHING_CHANGES = 7
@@ -76,7 +76,7 @@ def _both(old: Path, new: Path) -> tuple[Config, Config]:
     return loaded[0], loaded[1]
 
 
-def _compared(old: Config, new: Config, state: State, wanted: tuple[str, ...], *, now: int) -> Iterator[Compared]:
+def _compared(old: Config, new: Config, state: State, wanted: tuple[str, ...], *, now: int) -> Iterator[AccountDiff]:
     names = tuple(dict.fromkeys(account.name for config in (new, old) for account in config.accounts))
     for name in wanted:
         if name not in names:
@@ -94,9 +94,9 @@ def _compared(old: Config, new: Config, state: State, wanted: tuple[str, ...], *
             terminal.echo(f"sauce-janitor: no job of account {name} is known yet: it is left out", err=True)
 
 
-def _one(name: str, old: Config, new: Config, state: State, now: int) -> Compared:
+def _one(name: str, old: Config, new: Config, state: State, now: int) -> AccountDiff:
     from sauce_janitor.cli import known_jobs as known
-    from sauce_janitor.cli.what_if.diff_text import Compared
+    from sauce_janitor.cli.what_if.diff_text import AccountDiff
     from sauce_janitor.operations.steps import acceptance
     from sauce_janitor.retention.what_if.diff import compare
     from sauce_janitor.retention.what_if.simulate import Setting, simulate
@@ -114,13 +114,13 @@ def _one(name: str, old: Config, new: Config, state: State, now: int) -> Compare
             )  # fmt: skip
             today = simulate(after.rules, after.records, setting).days[0]
             limits = tuple(limit.text.partition(". Nothing was changed")[0] for limit in today.broken)
-    return Compared(name, now, comparison, limits)
+    return AccountDiff(name, now, comparison, limits)
 
 
-def _sides(name: str, old: Config, new: Config, state: State, now: int, stack: ExitStack) -> tuple[Side, Side]:
+def _sides(name: str, old: Config, new: Config, state: State, now: int, stack: ExitStack) -> tuple[DiffSide, DiffSide]:
     """The account as both configurations see it. Where both order the jobs alike, it is one look at the state."""
     from sauce_janitor.cli import known_jobs as known
-    from sauce_janitor.retention.what_if.diff import Side
+    from sauce_janitor.retention.what_if.diff import DiffSide
 
     queries: list[Query | None] = []
     for config in (old, new):
@@ -138,7 +138,7 @@ def _sides(name: str, old: Config, new: Config, state: State, now: int, stack: E
             _only(stack.enter_context(state.jobs.snapshot(query)), own) if query else (lambda: ())
             for query, own in zip(queries, owners, strict=True)
         ]
-    return Side(rules[0], seen[0], owners[0]), Side(rules[-1], seen[1], owners[1])
+    return DiffSide(rules[0], seen[0], owners[0]), DiffSide(rules[-1], seen[1], owners[1])
 
 
 def _only(snapshot: Snapshot, owners: frozenset[Owner]) -> Records:

@@ -11,27 +11,27 @@ from rich.console import Console
 
 from sauce_janitor import report
 from sauce_janitor.model.jobs import Action, Job
-from sauce_janitor.retention.what_if.diff import Change, Comparison, Example, Kind
-from sauce_janitor.retention.what_if.forecast import Fate
+from sauce_janitor.retention.what_if.diff import ChangedJob, ChangeKind, DecisionChange, DecisionDiff
+from sauce_janitor.retention.what_if.forecast import Forecast
 
 WORDS: Final = {
-    (Kind.NEW, Action.ARCHIVE): "newly archived",
-    (Kind.DROPPED, Action.ARCHIVE): "not archived any more",
-    (Kind.EARLIER, Action.ARCHIVE): "archived earlier",
-    (Kind.LATER, Action.ARCHIVE): "archived later",
-    (Kind.OTHER_FILES, Action.ARCHIVE): "archived, other files of it",
-    (Kind.NEW, Action.DELETE_ASSETS): "assets newly deleted",
-    (Kind.DROPPED, Action.DELETE_ASSETS): "assets newly kept",
-    (Kind.EARLIER, Action.DELETE_ASSETS): "assets deleted earlier",
-    (Kind.LATER, Action.DELETE_ASSETS): "assets deleted later",
-    (Kind.NEW, Action.DELETE_JOB): "job newly deleted",
-    (Kind.DROPPED, Action.DELETE_JOB): "job newly kept",
-    (Kind.EARLIER, Action.DELETE_JOB): "job deleted earlier",
-    (Kind.LATER, Action.DELETE_JOB): "job deleted later",
-    (Kind.NEW, Action.STOP): "newly stopped",
-    (Kind.DROPPED, Action.STOP): "not stopped any more",
-    (Kind.EARLIER, Action.STOP): "stopped earlier",
-    (Kind.LATER, Action.STOP): "stopped later",
+    (ChangeKind.NEW, Action.ARCHIVE): "newly archived",
+    (ChangeKind.DROPPED, Action.ARCHIVE): "not archived any more",
+    (ChangeKind.EARLIER, Action.ARCHIVE): "archived earlier",
+    (ChangeKind.LATER, Action.ARCHIVE): "archived later",
+    (ChangeKind.OTHER_FILES, Action.ARCHIVE): "archived, other files of it",
+    (ChangeKind.NEW, Action.DELETE_ASSETS): "assets newly deleted",
+    (ChangeKind.DROPPED, Action.DELETE_ASSETS): "assets newly kept",
+    (ChangeKind.EARLIER, Action.DELETE_ASSETS): "assets deleted earlier",
+    (ChangeKind.LATER, Action.DELETE_ASSETS): "assets deleted later",
+    (ChangeKind.NEW, Action.DELETE_JOB): "job newly deleted",
+    (ChangeKind.DROPPED, Action.DELETE_JOB): "job newly kept",
+    (ChangeKind.EARLIER, Action.DELETE_JOB): "job deleted earlier",
+    (ChangeKind.LATER, Action.DELETE_JOB): "job deleted later",
+    (ChangeKind.NEW, Action.STOP): "newly stopped",
+    (ChangeKind.DROPPED, Action.STOP): "not stopped any more",
+    (ChangeKind.EARLIER, Action.STOP): "stopped earlier",
+    (ChangeKind.LATER, Action.STOP): "stopped later",
 }
 """Each change in words. What loses data comes first, see `_rows`."""
 _ORDER: Final = (Action.DELETE_JOB, Action.DELETE_ASSETS, Action.ARCHIVE, Action.STOP)
@@ -39,23 +39,23 @@ _LONGEST: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class AccountDiff:
     """One account's comparison at `as_of`, and the limits that the next plan of the new configuration breaks."""
 
     account: str
     as_of: int
-    comparison: Comparison
+    comparison: DecisionDiff
     limits: tuple[str, ...]
 
 
-def _rows(told: Compared) -> list[tuple[str, str, Change]]:
+def _rows(told: AccountDiff) -> list[tuple[str, str, DecisionChange]]:
     """Each change in words, its policy, and the jobs: what is newly deleted first."""
-    kinds, found = list(Kind), told.comparison.changes
+    kinds, found = list(ChangeKind), told.comparison.changes
     order = sorted(found, key=lambda key: (kinds.index(key[0]), _ORDER.index(key[1]), key[2] or ""))
     return [(WORDS[kind, action], policy or "(holds)", found[kind, action, policy]) for kind, action, policy in order]
 
 
-def _sum(told: Compared) -> str:
+def _sum(told: AccountDiff) -> str:
     comparison = told.comparison
     if not comparison.changes:
         return f"nothing changes for {comparison.jobs:,} known jobs"
@@ -65,7 +65,7 @@ def _sum(told: Compared) -> str:
 # --- for people ----------------------------------------------------------------------------------------------------------
 
 
-def show(out: Console, told: Compared) -> None:
+def show(out: Console, told: AccountDiff) -> None:
     """The changes by policy and action, examples with their reasons before and after, limits that would break."""
     out.print(f"{told.account}, as of {report.when(told.as_of)}: {_sum(told)}", style="bold")
     rows = _rows(told)
@@ -100,7 +100,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _fate(fate: Fate) -> str:
+def _fate(fate: Forecast) -> str:
     files = f", stores {fate.files}" if fate.files else ""
     if fate.at is None:
         when = "never"
@@ -114,7 +114,7 @@ def _fate(fate: Fate) -> str:
 # --- for a pull request ---------------------------------------------------------------------------------------------------
 
 
-def markdown(old: Path, new: Path, found: Sequence[Compared]) -> Iterator[str]:
+def markdown(old: Path, new: Path, found: Sequence[AccountDiff]) -> Iterator[str]:
     """A comment for a pull request. Whatever comes from Sauce Labs stands in code, so that it mentions and links no one."""
     yield f"### What {_code(new.name)} changes against {_code(old.name)}\n"
     for told in found:
@@ -143,7 +143,7 @@ def _code(text: str) -> str:
 # --- for machines --------------------------------------------------------------------------------------------------------
 
 
-def as_json(old: Path, new: Path, found: Sequence[Compared]) -> dict[str, Any]:
+def as_json(old: Path, new: Path, found: Sequence[AccountDiff]) -> dict[str, Any]:
     """Everything, with stable keys; times in ISO 8601."""
     return {
         "version": 1,
@@ -171,7 +171,7 @@ def as_json(old: Path, new: Path, found: Sequence[Compared]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _example(example: Example) -> dict[str, Any]:
+def _example(example: ChangedJob) -> dict[str, Any]:
     job = example.job
     names = {key: text if isinstance(text, str) else None for key, text in (("name", job.name), ("build", job.build))}
     return {
@@ -183,7 +183,7 @@ def _example(example: Example) -> dict[str, Any]:
     }
 
 
-def _as_json(fate: Fate) -> dict[str, Any]:
+def _as_json(fate: Forecast) -> dict[str, Any]:
     return {
         "at": report.iso(fate.at), "due": fate.is_due, "policy": fate.policy, "files": fate.files,
         "reasons": list(fate.reasons),

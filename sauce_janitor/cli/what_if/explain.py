@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
     from sauce_janitor.model.jobs import JobId
     from sauce_janitor.retention.what_if.explain import Explanation
-    from sauce_janitor.state import Line, State
+    from sauce_janitor.state import JournalLine, State
 
 
 @click.command()
@@ -69,7 +69,7 @@ def _explained(config: Config, state: State, account: Account, job: JobId, only:
 
 
 def _waits_until(
-    config: Config, state: State, account: Account, told: Explanation, lines: tuple[Line, ...], now: int
+    config: Config, state: State, account: Account, told: Explanation, lines: tuple[JournalLine, ...], now: int
 ) -> int | None:
     """Until when the due deletes of a job wait, because nothing was listed of it when it was archived (epoch seconds)."""
     from sauce_janitor.archive import Catalogue

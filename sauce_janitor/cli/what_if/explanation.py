@@ -10,7 +10,7 @@ from sauce_janitor.archive import MirroredHold
 from sauce_janitor.model.jobs import UNKNOWN, Action, Job, JobId, MissingFile
 from sauce_janitor.model.retries import Retry
 from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView
-from sauce_janitor.state import Line
+from sauce_janitor.state import JournalLine
 
 _DONE: Final = ("confirmed", "already_gone")
 
@@ -28,14 +28,14 @@ class Explained:
     job: JobId
     as_of: int
     told: Explanation | None
-    lines: tuple[Line, ...]
+    lines: tuple[JournalLine, ...]
     holds: tuple[MirroredHold, ...]
     policies: frozenset[str]
     retry: Retry | None = None
     waits_until: int | None = None
 
     @property
-    def deletion(self) -> Line | None:
+    def deletion(self) -> JournalLine | None:
         """The line that says that the job is deleted."""
         done = (line for line in reversed(self.lines) if line.outcome in _DONE and line.action is Action.DELETE_JOB)
         return next(done, None)

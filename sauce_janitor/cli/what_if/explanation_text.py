@@ -11,9 +11,9 @@ from sauce_janitor import report
 from sauce_janitor.cli.what_if.explanation import Explained
 from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
-from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView, Word
+from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView, RuleView
 from sauce_janitor.retention.what_if.keep_forecast import KeepView
-from sauce_janitor.state import Line
+from sauce_janitor.state import JournalLine
 
 _MOST_MISSING: Final = 10
 _ASSETS: Final = {
@@ -175,7 +175,7 @@ def _standing(view: PolicyView) -> str:
     return f"is overridden by {names}"
 
 
-def _time(word: Word) -> str:
+def _time(word: RuleView) -> str:
     if word.after is not None:
         return f"after {word.after}"
     if word.standing != "counts":
@@ -183,7 +183,7 @@ def _time(word: Word) -> str:
     return "none" if word.action is Action.ARCHIVE else "never"
 
 
-def _said(word: Word) -> str:
+def _said(word: RuleView) -> str:
     if word.standing == "overridden":
         return f"overridden by {', '.join(word.by)}"
     if word.standing == "steps_back":
@@ -233,7 +233,7 @@ _BY_HAND_KINDS = frozenset({"by_hand", "done_by_hand"})
 """Lines that say themselves that a person did it."""
 
 
-def _done(line: Line) -> str:
+def _done(line: JournalLine) -> str:
     words = report.ACTIONS[line.action] if isinstance(line.action, Action) else line.action.value
     if line.kind in _BY_HAND_KINDS:
         begun = f"begun by {line.detail.get('by')}"
@@ -249,7 +249,7 @@ def _done(line: Line) -> str:
     return f"{words}: {told.get(line.outcome or '', line.outcome)}"
 
 
-def _detail(line: Line) -> str:
+def _detail(line: JournalLine) -> str:
     parts = [f"by {line.policy}"] if line.policy and line.policy != BY_HAND else []
     if line.policy == BY_HAND and line.kind not in _BY_HAND_KINDS:
         parts.append(f"by hand of {line.detail['by']}" if "by" in line.detail else "by hand")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sauce_janitor import report
 from sauce_janitor.model.jobs import DELETES, Action
-from sauce_janitor.operations.wiring.receipt_sizes import Sizes
+from sauce_janitor.operations.wiring.receipt_sizes import ReceiptSizes
 from sauce_janitor.retention.plan.limits import BrokenLimit
 from sauce_janitor.retention.what_if.simulate import ASSUMPTIONS, Day, Simulation
 
@@ -27,7 +27,7 @@ _WIDEST_CHART: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class AccountForecast:
     """A simulation of one account, and what it rests on."""
 
     identity: str
@@ -36,14 +36,14 @@ class Foreseen:
     as_of: int
     listed: str
     simulation: Simulation
-    sizes: Sizes
+    sizes: ReceiptSizes
     policies: frozenset[str]
 
 
 # --- for people ----------------------------------------------------------------------------------------------------------
 
 
-def show(out: Console, told: Foreseen) -> None:
+def show(out: Console, told: AccountForecast) -> None:
     """What happens, when, by which policy, at what cost, and what it takes for granted."""
     simulation, days = told.simulation, told.simulation.days
     out.print(f"{told.identity}, from {report.when(told.as_of)}, {len(days)} days", style="bold")
@@ -178,7 +178,7 @@ def _acts(day: Day) -> bool:
 # --- for machines --------------------------------------------------------------------------------------------------------
 
 
-def as_json(told: Foreseen) -> dict[str, Any]:
+def as_json(told: AccountForecast) -> dict[str, Any]:
     """Everything, with stable keys; times in ISO 8601, sizes in bytes."""
     simulation = told.simulation
     first = simulation.first_broken
@@ -226,12 +226,12 @@ def _day_as_json(day: Day) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def csv_lines(found: Sequence[Foreseen]) -> Iterator[str]:
+def csv_lines(found: Sequence[AccountForecast]) -> Iterator[str]:
     """A line a day and account, with a header; the limits that trip by name."""
     return report.csv_lines(_csv_rows(found), COLUMNS)
 
 
-def _csv_rows(found: Sequence[Foreseen]) -> Iterator[dict[str, object]]:
+def _csv_rows(found: Sequence[AccountForecast]) -> Iterator[dict[str, object]]:
     for told in found:
         for day in told.simulation.days:
             row = _day_as_json(day)

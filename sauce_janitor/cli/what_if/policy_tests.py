@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sauce_janitor import terminal
-from sauce_janitor.cli.setup.findings import Tested
+from sauce_janitor.cli.setup.findings import TestFinding
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.what_if.mutants import Tried, measure, uncovered
 from sauce_janitor.retention.what_if.policy_tests import PolicyTest
@@ -41,7 +41,7 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
     return 0
 
 
-def tested(config: Config) -> tuple[Tested, ...]:
+def tested(config: Config) -> tuple[TestFinding, ...]:
     """Run the configuration's tests; each once, with its failures for whichever account."""
     failures: dict[str, list[tuple[str, str]]] = {}
     places: dict[str, str] = {}
@@ -50,7 +50,7 @@ def tested(config: Config) -> tuple[Tested, ...]:
             places.setdefault(test.name, str(test.place))
             told = [(account, failure.text) for failure in Tried.of(test, rules).trial.failures]
             failures.setdefault(test.name, []).extend(told)
-    return tuple(Tested(name, place, tuple(failures[name])) for name, place in places.items())
+    return tuple(TestFinding(name, place, tuple(failures[name])) for name, place in places.items())
 
 
 def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:

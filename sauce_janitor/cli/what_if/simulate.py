@@ -12,7 +12,7 @@ from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 
 if TYPE_CHECKING:
-    from sauce_janitor.cli.what_if.forecast import Foreseen
+    from sauce_janitor.cli.what_if.forecast import AccountForecast
     from sauce_janitor.config import Account, Config
     from sauce_janitor.state import State
 
@@ -67,9 +67,9 @@ def _days(text: str, now: int) -> int:
 
 def _foreseen(
     config: Config, state: State, account: Account, *, as_of: int, days: int, only: frozenset[str]
-) -> Foreseen:
+) -> AccountForecast:
     from sauce_janitor.cli import known_jobs
-    from sauce_janitor.cli.what_if.forecast import Foreseen
+    from sauce_janitor.cli.what_if.forecast import AccountForecast
     from sauce_janitor.operations.steps import acceptance
     from sauce_janitor.operations.wiring.receipt_sizes import sizes_of
     from sauce_janitor.retention.what_if.simulate import Setting
@@ -90,7 +90,7 @@ def _foreseen(
     )  # fmt: skip
     with state.jobs.snapshot(query) as snapshot:
         simulation = foresee(rules, snapshot.records, setting)
-    return Foreseen(
+    return AccountForecast(
         known_jobs.identity(state, account),
         name,
         digest,

@@ -12,7 +12,7 @@ from sauce_janitor.config.grammar.daemon import Days
 from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, fault, sentence, text_of
 from sauce_janitor.config.source.cron import WEEKDAYS
 from sauce_janitor.config.source.problems import shown
-from sauce_janitor.model.request_allowance import POLITE_BURST, Allowance, Window
+from sauce_janitor.model.request_allowance import POLITE_BURST, AllowanceWindow, RequestAllowance
 
 _TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DAY_MIN: Final = 24 * 60
@@ -68,14 +68,14 @@ class BudgetWindowTerm(Grammar):
             raise fault("changes nothing: write per_hour, per_second or burst")
         return self
 
-    def window(self, usual: Allowance) -> Window:
+    def window(self, usual: RequestAllowance) -> AllowanceWindow:
         """As a value; what it does not give is as in `usual`."""
         days = self.days if self.days is not None else range(7)
-        return Window(
+        return AllowanceWindow(
             days=frozenset((day + _SUNDAY_LAST) % 7 for day in days),
             start=self.from_ or 0,
             end=_DAY_MIN if self.to is None else self.to,
-            allowance=Allowance(
+            allowance=RequestAllowance(
                 usual.per_second if self.per_second is None else self.per_second,
                 usual.per_hour if self.per_hour is None else self.per_hour,
                 usual.burst if self.burst is None else self.burst,
@@ -102,7 +102,7 @@ class BudgetTerm(Grammar):
 
     @model_validator(mode="after")
     def _is_one_number_at_a_time(self) -> BudgetTerm:
-        minutes = [term.window(Allowance()).minutes() for term in self.windows]
+        minutes = [term.window(RequestAllowance()).minutes() for term in self.windows]
         for (first, early), (second, late) in combinations(enumerate(minutes), 2):
             if both := early & late:
                 raise fault(

@@ -11,7 +11,7 @@ from sauce_janitor.config.grammar.approvals import ApprovalTerm
 from sauce_janitor.config.grammar.daemon import MetricsTerm, NotifyTerm, ScheduleTerm, WebTerm
 from sauce_janitor.config.grammar.matches import ListEntry
 from sauce_janitor.config.grammar.policies import AccountLimits, DeadlineTerm, Defaults, HoldTerm, PolicyTerm
-from sauce_janitor.config.grammar.policy_tests import TrialTerm
+from sauce_janitor.config.grammar.policy_tests import PolicyTestTerm
 from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, TimeZone
 from sauce_janitor.config.grammar.storage import ArchiveSettings, StateSettings
 
@@ -92,7 +92,7 @@ class ConfigFile(Grammar):
         description="Promises that are watched: plans, metrics and logs say which jobs are late, and what blocks them.",
         examples=[[{"name": "privacy", "match": {"tags": "pii"}, "assets_gone_by": "3d", "warn": "12h"}]],
     )
-    tests: list[TrialTerm] = Field(
+    tests: list[PolicyTestTerm] = Field(
         default_factory=list,
         description="What the policies must decide on made-up jobs; `check` runs them. No part of the policy digest.",
         examples=[

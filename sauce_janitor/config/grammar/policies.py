@@ -96,7 +96,7 @@ def _one_or_by_class(value: Any) -> str:
     return "·mapping" if isinstance(value, dict) else "·duration"
 
 
-class KeepRule(Grammar):
+class KeepRuleTerm(Grammar):
     """One keep rule: exactly one of its kinds, and what restricts it. Kept jobs stay whatever their age."""
 
     id: Name | None = Field(
@@ -124,7 +124,7 @@ class KeepRule(Grammar):
     nonempty: bool = Field(default=False, description="Count only periods that have jobs.", examples=[True])
 
     @model_validator(mode="after")
-    def _is_one_kind(self) -> KeepRule:
+    def _is_one_kind(self) -> KeepRuleTerm:
         kinds = [kind for kind in KEEP_KINDS if getattr(self, kind) is not None]
         if len(kinds) != 1:
             said = f", not {' and '.join(kinds)} together: write one rule each" if kinds else ""
@@ -147,7 +147,7 @@ class DeleteTerm(Grammar):
         description="The age at which it is due, or `never`.",
         examples=["10d", "never"],
     )
-    keep: list[KeepRule] = Field(
+    keep: list[KeepRuleTerm] = Field(
         default_factory=list, description="Keep rules for this action alone.", examples=[[{"last": 3}]]
     )
 
@@ -312,7 +312,7 @@ class PolicyTerm(Grammar):
         description="A job with a null in a `group_by` field: kept, or all nulls are one group.",
         examples=["shared"],
     )
-    keep: list[KeepRule] = Field(
+    keep: list[KeepRuleTerm] = Field(
         default_factory=list,
         description="Keep rules; any of them is enough to keep a job.",
         examples=[[{"id": "recent", "last": 20}, {"within": "7d"}]],

@@ -231,7 +231,7 @@ class ExpectTerm(Grammar):
         return self
 
 
-class TrialTerm(Grammar):
+class PolicyTestTerm(Grammar):
     """A test of the policies: made-up jobs and what becomes of them. A job that `expect` does not name must be kept."""
 
     name: Name = Field(description="Unique; stands in messages.", examples=["the last green run outlives its age"])

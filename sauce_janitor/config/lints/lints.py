@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sauce_janitor.config.grammar.document import ConfigFile
-from sauce_janitor.config.grammar.policies import ArchiveTerm, DeleteTerm, KeepRule, PolicyTerm
+from sauce_janitor.config.grammar.policies import ArchiveTerm, DeleteTerm, KeepRuleTerm, PolicyTerm
 from sauce_janitor.config.lints.overrides import idle_overrides
 from sauce_janitor.config.lints.vocabulary import foreign_words
 from sauce_janitor.config.source.cron import Cron
@@ -155,7 +155,7 @@ def _held_too_short(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
 def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     """Keep rules that keep nothing which another of the same list does not keep."""
     then = policy.then
-    places: list[tuple[Path, list[KeepRule]]] = [(("keep",), policy.keep)]
+    places: list[tuple[Path, list[KeepRuleTerm]]] = [(("keep",), policy.keep)]
     for action in ("delete_assets", "delete_job"):
         term = getattr(then, action)
         if isinstance(term, DeleteTerm):
@@ -175,7 +175,7 @@ def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
                     break
 
 
-def _keeps_more(wide: KeepRule, narrow: KeepRule) -> bool:
+def _keeps_more(wide: KeepRuleTerm, narrow: KeepRuleTerm) -> bool:
     """Whether all that `narrow` keeps is surely kept by `wide`."""
     if wide.where != narrow.where and wide.where is not None:
         return False
@@ -192,8 +192,8 @@ def _keeps_more(wide: KeepRule, narrow: KeepRule) -> bool:
     return wide.since_last is not None and wide.since_last == narrow.since_last
 
 
-def _all_keeps(policy: PolicyTerm) -> list[tuple[Path, KeepRule]]:
-    found: list[tuple[Path, KeepRule]] = [(("keep", index), rule) for index, rule in enumerate(policy.keep)]
+def _all_keeps(policy: PolicyTerm) -> list[tuple[Path, KeepRuleTerm]]:
+    found: list[tuple[Path, KeepRuleTerm]] = [(("keep", index), rule) for index, rule in enumerate(policy.keep)]
     for action in ("delete_assets", "delete_job"):
         term = getattr(policy.then, action)
         if isinstance(term, DeleteTerm):
@@ -201,7 +201,7 @@ def _all_keeps(policy: PolicyTerm) -> list[tuple[Path, KeepRule]]:
     return found
 
 
-def _kept_for(rule: KeepRule) -> str | None:
+def _kept_for(rule: KeepRuleTerm) -> str | None:
     """For how long a rule keeps jobs whose assets Sauce Labs purges meanwhile; None where it is not that long for certain."""
     if rule.within is not None and approximately(rule.within) > _PURGE_S:
         return rule.within.text

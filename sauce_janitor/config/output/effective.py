@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from sauce_janitor.config.grammar.accounts import AccountTerm
 from sauce_janitor.config.grammar.matches import Conditions
-from sauce_janitor.config.grammar.policy_tests import TrialTerm
+from sauce_janitor.config.grammar.policy_tests import PolicyTestTerm
 from sauce_janitor.config.grammar.secrets import SecretNode
 from sauce_janitor.config.loader import parse
 from sauce_janitor.config.output.json_schema import as_written
@@ -35,7 +35,7 @@ def _filled(term: BaseModel, raw: Value) -> Any:
     """The mapping as written, with the defaults of what is not."""
     if isinstance(term, SecretNode):
         return _hidden(term)
-    if isinstance(term, Conditions | TrialTerm) or not isinstance(raw, Table):
+    if isinstance(term, Conditions | PolicyTestTerm) or not isinstance(raw, Table):
         return _plain(raw)
     filled: dict[str, Any] = {}
     for name, field in type(term).model_fields.items():

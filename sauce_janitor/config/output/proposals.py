@@ -41,7 +41,7 @@ _WORD: Final = re.compile(r"[^a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class JobSample:
     """An account's jobs of so many days. `whose` names it; not `is_whole`: these are only the newest."""
 
     whose: str
@@ -63,7 +63,7 @@ class Proposal:
     text: str
 
 
-def proposals(seen: Seen) -> Iterator[Proposal]:
+def proposals(seen: JobSample) -> Iterator[Proposal]:
     """Return what could be a policy: builds, then tags, then suites, of each those with the most jobs.
 
     Names that could mean something else where they are written, or may be a secret, are left out.
@@ -76,7 +76,7 @@ def proposals(seen: Seen) -> Iterator[Proposal]:
             yield Proposal(name, _policy(name, group, seen))
 
 
-def held(seen: Seen) -> int:
+def held(seen: JobSample) -> int:
     """Return how many jobs carry a tag that the file's holds are about."""
     return sum(any(_is_held(tag) for tag in _tags_of(job)) for job in seen.jobs)
 
@@ -137,7 +137,7 @@ def _most(groups: Iterable[_Group]) -> list[_Group]:
     return sorted(many, key=lambda group: (-group.jobs, group.pattern))
 
 
-def _policy(name: str, group: _Group, seen: Seen) -> str:
+def _policy(name: str, group: _Group, seen: JobSample) -> str:
     word = _word(group.label)
     lines = [
         f"  # {group.jobs:,} of {seen} {group.said}.",

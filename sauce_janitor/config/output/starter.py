@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sauce_janitor.config.loader import from_bytes
-from sauce_janitor.config.output.proposals import Proposal, Seen, held, proposals
+from sauce_janitor.config.output.proposals import JobSample, Proposal, held, proposals
 from sauce_janitor.config.secrets import ACCESS_KEY_VARIABLE, USERNAME_VARIABLE
 from sauce_janitor.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StarterOptions:
     """What `init` was told. Either `region` or `base_url`; the variables are None where the usual ones will do."""
 
     account: str
@@ -26,12 +26,12 @@ class Start:
     schema_file: str
 
 
-def starter(start: Start) -> str:
+def starter(start: StarterOptions) -> str:
     """The file's text, with examples that are not of any account."""
     return _text(start, _EXAMPLES)
 
 
-def proposing(start: Start, seen: Seen, path: Path, *, secrets: Sequence[str]) -> tuple[str, int]:
+def proposing(start: StarterOptions, seen: JobSample, path: Path, *, secrets: Sequence[str]) -> tuple[str, int]:
     """Return the text of the file at `path` with policies for the jobs that were seen, and how many.
 
     A proposal that `check` would fault or warn of, or in which one of the `secrets` stands, is left
@@ -57,12 +57,12 @@ def _is_content(text: str, path: Path) -> bool:
         return False
 
 
-def _proposed(seen: Seen, chosen: Sequence[Proposal]) -> str:
+def _proposed(seen: JobSample, chosen: Sequence[Proposal]) -> str:
     head = _PROPOSED.format(seen=seen, whose=seen.whose)
     return head + "".join(each.text for each in chosen)
 
 
-def _text(start: Start, policies: str, *, held_jobs: int = 0) -> str:
+def _text(start: StarterOptions, policies: str, *, held_jobs: int = 0) -> str:
     counted = f"                      # {held_jobs:,} jobs have one of these two tags" if held_jobs else ""
     where = f"region: {start.region}" if start.region else f"base_url: {start.base_url}"
     return _TEMPLATE.format(
@@ -76,7 +76,7 @@ def _text(start: Start, policies: str, *, held_jobs: int = 0) -> str:
     )
 
 
-def _credentials(start: Start) -> str:
+def _credentials(start: StarterOptions) -> str:
     username, access_key = start.username_env, start.access_key_env
     if username is None and access_key is None:
         return _USUAL_CREDENTIALS

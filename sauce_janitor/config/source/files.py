@@ -14,7 +14,7 @@ _Question: TypeAlias = tuple[str, Path, str]
 _Answer: TypeAlias = tuple[str, ...]
 
 
-class Sources:
+class ConfigFiles:
     """Reads files and patterns for one loading, and remembers what the disk answered.
 
     A later look asks the disk the same again. It compares with the bytes that were loaded, not with a second reading, so a
@@ -43,7 +43,7 @@ class Sources:
 
     def are_current(self) -> bool:
         """Return whether the disk still answers all that was asked as it did."""
-        now = Sources()
+        now = ConfigFiles()
         for kind, path, pattern in self._answers:
             if kind == "pattern":
                 now.files_named(pattern, path)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Final
 
-from sauce_janitor.config.source.files import Sources
+from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.config.source.problems import Path, did_you_mean, shown
 from sauce_janitor.config.source.yaml import Document, Table, Value, read
 from sauce_janitor.errors import ConfigError
@@ -16,21 +16,21 @@ _SECTIONS: Final = ("policies", "holds", "tests")
 _ADDS: Final = "it adds policies, holds, lists and tests"
 
 
-def read_whole(data: bytes, path: FilePath, sources: Sources | None = None) -> Document:
+def read_whole(data: bytes, path: FilePath, sources: ConfigFiles | None = None) -> Document:
     """The document in `data`, the content of the file at `path`, with all that the files it includes add; all faults of all.
 
     The included files are read by `sources`.
     """
     document = read(data, str(path))
     if isinstance(document.root, Table):
-        _Inclusion(document, path, sources or Sources()).include()
+        _Inclusion(document, path, sources or ConfigFiles()).include()
     return document
 
 
 class _Inclusion:
     """One file and what it includes."""
 
-    def __init__(self, document: Document, path: FilePath, sources: Sources) -> None:
+    def __init__(self, document: Document, path: FilePath, sources: ConfigFiles) -> None:
         self._document = document
         self._sources = sources
         self._path = path

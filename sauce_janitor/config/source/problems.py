@@ -19,43 +19,43 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class FilePosition:
     """Where something stands in its file; both count from 1."""
 
     line: int
     column: int
 
 
-class Faults:
+class ConfigProblems:
     """All faults of a configuration. A value that was reported is reported once: what follows from it is left out.
 
     `origins` are the values that come from included files: the file, and the value's path there.
     """
 
     def __init__(
-        self, file: str, places: dict[Path, Place], origins: dict[Path, tuple[str, Path]] | None = None
+        self, file: str, places: dict[Path, FilePosition], origins: dict[Path, tuple[str, Path]] | None = None
     ) -> None:
         self._file = file
         self._places = places
         self._origins = {} if origins is None else origins
-        self._found: list[tuple[Place, Problem]] = []
+        self._found: list[tuple[FilePosition, Problem]] = []
         self._reported: set[Path] = set()
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, path: Path, message: str, *, at: Place | None = None) -> None:
+    def add(self, path: Path, message: str, *, at: FilePosition | None = None) -> None:
         """Note a fault of the value at `path`, unless it or something it is part of has been reported."""
         if any(path[:length] in self._reported for length in range(1, len(path) + 1)):
             return
         self._reported.add(path)
         self._note(path, message, at or self.place_of(path))
 
-    def add_beside(self, path: Path, message: str, *, at: Place) -> None:
+    def add_beside(self, path: Path, message: str, *, at: FilePosition) -> None:
         """Note a fault at `path` that leaves the value there good, such as a second key of the same name."""
         self._note(path, message, at)
 
-    def absorb(self, other: Faults, moved: Callable[[Path], Path]) -> None:
+    def absorb(self, other: ConfigProblems, moved: Callable[[Path], Path]) -> None:
         """Take in all that was found in an included file; `moved` says where a value of that file stands in the whole."""
         self._found += other._found
         self._reported |= {moved(path) for path in other._reported if path}
@@ -67,10 +67,10 @@ class Faults:
         self._found = kept
         return dropped
 
-    def _note(self, path: Path, message: str, place: Place) -> None:
+    def _note(self, path: Path, message: str, place: FilePosition) -> None:
         self._found.append((place, self.problem(path, message, at=place)))
 
-    def problem(self, path: Path, message: str, *, at: Place | None = None) -> Problem:
+    def problem(self, path: Path, message: str, *, at: FilePosition | None = None) -> Problem:
         """The message with the file, line and path of the value that it is about."""
         file, own = self._origin(path)
         return Problem(message, file, (at or self.place_of(path)).line, path_text(own))
@@ -84,22 +84,22 @@ class Faults:
         file, own = self._origins.get(path[:2], (self._file, path[:2]))
         return file, (*own, *path[2:])
 
-    def place_of(self, path: Path) -> Place:
+    def place_of(self, path: Path) -> FilePosition:
         """Where the value stands, or the nearest thing around it that is in the file."""
         for length in range(len(path), -1, -1):
             place = self._places.get(path[:length])
             if place is not None:
                 return place
-        return Place(1, 1)
+        return FilePosition(1, 1)
 
     def problems(self) -> tuple[Problem, ...]:
         """Everything found, as it stands in the file; then what stands in included files."""
         return self.in_order(self._found)
 
-    def in_order(self, found: Iterable[tuple[Place, Problem]]) -> tuple[Problem, ...]:
+    def in_order(self, found: Iterable[tuple[FilePosition, Problem]]) -> tuple[Problem, ...]:
         """The problems by file, the including one first, and by place."""
 
-        def key(each: tuple[Place, Problem]) -> tuple[bool, str, Place, str]:
+        def key(each: tuple[FilePosition, Problem]) -> tuple[bool, str, FilePosition, str]:
             place, problem = each
             return problem.file != self._file, problem.file, place, problem.path
 

@@ -25,7 +25,7 @@ from yaml.events import (
     StreamStartEvent,
 )
 
-from sauce_janitor.config.source.problems import Faults, Path, Place
+from sauce_janitor.config.source.problems import ConfigProblems, FilePosition, Path
 from sauce_janitor.config.source.scalars import Scalar, plain_scalar
 
 LARGEST_FILE_BYTES: Final = 256 * 1024
@@ -57,13 +57,13 @@ class Document:
 
     file: str
     root: Value = None
-    places: dict[Path, Place] = field(default_factory=dict)
+    places: dict[Path, FilePosition] = field(default_factory=dict)
     origins: dict[Path, tuple[str, Path]] = field(default_factory=dict)
     included: tuple[FilePath, ...] = ()
-    faults: Faults = field(init=False)
+    faults: ConfigProblems = field(init=False)
 
     def __post_init__(self) -> None:
-        self.faults = Faults(self.file, self.places, self.origins)
+        self.faults = ConfigProblems(self.file, self.places, self.origins)
 
     def holds(self, path: Path) -> bool:
         """Whether there is a value at `path`."""
@@ -76,7 +76,7 @@ class _EndedError(Exception):
 
 def read(data: bytes, file: str) -> Document:
     """The document in `data`, a file's bytes; its `faults` has what is wrong with it. `file` is its name in messages."""
-    document = Document(file, places={(): Place(1, 1)})
+    document = Document(file, places={(): FilePosition(1, 1)})
     text = _decoded(data, document.faults)
     if text is None or _tabs(text, document.faults):
         return document
@@ -86,7 +86,7 @@ def read(data: bytes, file: str) -> Document:
         pass
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
-        place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+        place = FilePosition(mark.line + 1, mark.column + 1) if mark else FilePosition(1, 1)
         context = f" ({wrong.context})" if wrong.context else ""
         remedy = "indent with spaces, quote text with : or #"
         # `*-PR*`, `@x`, `%x`: YAML reads its own signs there, and its message says nothing of quotes
@@ -98,12 +98,12 @@ def read(data: bytes, file: str) -> Document:
     except yaml.reader.ReaderError as wrong:
         line = text.count("\n", 0, wrong.position) + 1
         document.faults.add_beside(
-            (), f"has a control character (U+{wrong.character:04X}): remove it", at=Place(line, 1)
+            (), f"has a control character (U+{wrong.character:04X}): remove it", at=FilePosition(line, 1)
         )
     return document
 
 
-def _decoded(data: bytes, faults: Faults) -> str | None:
+def _decoded(data: bytes, faults: ConfigProblems) -> str | None:
     if len(data) > LARGEST_FILE_BYTES:
         faults.add(
             (), f"is larger than {LARGEST_FILE_BYTES // 1024} KiB: no configuration needs that; is it the right file?"
@@ -116,11 +116,11 @@ def _decoded(data: bytes, faults: Faults) -> str | None:
         return data.decode()
     except UnicodeDecodeError as wrong:
         line = data.count(b"\n", 0, wrong.start) + 1
-        faults.add((), f"is not UTF-8 (byte 0x{data[wrong.start]:02x}): save it as UTF-8", at=Place(line, 1))
+        faults.add((), f"is not UTF-8 (byte 0x{data[wrong.start]:02x}): save it as UTF-8", at=FilePosition(line, 1))
         return None
 
 
-def _tabs(text: str, faults: Faults) -> bool:
+def _tabs(text: str, faults: ConfigProblems) -> bool:
     """Report every line that is indented with a tab: such a line means different things to different readers."""
     found = False
     if "\t" in text:
@@ -130,7 +130,7 @@ def _tabs(text: str, faults: Faults) -> bool:
                 found = True
                 column = indentation.index("\t") + 1
                 faults.add_beside(
-                    (), f"has a tab in the indentation (column {column}): use spaces", at=Place(number, column)
+                    (), f"has a tab in the indentation (column {column}): use spaces", at=FilePosition(number, column)
                 )
     return found
 
@@ -251,10 +251,10 @@ class _Builder:
             event = next(self._events)
 
 
-def _place(event: Event) -> Place:
+def _place(event: Event) -> FilePosition:
     mark = event.start_mark
     assert mark is not None  # libyaml marks every event
-    return Place(mark.line + 1, mark.column + 1)
+    return FilePosition(mark.line + 1, mark.column + 1)
 
 
 def _told_of_alias(name: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from sauce_janitor.clock import Clock
 from sauce_janitor.errors import SourceError
-from sauce_janitor.model.jobs import Action, Job, JobId, Owner, State
+from sauce_janitor.model.jobs import Action, Job, JobId, JobState, Owner
 from sauce_janitor.retention.plan.planner import JobPlan
 
 IDLE_S: Final = 7 * 86_400
@@ -16,8 +16,8 @@ FRESH_S: Final = 9.0
 """The listing's first answer may be 10 s old when the call leaves; the last look at the rest gets the last second."""
 
 
-class Page(Protocol):
-    """One list answer; see `inventory.parts.Page`."""
+class UserListPage(Protocol):
+    """One list answer; see `inventory.parts.UserListPage`."""
 
     @property
     def jobs(self) -> tuple[Job, ...]: ...
@@ -38,7 +38,9 @@ def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
     return None if going else "there is no job to delete"
 
 
-def why_not_now(listing: Iterable[Page], owner: Owner, plans: Mapping[JobId, JobPlan], clock: Clock) -> str | None:
+def why_not_now(
+    listing: Iterable[UserListPage], owner: Owner, plans: Mapping[JobId, JobPlan], clock: Clock
+) -> str | None:
     """Why the call would not leave as far as the user's list, read here, tells; None when nothing stands against it yet.
 
     Asked before anything is archived or changed; the same is asked again right before the call. SourceError where the list
@@ -49,7 +51,7 @@ def why_not_now(listing: Iterable[Page], owner: Owner, plans: Mapping[JobId, Job
     return unfit(jobs, owner, plans, clock.now()) or too_slow(jobs, owner, clock.monotonic() - began)
 
 
-def each_once(pages: Iterable[Page], owner: Owner) -> Iterator[Job]:
+def each_once(pages: Iterable[UserListPage], owner: Owner) -> Iterator[Job]:
     """Every job of the user's list, each once. SourceError when part of it cannot be read."""
     seen: set[JobId] = set()
     for page in pages:
@@ -67,7 +69,7 @@ def unfit(jobs: Sequence[Job], owner: Owner, plans: Mapping[JobId, JobPlan], now
         return f"the jobs of {owner} are not those of the plan any more: run it again"
     newest = now - IDLE_S
     for job in jobs:
-        if job.owner != owner or job.state is not State.FINISHED:
+        if job.owner != owner or job.state is not JobState.FINISHED:
             return f"job {job.id} is {job.owner}'s and {job.state.value} now"
         times = (job.created_at, job.started_at, job.ended_at)
         if any(not isinstance(time, int) or time > newest for time in times):

@@ -21,14 +21,14 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute.archive_step import forgotten, uncovered
 from sauce_janitor.execute.brake import Brake, UnsafeError
-from sauce_janitor.execute.confirmation import BATCH, Confirming, Sent, is_job_gone, settle
+from sauce_janitor.execute.confirmation import BATCH, PendingConfirmations, Sent, is_job_gone, settle
 from sauce_janitor.execute.delete_addresses import UNSERVED
 from sauce_janitor.execute.empty_lists import waits_until
 from sauce_janitor.execute.events import Halt, JobDeleted
-from sauce_janitor.execute.lookups import Listed
-from sauce_janitor.execute.manual.bulk_conditions import Page, each_once, too_slow, unfit
+from sauce_janitor.execute.lookups import AssetLookup
+from sauce_janitor.execute.manual.bulk_conditions import UserListPage, each_once, too_slow, unfit
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.ports import Answer, Archived, Parts
+from sauce_janitor.execute.ports import Archived, ExecutionPorts, WriteResult
 from sauce_janitor.model.job_changes import DeleteAllPermit
 from sauce_janitor.model.jobs import Action, Job, JobId, Owner
 from sauce_janitor.model.permits import DeleteJobPermit, NothingWanted, Receipt
@@ -36,10 +36,10 @@ from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention.plan.planner import JobPlan
 
 
-class BulkGate(Protocol):
+class BulkGatePort(Protocol):
     """The one thing that can send the call. Raises as `execute.parts.Gate` does."""
 
-    def delete_all(self, permit: DeleteAllPermit, /) -> Answer: ...
+    def delete_all(self, permit: DeleteAllPermit, /) -> WriteResult: ...
 
 
 class BulkJournal(Protocol):
@@ -49,7 +49,7 @@ class BulkJournal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Emptying:
+class BulkDelete:
     """What is to be emptied, and what only that needs.
 
     `listing` reads the user's whole list anew; its iterator raises SourceError where it does not hold together. `proven` reads
@@ -62,19 +62,19 @@ class Emptying:
     policy: str
     plans: Mapping[JobId, JobPlan]
     known: int
-    gate: BulkGate
+    gate: BulkGatePort
     journal: BulkJournal
-    listing: Callable[[], Iterable[Page]]
+    listing: Callable[[], Iterable[UserListPage]]
     proven: Callable[[Job], Archived | None]
 
 
-def empty(parts: Parts, tally: Tally, brake: Brake, what: Emptying) -> None:
+def empty(parts: ExecutionPorts, tally: Tally, brake: Brake, what: BulkDelete) -> None:
     """Delete them all, and put on record what became of each. UnsafeError, SourceError or ArchiveError: nothing was sent."""
     _Emptying(parts, tally, brake, what).run()
 
 
 class _Emptying:
-    def __init__(self, parts: Parts, tally: Tally, brake: Brake, what: Emptying) -> None:
+    def __init__(self, parts: ExecutionPorts, tally: Tally, brake: Brake, what: BulkDelete) -> None:
         self._parts, self._tally, self._brake, self._what = parts, tally, brake, what
         self._proofs: dict[JobId, Receipt | NothingWanted] = {}
         self._bare = 0
@@ -119,7 +119,7 @@ class _Emptying:
     def _listed(self) -> Iterator[Job]:
         return each_once(self._pages(), self._what.owner)
 
-    def _pages(self) -> Iterator[Page]:
+    def _pages(self) -> Iterator[UserListPage]:
         """The user's list, asked for anew, with a look at the brake after each page."""
         for page in self._what.listing():
             yield page
@@ -156,7 +156,7 @@ class _Emptying:
     def _is_purgeable(self, job: Job) -> bool:
         return isinstance(job.ended_at, int) and self._parts.clock.now() - job.ended_at >= PURGED_AFTER_S
 
-    def _assets(self, job: Job) -> Listed:
+    def _assets(self, job: Job) -> AssetLookup:
         """What is listed; a 404 or nothing only counts when it is said twice, a 404 only where it can be."""
         parts = self._parts
         for _ in range(2):
@@ -167,7 +167,7 @@ class _Emptying:
                 break
         if listing is None and not self._is_purgeable(job) and not parts.journal.assets_deleted(job.id):
             raise SourceError(f"job {job.id}: its asset list is missing (404), and it is too young to be purged")
-        return Listed(None if listing is None else listing.names, at)
+        return AssetLookup(None if listing is None else listing.names, at)
 
     def _same(self, jobs: Sequence[Job], began: float) -> None:
         """UnsafeError unless the list is what was planned and proven, none of it held, nothing young, and read in time."""
@@ -192,10 +192,10 @@ class _Emptying:
 
     # --- after --------------------------------------------------------------------------------------------------------
 
-    def _conclude(self, sent: Sequence[Sent], answer: Answer) -> None:
+    def _conclude(self, sent: Sequence[Sent], answer: WriteResult) -> None:
         """Look for each job; what is still there has failed."""
         if answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful:
-            confirming = Confirming(self._parts, self._tally)
+            confirming = PendingConfirmations(self._parts, self._tally)
             for one in sent:
                 confirming.add(one)
             confirming.flush()

@@ -13,16 +13,26 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sauce_janitor.errors import SourceError, StoppedError
-from sauce_janitor.execute.manual.action import LOOKS, WAIT_S, Act, HandParts, Outcome, is_refused, look, said_by, send
-from sauce_janitor.execute.ports import Answer
-from sauce_janitor.model.job_changes import Change, Field, UpdatePermit, fields_of, has_come, is_same
+from sauce_janitor.execute.manual.action import (
+    LOOKS,
+    WAIT_S,
+    ManualPorts,
+    ManualResult,
+    Outcome,
+    is_refused,
+    look,
+    said_by,
+    send,
+)
+from sauce_janitor.execute.ports import WriteResult
+from sauce_janitor.model.job_changes import Field, JobChange, UpdatePermit, fields_of, has_come, is_same
 from sauce_janitor.model.jobs import JobDocument
 
 MOST_TRIES: Final = 3
 """Writes of one change, each after somebody else wrote over the one before."""
 
 
-def update(parts: HandParts, shown: JobDocument, change: Change) -> Act:
+def update(parts: ManualPorts, shown: JobDocument, change: JobChange) -> ManualResult:
     """Make the job what `change` wants. `shown` is what the person knew of it when they wanted it.
 
     Nothing is sent when it is so already; `failed` when a field that is replaced changed since it was shown. Raises SourceError
@@ -44,24 +54,24 @@ class _Written:
     fields: dict[Field, object]
     before: JobDocument
     intent: int
-    answer: Answer
+    answer: WriteResult
 
 
 class _Update:
-    def __init__(self, parts: HandParts, shown: JobDocument, change: Change) -> None:
+    def __init__(self, parts: ManualPorts, shown: JobDocument, change: JobChange) -> None:
         self._parts, self._shown, self._change = parts, shown, change
         self._notes: list[str] = []
 
-    def run(self) -> Act:
+    def run(self) -> ManualResult:
         for tried in range(MOST_TRIES):
             with self._parts.source.reserved(2):  # what was read must not grow old while the write waits
                 written = self._merge_and_send(first=tried == 0)
-            act = written if isinstance(written, Act) else self._judge(written)
+            act = written if isinstance(written, ManualResult) else self._judge(written)
             if act is not None:
                 return act
         return self._ended("failed", f"somebody else wrote over it {MOST_TRIES} times", None)
 
-    def _merge_and_send(self, *, first: bool) -> _Written | Act:
+    def _merge_and_send(self, *, first: bool) -> _Written | ManualResult:
         """Ask, merge, put on record, send; an Act where nothing is to be sent."""
         parts, job = self._parts, self._shown.job
         asked_at = parts.clock.monotonic()
@@ -93,7 +103,7 @@ class _Update:
     def _merges(self, name: Field) -> bool:
         return name == "custom-data" or (name == "tags" and self._change.tags is None)
 
-    def _judge(self, written: _Written) -> Act | None:
+    def _judge(self, written: _Written) -> ManualResult | None:
         """See what came of it; None when somebody else wrote over it, and it has to be merged anew."""
         parts = self._parts
         fields, now, intent, answer = written.fields, written.before, written.intent, written.answer
@@ -136,10 +146,10 @@ class _Update:
         if text not in self._notes:
             self._notes.append(text)
 
-    def _ended(self, outcome: Outcome, detail: str, after: JobDocument | None) -> Act:
+    def _ended(self, outcome: Outcome, detail: str, after: JobDocument | None) -> ManualResult:
         job = self._shown.job
         changes = {} if after is None else differences(self._shown, after)
-        return Act(job.id, job.owner, outcome, detail, changes, tuple(self._notes))
+        return ManualResult(job.id, job.owner, outcome, detail, changes, tuple(self._notes))
 
 
 def _is_untouched(names: set[Field], before: JobDocument, after: JobDocument) -> bool:

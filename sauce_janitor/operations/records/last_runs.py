@@ -11,7 +11,7 @@ from sauce_janitor.model.retries import grouped
 from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.run_settings import HOLD
 from sauce_janitor.retention.plan.limits import ALL_LIMITS
-from sauce_janitor.state import Run, State
+from sauce_janitor.state import RunRecord, State
 
 MODES: Final = ("dry_run", "execute")
 _LOOKED_BACK: Final = 100
@@ -38,7 +38,7 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
             show_plan(metrics, account.name, plan)
 
 
-def newest_plan(runs: Iterable[Run]) -> Mapping[str, Any] | None:
+def newest_plan(runs: Iterable[RunRecord]) -> Mapping[str, Any] | None:
     """The plan of the newest run that made one, as `recording` wrote it down."""
     return next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from sauce_janitor.config import Config, Webhook
 from sauce_janitor.errors import JanitorError, LeaseError, RefusedError, StoppedError
 from sauce_janitor.execute import Execution
-from sauce_janitor.notify import Hook, Tiding
+from sauce_janitor.notify import Notification, WebhookTarget
 from sauce_janitor.operations.wiring.run_settings import Result
 
 _WORDS = {"delete_assets": "deletes of assets", "delete_job": "deletes of jobs"}
 
 
-def of_result(result: Result, *, at: int) -> Iterator[Tiding]:
+def of_result(result: Result, *, at: int) -> Iterator[Notification]:
     """What a run that came to its end has to tell. `at` is epoch seconds."""
     account, plan, head = result.account.name, result.plan, result.head
     execution = result.execution
@@ -26,25 +26,27 @@ def of_result(result: Result, *, at: int) -> Iterator[Tiding]:
             if waiting["jobs"]
         ]
         text = f"announced: {', '.join(waits)}, after their grace. A hold or another policy saves a job"
-        yield Tiding("announced", account, text, at, head.policy_digest, {"announced": dict(head.announced)})
+        yield Notification("announced", account, text, at, head.policy_digest, {"announced": dict(head.announced)})
     late = {name: {blocker.value: jobs for blocker, jobs in each.jobs.items()} for name, each in plan.late.items()}
     late = {name: blocked for name, blocked in late.items() if blocked}
     if late:
         words = [f"{name}: {sum(blocked.values()):,} ({', '.join(sorted(blocked))})" for name, blocked in late.items()]
         same = repr(sorted((name, sorted(blocked)) for name, blocked in late.items()))
-        yield Tiding("deadline", account, f"jobs are past a deadline: {'; '.join(words)}", at, same, {"overdue": late})
+        yield Notification(
+            "deadline", account, f"jobs are past a deadline: {'; '.join(words)}", at, same, {"overdue": late}
+        )
     if plan.expiring_72h_jobs:
         text = (
             f"Sauce Labs purges assets that are wanted and not archived: of {plan.expiring_24h_jobs:,} jobs within 24 h, "
             f"of {plan.expiring_72h_jobs:,} within 72 h"
         )
         details = {"within_24h": plan.expiring_24h_jobs, "within_72h": plan.expiring_72h_jobs}
-        yield Tiding("purge", account, text, at, str(bool(plan.expiring_24h_jobs)), details)
+        yield Notification("purge", account, text, at, str(bool(plan.expiring_24h_jobs)), details)
     if execution is not None and not result.complete:
         yield _of_incomplete(account, execution, result, at)
 
 
-def _of_incomplete(account: str, execution: Execution, result: Result, at: int) -> Tiding:
+def _of_incomplete(account: str, execution: Execution, result: Result, at: int) -> Notification:
     parts = [f"{len(execution.failures):,} actions failed"] if execution.failures else []
     if waiting := sum(execution.waiting.values()):
         parts.append(f"{waiting:,} jobs that failed before wait for their next try")
@@ -58,19 +60,19 @@ def _of_incomplete(account: str, execution: Execution, result: Result, at: int) 
     # a job that fails in one run and waits in the next one is no news twice
     fails = bool(execution.failures or waiting)
     same = f"incomplete:{execution.halted.why.value if execution.halted else fails}"
-    return Tiding("failed", account, text, at, same, details)
+    return Notification("failed", account, text, at, same, details)
 
 
-def of_error(account: str, error: BaseException, *, at: int) -> Iterator[Tiding]:
+def of_error(account: str, error: BaseException, *, at: int) -> Iterator[Notification]:
     """What a run that ended with an error has to tell; nothing when it was asked to stop, or another one was at work."""
     if isinstance(error, StoppedError | LeaseError):
         return
     said = str(error) if isinstance(error, JanitorError) else f"a bug: {type(error).__name__}"
     first, kind = said.partition("\n")[0], type(error).__name__
     if isinstance(error, RefusedError):
-        yield Tiding("refused", account, f"refused, nothing was changed: {said}", at, f"{kind}:{_shape(first)}")
+        yield Notification("refused", account, f"refused, nothing was changed: {said}", at, f"{kind}:{_shape(first)}")
     else:
-        yield Tiding("failed", account, f"the run failed: {first}", at, f"{kind}:{_shape(first)}")
+        yield Notification("failed", account, f"the run failed: {first}", at, f"{kind}:{_shape(first)}")
 
 
 def _shape(text: str) -> str:
@@ -78,9 +80,9 @@ def _shape(text: str) -> str:
     return re.sub(r"[0-9][0-9,.:-]*", "#", text)
 
 
-def hooks(config: Config) -> list[Hook]:
+def hooks(config: Config) -> list[WebhookTarget]:
     """The webhooks of a configuration; their addresses are read when they are needed."""
-    return [Hook(_address(hook), hook.on) for hook in config.webhooks]
+    return [WebhookTarget(_address(hook), hook.on) for hook in config.webhooks]
 
 
 def _address(hook: Webhook) -> Callable[[], str]:

@@ -23,7 +23,7 @@ class _Kind:
     examples: dict[str, None] = field(default_factory=dict)
 
 
-class Repeats:
+class RepeatedEvents:
     """Logs events of which there may be one a job; any thread may call it."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.execute import Execution
 from sauce_janitor.inventory import SyncReport
 from sauce_janitor.operations.wiring.footprint import Footprint
-from sauce_janitor.operations.wiring.owners import LeftOut, Whose
+from sauce_janitor.operations.wiring.owners import LeftOut, Owners
 from sauce_janitor.planfile import PlanHead
 from sauce_janitor.retention.plan.deadlines import overdue_counts
 from sauce_janitor.retention.plan.planner import Plan
@@ -28,7 +28,7 @@ def aside_row(report: SyncReport) -> dict[str, Any]:
     return {"owner": report.owner, "count": report.aside_count, "rows": rows[:_FEW_ROWS]}
 
 
-class Recorded:
+class RunEntry:
     """One run's entry, made and ended by a `with`: done, incomplete, refused or failed; without a result it was killed."""
 
     def __init__(self, runs: Runs, run_id: str, account: str, *, mode: str, clock: Callable[[], float]) -> None:
@@ -60,7 +60,7 @@ class Recorded:
             "overdue": {name: dict(blocked) for name, blocked in head.overdue.items()},
         }
 
-    def surveyed(self, whose: Whose, left_out: Sequence[LeftOut]) -> None:
+    def surveyed(self, whose: Owners, left_out: Sequence[LeftOut]) -> None:
         """These are the owners it is about, and those whose jobs could not be listed."""
         self._summary["owners"] = {
             "names": list(whose.owners),

@@ -16,7 +16,7 @@ from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.retries import RetryGroup
-from sauce_janitor.operations.records.repeats import Repeats
+from sauce_janitor.operations.records.repeats import RepeatedEvents
 from sauce_janitor.operations.wiring.run_settings import HOLD, Vanished
 from sauce_janitor.report import iso
 from sauce_janitor.retention.plan.deadlines import overdue_counts
@@ -29,14 +29,14 @@ _MANY = 0.01
 """A policy that leaves a larger share of the jobs undecided is warned of."""
 
 
-class Teller:
+class Telemetry:
     """Tells the log and the metrics of one account's run; any thread may call it."""
 
     def __init__(self, account: str, run_id: str, metrics: Metrics) -> None:
         self._account = account
         self._metrics = metrics
         self.log: Any = structlog.get_logger().bind(account=account, run_id=run_id)
-        self._repeats = Repeats()
+        self._repeats = RepeatedEvents()
         self._halts: set[happened.Halted] = set()
         self._overdue: dict[str, dict[str, int]] = {}
 

@@ -20,7 +20,7 @@ Part: TypeAlias = Callable[[Iterable[JobPlan]], Iterable[JobPlan]] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Under:
+class AcceptedUnder:
     """Whose plan, under which policy digest; what had not changed by `known_at` (epoch seconds) is expected from then on."""
 
     account: str
@@ -55,7 +55,7 @@ def _medians(rules: Rules, state: State, account: str) -> dict[str | None, float
     return {name: median(sizes) for name, sizes in plan_sizes(rules, state, account).items() if sizes}
 
 
-def accept(plan: Plan, part: Part, rules: Rules, acceptances: Acceptances, under: Under) -> None:
+def accept(plan: Plan, part: Part, rules: Rules, acceptances: Acceptances, under: AcceptedUnder) -> None:
     """A plan, or the `part` of it that was reviewed, is accepted.
 
     Its size is remembered, and, where the limits count jobs, which jobs it may leave to do.

@@ -15,7 +15,7 @@ from sauce_janitor.execute.events import Event
 from sauce_janitor.model.job_changes import Deed
 from sauce_janitor.model.jobs import DELETES, Action
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
-from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring.run_settings import Vanished
 from sauce_janitor.state import State
 
@@ -30,10 +30,10 @@ TOLD_S: Final = 7 * 86_400
 """So long `status` tells of it."""
 
 
-class Traces:
+class ForeignDeletes:
     """Counts them in one run. Threads call `event` one at a time."""
 
-    def __init__(self, account: str, state: State, tell: Teller, *, now: int) -> None:
+    def __init__(self, account: str, state: State, tell: Telemetry, *, now: int) -> None:
         self._account, self._state, self._tell, self._now = account, state, tell, now
         self._before = 0
         self._listed_since = 0

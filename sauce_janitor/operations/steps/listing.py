@@ -8,11 +8,11 @@ from typing import Final
 
 from sauce_janitor import inventory
 from sauce_janitor.errors import ConfigError, JanitorError, SourceError
-from sauce_janitor.inventory import CONFIRMED_AFTER_S, Demand, SyncReport
+from sauce_janitor.inventory import CONFIRMED_AFTER_S, SyncReport, SyncRequest
 from sauce_janitor.model.jobs import Action, Owner, is_same_user
-from sauce_janitor.operations.records.telemetry import Teller
-from sauce_janitor.operations.wiring.clients import Reach
-from sauce_janitor.operations.wiring.owners import LeftOut, Whose
+from sauce_janitor.operations.records.telemetry import Telemetry
+from sauce_janitor.operations.wiring.clients import Clients
+from sauce_janitor.operations.wiring.owners import LeftOut, Owners
 from sauce_janitor.operations.wiring.progress import Progress
 from sauce_janitor.retention.plan.planner import JobPlan, Plan
 from sauce_janitor.sauce.client import SauceReader
@@ -23,7 +23,7 @@ LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class ListingResult:
     """What the listings brought, who is left out, and whose name Sauce Labs writes in other letters' case."""
 
     listings: tuple[SyncReport, ...] = ()
@@ -42,18 +42,18 @@ class Survey:
 
 
 @dataclass(slots=True)
-class Surveyor:
+class OwnersListing:
     """Lists the jobs of one account's owners."""
 
     account: str
     jobs: Jobs
-    reach: Reach
-    tell: Teller
+    reach: Clients
+    tell: Telemetry
     progress: Progress
     _troubles: list[JanitorError] = field(default_factory=list)
     _spellings: dict[Owner, Owner] = field(default_factory=dict)
 
-    def survey(self, whose: Whose, demand: Demand) -> Survey:
+    def survey(self, whose: Owners, demand: SyncRequest) -> ListingResult:
         """List everybody's jobs. Leaving an owner out deletes nothing more: who is not listed counts in no rule.
 
         Raises what is about the whole account; and when nobody can be listed, what the first one met.
@@ -78,9 +78,9 @@ class Surveyor:
         left_out += self._gone(whose)
         if not reports and self._troubles:
             raise self._troubles[0]
-        return Survey(tuple(reports), tuple(left_out), dict(self._spellings))
+        return ListingResult(tuple(reports), tuple(left_out), dict(self._spellings))
 
-    def _gone(self, whose: Whose) -> Iterator[LeftOut]:
+    def _gone(self, whose: Owners) -> Iterator[LeftOut]:
         """Yield who has left the teams and has jobs here: those stay at Sauce Labs, and count in no rule."""
         for owner in sorted(whose.gone):
             if jobs := self.jobs.of(self.account, owner).count():
@@ -88,7 +88,7 @@ class Surveyor:
                 self.tell.left_out(owner, why=str(left), jobs=jobs, departed=True)
                 yield left
 
-    def _is_quiet(self, owner: Owner, demand: Demand) -> bool:
+    def _is_quiet(self, owner: Owner, demand: SyncRequest) -> bool:
         """Whether a member of the organization had no job at a full listing that is still young: most never run one.
 
         To ask each of them in every run would take a request each of a budget that is shared with the tests.
@@ -99,7 +99,7 @@ class Surveyor:
             return False
         return 0 <= demand.now - listed.full_at <= demand.full_every_s and store.count() == 0
 
-    def _list(self, owner: Owner, demand: Demand) -> SyncReport:
+    def _list(self, owner: Owner, demand: SyncRequest) -> SyncReport:
         reader = self.reach.of(owner).reader
         try:
             report = self._sync(owner, reader, demand)
@@ -117,7 +117,7 @@ class Surveyor:
             self.tell.unconfirmed(owner, rows=report.rows)
         return report
 
-    def _sync(self, owner: Owner, reader: SauceReader, demand: Demand) -> SyncReport:
+    def _sync(self, owner: Owner, reader: SauceReader, demand: SyncRequest) -> SyncReport:
         store = self.jobs.of(self.account, owner)
         return inventory.sync(owner, reader, store, demand, step=self.progress.step)
 

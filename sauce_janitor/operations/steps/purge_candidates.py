@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sauce_janitor.execute import Parts
+from sauce_janitor.execute import ExecutionPorts
 from sauce_janitor.execute.events import AssetsPurged, Event
 from sauce_janitor.execute.purge_detection import look_for_purged
 from sauce_janitor.model.jobs import Owner
@@ -15,7 +15,7 @@ from sauce_janitor.state import Notes
 
 _DAY_S: Final = 86_400
 
-Crew = tuple[Callable[[Owner], bool], Parts]
+Crew = tuple[Callable[[Owner], bool], ExecutionPorts]
 """Whose jobs, and the parts that may ask about them."""
 
 

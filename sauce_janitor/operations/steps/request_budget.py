@@ -18,8 +18,8 @@ from sauce_janitor.execute import Execution
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.operations.wiring.run_settings import Need
 from sauce_janitor.retention.what_if.inflow import Inflow
-from sauce_janitor.sauce.budget.budget import Budget
-from sauce_janitor.sauce.budget.count_file import Shared
+from sauce_janitor.sauce.budget.budget import RequestBudget
+from sauce_janitor.sauce.budget.count_file import SharedCount
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.request_events import RequestEvent
 from sauce_janitor.state import KnownAccount
@@ -27,7 +27,7 @@ from sauce_janitor.state import KnownAccount
 _TELL_S = 10.0
 
 
-class Tells(Protocol):
+class BudgetReport(Protocol):
     """Who is told of requests and of what is left of the budget (`telling.Teller`)."""
 
     def request(self, event: RequestEvent, /) -> None: ...
@@ -35,10 +35,12 @@ class Tells(Protocol):
     def budget_spent(self, *, left: int, goes_on_at: int) -> None: ...
 
 
-class Spending:
+class BudgetTelemetry:
     """Tells what is left of an account's budgets, of all credentials together, while they are spent. Any thread may ask."""
 
-    def __init__(self, tell: Tells, budgets: Callable[[], Sequence[Budget]], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, tell: BudgetReport, budgets: Callable[[], Sequence[RequestBudget]], clock: Callable[[], float]
+    ) -> None:
         self._tell, self._budgets, self._clock = tell, budgets, clock
         self._told_at = math.inf
 
@@ -105,11 +107,11 @@ def standing(account: Account, known: Mapping[str, KnownAccount], state: Path, *
         "goes_on_in_s": 0.0,
         "slowed": False,
     }
-    shared = Shared(state)
+    shared = SharedCount(state)
     if account.name not in known or not shared.path.exists():
         return told
     found = known[account.name]
-    budget = Budget.of(_anonymous(account, found.base_url, found.username), store=shared)
+    budget = RequestBudget.of(_anonymous(account, found.base_url, found.username), store=shared)
     try:
         reading = budget.read()
     finally:

@@ -41,7 +41,7 @@ class Reviewed:
         return (left for job in jobs if (left := self.of_job(job)) is not None)
 
 
-class Digesting:
+class InventoryDigest:
     """Hands records through, and digests what it handed out the first time: which jobs, and since when each is as it is."""
 
     def __init__(self, records: Callable[[], Iterable[Record]]) -> None:

@@ -14,20 +14,20 @@ from sauce_janitor.config import Account
 from sauce_janitor.config.shared_users import ORGANIZATION, asks_as_itself, folded, named, place
 from sauce_janitor.errors import ConfigError, JanitorError, RefusedError
 from sauce_janitor.model.jobs import Owner
-from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring import archive
 from sauce_janitor.operations.wiring.owners import asked_of, known_owners
-from sauce_janitor.operations.wiring.run_settings import Order, Tools
+from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 
 _FEW: Final = 3
 _ACTING: Final = ("execute", "offboard", "assets")
 """Modes of runs that change something at Sauce Labs."""
 
 
-class Claims:
+class SharedJobs:
     """Whose jobs one account is about, against all others. `run_id` is for the log."""
 
-    def __init__(self, account: Account, tools: Tools, order: Order, run_id: str) -> None:
+    def __init__(self, account: Account, tools: RunContext, order: Order, run_id: str) -> None:
         self._account, self._tools, self._order, self._run_id = account, tools, order, run_id
         self._place = place(account.base_url)
 
@@ -78,9 +78,9 @@ class Claims:
         yield from map(folded, known)
 
     def _ask(self, other: Account) -> Collection[Owner]:
-        tell = Teller(other.name, self._run_id, self._tools.metrics)
+        tell = Telemetry(other.name, self._run_id, self._tools.metrics)
         count = archive.shared_count(self._tools, run_id=self._run_id, tell=tell.budget_lost)
-        client = archive.Client(archive.connection(other), tell.request, self._tools.stop, store=count)
+        client = archive.AccountClient(archive.connection(other), tell.request, self._tools.stop, store=count)
         with closing(client):
             return asked_of(other, client.reader.people, now=int(self._tools.clock())).owners
 

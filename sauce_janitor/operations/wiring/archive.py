@@ -12,17 +12,17 @@ from pydantic import SecretStr
 from sauce_janitor import archive, config, state
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.execute.ports import Archived, Fetch, ReadBack, Why
+from sauce_janitor.execute.ports import Archived, Fetch, ReadBack, StoreReason
 from sauce_janitor.inventory import presence
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import UNKNOWN, AssetListing, Build, Job, JobDocument, JobId, Owner, Record, Text
 from sauce_janitor.operations.wiring.pauses import pause_if_new
-from sauce_janitor.operations.wiring.read_backs import Copies
-from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.operations.wiring.read_backs import CheckedCopies
+from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.retention.builds import has_only_lost_jobs
 from sauce_janitor.retention.fingerprint import DecisionFields, fingerprint
-from sauce_janitor.sauce.budget.budget import Budget
-from sauce_janitor.sauce.budget.count_file import Shared
+from sauce_janitor.sauce.budget.budget import RequestBudget
+from sauce_janitor.sauce.budget.count_file import SharedCount
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection
@@ -53,25 +53,25 @@ def connection(account: config.Account) -> Connection:
     )
 
 
-class Client:
+class AccountClient:
     """The reader of one account, and the gate for who may write: both spend one budget. A context manager."""
 
     def __init__(
-        self, to: Connection, on_request: OnRequest, stop: threading.Event, *, store: Shared | None = None
+        self, to: Connection, on_request: OnRequest, stop: threading.Event, *, store: SharedCount | None = None
     ) -> None:
         self.connection = to
         self._on_request = on_request
         self._stop = stop
         self._store = store
-        self.budget = Budget.of(to, store=store, stop=stop)
+        self.budget = RequestBudget.of(to, store=store, stop=stop)
         self.reader = SauceReader(to, on_request, budget=self.budget, stop=stop)
 
     def as_(
         self, username: str, access_key: SecretStr, read_again: Callable[[], tuple[str, SecretStr]] | None = None
-    ) -> Client:
+    ) -> AccountClient:
         """A client for another credential at the same address, with a budget of its own. Close it, too."""
         other = replace(self.connection, username=username, access_key=access_key, read_again=read_again)
-        return Client(other, self._on_request, self._stop, store=self._store)
+        return AccountClient(other, self._on_request, self._stop, store=self._store)
 
     def gate(self) -> Gate:
         """The one way to change anything. Close it."""
@@ -83,14 +83,14 @@ class Client:
         self.budget.close()
 
 
-def shared_count(tools: Tools, *, run_id: str, tell: Callable[[str], None]) -> Shared:
+def shared_count(tools: RunContext, *, run_id: str, tell: Callable[[str], None]) -> SharedCount:
     """Where requests are counted, together with every other process on the same state; `tell` is told when that is lost."""
     runs, identity = tools.state.runs, tools.state.identity
 
     def made() -> bool:
         return identity.remember_budget() and runs.any_since(int(tools.clock()) - _HOUR_S, but=run_id)
 
-    return Shared(tools.config.state, made, tell)
+    return SharedCount(tools.config.state, made, tell)
 
 
 class LeaseNotes:
@@ -107,12 +107,12 @@ class LeaseNotes:
         self._notes.write(f"archive lease {uuid} {account}", " ".join(words))
 
 
-def claimant(held: state.State, *, run_id: str = "", adopts: bool = False) -> archive.Claimant:
+def claimant(held: state.State, *, run_id: str = "", adopts: bool = False) -> archive.LeaseHolder:
     """Who this state is to an archive; with a run it takes the lease there."""
-    return archive.Claimant(held.identity.instance_id, LeaseNotes(held.notes), run_id, adopts)
+    return archive.LeaseHolder(held.identity.instance_id, LeaseNotes(held.notes), run_id, adopts)
 
 
-def refuse_foreign(settings: config.Archive, held: state.State) -> None:
+def refuse_foreign(settings: config.ArchiveConfig, held: state.State) -> None:
     """RefusedError where the archive belongs to another state; for what asks for no lease, and yet lifts a protection."""
     known = held.identity.archive_uuid(str(settings.path))
     with archive.Catalogue.open(settings.path, known_uuid=known) as catalogue:
@@ -121,7 +121,9 @@ def refuse_foreign(settings: config.Archive, held: state.State) -> None:
         raise RefusedError(archive.foreign(settings.path, owner))
 
 
-def open_archive(settings: config.Archive, account: str, held: state.State, *, run_id: str = "") -> archive.Archive:
+def open_archive(
+    settings: config.ArchiveConfig, account: str, held: state.State, *, run_id: str = ""
+) -> archive.Archive:
     """The account's archive, for a run with its lease there; the state learns its id when it is made.
 
     Raises ArchiveUnusableError when it cannot be used, RefusedError when it is another state's, LeaseError when another
@@ -129,12 +131,12 @@ def open_archive(settings: config.Archive, account: str, held: state.State, *, r
     """
     path = str(settings.path)
     pause_if_new(held, settings.path)
-    floor = archive.Floor(percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0)
+    floor = archive.DiskReserve(percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0)
     opened = archive.Archive.open(
         settings.path,
         account=held.accounts.key(account),
         known_uuid=held.identity.archive_uuid(path),
-        settings=archive.Settings(verify=settings.verify, min_free=floor, compress=settings.compress),
+        settings=archive.WriteSettings(verify=settings.verify, min_free=floor, compress=settings.compress),
         claimant=claimant(held, run_id=run_id),
     )
     try:
@@ -148,16 +150,16 @@ def open_archive(settings: config.Archive, account: str, held: state.State, *, r
 class FittedArchive:
     """The archive as executing asks for it (`execute.parts.Archive`)."""
 
-    def __init__(self, held: archive.Archive, copies: Copies, *, run_id: str, base_url: str) -> None:
+    def __init__(self, held: archive.Archive, copies: CheckedCopies, *, run_id: str, base_url: str) -> None:
         self._held, self._copies, self._run_id, self._base_url = held, copies, run_id, base_url
 
     def archived(self, job: Job, /) -> Archived | None:
         return self._held.archived(job)
 
     def store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: Why
+        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: StoreReason
     ) -> Archived:
-        origin = archive.Origin(
+        origin = archive.StoreOrigin(
             why.policy,
             self._run_id,
             self._base_url,

@@ -17,29 +17,29 @@ from sauce_janitor.errors import (
     SourceUnavailableError,
 )
 from sauce_janitor.model.jobs import Owner, is_same_user
-from sauce_janitor.operations.wiring.archive import Client
+from sauce_janitor.operations.wiring.archive import AccountClient
 
 _OF_THE_ACCOUNT = (CredentialsError, SourceUnavailableError, BudgetSpentError)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CredentialShare:
     """One credential's part of an account: these owners' jobs. `own`: the credential is theirs, not the account's."""
 
-    client: Client
+    client: AccountClient
     owners: frozenset[Owner]
     own: bool
 
 
-class Reach:
+class Clients:
     """The clients of one account: its own, and those of owners with credentials of their own, made when first needed."""
 
-    def __init__(self, account: Account, main: Client, stack: ExitStack) -> None:
+    def __init__(self, account: Account, main: AccountClient, stack: ExitStack) -> None:
         self.main = main
         self._account = account
         self._stack = stack
-        self._clients: dict[tuple[str, str], Client] = {}
-        self._of_owner: dict[Owner, Client | ConfigError] = {}
+        self._clients: dict[tuple[str, str], AccountClient] = {}
+        self._of_owner: dict[Owner, AccountClient | ConfigError] = {}
         key = main.connection.access_key.get_secret_value()
         self._clients[main.connection.username, key] = main
 
@@ -52,7 +52,7 @@ class Reach:
         own = self._account.own_sources
         return owner if owner in own else next((each for each in own if is_same_user(each, owner)), owner)
 
-    def of(self, owner: Owner) -> Client:
+    def of(self, owner: Owner) -> AccountClient:
         """The client for this owner's jobs. ConfigError when his credentials cannot be had; they are looked for once."""
         if not self.has_own(owner):
             return self.main
@@ -66,7 +66,7 @@ class Reach:
             raise found
         return found
 
-    def _client_of(self, owner: Owner) -> Client:
+    def _client_of(self, owner: Owner) -> AccountClient:
         owner = self._configured(owner)
         username, access_key = self._account.credentials(owner)
         who = username, access_key.get_secret_value()
@@ -85,16 +85,18 @@ class Reach:
             return isinstance(error, SourceError | ConfigError)
         return isinstance(error, SourceError) and not isinstance(error, _OF_THE_ACCOUNT)
 
-    def shares(self, owners: Iterable[Owner]) -> tuple[Share, ...]:
+    def shares(self, owners: Iterable[Owner]) -> tuple[CredentialShare, ...]:
         """These owners by credential, the account's own first; who cannot be reached is in none."""
-        of_client: dict[Client, set[Owner]] = {self.main: set()}
+        of_client: dict[AccountClient, set[Owner]] = {self.main: set()}
         for owner in owners:
             try:
                 of_client.setdefault(self.of(owner), set()).add(owner)
             except ConfigError:
                 continue
         return tuple(
-            Share(client, frozenset(of), own=client is not self.main) for client, of in of_client.items() if of
+            CredentialShare(client, frozenset(of), own=client is not self.main)
+            for client, of in of_client.items()
+            if of
         )
 
     @property

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sauce_janitor.execute import Execution, Parts, carry_out
+from sauce_janitor.execute import Execution, ExecutionPorts, carry_out
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.execute.job_task import Options
+from sauce_janitor.execute.job_task import ExecutionSettings
 from sauce_janitor.execute.outcomes import together
 from sauce_janitor.model.jobs import DELETES, Owner
-from sauce_janitor.operations.wiring.clients import Share
+from sauce_janitor.operations.wiring.clients import CredentialShare
 from sauce_janitor.retention.plan.planner import JobPlan, Plan
 
 _MOST_THREADS: Final = 16
@@ -21,7 +21,7 @@ _KEPT_FOR_DELETES: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ShareSettings:
     """How: so many workers a credential; no asset is touched sooner than `settle_s` after its job's end."""
 
     workers: int
@@ -30,7 +30,7 @@ class Terms:
 
 
 def carry_out_shared(
-    plan: Plan, shares: Sequence[tuple[Share, Parts]], terms: Terms
+    plan: Plan, shares: Sequence[tuple[CredentialShare, ExecutionPorts]], terms: ShareSettings
 ) -> tuple[Execution, dict[Owner, str]]:
     """Do what the plan says, each share by its own parts; what became of it all together.
 
@@ -50,17 +50,17 @@ def carry_out_shared(
     return together([_named(share, one) for (share, _), one in zip(shares, done, strict=True)]), refused
 
 
-def _carry_out(plan: Plan, share: Share, parts: Parts, terms: Terms) -> Execution:
+def _carry_out(plan: Plan, share: CredentialShare, parts: ExecutionPorts, terms: ShareSettings) -> Execution:
     deletes = any(decision.action in DELETES for job in _jobs(plan, share) for decision in job.actions)
-    options = Options(settle_s=terms.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0)
+    options = ExecutionSettings(settle_s=terms.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0)
     return carry_out(_jobs(plan, share), parts, workers=terms.workers, stop=terms.stop, options=options)
 
 
-def _jobs(plan: Plan, share: Share) -> Iterator[JobPlan]:
+def _jobs(plan: Plan, share: CredentialShare) -> Iterator[JobPlan]:
     return (job for job in plan.jobs() if job.owner in share.owners)
 
 
-def _named(share: Share, done: Execution) -> Execution:
+def _named(share: CredentialShare, done: Execution) -> Execution:
     """Says whose credential it was that ended early; credentials of some owners end the account's run with what others met."""
     if not share.own or done.halted is None:
         return done

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sauce_janitor.config import Archive
+from sauce_janitor.config import ArchiveConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskSpace:
     """The disk under the archive, in bytes: what is free, and what `min_free` keeps of it."""
 
     free: int
@@ -22,11 +22,11 @@ class Room:
         return {"free_bytes": self.free, "kept_free_bytes": self.floor}
 
 
-def room_of(settings: Archive) -> Room:
+def room_of(settings: ArchiveConfig) -> DiskSpace:
     """Return the room on its disk. OSError when it cannot be told."""
     disk = os.statvfs(nearest(settings.path))
     share = int(disk.f_blocks * disk.f_frsize * (settings.min_free_percent or 0.0) / 100)
-    return Room(disk.f_bavail * disk.f_frsize, max(share, settings.min_free_bytes or 0))
+    return DiskSpace(disk.f_bavail * disk.f_frsize, max(share, settings.min_free_bytes or 0))
 
 
 def nearest(path: Path) -> Path:

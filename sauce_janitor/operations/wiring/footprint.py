@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sauce_janitor.config import Archive
-from sauce_janitor.operations.wiring.disk_space import Room, room_of
+from sauce_janitor.config import ArchiveConfig
+from sauce_janitor.operations.wiring.disk_space import DiskSpace, room_of
 from sauce_janitor.operations.wiring.receipt_sizes import MOST_RECEIPTS, sizes_of
 from sauce_janitor.retention.plan.effects import NO_WEIGHTS, PlanEffects, Weights, effects_of
 from sauce_janitor.retention.plan.planner import Plan
@@ -23,14 +23,16 @@ class Footprint:
     """What a plan does, with its bytes, and the room for what it stores. `room` is None where it cannot be told."""
 
     effects: PlanEffects
-    room: Room | None = None
+    room: DiskSpace | None = None
 
     def as_row(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {**self.effects.as_row(), "disk": self.room.as_row() if self.room else None}
 
 
-def footprint_of(plan: Plan, settings: Archive, weights: Weights = NO_WEIGHTS, *, erases: bool = False) -> Footprint:
+def footprint_of(
+    plan: Plan, settings: ArchiveConfig, weights: Weights = NO_WEIGHTS, *, erases: bool = False
+) -> Footprint:
     """Return the plan's footprint, with bytes as far as the weights tell; `erases` as `effects_of` takes it."""
     try:
         room = room_of(settings)

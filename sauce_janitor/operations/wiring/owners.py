@@ -41,7 +41,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
+class Owners:
     """The owners whose jobs are to be listed, in order, and `how` they were found ("" when they are named).
 
     `named` are those that the configuration names, `departed` those known from earlier runs alone. `gaps` say why there may be
@@ -56,7 +56,7 @@ class Whose:
     group: str = "organization"
     gone: frozenset[Owner] = frozenset()
 
-    def spelled(self, spellings: Mapping[Owner, Owner]) -> Whose:
+    def spelled(self, spellings: Mapping[Owner, Owner]) -> Owners:
         """The same users, by the names that Sauce Labs writes."""
         owners, named, departed = (
             [spellings.get(owner, owner) for owner in some] for some in (self.owners, self.named, self.departed)
@@ -71,7 +71,7 @@ def whose(
     ask: Callable[[], Organization] | None,
     *,
     teams: Sequence[str] = (),
-) -> Whose:
+) -> Owners:
     """What the configuration's `users` and `teams` mean now. `mine` is who asks, `known` whose jobs were listed before.
 
     An organization is whoever `ask` finds, who asks, and whoever was known before: nobody drops out unsaid because an answer
@@ -85,27 +85,27 @@ def whose(
     if ORGANIZATION in users:
         return _organization([*named, mine], known, spelled, ask)
     if not teams:
-        return Whose(tuple(dict.fromkeys(named)), named=frozenset(named))
+        return Owners(tuple(dict.fromkeys(named)), named=frozenset(named))
     group = f"team {teams[0]}" if len(teams) == 1 else f"teams {', '.join(teams)}"
     if ask is None:
-        return Whose(tuple(dict.fromkeys([*named, *known])), _EARLIER, frozenset(named), group=group)
+        return Owners(tuple(dict.fromkeys([*named, *known])), _EARLIER, frozenset(named), group=group)
     found = ask()
     present = dict.fromkeys([*named, *map(spelled, found.owners)])
     # Where not everybody may have been found, nobody is said to have left; their jobs stay, and are not listed.
     gone = frozenset[Owner]() if found.gaps else frozenset(known) - set(present)
-    return Whose(tuple(present), found.how, frozenset(named), gaps=found.gaps, group=group, gone=gone)
+    return Owners(tuple(present), found.how, frozenset(named), gaps=found.gaps, group=group, gone=gone)
 
 
 def _organization(
     named: list[Owner], known: Sequence[Owner], spelled: _Spelling, ask: Callable[[], Organization] | None
-) -> Whose:
+) -> Owners:
     named_too = frozenset(named)
     if ask is None:
-        return Whose(tuple(dict.fromkeys([*named, *known])), _EARLIER, named_too)
+        return Owners(tuple(dict.fromkeys([*named, *known])), _EARLIER, named_too)
     found = ask()
     present = dict.fromkeys([*named, *map(spelled, found.owners)])
     departed = frozenset(known) - set(present) if not found.gaps else frozenset()
-    return Whose(tuple(dict.fromkeys([*present, *known])), found.how, named_too, departed, found.gaps)
+    return Owners(tuple(dict.fromkeys([*present, *known])), found.how, named_too, departed, found.gaps)
 
 
 def asked_of(account: Account, people: People, *, now: int) -> Organization:
@@ -123,7 +123,7 @@ def known_owners(state: State, account: Account) -> tuple[Owner, ...]:
     return tuple(owner for owner in listed if owner in members)
 
 
-def remember(state: State, account: Account, found: Whose) -> None:
+def remember(state: State, account: Account, found: Owners) -> None:
     """Keep on record who is in the account's teams, for commands that ask nobody."""
     if account.teams:
         state.notes.write(_note(account.name), json.dumps(sorted(found.owners)))
@@ -144,7 +144,7 @@ class _Spelling:
         return owner if owner in self._known else self._of.get(owner.casefold(), owner)
 
 
-def words(found: Whose) -> str:
+def words(found: Owners) -> str:
     """Whose jobs, as one sentence; "" for a single user, who is named elsewhere."""
     if len(found.owners) < 2 and not found.how:
         return ""
@@ -153,7 +153,7 @@ def words(found: Whose) -> str:
     return f"Jobs of {named}{more}" + (f": the {found.group}, {found.how}" if found.how else "")
 
 
-def missing(found: Whose, left_out: Iterable[LeftOut]) -> tuple[str, ...]:
+def missing(found: Owners, left_out: Iterable[LeftOut]) -> tuple[str, ...]:
     """Who may be missing, and who is left out, as one sentence each."""
     gaps = (f"Users may be missing: {gap}" for gap in found.gaps)
     return (*gaps, *(f"Left out: {left}" for left in left_out))

@@ -13,7 +13,7 @@ from sauce_janitor.model.jobs import Job, JobId, Owner
 from sauce_janitor.state import State
 
 
-class Copies:
+class CheckedCopies:
     """One account's copies. `trust_s`: how long a read-back counts, in seconds; None: only the run's own do."""
 
     def __init__(

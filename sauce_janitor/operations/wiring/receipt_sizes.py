@@ -17,7 +17,7 @@ MOST_RECEIPTS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class ReceiptSizes:
     """Mean bytes a job by class of assets, told by so many `receipts`; typical ones for those `assumed`.
 
     `trouble` says why no receipt could be read, where the archive is there.
@@ -37,22 +37,22 @@ class Sizes:
         return f"estimated by the mean sizes of {self.receipts} archived jobs{but}"
 
 
-def sizes_of(path: Path, account: str) -> Sizes:
+def sizes_of(path: Path, account: str) -> ReceiptSizes:
     """Return the sizes that the archive at `path` tells; typical ones where it tells none.
 
-    Raises nothing: what is wrong with the archive is in `Sizes.trouble`.
+    Raises nothing: what is wrong with the archive is in `ReceiptSizes.trouble`.
     """
     if not path.exists():
-        return Sizes()
+        return ReceiptSizes()
     try:
         with Catalogue.open(path) as catalogue:
             drawn = catalogue.sample(MOST_RECEIPTS, account=account)
             return measured(receipt.document for receipt in drawn)
     except ArchiveError as wrong:
-        return Sizes(trouble=str(wrong))
+        return ReceiptSizes(trouble=str(wrong))
 
 
-def measured(receipts: Iterable[ReceiptDocument]) -> Sizes:
+def measured(receipts: Iterable[ReceiptDocument]) -> ReceiptSizes:
     """Return the means over jobs of which a class was wanted, whether they had any of it or not."""
     stored: Counter[str] = Counter()
     jobs: Counter[str] = Counter()
@@ -67,4 +67,4 @@ def measured(receipts: Iterable[ReceiptDocument]) -> Sizes:
         jobs.update(each for each in {*TYPICAL_BYTES, *map(class_of, receipt.listed)} if each not in unwanted)
     told = {each: stored[each] / number for each, number in jobs.items()}
     assumed = tuple(each for each in TYPICAL_BYTES if each not in told)
-    return Sizes({each: TYPICAL_BYTES[each] for each in assumed} | told, count, assumed)
+    return ReceiptSizes({each: TYPICAL_BYTES[each] for each in assumed} | told, count, assumed)

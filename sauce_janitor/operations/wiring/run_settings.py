@@ -13,9 +13,9 @@ from sauce_janitor.config import Account, Config
 from sauce_janitor.execute import Execution, Recovery
 from sauce_janitor.inventory import SyncReport
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.model.request_allowance import Timetable
+from sauce_janitor.model.request_allowance import AllowanceTimetable
 from sauce_janitor.operations.wiring.footprint import Footprint
-from sauce_janitor.operations.wiring.owners import LeftOut, Whose
+from sauce_janitor.operations.wiring.owners import LeftOut, Owners
 from sauce_janitor.operations.wiring.progress import Progress
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.state import Query, State
@@ -46,7 +46,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class RunContext:
     """What a run works with. `stop` ends it early and cleanly; `show` is given the plan before anything is carried out."""
 
     config: Config
@@ -86,7 +86,7 @@ class Need:
     username: str
     requests: int
     left: int | None
-    timetable: Timetable
+    timetable: AllowanceTimetable
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class Result:
     query: Query
     listings: tuple[SyncReport, ...]
     budget_left: int | None
-    timetable: Timetable
-    whose: Whose
+    timetable: AllowanceTimetable
+    whose: Owners
     needs: tuple[Need, ...]
     outlook: Mapping[str, Any] = field(default_factory=dict)
     footprint: Footprint | None = None

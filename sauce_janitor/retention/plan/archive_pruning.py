@@ -12,11 +12,11 @@ from typing import Final
 from sauce_janitor.model.assets import matches_any
 from sauce_janitor.model.durations import due_at
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, Owner, Reason, Record, Why
-from sauce_janitor.model.policies import ArchiveWish, Duration, Rules
+from sauce_janitor.model.policies import ArchiveRule, Duration, Rules
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention import holds
-from sauce_janitor.retention.matching import Facts, fields_read
-from sauce_janitor.retention.precedence import Standings
+from sauce_janitor.retention.matching import FieldTests, fields_read
+from sauce_janitor.retention.precedence import Precedences
 
 OTHERS: Final = "all"
 """The key of `keep_for` for what no other key of it names."""
@@ -53,7 +53,7 @@ class ArchivedJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class FileTerm:
     """How long one file stays: until `at` (epoch seconds), None for ever; and the policy whose word that is."""
 
     file: ArchivedFile
@@ -63,14 +63,14 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelving:
+class JobPruning:
     """The fate of one archived job: a term for every file, and what protects all of them."""
 
     job: ArchivedJob
-    terms: tuple[Term, ...]
+    terms: tuple[FileTerm, ...]
     protected: tuple[Reason, ...]
 
-    def due(self, as_of: int) -> tuple[Term, ...]:
+    def due(self, as_of: int) -> tuple[FileTerm, ...]:
         """The files that may go now; the job's document only together with all else, or after it."""
         if self.protected:
             return ()
@@ -89,24 +89,24 @@ class Shelving:
 class _Word:
     """What the rules say of all jobs with one number of facts."""
 
-    wishes: tuple[tuple[str, ArchiveWish], ...]
+    wishes: tuple[tuple[str, ArchiveRule], ...]
     protected: tuple[Reason, ...]
     matched: frozenset[str]
 
 
-class Shelves:
+class ArchivePruning:
     """One set of rules at one instant, ready for any number of archived jobs."""
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self._rules, self._as_of = rules, as_of
-        self._facts = Facts()
+        self._facts = FieldTests()
         self._matches = [self._facts.compile(policy.match) for policy in rules.policies]
         self._holds = [
             (hold, test)
             for hold in rules.holds
             if (test := holds.compile_hold(hold, self._facts, as_of=as_of, zone=rules.timezone)) is not None
         ]
-        self._standings = Standings(rules.policies)
+        self._standings = Precedences(rules.policies)
         self._words: dict[int, _Word] = {}
 
     @property
@@ -129,7 +129,7 @@ class Shelves:
         terms = (self._term(file, job, words) for file in job.files)
         return any(term.at is not None and term.at <= self._as_of for term in terms)
 
-    def shelve(self, job: ArchivedJob) -> Shelving:
+    def shelve(self, job: ArchivedJob) -> JobPruning:
         """The fate of one job."""
         words = [self._word(record) for record in job.views]
         protected = [*job.protected, *(reason for word in words for reason in word.protected)]
@@ -138,37 +138,37 @@ class Shelves:
         if self._may_be_at_sauce(job):
             protected.append(_AT_SAUCE)
         terms = tuple(self._term(file, job, words) for file in job.files)
-        return Shelving(job, terms, tuple(dict.fromkeys(protected)))
+        return JobPruning(job, terms, tuple(dict.fromkeys(protected)))
 
-    def erase(self, job: ArchivedJob) -> Shelving:
+    def erase(self, job: ArchivedJob) -> JobPruning:
         """The fate of a job that somebody erases by hand, whatever `keep_for` and keep rules say: only holds protect it."""
         words = [self._word(record) for record in job.views]
         said = (*job.protected, *(reason for word in words for reason in word.protected))
         protected = [reason for reason in dict.fromkeys(said) if reason.why is Why.HELD]
         if not words and self._holds and job.files:
             protected.append(_UNREAD)
-        return Shelving(job, tuple(Term(file, self._as_of) for file in job.files), tuple(protected))
+        return JobPruning(job, tuple(FileTerm(file, self._as_of) for file in job.files), tuple(protected))
 
     def matched(self, job: ArchivedJob) -> frozenset[str]:
         """The policies that surely match the job as it was archived."""
         return self._word(job.views[0]).matched if job.views else frozenset()
 
-    def _term(self, file: ArchivedFile, job: ArchivedJob, words: list[_Word]) -> Term:
+    def _term(self, file: ArchivedFile, job: ArchivedJob, words: list[_Word]) -> FileTerm:
         since = max(file.stored_at, job.ended_at)
         found: list[tuple[int, str, str]] = []
         for word in words:
             if not word.wishes:
-                return Term(file, None)
+                return FileTerm(file, None)
             for policy, wish in word.wishes:
                 durations = times_of(wish, file.name)
                 if durations is None:
-                    return Term(file, None, policy)
+                    return FileTerm(file, None, policy)
                 found += [(due_at(since, each, self._rules.timezone), policy, each.text) for each in durations]
         if not found:
-            return Term(file, None)
+            return FileTerm(file, None)
         last = max(at for at, _, _ in found)
         policy, text = min((policy, text) for at, policy, text in found if at == last)
-        return Term(file, last, policy, text)
+        return FileTerm(file, last, policy, text)
 
     def _may_be_at_sauce(self, job: ArchivedJob) -> bool:
         """Whether a delete at Sauce Labs may still need this copy as its proof; what is purged or deleted there does not."""
@@ -201,7 +201,7 @@ class Shelves:
         return _Word(tuple(wishes), tuple(protected), matched)
 
 
-def times_of(wish: ArchiveWish, name: str | None) -> tuple[Duration, ...] | None:
+def times_of(wish: ArchiveRule, name: str | None) -> tuple[Duration, ...] | None:
     """How long a policy has the archive hold an asset of that name, or the job's document (None): the longest counts.
 
     All keys of its `keep_for` that name the asset, else what `all` says; None for ever.
@@ -213,7 +213,7 @@ def times_of(wish: ArchiveWish, name: str | None) -> tuple[Duration, ...] | None
     return known if known and len(known) == len(times) else None
 
 
-def terms_of(shelves: Shelves, jobs: Iterable[ArchivedJob]) -> Iterator[Shelving]:
+def terms_of(shelves: ArchivePruning, jobs: Iterable[ArchivedJob]) -> Iterator[JobPruning]:
     """The fate of every job, in the order they come; memory does not grow with them."""
     for job in jobs:
         yield shelves.shelve(job)

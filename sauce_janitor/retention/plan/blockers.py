@@ -8,7 +8,7 @@ from sauce_janitor.model.jobs import DELETES, Action
 from sauce_janitor.model.policies import (
     AnyOf,
     Deadline,
-    DeleteClaim,
+    DeleteRule,
     Duration,
     KeepRule,
     Not,
@@ -119,7 +119,7 @@ def _of_archive(policy: Policy, by: Duration) -> Iterator[str]:
             yield f"{policy.name}: if_unavailable: proceed after {wish.if_unavailable.text}"
 
 
-def _keeps(policy: Policy, claim: DeleteClaim) -> tuple[KeepRule, ...]:
+def _keeps(policy: Policy, claim: DeleteRule) -> tuple[KeepRule, ...]:
     return (*policy.keep, *claim.keep)
 
 

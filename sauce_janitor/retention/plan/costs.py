@@ -23,7 +23,7 @@ _CONFIRMED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkCounts:
     """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and the jobs deleted whole.
 
     `files` are the requests that fetch their assets, of all of them together.
@@ -37,7 +37,7 @@ class Work:
     jobs_gone: int = 0
 
 
-def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> Work:
+def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> WorkCounts:
     """What a plan has to do, by the jobs that have it in common; `owners` limits it to their jobs."""
     sums: Counter[str] = Counter()
     for template, jobs in plan.rows.templates(owners):
@@ -51,7 +51,7 @@ def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> Work:
             sums["only_deleted"] += jobs
         sums["stopped"] += jobs * (Action.STOP in actions)
         sums["jobs_gone"] += jobs * (Action.DELETE_JOB in actions)
-    return Work(**sums)
+    return WorkCounts(**sums)
 
 
 def files_wanted(selection: Selection | None) -> int:
@@ -63,7 +63,7 @@ def files_wanted(selection: Selection | None) -> int:
     return len(wanted) - (shots - 1 if shots >= _BUNDLED_FROM else 0)
 
 
-def requests_needed(work: Work) -> int:
+def requests_needed(work: WorkCounts) -> int:
     """An estimate, rounded up.
 
     An archived job: its details by the batch, the asset list, its files. A delete after it: the details again and the DELETE.

@@ -12,8 +12,8 @@ from sauce_janitor.model.durations import AgeTest, at_least, due_at
 from sauce_janitor.model.job_age import EARLIEST
 from sauce_janitor.model.jobs import Action, AssetsStanding, Decision, Job, Record, Verdict, Why
 from sauce_janitor.model.policies import Deadline, Duration, Rules
-from sauce_janitor.retention.matching import Facts, fields_read
-from sauce_janitor.retention.verdicts import Ruling
+from sauce_janitor.retention.matching import FieldTests, fields_read
+from sauce_janitor.retention.verdicts import JobVerdict
 
 
 class Blocker(StrEnum):
@@ -145,20 +145,20 @@ class _Promise:
     is_soon: AgeTest
 
 
-class Watch:
+class DeadlineWatch:
     """The deadlines of one set of rules at one instant, and what was seen of them."""
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self._as_of = as_of
-        self._facts = Facts()
+        self._facts = FieldTests()
         self._matches = [self._facts.compile(deadline.match) for deadline in rules.deadlines]
         self._promises = [tuple(_promises(deadline, as_of, rules.timezone)) for deadline in rules.deadlines]
         self.late = {deadline.name: Late() for deadline in rules.deadlines}
         self._tallies = list(self.late.values())
         self._known: dict[int, tuple[int, ...]] = {}
-        self._blockers: dict[tuple[Ruling, Action], Blocker] = {}
+        self._blockers: dict[tuple[JobVerdict, Action], Blocker] = {}
 
-    def see(self, record: Record, time: int | None, ruling: Ruling) -> bool:
+    def see(self, record: Record, time: int | None, ruling: JobVerdict) -> bool:
         """Count a job, and say whether its assets are late. One that may match counts: what is not known keeps no promise."""
         number = self._facts.of(record)
         found = self._known.get(number)
@@ -170,7 +170,7 @@ class Watch:
             late |= self._count(index, record, _since(record.job, self._as_of) if time is None else time, ruling)
         return late
 
-    def _count(self, index: int, record: Record, since: int | None, ruling: Ruling) -> bool:
+    def _count(self, index: int, record: Record, since: int | None, ruling: JobVerdict) -> bool:
         tally, is_soon = self._tallies[index], False
         for promise in self._promises[index]:
             gone = promise.action is Action.DELETE_ASSETS and record.assets is not AssetsStanding.PRESENT
@@ -186,7 +186,7 @@ class Watch:
         tally.soon += is_soon
         return False
 
-    def _blocker(self, ruling: Ruling, action: Action) -> Blocker:
+    def _blocker(self, ruling: JobVerdict, action: Action) -> Blocker:
         key = ruling, action
         found = self._blockers.get(key)
         if found is None:

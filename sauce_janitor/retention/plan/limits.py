@@ -48,7 +48,7 @@ class Approval:
 
 
 @dataclass(slots=True)
-class Acting:
+class ActingJobs:
     """Distinct jobs with a delete or stop: expected ones were known to an accepted run and only time has passed since.
 
     `left` are those expected ones that an accepted plan had, for the same action, and did not get to.
@@ -70,13 +70,13 @@ class Acting:
 
 
 @dataclass(slots=True)
-class Tally:
+class LimitCounts:
     """What limits are measured by: the jobs seen, those that act, both also by policy (sure matches, and who permits)."""
 
     inventory: int = 0
-    acting: Acting = field(default_factory=Acting)
+    acting: ActingJobs = field(default_factory=ActingJobs)
     matched: dict[str, int] = field(default_factory=dict)
-    by_policy: dict[str, Acting] = field(default_factory=dict)
+    by_policy: dict[str, ActingJobs] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class BrokenLimit:
 class Leeway:
     """What a plan is measured by besides its rules.
 
-    `lift` names limits that are not measured at all; `approvals` are those in force. `medians` are of the sizes (`Acting.new`)
+    `lift` names limits that are not measured at all; `approvals` are those in force. `medians` are of the sizes (`ActingJobs.new`)
     of the last 7 accepted plans that had any, by policy and under None of all; without one, max_growth is not measured.
     """
 
@@ -109,7 +109,9 @@ class Leeway:
 NO_LEEWAY: Final = Leeway()
 
 
-def measure(rules: Rules, tally: Tally, leeway: Leeway) -> tuple[tuple[BrokenLimit, ...], tuple[BrokenLimit, ...]]:
+def measure(
+    rules: Rules, tally: LimitCounts, leeway: Leeway
+) -> tuple[tuple[BrokenLimit, ...], tuple[BrokenLimit, ...]]:
     """The limits that the plan breaks, and those that only approvals keep from being broken, as `broken_limits` orders them."""
     found = broken_limits(rules, tally, lift=leeway.lift, medians=leeway.medians)
     approved = frozenset[str]().union(*(each.lifts for each in leeway.approvals if each.allows(tally.acting.new)))
@@ -120,7 +122,7 @@ def measure(rules: Rules, tally: Tally, leeway: Leeway) -> tuple[tuple[BrokenLim
 
 
 def broken_limits(
-    rules: Rules, tally: Tally, *, lift: frozenset[str], medians: Mapping[str | None, float]
+    rules: Rules, tally: LimitCounts, *, lift: frozenset[str], medians: Mapping[str | None, float]
 ) -> tuple[BrokenLimit, ...]:
     """The limits that the plan breaks, but for those in `lift`: the account's first, then by policy name."""
     found = list(_broken(rules.limits, tally, None, lift=lift, median=medians.get(None)))
@@ -130,9 +132,9 @@ def broken_limits(
 
 
 def _broken(
-    limits: Limits, tally: Tally, policy: str | None, *, lift: frozenset[str], median: float | None
+    limits: Limits, tally: LimitCounts, policy: str | None, *, lift: frozenset[str], median: float | None
 ) -> Iterator[BrokenLimit]:
-    acting = tally.acting if policy is None else tally.by_policy.get(policy, Acting())
+    acting = tally.acting if policy is None else tally.by_policy.get(policy, ActingJobs())
     whose = f"policy {policy}" if policy else f"the plan{_mostly(tally.by_policy)}"
     if limits.max_percent is not None and "max_percent" not in lift and tally.acting.jobs >= SMALL_PLAN:
         of = tally.inventory if policy is None else tally.matched.get(policy, 0)
@@ -158,7 +160,7 @@ def _broken(
             yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_MEND}")
 
 
-def _mostly(by_policy: Mapping[str, Acting]) -> str:
+def _mostly(by_policy: Mapping[str, ActingJobs]) -> str:
     if not by_policy:
         return ""
     name = min(by_policy, key=lambda name: (-by_policy[name].jobs, name))

@@ -7,7 +7,7 @@ from typing import Final
 
 from sauce_janitor.model.globs import exactly
 from sauce_janitor.model.jobs import Action, Owner
-from sauce_janitor.model.policies import ArchiveWish, Atom, DeleteClaim, Duration, Glob, Policy, Rules
+from sauce_janitor.model.policies import ArchiveRule, Atom, DeleteRule, Duration, Glob, Policy, Rules
 
 OFFBOARD: Final = "(offboard)"
 """What stands for a policy's name; no policy can be called that."""
@@ -23,7 +23,7 @@ def rules_for(rules: Rules, user: Owner, *, keep: bool) -> Rules:
     policy = Policy(
         name=OFFBOARD,
         match=Atom("owner", (Glob(exactly(user)),)),
-        archive=ArchiveWish(after=_AT_ONCE) if keep else ArchiveWish(none=True),
-        deletes=((Action.DELETE_ASSETS, DeleteClaim(_AT_ONCE)), (Action.DELETE_JOB, DeleteClaim(_AT_ONCE))),
+        archive=ArchiveRule(after=_AT_ONCE) if keep else ArchiveRule(none=True),
+        deletes=((Action.DELETE_ASSETS, DeleteRule(_AT_ONCE)), (Action.DELETE_JOB, DeleteRule(_AT_ONCE))),
     )
     return replace(rules, policies=(policy,), grace=_AT_ONCE, deadlines=())

@@ -13,9 +13,9 @@ from sauce_janitor.model.jobs import Action, Decision, JobId, Owner, Reason, Rec
 from sauce_janitor.model.retries import Retry
 from sauce_janitor.retention.interactions import Postponement
 from sauce_janitor.retention.plan.deadlines import Late
-from sauce_janitor.retention.plan.limits import Acting, Approval, BrokenLimit
-from sauce_janitor.retention.plan.vendor_purge import Suspect
-from sauce_janitor.retention.verdicts import Ruling
+from sauce_janitor.retention.plan.limits import ActingJobs, Approval, BrokenLimit
+from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate
+from sauce_janitor.retention.verdicts import JobVerdict
 
 _INDEX_BITS: Final = 32
 TIME_BITS: Final = 48
@@ -75,7 +75,7 @@ class Rows:
         self._since = (array("q"), array("q"))
         self._owner_names: dict[Owner, int] = {}
         self.template_list: list[Template] = []
-        self._template_numbers: dict[tuple[Ruling, tuple[str | None, ...], bool], int] = {}
+        self._template_numbers: dict[tuple[JobVerdict, tuple[str | None, ...], bool], int] = {}
         # Sort keys by kind of work, packed into one integer each: priority, time, row. Gone once sorted.
         self._archiving: list[int] = []
         self._changing: list[int] = []
@@ -85,7 +85,7 @@ class Rows:
 
     def template(
         self,
-        ruling: Ruling,
+        ruling: JobVerdict,
         due: tuple[Decision, ...],
         priorities: Mapping[str | None, int],
         *,
@@ -257,8 +257,8 @@ class Plan:
     kept: dict[tuple[Action, Reason], int] = field(default_factory=dict)
     undecided: dict[tuple[str, str], int] = field(default_factory=dict)
     matched: dict[str, int] = field(default_factory=dict)
-    acting: Acting = field(default_factory=Acting)
-    acting_by_policy: dict[str, Acting] = field(default_factory=dict)
+    acting: ActingJobs = field(default_factory=ActingJobs)
+    acting_by_policy: dict[str, ActingJobs] = field(default_factory=dict)
     broken: tuple[BrokenLimit, ...] = ()
     lifted: tuple[BrokenLimit, ...] = ()
     approvals: tuple[Approval, ...] = ()
@@ -271,7 +271,7 @@ class Plan:
     postponed: dict[Postponement, int] = field(default_factory=dict)
     rows: Rows = field(default_factory=Rows)
     announcements: dict[tuple[Action, ...], bytearray] = field(default_factory=dict)
-    suspects: tuple[Suspect, ...] = ()
+    suspects: tuple[PurgeCandidate, ...] = ()
     retries: dict[JobId, Retry] = field(default_factory=dict)
 
     @property

@@ -11,14 +11,14 @@ from sauce_janitor.model.jobs import DELETES, AssetsStanding, Decision, JobId, R
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.model.retries import FailureKind, Retry, purge_is_near
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
-from sauce_janitor.retention.decide import Judge, Records
+from sauce_janitor.retention.decide import Decider, Records
 from sauce_janitor.retention.fingerprint import decision_fields, fingerprint_of
-from sauce_janitor.retention.plan.deadlines import Blocker, Watch, block_what_goes
-from sauce_janitor.retention.plan.limits import NO_LEEWAY, Acting, Leeway, Tally, measure
+from sauce_janitor.retention.plan.deadlines import Blocker, DeadlineWatch, block_what_goes
+from sauce_janitor.retention.plan.limits import NO_LEEWAY, ActingJobs, Leeway, LimitCounts, measure
 from sauce_janitor.retention.plan.plan import TIME_BITS, JobPlan, Plan, Waiting
-from sauce_janitor.retention.plan.unmatched_patterns import Sightings, inventory_lints
-from sauce_janitor.retention.plan.vendor_purge import Suspects
-from sauce_janitor.retention.verdicts import Ruling
+from sauce_janitor.retention.plan.unmatched_patterns import UnmatchedPatterns, inventory_lints
+from sauce_janitor.retention.plan.vendor_purge import PurgeCandidates
+from sauce_janitor.retention.verdicts import JobVerdict
 
 __all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "Waiting", "make_plan"]
 
@@ -55,17 +55,17 @@ class _Planner:
         self, rules: Rules, *, as_of: int, accepted_at: int | None, retries: Mapping[JobId, Retry] = _NOTHING
     ) -> None:
         self._rules, self._accepted_at, self._retries = rules, accepted_at, retries
-        self._judge = Judge(rules, as_of=as_of)
+        self._judge = Decider(rules, as_of=as_of)
         self._fields = decision_fields(rules)
         self._plan = Plan(as_of)
-        self._seen: dict[Ruling, int] = {}
+        self._seen: dict[JobVerdict, int] = {}
         self._priorities: dict[str | None, int] = {p.name: _PRIORITIES[p.priority] for p in rules.policies}
         self._priorities[None] = _PRIORITIES["hold"]
 
-    def plan(self, records: Records) -> tuple[Plan, Tally]:
+    def plan(self, records: Records) -> tuple[Plan, LimitCounts]:
         plan, seen = self._plan, self._seen
-        watch = Watch(self._rules, as_of=plan.as_of) if self._rules.deadlines else None
-        sightings, suspects = Sightings(self._rules), Suspects(plan.as_of)
+        watch = DeadlineWatch(self._rules, as_of=plan.as_of) if self._rules.deadlines else None
+        sightings, suspects = UnmatchedPatterns(self._rules), PurgeCandidates(plan.as_of)
         self._judge.book.facts.on_value = sightings.see
         for record, time, ruling in self._judge.rulings(records):
             seen[ruling] = seen.get(ruling, 0) + 1
@@ -84,9 +84,9 @@ class _Planner:
         plan.lints = inventory_lints(self._rules, plan, sightings)
         if watch is not None:
             plan.late = watch.late
-        return plan, Tally(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
+        return plan, LimitCounts(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
 
-    def _act(self, record: Record, time: int | None, ruling: Ruling) -> None:
+    def _act(self, record: Record, time: int | None, ruling: JobVerdict) -> None:
         plan, rows = self._plan, self._plan.rows
         due = ruling.acts(record, time, self._rules.timezone)
         number = rows.template(ruling, due, self._priorities, is_past_purge=self._is_past_purge(record))
@@ -96,7 +96,7 @@ class _Planner:
             expected = self._accepted_at is not None and record.changed_at <= self._accepted_at
             left = expected and record.accepted_for is due[-1].action
             if policy not in plan.acting_by_policy:
-                plan.acting_by_policy[policy] = Acting()
+                plan.acting_by_policy[policy] = ActingJobs()
             for acting in (plan.acting, plan.acting_by_policy[policy]):
                 acting.expected += expected
                 acting.unexpected += not expected
@@ -121,7 +121,7 @@ class _Planner:
         self._plan.retries[job.id] = replace(before, due_at=min(due_at, before.due_at), hurried=hurried)
         return 0 if hurried else 1
 
-    def _wait(self, record: Record, time: int | None, ruling: Ruling) -> None:
+    def _wait(self, record: Record, time: int | None, ruling: JobVerdict) -> None:
         """Count the announced deletes that are not due, and when they go."""
         assert time is not None, f"job {record.job.id} is announced without an age"
         zone, announced = self._rules.timezone, record.announced or {}

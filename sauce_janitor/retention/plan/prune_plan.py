@@ -9,8 +9,8 @@ from typing import Final
 
 from sauce_janitor.model.jobs import JobId, Owner, Reason
 from sauce_janitor.model.policies import Limits, Rules
-from sauce_janitor.retention.plan.archive_pruning import Shelving, Term
-from sauce_janitor.retention.plan.limits import SMALL_PLAN, Acting, Approval, BrokenLimit, Leeway, LimitName
+from sauce_janitor.retention.plan.archive_pruning import FileTerm, JobPruning
+from sauce_janitor.retention.plan.limits import SMALL_PLAN, ActingJobs, Approval, BrokenLimit, Leeway, LimitName
 
 ERASED: Final = "erased by hand"
 """The word of whoever erases by hand, in the place of a policy's."""
@@ -46,14 +46,14 @@ class PrunePlan:
     protected: Counter[Reason] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
     next_at: int | None = None
-    acting: Acting = field(default_factory=Acting)
-    acting_by_policy: dict[str, Acting] = field(default_factory=dict)
+    acting: ActingJobs = field(default_factory=ActingJobs)
+    acting_by_policy: dict[str, ActingJobs] = field(default_factory=dict)
     matched: Counter[str] = field(default_factory=Counter)
     broken: tuple[BrokenLimit, ...] = ()
     lifted: tuple[BrokenLimit, ...] = ()
     _paths: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
-    def add(self, place: str, shelving: Shelving, matched: frozenset[str], *, accepted_at: int | None) -> None:
+    def add(self, place: str, shelving: JobPruning, matched: frozenset[str], *, accepted_at: int | None) -> None:
         """Count one job. What was stored by `accepted_at`, the last accepted pruning under the same digest, is expected."""
         self.jobs += 1
         self.matched.update(matched)
@@ -67,7 +67,7 @@ class PrunePlan:
             return
         self._act(place, shelving, due, accepted_at)
 
-    def _act(self, place: str, shelving: Shelving, due: tuple[Term, ...], accepted_at: int | None) -> None:
+    def _act(self, place: str, shelving: JobPruning, due: tuple[FileTerm, ...], accepted_at: int | None) -> None:
         paths = tuple(term.file.file for term in due)
         size = sum(term.file.size_bytes for term in due)
         row = PlannedPruning(
@@ -82,12 +82,12 @@ class PrunePlan:
             counted[1] += term.file.size_bytes
         expected = accepted_at is not None and all(term.file.stored_at <= accepted_at for term in due)
         policies = {term.policy for term in due if term.policy}
-        for acting in (self.acting, *(self.acting_by_policy.setdefault(policy, Acting()) for policy in policies)):
+        for acting in (self.acting, *(self.acting_by_policy.setdefault(policy, ActingJobs()) for policy in policies)):
             acting.expected += expected
             acting.unexpected += not expected
 
 
-def why_of(due: tuple[Term, ...]) -> str:
+def why_of(due: tuple[FileTerm, ...]) -> str:
     """By whose word files go, for the record that stays: `nightly: keep_for 90d`."""
     said = {f"{term.policy}: keep_for {term.keep_for}" if term.policy else ERASED for term in due}
     return ", ".join(sorted(said))
@@ -108,7 +108,7 @@ def _lifted(approvals: tuple[Approval, ...], jobs: int) -> frozenset[str]:
 
 
 def _broken(plan: PrunePlan, limits: Limits, policy: str | None) -> Iterator[BrokenLimit]:
-    acting = plan.acting if policy is None else plan.acting_by_policy.get(policy, Acting())
+    acting = plan.acting if policy is None else plan.acting_by_policy.get(policy, ActingJobs())
     whose = f"policy {policy}" if policy else "this"
     of = plan.jobs if policy is None else plan.matched[policy]
     percent = 100 * acting.unexpected / of if of else 0.0

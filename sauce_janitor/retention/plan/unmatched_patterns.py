@@ -16,7 +16,7 @@ _CLOSED: Final = frozenset({"status", "state", "build_status"})
 _MUCH_UNDECIDED: Final = 0.01
 
 
-class Sightings:
+class UnmatchedPatterns:
     """The patterns that no value has matched yet. Shown each distinct value of a field, it forgets those that it matches."""
 
     def __init__(self, rules: Rules) -> None:
@@ -58,7 +58,7 @@ def _matches(rules: Rules) -> Iterator[tuple[str, Match]]:
         yield "archive.forbid", forbid.match
 
 
-def inventory_lints(rules: Rules, plan: Plan, sightings: Sightings) -> tuple[str, ...]:
+def inventory_lints(rules: Rules, plan: Plan, sightings: UnmatchedPatterns) -> tuple[str, ...]:
     """What the inventory shows to be hardly meant: patterns that matched nothing, and policies that could often not tell."""
     if not plan.inventory:
         return ()

@@ -13,9 +13,9 @@ from typing import Final, TypeAlias
 
 from sauce_janitor.model.jobs import Action, Job, Owner
 from sauce_janitor.model.policies import Rules
-from sauce_janitor.retention.decide import Judge, Records, Ruled
-from sauce_janitor.retention.verdicts import Ruling
-from sauce_janitor.retention.what_if.forecast import Fate, Teller
+from sauce_janitor.retention.decide import Decider, Records, Ruled
+from sauce_janitor.retention.verdicts import JobVerdict
+from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
 
 MOST_EXAMPLES: Final = 3
 
@@ -23,7 +23,7 @@ Pair: TypeAlias = tuple[Ruled | None, Ruled | None]
 """One job as both sides rule on it; None for a side that is not about it."""
 
 
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """What becomes of an action on a job: it happens now and did not, or no longer; at another time; or stores other files."""
 
     NEW = "new"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class DiffSide:
     """One configuration's rules and the jobs it is about, of these owners (see `deciding.decide` for `records`)."""
 
     rules: Rules
@@ -43,33 +43,33 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class ChangedJob:
     """One job of a change, and its fate before and after."""
 
     job: Job
-    before: Fate
-    after: Fate
+    before: Forecast
+    after: Forecast
 
 
 @dataclass(slots=True)
-class Change:
+class DecisionChange:
     """The jobs that a change is about, so many of them `due_now`, before or after it; and some examples."""
 
     jobs: int = 0
     due_now: int = 0
-    examples: list[Example] = field(default_factory=list)
+    examples: list[ChangedJob] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Comparison:
+class DecisionDiff:
     """All changes, by kind, action and policy (of a dropped action the old one, else the new one; None is a hold)."""
 
     jobs: int = 0
     changed: int = 0
-    changes: dict[tuple[Kind, Action, str | None], Change] = field(default_factory=dict)
+    changes: dict[tuple[ChangeKind, Action, str | None], DecisionChange] = field(default_factory=dict)
 
 
-def compare(old: Side, new: Side, *, as_of: int) -> Comparison:
+def compare(old: DiffSide, new: DiffSide, *, as_of: int) -> DecisionDiff:
     """What of the old side's fates is another one on the new side.
 
     Memory is flat, but where the two take ages from different times and so order the jobs differently: then it has some 150
@@ -82,11 +82,11 @@ def compare(old: Side, new: Side, *, as_of: int) -> Comparison:
     return comparer.found
 
 
-def _rulings(side: Side, as_of: int) -> Iterator[Ruled]:
-    return Judge(side.rules, as_of=as_of).rulings(side.records)
+def _rulings(side: DiffSide, as_of: int) -> Iterator[Ruled]:
+    return Decider(side.rules, as_of=as_of).rulings(side.records)
 
 
-def _in_step(old: Side, new: Side, as_of: int) -> Iterator[Pair]:
+def _in_step(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
     """Both streams have one order; where they differ, one side is not about the job's owner."""
     lefts, rights = _rulings(old, as_of), _rulings(new, as_of)
     left, right = next(lefts, None), next(rights, None)
@@ -104,8 +104,8 @@ def _in_step(old: Side, new: Side, as_of: int) -> Iterator[Pair]:
             right = next(rights, None)
 
 
-def _by_id(old: Side, new: Side, as_of: int) -> Iterator[Pair]:
-    known: dict[bytes, tuple[int | None, Ruling]] = {}
+def _by_id(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
+    known: dict[bytes, tuple[int | None, JobVerdict]] = {}
     for record, time, ruling in _rulings(old, as_of):
         if record.job.owner in new.owners:
             known[bytes.fromhex(record.job.id)] = time, ruling
@@ -117,14 +117,14 @@ def _by_id(old: Side, new: Side, as_of: int) -> Iterator[Pair]:
 
 
 class _Comparer:
-    def __init__(self, old: Side, new: Side, as_of: int) -> None:
-        self.found = Comparison()
-        self._old, self._new = Teller(old.rules, as_of), Teller(new.rules, as_of)
+    def __init__(self, old: DiffSide, new: DiffSide, as_of: int) -> None:
+        self.found = DecisionDiff()
+        self._old, self._new = ForecastMaker(old.rules, as_of), ForecastMaker(new.rules, as_of)
         self._comparable = (old.rules.timezone, old.rules.grace, tuple(old.rules.age_from)) == (
             new.rules.timezone, new.rules.grace, tuple(new.rules.age_from),
         )  # fmt: skip
         self._as_of = as_of
-        self._differing: dict[tuple[Ruling | None, Ruling | None], tuple[Action, ...]] = {}
+        self._differing: dict[tuple[JobVerdict | None, JobVerdict | None], tuple[Action, ...]] = {}
 
     def meet(self, before: Ruled | None, after: Ruled | None) -> None:
         """Compare both fates of one job."""
@@ -138,7 +138,7 @@ class _Comparer:
             changed |= self._compare(action, before, after)
         self.found.changed += changed
 
-    def _may_differ(self, old: Ruling | None, new: Ruling | None) -> Iterator[Action]:
+    def _may_differ(self, old: JobVerdict | None, new: JobVerdict | None) -> Iterator[Action]:
         """The actions on which the fates of jobs with these rulings can differ."""
         for action in Action:
             before, after = self._old.form(action, old), self._new.form(action, new)
@@ -150,23 +150,23 @@ class _Comparer:
         kind = self._kind(was, will)
         if kind is None:
             return False
-        decisive = was if kind is Kind.DROPPED else will
-        change = self.found.changes.setdefault((kind, action, decisive.policy), Change())
+        decisive = was if kind is ChangeKind.DROPPED else will
+        change = self.found.changes.setdefault((kind, action, decisive.policy), DecisionChange())
         change.jobs += 1
         change.due_now += was.is_due or will.is_due
         if len(change.examples) < MOST_EXAMPLES:
             ruled = after or before
             assert ruled is not None
-            change.examples.append(Example(ruled[0].job, self._old.told(was, before), self._new.told(will, after)))
+            change.examples.append(ChangedJob(ruled[0].job, self._old.told(was, before), self._new.told(will, after)))
         return True
 
-    def _kind(self, was: Fate, will: Fate) -> Kind | None:
+    def _kind(self, was: Forecast, will: Forecast) -> ChangeKind | None:
         """Whatever is due now happens now, since whenever it is due."""
         if was.at is None or will.at is None:
             if was.at is will.at is None:
                 return None
-            return Kind.NEW if was.at is None else Kind.DROPPED
+            return ChangeKind.NEW if was.at is None else ChangeKind.DROPPED
         before, after = max(was.at, self._as_of), max(will.at, self._as_of)
         if before != after:
-            return Kind.EARLIER if after < before else Kind.LATER
-        return Kind.OTHER_FILES if was.files != will.files else None
+            return ChangeKind.EARLIER if after < before else ChangeKind.LATER
+        return ChangeKind.OTHER_FILES if was.files != will.files else None

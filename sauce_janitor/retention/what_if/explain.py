@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, Decision, JobId, Reason, Record, Why
-from sauce_janitor.model.policies import ArchiveWish, Policy, Rules
+from sauce_janitor.model.policies import ArchiveRule, Policy, Rules
 from sauce_janitor.retention.builds import BuildKeeper
-from sauce_janitor.retention.decide import Judge, Records, Ruled
-from sauce_janitor.retention.match_cases import Case, Claim
+from sauce_janitor.retention.decide import Decider, Records, Ruled
+from sauce_janitor.retention.match_cases import AppliedRule, MatchCase
 from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.verdicts import due_since
-from sauce_janitor.retention.what_if.forecast import Fate, Teller
-from sauce_janitor.retention.what_if.keep_forecast import KeepView, Watch, survey
+from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
+from sauce_janitor.retention.what_if.keep_forecast import KeepForecast, KeepView, survey
 
 Standing: TypeAlias = Literal["counts", "vetoes", "overridden", "steps_back"]
 """It counts; its policy may match, so it only vetoes; another policy took it; it is the default's, and others speak."""
@@ -23,7 +23,7 @@ _KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class RuleView:
     """What one policy says of one action. Only words that count, or veto, decide anything.
 
     `by` are the policies that took its word, or for which it steps back. `after` is as written, None for never and for
@@ -52,7 +52,7 @@ class PolicyView:
     matches: Truth
     is_default: bool = False
     unknown_fields: tuple[str, ...] = ()
-    words: tuple[Word, ...] = ()
+    words: tuple[RuleView, ...] = ()
     group: tuple[str, ...] | None = None
     rank: int | None = None
     of: int = 0
@@ -73,7 +73,7 @@ class Outlook:
     """
 
     decision: Decision
-    fate: Fate
+    fate: Forecast
     expected_at: int | None
 
 
@@ -108,18 +108,18 @@ class Explanation:
 
 def explain(rules: Rules, records: Records, job_id: JobId, *, as_of: int) -> Explanation | None:
     """Explain the decisions on one job; None when it is not among `records` (see `deciding.decide` for their order)."""
-    judge = Judge(rules, as_of=as_of)
+    judge = Decider(rules, as_of=as_of)
     found = next((ruled for ruled in judge.rulings(records) if ruled[0].job.id == job_id), None)
     return None if found is None else _Explainer(rules, judge, found, as_of).explain(records)
 
 
 class _Explainer:
-    def __init__(self, rules: Rules, judge: Judge, ruled: Ruled, as_of: int) -> None:
+    def __init__(self, rules: Rules, judge: Decider, ruled: Ruled, as_of: int) -> None:
         self._rules, self._judge, self._ruled, self._as_of = rules, judge, ruled, as_of
         self._record, self._time, self._ruling = ruled
-        self._case: Case = self._ruling.case
+        self._case: MatchCase = self._ruling.case
         self._decisions = {d.action: d for d in self._ruling.decided(self._record, self._time, rules.timezone)}
-        self._teller = Teller(rules, as_of)
+        self._teller = ForecastMaker(rules, as_of)
 
     def explain(self, records: Records) -> Explanation:
         watches = {index: watch for index in range(len(self._rules.policies)) if (watch := self._watch(index))}
@@ -135,7 +135,7 @@ class _Explainer:
 
     # --- what each policy says ---------------------------------------------------------------------------------------
 
-    def _policy(self, index: int, policy: Policy, watch: Watch | None) -> PolicyView:
+    def _policy(self, index: int, policy: Policy, watch: KeepForecast | None) -> PolicyView:
         truth = self._case.truths[index]
         if truth is False:
             return PolicyView(policy.name, truth, policy.default)
@@ -152,7 +152,7 @@ class _Explainer:
         keeps = tuple(watch.views(kept_by, self._as_of))
         return PolicyView(policy.name, truth, policy.default, unknown, words, group, rank, of, keeps)
 
-    def _words(self, index: int, policy: Policy) -> Iterator[Word]:
+    def _words(self, index: int, policy: Policy) -> Iterator[RuleView]:
         standings = self._judge.book.standings
         for action in Action:
             if action not in standings.stated[index]:
@@ -161,24 +161,24 @@ class _Explainer:
             if said is not None:
                 yield self._word(action, said)
             elif takers := standings.overridden_by(action, index, self._case.truths):
-                yield Word(action, "overridden", tuple(sorted(self._rules.policies[n].name for n in takers)))
+                yield RuleView(action, "overridden", tuple(sorted(self._rules.policies[n].name for n in takers)))
             else:
                 others = enumerate(zip(self._rules.policies, self._case.truths, strict=True))
                 heard = [p.name for n, (p, truth) in others if truth is not False and action in standings.stated[n]]
-                yield Word(action, "steps_back", tuple(sorted(set(heard) - {policy.name})))
+                yield RuleView(action, "steps_back", tuple(sorted(set(heard) - {policy.name})))
 
-    def _word(self, action: Action, claim: Claim) -> Word:
+    def _word(self, action: Action, claim: AppliedRule) -> RuleView:
         files = _files(claim.wish) if action is Action.ARCHIVE and claim.wish else None
         if claim.undecided:
-            return Word(action, "vetoes", files=files)
+            return RuleView(action, "vetoes", files=files)
         if claim.wish is not None and action is Action.ARCHIVE and claim.wish.none:
-            return Word(action, "counts", files=files)
+            return RuleView(action, "counts", files=files)
         reasons = self._decisions[action].reasons
         kept = {r.rule for r in reasons if r.policy == claim.policy.name and r.why in _KEEPING and r.rule is not None}
         after = claim.after.text if claim.after else None
-        return Word(action, "counts", (), after, self._due_at(claim, action), tuple(sorted(kept)), files)
+        return RuleView(action, "counts", (), after, self._due_at(claim, action), tuple(sorted(kept)), files)
 
-    def _due_at(self, claim: Claim, action: Action) -> int | None:
+    def _due_at(self, claim: AppliedRule, action: Action) -> int | None:
         base: object = self._record.job.started_at if action is Action.STOP else self._time
         if action in DELETES and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
             base = claim.seat.keeper.time_of(self._record)
@@ -186,7 +186,7 @@ class _Explainer:
             return None
         return due_since(claim, action, self._record, self._time, self._rules.timezone)
 
-    def _watch(self, index: int) -> Watch | None:
+    def _watch(self, index: int) -> KeepForecast | None:
         """What counts the job's group in a policy whose keep rules rank it."""
         policy = self._rules.policies[index]
         for action in (*DELETES, Action.ARCHIVE):
@@ -195,13 +195,13 @@ class _Explainer:
                     group = claim.seat.keeper.group_of(self._record)
                     if group is None or group is UNKNOWN or self._time is None:
                         return None
-                    return Watch(claim.seat.keeper, group, self._record, self._time, self._rules)
+                    return KeepForecast(claim.seat.keeper, group, self._record, self._time, self._rules)
         return None
 
     # --- when --------------------------------------------------------------------------------------------------------
 
     def _expected(
-        self, action: Action, fates: dict[Action, Fate], keeps: dict[tuple[str, str], KeepView]
+        self, action: Action, fates: dict[Action, Forecast], keeps: dict[tuple[str, str], KeepView]
     ) -> int | None:
         """When it happens if keep rules let go at the present rate; None where something else stands against it."""
         if fates[action].at is not None:
@@ -226,7 +226,7 @@ def _lets_go_at(reason: Reason, keeps: dict[tuple[str, str], KeepView]) -> int |
     return view.lets_go_at if view is not None else None
 
 
-def _files(wish: ArchiveWish) -> str:
+def _files(wish: ArchiveRule) -> str:
     if wish.none:
         return "none"
     return ", ".join(wish.assets) + (", the rest is discarded" if wish.discard_rest else "")

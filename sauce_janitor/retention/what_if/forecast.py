@@ -11,8 +11,8 @@ from sauce_janitor.model.jobs import DELETES, Action, Decision, Verdict, Why
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.decide import Ruled
-from sauce_janitor.retention.match_cases import Claim
-from sauce_janitor.retention.verdicts import Ruling, due_since
+from sauce_janitor.retention.match_cases import AppliedRule
+from sauce_janitor.retention.verdicts import JobVerdict, due_since
 
 _NOT_ITS = "the configuration is not about its owner"
 _TIME: Final = frozenset({Why.NOT_YET, Why.GRACE})
@@ -23,7 +23,7 @@ Form: TypeAlias = tuple[frozenset[tuple[int, int, int]], str | None] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Forecast:
     """`at` (epoch seconds) is when the action happens, None for never as things stand; `is_due`: it is due now.
 
     `policy` says so (None: a hold, or none). `files` is the selection's key of an archiving. `reasons` are the decision's.
@@ -37,13 +37,13 @@ class Fate:
     reasons: tuple[str, ...] = ()
 
 
-class Teller:
+class ForecastMaker:
     """Tells fates under one set of rules at one instant."""
 
     def __init__(self, rules: Rules, as_of: int) -> None:
         self._rules, self._as_of = rules, as_of
 
-    def form(self, action: Action, ruling: Ruling | None) -> Form:
+    def form(self, action: Action, ruling: JobVerdict | None) -> Form:
         """Equal for rulings under which every job has the same fate for the action, in one zone and with one grace."""
         if ruling is None or not happens(action, ruling):
             return None
@@ -59,31 +59,31 @@ class Teller:
             durations |= {(ruling.gives_up_at, 0, -1)}  # a date of this job's own
         return durations, _files(ruling) if action is Action.ARCHIVE else None
 
-    def fate(self, action: Action, ruled: Ruled | None) -> Fate:
+    def fate(self, action: Action, ruled: Ruled | None) -> Forecast:
         """The fate of a job, without its reasons; None for a job that the rules are not about."""
         if ruled is None or not happens(action, ruled[2]):
-            return Fate(action)
+            return Forecast(action)
         record, time, ruling = ruled
         zone, claims, started = self._rules.timezone, _claims(action, ruling), record.job.started_at
         files = _files(ruling) if action is Action.ARCHIVE else None
         if not claims:  # a hold archives at once
             ended = record.job.ended_at
-            return Fate(action, ended if isinstance(ended, int) else self._as_of, is_due=True, files=files)
+            return Forecast(action, ended if isinstance(ended, int) else self._as_of, is_due=True, files=files)
         if action is Action.STOP and not (isinstance(started, int) and started >= EARLIEST):
-            return Fate(action)
+            return Forecast(action)
         dates = [(due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
         at = (min if action is Action.ARCHIVE else max)(date for date, _ in dates)
         policy = min(name for date, name in dates if date == at)
         is_due = ruling.decisions[_PLACES[action]].verdict is Verdict.DUE
         if is_due and action in DELETES and _lacks(ruling, action):
             if ruling.gives_up_at is None:
-                return Fate(action, policy=policy)
+                return Forecast(action, policy=policy)
             at, is_due = max(at, ruling.gives_up_at), False
         if action in DELETES and not is_due:
             at = max(at, self._announced_until(action, ruled), self._archived_at(ruled))
-        return Fate(action, at, is_due, policy, files)
+        return Forecast(action, at, is_due, policy, files)
 
-    def told(self, fate: Fate, ruled: Ruled | None) -> Fate:
+    def told(self, fate: Forecast, ruled: Ruled | None) -> Forecast:
         """The fate with the reasons of the decision; those of its assets are left out where the job has its own."""
         if ruled is None:
             return replace(fate, reasons=(_NOT_ITS,))
@@ -107,13 +107,13 @@ class Teller:
         return (self.fate(Action.ARCHIVE, ruled).at or 0) if _waits(ruled[2].decisions[_PLACES[Action.ARCHIVE]]) else 0
 
 
-def happens(action: Action, ruling: Ruling) -> bool:
+def happens(action: Action, ruling: JobVerdict) -> bool:
     """Whether the action is due, or only time stands against it."""
     decision = ruling.decisions[_PLACES[action]]
     return decision.verdict is Verdict.DUE or all(_passes(why, ruling) for why in {r.why for r in decision.reasons})
 
 
-def _passes(why: Why, ruling: Ruling) -> bool:
+def _passes(why: Why, ruling: JobVerdict) -> bool:
     if why is Why.NOT_ARCHIVED:
         return ruling.selection is not None and _waits(ruling.decisions[_PLACES[Action.ARCHIVE]])
     if why is Why.ASSETS_PROTECTED:
@@ -121,7 +121,7 @@ def _passes(why: Why, ruling: Ruling) -> bool:
     return why in _TIME
 
 
-def _lacks(ruling: Ruling, action: Action) -> bool:
+def _lacks(ruling: JobVerdict, action: Action) -> bool:
     """Whether a delete that is due waits for files that could not be had."""
     return any(reason.why is Why.MISSING for reason in ruling.decisions[_PLACES[action]].reasons)
 
@@ -130,7 +130,7 @@ def _waits(decision: Decision) -> bool:
     return decision.verdict is Verdict.KEEP and all(reason.why is Why.NOT_YET for reason in decision.reasons)
 
 
-def _claims(action: Action, ruling: Ruling) -> tuple[Claim, ...]:
+def _claims(action: Action, ruling: JobVerdict) -> tuple[AppliedRule, ...]:
     """The claims whose times the fate hangs on: a job's takes its assets along, while it has any."""
     claims = ruling.case.claims[action]
     if action is Action.ARCHIVE:
@@ -141,15 +141,15 @@ def _claims(action: Action, ruling: Ruling) -> tuple[Claim, ...]:
     return claims
 
 
-def _assets_are_gone(ruling: Ruling) -> bool:
+def _assets_are_gone(ruling: JobVerdict) -> bool:
     return any(reason.why is Why.DONE for reason in ruling.decisions[_PLACES[Action.DELETE_ASSETS]].reasons)
 
 
-def _files(ruling: Ruling) -> str | None:
+def _files(ruling: JobVerdict) -> str | None:
     return ruling.selection.key if ruling.selection else None
 
 
-def _build_keeper(claim: Claim) -> int:
+def _build_keeper(claim: AppliedRule) -> int:
     """A number that no other claim has where ages are a build's."""
     of_build = claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
     return id(claim.seat) if of_build else 0

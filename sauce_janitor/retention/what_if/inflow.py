@@ -15,7 +15,7 @@ from sauce_janitor.model.job_age import age_times, is_finished
 from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Record
 from sauce_janitor.model.policies import Policy, Rules
 from sauce_janitor.retention.decide import Records
-from sauce_janitor.retention.plan.costs import Work, files_wanted, requests_needed, work_of
+from sauce_janitor.retention.plan.costs import WorkCounts, files_wanted, requests_needed, work_of
 from sauce_janitor.retention.plan.planner import make_plan
 
 _DAY_S: Final = 86_400
@@ -103,7 +103,7 @@ def requests_a_job(policy: Policy) -> float:
     wish = policy.archive
     archived = _MANY if wish is not None and not wish.none else 0
     deletes = {action for action, claim in policy.deletes if claim.after is not None}
-    work = Work(
+    work = WorkCounts(
         archived=archived,
         files=archived * files_wanted(Selection(frozenset(wish.assets))) if wish is not None else 0,
         archived_and_deleted=len(deletes) * archived,

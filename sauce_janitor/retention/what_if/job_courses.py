@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 from sauce_janitor.model.durations import due_at
 from sauce_janitor.model.job_age import EARLIEST, age_times, is_finished
-from sauce_janitor.model.jobs import Action, AssetsStanding, Record, State
+from sauce_janitor.model.jobs import Action, AssetsStanding, JobState, Record
 from sauce_janitor.model.policies import Duration, Rules
 from sauce_janitor.retention import holds
-from sauce_janitor.retention.decide import Judge, Records
-from sauce_janitor.retention.match_cases import Case
+from sauce_janitor.retention.decide import Decider, Records
+from sauce_janitor.retention.match_cases import MatchCase
 from sauce_janitor.retention.verdicts import (
     AGELESS,
     ASSETS_ANNOUNCED,
@@ -27,11 +27,11 @@ from sauce_janitor.retention.verdicts import (
     JOB_ANNOUNCED,
     RUNNING,
     UNFINISHED,
-    Bench,
-    Ruling,
+    JobVerdict,
+    VerdictMaker,
 )
-from sauce_janitor.retention.what_if.keep_spans import Calendar, Days, Ranked, SpanKeeper
-from sauce_janitor.retention.what_if.savings import UNTOUCHED, Carried, Ledger, announced
+from sauce_janitor.retention.what_if.keep_spans import Days, RankedSpans, SimulationDays, SpanKeeper
+from sauce_janitor.retention.what_if.savings import UNTOUCHED, CarriedState, SimulationTotals, announced
 
 _ANNOUNCED = {Action.DELETE_ASSETS: ASSETS_ANNOUNCED, Action.DELETE_JOB: JOB_ANNOUNCED}
 
@@ -39,9 +39,9 @@ _ANNOUNCED = {Action.DELETE_ASSETS: ASSETS_ANNOUNCED, Action.DELETE_JOB: JOB_ANN
 class DayByDay:
     """Decides every day anew on what the days before left: as many passes as there are days, memory for the jobs touched."""
 
-    def __init__(self, rules: Rules, records: Records, ledger: Ledger) -> None:
+    def __init__(self, rules: Rules, records: Records, ledger: SimulationTotals) -> None:
         self._rules, self._records, self._ledger = rules, records, ledger
-        self._carried: dict[str, Carried] = {}
+        self._carried: dict[str, CarriedState] = {}
         self._gone_of_builds: Counter[str] = Counter()
         self._purged_today: set[str] = set()
 
@@ -51,8 +51,8 @@ class DayByDay:
             self._follow_day(day, as_of)
 
     def _follow_day(self, day: int, as_of: int) -> None:
-        ledger, changed, gone = self._ledger, dict[str, Carried](), Counter[str]()
-        for record, time, ruling in Judge(self._rules, as_of=as_of).rulings(lambda: self._left(day)):
+        ledger, changed, gone = self._ledger, dict[str, CarriedState](), Counter[str]()
+        for record, time, ruling in Decider(self._rules, as_of=as_of).rulings(lambda: self._left(day)):
             before = self._carried.get(record.job.id, UNTOUCHED)
             if record.job.id in self._purged_today:
                 ledger.purge(day, record, ruling)
@@ -90,9 +90,9 @@ class DayByDay:
 class _Terms:
     """What time and rank change for the jobs of a case: durations by what they count from, with their bits; and seats."""
 
-    case: Case
+    case: MatchCase
     clocks: tuple[tuple[str, Duration, int], ...]
-    seats: tuple[tuple[SpanKeeper, Ranked, int], ...]
+    seats: tuple[tuple[SpanKeeper, RankedSpans, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,11 @@ class _Spell:
 class OnePass:
     """Follows each job through all its days at once, newest first."""
 
-    def __init__(self, rules: Rules, records: Records, ledger: Ledger) -> None:
+    def __init__(self, rules: Rules, records: Records, ledger: SimulationTotals) -> None:
         self._rules, self._records, self._ledger = rules, records, ledger
         self._zone = rules.timezone
-        self._calendar = Calendar(ledger.as_ofs, rules.timezone)
-        self._book = Judge(rules, as_of=ledger.as_ofs[0]).book
+        self._calendar = SimulationDays(ledger.as_ofs, rules.timezone)
+        self._book = Decider(rules, as_of=ledger.as_ofs[0]).book
         self._age_of = age_times(rules.age_from)
         self._graces = [due_at(as_of, rules.grace, rules.timezone) for as_of in ledger.as_ofs]
         self._keepers: dict[int, SpanKeeper] = {}
@@ -223,11 +223,11 @@ class OnePass:
             if day > last:
                 return last
 
-    def _ruling(self, record: Record, spells: list[_Spell], day: int) -> Ruling:
+    def _ruling(self, record: Record, spells: list[_Spell], day: int) -> JobVerdict:
         spell = next(spell for spell in spells if spell.days >> day & 1)
         moment = 0
         if not is_finished(record.job):
-            moment = UNFINISHED | RUNNING if record.job.state is State.RUNNING else UNFINISHED
+            moment = UNFINISHED | RUNNING if record.job.state is JobState.RUNNING else UNFINISHED
         if record.held:
             moment |= HELD
         if record.assets is not AssetsStanding.PRESENT:
@@ -240,9 +240,9 @@ class OnePass:
                 moment |= bits
         case = spell.terms.case
         key = moment if record.archived is None else (moment, record.archived)
-        ruling: Ruling | None = case.rulings.get(key)
+        ruling: JobVerdict | None = case.rulings.get(key)
         if ruling is None:
-            made = Bench(case, moment, record.archived, has_grace=self._book.has_grace).rule()
+            made = VerdictMaker(case, moment, record.archived, has_grace=self._book.has_grace).rule()
             ruling = case.rulings[key] = made
         return ruling
 
@@ -257,7 +257,7 @@ class OnePass:
         return turns
 
 
-def _clocks(case: Case) -> Iterator[tuple[str, Duration, int]]:
+def _clocks(case: MatchCase) -> Iterator[tuple[str, Duration, int]]:
     """What the bits of the case's clocks count from."""
     told = set()
     for action, claims in case.claims.items():

@@ -13,7 +13,7 @@ from sauce_janitor.model.jobs import Record
 from sauce_janitor.model.match_text import keep_phrase
 from sauce_janitor.model.policies import KeepRule, Rules
 from sauce_janitor.retention.builds import BuildKeeper
-from sauce_janitor.retention.decide import Judge, Records
+from sauce_janitor.retention.decide import Decider, Records
 from sauce_janitor.retention.keep_groups import Keeper
 from sauce_janitor.retention.keep_rules import Group
 
@@ -55,7 +55,7 @@ class _Count:
     newer_periods: int = 0
 
 
-class Watch:
+class KeepForecast:
     """One keeper, and the group of the job that is asked about; to be shown every job, newest first."""
 
     def __init__(self, keeper: Keeper, group: Group, record: Record, time: int, rules: Rules) -> None:
@@ -65,7 +65,7 @@ class Watch:
         self._counts = [_Count() for _ in keeper.rules]
         self._periods = [self._period(rule) for rule in keeper.rules]
 
-    def meet(self, judge: Judge, record: Record, as_of: int) -> None:
+    def meet(self, judge: Decider, record: Record, as_of: int) -> None:
         """Count a job, if it takes slots in the group."""
         case, time = judge.case(record), judge.age_of(record.job)
         if time is None or record.held or case.holds or not is_finished(record.job):
@@ -159,7 +159,7 @@ def _days_of(kind: str) -> int:
     return {"daily": 1, "weekly": 7, "monthly": 31, "yearly": 366}[kind]
 
 
-def survey(judge: Judge, records: Records, watches: list[Watch], *, as_of: int) -> None:
+def survey(judge: Decider, records: Records, watches: list[KeepForecast], *, as_of: int) -> None:
     """Show every watch every job: one pass."""
     plain = [watch for watch in watches if not isinstance(watch.keeper, BuildKeeper)]
     if plain:

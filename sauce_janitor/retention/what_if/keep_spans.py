@@ -16,7 +16,7 @@ from sauce_janitor.model.calendar_periods import periods
 from sauce_janitor.model.durations import AgeTest, at_most, due_at
 from sauce_janitor.model.jobs import UNKNOWN
 from sauce_janitor.model.policies import Duration, KeepRule
-from sauce_janitor.retention.keep_groups import Keeper, Panel
+from sauce_janitor.retention.keep_groups import KeepContext, Keeper
 from sauce_janitor.retention.keep_rules import Group
 
 DAY_S: Final = 86_400
@@ -30,14 +30,14 @@ Spot: TypeAlias = tuple[Group, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Calendar:
+class SimulationDays:
     """The days of a simulation: the instants at which plans are made, one a day, and the zone of calendar periods."""
 
     as_ofs: tuple[int, ...]
     zone: ZoneInfo
 
     @classmethod
-    def of(cls, as_of: int, days: int, zone: ZoneInfo) -> Calendar:
+    def of(cls, as_of: int, days: int, zone: ZoneInfo) -> SimulationDays:
         """So many days from `as_of` on, that one included."""
         return cls(tuple(as_of + day * DAY_S for day in range(days)), zone)
 
@@ -55,7 +55,7 @@ class Calendar:
         return (1 << bisect_right(self.as_ofs, time)) - 1
 
 
-class Span(ABC):
+class KeepSpan(ABC):
     """One keep rule over all days."""
 
     @abstractmethod
@@ -91,7 +91,7 @@ class _Tally:
             self._full[group] = self.full(group) | reached
 
 
-class _Last(Span):
+class _Last(KeepSpan):
     def __init__(self, count: int) -> None:
         self._taken = _Tally(count)
 
@@ -102,7 +102,7 @@ class _Last(Span):
         self._taken.add(spot[0], days)
 
 
-class SinceLast(Span):
+class SinceLastSpan(KeepSpan):
     """`since_last`: the days on which the anchor was seen. It closes its group before it is asked itself."""
 
     def __init__(self) -> None:
@@ -120,8 +120,8 @@ class SinceLast(Span):
         self._closed[group] = self._closed.get(group, 0) | days
 
 
-class _Within(Span):
-    def __init__(self, duration: Duration, calendar: Calendar) -> None:
+class _Within(KeepSpan):
+    def __init__(self, duration: Duration, calendar: SimulationDays) -> None:
         self._duration, self._calendar = duration, calendar
 
     def keeps(self, spot: Spot, days: Days) -> Days:
@@ -131,7 +131,7 @@ class _Within(Span):
         """No slots here."""
 
 
-class _WithinOfNewest(Span):
+class _WithinOfNewest(KeepSpan):
     def __init__(self, duration: Duration, zone: ZoneInfo) -> None:
         self._duration, self._zone = duration, zone
         self._newest: dict[Group, list[tuple[Days, AgeTest]]] = {}
@@ -150,10 +150,10 @@ class _WithinOfNewest(Span):
             newest.append((days, at_most(self._duration, as_of=spot[1], zone=self._zone)))
 
 
-class _NewestOfPeriod(Span):
+class _NewestOfPeriod(KeepSpan):
     """The newest of each period. Jobs come newest first, so of a group only the period at hand has to be remembered."""
 
-    def __init__(self, rule: KeepRule, calendar: Calendar) -> None:
+    def __init__(self, rule: KeepRule, calendar: SimulationDays) -> None:
         assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
         self._period = periods(rule.kind, calendar.zone)
         self._firsts = [self._period(as_of) - rule.count + 1 for as_of in calendar.as_ofs]
@@ -178,13 +178,13 @@ class _NewestOfPeriod(Span):
             self._counted.add(group, new)
 
 
-def span_of(rule: KeepRule, calendar: Calendar) -> Span:
+def span_of(rule: KeepRule, calendar: SimulationDays) -> KeepSpan:
     """A fresh span for a keep rule whose winners are known as they come."""
     match rule.kind:
         case "last":
             return _Last(rule.count)
         case "since_last":
-            return SinceLast()
+            return SinceLastSpan()
         case "within":
             assert rule.duration is not None
             return _Within(rule.duration, calendar)
@@ -197,29 +197,29 @@ def span_of(rule: KeepRule, calendar: Calendar) -> Span:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ranked:
+class RankedSpans:
     """What a keeper's spans need of all jobs of one panel: the rules that count them, with their bits, and those they close."""
 
-    panel: Panel
-    spans: tuple[tuple[Span, int, bool], ...]
+    panel: KeepContext
+    spans: tuple[tuple[KeepSpan, int, bool], ...]
 
 
 class SpanKeeper:
     """A keeper (see `keepers.Keeper`, whose bits these are) that judges a job on all days at once."""
 
-    def __init__(self, keeper: Keeper, calendar: Calendar) -> None:
+    def __init__(self, keeper: Keeper, calendar: SimulationDays) -> None:
         self.keeper = keeper
         self._spans = tuple(span_of(rule, calendar) for rule in keeper.rules)
 
-    def ranked(self, panel: Panel) -> Ranked:
+    def ranked(self, panel: KeepContext) -> RankedSpans:
         """What is needed of a panel of the keeper."""
         counted = []
         for n, (span, (where, since)) in enumerate(zip(self._spans, panel.truths, strict=True)):
             if where:
-                counted.append((span, 1 << n, bool(since) and panel.seated and isinstance(span, SinceLast)))
-        return Ranked(panel, tuple(counted))
+                counted.append((span, 1 << n, bool(since) and panel.seated and isinstance(span, SinceLastSpan)))
+        return RankedSpans(panel, tuple(counted))
 
-    def judge(self, ranked: Ranked, spot: Spot, days: Days) -> list[tuple[int, Days]]:
+    def judge(self, ranked: RankedSpans, spot: Spot, days: Days) -> list[tuple[int, Days]]:
         """Bits and the days on which they hold, of the days asked for. The job takes no slot yet: see `seat`."""
         group = spot[0]
         if group is None:
@@ -232,13 +232,13 @@ class SpanKeeper:
                 found.append((bit, kept))
         return found
 
-    def seat(self, ranked: Ranked, spot: Spot, days: Days) -> None:
+    def seat(self, ranked: RankedSpans, spot: Spot, days: Days) -> None:
         """Let the job take its slots on the days on which it is there."""
         group = spot[0]
         if not ranked.panel.seated or group is None or group is UNKNOWN:
             return
         for span, _, is_anchor in ranked.spans:
-            if is_anchor and isinstance(span, SinceLast):
+            if is_anchor and isinstance(span, SinceLastSpan):
                 span.close(group, days)
             else:
                 span.seat(spot, days)

@@ -11,7 +11,7 @@ from sauce_janitor.model.policies import (
     AllOf,
     AnyOf,
     Atom,
-    DeleteClaim,
+    DeleteRule,
     Hold,
     KeepRule,
     Match,
@@ -19,7 +19,7 @@ from sauce_janitor.model.policies import (
     Rules,
 )
 from sauce_janitor.retention.matching import compile_match
-from sauce_janitor.retention.what_if.policy_tests import Bench, PolicyTest, Trial
+from sauce_janitor.retention.what_if.policy_tests import PolicyTest, PolicyTestResult, PreparedTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _lesser(policy: Policy) -> Iterator[tuple[str, Policy]]:
         yield text, replace(policy, keep=keep)
     for at, (action, claim) in enumerate(policy.deletes):
         for text, keep in _lesser_keeps(claim.keep):
-            lesser = (action, DeleteClaim(claim.after, keep))
+            lesser = (action, DeleteRule(claim.after, keep))
             deletes = (*policy.deletes[:at], lesser, *policy.deletes[at + 1 :])
             yield f"{action.value}: {text}", replace(policy, deletes=deletes)
 
@@ -110,14 +110,14 @@ class Tried:
     Only these are judged on a mutant: many mutants meet many tests.
     """
 
-    bench: Bench
-    trial: Trial
+    bench: PreparedTest
+    trial: PolicyTestResult
     matching: frozenset[int]
 
     @classmethod
     def of(cls, test: PolicyTest, rules: Rules) -> Tried:
         """Try the test."""
-        bench = Bench(test, rules)
+        bench = PreparedTest(test, rules)
         trial = bench.trial(rules)
         matching = {index for index, truths in enumerate(trial.truths) if any(truth is not False for truth in truths)}
         return cls(bench, trial, frozenset(matching))

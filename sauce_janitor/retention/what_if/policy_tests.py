@@ -19,15 +19,15 @@ from sauce_janitor.model.jobs import (
     Decision,
     Job,
     JobId,
+    JobState,
     Owner,
     Reason,
     Record,
-    State,
     Verdict,
     Why,
 )
 from sauce_janitor.model.policies import Duration, Rules
-from sauce_janitor.retention.decide import Judge
+from sauce_janitor.retention.decide import Decider
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.matching import Truth
 
@@ -100,7 +100,7 @@ class PolicyTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedExpectation:
     """One job of which a test expects something else than what was decided, and why that was decided."""
 
     test: PolicyTest
@@ -117,23 +117,23 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class PolicyTestResult:
     """What came of a test. `truths` are what each policy's match says of each job, in the order of the rules' policies,
     newest job first; `kept_by` the (policy, keep rule) that kept a job, `held_by` the holds that held one.
     """
 
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedExpectation, ...]
     truths: tuple[tuple[Truth, ...], ...]
     kept_by: frozenset[tuple[str, str]]
     held_by: frozenset[str]
 
 
-def try_out(test: PolicyTest, rules: Rules) -> Trial:
+def try_out(test: PolicyTest, rules: Rules) -> PolicyTestResult:
     """Decide on the test's jobs by the rules and compare."""
-    return Bench(test, rules).trial(rules)
+    return PreparedTest(test, rules).trial(rules)
 
 
-class Bench:
+class PreparedTest:
     """A test's jobs made ready, so that many variants of one set of rules can be tried on them."""
 
     def __init__(self, test: PolicyTest, rules: Rules) -> None:
@@ -142,30 +142,30 @@ class Bench:
         self.ordered = newest_first(made, rules.age_from)
         self._labels = {_id(number): made.label for number, made in enumerate(test.jobs)}
 
-    def trial(self, rules: Rules) -> Trial:
+    def trial(self, rules: Rules) -> PolicyTestResult:
         """Decide and compare."""
         rules = replace(rules, grace=Duration("0s"), deadlines=())
-        failures: list[Failure] = []
+        failures: list[FailedExpectation] = []
         cases: list[tuple[Truth, ...]] = []
         reasons: set[Reason] = set()
-        for record, time, ruling in Judge(rules, as_of=self.test.as_of).rulings(lambda: self.ordered):
+        for record, time, ruling in Decider(rules, as_of=self.test.as_of).rulings(lambda: self.ordered):
             decisions = [d for d in ruling.decided(record, time, rules.timezone) if d.action in CHANGES]
             cases.append(ruling.case.truths)
             reasons.update(reason for decision in decisions for reason in decision.reasons)
             failures += self._compared(self._labels[record.job.id], decisions)
         written = {made.label: number for number, made in enumerate(self.test.jobs)}
         failures.sort(key=lambda failure: written[failure.job])
-        return Trial(
+        return PolicyTestResult(
             tuple(failures),
             tuple(zip(*cases, strict=True)),
             frozenset((r.policy or "", r.rule or "") for r in reasons if r.why is Why.KEPT),
             frozenset(r.rule or "" for r in reasons if r.why is Why.HELD),
         )
 
-    def _compared(self, label: str, decisions: list[Decision]) -> Iterator[Failure]:
+    def _compared(self, label: str, decisions: list[Decision]) -> Iterator[FailedExpectation]:
         for expectation in self.test.expected_of(label):
             if not _is_met(expectation, decisions):
-                yield Failure(self.test, label, expectation.text, *_told(expectation, decisions))
+                yield FailedExpectation(self.test, label, expectation.text, *_told(expectation, decisions))
 
 
 def _is_met(expectation: Expectation, decisions: list[Decision]) -> bool:
@@ -233,7 +233,7 @@ def _build(job: Job) -> str:
 
 def _job(number: int, given: Mapping[str, object], as_of: int, custom: Iterable[str]) -> Job:
     state = _state(given)
-    over = state is State.FINISHED
+    over = state is JobState.FINISHED
     ended = _time(given.get("end_time", as_of if over else None))
     usual = as_of if ended is None else ended
     duration = _time(given.get("duration"))
@@ -261,10 +261,10 @@ def _job(number: int, given: Mapping[str, object], as_of: int, custom: Iterable[
     )
 
 
-def _state(given: Mapping[str, object]) -> State:
+def _state(given: Mapping[str, object]) -> JobState:
     ended = "end_time" not in given or given["end_time"] is not None
-    state = State(str(given.get("state", "finished" if ended else "running")))
-    return State.UNKNOWN if state is State.FINISHED and not ended else state
+    state = JobState(str(given.get("state", "finished" if ended else "running")))
+    return JobState.UNKNOWN if state is JobState.FINISHED and not ended else state
 
 
 def _text(value: object) -> str | None:

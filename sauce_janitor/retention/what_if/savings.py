@@ -13,13 +13,13 @@ from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, Record
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention.matching import Truth
-from sauce_janitor.retention.plan.costs import Work, files_wanted
-from sauce_janitor.retention.plan.limits import Acting
-from sauce_janitor.retention.verdicts import Ruling
+from sauce_janitor.retention.plan.costs import WorkCounts, files_wanted
+from sauce_janitor.retention.plan.limits import ActingJobs
+from sauce_janitor.retention.verdicts import JobVerdict
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CarriedState:
     """What earlier days made of a job; None fields are as the record has them. `over`: deleted, or stopped and not followed."""
 
     assets: AssetsStanding | None = None
@@ -37,11 +37,11 @@ class Carried:
         )
 
 
-UNTOUCHED: Final = Carried()
+UNTOUCHED: Final = CarriedState()
 
 
 @dataclass(slots=True)
-class Entry:
+class SavingsDay:
     """One day's sums. `fetched` are jobs whose assets are stored, by what is wanted; `lost` those of `purged` that were."""
 
     counts: dict[tuple[str | None, Action], int] = field(default_factory=dict)
@@ -49,15 +49,15 @@ class Entry:
     fetched: dict[Selection, int] = field(default_factory=dict)
     purged: int = 0
     lost: int = 0
-    acting: Acting = field(default_factory=Acting)
-    acting_by_policy: dict[str, Acting] = field(default_factory=dict)
+    acting: ActingJobs = field(default_factory=ActingJobs)
+    acting_by_policy: dict[str, ActingJobs] = field(default_factory=dict)
 
-    def cost(self) -> Work:
+    def cost(self) -> WorkCounts:
         """What the day has to do."""
-        return Work(**self.work)
+        return WorkCounts(**self.work)
 
 
-class Ledger:
+class SimulationTotals:
     """The entries of all days, and the rule by which an action changes a job.
 
     Only the actions of `policies` are carried out (empty: all, and then each day's plan is accepted). `accepted_at` is the last
@@ -68,11 +68,11 @@ class Ledger:
         self, as_ofs: tuple[int, ...], zone: ZoneInfo, policies: Collection[str], accepted_at: int | None
     ) -> None:
         self.as_ofs = as_ofs
-        self.days = [Entry() for _ in as_ofs]
+        self.days = [SavingsDay() for _ in as_ofs]
         self._zone, self._policies, self._accepted_at = zone, policies, accepted_at
         self._leaving: Counter[tuple[tuple[Truth, ...], int]] = Counter()
 
-    def act(self, day: int, record: Record, time: int | None, ruling: Ruling, before: Carried) -> Carried:
+    def act(self, day: int, record: Record, time: int | None, ruling: JobVerdict, before: CarriedState) -> CarriedState:
         """Enter what is due for a job on a day; what the job is after it. `record` is as it was then."""
         entry = self.days[day]
         due = ruling.acts(record, time, self._zone)
@@ -96,7 +96,7 @@ class Ledger:
             return len(self.as_ofs)
         return max(1, bisect_left(self.as_ofs, ended + PURGED_AFTER_S))
 
-    def purge(self, day: int, record: Record, ruling: Ruling) -> None:
+    def purge(self, day: int, record: Record, ruling: JobVerdict) -> None:
         """Sauce Labs takes a job's assets between the plan before and this day's, which rules so."""
         if not self._is_past_purge(record, 0):
             self.days[day].purged += 1
@@ -114,14 +114,14 @@ class Ledger:
         ended = record.job.ended_at
         return isinstance(ended, int) and ended + PURGED_AFTER_S <= self.as_ofs[day]
 
-    def _measure(self, entry: Entry, day: int, record: Record, decision: Decision) -> None:
+    def _measure(self, entry: SavingsDay, day: int, record: Record, decision: Decision) -> None:
         is_first = day == 0 or bool(self._policies)
         accepted_at = self._accepted_at if is_first else self.as_ofs[day - 1]
         expected = accepted_at is not None and record.changed_at <= accepted_at
         left = expected and is_first and record.accepted_for is decision.action
         policy = decision.policy
         assert policy is not None, f"job {record.job.id} is changed by no policy"
-        for acting in (entry.acting, entry.acting_by_policy.setdefault(policy, Acting())):
+        for acting in (entry.acting, entry.acting_by_policy.setdefault(policy, ActingJobs())):
             acting.expected += expected
             acting.unexpected += not expected
             acting.left += left
@@ -142,7 +142,7 @@ class Ledger:
         work["jobs_gone"] += Action.DELETE_JOB in actions
 
 
-def _after(actions: set[Action], record: Record, ruling: Ruling, before: Carried) -> Carried:
+def _after(actions: set[Action], record: Record, ruling: JobVerdict, before: CarriedState) -> CarriedState:
     after = before
     if Action.ARCHIVE in actions and ruling.selection is not None:
         after = replace(after, archived=(record.archived or frozenset()) | {ruling.selection.key})
@@ -154,7 +154,7 @@ def _after(actions: set[Action], record: Record, ruling: Ruling, before: Carried
     return after
 
 
-def announced(record: Record, ruling: Ruling, before: Carried, as_of: int) -> Carried:
+def announced(record: Record, ruling: JobVerdict, before: CarriedState, as_of: int) -> CarriedState:
     """The job's announcements after a day's plan: those that go on keep their time, new ones begin, the others end."""
     known = record.announced or {}
     told = tuple((action, known.get(action, as_of)) for action in ruling.announce)

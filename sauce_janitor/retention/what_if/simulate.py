@@ -15,10 +15,10 @@ from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.decide import Records
 from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.plan.costs import bytes_wanted, requests_needed
-from sauce_janitor.retention.plan.limits import Acting, Approval, BrokenLimit, Leeway, Tally, measure
+from sauce_janitor.retention.plan.limits import ActingJobs, Approval, BrokenLimit, Leeway, LimitCounts, measure
 from sauce_janitor.retention.what_if.job_courses import DayByDay, OnePass
 from sauce_janitor.retention.what_if.keep_spans import DAY_S
-from sauce_janitor.retention.what_if.savings import Entry, Ledger
+from sauce_janitor.retention.what_if.savings import SavingsDay, SimulationTotals
 
 LONGEST_DAYS: Final = 3660
 _PLANS: Final = 7
@@ -49,7 +49,7 @@ class Day:
     archive_bytes: float
     purged: int
     lost: int
-    acting: Acting
+    acting: ActingJobs
     broken: tuple[BrokenLimit, ...]
 
 
@@ -106,7 +106,7 @@ def simulate(rules: Rules, records: Records, setting: Setting, *, day_by_day: bo
     """
     assert 1 <= setting.days <= LONGEST_DAYS, f"{setting.days} days"
     as_ofs = tuple(setting.as_of + day * DAY_S for day in range(setting.days))
-    ledger = Ledger(as_ofs, rules.timezone, setting.policies, setting.accepted_at)
+    ledger = SimulationTotals(as_ofs, rules.timezone, setting.policies, setting.accepted_at)
     one_pass = OnePass(rules, records, ledger)
     course = one_pass if one_pass.can_follow and not day_by_day else DayByDay(rules, records, ledger)
     course.follow()
@@ -128,7 +128,7 @@ class _Growth:
         """What max_growth is measured by."""
         return {name: median(sizes[:_PLANS]) for name, sizes in self._known.items() if sizes}
 
-    def accept(self, entry: Entry) -> None:
+    def accept(self, entry: SavingsDay) -> None:
         """The day's plan goes ahead."""
         for name, sizes in self._known.items() if self._is_accepted else ():
             acting = entry.acting if name is None else entry.acting_by_policy.get(name)
@@ -136,7 +136,7 @@ class _Growth:
                 sizes.insert(0, acting.new)
 
 
-def _day(rules: Rules, ledger: Ledger, number: int, setting: Setting, growth: _Growth) -> Day:
+def _day(rules: Rules, ledger: SimulationTotals, number: int, setting: Setting, growth: _Growth) -> Day:
     entry = ledger.days[number]
     there = tuple(ledger.there(number))
     jobs = sum(count for _, count in there)
@@ -162,10 +162,10 @@ def _day(rules: Rules, ledger: Ledger, number: int, setting: Setting, growth: _G
 
 
 def _broken(
-    rules: Rules, entry: Entry, there: Collection[tuple[tuple[Truth, ...], int]], leeway: Leeway
+    rules: Rules, entry: SavingsDay, there: Collection[tuple[tuple[Truth, ...], int]], leeway: Leeway
 ) -> tuple[BrokenLimit, ...]:
     matched = {
         policy.name: sum(count for truths, count in there if truths[n]) for n, policy in enumerate(rules.policies)
     }
-    tally = Tally(sum(count for _, count in there), entry.acting, matched, entry.acting_by_policy)
+    tally = LimitCounts(sum(count for _, count in there), entry.acting, matched, entry.acting_by_policy)
     return measure(rules, tally, leeway)[0]

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from sauce_janitor.sandbox.api.jobs import may_read, may_write
 from sauce_janitor.sandbox.core.messages import (
-    Answer,
     Effect,
-    Request,
+    SandboxAnswer,
+    SandboxRequest,
     as_json,
     bad_request,
     not_finished,
@@ -26,7 +26,7 @@ _COMPRESSED = (".gz", ".zip", ".mp4", ".png")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
-def list_assets(world: World, request: Request, job: JobRef) -> Answer:
+def list_assets(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
     """What is there by key; what a job shows whose assets are gone is a behaviour."""
     refused = may_read(world, request, job.person)
     if refused is not None:
@@ -41,7 +41,7 @@ def list_assets(world: World, request: Request, job: JobRef) -> Answer:
     return _gone(world.behaviours.purged_assets) if world.is_purged(job) else as_json({"screenshots": []})
 
 
-def get_asset(world: World, request: Request, job: JobRef, name: str) -> Answer:
+def get_asset(world: World, request: SandboxRequest, job: JobRef, name: str) -> SandboxAnswer:
     """One file; `screenshots.zip` is made from all screenshots."""
     refused = may_read(world, request, job.person)
     if refused is not None:
@@ -50,18 +50,18 @@ def get_asset(world: World, request: Request, job: JobRef, name: str) -> Answer:
         return not_finished()
     if world.behaviours.asset_redirect == "on" and _find(world, job, name) is not None:
         link = f"{request.base_url}/jobs/{job.id}/{name}?auth={job.person.link_token(job.id)}"
-        return Answer(302, headers={"Location": link}, content_type="text/html")
+        return SandboxAnswer(302, headers={"Location": link}, content_type="text/html")
     return _file(world, request, job, name)
 
 
-def get_by_link(world: World, request: Request, job: JobRef, name: str) -> Answer:
+def get_by_link(world: World, request: SandboxRequest, job: JobRef, name: str) -> SandboxAnswer:
     """The asset host: `?auth=` is the token of the owner (or `user:token`), or Basic credentials do."""
     if request.user is None and not _is_signed(world, request, job):
         return unauthorised()
     return _file(world, request, job, name) if job.ledger.is_finished(job.index) else not_finished()
 
 
-def delete_assets(world: World, request: Request, job: JobRef) -> Answer:
+def delete_assets(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
     """Destroys all files, listed or not, and says their names and sizes."""
     refused = may_write(world, request, job.person)
     if refused is not None:
@@ -78,7 +78,7 @@ def delete_assets(world: World, request: Request, job: JobRef) -> Answer:
     return as_json([]) if again == "200" else not_found() if again == "404" else bad_request("No assets to delete")
 
 
-def _gone(how: Gone) -> Answer:
+def _gone(how: Gone) -> SandboxAnswer:
     if how == "404":
         return not_found()
     return as_json(
@@ -86,17 +86,17 @@ def _gone(how: Gone) -> Answer:
     )
 
 
-def _file(world: World, request: Request, job: JobRef, name: str) -> Answer:
+def _file(world: World, request: SandboxRequest, job: JobRef, name: str) -> SandboxAnswer:
     data = _find(world, job, name)
     if data is None:
         return not_found()
-    answer = Answer(200, data, content_type(name), compress=not name.endswith(_COMPRESSED))
+    answer = SandboxAnswer(200, data, content_type(name), compress=not name.endswith(_COMPRESSED))
     wanted = _RANGE.fullmatch(request.headers.get("range", ""))
     if world.behaviours.asset_range == "off" or wanted is None:
         return answer
     first, last = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)
     if first > last:
-        return Answer(416, headers={"Content-Range": f"bytes */{len(data)}"})
+        return SandboxAnswer(416, headers={"Content-Range": f"bytes */{len(data)}"})
     headers = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Accept-Ranges": "bytes"}
     return replace(answer, status=206, body=data[first : last + 1], headers=headers, compress=False)
 
@@ -109,7 +109,7 @@ def _find(world: World, job: JobRef, name: str) -> bytes | None:
     return None if found is None else found.read()
 
 
-def _is_signed(world: World, request: Request, job: JobRef) -> bool:
+def _is_signed(world: World, request: SandboxRequest, job: JobRef) -> bool:
     given = request.one("auth") or ""
     name, colon, token = given.partition(":")
     person = world.organisation.named(name) if colon else job.person

@@ -6,16 +6,22 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from sauce_janitor.sandbox.api.jobs import may_read
-from sauce_janitor.sandbox.core.messages import Answer, Request, as_json, bad_request, not_found
+from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest, as_json, bad_request, not_found
 from sauce_janitor.sandbox.core.people import Person
-from sauce_janitor.sandbox.world.documents import Counters, build_document, build_document_v1, build_member, seed_row
+from sauce_janitor.sandbox.world.documents import (
+    BuildStatusCounts,
+    build_document,
+    build_document_v1,
+    build_member,
+    seed_row,
+)
 from sauce_janitor.sandbox.world.population import BUILDS_A_WAVE
 from sauce_janitor.sandbox.world.world import BuildRef, JobRef, World
 
 _V1_LIMIT, _V2_LIMIT, _LARGEST = 100, 50, 500
 
 
-def list_v1(world: World, request: Request, person: Person) -> Answer:
+def list_v1(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer:
     """A bare array, newest first."""
     refused = _offers_v1(world) or may_read(world, request, person)
     if refused is not None:
@@ -27,7 +33,7 @@ def list_v1(world: World, request: Request, person: Person) -> Answer:
     return as_json([build_document_v1(document, person) for document in newest])
 
 
-def one_v1(world: World, request: Request, build: BuildRef) -> Answer:
+def one_v1(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAnswer:
     """One build in v1's shape."""
     document = _document(world, build)
     if document is None:
@@ -36,7 +42,7 @@ def one_v1(world: World, request: Request, build: BuildRef) -> Answer:
     return refused or as_json(build_document_v1(document, build.person))
 
 
-def jobs_v1(world: World, request: Request, build: BuildRef, *, only_failed: bool = False) -> Answer:
+def jobs_v1(world: World, request: SandboxRequest, build: BuildRef, *, only_failed: bool = False) -> SandboxAnswer:
     """The jobs of a build in the shapes of a job list, with `truncated` as saucerest-java recorded it."""
     refused = _offers_v1(world) or may_read(world, request, build.person)
     if refused is not None:
@@ -51,7 +57,7 @@ def jobs_v1(world: World, request: Request, build: BuildRef, *, only_failed: boo
     return as_json({"jobs": chosen, "truncated": False})
 
 
-def list_v2(world: World, request: Request) -> Answer:
+def list_v2(world: World, request: SandboxRequest) -> SandboxAnswer:
     """The builds of the asking user, or of `user_id`; filtered by status, name, start and end; newest first unless asc."""
     person = request.user
     user_id = request.one("user_id")
@@ -85,12 +91,12 @@ def list_v2(world: World, request: Request) -> Answer:
     return as_json({"builds": list(islice(filter(is_wanted, every), offset, offset + min(limit, _LARGEST)))})
 
 
-def one_v2(world: World, request: Request, build: BuildRef) -> Answer:
+def one_v2(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAnswer:
     """One build."""
     return _v2(world, request, build.person, lambda: _document(world, build))
 
 
-def jobs_v2(world: World, request: Request, build: BuildRef) -> Answer:
+def jobs_v2(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAnswer:
     """The jobs of a build, newest first; `limit` and `offset` are obeyed, without them it is all; `faulty=true` (as
     node-saucelabs sends it) leaves those that failed or errored."""
     limit, offset = _number(request, "limit", _LARGEST), _number(request, "offset", 0)
@@ -106,7 +112,7 @@ def jobs_v2(world: World, request: Request, build: BuildRef) -> Answer:
     return _v2(world, request, build.person, members)
 
 
-def build_of_job(world: World, request: Request, job: JobRef) -> Answer:
+def build_of_job(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
     """The build that a job is in; 404 for one in none."""
 
     def found() -> dict[str, object] | None:
@@ -116,11 +122,13 @@ def build_of_job(world: World, request: Request, job: JobRef) -> Answer:
     return _v2(world, request, job.person, found)
 
 
-def _offers_v1(world: World) -> Answer | None:
+def _offers_v1(world: World) -> SandboxAnswer | None:
     return not_found() if world.behaviours.builds_v1 == "off" else None
 
 
-def _v2(world: World, request: Request, person: Person, found: Callable[[], dict[str, object] | None]) -> Answer:
+def _v2(
+    world: World, request: SandboxRequest, person: Person, found: Callable[[], dict[str, object] | None]
+) -> SandboxAnswer:
     if world.behaviours.builds_v2 == "off":
         return not_found()
     refused = may_read(world, request, person)
@@ -156,13 +164,13 @@ def _document(world: World, build: BuildRef) -> dict[str, object] | None:
         members = build.ledger.members(build.name)
         if members:
             return build_document(
-                world.organisation, build.person, build.id, build.name, Counters(build.ledger, members)
+                world.organisation, build.person, build.id, build.name, BuildStatusCounts(build.ledger, members)
             )
         number = build.ledger.population.build_named(build.name)
         born = [] if number is None else build.ledger.population.members(number)
     if not born or world.behaviours.empty_builds == "hide":
         return None
-    empty = build_document(world.organisation, build.person, build.id, build.name, Counters(build.ledger, ()))
+    empty = build_document(world.organisation, build.person, build.id, build.name, BuildStatusCounts(build.ledger, ()))
     created_at = build.ledger.created_at(born[0])
     return {**empty, "creation_time": created_at, "start_time": created_at, "modification_time": created_at}
 
@@ -172,7 +180,7 @@ def _is_faulty(row: dict[str, object]) -> bool:
     return isinstance(state, dict) and bool(state["failed"] or state["errored"])
 
 
-def _number(request: Request, key: str, default: int, *, also: str | None = None) -> int | None:
+def _number(request: SandboxRequest, key: str, default: int, *, also: str | None = None) -> int | None:
     text = request.one(key) or (request.one(also) if also is not None else None)
     if text is None:
         return default

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import NoReturn
 
 from sauce_janitor.sandbox.api.jobs import may_read
-from sauce_janitor.sandbox.core.messages import Answer, Request, as_json, forbidden, not_found
+from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest, as_json, forbidden, not_found
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.world import insights
-from sauce_janitor.sandbox.world.insights import Item, Wanted
+from sauce_janitor.sandbox.world.insights import InsightsRun, InsightsSelection
 from sauce_janitor.sandbox.world.world import World
 
 _SIZE, _LARGEST, _DEEPEST = 10, 1000, 10_000
@@ -25,7 +25,7 @@ _TRUE = {"true", "1", ""}
 class _BadError(Exception):
     """A request that is refused; carries the answer."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: SandboxAnswer) -> None:
         super().__init__()
         self.answer = answer
 
@@ -35,7 +35,7 @@ class _Query:
     """The parameters of one request, in the generation that the behaviour says."""
 
     world: World
-    request: Request
+    request: SandboxRequest
     refuses_with_422: bool
 
     @property
@@ -94,14 +94,14 @@ class _Query:
             self.refuse(name, "invalid datetime format")
 
 
-def tests(world: World, request: Request) -> Answer:
+def tests(world: World, request: SandboxRequest) -> SandboxAnswer:
     """Get Test Results. `from` and `size` page; the older generation is oldest first unless told otherwise, the newer not."""
 
     def found(query: _Query) -> dict[str, object]:
         size, start = min(query.whole("size", _SIZE), _LARGEST), query.whole("from", 0)
         if world.behaviours.insights_depth == "10000" and start + size > _DEEPEST:
             query.refuse("from", f"from + size must be at most {_DEEPEST}")
-        checks: list[Callable[[Item], bool]] = []
+        checks: list[Callable[[InsightsRun], bool]] = []
         build, error, name = query.one("build"), query.one("error"), query.one("query", "name")
         if build is not None:
             checks.append(lambda item: item.build == build)
@@ -119,7 +119,7 @@ def tests(world: World, request: Request) -> Answer:
     return _answer(world, request, found, refuses_with_422=True)
 
 
-def metrics(world: World, request: Request) -> Answer:
+def metrics(world: World, request: SandboxRequest) -> SandboxAnswer:
     """Get Summary of Test Metrics, of the test that `query` names."""
 
     def found(query: _Query) -> dict[str, object]:
@@ -132,7 +132,7 @@ def metrics(world: World, request: Request) -> Answer:
     return _answer(world, request, found)
 
 
-def trends(world: World, request: Request) -> Answer:
+def trends(world: World, request: SandboxRequest) -> SandboxAnswer:
     """Get Test Trends by `interval`: any length in the older generation, one of a few (default a day) in the newer."""
 
     def found(query: _Query) -> dict[str, object]:
@@ -147,7 +147,7 @@ def trends(world: World, request: Request) -> Answer:
     return _answer(world, request, found, refuses_with_422=True)
 
 
-def builds_and_tests(world: World, request: Request) -> Answer:
+def builds_and_tests(world: World, request: SandboxRequest) -> SandboxAnswer:
     """Get Builds and Tests."""
     return _answer(
         world,
@@ -156,7 +156,7 @@ def builds_and_tests(world: World, request: Request) -> Answer:
     )
 
 
-def errors(world: World, request: Request) -> Answer:
+def errors(world: World, request: SandboxRequest) -> SandboxAnswer:
     """Get Error Trends."""
     return _answer(
         world,
@@ -166,8 +166,12 @@ def errors(world: World, request: Request) -> Answer:
 
 
 def _answer(
-    world: World, request: Request, found: Callable[[_Query], dict[str, object]], *, refuses_with_422: bool = False
-) -> Answer:
+    world: World,
+    request: SandboxRequest,
+    found: Callable[[_Query], dict[str, object]],
+    *,
+    refuses_with_422: bool = False,
+) -> SandboxAnswer:
     switch = world.behaviours.insights
     if switch != "on":
         return forbidden() if switch == "forbidden" else not_found()
@@ -177,7 +181,7 @@ def _answer(
         return bad.answer
 
 
-def _wanted(query: _Query, checks: list[Callable[[Item], bool]] | None = None) -> Wanted:
+def _wanted(query: _Query, checks: list[Callable[[InsightsRun], bool]] | None = None) -> InsightsSelection:
     """What every method is asked alike: the period, whose tests, and status, os and browser."""
     since, until = query.span()
     statuses, systems, browsers = (frozenset(query.all(name)) for name in ("status", "os", "browser"))
@@ -191,7 +195,7 @@ def _wanted(query: _Query, checks: list[Callable[[Item], bool]] | None = None) -
         every.append(lambda item: item.os in systems)
     if browsers:
         every.append(lambda item: item.browser in browsers)
-    return Wanted(_people(query), since, until, every)
+    return InsightsSelection(_people(query), since, until, every)
 
 
 def _people(query: _Query) -> list[Person]:

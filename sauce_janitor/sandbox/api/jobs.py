@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sauce_janitor.sandbox.core.messages import (
-    Answer,
     Effect,
-    Request,
+    SandboxAnswer,
+    SandboxRequest,
     as_json,
     bad_request,
     forbidden,
@@ -53,7 +53,7 @@ class _Page:
     until: float | None
 
 
-def list_jobs(world: World, request: Request, person: Person, *, version: str) -> Answer:
+def list_jobs(world: World, request: SandboxRequest, person: Person, *, version: str) -> SandboxAnswer:
     """Newest first; v1 answers an array, v1.1 an object with `jobs`."""
     refused = may_read(world, request, person)
     if refused is not None:
@@ -70,7 +70,7 @@ def list_jobs(world: World, request: Request, person: Person, *, version: str) -
     return as_json(rows if version == "v1" else {"jobs": rows})
 
 
-def look_up(world: World, request: Request, *, version: str) -> Answer:
+def look_up(world: World, request: SandboxRequest, *, version: str) -> SandboxAnswer:
     """Several jobs by `id=a&id=b`; unknown ones, and those one may not see, are left out."""
     if world.behaviours.batch_lookup == "off":
         return not_found()
@@ -81,12 +81,12 @@ def look_up(world: World, request: Request, *, version: str) -> Answer:
     return as_json(rows if version == "v1" else {"jobs": rows})
 
 
-def details(world: World, request: Request, job: JobRef) -> Answer:
+def details(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
     """The full document of one job."""
     return may_read(world, request, job.person) or as_json(world.document(job, request.base_url))
 
 
-def update(world: World, request: Request, job: JobRef) -> Answer:
+def update(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
     """Replaces the given fields; tags replace tags."""
     refused = may_write(world, request, job.person)
     if refused is not None:
@@ -106,7 +106,7 @@ def update(world: World, request: Request, job: JobRef) -> Answer:
     return as_json(world.document(job, request.base_url), effect=Effect(job.id, updated=True))
 
 
-def stop(world: World, request: Request, job: JobRef) -> Answer:
+def stop(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
     """Ends a running job; one that is over is answered with 200 just the same, as recorded by sauce_whisk."""
     refused = may_write(world, request, job.person)
     if refused is not None:
@@ -124,7 +124,7 @@ def stop(world: World, request: Request, job: JobRef) -> Answer:
     return as_json(world.document(job, request.base_url), effect=Effect(job.id, stopped=stopped, before=before))
 
 
-def delete(world: World, request: Request, job: JobRef, *, version: str) -> Answer:
+def delete(world: World, request: SandboxRequest, job: JobRef, *, version: str) -> SandboxAnswer:
     """v1.1 answers 204 with nothing (as documented), v1 200 (as saucerest-java's tests against the real API have it).
 
     The vendor's own sources disagree about which of both is there at all: `delete_path` serves one, both or none.
@@ -143,13 +143,13 @@ def delete(world: World, request: Request, job: JobRef, *, version: str) -> Answ
         document = world.document(job, request.base_url)
         job.ledger.gone.add(job.index)
     if version == "v1.1":
-        return Answer(204, effect=effect)
+        return SandboxAnswer(204, effect=effect)
     if world.behaviours.delete_v1_body == "empty":
-        return Answer(200, effect=effect)
+        return SandboxAnswer(200, effect=effect)
     return as_json(document, effect=effect)
 
 
-def delete_all(world: World, request: Request, person: Person, *, version: str) -> Answer:
+def delete_all(world: World, request: SandboxRequest, person: Person, *, version: str) -> SandboxAnswer:
     """Deletes every job of the user, at once and without asking, as the real one did. Here so that tools can prove that
     they never call it by accident, also not by an empty job id."""
     switch = world.behaviours.delete_all
@@ -162,17 +162,17 @@ def delete_all(world: World, request: Request, person: Person, *, version: str) 
     with world.lock:
         live = ledger.live
         ledger.gone.add_all_below(ledger.count)
-    return Answer(204, effect=Effect(jobs_deleted=live))
+    return SandboxAnswer(204, effect=Effect(jobs_deleted=live))
 
 
-def may_read(world: World, request: Request, person: Person) -> Answer | None:
+def may_read(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer | None:
     """None, or the refusal to show another person's jobs."""
     if request.user is person or world.behaviours.others_jobs in {"all", "read"}:
         return None
     return forbidden() if world.behaviours.others_jobs == "forbidden" else not_found()
 
 
-def may_write(world: World, request: Request, person: Person) -> Answer | None:
+def may_write(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer | None:
     """None, or the refusal to change another person's jobs; at best the organisation's admin may."""
     if request.user is person:
         return None
@@ -181,7 +181,7 @@ def may_write(world: World, request: Request, person: Person) -> Answer | None:
     return may_read(world, request, person) or forbidden()
 
 
-def _found(world: World, request: Request, person: Person, page: _Page) -> list[JobRef]:
+def _found(world: World, request: SandboxRequest, person: Person, page: _Page) -> list[JobRef]:
     """The jobs of one page; the caller holds the lock."""
     ledger, by, name = world.ledger(person), world.behaviours.window_time, request.one("name")
     is_exclusive = world.behaviours.window_ends == "exclusive"
@@ -208,7 +208,7 @@ def _is_within(time: object, since: float | None, until: float | None) -> bool:
     return isinstance(time, int) and (since is None or time >= since) and (until is None or time < until)
 
 
-def _row(world: World, job: JobRef, request: Request) -> dict[str, object]:
+def _row(world: World, job: JobRef, request: SandboxRequest) -> dict[str, object]:
     document = world.document(job, request.base_url)
     if request.flag("full"):
         return document
@@ -218,7 +218,7 @@ def _row(world: World, job: JobRef, request: Request) -> dict[str, object]:
     return seed_row(document, world.organisation, job.person, key)
 
 
-def _limit(world: World, request: Request) -> int:
+def _limit(world: World, request: SandboxRequest) -> int:
     limit = _whole(request, "limit", DEFAULT_LIMIT)
     if limit < 1:
         raise ValueError("limit must be at least 1")
@@ -229,7 +229,7 @@ def _limit(world: World, request: Request) -> int:
     return LARGEST_LIMIT
 
 
-def _whole(request: Request, key: str, default: int) -> int:
+def _whole(request: SandboxRequest, key: str, default: int) -> int:
     text = request.one(key)
     if text is None:
         return default
@@ -238,7 +238,7 @@ def _whole(request: Request, key: str, default: int) -> int:
     return int(text)
 
 
-def _time(request: Request, key: str) -> float | None:
+def _time(request: SandboxRequest, key: str) -> float | None:
     text = request.one(key)
     if text is None:
         return None
@@ -267,9 +267,9 @@ def _problem(fields: dict[str, object]) -> str | None:
     return None if isinstance(fields.get("custom-data"), dict | None) else "custom-data must be an object"
 
 
-def _as_csv(documents: Iterable[dict[str, object]]) -> Answer:
+def _as_csv(documents: Iterable[dict[str, object]]) -> SandboxAnswer:
     text = io.StringIO()
     rows = csv.DictWriter(text, _CSV_COLUMNS, extrasaction="ignore")
     rows.writeheader()
     rows.writerows(documents)
-    return Answer(200, text.getvalue().encode(), "text/csv; charset=utf-8")
+    return SandboxAnswer(200, text.getvalue().encode(), "text/csv; charset=utf-8")

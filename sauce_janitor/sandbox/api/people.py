@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from sauce_janitor.sandbox.core.messages import Answer, Request, as_json, forbidden, not_found
+from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest, as_json, forbidden, not_found
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.world.world import World
 
@@ -12,14 +12,14 @@ _LIMIT, _LARGEST = 20, 100
 _STATES = {"active": True, "inactive": False}
 
 
-def status() -> Answer:
+def status() -> SandboxAnswer:
     """Public: needs no credentials."""
     return as_json(
         {"wait_time": 0.1, "service_operational": True, "status_message": "Basic service status checks passed."}
     )
 
 
-def users(world: World, request: Request) -> Answer:
+def users(world: World, request: SandboxRequest) -> SandboxAnswer:
     """The organisation's users without its service accounts, filtered; `username` is a prefix, as in the real one."""
     found = [
         world.organisation.user_document(person)
@@ -29,7 +29,7 @@ def users(world: World, request: Request) -> Answer:
     return _allowed(world, request) or _page(request, found)
 
 
-def user(world: World, request: Request, uuid: str) -> Answer:
+def user(world: World, request: SandboxRequest, uuid: str) -> SandboxAnswer:
     """One user by uuid."""
     person = world.organisation.with_uuid(uuid)
     if person is None or person.is_service:
@@ -37,14 +37,14 @@ def user(world: World, request: Request, uuid: str) -> Answer:
     return _allowed(world, request) or as_json(world.organisation.user_document(person))
 
 
-def me(world: World, person: Person) -> Answer:
+def me(world: World, person: Person) -> SandboxAnswer:
     """Who is asking."""
     if world.behaviours.team_management == "off":
         return not_found()
     return as_json(world.organisation.user_document(person))
 
 
-def service_accounts(world: World, request: Request) -> Answer:
+def service_accounts(world: World, request: SandboxRequest) -> SandboxAnswer:
     """Accounts of pipelines; they own jobs as users do. Not every plan has them."""
     people = [person for person in world.organisation.people if person.is_service]
     rows = [world.organisation.service_account_document(person) for person in people]
@@ -52,33 +52,33 @@ def service_accounts(world: World, request: Request) -> Answer:
     return refused or _page(request, rows)
 
 
-def teams(world: World, request: Request) -> Answer:
+def teams(world: World, request: SandboxRequest) -> SandboxAnswer:
     """All teams, or those whose name begins with `name`."""
     prefix = request.one("name") or ""
     rows = [team for team in world.organisation.team_documents() if str(team["name"]).startswith(prefix)]
     return _allowed(world, request) or _page(request, rows)
 
 
-def members(world: World, request: Request, team_uuid: str) -> Answer:
+def members(world: World, request: SandboxRequest, team_uuid: str) -> SandboxAnswer:
     """Who is in a team."""
     people = [person for person in world.organisation.people if person.team_uuid == team_uuid and not person.is_service]
     rows = [world.organisation.user_document(person) for person in people]
     return _allowed(world, request) or _page(request, rows)
 
 
-def legacy_user(world: World, person: Person) -> Answer:
+def legacy_user(world: World, person: Person) -> SandboxAnswer:
     """`/rest/v1/users/{user}`, without the access key."""
     document = world.organisation.user_document(person)
     return as_json({"id": person.name, "username": person.name, "email": document["email"], "user_type": "subscribed"})
 
 
-def legacy_organisation(world: World) -> Answer:
+def legacy_organisation(world: World) -> SandboxAnswer:
     """`/rest/v1.1/users/{user}/organization` and `siblings`: names only."""
     names = [person.name for person in world.organisation.people]
     return as_json({"count": len(names), "is_ancestor": True, "users": names})
 
 
-def activity(world: World, person: Person) -> Answer:
+def activity(world: World, person: Person) -> SandboxAnswer:
     """How many jobs run right now. Source: saucerest-java's recorded activity."""
     ledger = world.ledger(person)
     newest = ledger.gone.newest_first(max(0, ledger.count - 500), ledger.count, 0)
@@ -87,7 +87,7 @@ def activity(world: World, person: Person) -> Answer:
     return as_json({"subaccounts": {person.name: counts}, "totals": counts})
 
 
-def _is_wanted(world: World, request: Request, person: Person) -> bool:
+def _is_wanted(world: World, request: SandboxRequest, person: Person) -> bool:
     """By the filters of Lookup Users; several teams, team names or roles are separated by commas."""
     document = world.organisation.user_document(person)
     state, phrase = request.one("status"), request.one("phrase") or ""
@@ -106,18 +106,18 @@ def _is_among(words: str | None, word: str) -> bool:
     return words is None or word in words.split(",")
 
 
-def _allowed(world: World, request: Request) -> Answer | None:
+def _allowed(world: World, request: SandboxRequest) -> SandboxAnswer | None:
     """A service account cannot manage accounts. Source: Sauce's "Managing service accounts"."""
     if request.user is not None and request.user.is_service:
         return forbidden()
     return _by_switch(world.behaviours.team_management)
 
 
-def _by_switch(switch: str) -> Answer | None:
+def _by_switch(switch: str) -> SandboxAnswer | None:
     return None if switch == "on" else forbidden() if switch == "forbidden" else not_found()
 
 
-def _page(request: Request, rows: list[dict[str, object]]) -> Answer:
+def _page(request: SandboxRequest, rows: list[dict[str, object]]) -> SandboxAnswer:
     limit, offset = (request.one("limit") or str(_LIMIT)), (request.one("offset") or "0")
     if not limit.isdecimal() or not offset.isdecimal():
         return as_json({"limit": ["A valid integer is required."]}, 400)

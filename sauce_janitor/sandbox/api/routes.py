@@ -8,17 +8,24 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from sauce_janitor.sandbox.api import assets, builds, insights, jobs, people
-from sauce_janitor.sandbox.core.messages import Answer, Request, as_json, not_found, unauthorised, unknown_url
+from sauce_janitor.sandbox.core.messages import (
+    SandboxAnswer,
+    SandboxRequest,
+    as_json,
+    not_found,
+    unauthorised,
+    unknown_url,
+)
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.world.world import BuildRef, JobRef, World
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RoutedRequest:
     """A request for which an endpoint was found. `parts` are the path's names, decoded."""
 
     world: World
-    request: Request
+    request: SandboxRequest
     parts: Mapping[str, str]
 
     @property
@@ -45,7 +52,7 @@ class Call:
         return build
 
 
-Handler = Callable[[Call], Answer]
+Handler = Callable[[RoutedRequest], SandboxAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,48 +81,48 @@ def _endpoint(name: str, methods: str, path: str, handle: Handler, *, is_public:
     return Endpoint(name, tuple(methods.split()), re.compile(f"{pattern}/?"), handle, is_public)
 
 
-def _of_person(act: Callable[[Call, Person], Answer]) -> Handler:
-    def handle(call: Call) -> Answer:
+def _of_person(act: Callable[[RoutedRequest, Person], SandboxAnswer]) -> Handler:
+    def handle(call: RoutedRequest) -> SandboxAnswer:
         person = call.person()
         return not_found() if person is None else act(call, person)
 
     return handle
 
 
-def _of_job(act: Callable[[Call, JobRef], Answer]) -> Handler:
-    def handle(call: Call) -> Answer:
+def _of_job(act: Callable[[RoutedRequest, JobRef], SandboxAnswer]) -> Handler:
+    def handle(call: RoutedRequest) -> SandboxAnswer:
         job = call.job()
         return not_found() if job is None else act(call, job)
 
     return handle
 
 
-def _of_build(act: Callable[[Call, BuildRef], Answer]) -> Handler:
-    def handle(call: Call) -> Answer:
+def _of_build(act: Callable[[RoutedRequest, BuildRef], SandboxAnswer]) -> Handler:
+    def handle(call: RoutedRequest) -> SandboxAnswer:
         build = call.build()
         return as_json({"detail": "Not found."}, 404) if build is None else act(call, build)
 
     return handle
 
 
-def _me(call: Call) -> Answer:
+def _me(call: RoutedRequest) -> SandboxAnswer:
     return unauthorised() if call.request.user is None else people.me(call.world, call.request.user)
 
 
-def _jobs_of_named_build(call: Call, person: Person) -> Answer:
+def _jobs_of_named_build(call: RoutedRequest, person: Person) -> SandboxAnswer:
     return builds.jobs_v1(call.world, call.request, call.world.build_called(person, call.parts["build"]))
 
 
-def _no_real_device(_: Call) -> Answer:
+def _no_real_device(_: RoutedRequest) -> SandboxAnswer:
     """There are no real devices here; what one answers is a fault's body."""
     return as_json({"detail": "Not found."}, 404)
 
 
-def _on_insights(act: Callable[[World, Request], Answer]) -> Handler:
+def _on_insights(act: Callable[[World, SandboxRequest], SandboxAnswer]) -> Handler:
     return lambda call: act(call.world, call.request)
 
 
-def _siblings(call: Call) -> Answer:
+def _siblings(call: RoutedRequest) -> SandboxAnswer:
     return people.legacy_organisation(call.world)
 
 
@@ -193,7 +200,7 @@ ENDPOINTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class RouteMatch:
     """Where a request leads: the endpoint (None for an unknown URL) and the path's names."""
 
     endpoint: Endpoint | None
@@ -201,7 +208,7 @@ class Match:
     is_wrong_method: bool = False
 
 
-def find(method: str, path: str) -> Match:
+def find(method: str, path: str) -> RouteMatch:
     """The endpoint for a method and a percent-encoded path. HEAD is GET without a body."""
     wanted = "GET" if method == "HEAD" else method
     path = _normal(path)
@@ -211,11 +218,11 @@ def find(method: str, path: str) -> Match:
         if found is None:
             continue
         if wanted in endpoint.methods:
-            return Match(
+            return RouteMatch(
                 endpoint, {key: unquote(value) for key, value in found.groupdict().items() if value is not None}
             )
         path_known = True
-    return Match(None, is_wrong_method=path_known)
+    return RouteMatch(None, is_wrong_method=path_known)
 
 
 def _normal(path: str) -> str:
@@ -231,7 +238,7 @@ def _normal(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def handle(world: World, request: Request, match: Match) -> Answer:
+def handle(world: World, request: SandboxRequest, match: RouteMatch) -> SandboxAnswer:
     """What the API answers, all faults aside."""
     if match.endpoint is None:
         if match.is_wrong_method:
@@ -239,4 +246,4 @@ def handle(world: World, request: Request, match: Match) -> Answer:
         return unknown_url()
     if request.user is None and not match.endpoint.is_public:
         return unauthorised()
-    return match.endpoint.handle(Call(world, request, match.parts))
+    return match.endpoint.handle(RoutedRequest(world, request, match.parts))

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Dice:
+class SeededBytes:
     """Sixty-four bytes of fixed chance for one thing (a job, a build); each property reads its own place in them."""
 
     __slots__ = ("_bytes",)
@@ -41,5 +41,5 @@ class Dice:
 
 
 def key_of(seed: int, *words: str) -> bytes:
-    """A key for `Dice` and `Numbering`: another for each seed and use."""
+    """A key for `SeededBytes` and `Numbering`: another for each seed and use."""
     return blake2b("\0".join((str(seed), *words)).encode(), digest_size=32).digest()

@@ -13,7 +13,7 @@ _INDEX_BITS = 2 * _HALF - _OWNER_BITS
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
-class Numbering:
+class ComputedIds:
     """Turns (owner number, index) into 32 hexadecimal digits and back.
 
     The first half is a small Feistel network over 64 bits, a permutation: no two pairs share an id. The second half is a

@@ -12,7 +12,7 @@ from sauce_janitor.sandbox.core.people import Person
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SandboxRequest:
     """One request. `target` is the request line's path and query as they came; `query` has every value of a key; `headers` are
     by lower-case name."""
 
@@ -83,7 +83,7 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SandboxAnswer:
     """One answer. `compress` says that it may travel compressed if the client accepts that."""
 
     status: int
@@ -96,41 +96,43 @@ class Answer:
     wire: Wire = field(default_factory=Wire)
 
 
-def as_json(value: object, status: int = 200, *, effect: Effect | None = None, reason: str | None = None) -> Answer:
+def as_json(
+    value: object, status: int = 200, *, effect: Effect | None = None, reason: str | None = None
+) -> SandboxAnswer:
     """A JSON answer."""
-    return Answer(status, json.dumps(value).encode(), effect=effect or Effect(), reason=reason)
+    return SandboxAnswer(status, json.dumps(value).encode(), effect=effect or Effect(), reason=reason)
 
 
-def not_found() -> Answer:
+def not_found() -> SandboxAnswer:
     """Source: recorded by sauce_whisk, stopping an unknown job."""
     return as_json({"errors": "Not Found"}, 404)
 
 
-def forbidden() -> Answer:
+def forbidden() -> SandboxAnswer:
     """Known credentials, but not for this."""
     return as_json({"detail": "You do not have permission to perform this action."}, 403)
 
 
-def bad_request(message: str) -> Answer:
+def bad_request(message: str) -> SandboxAnswer:
     """A request that cannot be understood."""
     return as_json({"errors": message}, 400)
 
 
-def not_finished() -> Answer:
+def not_finished() -> SandboxAnswer:
     """Source: recorded by sauce_whisk; a bare JSON string, and the same words as the reason phrase."""
     return as_json("Job hasn't finished running", 400, reason="Job hasn't finished running")
 
 
-def unauthorised() -> Answer:
+def unauthorised() -> SandboxAnswer:
     """No credentials, or wrong ones."""
     answer = as_json({"errors": "Not authorized"}, 401)
-    return Answer(401, answer.body, headers={"WWW-Authenticate": 'Basic realm="Sauce Labs"'})
+    return SandboxAnswer(401, answer.body, headers={"WWW-Authenticate": 'Basic realm="Sauce Labs"'})
 
 
-def unknown_url() -> Answer:
+def unknown_url() -> SandboxAnswer:
     """Source: "Getting started with the API", sample of an unknown URL."""
     page = (
         "<!doctype html><html><head><title>Not Found</title></head><body><h1>Not Found</h1>"
         "<p>The requested resource was not found on this server.</p></body></html>"
     )
-    return Answer(404, page.encode(), "text/html; charset=utf-8")
+    return SandboxAnswer(404, page.encode(), "text/html; charset=utf-8")

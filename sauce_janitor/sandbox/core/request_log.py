@@ -13,7 +13,7 @@ from sauce_janitor.sandbox.core.messages import DestroyedAsset
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedRequest:
     """One request as the server saw it.
 
     `at`: epoch seconds when it was read. `path`: the request line's target as it came, tokens of signed links removed.
@@ -60,15 +60,15 @@ class Entry:
         }
 
 
-class RequestLog(Sequence[Entry]):
+class RequestLog(Sequence[LoggedRequest]):
     """The requests so far, oldest first. Safe to read while the sandbox answers."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._entries: list[Entry] = []
+        self._entries: list[LoggedRequest] = []
         self._lock = threading.Lock()
         self._file: TextIO | None = path.open("a", encoding="utf-8") if path is not None else None
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LoggedRequest) -> None:
         """Append one; a line in the file is flushed at once."""
         with self._lock:
             self._entries.append(entry)
@@ -88,19 +88,19 @@ class RequestLog(Sequence[Entry]):
                 self._file.close()
                 self._file = None
 
-    def writes(self) -> list[Entry]:
+    def writes(self) -> list[LoggedRequest]:
         """Everything but GET and HEAD."""
         return [entry for entry in self if entry.method not in {"GET", "HEAD"}]
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[LoggedRequest]:
         return iter(tuple(self._entries))
 
     @overload
-    def __getitem__(self, place: int) -> Entry: ...
+    def __getitem__(self, place: int) -> LoggedRequest: ...
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Entry]: ...
-    def __getitem__(self, place: int | slice) -> Entry | Sequence[Entry]:
+    def __getitem__(self, place: slice) -> Sequence[LoggedRequest]: ...
+    def __getitem__(self, place: int | slice) -> LoggedRequest | Sequence[LoggedRequest]:
         return self._entries[place]

@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
-from sauce_janitor.sandbox.core.messages import Answer, Request
-from sauce_janitor.sandbox.faults.fault import NUMBER, Scene, after, alter
+from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
+from sauce_janitor.sandbox.faults.fault import NUMBER, FaultContext, after, alter
 
 Row: TypeAlias = dict[str, object]
 Rows: TypeAlias = list[Row]
@@ -27,21 +27,21 @@ HOSTILE_NAMES = (
 
 
 @alter()
-def same_page(scene: Scene) -> Request:
+def same_page(scene: FaultContext) -> SandboxRequest:
     """`skip` and `offset` are ignored: every page is the first."""
     query = {key: value for key, value in scene.request.query.items() if key not in {"skip", "offset"}}
     return replace(scene.request, query=query)
 
 
 @alter()
-def short_rows(scene: Scene) -> Request:
+def short_rows(scene: FaultContext) -> SandboxRequest:
     """`full` is not known: rows are as the API's page shows them, or whatever `default_row` says."""
     query = {key: value for key, value in scene.request.query.items() if key != "full"}
     return replace(scene.request, query=query)
 
 
 @alter(limit=int)
-def capped_page(scene: Scene) -> Request:
+def capped_page(scene: FaultContext) -> SandboxRequest:
     """No page is longer than `limit` (default 50), whatever was asked for."""
     asked = scene.request.one("limit") or ""
     limit = int(scene.number("limit", 50))
@@ -50,7 +50,7 @@ def capped_page(scene: Scene) -> Request:
 
 
 @after(at=int)
-def flipped_byte(scene: Scene, answer: Answer) -> Answer:
+def flipped_byte(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """One byte of the body (default: the middle one) is another; its length is right."""
     if not answer.body:
         return answer
@@ -60,21 +60,21 @@ def flipped_byte(scene: Scene, answer: Answer) -> Answer:
 
 
 @after(share=NUMBER)
-def cut_at_source(scene: Scene, answer: Answer) -> Answer:
+def cut_at_source(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Only the first share (default half) of the body, and its length agrees: a file that was cut before it came here."""
     kept = answer.body[: int(len(answer.body) * scene.number("share", 0.5))]
     return replace(answer, body=kept, compress=False)
 
 
 @after(text=str)
-def other_kind(scene: Scene, answer: Answer) -> Answer:
+def other_kind(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The file is of another kind than its name says (default: a JPEG picture): its bytes are `text`, its length agrees."""
     text = scene.text("text", "\xff\xd8\xff\xe0 a picture")
     return replace(answer, body=text.encode("latin-1", "replace"), compress=False)
 
 
 @after()
-def other_pictures(_: Scene, answer: Answer) -> Answer:
+def other_pictures(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The entries of a zip file are whole, and not the single files: each has one byte more. Other bodies stay as they are."""
     if not answer.body.startswith(b"PK"):
         return answer
@@ -86,44 +86,44 @@ def other_pictures(_: Scene, answer: Answer) -> Answer:
 
 
 @after(text=str)
-def trailing_garbage(scene: Scene, answer: Answer) -> Answer:
+def trailing_garbage(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Something follows the end of the document."""
     return replace(answer, body=answer.body + scene.text("text", "]}<!-- -->").encode())
 
 
 @after(depth=int)
-def deep_json(scene: Scene, answer: Answer) -> Answer:
+def deep_json(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Brackets in brackets, 20,000 deep by default."""
     depth = int(scene.number("depth", 20_000))
     return replace(answer, body=b"[" * depth + b"]" * depth)
 
 
 @after()
-def not_a_list(_: Scene, answer: Answer) -> Answer:
+def not_a_list(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """An object with an error where a list should be, with status 200."""
     return replace(answer, body=json.dumps({"errors": "Something went wrong"}).encode())
 
 
 @after()
-def empty_list(_: Scene, answer: Answer) -> Answer:
+def empty_list(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """A list without a row."""
     return _with_rows(answer, lambda _rows: [])
 
 
 @after(share=NUMBER)
-def short_page(scene: Scene, answer: Answer) -> Answer:
+def short_page(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Only the first share (default half) of a page's rows."""
     return _with_rows(answer, lambda rows: rows[: int(len(rows) * scene.number("share", 0.5))])
 
 
 @after()
-def duplicate_rows(_: Scene, answer: Answer) -> Answer:
+def duplicate_rows(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Every row twice."""
     return _with_rows(answer, lambda rows: [row for row in rows for _ in range(2)])
 
 
 @after(set=dict, drop=list, row=int, only=str)
-def lie(scene: Scene, answer: Answer) -> Answer:
+def lie(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Fields are `set` or dropped in a document, or in every row of a list (or only in `row`, from 0, or in the one with the
     id `only`): a stale list row, a verdict that is none, a build that is another."""
     wanted, dropped = scene.settings.get("set", {}), scene.settings.get("drop", [])
@@ -137,25 +137,25 @@ def lie(scene: Scene, answer: Answer) -> Answer:
 
 
 @after(owner=str, row=int, only=str)
-def foreign_owner(scene: Scene, answer: Answer) -> Answer:
+def foreign_owner(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The job is another's (default `mallory`), though it was asked for as this user's."""
     return _with_some(scene, answer, lambda row: {**row, "owner": scene.text("owner", "mallory")})
 
 
 @after(id=str, row=int, only=str)
-def wrong_id(scene: Scene, answer: Answer) -> Answer:
+def wrong_id(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The id is another (default: the same backwards), though it was asked for by its own."""
     return _with_some(scene, answer, lambda row: {**row, "id": scene.text("id", str(row.get("id", ""))[::-1])})
 
 
 @after(row=int, only=str)
-def empty_id(scene: Scene, answer: Answer) -> Answer:
+def empty_id(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The id is the empty string."""
     return _with_some(scene, answer, lambda row: {**row, "id": ""})
 
 
 @after(row=int, only=str)
-def nan(scene: Scene, answer: Answer) -> Answer:
+def nan(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The times are NaN, which is no JSON but what many a program takes for it."""
     return _with_some(scene, answer, lambda row: {key: math.nan if _is_time(key) else row[key] for key in row})
 
@@ -171,7 +171,7 @@ _BAD_VALUES = {
 
 
 @after(kind=str, row=int, only=str)
-def bad_row(scene: Scene, answer: Answer) -> Answer:
+def bad_row(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Inside the row's `custom-data` is what JSON parsers refuse: `nan`, `exponent` (1e999), `deep` (2,000 levels), `integer`
     (5,000 digits), `duplicate_key` or `utf8` (a byte that is none)."""
     marked = _with_some(scene, answer, lambda row: {**row, "custom-data": _MARK})
@@ -180,7 +180,7 @@ def bad_row(scene: Scene, answer: Answer) -> Answer:
 
 
 @after(kilobytes=NUMBER, row=int, only=str)
-def heavy_rows(scene: Scene, answer: Answer) -> Answer:
+def heavy_rows(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Each row in full is so many kilobytes larger (default 40); short rows are as they are."""
     if scene.request.one("full") is None and scene.request.one("limit") is not None:
         return answer
@@ -192,26 +192,26 @@ def heavy_rows(scene: Scene, answer: Answer) -> Answer:
 
 
 @after(row=int, only=str)
-def nulls(scene: Scene, answer: Answer) -> Answer:
+def nulls(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Everything but id and owner is null."""
     kept = {"id", "owner", "username"}
     return _with_some(scene, answer, lambda row: {key: value if key in kept else None for key, value in row.items()})
 
 
 @after()
-def milliseconds(_: Scene, answer: Answer) -> Answer:
+def milliseconds(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """All times are numbers of milliseconds."""
     return _with_times(answer, lambda time: time * 1000)
 
 
 @after()
-def times_as_text(_: Scene, answer: Answer) -> Answer:
+def times_as_text(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """All times are strings of digits."""
     return _with_times(answer, str)
 
 
 @after(names=list)
-def hostile_assets(scene: Scene, answer: Answer) -> Answer:
+def hostile_assets(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The asset list names more files, as an uploader could have called them."""
     names = scene.settings.get("names", HOSTILE_NAMES)
     assert isinstance(names, Collection)
@@ -219,13 +219,13 @@ def hostile_assets(scene: Scene, answer: Answer) -> Answer:
 
 
 @after(name=str)
-def ghost_file(scene: Scene, answer: Answer) -> Answer:
+def ghost_file(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The asset list names one more file (default `ghost.log`) that is not there: 404 whenever it is asked for."""
     name = scene.text("name", "ghost.log")
     return _with_rows(answer, lambda rows: [{**row, name: name} for row in rows])
 
 
-def _with_times(answer: Answer, change: Callable[[int], object]) -> Answer:
+def _with_times(answer: SandboxAnswer, change: Callable[[int], object]) -> SandboxAnswer:
     def told(value: object, key: str = "") -> object:
         if isinstance(value, dict):
             return {name: told(each, name) for name, each in value.items()}
@@ -251,7 +251,7 @@ def _time(value: object) -> int | None:
         return None
 
 
-def _with_some(scene: Scene, answer: Answer, change: Callable[[Row], Row]) -> Answer:
+def _with_some(scene: FaultContext, answer: SandboxAnswer, change: Callable[[Row], Row]) -> SandboxAnswer:
     """The answer with those rows changed that the settings `row` and `only` leave: without them all."""
     place, only = scene.settings.get("row"), scene.settings.get("only")
 
@@ -263,7 +263,7 @@ def _with_some(scene: Scene, answer: Answer, change: Callable[[Row], Row]) -> An
     return _with_rows(answer, told)
 
 
-def _with_rows(answer: Answer, change: Callable[[Rows], Rows]) -> Answer:
+def _with_rows(answer: SandboxAnswer, change: Callable[[Rows], Rows]) -> SandboxAnswer:
     """The answer with the rows of its list changed; a single document counts as a list of one."""
 
     def told(content: object) -> object:
@@ -285,7 +285,7 @@ def _holds_items(value: object) -> bool:
     return isinstance(value, dict) and "items" in value
 
 
-def _with_content(answer: Answer, change: Callable[[object], object]) -> Answer:
+def _with_content(answer: SandboxAnswer, change: Callable[[object], object]) -> SandboxAnswer:
     """The answer with its JSON changed; left alone when it is an error, or another fault came first."""
     if answer.status != 200:
         return answer

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sauce_janitor.sandbox.core.messages import Answer, Request
+from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
 from sauce_janitor.sandbox.world.world import World
 
 SettingType: TypeAlias = type | tuple[type, ...]
@@ -17,11 +17,11 @@ NUMBER: SettingType = (int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class FaultContext:
     """What a fault may know: the truth, the request, and its own settings (their types were checked when it was armed)."""
 
     world: World
-    request: Request
+    request: SandboxRequest
     settings: Mapping[str, object]
 
     def number(self, key: str, default: float) -> float:
@@ -35,9 +35,9 @@ class Scene:
         return str(self.settings.get(key, default))
 
 
-Alter = Callable[[Scene], Request]
-Before = Callable[[Scene], Answer]
-After = Callable[[Scene, Answer], Answer]
+Alter = Callable[[FaultContext], SandboxRequest]
+Before = Callable[[FaultContext], SandboxAnswer]
+After = Callable[[FaultContext, SandboxAnswer], SandboxAnswer]
 ALTER: dict[str, Alter] = {}
 BEFORE: dict[str, Before] = {}
 AFTER: dict[str, After] = {}

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from sauce_janitor.sandbox.core.chance import Dice, key_of
-from sauce_janitor.sandbox.core.messages import Answer, Request
+from sauce_janitor.sandbox.core.chance import SeededBytes, key_of
+from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
 from sauce_janitor.sandbox.faults import content as content_faults
 from sauce_janitor.sandbox.faults import effects, wire
-from sauce_janitor.sandbox.faults.fault import AFTER, ALTER, BEFORE, SETTINGS, Scene
+from sauce_janitor.sandbox.faults.fault import AFTER, ALTER, BEFORE, SETTINGS, FaultContext
 from sauce_janitor.sandbox.world.world import World
 
 FAMILIES = (effects, wire, content_faults)
@@ -71,7 +71,7 @@ class Fault:
         selectors = {key: str(entry[key]) for key in _SELECTORS if key in entry}
         return cls(name, **selectors, **counts, chance=float(chance), settings=settings)  # type: ignore[arg-type]  # checked
 
-    def selects(self, request: Request, endpoint: str, job_id: str) -> bool:
+    def selects(self, request: SandboxRequest, endpoint: str, job_id: str) -> bool:
         """True when the request is of the kind that this fault strikes."""
         user = request.user.name if request.user is not None else ""
         return (
@@ -100,7 +100,7 @@ def read_faults(path: Path) -> tuple[Fault, ...]:
         raise ValueError(f"{path}: {wrong}") from wrong
 
 
-class Faults:
+class ArmedFaults:
     """The faults that are armed. Which requests `chance` strikes depends on the seed and their order alone."""
 
     def __init__(self, seed: int, armed: tuple[Fault, ...] = ()) -> None:
@@ -121,36 +121,41 @@ class Faults:
     def __iter__(self) -> Iterator[Fault]:
         return iter(tuple(self._armed))
 
-    def striking(self, request: Request, endpoint: str, job_id: str) -> tuple[Fault, ...]:
+    def striking(self, request: SandboxRequest, endpoint: str, job_id: str) -> tuple[Fault, ...]:
         """The faults that strike this request; counts it."""
         if not self._armed:
             return ()
         with self._lock:
             return tuple(fault for fault in self._armed if self._strikes(fault, request, endpoint, job_id))
 
-    def _strikes(self, fault: Fault, request: Request, endpoint: str, job_id: str) -> bool:
+    def _strikes(self, fault: Fault, request: SandboxRequest, endpoint: str, job_id: str) -> bool:
         if not fault.selects(request, endpoint, job_id):
             return False
         fault.seen += 1
         turn = fault.seen - fault.after
         if turn < 1 or (turn - 1) % fault.every or (fault.times and fault.fired >= fault.times):
             return False
-        if fault.chance < 1 and Dice(self._key, b"chance", fault.seen).fraction(0) >= fault.chance:
+        if fault.chance < 1 and SeededBytes(self._key, b"chance", fault.seen).fraction(0) >= fault.chance:
             return False
         fault.fired += 1
         return True
 
 
 def answer_with(
-    faults: tuple[Fault, ...], world: World, request: Request, truthful: Callable[[Request], Answer]
-) -> Answer:
+    faults: tuple[Fault, ...],
+    world: World,
+    request: SandboxRequest,
+    truthful: Callable[[SandboxRequest], SandboxAnswer],
+) -> SandboxAnswer:
     """The answer as the faults leave it: one that answers *instead* keeps the request from having any effect."""
     for fault in faults:
         if fault.name in ALTER:
-            request = ALTER[fault.name](Scene(world, request, fault.settings))
+            request = ALTER[fault.name](FaultContext(world, request, fault.settings))
     instead = next((fault for fault in faults if fault.name in BEFORE), None)
-    answer = truthful(request) if instead is None else BEFORE[instead.name](Scene(world, request, instead.settings))
+    answer = (
+        truthful(request) if instead is None else BEFORE[instead.name](FaultContext(world, request, instead.settings))
+    )
     for fault in faults:
         if fault.name in AFTER:
-            answer = AFTER[fault.name](Scene(world, request, fault.settings), answer)
+            answer = AFTER[fault.name](FaultContext(world, request, fault.settings), answer)
     return answer

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sauce_janitor.sandbox.world import logs, pictures
-from sauce_janitor.sandbox.world.population import Facts
+from sauce_janitor.sandbox.world.population import JobFacts
 
 _KEYS = {"selenium-server.log": "selenium-log", "log.json": "sauce-log"}
 _TYPES = {
@@ -26,7 +26,7 @@ class Asset:
     is_hidden: bool = False
 
 
-def born_assets(facts: Facts) -> tuple[Asset, ...]:
+def born_assets(facts: JobFacts) -> tuple[Asset, ...]:
     """The assets that a finished job has from its run, by name."""
     if facts.kind == "cypress":
         found = _of_cypress(facts)
@@ -39,7 +39,7 @@ def born_assets(facts: Facts) -> tuple[Asset, ...]:
     return tuple(sorted(found, key=lambda asset: asset.name))
 
 
-def listing(facts: Facts, assets: tuple[Asset, ...]) -> dict[str, object]:
+def listing(facts: JobFacts, assets: tuple[Asset, ...]) -> dict[str, object]:
     """The answer to List Job Assets: `video` names the film a second time; Cypress jobs have nulls where logs would be."""
     names = [asset.name for asset in assets if not asset.is_hidden]
     shots = [name for name in names if name.endswith("screenshot.png")]
@@ -68,7 +68,7 @@ def content_type(name: str) -> str:
     return _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 
 
-def _of_a_session(facts: Facts) -> list[Asset]:
+def _of_a_session(facts: JobFacts) -> list[Asset]:
     found = [
         Asset("selenium-server.log", lambda: logs.server_log(facts)),
         Asset("log.json", lambda: logs.command_log(facts)),
@@ -93,7 +93,7 @@ def _of_a_session(facts: Facts) -> list[Asset]:
     return found
 
 
-def _of_cypress(facts: Facts) -> list[Asset]:
+def _of_cypress(facts: JobFacts) -> list[Asset]:
     spec = f"{facts.test.suite}.spec.js"
     return [
         Asset("console.log", lambda: logs.console_log(facts)),
@@ -103,5 +103,5 @@ def _of_cypress(facts: Facts) -> list[Asset]:
     ]
 
 
-def _screenshot(facts: Facts, number: int) -> Asset:
+def _screenshot(facts: JobFacts, number: int) -> Asset:
     return Asset(f"{number:04}screenshot.png", lambda: pictures.screenshot(facts.dice, number))

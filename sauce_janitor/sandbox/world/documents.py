@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sauce_janitor.sandbox.core.people import Organisation, Person
-from sauce_janitor.sandbox.world.ledger import Ledger
-from sauce_janitor.sandbox.world.population import Facts
+from sauce_janitor.sandbox.world.ledger import OwnerLedger
+from sauce_janitor.sandbox.world.population import JobFacts
 
 _BACKENDS = {"webdriver": "webdriver", "cypress": "cypress", "appium": "appium", "manual": None}
 
 
 def job_document(
-    person: Person, job_id: str, facts: Facts, patch: dict[str, object] | None, base_url: str
+    person: Person, job_id: str, facts: JobFacts, patch: dict[str, object] | None, base_url: str
 ) -> dict[str, object]:
     """The full job document: details, and rows of a list with `full=true`."""
     commands = 20 + facts.index % 60
@@ -109,16 +109,16 @@ def is_public(value: object) -> bool:
     return isinstance(value, str) and "public" in [role.strip() for role in value.split(",")]
 
 
-class Counters:
+class BuildStatusCounts:
     """How the jobs of a build stand, by the builds API's words."""
 
-    def __init__(self, ledger: Ledger, members: Sequence[int]) -> None:
+    def __init__(self, ledger: OwnerLedger, members: Sequence[int]) -> None:
         self.running = self.queued = self.errored = self.failed = self.passed = self.completed = self.public = 0
         self.created, self.started, self.ended, self.modified = [], [], [], []  # type: list[int], list[int], list[int], list[int]
         for index in members:
             self._count(ledger.facts(index), ledger.patches.get(index, {}))
 
-    def _count(self, facts: Facts, patch: dict[str, object]) -> None:
+    def _count(self, facts: JobFacts, patch: dict[str, object]) -> None:
         ended = patch.get("end_time", facts.ended_at)
         status, passed = patch.get("status", facts.status), patch.get("passed", facts.passed)
         self.public += is_public(patch.get("public", facts.public))
@@ -172,7 +172,7 @@ class Counters:
 
 
 def build_document(
-    organisation: Organisation, person: Person, build_id: str, name: str, counters: Counters
+    organisation: Organisation, person: Person, build_id: str, name: str, counters: BuildStatusCounts
 ) -> dict[str, object]:
     """A build as v2 gives it. `end_time` is set even while jobs run, as in saucerest-java's recorded answer."""
     created_at = min(counters.created, default=0)

@@ -19,7 +19,7 @@ _BUILDS, _TESTS = 25, 10
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class InsightsRun:
     """One test run. Times: epoch seconds. `is_expired`: its job is deleted or its assets are purged."""
 
     id: str
@@ -65,23 +65,23 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class InsightsSelection:
     """Which items: of whom, created in `since <= time <= until`, and further tests that each must pass."""
 
     people: Sequence[Person]
     since: float
     until: float
-    tests: Sequence[Callable[[Item], bool]] = ()
+    tests: Sequence[Callable[[InsightsRun], bool]] = ()
 
 
-def items(world: World, wanted: Wanted, *, newest_first: bool = True) -> Iterator[Item]:
+def items(world: World, wanted: InsightsSelection, *, newest_first: bool = True) -> Iterator[InsightsRun]:
     """The items by creation time; those of the same second by owner and job."""
     each = (_of_person(world, person, wanted, newest_first=newest_first) for person in wanted.people)
     merged = heapq.merge(*each, key=lambda item: item.created_at, reverse=newest_first)
     return (item for item in merged if all(test(item) for test in wanted.tests))
 
 
-def metrics(found: Iterable[Item], base_url: str) -> dict[str, object]:
+def metrics(found: Iterable[InsightsRun], base_url: str) -> dict[str, object]:
     """Get Summary of Test Metrics: the totals are means, as in the API's sample."""
     statuses: Counter[str] = Counter()
     waited = ran = 0
@@ -102,12 +102,12 @@ def metrics(found: Iterable[Item], base_url: str) -> dict[str, object]:
     }
 
 
-def trends(found: Iterable[Item], interval_s: int) -> dict[str, object]:
+def trends(found: Iterable[InsightsRun], interval_s: int) -> dict[str, object]:
     """Get Test Trends: buckets that hold anything, oldest first, and the sums over all of them."""
-    buckets: dict[int, Counts] = {}
+    buckets: dict[int, ItemCounts] = {}
     for item in found:
-        buckets.setdefault(item.created_at // interval_s * interval_s, Counts()).add(item)
-    whole = Counts()
+        buckets.setdefault(item.created_at // interval_s * interval_s, ItemCounts()).add(item)
+    whole = ItemCounts()
     for counts in buckets.values():
         whole.update(counts)
     return {
@@ -123,15 +123,15 @@ def trends(found: Iterable[Item], interval_s: int) -> dict[str, object]:
     }
 
 
-def builds_and_tests(found: Iterable[Item], base_url: str) -> dict[str, object]:
+def builds_and_tests(found: Iterable[InsightsRun], base_url: str) -> dict[str, object]:
     """Get Builds and Tests: at most 25 builds, newest first, at most ten tests of each; there is no way to see more."""
-    builds: dict[str, Some] = {}
-    alone, others = Some(), False
+    builds: dict[str, ItemSample] = {}
+    alone, others = ItemSample(), False
     for item in found:
         if item.build is None:
             alone.add(item)
         elif item.build in builds or len(builds) < _BUILDS:
-            builds.setdefault(item.build, Some()).add(item)
+            builds.setdefault(item.build, ItemSample()).add(item)
         else:
             others = True
     return {
@@ -143,40 +143,40 @@ def builds_and_tests(found: Iterable[Item], base_url: str) -> dict[str, object]:
     }
 
 
-def errors(found: Iterable[Item], base_url: str) -> list[dict[str, object]]:
+def errors(found: Iterable[InsightsRun], base_url: str) -> list[dict[str, object]]:
     """Get Error Trends: the most frequent first, at most ten tests of each."""
-    by_error: dict[str, Some] = {}
+    by_error: dict[str, ItemSample] = {}
     for item in found:
         if item.error:
-            by_error.setdefault(item.error, Some()).add(item)
+            by_error.setdefault(item.error, ItemSample()).add(item)
     return [
         {"name": error, "count": some.count, **some.document(base_url)}
         for error, some in sorted(by_error.items(), key=lambda pair: (-pair[1].count, pair[0]))
     ]
 
 
-class Counts:
+class ItemCounts:
     """How many items by operating system, owner and status."""
 
     def __init__(self) -> None:
         self.by: dict[str, Counter[str]] = {"os": Counter(), "owner": Counter(), "status": Counter()}
 
-    def add(self, item: Item) -> None:
+    def add(self, item: InsightsRun) -> None:
         """One more."""
         for key, counts in self.by.items():
             counts[getattr(item, key)] += 1
 
-    def update(self, other: Counts) -> None:
+    def update(self, other: ItemCounts) -> None:
         """All of another's."""
         for key, counts in self.by.items():
             counts.update(other.by[key])
 
 
-class Some:
+class ItemSample:
     """The first ten of many items, and of all of them how many, how they ended, and from when to when they ran."""
 
     def __init__(self) -> None:
-        self.first: list[Item] = []
+        self.first: list[InsightsRun] = []
         self.statuses: Counter[str] = Counter()
         self.start, self.end = 1 << 62, 0
 
@@ -185,7 +185,7 @@ class Some:
         """How many."""
         return self.statuses.total()
 
-    def add(self, item: Item) -> None:
+    def add(self, item: InsightsRun) -> None:
         """One more."""
         if len(self.first) < _TESTS:
             self.first.append(item)
@@ -203,7 +203,7 @@ def iso(time: int, *, milliseconds: bool = False) -> str:
     return f"{written}.000Z" if milliseconds else f"{written}Z"
 
 
-def _of_person(world: World, person: Person, wanted: Wanted, *, newest_first: bool) -> Iterator[Item]:
+def _of_person(world: World, person: Person, wanted: InsightsSelection, *, newest_first: bool) -> Iterator[InsightsRun]:
     ledger = world.ledger(person)
     with world.lock:
         low, high = ledger.window(wanted.since, wanted.until + 1)
@@ -214,13 +214,13 @@ def _of_person(world: World, person: Person, wanted: Wanted, *, newest_first: bo
         yield _item(world, person, index)
 
 
-def _item(world: World, person: Person, index: int) -> Item:
+def _item(world: World, person: Person, index: int) -> InsightsRun:
     job = world.ref(person, index)
     document = world.document(job, "")
     created_at, started_at, ended_at = (document[f"{word}_time"] for word in ("creation", "start", "end"))
     assert isinstance(created_at, int)
     assert isinstance(ended_at, int)
-    return Item(
+    return InsightsRun(
         id=job.id,
         owner=person.name,
         ancestor=world.organisation.main.name,
@@ -247,11 +247,11 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _pace(item: Item) -> tuple[int, int, str]:
+def _pace(item: InsightsRun) -> tuple[int, int, str]:
     return item.duration, item.created_at, item.id
 
 
-def _build(name: str, runs: Some, base_url: str) -> dict[str, object]:
+def _build(name: str, runs: ItemSample, base_url: str) -> dict[str, object]:
     shown = runs.document(base_url)
     return {
         "name": name,

@@ -7,10 +7,10 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sauce_janitor.sandbox.world.population import Facts, Population
+from sauce_janitor.sandbox.world.population import JobFacts, Population
 
 
-class Gone:
+class DeletedIndexes:
     """A sorted set of deleted indexes that can say how many of a range are left, and where the n-th one left is."""
 
     __slots__ = ("_all_below", "_indexes")
@@ -65,12 +65,12 @@ class Gone:
             yield index
 
 
-class Ledger:
+class OwnerLedger:
     """What is true of one owner's jobs now. Callers hold the world's lock while they change it."""
 
     def __init__(self, population: Population) -> None:
         self.population = population
-        self.gone = Gone()
+        self.gone = DeletedIndexes()
         self.stripped: set[int] = set()
         """Jobs whose assets were deleted."""
         self.patches: dict[int, dict[str, object]] = {}
@@ -79,7 +79,7 @@ class Ledger:
         """Assets that were added after birth."""
         self.adopted: dict[str, set[int]] = {}
         """Trimmed build name: jobs that were moved into it."""
-        self._arrivals: list[Facts] = []
+        self._arrivals: list[JobFacts] = []
 
     @property
     def count(self) -> int:
@@ -91,7 +91,7 @@ class Ledger:
         """How many jobs there are."""
         return self.gone.left(0, self.count)
 
-    def facts(self, index: int) -> Facts:
+    def facts(self, index: int) -> JobFacts:
         """The job as it was born."""
         born = self.population.count
         return self.population.facts(index) if index < born else self._arrivals[index - born]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from xml.sax.saxutils import quoteattr
 
-from sauce_janitor.sandbox.world.population import Facts
+from sauce_janitor.sandbox.world.population import JobFacts
 
 _STEPS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("POST", "url", {"url": "https://shop.example.com/"}),
@@ -20,7 +20,7 @@ _STEPS: tuple[tuple[str, str, dict[str, str]], ...] = (
 )
 
 
-def command_log(facts: Facts) -> bytes:
+def command_log(facts: JobFacts) -> bytes:
     """log.json: the commands of the session, as Sauce's command log has them."""
     start = facts.started_at or facts.created_at
     entries = [
@@ -40,7 +40,7 @@ def command_log(facts: Facts) -> bytes:
     return _json(entries)
 
 
-def server_log(facts: Facts) -> bytes:
+def server_log(facts: JobFacts) -> bytes:
     """selenium-server.log (for Appium jobs: the Appium log)."""
     program = "Appium" if facts.kind == "appium" else "SeleniumServer"
     lines = [f"{_clock(facts, 0)} INFO [{program}] - Starting for {facts.platform.browser} {facts.version}"]
@@ -52,7 +52,7 @@ def server_log(facts: Facts) -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
-def automator_log(facts: Facts) -> bytes:
+def automator_log(facts: JobFacts) -> bytes:
     """automator.log: what drove the virtual machine."""
     lines = [
         f"[{_clock(facts, number)}] automator {facts.dice.hex(number % 30, 8)} {path}"
@@ -61,7 +61,7 @@ def automator_log(facts: Facts) -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
-def device_log(facts: Facts) -> bytes:
+def device_log(facts: JobFacts) -> bytes:
     """logcat.log or ios-syslog.log."""
     return b"".join(
         f"{_clock(facts, number)} 1234 1250 I ActivityManager: {facts.dice.hex(number % 50, 12)}\n".encode()
@@ -69,7 +69,7 @@ def device_log(facts: Facts) -> bytes:
     )
 
 
-def network_har(facts: Facts) -> bytes:
+def network_har(facts: JobFacts) -> bytes:
     """network.har, HTTP Archive 1.2."""
     entries = [
         {
@@ -95,7 +95,7 @@ def network_har(facts: Facts) -> bytes:
     )
 
 
-def performance(facts: Facts) -> bytes:
+def performance(facts: JobFacts) -> bytes:
     """performance.json, as the Jobs API's sample has it, shortened."""
     paint = 400 + int(facts.dice.fraction(20) * 4000)
     metrics = {"firstPaint": paint, "load": paint + 900, "speedIndex": paint + 2300, "cumulativeLayoutShift": 0}
@@ -111,25 +111,25 @@ def performance(facts: Facts) -> bytes:
     return _json([report])
 
 
-def console(facts: Facts) -> bytes:
+def console(facts: JobFacts) -> bytes:
     """console.json: what the page wrote to the browser's console."""
     return _json(
         [{"level": "info", "message": f"ready in {facts.dice.between(24, 80, 900)} ms", "source": "console-api"}]
     )
 
 
-def console_log(facts: Facts) -> bytes:
+def console_log(facts: JobFacts) -> bytes:
     """console.log of a Cypress runner."""
     outcome = "passing" if facts.passed else "failing"
     return f"  {facts.test.suite}\n    {facts.test.name}\n\n  1 {outcome} ({facts.dice.between(24, 2, 40)}s)\n".encode()
 
 
-def spec_report(facts: Facts) -> bytes:
+def spec_report(facts: JobFacts) -> bytes:
     """The JSON report of one Cypress spec."""
     return _json({"stats": {"tests": 1, "passes": int(bool(facts.passed))}, "tests": [{"title": facts.test.name}]})
 
 
-def junit(facts: Facts) -> bytes:
+def junit(facts: JobFacts) -> bytes:
     """A JUnit report as users upload it."""
     failure = "" if facts.passed else "<failure message='expected 1 to equal 2'/>"
     return (
@@ -138,17 +138,17 @@ def junit(facts: Facts) -> bytes:
     ).encode()
 
 
-def trace(facts: Facts) -> bytes:
+def trace(facts: JobFacts) -> bytes:
     """A trace that Sauce keeps for itself: not in the asset list, named only by the answer to a delete."""
     events = [{"ts": number, "name": facts.dice.hex(number % 56, 16)} for number in range(400)]
     return gzip.compress(json.dumps({"traceEvents": events}).encode(), 1, mtime=0)
 
 
-def _steps(facts: Facts) -> Iterator[tuple[int, tuple[str, str, dict[str, str]]]]:
+def _steps(facts: JobFacts) -> Iterator[tuple[int, tuple[str, str, dict[str, str]]]]:
     return ((number, _STEPS[number % len(_STEPS)]) for number in range(30 + facts.index % 40))
 
 
-def _clock(facts: Facts, seconds: int) -> str:
+def _clock(facts: JobFacts, seconds: int) -> str:
     return datetime.fromtimestamp((facts.started_at or facts.created_at) + seconds, UTC).strftime(
         "%Y-%m-%d %H:%M:%S.000"
     )

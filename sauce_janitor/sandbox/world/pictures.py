@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from struct import pack
 
-from sauce_janitor.sandbox.core.chance import Dice
+from sauce_janitor.sandbox.core.chance import SeededBytes
 
 WIDTH, HEIGHT = 480, 300
 _PALETTE = bytes.fromhex(
@@ -16,7 +16,7 @@ _PALETTE = bytes.fromhex(
 _BACKGROUND, _PANEL, _LINE, _TEXT, _HEADER = 0, 1, 2, 3, 4
 
 
-def screenshot(dice: Dice, number: int) -> bytes:
+def screenshot(dice: SeededBytes, number: int) -> bytes:
     """A PNG of a made-up page: a header, a side bar, lines of text, a button; 16 colours."""
     accent = 5 + (int(dice.hex(52, 2), 16) + number) % 5
     rows = [_row((_HEADER, WIDTH))] * 28
@@ -34,7 +34,7 @@ def screenshot(dice: Dice, number: int) -> bytes:
     return _png(rows[:HEIGHT], text=f"sandbox {dice.hex(0, 32)} {number}")
 
 
-def video(dice: Dice) -> bytes:
+def video(dice: SeededBytes) -> bytes:
     """A real H.264 film of twelve seconds, made a job's own by a `free` box at the end, which players skip."""
     padding = 16_000 + int(dice.hex(54, 4), 16) % 40_000
     seed = bytes.fromhex(dice.hex(0, 64))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
-from sauce_janitor.sandbox.core.chance import Dice, key_of
+from sauce_janitor.sandbox.core.chance import SeededBytes, key_of
 from sauce_janitor.sandbox.world.web_shop import (
     DESKTOPS,
     EMULATORS,
@@ -17,7 +17,7 @@ from sauce_janitor.sandbox.world.web_shop import (
     TESTS,
     VISIBILITIES,
     Platform,
-    Test,
+    ShopTest,
 )
 
 Kind: TypeAlias = Literal["webdriver", "cypress", "appium", "manual"]
@@ -34,7 +34,7 @@ _SPECIALS_FROM = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class JobFacts:
     """One job as it was born; what users did to it later is kept elsewhere. Times: epoch seconds.
 
     `status` is the raw status; `passed` and `error` the verdict; `build` is the number of its build among the owner's.
@@ -42,7 +42,7 @@ class Facts:
 
     index: int
     kind: Kind
-    test: Test
+    test: ShopTest
     name: str | None
     platform: Platform
     version: str
@@ -61,7 +61,7 @@ class Facts:
     has_video: bool
     is_extended: bool
     screenshots: int
-    dice: Dice
+    dice: SeededBytes
 
     @property
     def is_finished(self) -> bool:
@@ -96,9 +96,9 @@ class Population:
         """The smallest index created at or after `time`."""
         return bisect_left(range(self.count), time, key=self.created_at)
 
-    def facts(self, index: int) -> Facts:
+    def facts(self, index: int) -> JobFacts:
         """Everything about one job at its birth."""
-        dice = Dice(self._job_key, b"job", index)
+        dice = SeededBytes(self._job_key, b"job", index)
         wave = index // self.wave_size
         flaw = self._flaws(index)
         kind = _kind(dice)
@@ -114,7 +114,7 @@ class Population:
             status = "error"
         if flaw == "oddity":
             passed = True
-        return Facts(
+        return JobFacts(
             index=index,
             kind=kind,
             test=test,
@@ -184,27 +184,27 @@ class Population:
 
     def build_of(self, index: int) -> int | None:
         """The build a job was born into."""
-        dice = Dice(self._job_key, b"job", index)
+        dice = SeededBytes(self._job_key, b"job", index)
         if _kind(dice) == "manual" or self._flaws(index) == "runaway":
             return None
         return self._build_of(dice, index // self.wave_size)
 
-    def _build_of(self, dice: Dice, wave: int) -> int | None:
+    def _build_of(self, dice: SeededBytes, wave: int) -> int | None:
         slot = int(dice.fraction(18) * 13)
         return None if slot == 12 else wave * BUILDS_A_WAVE + slot * BUILDS_A_WAVE // 12
 
-    def _build_text(self, dice: Dice, build: int | None) -> str | None:
+    def _build_text(self, dice: SeededBytes, build: int | None) -> str | None:
         if build is None:
             return None
         return self.build_name(build) + (" " if dice.one_in(20, 50) else "")
 
     def _mood(self, build: int) -> Mood:
-        roll = Dice(self._build_key, b"build", build).fraction(0)
+        roll = SeededBytes(self._build_key, b"build", build).fraction(0)
         return "green" if roll < 0.55 else "mixed" if roll < 0.85 else "broken" if roll < 0.95 else "silent"
 
     # --- one job ------------------------------------------------------------------------------------------------------
 
-    def _course(self, dice: Dice, created_at: int, flaw: str | None) -> tuple[str, int | None, int | None]:
+    def _course(self, dice: SeededBytes, created_at: int, flaw: str | None) -> tuple[str, int | None, int | None]:
         """Raw status, start and end. Only what has come to its end by `now` has one."""
         if flaw in {"queued", "new"}:
             return flaw, None, None
@@ -214,7 +214,9 @@ class Population:
             return "in progress", min(started_at, self.now), None
         return "complete", started_at, ended_at
 
-    def _verdict(self, dice: Dice, test: Test, wave: int, build: int | None) -> tuple[bool | None, str | None]:
+    def _verdict(
+        self, dice: SeededBytes, test: ShopTest, wave: int, build: int | None
+    ) -> tuple[bool | None, str | None]:
         roll = dice.fraction(28)
         mood = "mixed" if build is None else self._mood(build)
         if mood == "silent":
@@ -227,11 +229,11 @@ class Population:
             return False, None
         return (None, None) if build is None and roll < 0.1 else (True, None)
 
-    def _is_red(self, test: Test, wave: int) -> bool:
+    def _is_red(self, test: ShopTest, wave: int) -> bool:
         """A test that somebody broke stays red for six waves."""
-        return Dice(self._build_key, b"streak", wave // 6 << 8 | TESTS.index(test)).one_in(0, 12)
+        return SeededBytes(self._build_key, b"streak", wave // 6 << 8 | TESTS.index(test)).one_in(0, 12)
 
-    def _tags(self, dice: Dice, test: Test, build: int | None, kind: Kind) -> tuple[str, ...]:
+    def _tags(self, dice: SeededBytes, test: ShopTest, build: int | None, kind: Kind) -> tuple[str, ...]:
         if kind == "manual":
             return ()
         tags = list(test.tags)
@@ -249,18 +251,18 @@ class Population:
         return tuple(tags)
 
 
-def _kind(dice: Dice) -> Kind:
+def _kind(dice: SeededBytes) -> Kind:
     roll = dice.fraction(4)
     return "webdriver" if roll < 0.7 else "cypress" if roll < 0.83 else "appium" if roll < 0.95 else "manual"
 
 
-def _name(dice: Dice, kind: Kind, test: Test) -> str | None:
+def _name(dice: SeededBytes, kind: Kind, test: ShopTest) -> str | None:
     if dice.one_in(40, 45):
         return None
     return f"Manual session: {test.suite}" if kind == "manual" else test.name
 
 
-def _custom_data(dice: Dice, test: Test, kind: Kind) -> dict[str, object] | None:
+def _custom_data(dice: SeededBytes, test: ShopTest, kind: Kind) -> dict[str, object] | None:
     if kind == "manual" or not dice.one_in(42, 6):
         return None
     return {

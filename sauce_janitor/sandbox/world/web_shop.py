@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class ShopTest:
     """One test that runs again and again. A flaky one fails now and then; tags are what its suite gives it."""
 
     name: str
@@ -15,9 +15,9 @@ class Test:
     is_flaky: bool
 
 
-def _suite(suite: str, tags: tuple[str, ...], *names: str) -> tuple[Test, ...]:
+def _suite(suite: str, tags: tuple[str, ...], *names: str) -> tuple[ShopTest, ...]:
     return tuple(
-        Test(f"{suite}: {name.rstrip('~')}", suite, (*tags, f"suite:{suite}"), is_flaky=name.endswith("~"))
+        ShopTest(f"{suite}: {name.rstrip('~')}", suite, (*tags, f"suite:{suite}"), is_flaky=name.endswith("~"))
         for name in names
     )
 

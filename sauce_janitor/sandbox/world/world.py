@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass
 
 from sauce_janitor.sandbox.core.chance import key_of
-from sauce_janitor.sandbox.core.computed_ids import Numbering
+from sauce_janitor.sandbox.core.computed_ids import ComputedIds
 from sauce_janitor.sandbox.core.messages import DestroyedAsset
 from sauce_janitor.sandbox.core.options import SandboxOptions
 from sauce_janitor.sandbox.core.people import Organisation, Person
 from sauce_janitor.sandbox.world.assets import Asset, born_assets
 from sauce_janitor.sandbox.world.documents import job_document
-from sauce_janitor.sandbox.world.ledger import Ledger
+from sauce_janitor.sandbox.world.ledger import OwnerLedger
 from sauce_janitor.sandbox.world.population import Population
 
 _SHARES = (1, 10, 20, 20, 40)
@@ -27,7 +27,7 @@ class JobRef:
 
     id: str
     person: Person
-    ledger: Ledger
+    ledger: OwnerLedger
     index: int
 
 
@@ -37,7 +37,7 @@ class BuildRef:
 
     id: str
     person: Person
-    ledger: Ledger
+    ledger: OwnerLedger
     name: str
 
 
@@ -57,15 +57,15 @@ class World:
         self.options, self.behaviours, self.now = options, options.behaviours, now
         self.lock = threading.RLock()
         self.organisation = Organisation(options.seed, options.user, options.access_key, colleagues=options.colleagues)
-        self._job_ids = Numbering(key_of(options.seed, "job ids"))
-        self._build_ids = Numbering(key_of(options.seed, "build ids"))
+        self._job_ids = ComputedIds(key_of(options.seed, "job ids"))
+        self._build_ids = ComputedIds(key_of(options.seed, "build ids"))
         self._new_builds: list[str] = []
         self.ledgers = tuple(
-            Ledger(Population(options.seed, person.name, self._count(person), now=now, days=options.days))
+            OwnerLedger(Population(options.seed, person.name, self._count(person), now=now, days=options.days))
             for person in self.organisation.people
         )
 
-    def ledger(self, person: Person) -> Ledger:
+    def ledger(self, person: Person) -> OwnerLedger:
         """The person's jobs."""
         return self.ledgers[person.number]
 

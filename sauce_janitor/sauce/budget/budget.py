@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sauce_janitor.errors import BudgetSpentError, StoppedError
-from sauce_janitor.model.request_allowance import Timetable
-from sauce_janitor.sauce.budget.count_file import Clock, Shared
-from sauce_janitor.sauce.budget.meter import Meter, Reading, Turn, WaitFor
+from sauce_janitor.model.request_allowance import AllowanceTimetable
+from sauce_janitor.sauce.budget.count_file import SharedCount, TimeSource
+from sauce_janitor.sauce.budget.meter import Meter, Reading, RequestTurn, WaitFor
 from sauce_janitor.sauce.budget.rates import told
 from sauce_janitor.sauce.http.connection import Connection
 
@@ -36,7 +36,7 @@ class Ticket:
     number: int | None = None
 
 
-class Budget:
+class RequestBudget:
     """Says when the next request may leave; shared by every thread that uses the credential, and through its meter's file by
     every process on the same state.
 
@@ -48,11 +48,11 @@ class Budget:
     def __init__(
         self,
         meter: Meter,
-        timetable: Timetable,
+        timetable: AllowanceTimetable,
         *,
         patience_s: float = 60.0,
         stop: threading.Event | None = None,
-        clock: Clock = time,
+        clock: TimeSource = time,
     ) -> None:
         self.timetable = timetable
         self._meter = meter
@@ -66,7 +66,9 @@ class Budget:
         self._vendors_left: tuple[int, float] | None = None
 
     @classmethod
-    def of(cls, connection: Connection, *, store: Shared | None = None, stop: threading.Event | None = None) -> Budget:
+    def of(
+        cls, connection: Connection, *, store: SharedCount | None = None, stop: threading.Event | None = None
+    ) -> RequestBudget:
         """The budget that the connection's settings ask for, of its address and user name; `close()` it.
 
         With `store`, every process on that state counts together; without it the budget is counted in memory.
@@ -140,7 +142,7 @@ class Budget:
     def read(self, *, share: float = 0.0) -> Reading:
         """How things stand; with a share, the turn is that of so much of an hour's requests."""
         if self._never_limited():
-            return Reading(None, None, Turn(), slowed=False)
+            return Reading(None, None, RequestTurn(), slowed=False)
         return self._meter.read(self.timetable, share)
 
     def hold_back(self, seconds: float) -> None:
@@ -203,7 +205,7 @@ class Budget:
         if self._stop.is_set():
             raise StoppedError("asked to stop while waiting for the request budget")
 
-    def _spent(self, turn: Turn) -> str:
+    def _spent(self, turn: RequestTurn) -> str:
         at = datetime.fromtimestamp(self._clock.time() + turn.wait_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
         minutes = math.ceil(turn.wait_s / 60)
         if turn.wait_for is WaitFor.VENDOR:
@@ -211,7 +213,7 @@ class Budget:
         return f"the request budget is spent: the next request may leave in {minutes} min, at {at}"
 
 
-def _tickets(turn: Turn, count: int, waited_s: float, now: float) -> list[Ticket]:
+def _tickets(turn: RequestTurn, count: int, waited_s: float, now: float) -> list[Ticket]:
     """One for each request that may leave; the first one of them says what was waited."""
     numbers = turn.numbers or [None] * count
     waits = [waited_s if waited_s > _NO_WAIT_S else 0.0] + [0.0] * (len(numbers) - 1)

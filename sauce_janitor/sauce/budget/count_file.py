@@ -36,7 +36,7 @@ _SCHEMA: Final = (
 )
 
 
-class Clock(Protocol):
+class TimeSource(Protocol):
     """The module `time`, or a test's."""
 
     def time(self) -> float: ...
@@ -44,7 +44,7 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedCount:
     """Which state requests are counted beside, and whom to ask and tell when that count is lost.
 
     `made()` is told that the file was made, and says whether one that mattered had been there before: with requests of the
@@ -72,7 +72,7 @@ class CountFile:
     A file that is gone, replaced or damaged while it is open is noticed before the next request.
     """
 
-    def __init__(self, shared: Shared | None, clock: Clock) -> None:
+    def __init__(self, shared: SharedCount | None, clock: TimeSource) -> None:
         self._shared = shared
         self._path = shared.path if shared is not None else None
         self._clock = clock

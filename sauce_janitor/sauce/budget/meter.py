@@ -19,8 +19,8 @@ from typing import Final
 
 from pyrate_limiter import Decision, Rate, RateItem, SQLiteBucket
 
-from sauce_janitor.model.request_allowance import Allowance, Timetable
-from sauce_janitor.sauce.budget.count_file import Clock, CountFile, Shared
+from sauce_janitor.model.request_allowance import AllowanceTimetable, RequestAllowance
+from sauce_janitor.sauce.budget.count_file import CountFile, SharedCount, TimeSource
 from sauce_janitor.sauce.budget.rates import HOUR_MS, window_rates
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -36,7 +36,7 @@ class WaitFor(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RequestTurn:
     """Whether requests may leave: now, when they wait for nothing, else to be asked again in `wait_s`.
 
     `numbers` are the count's, of those that may leave, where they were counted.
@@ -53,7 +53,7 @@ class Reading:
 
     left_second: int | None
     left_hour: int | None
-    turn: Turn
+    turn: RequestTurn
     slowed: bool
 
 
@@ -72,7 +72,9 @@ class Meter:
     All of it raises StateError when the count cannot be kept.
     """
 
-    def __init__(self, address: str, username: str, shared: Shared | None = None, *, clock: Clock = time) -> None:
+    def __init__(
+        self, address: str, username: str, shared: SharedCount | None = None, *, clock: TimeSource = time
+    ) -> None:
         self._who = (address, username)
         self._id = hashlib.sha256(f"{address}\n{username.lower()}".encode()).hexdigest()[:16]
         self._table = f"sent_{self._id}"
@@ -88,7 +90,7 @@ class Meter:
         """Whether anything was ever counted or told: cheap, for who has no limit."""
         return self._file.exists
 
-    def take(self, timetable: Timetable, requests: int = 1) -> Turn:
+    def take(self, timetable: AllowanceTimetable, requests: int = 1) -> RequestTurn:
         """Count so many requests if they may leave now, together or none; where a window is narrower, as many as fit in it."""
         return self._file.do(lambda connection: self._take(connection, timetable, requests))
 
@@ -98,7 +100,7 @@ class Meter:
         statement = f"UPDATE {self._table} SET item_timestamp = ? WHERE rowid = ?"  # noqa: S608 - a digest
         self._file.do(lambda connection: connection.execute(statement, (at, number)))
 
-    def read(self, timetable: Timetable, share: float = 0.0) -> Reading:
+    def read(self, timetable: AllowanceTimetable, share: float = 0.0) -> Reading:
         """How things stand; counts nothing. The turn is that of one request, or of such a share of an hour's."""
         return self._file.do(lambda connection: self._read(connection, timetable, share))
 
@@ -119,14 +121,14 @@ class Meter:
 
         self._file.do(write)
 
-    def _take(self, connection: sqlite3.Connection, timetable: Timetable, requests: int) -> Turn:
+    def _take(self, connection: sqlite3.Connection, timetable: AllowanceTimetable, requests: int) -> RequestTurn:
         now, moment = self._now(), self._clock.time()
         standing = self._standing(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
         barred = _barred(standing, allowed, now, changes_in)
         rates = window_rates(allowed, slowed=now < standing.slowed_until)
         if barred is not None or not rates:
-            return barred or Turn()
+            return barred or RequestTurn()
         self._forget(connection, now - 2 * max(HOUR_MS, rates[-1].interval))
         connection.execute("UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?", (now, moment, self._id))
         together = min(requests, *(rate.limit for rate in rates))
@@ -134,25 +136,25 @@ class Meter:
         assert isinstance(decision, Decision)
         if decision.failing_rate is None:
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
-            return Turn(numbers=range(last - together + 1, last + 1))
+            return RequestTurn(numbers=range(last - together + 1, last + 1))
         connection.execute("ROLLBACK")
         wait = max(decision.retry_after_ms or 0, 1) / 1000
-        return Turn(min(wait, changes_in), _kind(decision.failing_rate))
+        return RequestTurn(min(wait, changes_in), _kind(decision.failing_rate))
 
-    def _read(self, connection: sqlite3.Connection, timetable: Timetable, share: float) -> Reading:
+    def _read(self, connection: sqlite3.Connection, timetable: AllowanceTimetable, share: float) -> Reading:
         now, moment = self._now(), self._clock.time()
         standing = self._standing(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
         slowed = now < standing.slowed_until
         rates = window_rates(allowed, slowed=slowed)
-        turn = _barred(standing, allowed, now, changes_in) or Turn()
+        turn = _barred(standing, allowed, now, changes_in) or RequestTurn()
         left: dict[WaitFor, int] = {WaitFor.HOUR: 0} if allowed.per_hour == 0 else {}
         for rate in rates:
             left[_kind(rate)] = max(0, rate.limit - self._count(connection, now - rate.interval))
             room = max(1, int(rate.limit * share)) if _kind(rate) is WaitFor.HOUR else 1
             wait = self._wait_ms(connection, rate, now, room) / 1000
             if turn.wait_for in {WaitFor.NOTHING, WaitFor.PACE} and wait > turn.wait_s:
-                turn = Turn(min(wait, changes_in), _kind(rate))
+                turn = RequestTurn(min(wait, changes_in), _kind(rate))
         if turn.wait_for is WaitFor.HOUR and WaitFor.HOUR in left:
             left[WaitFor.HOUR] = 0
         return Reading(left.get(WaitFor.PACE), left.get(WaitFor.HOUR), turn, slowed)
@@ -207,14 +209,14 @@ class Meter:
         return int(self._clock.monotonic() * 1000)
 
 
-def _barred(standing: _Standing, allowed: Allowance, now: int, changes_in: float) -> Turn | None:
+def _barred(standing: _Standing, allowed: RequestAllowance, now: int, changes_in: float) -> RequestTurn | None:
     """What keeps everybody from sending, whatever was counted."""
     if now < standing.held_until:
-        return Turn((standing.held_until - now) / 1000, WaitFor.VENDOR)
+        return RequestTurn((standing.held_until - now) / 1000, WaitFor.VENDOR)
     if allowed.per_hour == 0:
-        return Turn(changes_in, WaitFor.HOUR)
+        return RequestTurn(changes_in, WaitFor.HOUR)
     if allowed.per_hour is not None and now < standing.doubted_until:
-        return Turn(min((standing.doubted_until - now) / 1000, changes_in), WaitFor.HOUR)
+        return RequestTurn(min((standing.doubted_until - now) / 1000, changes_in), WaitFor.HOUR)
     return None
 
 

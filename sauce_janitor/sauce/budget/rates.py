@@ -13,12 +13,12 @@ from typing import Final
 
 from pyrate_limiter import Rate
 
-from sauce_janitor.model.request_allowance import Allowance
+from sauce_janitor.model.request_allowance import RequestAllowance
 from sauce_janitor.sauce.http.answers import epoch_of_date
 
 HOUR_MS: Final = 3_600_000
 _VENDORS_PER_SECOND: Final = 10
-_UNASKED: Final = Allowance(per_second=_VENDORS_PER_SECOND, burst=1)
+_UNASKED: Final = RequestAllowance(per_second=_VENDORS_PER_SECOND, burst=1)
 """What is halved for who had no limit set and met a 429."""
 _JITTER_MS: Final = 20
 """Requests do not arrive as evenly as they leave: a window is taken that much longer than it is."""
@@ -35,7 +35,7 @@ _DAY_S: Final = 86_400
 _EPOCH_NOT_DELTA: Final = 1_000_000_000
 
 
-def window_rates(allowed: Allowance, *, slowed: bool = False) -> list[Rate]:
+def window_rates(allowed: RequestAllowance, *, slowed: bool = False) -> list[Rate]:
     """Both windows as pyrate-limiter wants them: shorter first, each wider one larger and tighter, useless ones left out.
 
     However large the burst, in no second more leave than the vendor's own limit has room for. `slowed` halves every rate.
@@ -53,7 +53,7 @@ def window_rates(allowed: Allowance, *, slowed: bool = False) -> list[Rate]:
     return rates
 
 
-def _seconds(allowed: Allowance, *, slowed: bool) -> Rate:
+def _seconds(allowed: RequestAllowance, *, slowed: bool) -> Rate:
     assert allowed.per_second is not None
     most = max(_VENDORS_PER_SECOND, int(allowed.per_second))
     burst = max(1, allowed.burst if allowed.per_hour is None else min(allowed.burst, allowed.per_hour - 1))
@@ -68,14 +68,14 @@ def _interval_ms(burst: int, per_second: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class VendorRemaining:
     """What an answer says of the vendor's hour: requests left for us, and in how many seconds it has an end."""
 
     left: int
     ends_in_s: float
 
 
-def told(headers: Mapping[str, str], *, now: float) -> Told | None:
+def told(headers: Mapping[str, str], *, now: float) -> VendorRemaining | None:
     """What X-Ratelimit-Remaining, -Limit and -Reset say, in any unit; None where they say nothing of an hour.
 
     `now` is epoch seconds, best by the same server's Date. The end may be seconds or milliseconds from now or of the epoch,
@@ -87,7 +87,7 @@ def told(headers: Mapping[str, str], *, now: float) -> Told | None:
         return None  # a second's window is ours to keep: to wait for its end each time would halve the rate for nothing
     end = _seconds_until(headers.get("X-Ratelimit-Reset"), now)
     end = _UNSAID_S if end is None else min(max(end, 0.0), _LONGEST_S)
-    return Told(max(0, math.floor(remaining - limit * _LEFT_TO_OTHERS)), end)
+    return VendorRemaining(max(0, math.floor(remaining - limit * _LEFT_TO_OTHERS)), end)
 
 
 def _seconds_until(text: str | None, now: float) -> float | None:

@@ -48,7 +48,7 @@ class _Inflater(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-class Body:
+class ResponseBody:
     """The bytes of one answer: iterate once, chunks of 64 KiB and more (the last may be shorter), never whole in memory.
 
     The iteration raises AnswerError unless the end is proven: Content-Length met exactly, chunked to its last chunk, or

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.model.request_allowance import POLITE_BURST, Timetable, Window, allowance
+from sauce_janitor.model.request_allowance import POLITE_BURST, AllowanceTimetable, AllowanceWindow, allowance
 from sauce_janitor.sauce.http.credential import Credential
 
 # Source: the vendor's region table. The first region's assets live on a host without the region in its name.
@@ -45,7 +45,7 @@ class Connection:
     per_second: float | None = None
     per_hour: int | None = None
     burst: int = POLITE_BURST
-    windows: tuple[Window, ...] = ()
+    windows: tuple[AllowanceWindow, ...] = ()
     zone: tzinfo = UTC
     read_again: Callable[[], tuple[str, SecretStr]] | None = field(default=None, repr=False, compare=False)
     credential: Credential = field(init=False, repr=False, compare=False)
@@ -98,7 +98,7 @@ class Connection:
         return frozenset(origins)
 
     @property
-    def timetable(self) -> Timetable:
+    def timetable(self) -> AllowanceTimetable:
         """How many requests may leave, and when."""
         usual = allowance(self.per_second, self.per_hour, self.burst, loopback=self.loopback)
-        return Timetable(usual, self.windows, self.zone)
+        return AllowanceTimetable(usual, self.windows, self.zone)

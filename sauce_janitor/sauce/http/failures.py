@@ -25,7 +25,7 @@ _STRAINED: Final = frozenset({502, 503, 504})  # a gateway gives up on what take
 _LONGEST_CHAIN: Final = 20
 
 
-class HiccupError(Exception):
+class RetryableError(Exception):
     """A failure that another try may mend; after the last one it becomes SourceUnavailableError. Seconds to wait, if told.
 
     `strained`: something answers, but not with what was asked for; asking for less may help.
@@ -61,29 +61,29 @@ def network_failure(error: Exception, host: str) -> Exception:
             case urllib3.exceptions.InvalidHeader():
                 return AnswerError(f"{host} sent contradicting headers")
             case urllib3.exceptions.ProxyError():
-                return HiccupError(f"the proxy in front of {host} cannot be reached or refuses")
+                return RetryableError(f"the proxy in front of {host} cannot be reached or refuses")
             case socket.gaierror():
-                return HiccupError(f"{host} cannot be found: no network, no name service, or a wrong address")
+                return RetryableError(f"{host} cannot be found: no network, no name service, or a wrong address")
             case urllib3.exceptions.ConnectTimeoutError() if not isinstance(
                 cause, urllib3.exceptions.NewConnectionError
             ):
-                return HiccupError(f"{host} does not accept a connection in time")
+                return RetryableError(f"{host} does not accept a connection in time")
             case ConnectionRefusedError():
-                return HiccupError(f"{host} refuses the connection")
+                return RetryableError(f"{host} refuses the connection")
             case ssl.SSLError():
-                return HiccupError(f"no TLS connection to {host}: {cause.reason or 'the handshake failed'}")
+                return RetryableError(f"no TLS connection to {host}: {cause.reason or 'the handshake failed'}")
             case OSError() if cause.errno is not None and type(cause) is OSError:
-                return HiccupError(f"no way to {host}: {cause.strerror}")
+                return RetryableError(f"no way to {host}: {cause.strerror}")
         if type(cause) is http.client.HTTPException:  # "got more than 100 headers": it has no class of its own
             return AnswerError(f"{host} sent too many headers")
-    return HiccupError(f"the connection to {host} broke before an answer came", strained=True)
+    return RetryableError(f"the connection to {host} broke before an answer came", strained=True)
 
 
 def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Exception:
     """The error to raise for an answer of 400 or more. `user` is None where no credential was sent."""
     said = f": {answer.text}" if answer.text else ""
     if answer.code in _WORTH_A_RETRY or answer.code >= 500:
-        return HiccupError(
+        return RetryableError(
             f"{host} answers {answer.code} for {what}{said}",
             retry_after=answer.retry_after,
             strained=answer.code in _STRAINED,

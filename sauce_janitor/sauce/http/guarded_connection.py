@@ -49,7 +49,7 @@ def reads_only(method: str, target: str, body: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AnswerLimits:
     """What one answer may cost. Seconds and bytes; `min_rate` is bytes a second, averaged over `idle_s` spent waiting."""
 
     idle_s: float
@@ -59,10 +59,10 @@ class Limits:
     stop_grace_s: float = 0.0
 
 
-class Watch:
+class ExchangeWatch:
     """Watches one exchange: its deadline, the silence between bytes, the size of header and body, the wish to stop."""
 
-    def __init__(self, host: str, limits: Limits, stop: threading.Event | None) -> None:
+    def __init__(self, host: str, limits: AnswerLimits, stop: threading.Event | None) -> None:
         self._host = host
         self._limits = limits
         self._stop = stop
@@ -125,7 +125,7 @@ class Watch:
             self._window_s, self._window_bytes = 0.0, 0
 
 
-class Edge:
+class PoolGuard:
     """The guard of a pool of connections, and per thread the watch of the exchange that it is about.
 
     `last_look` is for connections that write: it is called directly before each write to the socket,
@@ -137,20 +137,20 @@ class Edge:
         self.last_look = last_look
         self._here = threading.local()
 
-    def set_watch(self, watch: Watch) -> None:
+    def set_watch(self, watch: ExchangeWatch) -> None:
         """The next exchange of this thread is watched by `watch`."""
         self._here.watch = watch
 
-    def watch(self) -> Watch:
+    def watch(self) -> ExchangeWatch:
         """This thread's watch. Nothing is ever read without one."""
-        watch: Watch = self._here.watch
+        watch: ExchangeWatch = self._here.watch
         return watch
 
 
 class _WatchedFile(io.RawIOBase):
     """The raw stream of one answer. Keeps the socket open until it is closed itself, as `socket.makefile` does."""
 
-    def __init__(self, sock: socket.socket, watch: Watch) -> None:
+    def __init__(self, sock: socket.socket, watch: ExchangeWatch) -> None:
         super().__init__()
         self._sock = sock
         self._keeper = sock.makefile("rb", buffering=0)
@@ -171,7 +171,7 @@ class _WatchedFile(io.RawIOBase):
 class _WatchedSocket:
     """All that `http.client.HTTPResponse` wants of a socket."""
 
-    def __init__(self, sock: socket.socket, watch: Watch) -> None:
+    def __init__(self, sock: socket.socket, watch: ExchangeWatch) -> None:
         self._sock = sock
         self._watch = watch
 
@@ -181,7 +181,7 @@ class _WatchedSocket:
 
 
 class _WatchedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, watch: Watch, **options: Any) -> None:
+    def __init__(self, sock: socket.socket, *args: Any, watch: ExchangeWatch, **options: Any) -> None:
         self._watch = watch
         super().__init__(_WatchedSocket(sock, watch), *args, **options)  # type: ignore[arg-type]  # makefile is all it uses
 
@@ -193,7 +193,7 @@ class _WatchedResponse(http.client.HTTPResponse):
 class GuardedConnection(HTTPConnection):
     """A connection that asks the edge before a request line is written, and is read under this thread's watch."""
 
-    edge: Edge
+    edge: PoolGuard
     _body: object = None
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
@@ -250,10 +250,10 @@ class _GuardedTlsConnection(GuardedConnection, HTTPSConnection):
     pass
 
 
-class EdgeAdapter(HTTPAdapter):
+class GuardedAdapter(HTTPAdapter):
     """A requests adapter all of whose connections, by proxy or not, pass the edge. It retries nothing."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: PoolGuard) -> None:
         plain = type("PlainConnection", (GuardedConnection,), {"edge": edge})
         tls = type("TlsConnection", (_GuardedTlsConnection,), {"edge": edge})
         self._pools = {

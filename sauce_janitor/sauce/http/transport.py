@@ -30,25 +30,25 @@ from sauce_janitor.errors import (
     StoppedError,
     StrainedError,
 )
-from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.answers import epoch_of_date, error_text, load_json, looks_like_html, retry_after_s
-from sauce_janitor.sauce.http.bodies import Body, Raw
+from sauce_janitor.sauce.http.bodies import Raw, ResponseBody
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.failures import (
-    HiccupError,
     Refusal,
+    RetryableError,
     asset_refusal,
     network_failure,
     out_of_patience,
     refusal,
 )
 from sauce_janitor.sauce.http.guarded_connection import (
-    Edge,
-    EdgeAdapter,
+    AnswerLimits,
+    ExchangeWatch,
     Guard,
+    GuardedAdapter,
     InterruptedAnswerError,
-    Limits,
-    Watch,
+    PoolGuard,
     reads_only,
 )
 from sauce_janitor.sauce.http.lanes import LaneAnswer, Lanes, is_sent_as_it_is
@@ -72,7 +72,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class HttpRequest:
     """One request: what to send, and how error messages call its answer.
 
     `origin` is another than the account's (an asset host): then the credential stays at home. `optional`: an endpoint
@@ -93,7 +93,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundJson:
     """A JSON value that was there (null is one, too)."""
 
     value: object
@@ -103,14 +103,14 @@ class Transport:
     """A pool of connections to one account, for any number of threads; `close()` it.
 
     Its guard decides what it can send; the one it has of itself only reads. `last_look` is the one
-    of `wire.Edge`. Redirects are never followed, environment variables, netrc and cookies never
+    of `wire.PoolGuard`. Redirects are never followed, environment variables, netrc and cookies never
     used, TLS is always verified.
     """
 
     def __init__(
         self,
         connection: Connection,
-        budget: Budget,
+        budget: RequestBudget,
         *,
         guard: Guard = reads_only,
         last_look: Callable[[], None] | None = None,
@@ -127,7 +127,7 @@ class Transport:
         self._stop = stop if stop is not None else threading.Event()
         self._guard = guard
         self._here = threading.local()
-        self._edge = Edge(self._let_out, last_look)
+        self._edge = PoolGuard(self._let_out, last_look)
         self._session = _session(self._edge)
         self._lanes = Lanes(self._session, connection.ca_bundle or True)
         self._counting = threading.Lock()
@@ -137,12 +137,12 @@ class Transport:
         self._lanes.close()
         self._session.close()
 
-    def get_json(self, ask: Ask) -> Found | None:
+    def get_json(self, ask: HttpRequest) -> FoundJson | None:
         """The JSON value of a GET; None for 404. Retries what may mend itself, inside a total time. Raises SourceError."""
         return self._retrying(ask, lambda: self._json_once(ask))
 
     @contextmanager
-    def open(self, ask: Ask, limits: Limits) -> Iterator[Answer]:
+    def open(self, ask: HttpRequest, limits: AnswerLimits) -> Iterator[Answer]:
         """A GET's answer with its body unread, of status 2xx or 3xx. Opening is retried, reading is not. Raises SourceError."""
         response = self._retrying(ask, lambda: self._opened(ask, limits))
         try:
@@ -150,7 +150,7 @@ class Transport:
         finally:
             response.close()
 
-    def send(self, ask: Ask, limits: Limits) -> Answer:
+    def send(self, ask: HttpRequest, limits: AnswerLimits) -> Answer:
         """One request, no retry, no judgement of the status; the caller closes the answer.
 
         Raises HiccupError, SourceError or StoppedError when no whole header came.
@@ -173,17 +173,17 @@ class Transport:
         self._learn(response, ask)
         return response
 
-    def answer_limits(self, *, stop_grace_s: float = 0.0) -> Limits:
+    def answer_limits(self, *, stop_grace_s: float = 0.0) -> AnswerLimits:
         """What a JSON answer may cost."""
         idle = self.connection.timeout_s
         total = min(idle * _ANSWER_PATIENCE, self.connection.timeout_total_s)
-        return Limits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
+        return AnswerLimits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
 
     def json_of(
         self, response: Answer, what: str, *, empty_is: object = _REFUSED, read: Callable[..., object] = load_json
     ) -> object:
         """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is none."""
-        body = Body(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
+        body = ResponseBody(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
         data = body.whole()
         if not data and empty_is is not _REFUSED:
             return empty_is
@@ -192,7 +192,7 @@ class Transport:
     def refusal_of(self, response: Answer) -> Refusal:
         """What an answer of 400 or more says. Never fails: a broken body says nothing."""
         try:
-            body = Body(raw_of(response), max_bytes=_MAX_ERROR_BYTES, what="an error's text")
+            body = ResponseBody(raw_of(response), max_bytes=_MAX_ERROR_BYTES, what="an error's text")
             data, content_type = body.whole(), body.content_type or ""
         except SourceError:
             data, content_type = b"", ""
@@ -203,7 +203,7 @@ class Transport:
         wait = retry_after_s(response.headers.get("Retry-After"), now=now)
         return Refusal(response.status_code, text, looks_like_html(data, content_type), wait)
 
-    def _json_once(self, ask: Ask) -> Found | None:
+    def _json_once(self, ask: HttpRequest) -> FoundJson | None:
         response = self.send(ask, self.answer_limits())
         try:
             if response.status_code >= 400:
@@ -213,11 +213,11 @@ class Transport:
                     return None
                 raise self._failure(answer, ask)
             refuse_redirect(response, ask.what)
-            return Found(self.json_of(response, ask.what, read=ask.read))
+            return FoundJson(self.json_of(response, ask.what, read=ask.read))
         finally:
             response.close()
 
-    def _opened(self, ask: Ask, limits: Limits) -> Answer:
+    def _opened(self, ask: HttpRequest, limits: AnswerLimits) -> Answer:
         response = self.send(ask, limits)
         if response.status_code < 400:
             return response
@@ -226,12 +226,12 @@ class Transport:
         finally:
             response.close()
 
-    def _failure(self, answer: Refusal, ask: Ask) -> Exception:
+    def _failure(self, answer: Refusal, ask: HttpRequest) -> Exception:
         host = self._host(ask)
         judge = asset_refusal if ask.endpoint in {"assets", "asset"} else refusal
         user = self.connection.username if ask.origin is None else None
         failure = judge(answer, what=ask.what, host=host, user=user)
-        if isinstance(failure, HiccupError) and answer.retry_after is not None:
+        if isinstance(failure, RetryableError) and answer.retry_after is not None:
             self.heed(answer)
             if answer.retry_after > self.connection.max_wait_s:
                 return out_of_patience(answer.retry_after, host)
@@ -245,12 +245,12 @@ class Transport:
         if answer.retry_after <= self.connection.max_wait_s or answer.code == 429:
             self.budget.hold_back(answer.retry_after)
 
-    def _retrying(self, ask: Ask, attempt: Callable[[], _T]) -> _T:
+    def _retrying(self, ask: HttpRequest, attempt: Callable[[], _T]) -> _T:
         assert ask.method == "GET", "only what reads may be repeated"
         began = time.monotonic()
         try:
             return self._with_the_key_of_now(attempt)  # nearly always: spares the machinery below
-        except (HiccupError, InterruptedAnswerError) as error:
+        except (RetryableError, InterruptedAnswerError) as error:
             failed: list[Exception] = [error]
 
         def once_more() -> _T:
@@ -262,13 +262,13 @@ class Transport:
         retrying = Retrying(
             stop=stop_after_attempt(self.connection.attempts) | stop_after_delay(left) | _StopOnStrain(ask),
             wait=self._wait_s,
-            retry=retry_if_exception_type((HiccupError, InterruptedAnswerError)),
+            retry=retry_if_exception_type((RetryableError, InterruptedAnswerError)),
             sleep=sleep_using_event(self._stop),
             reraise=True,
         )
         try:
             return retrying(once_more)
-        except (HiccupError, InterruptedAnswerError) as error:
+        except (RetryableError, InterruptedAnswerError) as error:
             times = retrying.statistics.get("attempt_number", 1)
             kind = StrainedError if _is_strained(error) else SourceUnavailableError
             raise kind(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
@@ -293,16 +293,16 @@ class Transport:
     def _wait_s(self, state: RetryCallState) -> float:
         """Seconds before the next try: none where the budget waits as the vendor asked, else more each time with jitter."""
         error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, HiccupError) and error.retry_after is not None:
+        if isinstance(error, RetryableError) and error.retry_after is not None:
             return 0.0
         return wait_random_exponential(multiplier=_FIRST_WAIT_S, max=self.connection.max_wait_s)(state)
 
-    def _exchange(self, ask: Ask, limits: Limits) -> Answer:
+    def _exchange(self, ask: HttpRequest, limits: AnswerLimits) -> Answer:
         host = self._host(ask)
         waits = (min(self.connection.timeout_s, _LONGEST_CONNECT_S), self.connection.timeout_s)
         proxy = self.connection.proxy if not self.connection.loopback else None
         prepared = None if ask.endpoint == "asset" and not proxy else self._prepared(ask)
-        self._edge.set_watch(Watch(host, limits, self._stop))
+        self._edge.set_watch(ExchangeWatch(host, limits, self._stop))
         try:
             if prepared is None:
                 return self._by_lane(ask, waits)
@@ -320,13 +320,13 @@ class Transport:
                 raise failure from None  # the library's text would show a signed URL
             raise failure from error
 
-    def _by_lane(self, ask: Ask, waits: tuple[float, float]) -> Answer:
+    def _by_lane(self, ask: HttpRequest, waits: tuple[float, float]) -> Answer:
         """A file, by the short way; a proxy is beyond it."""
         if not is_sent_as_it_is(ask.target):
             raise _unaskable(ask)
         return self._lanes.get(ask.origin or self.connection.origin, ask.target, self._headers(ask), waits)
 
-    def _headers(self, ask: Ask) -> dict[str, str]:
+    def _headers(self, ask: HttpRequest) -> dict[str, str]:
         headers = {
             "User-Agent": f"sauce-janitor/{__version__}",
             "Accept": ask.accept,
@@ -338,14 +338,14 @@ class Transport:
             headers["Content-Type"] = "application/json"
         return headers
 
-    def _prepared(self, ask: Ask) -> requests.PreparedRequest:
+    def _prepared(self, ask: HttpRequest) -> requests.PreparedRequest:
         url = (ask.origin or self.connection.origin) + ask.target
         prepared = requests.Request(ask.method, url, headers=self._headers(ask), data=ask.body).prepare()
         if (prepared.path_url or "").casefold() != ask.target.casefold():
             raise _unaskable(ask)
         return prepared
 
-    def _learn(self, response: Answer, ask: Ask) -> None:
+    def _learn(self, response: Answer, ask: HttpRequest) -> None:
         ours = time.time()
         theirs = epoch_of_date(response.headers.get("Date"))
         if ask.origin is not None:
@@ -371,22 +371,22 @@ class Transport:
             if worst is None or abs(skew_s) >= abs(worst[0]) or now - worst[1] > _SKEW_COUNTS_S:
                 self._skew = skew_s, now
 
-    def _host(self, ask: Ask) -> str:
+    def _host(self, ask: HttpRequest) -> str:
         return urlsplit(ask.origin).netloc if ask.origin is not None else self.connection.host
 
 
-def _unaskable(ask: Ask) -> AnswerError:
+def _unaskable(ask: HttpRequest) -> AnswerError:
     return AnswerError(f"no request can ask for {ask.what}: its address would change on the way")
 
 
 def _is_strained(error: BaseException | None) -> bool:
-    return isinstance(error, InterruptedAnswerError) or (isinstance(error, HiccupError) and error.strained)
+    return isinstance(error, InterruptedAnswerError) or (isinstance(error, RetryableError) and error.strained)
 
 
 class _StopOnStrain(stop_base):
     """Ends the tries early where the caller can ask for a part instead."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: HttpRequest) -> None:
         self._divisible = ask.divisible
 
     def __call__(self, retry_state: RetryCallState) -> bool:
@@ -414,11 +414,11 @@ class _Session(requests.Session):
         """None: requests would otherwise read a redirect's body, of any size, to prepare the next request."""
 
 
-def _session(edge: Edge) -> requests.Session:
+def _session(edge: PoolGuard) -> requests.Session:
     session = _Session()
     session.trust_env = False
     session.max_redirects = 0
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    session.mount("https://", EdgeAdapter(edge))
-    session.mount("http://", EdgeAdapter(edge))
+    session.mount("https://", GuardedAdapter(edge))
+    session.mount("http://", GuardedAdapter(edge))
     return session

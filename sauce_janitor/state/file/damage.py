@@ -15,9 +15,8 @@ from typing import Final
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table, Text
 
-from sauce_janitor.model.job_changes import HandAction
-from sauce_janitor.model.jobs import Action, AssetsStanding
-from sauce_janitor.model.jobs import State as JobState
+from sauce_janitor.model.job_changes import ManualAction
+from sauce_janitor.model.jobs import Action, AssetsStanding, JobState
 from sauce_janitor.state.file.tables import metadata
 from sauce_janitor.state.rows import BITS, ESCAPED
 
@@ -45,7 +44,7 @@ _WORDS: Final = {
     ("jobs", "state"): frozenset(map(str, JobState)),
     ("jobs", "assets"): frozenset(map(str, AssetsStanding)),
     ("jobs", "accepted_for"): frozenset(map(str, Action)),
-    ("journal", "action"): frozenset(map(str, (*Action, *HandAction))),
+    ("journal", "action"): frozenset(map(str, (*Action, *ManualAction))),
 }
 _MARKS: Final = {("jobs", "marks"): sum(BITS.values()) | ESCAPED}
 """The bits that may be set."""

@@ -30,7 +30,7 @@ _MOUNT_LINE: Final = re.compile(rb".*? on (?P<point>/.*) \((?P<kind>[^,)]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class MountPoint:
     """One mount: its number and its parent's, its point's path, and the kind of its file system.
 
     `is_frozen`: the file system itself is read-only, at every place where it is mounted.
@@ -76,7 +76,7 @@ def nobody_writes(path: Path) -> bool:
     return all(mount is not None and mount.is_frozen and mount.kind in LOCAL for mount in found)
 
 
-def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
+def mount_of(path: str, mounts: Iterable[MountPoint]) -> MountPoint | None:
     """Return the mount that a real path leads to, as the kernel walks it; None where no mount is above it.
 
     A mount hides all that was mounted below its point before it, and the point's own earlier mounts.
@@ -94,7 +94,7 @@ def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
     return here
 
 
-def _mounted_on(here: Mount | None, point: bytes, mounts: tuple[Mount, ...]) -> Mount | None:
+def _mounted_on(here: MountPoint | None, point: bytes, mounts: tuple[MountPoint, ...]) -> MountPoint | None:
     """The mount at this point of another one, the last where there are several."""
     if here is None:  # a changed root, of which only what is mounted below is shown
         return next((mount for mount in reversed(mounts) if mount.point == point), None)
@@ -102,7 +102,7 @@ def _mounted_on(here: Mount | None, point: bytes, mounts: tuple[Mount, ...]) -> 
     return next((mount for mount in own if mount.point == point), None)
 
 
-def parse_mountinfo(text: bytes) -> Iterator[Mount]:
+def parse_mountinfo(text: bytes) -> Iterator[MountPoint]:
     """Read /proc/self/mountinfo. Source: proc_pid_mountinfo(5): space, tab, newline, backslash and # are octal escapes."""
     for line in text.split(b"\n"):  # not splitlines: a point may hold what Python takes for the end of a line
         before, _, after = line.partition(b" - ")
@@ -111,17 +111,17 @@ def parse_mountinfo(text: bytes) -> Iterator[Mount]:
             point = _ESCAPE.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), fields[4])
             options = after.split(b" ")[2:3]  # of the file system; those of the mount stand before the dash
             is_frozen = b"ro" in b"".join(options).split(b",")
-            yield Mount(int(fields[0]), int(fields[1]), point, kind.decode("ascii", "replace"), is_frozen)
+            yield MountPoint(int(fields[0]), int(fields[1]), point, kind.decode("ascii", "replace"), is_frozen)
 
 
-def parse_mount(text: bytes) -> Iterator[Mount]:
+def parse_mount(text: bytes) -> Iterator[MountPoint]:
     """Read what mount(8) prints on macOS and the BSDs: `/dev/disk3s1 on /Volumes/a b (apfs, local)`; each below the root."""
     for number, line in enumerate(text.split(b"\n"), start=1):
         if found := _MOUNT_LINE.match(line):
-            yield Mount(number, 0, found["point"], found["kind"].strip().decode("ascii", "replace"))
+            yield MountPoint(number, 0, found["point"], found["kind"].strip().decode("ascii", "replace"))
 
 
-def _mounts() -> Iterator[Mount]:
+def _mounts() -> Iterator[MountPoint]:
     try:
         if sys.platform == "linux":
             yield from parse_mountinfo(_MOUNTINFO.read_bytes())
@@ -131,13 +131,13 @@ def _mounts() -> Iterator[Mount]:
         return
 
 
-def _nested(mounts: Iterable[Mount]) -> Iterator[Mount]:
+def _nested(mounts: Iterable[MountPoint]) -> Iterator[MountPoint]:
     """Mounts without numbers of their parents: each is below the longest point that holds it."""
     found = list(mounts)
     for mount in found:
         above = [each for each in found if each is not mount and _holds(each.point, mount.point)]
         parent = max(above, key=lambda each: len(each.point), default=None)
-        yield Mount(mount.number, parent.number if parent else 0, mount.point, mount.kind)
+        yield MountPoint(mount.number, parent.number if parent else 0, mount.point, mount.kind)
 
 
 def _holds(point: bytes, path: bytes) -> bool:

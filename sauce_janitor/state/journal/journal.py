@@ -15,7 +15,7 @@ from sqlalchemy import Connection, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
-from sauce_janitor.model.job_changes import Deed, HandAction
+from sauce_janitor.model.job_changes import Deed, ManualAction
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, MissingFile, Owner
 from sauce_janitor.model.permits import DeleteJobPermit, DeletePermit, NothingWanted, Receipt, StopPermit
 from sauce_janitor.state.accounts import key_of
@@ -32,7 +32,7 @@ _PURGED: Final = str(AssetsStanding.PURGED)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class JournalLine:
     """One line. `kind`: archived, intent, outcome, found_gone; pruning, pruned; by_hand, done_by_hand.
 
     `intent` is the line that an outcome ends; `account` is the account's key.
@@ -94,7 +94,7 @@ class Journal:
         """
         return RunJournal(self._database, account, run_id, now, by=by)
 
-    def of(self, job_id: JobId, account: str | None = None) -> tuple[Line, ...]:
+    def of(self, job_id: JobId, account: str | None = None) -> tuple[JournalLine, ...]:
         """Everything on record of a job, oldest first."""
         statement = select(journal).where(journal.c.job_id == id_bytes(job_id)).order_by(journal.c.seq)
         with self._database.reading() as connection:
@@ -102,7 +102,7 @@ class Journal:
                 statement = statement.where(journal.c.account == key_of(connection, account))
             return tuple(_line(row) for row in connection.execute(statement).mappings())
 
-    def lines(self, account: str | None = None) -> Iterator[Line]:
+    def lines(self, account: str | None = None) -> Iterator[JournalLine]:
         """Every line, oldest first; memory stays flat."""
         statement = select(journal).order_by(journal.c.seq)
         with self._database.reading() as connection:
@@ -389,15 +389,15 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
 
 def deed(text: str) -> Deed:
     """What a line is about."""
-    return HandAction(text) if text in set(HandAction) else Action(text)
+    return ManualAction(text) if text in set(ManualAction) else Action(text)
 
 
-def _line(row: Mapping[Any, Any]) -> Line:
+def _line(row: Mapping[Any, Any]) -> JournalLine:
     values = {column: row[column] for column in HASHED}
     detail = json.loads(row["detail"])
     if not isinstance(detail, dict):
         raise TypeError(f"the detail of line {row['seq']} is no mapping")
-    return Line(
+    return JournalLine(
         **values
         | {
             "job_id": JobId(row["job_id"].hex()),

@@ -38,7 +38,7 @@ _GLANCE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAct:
+class OpenManualAction:
     """An act by hand without a final outcome; `wanted` is what its line says was to become of the job."""
 
     intent: int
@@ -49,7 +49,7 @@ class OpenAct:
     sent_at: int
 
 
-class HandJournal(RunJournal):
+class ManualJournal(RunJournal):
     """The journal in the hands of one command of a person's."""
 
     def begin(self, permit: HandPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int:
@@ -88,17 +88,17 @@ class HandJournal(RunJournal):
                 connection.execute(statements.CLOSE_INTENT, {"closed": intent})
 
 
-class HandActs:
+class ManualActions:
     """The acts by hand on every account. Raises StateError."""
 
     def __init__(self, database: Database, path: Path | None) -> None:
         self._database, self._path = database, path
 
-    def during(self, account: str, run_id: str, now: Callable[[], int]) -> HandJournal:
+    def during(self, account: str, run_id: str, now: Callable[[], int]) -> ManualJournal:
         """The journal as one command writes it; `now` gives epoch seconds."""
-        return HandJournal(self._database, account, run_id, now)
+        return ManualJournal(self._database, account, run_id, now)
 
-    def open(self, account: str) -> tuple[OpenAct, ...]:
+    def open(self, account: str) -> tuple[OpenManualAction, ...]:
         """Every act without a final outcome, oldest first; one may be under way right now, unless its lock is held."""
         columns = (journal.c[name] for name in ("seq", "action", "job_id", "owner", "detail", "at"))
         statement = (
@@ -110,7 +110,7 @@ class HandActs:
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
         return tuple(
-            OpenAct(
+            OpenManualAction(
                 row.seq, deed(row.action), JobId(row.job_id.hex()), Owner(row.owner), _wanted_of(row.detail), row.at
             )
             for row in rows

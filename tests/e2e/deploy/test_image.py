@@ -16,7 +16,7 @@ import pytest
 
 from sauce_janitor import __version__
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from sauce_janitor.sandbox.core.request_log import Entry
+from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
 from tests.e2e.conftest import POLICIES
 from tests.e2e.deploy.conftest import HARDENED, IMAGE, SOMEBODY, TOP, Engine, free_port, until_answers
@@ -33,7 +33,7 @@ class Site:
     data: Path
     config: Path
     engine: Engine
-    interrupt: Callable[[Entry], None] = field(default=lambda _entry: None)
+    interrupt: Callable[[LoggedRequest], None] = field(default=lambda _entry: None)
 
     def options(self) -> tuple[str, ...]:
         """What `podman run` is given before the image's name."""
@@ -69,7 +69,7 @@ def site(tmp_path: Path, engine: Engine) -> Iterator[Site]:
         made = Site(sandbox, data, config, engine)
         add = sandbox.log.add
 
-        def watched(entry: Entry) -> None:
+        def watched(entry: LoggedRequest) -> None:
             add(entry)
             made.interrupt(entry)
 
@@ -169,7 +169,7 @@ def stopped_while_archiving(site: Site, *command: str) -> int:
     """Start the command, send SIGTERM while an asset is under way, whatever the machine's speed, and say how it ended."""
     once, started = threading.Lock(), threading.Event()
 
-    def interrupt(entry: Entry) -> None:
+    def interrupt(entry: LoggedRequest) -> None:
         # the answer to this request waits until the signal is sent
         if "/assets/" in entry.path and entry.method == "GET" and started.wait(60) and once.acquire(blocking=False):
             site.engine("kill", "--signal", "TERM", name)

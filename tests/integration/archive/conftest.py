@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Floor, Settings
+from sauce_janitor.archive import Archive, DiskReserve, WriteSettings
 
-ROOMY = Settings(min_free=Floor(percent=0))
+ROOMY = WriteSettings(min_free=DiskReserve(percent=0))
 
 
 @pytest.fixture

@@ -18,28 +18,28 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from sauce_janitor.archive import Archive, Floor, Origin, Settings
+from sauce_janitor.archive import Archive, DiskReserve, StoreOrigin, WriteSettings
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import Selection
-from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG, AssetShelf, ShelfBody, document
 
-ASSETS: dict[str, bytes | AssetBody | list[bytes | AssetBody]] = {
+ASSETS: dict[str, bytes | ShelfBody | list[bytes | ShelfBody]] = {
     "video.mp4": MP4,
     "log.json": LOG,
     "network.har": HAR,
     "0000screenshot.png": PNG,
     "0001screenshot.png": PNG,
 }
-ROOMY = Settings(min_free=Floor(percent=0))
+ROOMY = WriteSettings(min_free=DiskReserve(percent=0))
 CALLS = ("mkdir", "open", "write", "close", "fsync", "rename", "unlink", "link")
 
 
-def store(root: Path, width: str, assets: dict[str, bytes | AssetBody | list[bytes | AssetBody]] | None = None) -> str:
+def store(root: Path, width: str, assets: dict[str, bytes | ShelfBody | list[bytes | ShelfBody]] | None = None) -> str:
     shelf = AssetShelf(assets or dict(ASSETS))
     selection = Selection(frozenset({width}), discard_rest=True)
     with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: 1_770_000_000.0) as archive:
         archive.sweep()
-        origin = Origin("nightly", "run-1", "https://api.example.com")
+        origin = StoreOrigin("nightly", "run-1", "https://api.example.com")
         return archive.store(document(state=width), shelf.listing, selection, shelf.fetch, origin).sha256
 
 
@@ -47,7 +47,7 @@ def once(root: Path, file_limit: int, megabytes: int) -> None:
     assets = dict(ASSETS)
     if megabytes:
         piece = bytes(1024 * 1024)
-        assets["big.bin"] = AssetBody([piece] * megabytes)
+        assets["big.bin"] = ShelfBody([piece] * megabytes)
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     try:

@@ -6,10 +6,10 @@ import io
 import zipfile
 from pathlib import Path
 
-from sauce_janitor.archive import Archive, Floor, Settings
+from sauce_janitor.archive import Archive, DiskReserve, WriteSettings
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import AssetListing
-from tests.fakes.asset_shelf import LOG, MP4, PNG, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import LOG, MP4, PNG, AssetShelf, ShelfBody, document
 from tests.integration.archive.test_storing import ORIGIN, folder_of
 
 
@@ -25,7 +25,7 @@ def test_ten_thousand_screenshots_come_as_one_bundle_and_stand_under_one_receipt
             packed.writestr(zipfile.ZipInfo(name), data)
     shelf = AssetShelf({**pictures, "screenshots.zip": target.getvalue()})
 
-    inline = Settings(verify="inline", min_free=Floor(percent=0))
+    inline = WriteSettings(verify="inline", min_free=DiskReserve(percent=0))
     with Archive.open(root, account="eu", known_uuid=None, settings=inline) as archive:
         stored = store(archive, shelf, AssetListing(tuple(pictures)))
 
@@ -37,15 +37,15 @@ def test_ten_thousand_screenshots_come_as_one_bundle_and_stand_under_one_receipt
 
 def test_an_asset_that_grew_since_the_list_is_stored_as_it_came(archive: Archive) -> None:
     """The list has no sizes: what counts is that the answer is whole by its own framing."""
-    shelf = AssetShelf({"selenium-server.log": [AssetBody([b"a line\n"] * 2000)]})
+    shelf = AssetShelf({"selenium-server.log": [ShelfBody([b"a line\n"] * 2000)]})
 
     assert store(archive, shelf) == {"selenium-server.log": 14_000}
 
 
 def test_an_asset_that_grows_while_it_is_fetched_is_not_believed(archive: Archive, root: Path) -> None:
-    growing: list[bytes | AssetBody] = [
-        AssetBody([b"line 1\n"], framed=False),
-        AssetBody([b"line 1\nline 2\n"], framed=False),
+    growing: list[bytes | ShelfBody] = [
+        ShelfBody([b"line 1\n"], framed=False),
+        ShelfBody([b"line 1\nline 2\n"], framed=False),
     ]
     shelf = AssetShelf({"selenium-server.log": growing})
 

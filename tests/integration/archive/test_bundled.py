@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings
+from sauce_janitor.archive import Archive, DiskReserve, SizeLimits, StoreOrigin, WriteSettings
 from sauce_janitor.model.assets import EVERYTHING, Selection
 from sauce_janitor.model.jobs import AssetListing
-from tests.fakes.asset_shelf import LOG, PNG, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import LOG, PNG, AssetShelf, ShelfBody, document
 
 SHOTS = tuple(f"{n:04d}screenshot.png" for n in range(5))
 PICTURES = {name: PNG[:8] + name.encode() + PNG[8:] for name in SHOTS}
-ORIGIN = Origin("nightly", "run-1", "https://api.example.com")
+ORIGIN = StoreOrigin("nightly", "run-1", "https://api.example.com")
 
 
 def zipped(entries: Mapping[str, bytes]) -> bytes:
@@ -28,7 +28,7 @@ def zipped(entries: Mapping[str, bytes]) -> bytes:
     return target.getvalue()
 
 
-def shelf(bundle: bytes | AssetBody | None, **more: bytes) -> AssetShelf:
+def shelf(bundle: bytes | ShelfBody | None, **more: bytes) -> AssetShelf:
     return AssetShelf({**PICTURES, **more, **({} if bundle is None else {"screenshots.zip": bundle})})
 
 
@@ -78,12 +78,12 @@ def test_what_the_bundle_lacks_is_fetched_alone(archive: Archive) -> None:
         zipped({**PICTURES, "0099screenshot.png": PNG}),
         zipped({**PICTURES, SHOTS[4]: b"no picture"}),
         zipped({}),
-        AssetBody([zipped(PICTURES)], cut=True),
+        ShelfBody([zipped(PICTURES)], cut=True),
     ],
     ids=["not offered", "a page", "cut", "hostile name", "not listed", "a foreign entry", "empty", "broken off"],
 )
 def test_a_bundle_that_cannot_be_trusted_costs_one_request_and_nothing_else(
-    archive: Archive, root: Path, bundle: bytes | AssetBody | None
+    archive: Archive, root: Path, bundle: bytes | ShelfBody | None
 ) -> None:
     source = shelf(bundle)
 
@@ -142,7 +142,7 @@ def test_a_few_wanted_screenshots_are_not_worth_a_bundle(archive: Archive) -> No
 
 
 def test_a_bundle_over_the_caps_fails_as_its_files_do(root: Path) -> None:
-    settings = Settings(min_free=Floor(percent=0), caps=Caps(asset_bytes=100))
+    settings = WriteSettings(min_free=DiskReserve(percent=0), caps=SizeLimits(asset_bytes=100))
     with Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive:
         source = shelf(zipped(PICTURES))
         stored = archive.store(document(1), AssetListing(SHOTS), EVERYTHING, source.fetch, ORIGIN)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from sauce_janitor.archive import Archive, Damage, Floor, Origin, Settings
+from sauce_janitor.archive import Archive, Damage, DiskReserve, StoreOrigin, WriteSettings
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import EVERYTHING
-from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetShelf, ShelfBody, document
 
 LONG_LOG = b"12:00:00.000 INFO a line of a log, as long as they are\n" * 40_000
 LONG_JSON = b"[" + b",\n".join([LOG] * 40_000) + b"]"
@@ -25,12 +25,12 @@ ASSETS = {
     "log.json.zst": b"somebody's own",
     "empty.log": b"",
 }
-ORIGIN = Origin("nightly", "run-1", "https://api.example.com")
+ORIGIN = StoreOrigin("nightly", "run-1", "https://api.example.com")
 
 
 @pytest.fixture
 def archive(root: Path) -> Iterator[Archive]:
-    settings = Settings(min_free=Floor(percent=0), compress=True)
+    settings = WriteSettings(min_free=DiskReserve(percent=0), compress=True)
     with Archive.open(root, account="eu", known_uuid=None, settings=settings) as opened:
         opened.store(document(), AssetShelf(ASSETS).listing, EVERYTHING, AssetShelf(ASSETS).fetch, ORIGIN)
         yield opened
@@ -104,19 +104,19 @@ def test_an_encoding_of_another_version_is_not_taken_for_ours(archive: Archive, 
 
 
 def test_a_foreign_body_is_found_out_though_it_is_compressed_on_the_way(archive: Archive) -> None:
-    source = AssetShelf({"log.json": AssetBody([b"<html>down</html>"], content_type="text/html")})
+    source = AssetShelf({"log.json": ShelfBody([b"<html>down</html>"], content_type="text/html")})
 
     stored = archive.store(document(2), source.listing, EVERYTHING, source.fetch, ORIGIN)
     assert ["HTML" in each.why for each in stored.missing] == [True]
 
 
 def test_an_archive_may_be_compressed_from_a_day_on(root: Path) -> None:
-    roomy = Settings(min_free=Floor(percent=0))
+    roomy = WriteSettings(min_free=DiskReserve(percent=0))
     source = AssetShelf({"selenium-server.log": LONG_LOG})
     with Archive.open(root, account="eu", known_uuid=None, settings=roomy) as plain:
         plain.store(document(1), source.listing, EVERYTHING, source.fetch, ORIGIN)
         uuid = plain.uuid
-    packing = Settings(min_free=Floor(percent=0), compress=True)
+    packing = WriteSettings(min_free=DiskReserve(percent=0), compress=True)
     with Archive.open(root, account="eu", known_uuid=uuid, settings=packing) as packed:
         packed.store(document(2), source.listing, EVERYTHING, source.fetch, ORIGIN)
         assert not packed.store(document(1), source.listing, EVERYTHING, source.fetch, ORIGIN).added

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Catalogue, Floor, Proof, Settings
+from sauce_janitor.archive import Archive, Catalogue, DiskReserve, Proof, WriteSettings
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.assets import EVERYTHING
-from tests.fakes.asset_shelf import MP4, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import MP4, AssetShelf, ShelfBody, document
 from tests.integration.archive import storing_process
 from tests.integration.archive.conftest import ROOMY
 from tests.integration.archive.test_storing import ORIGIN, folder_of, tree
@@ -150,7 +150,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_ends_archiving_and_leaves_nothing(small_disk: Path) -> None:
-    big = AssetShelf({"video.mp4": AssetBody([MP4 + bytes(65536)] * 40)})
+    big = AssetShelf({"video.mp4": ShelfBody([MP4 + bytes(65536)] * 40)})
     small = AssetShelf({"video.mp4": MP4})
     with Archive.open(small_disk, account="eu", known_uuid=None, settings=ROOMY) as archive:
         with pytest.raises(ArchiveUnusableError, match=r"write asset 'video\.mp4': No space left on device"):
@@ -167,10 +167,10 @@ def test_a_disk_without_inodes_ends_archiving_and_leaves_nothing(small_disk: Pat
         assert tree(small_disk) == {}
 
 
-@pytest.mark.parametrize("floor", [Floor(percent=30), Floor(percent=0, bytes=300_000)])
-def test_archiving_stops_before_the_disk_is_full(small_disk: Path, floor: Floor) -> None:
+@pytest.mark.parametrize("floor", [DiskReserve(percent=30), DiskReserve(percent=0, bytes=300_000)])
+def test_archiving_stops_before_the_disk_is_full(small_disk: Path, floor: DiskReserve) -> None:
     shelf = AssetShelf({"video.mp4": MP4})
-    with Archive.open(small_disk, account="eu", known_uuid=None, settings=Settings(min_free=floor)) as archive:
+    with Archive.open(small_disk, account="eu", known_uuid=None, settings=WriteSettings(min_free=floor)) as archive:
         (small_disk / "other").write_bytes(bytes(800_000))
         with pytest.raises(ArchiveUnusableError, match=r"archive\.min_free keeps"):
             archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)

@@ -16,8 +16,8 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
-from sauce_janitor.archive import Archive, Contents, Pruner, contents_of
-from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive import Archive, JobContents, Pruner, contents_of
+from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.exports import exporter, targets
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archive.archive import archive as group
@@ -247,7 +247,7 @@ def test_half_an_export_is_never_left(
 def test_a_file_that_changes_between_verifying_and_copying_spoils_the_whole(
     config: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoilt(at: Root, place: tuple[str, ...]) -> Contents | None:
+    def spoilt(at: ArchiveRoot, place: tuple[str, ...]) -> JobContents | None:
         (folder_of(root) / "assets" / "video.mp4").write_bytes(MP4[:-1] + b"!")
         return contents_of(at, place)
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Claimant
+from sauce_janitor.archive import Archive, LeaseHolder
 from sauce_janitor.archive.ownership import lease as leasing
 from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
-from sauce_janitor.archive.staging import Aside
+from sauce_janitor.archive.staging import StagingFolder
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.model.assets import EVERYTHING
-from tests.fakes.asset_shelf import LOG, MP4, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, ShelfBody, document
 from tests.integration.archive.conftest import ROOMY
 from tests.integration.archive.test_storing import ORIGIN, folder_of
 
@@ -42,11 +42,11 @@ class WordsInState:
         return WordsInState(dict(self.words))
 
 
-def a_state(memory: WordsInState | None = None, *, instance: str | None = None) -> Claimant:
-    return Claimant(instance or str(uuid.uuid4()), memory or WordsInState(), "a run")
+def a_state(memory: WordsInState | None = None, *, instance: str | None = None) -> LeaseHolder:
+    return LeaseHolder(instance or str(uuid.uuid4()), memory or WordsInState(), "a run")
 
 
-def opened(root: Path, claimant: Claimant, account: str = "eu") -> Archive:
+def opened(root: Path, claimant: LeaseHolder, account: str = "eu") -> Archive:
     known = None
     if (root / ".sauce-janitor-archive").exists():
         known = json.loads((root / ".sauce-janitor-archive").read_text())["uuid"]
@@ -196,7 +196,7 @@ def test_a_lease_that_is_lost_while_assets_are_fetched_shows_nothing(root: Path)
     shelf = AssetShelf({"video.mp4": MP4})
 
     @contextmanager
-    def fetch(name: str) -> Iterator[AssetBody]:
+    def fetch(name: str) -> Iterator[ShelfBody]:
         with shelf.fetch(name) as body:
             yield body
         (root / RECORD).write_text(json.dumps({**json.loads((root / RECORD).read_text()), "word": "f" * 16}))
@@ -213,9 +213,9 @@ def test_a_lease_that_is_lost_while_assets_are_fetched_shows_nothing(root: Path)
 def test_files_that_vanish_before_the_rename_are_noticed_after_it(
     root: Path, monkeypatch: pytest.MonkeyPatch, harm: str, *, again: bool
 ) -> None:
-    mine, show = a_state(), Aside.show
+    mine, show = a_state(), StagingFolder.show
 
-    def harmed(self: Aside) -> None:
+    def harmed(self: StagingFolder) -> None:
         (video,) = (root / ".partial" / "eu").glob("*/assets*/*.mp4")
         video.unlink()
         if harm == "replaced":
@@ -227,7 +227,7 @@ def test_files_that_vanish_before_the_rename_are_noticed_after_it(
             store_log = AssetShelf({"log.json": LOG})
             archive.store(document(), store_log.listing, EVERYTHING, store_log.fetch, ORIGIN)
         with monkeypatch.context() as meddling:
-            meddling.setattr(Aside, "show", harmed)
+            meddling.setattr(StagingFolder, "show", harmed)
             with pytest.raises(ArchiveError, match="not in the archive as it was written"):
                 store(archive)
         assert [len(proof.findings) for proof in archive.catalogue.proofs()] == ([0] if again else [])

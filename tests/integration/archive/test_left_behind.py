@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Body
+from sauce_janitor.archive import Archive, AssetBody
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.assets import EVERYTHING
-from tests.fakes.asset_shelf import LOG, MP4, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, ShelfBody, document
 from tests.integration.archive.conftest import ROOMY
 from tests.integration.archive.test_storing import ORIGIN, tree
 
@@ -26,7 +26,7 @@ class Stalling:
         self.begun, self.go_on = threading.Event(), threading.Event()
 
     @contextmanager
-    def fetch(self, name: str) -> Iterator[Body]:
+    def fetch(self, name: str) -> Iterator[AssetBody]:
         assert name
         yield self
 
@@ -45,7 +45,7 @@ def left_behind(root: Path) -> Iterator[tuple[threading.Thread, Stalling, list[B
     """A thread in the midst of storing a job, in an archive that was closed under it."""
     source, ended = Stalling(), list[BaseException]()
     archive = Archive.open(root, account="eu", known_uuid=None, settings=ROOMY)
-    shelf = AssetShelf({"video.mp4": AssetBody([])})
+    shelf = AssetShelf({"video.mp4": ShelfBody([])})
 
     def store() -> None:
         try:

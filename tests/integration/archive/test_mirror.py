@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.archive import HoldMirror, MirroredHold
-from sauce_janitor.archive.disk.root import Root
+from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.model.jobs import JobId
 
@@ -21,21 +21,21 @@ OTHER = MirroredHold(JobId("b" * 32), "joe", "a \N{SNOWMAN} look", 6, 99)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Root]:
-    with Root.open(tmp_path / "archive", known_uuid=None, make=True) as opened:
+def root(tmp_path: Path) -> Iterator[ArchiveRoot]:
+    with ArchiveRoot.open(tmp_path / "archive", known_uuid=None, make=True) as opened:
         yield opened
 
 
-def file_of(root: Root) -> Path:
+def file_of(root: ArchiveRoot) -> Path:
     [path] = root.path.glob(".sauce-janitor-holds.*")
     return path
 
 
-def test_no_mirror_is_no_holds(root: Root) -> None:
+def test_no_mirror_is_no_holds(root: ArchiveRoot) -> None:
     assert HoldMirror(root, "eu").holds() == ()
 
 
-def test_another_reader_sees_what_was_replaced(root: Root) -> None:
+def test_another_reader_sees_what_was_replaced(root: ArchiveRoot) -> None:
     reader, writer = HoldMirror(root, "eu"), HoldMirror(root, "eu")
     writer.replace([OTHER, HOLD])
     assert reader.holds() == (HOLD, OTHER)
@@ -45,7 +45,7 @@ def test_another_reader_sees_what_was_replaced(root: Root) -> None:
     assert HoldMirror(root, "us").holds() == ()
 
 
-def test_one_that_vanishes_after_it_held_something_holds_everything(root: Root) -> None:
+def test_one_that_vanishes_after_it_held_something_holds_everything(root: ArchiveRoot) -> None:
     mirror = HoldMirror(root, "eu")
     mirror.replace([HOLD])
     mirror.holds()
@@ -55,7 +55,7 @@ def test_one_that_vanishes_after_it_held_something_holds_everything(root: Root) 
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "\xff", '{"format": 2}', "[" * 100_000])
-def test_one_that_is_none_holds_everything(root: Root, text: str) -> None:
+def test_one_that_is_none_holds_everything(root: ArchiveRoot, text: str) -> None:
     HoldMirror(root, "eu").replace([HOLD])
     file_of(root).write_text(text, encoding="latin-1")
     with pytest.raises(ArchiveUnusableError, match="every job is held"):
@@ -63,7 +63,7 @@ def test_one_that_is_none_holds_everything(root: Root, text: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("account", "us"), ("holds", []), ("format", 2), ("sha256", "0" * 64)])
-def test_one_that_was_edited_holds_everything(root: Root, key: str, value: object) -> None:
+def test_one_that_was_edited_holds_everything(root: ArchiveRoot, key: str, value: object) -> None:
     HoldMirror(root, "eu").replace([HOLD])
     path = file_of(root)
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
@@ -71,7 +71,7 @@ def test_one_that_was_edited_holds_everything(root: Root, key: str, value: objec
         HoldMirror(root, "eu").holds()
 
 
-def test_a_link_in_its_place_is_not_followed(root: Root, tmp_path: Path) -> None:
+def test_a_link_in_its_place_is_not_followed(root: ArchiveRoot, tmp_path: Path) -> None:
     HoldMirror(root, "eu").replace([HOLD])
     path = file_of(root)
     path.rename(tmp_path / "elsewhere")
@@ -80,7 +80,7 @@ def test_a_link_in_its_place_is_not_followed(root: Root, tmp_path: Path) -> None
         HoldMirror(root, "eu").holds()
 
 
-def test_a_write_that_fails_leaves_the_one_before(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_the_one_before(root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     mirror = HoldMirror(root, "eu")
     mirror.replace([HOLD])
 
@@ -102,7 +102,7 @@ def _without_locks(error: int) -> Callable[..., None]:
     return flock
 
 
-def test_a_lock_that_fails_is_told_in_a_sentence(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_fails_is_told_in_a_sentence(root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", _without_locks(errno.EIO))
     with (
         pytest.raises(ArchiveUnusableError, match=r"cannot lock the archive .*: Input/output error"),
@@ -111,7 +111,9 @@ def test_a_lock_that_fails_is_told_in_a_sentence(root: Root, monkeypatch: pytest
         pass
 
 
-def test_where_there_are_no_locks_it_is_replaced_all_the_same(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_are_no_locks_it_is_replaced_all_the_same(
+    root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fcntl, "flock", _without_locks(errno.ENOLCK))
     mirror = HoldMirror(root, "eu")
     with mirror.locked():

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, PruneFile, Pruner
-from sauce_janitor.archive.prune import Draft, Place
+from sauce_janitor.archive.prune import Place, PruneDraft
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
@@ -38,7 +38,7 @@ def pruner(archive: Archive) -> Pruner:
     return Pruner(archive.catalogue.root, "eu", run_id="run-2", now=lambda: 1_800_000_000)
 
 
-def draft(archive: Archive, permit: PrunePermit = PERMIT) -> Draft:
+def draft(archive: Archive, permit: PrunePermit = PERMIT) -> PruneDraft:
     catalogue = archive.catalogue
     return pruner(archive).draft(PLACE, catalogue.receipts(PLACE), catalogue.records(PLACE), permit)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Caps, Floor, Origin, Settings, Stored, read_receipt
+from sauce_janitor.archive import Archive, DiskReserve, SizeLimits, StoredJob, StoreOrigin, WriteSettings, read_receipt
 from sauce_janitor.archive import store as storing
 from sauce_janitor.archive.disk.durable import make_durable
 from sauce_janitor.errors import (
@@ -25,10 +25,10 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.model.assets import EVERYTHING, Selection
 from sauce_janitor.model.jobs import AssetListing, job_id, owner_name
-from tests.fakes.asset_shelf import ENDED_AT, HAR, LOG, MP4, PNG, AssetBody, AssetShelf, document
+from tests.fakes.asset_shelf import ENDED_AT, HAR, LOG, MP4, PNG, AssetShelf, ShelfBody, document
 from tests.integration.archive.conftest import ROOMY
 
-ORIGIN = Origin(policy="nightly", run_id="run-1", base_url="https://u:s3cret@api.example.com")
+ORIGIN = StoreOrigin(policy="nightly", run_id="run-1", base_url="https://u:s3cret@api.example.com")
 VIDEO_ONLY = Selection(frozenset({"video"}), discard_rest=True)
 NO_SCREENSHOTS = Selection(frozenset({"all"}), frozenset({"screenshots"}))
 
@@ -164,7 +164,7 @@ def test_a_damaged_file_is_fetched_again_beside_the_damaged_one(archive: Archive
 
 
 def test_a_purged_job_has_its_document_and_says_so(archive: Archive, root: Path) -> None:
-    purged = Origin("nightly", "run-1", "https://api.example.com", purged=True)
+    purged = StoreOrigin("nightly", "run-1", "https://api.example.com", purged=True)
     stored = archive.store(document(), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, purged)
     receipt = read_receipt((folder_of(root) / "receipt.json").read_bytes())
     assert (receipt.purged, receipt.assets, stored.stored) == (True, (), {})
@@ -174,7 +174,7 @@ def test_a_purged_job_has_its_document_and_says_so(archive: Archive, root: Path)
 def test_what_was_discarded_and_is_wanted_too_late_is_absent_not_failed(archive: Archive, root: Path) -> None:
     shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4})
     archive.store(document(), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
-    purged = Origin("nightly", "run-2", "https://api.example.com", purged=True)
+    purged = StoreOrigin("nightly", "run-2", "https://api.example.com", purged=True)
     archive.store(document(), AssetListing(()), EVERYTHING, shelf.fetch, purged)
     receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
     assert [(each.name, each.why) for each in receipt.absent] == [("log.json", "purged by Sauce Labs")]
@@ -185,18 +185,18 @@ def test_what_was_discarded_and_is_wanted_too_late_is_absent_not_failed(archive:
     [
         ("video.mp4", [b"<!DOCTYPE html><html>We are down</html>"], "asset 'video.mp4': an HTML page came instead"),
         ("0000screenshot.png", [b"<html>"], "asset '0000screenshot.png': an HTML page came instead"),
-        ("selenium-server.log", [AssetBody([b"<html>"], content_type="text/html")], "an HTML page came instead"),
-        ("log.json", [AssetBody([b"Bad Gateway"], content_type="text/plain")], "the bytes are no JSON"),
+        ("selenium-server.log", [ShelfBody([b"<html>"], content_type="text/html")], "an HTML page came instead"),
+        ("log.json", [ShelfBody([b"Bad Gateway"], content_type="text/plain")], "the bytes are no JSON"),
         ("log.json", [b'{"errors": "Not ready"}'], "an error message came instead"),
         ("a.png", [PNG[:100], PNG], "differently twice"),
-        ("a.png", [AssetBody([PNG[:100]], framed=False)], "the PNG file has no end"),
-        ("video.mp4", [AssetBody([MP4], framed=False), AssetBody([MP4 + b"more"], framed=False)], "differently twice"),
+        ("a.png", [ShelfBody([PNG[:100]], framed=False)], "the PNG file has no end"),
+        ("video.mp4", [ShelfBody([MP4], framed=False), ShelfBody([MP4 + b"more"], framed=False)], "differently twice"),
         ("empty.log", [b"", b"not empty"], "differently twice"),
-        ("video.mp4", [AssetBody([MP4], cut=True)], "ended before its length"),
+        ("video.mp4", [ShelfBody([MP4], cut=True)], "ended before its length"),
     ],
 )
 def test_a_body_that_cannot_be_believed_is_missing_and_the_rest_is_stored(
-    archive: Archive, root: Path, name: str, answers: list[bytes | AssetBody], sentence: str
+    archive: Archive, root: Path, name: str, answers: list[bytes | ShelfBody], sentence: str
 ) -> None:
     shelf = AssetShelf({"console.log": b"fine", name: answers})
     stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
@@ -241,7 +241,7 @@ def test_a_receipt_without_a_mark_is_one_that_older_programs_read(archive: Archi
 
 
 def test_a_page_that_is_gone_a_moment_later_does_no_harm(archive: Archive, root: Path) -> None:
-    shelf = AssetShelf({"video.mp4": [AssetBody([b"<html>"], content_type="text/html"), MP4]})
+    shelf = AssetShelf({"video.mp4": [ShelfBody([b"<html>"], content_type="text/html"), MP4]})
     stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert (stored.stored["video.mp4"], stored.odd) == (len(MP4), ())
     assert (folder_of(root) / "assets" / "video.mp4").read_bytes() == MP4
@@ -280,7 +280,7 @@ class Outage(AssetShelf):
     error: SourceError = field(default_factory=lambda: SourceUnavailableError("nobody answers"))
 
     @contextmanager
-    def fetch(self, name: str) -> Iterator[AssetBody]:
+    def fetch(self, name: str) -> Iterator[ShelfBody]:
         if len(self.asked) >= self.after:
             self.asked.append(name)
             raise self.error
@@ -315,8 +315,8 @@ def test_many_files_in_a_row_that_are_not_there_do_not_take_all_requests(archive
 
 def test_a_page_in_place_of_a_log_is_believed_when_it_still_comes_a_day_later(root: Path) -> None:
     now = [ENDED_AT + 1000.0]
-    page = AssetBody([b"<html>the test's own page</html>"], content_type="text/html")
-    shelf = AssetShelf({"a.log": page, "video.mp4": AssetBody([b"<html>down</html>"], content_type="text/html")})
+    page = ShelfBody([b"<html>the test's own page</html>"], content_type="text/html")
+    shelf = AssetShelf({"a.log": page, "video.mp4": ShelfBody([b"<html>down</html>"], content_type="text/html")})
     with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: now[0]) as archive:
         missing = []
         for _ in range(3):
@@ -332,7 +332,7 @@ def test_a_page_that_changes_is_never_believed(root: Path) -> None:
     now = [ENDED_AT + 1000.0]
     with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: now[0]) as archive:
         for number in range(4):
-            page = AssetBody([b"<html>request %d</html>" % number], content_type="text/html")
+            page = ShelfBody([b"<html>request %d</html>" % number], content_type="text/html")
             shelf = AssetShelf({"a.log": page})
             stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
             assert [each.name for each in stored.missing] == ["a.log"]
@@ -341,14 +341,14 @@ def test_a_page_that_changes_is_never_believed(root: Path) -> None:
 
 def test_a_missing_file_that_is_purged_is_absent(archive: Archive, root: Path) -> None:
     archive.store(document(), AssetListing(("video.mp4",)), EVERYTHING, AssetShelf({}).fetch, ORIGIN)
-    purged = Origin("nightly", "run-2", "https://api.example.com", purged=True)
+    purged = StoreOrigin("nightly", "run-2", "https://api.example.com", purged=True)
     stored = archive.store(document(), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, purged)
     receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
     assert (stored.missing, [each.name for each in receipt.absent]) == ((), ["video.mp4"])
 
 
-@pytest.mark.parametrize("body", [AssetBody([MP4], framed=False), AssetBody([])])
-def test_a_body_that_proves_nothing_is_believed_when_it_comes_twice(archive: Archive, body: AssetBody) -> None:
+@pytest.mark.parametrize("body", [ShelfBody([MP4], framed=False), ShelfBody([])])
+def test_a_body_that_proves_nothing_is_believed_when_it_comes_twice(archive: Archive, body: ShelfBody) -> None:
     shelf = AssetShelf({"video.mp4": body})
     stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert shelf.asked == ["video.mp4", "video.mp4"]
@@ -374,13 +374,13 @@ def test_a_job_without_an_end_is_not_archived(archive: Archive, root: Path) -> N
 @pytest.mark.parametrize(
     ("caps", "sentence"),
     [
-        (Caps(asset_bytes=len(MP4) - 1), "over the cap of 211 bytes an asset"),
-        (Caps(job_bytes=len(MP4) + len(LOG) - 1), "bytes a job"),
+        (SizeLimits(asset_bytes=len(MP4) - 1), "over the cap of 211 bytes an asset"),
+        (SizeLimits(job_bytes=len(MP4) + len(LOG) - 1), "bytes a job"),
     ],
 )
-def test_what_is_over_a_cap_is_missing_and_the_rest_is_stored(root: Path, caps: Caps, sentence: str) -> None:
+def test_what_is_over_a_cap_is_missing_and_the_rest_is_stored(root: Path, caps: SizeLimits, sentence: str) -> None:
     shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4, "z.log": b""})
-    settings = Settings(min_free=Floor(percent=0), caps=caps)
+    settings = WriteSettings(min_free=DiskReserve(percent=0), caps=caps)
     with Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive:
         stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert set(stored.stored) == {"log.json", "z.log"}
@@ -389,7 +389,7 @@ def test_what_is_over_a_cap_is_missing_and_the_rest_is_stored(root: Path, caps: 
 
 def test_more_files_than_the_cap_are_refused(root: Path) -> None:
     shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
-    settings = Settings(min_free=Floor(percent=0), caps=Caps(assets=1))
+    settings = WriteSettings(min_free=DiskReserve(percent=0), caps=SizeLimits(assets=1))
     with (
         Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive,
         pytest.raises(ArchiveError, match="lists 2 assets, over the cap of 1"),
@@ -441,7 +441,7 @@ def test_owners_that_differ_by_case_have_folders_of_their_own(archive: Archive, 
 
 
 def test_workers_store_side_by_side(archive: Archive, root: Path) -> None:
-    def store(number: int) -> Stored:
+    def store(number: int) -> StoredJob:
         shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "a.har": HAR, "0.png": PNG})
         return archive.store(document(number), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
 

@@ -12,15 +12,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sauce_janitor.archive import Archive, Proof
-from sauce_janitor.archive.verify import Sample, Scope, prove_all
+from sauce_janitor.archive.verify import ArchiveScope, JobSampleShare, prove_all
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archive.archive import archive as group
 from sauce_janitor.config import Config, load
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.assets import EVERYTHING
-from sauce_janitor.operations.verify import Means, Wanted, verify, verify_daily
-from sauce_janitor.operations.wiring.run_settings import Tools
+from sauce_janitor.operations.verify import VerifyContext, VerifyScope, verify, verify_daily
+from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import State
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, tree
@@ -81,7 +81,7 @@ def test_many_at_once_find_what_one_by_one_finds_and_in_the_same_order(filled: A
     (folder_of(filled, 5) / "assets/video.mp4").write_bytes(MP4[:-1] + b"!")
     one_by_one = list(filled.catalogue.proofs())
 
-    assert [proof for _, proof in prove_all(filled.catalogue, Scope(), workers=5)] == one_by_one
+    assert [proof for _, proof in prove_all(filled.catalogue, ArchiveScope(), workers=5)] == one_by_one
     assert sum(len(proof.findings) for proof in one_by_one) == 1
 
 
@@ -89,13 +89,13 @@ def test_it_goes_on_behind_any_place_without_leaving_one_out(filled: Archive) ->
     places = list(filled.catalogue.places())
     assert len(places) == JOBS
     for done, place in enumerate(places, 1):
-        rest = [found for found, _ in prove_all(filled.catalogue, Scope(after=place))]
+        rest = [found for found, _ in prove_all(filled.catalogue, ArchiveScope(after=place))]
         assert rest == places[done:]
 
 
 def test_the_shares_of_consecutive_days_are_all_jobs_each_once(filled: Archive) -> None:
     shares = [
-        {place for place, _ in prove_all(filled.catalogue, Scope(sample=Sample.of(0.25, turn)))}
+        {place for place, _ in prove_all(filled.catalogue, ArchiveScope(sample=JobSampleShare.of(0.25, turn)))}
         for turn in range(7, 11)
     ]
 
@@ -106,7 +106,9 @@ def test_a_link_in_place_of_a_folder_is_found_by_a_sample_too(filled: Archive, r
     (root / "eu" / "carol").symlink_to(root / "eu" / "bob")
 
     findings = [
-        found for _, proof in prove_all(filled.catalogue, Scope(sample=Sample(1000, 1))) for found in proof.findings
+        found
+        for _, proof in prove_all(filled.catalogue, ArchiveScope(sample=JobSampleShare(1000, 1)))
+        for found in proof.findings
     ]
 
     assert [str(found) for found in findings] == ["eu/carol/: link (a link in place of a folder)"]
@@ -126,9 +128,9 @@ def stop_after(jobs: int, stop: threading.Event) -> Callable[[Proof], None]:
 def test_an_interrupted_verification_is_gone_on_with(filled: Archive, state: State, config: Path) -> None:
     (folder_of(filled, 12) / "assets/video.mp4").unlink()
     (folder_of(filled, 2) / "assets/video.mp4").unlink()
-    whole = verify(Wanted(), Means(filled.catalogue, state))
+    whole = verify(VerifyScope(), VerifyContext(filled.catalogue, state))
     stop = threading.Event()
-    first = verify(Wanted(), Means(filled.catalogue, state, stop, stop_after(5, stop)))
+    first = verify(VerifyScope(), VerifyContext(filled.catalogue, state, stop, stop_after(5, stop)))
     assert (first.jobs, first.complete) == (5, False)
 
     answer = run(config, "--resume", "--format", "json")
@@ -146,9 +148,9 @@ def test_one_that_is_killed_goes_on_from_what_was_remembered(filled: Archive, st
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        verify(Wanted(), Means(filled.catalogue, state, told=die))
+        verify(VerifyScope(), VerifyContext(filled.catalogue, state, told=die))
 
-    done = verify(Wanted(resume=True), Means(filled.catalogue, state))
+    done = verify(VerifyScope(resume=True), VerifyContext(filled.catalogue, state))
     assert (done.complete, done.jobs >= JOBS) == (True, True)
 
 
@@ -218,12 +220,12 @@ def test_nothing_in_the_archive_changes_by_it(filled: Archive, config: Path, roo
     assert tree(root) == before
 
 
-def tools_of(config: Config, state: State, day: int) -> Tools:
+def tools_of(config: Config, state: State, day: int) -> RunContext:
     class Silent:
         def phase(self, account: str, phase: str, total: int | None = None) -> None: ...
         def step(self, count: int = 1) -> None: ...
 
-    return Tools(config, state, Metrics(), Silent(), clock=lambda: day * 86_400.0)
+    return RunContext(config, state, Metrics(), Silent(), clock=lambda: day * 86_400.0)
 
 
 def test_the_daily_verification_comes_to_every_job_in_its_turn_and_tells_the_metrics(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Catalogue, Floor, Settings
+from sauce_janitor.archive import Archive, Catalogue, DiskReserve, WriteSettings
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.assets import EVERYTHING, Selection
 from sauce_janitor.model.jobs import job_id, owner_name
@@ -167,5 +167,5 @@ def test_a_strangers_folder_does_not_become_an_archive(root: Path) -> None:
     root.mkdir()
     (root / "holiday.jpg").write_bytes(b"")
     with pytest.raises(ArchiveUnusableError, match=r"not empty .it holds 'holiday\.jpg'"):
-        Archive.open(root, account="eu", known_uuid=None, settings=Settings(min_free=Floor(percent=0)))
+        Archive.open(root, account="eu", known_uuid=None, settings=WriteSettings(min_free=DiskReserve(percent=0)))
     assert [path.name for path in root.iterdir()] == ["holiday.jpg"]

@@ -20,8 +20,8 @@ import requests
 from pydantic import SecretStr
 
 from sauce_janitor.clock import CLOCK
-from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit
-from sauce_janitor.model.jobs import JobId, Owner, State
+from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
+from sauce_janitor.model.jobs import JobId, JobState, Owner
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection
@@ -85,7 +85,7 @@ def test_jobs_are_looked_up_one_by_one_and_together(swagger: SauceReader) -> Non
     one, together = swagger.job(ME, JOB), swagger.jobs([JOB, JobId("f" * 32)])
 
     assert one is not None
-    assert (one.job.id, one.job.owner, one.job.state) == (JOB, ME, State.FINISHED)
+    assert (one.job.id, one.job.owner, one.job.state) == (JOB, ME, JobState.FINISHED)
     assert (one.job.ended_at, one.document["video_secret"]) == (EXAMPLE_TIME, "[removed]")
     assert together is not None
     assert together.keys() == {JOB}
@@ -116,7 +116,7 @@ def test_a_job_is_updated_and_stopped(swagger: SauceReader) -> None:
     body = json.dumps({"name": "n", "tags": ["a"], "public": "team", "passed": True, "build": "b"})
     with Gate(swagger._transport.connection, swagger.budget) as gate:
         updated = gate.update(UpdatePermit(JOB, ME, body, CLOCK.monotonic()))
-        stopped = gate.stop(StopByHandPermit(JOB, ME, CLOCK.monotonic()))
+        stopped = gate.stop(ManualStopPermit(JOB, ME, CLOCK.monotonic()))
 
     assert (updated.status, stopped.status) == (200, 200)
 

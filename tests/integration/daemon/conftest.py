@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.config import Account, load
-from sauce_janitor.daemon.clocks import Pace
+from sauce_janitor.daemon.clocks import LookInterval
 from sauce_janitor.daemon.runner import Work
-from sauce_janitor.daemon.scheduler import Rounds
+from sauce_janitor.daemon.scheduler import Scheduler
 from sauce_janitor.daemon.work import RUN, UPKEEP
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.notify import Tiding
-from sauce_janitor.operations import Tools
+from sauce_janitor.notify import Notification
+from sauce_janitor.operations import RunContext
 
-FAST = Pace(round_s=0.01, watch_s=0.01, follow_s=0.0, reopen_s=0.0, token_s=0.0)
+FAST = LookInterval(round_s=0.01, watch_s=0.01, follow_s=0.0, reopen_s=0.0, token_s=0.0)
 START = 1_795_000_000 // 3600 * 3600  # a full hour
 
 HEAD = """
@@ -62,7 +62,7 @@ class Worked:
     error: BaseException | None = None
 
     def of(self, kind: str) -> Work:
-        def work(account: Account, tools: Tools) -> list[Tiding]:
+        def work(account: Account, tools: RunContext) -> list[Notification]:
             self.began.append((kind, account.name, self.clock.at - START))
             self.states.add(tools.config.state.name)
             while self.wait and not self.go_on.is_set():
@@ -99,16 +99,16 @@ class Scene:
         file.write_text(head + POLICIES + text)
         return file
 
-    def rounds(self, *, execute: bool = False) -> Rounds:
+    def rounds(self, *, execute: bool = False) -> Scheduler:
         """A daemon that begins, as after a restart."""
         works = {RUN: self.worked.of(RUN), UPKEEP: self.worked.of(UPKEEP)}
         config = load(self.folder / "config.yaml", environ={"KEY": "x"})
-        made = Rounds(config, self.clock, self.metrics, execute=execute, pace=FAST, works=works)
+        made = Scheduler(config, self.clock, self.metrics, execute=execute, pace=FAST, works=works)
         self.stack.callback(made.close)
         self.stack.callback(self.worked.go_on.set)
         return made
 
-    def go(self, rounds: Rounds, seconds: float = 0, *, step: float = 60) -> None:
+    def go(self, rounds: Scheduler, seconds: float = 0, *, step: float = 60) -> None:
         """So much time passes, a round each step; every round waits for what it began, unless that is to wait."""
         passed = 0.0
         while True:
@@ -120,7 +120,7 @@ class Scene:
             passed += step
             self.clock.at += step
 
-    def settle(self, rounds: Rounds) -> None:
+    def settle(self, rounds: Scheduler) -> None:
         """Wait until all that began has ended, and have it collected."""
         for under in rounds.runner.under_way().values():
             under.future.exception(timeout=60)

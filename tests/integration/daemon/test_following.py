@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from sauce_janitor.config import load
-from sauce_janitor.daemon.config_watch import Followed
+from sauce_janitor.daemon.config_watch import FollowedConfig
 
 BASE = "accounts: {eu: {region: eu, username: demo, access_key: {env: KEY}}}\nworkers: WORKERS\n"
 
@@ -19,11 +19,11 @@ def text(workers: int, more: str = "") -> str:
     return BASE.replace("WORKERS", str(workers)) + more
 
 
-def followed(file: Path) -> Followed:
-    return Followed(load(file))
+def followed(file: Path) -> FollowedConfig:
+    return FollowedConfig(load(file))
 
 
-def looked(one: Followed) -> bool:
+def looked(one: FollowedConfig) -> bool:
     """Whether any of three looks took another configuration up: the first sees a change, the second that it stays."""
     return sum(one.look() for _ in range(3)) > 0
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sauce_janitor.config import Config, load
 from sauce_janitor.config.source import files
-from sauce_janitor.daemon.config_watch import Followed
+from sauce_janitor.daemon.config_watch import FollowedConfig
 from sauce_janitor.errors import ConfigError
 
 MAIN = "accounts: {eu: {region: eu, username: demo, access_key: {env: KEY}}}\ninclude: teams/*.yaml\nworkers: WORKERS\n"
@@ -124,7 +124,7 @@ def test_the_last_valid_file_ends_in_force(steps: list[tuple[object, ...]]) -> N
     with tempfile.TemporaryDirectory() as made:
         folder = Folder(Path(made))
         file = folder.path / "config.yaml"
-        one = Followed(load(file))
+        one = FollowedConfig(load(file))
         for each in steps:
             if each[0] != "look":
                 step(folder, each)
@@ -163,7 +163,7 @@ def test_a_file_that_is_replaced_while_the_daemon_starts_is_taken_up(tmp_path: P
     with between_reads(act):
         config = load(tmp_path / "config.yaml")
     assert (config.workers, replaced) == (1, [1])
-    one = Followed(config)
+    one = FollowedConfig(config)
     assert sum(one.look() for _ in range(LOOKS)) == 1
     assert one.config.workers == 4
 
@@ -171,7 +171,7 @@ def test_a_file_that_is_replaced_while_the_daemon_starts_is_taken_up(tmp_path: P
 def test_half_a_file_that_is_valid_by_itself_is_never_in_force_while_it_is_written(tmp_path: Path) -> None:
     """Its last lines may be the holds."""
     folder = Folder(tmp_path)
-    one = Followed(load(tmp_path / "config.yaml"))
+    one = FollowedConfig(load(tmp_path / "config.yaml"))
     default = load(tmp_path / "config.yaml").workers
     for number in range(4):
         folder.begin(number)

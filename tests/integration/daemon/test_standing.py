@@ -10,8 +10,8 @@ import pytest
 
 from sauce_janitor.archive import SENTINEL, Archive, Catalogue, hand_over
 from sauce_janitor.daemon import heartbeat
-from sauce_janitor.daemon.scheduler import Rounds
-from sauce_janitor.daemon.status import Standing
+from sauce_janitor.daemon.scheduler import Scheduler
+from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.state import State
 from tests.integration.daemon.conftest import START, Scene
@@ -19,10 +19,10 @@ from tests.integration.daemon.conftest import START, Scene
 HOUR = 3600
 
 
-def reasons(scene: Scene, rounds: Rounds) -> tuple[str, ...]:
+def reasons(scene: Scene, rounds: Scheduler) -> tuple[str, ...]:
     rounds.go()
     scene.settle(rounds)
-    standing = Standing(rounds, scene.clock, scene.metrics)
+    standing = DaemonStatus(rounds, scene.clock, scene.metrics)
     standing.look()
     assert standing.overview.troubles == standing.readiness.reasons
     return standing.readiness.reasons
@@ -148,7 +148,7 @@ def test_a_configuration_that_is_not_valid_is_told(scene: Scene) -> None:
 def test_a_run_that_should_have_begun_long_ago_is_overdue_unless_one_is_under_way(scene: Scene) -> None:
     rounds = scene.rounds()
     rounds.go()
-    standing = Standing(rounds, scene.clock, scene.metrics)
+    standing = DaemonStatus(rounds, scene.clock, scene.metrics)
     scene.clock.at += 17 * 60 + 590
     standing.look()
     assert standing.readiness.ready
@@ -166,7 +166,7 @@ def test_a_pause_is_shown_and_counted_but_keeps_nobody_from_being_ready(scene: S
     rounds.go()
     assert rounds.state is not None
     rounds.state.switch.pause(by="jane", reason="<b>audit</b>", at=START)
-    standing = Standing(rounds, scene.clock, scene.metrics)
+    standing = DaemonStatus(rounds, scene.clock, scene.metrics)
     standing.look()
     assert standing.readiness.ready
     assert standing.overview.paused == "By jane: <b>audit</b>. `sauce-janitor resume` lifts it."
@@ -177,7 +177,7 @@ def test_others_on_the_state_know_when_the_next_run_is(scene: Scene) -> None:
     rounds = scene.rounds(execute=True)
     rounds.go()
     assert rounds.state is not None
-    Standing(rounds, scene.clock, scene.metrics).look()
+    DaemonStatus(rounds, scene.clock, scene.metrics).look()
     note = rounds.state.notes.read(heartbeat.NOTE)
     beat = heartbeat.read(note, now=START + 60)
     assert beat is not None
@@ -207,7 +207,7 @@ def test_how_things_stand_is_shown_while_nothing_can_be_kept(scene: Scene, monke
     rounds.go()
     scene.settle(rounds)
     scene.metrics.add("runs", account="eu", mode="dry_run", result="done")
-    standing = Standing(rounds, scene.clock, scene.metrics)
+    standing = DaemonStatus(rounds, scene.clock, scene.metrics)
     with closing(sqlite3.connect(scene.folder / "state.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         standing.look()

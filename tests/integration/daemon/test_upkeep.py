@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.config import Config, load
-from sauce_janitor.daemon.runner import Steps
+from sauce_janitor.daemon.runner import RunSteps
 from sauce_janitor.daemon.work import a_run, an_upkeep
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.notify import Tiding
-from sauce_janitor.operations import Tools
+from sauce_janitor.notify import Notification
+from sauce_janitor.operations import RunContext
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.state import State
 
@@ -35,10 +35,10 @@ class Scene:
         self.config, self.state, self.sandbox = config, state, sandbox
         self.metrics, self.later_s = Metrics(), 0
 
-    def tools(self) -> Tools:
-        return Tools(self.config, self.state, self.metrics, Steps(), clock=lambda: time.time() + self.later_s)
+    def tools(self) -> RunContext:
+        return RunContext(self.config, self.state, self.metrics, RunSteps(), clock=lambda: time.time() + self.later_s)
 
-    def upkeep(self, *, days: int = 1, execute: bool = True) -> list[Tiding]:
+    def upkeep(self, *, days: int = 1, execute: bool = True) -> list[Notification]:
         """So many days of it."""
         told = []
         for _ in range(days):

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import structlog
 
-from sauce_janitor.notify import Hook, Poster, Tiding
+from sauce_janitor.notify import Notification, WebhookSender, WebhookTarget
 
 SECRET = "T000/B000/hunter2"
 DAY = 86_400
@@ -72,13 +72,13 @@ class Notes(dict[str, str]):
         self[key] = value
 
 
-def tiding(text: str = "the run failed", *, at: int = 0, same: str = "a", event: str = "failed") -> Tiding:
-    return Tiding(event, "eu", text, at, same, {"failures": 3})  # type: ignore[arg-type]  # one of the words
+def tiding(text: str = "the run failed", *, at: int = 0, same: str = "a", event: str = "failed") -> Notification:
+    return Notification(event, "eu", text, at, same, {"failures": 3})  # type: ignore[arg-type]  # one of the words
 
 
-def tell(server: Hooked, *tidings: Tiding, notes: Notes | None = None, on: str = "failed") -> None:
-    poster = Poster(waits_s=(0.0, 0.0, 0.0))
-    poster.tell(tidings, [Hook(lambda: server.url, frozenset({on}))], Notes() if notes is None else notes)
+def tell(server: Hooked, *tidings: Notification, notes: Notes | None = None, on: str = "failed") -> None:
+    poster = WebhookSender(waits_s=(0.0, 0.0, 0.0))
+    poster.tell(tidings, [WebhookTarget(lambda: server.url, frozenset({on}))], Notes() if notes is None else notes)
     poster.close(60)
 
 
@@ -126,9 +126,9 @@ def test_a_hook_that_nobody_answers_at_is_a_warning_without_its_address() -> Non
     "address", [f"http://example.com/{SECRET}", f"ftp://127.0.0.1/{SECRET}", SECRET, "http://[", "https://"]
 )
 def test_an_address_that_would_show_its_secret_on_the_way_is_not_used(address: str) -> None:
-    poster = Poster(waits_s=())
+    poster = WebhookSender(waits_s=())
     with structlog.testing.capture_logs() as logs:
-        poster.tell([tiding()], [Hook(lambda: address, frozenset({"failed"}))], Notes())
+        poster.tell([tiding()], [WebhookTarget(lambda: address, frozenset({"failed"}))], Notes())
         poster.close(60)
     assert [line["event"] for line in logs] == ["notify.failed"]
     assert SECRET not in repr(logs)
@@ -162,12 +162,12 @@ def test_a_hook_is_told_of_what_it_asked_for_alone() -> None:
 
 def test_nobody_waits_for_a_hook_that_does_not_answer() -> None:
     go_on = threading.Event()
-    poster = Poster(waits_s=())
+    poster = WebhookSender(waits_s=())
 
     def address() -> str:
         go_on.wait(60)
         return "https://"
 
-    poster.tell([tiding()], [Hook(address, frozenset({"failed"}))], Notes())
+    poster.tell([tiding()], [WebhookTarget(address, frozenset({"failed"}))], Notes())
     poster.close(0.0)
     go_on.set()

@@ -24,7 +24,7 @@ from sauce_janitor import state
 from sauce_janitor.__main__ import main
 from sauce_janitor.config import Config, load
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Result, Tools, run
+from sauce_janitor.operations import Order, Result, RunContext, run
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.state import State
 
@@ -83,7 +83,9 @@ class Desk:
     def run(self, *, execute: bool = False, **order: Any) -> Result:
         """One run of the account. Raises what `pipeline.run` raises."""
         config = self.config
-        tools = Tools(config, self.state, self.metrics or Metrics(), Quiet(), clock=lambda: time.time() + self.later_s)
+        tools = RunContext(
+            config, self.state, self.metrics or Metrics(), Quiet(), clock=lambda: time.time() + self.later_s
+        )
         return run(config.account("box"), tools, Order(execute=execute, **order))
 
     def say(self, *arguments: str, code: int = 0, stdin: str | None = None) -> Said:

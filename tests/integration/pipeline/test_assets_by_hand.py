@@ -9,7 +9,7 @@ import pytest
 from sauce_janitor.cli.confirmation import who
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import JobId, Owner
-from sauce_janitor.operations import Tools
+from sauce_janitor.operations import RunContext
 from sauce_janitor.operations.delete_assets import AssetsOrder, delete_assets
 from tests.integration.pipeline.conftest import DAY, Desk, Quiet
 
@@ -132,7 +132,7 @@ def test_a_copy_that_is_damaged_meanwhile_is_restored_before_the_delete(desk: De
 
 def test_a_job_that_changed_since_it_was_shown_keeps_its_assets(desk: Desk, job: JobId) -> None:
     config = desk.config
-    tools, account = Tools(config, desk.state, Metrics(), Quiet()), config.account("box")
+    tools, account = RunContext(config, desk.state, Metrics(), Quiet()), config.account("box")
     looked = delete_assets(account, tools, AssetsOrder(job, Owner("demo"), "me"))
     assert looked.planned is not None
     desk.sandbox.edit(job, tags=["urgent"])

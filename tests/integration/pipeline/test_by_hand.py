@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit
+from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import JobId, Owner
 from tests.integration.pipeline.conftest import Desk
 
@@ -468,9 +468,9 @@ def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Desk) -> None:
     from sauce_janitor.operations import holds
 
     asked: list[str] = []
-    protects = holds.Holding.protects
+    protects = holds.AccountHolds.protects
 
-    def tagging(self: holds.Holding, job: Any) -> bool:
+    def tagging(self: holds.AccountHolds, job: Any) -> bool:
         asked.append(job.id)
         if len(asked) == 1:
             threads = [threading.Thread(target=desk.say, args=("tag", due[-1], "--add", "keep", "--yes"))]
@@ -480,7 +480,7 @@ def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Desk) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sauce_janitor.cli.session._signals", _no_signals)
-        patch.setattr(holds.Holding, "protects", tagging)
+        patch.setattr(holds.AccountHolds, "protects", tagging)
         desk.run(execute=True)
     assert due[-1] not in desk.deleted()
     assert len(desk.deleted()) == len(due) - 1 - (asked[0] == due[-1])
@@ -517,7 +517,7 @@ def test_what_a_killed_command_left_open_is_settled_by_the_next_run(desk: Desk, 
     desk.run()
     journal = desk.state.hand_acts.during("box", "hand-dead", lambda: 77)
     journal.begin(UpdatePermit(job, DEMO, "{}", 1.0), by="jane", wanted={"tags": ["old", "e2e", "keep"]})
-    journal.begin(StopByHandPermit(job, DEMO, 1.0), by="jane", wanted={})
+    journal.begin(ManualStopPermit(job, DEMO, 1.0), by="jane", wanted={})
     assert "2 writes" in desk.say("status").stdout
     desk.sandbox.edit(job, tags=["e2e", "keep", "old"])
     with desk.state.hand_acts.lock("box", wait_s=0):

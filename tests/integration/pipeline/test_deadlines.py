@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Tools, run
+from sauce_janitor.operations import Order, RunContext, run
 from tests.integration.pipeline.conftest import Desk, Quiet
 
 POLICY = """
@@ -23,7 +23,7 @@ deadlines:
 def series(desk: Desk, *, execute: bool) -> tuple[dict[str, float], dict[str, int]]:
     """overdue_jobs by blocked_by after a run, and what its plan says."""
     config, metrics = desk.config, Metrics()
-    tools = Tools(config, desk.state, metrics, Quiet(), clock=lambda: time.time() + desk.later_s)
+    tools = RunContext(config, desk.state, metrics, Quiet(), clock=lambda: time.time() + desk.later_s)
     result = run(config.account("box"), tools, Order(execute=execute))
     found = {
         sample.labels["blocked_by"]: sample.value

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.sandbox.core.request_log import Entry
+from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -75,7 +75,7 @@ def test_a_pause_in_the_middle_of_a_run_leaves_it_incomplete(
     desk.configure(POLICIES)
     add = desk.sandbox.log.add
 
-    def pause(entry: Entry) -> None:
+    def pause(entry: LoggedRequest) -> None:
         add(entry)
         if entry.method == "DELETE":
             desk.state.switch.pause(by="t", reason="t", at=0)

@@ -14,7 +14,7 @@ import pytest
 
 from sauce_janitor.clock import SystemClock
 from sauce_janitor.execute.events import Skip
-from sauce_janitor.sandbox.core.request_log import Entry
+from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from tests.integration.pipeline.conftest import DAY, Desk
 
 POLICIES = """
@@ -54,9 +54,9 @@ def test_a_process_frozen_between_question_and_answer_sends_no_delete_of_a_job_h
     environment = {**os.environ, "KEY": desk.sandbox.access_key, "PYTHONPATH": str(Path(__file__).parents[3])}
     running: list[subprocess.Popen[bytes]] = []
     add = desk.sandbox.log.add
-    asked: list[Entry] = []
+    asked: list[LoggedRequest] = []
 
-    def freeze_once(entry: Entry) -> None:
+    def freeze_once(entry: LoggedRequest) -> None:
         add(entry)
         if entry.endpoint == "job.get" and not asked:
             asked.append(entry)

@@ -11,7 +11,7 @@ import pytest
 
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.model.jobs import Action, Job, JobId
-from sauce_janitor.operations.holds import Holding
+from sauce_janitor.operations.holds import AccountHolds
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -165,16 +165,16 @@ def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Desk) -> 
     from sauce_janitor.operations import holds
 
     asked: list[str] = []
-    protects = holds.Holding.protects
+    protects = holds.AccountHolds.protects
 
-    def placing(self: holds.Holding, job: Any) -> bool:
+    def placing(self: holds.AccountHolds, job: Any) -> bool:
         if not asked:
             desk.say("hold", "add", late, "--reason", "wait", "--yes")
         asked.append(job.id)
         return protects(self, job)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holds.Holding, "protects", placing)
+        patch.setattr(holds.AccountHolds, "protects", placing)
         desk.run(execute=True)
     assert desk.deleted() == set(jobs) - {late, *({asked[0]} & {late})}
 
@@ -187,9 +187,9 @@ def test_a_hold_that_only_the_mirror_gets_while_a_run_goes_on_stops_it_too(desk:
 
     late = jobs[-1]
     begun: list[str] = []
-    protects = holds.Holding.protects
+    protects = holds.AccountHolds.protects
 
-    def placing(self: holds.Holding, job: Any) -> bool:
+    def placing(self: holds.AccountHolds, job: Any) -> bool:
         if not begun:
             begun.append(job.id)
             with archive.Catalogue.open(desk.folder / "archive") as there:
@@ -198,7 +198,7 @@ def test_a_hold_that_only_the_mirror_gets_while_a_run_goes_on_stops_it_too(desk:
         return protects(self, job)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holds.Holding, "protects", placing)
+        patch.setattr(holds.AccountHolds, "protects", placing)
         desk.run(execute=True)
     assert late not in desk.deleted()
     assert len(desk.deleted()) == len(jobs) - 1
@@ -221,17 +221,17 @@ def test_a_hold_placed_by_another_name_for_the_same_account_protects_too(desk: D
     state.holds.add("twin", [JobId(planned)], by="jane", reason="audit", at=1, until=None)
     assert planned not in due(desk)
 
-    protects = Holding.protects
+    protects = AccountHolds.protects
     asked: list[str] = []
 
-    def placing(self: Holding, job: Job, /) -> bool:
+    def placing(self: AccountHolds, job: Job, /) -> bool:
         if job.id == last and not asked:
             asked.append(job.id)
             state.holds.add("twin", [JobId(last)], by="jane", reason="audit", at=1, until=None)
         return protects(self, job)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Holding, "protects", placing)
+        patch.setattr(AccountHolds, "protects", placing)
         desk.run(execute=True)
     assert asked
     assert desk.deleted()

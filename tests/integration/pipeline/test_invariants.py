@@ -26,7 +26,7 @@ import pytest
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.sandbox.core.request_log import Entry
+from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.sandbox.faults.fault import SETTINGS
 from tests.integration.pipeline.conftest import DAY, Desk
 
@@ -72,7 +72,7 @@ class Judge:
     listings: Counter[str] = field(default_factory=Counter)
     moving: set[str] = field(default_factory=set)
 
-    def saw(self, entry: Entry) -> None:
+    def saw(self, entry: LoggedRequest) -> None:
         """One request."""
         if entry.endpoint == "assets.list":
             self.listings[str(entry.job_id)] += 1
@@ -94,7 +94,7 @@ class Judge:
         assert truth is not None
         return truth.document
 
-    def _may_be_touched(self, entry: Entry, action: str) -> None:
+    def _may_be_touched(self, entry: LoggedRequest, action: str) -> None:
         job = self._truth(str(entry.job_id))
         said = f"{action} of {entry.job_id} {entry.faults}"
         if job["owner"] != "demo":
@@ -114,7 +114,7 @@ class Judge:
             elif (age := entry.at + self.desk.later_s - ended) < after - 1:
                 self.wrong.append(f"S5: {said}: it ended {age / DAY:.2f} days ago")
 
-    def _is_announced(self, entry: Entry, action: str) -> None:
+    def _is_announced(self, entry: LoggedRequest, action: str) -> None:
         with closing(sqlite3.connect(f"file:{self.desk.folder / 'state.db'}?mode=ro", uri=True)) as state:
             query = "SELECT count(*) FROM open_intents WHERE job_id = ? AND action = ?"
             if not state.execute(query, (bytes.fromhex(str(entry.job_id)), action)).fetchone()[0]:
@@ -128,7 +128,7 @@ class Judge:
         folder = self.desk.folder / "archive" / "box" / "demo" / day / job_id
         return [json.loads(path.read_text()) | {"folder": folder} for path in sorted(folder.glob("receipt*.json"))]
 
-    def _may_be_destroyed(self, entry: Entry, name: str, sha256: str, receipts: list[dict[str, Any]]) -> None:
+    def _may_be_destroyed(self, entry: LoggedRequest, name: str, sha256: str, receipts: list[dict[str, Any]]) -> None:
         wanted = WANTED[_kind(self._truth(str(entry.job_id)))]
         if not wanted or (name == "late.log" and self.listings[str(entry.job_id)] < 2):
             return  # nothing wanted; or it came after the one list that was younger than 60 s
@@ -207,7 +207,7 @@ def judged(open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> I
     judge = Judge(desk)
     add = desk.sandbox.log.add
 
-    def watched(entry: Entry) -> None:
+    def watched(entry: LoggedRequest) -> None:
         add(entry)
         judge.saw(entry)
 

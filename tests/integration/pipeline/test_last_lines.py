@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from sauce_janitor.sandbox import Entry
+from sauce_janitor.sandbox import LoggedRequest
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -25,11 +25,11 @@ NUMBERS = re.compile(
 
 
 @contextmanager
-def signalled(desk: Desk, number: signal.Signals, at: Callable[[Entry], bool]) -> Iterator[None]:
+def signalled(desk: Desk, number: signal.Signals, at: Callable[[LoggedRequest], bool]) -> Iterator[None]:
     """Send this process a signal while the sandbox answers the first request that `at` picks."""
-    add, sent = desk.sandbox.log.add, list[Entry]()
+    add, sent = desk.sandbox.log.add, list[LoggedRequest]()
 
-    def heard(entry: Entry) -> None:
+    def heard(entry: LoggedRequest) -> None:
         add(entry)
         if not sent and at(entry):
             sent.append(entry)
@@ -60,7 +60,7 @@ def test_an_interrupted_run_ends_with_what_it_did_and_what_is_left(desk: Desk) -
     plan = planned(desk.say("plan").stdout)
     deletes: list[str] = []
 
-    def third_delete(entry: Entry) -> bool:
+    def third_delete(entry: LoggedRequest) -> bool:
         deletes.extend([entry.path] if entry.method == "DELETE" else [])
         return len(deletes) == 3
 

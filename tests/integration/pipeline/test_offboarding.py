@@ -465,14 +465,14 @@ def test_the_last_list_leaves_out_no_job_that_is_young_by_a_clock_ahead_of_ours(
 
 def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
     from sauce_janitor.metrics import Metrics
-    from sauce_janitor.operations import Tools
-    from sauce_janitor.operations.offboard import Departure
+    from sauce_janitor.operations import RunContext
+    from sauce_janitor.operations.offboard import OffboardOrder
     from sauce_janitor.operations.offboard import offboard as offboard_user
     from tests.integration.pipeline.conftest import Quiet
 
     idle(desk)
-    tools = Tools(desk.config, desk.state, Metrics(), Quiet())
-    order = Departure(Owner(GONE), keep=True)
+    tools = RunContext(desk.config, desk.state, Metrics(), Quiet())
+    order = OffboardOrder(Owner(GONE), keep=True)
     looked = offboard_user(desk.config.account("box"), tools, order)
     shown = {job.job_id: job.fingerprint for job in looked.result.plan.jobs()}
     changed, *rest = sorted(shown)

@@ -16,7 +16,7 @@ from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
 from sauce_janitor.errors import LeaseError, RefusedError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Tools, run
+from sauce_janitor.operations import Order, RunContext, run
 from sauce_janitor.state import State
 from tests.integration.pipeline.conftest import Desk, Quiet
 
@@ -88,7 +88,7 @@ def test_an_archive_is_not_adopted_while_a_run_works_there(desk: Desk) -> None:
         path.write_text(mine)
 
     config = desk.config
-    tools = Tools(config, desk.state, Metrics(), Quiet(), show=adopt_meanwhile)
+    tools = RunContext(config, desk.state, Metrics(), Quiet(), show=adopt_meanwhile)
     assert run(config.account("box"), tools, Order(execute=True)).complete
     other.close()
 
@@ -102,7 +102,7 @@ def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(desk: Des
         record.write_text(json.dumps({**json.loads(record.read_text()), "word": "f" * 16}))
 
     config = desk.config
-    tools = Tools(config, desk.state, Metrics(), Quiet(), clock=time.time, show=another_machine)
+    tools = RunContext(config, desk.state, Metrics(), Quiet(), clock=time.time, show=another_machine)
     result = run(config.account("box"), tools, Order(execute=True))
     assert result.plan.job_count
     assert result.execution is not None

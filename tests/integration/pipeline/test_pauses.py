@@ -14,7 +14,7 @@ from sauce_janitor.cli.confirmation import who
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Tools, run
+from sauce_janitor.operations import Order, RunContext, run
 from tests.integration.pipeline.conftest import Desk, Quiet
 from tests.integration.pipeline.test_ownership import POLICIES, switch_state
 
@@ -95,7 +95,7 @@ def test_a_pause_in_the_archive_stops_a_run_under_way(desk: Desk) -> None:
         PauseMirror(desk.folder / "archive").pause(MirroredPause("jane", "wrong policy", 1), is_known=True)
 
     config, metrics = desk.config, Metrics()
-    tools = Tools(config, desk.state, metrics, Quiet(), show=by_another_machine)
+    tools = RunContext(config, desk.state, metrics, Quiet(), show=by_another_machine)
     result = run(config.account("box"), tools, Order(execute=True))
     assert result.plan.job_count
     assert result.execution is not None

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Tools, run
+from sauce_janitor.operations import Order, RunContext, run
 from sauce_janitor.operations.wiring import progress
-from sauce_janitor.sandbox import Entry
+from sauce_janitor.sandbox import LoggedRequest
 from tests.integration.pipeline.conftest import Desk
 
 POLICIES = """
@@ -48,11 +48,11 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 def execute(desk: Desk, *, stop_at: int | None = None) -> tuple[Counted, Any]:
     counted = Counted()
-    tools = Tools(desk.config, desk.state, Metrics(), counted, clock=lambda: time.time() + desk.later_s)
+    tools = RunContext(desk.config, desk.state, Metrics(), counted, clock=lambda: time.time() + desk.later_s)
     if stop_at is not None:
         add = desk.sandbox.log.add
 
-        def heard(entry: Entry) -> None:
+        def heard(entry: LoggedRequest) -> None:
             add(entry)
             if len([each for each in desk.sandbox.log if each.method == "DELETE"]) >= stop_at:
                 tools.stop.set()
@@ -94,7 +94,7 @@ def test_status_shows_a_run_that_goes_on_and_not_one_that_has_ended(
     seen: list[tuple[str, dict[str, Any]]] = []
     add = desk.sandbox.log.add
 
-    def heard(entry: Entry) -> None:
+    def heard(entry: LoggedRequest) -> None:
         add(entry)
         deletes = sum(each.method == "DELETE" for each in desk.sandbox.log)
         if not seen and deletes > 5:

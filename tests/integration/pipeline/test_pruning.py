@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.archive import Archive, Catalogue, Floor, Origin, Settings, contents_of
+from sauce_janitor.archive import Archive, Catalogue, DiskReserve, StoreOrigin, WriteSettings, contents_of
 from sauce_janitor.archive import prune as taking
 from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
 from sauce_janitor.config import Config
@@ -19,7 +19,7 @@ from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import JobDocument, JobId, job_id, owner_name
-from sauce_janitor.operations import Tools
+from sauce_janitor.operations import RunContext
 from sauce_janitor.operations.prove import prove
 from sauce_janitor.operations.prune import Pruned, PruneOrder
 from sauce_janitor.operations.prune import prune as prune_account
@@ -47,21 +47,21 @@ class Box:
         shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
         with Archive.open(
             path, account="box", known_uuid=state.identity.archive_uuid(str(path)),
-            settings=Settings(min_free=Floor(percent=0)), now=lambda: at,
+            settings=WriteSettings(min_free=DiskReserve(percent=0)), now=lambda: at,
         ) as archive:  # fmt: skip
             state.identity.remember_archive(str(path), archive.uuid)
             journal = state.journal.during("box", "run-1", lambda: at)
             for number in range(len(self.stored), len(self.stored) + jobs):
                 document = a_document(number, at, **fields)
                 stored = archive.store(
-                    document, shelf.listing, EVERYTHING, shelf.fetch, Origin("p", "run-1", "https://x")
+                    document, shelf.listing, EVERYTHING, shelf.fetch, StoreOrigin("p", "run-1", "https://x")
                 )
                 journal.archived(document.job.id, OWNER, receipt=stored.sha256, selection=stored.key, policy="p")
                 self.stored.append(document.job.id)
 
-    def tools(self, later_s: int = 0) -> Tools:
+    def tools(self, later_s: int = 0) -> RunContext:
         clock = lambda: time.time() + later_s  # noqa: E731
-        return Tools(self.desk.config, self.desk.state, Metrics(), Quiet(), clock=clock)
+        return RunContext(self.desk.config, self.desk.state, Metrics(), Quiet(), clock=clock)
 
     def prune(self, *, execute: bool = True, later_s: int = 0, **order: Any) -> Pruned:
         tools = self.tools(later_s)
@@ -336,9 +336,9 @@ def test_what_a_crash_left_is_kept_by_a_hold_that_came_since(box: Box, monkeypat
 
 def test_a_job_that_cannot_be_pruned_is_named_and_the_others_go(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     box.fill(2)
-    real, failed = taking.Pruner.prune, list[taking.Draft]()
+    real, failed = taking.Pruner.prune, list[taking.PruneDraft]()
 
-    def fail_once(self: taking.Pruner, draft: taking.Draft) -> None:
+    def fail_once(self: taking.Pruner, draft: taking.PruneDraft) -> None:
         if not failed:
             failed.append(draft)
             raise ArchiveError("the disk says no")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Catalogue, Floor, ReceiptDocument, Settings, StoredFile, job_place
+from sauce_janitor.archive import Archive, Catalogue, DiskReserve, ReceiptDocument, StoredFile, WriteSettings, job_place
 from sauce_janitor.archive.receipts import write_receipt
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.operations.wiring.footprint import weights_of
-from sauce_janitor.operations.wiring.receipt_sizes import Sizes, sizes_of
+from sauce_janitor.operations.wiring.receipt_sizes import ReceiptSizes, sizes_of
 from sauce_janitor.state import State
 
 DAY = 86_400
@@ -44,7 +44,7 @@ def put(root: Path, number: int, *, owner: str, policy: str, video_bytes: int, e
 def skewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """First a year of one policy's small jobs, then a month of another's large ones, of an owner that comes later."""
     root = tmp_path_factory.mktemp("skewed") / "archive"
-    Archive.open(root, account="eu", known_uuid=None, settings=Settings(min_free=Floor(percent=0))).close()
+    Archive.open(root, account="eu", known_uuid=None, settings=WriteSettings(min_free=DiskReserve(percent=0))).close()
     for number in range(OLD):
         at = LAST_YEAR + number * DAY // 2
         put(root, number, owner="alice", policy="pull-requests", video_bytes=SMALL, ended_at=at)
@@ -83,7 +83,7 @@ def test_the_sample_is_the_same_each_time_and_a_new_job_changes_at_most_one_of_i
 
 def test_a_receipt_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     root = tmp_path / "archive"
-    Archive.open(root, account="eu", known_uuid=None, settings=Settings(min_free=Floor(percent=0))).close()
+    Archive.open(root, account="eu", known_uuid=None, settings=WriteSettings(min_free=DiskReserve(percent=0))).close()
     for number in range(3):
         put(root, number, owner="alice", policy="nightly", video_bytes=LARGE, ended_at=LAST_YEAR)
     next(root.rglob("receipt.json")).write_text("{")
@@ -92,7 +92,7 @@ def test_a_receipt_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
 
 
 def test_without_an_archive_sizes_are_typical_ones_and_an_unusable_one_says_why(tmp_path: Path) -> None:
-    assert sizes_of(tmp_path / "none", "eu") == Sizes()
+    assert sizes_of(tmp_path / "none", "eu") == ReceiptSizes()
     sizes = sizes_of(tmp_path, "eu")
     assert (sizes.receipts, str(tmp_path) in str(sizes.trouble)) == (0, True)
 

@@ -9,7 +9,7 @@ import pytest
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Tools, run
+from sauce_janitor.operations import Order, RunContext, run
 from tests.integration.pipeline.conftest import DAY, Desk, Quiet
 
 POLICIES = """
@@ -52,7 +52,7 @@ def test_a_time_that_no_answer_confirmed_is_not_remembered(open_desk: Callable[.
     desk.configure(POLICIES.replace("10", "null"))
     desk.sandbox.inject("clock_skew", seconds=-30 * DAY)
     now = int(time.time())
-    tools = Tools(desk.config, desk.state, Metrics(), Quiet(), clock=lambda: now)
+    tools = RunContext(desk.config, desk.state, Metrics(), Quiet(), clock=lambda: now)
     account = desk.config.account("box")
     for execute in (False, True):
         run(account, tools, Order(execute=execute))

@@ -17,8 +17,8 @@ from sauce_janitor.execute.events import AlreadyGone
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import DELETES, Action, Job
 from sauce_janitor.model.permits import DeleteJobPermit, NothingWanted
-from sauce_janitor.operations.records.telemetry import Teller
-from sauce_janitor.operations.steps.foreign_deletes import Traces
+from sauce_janitor.operations.records.telemetry import Telemetry
+from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
 from sauce_janitor.operations.wiring.run_settings import Vanished
 from sauce_janitor.state import Query
 from tests.integration.pipeline.conftest import DAY, Desk
@@ -91,7 +91,7 @@ def test_what_is_gone_when_its_turn_comes_is_a_trace_unless_we_or_the_purge_expl
     young = [job for job in jobs if isinstance(job.ended_at, int) and now - job.ended_at < 20 * DAY][:3]
     old = [job for job in jobs if isinstance(job.ended_at, int) and now - job.ended_at > 40 * DAY][:3]
     assert len(young) == len(old) == 3
-    traces = Traces("box", desk.state, Teller("box", "a run", Metrics()), now=now)
+    traces = ForeignDeletes("box", desk.state, Telemetry("box", "a run", Metrics()), now=now)
     for job in (*young, *old):
         traces.event(AlreadyGone(job.id, job.owner, "old", Action.DELETE_ASSETS, "x"))
     assert (traces.found.jobs, traces.found.assets) == (0, 3)
@@ -136,7 +136,7 @@ def test_deletes_of_ours_that_come_true_unseen_are_no_trace(desk: Desk, outcome:
 
 @pytest.mark.parametrize("outcome", [None, "unknown", "failed"])
 def test_a_delete_of_ours_explains_what_is_gone_when_its_turn_comes(desk: Desk, outcome: str | None) -> None:
-    traces = Traces("box", desk.state, Teller("box", "a run", Metrics()), now=int(time.time()))
+    traces = ForeignDeletes("box", desk.state, Telemetry("box", "a run", Metrics()), now=int(time.time()))
     for job in leave_open(desk, outcome):
         for action in DELETES:
             traces.event(AlreadyGone(job.id, job.owner, "old", action, "x"))

@@ -25,9 +25,9 @@ from sauce_janitor.model.jobs import (
     AssetsStanding,
     BuildCounters,
     Decision,
+    JobState,
     Reason,
     Record,
-    State,
     Verdict,
     Why,
 )
@@ -70,13 +70,13 @@ def inventory() -> list[Record]:
 def _record(row: dict[str, str]) -> Record:
     said = {name: {"null": None, "?": UNKNOWN}.get(value, value) for name, value in row.items()}
     fields: dict[str, Any] = {key: said[key] for key in ("status", "name", "os", "browser", "build", "build_status")}
-    fields["state"] = State(row["state"])
+    fields["state"] = JobState(row["state"])
     fields["tags"] = UNKNOWN if row["tags"] == "?" else tuple(filter(None, row["tags"].split(";")))
     fields["build_id"] = fields["build"]
     if row["build_jobs"]:
         fields["build_counters"] = BuildCounters(int(row["build_jobs"]), 0)
     made = parse_duration(row["age"]).seconds
-    if fields["state"] is not State.FINISHED:
+    if fields["state"] is not JobState.FINISHED:
         fields |= {"ended_at": None, "modified_at": None, "started_at": NOW - made}
     for word in filter(None, row["standing"].split("; ")):
         fields |= _standing(word)

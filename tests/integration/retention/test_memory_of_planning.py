@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
-from sauce_janitor.model.jobs import Job, Owner, State, job_id
+from sauce_janitor.model.jobs import Job, JobState, Owner, job_id
 from sauce_janitor.retention.plan.planner import make_plan
 from sauce_janitor.state import Query
 from sauce_janitor.state import State as Store
@@ -28,7 +28,7 @@ def fill(store: Store, count: int) -> None:
             Job(
                 id=job_id(f"{number * 0x9E3779B97F4A7C15 % 2**128:032x}"),
                 owner=OWNER,
-                state=State.FINISHED,
+                state=JobState.FINISHED,
                 name=f"test {number % 400}",
                 build=f"PR-{number // 50}" if number % 3 else f"nightly-{number // 300}",
                 status="passed" if number % 7 else "failed",

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sauce_janitor.model.job_age import newest_first
-from sauce_janitor.model.jobs import UNKNOWN, Action, Record, State, Verdict, Why
+from sauce_janitor.model.jobs import UNKNOWN, Action, JobState, Record, Verdict, Why
 from sauce_janitor.model.policies import Atom, Glob, KeepRule, Match, Policy
 from sauce_janitor.retention.decide import decide
 from tests.fakes.records import DAY, HOUR, NOW, keep, policy, record, rules, where
@@ -60,7 +60,7 @@ def inventory(rng: Random, as_of: int, zone: ZoneInfo) -> list[Record]:
     """Jobs of hours, weeks or years ago; many end near a local midnight, some at the same second, some are set aside."""
     found = []
     for n, end in enumerate(_ends(rng, as_of, zone)):
-        aside: list[dict[str, Any]] = [{"held": True}, {"state": State.RUNNING}, {"started_at": UNKNOWN}, *[{}] * 12]
+        aside: list[dict[str, Any]] = [{"held": True}, {"state": JobState.RUNNING}, {"started_at": UNKNOWN}, *[{}] * 12]
         fields = {"name": rng.choice(NAMES), "browser": rng.choice(BROWSERS), "status": rng.choice(STATUSES)}
         found.append(record(f"j{n}", NOW - end, **(fields | rng.choice(aside))))
     return found
@@ -194,7 +194,7 @@ class Oracle:
 
 def _is_aside(item: Record) -> bool:
     """Held, running or ageless: kept anyway, and in no rule's way."""
-    return item.held or item.job.state is not State.FINISHED or item.job.started_at is UNKNOWN
+    return item.held or item.job.state is not JobState.FINISHED or item.job.started_at is UNKNOWN
 
 
 def _group(item: Record, made: Policy) -> str | None:

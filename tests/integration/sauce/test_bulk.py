@@ -15,7 +15,7 @@ from sauce_janitor.sauce import delete_all, gate
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.delete_all import BulkGate
 from sauce_janitor.sauce.http.connection import Connection
-from sauce_janitor.sauce.http.transport import Ask
+from sauce_janitor.sauce.http.transport import HttpRequest
 from sauce_janitor.sauce.writes import _Armed
 from tests.fakes.vendor import Vendor, json_reply, reply
 
@@ -92,7 +92,7 @@ def test_a_name_that_no_user_has_reaches_no_socket(vendor: Vendor, bulk_gate: Bu
 def test_even_armed_it_writes_nothing_else(vendor: Vendor, bulk_gate: BulkGate, method: str, target: str) -> None:
     bulk_gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic())
     with pytest.raises((PermitError, AnswerError), match=r"not sent|no request can"):
-        bulk_gate._transport.send(Ask(method, target, "delete_all", "x"), bulk_gate._transport.answer_limits())
+        bulk_gate._transport.send(HttpRequest(method, target, "delete_all", "x"), bulk_gate._transport.answer_limits())
     assert vendor.seen == []
 
 

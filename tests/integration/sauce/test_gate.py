@@ -13,7 +13,7 @@ import pytest
 
 from sauce_janitor.clock import CLOCK, SystemClock
 from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, PermitError, StoppedError
-from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit
+from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.model.permits import (
     DeleteAddress,
@@ -24,14 +24,14 @@ from sauce_janitor.model.permits import (
     StopPermit,
 )
 from sauce_janitor.sauce import writes as gate_module
-from sauce_janitor.sauce.budget.budget import Budget, Ticket
+from sauce_janitor.sauce.budget.budget import RequestBudget, Ticket
 from sauce_janitor.sauce.budget.meter import Meter
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.guarded_connection import GuardedConnection
 from sauce_janitor.sauce.http.request_events import RequestEvent
-from sauce_janitor.sauce.http.transport import Ask
+from sauce_janitor.sauce.http.transport import HttpRequest
 from sauce_janitor.sauce.writes import _Armed
 from tests.fakes.vendor import Reply, Vendor, json_reply, reply
 
@@ -68,7 +68,7 @@ def gate_with(connection: Connection) -> Iterator[Callable[..., Gate]]:
 
         def make(*, stop: threading.Event | None = None, **changes: object) -> Gate:
             changed = replace(connection, **changes)  # type: ignore[arg-type]
-            return stack.enter_context(Gate(changed, Budget.of(changed), stop=stop))
+            return stack.enter_context(Gate(changed, RequestBudget.of(changed), stop=stop))
 
         yield make
 
@@ -105,7 +105,7 @@ def test_what_a_person_does_are_these_two_requests(vendor: Vendor, gate: Gate) -
     vendor.on(JOB_PATH, json_reply({"id": JOB}))
     vendor.on(f"{JOB_PATH}/stop", json_reply({"id": JOB}))
     assert gate.update(update_permit()).status == 200
-    assert gate.stop(StopByHandPermit(JOB, ME, CLOCK.monotonic())).status == 200
+    assert gate.stop(ManualStopPermit(JOB, ME, CLOCK.monotonic())).status == 200
     assert [(seen.method, seen.target, seen.body) for seen in vendor.seen] == [
         ("PUT", JOB_PATH, b'{"tags": ["keep"]}'),
         ("PUT", f"{JOB_PATH}/stop", b""),
@@ -141,20 +141,20 @@ def test_even_an_armed_gate_writes_only_the_bodies_that_fit_the_line(
 ) -> None:
     gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic(), body)
     with pytest.raises(PermitError, match=r"body .* not sent"):
-        gate._transport.send(Ask(method, target, "update", "x", body=body), gate._transport.answer_limits())
+        gate._transport.send(HttpRequest(method, target, "update", "x", body=body), gate._transport.answer_limits())
     assert vendor.seen == []
 
 
 def test_another_body_than_the_permits_reaches_no_socket(vendor: Vendor, gate: Gate) -> None:
     gate._here.armed = _Armed(f"PUT {JOB_PATH}", CLOCK.monotonic(), b'{"tags": ["a"]}')
-    ask = Ask("PUT", JOB_PATH, "update", "x", body=b'{"tags": ["b"]}')
+    ask = HttpRequest("PUT", JOB_PATH, "update", "x", body=b'{"tags": ["b"]}')
     with pytest.raises(PermitError, match=r"body .* not sent"):
         gate._transport.send(ask, gate._transport.answer_limits())
     assert vendor.seen == []
 
 
 def test_a_reading_connection_sends_no_body(vendor: Vendor, reader: SauceReader) -> None:
-    ask = Ask("GET", JOB_PATH, "job", "x", body=b"{}")
+    ask = HttpRequest("GET", JOB_PATH, "job", "x", body=b"{}")
     with pytest.raises(PermitError):
         reader._transport.send(ask, reader._transport.answer_limits())
     assert vendor.seen == []
@@ -165,7 +165,7 @@ def test_a_persons_permits_grow_old_and_are_good_for_one_request_too(vendor: Ven
     with pytest.raises(PermitError, match="ask Sauce Labs again"):
         gate.update(update_permit(age_s=10.1))
     with pytest.raises(PermitError, match="ask Sauce Labs again"):
-        gate.stop(StopByHandPermit(JOB, ME, CLOCK.monotonic() - 10.1))
+        gate.stop(ManualStopPermit(JOB, ME, CLOCK.monotonic() - 10.1))
     permit = update_permit()
     gate.update(permit)
     with pytest.raises(PermitError, match="used before"):
@@ -248,7 +248,7 @@ def test_a_permit_older_than_ten_seconds_or_from_the_future_sends_nothing(
     assert vendor.seen == []
 
 
-class Frozen(Budget):
+class Frozen(RequestBudget):
     """The process sleeps while the budget does one of its two things: long before the write, or right before it."""
 
     slept_s = 0.0
@@ -301,7 +301,7 @@ def test_a_leap_of_the_wall_clock_alone_makes_a_permit_old(vendor: Vendor, conne
     permit = replace(job_permit(), asked_at=clock.monotonic())
     leapt_s = 40.0  # a paused virtual machine whose date was set right
     with (
-        Gate(connection, Budget.of(connection), clock=clock) as gate,
+        Gate(connection, RequestBudget.of(connection), clock=clock) as gate,
         pytest.raises(PermitError, match="ask Sauce Labs again"),
     ):
         gate.delete_job(permit)
@@ -396,7 +396,7 @@ def test_a_forged_id_reaches_no_socket(vendor: Vendor, gate: Gate, job: str) -> 
 def test_even_an_armed_gate_writes_only_the_allowed_lines(vendor: Vendor, gate: Gate, method: str, target: str) -> None:
     gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic())
     with pytest.raises((PermitError, AnswerError), match=r"not sent|no request can"):
-        gate._transport.send(Ask(method, target, "delete_job", "x"), gate._transport.answer_limits())
+        gate._transport.send(HttpRequest(method, target, "delete_job", "x"), gate._transport.answer_limits())
     assert vendor.seen == []
 
 
@@ -404,7 +404,7 @@ def test_a_permit_for_one_job_opens_the_gate_for_no_other(vendor: Vendor, gate: 
     gate._here.armed = _Armed(f"DELETE {BY_ID}", CLOCK.monotonic())
     other = f"/rest/v1.1/jobs/{'cd' * 16}"
     with pytest.raises(PermitError, match="no permit stands"):
-        gate._transport.send(Ask("DELETE", other, "delete_job", "x"), gate._transport.answer_limits())
+        gate._transport.send(HttpRequest("DELETE", other, "delete_job", "x"), gate._transport.answer_limits())
     assert vendor.seen == []
 
 
@@ -417,7 +417,7 @@ def test_a_library_that_sends_a_write_again_meets_a_closed_gate(vendor: Vendor, 
 
 def test_an_allowed_line_without_a_permit_reaches_no_socket(vendor: Vendor, gate: Gate) -> None:
     with pytest.raises(PermitError, match="no permit stands"):
-        gate._transport.send(Ask("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits())
+        gate._transport.send(HttpRequest("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits())
     assert vendor.seen == []
 
 
@@ -427,7 +427,7 @@ def test_another_threads_permit_does_not_open_the_gate(vendor: Vendor, gate: Gat
 
     def other() -> None:
         try:
-            gate._transport.send(Ask("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits())
+            gate._transport.send(HttpRequest("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits())
         except PermitError as error:
             errors.append(error)
 
@@ -487,6 +487,6 @@ def test_a_stop_while_the_answer_is_waited_for_leaves_the_write_in_doubt(
 def test_each_write_is_told_of(vendor: Vendor, connection: Connection) -> None:
     events: list[RequestEvent] = []
     vendor.on(BY_ID, reply(b"", 204))
-    with Gate(connection, Budget.of(connection), events.append) as gate:
+    with Gate(connection, RequestBudget.of(connection), events.append) as gate:
         gate.delete_job(job_permit())
     assert [(event.method, event.endpoint, event.code) for event in events] == [("DELETE", "delete_job", 204)]

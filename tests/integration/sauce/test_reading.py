@@ -27,11 +27,11 @@ from sauce_janitor.errors import (
     StoppedError,
     StrainedError,
 )
-from sauce_janitor.model.jobs import JobId, Owner, State
+from sauce_janitor.model.jobs import JobId, JobState, Owner
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.request_events import RequestEvent
-from sauce_janitor.sauce.http.transport import Ask
+from sauce_janitor.sauce.http.transport import HttpRequest
 from tests.fakes.vendor import Reply, Vendor, chunked, gzip_reply, json_reply, reply
 
 ME = Owner("jsmith")
@@ -72,7 +72,7 @@ def test_a_page_is_asked_for_in_full_with_its_window(vendor: Vendor, reader: Sau
         "to": "1700000000",
     }
     assert page.ids == (ONE, TWO)
-    assert [job.state for job in page.jobs] == [State.FINISHED, State.FINISHED]
+    assert [job.state for job in page.jobs] == [JobState.FINISHED, JobState.FINISHED]
 
 
 def test_the_newer_shape_of_a_list_is_read_too(vendor: Vendor, reader: SauceReader) -> None:
@@ -288,7 +288,7 @@ def test_a_stalled_or_dripping_answer_ends_in_time(
 
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "POST", "PATCH", "OPTIONS", "delete"])
 def test_a_reader_has_no_connection_that_could_write(vendor: Vendor, reader: SauceReader, method: str) -> None:
-    ask = Ask(method, DETAILS, "job", "x")
+    ask = HttpRequest(method, DETAILS, "job", "x")
     with pytest.raises(PermitError, match="a reading connection"):
         reader._transport.send(ask, reader._transport.answer_limits())
     assert vendor.seen == []

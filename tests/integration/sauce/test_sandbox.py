@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import CredentialsError, NotReadyError, SourceError
-from sauce_janitor.model.job_changes import StopByHandPermit, UpdatePermit
-from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, Owner, State, job_id
+from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, JobState, Owner, job_id
 from sauce_janitor.model.permits import (
     DELETE_ADDRESSES,
     DeleteAddress,
@@ -45,7 +45,7 @@ class Party:
         self.reader = stack.enter_context(SauceReader(connection))
         self.gate = stack.enter_context(Gate(connection, self.reader.budget))
 
-    def jobs(self, state: State = State.FINISHED) -> Iterator[Job]:
+    def jobs(self, state: JobState = JobState.FINISHED) -> Iterator[Job]:
         return (job for job in self.reader.list_jobs(DEMO).jobs if job.state is state)
 
     def job_with_assets(self) -> JobId:
@@ -136,7 +136,7 @@ def test_a_hostile_name_is_fetched_by_its_very_name(start: Start, name: str) -> 
 
 def test_an_unfinished_jobs_assets_are_not_ready(start: Start) -> None:
     party = start()
-    running = next(party.jobs(State.RUNNING))
+    running = next(party.jobs(JobState.RUNNING))
     with pytest.raises(NotReadyError, match="finished"):
         party.reader.assets(DEMO, running.id)
 
@@ -163,11 +163,11 @@ def test_deleting_is_done_and_seen(start: Start) -> None:
 
 def test_a_runaway_job_is_stopped(start: Start) -> None:
     party = start()
-    one = next(party.jobs(State.RUNNING)).id
+    one = next(party.jobs(JobState.RUNNING)).id
     assert party.gate.stop(StopPermit(one, DEMO, "f", CLOCK.monotonic(), 1)).status == 200
     details = party.reader.job(DEMO, one)
     assert details is not None
-    assert details.job.state is State.FINISHED
+    assert details.job.state is JobState.FINISHED
 
 
 def test_builds_are_the_same_by_both_apis(start: Start) -> None:
@@ -211,10 +211,10 @@ def test_without_builds_of_either_kind_none_is_said(start: Start) -> None:
 
 def test_a_job_is_updated_and_stopped_by_hand(start: Start) -> None:
     party = start()
-    one = next(party.jobs(State.RUNNING)).id
+    one = next(party.jobs(JobState.RUNNING)).id
     body = '{"tags": ["keep", "ü"], "custom-data": {"team": "qa"}, "public": "private", "passed": true}'
     assert party.gate.update(UpdatePermit(one, DEMO, body, CLOCK.monotonic())).status == 200
-    assert party.gate.stop(StopByHandPermit(one, DEMO, CLOCK.monotonic())).status == 200
+    assert party.gate.stop(ManualStopPermit(one, DEMO, CLOCK.monotonic())).status == 200
     details = party.reader.job(DEMO, one)
     assert details is not None
     job = details.job

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import BudgetSpentError, StateError
-from sauce_janitor.model.request_allowance import Allowance, Timetable
+from sauce_janitor.model.request_allowance import AllowanceTimetable, RequestAllowance
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.options import Rate
 from sauce_janitor.sauce.budget import meter as meter_module
-from sauce_janitor.sauce.budget.budget import Budget
-from sauce_janitor.sauce.budget.count_file import Shared
+from sauce_janitor.sauce.budget.budget import RequestBudget
+from sauce_janitor.sauce.budget.count_file import SharedCount
 from sauce_janitor.sauce.budget.meter import Meter
 from sauce_janitor.sauce.budget.rates import window_rates
 from tests.fakes.clocks import Clock, Waiting
@@ -108,14 +108,14 @@ def test_three_processes_keep_one_pace(tmp_path: Path) -> None:
     with Sandbox(SandboxOptions(jobs=5)) as sandbox:
         told = together([start(sandbox, state, 30, per_second=40, burst=8) for _ in range(3)])
     assert told == [(30, "")] * 3
-    [rate] = window_rates(Allowance(40, None, 8))
+    [rate] = window_rates(RequestAllowance(40, None, 8))
     moments = sent_at(state)
     assert len(moments) == 90
     gaps = [later - earlier for earlier, later in zip(moments, moments[rate.limit :], strict=False)]
     assert min(gaps) > rate.interval, f"never more than {rate.limit} in {rate.interval} ms"
 
 
-def test_a_429_met_by_one_process_slows_the_others(tmp_path: Path, open_budget: Callable[..., Budget]) -> None:
+def test_a_429_met_by_one_process_slows_the_others(tmp_path: Path, open_budget: Callable[..., RequestBudget]) -> None:
     first, second = open_budget(per_hour=100), open_budget(per_hour=100)
     first.learn(429, {}, now=0)
     assert second.left() == 50
@@ -124,7 +124,9 @@ def test_a_429_met_by_one_process_slows_the_others(tmp_path: Path, open_budget: 
         second.take()
 
 
-def test_a_killed_holder_holds_up_nobody_and_stays_counted(tmp_path: Path, open_budget: Callable[..., Budget]) -> None:
+def test_a_killed_holder_holds_up_nobody_and_stays_counted(
+    tmp_path: Path, open_budget: Callable[..., RequestBudget]
+) -> None:
     script = "\n".join(
         [
             "import sys; from pathlib import Path",
@@ -161,7 +163,7 @@ def test_a_killed_holder_holds_up_nobody_and_stays_counted(tmp_path: Path, open_
             leftover.unlink()
 
 
-def take(one: Budget, count: int) -> None:
+def take(one: RequestBudget, count: int) -> None:
     for _ in range(count):
         one.take()
 
@@ -175,37 +177,41 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def open_budget(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Budget]]:
+def open_budget(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., RequestBudget]]:
     """Makes budgets as processes on one state would; `lost` collects what is told."""
     with ExitStack() as stack:
 
         def make(
             per_hour: int | None = 10, *, lost: list[str] | None = None, before: bool = False, user: str = "jane"
-        ) -> Budget:
+        ) -> RequestBudget:
             told: list[str] = [] if lost is None else lost
-            shared = Shared(tmp_path / "state.db", lambda: before, told.append)
+            shared = SharedCount(tmp_path / "state.db", lambda: before, told.append)
             meter = Meter("https://api", user, shared, clock=clock)
-            one = Budget(meter, Timetable(Allowance(None, per_hour)), stop=Waiting(clock), clock=clock)
+            one = RequestBudget(
+                meter, AllowanceTimetable(RequestAllowance(None, per_hour)), stop=Waiting(clock), clock=clock
+            )
             stack.callback(one.close)
             return one
 
         yield make
 
 
-def test_what_was_sent_counts_in_the_next_process(open_budget: Callable[..., Budget]) -> None:
+def test_what_was_sent_counts_in_the_next_process(open_budget: Callable[..., RequestBudget]) -> None:
     first = open_budget()
     take(first, 4)
     first.close()
     assert open_budget().left() == 6
 
 
-def test_each_credential_has_its_own_budget_however_its_name_is_written(open_budget: Callable[..., Budget]) -> None:
+def test_each_credential_has_its_own_budget_however_its_name_is_written(
+    open_budget: Callable[..., RequestBudget],
+) -> None:
     open_budget(user="jane").take()
     assert open_budget(user="Jane").left() == 9
     assert open_budget(user="john").left() == 10
 
 
-def test_only_its_owner_can_read_the_file(tmp_path: Path, open_budget: Callable[..., Budget]) -> None:
+def test_only_its_owner_can_read_the_file(tmp_path: Path, open_budget: Callable[..., RequestBudget]) -> None:
     old = os.umask(0)
     try:
         open_budget().take()
@@ -216,7 +222,7 @@ def test_only_its_owner_can_read_the_file(tmp_path: Path, open_budget: Callable[
 
 
 def test_without_a_limit_there_is_no_file_until_sauce_labs_sets_one(
-    tmp_path: Path, open_budget: Callable[..., Budget]
+    tmp_path: Path, open_budget: Callable[..., RequestBudget]
 ) -> None:
     one = open_budget(per_hour=None)
     one.take()
@@ -250,7 +256,7 @@ def spoil(how: str, file: Path) -> None:
 
 @pytest.mark.parametrize("how", ["garbage", "zeros", "cut", "empty", "gone", "another"])
 def test_a_lost_count_is_told_and_taken_for_spent_for_an_hour(
-    tmp_path: Path, clock: Clock, open_budget: Callable[..., Budget], how: str
+    tmp_path: Path, clock: Clock, open_budget: Callable[..., RequestBudget], how: str
 ) -> None:
     first = open_budget()
     take(first, 4)
@@ -272,7 +278,7 @@ def test_a_lost_count_is_told_and_taken_for_spent_for_an_hour(
     assert second.left() == 9
 
 
-def test_a_first_count_is_no_lost_one(open_budget: Callable[..., Budget]) -> None:
+def test_a_first_count_is_no_lost_one(open_budget: Callable[..., RequestBudget]) -> None:
     told: list[str] = []
     open_budget(lost=told).take()
     assert told == []
@@ -280,7 +286,7 @@ def test_a_first_count_is_no_lost_one(open_budget: Callable[..., Budget]) -> Non
 
 @pytest.mark.parametrize("how", ["gone", "another"])
 def test_what_happens_to_the_file_while_it_is_open_is_noticed_before_the_next_request(
-    tmp_path: Path, open_budget: Callable[..., Budget], how: str
+    tmp_path: Path, open_budget: Callable[..., RequestBudget], how: str
 ) -> None:
     told: list[str] = []
     one, other = open_budget(lost=told), open_budget(lost=told)
@@ -295,7 +301,7 @@ def test_what_happens_to_the_file_while_it_is_open_is_noticed_before_the_next_re
 
 @pytest.mark.parametrize("how", ["a folder", "a link"])
 def test_what_is_no_file_is_left_alone_and_nothing_is_sent(
-    tmp_path: Path, open_budget: Callable[..., Budget], how: str
+    tmp_path: Path, open_budget: Callable[..., RequestBudget], how: str
 ) -> None:
     path = tmp_path / "state.db.budget"
     if how == "a folder":
@@ -309,7 +315,7 @@ def test_what_is_no_file_is_left_alone_and_nothing_is_sent(
 
 @pytest.mark.parametrize("opened_before", [False, True])
 def test_nothing_is_sent_that_cannot_be_counted(
-    tmp_path: Path, open_budget: Callable[..., Budget], opened_before: bool
+    tmp_path: Path, open_budget: Callable[..., RequestBudget], opened_before: bool
 ) -> None:
     one = open_budget(per_hour=10_000)
     if opened_before:
@@ -325,7 +331,7 @@ def test_nothing_is_sent_that_cannot_be_counted(
 
 
 def test_a_lock_that_is_never_given_back_ends_in_a_sentence(
-    tmp_path: Path, open_budget: Callable[..., Budget], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, open_budget: Callable[..., RequestBudget], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sauce_janitor.sauce.budget.count_file._LONGEST_LOCK_S", 0.05)
     one = open_budget()
@@ -343,7 +349,7 @@ def test_a_lock_that_is_never_given_back_ends_in_a_sentence(
 
 @pytest.mark.parametrize("ahead_s", [-86_400, -10, 0, 10, 86_400])
 def test_a_wall_clock_that_is_set_changes_nothing(
-    clock: Clock, open_budget: Callable[..., Budget], ahead_s: int
+    clock: Clock, open_budget: Callable[..., RequestBudget], ahead_s: int
 ) -> None:
     first = open_budget()
     take(first, 4)
@@ -359,7 +365,7 @@ def test_a_wall_clock_that_is_set_changes_nothing(
 )
 def test_after_a_reboot_or_on_another_host_the_wall_clock_says_what_has_passed(
     clock: Clock,
-    open_budget: Callable[..., Budget],
+    open_budget: Callable[..., RequestBudget],
     monkeypatch: pytest.MonkeyPatch,
     uptime: int,
     passed: int,
@@ -378,7 +384,9 @@ def test_after_a_reboot_or_on_another_host_the_wall_clock_says_what_has_passed(
     assert open_budget().left() == 10
 
 
-def test_the_same_boot_with_less_on_its_clock_is_another_one(clock: Clock, open_budget: Callable[..., Budget]) -> None:
+def test_the_same_boot_with_less_on_its_clock_is_another_one(
+    clock: Clock, open_budget: Callable[..., RequestBudget]
+) -> None:
     """A machine that was put back to an earlier moment."""
     first = open_budget()
     take(first, 4)
@@ -390,7 +398,7 @@ def test_the_same_boot_with_less_on_its_clock_is_another_one(clock: Clock, open_
 
 
 def test_a_hold_and_a_slow_hour_outlive_a_reboot(
-    clock: Clock, open_budget: Callable[..., Budget], monkeypatch: pytest.MonkeyPatch
+    clock: Clock, open_budget: Callable[..., RequestBudget], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = open_budget()
     first.learn(429, {}, now=0)
@@ -409,7 +417,7 @@ def test_a_hold_and_a_slow_hour_outlive_a_reboot(
 
 
 def test_requests_that_nobody_counts_any_more_are_forgotten(
-    tmp_path: Path, clock: Clock, open_budget: Callable[..., Budget]
+    tmp_path: Path, clock: Clock, open_budget: Callable[..., RequestBudget]
 ) -> None:
     one = open_budget()
     for _ in range(5):

@@ -8,16 +8,16 @@ import time
 import pytest
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError, StoppedError
-from sauce_janitor.model.job_changes import BY_HAND, HandAction, StopByHandPermit, UpdatePermit
+from sauce_janitor.model.job_changes import BY_HAND, ManualAction, ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import Action, JobId
-from sauce_janitor.state import HandJournal, State
+from sauce_janitor.state import ManualJournal, State
 from tests.fakes.job_list import OWNER, an_id
 from tests.integration.state.conftest import Python
 
 WANTED = {"tags": ["keep"]}
 
 
-def journal(state: State) -> HandJournal:
+def journal(state: State) -> ManualJournal:
     return state.hand_acts.during("eu", "hand-1", lambda: 77)
 
 
@@ -27,8 +27,8 @@ def update(job: JobId) -> UpdatePermit:
 
 def test_an_act_is_open_until_its_final_outcome_and_no_run_takes_it_for_its_own(state: State) -> None:
     seq = journal(state).begin(update(an_id(1)), by="jane", wanted=WANTED)
-    journal(state).begin(StopByHandPermit(an_id(1), OWNER, 1.0), by="jane", wanted={})
-    assert [act.action for act in state.hand_acts.open("eu")] == [HandAction.UPDATE, Action.STOP]
+    journal(state).begin(ManualStopPermit(an_id(1), OWNER, 1.0), by="jane", wanted={})
+    assert [act.action for act in state.hand_acts.open("eu")] == [ManualAction.UPDATE, Action.STOP]
     assert state.hand_acts.open("eu")[0].wanted == WANTED
     assert state.journal.unresolved("eu") == ()
     journal(state).end(seq, "unknown", detail="no answer")
@@ -40,7 +40,7 @@ def test_an_act_is_open_until_its_final_outcome_and_no_run_takes_it_for_its_own(
     assert state.journal.verify() == 4
     lines = state.journal.of(an_id(1))
     assert [(line.kind, line.action, line.policy) for line in lines[:2]] == [
-        ("by_hand", HandAction.UPDATE, BY_HAND), ("by_hand", Action.STOP, BY_HAND)
+        ("by_hand", ManualAction.UPDATE, BY_HAND), ("by_hand", Action.STOP, BY_HAND)
     ]  # fmt: skip
     assert lines[0].detail == {"by": "jane", "wanted": WANTED}
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sauce_janitor.inventory import Demand, sync
-from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Job, Owner
-from sauce_janitor.model.jobs import State as JobState
+from sauce_janitor.inventory import SyncRequest, sync
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Job, JobState, Owner
 from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.state import Query, State
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, a_job, an_id
@@ -110,7 +109,7 @@ def test_a_whole_listing_goes_through_the_database(state: State) -> None:
     jobs = JobList(offered_builds=[Build("b1", "nightly", None, "success", 3, 0)])
     jobs.add(*(a_job(number, build="nightly" if number < 3 else None) for number in range(1200)))
     store = state.jobs.of("eu", OWNER)
-    report = sync(OWNER, ListedBy(jobs), store, Demand(NOW, 86_400, with_builds=True))
+    report = sync(OWNER, ListedBy(jobs), store, SyncRequest(NOW, 86_400, with_builds=True))
     assert (report.known, report.builds, report.full) == (1200, 1, True)
     assert {record.job for record in state.jobs.records("eu", as_of=NOW)} == set(jobs.jobs.values())
     assert state.jobs.full_at("eu") == NOW

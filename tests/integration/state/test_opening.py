@@ -19,8 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from sauce_janitor.errors import RefusedError, StateError
-from sauce_janitor.model.jobs import Job
-from sauce_janitor.model.jobs import State as JobState
+from sauce_janitor.model.jobs import Job, JobState
 from sauce_janitor.state import State
 from sauce_janitor.state.file import state_file
 from sauce_janitor.state.file.database import sqlite_engine

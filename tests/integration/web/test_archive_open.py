@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Floor, Settings
+from sauce_janitor.archive import Archive, DiskReserve, WriteSettings
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archive.open import ShelfOfPages
+from sauce_janitor.cli.archive.open import ArchivePageSource
 from sauce_janitor.cli.archive.view import open_shelf
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.web.archive_page import make_archive_view
-from sauce_janitor.web.guard import Door, Guard
-from sauce_janitor.web.server import Limits, Serving
+from sauce_janitor.web.guard import AccessRules, Guard
+from sauce_janitor.web.server import RunningServer, ServerLimits
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN
 
@@ -33,7 +33,7 @@ JOB = f"{1:032x}"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    settings = Settings(min_free=Floor(percent=0))
+    settings = WriteSettings(min_free=DiskReserve(percent=0))
     with Archive.open(tmp_path / "archive", account="eu", known_uuid=None, settings=settings) as archive:
         shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "../../evil.html": b"<script>alert(1)</script>"})
         archive.store(document(1, name="checkout"), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
@@ -44,8 +44,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def address(folder: Path) -> Iterator[tuple[str, int]]:
     with open_shelf(Session(folder / "config.yaml", None, "info", None)) as shelf:
-        view = make_archive_view(ShelfOfPages(shelf), "/archive")
-        with Serving(Guard(view, Door("127.0.0.1:0")), "127.0.0.1:0", Limits(threads=2)) as serving:
+        view = make_archive_view(ArchivePageSource(shelf), "/archive")
+        with RunningServer(Guard(view, AccessRules("127.0.0.1:0")), "127.0.0.1:0", ServerLimits(threads=2)) as serving:
             yield serving.address
 
 

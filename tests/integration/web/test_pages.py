@@ -13,10 +13,10 @@ from axe_playwright_python.sync_playwright import Axe
 from flask.testing import FlaskClient
 from playwright.sync_api import ConsoleMessage, sync_playwright
 
-from sauce_janitor.web.guard import TRUSTED, Door, Guard
-from sauce_janitor.web.overview import AccountView, Fact, Overview, PolicyLine, Readiness, RunLine
+from sauce_janitor.web.guard import TRUSTED, AccessRules, Guard
+from sauce_janitor.web.overview import AccountView, LabeledFact, Overview, PolicyLine, Readiness, RunLine
 from sauce_janitor.web.pages import OPEN_PATHS, make_pages
-from sauce_janitor.web.server import Serving
+from sauce_janitor.web.server import RunningServer
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202e{{7*7}}"
 AT = 1_795_000_000
@@ -26,7 +26,7 @@ ACCOUNT = AccountView(
     now="carrying out, 12 of 1,300 done",
     next_run_at=AT + 600,
     dark="until 2026-11-19 06:00 UTC: releases",
-    facts=(Fact("Jobs known", "12,345"), Fact("Undecided", "3", bad=True)),
+    facts=(LabeledFact("Jobs known", "12,345"), LabeledFact("Undecided", "3", bad=True)),
     plan_as_of=AT - 60,
     actions=("archive", "delete assets", "delete job", "stop"),
     policies=(PolicyLine("old", (1300, 1200, 0, 0)), PolicyLine("(holds)", (4, 0, 0, 0))),
@@ -127,12 +127,12 @@ class Tags(HTMLParser):
 
 def test_hostile_text_stays_text() -> None:
     account = replace(
-        ACCOUNT, name=HOSTILE, identity=HOSTILE, now=HOSTILE, dark=HOSTILE, facts=(Fact(HOSTILE, HOSTILE, bad=True),),
+        ACCOUNT, name=HOSTILE, identity=HOSTILE, now=HOSTILE, dark=HOSTILE, facts=(LabeledFact(HOSTILE, HOSTILE, bad=True),),
         actions=(HOSTILE,), policies=(PolicyLine(HOSTILE, (1,)),), runs=(RunLine(AT, HOSTILE, HOSTILE, 1, HOSTILE),),
     )  # fmt: skip
     view = replace(
         BAD, version=HOSTILE, paused=HOSTILE, troubles=(HOSTILE,), faults=(HOSTILE,), warnings=(HOSTILE,),
-        accounts=(account,), upkeep=(Fact(HOSTILE, HOSTILE),),
+        accounts=(account,), upkeep=(LabeledFact(HOSTILE, HOSTILE),),
     )  # fmt: skip
     tags = Tags()
     page = get(Told(view), "/")[1]
@@ -157,8 +157,8 @@ def _listener(said: list[str]) -> Callable[[ConsoleMessage], None]:
 @pytest.mark.parametrize("view", [VIEW, BAD], ids=["well", "bad"])
 def test_people_who_cannot_see_it_or_use_a_mouse_can_read_it(view: Overview, component: Callable[[str], Path]) -> None:
     chromium = component("chromium")
-    door = Door("127.0.0.1:0", open_paths=OPEN_PATHS)
-    with Serving(Guard(make_pages(Told(view)), door), "127.0.0.1:0") as serving, sync_playwright() as browsers:
+    door = AccessRules("127.0.0.1:0", open_paths=OPEN_PATHS)
+    with RunningServer(Guard(make_pages(Told(view)), door), "127.0.0.1:0") as serving, sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
         for scheme, width in (("light", 1200), ("dark", 1200), ("light", 360)):
             page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]  # one of the words

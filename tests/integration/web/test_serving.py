@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.web.server import Limits, Serving
+from sauce_janitor.web.server import RunningServer, ServerLimits
 
 
 def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -21,28 +21,28 @@ def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 @pytest.fixture
-def serving() -> Iterator[Serving]:
-    with Serving(hello, "127.0.0.1:0", Limits(connections=20)) as made:
+def serving() -> Iterator[RunningServer]:
+    with RunningServer(hello, "127.0.0.1:0", ServerLimits(connections=20)) as made:
         yield made
 
 
-def get(serving: Serving, path: str = "/", **headers: str) -> tuple[int, bytes]:
+def get(serving: RunningServer, path: str = "/", **headers: str) -> tuple[int, bytes]:
     with closing(http.client.HTTPConnection(*serving.address, timeout=30)) as client:
         client.request("GET", path, headers=headers)
         answer = client.getresponse()
         return answer.status, answer.read()
 
 
-def test_port_0_takes_a_free_one_and_says_which(serving: Serving) -> None:
+def test_port_0_takes_a_free_one_and_says_which(serving: RunningServer) -> None:
     assert serving.address[1] > 0
     assert serving.url == f"http://127.0.0.1:{serving.address[1]}"
     assert get(serving) == (200, b"hello")
 
 
-def test_a_taken_port_is_one_sentence_that_names_it(serving: Serving) -> None:
+def test_a_taken_port_is_one_sentence_that_names_it(serving: RunningServer) -> None:
     listen = f"127.0.0.1:{serving.address[1]}"
     with pytest.raises(ConfigError) as refused:
-        Serving(hello, listen)
+        RunningServer(hello, listen)
     assert str(refused.value) == (
         f"cannot listen on {listen}: Address already in use; free it, or listen on another one"
     )
@@ -50,16 +50,16 @@ def test_a_taken_port_is_one_sentence_that_names_it(serving: Serving) -> None:
 
 def test_an_address_that_is_not_this_machines_is_one_sentence() -> None:
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:80: Cannot assign requested address"):
-        Serving(hello, "192.0.2.1:80")
+        RunningServer(hello, "192.0.2.1:80")
 
 
 def test_ipv6_is_listened_on_and_written_with_brackets() -> None:
-    with Serving(hello, "[::1]:0") as serving:
+    with RunningServer(hello, "[::1]:0") as serving:
         assert serving.url == f"http://[::1]:{serving.address[1]}"
         assert get(serving) == (200, b"hello")
 
 
-def test_hundreds_of_clients_that_never_finish_their_request_keep_nobody_out(serving: Serving) -> None:
+def test_hundreds_of_clients_that_never_finish_their_request_keep_nobody_out(serving: RunningServer) -> None:
     with ExitStack() as stack:
         for _ in range(300):
             slow = stack.enter_context(socket.create_connection(serving.address, timeout=30))
@@ -75,7 +75,7 @@ def test_clients_that_do_not_read_their_answers_keep_nobody_out() -> None:
         start_response("200 OK", [("Content-Length", str(len(large)))])
         return [large]
 
-    with Serving(app, "127.0.0.1:0", Limits(connections=20)) as serving, ExitStack() as stack:
+    with RunningServer(app, "127.0.0.1:0", ServerLimits(connections=20)) as serving, ExitStack() as stack:
         for _ in range(100):
             deaf = stack.enter_context(socket.create_connection(serving.address, timeout=30))
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
@@ -85,7 +85,7 @@ def test_clients_that_do_not_read_their_answers_keep_nobody_out() -> None:
 
 def test_a_request_that_takes_too_long_to_come_in_is_cut_off() -> None:
     with (
-        Serving(hello, "127.0.0.1:0", Limits(request_s=0.0)) as serving,
+        RunningServer(hello, "127.0.0.1:0", ServerLimits(request_s=0.0)) as serving,
         socket.create_connection(serving.address, timeout=30) as slow,
     ):
         slow.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
@@ -101,7 +101,7 @@ def test_a_request_that_takes_too_long_to_come_in_is_cut_off() -> None:
         (b"\x00\x01\x02\x03\r\n\r\n", 400),
     ],
 )
-def test_what_is_too_large_or_no_request_is_refused(serving: Serving, request_bytes: bytes, status: int) -> None:
+def test_what_is_too_large_or_no_request_is_refused(serving: RunningServer, request_bytes: bytes, status: int) -> None:
     with socket.create_connection(serving.address, timeout=30) as client:
         client.sendall(request_bytes)
         assert int(client.recv(200).split(b" ")[1]) == status
@@ -116,7 +116,7 @@ def test_the_stop_answers_what_is_at_work_and_ends_every_thread() -> None:
         return hello(environ, start_response)
 
     before = threading.active_count()
-    serving = Serving(app, "127.0.0.1:0")
+    serving = RunningServer(app, "127.0.0.1:0")
     answers: list[tuple[int, bytes]] = []
     asking = threading.Thread(target=lambda: answers.append(get(serving)))
     asking.start()
@@ -137,7 +137,7 @@ def test_a_traceback_is_never_shown() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         raise RuntimeError("secret-in-a-variable")
 
-    with Serving(app, "127.0.0.1:0") as serving:
+    with RunningServer(app, "127.0.0.1:0") as serving:
         status, body = get(serving)
     assert status == 500
     assert b"secret" not in body

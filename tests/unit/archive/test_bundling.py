@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.archive.content.screenshots import Bundle, Offer, in_bundle
+from sauce_janitor.archive.content.screenshots import Bundle, BundleUse, in_bundle
 from sauce_janitor.errors import ArchiveError
 from tests.fakes.asset_shelf import PNG
 
@@ -133,7 +133,7 @@ def test_an_encrypted_entry_is_refused() -> None:
 
 
 def test_after_two_failures_in_a_row_nobody_asks_again() -> None:
-    offer = Offer()
+    offer = BundleUse()
     offer.failed()
     offer.worked()
     offer.failed()

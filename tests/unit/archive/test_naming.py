@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sauce_janitor.archive.disk.names import file_names, folder_name, job_place, name_of_folder, place_of
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.model.jobs import Job, State, job_id, owner_name
+from sauce_janitor.model.jobs import Job, JobState, job_id, owner_name
 
 HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ @+()=-]{0,119}")
 NFC, NFD = unicodedata.normalize("NFC", "vidéo.mp4"), unicodedata.normalize("NFD", "vidéo.mp4")
@@ -117,10 +117,10 @@ def test_the_place_of_a_job_is_the_day_of_its_end_in_utc() -> None:
     number = job_id("0123456789abcdef" * 2)
     place = job_place("eu", owner_name("alice"), number, 1_767_225_599)
     assert place == ("eu", "alice", "2025", "12", "31", number)
-    assert place_of("eu", Job(number, owner_name("alice"), State.FINISHED, ended_at=1_767_225_600))[2:5] == (
+    assert place_of("eu", Job(number, owner_name("alice"), JobState.FINISHED, ended_at=1_767_225_600))[2:5] == (
         "2026",
         "01",
         "01",
     )
     with pytest.raises(ArchiveError, match="has no end time"):
-        place_of("eu", Job(number, owner_name("alice"), State.RUNNING))
+        place_of("eu", Job(number, owner_name("alice"), JobState.RUNNING))

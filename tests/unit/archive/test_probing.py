@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.archive.content.json_structure import NotJsonError, check_structure
-from sauce_janitor.archive.content.probe import SOUND, Judgement, Trust, judge, what_is_wrong
+from sauce_janitor.archive.content.probe import SOUND, ProbeResult, TrustLevel, judge, what_is_wrong
 from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG
 
 PAGE = b"\n<!-- proxy --><!DOCTYPE html><html><body>Back soon</body></html>"
@@ -25,7 +25,7 @@ def zipped() -> bytes:
     return target.getvalue()
 
 
-def judged(name: str, data: bytes, content_type: str | None = None) -> Judgement:
+def judged(name: str, data: bytes, content_type: str | None = None) -> ProbeResult:
     return judge(name, io.BytesIO(data), len(data), content_type)
 
 
@@ -61,37 +61,37 @@ def test_a_true_asset_passes(name: str, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "trust", "sentence"),
     [
-        ("video.mp4", PAGE, Trust.FOREIGN, "an HTML page"),
-        ("shots.zip", PAGE, Trust.FOREIGN, "an HTML page"),
-        ("report.pdf", b'{"errors": "Not found"}', Trust.FOREIGN, "an error message"),
-        ("a.png", b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code></Error>", Trust.FOREIGN, "an error message"),
-        ("log.json", PAGE, Trust.LATER, "an HTML page"),
-        ("a.log", PAGE, Trust.TWICE, "an HTML page"),
-        ("a.log", b"<HTML><head>", Trust.TWICE, "an HTML page"),
-        ("a.log", b"\xef\xbb\xbf <?xml version='1.0'?>\n<html xmlns=''>", Trust.TWICE, "an HTML page"),
-        ("noending", PAGE, Trust.TWICE, "an HTML page"),
-        ("video.mp4", b"RIFF", Trust.TWICE, "no MP4"),
-        ("video.mp4", b"ftypmp42", Trust.TWICE, "no MP4"),
-        ("a.png", MP4, Trust.TWICE, "no PNG"),
-        ("a.jpeg", PNG, Trust.MARKED, "a PNG file"),
-        ("a.png", PNG[: len(PNG) // 2], Trust.TWICE, "the PNG file has no end"),
-        ("a.jpeg", PNG[: len(PNG) // 2], Trust.TWICE, "the PNG file has no end"),
-        ("video.mp4", MP4[:24] + b"\x00\x00\x01\x00moov" + b"x" * 99, Trust.TWICE, "the MP4 file has no end"),
-        ("video.mp4", MP4[:24] + b"\x00\x00\x00\x01mdat" + (1 << 40).to_bytes(8, "big") + b"x", Trust.TWICE, "no end"),
-        ("a.zip", b"PK\x03\x04" + b"x" * 99, Trust.TWICE, "the zip file has no end"),
-        ("a.zip", PNG, Trust.TWICE, "no ZIP"),
-        ("a.json.gz", b"{}", Trust.TWICE, "no GZ"),
-        ("log.json", b'[{"a": 1}', Trust.TWICE, "no JSON"),
-        ("log.json", LOG + LOG, Trust.TWICE, "no JSON"),
-        ("log.json", b'{"errors": "Not found"}', Trust.LATER, "an error message"),
-        ("network.har", b'{"message": "Forbidden"}', Trust.LATER, "an error message"),
-        ("network.har", b'{"entries": []}', Trust.TWICE, "no HAR"),
-        ("network.har", b"[]", Trust.TWICE, "no HAR"),
-        ("network.har", HAR[:-1], Trust.TWICE, "no HAR"),
+        ("video.mp4", PAGE, TrustLevel.FOREIGN, "an HTML page"),
+        ("shots.zip", PAGE, TrustLevel.FOREIGN, "an HTML page"),
+        ("report.pdf", b'{"errors": "Not found"}', TrustLevel.FOREIGN, "an error message"),
+        ("a.png", b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code></Error>", TrustLevel.FOREIGN, "an error message"),
+        ("log.json", PAGE, TrustLevel.LATER, "an HTML page"),
+        ("a.log", PAGE, TrustLevel.TWICE, "an HTML page"),
+        ("a.log", b"<HTML><head>", TrustLevel.TWICE, "an HTML page"),
+        ("a.log", b"\xef\xbb\xbf <?xml version='1.0'?>\n<html xmlns=''>", TrustLevel.TWICE, "an HTML page"),
+        ("noending", PAGE, TrustLevel.TWICE, "an HTML page"),
+        ("video.mp4", b"RIFF", TrustLevel.TWICE, "no MP4"),
+        ("video.mp4", b"ftypmp42", TrustLevel.TWICE, "no MP4"),
+        ("a.png", MP4, TrustLevel.TWICE, "no PNG"),
+        ("a.jpeg", PNG, TrustLevel.MARKED, "a PNG file"),
+        ("a.png", PNG[: len(PNG) // 2], TrustLevel.TWICE, "the PNG file has no end"),
+        ("a.jpeg", PNG[: len(PNG) // 2], TrustLevel.TWICE, "the PNG file has no end"),
+        ("video.mp4", MP4[:24] + b"\x00\x00\x01\x00moov" + b"x" * 99, TrustLevel.TWICE, "the MP4 file has no end"),
+        ("video.mp4", MP4[:24] + b"\x00\x00\x00\x01mdat" + (1 << 40).to_bytes(8, "big") + b"x", TrustLevel.TWICE, "no end"),
+        ("a.zip", b"PK\x03\x04" + b"x" * 99, TrustLevel.TWICE, "the zip file has no end"),
+        ("a.zip", PNG, TrustLevel.TWICE, "no ZIP"),
+        ("a.json.gz", b"{}", TrustLevel.TWICE, "no GZ"),
+        ("log.json", b'[{"a": 1}', TrustLevel.TWICE, "no JSON"),
+        ("log.json", LOG + LOG, TrustLevel.TWICE, "no JSON"),
+        ("log.json", b'{"errors": "Not found"}', TrustLevel.LATER, "an error message"),
+        ("network.har", b'{"message": "Forbidden"}', TrustLevel.LATER, "an error message"),
+        ("network.har", b'{"entries": []}', TrustLevel.TWICE, "no HAR"),
+        ("network.har", b"[]", TrustLevel.TWICE, "no HAR"),
+        ("network.har", HAR[:-1], TrustLevel.TWICE, "no HAR"),
     ],
 )  # fmt: skip
 def test_what_does_not_look_like_its_name_is_believed_by_degrees(
-    name: str, data: bytes, trust: Trust, sentence: str
+    name: str, data: bytes, trust: TrustLevel, sentence: str
 ) -> None:
     judgement = judged(name, data)
     assert (judgement.trust, sentence in judgement.why) == (trust, True), judgement
@@ -100,26 +100,26 @@ def test_what_does_not_look_like_its_name_is_believed_by_degrees(
 @pytest.mark.parametrize(
     ("name", "data", "content_type", "trust"),
     [
-        ("a.log", PAGE, "text/html", Trust.LATER),
-        ("page-source.xml", PAGE, "text/html; charset=utf-8", Trust.LATER),
-        ("a.log", b"<p>Sorry</p>", "text/html; charset=utf-8", Trust.LATER),
-        ("a.log", b"<p>Sorry</p>", "text/plain", Trust.SOUND),
-        ("a.log", b"12:00 INFO", "text/html", Trust.SOUND),
-        ("junit.xml", b"<testsuites/>", "text/html", Trust.SOUND),
-        ("console.log", b'{"detail": "Not found."}', "application/json", Trust.LATER),
-        ("console.log", b'{"detail": "Not found."}', "text/plain", Trust.SOUND),
-        ("console.log", b"<Error><Code>SlowDown</Code></Error>", "application/xml", Trust.LATER),
-        ("log.json", b"Service Unavailable", "text/plain", Trust.LATER),
-        ("log.json", b"Service Unavailable", "application/json", Trust.TWICE),
-        ("video.mp4", b"Service Unavailable", "text/plain", Trust.LATER),
-        ("video.mp4", b"Service Unavailable", "video/mp4", Trust.TWICE),
-        ("video.mp4", PAGE, "text/html", Trust.FOREIGN),
-        ("video.mp4", PAGE, "application/octet-stream", Trust.FOREIGN),
-        ("video.mp4", PAGE, "video/mp4", Trust.TWICE),
-        ("report.html", PAGE, "text/html", Trust.SOUND),
+        ("a.log", PAGE, "text/html", TrustLevel.LATER),
+        ("page-source.xml", PAGE, "text/html; charset=utf-8", TrustLevel.LATER),
+        ("a.log", b"<p>Sorry</p>", "text/html; charset=utf-8", TrustLevel.LATER),
+        ("a.log", b"<p>Sorry</p>", "text/plain", TrustLevel.SOUND),
+        ("a.log", b"12:00 INFO", "text/html", TrustLevel.SOUND),
+        ("junit.xml", b"<testsuites/>", "text/html", TrustLevel.SOUND),
+        ("console.log", b'{"detail": "Not found."}', "application/json", TrustLevel.LATER),
+        ("console.log", b'{"detail": "Not found."}', "text/plain", TrustLevel.SOUND),
+        ("console.log", b"<Error><Code>SlowDown</Code></Error>", "application/xml", TrustLevel.LATER),
+        ("log.json", b"Service Unavailable", "text/plain", TrustLevel.LATER),
+        ("log.json", b"Service Unavailable", "application/json", TrustLevel.TWICE),
+        ("video.mp4", b"Service Unavailable", "text/plain", TrustLevel.LATER),
+        ("video.mp4", b"Service Unavailable", "video/mp4", TrustLevel.TWICE),
+        ("video.mp4", PAGE, "text/html", TrustLevel.FOREIGN),
+        ("video.mp4", PAGE, "application/octet-stream", TrustLevel.FOREIGN),
+        ("video.mp4", PAGE, "video/mp4", TrustLevel.TWICE),
+        ("report.html", PAGE, "text/html", TrustLevel.SOUND),
     ],
 )
-def test_what_the_answer_calls_the_bytes_counts(name: str, data: bytes, content_type: str, trust: Trust) -> None:
+def test_what_the_answer_calls_the_bytes_counts(name: str, data: bytes, content_type: str, trust: TrustLevel) -> None:
     assert judged(name, data, content_type).trust is trust
 
 

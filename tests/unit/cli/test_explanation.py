@@ -15,7 +15,7 @@ from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, Owner, Record
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.what_if.explain import explain
-from sauce_janitor.state import Line
+from sauce_janitor.state import JournalLine
 from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, where
 
 HOSTILE = "login\x1b[2J\x07\u202egnp.exe\r\nPlan: 0 to archive [bold red]x[/]"
@@ -27,7 +27,7 @@ RULES = rules(
 )  # fmt: skip
 
 
-def told(made: Rules, jobs: list[Record], label: str, *lines: Line) -> Explained:
+def told(made: Rules, jobs: list[Record], label: str, *lines: JournalLine) -> Explained:
     ordered = newest_first(jobs, made.age_from)
     found = explain(made, lambda: ordered, id_of(label), as_of=NOW)
     return Explained("box", id_of(label), NOW, found, lines, (), frozenset())
@@ -39,8 +39,8 @@ def text_of(each: Explained, width: int = 180, *, terminal: bool = False) -> str
     return stream.getvalue()
 
 
-def line(seq: int, kind: str, outcome: str | None, action: Action = Action.DELETE_JOB) -> Line:
-    return Line(
+def line(seq: int, kind: str, outcome: str | None, action: Action = Action.DELETE_JOB) -> JournalLine:
+    return JournalLine(
         seq, NOW + seq, "box", kind, id_of("a"), Owner("jane"), action, "nightly", "run1", None, outcome,
         "ab" * 32 if kind == "archived" else None, 1, {"text": "x\x1b[31m"}, "00",
     )  # fmt: skip

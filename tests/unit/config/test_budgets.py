@@ -10,7 +10,7 @@ import pytest
 
 from sauce_janitor.config import Config
 from sauce_janitor.config.loader import from_bytes
-from sauce_janitor.model.request_allowance import Allowance
+from sauce_janitor.model.request_allowance import RequestAllowance
 
 ZONE = ZoneInfo("Europe/Berlin")
 
@@ -20,15 +20,15 @@ def load(budget: str, where: str = "region: eu") -> Config:
     return from_bytes(text.encode(), Path("config.yaml"), environ={})
 
 
-def allowed(config: Config, moment: str) -> Allowance:
+def allowed(config: Config, moment: str) -> RequestAllowance:
     return config.account("eu").budget.at(datetime.fromisoformat(moment).replace(tzinfo=ZONE).timestamp())
 
 
 def test_windows_are_in_the_time_zone_and_take_from_the_day_what_they_do_not_say() -> None:
     config = load('{per_hour: 2000, windows: [{from: "08:00", to: "18:00", days: mon-fri, per_hour: 500}]}')
-    assert allowed(config, "2026-11-23T07:59") == Allowance(2, 2000, 5)
-    assert allowed(config, "2026-11-23T08:00") == Allowance(2, 500, 5)
-    assert allowed(config, "2026-11-22T08:00") == Allowance(2, 2000, 5)
+    assert allowed(config, "2026-11-23T07:59") == RequestAllowance(2, 2000, 5)
+    assert allowed(config, "2026-11-23T08:00") == RequestAllowance(2, 500, 5)
+    assert allowed(config, "2026-11-22T08:00") == RequestAllowance(2, 2000, 5)
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_windows_that_touch_do_not_overlap() -> None:
 
 def test_a_loopback_address_has_no_limit_of_itself() -> None:
     assert load("{}", "base_url: 'http://127.0.0.1:1'").account("eu").budget.unlimited
-    assert load("{}").account("eu").budget.usual == Allowance(2, 1500, 5)
+    assert load("{}").account("eu").budget.usual == RequestAllowance(2, 1500, 5)

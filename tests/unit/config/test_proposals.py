@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sauce_janitor.config.loader import from_bytes
-from sauce_janitor.config.output.proposals import Seen, proposals
-from sauce_janitor.config.output.starter import Start, proposing, starter
+from sauce_janitor.config.output.proposals import JobSample, proposals
+from sauce_janitor.config.output.starter import StarterOptions, proposing, starter
 from sauce_janitor.model.globs import compile_glob
 from sauce_janitor.model.jobs import UNKNOWN, Job
 from tests.fakes.job_list import a_job
 
-START = Start("eu", "eu-central-1", None, None, None, "UTC", "./config.schema.json")
+START = StarterOptions("eu", "eu-central-1", None, None, None, "UTC", "./config.schema.json")
 PATH = Path("config.yaml")
 
 
@@ -33,7 +33,7 @@ def job_of(build: str) -> Job:
 
 def proposed(found: Iterable[Job]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Each policy by its name: the comment before it, and what YAML reads."""
-    seen = Seen("ann at x", 90, tuple(found))
+    seen = JobSample("ann at x", 90, tuple(found))
     text, count = proposing(START, seen, PATH, secrets=[])
     assert from_bytes(text.encode(), PATH, environ={}).warnings == ()
     comments = dict(re.findall(r"  # (.*)\n  - name: (.*)\n", text.partition("Proposed from")[2]))
@@ -90,7 +90,7 @@ def test_few_jobs_tags_of_holds_and_of_personal_data_and_unknown_fields_suggest_
         *jobs(20, name=UNKNOWN, build=UNKNOWN, tags=UNKNOWN),
     ]
     assert proposed(found) == {}
-    seen = Seen("ann at x", 90, tuple(found))
+    seen = JobSample("ann at x", 90, tuple(found))
     assert proposing(START, seen, PATH, secrets=[]) == (starter(START), 0)
 
 
@@ -101,7 +101,7 @@ def test_of_each_kind_the_three_with_the_most_jobs_are_proposed_under_names_of_t
 
 
 def test_a_proposal_with_a_secret_in_it_is_left_out() -> None:
-    seen = Seen("ann at x", 90, tuple(jobs(20, build="other", name="with hunter2hunter2")))
+    seen = JobSample("ann at x", 90, tuple(jobs(20, build="other", name="with hunter2hunter2")))
     assert sum("hunter2" in each.text for each in proposals(seen)) == 1
     text, count = proposing(START, seen, PATH, secrets=["", "hunter2hunter2"])
     assert (count, "hunter2" in text) == (1, False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.config import Config, Daily, Stretch
+from sauce_janitor.config import BlackoutPeriod, Config, DailyBlackout
 from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.config.source.cron import parse_cron
 from sauce_janitor.errors import ConfigError
@@ -28,7 +28,7 @@ def test_an_account_has_its_own_keys_and_the_files_for_the_rest() -> None:
     eu, us = config.schedule("eu"), config.schedule("us")
     assert (eu.cron.text, us.cron.text) == ("5 * * * *", "0 3 * * *")
     assert eu.jitter_s == us.jitter_s == 120
-    assert eu.blackouts == us.blackouts == (Daily(0, 1440, frozenset({0}), None),)
+    assert eu.blackouts == us.blackouts == (DailyBlackout(0, 1440, frozenset({0}), None),)
 
 
 def test_without_a_schedule_it_is_hourly_with_a_minute_of_jitter() -> None:
@@ -39,18 +39,18 @@ def test_without_a_schedule_it_is_hourly_with_a_minute_of_jitter() -> None:
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ('{from: "08:00", to: "18:30", days: mon-fri}', Daily(480, 1110, frozenset({1, 2, 3, 4, 5}))),
-        ('{from: "22:00", to: "6:00"}', Daily(1320, 360, frozenset(range(7)))),
-        ('{days: "sat,sun", reason: weekend}', Daily(0, 1440, frozenset({0, 6}), "weekend")),
-        ("{from: 2026-12-20, to: 2027-01-02}", Stretch(at("2026-12-19T23:00:00Z"), at("2027-01-02T23:00:00Z"))),
+        ('{from: "08:00", to: "18:30", days: mon-fri}', DailyBlackout(480, 1110, frozenset({1, 2, 3, 4, 5}))),
+        ('{from: "22:00", to: "6:00"}', DailyBlackout(1320, 360, frozenset(range(7)))),
+        ('{days: "sat,sun", reason: weekend}', DailyBlackout(0, 1440, frozenset({0, 6}), "weekend")),
+        ("{from: 2026-12-20, to: 2027-01-02}", BlackoutPeriod(at("2026-12-19T23:00:00Z"), at("2027-01-02T23:00:00Z"))),
         (
             "{from: 2026-12-24T18:00:00Z, to: 2026-12-27T06:00:00+01:00}",
-            Stretch(at("2026-12-24T18:00:00Z"), at("2026-12-27T05:00:00Z")),
+            BlackoutPeriod(at("2026-12-24T18:00:00Z"), at("2026-12-27T05:00:00Z")),
         ),
     ],
 )
 def test_a_black_out_is_a_time_of_day_whole_days_or_a_stretch_whose_last_day_counts(
-    written: str, meant: Daily | Stretch
+    written: str, meant: DailyBlackout | BlackoutPeriod
 ) -> None:
     assert loaded(f"schedule: {{blackouts: {written}}}\n").schedule("eu").blackouts == (meant,)
 

@@ -14,14 +14,14 @@ from sauce_janitor.config import Config
 from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.config.output.json_schema import json_schema
 from sauce_janitor.config.output.reference import markdown
-from sauce_janitor.config.output.starter import Start, starter
+from sauce_janitor.config.output.starter import StarterOptions, starter
 from sauce_janitor.config.source.yaml import read
 from sauce_janitor.retention.what_if.mutants import Tried, measure, uncovered
 from sauce_janitor.retention.what_if.policy_tests import try_out
 
 TOP = Path(__file__).parents[3]
 EXAMPLE = TOP / "config.example.yaml"
-START = Start("eu", "eu", None, None, None, "UTC", "./config.schema.json")
+START = StarterOptions("eu", "eu", None, None, None, "UTC", "./config.schema.json")
 
 
 def loaded(text: str) -> Config:
@@ -112,7 +112,7 @@ def test_every_example_of_a_page_is_valid_and_its_tests_pass(page: str) -> None:
 
 
 def test_what_init_writes_is_valid_and_without_warnings() -> None:
-    for start in (START, Start("2b", None, "http://127.0.0.1:1", "U", None, "Europe/Berlin", "./x.json")):
+    for start in (START, StarterOptions("2b", None, "http://127.0.0.1:1", "U", None, "Europe/Berlin", "./x.json")):
         assert errors(starter(start)) == []
         assert loaded(starter(start)).warnings == ()
 

@@ -18,7 +18,7 @@ import pytest
 
 from sauce_janitor.config import Schedule
 from sauce_janitor.config.source.cron import parse_cron
-from sauce_janitor.daemon.schedule import Timetable
+from sauce_janitor.daemon.schedule import RunTimes
 
 HOUR_S, DAY_S = 3600, 86_400
 FIRST, LAST = (int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) for year in (2026, 2029))
@@ -118,7 +118,7 @@ def due(fields: Fields, shown: Iterable[tuple[int, int]], step: int) -> list[int
 
 
 def by_timetable(cron: str, zone: str, start: int, end: int) -> list[int]:
-    timetable = Timetable(Schedule(parse_cron(cron), 0, ()), zone)
+    timetable = RunTimes(Schedule(parse_cron(cron), 0, ()), zone)
     found = []
     at = timetable.due_after(start - 1)
     while at < end:
@@ -188,7 +188,7 @@ def test_a_schedule_of_every_hour_goes_on_in_real_time(cron: str) -> None:
     ],
 )
 def test_the_next_run_is_the_one_that_people_expect(after: str, zone: str, cron: str, expected: str) -> None:
-    found = Timetable(Schedule(parse_cron(cron), 0, ()), zone).due_after(_utc(after))
+    found = RunTimes(Schedule(parse_cron(cron), 0, ()), zone).due_after(_utc(after))
     assert dt.datetime.fromtimestamp(found, dt.UTC).isoformat(timespec="minutes")[:16] == expected
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.config import Daily, Schedule, Stretch
+from sauce_janitor.config import BlackoutPeriod, DailyBlackout, Schedule
 from sauce_janitor.config.source.cron import parse_cron
-from sauce_janitor.daemon.schedule import Timetable
+from sauce_janitor.daemon.schedule import RunTimes
 
 EVERY_DAY = frozenset(range(7))
 
@@ -21,11 +21,11 @@ def at(text: str) -> int:
     return int(dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC).timestamp())
 
 
-def table(cron: str, *blackouts: Daily | Stretch, timezone: str = "UTC") -> Timetable:
-    return Timetable(Schedule(parse_cron(cron), 0, blackouts), timezone)
+def table(cron: str, *blackouts: DailyBlackout | BlackoutPeriod, timezone: str = "UTC") -> RunTimes:
+    return RunTimes(Schedule(parse_cron(cron), 0, blackouts), timezone)
 
 
-def times(timetable: Timetable, after: str, count: int) -> list[str]:
+def times(timetable: RunTimes, after: str, count: int) -> list[str]:
     def each() -> Iterator[int]:
         last = at(after)
         for _ in range(count):
@@ -68,32 +68,32 @@ def test_an_hour_that_is_left_out_leaves_out_no_run() -> None:
 
 
 def test_what_is_due_in_a_black_out_is_due_once_when_it_ends() -> None:
-    work = Daily(8 * 60, 18 * 60, frozenset({1, 2, 3, 4, 5}))
+    work = DailyBlackout(8 * 60, 18 * 60, frozenset({1, 2, 3, 4, 5}))
     friday = "2026-11-20T06:30:00"
     assert times(table("0 * * * *", work), friday, 4) == ["11-20 07:00", "11-20 18:00", "11-20 19:00", "11-20 20:00"]
     assert times(table("0 12 * * *", work), friday, 3) == ["11-20 18:00", "11-21 12:00", "11-22 12:00"]
 
 
 def test_a_black_out_over_midnight_belongs_to_the_day_on_which_it_begins() -> None:
-    night = Daily(22 * 60, 6 * 60, frozenset({5}))  # Friday
+    night = DailyBlackout(22 * 60, 6 * 60, frozenset({5}))  # Friday
     assert table("0 * * * *", night).dark_at(at("2026-11-21T05:59:59")) is not None
     assert table("0 * * * *", night).dark_at(at("2026-11-22T05:59:59")) is None
     assert times(table("0 0 * * *", night), "2026-11-20T12:00:00", 2) == ["11-21 06:00", "11-22 00:00"]
 
 
 def test_a_black_out_lasts_while_clocks_show_its_times_the_second_time_too() -> None:
-    night = Daily(60, 150, EVERY_DAY)  # 01:00 to 02:30
+    night = DailyBlackout(60, 150, EVERY_DAY)  # 01:00 to 02:30
     berlin = table("*/30 * * * *", night, timezone="Europe/Berlin")
     assert times(berlin, "2026-10-24T22:20:00", 3) == ["10-24 22:30", "10-25 01:30", "10-25 02:00"]
-    saturday = Daily(0, 24 * 60, frozenset({6}))
+    saturday = DailyBlackout(0, 24 * 60, frozenset({6}))
     havana = table("*/30 * * * *", saturday, timezone="America/Havana")
     assert times(havana, "2026-10-31T12:00:00", 3) == ["11-01 04:00", "11-01 04:30", "11-01 05:00"]
 
 
 def test_black_outs_that_follow_each_other_are_one() -> None:
-    freeze = Stretch(at("2026-12-20T00:00:00"), at("2026-12-25T00:00:00"), "freeze")
-    holidays = Stretch(at("2026-12-24T00:00:00"), at("2027-01-03T00:00:00"), "holidays")
-    sunday = Daily(0, 24 * 60, frozenset({0}))
+    freeze = BlackoutPeriod(at("2026-12-20T00:00:00"), at("2026-12-25T00:00:00"), "freeze")
+    holidays = BlackoutPeriod(at("2026-12-24T00:00:00"), at("2027-01-03T00:00:00"), "holidays")
+    sunday = DailyBlackout(0, 24 * 60, frozenset({0}))
     timetable = table("0 3 * * *", freeze, holidays, sunday)
     assert times(timetable, "2026-12-19T12:00:00", 2) == ["01-04 00:00", "01-04 03:00"]
     dark = timetable.dark_at(at("2026-12-24T12:00:00"))
@@ -107,7 +107,7 @@ ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/
 
 @given(CRONS, ZONES, st.integers(at("2026-01-01T00:00:00"), at("2027-12-31T00:00:00")), st.booleans())
 def test_times_only_ever_grow_and_lie_outside_black_outs(cron: str, zone: str, start: int, dark: bool) -> None:
-    timetable = table(cron, *([Daily(60, 3 * 60, EVERY_DAY)] if dark else []), timezone=zone)
+    timetable = table(cron, *([DailyBlackout(60, 3 * 60, EVERY_DAY)] if dark else []), timezone=zone)
     found = [start]
     for _ in range(5):
         found.append(timetable.due_after(found[-1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from sauce_janitor.execute import Execution, Options, carry_out
+from sauce_janitor.execute import Execution, ExecutionSettings, carry_out
 from sauce_janitor.model.assets import EVERYTHING, Selection
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.retention.plan.planner import JobPlan
@@ -17,7 +17,12 @@ LOGS = Selection(frozenset({"logs"}), discard_rest=True)
 
 
 def run(
-    house: House, plan: Iterable[JobPlan], *, workers: int = 1, options: Options | None = None, stop: bool = False
+    house: House,
+    plan: Iterable[JobPlan],
+    *,
+    workers: int = 1,
+    options: ExecutionSettings | None = None,
+    stop: bool = False,
 ) -> Execution:
     """Carry it out; one worker, so that the order is one."""
     event = threading.Event()

@@ -7,7 +7,7 @@ import pytest
 from sauce_janitor.errors import SourceUnavailableError
 from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.model.jobs import Action, State
+from sauce_janitor.model.jobs import Action, JobState
 from sauce_janitor.model.retries import FailureKind
 from tests.fakes.execution import House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP, run
@@ -16,7 +16,7 @@ from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, ST
 @pytest.mark.parametrize("action", [ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP])
 def test_a_job_that_is_listed_and_not_found_has_failed_and_stays(action: Action) -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING if action is STOP else State.FINISHED)
+    job = house.add(1, state=JobState.RUNNING if action is STOP else JobState.FINISHED)
     house.sauce.lie("job", lambda *_: None, times=9)
     house.sauce.lie("jobs", lambda *_: {}, times=9)
     execution = run(house, [house.planned(job, action, selection=None if action is STOP else ALL)])

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, SourceUnavailableError
-from sauce_janitor.execute.manual.action import LOOKS, Act, HandParts, settle, stop
+from sauce_janitor.execute.manual.action import LOOKS, ManualPorts, ManualResult, settle, stop
 from sauce_janitor.execute.manual.field_changes import MOST_TRIES, differences, update
-from sauce_janitor.model.job_changes import Change, HandAction, StopByHandPermit, UpdatePermit
-from sauce_janitor.model.jobs import Action, Job, JobDocument, JobId, Owner, State
+from sauce_janitor.model.job_changes import JobChange, ManualAction, ManualStopPermit, UpdatePermit
+from sauce_janitor.model.jobs import Action, Job, JobDocument, JobId, JobState, Owner
 from sauce_janitor.sauce.writes import WriteAnswer
 
 JOB = JobId("ab" * 16)
@@ -32,7 +32,7 @@ class World:
     """One job at a Sauce Labs that does what it is told, unless a test says otherwise; both halves of it, and a journal."""
 
     job: dict[str, Any] = field(default_factory=lambda: {"tags": ["old"], "name": "checkout", "passed": None})
-    state: State = State.FINISHED
+    state: JobState = JobState.FINISHED
     answer: WriteAnswer | Exception = DONE
     has_effect: bool = True
     exists: bool = True
@@ -72,11 +72,11 @@ class World:
         assert self.lines[-1][0] == "begin", "it is on record before it leaves"
         return self._written(json.loads(permit.body))
 
-    def stop(self, permit: StopByHandPermit) -> WriteAnswer:
+    def stop(self, permit: ManualStopPermit) -> WriteAnswer:
         assert permit.asked_at < self.reads
         assert self.lines[-1][0] == "begin"
         if self.has_effect:
-            self.state = State.FINISHED
+            self.state = JobState.FINISHED
         return self._written({})
 
     def _written(self, fields: dict[str, Any]) -> WriteAnswer:
@@ -127,15 +127,15 @@ class _Clock:
         raise AssertionError("an act by hand waits by its own word")
 
 
-def parts(world: World) -> HandParts:
-    return HandParts(Reading(world), world, world, _Clock(world), world.wait, by="jane")
+def parts(world: World) -> ManualPorts:
+    return ManualPorts(Reading(world), world, world, _Clock(world), world.wait, by="jane")
 
 
-def change(world: World, wanted: Change, shown: JobDocument | None = None) -> Act:
+def change(world: World, wanted: JobChange, shown: JobDocument | None = None) -> ManualResult:
     return update(parts(world), shown or world.now(), wanted)
 
 
-KEEP = Change(add=("keep",))
+KEEP = JobChange(add=("keep",))
 
 
 def test_a_tag_is_added_to_those_that_are_there_and_read_back() -> None:
@@ -143,14 +143,14 @@ def test_a_tag_is_added_to_those_that_are_there_and_read_back() -> None:
     act = change(world, KEEP)
     assert (act.outcome, act.changes) == ("done", {"tags": (["old"], ["old", "keep"])})
     assert world.sent == [{"tags": ["old", "keep"]}]
-    assert world.lines[0] == ("begin", HandAction.UPDATE, "jane", {"tags": ["old", "keep"]})
+    assert world.lines[0] == ("begin", ManualAction.UPDATE, "jane", {"tags": ["old", "keep"]})
     assert world.outcomes == ["done"]
     assert world.waited == 0
 
 
 def test_nothing_to_do_sends_nothing_and_puts_nothing_on_record() -> None:
     world = World()
-    assert change(world, Change(add=("old",), remove=("never",), name="checkout")).outcome == "nothing"
+    assert change(world, JobChange(add=("old",), remove=("never",), name="checkout")).outcome == "nothing"
     assert (world.sent, world.lines) == ([], [])
 
 
@@ -164,8 +164,8 @@ def test_a_tag_that_came_since_the_job_was_shown_is_kept_and_told() -> None:
     assert 'tags was ["old"] and is ["old", "theirs"] now' in act.notes[0]
 
 
-@pytest.mark.parametrize("wanted", [Change(tags=("x",)), Change(name="new"), Change(passed=True)])
-def test_a_field_that_is_replaced_and_changed_since_it_was_shown_is_left_alone(wanted: Change) -> None:
+@pytest.mark.parametrize("wanted", [JobChange(tags=("x",)), JobChange(name="new"), JobChange(passed=True)])
+def test_a_field_that_is_replaced_and_changed_since_it_was_shown_is_left_alone(wanted: JobChange) -> None:
     world = World()
     shown = world.now()
     world.job |= {"tags": ["theirs"], "name": "theirs", "passed": False}
@@ -208,7 +208,7 @@ def test_somebody_who_writes_over_it_again_and_again_wins() -> None:
 def test_a_replaced_field_that_somebody_writes_over_is_not_fought_for() -> None:
     world = World()
     world.after_write = lambda _number: world.job.update(name="theirs")
-    act = change(world, Change(name="mine"))
+    act = change(world, JobChange(name="mine"))
     assert (act.outcome, len(world.sent), world.outcomes) == ("failed", 1, ["failed"])
 
 
@@ -289,7 +289,7 @@ def test_a_write_that_did_not_leave_or_was_not_let_in_is_on_record(error: Except
 def test_the_values_of_custom_data_are_not_put_on_record() -> None:
     world = World()
     world.job["custom-data"] = {"team": "qa"}
-    act = change(world, Change(custom_data=(("password", "s3cret"),)))
+    act = change(world, JobChange(custom_data=(("password", "s3cret"),)))
     assert act.outcome == "done"
     assert world.lines[0][3] == {"custom-data": ["password", "team"]}
     assert "s3cret" not in str(world.lines)
@@ -298,8 +298,8 @@ def test_the_values_of_custom_data_are_not_put_on_record() -> None:
 # --- stop -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", [State.RUNNING, State.QUEUED])
-def test_an_unfinished_job_is_stopped_and_seen_to_be_over(state: State) -> None:
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.QUEUED])
+def test_an_unfinished_job_is_stopped_and_seen_to_be_over(state: JobState) -> None:
     world = World(state=state)
     assert (stop(parts(world), DEMO, JOB).outcome, world.outcomes) == ("done", ["done"])
     assert world.lines[0][1] is Action.STOP
@@ -311,16 +311,16 @@ def test_a_job_that_is_over_is_not_stopped() -> None:
 
 
 def test_an_accepted_stop_that_shows_no_effect_is_in_doubt_and_a_failed_one_failed() -> None:
-    world = World(state=State.RUNNING, has_effect=False)
+    world = World(state=JobState.RUNNING, has_effect=False)
     assert (stop(parts(world), DEMO, JOB).outcome, world.waited, world.outcomes) == ("unknown", LOOKS - 1, ["unknown"])
-    world = World(state=State.RUNNING, has_effect=False, answer=answered(500, doubtful=True))
+    world = World(state=JobState.RUNNING, has_effect=False, answer=answered(500, doubtful=True))
     assert (stop(parts(world), DEMO, JOB).outcome, world.outcomes) == ("failed", ["failed"])
-    world = World(state=State.RUNNING, has_effect=False, answer=answered(404, doubtful=False))
+    world = World(state=JobState.RUNNING, has_effect=False, answer=answered(404, doubtful=False))
     assert (stop(parts(world), DEMO, JOB).outcome, world.waited) == ("failed", 0)
 
 
 def test_a_500_of_a_stop_that_was_done_is_done() -> None:
-    world = World(state=State.RUNNING, answer=answered(500, doubtful=True))
+    world = World(state=JobState.RUNNING, answer=answered(500, doubtful=True))
     assert stop(parts(world), DEMO, JOB).outcome == "done"
 
 
@@ -329,7 +329,7 @@ def test_a_500_of_a_stop_that_was_done_is_done() -> None:
 
 @dataclass(frozen=True)
 class Open:
-    action: Action | HandAction
+    action: Action | ManualAction
     wanted: dict[str, Any]
     intent: int = 1
     job_id: JobId = JOB
@@ -339,15 +339,15 @@ class Open:
 @pytest.mark.parametrize(
     ("act", "state", "outcome"),
     [
-        (Open(HandAction.UPDATE, {"tags": ["old"], "name": "checkout"}), State.FINISHED, "done"),
-        (Open(HandAction.UPDATE, {"tags": ["keep"]}), State.FINISHED, "failed"),
-        (Open(HandAction.UPDATE, {"custom-data": ["team"]}), State.FINISHED, "done"),
-        (Open(HandAction.UPDATE, {"custom-data": ["run", "team"]}), State.FINISHED, "failed"),
-        (Open(Action.STOP, {}), State.FINISHED, "done"),
-        (Open(Action.STOP, {}), State.RUNNING, "failed"),
+        (Open(ManualAction.UPDATE, {"tags": ["old"], "name": "checkout"}), JobState.FINISHED, "done"),
+        (Open(ManualAction.UPDATE, {"tags": ["keep"]}), JobState.FINISHED, "failed"),
+        (Open(ManualAction.UPDATE, {"custom-data": ["team"]}), JobState.FINISHED, "done"),
+        (Open(ManualAction.UPDATE, {"custom-data": ["run", "team"]}), JobState.FINISHED, "failed"),
+        (Open(Action.STOP, {}), JobState.FINISHED, "done"),
+        (Open(Action.STOP, {}), JobState.RUNNING, "failed"),
     ],
 )
-def test_what_was_cut_short_is_looked_up(act: Open, state: State, outcome: str) -> None:
+def test_what_was_cut_short_is_looked_up(act: Open, state: JobState, outcome: str) -> None:
     world = World(state=state)
     world.job["custom-data"] = {"team": "qa"}
     assert settle(Reading(world), world, [act]) == 0

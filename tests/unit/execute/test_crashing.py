@@ -10,7 +10,7 @@ import pytest
 
 from sauce_janitor.execute import Execution, carry_out, recover
 from sauce_janitor.model.assets import Selection
-from sauce_janitor.model.jobs import Action, JobId, State
+from sauce_janitor.model.jobs import Action, JobId, JobState
 from sauce_janitor.retention.plan.planner import JobPlan
 from tests.fakes.execution import House, KilledError, number
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP
@@ -31,7 +31,7 @@ SCENES: dict[str, list[Wish]] = {
 def _house(wishes: list[Wish]) -> House:
     house = House()
     for n, (actions, _) in enumerate(wishes):
-        house.add(n, state=State.RUNNING if STOP in actions else State.FINISHED, hidden={"_tracelog_": b"t"})
+        house.add(n, state=JobState.RUNNING if STOP in actions else JobState.FINISHED, hidden={"_tracelog_": b"t"})
     return house
 
 
@@ -48,7 +48,7 @@ def _is_done(house: House, action: Action, job: JobId) -> bool:
     if action is ARCHIVE:
         return any(row.kind == "archived" and row.job_id == job for row in house.journal.rows)
     if action is STOP and job in house.sauce.world:
-        return house.sauce.world[job].job.state is not State.RUNNING
+        return house.sauce.world[job].job.state is not JobState.RUNNING
     return house.journal.confirmed(action, job) > 0
 
 

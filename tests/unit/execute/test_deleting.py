@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from sauce_janitor.errors import CredentialsError, ForbiddenError, NotReadyError, PermitError, SourceError
-from sauce_janitor.execute import Options, Outcome, carry_out, recover
+from sauce_janitor.execute import ExecutionSettings, Outcome, carry_out, recover
 from sauce_janitor.execute.events import AlreadyGone, AssetsDeleted, Halt, JobDeleted, JobStopped, Skip
-from sauce_janitor.model.jobs import Action, AssetListing, Job, JobDocument, JobId, Owner, State
+from sauce_janitor.model.jobs import Action, AssetListing, Job, JobDocument, JobId, JobState, Owner
 from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House, Row, fingerprint
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP, run
 
@@ -30,7 +30,7 @@ def _fail(error: Exception) -> Callable[[FakeSauce, JobId], object]:
 CHANGES: dict[str, tuple[Change, Skip]] = {
     "a tag that holds": (lambda house, job: house.sauce.change(job, tags=("keep",)), Skip.CHANGED),
     "another status": (lambda house, job: house.sauce.change(job, status="failed"), Skip.CHANGED),
-    "running again": (lambda house, job: house.sauce.change(job, state=State.RUNNING), Skip.CHANGED),
+    "running again": (lambda house, job: house.sauce.change(job, state=JobState.RUNNING), Skip.CHANGED),
     "a later end": (lambda house, job: house.sauce.change(job, ended_at=NOW - 60), Skip.CHANGED),
     "a hold of ours": (lambda house, job: house.holds.held.add(job), Skip.HELD),
 }
@@ -135,7 +135,7 @@ def test_an_asset_that_came_while_a_late_list_was_read_is_archived() -> None:
 
 def test_a_stop_rests_on_no_late_answer() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
     house.sauce.lie("job", _slowly(16.0, _hold))
     execution = run(house, [house.planned(job, STOP)])
     assert house.sauce.writes() == []
@@ -183,7 +183,7 @@ def test_a_job_that_ended_just_now_is_left_to_settle() -> None:
     execution = run(house, [house.planned(job, ARCHIVE, selection=ALL)])
     assert house.archive.files == {}
     assert execution.skips == {Skip.UNSETTLED: 1}
-    assert run(house, [house.planned(job, ARCHIVE, selection=ALL)], options=Options(settle_s=60)).complete
+    assert run(house, [house.planned(job, ARCHIVE, selection=ALL)], options=ExecutionSettings(settle_s=60)).complete
     assert job in house.archive.files
 
 
@@ -279,7 +279,7 @@ def test_assets_that_we_deleted_were_not_purged() -> None:
 
 def test_a_running_job_is_not_deleted_even_if_it_was_decided_on_as_it_is() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
     execution = run(house, [house.planned(job, DELETE_JOB)])
     assert house.sauce.writes() == []
     assert execution.skips == {Skip.CHANGED: 1}
@@ -642,7 +642,7 @@ def test_a_401_to_a_delete_ends_the_run_and_what_it_did_is_asked_by_the_next() -
 
 def test_a_runaway_job_is_asked_about_and_stopped() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
     execution = run(house, [house.planned(job, STOP)])
     assert house.effects.kinds() == ["job", "journal.intent", "PUT-stop", "job", "journal.outcome:confirmed"]
     assert execution.count(STOP, Outcome.DONE) == 1
@@ -651,7 +651,7 @@ def test_a_runaway_job_is_asked_about_and_stopped() -> None:
 
 def test_a_stop_after_which_the_job_still_runs_stays_open_for_the_next_run_and_can_be_tried_again() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
     house.sauce.lie("PUT-stop", lambda _sauce, _job: FakeAnswer(200))
     run(house, [house.planned(job, STOP)])
     assert house.journal.outcomes(job) == ["unknown"]
@@ -662,7 +662,7 @@ def test_a_stop_after_which_the_job_still_runs_stays_open_for_the_next_run_and_c
 
 def test_a_job_that_ended_by_itself_is_not_stopped() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
     plan = [house.planned(job, STOP)]
     house.sauce.do_stop(job)
     execution = run(house, plan)
@@ -672,7 +672,7 @@ def test_a_job_that_ended_by_itself_is_not_stopped() -> None:
 
 def test_a_hold_prevents_a_stop() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
     house.holds.held.add(job)
     assert run(house, [house.planned(job, STOP)]).skips == {Skip.HELD: 1}
     assert house.sauce.writes() == []
@@ -680,7 +680,7 @@ def test_a_hold_prevents_a_stop() -> None:
 
 def test_a_run_that_lost_its_lease_stops_no_job() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
     house.lease.lost = True
     execution = run(house, [house.planned(job, STOP)])
     assert house.sauce.writes() == []
@@ -690,7 +690,7 @@ def test_a_run_that_lost_its_lease_stops_no_job() -> None:
 
 def test_a_stop_that_the_gate_refuses_is_on_record_as_failed() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
     house.sauce.lie("PUT-stop", _fail(PermitError("11 s old")))
     execution = run(house, [house.planned(job, STOP)])
     assert house.journal.outcomes(job) == ["failed"]
@@ -699,7 +699,7 @@ def test_a_stop_that_the_gate_refuses_is_on_record_as_failed() -> None:
 
 def test_a_stop_without_an_answer_is_asked_about() -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING)
+    job = house.add(1, state=JobState.RUNNING)
 
     def done(sauce: FakeSauce, job_id: JobId) -> object:
         sauce.do_stop(job_id)

@@ -23,7 +23,7 @@ from sauce_janitor.errors import (
     StateError,
     StoppedError,
 )
-from sauce_janitor.execute import Execution, Options, Outcome, carry_out
+from sauce_janitor.execute import Execution, ExecutionSettings, Outcome, carry_out
 from sauce_janitor.execute.brake import Brake, UnsafeError, halt_of
 from sauce_janitor.execute.events import Event, Halt, Halted
 from sauce_janitor.execute.outcomes import Tally
@@ -153,7 +153,7 @@ def test_a_thread_that_waits_for_an_answer_does_not_hold_up_a_stop() -> None:
 
     house.sauce.lie("job", hang)
     execution = carry_out(
-        [house.planned(job, DELETE_JOB)], house.parts(), workers=1, stop=stop, options=Options(grace_s=0.01)
+        [house.planned(job, DELETE_JOB)], house.parts(), workers=1, stop=stop, options=ExecutionSettings(grace_s=0.01)
     )
     abandoned = [thread for thread in threading.enumerate() if thread.name == "worker-1"]
     release.set()
@@ -218,7 +218,7 @@ def test_the_deadline_ends_the_run() -> None:
     house = House()
     house.sauce.latency_s = 6
     plan = [house.planned(job, DELETE_JOB) for job in _deletes(house, 30)]
-    execution = run(house, plan, options=Options(deadline_s=60))
+    execution = run(house, plan, options=ExecutionSettings(deadline_s=60))
     assert _why(execution) is Halt.DEADLINE
     assert 0 < len(house.sauce.writes()) < 15
 
@@ -311,7 +311,7 @@ def test_without_deletes_archiving_may_use_the_whole_budget() -> None:
     house = House()
     house.sauce.budget = 100
     archives = [house.planned(house.add(n), ARCHIVE, selection=ALL) for n in range(60)]
-    run(house, archives, options=Options(kept_for_deletes=0))
+    run(house, archives, options=ExecutionSettings(kept_for_deletes=0))
     assert house.sauce.budget is not None
     assert house.sauce.budget < 6
 

@@ -12,7 +12,7 @@ from sauce_janitor.execute.events import AssetsPurged, Event, Skip
 from sauce_janitor.execute.purge_detection import look_for_purged
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, JobId
-from sauce_janitor.retention.plan.vendor_purge import Suspect
+from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate
 from tests.fakes.execution import ME, NOW, House
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
 
@@ -152,7 +152,7 @@ def test_a_purged_job_is_deleted_after_one_more_look_right_before(selection: Sel
     assert kinds.count("assets") == 2
 
 
-def look(house: House, *suspects: Suspect, stop: bool = False) -> tuple[int, list[Event]]:
+def look(house: House, *suspects: PurgeCandidate, stop: bool = False) -> tuple[int, list[Event]]:
     event, told = threading.Event(), list[Event]()
     if stop:
         event.set()
@@ -165,14 +165,16 @@ def test_looking_finds_the_purged_and_believes_them_after_two_reads() -> None:
     house.sauce.world[missing].listed_as_missing = True
     house.sauce.world[there].assets = {"video.mp4": b"film"}
 
-    found, told = look(house, *(Suspect(job, ME, "p", job == missing, LONG_AGO) for job in (purged, missing, there)))
+    found, told = look(
+        house, *(PurgeCandidate(job, ME, "p", job == missing, LONG_AGO) for job in (purged, missing, there))
+    )
 
     assert found == 2
     assert [(event.job_id, event.lost) for event in told if isinstance(event, AssetsPurged)] == [
         (purged, False), (missing, True)
     ]  # fmt: skip
     assert house.effects.kinds().count("assets") == 5
-    assert look(house, Suspect(purged, ME, "p", lost=False, ended_at=LONG_AGO)) == (0, [])
+    assert look(house, PurgeCandidate(purged, ME, "p", lost=False, ended_at=LONG_AGO)) == (0, [])
 
 
 def test_looking_leaves_half_of_the_budget() -> None:
@@ -180,14 +182,14 @@ def test_looking_leaves_half_of_the_budget() -> None:
     jobs = [house.add(n, age_days=40, assets={}) for n in range(1, 11)]
     house.sauce.budget = 12
 
-    found, _ = look(house, *(Suspect(job, ME, "p", lost=False, ended_at=LONG_AGO) for job in jobs))
+    found, _ = look(house, *(PurgeCandidate(job, ME, "p", lost=False, ended_at=LONG_AGO) for job in jobs))
 
     assert (found, house.sauce.budget) == (3, 6)
 
 
 def test_looking_ends_when_it_is_stopped_or_paused_or_gets_no_answer() -> None:
     house = House()
-    suspect = Suspect(house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO)
+    suspect = PurgeCandidate(house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO)
     assert look(house, suspect, stop=True)[0] == 0
 
     def stopped(_sauce: object, _job: object) -> object:
@@ -202,7 +204,7 @@ def test_looking_ends_when_it_is_stopped_or_paused_or_gets_no_answer() -> None:
 
 def test_who_has_lost_the_lease_records_nothing() -> None:
     house = House()
-    suspect = Suspect(house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO)
+    suspect = PurgeCandidate(house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO)
     house.lease.lost = True
 
     with pytest.raises(LeaseError):

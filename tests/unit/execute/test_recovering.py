@@ -7,7 +7,7 @@ import pytest
 from sauce_janitor.errors import CredentialsError, SourceError
 from sauce_janitor.execute import Recovery, recover
 from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
-from sauce_janitor.model.jobs import Action, JobId, State
+from sauce_janitor.model.jobs import Action, JobId, JobState
 from sauce_janitor.model.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, StopPermit
 from tests.fakes.execution import ME, FakeSauce, House
 from tests.unit.execute.scene import DELETE_ASSETS, DELETE_JOB, STOP
@@ -40,7 +40,7 @@ def test_nothing_open_asks_nothing() -> None:
 @pytest.mark.parametrize("done", [True, False])
 def test_an_intent_is_confirmed_if_it_was_done_and_failed_if_not(action: Action, done: bool) -> None:
     house = House()
-    job = house.add(1, state=State.RUNNING if action is STOP else State.FINISHED)
+    job = house.add(1, state=JobState.RUNNING if action is STOP else JobState.FINISHED)
     _intent(house, job, action)
     if done:
         {DELETE_JOB: house.sauce.do_delete_job, DELETE_ASSETS: house.sauce.do_delete_assets, STOP: house.sauce.do_stop}[

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from sauce_janitor.errors import BudgetSpentError, ForbiddenError, NotReadyError, SourceUnavailableError
-from sauce_janitor.execute import Execution, Options
+from sauce_janitor.execute import Execution, ExecutionSettings
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.retries import Failing, FailureKind, Retry
@@ -307,7 +307,7 @@ def test_who_is_in_its_pause_when_the_budget_ends_a_run_still_waits() -> None:
     house.retries.later()
     house.sauce.budget = 20
     plan = [house.planned(each, ARCHIVE, selection=ALL) for each in (job, *good)]
-    done = run(house, plan, options=Options(kept_for_deletes=0.0))
+    done = run(house, plan, options=ExecutionSettings(kept_for_deletes=0.0))
     assert done.halted is not None
     assert done.waiting == {FailureKind.ARCHIVE: 1}
     assert not done.complete

@@ -8,7 +8,7 @@ import pytest
 
 from sauce_janitor.errors import SourceError, SourceUnavailableError, StrainedError
 from sauce_janitor.inventory import page_sizes
-from sauce_janitor.inventory.listing_memory import Memo
+from sauce_janitor.inventory.listing_memory import ListingMemory
 from sauce_janitor.inventory.page_sizes import PageSize
 from tests.fakes.job_list import NOW, JobList, an_id
 from tests.fakes.job_store import MemoryStore
@@ -41,7 +41,7 @@ def test_a_size_grows_again_after_pages_that_worked_and_waits_longer_each_time_t
     listed(jobs, store)
     failed = sum(isinstance(limit, int) and limit > 200 for limit in limits(jobs))
     assert 2 < failed <= 4, "500, 250, then once after some pages that worked, once more after twice as many"
-    size = Memo.of(store.memo()).size
+    size = ListingMemory.of(store.memo()).size
     pages = 0
     while size.rows < size.most:
         size.succeed()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.inventory.pager import ContradictionError, Pager, Place
+from sauce_janitor.inventory.pager import ContradictionError, PagePosition, Pager
 from sauce_janitor.model.jobs import Job
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, TimeName, a_job, an_id
 
@@ -102,4 +102,4 @@ def test_a_list_read_in_small_pages_that_moves_is_read_whole_or_not_believed(
 
 def _read(jobs: JobList) -> set[str]:
     pager = Pager(ListedBy(jobs), OWNER, since=None, longest_page=0, rows=10)
-    return {identity for page, _ in pager.pages(Place(NOW)) for identity in page.ids}
+    return {identity for page, _ in pager.pages(PagePosition(NOW)) for identity in page.ids}

@@ -6,7 +6,7 @@ import pytest
 
 from sauce_janitor.errors import SourceError
 from sauce_janitor.inventory import CONFIRMED_AFTER_S, SpellingError
-from sauce_janitor.model.jobs import UNKNOWN, Oddness, Owner, State
+from sauce_janitor.model.jobs import UNKNOWN, JobState, Oddness, Owner
 from tests.fakes.job_list import NOW, a_job, an_id
 from tests.fakes.job_store import MemoryStore
 from tests.unit.inventory.test_syncing import DAY, listed, some, there
@@ -20,7 +20,7 @@ def test_a_row_that_cannot_be_read_is_known_by_its_id_and_by_nothing_that_rules_
     assert [str(aside) for aside in report.asides] == [f"job {an_id(5)}: it is odd"]
     assert there(store) == set(jobs.jobs)
     job = store.known[an_id(5)].job
-    assert (job.state, job.name, job.tags, job.ended_at) == (State.UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+    assert (job.state, job.name, job.tags, job.ended_at) == (JobState.UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
 
 
 def test_what_was_known_of_a_job_is_unknown_once_its_row_cannot_be_read() -> None:
@@ -30,7 +30,7 @@ def test_what_was_known_of_a_job_is_unknown_once_its_row_cannot_be_read() -> Non
     jobs.odd[an_id(5)] = Oddness.UNREADABLE
     listed(jobs, store, NOW + HOUR)
     job = store.known[an_id(5)].job
-    assert (job.state, job.build, job.status) == (State.UNKNOWN, UNKNOWN, UNKNOWN)
+    assert (job.state, job.build, job.status) == (JobState.UNKNOWN, UNKNOWN, UNKNOWN)
     assert job.ended_at == ended, "it is still purged 30 days after that"
 
 
@@ -81,7 +81,7 @@ def test_a_known_job_whose_row_lost_its_id_is_not_gone(*, readable: bool) -> Non
     listed(jobs, store, NOW + HOUR, deep=True)
     assert an_id(7) in there(store)
     assert an_id(8) not in there(store)
-    assert (store.known[an_id(7)].job.state is State.UNKNOWN) != readable
+    assert (store.known[an_id(7)].job.state is JobState.UNKNOWN) != readable
 
 
 def test_many_rows_set_aside_have_their_turns() -> None:

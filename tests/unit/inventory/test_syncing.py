@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import SourceError, SourceUnavailableError
-from sauce_janitor.inventory import ContradictionError, Demand, SyncReport, sync
-from sauce_janitor.model.jobs import UNKNOWN, Build, State
+from sauce_janitor.inventory import ContradictionError, SyncReport, SyncRequest, sync
+from sauce_janitor.model.jobs import UNKNOWN, Build, JobState
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, TimeName, a_job, an_id
 from tests.fakes.job_store import MemoryStore
 
@@ -18,7 +18,7 @@ DAY = 86_400
 
 
 def listed(jobs: JobList, store: MemoryStore, now: int = NOW, **wanted: object) -> SyncReport:
-    demand = replace(Demand(now, full_every_s=DAY), **wanted)  # type: ignore[arg-type]
+    demand = replace(SyncRequest(now, full_every_s=DAY), **wanted)  # type: ignore[arg-type]
     return sync(OWNER, ListedBy(jobs), store, demand)
 
 
@@ -240,7 +240,7 @@ def test_an_idle_second_run_within_the_hour_costs_at_most_two_requests() -> None
         # Two thirds of them in the past, as in a month of jobs.
         jobs.jobs = {one: replace(job, **_older(number)) for number, (one, job) in enumerate(jobs.jobs.items())}
         if count > 100:
-            jobs.add(a_job(9001, state=State.RUNNING, ended_at=None, status=None, created_at=NOW - 40 * DAY))
+            jobs.add(a_job(9001, state=JobState.RUNNING, ended_at=None, status=None, created_at=NOW - 40 * DAY))
         listed(jobs, store)
         jobs.requests.clear()
         listed(jobs, store, NOW + 1800)
@@ -266,16 +266,18 @@ def test_a_later_run_learns_of_new_jobs_and_of_changes_to_recent_ones() -> None:
 
 def test_a_job_unfinished_for_long_is_asked_for_until_it_ends() -> None:
     jobs, store = some(1000), MemoryStore()
-    jobs.add(a_job(5000, created_at=NOW - 30 * DAY, state=State.RUNNING, ended_at=None, status=None))
+    jobs.add(a_job(5000, created_at=NOW - 30 * DAY, state=JobState.RUNNING, ended_at=None, status=None))
     listed(jobs, store)
     jobs.add(a_job(5000, created_at=NOW - 30 * DAY, lasts_s=30 * DAY + 60))
     listed(jobs, store, NOW + 3600)
-    assert store.known[an_id(5000)].job.state is State.FINISHED
+    assert store.known[an_id(5000)].job.state is JobState.FINISHED
 
 
 def test_old_unfinished_jobs_cost_a_few_requests_where_there_is_no_batch_look_up() -> None:
     jobs, store = some(1000, offers_batch=False), MemoryStore()
-    jobs.add(*(a_job(n, created_at=NOW - 30 * DAY - n, state=State.RUNNING, ended_at=None) for n in range(5000, 5600)))
+    jobs.add(
+        *(a_job(n, created_at=NOW - 30 * DAY - n, state=JobState.RUNNING, ended_at=None) for n in range(5000, 5600))
+    )
     listed(jobs, store)
     jobs.requests.clear()
     listed(jobs, store, NOW + 3600)

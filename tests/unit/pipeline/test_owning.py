@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sauce_janitor.model.jobs import Owner
-from sauce_janitor.operations.wiring.owners import LeftOut, Whose, missing, whose, words
+from sauce_janitor.operations.wiring.owners import LeftOut, Owners, missing, whose, words
 from sauce_janitor.sauce.people import Organization
 
 ME, ALICE, BOB, CARL = (Owner(name) for name in ("me-myself", "alice", "bob", "carl"))
@@ -40,14 +40,14 @@ def test_offline_it_is_who_is_known() -> None:
 
 def test_the_words_name_a_few_and_count_the_rest() -> None:
     many = tuple(Owner(f"u{number}") for number in range(12))
-    assert words(Whose((ME,))) == ""
-    assert words(Whose((ME, BOB))) == "Jobs of me-myself, bob"
-    assert words(Whose(many, "by Insights")).endswith("u7 and 4 more: the organization, by Insights")
+    assert words(Owners((ME,))) == ""
+    assert words(Owners((ME, BOB))) == "Jobs of me-myself, bob"
+    assert words(Owners(many, "by Insights")).endswith("u7 and 4 more: the organization, by Insights")
 
 
 def test_who_is_missing_is_named_with_why_and_how_many_jobs_stay() -> None:
     gone = LeftOut(BOB, "no such user (404)", 1234, departed=True)
-    assert missing(Whose((ME,), gaps=("cut short",)), [LeftOut(ALICE, "forbidden (403)", 2), gone]) == (
+    assert missing(Owners((ME,), gaps=("cut short",)), [LeftOut(ALICE, "forbidden (403)", 2), gone]) == (
         "Users may be missing: cut short",
         "Left out: alice: forbidden (403); 2 known jobs stay",
         "Left out: bob, who is not in the organization any more: no such user (404); 1,234 known jobs stay",

@@ -237,7 +237,7 @@ def test_a_note_of_another_form_is_left_out(said: str) -> None:
 
 
 def test_the_moving_line_is_one_line_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sauce_janitor.cli.progress import Shown
+    from sauce_janitor.cli.progress import ProgressDisplay
 
     class Terminal(io.StringIO):
         encoding = "utf-8"
@@ -249,7 +249,7 @@ def test_the_moving_line_is_one_line_at_80_columns(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "stderr", under)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
-    with Shown(color=False, moving=True) as shown:
+    with ProgressDisplay(color=False, moving=True) as shown:
         shown.phase("an-account-with-a-long-name", "look", 9_999_999)
         shown.step(1_234_567)
         assert shown._bar is not None
@@ -264,13 +264,13 @@ def test_the_moving_line_is_one_line_at_80_columns(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_moving_line_says_that_a_stop_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sauce_janitor.cli.progress import Shown
+    from sauce_janitor.cli.progress import ProgressDisplay
 
     under, stop = Screen(), threading.Event()
     monkeypatch.setattr(sys, "stderr", under)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
-    with Shown(color=False, moving=True, is_stopping=stop.is_set) as shown:
+    with ProgressDisplay(color=False, moving=True, is_stopping=stop.is_set) as shown:
         shown.phase("eu", "execute", 4800)
         shown.step(1200)
         assert shown._bar is not None

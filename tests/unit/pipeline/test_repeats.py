@@ -10,7 +10,7 @@ from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import Action, job_id, owner_name
 from sauce_janitor.model.retries import FailureKind
-from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.records.telemetry import Telemetry
 
 ALICE = owner_name("alice")
 JOBS = [job_id(f"{number:032x}") for number in range(70)]
@@ -24,7 +24,7 @@ EVENTS: dict[str, list[Event]] = {
 
 def told(*events: Event) -> list[tuple[str, str, dict[str, object]]]:
     """Return what a run logs of these events: level, event and the rest."""
-    teller, log = Teller("eu", "run", Metrics()), structlog.testing.CapturingLogger()
+    teller, log = Telemetry("eu", "run", Metrics()), structlog.testing.CapturingLogger()
     teller.log = structlog.wrap_logger(log, processors=[], wrapper_class=structlog.BoundLogger)
     for event in events:
         teller.event(event)
@@ -64,7 +64,7 @@ def test_a_halt_of_several_credentials_is_told_once() -> None:
 
 
 def test_owners_and_rows_are_counted_too() -> None:
-    teller, log = Teller("eu", "run", Metrics()), structlog.testing.CapturingLogger()
+    teller, log = Telemetry("eu", "run", Metrics()), structlog.testing.CapturingLogger()
     teller.log = log
     for number in range(20):
         owner = owner_name(f"user-{number}")

@@ -13,7 +13,7 @@ from rich.console import Console
 from sauce_janitor import report
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import Record
-from sauce_janitor.operations.wiring.disk_space import Room
+from sauce_janitor.operations.wiring.disk_space import DiskSpace
 from sauce_janitor.retention.plan.effects import Weights, effects_of
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from tests.fakes.records import DAY, NOW, record
@@ -73,7 +73,7 @@ def screen(plan: Plan, about: report.About = ABOUT, *, color: bool = False) -> s
 
 
 def known(plan: Plan, weights: Weights = WEIGHTS, free: float = 120 * GB) -> report.About:
-    return replace(ABOUT, effects=effects_of(plan, weights), room=Room(int(free), int(5 * GB)))
+    return replace(ABOUT, effects=effects_of(plan, weights), room=DiskSpace(int(free), int(5 * GB)))
 
 
 SCREEN = """\

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Record, State, Why
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, JobState, Record, Why
 from sauce_janitor.model.policies import Hold, Rules
 from sauce_janitor.retention.builds import has_only_lost_jobs
 from tests.fakes.records import DAY, HOUR, keep, policy, record, rules, where
@@ -43,7 +43,7 @@ def test_a_build_is_ranked_and_aged_by_its_newest_end() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"held": True}, {"state": State.RUNNING}, {"started_at": UNKNOWN}, {"build": UNKNOWN}, {"build_id": UNKNOWN}],
+    [{"held": True}, {"state": JobState.RUNNING}, {"started_at": UNKNOWN}, {"build": UNKNOWN}, {"build_id": UNKNOWN}],
 )
 def test_one_held_running_ageless_or_unknown_job_keeps_all(fields: dict[str, Any]) -> None:
     first, *others = build("a", *OLD)

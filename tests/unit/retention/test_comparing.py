@@ -10,10 +10,10 @@ from hypothesis import given
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Owner, Record, Verdict
-from sauce_janitor.model.policies import ArchiveWish, Hold, Rules
-from sauce_janitor.retention.decide import Judge
-from sauce_janitor.retention.what_if.diff import Comparison, Kind, Side, compare
-from sauce_janitor.retention.what_if.forecast import Fate, Teller
+from sauce_janitor.model.policies import ArchiveRule, Hold, Rules
+from sauce_janitor.retention.decide import Decider
+from sauce_janitor.retention.what_if.diff import ChangeKind, DecisionDiff, DiffSide, compare
+from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
 from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, running, where
 from tests.unit.retention import worlds
 from tests.unit.retention.deciding_with import decisions, going
@@ -22,30 +22,32 @@ from tests.unit.retention.test_simulating import odd
 JANE, BOB = Owner("jane"), Owner("bob")
 
 
-def side(made: Rules, jobs: Iterable[Record], *owners: Owner) -> Side:
+def side(made: Rules, jobs: Iterable[Record], *owners: Owner) -> DiffSide:
     whose = frozenset(owners or (JANE,))
     ordered = [job for job in newest_first(jobs, made.age_from) if job.job.owner in whose]
-    return Side(made, lambda: ordered, whose)
+    return DiffSide(made, lambda: ordered, whose)
 
 
-def compared(old: Rules, new: Rules, jobs: list[Record]) -> Comparison:
+def compared(old: Rules, new: Rules, jobs: list[Record]) -> DecisionDiff:
     return compare(side(old, jobs), side(new, jobs), as_of=NOW)
 
 
-def numbers(found: Comparison) -> dict[tuple[str, str, str | None], tuple[int, int]]:
+def numbers(found: DecisionDiff) -> dict[tuple[str, str, str | None], tuple[int, int]]:
     return {
         (kind.value, action.value, whose): (change.jobs, change.due_now)
         for (kind, action, whose), change in found.changes.items()
     }
 
 
-def total(found: Comparison, kind: Kind, action: Action) -> int:
+def total(found: DecisionDiff, kind: ChangeKind, action: Action) -> int:
     return sum(change.jobs for (k, a, _), change in found.changes.items() if (k, a) == (kind, action))
 
 
-def fates(made: Rules, jobs: list[Record], action: Action, *, as_of: int = NOW) -> dict[str, Fate]:
-    ordered, teller = newest_first(jobs, made.age_from), Teller(made, as_of)
-    return {ruled[0].job.id: teller.fate(action, ruled) for ruled in Judge(made, as_of=as_of).rulings(lambda: ordered)}
+def fates(made: Rules, jobs: list[Record], action: Action, *, as_of: int = NOW) -> dict[str, Forecast]:
+    ordered, teller = newest_first(jobs, made.age_from), ForecastMaker(made, as_of)
+    return {
+        ruled[0].job.id: teller.fate(action, ruled) for ruled in Decider(made, as_of=as_of).rulings(lambda: ordered)
+    }
 
 
 # --- laws ----------------------------------------------------------------------------------------------------------------
@@ -71,8 +73,8 @@ def test_what_shortcuts_leave_out_is_what_is_equal(world: worlds.World) -> None:
         before, after = fates(old, jobs, action), fates(new, jobs, action)
         told = {identity for identity in before if plain(before[identity]) != plain(after[identity])}
         assert sum(change.jobs for (_, of, _), change in found.changes.items() if of is action) == len(told), action
-        assert total(found, Kind.NEW, action) == sum(before[i].at is None for i in told)
-        assert total(found, Kind.DROPPED, action) == sum(after[i].at is None for i in told)
+        assert total(found, ChangeKind.NEW, action) == sum(before[i].at is None for i in told)
+        assert total(found, ChangeKind.DROPPED, action) == sum(after[i].at is None for i in told)
 
 
 @given(worlds.worlds)
@@ -80,7 +82,11 @@ def test_the_other_way_round_everything_turns(world: worlds.World) -> None:
     old, jobs = odd(world)
     new = odd((worlds.rules(world[2]), jobs, world[2]))[0]
     there, back = compared(old, new, jobs), compared(new, old, jobs)
-    turned = {Kind.NEW: Kind.DROPPED, Kind.EARLIER: Kind.LATER, Kind.OTHER_FILES: Kind.OTHER_FILES}
+    turned = {
+        ChangeKind.NEW: ChangeKind.DROPPED,
+        ChangeKind.EARLIER: ChangeKind.LATER,
+        ChangeKind.OTHER_FILES: ChangeKind.OTHER_FILES,
+    }
     assert there.changed == back.changed
     for action in Action:
         for one, other in turned.items():
@@ -115,7 +121,7 @@ def test_a_fate_comes_true_when_its_time_has_come(world: worlds.World) -> None:
                 assert before.verdict is Verdict.KEEP
 
 
-def plain(fate: Fate) -> tuple[int | None, str | None]:
+def plain(fate: Forecast) -> tuple[int | None, str | None]:
     return (None, None) if fate.at is None else (max(fate.at, NOW), fate.files)
 
 
@@ -134,7 +140,7 @@ def test_a_new_keep_rule_keeps_what_would_go() -> None:
     new = rules(policy("p", job="2d", keep=(keep("recent", "last", count=3),)))
     found = compared(rules(policy("p", job="2d")), new, jobs)
     assert numbers(found) == {("dropped", "delete_job", "p"): (3, 1)}
-    example = found.changes[Kind.DROPPED, Action.DELETE_JOB, "p"].examples[-1]
+    example = found.changes[ChangeKind.DROPPED, Action.DELETE_JOB, "p"].examples[-1]
     assert example.job.id == id_of("2")
     assert example.before.reasons == ("p: due",)
     assert example.after.reasons == ("p: kept by recent",)
@@ -152,10 +158,10 @@ def test_another_name_or_order_of_policies_changes_nothing() -> None:
 
 
 def test_other_files_are_a_change() -> None:
-    logs = policy("p", archive=ArchiveWish(after=parse_duration("1d"), assets=("logs",), discard_rest=True))
+    logs = policy("p", archive=ArchiveRule(after=parse_duration("1d"), assets=("logs",), discard_rest=True))
     found = compared(rules(policy("p", archive="1d")), rules(logs), [record("j", 9 * DAY)])
     assert numbers(found) == {("other_files", "archive", "p"): (1, 1)}
-    [example] = found.changes[Kind.OTHER_FILES, Action.ARCHIVE, "p"].examples
+    [example] = found.changes[ChangeKind.OTHER_FILES, Action.ARCHIVE, "p"].examples
     assert (example.before.files, example.after.files) == ("all", "logs")
 
 
@@ -202,7 +208,7 @@ def test_jobs_of_an_owner_who_is_in_one_file_alone_are_compared_with_nothing() -
     assert (more.jobs, numbers(more)) == (3, {("new", "delete_job", "p"): (1, 1)})
     less = compare(side(made, jobs, JANE, BOB), side(made, jobs), as_of=NOW)
     assert numbers(less) == {("dropped", "delete_job", "p"): (1, 1)}
-    [example] = less.changes[Kind.DROPPED, Action.DELETE_JOB, "p"].examples
+    [example] = less.changes[ChangeKind.DROPPED, Action.DELETE_JOB, "p"].examples
     assert example.after.reasons == ("the configuration is not about its owner",)
 
 
@@ -213,8 +219,8 @@ def test_ages_from_other_times_are_compared_too() -> None:
     new = replace(old, age_from=("modification_time",))
     found = compare(side(old, jobs, JANE, BOB), side(new, jobs), as_of=NOW)
     assert (found.jobs, found.changed) == (7, 7)
-    assert total(found, Kind.DROPPED, Action.DELETE_JOB) == 1
-    assert total(found, Kind.EARLIER, Action.DELETE_JOB) == 5
+    assert total(found, ChangeKind.DROPPED, Action.DELETE_JOB) == 1
+    assert total(found, ChangeKind.EARLIER, Action.DELETE_JOB) == 5
 
 
 def test_assets_that_are_gone_hold_nothing_up() -> None:

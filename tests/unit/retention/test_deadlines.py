@@ -8,12 +8,12 @@ import pytest
 
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
-from sauce_janitor.model.jobs import UNKNOWN, AssetsStanding, BuildCounters, MissingFile, Record, State
+from sauce_janitor.model.jobs import UNKNOWN, AssetsStanding, BuildCounters, JobState, MissingFile, Record
 from sauce_janitor.model.policies import (
     EVERYTHING,
-    ArchiveWish,
+    ArchiveRule,
     Deadline,
-    DeleteClaim,
+    DeleteRule,
     Duration,
     Forbid,
     Hold,
@@ -106,7 +106,7 @@ ASSETS = policy("p", assets="1d")
         ({"policies": (policy("p", job="1d"),)}, {}, "nothing"),
         ({"policies": (ASSETS,), "holds": (Hold("tag pii", tag="pii"),)}, {}, "hold"),
         ({"policies": (ASSETS,)}, {"held": True}, "hold"),
-        ({"policies": (ASSETS,)}, {"state": State.UNKNOWN}, "unfinished"),
+        ({"policies": (ASSETS,)}, {"state": JobState.UNKNOWN}, "unfinished"),
         ({"policies": (policy("p", assets="1d", keep=(keep("one", "last", count=1),)),)}, {}, "keep"),
         ({"policies": (ASSETS, policy("q", assets="never"))}, {}, "keep"),
         ({"policies": (ASSETS, policy("q", where(name="x"), assets="9d"))}, {"name": UNKNOWN}, "undecided"),
@@ -124,7 +124,7 @@ def test_what_blocks_a_late_job(fields: dict[str, Any], own: dict[str, Any], blo
 
 
 def test_a_record_waits_for_what_protects_its_assets() -> None:
-    protects = policy("q", assets=DeleteClaim(Duration("1d", DAY), (keep("one", "last", count=1),)))
+    protects = policy("q", assets=DeleteRule(Duration("1d", DAY), (keep("one", "last", count=1),)))
     assert late(pii("a", 9), by=deadline(None, "5d"), policies=(policy("p", job="1d"), protects)) == {"keep": 1}
 
 
@@ -160,8 +160,8 @@ MAYBE = policy("maybe", where(name="x"), assets="9d")
 @pytest.mark.parametrize(
     ("policies", "own", "blocker"),
     [
-        ((NEVER,), {"tags": ("pii", "keep"), "state": State.UNKNOWN}, "hold"),
-        ((NEVER,), {"state": State.UNKNOWN}, "unfinished"),
+        ((NEVER,), {"tags": ("pii", "keep"), "state": JobState.UNKNOWN}, "hold"),
+        ((NEVER,), {"state": JobState.UNKNOWN}, "unfinished"),
         ((NEVER, MAYBE, LATER), {"name": UNKNOWN}, "keep"),
         ((MAYBE, LATER), {"name": UNKNOWN}, "undecided"),
         ((), {"started_at": UNKNOWN}, "no_age"),
@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_had_is_named_as_the_blocker() -> None:
     missing = (MissingFile("video.mp4", "404", NOW - 5 * DAY),)
     lacking = pii("a", 4, archived=frozenset(), missing=missing)
     assert late(lacking, policies=(policy("p", assets="1d", archive="1h"),)) == {"missing_files": 1}
-    wish = ArchiveWish(after=parse_duration("1h"), if_unavailable=parse_duration("4d"))
+    wish = ArchiveRule(after=parse_duration("1h"), if_unavailable=parse_duration("4d"))
     patient = policy("p", assets="1d", archive=wish)
     assert late(lacking, policies=(patient,)) == {"nothing": 1}
     assert "p: if_unavailable: proceed after 4d" in blocking_rules(deadline(), rules(patient))
@@ -243,7 +243,7 @@ def test_a_plan_says_who_is_late_and_why() -> None:
 
 def test_each_rule_that_can_block_a_deadline_is_named() -> None:
     rich = policy(
-        "rich", assets="10d", job="20d", archive=ArchiveWish(after=parse_duration("4d"), if_purged="keep"), unit="build",
+        "rich", assets="10d", job="20d", archive=ArchiveRule(after=parse_duration("4d"), if_purged="keep"), unit="build",
         keep=(keep("recent", "last", count=5), keep("short", "within", duration="2d"), keep("long", "within", duration="3d")),
     )  # fmt: skip
     these = rules(

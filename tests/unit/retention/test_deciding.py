@@ -6,7 +6,7 @@ import pytest
 
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
-from sauce_janitor.model.policies import ArchiveWish, DeleteClaim, Forbid, Rules
+from sauce_janitor.model.policies import ArchiveRule, DeleteRule, Forbid, Rules
 from sauce_janitor.retention.decide import decide
 from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
 from tests.unit.retention.deciding_with import decisions, going, ids, reasons, whys
@@ -160,7 +160,7 @@ def test_assets_that_are_gone_are_done() -> None:
 # --- archiving -------------------------------------------------------------------------------------------------------
 
 
-def wishing(*wishes: ArchiveWish | str, job: str = "10d", forbid: tuple[Forbid, ...] = ()) -> Rules:
+def wishing(*wishes: ArchiveRule | str, job: str = "10d", forbid: tuple[Forbid, ...] = ()) -> Rules:
     return rules(*(policy(f"p{n}", job=job, archive=wish) for n, wish in enumerate(wishes)), forbid=forbid)
 
 
@@ -214,7 +214,7 @@ def test_a_policy_that_may_match_and_wants_any_leaves_the_delete_undecided() -> 
 
 
 def test_only_kept_archives_just_the_jobs_that_its_keep_rules_keep() -> None:
-    wish = ArchiveWish(after=parse_duration("2h"), only_kept=True)
+    wish = ArchiveRule(after=parse_duration("2h"), only_kept=True)
     kept = rules(policy("p", job="10d", archive=wish, keep=(keep("l", "last", count=1),)))
     jobs = [record("j1", 11 * DAY), record("j2", 12 * DAY)]
     assert going(kept, jobs, ARCHIVE) == ids("j1")
@@ -235,7 +235,7 @@ def test_where_forbid_is_unknown_the_job_is_neither_stored_nor_deleted() -> None
 
 
 def test_purged_assets_with_if_purged_keep_stay_without_a_receipt() -> None:
-    wish = ArchiveWish(after=parse_duration("2h"), if_purged="keep")
+    wish = ArchiveRule(after=parse_duration("2h"), if_purged="keep")
     purged = [record("j", 40 * DAY, assets=AssetsStanding.PURGED)]
     assert whys(wishing(wish), purged, "j", JOB) == {Why.NOT_ARCHIVED}
     assert going(wishing("2h"), purged, JOB) == ids("j")
@@ -321,7 +321,7 @@ def test_a_million_ranks_need_one_pass_and_a_pick_two_and_builds_three() -> None
 
 
 def test_claims_may_differ_by_action() -> None:
-    split = rules(policy("p", assets=DeleteClaim(parse_duration("1d")), job=DeleteClaim(None)))
+    split = rules(policy("p", assets=DeleteRule(parse_duration("1d")), job=DeleteRule(None)))
     jobs = [record("j", 2 * DAY)]
     assert going(split, jobs, ASSETS) == ids("j")
     assert whys(split, jobs, "j", JOB) == {Why.NEVER}

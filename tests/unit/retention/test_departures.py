@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sauce_janitor.model.jobs import Action, Job, JobId, Owner, Record, State
+from sauce_janitor.model.jobs import Action, Job, JobId, JobState, Owner, Record
 from sauce_janitor.model.policies import (
     EVERYTHING,
-    DeleteClaim,
+    DeleteRule,
     Duration,
     Forbid,
     Hold,
@@ -24,7 +24,7 @@ from sauce_janitor.retention.plan.planner import make_plan
 NOW = 1_760_000_000
 NEVER = Policy(
     name="never", match=EVERYTHING, keep=(KeepRule("all", "last", count=99),),
-    deletes=((Action.DELETE_ASSETS, DeleteClaim(None)), (Action.DELETE_JOB, DeleteClaim(None))),
+    deletes=((Action.DELETE_ASSETS, DeleteRule(None)), (Action.DELETE_JOB, DeleteRule(None))),
 )  # fmt: skip
 RULES = Rules(
     ZoneInfo("UTC"),
@@ -36,8 +36,8 @@ RULES = Rules(
 )
 
 
-def record(number: int, owner: str, *tags: str, state: State = State.FINISHED) -> Record:
-    ended = NOW - 60 if state is State.FINISHED else None
+def record(number: int, owner: str, *tags: str, state: JobState = JobState.FINISHED) -> Record:
+    ended = NOW - 60 if state is JobState.FINISHED else None
     return Record(
         Job(
             JobId(f"{number:032x}"),
@@ -58,7 +58,7 @@ def test_every_job_of_the_user_and_of_nobody_else_goes(name: str, keep: bool) ->
         record(1, name),
         record(2, name, "keep"),
         record(3, "bob2"),
-        record(4, name, state=State.RUNNING),
+        record(4, name, state=JobState.RUNNING),
         record(5, "bbb"),
     ]
     plan = make_plan(rules_for(RULES, Owner(name), keep=keep), lambda: records, as_of=NOW, accepted_at=None)

@@ -12,7 +12,7 @@ from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, BuildCounters, Record, Verdict, Why
 from sauce_janitor.model.policies import Hold, KeepRule, Rules
 from sauce_janitor.retention.precedence import actions_stated
-from sauce_janitor.retention.what_if.explain import Explanation, PolicyView, Word, explain
+from sauce_janitor.retention.what_if.explain import Explanation, PolicyView, RuleView, explain
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, keep, policy, record, rules, where
 from tests.unit.retention import worlds
 from tests.unit.retention.deciding_with import decisions, going
@@ -75,8 +75,8 @@ def test_grace_puts_off_when_a_job_would_go() -> None:
 def test_it_says_what_keeps_a_job_and_that_it_goes_at_no_date_but_at_a_rate() -> None:
     found = explained(rules(NIGHTLY), JOBS, "j0")
     assert view(found, "nightly").words == (
-        Word(Action.ARCHIVE, "counts", files="none"),
-        Word(Action.DELETE_JOB, "counts", (), "10d", NOW + 10 * DAY - 1, ("recent",)),
+        RuleView(Action.ARCHIVE, "counts", files="none"),
+        RuleView(Action.DELETE_JOB, "counts", (), "10d", NOW + 10 * DAY - 1, ("recent",)),
     )
     assert found.goes_at is None
     assert found.expected_at == NOW + 10 * DAY - 1, "two newer ones come in two days, and then it is too young still"
@@ -114,7 +114,7 @@ def test_a_default_that_matches_and_has_no_say_steps_back_for_those_who_have() -
 def test_it_says_who_overrides_whom() -> None:
     made = rules(policy("base", job="30d"), policy("short", job="1d", overrides=("base",)))
     base = view(explained(made, [record("j", 2 * DAY)], "j"), "base")
-    assert Word(Action.DELETE_JOB, "overridden", by=("short",)) in base.words
+    assert RuleView(Action.DELETE_JOB, "overridden", by=("short",)) in base.words
     assert not base.speaks
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import NOT_ASKED, Action, MissingFile, Why
-from sauce_janitor.model.policies import ArchiveWish
+from sauce_janitor.model.policies import ArchiveRule
 from sauce_janitor.model.retries import FailureKind, Retry
-from sauce_janitor.retention.decide import Judge
+from sauce_janitor.retention.decide import Decider
 from sauce_janitor.retention.plan.planner import make_plan
 from tests.fakes.records import DAY, NOW, id_of, policy, record, rules
 from tests.unit.retention.deciding_with import whys
 
 
-def _given_up_after(text: str | None) -> ArchiveWish:
-    return ArchiveWish(after=parse_duration("1h"), if_unavailable=parse_duration(text) if text else None)
+def _given_up_after(text: str | None) -> ArchiveRule:
+    return ArchiveRule(after=parse_duration("1h"), if_unavailable=parse_duration(text) if text else None)
 
 
 def test_a_file_that_was_never_asked_for_is_not_given_up() -> None:
@@ -34,7 +34,7 @@ def test_jobs_that_lack_the_same_file_share_a_decision_whatever_the_reason_says(
     ]
     judged = rules(policy("p", job="1d", archive=_given_up_after(None)))
     ordered = newest_first(jobs, judged.age_from)
-    found = {id(ruling) for _, _, ruling in Judge(judged, as_of=NOW).rulings(lambda: ordered)}
+    found = {id(ruling) for _, _, ruling in Decider(judged, as_of=NOW).rulings(lambda: ordered)}
     assert len(found) == 1, "memory does not grow with the jobs"
 
 

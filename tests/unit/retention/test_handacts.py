@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.model.job_changes import Change, fields_of, has_come, is_body
-from sauce_janitor.model.jobs import UNKNOWN, Job, JobDocument, JobId, Owner, State
+from sauce_janitor.model.job_changes import JobChange, fields_of, has_come, is_body
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobDocument, JobId, JobState, Owner
 from sauce_janitor.sauce.http.redact import REMOVED, redact_mapping
 
 tags = st.lists(st.text("abc", min_size=1, max_size=2), unique=True, max_size=4)
 
 
 def document(**fields: Any) -> JobDocument:
-    job = Job(JobId("ab" * 16), Owner("demo"), State.FINISHED, **fields)
+    job = Job(JobId("ab" * 16), Owner("demo"), JobState.FINISHED, **fields)
     return JobDocument(job, {"id": job.id, "passed": None})
 
 
@@ -27,7 +27,7 @@ def test_adding_and_removing_keeps_every_other_tag_in_its_place(
     old: list[str], add: list[str], drop: list[str]
 ) -> None:
     drop = [tag for tag in drop if tag not in add]
-    sent = Change(add=tuple(add), remove=tuple(drop)).of(document(tags=tuple(old))).get("tags", old)
+    sent = JobChange(add=tuple(add), remove=tuple(drop)).of(document(tags=tuple(old))).get("tags", old)
     assert isinstance(sent, list)
     assert set(sent) == (set(old) | set(add)) - set(drop)
     assert [tag for tag in sent if tag in old] == [tag for tag in old if tag in sent]
@@ -36,7 +36,7 @@ def test_adding_and_removing_keeps_every_other_tag_in_its_place(
 
 @given(tags, tags)
 def test_what_is_there_already_is_not_sent(old: list[str], add: list[str]) -> None:
-    change = Change(add=tuple(add))
+    change = JobChange(add=tuple(add))
     sent = change.of(document(tags=tuple(old)))
     assert ("tags" in sent) is bool(set(add) - set(old))
     if "tags" in sent:
@@ -45,7 +45,7 @@ def test_what_is_there_already_is_not_sent(old: list[str], add: list[str]) -> No
 
 def test_every_field_is_sent_whole_and_only_where_it_differs() -> None:
     before = document(name="checkout", build="rc-1", public="team", tags=("a",), custom_data={"team": "qa", "run": 7})
-    change = Change(
+    change = JobChange(
         tags=("x",),
         add=("y",),
         name="checkout",
@@ -64,17 +64,17 @@ def test_every_field_is_sent_whole_and_only_where_it_differs() -> None:
 
 def test_what_cannot_be_read_is_not_merged_into() -> None:
     with pytest.raises(ValueError, match="cannot be read"):
-        Change(add=("keep",)).of(document(tags=UNKNOWN))
+        JobChange(add=("keep",)).of(document(tags=UNKNOWN))
     with pytest.raises(ValueError, match="cannot be read"):
-        Change(custom_data=(("a", "b"),)).of(document(custom_data=UNKNOWN))
-    assert Change(tags=("keep",)).of(document(tags=UNKNOWN)) == {"tags": ["keep"]}
+        JobChange(custom_data=(("a", "b"),)).of(document(custom_data=UNKNOWN))
+    assert JobChange(tags=("keep",)).of(document(tags=UNKNOWN)) == {"tags": ["keep"]}
 
 
 def test_custom_data_with_a_credential_in_them_are_left_alone() -> None:
     secret = redact_mapping({"access_key": "k", "team": "qa"})
     with pytest.raises(ValueError, match="would be lost"):
-        Change(custom_data=(("team", "dev"),)).of(document(custom_data=secret))
-    replaced = Change(custom_data=(("access_key", "new"),)).of(document(custom_data={"access_key": REMOVED}))
+        JobChange(custom_data=(("team", "dev"),)).of(document(custom_data=secret))
+    replaced = JobChange(custom_data=(("access_key", "new"),)).of(document(custom_data={"access_key": REMOVED}))
     assert replaced == {"custom-data": {"access_key": "new"}}
 
 
@@ -87,18 +87,20 @@ def test_a_credential_that_was_set_is_read_back_unseen() -> None:
 
 def test_custom_data_take_any_json_value_and_lose_a_key() -> None:
     before = document(custom_data={"team": "qa", "run": 1, "old": {"a": [1]}})
-    change = Change(custom_data=(("run", True), ("more", {"a": [1, None]})), drop_custom_data=("old", "absent"))
+    change = JobChange(custom_data=(("run", True), ("more", {"a": [1, None]})), drop_custom_data=("old", "absent"))
     wanted = {"team": "qa", "run": True, "more": {"a": [1, None]}}
     assert change.of(before) == {"custom-data": wanted}
     assert is_body(json.dumps(change.of(before)))
     assert change.of(document(custom_data=wanted)) == {}
-    assert Change(drop_custom_data=("team",)).of(document(custom_data={"team": "qa"})) == {"custom-data": {}}
-    assert Change(drop_custom_data=("absent",)).of(before) == {}
+    assert JobChange(drop_custom_data=("team",)).of(document(custom_data={"team": "qa"})) == {"custom-data": {}}
+    assert JobChange(drop_custom_data=("absent",)).of(before) == {}
 
 
 def test_true_and_1_are_two_values_of_custom_data() -> None:
-    assert Change(custom_data=(("run", True),)).of(document(custom_data={"run": 1})) == {"custom-data": {"run": True}}
-    assert Change(custom_data=(("run", 1.0),)).of(document(custom_data={"run": 1})) == {}
+    assert JobChange(custom_data=(("run", True),)).of(document(custom_data={"run": 1})) == {
+        "custom-data": {"run": True}
+    }
+    assert JobChange(custom_data=(("run", 1.0),)).of(document(custom_data={"run": 1})) == {}
     assert not has_come("custom-data", {"a": [0]}, {"a": [False]})
 
 
@@ -109,7 +111,7 @@ def test_a_credential_inside_a_value_is_read_back_unseen() -> None:
 
 
 def test_several_roles_are_set_and_compared_in_any_order() -> None:
-    change = Change(public="team,share")
+    change = JobChange(public="team,share")
     assert is_body(json.dumps(change.of(document(public="team"))))
     assert change.of(document(public="share, team")) == {}
     assert has_come("public", "share,team", "team,share")
@@ -131,7 +133,7 @@ def test_several_roles_are_set_and_compared_in_any_order() -> None:
 def test_what_no_job_can_have_is_refused(wanted: dict[str, Any]) -> None:
     said = r"is no tag|one of|cannot be|a name before|nested deeper"
     with pytest.raises(ValueError, match=said):
-        Change(**wanted)
+        JobChange(**wanted)
 
 
 def test_fields_that_cannot_be_read_are_not_told() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sauce_janitor.model.assets import EVERYTHING
-from sauce_janitor.model.jobs import AssetsStanding, Record, State
+from sauce_janitor.model.jobs import AssetsStanding, JobState, Record
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.plan.costs import files_wanted
 from sauce_janitor.retention.what_if.inflow import Inflow, inflow
@@ -49,7 +49,7 @@ def test_what_no_policy_wants_costs_nothing() -> None:
 
 
 def test_running_and_ageless_jobs_are_not_counted_yet() -> None:
-    strange = [record("r", 1, state=State.RUNNING, ended_at=None), record("a", 5, ended_at=None, modified_at=None)]
+    strange = [record("r", 1, state=JobState.RUNNING, ended_at=None), record("a", 5, ended_at=None, modified_at=None)]
     assert found(NIGHTLY, [*strange, *days_of(24, 30)]).jobs == 24
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import AssetsStanding, Record, Verdict
 from sauce_janitor.model.policies import Rules
-from sauce_janitor.retention.decide import Judge
+from sauce_janitor.retention.decide import Decider
 from sauce_janitor.retention.interactions import by_weight, foreseen, possible_lines
 from sauce_janitor.retention.plan.planner import make_plan
 from tests.fakes.records import DAY, HOUR, NOW, record, running
@@ -183,7 +183,7 @@ def test_no_job_goes_by_the_shorter_time(world: worlds.World) -> None:
     """What is told as never or kept does not go, and what goes all the same is as old as the longer time."""
     rules, records, _ = world
     ordered = newest_first(records, rules.age_from)
-    for found, time, ruling in Judge(rules, as_of=NOW).rulings(lambda: ordered):
+    for found, time, ruling in Decider(rules, as_of=NOW).rulings(lambda: ordered):
         decided = {decision.action: decision for decision in ruling.decided(found, time, rules.timezone)}
         for each in ruling.postponed:
             decision = decided[each.action]
@@ -198,7 +198,7 @@ def test_what_is_certain_is_so_for_every_job(world: worlds.World) -> None:
     rules, records, _ = world
     sure = {(said.policy, said.action) for each in foreseen(rules) if each.is_certain for said in [each.postponement]}
     ordered = newest_first(records, rules.age_from)
-    for found, time, ruling in Judge(rules, as_of=NOW).rulings(lambda: ordered):
+    for found, time, ruling in Decider(rules, as_of=NOW).rulings(lambda: ordered):
         for decision in ruling.decided(found, time, rules.timezone):
             due = decision.verdict is Verdict.DUE
             assert not (due and (decision.policy, decision.action) in sure), "it went by the shorter time"

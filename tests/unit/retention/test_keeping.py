@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sauce_janitor.model.durations import parse_duration
-from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Record, State, Why
-from sauce_janitor.model.policies import DeleteClaim, Hold, KeepRule, Policy
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, JobState, Record, Why
+from sauce_janitor.model.policies import DeleteRule, Hold, KeepRule, Policy
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, UTC, keep, policy, record, rules, running, where
 from tests.unit.retention.deciding_with import going, ids, reasons
 
@@ -68,7 +68,7 @@ def test_held_running_and_ageless_jobs_take_no_slot() -> None:
         record("held", HOUR, held=True),
         running("running", HOUR),
         record("ageless", HOUR, started_at=UNKNOWN),
-        record("unknown", HOUR, state=State.UNKNOWN),
+        record("unknown", HOUR, state=JobState.UNKNOWN),
     ]
     assert stay(keeping(keep("l", "last", count=1)), [*aside, *days(2)]) == ids(
         "held", "running", "ageless", "unknown", "j1"
@@ -96,7 +96,7 @@ def test_since_last_keeps_all_when_none_matches() -> None:
 
 
 @pytest.mark.parametrize(
-    "aside", [{"held": True}, {"state": State.RUNNING}, {"status": UNKNOWN}, {"name": None}, {"started_at": UNKNOWN}]
+    "aside", [{"held": True}, {"state": JobState.RUNNING}, {"status": UNKNOWN}, {"name": None}, {"started_at": UNKNOWN}]
 )
 def test_what_is_unsure_is_no_anchor_of_since_last(aside: dict[str, object]) -> None:
     rule = keep("s", "since_last", since=where(status="passed"))
@@ -238,7 +238,7 @@ def test_a_keep_protects_record_and_assets() -> None:
 
 
 def test_a_keep_of_one_action_protects_from_that_action_alone() -> None:
-    claim = DeleteClaim(parse_duration("1h"), (keep("l", "last", count=1),))
+    claim = DeleteRule(parse_duration("1h"), (keep("l", "last", count=1),))
     record_only = rules(policy("p", assets="1h", job=claim))
     assert going(record_only, days(2), Action.DELETE_ASSETS) == ids("j1", "j2")
     assert going(record_only, days(2), Action.DELETE_JOB) == ids("j2")

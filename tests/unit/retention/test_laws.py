@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 
-from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, Record, State, Verdict, Why
+from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, JobState, Record, Verdict, Why
 from sauce_janitor.model.policies import KeepRule, Policy, Rules
 from sauce_janitor.retention.matching import compile_match
 from tests.fakes.records import DAY, HOUR, NOW, where
@@ -139,11 +139,11 @@ def test_7_no_running_job_is_ever_deleted(world: worlds.World) -> None:
     rules, records, _ = world
     # A running job may carry an end from its last life, and match any policy.
     records = [
-        replace(record, job=replace(record.job, state=State.RUNNING)) if n % 2 else record
+        replace(record, job=replace(record.job, state=JobState.RUNNING)) if n % 2 else record
         for n, record in enumerate(records)
     ]
     gone = {identity for identity, _ in destroyed(rules, records)}
-    assert not gone & {record.job.id for record in records if record.job.state is State.RUNNING}
+    assert not gone & {record.job.id for record in records if record.job.state is JobState.RUNNING}
 
 
 # Seen to fail: due at exactly that age and never after (durations.at_least with == for <=).

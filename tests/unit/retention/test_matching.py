@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sauce_janitor.model.jobs import UNKNOWN, Record, State
+from sauce_janitor.model.jobs import UNKNOWN, JobState, Record
 from sauce_janitor.model.policies import (
     EVERYTHING,
     AllOf,
@@ -20,13 +20,13 @@ from sauce_janitor.model.policies import (
     Pattern,
     Regex,
 )
-from sauce_janitor.retention.matching import Facts, Truth, compile_match, fields_read
+from sauce_janitor.retention.matching import FieldTests, Truth, compile_match, fields_read
 from tests.fakes.records import record, running
 
 
 def truth(match: Match, item: Record) -> Truth:
     """Asked both ways: directly, and through the table that the deciding uses."""
-    facts = Facts()
+    facts = FieldTests()
     through_table = facts.compile(match)
     direct = compile_match(match)(item)
     assert through_table(facts.of(item)) is direct
@@ -131,7 +131,7 @@ def test_errored_is_the_same_word_as_error() -> None:
 
 
 def test_state_is_a_value_even_where_it_is_called_unknown() -> None:
-    assert truth(atom("state", "unknown"), record("j", state=State.UNKNOWN)) is True
+    assert truth(atom("state", "unknown"), record("j", state=JobState.UNKNOWN)) is True
     assert truth(atom("state", "running"), running("j")) is True
 
 
@@ -176,7 +176,7 @@ def test_custom_data_is_matched_by_key(data: object, expected: Truth) -> None:
 
 
 def test_custom_data_true_and_1_are_different_values() -> None:
-    facts = Facts()
+    facts = FieldTests()
     is_true = facts.compile(atom("custom_data.x", Literally(value=True)))
     assert is_true(facts.of(record("j", custom_data={"x": 1}))) is False
     assert is_true(facts.of(record("j", custom_data={"x": True}))) is True
@@ -202,7 +202,7 @@ def test_fields_read_names_every_field_once() -> None:
 
 
 def test_more_distinct_values_than_are_remembered_change_nothing() -> None:
-    facts = Facts()
+    facts = FieldTests()
     test = facts.compile(atom("name", "*7"))
     said = [test(facts.of(record("j", name=f"n{n}"))) for n in range(20_000)]
     assert said == [n % 10 == 7 for n in range(20_000)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.match_text import phrase
-from sauce_janitor.model.policies import AllOf, AnyOf, Atom, Comparison, DeleteClaim, Duration, Hold, Not, Regex, Rules
+from sauce_janitor.model.policies import AllOf, AnyOf, Atom, Comparison, DeleteRule, Duration, Hold, Not, Regex, Rules
 from sauce_janitor.retention.what_if.mutants import Noticed, Tried, measure, mutants, uncovered
 from sauce_janitor.retention.what_if.policy_tests import Expectation, MadeJob, PolicyTest
 from tests.fakes.records import DAY, NOW, keep, policy, rules, where
@@ -19,7 +19,7 @@ RULES = rules(
     policy(
         "assets",
         where(build="PR-*"),
-        assets=DeleteClaim(Duration("1d", DAY), (keep("young", "within", duration="3d"),)),
+        assets=DeleteRule(Duration("1d", DAY), (keep("young", "within", duration="3d"),)),
     ),
     policy("archiver", archive="1d"),
     holds=(Hold("tag keep", tag="keep"), Hold("hold audit", match=where(owner="bot"))),

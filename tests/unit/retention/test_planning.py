@@ -13,7 +13,7 @@ from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, Owner, Reason, Record, Verdict, Why
 from sauce_janitor.model.policies import Forbid, Hold, Limits, Rules
 from sauce_janitor.retention.fingerprint import decision_fields, fingerprint
-from sauce_janitor.retention.plan.limits import NO_LEEWAY, Acting, Approval, Leeway
+from sauce_janitor.retention.plan.limits import NO_LEEWAY, ActingJobs, Approval, Leeway
 from sauce_janitor.retention.plan.planner import Plan, Waiting, make_plan
 from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
 
@@ -111,7 +111,7 @@ def test_archives_and_deletes_take_turns_so_that_neither_starves_the_other() -> 
 def test_a_stop_acts_and_counts() -> None:
     made = plan(rules(policy("p", stop="1h")), [running("j", DAY)])
     assert made.totals[Action.STOP] == 1
-    assert made.acting == Acting(0, 1)
+    assert made.acting == ActingJobs(0, 1)
     (job,) = made.jobs()
     assert job.actions[0].due_since == NOW - DAY + HOUR
 
@@ -220,7 +220,7 @@ def test_limits_count_distinct_jobs_and_no_archives() -> None:
 def test_what_an_accepted_plan_left_to_do_does_not_count_again() -> None:
     left = old(10, accepted_for=Action.DELETE_JOB)
     made = plan(limited(max_jobs=2), [*left, record("new", 3 * DAY), record("more", 3 * DAY)], accepted_at=NOW)
-    assert made.acting == Acting(12, 0, left=10)
+    assert made.acting == ActingJobs(12, 0, left=10)
     assert broken(made) == []
     once_more = plan(limited(max_jobs=1), [*left, record("new", 3 * DAY), record("more", 3 * DAY)], accepted_at=NOW)
     assert broken(once_more) == [("max_jobs", None, 2, 1)]

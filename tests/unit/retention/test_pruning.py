@@ -11,8 +11,8 @@ from hypothesis import given
 
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.jobs import UNKNOWN, AssetsStanding, Reason, Record, Why
-from sauce_janitor.model.policies import ArchiveWish, Hold, Policy, Rules
-from sauce_janitor.retention.plan.archive_pruning import ArchivedFile, ArchivedJob, Shelves, Shelving
+from sauce_janitor.model.policies import ArchiveRule, Hold, Policy, Rules
+from sauce_janitor.retention.plan.archive_pruning import ArchivedFile, ArchivedJob, ArchivePruning, JobPruning
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, record, rules, where
 from tests.unit.retention.sentences import faults, told
 from tests.unit.retention.worlds import World, one_record, worlds
@@ -36,11 +36,11 @@ def archived(
 
 
 def going(rules: Rules, job: ArchivedJob, as_of: int = NOW) -> set[str]:
-    return {term.file.file for term in Shelves(rules, as_of=as_of).shelve(job).due(as_of)}
+    return {term.file.file for term in ArchivePruning(rules, as_of=as_of).shelve(job).due(as_of)}
 
 
-def shelved(rules: Rules, job: ArchivedJob) -> Shelving:
-    return Shelves(rules, as_of=NOW).shelve(job)
+def shelved(rules: Rules, job: ArchivedJob) -> JobPruning:
+    return ArchivePruning(rules, as_of=NOW).shelve(job)
 
 
 VIDEO, LOG, DOCUMENT = "assets/video.mp4", "assets/log.json", "job.json"
@@ -177,7 +177,7 @@ def test_a_job_that_cannot_be_read_stays() -> None:
 
 
 def test_months_are_counted_on_the_calendar_of_the_configuration() -> None:
-    wish = ArchiveWish(keep_for=(("all", parse_duration("1mo")),))
+    wish = ArchiveRule(keep_for=(("all", parse_duration("1mo")),))
     in_berlin = rules(Policy("p", where(name="*"), archive=wish), timezone=BERLIN)
     (term,) = shelved(in_berlin, replace(OLD, files=(a_file("video.mp4", 1_774_000_000),))).terms
     assert term.at == 1_774_000_000 + 31 * DAY - HOUR  # March has 31 days, and loses an hour in Berlin
@@ -202,7 +202,7 @@ def with_times(rng: Random, told_rules: Rules) -> Rules:
         keys = rng.sample(KEYS, rng.randint(0, 3))
         texts = {key: rng.choice(KEEP_FORS) for key in keys}
         times = tuple((key, parse_duration(text) if text else None) for key, text in sorted(texts.items()))
-        archive = policy.archive or ArchiveWish()
+        archive = policy.archive or ArchiveRule()
         policies.append(replace(policy, archive=replace(archive, keep_for=times)))
     return replace(told_rules, policies=tuple(policies))
 
@@ -297,15 +297,15 @@ def test_the_document_never_goes_while_anything_else_is_stored(world: World) -> 
 @given(worlds)
 def test_what_cannot_go_by_the_archive_alone_does_not_go_by_more(world: World) -> None:
     told_rules, job, _ = scene(world)
-    shelves = Shelves(told_rules, as_of=NOW)
+    shelves = ArchivePruning(told_rules, as_of=NOW)
     if not shelves.may_go(replace(job, views=job.views[:1])):
         assert shelves.shelve(job).due(NOW) == ()
 
 
 def test_the_status_of_a_build_is_known_to_the_inventory_alone() -> None:
     by_build = SIMPLE.replace("match: all", "match: {build_status: success}")
-    assert Shelves(told(by_build), as_of=NOW).reads_builds
-    assert not Shelves(told(SIMPLE), as_of=NOW).reads_builds
+    assert ArchivePruning(told(by_build), as_of=NOW).reads_builds
+    assert not ArchivePruning(told(SIMPLE), as_of=NOW).reads_builds
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, BuildCounters, Owner, Record, State, Why
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, BuildCounters, JobState, Owner, Record, Why
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.execution import House
@@ -243,7 +243,7 @@ def test_holds_on_builds() -> None:
     "odd",
     [
         {"held": True},
-        {"state": State.RUNNING},
+        {"state": JobState.RUNNING},
         {"ended_at": NOW - DAY, "started_at": NOW - DAY - 60},
         {"build": UNKNOWN},
         {"tags": ("pii",)},
@@ -323,7 +323,7 @@ def test_slots_by_action() -> None:
     assert going(rules, [record("pii", DAY, tags=("pii",), **gone), *days(2, 3, **gone)], JOB) == ids("j2", "j3")
 
 
-@pytest.mark.parametrize("aside", [running("odd", 1, status="passed"), record("odd", 1, state=State.UNKNOWN)])
+@pytest.mark.parametrize("aside", [running("odd", 1, status="passed"), record("odd", 1, state=JobState.UNKNOWN)])
 def test_unfinished_jobs(aside: Record) -> None:
     """Keep rules: Unfinished jobs never count as the last match of `since_last` or the newest of
     `within_of_newest`."""
@@ -363,7 +363,7 @@ def test_blanks(blank: str) -> None:
 
 def test_a_final_status_without_an_end() -> None:
     """Matching: A final status without `end_time` means `unknown`."""
-    assert row(end_time=None).state is State.UNKNOWN
+    assert row(end_time=None).state is JobState.UNKNOWN
 
 
 @pytest.mark.parametrize("standing", [AssetsStanding.DELETED, AssetsStanding.PURGED])
@@ -390,7 +390,7 @@ def test_only_kept_of_a_job_not_kept() -> None:
 @pytest.mark.parametrize(
     ("odd", "counters"),
     [
-        ({"held": True}, None), ({"state": State.RUNNING}, None), ({"started_at": UNKNOWN}, None),
+        ({"held": True}, None), ({"state": JobState.RUNNING}, None), ({"started_at": UNKNOWN}, None),
         ({"build_status": UNKNOWN}, BuildCounters(1, UNKNOWN)), ({}, BuildCounters(2, 0)),
     ],
     ids=["held", "unfinished", "ageless", "unknown", "a count that differs"],

@@ -13,7 +13,7 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.job_age import age_time, newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Job, Owner, Record, Why
 from sauce_janitor.model.policies import FIELDS
-from sauce_janitor.operations.records.telemetry import Teller
+from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.retention.plan.planner import make_plan
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.records import BERLIN, DAY, NOW, id_of, record
@@ -348,7 +348,7 @@ def test_who_is_undecided_often() -> None:
         jobs = [record(f"j{n}", 2 * DAY, os=UNKNOWN if n < unread else "Linux") for n in range(100)]
         rules = told(f"[{{name: p, match: {{os: Linux}}, {DELETE}}}]")
         ordered = newest_first(jobs, rules.age_from)
-        teller, told_of = Teller("eu", "run", Metrics()), structlog.testing.CapturingLogger()
+        teller, told_of = Telemetry("eu", "run", Metrics()), structlog.testing.CapturingLogger()
         teller.log = told_of
         teller.planned(make_plan(rules, lambda: ordered, as_of=NOW, accepted_at=None))
         return [call.kwargs["policy"] for call in told_of.calls if call.method_name == "warning"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Record
-from sauce_janitor.model.policies import Atom, DeleteClaim, Duration, Forbid, Hold, Not, Regex, Rules
+from sauce_janitor.model.policies import Atom, DeleteRule, Duration, Forbid, Hold, Not, Regex, Rules
 from sauce_janitor.retention.plan.planner import make_plan
 from tests.fakes.records import DAY, keep, policy, record, rules, where
 from tests.fakes.records import NOW as AS_OF
@@ -19,7 +19,7 @@ def test_a_pattern_that_matched_nothing_in_the_inventory_is_named_with_its_rule(
     """Configuration checks: `plan` warns of a glob that matches nothing in the inventory."""
     green = keep("green", "last", count=1, where=where(name="logni"))
     these = rules(
-        policy("p", where(build=("nightly-*", "nigthly-*")), job=DeleteClaim(Duration("9d", 9 * DAY), (green,))),
+        policy("p", where(build=("nightly-*", "nigthly-*")), job=DeleteRule(Duration("9d", 9 * DAY), (green,))),
         policy("q", Not(where(tags=("flaky", "flakey"))), job="9d"),
         policy("r", Atom("custom_data.team", (Regex("we.+"),)), job="9d"),
         holds=(Hold("hold audit", match=where(owner="bot")), Hold("tag kept", tag="kept")),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import Action, AssetsStanding, Record
-from sauce_janitor.model.policies import ArchiveWish, Hold, Limits, Policy, Rules
+from sauce_janitor.model.policies import ArchiveRule, Hold, Limits, Policy, Rules
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention.plan.costs import TYPICAL_BYTES, requests_needed, work_of
 from sauce_janitor.retention.plan.limits import Approval
@@ -201,7 +201,7 @@ def test_sauce_labs_purges_at_30_days_and_what_was_wanted_is_lost() -> None:
 
 
 def test_bytes_are_of_what_is_wanted_by_class() -> None:
-    made = rules(policy("p", archive=ArchiveWish(assets=("video", "har"), discard_rest=True), assets="20d"))
+    made = rules(policy("p", archive=ArchiveRule(assets=("video", "har"), discard_rest=True), assets="20d"))
     found = simulated(made, [record("a", DAY), record("b", DAY)], 2)
     assert found.days[0].archive_bytes == 2 * (TYPICAL_BYTES["video"] + TYPICAL_BYTES["har"])
 

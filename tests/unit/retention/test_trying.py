@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.model.jobs import UNKNOWN, Action, State
-from sauce_janitor.model.policies import DeleteClaim, Duration, Hold, KeepRule, Rules
+from sauce_janitor.model.jobs import UNKNOWN, Action, JobState
+from sauce_janitor.model.policies import DeleteRule, Duration, Hold, KeepRule, Rules
 from sauce_janitor.retention.what_if.policy_tests import Expectation, MadeJob, PolicyTest, made_records, try_out
 from tests.fakes.records import DAY, NOW, keep, policy, rules, where
 
@@ -84,7 +84,7 @@ def test_each_rule_that_is_expected_to_keep_a_job_must_be_among_the_reasons() ->
 
 
 def test_a_kept_record_may_lose_its_assets() -> None:
-    claim = DeleteClaim(Duration("5d", 5 * DAY), (keep("newest", "last", count=1),))
+    claim = DeleteRule(Duration("5d", 5 * DAY), (keep("newest", "last", count=1),))
     these = rules(policy("p", assets="1d", job=claim))
     expected = Expectation("a", ("newest",), ((DELETE_ASSETS, "p"),))
     assert failures(a_test(made("a", 9), a=expected), these) == []
@@ -120,14 +120,14 @@ def test_what_is_not_given_is_no_tags_and_else_a_fixed_value_that_is_not_null() 
     values = [getattr(job, name) for name in type(job).__dataclass_fields__] + [record.build_id, record.build_status]
     assert None not in values
     assert UNKNOWN not in values
-    assert (job.state, job.status, job.ended_at, job.started_at) == (State.FINISHED, "complete", NOW, NOW)
+    assert (job.state, job.status, job.ended_at, job.started_at) == (JobState.FINISHED, "complete", NOW, NOW)
 
 
 def test_a_job_that_has_not_ended_runs_and_has_no_verdict() -> None:
     test = PolicyTest("t", NOW, (MadeJob("a", {"end_time": None}), MadeJob("b", {"state": "queued"})))
     first, second = made_records(test, ())
-    assert (first.job.state, first.job.status, first.job.ended_at) == (State.RUNNING, None, None)
-    assert (second.job.state, second.job.ended_at) == (State.QUEUED, None)
+    assert (first.job.state, first.job.status, first.job.ended_at) == (JobState.RUNNING, None, None)
+    assert (second.job.state, second.job.ended_at) == (JobState.QUEUED, None)
 
 
 def test_null_is_null_and_blank_is_null_where_it_is_so_at_sauce_labs() -> None:

@@ -11,13 +11,13 @@ from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import AssetsStanding, Record
 from sauce_janitor.model.policies import Deadline, Rules
 from sauce_janitor.retention.plan.planner import make_plan
-from sauce_janitor.retention.plan.vendor_purge import MOST_A_DAY, Suspect
+from sauce_janitor.retention.plan.vendor_purge import MOST_A_DAY, PurgeCandidate
 from tests.fakes.records import DAY, NOW, keep, policy, record, rules, where
 
 PROTECTED = rules(policy("p", assets="never", job="20d"))
 
 
-def suspects(made: Rules, *jobs: Record, as_of: int = NOW) -> tuple[Suspect, ...]:
+def suspects(made: Rules, *jobs: Record, as_of: int = NOW) -> tuple[PurgeCandidate, ...]:
     ordered = newest_first(jobs, made.age_from)
     return make_plan(made, lambda: ordered, as_of=as_of, accepted_at=None).suspects
 
@@ -26,7 +26,7 @@ def test_a_job_that_stays_only_for_its_assets_sake_is_looked_at_once_they_may_be
     job = record("j", 30 * DAY)
 
     assert suspects(PROTECTED, job, record("young", 30 * DAY - 1)) == (
-        Suspect(job.job.id, job.job.owner, "p", lost=False, ended_at=NOW - 30 * DAY),
+        PurgeCandidate(job.job.id, job.job.owner, "p", lost=False, ended_at=NOW - 30 * DAY),
     )
 
 

@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from sauce_janitor.model.durations import parse_duration
-from sauce_janitor.model.jobs import UNKNOWN, Action, BuildCounters, Record, State
+from sauce_janitor.model.jobs import UNKNOWN, Action, BuildCounters, JobState, Record
 from sauce_janitor.model.policies import (
     EVERYTHING,
     AllOf,
     AnyOf,
-    ArchiveWish,
+    ArchiveRule,
     Atom,
     Comparison,
-    DeleteClaim,
+    DeleteRule,
     Forbid,
     Glob,
     Hold,
@@ -93,12 +93,12 @@ def one_record(rng: Random, label: str) -> Record:
     }
     made = record(label, rng.choice(AGES), **fields)
     odd: dict[int, dict[str, Any]] = {
-        0: {"state": State.RUNNING, "ended_at": None, "status": None},
+        0: {"state": JobState.RUNNING, "ended_at": None, "status": None},
         1: {"started_at": UNKNOWN},
         2: {"started_at": NOW + DAY},
         3: {"ended_at": NOW + DAY, "started_at": None},
-        4: {"state": State.UNKNOWN},
-        5: {"state": State.QUEUED, "ended_at": None, "started_at": None, "modified_at": None, "status": None},
+        4: {"state": JobState.UNKNOWN},
+        5: {"state": JobState.QUEUED, "ended_at": None, "started_at": None, "modified_at": None, "status": None},
     }
     oddity = odd.get(rng.randrange(40))
     return replace(made, job=replace(made.job, **oddity)) if oddity else made
@@ -179,8 +179,8 @@ def policy(rng: Random, name: str = "p", *, default: bool = False, overrides: tu
         if rng.randrange(4):
             own = [keep_rule(rng, whole=whole, label="own")] if rng.randrange(4) == 0 else []
             after = mostly(rng, rng.choice(AFTERS), None, odds=10)
-            deletes.append((action, DeleteClaim(parse_duration(after) if after else None, tuple(own))))
-    wish = ArchiveWish(
+            deletes.append((action, DeleteRule(parse_duration(after) if after else None, tuple(own))))
+    wish = ArchiveRule(
         none=rng.randrange(2) == 0, after=parse_duration(rng.choice(["2h", "3d"])), only_kept=rng.randrange(2) == 0
     )
     return Policy(
@@ -242,5 +242,5 @@ def unobtainable(item: Record, field: str) -> Record:
     if field in RECORD_FIELDS:
         lost: dict[str, Any] = {field: UNKNOWN}
         return replace(item, **lost)
-    of_job: dict[str, Any] = {field: State.UNKNOWN if field == "state" else UNKNOWN}
+    of_job: dict[str, Any] = {field: JobState.UNKNOWN if field == "state" else UNKNOWN}
     return replace(item, job=replace(item.job, **of_job))

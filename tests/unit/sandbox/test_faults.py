@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.sandbox.core.messages import Request
-from sauce_janitor.sandbox.faults.faults import Fault, Faults, read_faults
+from sauce_janitor.sandbox.core.messages import SandboxRequest
+from sauce_janitor.sandbox.faults.faults import ArmedFaults, Fault, read_faults
 
 
-def request(method: str = "GET", target: str = "/rest/v1/demo/jobs?limit=5") -> Request:
-    return Request(method, target, target.partition("?")[0], {}, {}, b"", None, "http://127.0.0.1:1")
+def request(method: str = "GET", target: str = "/rest/v1/demo/jobs?limit=5") -> SandboxRequest:
+    return SandboxRequest(method, target, target.partition("?")[0], {}, {}, b"", None, "http://127.0.0.1:1")
 
 
 def strikes(fault: Fault, count: int, *, seed: int = 1) -> list[bool]:
-    faults = Faults(seed, (fault,))
+    faults = ArmedFaults(seed, (fault,))
     return [bool(faults.striking(request(), "jobs.list", "")) for _ in range(count)]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.sandbox.world.ledger import Gone, Ledger
+from sauce_janitor.sandbox.world.ledger import DeletedIndexes, OwnerLedger
 from sauce_janitor.sandbox.world.population import Population
 
 NOW = 1_760_000_000
 
 
-def ledger(count: int) -> Ledger:
-    return Ledger(Population(1, "demo", count, now=NOW, days=45))
+def ledger(count: int) -> OwnerLedger:
+    return OwnerLedger(Population(1, "demo", count, now=NOW, days=45))
 
 
 @given(
@@ -25,7 +25,7 @@ def ledger(count: int) -> Ledger:
 def test_what_is_left_is_what_a_plain_list_would_leave(
     count: int, deleted: set[int], window: tuple[int, int], skip: int, all_below: int
 ) -> None:
-    gone = Gone()
+    gone = DeletedIndexes()
     gone.add_all_below(min(all_below, count))
     for index in deleted:
         if index < count:
@@ -38,7 +38,7 @@ def test_what_is_left_is_what_a_plain_list_would_leave(
 
 
 def test_a_job_that_came_back_is_there_again() -> None:
-    gone = Gone()
+    gone = DeletedIndexes()
     gone.add(3)
     gone.add(3)
     gone.discard(3)

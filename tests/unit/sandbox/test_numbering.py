@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.sandbox.core.chance import key_of
-from sauce_janitor.sandbox.core.computed_ids import Numbering
+from sauce_janitor.sandbox.core.computed_ids import ComputedIds
 
-NUMBERING = Numbering(key_of(1, "test"))
+NUMBERING = ComputedIds(key_of(1, "test"))
 
 
 @given(owner=st.integers(0, 2**16 - 1), index=st.integers(0, 2**48 - 1))
@@ -40,4 +40,4 @@ def test_what_is_no_id_is_unknown() -> None:
 
 
 def test_another_seed_gives_other_ids() -> None:
-    assert Numbering(key_of(2, "test")).number_of(NUMBERING.id_of(0, 7)) is None
+    assert ComputedIds(key_of(2, "test")).number_of(NUMBERING.id_of(0, 7)) is None

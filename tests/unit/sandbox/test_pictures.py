@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 
-from sauce_janitor.sandbox.core.chance import Dice, key_of
+from sauce_janitor.sandbox.core.chance import SeededBytes, key_of
 from sauce_janitor.sandbox.world.pictures import HEIGHT, WIDTH, screenshot, video
 
 KEY = key_of(1, "pictures")
 
 
-def dice(number: int) -> Dice:
-    return Dice(KEY, b"job", number)
+def dice(number: int) -> SeededBytes:
+    return SeededBytes(KEY, b"job", number)
 
 
 def png_chunks(data: bytes) -> dict[bytes, bytes]:

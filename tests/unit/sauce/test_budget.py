@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sauce_janitor.errors import BudgetSpentError, StateError, StoppedError
-from sauce_janitor.model.request_allowance import Allowance, Timetable, Window
-from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.model.request_allowance import AllowanceTimetable, AllowanceWindow, RequestAllowance
+from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.budget.meter import Meter
 from sauce_janitor.sauce.budget.rates import window_rates
 from tests.fakes.clocks import Clock, Waiting
@@ -26,12 +26,14 @@ def stop(clock: Clock) -> Waiting:
     return Waiting(clock)
 
 
-def budget(clock: Clock, stop: Waiting, per_second: float | None, per_hour: int | None, burst: int = 1) -> Budget:
-    timetable = Timetable(Allowance(per_second, per_hour, burst))
-    return Budget(Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock)
+def budget(
+    clock: Clock, stop: Waiting, per_second: float | None, per_hour: int | None, burst: int = 1
+) -> RequestBudget:
+    timetable = AllowanceTimetable(RequestAllowance(per_second, per_hour, burst))
+    return RequestBudget(Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock)
 
 
-def take(one: Budget, count: int) -> list[float]:
+def take(one: RequestBudget, count: int) -> list[float]:
     """The waits of so many requests."""
     return [one.take().waited_s for _ in range(count)]
 
@@ -176,7 +178,7 @@ def _in_thread(work: object) -> None:
 
 def test_a_stop_ends_every_wait() -> None:
     stop = threading.Event()
-    one = Budget(Meter("https://api", "jane"), Timetable(Allowance(0.05, None, 1)), stop=stop)
+    one = RequestBudget(Meter("https://api", "jane"), AllowanceTimetable(RequestAllowance(0.05, None, 1)), stop=stop)
     one.take()
     stopped = []
 
@@ -318,15 +320,15 @@ MONDAY = datetime(2026, 11, 23, tzinfo=BERLIN).timestamp()
 EVERY_DAY = frozenset(range(7))
 
 
-def by_day(clock: Clock, stop: Waiting, office: Allowance) -> Budget:
-    window = Window(EVERY_DAY, 8 * 60, 18 * 60, office)
-    timetable = Timetable(Allowance(None, 1000), (window,), BERLIN)
-    return Budget(Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock)
+def by_day(clock: Clock, stop: Waiting, office: RequestAllowance) -> RequestBudget:
+    window = AllowanceWindow(EVERY_DAY, 8 * 60, 18 * 60, office)
+    timetable = AllowanceTimetable(RequestAllowance(None, 1000), (window,), BERLIN)
+    return RequestBudget(Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock)
 
 
 def test_in_a_window_its_own_rate_holds(clock: Clock, stop: Waiting) -> None:
     clock.seconds = MONDAY + 7.9 * 3600
-    one = by_day(clock, stop, Allowance(None, 100))
+    one = by_day(clock, stop, RequestAllowance(None, 100))
     take(one, 60)
     assert one.left() == 940
     clock.seconds = MONDAY + 8 * 3600
@@ -340,7 +342,7 @@ def test_in_a_window_its_own_rate_holds(clock: Clock, stop: Waiting) -> None:
 
 def test_a_window_of_none_is_waited_for_to_its_end(clock: Clock, stop: Waiting) -> None:
     clock.seconds = MONDAY + 12 * 3600
-    one = by_day(clock, stop, Allowance(None, 0))
+    one = by_day(clock, stop, RequestAllowance(None, 0))
     assert one.left() == 0
     assert one.goes_on_in() == 6 * 3600
     with pytest.raises(BudgetSpentError, match="in 360 min, at 2026-11-23 17:00 UTC"):
@@ -373,7 +375,7 @@ def test_any_pair_of_windows_makes_a_bucket(
     if slowed:
         one.learn(429, {}, now=0)
     assert one.take().waited_s == 0
-    rates = window_rates(Allowance(per_second, per_hour, burst), slowed=slowed)
+    rates = window_rates(RequestAllowance(per_second, per_hour, burst), slowed=slowed)
     if per_hour is not None:
         assert min(rate.limit * 3_600_000 / rate.interval for rate in rates) <= per_hour
 

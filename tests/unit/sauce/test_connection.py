@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.model.request_allowance import Allowance
+from sauce_janitor.model.request_allowance import RequestAllowance
 from sauce_janitor.sauce.http.connection import Connection
 
 EU = Connection("https://api.eu-central-1.saucelabs.com", "jsmith", SecretStr("c4n4ry"))
@@ -68,10 +68,10 @@ def test_each_region_has_its_asset_host(base_url: str, hosts: set[str]) -> None:
 
 
 def test_the_polite_rate_holds_unless_set_and_loopback_has_none() -> None:
-    assert EU.timetable.usual == Allowance(2.0, 1500)
-    assert replace(EU, per_second=10.0, per_hour=3500).timetable.usual == Allowance(10.0, 3500)
+    assert EU.timetable.usual == RequestAllowance(2.0, 1500)
+    assert replace(EU, per_second=10.0, per_hour=3500).timetable.usual == RequestAllowance(10.0, 3500)
     assert replace(EU, base_url="http://127.0.0.1").timetable.unlimited
-    assert replace(EU, base_url="http://127.0.0.1", per_second=10.0).timetable.usual == Allowance(10.0, None)
+    assert replace(EU, base_url="http://127.0.0.1", per_second=10.0).timetable.usual == RequestAllowance(10.0, None)
 
 
 def test_nothing_secret_is_printed() -> None:

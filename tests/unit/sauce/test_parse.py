@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, Owner, State, owner_name
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, JobState, Owner, owner_name
 from sauce_janitor.sauce.parse import (
     ForeignBuildError,
     parse_assets,
@@ -75,7 +75,7 @@ def test_a_full_document_becomes_a_job() -> None:
     assert parsed() == Job(
         id=ONE,
         owner=ME,
-        state=State.FINISHED,
+        state=JobState.FINISHED,
         name="login",
         build="Release",
         tags=("e2e",),
@@ -101,7 +101,7 @@ def test_the_recorded_details_are_read() -> None:
     found = parse_details(info, Owner("halkeye"), JobId(info["id"]))
     assert found is not None
     assert (found.job.state, found.job.status, found.job.build, found.job.ended_at) == (
-        State.FINISHED,
+        JobState.FINISHED,
         "passed",
         "JAVA-JAVA-3",
         1_448_576_078,
@@ -113,7 +113,7 @@ def test_a_recorded_job_that_says_passed_while_it_runs_is_running() -> None:
     doc = sample("issues/saucerest-java-56_job_in_progress.json")
     found = parse_details(doc, Owner("rlouvet"), JobId(doc["id"]))
     assert found is not None
-    assert (found.job.state, found.job.status, found.job.ended_at) == (State.RUNNING, None, None)
+    assert (found.job.state, found.job.status, found.job.ended_at) == (JobState.RUNNING, None, None)
     assert found.document["video_secret"] == "[removed]"
 
 
@@ -121,7 +121,7 @@ def test_the_recorded_lists_are_read_whole() -> None:
     full = parse_rows(sample("saucerest-java/build_jobs_full.json"), Owner("halkeye"))
     assert full.rejected == ()
     assert len(full.jobs) == len(full.ids) > 5
-    assert {job.state for job in full.jobs} == {State.FINISHED}
+    assert {job.state for job in full.jobs} == {JobState.FINISHED}
     assert {job.status for job in full.jobs} == {"failed"}
     assert parse_rows(sample("saucerest-java/build_jobs_empty.json"), ME).ids == ()
 
@@ -129,7 +129,7 @@ def test_the_recorded_lists_are_read_whole() -> None:
 def test_a_recorded_list_that_is_not_in_full_leaves_everything_it_lacks_unknown() -> None:
     page = parse_rows(sample("saucerest-java/build_jobs.json"), Owner("halkeye"))
     assert page.rejected == ()
-    assert {job.state for job in page.jobs} == {State.UNKNOWN}
+    assert {job.state for job in page.jobs} == {JobState.UNKNOWN}
     job = page.jobs[0]
     assert (job.name, job.build, job.tags, job.ended_at, job.status) == (UNKNOWN,) * 5
     assert job.created_at == 1_445_299_850
@@ -144,7 +144,7 @@ def test_every_recorded_exchange_of_the_ruby_client_is_read() -> None:
         if path.endswith("/jobs"):
             page = parse_rows(body, ME)
             assert page.rejected == ()
-            assert {job.state for job in page.jobs} == {State.UNKNOWN}
+            assert {job.state for job in page.jobs} == {JobState.UNKNOWN}
             lists += 1
         elif path.endswith("/assets") and exchange["method"] == "GET":
             assert parse_assets(body, ONE).names
@@ -297,27 +297,27 @@ def test_digits_in_a_text_are_a_time() -> None:
 @pytest.mark.parametrize("end", [None, "soon", 1_618_860_985_000])
 def test_a_final_status_without_a_known_end_is_not_finished(raw: str, end: object) -> None:
     job = parsed(status=raw, end_time=end)
-    assert (job.state, job.status) == (State.UNKNOWN, UNKNOWN)
-    assert parsed(status=raw).state is State.FINISHED
+    assert (job.state, job.status) == (JobState.UNKNOWN, UNKNOWN)
+    assert parsed(status=raw).state is JobState.FINISHED
 
 
 @pytest.mark.parametrize(
     ("raw", "state"),
     [
-        ("queued", State.QUEUED),
-        ("new", State.QUEUED),
-        ("in progress", State.RUNNING),
-        ("running", State.RUNNING),
-        ("Complete", State.UNKNOWN),
-        ("terminated", State.UNKNOWN),
-        (None, State.UNKNOWN),
-        (7, State.UNKNOWN),
+        ("queued", JobState.QUEUED),
+        ("new", JobState.QUEUED),
+        ("in progress", JobState.RUNNING),
+        ("running", JobState.RUNNING),
+        ("Complete", JobState.UNKNOWN),
+        ("terminated", JobState.UNKNOWN),
+        (None, JobState.UNKNOWN),
+        (7, JobState.UNKNOWN),
     ],
 )
-def test_only_known_words_say_where_a_job_stands(raw: object, state: State) -> None:
+def test_only_known_words_say_where_a_job_stands(raw: object, state: JobState) -> None:
     job = parsed(status=raw, consolidated_status="passed")
     assert job.state is state
-    assert job.status is (UNKNOWN if state is State.UNKNOWN else None)
+    assert job.status is (UNKNOWN if state is JobState.UNKNOWN else None)
 
 
 @pytest.mark.parametrize(
@@ -383,8 +383,8 @@ def short_row(**changes: object) -> dict[str, object]:
 def test_a_short_row_shows_people_its_name_and_status_and_decides_nothing() -> None:
     page = parse_rows([short_row()], ME)
     (job,), glimpse = page.jobs, page.glimpses[ONE]
-    assert (job.name, job.status, job.state) == (UNKNOWN, UNKNOWN, State.UNKNOWN)
-    assert (glimpse.name, glimpse.status, glimpse.state) == ("demoPageTitle", "complete", State.UNKNOWN)
+    assert (job.name, job.status, job.state) == (UNKNOWN, UNKNOWN, JobState.UNKNOWN)
+    assert (glimpse.name, glimpse.status, glimpse.state) == ("demoPageTitle", "complete", JobState.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -492,7 +492,7 @@ def test_no_document_makes_parsing_fail(changes: dict[str, object]) -> None:
 def test_garbage_in_one_field_never_finishes_an_unfinished_job(key: str, garbage: object) -> None:
     row = document(status="in progress", end_time=None) | {key: garbage}
     if key != "status":
-        assert parse_rows([row], ME).jobs[0].state is State.RUNNING
+        assert parse_rows([row], ME).jobs[0].state is JobState.RUNNING
 
 
 def test_builds_of_one_user_are_nobody_else_s() -> None:

@@ -16,7 +16,7 @@ from sauce_janitor.sauce.builds import parse_record
 from sauce_janitor.sauce.http.answers import error_text
 from sauce_janitor.sauce.http.redact import REMOVED
 from sauce_janitor.sauce.insight_rows import (
-    Item,
+    InsightItem,
     parse_builds_and_tests,
     parse_errors,
     parse_items,
@@ -128,7 +128,7 @@ def an_error(answer: Any) -> None:
     assert set(re.findall("[A-Za-z]{4,}", said)) & set(re.findall("[A-Za-z]{4,}", json.dumps(answer)))
 
 
-def says_item(item: Item, row: Mapping[str, Any]) -> None:
+def says_item(item: InsightItem, row: Mapping[str, Any]) -> None:
     """An item of Insights has every text of its row."""
     texts = {key for key in row if key not in {"creation_time", "start_time", "end_time", "duration", "is_expired"}}
     assert {"ancestor", "details_url"} <= texts

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.state.file import filesystems
-from sauce_janitor.state.file.filesystems import Mount, mount_of, parse_mount, parse_mountinfo, refuse_shared
+from sauce_janitor.state.file.filesystems import MountPoint, mount_of, parse_mount, parse_mountinfo, refuse_shared
 
 SHARED = (
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "fuse", "fuse.ceph", "fuse.sshfs", "fuse.s3fs",
@@ -135,7 +135,7 @@ def test_any_bytes_in_a_mount_point_are_read(name: bytes) -> None:
 
 def test_lines_that_cannot_be_read_are_left_out() -> None:
     text = b"\x00\n1 2 3\n" + mountinfo(ROOT) + b"a b c d e - ext4\n22 20 0:1 / /x rw - \n"
-    assert list(parse_mountinfo(text)) == [Mount(20, 1, b"/", "ext4")]
+    assert list(parse_mountinfo(text)) == [MountPoint(20, 1, b"/", "ext4")]
 
 
 def test_what_mount_prints_on_macos_and_the_bsds_is_read() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sauce_janitor.model.jobs import UNKNOWN, Job, Owner, State, job_id
+from sauce_janitor.model.jobs import UNKNOWN, Job, JobState, Owner, job_id
 from sauce_janitor.state.rows import BITS, COLUMNS, FIELDS, JobReader, id_bytes, plain, row_of
 
 texts = st.one_of(st.none(), st.just(UNKNOWN), st.text(st.characters(exclude_categories=())))
@@ -26,7 +26,7 @@ def jobs(draw: st.DrawFn) -> Job:
     return Job(
         id=job_id(draw(st.text("0123456789abcdef", min_size=32, max_size=32))),
         owner=Owner("demo"),
-        state=draw(st.sampled_from(State)),
+        state=draw(st.sampled_from(JobState)),
         tags=draw(st.one_of(st.just(UNKNOWN), st.lists(st.text(st.characters(exclude_categories=()))).map(tuple))),
         manual=draw(st.sampled_from([None, True, False, UNKNOWN])),
         custom_data=draw(st.one_of(st.none(), st.just(UNKNOWN), st.dictionaries(st.text(), json_values))),
@@ -50,12 +50,12 @@ def test_no_column_holds_what_a_database_cannot(job: Job) -> None:
 
 
 def test_a_time_beyond_what_a_database_holds_is_unknown() -> None:
-    row = row_of(Job(job_id("a" * 32), Owner("demo"), State.FINISHED, ended_at=10**30))
+    row = row_of(Job(job_id("a" * 32), Owner("demo"), JobState.FINISHED, ended_at=10**30))
     assert JobReader().job_of([row[column] for column in COLUMNS]).ended_at is UNKNOWN
 
 
 def test_a_job_read_from_a_row_is_a_job_in_every_respect() -> None:
-    made = Job(job_id("a" * 32), Owner("demo"), State.FINISHED, tags=("a",), ended_at=5)
+    made = Job(job_id("a" * 32), Owner("demo"), JobState.FINISHED, tags=("a",), ended_at=5)
     row = row_of(made)
     read = JobReader().job_of([row[column] for column in COLUMNS])
     assert type(read) is Job
@@ -77,7 +77,7 @@ def test_what_people_type_is_made_storable() -> None:
 
 
 def test_a_row_from_before_teams_were_kept_does_not_know_its_team() -> None:
-    row = row_of(Job(job_id("0" * 32), Owner("demo"), State.FINISHED, team_id="web"))
+    row = row_of(Job(job_id("0" * 32), Owner("demo"), JobState.FINISHED, team_id="web"))
     read = JobReader().job_of
     assert read([row[column] for column in COLUMNS]).team_id == "web"
     assert read([(row | {"team_id": ""})[column] for column in COLUMNS]).team_id is None

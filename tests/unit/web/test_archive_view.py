@@ -14,7 +14,7 @@ from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
 from sauce_janitor.model.jobs import JobId, owner_name
 from sauce_janitor.web.archive_page import make_archive_view
-from sauce_janitor.web.archive_query import Remark, ShownFile, ShownJob, ShownReceipt, kind_of
+from sauce_janitor.web.archive_query import ShownFile, ShownJob, ShownReceipt, UnstoredAsset, kind_of
 
 JOB = JobId(f"{1:032x}")
 EVIL = '<script>alert(1)</script>"\u202egnp.exe\x1b[31m'
@@ -35,7 +35,7 @@ class Shelf:
 
     entries: list[ArchiveEntry] = field(default_factory=lambda: [entry()])
     files: dict[str, bytes] = field(default_factory=dict)
-    remarks: tuple[Remark, ...] = ()
+    remarks: tuple[UnstoredAsset, ...] = ()
     asked: list[ArchiveQuery] = field(default_factory=list)
     opened: list[BinaryIO] = field(default_factory=list)
     wrong: Exception | None = None
@@ -128,7 +128,7 @@ def test_builds_are_counted_by_status(client: FlaskClient) -> None:
 def test_strangers_names_are_text_wherever_they_stand(shelf: Shelf, client: FlaskClient) -> None:
     shelf.entries = [entry(1, name=EVIL, error=EVIL, build=EVIL, os=EVIL, owner=EVIL)]
     shelf.files = {EVIL + ".log": b"x", "video.mp4": b"v"}
-    shelf.remarks = (Remark(EVIL, EVIL),)
+    shelf.remarks = (UnstoredAsset(EVIL, EVIL),)
     for address in ("/", "/?q=" + EVIL, f"/jobs/eu/{JOB}"):
         page = client.get(address).text
         assert "<script>alert" not in page
@@ -270,7 +270,7 @@ def test_the_way_back_keeps_the_filters(client: FlaskClient) -> None:
 
 def test_what_is_not_stored_any_more_is_named(shelf: Shelf, client: FlaskClient) -> None:
     shelf.files = {"log.json": b"[]"}
-    shelf.remarks = (Remark("video.mp4", "pruned from the archive (nightly: keep_for 90d)"),)
+    shelf.remarks = (UnstoredAsset("video.mp4", "pruned from the archive (nightly: keep_for 90d)"),)
     page = client.get(f"/jobs/eu/{JOB}").text
     assert "keep_for 90d" in page
     assert "cd" * 32 in page

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.web.guard import HEADERS, TRUSTED, Door, Guard
+from sauce_janitor.web.guard import HEADERS, TRUSTED, AccessRules, Guard
 
 TOKEN = "open-sesame-1234567890"
 
@@ -17,7 +17,7 @@ def within(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return [b"trusted" if environ[TRUSTED] else b"not trusted"]
 
 
-def ask(door: Door, path: str = "/", **environ: str) -> tuple[int, dict[str, str], bytes]:
+def ask(door: AccessRules, path: str = "/", **environ: str) -> tuple[int, dict[str, str], bytes]:
     told: dict[str, Any] = {}
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -28,8 +28,8 @@ def ask(door: Door, path: str = "/", **environ: str) -> tuple[int, dict[str, str
     return told["status"], told["headers"], body
 
 
-LOCAL = Door("127.0.0.1:9469")
-OPEN = Door("0.0.0.0:9469", frozenset({"janitor.example.com"}), lambda: TOKEN, frozenset({"/readyz"}))
+LOCAL = AccessRules("127.0.0.1:9469")
+OPEN = AccessRules("0.0.0.0:9469", frozenset({"janitor.example.com"}), lambda: TOKEN, frozenset({"/readyz"}))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "BREW"])
@@ -95,7 +95,7 @@ def test_anything_else_does_not_open(shown: str) -> None:
 
 
 def test_an_empty_token_opens_nothing() -> None:
-    assert ask(Door("0.0.0.0:1", token=lambda: ""), HTTP_AUTHORIZATION="Bearer ")[0] == 401
+    assert ask(AccessRules("0.0.0.0:1", token=lambda: ""), HTTP_AUTHORIZATION="Bearer ")[0] == 401
 
 
 def test_an_open_path_is_answered_to_all_but_trusts_only_who_shows_the_token_or_sits_here() -> None:
