@@ -1,14 +1,16 @@
-"""How fast jobs are archived, verified and durable, beside what people write instead, from the same loopback server.
+"""How fast jobs are archived, verified and durable, beside what people write instead, from the same
+loopback server.
 
-900 mixed files in 18 jobs (a video of 5, 10, 15 or 20 MB, 45 screenshots of 50 kB, 4 logs of 350 kB each) from an nginx on
-loopback, four at a time. Every contender runs in a process of its own, interleaved; prints medians and ratios within this run,
-MB/s, CPU and peak memory. `curl --parallel` is followed by `sha256sum` and flushes nothing; `aria2c` compares checksums that
-it is given, and flushes nothing either. The last line is the price of `archive.verify_before_delete: always`:
-the time of reading all of it from the disk once more, as a share of archiving it.
+900 mixed files in 18 jobs (a video of 5, 10, 15 or 20 MB, 45 screenshots of 50 kB, 4 logs of 350 kB
+each) from an nginx on loopback, four at a time. Every contender runs in a process of its own,
+interleaved; prints medians and ratios within this run, MB/s, CPU and peak memory. `curl --parallel`
+is followed by `sha256sum` and flushes nothing; `aria2c` compares checksums that it is given, and
+flushes nothing either. The last line is the price of `archive.verify_before_delete: always`: the
+time of reading all of it from the disk once more, as a share of archiving it.
 
-`benchmarks/archive.py [ROUNDS]` (default 7); `benchmarks/archive.py memory` prints the peak memory of 16 workers on 20 MB
-files, and of an asset of 1 MiB and of 1 GiB; `benchmarks/archive.py profile` says where the time of one pass goes.
-Needs nginx, curl and aria2c (apt: nginx-light curl aria2).
+`benchmarks/archive.py [ROUNDS]` (default 7); `benchmarks/archive.py memory` prints the peak memory
+of 16 workers on 20 MB files, and of an asset of 1 MiB and of 1 GiB; `benchmarks/archive.py profile`
+says where the time of one pass goes. Needs nginx, curl and aria2c (apt: nginx-light curl aria2).
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
-sys.path = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
+sys.path = [
+    folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent
+]
 """Without this folder: its requests.py is a benchmark and not the library."""
 
 JOBS, SCREENSHOTS, LOGS, WORKERS = 18, 45, 4, 4
@@ -71,7 +75,9 @@ def names_of(number: int) -> tuple[str, ...]:
 
 def body(name: str) -> Path:
     """The file that every asset of this name is served from."""
-    kind = "screenshot.png" if name.endswith(".png") else "part.log" if name.endswith(".log") else name
+    kind = (
+        "screenshot.png" if name.endswith(".png") else "part.log" if name.endswith(".log") else name
+    )
     return Path(os.environ["BENCH_FILES"]) / kind
 
 
@@ -89,17 +95,28 @@ def ours(
     workers: int = WORKERS,
     then_read_back: bool = False,
 ) -> None:
-    """Store every job through the real client and the real archive; then read each back, as before its delete."""
+    """Store every job through the real client and the real archive; then read each back, as before
+    its delete.
+    """
     from pydantic import SecretStr
 
     from sauce_janitor.archive import Archive, DiskReserve, StoreOrigin, WriteSettings
     from sauce_janitor.model.assets import EVERYTHING
-    from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobState, job_id, owner_name
+    from sauce_janitor.model.jobs import (
+        AssetListing,
+        Job,
+        JobDocument,
+        JobState,
+        job_id,
+        owner_name,
+    )
     from sauce_janitor.sauce.client import SauceReader
     from sauce_janitor.sauce.http.connection import Connection
 
     owner = owner_name(OWNER)
-    settings = WriteSettings(verify="inline" if verify == "inline" else "reread", min_free=DiskReserve(percent=0))
+    settings = WriteSettings(
+        verify="inline" if verify == "inline" else "reread", min_free=DiskReserve(percent=0)
+    )
     reader = SauceReader(Connection(url, OWNER, SecretStr("key")))
 
     def store(task: tuple[int, tuple[str, ...]]) -> None:
@@ -119,7 +136,9 @@ def ours(
         if proof is None or proof.findings:
             raise SystemExit(f"job {task[0]} does not read back as it was stored")
 
-    tasks = list(enumerate(jobs if jobs is not None else [names_of(number) for number in range(JOBS)]))
+    tasks = list(
+        enumerate(jobs if jobs is not None else [names_of(number) for number in range(JOBS)])
+    )
     with (
         Archive.open(root, account="bench", known_uuid=None, settings=settings) as archive,
         ThreadPoolExecutor(workers) as pool,
@@ -131,7 +150,9 @@ def ours(
 
 
 def naive(url: str, root: Path, *, durable: bool) -> None:
-    """What a script does: requests, pieces of 8 KiB, sha256, open().write; with an fsync a file or without."""
+    """What a script does: requests, pieces of 8 KiB, sha256, open().write; with an fsync a file or
+    without.
+    """
     import requests
 
     local = threading.local()
@@ -142,7 +163,10 @@ def naive(url: str, root: Path, *, durable: bool) -> None:
         digest = hashlib.sha256()
         folder = root / str(number)
         folder.mkdir(parents=True, exist_ok=True)
-        with session.get(address(url, number, name), stream=True) as answer, (folder / name).open("wb") as target:
+        with (
+            session.get(address(url, number, name), stream=True) as answer,
+            (folder / name).open("wb") as target,
+        ):
             for piece in answer.iter_content(8192):
                 digest.update(piece)
                 target.write(piece)
@@ -152,7 +176,9 @@ def naive(url: str, root: Path, *, durable: bool) -> None:
         return digest.hexdigest()
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(fetch, [(number, name) for number in range(JOBS) for name in names_of(number)]))
+        list(
+            pool.map(fetch, [(number, name) for number in range(JOBS) for name in names_of(number)])
+        )
 
 
 def curl(url: str, root: Path) -> None:
@@ -161,7 +187,10 @@ def curl(url: str, root: Path) -> None:
     for number in range(JOBS):
         (root / str(number)).mkdir(parents=True)
         for name in names_of(number):
-            lines += [f'url = "{address(url, number, name)}"', f'output = "{root / str(number) / name}"']
+            lines += [
+                f'url = "{address(url, number, name)}"',
+                f'output = "{root / str(number) / name}"',
+            ]
     listed = root / "list"
     listed.write_text("\n".join(lines))
     subprocess.run(
@@ -169,7 +198,9 @@ def curl(url: str, root: Path) -> None:
         check=True,
         stderr=subprocess.DEVNULL,
     )
-    subprocess.run(f"find {root} -type f -print0 | xargs -0 sha256sum > /dev/null", shell=True, check=True)
+    subprocess.run(
+        f"find {root} -type f -print0 | xargs -0 sha256sum > /dev/null", shell=True, check=True
+    )
 
 
 def aria(url: str, root: Path) -> None:
@@ -185,13 +216,24 @@ def aria(url: str, root: Path) -> None:
                       f"  checksum=sha-256={known[file]}"]  # fmt: skip
     listed = root / "list"
     listed.write_text("\n".join(lines))
-    command = ["aria2c", "-q", "-x1", f"-j{WORKERS}", "--file-allocation=none", "-V", "-i", str(listed)]
+    command = [
+        "aria2c",
+        "-q",
+        "-x1",
+        f"-j{WORKERS}",
+        "--file-allocation=none",
+        "-V",
+        "-i",
+        str(listed),
+    ]
     subprocess.run(command, check=True)
 
 
 CONTENDERS: dict[str, Callable[[str, Path], None]] = {
     "archive (reread)": lambda url, root: ours(url, root, "reread"),
-    "archive (reread), then read again": lambda url, root: ours(url, root, "reread", then_read_back=True),
+    "archive (reread), then read again": lambda url, root: ours(
+        url, root, "reread", then_read_back=True
+    ),
     "curl + sha256sum, no fsync": curl,
     "archive (inline)": lambda url, root: ours(url, root, "inline"),
     "requests, fsync a file": lambda url, root: naive(url, root, durable=True),
@@ -238,12 +280,18 @@ def make_files(folder: Path) -> None:
     for name in VIDEOS:
         size = int(name[5:7]) * 1_000_000
         box = (size - 24).to_bytes(4, "big") + b"mdat"
-        with (folder / name).open("wb") as file:  # in pieces: a process inherits the peak memory of its parent
+        with (folder / name).open(
+            "wb"
+        ) as file:  # in pieces: a process inherits the peak memory of its parent
             file.write(b"\x00\x00\x00\x18ftypmp42" + bytes(12) + box)
             while size > file.tell():
                 file.write(os.urandom(min(500_000, size - file.tell())))
-    (folder / "screenshot.png").write_bytes(b"\x89PNG\r\n\x1a\n" + os.urandom(50_000) + b"\0\0\0\0IEND\xaeB`\x82")
-    (folder / "part.log").write_bytes(b"12:00:00.000 INFO a line of a log, as long as they are\n" * 6_500)
+    (folder / "screenshot.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + os.urandom(50_000) + b"\0\0\0\0IEND\xaeB`\x82"
+    )
+    (folder / "part.log").write_bytes(
+        b"12:00:00.000 INFO a line of a log, as long as they are\n" * 6_500
+    )
     for mib in (1, 1024):
         with (folder / f"large{mib}.bin").open("wb") as file:
             file.truncate(mib * 1024**2)
@@ -259,7 +307,9 @@ def served(work: Path) -> Iterator[str]:
         print("not measured: needs nginx, curl and aria2c (apt-get install nginx-light curl aria2)")
         raise SystemExit(0)
     user = ["-g", f"user {os.environ.get('USER', 'root')};"] if os.getuid() == 0 else []
-    with subprocess.Popen([nginx, "-p", str(work), "-c", str(work / "nginx.conf"), *user]) as server:
+    with subprocess.Popen(
+        [nginx, "-p", str(work), "-c", str(work / "nginx.conf"), *user]
+    ) as server:
         try:
             _wait_for(PORT)
             yield f"http://127.0.0.1:{PORT}"
@@ -297,9 +347,15 @@ def main(what: str) -> None:
 
 def memory(url: str, work: Path) -> None:
     """Peak memory of many workers, and of one large asset beside a small one."""
-    print(f"peak memory of 16 workers on 32 files of 20 MB: {measured('peak', url, work)[2] / 1024:.1f} MiB")
+    print(
+        "peak memory of 16 workers on 32 files of 20 MB:"
+        f" {measured('peak', url, work)[2] / 1024:.1f} MiB"
+    )
     small, big = (measured(f"large{mib}", url, work)[2] for mib in (1, 1024))
-    print(f"peak memory: 1 MiB asset {small:,} KiB, 1 GiB asset {big:,} KiB, difference {big - small:,} KiB")
+    print(
+        f"peak memory: 1 MiB asset {small:,} KiB, 1 GiB asset {big:,} KiB, difference"
+        f" {big - small:,} KiB"
+    )
 
 
 def profile(url: str, work: Path) -> None:
@@ -324,28 +380,41 @@ def compare(url: str, work: Path, rounds: int) -> None:
             figures[name].append(measured(name, url, work))
     size = sum(body(name).stat().st_size for number in range(JOBS) for name in names_of(number))
     print(
-        f"{JOBS * (1 + SCREENSHOTS + LOGS)} files, {size / 1e6:.0f} MB, {WORKERS} at a time, {rounds} rounds, medians;"
+        f"{JOBS * (1 + SCREENSHOTS + LOGS)} files, {size / 1e6:.0f} MB, {WORKERS} at a time,"
+        f" {rounds} rounds, medians;"
     )
-    print(f"the ratio is throughput beside '{BESIDE}' in the same round: median, and the middle half of the rounds")
+    print(
+        f"the ratio is throughput beside '{BESIDE}' in the same round: median, and the middle half"
+        " of the rounds"
+    )
     for name in names:
         seconds, spent, peak = zip(*figures[name], strict=True)
         median = statistics.median(seconds)
-        line = f"{name:34} {median:6.2f} s  {size / median / 1e6:6.1f} MB/s  {statistics.median(spent):5.2f} s CPU  "
+        line = (
+            f"{name:34} {median:6.2f} s  {size / median / 1e6:6.1f} MB/s "
+            f" {statistics.median(spent):5.2f} s CPU  "
+        )
         line += f"{max(peak) / 1024:6.1f} MiB"
         if BESIDE in figures:
-            ratios = sorted(there[0] / here[0] for here, there in zip(figures[name], figures[BESIDE], strict=True))
+            ratios = sorted(
+                there[0] / here[0]
+                for here, there in zip(figures[name], figures[BESIDE], strict=True)
+            )
             line += (
-                f"  {statistics.median(ratios):5.2f} x  ({ratios[rounds // 4]:.2f} to {ratios[-1 - rounds // 4]:.2f})"
+                f"  {statistics.median(ratios):5.2f} x  ({ratios[rounds // 4]:.2f} to"
+                f" {ratios[-1 - rounds // 4]:.2f})"
             )
         print(line)
     cpu_s = statistics.median(
-        again[1] - stored[1] for stored, again in zip(figures[STORED], figures[READ_AGAIN], strict=True)
+        again[1] - stored[1]
+        for stored, again in zip(figures[STORED], figures[READ_AGAIN], strict=True)
     )
     prices = sorted(
-        again[0] / stored[0] - 1 for stored, again in zip(figures[STORED], figures[READ_AGAIN], strict=True)
+        again[0] / stored[0] - 1
+        for stored, again in zip(figures[STORED], figures[READ_AGAIN], strict=True)
     )
     print(
-        f"archive.verify_before_delete: always reads every copy once more, in a later run: "
+        "archive.verify_before_delete: always reads every copy once more, in a later run: "
         f"{statistics.median(prices):.0%} of the time that archiving took "
         f"({prices[rounds // 4]:.0%} to {prices[-1 - rounds // 4]:.0%}), {cpu_s:.2f} s CPU"
     )

@@ -1,7 +1,8 @@
-"""Plan time and memory by the number of jobs known, beside a naive client: every job a dict in one list, sorted, looped over.
+"""Plan time and memory by the number of jobs known, beside a naive client: every job a dict in one
+list, sorted, looped over.
 
-Usage: python benchmarks/plan.py [JOBS …]   (default 10000 100000 1000000)
-Each measurement is a process of its own; prints CPU seconds (best of 3), peak memory and ratios within this run.
+Usage: python benchmarks/plan.py [JOBS …]   (default 10000 100000 1000000) Each measurement is a
+process of its own; prints CPU seconds (best of 3), peak memory and ratios within this run.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ def ours(folder: Path) -> int:
 
 
 def naive(folder: Path) -> int:
-    """What a script would do: all rows as dicts in memory, sorted, then loops. Keeps and deletes of the second policy only."""
+    """What a script would do: all rows as dicts in memory, sorted, then loops. Keeps and deletes of
+    the second policy only.
+    """
     import sqlite3
     from fnmatch import fnmatchcase
 
@@ -116,7 +119,10 @@ def naive(folder: Path) -> int:
 def measured(what: str, folder: Path) -> dict[str, float]:
     """Seconds and peak memory of one measurement, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, "--" + what, str(folder)], capture_output=True, text=True, check=True
+        [sys.executable, __file__, "--" + what, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found: dict[str, float] = json.loads(done.stdout)
     return found
@@ -125,7 +131,8 @@ def measured(what: str, folder: Path) -> dict[str, float]:
 def main(sizes: list[int]) -> None:
     """Measure and print."""
     print(
-        f"{'jobs':>10} {'acting':>10} {'plan s':>8} {'jobs/s':>10} {'MB':>6} | {'naive s':>8} {'MB':>6} | naive/ours s, MB"
+        f"{'jobs':>10} {'acting':>10} {'plan s':>8} {'jobs/s':>10} {'MB':>6} | {'naive s':>8}"
+        f" {'MB':>6} | naive/ours s, MB"
     )
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
@@ -137,9 +144,9 @@ def main(sizes: list[int]) -> None:
         assert mine["acting"] == other["acting"], (mine, other)
         rate = size / mine["seconds"]
         print(
-            f"{size:>10,} {mine['acting']:>10,.0f} {mine['seconds']:>8.2f} {rate:>10,.0f} {mine['mb']:>6.0f} | "
-            f"{other['seconds']:>8.2f} {other['mb']:>6.0f} | "
-            f"{other['seconds'] / mine['seconds']:.2f}, {other['mb'] / mine['mb']:.2f}"
+            f"{size:>10,} {mine['acting']:>10,.0f} {mine['seconds']:>8.2f} {rate:>10,.0f}"
+            f" {mine['mb']:>6.0f} | {other['seconds']:>8.2f} {other['mb']:>6.0f} |"
+            f" {other['seconds'] / mine['seconds']:.2f}, {other['mb'] / mine['mb']:.2f}"
         )
 
 

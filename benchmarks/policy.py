@@ -1,12 +1,15 @@
-"""How many jobs a second are decided on, on one core, with 1 and with 20 policies, beside filters that others have.
+"""How many jobs a second are decided on, on one core, with 1 and with 20 policies, beside filters
+that others have.
 
-Ours gives every job a decision with reasons for each action, ranks in groups (`last`, `within`) and what is archived first.
-Beside it, in the same run: cloud-custodian's filters (PyPI c7n) and jmespath, which only say whether a job matches and is old
-enough, keep no ranks and give no reasons. They are installed into an environment of their own, .venv/bench, or left out with
-a line that says so.
+Ours gives every job a decision with reasons for each action, ranks in groups (`last`, `within`) and
+what is archived first. Beside it, in the same run: cloud-custodian's filters (PyPI c7n) and
+jmespath, which only say whether a job matches and is old enough, keep no ranks and give no reasons.
+They are installed into an environment of their own, .venv/bench, or left out with a line that says
+so.
 
-Usage: python benchmarks/policy.py [JOBS]   (default 1000000; the others get a tenth of them, for they are slower)
-Each measurement is a process of its own, interleaved; jobs/s are of CPU time without the making of the jobs, best of 3.
+Usage: python benchmarks/policy.py [JOBS]   (default 1000000; the others get a tenth of them, for
+they are slower) Each measurement is a process of its own, interleaved; jobs/s are of CPU time
+without the making of the jobs, best of 3.
 """
 
 from __future__ import annotations
@@ -58,7 +61,10 @@ class Stream:
         """Pieces of CHUNK jobs."""
         for start in range(0, self._count, CHUNK):
             began = time.process_time()
-            piece = [self._make(self._row(number)) for number in range(start, min(start + CHUNK, self._count))]
+            piece = [
+                self._make(self._row(number))
+                for number in range(start, min(start + CHUNK, self._count))
+            ]
             self.making_s += time.process_time() - began
             yield piece
             began = time.process_time()
@@ -94,10 +100,14 @@ def ours(count: int, policies: int) -> tuple[int, float]:
 
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "config.yaml"
-        file.write_text(HEAD + "".join(POLICY.replace("N", str(number)) for number in range(policies)))
+        file.write_text(
+            HEAD + "".join(POLICY.replace("N", str(number)) for number in range(policies))
+        )
         rules = load(file).rules("box")
     owner = Owner("demo")
-    stream = Stream(count, policies, lambda row: Record(Job(owner=owner, state=JobState.FINISHED, **row)))
+    stream = Stream(
+        count, policies, lambda row: Record(Job(owner=owner, state=JobState.FINISHED, **row))
+    )
     began, due = time.process_time(), 0
     for _, decisions in decide(rules, stream, as_of=NOW):
         due += decisions[1].verdict is Verdict.DUE
@@ -116,7 +126,9 @@ def c7n(count: int, policies: int) -> tuple[int, float]:
             ("status", "in", list(VERDICTS)),
             ("ended_at", "le", NOW - OLD),
         )
-        parts = [{"type": "value", "key": key, "op": op, "value": value} for key, op, value in values]
+        parts = [
+            {"type": "value", "key": key, "op": op, "value": value} for key, op, value in values
+        ]
         made = registry.factory({"and": parts}, None)
         made.validate()
         filters.append(made)
@@ -133,7 +145,8 @@ def jmespath(count: int, policies: int) -> tuple[int, float]:
     library = importlib.import_module("jmespath")
     compiled = [
         library.compile(
-            f"starts_with(build, 'suite{number}-') && contains(`{json.dumps(VERDICTS)}`, status) && ended_at <= `{NOW - OLD}`"
+            f"starts_with(build, 'suite{number}-') && contains(`{json.dumps(VERDICTS)}`, status) &&"
+            f" ended_at <= `{NOW - OLD}`"
         )
         for number in range(policies)
     ]
@@ -166,8 +179,13 @@ def peers() -> tuple[str | None, str]:
         ):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                last = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
-                return None, f"c7n and jmespath are missing (`{' '.join(command[1:4])} …` failed: {last})"
+                last = (
+                    done.stderr.strip() or done.stdout.strip() or "no reason given"
+                ).splitlines()[-1]
+                return (
+                    None,
+                    f"c7n and jmespath are missing (`{' '.join(command[1:4])} …` failed: {last})",
+                )
         (PEERS / "complete").touch()
     return str(python), ""
 
@@ -180,12 +198,22 @@ def main(count: int) -> None:
     print(f"{'':16}{'policies':>9}{'jobs':>11}{'jobs/s':>11}{'MB':>6}{'ours / theirs':>15}")
     for policies in (1, 20):
         rounds = [
-            {name: measured(python, name, jobs, policies) for name, python, jobs in here + there} for _ in range(ROUNDS)
+            {name: measured(python, name, jobs, policies) for name, python, jobs in here + there}
+            for _ in range(ROUNDS)
         ]
-        best = {name: max((each[name] for each in rounds), key=lambda one: one["rate"]) for name in rounds[0]}
+        best = {
+            name: max((each[name] for each in rounds), key=lambda one: one["rate"])
+            for name in rounds[0]
+        }
         for name, one in best.items():
-            ratio = f"{best['sauce-janitor']['rate'] / one['rate']:.1f}" if name != "sauce-janitor" else ""
-            print(f"{name:16}{policies:>9}{one['jobs']:>11,}{one['rate']:>11,.0f}{one['mb']:>6.0f}{ratio:>15}")
+            ratio = (
+                f"{best['sauce-janitor']['rate'] / one['rate']:.1f}"
+                if name != "sauce-janitor"
+                else ""
+            )
+            print(
+                f"{name:16}{policies:>9}{one['jobs']:>11,}{one['rate']:>11,.0f}{one['mb']:>6.0f}{ratio:>15}"
+            )
     if why:
         print(why)
 

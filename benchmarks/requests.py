@@ -1,9 +1,11 @@
-"""Requests, 429s and time for 2,000 jobs of which 1,000 are to be deleted, at 10 requests a second and 60 ms away.
+"""Requests, 429s and time for 2,000 jobs of which 1,000 are to be deleted, at 10 requests a second
+and 60 ms away.
 
-Ours (list, plan, look each job up again, delete, confirm, journal) beside the simplest honest script with a public client
-(sauceclient): list, delete what matches, wait a second after a 429. Both against sandboxes of the same seed that allow 10
-requests a second in any second, in one run; requests are counted by the sandbox. The floor is what that limit allows.
-Takes four minutes; `--quick` has 200 jobs of which 100 match.
+Ours (list, plan, look each job up again, delete, confirm, journal) beside the simplest honest
+script with a public client (sauceclient): list, delete what matches, wait a second after a 429.
+Both against sandboxes of the same seed that allow 10 requests a second in any second, in one run;
+requests are counted by the sandbox. The floor is what that limit allows. Takes four minutes;
+`--quick` has 200 jobs of which 100 match.
 """
 
 from __future__ import annotations
@@ -63,7 +65,9 @@ for job in jobs:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One clean-up as the sandbox saw it: `seconds` from start to end of the process, `span_s` from first to last request."""
+    """One clean-up as the sandbox saw it: `seconds` from start to end of the process, `span_s` from
+    first to last request.
+    """
 
     requests: int
     refused: int
@@ -81,7 +85,9 @@ def world(jobs: int, matching: int) -> Sandbox:
     """So many jobs, of which so many finished ones of more than an hour ago are called old-N."""
     rate = Rate(per_second=PER_SECOND)
     certificate, key = TLS / "loopback.pem", TLS / "loopback-key.pem"
-    sandbox = Sandbox(SandboxOptions(jobs=jobs, seed=1, rate=rate, certificate=certificate, private_key=key))
+    sandbox = Sandbox(
+        SandboxOptions(jobs=jobs, seed=1, rate=rate, certificate=certificate, private_key=key)
+    )
     named = 0
     for job_id in sandbox.job_ids():
         truth = sandbox.truth(job_id)
@@ -98,9 +104,20 @@ def world(jobs: int, matching: int) -> Sandbox:
 
 def ours(sandbox: Sandbox, folder: Path) -> None:
     """One `run --execute`."""
-    text = CONFIG.format(base_url=sandbox.base_url, ca_bundle=TLS / "loopback.pem", per_second=PER_SECOND)
+    text = CONFIG.format(
+        base_url=sandbox.base_url, ca_bundle=TLS / "loopback.pem", per_second=PER_SECOND
+    )
     (folder / "config.yaml").write_text(text)
-    command = [sys.executable, "-m", "sauce_janitor", "-q", "--config", str(folder / "config.yaml"), "run", "--execute"]
+    command = [
+        sys.executable,
+        "-m",
+        "sauce_janitor",
+        "-q",
+        "--config",
+        str(folder / "config.yaml"),
+        "run",
+        "--execute",
+    ]
     environment = {**os.environ, "SAUCE_ACCESS_KEY": sandbox.access_key}
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
 
@@ -110,7 +127,9 @@ def script(sandbox: Sandbox, folder: Path) -> None:
     (folder / "clean.py").write_text(SCRIPT)
     host = sandbox.base_url.removeprefix("https://")
     command = [sys.executable, str(folder / "clean.py"), sandbox.user, sandbox.access_key, host]
-    subprocess.run(command, check=True, env={**os.environ, "SSL_CERT_FILE": str(TLS / "loopback.pem")})
+    subprocess.run(
+        command, check=True, env={**os.environ, "SSL_CERT_FILE": str(TLS / "loopback.pem")}
+    )
 
 
 def measure(jobs: int, matching: int) -> dict[str, Measured]:
@@ -137,9 +156,7 @@ def main() -> None:
     )
     for who, one in measured.items():
         over, at_work = (100 * (seconds / one.floor_s - 1) for seconds in (one.seconds, one.span_s))
-        cells = (
-            f"{one.requests:>10,}{one.refused:>6,}{one.deleted:>9,}{one.seconds:>9.1f}{one.floor_s:>8.1f}{over:>6.1f}%"
-        )
+        cells = f"{one.requests:>10,}{one.refused:>6,}{one.deleted:>9,}{one.seconds:>9.1f}{one.floor_s:>8.1f}{over:>6.1f}%"
         print(f"{who:12}{cells}{one.span_s:>9.1f}{at_work:>6.1f}%")
     ratio = measured["sauceclient"].seconds / measured["ours"].seconds
     print(f"seconds, script / ours: {ratio:.2f}; `at work` is from the first request to the last")

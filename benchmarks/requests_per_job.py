@@ -1,7 +1,9 @@
-"""Requests for one clean-up of 2,000 jobs and for the idle run after it, beside the script a user would write.
+"""Requests for one clean-up of 2,000 jobs and for the idle run after it, beside the script a user
+would write.
 
-The naive client pages by 100 without `full`, asks each job's details, then its assets, fetches each file whole and deletes.
-Both work on sandboxes of the same seed, in one run; requests are counted by the sandbox.
+The naive client pages by 100 without `full`, asks each job's details, then its assets, fetches each
+file whole and deletes. Both work on sandboxes of the same seed, in one run; requests are counted by
+the sandbox.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import Any
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 
-sys.path = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
+sys.path = [
+    folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent
+]
 """Without this folder: its requests.py is a benchmark and not the library."""
 
 JOBS = 2000
@@ -51,14 +55,25 @@ def kinds(sandbox: Sandbox) -> Counter[str]:
     found: Counter[str] = Counter()
     for entry in sandbox.log:
         line = f"{entry.method} {entry.path}"
-        found[next((kind for kind, pattern in KINDS.items() if re.match(pattern, line)), "other")] += 1
+        found[
+            next((kind for kind, pattern in KINDS.items() if re.match(pattern, line)), "other")
+        ] += 1
     return found
 
 
 def ours(sandbox: Sandbox, folder: Path) -> None:
     """One `run --execute`."""
     (folder / "config.yaml").write_text(POLICIES.format(base_url=sandbox.base_url))
-    command = [sys.executable, "-m", "sauce_janitor", "-q", "--config", str(folder / "config.yaml"), "run", "--execute"]
+    command = [
+        sys.executable,
+        "-m",
+        "sauce_janitor",
+        "-q",
+        "--config",
+        str(folder / "config.yaml"),
+        "run",
+        "--execute",
+    ]
     environment = {**os.environ, "SAUCE_ACCESS_KEY": sandbox.access_key}
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
 
@@ -94,7 +109,13 @@ def store(session: Any, url: str, folder: Path) -> None:
         return
     folder.mkdir(exist_ok=True)
     for name in {name for name in answer.json().values() if isinstance(name, str)}:
-        if name in {"log.json", "selenium-server.log", "automator.log", "network.har", "logcat.log"}:
+        if name in {
+            "log.json",
+            "selenium-server.log",
+            "automator.log",
+            "network.har",
+            "logcat.log",
+        }:
             (folder / name).write_bytes(session.get(f"{url}/{name}").content)
 
 
@@ -110,12 +131,22 @@ def main() -> None:
                     began, before = time.perf_counter(), kinds(sandbox)
                     clean_up(sandbox, folder)
                     counted[f"{who} {run}"] = kinds(sandbox) - before, time.perf_counter() - began
-    print(f"{'':14}" + "".join(f"{kind:>12}" for kind in (*KINDS, "other", "total")) + f"{'seconds':>10}")
+    print(
+        f"{'':14}"
+        + "".join(f"{kind:>12}" for kind in (*KINDS, "other", "total"))
+        + f"{'seconds':>10}"
+    )
     for who, (by_kind, seconds) in counted.items():
         cells = [by_kind[kind] for kind in (*KINDS, "other")]
-        print(f"{who:14}" + "".join(f"{cell:>12,}" for cell in (*cells, sum(cells))) + f"{seconds:>10.1f}")
+        print(
+            f"{who:14}"
+            + "".join(f"{cell:>12,}" for cell in (*cells, sum(cells)))
+            + f"{seconds:>10.1f}"
+        )
     for run in ("first", "second"):
-        ratio = sum(counted[f"naive {run}"][0].values()) / max(1, sum(counted[f"ours {run}"][0].values()))
+        ratio = sum(counted[f"naive {run}"][0].values()) / max(
+            1, sum(counted[f"ours {run}"][0].values())
+        )
         print(f"requests of the {run} run, naive / ours: {ratio:.1f}")
 
 

@@ -35,7 +35,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-sys.path = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
+sys.path = [
+    folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent
+]
 """Without this folder: its requests.py is a benchmark and not the library."""
 
 HOUR, DAY = 3600, 86_400
@@ -57,7 +59,9 @@ _SERIES = re.compile(r"^(sauce_janitor_\w+(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
 
 
 class SharedClock:
-    """The time of all processes that map the file: this machine's, and an offset that only grows."""
+    """The time of all processes that map the file: this machine's, and an offset that only
+    grows.
+    """
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:
@@ -143,7 +147,7 @@ class Soak:
         self.arrived: dict[str, float] = {}
         self.answered_s: list[float] = []
 
-    # --- the daemon -------------------------------------------------------------------------------------------------
+    # --- the daemon -------------------------------------------------------------------------------
 
     def configure(self, more: str = "", *, floor: str = "1kB") -> None:
         hours = self.every_s // HOUR
@@ -187,7 +191,9 @@ class Soak:
         for name, value in self.seen.items():
             assert found.get(name, 0) >= value, f"{name} fell from {value} to {found.get(name)}"
         self.seen = {
-            name: value for name, value in found.items() if re.match(r"\w+(_total|_bucket|_sum|_count)\b", name)
+            name: value
+            for name, value in found.items()
+            if re.match(r"\w+(_total|_bucket|_sum|_count)\b", name)
         }
         return found
 
@@ -195,7 +201,7 @@ class Soak:
         """How many runs have ended, by the metrics."""
         return int(sum(value for name, value in self.metrics().items() if "_runs_total" in name))
 
-    # --- time -------------------------------------------------------------------------------------------------------
+    # --- time -------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """On to the next due time: a few new jobs, and exactly one run."""
@@ -218,26 +224,35 @@ class Soak:
     def settle(self) -> None:
         """Wait until the daemon waits for the next due time.
 
-        The metrics count a run a moment before the daemon has dealt with it. A due time that passes in that moment
-        passed during the run, and rightly has no run of its own; a daemon that stops in it runs again.
+        The metrics count a run a moment before the daemon has dealt with it. A due time that passes
+        in that moment passed during the run, and rightly has no run of its own; a daemon that stops
+        in it runs again.
         """
-        wait_for(lambda: self.next_run() == self.due(), "the daemon's waiting for the next due time")
+        wait_for(
+            lambda: self.next_run() == self.due(), "the daemon's waiting for the next due time"
+        )
 
     def days(self, count: float) -> None:
         for _ in range(int(count * DAY / self.every_s)):
             self.step()
 
-    # --- trouble ----------------------------------------------------------------------------------------------------
+    # --- trouble ----------------------------------------------------------------------------------
 
     def reload(self) -> None:
         """A file that is not valid for a while, then one that is; the runs go on."""
         life = self.lives[-1]
         self.configure("nonsense: 1\n")
-        wait_for(lambda: self.metrics()["sauce_janitor_config_reload_success"] == 0, "the fault in the metrics")
+        wait_for(
+            lambda: self.metrics()["sauce_janitor_config_reload_success"] == 0,
+            "the fault in the metrics",
+        )
         self.step()
         self.configure("workers: 3\n")
         life.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: self.metrics()["sauce_janitor_config_reload_success"] == 1, "the good file in force")
+        wait_for(
+            lambda: self.metrics()["sauce_janitor_config_reload_success"] == 1,
+            "the good file in force",
+        )
 
     def restart(self, number: int) -> None:
         """Down over several due times: one run makes up for them."""
@@ -273,7 +288,7 @@ class Soak:
                 return answer.read().decode()
         return ""
 
-    # --- the end ----------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def judge(self) -> None:
         """Everything that must be true of a month."""
@@ -290,7 +305,9 @@ class Soak:
         with State.open(self.folder / "state.db") as state:
             results = Counter(run.result for run in state.runs.last("box", limit=10_000))
             self.journal = Counter(
-                line.action.value for line in state.journal.lines("box") if line.outcome == "confirmed" and line.action
+                line.action.value
+                for line in state.journal.lines("box")
+                if line.outcome == "confirmed" and line.action
             )
             assert not state.journal.unresolved("box")
         assert None not in results, results
@@ -312,15 +329,24 @@ class Soak:
         asked = sum(value for name, value in found.items() if "_api_requests_total" in name)
         assert asked == len(self.sandbox.log), (asked, len(self.sandbox.log))
         late = self.clock.now() - 20 * DAY - 2 * self.every_s
-        left = [job for job, at in self.arrived.items() if at < late and not self._is_held(job) and self._exists(job)]
+        left = [
+            job
+            for job, at in self.arrived.items()
+            if at < late and not self._is_held(job) and self._exists(job)
+        ]
         assert not left, f"{len(left)} jobs were to be deleted and are still there"
-        assert not [job for job in self.arrived if self._is_held(job) and not self._exists(job)], "a held job is gone"
+        assert not [job for job in self.arrived if self._is_held(job) and not self._exists(job)], (
+            "a held job is gone"
+        )
         print(f"deleted: {dict(at_sauce)}; {asked:,.0f} requests, all of them in the metrics")
 
     def _tell_speed(self) -> None:
         taken = sorted(self.answered_s)
         p50, p99 = (taken[int(len(taken) * share)] * 1000 for share in (0.5, 0.99))
-        print(f"/metrics answered {len(taken)} times, in {p50:.0f} ms (median) and {p99:.0f} ms (99 of 100)")
+        print(
+            f"/metrics answered {len(taken)} times, in {p50:.0f} ms (median) and {p99:.0f} ms (99"
+            " of 100)"
+        )
 
     def _exists(self, job: str) -> bool:
         truth = self.sandbox.truth(job)
@@ -339,17 +365,24 @@ class Soak:
             assert max(opened, default=0) <= 128, opened
             if third:
                 before, after = max(memory[:third]), max(memory[-third:])
-                assert max(opened[-third:]) <= max(opened[:third]) + 16, f"life {number}: descriptors leak: {opened}"
-                assert after <= 1.1 * before + 8 * 1024, f"life {number}: memory grew from {before} to {after} kB"
+                assert max(opened[-third:]) <= max(opened[:third]) + 16, (
+                    f"life {number}: descriptors leak: {opened}"
+                )
+                assert after <= 1.1 * before + 8 * 1024, (
+                    f"life {number}: memory grew from {before} to {after} kB"
+                )
                 print(
-                    f"life {number}: {len(memory)} runs, {before / 1024:.0f} MB in the first third, {after / 1024:.0f} MB in "
-                    f"the last, {life.threads} threads, at most {max(opened)} descriptors"
+                    f"life {number}: {len(memory)} runs, {before / 1024:.0f} MB in the first third,"
+                    f" {after / 1024:.0f} MB in the last, {life.threads} threads, at most"
+                    f" {max(opened)} descriptors"
                 )
 
 
 @contextmanager
 def ballast(folder: Path) -> Iterator[bool]:
-    """Fill the folder's disk to the last byte, if it is one that was mounted for it; whether it was."""
+    """Fill the folder's disk to the last byte, if it is one that was mounted for it; whether it
+    was.
+    """
     if not os.path.ismount(folder):
         yield False
         return
@@ -372,7 +405,9 @@ def disk(folder: Path) -> Iterator[Path]:
     """A small disk of its own for the daemon, where it may be mounted; else a plain folder."""
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
     )
     try:
         yield folder
@@ -415,7 +450,11 @@ def soak(options: argparse.Namespace) -> None:
     days = clock.offset / DAY
     print(
         json.dumps(
-            {"simulated_days": round(days, 1), "runs": month.expected_runs, "seconds": round(time.monotonic() - began)}
+            {
+                "simulated_days": round(days, 1),
+                "runs": month.expected_runs,
+                "seconds": round(time.monotonic() - began),
+            }
         )
     )
 
@@ -426,7 +465,9 @@ def duration(text: str) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--days", type=float, default=30)
     parser.add_argument("--every", type=duration, default=HOUR)
     parser.add_argument("--jobs", type=int, default=200)

@@ -1,4 +1,5 @@
-"""How long `sauce-janitor --help` takes, beside a bare Python and beside a client that imports all it may need at the top.
+"""How long `sauce-janitor --help` takes, beside a bare Python and beside a client that imports all
+it may need at the top.
 
 Prints medians of 11 interleaved rounds and ratios within this run.
 """
@@ -17,7 +18,10 @@ COMMANDS = {
     "everything at the top": [
         sys.executable,
         "-c",
-        "import click, requests, apscheduler.schedulers.background, sqlalchemy, pydantic, rich.table, structlog, alembic, yaml",
+        (
+            "import click, requests, apscheduler.schedulers.background, sqlalchemy, pydantic,"
+            " rich.table, structlog, alembic, yaml"
+        ),
     ],
 }
 ROUNDS = 11
@@ -33,8 +37,14 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - began)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     for name, median in medians.items():
-        print(f"{name:24} {median * 1000:7.1f} ms   {median / medians['bare python']:5.2f} x bare python")
-    print(f"everything at the top / --help: {medians['everything at the top'] / medians['--help']:.2f}")
+        print(
+            f"{name:24} {median * 1000:7.1f} ms   {median / medians['bare python']:5.2f} x bare"
+            " python"
+        )
+    print(
+        "everything at the top / --help:"
+        f" {medians['everything at the top'] / medians['--help']:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -60,13 +60,14 @@ class Box:
     def draw(self) -> str:
         """Return the box as SVG."""
         middle = self.x + self.width // 2
-        parts = [
-            f'<rect class="{self.kind}" x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="8"/>'
-        ]
+        place = f'x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}"'
+        parts = [f'<rect class="{self.kind}" {place} rx="8"/>']
         top = self.y + self.height // 2 - 9 * len(self.lines) + 4
         parts.append(f'<text class="title" x="{middle}" y="{top}">{escape(self.title)}</text>')
         for number, line in enumerate(self.lines, start=1):
-            parts.append(f'<text class="soft" x="{middle}" y="{top + 2 + 18 * number}">{escape(line)}</text>')
+            parts.append(
+                f'<text class="soft" x="{middle}" y="{top + 2 + 18 * number}">{escape(line)}</text>'
+            )
         return "".join(parts)
 
 
@@ -149,7 +150,10 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
         printed += found
     os.close(leader)
     if process.wait() != 0:
-        raise SystemExit(f"sauce-janitor {' '.join(arguments)} ended with {process.returncode}:\n{printed.decode()}")
+        raise SystemExit(
+            f"sauce-janitor {' '.join(arguments)} ended with"
+            f" {process.returncode}:\n{printed.decode()}"
+        )
     return printed.decode().replace("\r\n", "\n")
 
 
@@ -158,7 +162,13 @@ def plan(printed: str) -> str:
     lines = printed.splitlines()
     first = next(number for number, line in enumerate(lines) if "as of 20" in line)
     last = next(number for number, line in enumerate(lines) if "For example" in line)
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True,
+        width=COLUMNS,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+    )
     console.print(Text.from_ansi("\x1b[1m$\x1b[0m sauce-janitor plan"))
     for line in lines[first:last]:
         console.print(Text.from_ansi(line))
@@ -174,7 +184,9 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     (IMAGES / "flow.svg").write_text(flow(), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        (IMAGES / "plan.svg").write_text(plan(on_a_terminal(Path(folder), "demo")), encoding="utf-8")
+        (IMAGES / "plan.svg").write_text(
+            plan(on_a_terminal(Path(folder), "demo")), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The program's entry: runs a command and turns what it raises into one sentence and an exit code."""
+"""The program's entry: runs a command and turns what it raises into one sentence and an exit
+code.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _PR_SET_DUMPABLE = 4
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; ends the process with the documented exit code. A traceback is a bug of ours (exit 1)."""
+    """Run the command line; ends the process with the documented exit code. A traceback is a bug of
+    ours (exit 1).
+    """
     _forbid_core_dumps()
     with terminal.guarded():
         code = _run(arguments)
@@ -30,8 +34,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _forbid_core_dumps() -> None:
     """Leave no copy of the memory, with the access keys in it, on a disk when the process crashes.
 
-    The limit holds for the commands that print secrets, too. On Linux the process is also marked as not dumpable: a core
-    pattern that is a pipe ignores the limit, and other processes of the same user cannot attach to it.
+    The limit holds for the commands that print secrets, too. On Linux the process is also marked as
+    not dumpable: a core pattern that is a pipe ignores the limit, and other processes of the same
+    user cannot attach to it.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
@@ -63,7 +68,9 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _tell(wrong: Exception) -> int:
-    """Say what nobody could say better, and return the exit code: damage of the state, the system's refusal, or a bug."""
+    """Say what nobody could say better, and return the exit code: damage of the state, the system's
+    refusal, or a bug.
+    """
     # Imported only where a command has opened a state: else there is none to blame.
     state = sys.modules.get("sauce_janitor.state")
     if state is not None and (damage := state.blame(wrong)) is not None:

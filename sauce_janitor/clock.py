@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 APART_S: Final = 2.0
-"""So much may the wall clock move against the count of seconds between two readings: NTP slews it."""
+"""So much may the wall clock move against the count of seconds between two readings: NTP slews
+it.
+"""
 LEAP_S: Final = 120.0
 """Longer than any answer may be old: no answer from before a leap of the clocks counts as fresh."""
 
@@ -29,8 +31,8 @@ class Clock(Protocol):
 def _steady() -> float:
     """Return seconds that go on while the machine sleeps, where the system counts them.
 
-    Linux: CLOCK_BOOTTIME; its CLOCK_MONOTONIC, Python's `time.monotonic`, stands still in a suspend.
-    macOS: CLOCK_MONOTONIC. Source: clock_gettime(2), clock_gettime(3).
+    Linux: CLOCK_BOOTTIME; its CLOCK_MONOTONIC, Python's `time.monotonic`, stands still in a
+    suspend. macOS: CLOCK_MONOTONIC. Source: clock_gettime(2), clock_gettime(3).
     """
     return time.clock_gettime(_STEADY)
 
@@ -41,10 +43,13 @@ _STEADY: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 class SystemClock:
     """The clocks of one process; any thread may read them.
 
-    Everybody shares `CLOCK`, so that the age of an answer is told by the clock that saw it asked for.
+    Everybody shares `CLOCK`, so that the age of an answer is told by the clock that saw it asked
+    for.
     """
 
-    def __init__(self, steady: Callable[[], float] = _steady, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, steady: Callable[[], float] = _steady, wall: Callable[[], float] = time.time
+    ) -> None:
         self._steady, self._wall = steady, wall
         self._lock = threading.Lock()
         self._apart: float | None = None
@@ -57,8 +62,8 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that only ever grow, also while the machine or the process sleeps.
 
-        Where the wall clock moved by another amount since the last reading, one of the two is wrong:
-        a virtual machine was paused, or somebody set the date. Then the count leaps, so that
+        Where the wall clock moved by another amount since the last reading, one of the two is
+        wrong: a virtual machine was paused, or somebody set the date. Then the count leaps, so that
         everything that was read before is old.
         """
         with self._lock:

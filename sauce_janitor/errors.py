@@ -1,4 +1,6 @@
-"""Every error that is not a bug, in one tree; each carries the exit code that the command line ends with."""
+"""Every error that is not a bug, in one tree; each carries the exit code that the command line ends
+with.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Problem:
 
 
 class ConfigError(JanitorError):
-    """The configuration (or the command's usage) has faults, all of them in `problems`. Nothing was asked or changed."""
+    """The configuration (or the command's usage) has faults, all of them in `problems`. Nothing was
+    asked or changed.
+    """
 
     exit_code = 2
 
@@ -36,7 +40,9 @@ class ConfigError(JanitorError):
 
 
 class RefusedError(JanitorError):
-    """The program refuses to go on before it changed anything: a limit, a pause, a foreign or outdated plan, the clock."""
+    """The program refuses to go on before it changed anything: a limit, a pause, a foreign or
+    outdated plan, the clock.
+    """
 
     exit_code = 3
 
@@ -62,7 +68,9 @@ class SourceUnavailableError(SourceError):
 
 
 class StrainedError(SourceUnavailableError):
-    """No whole answer came, though something answers (502, 503, 504, a body cut short): asking for less may help."""
+    """No whole answer came, though something answers (502, 503, 504, a body cut short): asking for
+    less may help.
+    """
 
 
 class NotReadyError(SourceError):
@@ -70,15 +78,21 @@ class NotReadyError(SourceError):
 
 
 class ForbiddenError(SourceError):
-    """These credentials may not do this for this owner (403): the owner is left out, the others go on."""
+    """These credentials may not do this for this owner (403): the owner is left out, the others go
+    on.
+    """
 
 
 class BudgetSpentError(SourceError):
-    """The request budget has no room left in its window: what is left to do goes on in a later run."""
+    """The request budget has no room left in its window: what is left to do goes on in a later
+    run.
+    """
 
 
 class AnswerError(SourceError):
-    """One answer cannot be trusted (cut short, not JSON, of a foreign job): what it was asked for fails, the rest may go on."""
+    """One answer cannot be trusted (cut short, not JSON, of a foreign job): what it was asked for
+    fails, the rest may go on.
+    """
 
 
 class OversizedAnswerError(AnswerError):
@@ -90,11 +104,15 @@ class NotOfferedError(AnswerError):
 
 
 class PermitError(JanitorError):
-    """The gate refused a write before it left: its permit is old, used before, or not what the request says."""
+    """The gate refused a write before it left: its permit is old, used before, or not what the
+    request says.
+    """
 
 
 class OutputError(JanitorError):
-    """What a listing printed did not all reach its file: the disk is full, for example. Nothing else failed."""
+    """What a listing printed did not all reach its file: the disk is full, for example. Nothing
+    else failed.
+    """
 
 
 class StoppedError(JanitorError):
@@ -106,12 +124,18 @@ class ArchiveError(JanitorError):
 
 
 class IncompleteError(ArchiveError):
-    """What could be had of a job is stored, but files are missing: what would destroy them waits."""
+    """What could be had of a job is stored, but files are missing: what would destroy them
+    waits.
+    """
 
 
 class ArchiveUnusableError(ArchiveError):
-    """No job can be archived now (no space, read-only, an empty mount, a failing disk): the run ends and deletes nothing."""
+    """No job can be archived now (no space, read-only, an empty mount, a failing disk): the run
+    ends and deletes nothing.
+    """
 
 
 class StateError(JanitorError):
-    """The state database cannot be opened, read or written; without a journal nothing is deleted."""
+    """The state database cannot be opened, read or written; without a journal nothing is
+    deleted.
+    """

@@ -1,7 +1,9 @@
-"""structlog, set up once: one event a fact, console lines for people, JSON lines for machines, always on stderr.
+"""structlog, set up once: one event a fact, console lines for people, JSON lines for machines,
+always on stderr.
 
-Text that comes from Sauce Labs (names, tags, builds) is hostile: every value is made printable before it is rendered, so that
-a job's name can neither forge a line nor drive a terminal. A line that cannot be written is lost, and stops nothing.
+Text that comes from Sauce Labs (names, tags, builds) is hostile: every value is made printable
+before it is rendered, so that a job's name can neither forge a line nor drive a terminal. A line
+that cannot be written is lost, and stops nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ import structlog
 
 from sauce_janitor import terminal
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 def _clean(value: object) -> object:
@@ -27,12 +34,19 @@ def _clean(value: object) -> object:
     return value
 
 
-def _clean_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {key: terminal.escaped(str(value)) if key == "exception" else _clean(value) for key, value in event.items()}
+def _clean_event(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    return {
+        key: terminal.escaped(str(value)) if key == "exception" else _clean(value)
+        for key, value in event.items()
+    }
 
 
 class _Stderr:
-    """Whatever sys.stderr is when a line is written: a progress bar puts itself between. What arrives here is printable."""
+    """Whatever sys.stderr is when a line is written: a progress bar puts itself between. What
+    arrives here is printable.
+    """
 
     def write(self, text: str) -> int:
         terminal.stream(err=True).write_styled(text)
@@ -55,7 +69,9 @@ class _Lines(logging.Handler):
 def _without(events: Collection[str]) -> structlog.types.Processor:
     """Return what drops these events, and the lines that count them."""
 
-    def drop(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def drop(
+        _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
         if event.get("event") in events or event.get("of") in events:
             raise structlog.DropEvent
         return event
@@ -63,11 +79,15 @@ def _without(events: Collection[str]) -> structlog.types.Processor:
     return drop
 
 
-def configure(log_format: str | None, level: str, *, color: bool | None = None, told: Collection[str] = ()) -> None:
-    """Set up logging for the process. Events in `told` are not logged: the command's report says them.
+def configure(
+    log_format: str | None, level: str, *, color: bool | None = None, told: Collection[str] = ()
+) -> None:
+    """Set up logging for the process. Events in `told` are not logged: the command's report says
+    them.
 
-    `log_format` is "console", "json" or None (console on a terminal, else JSON); `color` None means: on a terminal, unless
-    NO_COLOR is set. Libraries' warnings go the same way; their debug lines never do (urllib3 would log whole URLs).
+    `log_format` is "console", "json" or None (console on a terminal, else JSON); `color` None
+    means: on a terminal, unless NO_COLOR is set. Libraries' warnings go the same way; their debug
+    lines never do (urllib3 would log whole URLs).
     """
     watched = terminal.is_terminal(err=True)
     as_json = log_format == "json" or (log_format is None and not watched)

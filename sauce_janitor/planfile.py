@@ -1,7 +1,9 @@
-"""A plan as a file that a reviewer can read and `apply` can trust: one JSON object, sealed with this state's own secret.
+"""A plan as a file that a reviewer can read and `apply` can trust: one JSON object, sealed with
+this state's own secret.
 
-The seal is an HMAC over everything else in the object, keyed with a secret that never leaves the state: a plan that was edited,
-or made on another state, is refused before anything is asked of Sauce Labs.
+The seal is an HMAC over everything else in the object, keyed with a secret that never leaves the
+state: a plan that was edited, or made on another state, is refused before anything is asked of
+Sauce Labs.
 """
 
 from __future__ import annotations
@@ -23,10 +25,14 @@ from sauce_janitor.terminal import json_text
 VERSION = 1
 Row: TypeAlias = Mapping[str, Any]
 OLDEST_S = 24 * 3600
-"""A plan older than this when `apply` starts is refused: too much may have changed at Sauce Labs."""
+"""A plan older than this when `apply` starts is refused: too much may have changed at Sauce
+Labs.
+"""
 
 AHEAD_S = 300
-"""A plan further ahead of our clock than this was made by a clock that was wrong, or is read by one."""
+"""A plan further ahead of our clock than this was made by a clock that was wrong, or is read by
+one.
+"""
 
 
 def timestamp(epoch_s: int) -> str:
@@ -38,10 +44,11 @@ def timestamp(epoch_s: int) -> str:
 class PlanHead:
     """What identifies a plan and what it needs.
 
-    `as_of_given` says the time was chosen, so that it can only be looked at; `policies` that only what these permit is planned.
-    `owners` are all whose jobs it should be about, `gaps` why there may be more of them, `left_out` whose jobs could not be
-    listed. `effects` are what it does, each job counted once (`PlanEffects`), as JSON has them; `interactions`
-    the times that policies make longer for each other.
+    `as_of_given` says the time was chosen, so that it can only be looked at; `policies` that only
+    what these permit is planned. `owners` are all whose jobs it should be about, `gaps` why there
+    may be more of them, `left_out` whose jobs could not be listed. `effects` are what it does, each
+    job counted once (`PlanEffects`), as JSON has them; `interactions` the times that policies make
+    longer for each other.
     """
 
     account: str
@@ -67,7 +74,9 @@ class PlanHead:
 
 @dataclass(frozen=True, slots=True)
 class SealedPlan:
-    """One account's plan on its way into a file. `kept` is there only when every job was asked for."""
+    """One account's plan on its way into a file. `kept` is there only when every job was asked
+    for.
+    """
 
     head: PlanHead
     actions: Iterable[Row]
@@ -75,7 +84,9 @@ class SealedPlan:
 
 
 def text(plans: Sequence[SealedPlan], *, secret: bytes) -> Iterator[str]:
-    """The plan file in pieces, row by row: one account's plan as it is, several under `accounts`."""
+    """The plan file in pieces, row by row: one account's plan as it is, several under
+    `accounts`.
+    """
     if len(plans) == 1:
         yield from _one(plans[0], secret)
     else:
@@ -112,7 +123,9 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
         "left_out": [dict(row) for row in head.left_out],
     }
     seal = _Seal(secret, facts)
-    yield "{" + "".join(f"{json.dumps(key)}: {json_text(value, indent=None)},\n" for key, value in facts.items())
+    yield "{" + "".join(
+        f"{json.dumps(key)}: {json_text(value, indent=None)},\n" for key, value in facts.items()
+    )
     yield '"actions": ['
     yield from _rows("actions", plan.actions, seal)
     if plan.kept is not None:
@@ -128,7 +141,9 @@ def _rows(key: str, rows: Iterable[Row], seal: _Seal) -> Iterator[str]:
 
 
 class _Seal:
-    """An HMAC over the facts of a plan and then its rows, one by one: a million actions are never one string."""
+    """An HMAC over the facts of a plan and then its rows, one by one: a million actions are never
+    one string.
+    """
 
     def __init__(self, secret: bytes, facts: Row) -> None:
         self._mac = hmac.new(secret, digestmod=sha256)
@@ -157,27 +172,37 @@ def _list(value: object) -> list[Any]:
 
 
 def check_target(path: Path) -> None:
-    """Raise ConfigError unless a plan can be written to `path`: asked before the listing, which takes long.
+    """Raise ConfigError unless a plan can be written to `path`: asked before the listing, which
+    takes long.
 
-    A file is made beside it and removed, because rights alone do not tell of a read-only mount. Only a
-    regular file is ever replaced: `--out /dev/null` must not take that device away from the machine.
+    A file is made beside it and removed, because rights alone do not tell of a read-only mount.
+    Only a regular file is ever replaced: `--out /dev/null` must not take that device away from the
+    machine.
     """
     folder = path.parent
     try:
         if path.exists() and not path.is_file():
-            raise ConfigError(f"--out {path}: not a regular file; name a new file, or a plan to replace")
+            raise ConfigError(
+                f"--out {path}: not a regular file; name a new file, or a plan to replace"
+            )
         if not folder.exists():
-            raise ConfigError(f"--out {path}: there is no folder {folder}; make it first: mkdir -p {folder}")
+            raise ConfigError(
+                f"--out {path}: there is no folder {folder}; make it first: mkdir -p {folder}"
+            )
         handle, probe = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
     except OSError as wrong:
         why = wrong.strerror or type(wrong).__name__
-        raise ConfigError(f"--out {path}: no file can be made in {folder}: {why}; name another folder") from wrong
+        raise ConfigError(
+            f"--out {path}: no file can be made in {folder}: {why}; name another folder"
+        ) from wrong
     os.close(handle)
     Path(probe).unlink()
 
 
 def write(plans: Sequence[SealedPlan], path: Path, *, secret: bytes) -> None:
-    """Write the plan file: readable by the owner alone, whole or not at all. RefusedError when it cannot be written."""
+    """Write the plan file: readable by the owner alone, whole or not at all. RefusedError when it
+    cannot be written.
+    """
     try:
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as wrong:
@@ -197,7 +222,9 @@ def write(plans: Sequence[SealedPlan], path: Path, *, secret: bytes) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The plans in a file, one an account, their seals not yet checked. RefusedError for what is no plan of this version."""
+    """The plans in a file, one an account, their seals not yet checked. RefusedError for what is no
+    plan of this version.
+    """
     try:
         whole = json.loads(path.read_bytes())
     except FileNotFoundError as missing:
@@ -205,40 +232,67 @@ def read(path: Path) -> list[dict[str, Any]]:
             f"{path}: there is no such plan; make one with: sauce-janitor plan --out {path}"
         ) from missing
     except (OSError, ValueError, RecursionError) as broken:
-        raise RefusedError(f"{path}: not a plan ({broken}); make one with: sauce-janitor plan --out {path}") from broken
+        raise RefusedError(
+            f"{path}: not a plan ({broken}); make one with: sauce-janitor plan --out {path}"
+        ) from broken
     plans = whole.get("accounts", [whole]) if isinstance(whole, dict) else None
-    if not isinstance(plans, list) or not plans or not all(isinstance(plan, dict) for plan in plans):
-        raise RefusedError(f"{path}: not a plan file; make one with: sauce-janitor plan --out {path}")
+    if (
+        not isinstance(plans, list)
+        or not plans
+        or not all(isinstance(plan, dict) for plan in plans)
+    ):
+        raise RefusedError(
+            f"{path}: not a plan file; make one with: sauce-janitor plan --out {path}"
+        )
     for plan in plans:
         if plan.get("version") != VERSION:
             raise RefusedError(
-                f"{path}: a plan of version {plan.get('version')!r}; this program reads version {VERSION}"
+                f"{path}: a plan of version {plan.get('version')!r}; this program reads version"
+                f" {VERSION}"
             )
     return plans
 
 
-def checked(plan: Mapping[str, Any], *, head: PlanHead, secret: bytes, now: int) -> dict[tuple[str, str], str]:
-    """The plan's actions, (job id, action) to the job's fingerprint, if it may be carried out now; else RefusedError.
+def checked(
+    plan: Mapping[str, Any], *, head: PlanHead, secret: bytes, now: int
+) -> dict[tuple[str, str], str]:
+    """The plan's actions, (job id, action) to the job's fingerprint, if it may be carried out now;
+    else RefusedError.
 
-    `head` is what the configuration and the state say today. Refused: an edited or foreign plan, another account or identity,
-    another policy digest, one made with --as-of, one older than 24 h or from the future.
+    `head` is what the configuration and the state say today. Refused: an edited or foreign plan,
+    another account or identity, another policy digest, one made with --as-of, one older than 24 h
+    or from the future.
     """
     if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):
-        raise RefusedError("the plan was changed after it was made, or made on another state: plan again")
-    for key, now_is in (("account", head.account), ("base_url", head.base_url), ("username", head.username)):
+        raise RefusedError(
+            "the plan was changed after it was made, or made on another state: plan again"
+        )
+    for key, now_is in (
+        ("account", head.account),
+        ("base_url", head.base_url),
+        ("username", head.username),
+    ):
         if plan.get(key) != now_is:
             raise RefusedError(
-                f"the plan is for {key} {plan.get(key)!r}, the configuration says {now_is!r}: plan again"
+                f"the plan is for {key} {plan.get(key)!r}, the configuration says {now_is!r}: plan"
+                " again"
             )
     if plan.get("policy_digest") != head.policy_digest:
-        raise RefusedError("the policies have changed since the plan was made: plan again, and review that one")
+        raise RefusedError(
+            "the policies have changed since the plan was made: plan again, and review that one"
+        )
     if plan.get("as_of_given"):
-        raise RefusedError("the plan was made with --as-of: it shows what would be, it cannot be carried out")
+        raise RefusedError(
+            "the plan was made with --as-of: it shows what would be, it cannot be carried out"
+        )
     created_at = int(datetime.fromisoformat(plan["created_at"]).timestamp())
     if created_at - now > AHEAD_S:
         raise RefusedError(
-            f"the plan is from {plan['created_at']}, which is yet to come: a clock was wrong; plan again"
+            f"the plan is from {plan['created_at']}, which is yet to come: a clock was wrong; plan"
+            " again"
         )
     if now - created_at > OLDEST_S:
         raise RefusedError(f"the plan is from {plan['created_at']}, older than 24 h: plan again")
-    return {(action["job_id"], action["action"]): action["fingerprint"] for action in plan["actions"]}
+    return {
+        (action["job_id"], action["action"]): action["fingerprint"] for action in plan["actions"]
+    }

@@ -42,7 +42,9 @@ _HIDDEN = frozenset(
     + "".join(map(chr, range(0xFE00, 0xFE0E)))
     + "".join(map(chr, range(0xE0100, 0xE01F0)))
 )
-"""Characters that Unicode calls printable and that show nothing: two names that differ in them look the same."""
+"""Characters that Unicode calls printable and that show nothing: two names that differ in them look
+the same.
+"""
 
 _WORD = re.compile(r"( *)(\S*?`[^`]*`\S*|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)? \S+|\S+)")
 """A word that a line is not broken in, and the blanks before it."""
@@ -53,7 +55,9 @@ _NOT_PLAIN_LINES = re.compile(r"[^ -~\n\t]")
 
 
 def printable(value: object) -> str:
-    """Return `value` as one line of printable text; every other character is shown as its JSON escape."""
+    """Return `value` as one line of printable text; every other character is shown as its JSON
+    escape.
+    """
     return _NOT_PLAIN.sub(_shown, str(value))
 
 
@@ -92,7 +96,9 @@ def json_text(value: object, *, indent: int | None = 2) -> str:
 
 
 class Stream:
-    """A standard stream whose writes never raise and show nothing raw. Takes the place of `sys.stdout` and `sys.stderr`."""
+    """A standard stream whose writes never raise and show nothing raw. Takes the place of
+    `sys.stdout` and `sys.stderr`.
+    """
 
     def __init__(self, under: TextIO | None) -> None:
         self._under = under
@@ -142,7 +148,9 @@ class Stream:
         self._attempt(lambda under: under.write(text))
 
     def copy_from(self, source: BinaryIO) -> None:
-        """Write bytes as they are; on a terminal as printable text. OutputError for a binary file on a terminal."""
+        """Write bytes as they are; on a terminal as printable text. OutputError for a binary file
+        on a terminal.
+        """
         buffer = getattr(self._under, "buffer", None)
         if buffer is not None and not self.isatty():
             self.flush()
@@ -168,7 +176,9 @@ class Stream:
             act(self._under)
         except (BrokenPipeError, ValueError):  # ValueError: somebody closed the stream
             self.gone = True
-        except OSError as error:  # full, or failing; the next write is tried again, since space may be freed
+        except (
+            OSError
+        ) as error:  # full, or failing; the next write is tried again, since space may be freed
             self.failure = error
 
     def settle(self) -> None:
@@ -195,20 +205,25 @@ def is_terminal(*, err: bool = False) -> bool:
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print text with a line end. It never raises. On a terminal a sentence goes on in the next line at a word."""
+    """Print text with a line end. It never raises. On a terminal a sentence goes on in the next
+    line at a word.
+    """
     out, text = stream(err=err), str(text)
-    if nl and "\n" not in text and out.isatty():  # what has several lines is a document: it stays as it is
+    if (
+        nl and "\n" not in text and out.isatty()
+    ):  # what has several lines is a document: it stays as it is
         text = "\n".join(wrapped(text, shutil.get_terminal_size().columns))
     out.write(f"{text}\n" if nl else text)
     out.flush()
 
 
 def wrapped(text: str, width: int, *, fold: bool = False) -> list[str]:
-    """Return one line of text as lines of at most so many cells, broken between words, with the indentation that it has.
+    """Return one line of text as lines of at most so many cells, broken between words, with the
+    indentation that it has.
 
-    A time is one word, and so is what is there to be copied: text in backquotes, and a command of ours at the end. A word
-    that is wider than the line has a line of its own, which the terminal breaks; with `fold` it is broken here, after a
-    sign such as -.
+    A time is one word, and so is what is there to be copied: text in backquotes, and a command of
+    ours at the end. A word that is wider than the line has a line of its own, which the terminal
+    breaks; with `fold` it is broken here, after a sign such as -.
     """
     from rich.cells import cell_len, chop_cells
 
@@ -238,8 +253,8 @@ def wrapped(text: str, width: int, *, fold: bool = False) -> list[str]:
 def write(pieces: Iterable[str]) -> None:
     """Print what a listing is called for, and take no more pieces when nobody reads them.
 
-    A stream that was closed from the start is not read, but the listing is made: its errors and exit code count. OutputError
-    when the disk is full.
+    A stream that was closed from the start is not read, but the listing is made: its errors and
+    exit code count. OutputError when the disk is full.
     """
     out = stream()
     was_closed, out.failure = out.gone, None
@@ -257,7 +272,9 @@ def write_json(value: object) -> None:
 
 
 def write_file(source: BinaryIO) -> None:
-    """Print a file's bytes. OutputError when the disk is full, or for a binary file on a terminal."""
+    """Print a file's bytes. OutputError when the disk is full, or for a binary file on a
+    terminal.
+    """
     out = stream()
     out.failure = None
     out.copy_from(source)
@@ -268,7 +285,9 @@ def write_file(source: BinaryIO) -> None:
 def _refuse_part(out: Stream) -> None:
     if out.failure:
         failure, out.is_reported = out.failure, True
-        raise OutputError(f"standard output is incomplete: {failure.strerror or failure}") from failure
+        raise OutputError(
+            f"standard output is incomplete: {failure.strerror or failure}"
+        ) from failure
 
 
 def flush() -> None:
@@ -285,12 +304,20 @@ def can_ask() -> bool:
 
 
 def ask(question: str, *, default: str = "") -> str:
-    """Ask on stderr and return the line from stdin, or the default for an empty one. click.Abort without an answer."""
+    """Ask on stderr and return the line from stdin, or the default for an empty one. click.Abort
+    without an answer.
+    """
     usual = f" [{default}]" if default else ""
     echo(f"{question}{usual}: ", err=True, nl=False)
     try:
         return input() or default
-    except (EOFError, KeyboardInterrupt, RuntimeError, OSError, ValueError) as ended:  # closed, or not readable as text
+    except (
+        EOFError,
+        KeyboardInterrupt,
+        RuntimeError,
+        OSError,
+        ValueError,
+    ) as ended:  # closed, or not readable as text
         echo(err=True)
         raise click.Abort from ended
 
@@ -304,7 +331,9 @@ def confirm(question: str) -> bool:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Put both standard streams behind this module, so that what libraries and the interpreter print is harmless, too."""
+    """Put both standard streams behind this module, so that what libraries and the interpreter
+    print is harmless, too.
+    """
     _open_standard_files()
     before = sys.stdout, sys.stderr
     out, err = stream(), stream(err=True)
@@ -314,13 +343,18 @@ def guarded() -> Iterator[None]:
     finally:
         out.settle()
         if out.failure and not out.is_reported:
-            err.write(f"sauce-janitor: standard output is incomplete: {out.failure.strerror or out.failure}\n")
+            err.write(
+                "sauce-janitor: standard output is incomplete:"
+                f" {out.failure.strerror or out.failure}\n"
+            )
         err.settle()
         sys.stdout, sys.stderr = before
 
 
 def _open_standard_files() -> None:
-    """Open /dev/null for each of 0, 1 and 2 that is closed: else the next file that is opened would be taken for it."""
+    """Open /dev/null for each of 0, 1 and 2 that is closed: else the next file that is opened would
+    be taken for it.
+    """
     for number in range(3):
         try:
             os.fstat(number)

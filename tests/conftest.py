@@ -1,4 +1,6 @@
-"""What holds for every test: properties have no deadline (speed is measured in benchmarks/), and in CI no dice."""
+"""What holds for every test: properties have no deadline (speed is measured in benchmarks/), and in
+CI no dice.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +29,22 @@ settings.register_profile("thorough", settings.get_profile("change"), max_exampl
 settings.load_profile("ci" if os.environ.get("CI") else "change")
 
 _COMPONENTS = Path(__file__).parents[1] / ".components"
-"""Where .ci/components puts what is not Debian's: programs are in NAME/bin or, from npm, in NAME/node_modules/.bin."""
+"""Where .ci/components puts what is not Debian's: programs are in NAME/bin or, from npm, in
+NAME/node_modules/.bin.
+"""
 
 
 @pytest.fixture(scope="session")
 def component() -> Callable[[str], Path]:
-    """Finds a real component by its command. Where it is missing the test is skipped, in CI it fails; both name it."""
+    """Finds a real component by its command. Where it is missing the test is skipped, in CI it
+    fails; both name it.
+    """
 
     def find(command: str) -> Path:
         places = [*_COMPONENTS.glob("*/bin"), *_COMPONENTS.glob("*/node_modules/.bin")]
-        found = shutil.which(command, path=os.pathsep.join([*map(str, places), os.environ["PATH"], "/usr/sbin"]))
+        found = shutil.which(
+            command, path=os.pathsep.join([*map(str, places), os.environ["PATH"], "/usr/sbin"])
+        )
         if found is not None:
             return Path(found)
         missing = f"{command} is not installed: .ci/components installs it"
@@ -48,6 +56,8 @@ def component() -> Callable[[str], Path]:
 
 
 def pytest_runtest_teardown() -> None:
-    """What a command that ran in this process set up for its log and its times is not the next test's."""
+    """What a command that ran in this process set up for its log and its times is not the next
+    test's.
+    """
     structlog.reset_defaults()
     show_times_in()

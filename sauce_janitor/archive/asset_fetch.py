@@ -1,4 +1,6 @@
-"""One asset from Sauce Labs to the disk: streamed, hashed on the way, bounded, and believed only with reason."""
+"""One asset from Sauce Labs to the disk: streamed, hashed on the way, bounded, and believed only
+with reason.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ _ROOM_EVERY = 64 * 1024 * 1024
 
 
 class AssetBody(Protocol):
-    """An asset's bytes as they come. Iterating raises SourceError unless the framing, where there is one, is met to its end.
+    """An asset's bytes as they come. Iterating raises SourceError unless the framing, where there
+    is one, is met to its end.
 
-    `framed` says whether the answer's framing proves that it is complete; `content_type` is the answer's, None for none.
+    `framed` says whether the answer's framing proves that it is complete; `content_type` is the
+    answer's, None for none.
     """
 
     @property
@@ -33,7 +37,9 @@ class AssetBody(Protocol):
 
 
 Fetch = Callable[[str], AbstractContextManager[AssetBody]]
-"""Opens the asset of this name. Raises SourceError, also for one that was listed and is not there."""
+"""Opens the asset of this name. Raises SourceError, also for one that was listed and is not
+there.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,18 @@ class ByteAllowance:
         self._asked = min(self._asked, self._job)
 
     def take(self, name: str, asset_bytes: int, more: int) -> None:
-        """Count `more` bytes of an asset that has `asset_bytes` with them. Raises ArchiveError beyond a cap, or the floor's."""
+        """Count `more` bytes of an asset that has `asset_bytes` with them. Raises ArchiveError
+        beyond a cap, or the floor's.
+        """
         self._job += more
         if asset_bytes > self._caps.asset_bytes:
-            raise ArchiveError(f"asset {name!r:.120} is over the cap of {self._caps.asset_bytes:,} bytes an asset")
+            raise ArchiveError(
+                f"asset {name!r:.120} is over the cap of {self._caps.asset_bytes:,} bytes an asset"
+            )
         if self._job > self._caps.job_bytes:
-            raise ArchiveError(f"the job's assets are over the cap of {self._caps.job_bytes:,} bytes a job")
+            raise ArchiveError(
+                f"the job's assets are over the cap of {self._caps.job_bytes:,} bytes a job"
+            )
         if self._job - self._asked >= _ROOM_EVERY:
             self._asked = self._job
             self._check_room()
@@ -73,7 +85,8 @@ class ByteAllowance:
 
 @dataclass(frozen=True, slots=True)
 class FetchedAsset:
-    """What came of one asset: its length, SHA-256 and the answer's content type; `packed` where it is stored compressed.
+    """What came of one asset: its length, SHA-256 and the answer's content type; `packed` where it
+    is stored compressed.
 
     `odd` says why the bytes do not look like the file that the name promises; None where they do.
     """
@@ -88,7 +101,8 @@ class FetchedAsset:
 class UntrustedBodyError(ArchiveError):
     """What came twice in place of an asset reads like somebody else's answer: it is not stored.
 
-    `sha256` is of the bytes, for a later pass to compare; None where they can never be the asset, or differed.
+    `sha256` is of the bytes, for a later pass to compare; None where they can never be the asset,
+    or differed.
     """
 
     def __init__(self, text: str, sha256: str | None = None) -> None:
@@ -106,13 +120,19 @@ class AssetSlot:
 
 
 def fetch_to_file(
-    fetch: Fetch, name: str, slot: AssetSlot, allowance: ByteAllowance, *, vouched: str | None = None
+    fetch: Fetch,
+    name: str,
+    slot: AssetSlot,
+    allowance: ByteAllowance,
+    *,
+    vouched: str | None = None,
 ) -> FetchedAsset:
     """Store asset `name`, not yet durable.
 
-    An unframed, an empty or a perhaps cut body is believed only when a second read brings the same bytes. One that
-    reads like an error page is asked for once more, and refused when it comes again, unless it has the SHA-256
-    `vouched`, which came a day ago. Raises ArchiveError and whatever `fetch` raises; both name the asset.
+    An unframed, an empty or a perhaps cut body is believed only when a second read brings the same
+    bytes. One that reads like an error page is asked for once more, and refused when it comes
+    again, unless it has the SHA-256 `vouched`, which came a day ago. Raises ArchiveError and
+    whatever `fetch` raises; both name the asset.
     """
     first = _receive(fetch, name, slot, allowance)
     came = first
@@ -131,7 +151,9 @@ def fetch_to_file(
     elif not came.framed or fetched.bytes == 0 or judgement.trust is TrustLevel.TWICE:
         again = hash_of(fetch, name, allowance)
         if again != (fetched.bytes, fetched.sha256):
-            raise ArchiveError(f"asset {name!r:.120} came differently twice, and nothing says which is whole")
+            raise ArchiveError(
+                f"asset {name!r:.120} came differently twice, and nothing says which is whole"
+            )
     return fetched
 
 
@@ -152,13 +174,16 @@ def _receive(fetch: Fetch, name: str, slot: AssetSlot, allowance: ByteAllowance)
             content_type, framed = body.content_type, body.framed
         fetched, judgement = incoming.end(content_type)
     if not framed and judgement.trust is TrustLevel.TWICE:
-        # Neither the framing nor the format has an end: a gateway may cut it at the same place twice.
+        # Neither the framing nor the format has an end: a gateway may cut it at the same place
+        # twice.
         judgement = ProbeResult(TrustLevel.LATER, judgement.why)
     return _Came(fetched, judgement, framed)
 
 
 class AssetWriter:
-    """One asset being written: bounded, hashed on the way, and looked at when it has ended. A context manager."""
+    """One asset being written: bounded, hashed on the way, and looked at when it has ended. A
+    context manager.
+    """
 
     def __init__(self, name: str, slot: AssetSlot, allowance: ByteAllowance) -> None:
         self._name, self._slot, self._allowance = name, slot, allowance
@@ -171,7 +196,10 @@ class AssetWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         with disk_errors(f"close asset {self._name!r:.120}"):
             os.close(self._file)
@@ -189,13 +217,18 @@ class AssetWriter:
         """All of it came: what it is, and how far it is believed to be what the name says."""
         if self._packer:
             self._put(self._packer.finish())
-        with disk_errors(f"read back asset {self._name!r:.120}"), os.fdopen(os.dup(self._file), "rb") as plain:
+        with (
+            disk_errors(f"read back asset {self._name!r:.120}"),
+            os.fdopen(os.dup(self._file), "rb") as plain,
+        ):
             plain.seek(0)
             stored = unpacked(plain) if self._packer else plain
             judgement = judge(self._name, stored, self._length, content_type)
         packed = self._packer.packed() if self._packer else None
         odd = judgement.why or None
-        return FetchedAsset(self._length, self._digest.hexdigest(), content_type, packed, odd), judgement
+        return FetchedAsset(
+            self._length, self._digest.hexdigest(), content_type, packed, odd
+        ), judgement
 
     def _put(self, data: bytes | memoryview) -> None:
         with disk_errors(f"write asset {self._name!r:.120}"):

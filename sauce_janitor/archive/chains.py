@@ -1,4 +1,6 @@
-"""The receipts in a job's folder as a chain: each follows the one before, none is missing, all are about that job."""
+"""The receipts in a job's folder as a chain: each follows the one before, none is missing, all are
+about that job.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,21 @@ from collections.abc import Iterable, Sequence
 from sauce_janitor.archive.disk.folders import disk_errors, read_small
 from sauce_janitor.archive.disk.names import folder_name
 from sauce_janitor.archive.disk.walk import Place
-from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, read_receipt, receipt_name, receipt_number, sha256_of
+from sauce_janitor.archive.receipts import (
+    LONGEST,
+    ReceiptFile,
+    read_receipt,
+    receipt_name,
+    receipt_number,
+    sha256_of,
+)
 from sauce_janitor.errors import ArchiveError
 
 
 def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile, ...]:
-    """The receipts in a job's folder, each following the one before. Raises ArchiveError where one does not."""
+    """The receipts in a job's folder, each following the one before. Raises ArchiveError where one
+    does not.
+    """
     names = list(names)
     numbers = sorted(number for name in names if (number := receipt_number(name)) is not None)
     if numbers != list(range(1, len(numbers) + 1)) or (names and not numbers):
@@ -32,11 +43,14 @@ def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile,
             raise ArchiveError(f"{'/'.join(place)}/{name} is the receipt of something else")
         if said.previous != (receipts[-1].sha256 if receipts else None):
             raise ArchiveError(
-                f"{'/'.join(place)}/{name} does not follow the receipt before it: one of them was changed"
+                f"{'/'.join(place)}/{name} does not follow the receipt before it: one of them was"
+                " changed"
             )
         receipts.append(receipt)
     return tuple(receipts)
 
 
 def _first_gap(numbers: Sequence[int]) -> int:
-    return next((place for place, number in enumerate(numbers, 1) if place != number), len(numbers) + 1)
+    return next(
+        (place for place, number in enumerate(numbers, 1) if place != number), len(numbers) + 1
+    )

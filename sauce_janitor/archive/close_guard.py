@@ -1,8 +1,9 @@
 """Whether an archive is still open, as threads see it that were left behind.
 
-A stop waits some seconds for the threads of a run, and then goes on without them. Such a thread may still be fetching when the
-archive is closed and another run begins. It must not use a descriptor that by then is another file's, and it must not show what
-it has made: the lease it worked under is gone.
+A stop waits some seconds for the threads of a run, and then goes on without them. Such a thread may
+still be fetching when the archive is closed and another run begins. It must not use a descriptor
+that by then is another file's, and it must not show what it has made: the lease it worked under is
+gone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from sauce_janitor.errors import ArchiveUnusableError
 
 
 class CloseGuard:
-    """`let_go` closes the descriptors: at `cut`, or when the last thread that holds on lets go after it."""
+    """`let_go` closes the descriptors: at `cut`, or when the last thread that holds on lets go
+    after it.
+    """
 
     def __init__(self, let_go: Callable[[], None]) -> None:
         self._let_go = let_go
@@ -25,7 +28,9 @@ class CloseGuard:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """The descriptors stay open inside. Raises ArchiveUnusableError when the archive is closed."""
+        """The descriptors stay open inside. Raises ArchiveUnusableError when the archive is
+        closed.
+        """
         with self._lock:
             self._check()
             self._holding += 1
@@ -40,7 +45,9 @@ class CloseGuard:
 
     @contextmanager
     def committing(self) -> Iterator[None]:
-        """Nobody cuts it inside. Raises ArchiveUnusableError when the archive is closed: then nothing may be shown any more."""
+        """Nobody cuts it inside. Raises ArchiveUnusableError when the archive is closed: then
+        nothing may be shown any more.
+        """
         with self._lock:
             self._check()
             self._showing += 1
@@ -52,7 +59,8 @@ class CloseGuard:
                 self._lock.notify_all()
 
     def cut(self, *, last: Callable[[], None] = lambda: None) -> None:
-        """The archive is closed from now on, for everybody; waits for what is being shown. A second time changes nothing.
+        """The archive is closed from now on, for everybody; waits for what is being shown. A second
+        time changes nothing.
 
         `last` is called once, when nothing is shown any more and the descriptors are still open.
         """

@@ -1,6 +1,8 @@
-"""The local holds of one account, mirrored in the archive's root: a state that is lost takes no hold with it.
+"""The local holds of one account, mirrored in the archive's root: a state that is lost takes no
+hold with it.
 
-The mirror is one small file, replaced whole. One that cannot be read holds everything: whoever asks it is told so by an error.
+The mirror is one small file, replaced whole. One that cannot be read holds everything: whoever asks
+it is told so by an error.
 """
 
 from __future__ import annotations
@@ -49,11 +51,17 @@ class HoldMirror:
         self._seen: tuple[tuple[int, int, int], tuple[MirroredHold, ...]] | None = None
 
     def others(self, known: Iterable[str]) -> tuple[HoldMirror, ...]:
-        """Return the mirrors here of no account that is `known`: of a state that was lost, or of another one."""
+        """Return the mirrors here of no account that is `known`: of a state that was lost, or of
+        another one.
+        """
         mine = {self._file, *map(_file_of, known)}
         with disk_errors(f"read the archive's folder {self._root.path}", of_all=True):
             names = os.listdir(self._root.fd)  # noqa: PTH208 - a descriptor has no path
-        files = sorted(name for name in names if name.startswith(_NAME) and name.endswith(_END) and name not in mine)
+        files = sorted(
+            name
+            for name in names
+            if name.startswith(_NAME) and name.endswith(_END) and name not in mine
+        )
         return tuple(HoldMirror(self._root, None, file=name) for name in files)
 
     @contextmanager
@@ -70,7 +78,9 @@ class HoldMirror:
             shut(lock)
 
     def holds(self) -> tuple[MirroredHold, ...]:
-        """All holds in it, as they are now; () when there is none. It is read again only when it was replaced."""
+        """All holds in it, as they are now; () when there is none. It is read again only when it
+        was replaced.
+        """
         try:
             found = os.stat(self._file, dir_fd=self._root.fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -85,9 +95,16 @@ class HoldMirror:
         return self._seen[1]
 
     def replace(self, holds: Iterable[MirroredHold]) -> None:
-        """These are the holds from now on; durable when this returns, and whole whatever happens meanwhile."""
+        """These are the holds from now on; durable when this returns, and whole whatever happens
+        meanwhile.
+        """
         plain = [asdict(hold) for hold in sorted(holds, key=lambda hold: (hold.job_id, hold.at))]
-        said = {"what": "sauce-janitor holds", "format": _FORMAT, "account": self._account, "holds": plain}
+        said = {
+            "what": "sauce-janitor holds",
+            "format": _FORMAT,
+            "account": self._account,
+            "holds": plain,
+        }
         text = json.dumps({**said, "sha256": _digest(plain)}, indent=1) + "\n"
         aside = f"{self._file}.{uuid.uuid4().hex}"
         with disk_errors(f"write {self._root.path / self._file}", of_all=True):
@@ -125,8 +142,9 @@ class HoldMirror:
 
     def _unreadable(self, why: str) -> ArchiveError:
         return ArchiveUnusableError(
-            f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is held: restore that file. "
-            "If `sauce-janitor hold list` shows all the holds there should be, move it away: the next run writes it anew"
+            f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is"
+            " held: restore that file. If `sauce-janitor hold list` shows all the holds there"
+            " should be, move it away: the next run writes it anew"
         )
 
 
@@ -138,7 +156,8 @@ def _lock(folder: int) -> None:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
     except OSError as wrong:
-        # Without locks the mirror is still replaced whole; of two holds set at once one may be missing in it.
+        # Without locks the mirror is still replaced whole; of two holds set at once one may be
+        # missing in it.
         if wrong.errno not in NO_LOCKS:
             raise
 
@@ -147,7 +166,9 @@ def _hold(said: Any) -> MirroredHold:
     until = said["until"]
     if not isinstance(said["at"], int) or not isinstance(until, int | None):
         raise TypeError("a time in it is no number")
-    return MirroredHold(job_id(said["job_id"]), str(said["by"]), str(said["reason"]), said["at"], until)
+    return MirroredHold(
+        job_id(said["job_id"]), str(said["by"]), str(said["reason"]), said["at"], until
+    )
 
 
 def _digest(plain: Any) -> str:

@@ -1,4 +1,6 @@
-"""What the archive holds of one job at one look: its receipts, what was pruned since, and its document."""
+"""What the archive holds of one job at one look: its receipts, what was pruned since, and its
+document.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,21 @@ from sauce_janitor.archive.disk.folders import disk_errors, reach, read_small
 from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records
-from sauce_janitor.archive.receipts import LONGEST, ReceiptDocument, ReceiptFile, StoredFile, sha256_of
+from sauce_janitor.archive.receipts import (
+    LONGEST,
+    ReceiptDocument,
+    ReceiptFile,
+    StoredFile,
+    sha256_of,
+)
 from sauce_janitor.errors import ArchiveError
 
 
 @dataclass(frozen=True)
 class JobContents:
-    """One job as its folder says: `receipts` and `records` of pruning, both oldest first. Nothing was read but those."""
+    """One job as its folder says: `receipts` and `records` of pruning, both oldest first. Nothing
+    was read but those.
+    """
 
     place: Place
     receipts: tuple[ReceiptFile, ...]
@@ -42,8 +52,14 @@ class JobContents:
 
     @cached_property
     def files(self) -> tuple[StoredFile, ...]:
-        """Every file that any receipt lists and that was not pruned: also the documents, and what a later pass replaced."""
-        lines = {file.file: file for each in self.receipts for file in (each.document.job, *each.document.assets)}
+        """Every file that any receipt lists and that was not pruned: also the documents, and what a
+        later pass replaced.
+        """
+        lines = {
+            file.file: file
+            for each in self.receipts
+            for file in (each.document.job, *each.document.assets)
+        }
         return tuple(file for path, file in lines.items() if path not in self.gone)
 
     @property
@@ -53,9 +69,14 @@ class JobContents:
 
 
 def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
-    """What a job's folder says; None when there is no such folder. ArchiveError when it cannot be read or trusted."""
+    """What a job's folder says; None when there is no such folder. ArchiveError when it cannot be
+    read or trusted.
+    """
     try:
-        with disk_errors(f"read the archive's folder {'/'.join(place)}"), reach(root.fd, place) as folder:
+        with (
+            disk_errors(f"read the archive's folder {'/'.join(place)}"),
+            reach(root.fd, place) as folder,
+        ):
             names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
             receipts = chain(folder, place, names)
             if not receipts:
@@ -68,10 +89,15 @@ def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
 
 
 def document_of(root: ArchiveRoot, contents: JobContents) -> Mapping[str, object] | None:
-    """The job's newest document, as Sauce Labs gave it less its secrets; None when it is gone, or not as it was stored."""
+    """The job's newest document, as Sauce Labs gave it less its secrets; None when it is gone, or
+    not as it was stored.
+    """
     job = contents.newest.job
     try:
-        with disk_errors(f"read {'/'.join(contents.place)}/{job.file}"), reach(root.fd, contents.place) as folder:
+        with (
+            disk_errors(f"read {'/'.join(contents.place)}/{job.file}"),
+            reach(root.fd, contents.place) as folder,
+        ):
             data = read_small(folder, job.file, at_most=LONGEST)
         said = json.loads(data) if sha256_of(data) == job.sha256 else None
     except (ArchiveError, ValueError, RecursionError):

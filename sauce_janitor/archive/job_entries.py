@@ -1,4 +1,6 @@
-"""An archived job as one line: what lists, searches and pages know of it, read from its folder alone."""
+"""An archived job as one line: what lists, searches and pages know of it, read from its folder
+alone.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _LONGEST_TEXT = 2000
 
 
 def entry_of(root: ArchiveRoot, place: Place) -> ArchiveEntry | None:
-    """The entry of the job in this folder; None when there is none. ArchiveError when its receipts cannot be trusted."""
+    """The entry of the job in this folder; None when there is none. ArchiveError when its receipts
+    cannot be trusted.
+    """
     contents = contents_of(root, place)
     return None if contents is None else entry_from(contents, document_of(root, contents))
 
@@ -39,7 +43,10 @@ def entry_from(contents: JobContents, document: Mapping[str, object] | None) -> 
         status=_status(said),
         error=_text(said, "error"),
         os=_text(said, "os"),
-        browser=" ".join(filter(None, (_text(said, "browser"), _text(said, "browser_short_version")))) or None,
+        browser=" ".join(
+            filter(None, (_text(said, "browser"), _text(said, "browser_short_version")))
+        )
+        or None,
         duration_s=_duration(said, newest.ended_at),
         missing=len(newest.missing),
     )

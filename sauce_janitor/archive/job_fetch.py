@@ -1,4 +1,6 @@
-"""Gathering: all that one pass wants of a job, from Sauce Labs into the folder aside, with as few requests as it takes."""
+"""Gathering: all that one pass wants of a job, from Sauce Labs into the folder aside, with as few
+requests as it takes.
+"""
 
 from __future__ import annotations
 
@@ -45,18 +47,25 @@ _NO_BUNDLE = (AnswerError, ForbiddenError, SourceUnavailableError)
 _OF_A_FILE = (AnswerError, ArchiveError)
 """What asking for a file may end with that is about this file alone."""
 _PERHAPS_OF_A_FILE = (ForbiddenError, NotReadyError, SourceUnavailableError)
-"""The same, where another file of the job came; else it is about the job, the owner or Sauce Labs as a whole."""
+"""The same, where another file of the job came; else it is about the job, the owner or Sauce Labs
+as a whole.
+"""
 _UNANSWERED: Final = 2
-"""After so many files in a row without an answer the rest of the job is not asked for: it is not the files."""
+"""After so many files in a row without an answer the rest of the job is not asked for: it is not
+the files.
+"""
 _LONGEST_STREAK: Final = 50
 _LONGEST_STREAK_S: Final = 180
 BELIEVED_AFTER_S: Final = 86_400
-"""What reads like somebody else's answer is believed when the same bytes come again so much later."""
+"""What reads like somebody else's answer is believed when the same bytes come again so much
+later.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """What to fetch of one job: the names wanted, in order, and all that are listed; `url_of` says where each comes from.
+    """What to fetch of one job: the names wanted, in order, and all that are listed; `url_of` says
+    where each comes from.
 
     `missing` are the files that earlier passes could not have, by name.
     """
@@ -81,17 +90,22 @@ class FetchedJob:
 
 
 class JobFetcher:
-    """Fetches for one archive; several threads may, each for its own job. `now` gives epoch seconds."""
+    """Fetches for one archive; several threads may, each for its own job. `now` gives epoch
+    seconds.
+    """
 
-    def __init__(self, allowance: Callable[[], ByteAllowance], now: Callable[[], int], *, compress: bool) -> None:
+    def __init__(
+        self, allowance: Callable[[], ByteAllowance], now: Callable[[], int], *, compress: bool
+    ) -> None:
         self._new_allowance, self._now, self._compress = allowance, now, compress
         self._offer = BundleUse()
 
     def gather(self, errand: FetchRequest, folder: int, below: str) -> FetchedJob:
         """Fetch all that can be had into the new folder `below` in `folder`, not yet durable.
 
-        A file that cannot be had does not hold back the others. Raises what is about more than one file:
-        ArchiveUnusableError, and what `fetch` raises of the job, the owner or Sauce Labs as a whole.
+        A file that cannot be had does not hold back the others. Raises what is about more than one
+        file: ArchiveUnusableError, and what `fetch` raises of the job, the owner or Sauce Labs as a
+        whole.
         """
         if not errand.wanted:
             return FetchedJob()
@@ -104,7 +118,9 @@ class JobFetcher:
             missing = _one_by_one(pass_, came, self._now)
             at = self._now()
             files = tuple(
-                self._stored(name, below, pass_.slots[name], came[name], at) for name in errand.wanted if name in came
+                self._stored(name, below, pass_.slots[name], came[name], at)
+                for name in errand.wanted
+                if name in came
             )
         finally:
             shut(assets)
@@ -119,7 +135,9 @@ class JobFetcher:
         taken = {file.lower() for file in files.values()}
         slots = {}
         for name, file in files.items():
-            is_packed = self._compress and is_packable(name) and (file + ENDING).lower() not in taken
+            is_packed = (
+                self._compress and is_packable(name) and (file + ENDING).lower() not in taken
+            )
             slots[name] = AssetSlot(assets, file + ENDING if is_packed else file, is_packed)
         return slots
 
@@ -153,11 +171,21 @@ class JobFetcher:
         return {name: (each, url) for name, each in fetched.items()}
 
     @staticmethod
-    def _stored(name: str, below: str, slot: AssetSlot, came: tuple[FetchedAsset, str], at: int) -> StoredFile:
+    def _stored(
+        name: str, below: str, slot: AssetSlot, came: tuple[FetchedAsset, str], at: int
+    ) -> StoredFile:
         fetched, url = came
         path = f"{below}/{slot.file}"
         return StoredFile(
-            name, path, fetched.bytes, fetched.sha256, at, url, fetched.content_type, fetched.packed, fetched.odd
+            name,
+            path,
+            fetched.bytes,
+            fetched.sha256,
+            at,
+            url,
+            fetched.content_type,
+            fetched.packed,
+            fetched.odd,
         )
 
 
@@ -170,10 +198,15 @@ class _Pass:
     remarks: list[tuple[str, str]] = field(default_factory=list)
 
     def difference(self, fetched: dict[str, FetchedAsset]) -> str | None:
-        """How a bundle's pictures differ from the single files, by a sample; None where they do not, or none can be had."""
+        """How a bundle's pictures differ from the single files, by a sample; None where they do
+        not, or none can be had.
+        """
         for name in sampled(tuple(fetched), self.errand.url_of(BUNDLE)):
             with suppress(AnswerError):
-                if hash_of(self.errand.fetch, name, self.allowance) != (fetched[name].bytes, fetched[name].sha256):
+                if hash_of(self.errand.fetch, name, self.allowance) != (
+                    fetched[name].bytes,
+                    fetched[name].sha256,
+                ):
                     return f"its {name!r:.120} is not the single file: the single files are stored"
         return None
 
@@ -243,7 +276,9 @@ def _one_by_one(
             continue
         vouched = _vouched(errand.missing.get(name), now())
         try:
-            fetched = fetch_to_file(errand.fetch, name, pass_.slots[name], pass_.allowance, vouched=vouched)
+            fetched = fetch_to_file(
+                errand.fetch, name, pass_.slots[name], pass_.allowance, vouched=vouched
+            )
         except ArchiveUnusableError:
             raise
         except (*_OF_A_FILE, *_PERHAPS_OF_A_FILE) as wrong:
@@ -262,9 +297,15 @@ def _one_by_one(
 
 
 def _is_of_the_disk(wrong: JanitorError) -> bool:
-    """Whether our own disk refused: no file is missing at Sauce Labs then, but for one that is too large for it."""
+    """Whether our own disk refused: no file is missing at Sauce Labs then, but for one that is too
+    large for it.
+    """
     cause = wrong.__cause__
-    return isinstance(wrong, ArchiveError) and isinstance(cause, OSError) and cause.errno != errno.EFBIG
+    return (
+        isinstance(wrong, ArchiveError)
+        and isinstance(cause, OSError)
+        and cause.errno != errno.EFBIG
+    )
 
 
 def _was_asked_for(before: MissingFile | None) -> bool:
@@ -293,7 +334,12 @@ def _not_had(pass_: _Pass, name: str, at: int, wrong: Exception) -> MissingFile:
 def _nameless_file(folder: int) -> int:
     """A file that is gone when it is closed, however this process ends."""
     name = ".spool"
-    file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    file = os.open(
+        name,
+        os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+        0o600,
+        dir_fd=folder,
+    )
     os.unlink(name, dir_fd=folder)
     return file
 

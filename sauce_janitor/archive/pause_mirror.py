@@ -1,6 +1,7 @@
 """The pause, mirrored in the archive's root: a state that is lost takes no stop with it.
 
-One small file, made and removed as a whole. One that cannot be read is a pause: whoever asks is told so by an error.
+One small file, made and removed as a whole. One that cannot be read is a pause: whoever asks is
+told so by an error.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class MirroredPause:
 
 
 class PauseMirror:
-    """The mirror in the archive at a path. Any thread may ask; it is looked at anew each time, by one call where there is none.
+    """The mirror in the archive at a path. Any thread may ask; it is looked at anew each time, by
+    one call where there is none.
 
     Raises ArchiveUnusableError.
     """
@@ -55,22 +57,29 @@ class PauseMirror:
                 raise ValueError("another format")
             return MirroredPause(str(said["by"]), str(said["reason"]), int(said["at"]))
         except (ValueError, KeyError, TypeError) as wrong:
-            raise ArchiveUnusableError(f"{self._path / PAUSE_FILE} cannot be read: it was changed or cut") from wrong
+            raise ArchiveUnusableError(
+                f"{self._path / PAUSE_FILE} cannot be read: it was changed or cut"
+            ) from wrong
 
     def pause(self, pause: MirroredPause, *, is_known: bool) -> None:
-        """Pause there, durably; one that is there stays. Where no archive was ever made, its folder is made for it.
+        """Pause there, durably; one that is there stays. Where no archive was ever made, its folder
+        is made for it.
 
-        `is_known`: the state knows an archive at this path; when that is not there, its volume is not mounted.
+        `is_known`: the state knows an archive at this path; when that is not there, its volume is
+        not mounted.
         """
         if not (self._path / SENTINEL).exists():
             if is_known:
-                raise ArchiveUnusableError(f"{self._path} has no sentinel {SENTINEL}: is the archive's volume mounted?")
+                raise ArchiveUnusableError(
+                    f"{self._path} has no sentinel {SENTINEL}: is the archive's volume mounted?"
+                )
             with disk_errors(f"make the archive folder {self._path}", of_all=True):
                 self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._folder() as folder:
             if not (self._path / SENTINEL).exists() and not is_new_root(folder):
                 raise ArchiveUnusableError(
-                    f"{self._path} is no archive and not empty: name an empty folder as archive.path"
+                    f"{self._path} is no archive and not empty: name an empty folder as"
+                    " archive.path"
                 )
             said = {
                 "what": "sauce-janitor pause",
@@ -83,15 +92,20 @@ class PauseMirror:
                 write_plain(self._path, folder, PAUSE_FILE, said, replaces=False)
 
     def resume(self, *, is_known: bool) -> None:
-        """Lift it there, durably, also one that cannot be read; nothing happens where there is none."""
+        """Lift it there, durably, also one that cannot be read; nothing happens where there is
+        none.
+        """
         if is_known and not (self._path / SENTINEL).exists():
             raise ArchiveUnusableError(
-                f"{self._path} has no sentinel {SENTINEL}, so nobody can tell whether a pause is there: is the archive's "
-                "volume mounted?"
+                f"{self._path} has no sentinel {SENTINEL}, so nobody can tell whether a pause is"
+                " there: is the archive's volume mounted?"
             )
         if not os.path.lexists(self._path / PAUSE_FILE):
             return
-        with self._folder() as folder, disk_errors(f"remove {self._path / PAUSE_FILE}", of_all=True):
+        with (
+            self._folder() as folder,
+            disk_errors(f"remove {self._path / PAUSE_FILE}", of_all=True),
+        ):
             with suppress(FileNotFoundError):
                 os.unlink(PAUSE_FILE, dir_fd=folder)
             os.fsync(folder)

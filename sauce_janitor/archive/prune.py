@@ -1,7 +1,8 @@
-"""Pruning: chosen files of a stored job leave the archive, and a record of them stays beside its receipts.
+"""Pruning: chosen files of a stored job leave the archive, and a record of them stays beside its
+receipts.
 
-The record is durable before the first file goes, so that a crash leaves files that are listed and still there, never a hole
-that nobody explains.
+The record is durable before the first file goes, so that a crash leaves files that are listed and
+still there, never a hole that nobody explains.
 """
 
 from __future__ import annotations
@@ -14,11 +15,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sauce_janitor import __version__
-from sauce_janitor.archive.disk.folders import disk_errors, exists, new_file, open_folder, reach, shut, write_all
+from sauce_janitor.archive.disk.folders import (
+    disk_errors,
+    exists,
+    new_file,
+    open_folder,
+    reach,
+    shut,
+    write_all,
+)
 from sauce_janitor.archive.disk.names import folder_name
 from sauce_janitor.archive.disk.root import PARTIAL, ArchiveRoot
 from sauce_janitor.archive.ownership.lease import ArchiveLease
-from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files, record_name, write_record
+from sauce_janitor.archive.prune_records import (
+    GoneFile,
+    PruneFile,
+    PruneRecord,
+    gone_files,
+    record_name,
+    write_record,
+)
 from sauce_janitor.archive.receipts import ReceiptFile, sha256_of
 from sauce_janitor.archive.staging import partial_folder
 from sauce_janitor.errors import ArchiveError
@@ -30,7 +46,9 @@ Place = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class PruneDraft:
-    """A record that is not written yet, and where it will stand; its hash is for the journal, before anything is done."""
+    """A record that is not written yet, and where it will stand; its hash is for the journal,
+    before anything is done.
+    """
 
     place: Place
     data: bytes
@@ -53,32 +71,56 @@ class PruneDraft:
 
 
 class Pruner:
-    """Takes files of one account's jobs away. Only while the account's lease is held: then nobody else writes here.
+    """Takes files of one account's jobs away. Only while the account's lease is held: then nobody
+    else writes here.
 
-    Needs no room above the floor of `archive.min_free`: it is what makes room. Raises ArchiveError (this job) or
-    ArchiveUnusableError (all jobs).
+    Needs no room above the floor of `archive.min_free`: it is what makes room. Raises ArchiveError
+    (this job) or ArchiveUnusableError (all jobs).
     """
 
     def __init__(
-        self, root: ArchiveRoot, account: str, *, run_id: str, now: Callable[[], int], lease: ArchiveLease | None = None
+        self,
+        root: ArchiveRoot,
+        account: str,
+        *,
+        run_id: str,
+        now: Callable[[], int],
+        lease: ArchiveLease | None = None,
     ) -> None:
-        self._root, self._account, self._run_id, self._now, self._lease = root, account, run_id, now, lease
+        self._root, self._account, self._run_id, self._now, self._lease = (
+            root,
+            account,
+            run_id,
+            now,
+            lease,
+        )
 
     def draft(
-        self, place: Place, receipts: tuple[ReceiptFile, ...], records: tuple[PruneFile, ...], permit: PrunePermit
+        self,
+        place: Place,
+        receipts: tuple[ReceiptFile, ...],
+        records: tuple[PruneFile, ...],
+        permit: PrunePermit,
     ) -> PruneDraft:
-        """The record for the permit's files of a job, with nothing done yet. ArchiveError when it names what is not there.
+        """The record for the permit's files of a job, with nothing done yet. ArchiveError when it
+        names what is not there.
 
-        A file of an asset that was stored twice goes with its namesake: `files` of the permit are paths beside the receipts.
+        A file of an asset that was stored twice goes with its namesake: `files` of the permit are
+        paths beside the receipts.
         """
         newest = receipts[-1].document
         if (newest.job_id, newest.owner) != (permit.job_id, permit.owner):
             raise ArchiveError(f"{'/'.join(place)} is not the folder of job {permit.job_id}")
-        lines = {file.file: file for each in receipts for file in (each.document.job, *each.document.assets)}
+        lines = {
+            file.file: file
+            for each in receipts
+            for file in (each.document.job, *each.document.assets)
+        }
         gone = gone_files(records)
         if strange := sorted(name for name in permit.files if name not in lines or name in gone):
             raise ArchiveError(
-                f"{'/'.join(place)}/{strange[0]} is in no receipt, or was pruned before: nothing is removed"
+                f"{'/'.join(place)}/{strange[0]} is in no receipt, or was pruned before: nothing is"
+                " removed"
             )
         wanted = tuple(
             GoneFile(line.name, line.file, line.bytes, line.sha256)
@@ -100,10 +142,14 @@ class Pruner:
             previous=records[-1].sha256 if records else None,
         )
         data = write_record(record)
-        return PruneDraft(place, data, PruneFile(record_name(record.number), sha256_of(data), record))
+        return PruneDraft(
+            place, data, PruneFile(record_name(record.number), sha256_of(data), record)
+        )
 
     def prune(self, draft: PruneDraft) -> None:
-        """Write the record, durably, and then remove its files. The journal has the intent before this is called."""
+        """Write the record, durably, and then remove its files. The journal has the intent before
+        this is called.
+        """
         self._check()
         where = "/".join(draft.place)
         with self._partial() as partial:
@@ -119,7 +165,8 @@ class Pruner:
                     with reach(self._root.fd, draft.place) as folder:
                         if exists(folder, draft.made.file):
                             raise ArchiveError(
-                                f"{where}/{draft.made.file} is in the way: a stranger wrote to the archive"
+                                f"{where}/{draft.made.file} is in the way: a stranger wrote to the"
+                                " archive"
                             )
                         os.rename(aside, draft.made.file, src_dir_fd=partial, dst_dir_fd=folder)
                         os.fsync(folder)
@@ -132,20 +179,30 @@ class Pruner:
     def left(self, place: Place, made: PruneFile) -> tuple[str, ...]:
         """The files of a record that are still there."""
         where = "/".join(place)
-        with disk_errors(f"look for files of {where} in the archive"), reach(self._root.fd, place) as folder:
+        with (
+            disk_errors(f"look for files of {where} in the archive"),
+            reach(self._root.fd, place) as folder,
+        ):
             return tuple(file.file for file in made.record.files if _is_there(folder, file.file))
 
     def finish(self, place: Place, made: PruneFile) -> None:
-        """Remove what a record that stands in the archive says is gone; what is not there any more is well. Durable."""
+        """Remove what a record that stands in the archive says is gone; what is not there any more
+        is well. Durable.
+        """
         self._check()
         where = "/".join(place)
-        with disk_errors(f"remove files of {where} from the archive"), reach(self._root.fd, place) as folder:
+        with (
+            disk_errors(f"remove files of {where} from the archive"),
+            reach(self._root.fd, place) as folder,
+        ):
             for above, names in _by_folder(made.record.files):
                 _remove_from(folder, above, names)
             os.fsync(folder)
 
     def _check(self) -> None:
-        """The archive is still the one that was opened, and nobody else works there. ArchiveUnusableError, LeaseError."""
+        """The archive is still the one that was opened, and nobody else works there.
+        ArchiveUnusableError, LeaseError.
+        """
         self._root.check()
         if self._lease is not None:
             self._lease.check()
@@ -174,7 +231,9 @@ def _is_there(folder: int, path: str) -> bool:
 
 
 def _by_folder(files: Iterable[GoneFile]) -> Iterable[tuple[str, list[str]]]:
-    """The job's own document last: while a crash can leave files behind, it says of which job they are."""
+    """The job's own document last: while a crash can leave files behind, it says of which job they
+    are.
+    """
     folders: dict[str, list[str]] = {}
     for file in sorted(files, key=lambda file: ("/" not in file.file, file.file)):
         above, _, name = file.file.rpartition("/")
@@ -191,7 +250,9 @@ def _remove_from(folder: int, above: str, names: Collection[str]) -> None:
         for name in names:
             with suppress(FileNotFoundError):
                 if not stat.S_ISREG(os.stat(name, dir_fd=below, follow_symlinks=False).st_mode):
-                    raise ArchiveError(f"{above}/{name} in the archive is no plain file: it is left there")
+                    raise ArchiveError(
+                        f"{above}/{name} in the archive is no plain file: it is left there"
+                    )
                 os.unlink(name, dir_fd=below)
         os.fsync(below)
     finally:

@@ -1,6 +1,8 @@
-"""Records of what was pruned: `pruned.json`, then `pruned-2.json`, … beside a job's receipts, as values and as exact bytes.
+"""Records of what was pruned: `pruned.json`, then `pruned-2.json`, … beside a job's receipts, as
+values and as exact bytes.
 
-Receipts stay as they were written: the line of a pruned file stays in them, and the record says that it went, when and why.
+Receipts stay as they were written: the line of a pruned file stays in them, and the record says
+that it went, when and why.
 """
 
 from __future__ import annotations
@@ -14,19 +16,30 @@ from typing import Final
 
 from sauce_janitor.archive.disk.folders import disk_errors, read_small
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, StoredFile, canonical, day_and_time, sha256_of
+from sauce_janitor.archive.receipts import (
+    LONGEST,
+    ReceiptFile,
+    StoredFile,
+    canonical,
+    day_and_time,
+    sha256_of,
+)
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import JobId, Owner, job_id, owner_name
 
 VERSION: Final = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FILE = re.compile(r"(?:job(?:-[1-9][0-9]*)?\.json|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)")
+_FILE = re.compile(
+    r"(?:job(?:-[1-9][0-9]*)?\.json|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)"
+)
 _RECORD_FILE = re.compile(r"pruned(?:-([2-9]|[1-9][0-9]+))?\.json")
 
 
 @dataclass(frozen=True, slots=True)
 class GoneFile:
-    """One stored file that left the archive, as its receipt has it: `bytes` and `sha256` are the original's."""
+    """One stored file that left the archive, as its receipt has it: `bytes` and `sha256` are the
+    original's.
+    """
 
     name: str
     file: str
@@ -36,9 +49,11 @@ class GoneFile:
 
 @dataclass(frozen=True, slots=True)
 class PruneRecord:
-    """What one record says: which files went, by whose word (`why`), under which receipt (its SHA-256), and when.
+    """What one record says: which files went, by whose word (`why`), under which receipt (its
+    SHA-256), and when.
 
-    `number` is 1 for pruned.json, n for pruned-n.json; `previous` is the SHA-256 of the record before, None of the first.
+    `number` is 1 for pruned.json, n for pruned-n.json; `previous` is the SHA-256 of the record
+    before, None of the first.
     """
 
     number: int
@@ -62,7 +77,9 @@ class PruneRecord:
 
 @dataclass(frozen=True, slots=True)
 class PruneFile:
-    """A record as it stands, or will stand, in the archive: the file's name, the SHA-256 of its bytes, and what it says."""
+    """A record as it stands, or will stand, in the archive: the file's name, the SHA-256 of its
+    bytes, and what it says.
+    """
 
     file: str
     sha256: str
@@ -88,16 +105,24 @@ def gone_files(records: Iterable[PruneFile]) -> frozenset[str]:
 def read_records(
     folder: int, place: tuple[str, ...], names: Iterable[str], receipts: Iterable[ReceiptFile]
 ) -> tuple[PruneFile, ...]:
-    """The records in a job's folder, oldest first, each following the one before and borne out by a receipt.
+    """The records in a job's folder, oldest first, each following the one before and borne out by a
+    receipt.
 
-    Raises ArchiveError for one that is missing, edited, of something else, or takes away what no receipt lists.
+    Raises ArchiveError for one that is missing, edited, of something else, or takes away what no
+    receipt lists.
     """
     where = "/".join(place)
     numbers = sorted(number for name in names if (number := record_number(name)) is not None)
     if numbers != list(range(1, len(numbers) + 1)):
-        raise ArchiveError(f"{where} lacks a record of what was pruned before {record_name(numbers[-1])}")
+        raise ArchiveError(
+            f"{where} lacks a record of what was pruned before {record_name(numbers[-1])}"
+        )
     known = {receipt.sha256 for receipt in receipts}
-    stored = {_line(file) for receipt in receipts for file in (receipt.document.job, *receipt.document.assets)}
+    stored = {
+        _line(file)
+        for receipt in receipts
+        for file in (receipt.document.job, *receipt.document.assets)
+    }
     found: list[PruneFile] = []
     for number in numbers:
         name = record_name(number)
@@ -109,10 +134,16 @@ def read_records(
             raise ArchiveError(f"{where}/{name}: {wrong}") from wrong
         said = each.record
         at = (folder_name(said.account), folder_name(said.owner), said.job_id)
-        if said.number != number or at != (place[0], place[1], place[-1]) or said.receipt not in known:
+        if (
+            said.number != number
+            or at != (place[0], place[1], place[-1])
+            or said.receipt not in known
+        ):
             raise ArchiveError(f"{where}/{name} is the record of something else")
         if said.previous != (found[-1].sha256 if found else None):
-            raise ArchiveError(f"{where}/{name} does not follow the record before it: one of them was changed")
+            raise ArchiveError(
+                f"{where}/{name} does not follow the record before it: one of them was changed"
+            )
         if not set(said.files) <= stored:
             raise ArchiveError(f"{where}/{name} takes away what no receipt lists")
         found.append(each)
@@ -154,7 +185,9 @@ def _read(data: bytes) -> PruneRecord:
     try:
         said = json.loads(data)
         if said["version"] != VERSION:
-            raise ArchiveError(f"the record has version {said['version']!r}; this sauce-janitor knows {VERSION}")
+            raise ArchiveError(
+                f"the record has version {said['version']!r}; this sauce-janitor knows {VERSION}"
+            )
         record = PruneRecord(
             number=int(said["number"]),
             tool=str(said["tool"]),
@@ -170,7 +203,9 @@ def _read(data: bytes) -> PruneRecord:
             previous=None if said["previous"] is None else _digest(said["previous"]),
         )
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as wrong:
-        raise ArchiveError(f"the record cannot be read: it is cut or was changed ({wrong})") from wrong
+        raise ArchiveError(
+            f"the record cannot be read: it is cut or was changed ({wrong})"
+        ) from wrong
     if write_record(record) != data:
         raise ArchiveError("the record was changed: it is not as it was written")
     return record

@@ -1,7 +1,8 @@
-"""Receipts: what is stored of a job, from where, and the hash of every byte; as values and as the file's exact bytes. Pure.
+"""Receipts: what is stored of a job, from where, and the hash of every byte; as values and as the
+file's exact bytes. Pure.
 
-The newest receipt of a job lists everything stored of it: a later one carries the earlier one's files on and holds the
-hash of the file before it, so the receipts of a job are a chain.
+The newest receipt of a job lists everything stored of it: a later one carries the earlier one's
+files on and holds the hash of the file before it, so the receipts of a job are a chain.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import JobId, MissingFile, Owner, job_id, owner_name
 
 VERSIONS: Final = (1, 2)
-"""The versions of receipts that are read. A receipt is version 1 unless it says what only a newer program understands."""
+"""The versions of receipts that are read. A receipt is version 1 unless it says what only a newer
+program understands.
+"""
 ENCODING: Final = "zstd"
 LONGEST: Final = 64 * 1024 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -31,7 +34,9 @@ _RECEIPT_FILE = re.compile(r"receipt(?:-([2-9]|[1-9][0-9]+))?\.json")
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """How a compressed file stands on the disk: its own length and SHA-256. Its encoding is Zstandard (RFC 8878)."""
+    """How a compressed file stands on the disk: its own length and SHA-256. Its encoding is
+    Zstandard (RFC 8878).
+    """
 
     bytes: int
     sha256: str
@@ -41,9 +46,10 @@ class Packed:
 class StoredFile:
     """One stored file. `name` is the asset's as Sauce gave it, `file` its path beside the receipt.
 
-    `bytes` and `sha256` are of what Sauce sent; a file that is compressed on the disk has its own in `packed`. `odd` says why
-    the bytes do not look like what the name promises, None where they do.
-    `fetched_at` is our clock in epoch seconds; `url` where it came from, without credentials or signature.
+    `bytes` and `sha256` are of what Sauce sent; a file that is compressed on the disk has its own
+    in `packed`. `odd` says why the bytes do not look like what the name promises, None where they
+    do. `fetched_at` is our clock in epoch seconds; `url` where it came from, without credentials or
+    signature.
     """
 
     name: str
@@ -74,10 +80,11 @@ class Unstored:
 class ReceiptDocument:
     """What one receipt file says.
 
-    `number` is 1 for receipt.json, n for receipt-n.json; `previous` is the SHA-256 of the receipt before, None of the first.
-    `listed` are the names Sauce listed, in order. `assets` is everything stored, `discarded` what was listed and not wanted,
-    `absent` what was wanted and is gone at Sauce, `missing` what is wanted, listed, and could not be had yet: a later
-    receipt has it, or says so again. `purged` says that Sauce had purged the assets before.
+    `number` is 1 for receipt.json, n for receipt-n.json; `previous` is the SHA-256 of the receipt
+    before, None of the first. `listed` are the names Sauce listed, in order. `assets` is everything
+    stored, `discarded` what was listed and not wanted, `absent` what was wanted and is gone at
+    Sauce, `missing` what is wanted, listed, and could not be had yet: a later receipt has it, or
+    says so again. `purged` says that Sauce had purged the assets before.
     """
 
     number: int
@@ -109,7 +116,9 @@ class ReceiptDocument:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptFile:
-    """A receipt as it stands in the archive: the file's name, the SHA-256 of its bytes, and what it says."""
+    """A receipt as it stands in the archive: the file's name, the SHA-256 of its bytes, and what it
+    says.
+    """
 
     file: str
     sha256: str
@@ -138,7 +147,8 @@ def receipt_number(file: str) -> int | None:
 
 
 def canonical(value: object) -> bytes:
-    """The one way a JSON file is written here: ASCII (so any name survives), indented, in the order given, a line end.
+    """The one way a JSON file is written here: ASCII (so any name survives), indented, in the order
+    given, a line end.
 
     Raises ArchiveError for a value that JSON cannot hold exactly.
     """
@@ -201,7 +211,11 @@ def _version(receipt: ReceiptDocument) -> int:
 
 
 def _lacking(each: MissingFile) -> dict[str, object]:
-    said: dict[str, object] = {"name": each.name, "why": each.why, "since": day_and_time(each.since)}
+    said: dict[str, object] = {
+        "name": each.name,
+        "why": each.why,
+        "since": day_and_time(each.since),
+    }
     if each.sha256 is not None and each.came_at is not None:
         said |= {"sha256": each.sha256, "came_at": day_and_time(each.came_at)}
     return said
@@ -220,14 +234,20 @@ def _file(stored: StoredFile) -> dict[str, object]:
     if stored.odd is not None:
         said["odd"] = stored.odd
     if stored.packed:
-        said["stored"] = {"encoding": ENCODING, "bytes": stored.packed.bytes, "sha256": stored.packed.sha256}
+        said["stored"] = {
+            "encoding": ENCODING,
+            "bytes": stored.packed.bytes,
+            "sha256": stored.packed.sha256,
+        }
     return said
 
 
 def read_receipt(data: bytes) -> ReceiptDocument:
-    """What a receipt file says; ArchiveError for one that is cut, edited into nonsense, or of a newer version.
+    """What a receipt file says; ArchiveError for one that is cut, edited into nonsense, or of a
+    newer version.
 
-    Strict: exactly the keys and kinds that `write_receipt` writes, and exactly its bytes when written again.
+    Strict: exactly the keys and kinds that `write_receipt` writes, and exactly its bytes when
+    written again.
     """
     try:
         said = json.loads(data)
@@ -235,7 +255,9 @@ def read_receipt(data: bytes) -> ReceiptDocument:
     except (ValueError, RecursionError, TypeError, KeyError) as wrong:
         raise ArchiveError("the receipt cannot be read: it is cut or was changed") from wrong
     if version not in VERSIONS:
-        raise ArchiveError(f"the receipt has version {version!r}; this sauce-janitor knows {VERSIONS[-1]}")
+        raise ArchiveError(
+            f"the receipt has version {version!r}; this sauce-janitor knows {VERSIONS[-1]}"
+        )
     try:
         receipt = _receipt(said)
     except (ValueError, TypeError, KeyError, AttributeError) as wrong:
@@ -311,7 +333,9 @@ def _packed(said: dict[str, object]) -> Packed:
 
 
 def _unstored(said: object) -> tuple[Unstored, ...]:
-    return tuple(Unstored(_text(_object(each)["name"]), _text(_object(each)["why"])) for each in _list(said))
+    return tuple(
+        Unstored(_text(_object(each)["name"]), _text(_object(each)["why"])) for each in _list(said)
+    )
 
 
 def _text(said: object) -> str:

@@ -1,4 +1,6 @@
-"""What a pass is told and what it tells: how to write, why and from where a job is stored, what is stored of it. Pure."""
+"""What a pass is told and what it tells: how to write, why and from where a job is stored, what is
+stored of it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from sauce_janitor.model.jobs import Job, MissingFile
 class WriteSettings:
     """How the archive is written.
 
-    `verify: reread` reads every file back from the disk and compares it; `inline` trusts the hash on the way and the flush.
-    `compress`: logs and JSON are stored as Zstandard.
+    `verify: reread` reads every file back from the disk and compares it; `inline` trusts the hash
+    on the way and the flush. `compress`: logs and JSON are stored as Zstandard.
     """
 
     verify: Literal["reread", "inline"] = "reread"
@@ -30,7 +32,8 @@ class WriteSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreOrigin:
-    """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets, so none is to be had.
+    """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets,
+    so none is to be had.
 
     `emptied`: a delete of ours took them.
 
@@ -49,10 +52,11 @@ class StoreOrigin:
 class StoredJob:
     """What the verified receipts of a job hold together.
 
-    `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection. `stored` has the bytes of
-    each stored asset by name, `discarded` the names that are not stored on purpose; it was made at `made_at` (epoch seconds).
-    `pruned` are the stored ones whose bytes have left the archive since, `missing` what is wanted and could not be had yet.
-    `fetched_assets` and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
+    `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection.
+    `stored` has the bytes of each stored asset by name, `discarded` the names that are not stored
+    on purpose; it was made at `made_at` (epoch seconds). `pruned` are the stored ones whose bytes
+    have left the archive since, `missing` what is wanted and could not be had yet. `fetched_assets`
+    and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
     `odd` are those of this pass that do not look like what their names promise, with the reason.
     `read_back`: this pass read every byte of it from the disk; `restored` are the paths of damaged
     files that it fetched anew.
@@ -97,6 +101,12 @@ def base_address(origin: StoreOrigin) -> str:
 
 
 def origin_url(origin: StoreOrigin, job: Job, name: str | None = None) -> str:
-    """Where a job's document, or its asset `name`, came from. Source: Jobs API, Get Job Details, Get a Job Asset File."""
+    """Where a job's document, or its asset `name`, came from. Source: Jobs API, Get Job Details,
+    Get a Job Asset File.
+    """
     address = f"{base_address(origin)}/rest/v1/{quote(job.owner, safe='', errors='surrogatepass')}/jobs/{job.id}"
-    return address if name is None else f"{address}/assets/{quote(name, safe='', errors='surrogatepass')}"
+    return (
+        address
+        if name is None
+        else f"{address}/assets/{quote(name, safe='', errors='surrogatepass')}"
+    )

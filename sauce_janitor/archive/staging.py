@@ -1,8 +1,9 @@
-"""Work aside: where one pass over one job builds what is not yet proven, and how it becomes part of the archive or nothing.
+"""Work aside: where one pass over one job builds what is not yet proven, and how it becomes part of
+the archive or nothing.
 
-A first pass builds the job's whole folder and shows it by one rename. A later pass adds to a folder that is there: its
-files first, its receipt last, so the receipt's rename is the commit. What a crash leaves is undone from `pass.json`, which
-says where the files were going.
+A first pass builds the job's whole folder and shows it by one rename. A later pass adds to a folder
+that is there: its files first, its receipt last, so the receipt's rename is the commit. What a
+crash leaves is undone from `pass.json`, which says where the files were going.
 """
 
 from __future__ import annotations
@@ -36,13 +37,17 @@ _PASS = "pass.json"  # noqa: S105 - a file's name
 _OLD_S = 86_400
 
 Stamp: TypeAlias = tuple[int, int, int]
-"""Inode, size and time of the last change (ns): what a rename leaves as it is. An inode alone may be used again."""
+"""Inode, size and time of the last change (ns): what a rename leaves as it is. An inode alone may
+be used again.
+"""
 
 
 class StagingFolder:
     """One job's folder aside, gone when the block ends unless it was shown. `fd` is the folder."""
 
-    def __init__(self, root: int, partial: int, place: tuple[str, ...], number: int, *, word: str = "") -> None:
+    def __init__(
+        self, root: int, partial: int, place: tuple[str, ...], number: int, *, word: str = ""
+    ) -> None:
         self._root, self._partial, self._place, self._number = root, partial, place, number
         self._name = f"{place[-1]}-{word}-{uuid.uuid4().hex}"
         self._stuck = False
@@ -60,7 +65,10 @@ class StagingFolder:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._close()
 
@@ -78,7 +86,8 @@ class StagingFolder:
             remove_tree(self._partial, self._name)
 
     def show(self) -> None:
-        """Make it part of the archive, durably: all of it when this returns, none of it when it raises.
+        """Make it part of the archive, durably: all of it when this returns, none of it when it
+        raises.
 
         Where the disk even refuses to take a half-shown pass back, it is aside until `sweep` can.
         """
@@ -109,8 +118,12 @@ class StagingFolder:
                 os.fsync(folder)
                 _move(self.fd, folder, receipt)
                 os.fsync(folder)
-            except BaseException:  # an interrupt half-way must not leave half a pass shown; raised again
-                self._stuck = True  # until it is taken back: the sweep needs what is aside to do it later
+            except (
+                BaseException
+            ):  # an interrupt half-way must not leave half a pass shown; raised again
+                self._stuck = (
+                    True  # until it is taken back: the sweep needs what is aside to do it later
+                )
                 with suppress(OSError):
                     if exists(folder, receipt) and not exists(self.fd, receipt):
                         os.rename(receipt, receipt, src_dir_fd=folder, dst_dir_fd=self.fd)
@@ -123,21 +136,26 @@ class StagingFolder:
         return {name: _stamp(self.fd, name) for name in files}
 
     def verify_shown(self, stamps: Mapping[str, Stamp], files: Iterable[StoredFile]) -> None:
-        """ArchiveError unless what stands in the archive now are the very files that were written aside, all of them.
+        """ArchiveError unless what stands in the archive now are the very files that were written
+        aside, all of them.
 
-        A second writer (another machine, an old copy of this state) may have emptied the folder between the last look and
-        the rename. What such a rename showed is taken back where that is possible, and never counts.
+        A second writer (another machine, an old copy of this state) may have emptied the folder
+        between the last look and the rename. What such a rename showed is taken back where that is
+        possible, and never counts.
         """
         hashed = {file.file: file for file in files}
         try:
             with reach(self._root, self._place) as folder:
                 for name, stamp in stamps.items():
-                    if _stamp(folder, name) != stamp and (name not in hashed or differs(folder, hashed[name])):
+                    if _stamp(folder, name) != stamp and (
+                        name not in hashed or differs(folder, hashed[name])
+                    ):
                         raise OSError(f"{name} is another file")
         except OSError as wrong:
             self._take_back()
             raise ArchiveError(
-                f"job {self._place[-1]} is not in the archive as it was written ({wrong}): does another machine work there?"
+                f"job {self._place[-1]} is not in the archive as it was written ({wrong}): does"
+                " another machine work there?"
             ) from wrong
 
     def _take_back(self) -> None:
@@ -154,7 +172,9 @@ class StagingFolder:
 
 
 def _stamp(folder: int, path: str) -> Stamp:
-    """The stamp of the file at this path of at most one folder below; a link is never followed. Raises OSError."""
+    """The stamp of the file at this path of at most one folder below; a link is never followed.
+    Raises OSError.
+    """
     above, _, name = path.rpartition("/")
     below = open_folder(folder, above) if above else os.dup(folder)
     try:
@@ -165,14 +185,18 @@ def _stamp(folder: int, path: str) -> Stamp:
 
 
 def _move(source: int, target: int, name: str) -> None:
-    """Rename, never over anything: the lease lets no one else write here between the look and the rename."""
+    """Rename, never over anything: the lease lets no one else write here between the look and the
+    rename.
+    """
     if exists(target, name):
         raise ArchiveError(f"{name} is in the way: a stranger wrote to the archive")
     os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
 
 
 def _undo(folder: int, aside: int, number: int) -> None:
-    """Take back the files of a pass whose receipt never came; nothing that a receipt lists is ever touched."""
+    """Take back the files of a pass whose receipt never came; nothing that a receipt lists is ever
+    touched.
+    """
     if exists(folder, receipt_name(number)):
         return
     for name in (assets_name(number), job_name(number)):
@@ -182,10 +206,11 @@ def _undo(folder: int, aside: int, number: int) -> None:
 
 
 def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word: True) -> int:
-    """Remove what crashed passes left aside, and say how many. Only while the account's lease is held.
+    """Remove what crashed passes left aside, and say how many. Only while the account's lease is
+    held.
 
-    `is_dead` says of a lease's word whether the run that worked under it surely works no more. What others left is removed
-    after a day without a change.
+    `is_dead` says of a lease's word whether the run that worked under it surely works no more. What
+    others left is removed after a day without a change.
     """
     swept = 0
     with disk_errors("sweep leftovers in the archive"):
@@ -202,13 +227,17 @@ def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word
 
 
 def _word_of(name: str) -> str:
-    """The lease's word in the name of a folder or file aside; empty where an older version made it."""
+    """The lease's word in the name of a folder or file aside; empty where an older version made
+    it.
+    """
     parts = name.split("-")
     return parts[1] if len(parts) == 3 else ""
 
 
 def _is_old(partial: int, name: str) -> bool:
-    """Whether nothing changed in it for a day, by the clock of the file system, which a new file shows."""
+    """Whether nothing changed in it for a day, by the clock of the file system, which a new file
+    shows.
+    """
     probe = f"clock-{uuid.uuid4().hex}"
     write_file(partial, probe, b"")
     try:
@@ -237,7 +266,9 @@ def _undo_leftover(root: int, partial: int, name: str) -> None:
 
 
 def partial_folder(root: int, partial: str, account_folder: str) -> int:
-    """Where the account's passes work: on the archive's own file system, for only there a rename is one step."""
+    """Where the account's passes work: on the archive's own file system, for only there a rename is
+    one step.
+    """
     with disk_errors("make the folder for work in progress in the archive", of_all=True):
         above = make_folder(root, partial)
         try:

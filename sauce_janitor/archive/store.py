@@ -1,4 +1,6 @@
-"""Storing a job: fetch aside, prove, flush, read back, receipt, show. When `store` returns, the copy is durable and proven."""
+"""Storing a job: fetch aside, prove, flush, read back, receipt, show. When `store` returns, the
+copy is durable and proven.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,14 @@ from sauce_janitor.archive.receipts import (
     sha256_of,
     write_receipt,
 )
-from sauce_janitor.archive.settings import StoredJob, StoreOrigin, WriteSettings, base_address, origin_url, stored_by
+from sauce_janitor.archive.settings import (
+    StoredJob,
+    StoreOrigin,
+    WriteSettings,
+    base_address,
+    origin_url,
+    stored_by,
+)
 from sauce_janitor.archive.staging import StagingFolder, partial_folder, sweep
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import Selection
@@ -46,8 +55,8 @@ from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobId, Owne
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One pass over one job. `earlier` are its receipts so far, oldest first; `gone` the paths of what was pruned,
-    `damaged` those of what does not match its receipt.
+    """One pass over one job. `earlier` are its receipts so far, oldest first; `gone` the paths of
+    what was pruned, `damaged` those of what does not match its receipt.
     """
 
     place: Place
@@ -63,7 +72,9 @@ class _Task:
         return len(self.earlier) + 1
 
     def restored(self, gathered: FetchedJob) -> tuple[str, ...]:
-        """The damaged files that this pass has in new ones; what stands in no receipt is none of them."""
+        """The damaged files that this pass has in new ones; what stands in no receipt is none of
+        them.
+        """
         if not self.earlier:
             return ()
         newest = self.earlier[-1].document
@@ -73,17 +84,32 @@ class _Task:
 
 
 class Archive:
-    """One account's part of an archive, open for writing. Several threads may store at once, each its own job."""
+    """One account's part of an archive, open for writing. Several threads may store at once, each
+    its own job.
+    """
 
     def __init__(
-        self, root: ArchiveRoot, partial: int, account: str, settings: WriteSettings, now: Callable[[], float]
+        self,
+        root: ArchiveRoot,
+        partial: int,
+        account: str,
+        settings: WriteSettings,
+        now: Callable[[], float],
     ) -> None:
-        self._root, self._partial, self._account, self._settings, self._now = root, partial, account, settings, now
+        self._root, self._partial, self._account, self._settings, self._now = (
+            root,
+            partial,
+            account,
+            settings,
+            now,
+        )
         self._lease: ArchiveLease | None = None  # who only mirrors holds has none
         self.catalogue = Catalogue(root)
         self._life = CloseGuard(self._let_go)
         self._gatherer = JobFetcher(
-            lambda: ByteAllowance(settings.caps, self._check_room), self._clock, compress=settings.compress
+            lambda: ByteAllowance(settings.caps, self._check_room),
+            self._clock,
+            compress=settings.compress,
         )
 
     @classmethod
@@ -93,12 +119,14 @@ class Archive:
     ) -> Archive:  # fmt: skip
         """Open the archive at `path`, made (with its sentinel durable) when no uuid is known yet.
 
-        For the run of a `claimant` it holds the account's lease on the archive until it is closed; who only mirrors holds
-        needs none. An archive that is made is the claimant's.
-        Raises ArchiveUnusableError: missing, another one, read-only, or no room above the settings' floor; RefusedError when
-        it is another state's, LeaseError when another run works there.
+        For the run of a `claimant` it holds the account's lease on the archive until it is closed;
+        who only mirrors holds needs none. An archive that is made is the claimant's. Raises
+        ArchiveUnusableError: missing, another one, read-only, or no room above the settings' floor;
+        RefusedError when it is another state's, LeaseError when another run works there.
         """
-        root = ArchiveRoot.open(path, known_uuid=known_uuid, make=True, maker=claimant.instance if claimant else None)
+        root = ArchiveRoot.open(
+            path, known_uuid=known_uuid, make=True, maker=claimant.instance if claimant else None
+        )
         partial, lease = -1, None
         try:
             if claimant is not None and claimant.run_id:
@@ -129,11 +157,15 @@ class Archive:
         return HoldMirror(self._root, self._account)
 
     def close(self) -> None:
-        """Let go of the archive. A thread that is still storing a job then shows nothing of it, and closes what it uses."""
+        """Let go of the archive. A thread that is still storing a job then shows nothing of it, and
+        closes what it uses.
+        """
         self._life.cut(last=self._give_back)
 
     def _give_back(self) -> None:
-        """Release the lease, once nothing is shown any more and before the archive's folder may be closed."""
+        """Release the lease, once nothing is shown any more and before the archive's folder may be
+        closed.
+        """
         if self._lease is not None:
             self._lease.release()
 
@@ -145,12 +177,16 @@ class Archive:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def check(self) -> None:
-        """ArchiveUnusableError unless it is still the archive that was opened, and has room above its floor.
+        """ArchiveUnusableError unless it is still the archive that was opened, and has room above
+        its floor.
 
         LeaseError when another machine, or another copy of the state, works there by now.
         """
@@ -167,7 +203,8 @@ class Archive:
         check_room(self._root.path, self._root.fd, self._settings.min_free)
 
     def sweep(self) -> int:
-        """Remove what crashed passes of this account left aside, and say how many. Only while the account's lease is held.
+        """Remove what crashed passes of this account left aside, and say how many. Only while the
+        account's lease is held.
 
         What may be another machine's work in hand stays (`ArchiveLease.is_dead`).
         """
@@ -175,9 +212,11 @@ class Archive:
         return sweep(self._root.fd, self._partial, *([self._lease.is_dead] if self._lease else []))
 
     def archived(self, job: Job) -> StoredJob | None:
-        """What is stored of the job, None for nothing; each file is there with its length (`catalogue.prove` reads the bytes).
+        """What is stored of the job, None for nothing; each file is there with its length
+        (`catalogue.prove` reads the bytes).
 
-        Raises ArchiveError when a receipt cannot be trusted or a file is missing or of another length.
+        Raises ArchiveError when a receipt cannot be trusted or a file is missing or of another
+        length.
         """
         place = place_of(self._account, job)
         with self._life.held():
@@ -186,38 +225,55 @@ class Archive:
                 return None
             if not self.catalogue.is_whole(place, receipts[-1]):
                 raise ArchiveError(
-                    f"files of {'/'.join(place)} in the archive are missing or changed: see archive verify"
+                    f"files of {'/'.join(place)} in the archive are missing or changed: see archive"
+                    " verify"
                 )
             return stored_by(place, receipts[-1], gone_files(self.catalogue.records(place)))
 
     @contextmanager
     def reading(self) -> Iterator[Catalogue]:
-        """Lend the archive to read in: it stays open while the block runs, whoever closes it meanwhile."""
+        """Lend the archive to read in: it stays open while the block runs, whoever closes it
+        meanwhile.
+        """
         with self._life.held():
             yield self.catalogue
 
     def read_back(self, owner: Owner, job_id: JobId, *, ended_at: int | None) -> Proof | None:
-        """Read every byte stored of a job from the disk, and hold it against the receipts; None for nothing.
+        """Read every byte stored of a job from the disk, and hold it against the receipts; None for
+        nothing.
 
-        `ended_at` (epoch seconds) spares a search. Raises ArchiveError when a receipt cannot be trusted.
+        `ended_at` (epoch seconds) spares a search. Raises ArchiveError when a receipt cannot be
+        trusted.
         """
         with self._life.held():
             return self.catalogue.proof(self._account, owner, job_id, ended_at=ended_at)
 
     def store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: StoreOrigin
+        self,
+        document: JobDocument,
+        listing: AssetListing,
+        selection: Selection,
+        fetch: Fetch,
+        origin: StoreOrigin,
     ) -> StoredJob:
-        """Fetch what is wanted of the job and not yet stored; when this returns, it is proven and durable.
+        """Fetch what is wanted of the job and not yet stored; when this returns, it is proven and
+        durable.
 
-        A file that cannot be had does not hold back the others: `missing` of the result, and the receipt, name it.
-        Never rewrites: what is stored stays, a later pass adds. Raises ArchiveError (this job), ArchiveUnusableError
-        (all jobs) or what `fetch` raises about more than one file, and then nothing of this pass remains in the archive.
+        A file that cannot be had does not hold back the others: `missing` of the result, and the
+        receipt, name it. Never rewrites: what is stored stays, a later pass adds. Raises
+        ArchiveError (this job), ArchiveUnusableError (all jobs) or what `fetch` raises about more
+        than one file, and then nothing of this pass remains in the archive.
         """
         with self._life.held():
             return self._store(document, listing, selection, fetch, origin)
 
     def _store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, origin: StoreOrigin
+        self,
+        document: JobDocument,
+        listing: AssetListing,
+        selection: Selection,
+        fetch: Fetch,
+        origin: StoreOrigin,
     ) -> StoredJob:
         self.check()
         place = place_of(self._account, document.job)
@@ -226,7 +282,9 @@ class Archive:
         gone = gone_files(self.catalogue.records(place)) if earlier else frozenset()
         newest = earlier[-1].document if earlier else None
         missing = UnavailableFiles(damaged, gone if origin.restores else frozenset())
-        choice = choose(listing, selection, newest, missing, purged=origin.purged, emptied=origin.emptied)
+        choice = choose(
+            listing, selection, newest, missing, purged=origin.purged, emptied=origin.emptied
+        )
         if len(choice.wanted) > self._settings.caps.assets:
             raise ArchiveError(f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
                                f"{self._settings.caps.assets:,}")  # fmt: skip
@@ -236,25 +294,38 @@ class Archive:
         return self._pass(task, fetch)
 
     def _damaged(self, place: Place, earlier: tuple[ReceiptFile, ...]) -> frozenset[str]:
-        """The stored files that do not match their receipt: to be fetched again, while there still is something to fetch."""
+        """The stored files that do not match their receipt: to be fetched again, while there still
+        is something to fetch.
+        """
         if not earlier:
             return frozenset()
         return frozenset(finding.file for finding in self.catalogue.prove(place).findings)
 
     def _vouch_again(self, task: _Task) -> StoredJob:
-        """All is there and matched its receipt just now; flush it once more: whoever wrote it may have died before that."""
+        """All is there and matched its receipt just now; flush it once more: whoever wrote it may
+        have died before that.
+        """
         newest = task.earlier[-1]
-        files = [each for each in (newest.document.job, *newest.document.assets) if each.file not in task.gone]
+        files = [
+            each
+            for each in (newest.document.job, *newest.document.assets)
+            if each.file not in task.gone
+        ]
         with disk_errors(f"flush {'/'.join(task.place)}"):
             with reach(self._root.fd, task.place) as folder:
-                make_durable(folder, [*(file.file for file in files), *(receipt.file for receipt in task.earlier)])
+                make_durable(
+                    folder,
+                    [*(file.file for file in files), *(receipt.file for receipt in task.earlier)],
+                )
             with reach(self._root.fd, task.place[:-1]) as day:
                 os.fsync(day)
         return replace(stored_by(task.place, newest, task.gone), read_back=True)
 
     def _pass(self, task: _Task, fetch: Fetch) -> StoredJob:
         word = self._lease.word if self._lease else ""
-        with StagingFolder(self._root.fd, self._partial, task.place, task.number, word=word) as aside:
+        with StagingFolder(
+            self._root.fd, self._partial, task.place, task.number, word=word
+        ) as aside:
             job = self._write_job(task, aside.fd)
             gathered = self._fetch(task, fetch, aside.fd)
             if _says_nothing_new(task, job, gathered):
@@ -278,9 +349,14 @@ class Archive:
                 self._check_lease()
                 aside.show()
                 aside.verify_shown(stamps, fresh)
-        shown = stored_by(task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt), task.gone)
+        shown = stored_by(
+            task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt), task.gone
+        )
         sizes = [file.bytes for file in fetched]
-        odd = (*gathered.remarks, *((file.name, file.odd) for file in fetched if file.odd is not None))
+        odd = (
+            *gathered.remarks,
+            *((file.name, file.odd) for file in fetched if file.odd is not None),
+        )
         return replace(
             shown,
             fetched_assets=len(sizes),
@@ -314,7 +390,9 @@ class Archive:
         def url_of(name: str) -> str:
             return origin_url(task.origin, task.document.job, name)
 
-        missing = {each.name: each for each in task.earlier[-1].document.missing} if task.earlier else {}
+        missing = (
+            {each.name: each for each in task.earlier[-1].document.missing} if task.earlier else {}
+        )
         errand = FetchRequest(task.choice.wanted, task.choice.listed, fetch, url_of, missing)
         try:
             gathered = self._gatherer.gather(errand, folder, assets_name(task.number))
@@ -354,7 +432,9 @@ class Archive:
 
 
 def _says_nothing_new(task: _Task, job: StoredFile, gathered: FetchedJob) -> bool:
-    """Whether a receipt of this pass would say what the newest one says: the same files are missing as before."""
+    """Whether a receipt of this pass would say what the newest one says: the same files are missing
+    as before.
+    """
     if not task.earlier or gathered.files or job != task.choice.kept_job:
         return False
     newest = task.earlier[-1].document

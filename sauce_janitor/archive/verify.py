@@ -1,4 +1,6 @@
-"""Verifying many jobs side by side, in the order of their folders: so that it can be left off and gone on with."""
+"""Verifying many jobs side by side, in the order of their folders: so that it can be left off and
+gone on with.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,18 @@ _AHEAD: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class JobSampleShare:
-    """One share of all jobs, told by their ids: `parts` shares are all of them, and each `turn` another one."""
+    """One share of all jobs, told by their ids: `parts` shares are all of them, and each `turn`
+    another one.
+    """
 
     parts: int
     turn: int
 
     @classmethod
     def of(cls, share: float, turn: int) -> JobSampleShare:
-        """About `share` of all jobs (0.05: a twentieth), rounded so that whole turns make up all."""
+        """About `share` of all jobs (0.05: a twentieth), rounded so that whole turns make up
+        all.
+        """
         if not 0 < share <= 1:
             raise ValueError(f"no share of all jobs: {share}")
         return cls(max(1, round(1 / share)), turn)
@@ -43,7 +49,9 @@ class JobSampleShare:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveScope:
-    """Which jobs: of an account and owner (None: all), behind the place `after` in the order of places, of a sample."""
+    """Which jobs: of an account and owner (None: all), behind the place `after` in the order of
+    places, of a sample.
+    """
 
     account: str | None = None
     owner: Owner | None = None
@@ -54,19 +62,24 @@ class ArchiveScope:
 def prove_all(
     catalogue: Catalogue, scope: ArchiveScope, *, workers: int | None = None
 ) -> Iterator[tuple[Place, Proof]]:
-    """`Catalogue.prove` for every job of the scope, several at once, handed out in the order of the places.
+    """`Catalogue.prove` for every job of the scope, several at once, handed out in the order of the
+    places.
 
-    A folder that cannot be read, or a link in place of one, is a finding, and nothing behind it is looked at. Raises
-    ArchiveError when the archive itself cannot be listed.
+    A folder that cannot be read, or a link in place of one, is a finding, and nothing behind it is
+    looked at. Raises ArchiveError when the archive itself cannot be listed.
     """
     crew = workers or min(_MOST_WORKERS, max(_FEWEST_WORKERS, os.cpu_count() or 1))
     with ThreadPoolExecutor(crew, thread_name_prefix="verify") as pool:
         waiting: deque[tuple[Place, Future[Proof]]] = deque()
         try:
-            for place, is_link in catalogue.walk(account=scope.account, owner=scope.owner, after=scope.after):
+            for place, is_link in catalogue.walk(
+                account=scope.account, owner=scope.owner, after=scope.after
+            ):
                 if scope.sample is not None and not is_link and not scope.sample.has(place):
                     continue
-                waiting.append((place, pool.submit(_linked if is_link else _proven(catalogue), place)))
+                waiting.append(
+                    (place, pool.submit(_linked if is_link else _proven(catalogue), place))
+                )
                 if len(waiting) > crew * _AHEAD:
                     first, proof = waiting.popleft()
                     yield first, proof.result()

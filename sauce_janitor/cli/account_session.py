@@ -1,4 +1,6 @@
-"""What commands that look at or change single jobs work at: one account, its client, and the signals that end it."""
+"""What commands that look at or change single jobs work at: one account, its client, and the
+signals that end it.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +52,17 @@ class AccountSession:
 
 
 @contextmanager
-def calling(session: Session, wanted: str | None, *, looks: bool = False) -> Iterator[AccountSession]:
-    """Open one account. Ends with 130 or 143 when a signal cut it short. What only `looks` needs no policies."""
-    with open_desk(session, accounts_only=looks) as desk, ExitStack() as stack, ended_by_signal(desk):
+def calling(
+    session: Session, wanted: str | None, *, looks: bool = False
+) -> Iterator[AccountSession]:
+    """Open one account. Ends with 130 or 143 when a signal cut it short. What only `looks` needs no
+    policies.
+    """
+    with (
+        open_desk(session, accounts_only=looks) as desk,
+        ExitStack() as stack,
+        ended_by_signal(desk),
+    ):
         account = one_account(desk.config, wanted)
         yield AccountSession(desk, ManualSession(account, desk.tools, stack))
 

@@ -1,4 +1,6 @@
-"""The command line's root: global options, and commands that are imported only when they are called."""
+"""The command line's root: global options, and commands that are imported only when they are
+called.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ class Session:
     utc: bool = False
 
     def load(self, *, accounts_only: bool = False) -> Config:
-        """Load the configuration, and show times in its time zone until the command ends. ConfigError.
+        """Load the configuration, and show times in its time zone until the command ends.
+        ConfigError.
 
         With `accounts_only` nothing that decides is read, for a command that only looks.
         """
@@ -84,7 +87,9 @@ class Session:
         return config
 
     def show_times_as_in(self, config: Config) -> None:
-        """Show times in that configuration's time zone, or in UTC with --utc, until the command ends."""
+        """Show times in that configuration's time zone, or in UTC with --utc, until the command
+        ends.
+        """
         from datetime import UTC
         from zoneinfo import ZoneInfo
 
@@ -102,7 +107,9 @@ class Session:
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names without importing them, so that `--help` loads no web or database stack."""
+    """A group that knows its commands' names without importing them, so that `--help` loads no web
+    or database stack.
+    """
 
     _prepared: ClassVar[set[str]] = set()
     """The commands that take the global options already."""
@@ -147,25 +154,44 @@ class LazyGroup(click.Group):
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SAUCE_JANITOR"}
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SAUCE_JANITOR"},
 )
 @click.option("--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), default=Path("config.yaml"),
               envvar="SAUCE_JANITOR_CONFIG", show_default=True, help="The configuration file.")  # fmt: skip
-@click.option("--log-format", type=click.Choice(["console", "json"]), help="Default: console on a terminal, else json.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    help="Default: console on a terminal, else json.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
               help="Default: warning on a terminal, which shows progress instead, else info.")  # fmt: skip
 @click.option("-v", "--verbose", "log_level", flag_value="debug", help="Same as --log-level debug.")
-@click.option("-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning.")
+@click.option(
+    "-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning."
+)
 @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
-@click.option("--wide", is_flag=True, help="Tables with whole ids and texts, also wider than the terminal.")
+@click.option(
+    "--wide", is_flag=True, help="Tables with whole ids and texts, also wider than the terminal."
+)
 @click.option("--utc", is_flag=True, help="Times in UTC, not in the configuration's time zone.")
 @click.version_option(__version__, prog_name="sauce-janitor", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, /, config_path: Path, log_format: str | None, log_level: str | None, **flags: bool) -> None:
-    """Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then delete.
+def cli(
+    ctx: click.Context,
+    /,
+    config_path: Path,
+    log_format: str | None,
+    log_level: str | None,
+    **flags: bool,
+) -> None:
+    """Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then
+    delete.
 
-    Without --execute, `run` and `serve` change nothing at Sauce Labs. `apply` does what you reviewed; `offboard`, `stop` and
-    `tag` ask first. Start with: sauce-janitor demo
+    Without --execute, `run` and `serve` change nothing at Sauce Labs. `apply` does what you
+    reviewed; `offboard`, `stop` and `tag` ask first. Start with: sauce-janitor demo
     """
     color = False if flags["no_color"] else None
-    ctx.obj = Session(config_path, log_format, log_level, color, wide=flags["wide"], utc=flags["utc"])
+    ctx.obj = Session(
+        config_path, log_format, log_level, color, wide=flags["wide"], utc=flags["utc"]
+    )

@@ -1,4 +1,6 @@
-"""What commands that change something by hand share: they ask on a terminal, and need --yes without one."""
+"""What commands that change something by hand share: they ask on a terminal, and need --yes without
+one.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,12 @@ YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
 
 
-AT_ONCE = click.option("-y", "--yes", is_flag=True, expose_value=False, hidden=True, help="Nothing is asked anyway.")
-"""For a command that only protects: it never asks, and takes --yes as scripts have it from the commands that do."""
+AT_ONCE = click.option(
+    "-y", "--yes", is_flag=True, expose_value=False, hidden=True, help="Nothing is asked anyway."
+)
+"""For a command that only protects: it never asks, and takes --yes as scripts have it from the
+commands that do.
+"""
 
 
 def who() -> str:

@@ -1,6 +1,8 @@
-"""Which options the environment may set: those that look, narrow or show, never those that make something happen.
+"""Which options the environment may set: those that look, narrow or show, never those that make
+something happen.
 
-A variable is invisible where a command is typed, and outlives it: what changes anything, or lifts a brake, is said there.
+A variable is invisible where a command is typed, and outlives it: what changes anything, or lifts a
+brake, is said there.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ _LOOKING = frozenset(
      "explain", "init", "insights", "job", "jobs", "plan", "prove", "sandbox", "schema", "simulate", "status", "version",
      "archive list", "archive show", "archive export", "archive open", "archive verify", "archive reindex"}
 )  # fmt: skip
-"""The commands that change nothing at Sauce Labs and remove nothing. Any other command takes only `_NARROWING`."""
+"""The commands that change nothing at Sauce Labs and remove nothing. Any other command takes only
+`_NARROWING`.
+"""
 
 _NARROWING = frozenset(
     {"dry_run", "accounts", "account", "wanted", "policies", "owner", "form", "detailed_exitcode", "as_of", "offline",
@@ -31,7 +35,9 @@ _LIFTING = frozenset({"accept_loss", "force"})
 
 
 def may_be_set(command: str, option: str) -> bool:
-    """Whether the environment may set this option (its Python name) of this command (`archive prune`)."""
+    """Whether the environment may set this option (its Python name) of this command (`archive
+    prune`).
+    """
     names = command.split()
     looks = any(" ".join(names[:length]) in _LOOKING for length in range(1, len(names) + 1))
     if looks:
@@ -46,16 +52,20 @@ def restrict(command: click.Command, name: str) -> None:
 
 
 def ignored(command: click.Command, name: str, prefix: str) -> Iterator[str]:
-    """A sentence for each variable that is set and may not be; `prefix` begins the variables of the command line."""
+    """A sentence for each variable that is set and may not be; `prefix` begins the variables of the
+    command line.
+    """
     for option, _, variable in _options(command, name, f"{prefix}_{_variable(name)}"):
         if not option.allow_from_autoenv and os.environ.get(variable):
             yield (
-                f"{variable} is ignored: what makes something happen is never taken from the environment; "
-                f"say {option.opts[-1]}"
+                f"{variable} is ignored: what makes something happen is never taken from the"
+                f" environment; say {option.opts[-1]}"
             )
 
 
-def _options(command: click.Command, path: str, prefix: str) -> Iterator[tuple[click.Option, str, str]]:
+def _options(
+    command: click.Command, path: str, prefix: str
+) -> Iterator[tuple[click.Option, str, str]]:
     for parameter in command.params:
         # not the global options, which have variables of their own
         if isinstance(parameter, click.Option) and parameter.name and parameter.expose_value:

@@ -1,4 +1,6 @@
-"""The global options, which are taken after a command, too: `plan --config x -v` is `--config x -v plan`."""
+"""The global options, which are taken after a command, too: `plan --config x -v` is `--config x -v
+plan`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ import click
 
 
 def accept_global(command: click.Command, options: list[click.Option]) -> None:
-    """Let `command`, and all below it, take these options of the root; what stands last on the line counts.
+    """Let `command`, and all below it, take these options of the root; what stands last on the line
+    counts.
 
-    A name that the command uses itself keeps the command's meaning. They are not shown in its help, and have no variable.
+    A name that the command uses itself keeps the command's meaning. They are not shown in its help,
+    and have no variable.
     """
     own = {name for parameter in command.params for name in parameter.opts}
     for option in options:
@@ -25,7 +29,11 @@ def accept_global(command: click.Command, options: list[click.Option]) -> None:
 
 def _hidden(option: click.Option) -> click.Option:
     # click takes any `flag_value`, None included, to mean that the option may stand without a value
-    flag = {"is_flag": True, "flag_value": option.flag_value} if option.is_flag else {"type": option.type}
+    flag = (
+        {"is_flag": True, "flag_value": option.flag_value}
+        if option.is_flag
+        else {"type": option.type}
+    )
     return click.Option(
         [*option.opts, f"global_{option.opts[-1].strip('-').replace('-', '_')}"],
         default=None,

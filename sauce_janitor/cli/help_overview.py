@@ -1,4 +1,6 @@
-"""`--help`: the commands by task, each in a line that is whole at 80 columns. Imports no command, so that help is fast."""
+"""`--help`: the commands by task, each in a line that is whole at 80 columns. Imports no command,
+so that help is fast.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def write_tasks(formatter: click.HelpFormatter) -> None:
 
 
 def uncut(group: click.Group) -> None:
-    """Show the whole first sentence of each command below `group`; click cuts it where the line ends."""
+    """Show the whole first sentence of each command below `group`; click cuts it where the line
+    ends.
+    """
     for command in group.commands.values():
         if not command.short_help and command.help:
             paragraph = " ".join(command.help.split("\n\n")[0].split())

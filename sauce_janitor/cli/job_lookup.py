@@ -1,4 +1,6 @@
-"""The jobs that people mean by an id, the beginning of one, an address, a name or a build: exactly one each, or none."""
+"""The jobs that people mean by an id, the beginning of one, an address, a name or a build: exactly
+one each, or none.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,19 @@ _ID: Final = re.compile("[0-9a-f]{32}")
 _MOST_ROWS: Final = 20_000
 """So many rows of a job list are looked through for a job that the state does not know."""
 _BEFORE_S: Final = 86_400
-"""News are looked for from this long before the last listing: what was created then may have been missing in it."""
+"""News are looked for from this long before the last listing: what was created then may have been
+missing in it.
+"""
 
 
-def known_ids(config: Config, references: Sequence[JobReference], accounts: Collection[str]) -> tuple[JobId, ...]:
-    """Return the jobs of these accounts, by what the state knows of the inventory and the archive; asks Sauce Labs nothing.
+def known_ids(
+    config: Config, references: Sequence[JobReference], accounts: Collection[str]
+) -> tuple[JobId, ...]:
+    """Return the jobs of these accounts, by what the state knows of the inventory and the archive;
+    asks Sauce Labs nothing.
 
-    A whole id stands for itself, known or not. ConfigError for a reference that means no job, or several.
+    A whole id stands for itself, known or not. ConfigError for a reference that means no job, or
+    several.
     """
     from sauce_janitor.cli import known_jobs
 
@@ -41,15 +49,21 @@ def known_ids(config: Config, references: Sequence[JobReference], accounts: Coll
     with ExitStack() as stack:
         state = stack.enter_context(known_jobs.look(config, known_jobs.existing(config.state)))
         return _each(
-            references, lambda each: _in_state(state, each, accounts), lambda each: state.lookups.near(each, accounts)
+            references,
+            lambda each: _in_state(state, each, accounts),
+            lambda each: state.lookups.near(each, accounts),
         )
 
 
-def asked_ids(call: AccountSession, references: Sequence[JobReference], owner: Owner | None) -> tuple[JobId, ...]:
-    """Return the jobs of the account in hand, by what the state knows and by the jobs that were created since, asked for now.
+def asked_ids(
+    call: AccountSession, references: Sequence[JobReference], owner: Owner | None
+) -> tuple[JobId, ...]:
+    """Return the jobs of the account in hand, by what the state knows and by the jobs that were
+    created since, asked for now.
 
-    So that no job which is newer than the last listing makes an answer wrong. ConfigError as `known_ids`, and for a job that
-    is called otherwise by now, or is of a user whom the account is not about.
+    So that no job which is newer than the last listing makes an answer wrong. ConfigError as
+    `known_ids`, and for a job that is called otherwise by now, or is of a user whom the account is
+    not about.
     """
     if all(each.id is not None for each in references):
         return _whole(references)
@@ -64,7 +78,8 @@ def asked_ids(call: AccountSession, references: Sequence[JobReference], owner: O
     def is_certain(job: Candidate, reference: JobReference) -> None:
         if not any(is_same_user(job.owner, each) for each in owners):
             raise ConfigError(
-                f"{reference.text!r:.80} is job {job}, and its user is not one of account {call.name} now: give the whole id"
+                f"{reference.text!r:.80} is job {job}, and its user is not one of account"
+                f" {call.name} now: give the whole id"
             )
         if reference.prefix is None or not job.id.startswith(reference.prefix):
             _check_name(call, job, reference)
@@ -73,17 +88,22 @@ def asked_ids(call: AccountSession, references: Sequence[JobReference], owner: O
 
 
 def _check_name(call: AccountSession, job: Candidate, reference: JobReference) -> None:
-    """Ask for the job: names and builds change, and the state knows them as they were when the job was listed."""
+    """Ask for the job: names and builds change, and the state knows them as they were when the job
+    was listed.
+    """
     now = call.hand.find(job.id, job.owner).job
     if reference.name not in (now.name, now.build):
         raise ConfigError(
-            f"job {job.id} is not called {reference.text!r:.80} any more: it is now {now.name!r:.80} in build "
-            f"{now.build!r:.80}. Run `sauce-janitor plan` to list the jobs again, or give the whole id"
+            f"job {job.id} is not called {reference.text!r:.80} any more: it is now"
+            f" {now.name!r:.80} in build {now.build!r:.80}. Run `sauce-janitor plan` to list the"
+            " jobs again, or give the whole id"
         )
 
 
 def stored_id(session: Session, text: str, account: str | None) -> JobId:
-    """Return the job of the archive that the text means. UsageError for what can be no job, ConfigError as `known_ids`."""
+    """Return the job of the archive that the text means. UsageError for what can be no job,
+    ConfigError as `known_ids`.
+    """
     from sauce_janitor.cli.archive.view import open_shelf
 
     reference = job_reference_of(text)
@@ -96,7 +116,9 @@ def stored_id(session: Session, text: str, account: str | None) -> JobId:
 def archived_id(shelf: ArchiveView, reference: JobReference, account: str | None) -> JobId:
     """Return the job of the archive that is meant. ConfigError as `known_ids`."""
     accounts = None if account is None else (account,)
-    (found,) = _each((reference,), lambda each: shelf.lookups.archived(each, accounts), lambda _: ())
+    (found,) = _each(
+        (reference,), lambda each: shelf.lookups.archived(each, accounts), lambda _: ()
+    )
     return found
 
 
@@ -110,7 +132,9 @@ def _each(
     near: Callable[[JobReference], Sequence[Candidate]],
     check: Callable[[Candidate, JobReference], None] = lambda _job, _reference: None,
 ) -> tuple[JobId, ...]:
-    """Return one job for each reference, or none at all: a mistake in one of them must not let the others go ahead."""
+    """Return one job for each reference, or none at all: a mistake in one of them must not let the
+    others go ahead.
+    """
     from sauce_janitor import report
 
     ids: dict[JobId, None] = {}
@@ -129,13 +153,17 @@ def _each(
     return tuple(ids)
 
 
-def _in_state(state: State, reference: JobReference, accounts: Collection[str]) -> Iterator[Candidate]:
+def _in_state(
+    state: State, reference: JobReference, accounts: Collection[str]
+) -> Iterator[Candidate]:
     yield from state.lookups.listed(reference, accounts, gone=True)
     yield from state.lookups.archived(reference, accounts)
 
 
 def _news(call: AccountSession, owner: Owner) -> Iterator[Candidate]:
-    """Yield the owner's jobs that the last listing cannot have shown; all of them where there was none."""
+    """Yield the owner's jobs that the last listing cannot have shown; all of them where there was
+    none.
+    """
     from sauce_janitor.inventory.pager import PagePosition, Pager
 
     listed = call.desk.tools.state.jobs.of(call.name, owner).listed()
@@ -152,8 +180,8 @@ def _news(call: AccountSession, owner: Owner) -> Iterator[Candidate]:
         call.desk.shown.step(len(page.jobs))
         if rows > _MOST_ROWS:
             raise ConfigError(
-                f"{owner} has more than {_MOST_ROWS:,} jobs that no listing has shown yet: `sauce-janitor plan` lists them "
-                "first, or give the whole id"
+                f"{owner} has more than {_MOST_ROWS:,} jobs that no listing has shown yet:"
+                " `sauce-janitor plan` lists them first, or give the whole id"
             )
 
 

@@ -1,4 +1,6 @@
-"""What commands that ask Sauce Labs nothing go by: the accounts of a configuration, and their jobs as the state knows them."""
+"""What commands that ask Sauce Labs nothing go by: the accounts of a configuration, and their jobs
+as the state knows them.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,16 @@ if TYPE_CHECKING:
 
 
 def chosen(config: Config, wanted: tuple[str, ...]) -> list[Account]:
-    """The accounts of these names, all if there are none. ConfigError for one that the configuration does not have."""
+    """The accounts of these names, all if there are none. ConfigError for one that the
+    configuration does not have.
+    """
     known = {account.name for account in config.accounts}
     for name in wanted:
         if name not in known:
-            raise ConfigError(f"there is no account {name!r} in {config.file}; there are: {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"there is no account {name!r} in {config.file}; there are:"
+                f" {', '.join(sorted(known))}"
+            )
     return [account for account in config.accounts if not wanted or account.name in wanted]
 
 
@@ -30,10 +37,15 @@ def account(config: Config, name: str) -> Account | None:
 
 def policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
     """The policies of these names. ConfigError for one that no account has."""
-    known = {policy.name for account in config.accounts for policy in config.rules(account.name).policies}
+    known = {
+        policy.name for account in config.accounts for policy in config.rules(account.name).policies
+    }
     for name in wanted:
         if name not in known:
-            raise ConfigError(f"there is no policy {name!r} in {config.file}; there are: {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"there is no policy {name!r} in {config.file}; there are:"
+                f" {', '.join(sorted(known))}"
+            )
     return frozenset(wanted)
 
 
@@ -41,7 +53,8 @@ def existing(path: Path) -> Path:
     """The state at that path. ConfigError when there is none: to look at it must not make one."""
     if not path.exists():
         raise ConfigError(
-            f"no job is known yet, there is no state at {path}: `sauce-janitor plan` lists the jobs first"
+            f"no job is known yet, there is no state at {path}: `sauce-janitor plan` lists the jobs"
+            " first"
         )
     return path
 
@@ -65,7 +78,9 @@ def look(config: Config, path: Path | None = None, *, scratch: bool = False) -> 
 
 
 def archive_key(config: Config, account: str | None) -> str | None:
-    """The name by which the archive has the account of that name; without a state, the name itself."""
+    """The name by which the archive has the account of that name; without a state, the name
+    itself.
+    """
     if account is None or not config.state.exists():
         return account
     with look(config) as state:
@@ -85,12 +100,16 @@ def query(config: Config, state: State, account: Account, *, as_of: int) -> Quer
 
 
 def owners(state: State, account: Account) -> tuple[Owner, ...]:
-    """Whose jobs the configuration is about; `me`, `organization` and teams are who they were when jobs were listed last."""
+    """Whose jobs the configuration is about; `me`, `organization` and teams are who they were when
+    jobs were listed last.
+    """
     from sauce_janitor.model.jobs import owner_name
     from sauce_janitor.operations.wiring.owners import known_owners, whose
 
     mine = owner_name(_known(state, account).username)
-    return whose(account.users, mine, known_owners(state, account), None, teams=account.teams).owners
+    return whose(
+        account.users, mine, known_owners(state, account), None, teams=account.teams
+    ).owners
 
 
 def identity(state: State, account: Account) -> str:
@@ -102,7 +121,9 @@ def identity(state: State, account: Account) -> str:
 def _known(state: State, account: Account) -> KnownAccount:
     found = state.accounts.all().get(account.name)
     if found is None:
-        raise ConfigError(f"no job of account {account.name} is known yet: `sauce-janitor plan` lists them first")
+        raise ConfigError(
+            f"no job of account {account.name} is known yet: `sauce-janitor plan` lists them first"
+        )
     return found
 
 

@@ -1,4 +1,6 @@
-"""What people give to commands: an account, job ids, times. Each checked before anything else happens."""
+"""What people give to commands: an account, job ids, times. Each checked before anything else
+happens.
+"""
 
 from __future__ import annotations
 
@@ -20,29 +22,48 @@ TIMES: Final = "3d (ago), 2026-06-01, 2026-06-01T08:00:00Z or the Unix timestamp
 """What a time may be, for the help of an option."""
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 ACCOUNT = click.option(
-    "--account", "wanted", metavar="NAME", help="The account; required where the configuration has several."
+    "--account",
+    "wanted",
+    metavar="NAME",
+    help="The account; required where the configuration has several.",
 )
 OWNER = click.option("--owner", metavar="USER", help="The job's owner; default: looked up.")
 JOBS = click.argument("jobs", metavar="JOB…", nargs=-1, required=True)
 JOB = click.argument("job_id", metavar="JOB")
-FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-ROWS = click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+FORMAT = click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+ROWS = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+)
 
 
 def one_account(config: Config, wanted: str | None) -> Account:
-    """The account of that name, or the only one. UsageError where it has to be said, ConfigError for an unknown one."""
+    """The account of that name, or the only one. UsageError where it has to be said, ConfigError
+    for an unknown one.
+    """
     names = [account.name for account in config.accounts]
     if wanted is None and len(names) > 1:
-        raise click.UsageError(f"there are several accounts: say --account with one of {', '.join(names)}")
+        raise click.UsageError(
+            f"there are several accounts: say --account with one of {', '.join(names)}"
+        )
     if wanted is not None and wanted not in names:
-        raise ConfigError(f"there is no account {wanted!r} in {config.file}; there are: {', '.join(names)}")
+        raise ConfigError(
+            f"there is no account {wanted!r} in {config.file}; there are: {', '.join(names)}"
+        )
     return config.account(wanted or names[0])
 
 
 def job_references(given: tuple[str, ...]) -> tuple[JobReference, ...]:
-    """What each text stands for, in their order; `-` stands for ids, beginnings of ids and addresses on stdin.
+    """What each text stands for, in their order; `-` stands for ids, beginnings of ids and
+    addresses on stdin.
 
-    UsageError names what can be no job. Names are taken from the command line alone: on stdin each word stands for itself.
+    UsageError names what can be no job. Names are taken from the command line alone: on stdin each
+    word stands for itself.
     """
     from sauce_janitor.model.job_references import job_reference
 
@@ -55,11 +76,15 @@ def job_references(given: tuple[str, ...]) -> tuple[JobReference, ...]:
             wrong.append(str(error))
             continue
         if not is_typed and reference.id is None and reference.prefix is None:
-            wrong.append(f"not a job id (32 hexadecimal digits, or the first of them): {word!r:.80}")
+            wrong.append(
+                f"not a job id (32 hexadecimal digits, or the first of them): {word!r:.80}"
+            )
             continue
         references.append(reference)
     if wrong:
-        raise click.UsageError("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""))
+        raise click.UsageError(
+            "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        )
     if not references:
         raise click.UsageError("stdin has no job ids")
     return tuple(references)
@@ -68,7 +93,9 @@ def job_references(given: tuple[str, ...]) -> tuple[JobReference, ...]:
 def job_reference_of(text: str) -> JobReference:
     """What one text stands for. UsageError for what can be no job."""
     if text == "-":
-        raise click.UsageError("- is no job here: write an id, its first digits, an address or a name")
+        raise click.UsageError(
+            "- is no job here: write an id, its first digits, an address or a name"
+        )
     return job_references((text,))[0]
 
 
@@ -92,7 +119,9 @@ def _words(given: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
 
 
 def told_of_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:
-    """Say on stderr which globs look like another language's pattern: they are taken as they stand, and may match nothing."""
+    """Say on stderr which globs look like another language's pattern: they are taken as they stand,
+    and may match nothing.
+    """
     from sauce_janitor import terminal
     from sauce_janitor.config.grammar.lookalikes import oddity
 
@@ -104,7 +133,8 @@ def told_of_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:
 
 
 def ending(flag: str, text: str, timezone: str, *, now: int) -> int:
-    """Return epoch seconds of `7d` (so long from now), the end of a day in that zone, a moment or a Unix timestamp.
+    """Return epoch seconds of `7d` (so long from now), the end of a day in that zone, a moment or a
+    Unix timestamp.
 
     UsageError for anything else.
     """
@@ -114,7 +144,9 @@ def ending(flag: str, text: str, timezone: str, *, now: int) -> int:
     from sauce_janitor.model.durations import due_at, parse_duration
 
     try:
-        if text[:1].isdigit() and text.isalnum() and text[-1:].isalpha():  # not a moment: it has signs in it
+        if (
+            text[:1].isdigit() and text.isalnum() and text[-1:].isalpha()
+        ):  # not a moment: it has signs in it
             return due_at(now, parse_duration(text), ZoneInfo(timezone))
         return end_of_text(text, timezone)
     except ValueError as wrong:
@@ -138,8 +170,11 @@ def owner(text: str | None) -> Owner | None:
         raise click.UsageError(str(wrong)) from wrong
 
 
-def moment(flag: str, text: str | None, timezone: str, *, now: int, end: bool = False) -> int | None:
-    """Return epoch seconds of `3d` (so long ago), a day in that zone, a moment or a Unix timestamp; None for None.
+def moment(
+    flag: str, text: str | None, timezone: str, *, now: int, end: bool = False
+) -> int | None:
+    """Return epoch seconds of `3d` (so long ago), a day in that zone, a moment or a Unix timestamp;
+    None for None.
 
     A day is its first second, with `end` its last one. UsageError for anything else.
     """
@@ -168,7 +203,8 @@ def moment(flag: str, text: str | None, timezone: str, *, now: int, end: bool = 
         duration = parse_duration(text)
     except ValueError as wrong:
         raise click.UsageError(
-            f"{flag} {text!r:.60} is no time: write 3d, 2026-06-01, 2026-06-01T00:00:00Z or 1780272000"
+            f"{flag} {text!r:.60} is no time: write 3d, 2026-06-01, 2026-06-01T00:00:00Z or"
+            " 1780272000"
         ) from wrong
     if duration.months:
         raise click.UsageError(f"{flag} {text}: write days, or a date")

@@ -10,7 +10,15 @@ from types import TracebackType
 from typing import Final, Self
 
 import structlog
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
 from rich.table import Column
 from rich.text import Text
 
@@ -25,7 +33,9 @@ _STOPPING: Final = "stopping; Ctrl-C again ends at once"
 
 
 class _Numbers(ProgressColumn):
-    """How much of it, how fast, and how long still; as of now, also where nothing moves. Once it is to stop, that."""
+    """How much of it, how fast, and how long still; as of now, also where nothing moves. Once it is
+    to stop, that.
+    """
 
     def __init__(self, tracker: ProgressTracker, is_stopping: Callable[[], bool]) -> None:
         super().__init__(Column(no_wrap=True))
@@ -38,13 +48,24 @@ class _Numbers(ProgressColumn):
 class ProgressDisplay:
     """The progress of the runs of one command; any thread may tell it. A context manager."""
 
-    def __init__(self, *, color: bool | None, moving: bool, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, *, color: bool | None, moving: bool, is_stopping: Callable[[], bool] = lambda: False
+    ) -> None:
         out = report.console(color=color, error=True)
         spinner = "dots" if out.encoding.startswith("utf") else "line"  # dots are Braille
         self._tracker = ProgressTracker()
         words = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
-        columns = (SpinnerColumn(spinner), words, BarColumn(_BAR), _Numbers(self._tracker, is_stopping))
-        self._bar = Progress(*columns, console=out, transient=True, redirect_stdout=False) if moving else None
+        columns = (
+            SpinnerColumn(spinner),
+            words,
+            BarColumn(_BAR),
+            _Numbers(self._tracker, is_stopping),
+        )
+        self._bar = (
+            Progress(*columns, console=out, transient=True, redirect_stdout=False)
+            if moving
+            else None
+        )
         self._task: TaskID | None = None
         self._lock = threading.Lock()
         self._phase, self._told_at = "", time.monotonic()
@@ -55,7 +76,10 @@ class ProgressDisplay:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.end()
 

@@ -1,4 +1,5 @@
-"""What a one-shot run leaves behind for others: counters in the state, metrics in a file or a Pushgateway, messages.
+"""What a one-shot run leaves behind for others: counters in the state, metrics in a file or a
+Pushgateway, messages.
 
 None of it decides how the run ended: what fails here is a warning.
 """
@@ -26,9 +27,21 @@ class RunReporter:
     """One command's. `tells`: whether it is a run that others are to hear of, not a look."""
 
     def __init__(
-        self, config: Config, state: State, metrics: Metrics, *, tells: bool, clock: Callable[[], float]
+        self,
+        config: Config,
+        state: State,
+        metrics: Metrics,
+        *,
+        tells: bool,
+        clock: Callable[[], float],
     ) -> None:
-        self._config, self._state, self._metrics, self._tells, self._clock = config, state, metrics, tells, clock
+        self._config, self._state, self._metrics, self._tells, self._clock = (
+            config,
+            state,
+            metrics,
+            tells,
+            clock,
+        )
         self._accounts: set[str] = set()
         self._poster = WebhookSender()
         self._log: Any = structlog.get_logger()
@@ -75,7 +88,8 @@ class RunReporter:
                 why = getattr(wrong, "strerror", None) or str(wrong)
                 self._log.warning("metrics.not_written", file=str(export.textfile), why=why)
         if export.pushgateway is not None:
-            # of other accounts of the configuration other runs tell: what this state knows of them may be older
+            # of other accounts of the configuration other runs tell: what this state knows of them
+            # may be older
             try:
                 numbers.push(export.pushgateway, own, self._accounts, instance=instance)
             except numbers.NotTakenError as wrong:

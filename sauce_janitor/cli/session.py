@@ -1,4 +1,6 @@
-"""What `plan`, `run` and `apply` work at: configuration and state opened, signals caught, each account passed over once."""
+"""What `plan`, `run` and `apply` work at: configuration and state opened, signals caught, each
+account passed over once.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,22 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.operations import Order, Result, RunContext, run
 from sauce_janitor.state import State
 
-_MILDEST_FIRST = (0, RefusedError.exit_code, LeaseError.exit_code, JanitorError.exit_code, ConfigError.exit_code)
+_MILDEST_FIRST = (
+    0,
+    RefusedError.exit_code,
+    LeaseError.exit_code,
+    JanitorError.exit_code,
+    ConfigError.exit_code,
+)
 _TOLD = frozenset(
-    {"deadline.missed", "job.assets_lost", "jobs.retrying", "policy.undecided", "owner.left_out", "owners.incomplete"}
+    {
+        "deadline.missed",
+        "job.assets_lost",
+        "jobs.retrying",
+        "policy.undecided",
+        "owner.left_out",
+        "owners.incomplete",
+    }
 )
 """Warnings of the log that the report on a terminal says as well, in sentences."""
 
@@ -42,7 +57,9 @@ class Signals:
 
 @contextmanager
 def _signals() -> Iterator[Signals]:
-    """SIGINT and SIGTERM set the stop event; a second one, of either, ends the process at once, which is always safe."""
+    """SIGINT and SIGTERM set the stop event; a second one, of either, ends the process at once,
+    which is always safe.
+    """
     caught = Signals(threading.Event())
 
     def catch(number: int, _frame: object) -> None:
@@ -81,8 +98,8 @@ def open_desk(
     """Open it, and leave behind what others are to hear of when it closes.
 
     With `reads`, for what changes nothing and sends no request, a state that cannot be written here
-    will do; with `accounts_only`, for what only looks at Sauce Labs, a configuration without policies, or
-    with faults in them. Raises ConfigError, StateError, RefusedError.
+    will do; with `accounts_only`, for what only looks at Sauce Labs, a configuration without
+    policies, or with faults in them. Raises ConfigError, StateError, RefusedError.
     """
     config = session.load(accounts_only=accounts_only)
     watched = terminal.is_terminal(err=True) and session.log_format != "json"
@@ -96,7 +113,9 @@ def open_desk(
         _signals() as signals,
         _opened(config, reads=reads) as state,
         ProgressDisplay(
-            color=session.color, moving=watched and level != "debug", is_stopping=signals.stop.is_set
+            color=session.color,
+            moving=watched and level != "debug",
+            is_stopping=signals.stop.is_set,
         ) as shown,
     ):
         if state.is_read_only:  # what is counted beside it is read from a copy, too
@@ -119,15 +138,23 @@ def _accounts(config: Config, wanted: tuple[str, ...]) -> list[Account]:
     known = {account.name for account in config.accounts}
     for name in wanted:
         if name not in known:
-            raise ConfigError(f"there is no account {name!r} in {config.file}; there are: {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"there is no account {name!r} in {config.file}; there are:"
+                f" {', '.join(sorted(known))}"
+            )
     return [account for account in config.accounts if not wanted or account.name in wanted]
 
 
 def _policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
-    known = {policy.name for account in config.accounts for policy in config.rules(account.name).policies}
+    known = {
+        policy.name for account in config.accounts for policy in config.rules(account.name).policies
+    }
     for name in wanted:
         if name not in known:
-            raise ConfigError(f"there is no policy {name!r} in {config.file}; there are: {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"there is no policy {name!r} in {config.file}; there are:"
+                f" {', '.join(sorted(known))}"
+            )
     return frozenset(wanted)
 
 
@@ -144,15 +171,20 @@ def _as_of(text: str | None) -> int | None:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
-def order_of(desk: CommandSession, options: Mapping[str, Any], *, execute: bool) -> tuple[Order, list[Account]]:
-    """What is asked for, and of which accounts. ConfigError, RefusedError, and click\'s UsageError."""
+def order_of(
+    desk: CommandSession, options: Mapping[str, Any], *, execute: bool
+) -> tuple[Order, list[Account]]:
+    """What is asked for, and of which accounts. ConfigError, RefusedError, and click\'s
+    UsageError.
+    """
     accounts = _accounts(desk.config, options["accounts"])
     reviewed = None
     if file := options.get("reviewed"):
         reviewed = {str(plan.get("account")): plan for plan in planfile.read(file)}
         if foreign := sorted(reviewed.keys() - {account.name for account in desk.config.accounts}):
             raise RefusedError(
-                f"{file}: the plan is for account {', '.join(foreign)}, which {desk.config.file} does not have"
+                f"{file}: the plan is for account {', '.join(foreign)}, which {desk.config.file}"
+                " does not have"
             )
         accounts = [account for account in accounts if account.name in reviewed]
     order = Order(
@@ -168,9 +200,13 @@ def order_of(desk: CommandSession, options: Mapping[str, Any], *, execute: bool)
 
 
 def pass_over(
-    desk: CommandSession, order: Order, accounts: list[Account], then: Callable[[Result], int] = lambda _: 0
+    desk: CommandSession,
+    order: Order,
+    accounts: list[Account],
+    then: Callable[[Result], int] = lambda _: 0,
 ) -> tuple[list[Result], int]:
-    """Every account, one after the other; one that fails does not stop the others. The worst exit code counts.
+    """Every account, one after the other; one that fails does not stop the others. The worst exit
+    code counts.
 
     But that nothing was touched (3) is only said when it is true of all.
     """

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from sauce_janitor.config.daemon_values import BlackoutPeriod, DailyBlackout, MetricsExport, Schedule, Web, Webhook
+from sauce_janitor.config.daemon_values import (
+    BlackoutPeriod,
+    DailyBlackout,
+    MetricsExport,
+    Schedule,
+    Web,
+    Webhook,
+)
 from sauce_janitor.config.loader import load, load_accounts
 from sauce_janitor.config.values import Account, ArchiveConfig, Config
 

@@ -1,4 +1,6 @@
-"""What must hold between the parts of a configuration. Works on the values as read, so it speaks even beside other faults."""
+"""What must hold between the parts of a configuration. Works on the values as read, so it speaks
+even beside other faults.
+"""
 
 from __future__ import annotations
 
@@ -52,19 +54,25 @@ def _check_names(section: str, what: str, root: Table, faults: ConfigProblems) -
             if name in seen:
                 here = (section, index, "name")
                 first = faults.line_of((section, seen[name], "name"), seen_from=here)
-                faults.add(here, f"{shown(name)} is the name of another {what} ({first}): names are unique")
+                faults.add(
+                    here, f"{shown(name)} is the name of another {what} ({first}): names are unique"
+                )
             seen.setdefault(name, index)
 
 
 def _check_overrides(policies: _Policies, faults: ConfigProblems) -> None:
-    by_name = {name: policy for _, policy in policies if isinstance(name := policy.get("name"), str)}
+    by_name = {
+        name: policy for _, policy in policies if isinstance(name := policy.get("name"), str)
+    }
     graph: dict[str, list[str]] = {}
     for path, policy in policies:
         name, overrides = policy.get("name"), policy.get("overrides")
         if overrides in (None, []):
             continue
         if policy.get("default") is True:
-            faults.add((*path, "overrides"), "a default policy overrides nothing: remove one of the two")
+            faults.add(
+                (*path, "overrides"), "a default policy overrides nothing: remove one of the two"
+            )
             continue
         targets = overrides if isinstance(overrides, list) else []
         for index, target in enumerate(targets):
@@ -81,7 +89,10 @@ def _check_overrides(policies: _Policies, faults: ConfigProblems) -> None:
         cycle = _cycle_from(name, graph)
         if cycle and name == min(cycle):
             place = next(path for path, policy in policies if policy.get("name") == name)
-            faults.add((*place, "overrides"), f"{' overrides '.join((*cycle, name))}: a cycle; remove one of them")
+            faults.add(
+                (*place, "overrides"),
+                f"{' overrides '.join((*cycle, name))}: a cycle; remove one of them",
+            )
 
 
 def _cycle_from(start: str, graph: dict[str, list[str]]) -> list[str]:
@@ -104,9 +115,17 @@ def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: Conf
         if policy.get("default") is not True:
             continue
         if policy.get("unit") == "build":
-            faults.add((*path, "unit"), "a default policy is about jobs: remove `unit: build` or `default`")
+            faults.add(
+                (*path, "unit"), "a default policy is about jobs: remove `unit: build` or `default`"
+            )
         named = policy.get("accounts")
-        chosen = named if isinstance(named, list) else [named] if isinstance(named, str) else list(accounts)
+        chosen = (
+            named
+            if isinstance(named, list)
+            else [named]
+            if isinstance(named, str)
+            else list(accounts)
+        )
         for account in chosen:
             if isinstance(account, str) and first.setdefault(account, path) != path:
                 line = faults.line_of(first[account], seen_from=path)
@@ -123,7 +142,10 @@ def _check_accounts(root: Table, accounts: tuple[str, ...], faults: ConfigProble
             for account in named if isinstance(named, list) else [named]:
                 if isinstance(account, str) and account not in accounts:
                     near = did_you_mean(account, accounts)
-                    faults.add((section, index, "accounts"), f"{shown(account)} is no account of this file{near}")
+                    faults.add(
+                        (section, index, "accounts"),
+                        f"{shown(account)} is no account of this file{near}",
+                    )
 
 
 def _check_replaced(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
@@ -132,7 +154,8 @@ def _check_replaced(root: Table, accounts: tuple[str, ...], faults: ConfigProble
         for replaced in named if isinstance(named, list) else [named]:
             if replaced in accounts:
                 faults.add(
-                    ("accounts", name, "replaces"), f"{shown(replaced)} is an account of this file: it is not gone"
+                    ("accounts", name, "replaces"),
+                    f"{shown(replaced)} is an account of this file: it is not gone",
                 )
 
 
@@ -141,7 +164,10 @@ def _check_approvals(root: Table, accounts: tuple[str, ...], faults: ConfigProbl
         account = _table(approval).get("account")
         if isinstance(account, str) and account not in accounts:
             near = did_you_mean(account, accounts)
-            faults.add(("approvals", index, "account"), f"{shown(account)} is no account of this file{near}")
+            faults.add(
+                ("approvals", index, "account"),
+                f"{shown(account)} is no account of this file{near}",
+            )
 
 
 def _check_lists(root: Table, faults: ConfigProblems) -> None:
@@ -151,7 +177,9 @@ def _check_lists(root: Table, faults: ConfigProblems) -> None:
         if isinstance(name, str) and len(node) == 1 and name not in lists and path[0] != "lists":
             near = did_you_mean(name, lists)
             has = near or (
-                "; `lists` has no entries" if not lists else f"; there is {listed(shown(known) for known in lists)}"
+                "; `lists` has no entries"
+                if not lists
+                else f"; there is {listed(shown(known) for known in lists)}"
             )
             faults.add((*path, "in"), f"{shown(name)} is no list under `lists`{has}")
 
@@ -161,7 +189,9 @@ def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
     if match is None and policy.get("default") is not True:
         said = (*path, "match")
         faults.add(
-            said, "is missing: name a field such as `build`, write `match: all` for every job, or say `default: true`"
+            said,
+            "is missing: name a field such as `build`, write `match: all` for every job, or say"
+            " `default: true`",
         )
     if policy.get("unit") == "build":
         for place, node in _mappings(match, (*path, "match")):
@@ -169,13 +199,17 @@ def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
                 if (key in FIELDS and key not in BUILD_FIELDS) or key.startswith(CUSTOM_DATA):
                     faults.add(
                         (*place, key),
-                        f"`{key}` is no build field: `unit: build` matches on {listed(BUILD_FIELDS)} only",
+                        f"`{key}` is no build field: `unit: build` matches on"
+                        f" {listed(BUILD_FIELDS)} only",
                     )
     if _deletes(policy):
         for place, node in _mappings(match, (*path, "match")):
             pattern = node.get("regex")
             if isinstance(pattern, str) and len(node) == 1 and _matches_everything(pattern):
-                message = f"{shown(pattern)} matches everything, and this policy deletes: say `match: all`"
+                message = (
+                    f"{shown(pattern)} matches everything, and this policy deletes: say `match:"
+                    " all`"
+                )
                 faults.add((*place, "regex"), message)
 
 
@@ -191,7 +225,8 @@ def _deletes(policy: Table) -> list[str]:
     then = _table(policy.get("then"))
     stated = {action: then.get(action) for action in _DELETES}
     after = {
-        action: _table(value).get("after") if isinstance(value, Table) else value for action, value in stated.items()
+        action: _table(value).get("after") if isinstance(value, Table) else value
+        for action, value in stated.items()
     }
     return [action for action, age in after.items() if age not in (None, "never")]
 
@@ -201,37 +236,57 @@ def _check_archive(path: Path, policy: Table, faults: ConfigProblems) -> None:
     if not isinstance(then, Table):
         return
     if not then:
-        faults.add((*path, "then"), "is empty: say what happens, such as {archive: 5d, delete_assets: 21d}")
+        faults.add(
+            (*path, "then"), "is empty: say what happens, such as {archive: 5d, delete_assets: 21d}"
+        )
     deletes = _deletes(policy)
     archive = then.get("archive")
     if deletes and archive is None:
-        message = "is missing: a policy that deletes says what it archives, such as `archive: 5d`, or `archive: none`"
+        message = (
+            "is missing: a policy that deletes says what it archives, such as `archive: 5d`, or"
+            " `archive: none`"
+        )
         faults.add((*path, "then", "archive"), message)
     if not isinstance(archive, Table):
         return
     assets = archive.get("assets", ["all"])
     names = assets if isinstance(assets, list) else [assets]
-    if deletes and names and "all" not in names and "*" not in names and archive.get("discard") != "rest":
+    if (
+        deletes
+        and names
+        and "all" not in names
+        and "*" not in names
+        and archive.get("discard") != "rest"
+    ):
         message = (
-            "stores only a part, and deleting destroys all assets: add `discard: rest` to say so, or archive `all`"
+            "stores only a part, and deleting destroys all assets: add `discard: rest` to say so,"
+            " or archive `all`"
         )
         faults.add((*path, "then", "archive", "assets"), message)
     keeps = policy.get("keep")
     if archive.get("only") == "kept" and not keeps:
-        faults.add((*path, "then", "archive", "only"), "`only: kept` needs keep rules in this policy")
+        faults.add(
+            (*path, "then", "archive", "only"), "`only: kept` needs keep rules in this policy"
+        )
 
 
 def _check_keep_ids(path: Path, policy: Table, faults: ConfigProblems) -> None:
     seen: set[str] = set()
     then = _table(policy.get("then"))
     places = [((*path, "keep"), policy.get("keep"))]
-    places += [((*path, "then", action, "keep"), _table(then.get(action)).get("keep")) for action in _DELETES]
+    places += [
+        ((*path, "then", action, "keep"), _table(then.get(action)).get("keep"))
+        for action in _DELETES
+    ]
     for place, rules in places:
         for index, rule in enumerate(_list(rules)):
             name = _table(rule).get("id")
             if isinstance(name, str):
                 if name in seen:
-                    faults.add((*place, index, "id"), f"{shown(name)} is the id of another keep rule of this policy")
+                    faults.add(
+                        (*place, index, "id"),
+                        f"{shown(name)} is the id of another keep rule of this policy",
+                    )
                 seen.add(name)
 
 

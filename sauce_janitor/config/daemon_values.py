@@ -12,7 +12,9 @@ from sauce_janitor.config.source.cron import Cron
 
 @dataclass(frozen=True, slots=True)
 class DailyBlackout:
-    """A black-out on some weekdays (Sunday is 0), in minutes of the day; over midnight where it ends before it begins."""
+    """A black-out on some weekdays (Sunday is 0), in minutes of the day; over midnight where it
+    ends before it begins.
+    """
 
     from_min: int
     to_min: int
@@ -34,7 +36,9 @@ Blackout: TypeAlias = DailyBlackout | BlackoutPeriod
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When `serve` runs: in the configuration's time zone, up to `jitter_s` later, and not in a black-out."""
+    """When `serve` runs: in the configuration's time zone, up to `jitter_s` later, and not in a
+    black-out.
+    """
 
     cron: Cron
     jitter_s: int
@@ -43,7 +47,9 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """Where `serve` listens, by which further names it is called, and the token that opens the status page."""
+    """Where `serve` listens, by which further names it is called, and the token that opens the
+    status page.
+    """
 
     listen: str
     token: SecretSource | None = field(repr=False)
@@ -53,7 +59,9 @@ class Web:
 
 @dataclass(frozen=True, slots=True)
 class MetricsExport:
-    """Where a one-shot run leaves its metrics, and what it is called there; None: by its state's own id."""
+    """Where a one-shot run leaves its metrics, and what it is called there; None: by its state's
+    own id.
+    """
 
     textfile: Path | None = None
     pushgateway: str | None = None

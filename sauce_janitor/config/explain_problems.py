@@ -13,14 +13,20 @@ from sauce_janitor.config.source.problems import ConfigProblems, Path, did_you_m
 from sauce_janitor.config.source.yaml import SECRET_KEYS, Table, Value
 
 _INNER = "·"
-"""Marks the parts of an error's location that are ours (which branch of a choice), not the file's."""
+"""Marks the parts of an error's location that are ours (which branch of a choice), not the
+file's.
+"""
 
 Sentence = Callable[[Any, Mapping[str, Any]], str]
 
 
 def _stands_where(meant: str) -> Sentence:
     def sentence(value: Any, _context: Mapping[str, Any]) -> str:
-        hint = ": remove the quotes" if "number" in meant and isinstance(value, str) and _is_number(value) else ""
+        hint = (
+            ": remove the quotes"
+            if "number" in meant and isinstance(value, str) and _is_number(value)
+            else ""
+        )
         hint = ": put it in quotes" if meant == "text" and isinstance(value, int | float) else hint
         return f"{kind_of(value)} stands where {meant} is meant{hint}"
 
@@ -49,9 +55,15 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     "dict_type": _stands_where("a mapping (key: value)"),
     "model_type": _stands_where("a mapping (key: value)"),
     "literal_error": _one_of,
-    "greater_than_equal": lambda value, context: f"{value} is too small: at least {_plain(context['ge'])}",
-    "greater_than": lambda value, context: f"{value} is too small: more than {_plain(context['gt'])}",
-    "less_than_equal": lambda value, context: f"{value} is too large: at most {_plain(context['le'])}",
+    "greater_than_equal": lambda value, context: (
+        f"{value} is too small: at least {_plain(context['ge'])}"
+    ),
+    "greater_than": lambda value, context: (
+        f"{value} is too small: more than {_plain(context['gt'])}"
+    ),
+    "less_than_equal": lambda value, context: (
+        f"{value} is too large: at most {_plain(context['le'])}"
+    ),
     "string_too_short": lambda _value, _context: "is empty: write a text",
     "string_too_long": lambda _value, context: f"is longer than {context['max_length']} characters",
     "too_short": lambda value, _context: (
@@ -62,10 +74,18 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     ),
 }
 _PATTERNS: Final[dict[str, str]] = {
-    r"^[a-z0-9][a-z0-9._-]*$": "cannot be an account's name (it names a folder): use a-z, 0-9, `.`, `_`, `-`",
-    r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$": "is not the name of a kind of file system: write it as the refusal does",
-    r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$": "cannot be an instance's name: use letters, digits, `.`, `:`, `_`, `-`, at most 63",
-    r"^[A-Za-z_][A-Za-z0-9_]*$": "is not the name of an environment variable: use letters, digits and `_`",
+    r"^[a-z0-9][a-z0-9._-]*$": (
+        "cannot be an account's name (it names a folder): use a-z, 0-9, `.`, `_`, `-`"
+    ),
+    r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$": (
+        "is not the name of a kind of file system: write it as the refusal does"
+    ),
+    r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$": (
+        "cannot be an instance's name: use letters, digits, `.`, `:`, `_`, `-`, at most 63"
+    ),
+    r"^[A-Za-z_][A-Za-z0-9_]*$": (
+        "is not the name of an environment variable: use letters, digits and `_`"
+    ),
     r"^[^\x00]+$": "is not a path",
 }
 
@@ -75,7 +95,9 @@ def _plain(number: float) -> str:
 
 
 def tell(wrong: ValidationError, root: Value, faults: ConfigProblems) -> None:
-    """Note every error of the model. Unknown keys are left to `tell_unknown_keys`, which knows better."""
+    """Note every error of the model. Unknown keys are left to `tell_unknown_keys`, which knows
+    better.
+    """
     for error in wrong.errors(include_url=False):
         if error["type"] == "extra_forbidden":
             continue
@@ -108,7 +130,9 @@ def _meaning(path: Path, key: str) -> str:
     }.get(whole, "")
 
 
-def tell_unknown_keys(known: Mapping[Path, type[Grammar]], root: Table, faults: ConfigProblems) -> None:
+def tell_unknown_keys(
+    known: Mapping[Path, type[Grammar]], root: Table, faults: ConfigProblems
+) -> None:
     """Note each key that its mapping does not know, with the nearest one that it does."""
     for path, grammar in known.items():
         table = _at(root, path)
@@ -118,7 +142,9 @@ def tell_unknown_keys(known: Mapping[Path, type[Grammar]], root: Table, faults: 
 
 
 def file_path(location: tuple[int | str, ...], root: Value) -> Path:
-    """The part of a model's location that exists in the file: ours and pydantic's own marks are left out."""
+    """The part of a model's location that exists in the file: ours and pydantic's own marks are
+    left out.
+    """
     value: Value = root
     path: Path = ()
     for part in location:

@@ -42,11 +42,15 @@ DECIDING: Final = (
 """The keys of the file that say what becomes of jobs."""
 
 
-def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: ConfigFiles | None = None) -> Config:
-    """The configuration in that file. ConfigError with every fault, each with its line and path. Asks no network.
+def load(
+    path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: ConfigFiles | None = None
+) -> Config:
+    """The configuration in that file. ConfigError with every fault, each with its line and path.
+    Asks no network.
 
-    Relative paths in it start from its folder. Secrets are not read before `Account.credentials` is called; they, and
-    user names, then come from `environ`. What was read is remembered in `sources`, also when it is faulty.
+    Relative paths in it start from its folder. Secrets are not read before `Account.credentials` is
+    called; they, and user names, then come from `environ`. What was read is remembered in
+    `sources`, also when it is faulty.
     """
     path, sources = Path(path), sources or ConfigFiles()
     return from_bytes(sources.file_bytes(path), path, environ=environ, sources=sources)
@@ -55,7 +59,8 @@ def load(path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: 
 def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config:
     """Load what a command needs that only looks: the accounts, and all else that decides nothing.
 
-    What decides (`DECIDING`) is left out, with its faults and warnings. Raises ConfigError as `load` does.
+    What decides (`DECIDING`) is left out, with its faults and warnings. Raises ConfigError as
+    `load` does.
     """
     path, sources = Path(path), ConfigFiles()
     document = read(sources.file_bytes(path), str(path))
@@ -67,10 +72,14 @@ def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) 
     return replace(config, warnings=tuple(each for each in config.warnings if each.path))
 
 
-def from_bytes(data: bytes, path: Path, *, environ: Mapping[str, str], sources: ConfigFiles | None = None) -> Config:
-    """What `load` gives for a file of that content at that path. Touches no disk but for the files that it includes.
+def from_bytes(
+    data: bytes, path: Path, *, environ: Mapping[str, str], sources: ConfigFiles | None = None
+) -> Config:
+    """What `load` gives for a file of that content at that path. Touches no disk but for the files
+    that it includes.
 
-    Where several accounts are at one address, saucectl's files tell whose the ones without a `username` are.
+    Where several accounts are at one address, saucectl's files tell whose the ones without a
+    `username` are.
     """
     sources = sources or ConfigFiles()
     document = read_whole(data, path, sources)
@@ -82,7 +91,11 @@ def parse(document: Document) -> ConfigFile:
     root, faults = document.root, document.faults
     if not isinstance(root, Table):
         if not faults:
-            faults.add((), "is not a mapping: a configuration begins with keys such as `accounts:` and `policies:`")
+            faults.add(
+                (),
+                "is not a mapping: a configuration begins with keys such as `accounts:` and"
+                " `policies:`",
+            )
         raise ConfigError(faults.problems())
     refuse_unsupported(root, faults)
     known: dict[tuple[str | int, ...], type[Grammar]] = {}
@@ -103,7 +116,9 @@ def parse(document: Document) -> ConfigFile:
 class _Values:
     """Turns terms into the values that the rest of the program sees; one object a file."""
 
-    def __init__(self, document: Document, term: ConfigFile, path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, document: Document, term: ConfigFile, path: Path, environ: Mapping[str, str]
+    ) -> None:
         self._document = document
         self._term = term
         self._path = path
@@ -113,9 +128,13 @@ class _Values:
     def config(self, sources: ConfigFiles) -> Config:
         term = self._term
         rules = {name: rules_for(term, name) for name in term.accounts}
-        identities = {name: self._identity(name, account) for name, account in term.accounts.items()}
+        identities = {
+            name: self._identity(name, account) for name, account in term.accounts.items()
+        }
         digests = (
-            {name: policy_digest(rules[name], identities[name]) for name in term.accounts} if term.approvals else {}
+            {name: policy_digest(rules[name], identities[name]) for name in term.accounts}
+            if term.approvals
+            else {}
         )
         percent, size = term.archive.min_free
         trust = term.archive.verify_before_delete
@@ -152,7 +171,9 @@ class _Values:
             sources=sources,
             warnings=lint(term, self._document, rules, digests),
             rules_by_account=rules,
-            tests_by_account={name: tests_for(term, name, self._document) for name in term.accounts},
+            tests_by_account={
+                name: tests_for(term, name, self._document) for name in term.accounts
+            },
             identities=identities,
             approvals_by_account={name: approvals_for(term, name) for name in term.accounts},
             schedules={
@@ -162,16 +183,23 @@ class _Values:
         )
 
     def _refuse_overlaps(self, accounts: tuple[Account, ...]) -> None:
-        """ConfigError where two accounts are about the same jobs: what one keeps the other might delete."""
+        """ConfigError where two accounts are about the same jobs: what one keeps the other might
+        delete.
+        """
         faults = self._document.faults
         for account, earlier, user in overlaps(accounts):
             path = ("accounts", account, "users")
             line = faults.line_of(("accounts", earlier), seen_from=path)
-            who = "everybody of the organization is" if user == ORGANIZATION else f"jobs of {shown(user)} are"
+            who = (
+                "everybody of the organization is"
+                if user == ORGANIZATION
+                else f"jobs of {shown(user)} are"
+            )
             faults.add(
                 path,
-                f"{who} those of account {shown(earlier)} already ({line}), at the same address: one user's jobs belong to one "
-                "account. Move the policies of both into one account, or take the user out of one",
+                f"{who} those of account {shown(earlier)} already ({line}), at the same address:"
+                " one user's jobs belong to one account. Move the policies of both into one"
+                " account, or take the user out of one",
             )
         if faults:
             raise ConfigError(faults.problems())
@@ -209,22 +237,41 @@ class _Values:
         loopback = term.base_url is not None and is_loopback(urlsplit(term.base_url).hostname or "")
         usual = allowance(asked.per_second, asked.per_hour, asked.burst, loopback=loopback)
         return AllowanceTimetable(
-            usual, tuple(each.window(usual) for each in asked.windows), ZoneInfo(self._term.timezone)
+            usual,
+            tuple(each.window(usual) for each in asked.windows),
+            ZoneInfo(self._term.timezone),
         )
 
     def _identity(self, name: str, term: AccountTerm) -> dict[str, Any]:
         """Which account and whose jobs; where the access key comes from is no part of it."""
-        who = term.username.model_dump(exclude_none=True) if isinstance(term.username, SecretNode) else term.username
+        who = (
+            term.username.model_dump(exclude_none=True)
+            if isinstance(term.username, SecretNode)
+            else term.username
+        )
         users = [*sorted(term.names), *({"team": team} for team in sorted(term.teams))]
-        return {"name": name, "address": term.base_url or term.region, "username": who, "users": users}
+        return {
+            "name": name,
+            "address": term.base_url or term.region,
+            "username": who,
+            "users": users,
+        }
 
-    def _credentials(self, term: AccountTerm | OwnerTerm, at: tuple[str | int, ...]) -> CredentialSource:
+    def _credentials(
+        self, term: AccountTerm | OwnerTerm, at: tuple[str | int, ...]
+    ) -> CredentialSource:
         username = term.username if isinstance(term, AccountTerm) else term.username or term.owner
         return CredentialSource(
-            username=self._secret(username, (*at, "username")) if isinstance(username, SecretNode) else username,
-            access_key=self._secret(term.access_key, (*at, "access_key"))
-            if isinstance(term.access_key, SecretNode)
-            else None,
+            username=(
+                self._secret(username, (*at, "username"))
+                if isinstance(username, SecretNode)
+                else username
+            ),
+            access_key=(
+                self._secret(term.access_key, (*at, "access_key"))
+                if isinstance(term.access_key, SecretNode)
+                else None
+            ),
             path=path_text(at),
             file=self._document.file,
             line=self._document.faults.place_of(at).line,
@@ -244,8 +291,12 @@ class _Values:
     def _web(self) -> Web:
         term = self._term.web
         token = term.auth.token if term.auth else None
-        source = self._secret(token, ("web", "auth", "token")) if isinstance(token, SecretNode) else None
-        return Web(term.listen, source, metrics_open=term.metrics == "open", hosts=frozenset(term.hosts))
+        source = (
+            self._secret(token, ("web", "auth", "token")) if isinstance(token, SecretNode) else None
+        )
+        return Web(
+            term.listen, source, metrics_open=term.metrics == "open", hosts=frozenset(term.hosts)
+        )
 
 
 def _address_of(term: AccountTerm) -> str:

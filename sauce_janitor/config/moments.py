@@ -1,4 +1,6 @@
-"""Days and moments as people give them to a command: with the same words, and the same meaning, as in the file."""
+"""Days and moments as people give them to a command: with the same words, and the same meaning, as
+in the file.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ __all__ = ["end_of_text", "unix_time"]
 
 
 def end_of_text(text: str, timezone: str) -> int:
-    """Return the first second after a day such as 2027-01-31 in that zone, else the moment or Unix timestamp itself.
+    """Return the first second after a day such as 2027-01-31 in that zone, else the moment or Unix
+    timestamp itself.
 
     ValueError for anything else.
     """

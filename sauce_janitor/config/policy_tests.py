@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA
 from sauce_janitor.config.grammar.policies import DeleteTerm, PolicyTerm
-from sauce_janitor.config.grammar.policy_tests import LARGEST_TEST, Ago, ExpectTerm, MadeJobTerm, PolicyTestTerm
+from sauce_janitor.config.grammar.policy_tests import (
+    LARGEST_TEST,
+    Ago,
+    ExpectTerm,
+    MadeJobTerm,
+    PolicyTestTerm,
+)
 from sauce_janitor.config.source.problems import ConfigProblems, did_you_mean, shown
 from sauce_janitor.config.source.yaml import Document
 from sauce_janitor.config.translate import hold_name, keep_names
@@ -40,10 +46,14 @@ def check_tests(file: ConfigFile, faults: ConfigProblems) -> None:
                     faults.add((*path, "keep", at), message)
             for action, name in _acts(expected):
                 if name not in policies:
-                    faults.add((*path, action.value), f"{shown(name)} is no policy{did_you_mean(name, policies)}")
+                    faults.add(
+                        (*path, action.value),
+                        f"{shown(name)} is no policy{did_you_mean(name, policies)}",
+                    )
                 elif action not in policies[name]:
                     faults.add(
-                        (*path, action.value), f"policy {shown(name)} says nothing of {action.value}, or `never`"
+                        (*path, action.value),
+                        f"policy {shown(name)} says nothing of {action.value}, or `never`",
                     )
 
 
@@ -57,7 +67,10 @@ def _check_labels(test: PolicyTestTerm, index: int, faults: ConfigProblems) -> s
         labels = job.labels()
         twice = next((name for name in labels if name in seen), None)
         if twice is not None:
-            faults.add(("tests", index, "jobs", number, "id"), f"{shown(twice)} is the id of another job of this test")
+            faults.add(
+                ("tests", index, "jobs", number, "id"),
+                f"{shown(twice)} is the id of another job of this test",
+            )
         seen.update(labels)
     return seen
 
@@ -88,7 +101,9 @@ def tests_for(file: ConfigFile, account: str, document: Document) -> tuple[Polic
             name=term.name,
             as_of=term.decided_at,
             jobs=tuple(made for job in term.jobs for made in _made(job, term.decided_at, zone)),
-            expected=tuple(_expectation(pattern, expected) for pattern, expected in term.expect.items()),
+            expected=tuple(
+                _expectation(pattern, expected) for pattern, expected in term.expect.items()
+            ),
             place=str(document.faults.problem(("tests", index), "")),
         )
         for index, term in enumerate(file.tests)
@@ -108,8 +123,14 @@ def _acts(term: ExpectTerm) -> Iterator[tuple[Action, str]]:
 
 
 def _made(term: MadeJobTerm, as_of: int, zone: ZoneInfo) -> Iterator[MadeJob]:
-    given = {name: getattr(term, name) for name in (*FIELDS, *_TIMES) if name in term.model_fields_set}
-    given |= {name: value for name, value in (term.model_extra or {}).items() if name.startswith(CUSTOM_DATA)}
+    given = {
+        name: getattr(term, name) for name in (*FIELDS, *_TIMES) if name in term.model_fields_set
+    }
+    given |= {
+        name: value
+        for name, value in (term.model_extra or {}).items()
+        if name.startswith(CUSTOM_DATA)
+    }
     for number, label in enumerate(term.labels()):
         fields = {}
         for name, value in given.items():
@@ -121,7 +142,9 @@ def _made(term: MadeJobTerm, as_of: int, zone: ZoneInfo) -> Iterator[MadeJob]:
             elif isinstance(value, list):
                 said = tuple(_numbered(each, term, number) for each in value)
             elif isinstance(value, str):
-                said = _numbered("error" if (name, value) == ("status", "errored") else value, term, number)
+                said = _numbered(
+                    "error" if (name, value) == ("status", "errored") else value, term, number
+                )
             if name in _TIMES and isinstance(said, int) and term.every is not None:
                 every = Duration("", term.every.seconds * number, term.every.months * number)
                 said = _before(every, said, zone)

@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from sauce_janitor.config.daemon_values import Blackout, BlackoutPeriod, DailyBlackout, Schedule
-from sauce_janitor.config.grammar.daemon import DAY_MIN, AccountScheduleTerm, BlackoutTerm, ScheduleTerm
+from sauce_janitor.config.grammar.daemon import (
+    DAY_MIN,
+    AccountScheduleTerm,
+    BlackoutTerm,
+    ScheduleTerm,
+)
 
 _EVERY_DAY = frozenset(range(7))
 

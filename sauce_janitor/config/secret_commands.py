@@ -1,4 +1,6 @@
-"""Running a program that prints a secret: for a while, for a few bytes, and never through a shell."""
+"""Running a program that prints a secret: for a while, for a few bytes, and never through a
+shell.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,19 @@ class NoOutputError(Exception):
 
 
 def printed(
-    command: Sequence[str], *, folder: Path, environ: Mapping[str, str], most: int, limit_s: float = LIMIT_S
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environ: Mapping[str, str],
+    most: int,
+    limit_s: float = LIMIT_S,
 ) -> bytes:
-    """What the program prints on stdout, at most so many bytes. NoOutputError; a program that takes too long is killed
-    with all that it started.
+    """What the program prints on stdout, at most so many bytes. NoOutputError; a program that takes
+    too long is killed with all that it started.
     """
     try:
-        # An argument list from the operator's own file, never a shell; what it prints is shown nowhere.
+        # An argument list from the operator's own file, never a shell; what it prints is shown
+        # nowhere.
         child = subprocess.Popen(  # noqa: S603 - see above
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder,
             env=dict(environ), start_new_session=True,
@@ -50,7 +58,9 @@ def printed(
 
 
 def _read(child: subprocess.Popen[bytes], *, most: int, until: float) -> bytes:
-    """All it prints until it has ended. What it leaves behind (an agent, say) may keep the pipe open, and is not waited for."""
+    """All it prints until it has ended. What it leaves behind (an agent, say) may keep the pipe
+    open, and is not waited for.
+    """
     assert child.stdout is not None
     data = b""
     is_open = True

@@ -1,4 +1,6 @@
-"""Secrets: where they are read from, late, and what is said when they are not there. A value is never part of a message."""
+"""Secrets: where they are read from, late, and what is said when they are not there. A value is
+never part of a message.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,18 @@ ACCESS_KEY_VARIABLE: Final = "SAUCE_ACCESS_KEY"
 SAUCECTL_FILE: Final = ".sauce/credentials.yml"
 """Below the home directory; {username, accessKey}. Source: saucectl, internal/credentials."""
 SAUCECTL_REGIONS: Final = ".sauce/regions.yml"
-"""Below the home directory; [{name, apiBaseURL, credentials: {username, accessKey}}]. Source: saucectl, internal/region."""
+"""Below the home directory; [{name, apiBaseURL, credentials: {username, accessKey}}]. Source:
+saucectl, internal/region.
+"""
 
 _LARGEST_SECRET_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where one secret comes from. `folder` is what a relative file name starts from; `path` and `line` are for messages."""
+    """Where one secret comes from. `folder` is what a relative file name starts from; `path` and
+    `line` are for messages.
+    """
 
     kind: Literal["env", "file", "command"]
     argument: tuple[str, ...]
@@ -39,8 +45,12 @@ class SecretSource:
         return f"{self.kind} {' '.join(self.argument[:1])}"
 
     def resolve(self, environ: Mapping[str, str]) -> SecretStr:
-        """The secret, without the line's end. ConfigError when it cannot be had, is empty or is more than one line."""
-        text = {"env": self._from_env, "file": self._from_file, "command": self._from_command}[self.kind](environ)
+        """The secret, without the line's end. ConfigError when it cannot be had, is empty or is
+        more than one line.
+        """
+        text = {"env": self._from_env, "file": self._from_file, "command": self._from_command}[
+            self.kind
+        ](environ)
         text = text.removesuffix("\n").removesuffix("\r")
         if not text:
             raise self._error("is empty")
@@ -68,7 +78,9 @@ class SecretSource:
 
     def _from_command(self, environ: Mapping[str, str]) -> str:
         try:
-            return printed(self.argument, folder=self.folder, environ=environ, most=_LARGEST_SECRET_BYTES).decode()
+            return printed(
+                self.argument, folder=self.folder, environ=environ, most=_LARGEST_SECRET_BYTES
+            ).decode()
         except NoOutputError as wrong:
             raise self._error(str(wrong)) from None
         except UnicodeDecodeError:
@@ -88,9 +100,9 @@ class SecretSource:
 class CredentialSource:
     """One account's user name and access key: as written, or where Sauce Labs' own tools keep them.
 
-    What is not written comes from what saucectl keeps for the region at `address`, else from SAUCE_USERNAME and
-    SAUCE_ACCESS_KEY when both are set, else from saucectl's file. A user name that is written stands for an unset
-    SAUCE_USERNAME.
+    What is not written comes from what saucectl keeps for the region at `address`, else from
+    SAUCE_USERNAME and SAUCE_ACCESS_KEY when both are set, else from saucectl's file. A user name
+    that is written stands for an unset SAUCE_USERNAME.
     """
 
     username: str | SecretSource | None
@@ -109,26 +121,33 @@ class CredentialSource:
         found = _usual({USERNAME_VARIABLE: username or "", **environ}, self.address)
         if found is None:
             raise self._error(
-                f"has no credentials: set {USERNAME_VARIABLE} and {ACCESS_KEY_VARIABLE}, run `saucectl configure`,"
-                " or write username and access_key"
+                f"has no credentials: set {USERNAME_VARIABLE} and {ACCESS_KEY_VARIABLE}, run"
+                " `saucectl configure`, or write username and access_key"
             )
         if username is not None and found[0] != username:
             raise self._error(
-                f"has no access_key, and the one found elsewhere is of another user than {username}: write access_key"
+                "has no access_key, and the one found elsewhere is of another user than"
+                f" {username}: write access_key"
             )
         return username or self._user(found[0]), key or SecretStr(found[1])
 
     def user(self, environ: Mapping[str, str]) -> str:
-        """The user name alone; where one is written, no access key is read. ConfigError when it cannot be had."""
+        """The user name alone; where one is written, no access key is read. ConfigError when it
+        cannot be had.
+        """
         return self._named(environ) or self.resolve(environ)[0]
 
     def usual_user(self, environ: Mapping[str, str]) -> str | None:
-        """The user whose credentials Sauce Labs' own tools would use here; None where there are none."""
+        """The user whose credentials Sauce Labs' own tools would use here; None where there are
+        none.
+        """
         found = _usual(environ, self.address)
         return found[0].strip() if found else None
 
     def describe(self, environ: Mapping[str, str]) -> str:
-        """Who we are, without asking anyone: the user name where it is known, else where it will come from."""
+        """Who we are, without asking anyone: the user name where it is known, else where it will
+        come from.
+        """
         if isinstance(self.username, SecretSource):
             known = environ.get(self.username.argument[0]) if self.username.kind == "env" else None
             return known or f"user from {self.username}"
@@ -139,8 +158,16 @@ class CredentialSource:
 
     def missing(self, environ: Mapping[str, str]) -> tuple[Problem, ...]:
         """What can be told to be missing without asking anyone."""
-        named = [source for source in (self.username, self.access_key) if isinstance(source, SecretSource)]
-        absent = [source for source in named if source.kind == "env" and not environ.get(source.argument[0])]
+        named = [
+            source
+            for source in (self.username, self.access_key)
+            if isinstance(source, SecretSource)
+        ]
+        absent = [
+            source
+            for source in named
+            if source.kind == "env" and not environ.get(source.argument[0])
+        ]
         return tuple(source.problem("is not set") for source in absent)
 
     def _named(self, environ: Mapping[str, str]) -> str | None:
@@ -152,20 +179,25 @@ class CredentialSource:
         try:
             return owner_name(text)
         except ValueError:
-            raise self._error("has a user name that cannot be one (blank ends, slashes or nothing in it)") from None
+            raise self._error(
+                "has a user name that cannot be one (blank ends, slashes or nothing in it)"
+            ) from None
 
     def _error(self, message: str) -> ConfigError:
         return ConfigError([Problem(message, self.file, self.line, self.path)])
 
 
 def _usual(environ: Mapping[str, str], address: str) -> tuple[str, str] | None:
-    """The pair that Sauce Labs' own tools would use: the region's own, else both variables, else saucectl's file. Never one of
-    each.
+    """The pair that Sauce Labs' own tools would use: the region's own, else both variables, else
+    saucectl's file. Never one of each.
     """
     home = Path(environ.get("HOME") or Path("~").expanduser())
     regions = _read(home / SAUCECTL_REGIONS)
     for region in regions if isinstance(regions, list) else ():
-        if isinstance(region, dict) and str(region.get("apiBaseURL", "")).rstrip("/").lower() == address.lower() != "":
+        if (
+            isinstance(region, dict)
+            and str(region.get("apiBaseURL", "")).rstrip("/").lower() == address.lower() != ""
+        ):
             pair = _pair(region.get("credentials"))
             if pair is not None:
                 return pair
@@ -186,4 +218,8 @@ def _pair(read: object) -> tuple[str, str] | None:
     if not isinstance(read, dict):
         return None
     username, key = read.get("username"), read.get("accessKey")
-    return (username, key) if isinstance(username, str) and isinstance(key, str) and username and key else None
+    return (
+        (username, key)
+        if isinstance(username, str) and isinstance(key, str) and username and key
+        else None
+    )

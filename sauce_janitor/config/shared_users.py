@@ -1,7 +1,9 @@
-"""Whose jobs two accounts of one configuration are both about. One user's jobs at one address belong to one account.
+"""Whose jobs two accounts of one configuration are both about. One user's jobs at one address
+belong to one account.
 
-Two accounts with the same jobs would judge them twice: what one keeps for ever the other may delete. What the files alone
-tell is refused here; what depends on credentials or on an organization's members is left to the run.
+Two accounts with the same jobs would judge them twice: what one keeps for ever the other may
+delete. What the files alone tell is refused here; what depends on credentials or on an
+organization's members is left to the run.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ _Known: TypeAlias = tuple[str, ...]
 
 
 def place(base_url: str) -> str:
-    """Return host and port, one spelling for each place: letters' case, default ports and Sauce Labs' older hosts aside.
+    """Return host and port, one spelling for each place: letters' case, default ports and Sauce
+    Labs' older hosts aside.
 
-    Sauce Labs' API answers without `api.`, too, and the first region at saucelabs.com itself. Source: its client libraries.
+    Sauce Labs' API answers without `api.`, too, and the first region at saucelabs.com itself.
+    Source: its client libraries.
     """
     address = urlsplit(base_url)
     host = (address.hostname or "").rstrip(".")
@@ -55,7 +59,9 @@ def asks_as_itself(account: Account) -> bool:
 
 
 def overlaps(accounts: Sequence[Account]) -> Iterator[tuple[str, str, str]]:
-    """Yield an account, an earlier one and the user that both are about, as far as the configuration tells."""
+    """Yield an account, an earlier one and the user that both are about, as far as the
+    configuration tells.
+    """
     for number, account in enumerate(accounts):
         for earlier in accounts[:number]:
             if place(account.base_url) == place(earlier.base_url):
@@ -77,7 +83,10 @@ def _users(account: Account, itself: _Known) -> Mapping[_Known, str]:
     users: dict[_Known, str] = {("name", known): user for known, user in named(account).items()}
     if asks_as_itself(account):
         written = account.source.username
-        users.setdefault(itself, written if isinstance(written, str) else itself[1] if itself[0] == "name" else ME)
+        users.setdefault(
+            itself,
+            written if isinstance(written, str) else itself[1] if itself[0] == "name" else ME,
+        )
     return users
 
 

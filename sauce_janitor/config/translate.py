@@ -40,14 +40,25 @@ def rules_for(file: ConfigFile, account: str) -> Rules:
     lists: Lists = file.lists
     return Rules(
         timezone=zone,
-        policies=tuple(_policy(term, lists) for term in file.policies if _is_for(term.accounts, account)),
+        policies=tuple(
+            _policy(term, lists) for term in file.policies if _is_for(term.accounts, account)
+        ),
         holds=_holds([term for term in file.holds if _is_for(term.accounts, account)], lists, zone),
-        forbid=tuple(policies.Forbid(_match(term.match, lists), tuple(term.assets)) for term in file.archive.forbid),
+        forbid=tuple(
+            policies.Forbid(_match(term.match, lists), tuple(term.assets))
+            for term in file.archive.forbid
+        ),
         age_from=tuple(file.defaults.age_from),
         grace=file.defaults.grace,
         limits=_limits(file.limits),
         deadlines=tuple(
-            policies.Deadline(term.name, _match(term.match, lists), term.assets_gone_by, term.job_gone_by, term.warn)
+            policies.Deadline(
+                term.name,
+                _match(term.match, lists),
+                term.assets_gone_by,
+                term.job_gone_by,
+                term.warn,
+            )
             for term in file.deadlines
             if _is_for(term.accounts, account)
         ),
@@ -59,7 +70,12 @@ def approvals_for(file: ConfigFile, account: str) -> tuple[Approval, ...]:
     zone = ZoneInfo(file.timezone)
     return tuple(
         Approval(
-            term.policy_digest, end_of(term.until, zone), frozenset(term.lift), term.max_jobs, term.by, term.reason
+            term.policy_digest,
+            end_of(term.until, zone),
+            frozenset(term.lift),
+            term.max_jobs,
+            term.by,
+            term.reason,
         )
         for term in file.approvals
         if term.account == account
@@ -75,7 +91,9 @@ def _limits(term: LimitsTerm) -> policies.Limits:
 
 
 def _policy(term: PolicyTerm, lists: Lists) -> policies.Policy:
-    overrides: policies.Overrides = term.overrides if term.overrides == "all" else tuple(term.overrides or ())
+    overrides: policies.Overrides = (
+        term.overrides if term.overrides == "all" else tuple(term.overrides or ())
+    )
     return policies.Policy(
         name=term.name,
         match=_match(term.match, lists) if term.match is not None else EVERYTHING,
@@ -107,13 +125,17 @@ def _archive(then: Then) -> policies.ArchiveRule | None:
         discard_rest=term.discard == "rest",
         only_kept=term.only == "kept",
         if_purged=term.if_purged,
-        if_unavailable=term.if_unavailable.proceed if isinstance(term.if_unavailable, Unavailable) else None,
+        if_unavailable=term.if_unavailable.proceed
+        if isinstance(term.if_unavailable, Unavailable)
+        else None,
         keep_for=_keep_for(term),
     )
 
 
 def _keep_for(term: ArchiveTerm) -> tuple[tuple[str, Duration | None], ...]:
-    """In the order of the keys, so that the order of the file makes no other policy digest; nothing is for ever."""
+    """In the order of the keys, so that the order of the file makes no other policy digest; nothing
+    is for ever.
+    """
     if term.keep_for is None:
         return ()
     times = {OTHERS: term.keep_for} if isinstance(term.keep_for, Duration) else term.keep_for
@@ -128,7 +150,9 @@ def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, policies.DeleteRul
             after = term.after if isinstance(term.after, Duration) else None
             claims.append((action, policies.DeleteRule(after, _keeps(term.keep, lists))))
         elif term is not None:
-            claims.append((action, policies.DeleteRule(term if isinstance(term, Duration) else None)))
+            claims.append(
+                (action, policies.DeleteRule(term if isinstance(term, Duration) else None))
+            )
     return tuple(claims)
 
 
@@ -155,7 +179,9 @@ def keep_id(term: KeepRuleTerm) -> str:
     """What a keep rule without an id is called: what it says, such as `last 20`."""
     kind = _kind(term)
     value = getattr(term, kind)
-    text = value.text if isinstance(value, Duration) else str(value) if isinstance(value, int) else ""
+    text = (
+        value.text if isinstance(value, Duration) else str(value) if isinstance(value, int) else ""
+    )
     restricted = "" if term.where is None else f" where {_said(term.where)}"
     picked = f" {term.pick[0]}" if kind in CALENDAR_KINDS and term.pick else ""
     return f"{kind} {text}".strip() + picked + restricted
@@ -165,7 +191,9 @@ def _said(term: Conditions | str) -> str:
     """Simple conditions in words; `…` for others."""
     if isinstance(term, str):
         return term
-    patterns = {name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set}
+    patterns = {
+        name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set
+    }
     if term.model_fields_set != patterns.keys() or len(patterns) != 1:
         return "…"
     ((name, alternatives),) = patterns.items()
@@ -189,7 +217,9 @@ def keep_names(terms: list[KeepRuleTerm]) -> list[str]:
 
 
 def _keeps(terms: list[KeepRuleTerm], lists: Lists) -> tuple[policies.KeepRule, ...]:
-    return tuple(_keep(term, name, lists) for term, name in zip(terms, keep_names(terms), strict=True))
+    return tuple(
+        _keep(term, name, lists) for term, name in zip(terms, keep_names(terms), strict=True)
+    )
 
 
 def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[policies.Hold, ...]:
@@ -210,7 +240,9 @@ def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[policie
 
 
 def _held_match(term: HoldTerm, lists: Lists) -> Match | None:
-    """What a hold matches, where it is not by one tag. A tag such as `[keep]` is text and glob: either one holds."""
+    """What a hold matches, where it is not by one tag. A tag such as `[keep]` is text and glob:
+    either one holds.
+    """
     if term.tag is not None and not is_plain(term.tag):
         return Atom("tags", (Glob(term.tag), Glob(exactly(term.tag))))
     return _match(term.match, lists) if term.match is not None else None
@@ -252,7 +284,9 @@ def _match(term: Conditions | str, lists: Lists) -> Match:
     given: dict[str, list[PatternTerm]] = {
         name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set
     } | dict(term.model_extra or {})
-    parts += [Atom(name, tuple(_patterns(name, patterns, lists))) for name, patterns in given.items()]
+    parts += [
+        Atom(name, tuple(_patterns(name, patterns, lists))) for name, patterns in given.items()
+    ]
     return parts[0] if len(parts) == 1 else policies.AllOf(tuple(parts))
 
 

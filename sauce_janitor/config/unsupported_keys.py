@@ -1,4 +1,6 @@
-"""What the language has and this version does not do yet: refused by name, never accepted and ignored."""
+"""What the language has and this version does not do yet: refused by name, never accepted and
+ignored.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,15 @@ _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
 
 
 def refuse_unsupported(root: Table, faults: ConfigProblems) -> None:
-    """Report what this version does not do, and take it out of the values so that it is reported once."""
+    """Report what this version does not do, and take it out of the values so that it is reported
+    once.
+    """
     for pattern, (instead, harmless) in _HINTS.items():
         for parent, key in list(_places(root, pattern)):
             value = parent.pop(key)
-            if not any(value == allowed and type(value) in {type(allowed), Table} for allowed in harmless):
+            if not any(
+                value == allowed and type(value) in {type(allowed), Table} for allowed in harmless
+            ):
                 faults.add((*parent.path, key), f"is not supported by this version: {instead}")
 
 
@@ -32,7 +38,13 @@ def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str
         return
     below: list[Value]
     if head == "*":
-        below = list(value.values()) if isinstance(value, Table) else value if isinstance(value, list) else []
+        below = (
+            list(value.values())
+            if isinstance(value, Table)
+            else value
+            if isinstance(value, list)
+            else []
+        )
     else:
         below = [value[head]] if isinstance(value, Table) and head in value else []
     for each in below:

@@ -23,10 +23,11 @@ from sauce_janitor.retention.what_if.policy_tests import PolicyTest
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One Sauce Labs account. Times in seconds. `users` are names, `me` or `organization`, `teams` are
-    teams whose members are meant, too; `region` is None with a `base_url`.
+    """One Sauce Labs account. Times in seconds. `users` are names, `me` or `organization`, `teams`
+    are teams whose members are meant, too; `region` is None with a `base_url`.
 
-    `own_sources` are the credentials of owners that have their own; `replaces` names accounts of the state that are gone.
+    `own_sources` are the credentials of owners that have their own; `replaces` names accounts of
+    the state that are gone.
     """
 
     name: str
@@ -54,33 +55,42 @@ class Account:
         return ", ".join([*self.users, *(f"team {team}" for team in self.teams)])
 
     def user(self) -> str:
-        """Return the name of the user whose credentials the account has, read now; ConfigError when it cannot be had."""
+        """Return the name of the user whose credentials the account has, read now; ConfigError when
+        it cannot be had.
+        """
         return self.source.user(self.environ)
 
     def credentials(self, owner: Owner | None = None) -> tuple[str, SecretStr]:
         """(user name, access key), read now: the account's, or those that the owner has of its own.
 
-        ConfigError, which never shows a value, when they cannot be had; KeyError for an owner without.
+        ConfigError, which never shows a value, when they cannot be had; KeyError for an owner
+        without.
         """
         source = self.source if owner is None else self.own_sources[owner]
         return source.resolve(self.environ)
 
     def missing(self) -> tuple[Problem, ...]:
-        """Environment variables that the credentials name and that are not set. Runs no command, opens no secret."""
+        """Environment variables that the credentials name and that are not set. Runs no command,
+        opens no secret.
+        """
         sources = (self.source, *self.own_sources.values())
         return tuple(problem for source in sources for problem in source.missing(self.environ))
 
     def identity(self) -> str:
-        """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`. Asks no one."""
+        """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`.
+        Asks no one.
+        """
         return f"{self.name}: {self.source.describe(self.environ)} at {self.base_url}"
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveConfig:
-    """`settle_s`: how long after a job's end its assets are complete. One of `min_free_percent` and `min_free_bytes` is set.
+    """`settle_s`: how long after a job's end its assets are complete. One of `min_free_percent` and
+    `min_free_bytes` is set.
 
-    `verify`: whether what was written is read back from the disk; `compress`: whether logs and JSON are.
-    `trust_read_back_s`: how long a read-back spares the one before a delete; None: it never does.
+    `verify`: whether what was written is read back from the disk; `compress`: whether logs and JSON
+    are. `trust_read_back_s`: how long a read-back spares the one before a delete; None: it never
+    does.
     """
 
     path: Path
@@ -94,8 +104,9 @@ class ArchiveConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One configuration, checked. `warnings` are lints; `files` those that it was read from, the first one first, `sources`
-    what they held then. `accept_filesystem` is the kind of file system that the state may lie on besides local ones.
+    """One configuration, checked. `warnings` are lints; `files` those that it was read from, the
+    first one first, `sources` what they held then. `accept_filesystem` is the kind of file system
+    that the state may lie on besides local ones.
 
     Everything else is as written or its default.
     """
@@ -116,7 +127,9 @@ class Config:
     identities: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
     tests_by_account: Mapping[str, tuple[PolicyTest, ...]] = field(default_factory=dict, repr=False)
     accept_filesystem: str | None = None
-    approvals_by_account: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict, repr=False)
+    approvals_by_account: Mapping[str, tuple[Approval, ...]] = field(
+        default_factory=dict, repr=False
+    )
     schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
 
     def account(self, name: str) -> Account:
@@ -132,7 +145,9 @@ class Config:
         return self.schedules[account]
 
     def approvals(self, account: str) -> tuple[Approval, ...]:
-        """What the file approves for that account, also what is over or of another policy digest."""
+        """What the file approves for that account, also what is over or of another policy
+        digest.
+        """
         return self.approvals_by_account[account]
 
     def tests(self, account: str) -> tuple[PolicyTest, ...]:
@@ -140,5 +155,7 @@ class Config:
         return self.tests_by_account[account]
 
     def policy_digest(self, account: str) -> str:
-        """`sha256:…` over all that decides for that account, and nothing else; the order of policies does not matter."""
+        """`sha256:…` over all that decides for that account, and nothing else; the order of
+        policies does not matter.
+        """
         return policy_digest(self.rules_by_account[account], self.identities[account])

@@ -1,1 +1,3 @@
-"""The daemon: runs every account by its schedule, follows its configuration, and shows how things stand."""
+"""The daemon: runs every account by its schedule, follows its configuration, and shows how things
+stand.
+"""

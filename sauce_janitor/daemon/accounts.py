@@ -1,4 +1,6 @@
-"""What the page says of one account: what it does now, what is next, what the newest plan has, how the last runs ended."""
+"""What the page says of one account: what it does now, what is next, what the newest plan has, how
+the last runs ended.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ _LOOKED_BACK: Final = 50
 
 
 def view_of(
-    account: Account, state: State, entry: AgendaEntry | None, under: RunningWork | None, *, now: int
+    account: Account,
+    state: State,
+    entry: AgendaEntry | None,
+    under: RunningWork | None,
+    *,
+    now: int,
 ) -> AccountView:
     """One account as it stands. StateError."""
     runs = state.runs.last(account.name, limit=_LOOKED_BACK)
@@ -61,7 +68,9 @@ def _of_listing(full_at: int | None, full_every_s: int, now: int) -> Iterator[La
         yield LabeledFact("Full listing", "not complete yet")
     else:
         yield LabeledFact(
-            "Full listing", f"{report.span(max(0, now - full_at))} ago", bad=now - full_at > 2 * full_every_s
+            "Full listing",
+            f"{report.span(max(0, now - full_at))} ago",
+            bad=now - full_at > 2 * full_every_s,
         )
 
 
@@ -79,15 +88,22 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[LabeledFact]:
     if plan["limits_broken"]:
         yield LabeledFact("Limits broken", ", ".join(sorted(set(plan["limits_broken"]))), bad=True)
     for deadline, blocked in plan.get("overdue", {}).items():
-        words = ", ".join(f"{jobs:,} ({blocker.replace('_', ' ')})" for blocker, jobs in blocked.items())
-        yield LabeledFact(f"Late for {deadline}, and what blocks them", words or "none", bad=bool(blocked))
+        words = ", ".join(
+            f"{jobs:,} ({blocker.replace('_', ' ')})" for blocker, jobs in blocked.items()
+        )
+        yield LabeledFact(
+            f"Late for {deadline}, and what blocks them", words or "none", bad=bool(blocked)
+        )
     for action, waiting in plan["announced"].items():
         words = f"{waiting['jobs']:,} {report.ACTIONS[Action(action)]}"
         yield LabeledFact("Announced", f"{words}, due from {report.when(waiting['first_at'])}")
 
 
 def _of_budget(account: Account, runs: tuple[RunRecord, ...]) -> Iterator[LabeledFact]:
-    left = next((run.summary["budget_left"] for run in runs if run.summary.get("budget_left") is not None), None)
+    left = next(
+        (run.summary["budget_left"] for run in runs if run.summary.get("budget_left") is not None),
+        None,
+    )
     after = "" if left is None else f"; {left:,} left in the hour after the last executing run"
     yield LabeledFact("Request budget", f"{account.budget.usual}{after}", bad=left == 0)
 
@@ -98,7 +114,10 @@ def _policies(plan: Mapping[str, Any]) -> Iterator[PolicyLine]:
 
 
 def _line(run: RunRecord) -> RunLine:
-    parts = [f"{name.replace('_', ' ')} {number:,}" for name, number in (run.summary.get("outcomes") or {}).items()]
+    parts = [
+        f"{name.replace('_', ' ')} {number:,}"
+        for name, number in (run.summary.get("outcomes") or {}).items()
+    ]
     parts += [f"{run.summary['left']:,} left"] if run.summary.get("left") else []
     parts += [str(run.summary[key]) for key in ("halted", "error") if run.summary.get(key)]
     took_s = None if run.ended_at is None else max(0, run.ended_at - run.started_at)

@@ -1,4 +1,6 @@
-"""What is due when: one entry an account, kept in the state so that a restart neither forgets nor repeats a run."""
+"""What is due when: one entry an account, kept in the state so that a restart neither forgets nor
+repeats a run.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class AgendaStore(Protocol):
 class AgendaEntry:
     """An account's place in the agenda.
 
-    All runs that were due up to `last` are dealt with; the archive was kept up at `kept_up_at`; both in epoch seconds.
+    All runs that were due up to `last` are dealt with; the archive was kept up at `kept_up_at`;
+    both in epoch seconds.
     """
 
     timetable: RunTimes
@@ -41,7 +44,9 @@ class AgendaEntry:
     def due_at(self) -> int:
         """When its next run is due, jitter left out."""
         due = self._due
-        if due is None or due[0] != self.last:  # asked every second, and a walk through the calendar each time
+        if (
+            due is None or due[0] != self.last
+        ):  # asked every second, and a walk through the calendar each time
             due = self._due = (self.last, self.timetable.due_after(self.last))
         return due[1]
 
@@ -68,17 +73,23 @@ class Agenda:
         return self._entries.get(account)
 
     def follow(self, config: Config, notes: AgendaStore, now: int) -> None:
-        """Go by this configuration from now on. An account that was never on the agenda is due at its next time."""
+        """Go by this configuration from now on. An account that was never on the agenda is due at
+        its next time.
+        """
         entries = {}
         for account in config.accounts:
             schedule = config.schedule(account.name)
             known = self._entries.get(account.name)
             last = known.last if known else _noted(notes, RUN, account.name, now)
             kept_up_at = (
-                known.kept_up_at if known else _noted(notes, UPKEEP, account.name, now - _DAY_S + _FIRST_UPKEEP_S)
+                known.kept_up_at
+                if known
+                else _noted(notes, UPKEEP, account.name, now - _DAY_S + _FIRST_UPKEEP_S)
             )
             timetable = RunTimes(schedule, config.timezone)
-            entries[account.name] = AgendaEntry(timetable, last, kept_up_at, _jitter(schedule.jitter_s))
+            entries[account.name] = AgendaEntry(
+                timetable, last, kept_up_at, _jitter(schedule.jitter_s)
+            )
         self._entries = entries
 
     def mind_the_clock(self, now: int) -> None:
@@ -87,7 +98,9 @@ class Agenda:
             entry.last, entry.kept_up_at = min(entry.last, now), min(entry.kept_up_at, now)
 
     def dealt_with(self, account: str, kind: str, notes: AgendaStore, now: int) -> None:
-        """All of that kind that was due by now is dealt with. Raises what the notes raise; the entry knows it then already."""
+        """All of that kind that was due by now is dealt with. Raises what the notes raise; the
+        entry knows it then already.
+        """
         entry = self._entries.get(account)
         if entry is not None and kind == RUN:
             entry.last, entry.jitter_s = now, _jitter(entry.timetable.schedule.jitter_s)

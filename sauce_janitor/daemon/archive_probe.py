@@ -1,4 +1,6 @@
-"""Whether the archive could be written now: looked at from outside, without opening, making or locking anything."""
+"""Whether the archive could be written now: looked at from outside, without opening, making or
+locking anything.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from sauce_janitor.operations.wiring.disk_space import nearest, room_of
 
 
 def trouble(settings: ArchiveConfig, known_uuid: str | None) -> str | None:
-    """Why the archive cannot be written, None if it can. `known_uuid`: the one that the state knows at this path."""
+    """Why the archive cannot be written, None if it can. `known_uuid`: the one that the state knows
+    at this path.
+    """
     path = settings.path
     try:
         found = _uuid(path / SENTINEL)
@@ -24,9 +28,14 @@ def trouble(settings: ArchiveConfig, known_uuid: str | None) -> str | None:
             return f"the archive {path} cannot be written: {there} is read-only for this user"
         room = room_of(settings)
     except (OSError, ValueError) as wrong:
-        return f"the archive {path} cannot be looked at: {getattr(wrong, 'strerror', None) or wrong}"
+        return (
+            f"the archive {path} cannot be looked at: {getattr(wrong, 'strerror', None) or wrong}"
+        )
     if room.free < room.floor:
-        return f"the archive {path} has {room.free:,} bytes free, and archive.min_free keeps {room.floor:,} of them: make room"
+        return (
+            f"the archive {path} has {room.free:,} bytes free, and archive.min_free keeps"
+            f" {room.floor:,} of them: make room"
+        )
     return None
 
 

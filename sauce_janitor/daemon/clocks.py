@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class LookInterval:
     """How often the daemon looks, in seconds of this machine's time, whatever its clock says.
 
-    `round_s`: at what is due (of its clock); `watch_s`: at how things stand; `follow_s`: at the configuration's files;
-    `reopen_s`: at a state that could not be opened; `token_s`: at the token.
+    `round_s`: at what is due (of its clock); `watch_s`: at how things stand; `follow_s`: at the
+    configuration's files; `reopen_s`: at a state that could not be opened; `token_s`: at the token.
     """
 
     round_s: float = 1.0

@@ -1,8 +1,9 @@
-"""The configuration in force: the newest one that was valid. Files are looked at by their bytes, not by their names or times.
+"""The configuration in force: the newest one that was valid. Files are looked at by their bytes,
+not by their names or times.
 
-A ConfigMap is changed by swapping a symbolic link, an editor replaces the file, a program rewrites it: each changes the bytes
-behind a name. What was loaded comes into force when a later look finds the same bytes still, so that half a file is no fault
-and none is in force.
+A ConfigMap is changed by swapping a symbolic link, an editor replaces the file, a program rewrites
+it: each changes the bytes behind a name. What was loaded comes into force when a later look finds
+the same bytes still, so that half a file is no fault and none is in force.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class _Loaded:
 
 
 class FollowedConfig:
-    """The configuration that is in force, and what is wrong with a newer one. Used by one thread; readers see whole values."""
+    """The configuration that is in force, and what is wrong with a newer one. Used by one thread;
+    readers see whole values.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -37,7 +40,9 @@ class FollowedConfig:
         self._log: Any = structlog.get_logger()
 
     def look(self, *, at_once: bool = False) -> bool:
-        """Whether another configuration is in force from now on. `at_once`: somebody asked for it."""
+        """Whether another configuration is in force from now on. `at_once`: somebody asked for
+        it.
+        """
         if at_once:
             self._coming = None
             return self._take_up(self._load(), asked=True)
@@ -62,10 +67,17 @@ class FollowedConfig:
         fresh = loaded.config
         if fresh is None:
             self.faults = loaded.faults
-            self._log.error("config.reload_failed", faults=list(self.faults), in_force="the last good one")
+            self._log.error(
+                "config.reload_failed", faults=list(self.faults), in_force="the last good one"
+            )
             return False
-        # Other names or links with the same content, such as a ConfigMap that was written again, are no change.
-        if fresh.sources.content() == self.config.sources.content() and not self.faults and not asked:
+        # Other names or links with the same content, such as a ConfigMap that was written again,
+        # are no change.
+        if (
+            fresh.sources.content() == self.config.sources.content()
+            and not self.faults
+            and not asked
+        ):
             return False
         self.config, self.faults = fresh, ()
         for warning in fresh.warnings:

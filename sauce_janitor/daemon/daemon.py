@@ -27,20 +27,33 @@ _PATIENCE_S: Final = 18.0
 
 
 class Daemon:
-    """Runs every account by its schedule until it is stopped. Methods may be called by any thread."""
+    """Runs every account by its schedule until it is stopped. Methods may be called by any
+    thread.
+    """
 
     def __init__(
-        self, config: Config, *, execute: bool, clock: Clock | None = None, pace: LookInterval | None = None
+        self,
+        config: Config,
+        *,
+        execute: bool,
+        clock: Clock | None = None,
+        pace: LookInterval | None = None,
     ) -> None:
         self._pace = pace or LookInterval()
         self._clock = clock or CLOCK
         self._metrics = Metrics()
-        self._rounds = Scheduler(config, self._clock, self._metrics, execute=execute, pace=self._pace)
+        self._rounds = Scheduler(
+            config, self._clock, self._metrics, execute=execute, pace=self._pace
+        )
         self._standing = DaemonStatus(self._rounds, self._clock, self._metrics)
         self._token = Token(config.web)
         self._web = config.web
         self._serving: RunningServer | None = None
-        self._wake, self._stopping, self._ended = threading.Event(), threading.Event(), threading.Event()
+        self._wake, self._stopping, self._ended = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
         self._stopped_at: float | None = None
         self._threads = [
             threading.Thread(target=self._go_round, name="rounds", daemon=True),

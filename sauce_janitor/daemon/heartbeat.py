@@ -1,4 +1,6 @@
-"""The note by which others on the state know that a daemon is at work, which mode it is in, and when each account is due."""
+"""The note by which others on the state know that a daemon is at work, which mode it is in, and
+when each account is due.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,8 @@ def written(*, at: int, pid: int, execute: bool, next_runs: Mapping[str, int]) -
 
 
 def read(note: str | None, *, now: int) -> Mapping[str, Any] | None:
-    """What it says (at, pid, mode, next_runs), if it was left just now; None when no daemon is at work."""
+    """What it says (at, pid, mode, next_runs), if it was left just now; None when no daemon is at
+    work.
+    """
     beat: Mapping[str, Any] = json.loads(note) if note else {}
     return beat if beat and abs(now - beat["at"]) < _LASTS_S else None

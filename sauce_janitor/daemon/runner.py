@@ -1,4 +1,6 @@
-"""Carries work out: each account's in a thread of its own, never two pieces of one account at a time."""
+"""Carries work out: each account's in a thread of its own, never two pieces of one account at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class RunSteps(ProgressTracker):
 
 @dataclass(frozen=True, slots=True)
 class RunningWork:
-    """Work under way, or just ended: `stop` ends it early and cleanly; `future` has what came of it."""
+    """Work under way, or just ended: `stop` ends it early and cleanly; `future` has what came of
+    it.
+    """
 
     account: str
     kind: str
@@ -54,7 +58,9 @@ class Runner:
         steps, stop = RunSteps(), threading.Event()
         own = replace(tools, progress=steps, stop=stop)
         future = self._pool.submit(_timed, work, account, own, steps)
-        self._under[account.name] = RunningWork(account.name, kind, int(tools.clock()), steps, stop, future)
+        self._under[account.name] = RunningWork(
+            account.name, kind, int(tools.clock()), steps, stop, future
+        )
 
     def under_way(self) -> dict[str, RunningWork]:
         """All that is not collected, by account."""
@@ -79,7 +85,9 @@ class Runner:
 
 
 def _timed(work: Work, account: Account, tools: RunContext, steps: RunSteps) -> list[Notification]:
-    """Do it, and note when it ended: what falls due after that is another piece of work, however late this one is collected."""
+    """Do it, and note when it ended: what falls due after that is another piece of work, however
+    late this one is collected.
+    """
     try:
         return work(account, tools)
     finally:

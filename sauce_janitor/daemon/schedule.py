@@ -1,4 +1,6 @@
-"""When runs are due: cron's times in a time zone, moved out of black-outs. Pure: it is told what time it is."""
+"""When runs are due: cron's times in a time zone, moved out of black-outs. Pure: it is told what
+time it is.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +35,18 @@ class ActiveBlackout:
 class RunTimes:
     """One account's times, all in whole epoch seconds.
 
-    A schedule of every hour goes by the clock's minutes, whatever the hour. One of certain hours is due the first time
-    when clocks are set back over its time. When they are set forward over it, it is due when a clock that had not been
-    set forward would show it (02:30 is 03:30 then).
+    A schedule of every hour goes by the clock's minutes, whatever the hour. One of certain hours is
+    due the first time when clocks are set back over its time. When they are set forward over it, it
+    is due when a clock that had not been set forward would show it (02:30 is 03:30 then).
     """
 
     schedule: Schedule
     timezone: str
 
     def due_after(self, last: int) -> int:
-        """When the run after the one that was due at `last` is due: the next time of the schedule, after any black-out."""
+        """When the run after the one that was due at `last` is due: the next time of the schedule,
+        after any black-out.
+        """
         due = self._next(last)
         while dark := self.dark_at(due):
             due = dark.ends_at
@@ -50,7 +54,9 @@ class RunTimes:
 
     def dark_at(self, at: int) -> ActiveBlackout | None:
         """The black-out in force at `at`; of several the one that ends last."""
-        found = [dark for blackout in self.schedule.blackouts if (dark := self._in_force(blackout, at))]
+        found = [
+            dark for blackout in self.schedule.blackouts if (dark := self._in_force(blackout, at))
+        ]
         return max(found, key=lambda dark: dark.ends_at, default=None)
 
     @cached_property
@@ -64,8 +70,9 @@ class RunTimes:
     def _next(self, after: int) -> int:
         """The first instant after `after` at which the schedule is due.
 
-        Time is walked from one change of clocks to the next; between two of them wall times and instants go alike. The walk
-        starts a day early, so that the last change's gap or repetition is known.
+        Time is walked from one change of clocks to the next; between two of them wall times and
+        instants go alike. The walk starts a day early, so that the last change's gap or repetition
+        is known.
         """
         of_hours = not self.schedule.cron.is_of_every_hour
         at = after - _DAY_S
@@ -86,7 +93,9 @@ class RunTimes:
 
     def _matching(self, wall: int) -> int:
         """The first wall time from `wall` on that the schedule names."""
-        found: dt.datetime = self._trigger.get_next_fire_time(None, dt.datetime.fromtimestamp(wall, dt.UTC))
+        found: dt.datetime = self._trigger.get_next_fire_time(
+            None, dt.datetime.fromtimestamp(wall, dt.UTC)
+        )
         return int(found.timestamp())
 
     def _in_force(self, blackout: DailyBlackout | BlackoutPeriod, at: int) -> ActiveBlackout | None:
@@ -104,7 +113,9 @@ class RunTimes:
         return None
 
     def _bounds(self, blackout: DailyBlackout, day: int) -> tuple[int, int]:
-        """When the black-out of that day (counted from 1970-01-01) begins and ends. What the clocks repeat is all in it."""
+        """When the black-out of that day (counted from 1970-01-01) begins and ends. What the clocks
+        repeat is all in it.
+        """
         over_midnight = blackout.to_min <= blackout.from_min
         to_min = blackout.to_min + (_DAY_MIN if over_midnight else 0)
         begins, _ = self._clock.instants(day * _DAY_S + blackout.from_min * 60)
@@ -115,15 +126,22 @@ class RunTimes:
 def _trigger(cron: Cron) -> BaseTrigger:
     """APScheduler's trigger of cron's wall times, which are given to it as if they were UTC.
 
-    It is never told the zone: APScheduler 3.11 loses the next time at midnight after clocks are set forward. It counts
-    weekdays from Monday and wants both days of the month and weekdays to fit; cron counts from Sunday, and unless one of
-    the two fields begins with `*` either will do. So it is given names, and then two triggers.
+    It is never told the zone: APScheduler 3.11 loses the next time at midnight after clocks are set
+    forward. It counts weekdays from Monday and wants both days of the month and weekdays to fit;
+    cron counts from Sunday, and unless one of the two fields begins with `*` either will do. So it
+    is given names, and then two triggers.
     """
-    fields = {"minute": _listed(cron.minutes), "hour": _listed(cron.hours), "month": _listed(cron.months)}
+    fields = {
+        "minute": _listed(cron.minutes),
+        "hour": _listed(cron.hours),
+        "month": _listed(cron.months),
+    }
     days = {} if cron.days is None else {"day": _listed(cron.days)}
     names = [] if cron.weekdays is None else [WEEKDAYS[day] for day in sorted(cron.weekdays)]
     weekdays = {"day_of_week": ",".join(names)} if names else {}
-    either = [days, weekdays] if days and weekdays and not cron.needs_both_days else [days | weekdays]
+    either = (
+        [days, weekdays] if days and weekdays and not cron.needs_both_days else [days | weekdays]
+    )
     triggers = [CronTrigger(**fields, **each, second="0", timezone=dt.UTC) for each in either]
     return triggers[0] if len(triggers) == 1 else OrTrigger(triggers)
 

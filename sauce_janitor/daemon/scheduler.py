@@ -1,4 +1,6 @@
-"""One round of the daemon: open what is closed, follow the configuration, begin what is due, collect what has ended."""
+"""One round of the daemon: open what is closed, follow the configuration, begin what is due,
+collect what has ended.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,11 @@ Works: TypeAlias = Mapping[str, Work]
 
 
 class Scheduler:
-    """What the daemon does, a round at a time; `go` is called by one thread, the rest may be read by others.
+    """What the daemon does, a round at a time; `go` is called by one thread, the rest may be read
+    by others.
 
-    `state` is None while it cannot be opened, and `closed_because` says why then; `wrong` has, by account, what ended its last
-    run if that was an error.
+    `state` is None while it cannot be opened, and `closed_because` says why then; `wrong` has, by
+    account, what ended its last run if that was an error.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class Scheduler:
         self.state: State | None = None
         self.closed_because = "the state is not open yet"
         self.wrong: dict[str, BaseException] = {}
-        self._path = config.state  # another path takes a restart: two states at once would be two truths
+        self._path = (
+            config.state
+        )  # another path takes a restart: two states at once would be two truths
         self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
         self._pace = pace
         self._clock, self._metrics, self._poster = clock, metrics, WebhookSender()
@@ -82,12 +87,16 @@ class Scheduler:
             self._begin(self.state)
 
     def collect(self) -> None:
-        """Take up what has ended: what came of it is told, and what was due is dealt with, unless it was asked to stop."""
+        """Take up what has ended: what came of it is told, and what was due is dealt with, unless
+        it was asked to stop.
+        """
         for under in self.runner.collect():
             self._tell(under)
             if not under.stop.is_set() and self.state is not None:
                 try:
-                    self.agenda.dealt_with(under.account, under.kind, self.state.notes, under.ended_at)
+                    self.agenda.dealt_with(
+                        under.account, under.kind, self.state.notes, under.ended_at
+                    )
                 except StateError as wrong:  # it is remembered in memory, and by the next one
                     self._log.warning("state.failed", why=str(wrong))
 
@@ -98,7 +107,7 @@ class Scheduler:
         if self.state is not None:
             self.state.close()
 
-    # --- the configuration and the state -----------------------------------------------------------------------------
+    # --- the configuration and the state ----------------------------------------------------------
 
     def _follow(self) -> None:
         asked, real = self._asked.is_set(), time.monotonic()
@@ -112,7 +121,9 @@ class Scheduler:
                                    ("web", before.web, self.config.web)):  # fmt: skip
                 if old != new:
                     self._log.warning("config.takes_a_restart", key=what)
-            for account in {each.name for each in before.accounts} - {each.name for each in self.config.accounts}:
+            for account in {each.name for each in before.accounts} - {
+                each.name for each in self.config.accounts
+            }:
                 self._metrics.forget_account(account)
         self._metrics.set("config_reload_success", 0 if self.followed.faults else 1)
 
@@ -134,9 +145,10 @@ class Scheduler:
         sentinel = self.config.archive.path / SENTINEL
         if not self._path.exists() and sentinel.exists():
             raise StateError(
-                f"the state {self._path} is gone, but the archive {self.config.archive.path} is there: restore the "
-                "state from a backup; to begin a new one on purpose, run `sauce-janitor plan` once by hand, then "
-                "`sauce-janitor archive adopt` and `sauce-janitor resume`"
+                f"the state {self._path} is gone, but the archive {self.config.archive.path} is"
+                " there: restore the state from a backup; to begin a new one on purpose, run"
+                " `sauce-janitor plan` once by hand, then `sauce-janitor archive adopt` and"
+                " `sauce-janitor resume`"
             )
         state = State.open(self._path, accept_filesystem=self.config.accept_filesystem)
         try:
@@ -147,7 +159,7 @@ class Scheduler:
             raise
         return state
 
-    # --- work --------------------------------------------------------------------------------------------------------
+    # --- work -------------------------------------------------------------------------------------
 
     def _begin(self, state: State) -> None:
         now = int(self._clock.now())
@@ -163,18 +175,28 @@ class Scheduler:
         for account in self.config.accounts:
             self._begin_or_halt(account, under_way.get(account.name), state, now)
 
-    def _begin_or_halt(self, account: Account, under: RunningWork | None, state: State, now: int) -> None:
+    def _begin_or_halt(
+        self, account: Account, under: RunningWork | None, state: State, now: int
+    ) -> None:
         entry = self.agenda[account.name]
         if under is not None:
             dark = entry.timetable.dark_at(now)
             if dark and not under.stop.is_set():
-                self._log.info("blackout.begins", account=account.name, until=dark.ends_at, reason=dark.reason)
+                self._log.info(
+                    "blackout.begins", account=account.name, until=dark.ends_at, reason=dark.reason
+                )
                 under.stop.set()
             return
         kind = entry.due_kind(self._clock.now())
         if kind is not None:
-            self._log.info(f"{kind}.begins", account=account.name, mode="execute" if self.execute else "dry_run")
-            config = replace(self.config, state=self._path)  # requests are counted beside the state that is in use
+            self._log.info(
+                f"{kind}.begins",
+                account=account.name,
+                mode="execute" if self.execute else "dry_run",
+            )
+            config = replace(
+                self.config, state=self._path
+            )  # requests are counted beside the state that is in use
             tools = RunContext(config, state, self._metrics, RunSteps(), clock=self._clock.now)
             self.runner.begin(account, kind, self._works[kind], tools)
 
@@ -189,7 +211,12 @@ class Scheduler:
         if under.kind == RUN:
             self.wrong[under.account] = wrong
         if isinstance(wrong, JanitorError):
-            self._log.error(f"{under.kind}.ended", account=under.account, why=str(wrong), error=type(wrong).__name__)
+            self._log.error(
+                f"{under.kind}.ended",
+                account=under.account,
+                why=str(wrong),
+                error=type(wrong).__name__,
+            )
         else:  # a bug: it ends this work, not the others'
             self._log.error(f"{under.kind}.crashed", account=under.account, exc_info=wrong)
         self._notify(list(notifications.of_error(under.account, wrong, at=at)))

@@ -1,6 +1,7 @@
 """How the daemon stands: what keeps it from being ready, and what the page says of every account.
 
-It asks the state and the disk, in a thread of its own, and keeps what it saw: no page waits for either.
+It asks the state and the disk, in a thread of its own, and keeps what it saw: no page waits for
+either.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _OVERDUE_S: Final = 600
 
 
 class DaemonStatus:
-    """Looks, and keeps what it saw: `readiness`, `overview`. One thread looks, any thread may read."""
+    """Looks, and keeps what it saw: `readiness`, `overview`. One thread looks, any thread may
+    read.
+    """
 
     def __init__(self, rounds: Scheduler, clock: Clock, metrics: Metrics) -> None:
         self._rounds, self._clock, self._metrics = rounds, clock, metrics
@@ -43,11 +46,14 @@ class DaemonStatus:
         self.readiness = Readiness(("starting",))
 
     def look(self) -> None:
-        """See how everything stands now; what was counted is kept, and what others counted is seen."""
+        """See how everything stands now; what was counted is kept, and what others counted is
+        seen.
+        """
         state = self._rounds.state
         trouble = None
         if state is not None:
-            # Each by itself: on a full disk nothing can be kept, and how things stand is shown all the same.
+            # Each by itself: on a full disk nothing can be kept, and how things stand is shown all
+            # the same.
             for part in (self._keep, self._see):
                 try:
                     part(state)
@@ -66,19 +72,29 @@ class DaemonStatus:
             self._beat_at = time.monotonic()
 
     def _beat(self) -> str:
-        entries = {each.name: self._rounds.agenda.get(each.name) for each in self._rounds.config.accounts}
+        entries = {
+            each.name: self._rounds.agenda.get(each.name) for each in self._rounds.config.accounts
+        }
         return heartbeat.written(
             at=int(self._clock.now()),
             pid=os.getpid(),
             execute=self._rounds.execute,
-            next_runs={account: entry.due_at for account, entry in entries.items() if entry is not None},
+            next_runs={
+                account: entry.due_at for account, entry in entries.items() if entry is not None
+            },
         )
 
     def _see(self, state: State) -> None:
         pause = Pauses(state, self._rounds.config.archive.path).paused()
         self._metrics.set("paused", 1 if pause else 0)
-        self._paused = None if pause is None else f"By {pause.by}: {pause.reason}. `sauce-janitor resume` lifts it."
-        self._accounts = tuple(self._view(account, state) for account in self._rounds.config.accounts)
+        self._paused = (
+            None
+            if pause is None
+            else f"By {pause.by}: {pause.reason}. `sauce-janitor resume` lifts it."
+        )
+        self._accounts = tuple(
+            self._view(account, state) for account in self._rounds.config.accounts
+        )
 
     def _view(self, account: Account, state: State) -> AccountView:
         entry, now = self._rounds.agenda.get(account.name), int(self._clock.now())
@@ -97,7 +113,7 @@ class DaemonStatus:
             accounts=self._accounts,
         )
 
-    # --- readiness ----------------------------------------------------------------------------------------------------
+    # --- readiness --------------------------------------------------------------------------------
 
     def _reasons(self, state: State | None) -> list[str]:
         rounds, now = self._rounds, int(self._clock.now())
@@ -114,7 +130,10 @@ class DaemonStatus:
         if (trouble := archive_probe.trouble(rounds.config.archive, known)) is not None:
             reasons.append(trouble)
         elif rounds.execute:
-            refused = (why_refused(rounds.config.archive, state, each.name) for each in rounds.config.accounts)
+            refused = (
+                why_refused(rounds.config.archive, state, each.name)
+                for each in rounds.config.accounts
+            )
             reasons += dict.fromkeys(why for why in refused if why is not None)
         for account in rounds.config.accounts:
             reasons += self._reasons_of(account.name, now)
@@ -127,7 +146,9 @@ class DaemonStatus:
         under = self._rounds.runner.under_way().get(account)
         is_running = under is not None and under.kind == RUN
         return (
-            [f"account {account}: its run is overdue"] if entry and not is_running and _is_overdue(entry, now) else []
+            [f"account {account}: its run is overdue"]
+            if entry and not is_running and _is_overdue(entry, now)
+            else []
         )
 
 

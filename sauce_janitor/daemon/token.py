@@ -1,4 +1,6 @@
-"""The token that opens the pages: read again while the daemon runs, so that it can be changed; the last good one counts."""
+"""The token that opens the pages: read again while the daemon runs, so that it can be changed; the
+last good one counts.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,16 @@ class Token:
         return self._value
 
     def read(self) -> None:
-        """Read it for the first time. ConfigError when there is none, or one that can be guessed."""
+        """Read it for the first time. ConfigError when there is none, or one that can be
+        guessed.
+        """
         if self._source is None:
             return
         fresh = self._source.resolve(os.environ).get_secret_value()
         if len(fresh) < SHORTEST:
-            raise ConfigError([self._source.problem(f"is too short for a token: at least {SHORTEST} characters")])
+            raise ConfigError(
+                [self._source.problem(f"is too short for a token: at least {SHORTEST} characters")]
+            )
         self._value = fresh
 
     def read_again(self) -> None:
@@ -41,7 +47,9 @@ class Token:
             self.read()
         except ConfigError as wrong:
             if str(wrong) != self._said:
-                self._log.error("web.token_unreadable", why=str(wrong), in_force="the last good one")
+                self._log.error(
+                    "web.token_unreadable", why=str(wrong), in_force="the last good one"
+                )
             self._said = str(wrong)
         else:
             self._said = None

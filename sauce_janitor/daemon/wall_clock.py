@@ -1,7 +1,7 @@
 """What the clocks of a time zone show, and when. Pure.
 
-A wall time is what the clocks show, as seconds since 1970-01-01 00:00 on those clocks; an instant is epoch seconds in UTC.
-Their difference is the zone's offset.
+A wall time is what the clocks show, as seconds since 1970-01-01 00:00 on those clocks; an instant
+is epoch seconds in UTC. Their difference is the zone's offset.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class WallClock:
         return _seconds(dt.datetime.fromtimestamp(instant, self._zone).utcoffset())
 
     def change(self, after: int, until: int) -> int | None:
-        """Return the first instant in (`after`, `until`] from which the offset is another one than at `after`."""
+        """Return the first instant in (`after`, `until`] from which the offset is another one than
+        at `after`.
+        """
         offset = self.offset(after)
         low = after
         while low < until:
@@ -38,8 +40,9 @@ class WallClock:
     def instants(self, wall: int) -> tuple[int, int]:
         """Return the first and the last instant at which the clocks show that wall time.
 
-        They differ where clocks are set back over it. Where clocks are set forward over it, it is never shown: both are
-        the instant that a clock which had not been set forward would show it (RFC 5545, 3.3.5).
+        They differ where clocks are set back over it. Where clocks are set forward over it, it is
+        never shown: both are the instant that a clock which had not been set forward would show it
+        (RFC 5545, 3.3.5).
         """
         local = dt.datetime.fromtimestamp(wall, dt.UTC).replace(tzinfo=self._zone)
         first, last = (wall - _seconds(local.replace(fold=fold).utcoffset()) for fold in (0, 1))

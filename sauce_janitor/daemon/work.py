@@ -1,6 +1,8 @@
-"""What the daemon does for an account: a run by the schedule, and the upkeep of its archive once a day.
+"""What the daemon does for an account: a run by the schedule, and the upkeep of its archive once a
+day.
 
-Each gives back what it has to tell people, and nothing else: a plan may be large, and is not kept until the next one.
+Each gives back what it has to tell people, and nothing else: a plan may be large, and is not kept
+until the next one.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def a_run(*, execute: bool) -> Work:
 
 
 def an_upkeep(*, execute: bool) -> Work:
-    """A day's upkeep: what `keep_for` no longer keeps goes (with `execute`), and a share of the rest is verified."""
+    """A day's upkeep: what `keep_for` no longer keeps goes (with `execute`), and a share of the
+    rest is verified.
+    """
 
     def work(account: Account, tools: RunContext) -> list[Notification]:
         path = tools.config.archive.path
@@ -47,12 +51,18 @@ def an_upkeep(*, execute: bool) -> Work:
         if execute:
             try:
                 wrong = _prune(account, tools)
-            except RefusedError as refused:  # a limit or a pause: what there is is verified all the same
+            except (
+                RefusedError
+            ) as refused:  # a limit or a pause: what there is is verified all the same
                 tidings += notifications.of_error(account.name, refused, at=at)
         if not tools.stop.is_set():
             found = [finding.detail for finding in verify_daily(account, tools).findings]
             wrong += _words(found, "findings in the archive")
-        return [*tidings, Notification("failed", account.name, "; ".join(wrong), at, UPKEEP)] if wrong else tidings
+        return (
+            [*tidings, Notification("failed", account.name, "; ".join(wrong), at, UPKEEP)]
+            if wrong
+            else tidings
+        )
 
     return work
 

@@ -1,6 +1,8 @@
-"""Carries out a plan: archive, prove, ask again, put it on record, delete, confirm. It never decides anything on its own.
+"""Carries out a plan: archive, prove, ask again, put it on record, delete, confirm. It never
+decides anything on its own.
 
-Read `parts` for what it needs, `archiving` and `deleting` for the order of effects, `workers` for how many at once.
+Read `parts` for what it needs, `archiving` and `deleting` for the order of effects, `workers` for
+how many at once.
 """
 
 from sauce_janitor.execute.executor import carry_out
@@ -9,4 +11,12 @@ from sauce_janitor.execute.outcomes import Execution, Outcome
 from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.recovery import Recovery, recover
 
-__all__ = ["Execution", "ExecutionPorts", "ExecutionSettings", "Outcome", "Recovery", "carry_out", "recover"]
+__all__ = [
+    "Execution",
+    "ExecutionPorts",
+    "ExecutionSettings",
+    "Outcome",
+    "Recovery",
+    "carry_out",
+    "recover",
+]

@@ -1,4 +1,6 @@
-"""Jobs of which the details say that there are none, though a list showed them: gone only when a fresh listing agrees."""
+"""Jobs of which the details say that there are none, though a list showed them: gone only when a
+fresh listing agrees.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from sauce_janitor.model.retries import FailureKind
 
 
 def settle_absences(work: ExecutionContext) -> None:
-    """At the end of the run list their times again: a job that is not shown any more is gone, one that is has failed."""
+    """At the end of the run list their times again: a job that is not shown any more is gone, one
+    that is has failed.
+    """
     absent = work.take_absent()
     by_owner: dict[Owner, list[JobTask]] = {}
     for hand in absent:
@@ -36,4 +40,8 @@ def _settle(work: ExecutionContext, owner: Owner, hands: Sequence[JobTask]) -> N
         if why is None:
             work.vanished(hand)
         else:
-            work.fail(hand, f"Sauce Labs says twice that there is no such job, but {why}", FailureKind.VANISHED)
+            work.fail(
+                hand,
+                f"Sauce Labs says twice that there is no such job, but {why}",
+                FailureKind.VANISHED,
+            )

@@ -1,4 +1,6 @@
-"""Steps 1 to 8 of the order of effects: look at the job, list its assets, have them stored and proven, journal the receipt."""
+"""Steps 1 to 8 of the order of effects: look at the job, list its assets, have them stored and
+proven, journal the receipt.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ YOUNG_DETAILS_S: Final = 60.0
 def archive(work: ExecutionContext, hand: JobTask) -> None:
     """Have everything that is wanted of the job stored; afterwards `hand.proof` holds the receipt.
 
-    Does nothing more for a job that has vanished. SkipError, SourceError and ArchiveError are about this job.
+    Does nothing more for a job that has vanished. SkipError, SourceError and ArchiveError are about
+    this job.
     """
     plan = hand.plan
     work.permitted(hand)
@@ -46,7 +49,9 @@ def archive(work: ExecutionContext, hand: JobTask) -> None:
 
 
 def listing_for(work: ExecutionContext, hand: JobTask, job: Job) -> AssetLookup:
-    """The asset list to archive by: read again where the first says that there is nothing on a job that may be purged."""
+    """The asset list to archive by: read again where the first says that there is nothing on a job
+    that may be purged.
+    """
     plan = hand.plan
     listed = asset_list(work, hand, job)
     check_missing(work, hand, job, listed)
@@ -58,21 +63,30 @@ def listing_for(work: ExecutionContext, hand: JobTask, job: Job) -> AssetLookup:
 
 
 def check_missing(work: ExecutionContext, hand: JobTask, job: Job, listed: AssetLookup) -> None:
-    """SourceError for a 404 that nothing explains: the job is young, and its assets were not deleted by us."""
+    """SourceError for a 404 that nothing explains: the job is young, and its assets were not
+    deleted by us.
+    """
     if listed.names is not None or is_purgeable(work, job):
         return
     if not work.parts.journal.assets_deleted(hand.plan.job_id):
         bare = "; it ended before it started, and has no assets if that is said again a day later"
         raise SourceError(
-            f"job {hand.plan.job_id}: its asset list is missing (404), and it is too young to be purged"
-            + (bare if never_started(job) else "")
+            f"job {hand.plan.job_id}: its asset list is missing (404), and it is too young to be"
+            " purged" + (bare if never_started(job) else "")
         )
 
 
 def check_purged(work: ExecutionContext, hand: JobTask, job: Job, listed: AssetLookup) -> None:
-    """SkipError when nothing was archived in time, the assets are gone, and the policy keeps the job then."""
+    """SkipError when nothing was archived in time, the assets are gone, and the policy keeps the
+    job then.
+    """
     selection = hand.selection
-    if not listed.empty or selection is None or selection.if_purged == "proceed" or not is_purgeable(work, job):
+    if (
+        not listed.empty
+        or selection is None
+        or selection.if_purged == "proceed"
+        or not is_purgeable(work, job)
+    ):
         return
     if work.parts.journal.assets_deleted(hand.plan.job_id):
         return
@@ -82,8 +96,12 @@ def check_purged(work: ExecutionContext, hand: JobTask, job: Job, listed: AssetL
         raise SkipError(Skip.PURGED, "Sauce Labs has purged its assets before they were archived")
 
 
-def uncovered(archived: Archived | None, listed: AssetLookup, selection: Selection) -> tuple[str, ...]:
-    """The listed names that a delete may not destroy: neither stored and still there nor, by receipt and policy, given up."""
+def uncovered(
+    archived: Archived | None, listed: AssetLookup, selection: Selection
+) -> tuple[str, ...]:
+    """The listed names that a delete may not destroy: neither stored and still there nor, by
+    receipt and policy, given up.
+    """
     if archived is None:
         return listed.names or ()
     there = archived.stored.keys() - archived.pruned
@@ -92,22 +110,32 @@ def uncovered(archived: Archived | None, listed: AssetLookup, selection: Selecti
     return tuple(
         name
         for name in listed.names or ()
-        if name not in there and name not in unavailable and not (name in given_up and selection.may_lose(name))
+        if name not in there
+        and name not in unavailable
+        and not (name in given_up and selection.may_lose(name))
     )
 
 
 def forgotten(archived: Archived, selection: Selection) -> tuple[str, ...]:
-    """The wanted names that were listed once and neither stored nor given up, whether they are still listed or not.
+    """The wanted names that were listed once and neither stored nor given up, whether they are
+    still listed or not.
 
-    Where neither a purge nor a delete of ours explains it, a list without them proves nothing: Sauce Labs may have them.
+    Where neither a purge nor a delete of ours explains it, a list without them proves nothing:
+    Sauce Labs may have them.
     """
     return tuple(
-        each.name for each in archived.missing if each.name not in selection.gives_up and selection.wants(each.name)
+        each.name
+        for each in archived.missing
+        if each.name not in selection.gives_up and selection.wants(each.name)
     )
 
 
 def _store(
-    work: ExecutionContext, hand: JobTask, document: JobDocument, listed: AssetLookup, selection: Selection
+    work: ExecutionContext,
+    hand: JobTask,
+    document: JobDocument,
+    listed: AssetLookup,
+    selection: Selection,
 ) -> None:
     plan, job = hand.plan, document.job
     policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))
@@ -128,7 +156,8 @@ def _store(
     missing = tuple(name for name in listing.names if selection.wants(name) and name not in there)
     if missing:
         raise ArchiveError(
-            f"job {plan.job_id}: the receipt lacks {len(missing)} of its assets, the first {missing[0]!r}"
+            f"job {plan.job_id}: the receipt lacks {len(missing)} of its assets, the first"
+            f" {missing[0]!r}"
         )
     work.parts.journal.archived(
         job.id,
@@ -162,7 +191,9 @@ def _store(
 def _tell_incomplete(
     work: ExecutionContext, hand: JobTask, archived: Archived, lacking: Sequence[MissingFile]
 ) -> Never:
-    """Say what is stored and what is missing; IncompleteError ends whatever is still to be done of the job."""
+    """Say what is stored and what is missing; IncompleteError ends whatever is still to be done of
+    the job.
+    """
     plan = hand.plan
     policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))
     work.tally.tell(
@@ -179,8 +210,9 @@ def _tell_incomplete(
     )
     more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
     raise IncompleteError(
-        f"job {plan.job_id}: {len(lacking)} of its files could not be had: {lacking[0].name!r:.120}{more}: "
-        f"{lacking[0].why}. The rest is stored; what would destroy them waits"
+        f"job {plan.job_id}: {len(lacking)} of its files could not be had:"
+        f" {lacking[0].name!r:.120}{more}: {lacking[0].why}. The rest is stored; what would destroy"
+        " them waits"
     )
 
 

@@ -1,4 +1,6 @@
-"""What ends a run early: one brake for all workers, looked at before every request and once more before every write."""
+"""What ends a run early: one brake for all workers, looked at before every request and once more
+before every write.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 SILENCE = 5
 """So many jobs in a row that Sauce did not answer about: it is not the jobs."""
 _A_JOB = 4
-"""Requests that a worker makes before it asks again what is left: two for a delete, two for an answer in doubt."""
+"""Requests that a worker makes before it asks again what is left: two for a delete, two for an
+answer in doubt.
+"""
 ASSET_GRACE_S = 8.0
 """How long an asset in hand may go on after a stop was asked for."""
 
@@ -36,13 +40,18 @@ ENDING: tuple[tuple[type[JanitorError], Halt], ...] = (
     (ArchiveUnusableError, Halt.ARCHIVE),
     (StateError, Halt.STATE),
     (StoppedError, Halt.STOPPED),
-    (RefusedError, Halt.PAUSED),  # by the journal, in the transaction that would have written the intent
+    (
+        RefusedError,
+        Halt.PAUSED,
+    ),  # by the journal, in the transaction that would have written the intent
 )
 """The errors that are about the whole run, whichever job met them, and the halt each means."""
 
 
 def halt_of(error: JanitorError) -> Halt:
-    """Return the halt that an error means where it ends a run, also one that is usually about a single job."""
+    """Return the halt that an error means where it ends a run, also one that is usually about a
+    single job.
+    """
     if isinstance(error, UnsafeError):
         return Halt.REFUSED
     if (why := next((halt for kind, halt in ENDING if isinstance(error, kind)), None)) is not None:
@@ -53,7 +62,9 @@ def halt_of(error: JanitorError) -> Halt:
 
 
 class UnsafeError(RefusedError):
-    """What was planned is not safe any more: something is not as it was decided on, or cannot be told in time."""
+    """What was planned is not safe any more: something is not as it was decided on, or cannot be
+    told in time.
+    """
 
 
 class HaltError(Exception):
@@ -70,7 +81,9 @@ class SkipError(Exception):
 
 
 class Brake:
-    """Pulled once, by whoever finds the first reason; every worker finds it pulled at its next look."""
+    """Pulled once, by whoever finds the first reason; every worker finds it pulled at its next
+    look.
+    """
 
     def __init__(
         self,
@@ -102,12 +115,16 @@ class Brake:
         self._tally.tell(Halted(why, detail))
 
     def give_up(self) -> None:
-        """A bug showed: end the run without telling anybody but who started it, by raising it there."""
+        """A bug showed: end the run without telling anybody but who started it, by raising it
+        there.
+        """
         with self._lock:
             self.why = self.why or Halt.BUG
 
     def look(self) -> None:
-        """Before every request: HaltError when the run is over, stopped, paused or past its deadline."""
+        """Before every request: HaltError when the run is over, stopped, paused or past its
+        deadline.
+        """
         if self._stop.is_set():
             self.pull(Halt.STOPPED, "asked to stop")
         elif self._deadline is not None and self._parts.clock.monotonic() >= self._deadline:
@@ -118,7 +135,9 @@ class Brake:
             raise HaltError
 
     def look_before_write(self) -> None:
-        """Also the archive, the lease and both clocks; the last thing before a write is put on record."""
+        """Also the archive, the lease and both clocks; the last thing before a write is put on
+        record.
+        """
         self._parts.archive.check()
         skew = self._parts.source.clock_skew_s
         if skew is None or abs(skew) > MAX_CLOCK_SKEW_S:
@@ -128,7 +147,9 @@ class Brake:
         self._parts.lease.check()
 
     def afford(self, requests: int) -> None:
-        """HaltError when the budget has no room for so many more requests, and what other workers are about to make."""
+        """HaltError when the budget has no room for so many more requests, and what other workers
+        are about to make.
+        """
         left = self._parts.source.budget_left
         if left is not None and left < requests + self._under_way:
             self.pull(Halt.BUDGET, "the request budget is spent: the rest goes on in a later run")
@@ -145,7 +166,9 @@ class Brake:
             self._silent += 1
             silent = self._silent
         if silent >= SILENCE:
-            self.pull(Halt.SOURCE, f"no usable answer about {SILENCE} jobs in a row: {error}", error)
+            self.pull(
+                Halt.SOURCE, f"no usable answer about {SILENCE} jobs in a row: {error}", error
+            )
 
     def out_of_patience(self) -> bool:
         """Whether a stop was asked for so long ago that even the asset in hand is abandoned."""

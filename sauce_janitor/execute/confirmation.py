@@ -1,4 +1,6 @@
-"""Steps 13 and 14: whether what was deleted is gone, and the journal's line that says so. A stop cuts nothing of this short."""
+"""Steps 13 and 14: whether what was deleted is gone, and the journal's line that says so. A stop
+cuts nothing of this short.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from sauce_janitor.model.permits import DeleteAddress
 from sauce_janitor.model.retries import FailureKind
 
 ACCEPTED = "accepted"
-"""How the detail of an `unknown` outcome begins where Sauce answered 2xx, so that nobody has to ask about it one by one."""
+"""How the detail of an `unknown` outcome begins where Sauce answered 2xx, so that nobody has to ask
+about it one by one.
+"""
 BATCH = 100
 """Deletes of jobs that one look-up confirms."""
 SAMPLE = 20
@@ -24,7 +28,9 @@ SAMPLE = 20
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A write that left: its line in the journal, what it was about, who wanted it, and of a job's delete the address."""
+    """A write that left: its line in the journal, what it was about, who wanted it, and of a job's
+    delete the address.
+    """
 
     intent: int
     action: Action
@@ -49,7 +55,13 @@ def are_assets_gone(source: SourcePort, owner: Owner, job_id: JobId) -> bool:
 
 
 def settle(
-    parts: ExecutionPorts, tally: Tally, sent: Sent, outcome: Proven, detail: str, *, bytes_reclaimed: int | None = None
+    parts: ExecutionPorts,
+    tally: Tally,
+    sent: Sent,
+    outcome: Proven,
+    detail: str,
+    *,
+    bytes_reclaimed: int | None = None,
 ) -> None:
     """Put the outcome on record; for one that is no success, tell it too."""
     parts.journal.outcome(sent.intent, outcome, detail=detail, bytes_reclaimed=bytes_reclaimed)
@@ -58,11 +70,17 @@ def settle(
     elif outcome == "confirmed" and sent.address is not None:
         parts.addresses.worked(sent.address)
     elif outcome in ("failed", "unknown"):
-        tally.tell(ActionFailed(sent.job_id, sent.owner, sent.policy, sent.action, detail, FailureKind.DELETE))
+        tally.tell(
+            ActionFailed(
+                sent.job_id, sent.owner, sent.policy, sent.action, detail, FailureKind.DELETE
+            )
+        )
 
 
 class PendingConfirmations:
-    """Deletes of jobs that Sauce Labs accepted, looked up a hundred at a time. Threads share one."""
+    """Deletes of jobs that Sauce Labs accepted, looked up a hundred at a time. Threads share
+    one.
+    """
 
     def __init__(self, parts: ExecutionPorts, tally: Tally) -> None:
         self._parts = parts
@@ -91,10 +109,11 @@ class PendingConfirmations:
         self._confirm(batch)
 
     def believes_assets_deleted(self) -> bool:
-        """Whether an answer that names every file as deleted is enough this time; if not, look, and say `looked`.
+        """Whether an answer that names every file as deleted is enough this time; if not, look, and
+        say `looked`.
 
-        No look-up tells of many jobs' assets at once, so a sample has to do: none is believed before one was seen to be true,
-        and none any more after one was not.
+        No look-up tells of many jobs' assets at once, so a sample has to do: none is believed
+        before one was seen to be true, and none any more after one was not.
         """
         with self._lock:
             self._believed -= 1
@@ -125,7 +144,13 @@ class PendingConfirmations:
             if sent.job_id in found:
                 self._look_closer(sent)
             else:
-                settle(self._parts, self._tally, sent, "confirmed", "accepted, and absent when looked up")
+                settle(
+                    self._parts,
+                    self._tally,
+                    sent,
+                    "confirmed",
+                    "accepted, and absent when looked up",
+                )
                 self._tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy))
 
     def _look_closer(self, sent: Sent) -> None:
@@ -133,14 +158,24 @@ class PendingConfirmations:
         try:
             gone = is_job_gone(self._parts.source, sent.owner, sent.job_id)
         except (SourceError, StoppedError) as error:
-            settle(self._parts, self._tally, sent, "unknown", f"{ACCEPTED}, then still there, then no answer: {error}")
+            settle(
+                self._parts,
+                self._tally,
+                sent,
+                "unknown",
+                f"{ACCEPTED}, then still there, then no answer: {error}",
+            )
             return
         if gone:
             settle(self._parts, self._tally, sent, "confirmed", "accepted, and 404 twice")
             self._tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy))
         else:
             settle(
-                self._parts, self._tally, sent, "failed", "Sauce Labs accepted the delete, and the job is still there"
+                self._parts,
+                self._tally,
+                sent,
+                "failed",
+                "Sauce Labs accepted the delete, and the job is still there",
             )
 
     def _leave(self, batch: Sequence[Sent], detail: str) -> None:

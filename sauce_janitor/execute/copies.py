@@ -1,4 +1,6 @@
-"""The copies that deletes rest on: read from the disk before, restored from Sauce Labs where they are damaged."""
+"""The copies that deletes rest on: read from the disk before, restored from Sauce Labs where they
+are damaged.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,11 @@ from sauce_janitor.model.permits import Receipt
 
 
 def is_whole(work: ExecutionContext, hand: JobTask) -> bool:
-    """Return whether the job's copy, as the disk holds it now, is what was stored; False sends it back to archiving.
+    """Return whether the job's copy, as the disk holds it now, is what was stored; False sends it
+    back to archiving.
 
-    Reads it once a run, and not at all where nothing is wanted of the job. ArchiveError when it cannot be restored.
+    Reads it once a run, and not at all where nothing is wanted of the job. ArchiveError when it
+    cannot be restored.
     """
     if hand.selection is None or hand.read_back is not None:
         return True
@@ -31,23 +35,29 @@ def is_whole(work: ExecutionContext, hand: JobTask) -> bool:
 
 
 def refuse_if_lost(hand: JobTask, listed: AssetLookup) -> None:
-    """Raise ArchiveError where the whole copy is gone, and Sauce Labs lists nothing to restore it from."""
+    """Raise ArchiveError where the whole copy is gone, and Sauce Labs lists nothing to restore it
+    from.
+    """
     if hand.is_lost and listed.empty:
         raise ArchiveError(
-            f"job {hand.plan.job_id}: its copy is gone from the archive, and Sauce Labs lists none of its assets any "
-            "more: nothing is deleted of the job until its folder is restored from a backup of the archive"
+            f"job {hand.plan.job_id}: its copy is gone from the archive, and Sauce Labs lists none"
+            " of its assets any more: nothing is deleted of the job until its folder is restored"
+            " from a backup of the archive"
         )
 
 
 def stored(work: ExecutionContext, hand: JobTask, archived: Archived) -> None:
-    """Take in what a pass of the archive returned: the proof, and whether it restored a damaged copy."""
+    """Take in what a pass of the archive returned: the proof, and whether it restored a damaged
+    copy.
+    """
     hand.archived, hand.proof = archived, Receipt(archived.sha256)
     hand.read_back = archived.sha256 if archived.read_back else None
     if archived.restored and not hand.is_damaged:
         _tell_damaged(work, hand, archived.restored)
         hand.is_damaged = True
     was_damaged, hand.is_damaged, hand.is_lost = hand.is_damaged, False, False
-    # Where Sauce Labs lists a file and does not hand it out, the new receipt says that it is missing.
+    # Where Sauce Labs lists a file and does not hand it out, the new receipt says that it is
+    # missing.
     if was_damaged and not archived.missing:
         plan = hand.plan
         work.tally.tell(

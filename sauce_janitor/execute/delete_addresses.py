@@ -1,7 +1,8 @@
-"""The addresses by which Sauce Labs may delete a job: which one it serves here, and what to say where it serves none.
+"""The addresses by which Sauce Labs may delete a job: which one it serves here, and what to say
+where it serves none.
 
-Sauce Labs documents `DELETE /rest/v1.1/jobs/{id}`; its Java client and two changes of its documentation say that this one does
-not work, and use `DELETE /rest/v1/{user}/jobs/{id}`.
+Sauce Labs documents `DELETE /rest/v1.1/jobs/{id}`; its Java client and two changes of its
+documentation say that this one does not work, and use `DELETE /rest/v1/{user}/jobs/{id}`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from sauce_janitor.model.permits import DELETE_ADDRESSES, DeleteAddress
 UNSERVED: Final = frozenset({404, 405, 410})
 """The answers of an address that is not there, where the job is."""
 WITNESSES: Final = 2
-"""So many jobs that no address deletes: one alone may be odd by itself, and must not end the run for all others."""
+"""So many jobs that no address deletes: one alone may be odd by itself, and must not end the run
+for all others.
+"""
 
 _LINES: Final[dict[DeleteAddress, str]] = {
     "v1": "DELETE /rest/v1/USER/jobs/ID",
@@ -28,8 +31,8 @@ _LINES: Final[dict[DeleteAddress, str]] = {
 class DeleteAddresses:
     """Says by which address a job is deleted next. The threads of a run share one.
 
-    `tries` are the addresses that may be used, the preferred one first. `keep` is told once which one deleted a job for
-    certain; it may raise StateError.
+    `tries` are the addresses that may be used, the preferred one first. `keep` is told once which
+    one deleted a job for certain; it may raise StateError.
     """
 
     def __init__(
@@ -47,7 +50,9 @@ class DeleteAddresses:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Until an address is known to be served, one thread at a time is inside: each would try both for itself."""
+        """Until an address is known to be served, one thread at a time is inside: each would try
+        both for itself.
+        """
         if self._served is not None:
             yield
             return
@@ -77,7 +82,9 @@ class DeleteAddresses:
         self._keep(address)
 
     def refused(self, job_id: JobId, address: DeleteAddress, status: int) -> bool:
-        """An answer of `UNSERVED`, and the job is still there; return whether another address is to be tried for it."""
+        """An answer of `UNSERVED`, and the job is still there; return whether another address is to
+        be tried for it.
+        """
         with self._lock:
             if self._served is not None:  # then it is the job's own trouble
                 return False
@@ -91,20 +98,29 @@ class DeleteAddresses:
             own = self._refusals.get(job_id, {})
             if self._served is not None or len(own) < len(self._tries):
                 return ""
-        return " and ".join(f"{_LINES[address]} answered {status}" for address, status in own.items())
+        return " and ".join(
+            f"{_LINES[address]} answered {status}" for address, status in own.items()
+        )
 
     @property
     def failure(self) -> str | None:
-        """One sentence where Sauce Labs deletes no job by any of the addresses; None while that is not known."""
+        """One sentence where Sauce Labs deletes no job by any of the addresses; None while that is
+        not known.
+        """
         with self._lock:
-            whole = [job_id for job_id, own in self._refusals.items() if len(own) == len(self._tries)]
+            whole = [
+                job_id for job_id, own in self._refusals.items() if len(own) == len(self._tries)
+            ]
             if self._served is not None or len(whole) < WITNESSES:
                 return None
         if len(self._tries) > 1:
             remedy = (
-                "both addresses of delete_job_path: auto were tried, so ask Sauce Labs which one this account has, or take "
-                "delete_job out of the policies until it is served"
+                "both addresses of delete_job_path: auto were tried, so ask Sauce Labs which one"
+                " this account has, or take delete_job out of the policies until it is served"
             )
         else:
             remedy = f"delete_job_path: {self._tries[0]} allows no other address: set it to auto"
-        return f"Sauce Labs deletes no job here: {self.tried(whole[-1])}, and the jobs are still there; {remedy}"
+        return (
+            f"Sauce Labs deletes no job here: {self.tried(whole[-1])}, and the jobs are still"
+            f" there; {remedy}"
+        )

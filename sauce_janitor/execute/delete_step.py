@@ -1,4 +1,6 @@
-"""Steps 9 to 14 of the order of effects: read the copy back, list again, ask again, journal, delete, see that it is gone."""
+"""Steps 9 to 14 of the order of effects: read the copy back, list again, ask again, journal,
+delete, see that it is gone.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
-from sauce_janitor.execute.archive_step import archive, check_missing, check_purged, forgotten, uncovered
+from sauce_janitor.execute.archive_step import (
+    archive,
+    check_missing,
+    check_purged,
+    forgotten,
+    uncovered,
+)
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirmation import PendingConfirmations, Sent
 from sauce_janitor.execute.copies import is_whole
@@ -26,7 +34,13 @@ from sauce_janitor.execute.empty_lists import waits_until
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.execute.job_task import ExecutionContext, JobTask
 from sauce_janitor.execute.lookups import DetailsLookup
-from sauce_janitor.execute.purge_detection import is_emptied, is_purgeable, note_listed_again, note_purged, was_purged
+from sauce_janitor.execute.purge_detection import (
+    is_emptied,
+    is_purgeable,
+    note_listed_again,
+    note_purged,
+    was_purged,
+)
 from sauce_janitor.execute.unstarted_jobs import asset_list
 from sauce_janitor.execute.write_answers import conclude
 from sauce_janitor.model.jobs import Action, Job
@@ -38,16 +52,22 @@ from sauce_janitor.model.permits import (
 )
 
 FRESH_S: Final = 9.0
-"""An answer may be 10 s old when the DELETE leaves; the journal's line before it gets the last second."""
+"""An answer may be 10 s old when the DELETE leaves; the journal's line before it gets the last
+second.
+"""
 YOUNG_LIST_S: Final = 60.0
 LISTING_TURN_S: Final = 40.0
-"""A round lists jobs for so long at most, and deletes for 10 s: then its first list is still younger than 60 s."""
+"""A round lists jobs for so long at most, and deletes for 10 s: then its first list is still
+younger than 60 s.
+"""
 READING_TURN_S: Final = 40.0
 """Copies are read from the disk for so long, then those that were read are deleted."""
 MOST_LOOKUPS: Final = 6
 MOST_ROUNDS: Final = 3
 _DOUBTS: Final = 2
-"""Requests that a doubtful answer takes to be settled: it must not be left open because the budget is spent."""
+"""Requests that a doubtful answer takes to be settled: it must not be left open because the budget
+is spent.
+"""
 
 
 class _Next(Enum):
@@ -66,14 +86,18 @@ class DeleteStep:
         self._confirming = confirming
 
     def delete(self, hands: Iterable[JobTask]) -> None:
-        """Delete each or say why not, 20 at most; ends with nothing to do for any, unless the whole run ends."""
+        """Delete each or say why not, 20 at most; ends with nothing to do for any, unless the whole
+        run ends.
+        """
         again = self._delete_by_rounds(deque(hands))
         while again:
             hand = again.popleft()
             with self._work.about(hand):
                 hand.rounds += 1
                 if hand.rounds > MOST_ROUNDS:
-                    raise ArchiveError(f"job {hand.plan.job_id}: its assets keep changing while they are archived")
+                    raise ArchiveError(
+                        f"job {hand.plan.job_id}: its assets keep changing while they are archived"
+                    )
                 if not self._work.is_in_vain(hand):
                     archive(self._work, hand)
             if hand.delete is not None:
@@ -99,8 +123,9 @@ class DeleteStep:
     def _read_back(self, waiting: deque[JobTask], again: deque[JobTask]) -> deque[JobTask]:
         """Those next in line whose copies are whole; those whose are not go to `again`.
 
-        It comes before everything that is asked of Sauce Labs: a copy may take minutes to read, and an answer counts for
-        seconds. A turn, too, is short, so that what was read first is deleted soon.
+        It comes before everything that is asked of Sauce Labs: a copy may take minutes to read, and
+        an answer counts for seconds. A turn, too, is short, so that what was read first is deleted
+        soon.
         """
         whole: deque[JobTask] = deque()
         began = self._parts.clock.monotonic()
@@ -114,7 +139,9 @@ class DeleteStep:
         return whole
 
     def _listed(self, whole: deque[JobTask], waiting: deque[JobTask]) -> deque[JobTask]:
-        """Those next in line, each with a young asset list where one is needed; the rest wait on."""
+        """Those next in line, each with a young asset list where one is needed; the rest wait
+        on.
+        """
         ready: deque[JobTask] = deque()
         began = self._parts.clock.monotonic()
         while whole and (not ready or self._parts.clock.monotonic() - began < LISTING_TURN_S):
@@ -141,7 +168,9 @@ class DeleteStep:
 
     def _look_up(self, ready: deque[JobTask]) -> None:
         answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ready])
-        for hand in ready:  # whatever was answered before assets were fetched does not count any more
+        for (
+            hand
+        ) in ready:  # whatever was answered before assets were fetched does not count any more
             hand.details = answers.get(hand.plan.job_id)
 
     def _is_fresh(self, hand: JobTask) -> bool:
@@ -166,7 +195,9 @@ class DeleteStep:
         """A Sauce Labs this slow must not keep a worker busy with one job for ever."""
         hand.lookups += 1
         if hand.lookups > MOST_LOOKUPS:
-            raise SourceError(f"job {hand.plan.job_id}: its answers grow too old before the delete can leave")
+            raise SourceError(
+                f"job {hand.plan.job_id}: its answers grow too old before the delete can leave"
+            )
 
     def _delete_one(self, hand: JobTask) -> _Next:
         plan = hand.plan
@@ -182,7 +213,9 @@ class DeleteStep:
             return _Next.ARCHIVE_AGAIN
         self._check_doubtful(hand, job)
         if hand.delete is Action.DELETE_ASSETS and hand.listed is not None and hand.listed.empty:
-            self._work.gone(hand, Action.DELETE_ASSETS, "nothing is listed any more, says Sauce Labs twice")
+            self._work.gone(
+                hand, Action.DELETE_ASSETS, "nothing is listed any more, says Sauce Labs twice"
+            )
             return _Next.ENDED
         if self._parts.holds.protects(job):
             raise SkipError(Skip.HELD, "a hold was set since it was decided on")
@@ -200,13 +233,15 @@ class DeleteStep:
         if selection is None:
             if hand.plan.nothing_wanted_by is None:
                 raise ArchiveError(
-                    f"job {hand.plan.job_id}: nothing says what is to be archived of it, nor that nothing is"
+                    f"job {hand.plan.job_id}: nothing says what is to be archived of it, nor that"
+                    " nothing is"
                 )
             hand.proof = NothingWanted(hand.plan.nothing_wanted_by)
             return True
         if hand.archived is None:
             hand.archived = self._parts.archive.archived(job)
-        # What was read back, if anything was, has another receipt: archiving looks at every byte, too.
+        # What was read back, if anything was, has another receipt: archiving looks at every byte,
+        # too.
         if hand.archived is None or hand.archived.sha256 != hand.read_back:
             return False
         assert hand.listed is not None
@@ -214,9 +249,14 @@ class DeleteStep:
         check_missing(self._work, hand, job, hand.listed)
         if names := uncovered(hand.archived, hand.listed, selection):
             for name in names:
-                if name not in hand.archived.stored and not selection.wants(name) and not selection.may_lose(name):
+                if (
+                    name not in hand.archived.stored
+                    and not selection.wants(name)
+                    and not selection.may_lose(name)
+                ):
                     raise ArchiveError(
-                        f"job {hand.plan.job_id}: a delete would destroy {name!r:.120}, which nobody gave up"
+                        f"job {hand.plan.job_id}: a delete would destroy {name!r:.120}, which"
+                        " nobody gave up"
                     )
             return False
         if forgotten(hand.archived, selection) and not is_emptied(self._work, hand, job):
@@ -228,17 +268,28 @@ class DeleteStep:
         return True
 
     def _check_doubtful(self, hand: JobTask, job: Job) -> None:
-        """SkipError while the delete would rest on empty lists alone, all of them younger than a day."""
+        """SkipError while the delete would rest on empty lists alone, all of them younger than a
+        day.
+        """
         listed, archived = hand.listed, hand.archived
-        if hand.selection is None or listed is None or archived is None or not listed.empty or hand.is_believed:
+        if (
+            hand.selection is None
+            or listed is None
+            or archived is None
+            or not listed.empty
+            or hand.is_believed
+        ):
             return
         is_explained = bool(archived.stored) or self._parts.journal.assets_deleted(job.id)
         now = self._parts.clock.now()
-        if (until := waits_until(job, archived.made_at, now=now, is_explained=is_explained)) is not None:
+        if (
+            until := waits_until(job, archived.made_at, now=now, is_explained=is_explained)
+        ) is not None:
             at = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             raise SkipError(
                 Skip.NOTHING_LISTED,
-                f"nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is still so after {at}",
+                "nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is"
+                f" still so after {at}",
             )
 
     def _list_twice(self, hand: JobTask) -> None:
@@ -248,7 +299,9 @@ class DeleteStep:
             hand.listed_twice = True
 
     def _check_still_purged(self, hand: JobTask) -> None:
-        """SkipError where assets are listed that were purged: what protects them was left out of the decision."""
+        """SkipError where assets are listed that were purged: what protects them was left out of
+        the decision.
+        """
         self._list_twice(hand)
         if hand.listed is not None and note_listed_again(self._work, hand, hand.listed):
             raise SkipError(Skip.CHANGED, "Sauce Labs lists assets again that it had purged")
@@ -259,10 +312,21 @@ class DeleteStep:
         permit = self._permit(hand)
         address = permit.address if isinstance(permit, DeleteJobPermit) else None
         policy = hand.to_do[action]
-        sent = Sent(self._parts.journal.intent(permit, policy=policy), action, plan.job_id, plan.owner, policy, address)
+        sent = Sent(
+            self._parts.journal.intent(permit, policy=policy),
+            action,
+            plan.job_id,
+            plan.owner,
+            policy,
+            address,
+        )
         gate = self._parts.gate
         try:
-            answer = gate.delete_job(permit) if isinstance(permit, DeleteJobPermit) else gate.delete_assets(permit)
+            answer = (
+                gate.delete_job(permit)
+                if isinstance(permit, DeleteJobPermit)
+                else gate.delete_assets(permit)
+            )
         except PermitError as refused:
             self._parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
             hand.details = None  # a permit is good for one try: the next one rests on a new answer
@@ -270,12 +334,15 @@ class DeleteStep:
         except (BudgetSpentError, StoppedError) as error:
             self._parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {error}")
             raise
-        except CredentialsError as error:  # it was sent: whether a 401 did nothing is asked with credentials that work
+        except (
+            CredentialsError
+        ) as error:  # it was sent: whether a 401 did nothing is asked with credentials that work
             self._parts.journal.outcome(sent.intent, "unknown", detail=str(error))
             raise
         still_there = conclude(self._work, self._confirming, sent, answer, hand.archived)
         if still_there is not None:
-            # It counts from the older question, where that is young: a build that was asked for then still serves.
+            # It counts from the older question, where that is young: a build that was asked for
+            # then still serves.
             at = permit.asked_at if self._is_fresh(hand) else still_there.at
             hand.details = DetailsLookup(still_there.document, at)
             return _Next.OTHER_ADDRESS
@@ -286,7 +353,14 @@ class DeleteStep:
         plan, details, proof = hand.plan, hand.details, hand.proof
         assert details is not None
         assert proof is not None
-        of_job = plan.job_id, plan.owner, proof, plan.fingerprint, details.at, self._parts.lease.fence
+        of_job = (
+            plan.job_id,
+            plan.owner,
+            proof,
+            plan.fingerprint,
+            details.at,
+            self._parts.lease.fence,
+        )
         listed_at = None if hand.listed is None else hand.listed.at
         if hand.delete is Action.DELETE_JOB:
             return DeleteJobPermit(*of_job, listed_at, self._parts.addresses.of(plan.job_id))

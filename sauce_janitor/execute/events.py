@@ -1,4 +1,5 @@
-"""One frozen value a fact, told while a plan is carried out; how it is logged, counted or shown is decided elsewhere.
+"""One frozen value a fact, told while a plan is carried out; how it is logged, counted or shown is
+decided elsewhere.
 
 Names and details come from Sauce Labs in part: whoever renders them escapes them.
 """
@@ -21,7 +22,9 @@ class Skip(StrEnum):
     NOT_READY = "not_ready"  # Sauce says it has not finished running
     UNSETTLED = "unsettled"  # ended too recently
     PURGED = "purged"  # assets gone before they were archived, and the policy says keep
-    NOTHING_LISTED = "nothing_listed"  # nothing to archive, by a list that may be failing: it waits for a day
+    NOTHING_LISTED = (
+        "nothing_listed"  # nothing to archive, by a list that may be failing: it waits for a day
+    )
 
 
 class Halt(StrEnum):
@@ -44,10 +47,11 @@ class Halt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobArchived:
-    """A job's copy is complete, verified and on record. `assets` and `size_bytes` are what this run added to it.
+    """A job's copy is complete, verified and on record. `assets` and `size_bytes` are what this run
+    added to it.
 
-    `odd` are (name, why) of those that do not look like what their names promise, `given_up` those that could not be had for
-    so long that the policies wait for them no longer.
+    `odd` are (name, why) of those that do not look like what their names promise, `given_up` those
+    that could not be had for so long that the policies wait for them no longer.
     """
 
     job_id: JobId
@@ -62,7 +66,8 @@ class JobArchived:
 
 @dataclass(frozen=True, slots=True)
 class JobIncomplete:
-    """What could be had of a job is stored and on record; `missing` (name, why) could not, and its deletes wait for them.
+    """What could be had of a job is stored and on record; `missing` (name, why) could not, and its
+    deletes wait for them.
 
     The other fields are those of `JobArchived`.
     """
@@ -81,7 +86,8 @@ class JobIncomplete:
 class AssetsDeleted:
     """Sauce Labs deleted a job's assets. `size_bytes` is by its own answer, None when it gave none.
 
-    `unlisted` are names in the answer that no list had; `differing` are (name, archived bytes, bytes by the answer).
+    `unlisted` are names in the answer that no list had; `differing` are (name, archived bytes,
+    bytes by the answer).
     """
 
     job_id: JobId
@@ -116,7 +122,9 @@ class CopyRestored:
 
 @dataclass(frozen=True, slots=True)
 class JobDeleted:
-    """A job is gone. `confirmed` is False while only Sauce's answer says so and the next full listing has to."""
+    """A job is gone. `confirmed` is False while only Sauce's answer says so and the next full
+    listing has to.
+    """
 
     job_id: JobId
     owner: Owner
@@ -126,9 +134,11 @@ class JobDeleted:
 
 @dataclass(frozen=True, slots=True)
 class AssetsPurged:
-    """Sauce Labs has purged a job's assets, told once a job; `lost`: something wanted of them had not been archived.
+    """Sauce Labs has purged a job's assets, told once a job; `lost`: something wanted of them had
+    not been archived.
 
-    `missed`: it is lost, and an earlier run failed to archive it while its assets were surely there.
+    `missed`: it is lost, and an earlier run failed to archive it while its assets were surely
+    there.
     """
 
     job_id: JobId

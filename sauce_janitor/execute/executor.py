@@ -37,12 +37,14 @@ def carry_out(
     stop: threading.Event,
     options: ExecutionSettings | None = None,
 ) -> Execution:
-    """Do what the plan says, in its order as far as several workers keep one, and say what became of every action.
+    """Do what the plan says, in its order as far as several workers keep one, and say what became
+    of every action.
 
-    `jobs` is read as it is needed, by one thread at a time. The run ends early, and says why, when `stop` is set, on a pause,
-    the deadline, a spent budget, a lost lease, wrong credentials, five jobs in a row without an answer, an unusable archive or
-    journal, or clocks that differ: nothing is begun then, no write leaves any more. Raises only what is a bug, after the
-    other workers have put down what they had in hand.
+    `jobs` is read as it is needed, by one thread at a time. The run ends early, and says why, when
+    `stop` is set, on a pause, the deadline, a spent budget, a lost lease, wrong credentials, five
+    jobs in a row without an answer, an unusable archive or journal, or clocks that differ: nothing
+    is begun then, no write leaves any more. Raises only what is a bug, after the other workers have
+    put down what they had in hand.
     """
     options = options or ExecutionSettings()
     deadline = None if options.deadline_s is None else parts.clock.monotonic() + options.deadline_s
@@ -62,9 +64,11 @@ def carry_out(
 
 
 class _Queue:
-    """Hands out the plan: jobs to archive one by one, jobs only to delete by the batch that one look-up serves.
+    """Hands out the plan: jobs to archive one by one, jobs only to delete by the batch that one
+    look-up serves.
 
-    Jobs that failed before come one by one, too, as far as their kind has a share; the others wait for a later run.
+    Jobs that failed before come one by one, too, as far as their kind has a share; the others wait
+    for a later run.
     """
 
     def __init__(self, work: ExecutionContext, jobs: Iterable[JobPlan]) -> None:
@@ -111,12 +115,16 @@ class _Queue:
                 self._waits(hand.retry.kind)
 
     def _wake(self) -> list[JobTask]:
-        """A job whose pause is not over, where another of its kind succeeded meanwhile; the others wait for a later run."""
+        """A job whose pause is not over, where another of its kind succeeded meanwhile; the others
+        wait for a later run.
+        """
         while self._asleep and not self._work.turns.is_trying:
             hand = self._asleep.popleft()
             assert hand.retry is not None
             kind = hand.retry.kind
-            if self._work.turns.has_recovered(kind) and self._work.turns.begins(hand.retry, in_front=False):
+            if self._work.turns.has_recovered(kind) and self._work.turns.begins(
+                hand.retry, in_front=False
+            ):
                 return [hand]
             self._waits(kind)
         return []
@@ -127,7 +135,9 @@ class _Queue:
             self._turn.notify_all()
 
     def close(self) -> None:
-        """The run is over, perhaps before the plan: who is in its pause still waits for its next try."""
+        """The run is over, perhaps before the plan: who is in its pause still waits for its next
+        try.
+        """
         with self._turn:
             for hand in self._asleep:
                 assert hand.retry is not None
@@ -147,7 +157,9 @@ class _Queue:
                 self._sleep(hand, hand.retry)
             elif hand.retry is not None and not hand.retry.hurried:
                 self._later.append(hand)
-            elif hand.retry is not None or Action.ARCHIVE in hand.to_do or Action.STOP in hand.to_do:
+            elif (
+                hand.retry is not None or Action.ARCHIVE in hand.to_do or Action.STOP in hand.to_do
+            ):
                 self._single.append(hand)
             elif hand.delete is not None:
                 self._deletes.append(hand)
@@ -163,12 +175,18 @@ class _Queue:
         self._work.parts.passed(1)
 
     def _ask_ahead(self, first: JobTask) -> None:
-        """One look-up for the next jobs to archive; what it tells of each is used while it is young."""
+        """One look-up for the next jobs to archive; what it tells of each is used while it is
+        young.
+        """
         if Action.ARCHIVE not in first.to_do or first.details is not None:
             return
-        # jobs that failed before may not have a turn at all, so that none is asked about ahead of it
+        # jobs that failed before may not have a turn at all, so that none is asked about ahead of
+        # it
         after = self._single if first.retry is None else ()
-        ahead = [first, *(hand for hand in after if Action.ARCHIVE in hand.to_do and hand.retry is None)][:BATCH]
+        ahead = [
+            first,
+            *(hand for hand in after if Action.ARCHIVE in hand.to_do and hand.retry is None),
+        ][:BATCH]
         answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ahead])
         for hand in ahead:
             hand.details = answers.get(hand.plan.job_id)
@@ -176,11 +194,18 @@ class _Queue:
     def spares(self, hand: JobTask) -> bool:
         """Whether the job has to leave the rest of the request budget to those with a delete."""
         left = self._work.parts.source.budget_left
-        return hand.delete is None and self._floor is not None and left is not None and left <= self._floor
+        return (
+            hand.delete is None
+            and self._floor is not None
+            and left is not None
+            and left <= self._floor
+        )
 
 
 class _Crew:
-    """The workers of one run. What each ended with is asked for: a bug in any is raised by who started them."""
+    """The workers of one run. What each ended with is asked for: a bug in any is raised by who
+    started them.
+    """
 
     def __init__(self, work: ExecutionContext, jobs: Iterable[JobPlan]) -> None:
         self._work = work
@@ -194,10 +219,16 @@ class _Crew:
         self.bugs: list[BaseException] = []
 
     def run(self, workers: int, stop: threading.Event) -> int:
-        """Work until the plan is at its end or the run is over; the number of threads left behind by a stop."""
+        """Work until the plan is at its end or the run is over; the number of threads left behind
+        by a stop.
+        """
         self._working = workers
-        # daemons: a thread that waits for an answer must not keep a process alive that was told to end
-        threads = [threading.Thread(target=self._work_on, name=f"worker-{n + 1}", daemon=True) for n in range(workers)]
+        # daemons: a thread that waits for an answer must not keep a process alive that was told to
+        # end
+        threads = [
+            threading.Thread(target=self._work_on, name=f"worker-{n + 1}", daemon=True)
+            for n in range(workers)
+        ]
         for thread in threads:
             thread.start()
         while not self._ended.wait(GLANCE_S):
@@ -225,7 +256,9 @@ class _Crew:
                     self._ended.set()
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """Whatever a worker meets ends up where it is seen: in the halt's reason, or raised in the end."""
+        """Whatever a worker meets ends up where it is seen: in the halt's reason, or raised in the
+        end.
+        """
         brake = self._work.brake
         try:
             try:
@@ -259,7 +292,8 @@ class _Crew:
 
     def _carry(self, load: list[JobTask]) -> None:
         first = load[0]
-        # Another worker found that out since this one was taken: nothing more is archived for a delete that cannot be.
+        # Another worker found that out since this one was taken: nothing more is archived for a
+        # delete that cannot be.
         if self._work.is_in_vain(first):
             return
         if Action.STOP in first.to_do:
@@ -281,5 +315,8 @@ class _Crew:
         if (failure := self._work.parts.addresses.failure) is not None:
             self._work.brake.pull(Halt.ADDRESS, failure)
         if self._spared:
-            left = f"{self._spared} jobs to archive wait for a later run: the rest of the request budget is for deletes"
+            left = (
+                f"{self._spared} jobs to archive wait for a later run: the rest of the request"
+                " budget is for deletes"
+            )
             self._work.brake.pull(Halt.BUDGET, left)

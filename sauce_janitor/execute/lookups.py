@@ -1,4 +1,6 @@
-"""What Sauce Labs is asked about jobs in hand: details (many in one request where that is offered) and asset lists."""
+"""What Sauce Labs is asked about jobs in hand: details (many in one request where that is offered)
+and asset lists.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from sauce_janitor.execute.ports import AssetStream, ExecutionPorts
 from sauce_janitor.model.jobs import JobDocument, JobId, Owner
 
 BATCH = 20
-"""The most jobs one look-up before a delete may be about: its answer must still be young when the last of them goes."""
+"""The most jobs one look-up before a delete may be about: its answer must still be young when the
+last of them goes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,9 @@ class Lookups:
         self._batches = True
 
     def many(self, jobs: Sequence[tuple[Owner, JobId]]) -> dict[JobId, DetailsLookup]:
-        """What one request tells about up to 20 jobs; who is missing there has to be asked for alone."""
+        """What one request tells about up to 20 jobs; who is missing there has to be asked for
+        alone.
+        """
         assert len(jobs) <= BATCH
         if len(jobs) < 2 or not self._batches:
             return {}
@@ -72,7 +78,9 @@ class Lookups:
         }
 
     def one(self, owner: Owner, job_id: JobId) -> DetailsLookup:
-        """One job's details; a 404 counts when it is said twice. SourceError for an answer about another job."""
+        """One job's details; a 404 counts when it is said twice. SourceError for an answer about
+        another job.
+        """
         document = None
         for _ in range(2):
             self._brake.look()
@@ -82,7 +90,9 @@ class Lookups:
                 break
         if document is not None and not is_that_one(document, owner, job_id):
             job = document.job
-            raise SourceError(f"job {job_id} of {owner}: Sauce Labs answered with job {job.id} of {job.owner}")
+            raise SourceError(
+                f"job {job_id} of {owner}: Sauce Labs answered with job {job.id} of {job.owner}"
+            )
         return DetailsLookup(document, at)
 
     def assets(self, owner: Owner, job_id: JobId) -> AssetLookup:

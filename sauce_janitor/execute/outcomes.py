@@ -1,4 +1,6 @@
-"""What became of a plan: every event counted once, by policy, action and outcome, and what a script needs to go on."""
+"""What became of a plan: every event counted once, by policy, action and outcome, and what a script
+needs to go on.
+"""
 
 from __future__ import annotations
 
@@ -49,15 +51,17 @@ Key = tuple[str, Action, Outcome]
 class Execution:
     """The end of a plan's carrying out.
 
-    `counts` has one outcome per action ended. `failures` lists every failed action, in no order. `unconfirmed` are deletes
-    of jobs that Sauce accepted and the next full listing (or run) has to confirm. `lost` jobs' assets were purged by Sauce
-    before all that was wanted of them was archived, `missed` of them although earlier runs tried; `incomplete` jobs
-    are stored but for files that could not be had. `damaged_copies` were found in the archive, `restored_copies` of
-    them fetched again from Sauce Labs. `differing` are (job, name, archived
-    bytes, bytes by Sauce's answer to the delete). `jobs` were begun, `left` of them not finished because the run was cut
-    short. `error` is what cut it short, where an error did. `abandoned` threads still waited for an answer when a stop's
-    grace was over; what they had in hand is recovered by the next run. `waiting` are the jobs that failed in earlier runs and
-    were not tried in this one, by the kind of failure: their pause is not over, or their kind's share of the requests is spent.
+    `counts` has one outcome per action ended. `failures` lists every failed action, in no order.
+    `unconfirmed` are deletes of jobs that Sauce accepted and the next full listing (or run) has to
+    confirm. `lost` jobs' assets were purged by Sauce before all that was wanted of them was
+    archived, `missed` of them although earlier runs tried; `incomplete` jobs are stored but for
+    files that could not be had. `damaged_copies` were found in the archive, `restored_copies` of
+    them fetched again from Sauce Labs. `differing` are (job, name, archived bytes, bytes by Sauce's
+    answer to the delete). `jobs` were begun, `left` of them not finished because the run was cut
+    short. `error` is what cut it short, where an error did. `abandoned` threads still waited for an
+    answer when a stop's grace was over; what they had in hand is recovered by the next run.
+    `waiting` are the jobs that failed in earlier runs and were not tried in this one, by the kind
+    of failure: their pause is not over, or their kind's share of the requests is spent.
     """
 
     counts: Mapping[Key, int] = field(default_factory=dict)
@@ -83,18 +87,26 @@ class Execution:
 
     def count(self, action: Action, outcome: Outcome) -> int:
         """How many actions ended so, over all policies."""
-        return sum(number for (_, of, ended), number in self.counts.items() if (of, ended) == (action, outcome))
+        return sum(
+            number
+            for (_, of, ended), number in self.counts.items()
+            if (of, ended) == (action, outcome)
+        )
 
     @property
     def cut_short(self) -> bool:
-        """Whether part of the plan was not begun or not finished; a spent budget is a pause, not a cut."""
+        """Whether part of the plan was not begun or not finished; a spent budget is a pause, not a
+        cut.
+        """
         return self.halted is not None and self.halted.why is not Halt.BUDGET
 
     @property
     def complete(self) -> bool:
-        """Whether all that was begun reached its wanted end (what drift took out of the plan counts as such).
+        """Whether all that was begun reached its wanted end (what drift took out of the plan counts
+        as such).
 
-        A job that failed and waits for its next try has not reached it, nor one that was purged between tries.
+        A job that failed and waits for its next try has not reached it, nor one that was purged
+        between tries.
         """
         ends = not self.cut_short and not self.abandoned
         waits = any(kind.is_failure for kind in self.waiting)
@@ -102,7 +114,9 @@ class Execution:
 
 
 def together(executions: Sequence[Execution]) -> Execution:
-    """Several parts of one plan, carried out by themselves, as one; what ended a part early comes before a spent budget."""
+    """Several parts of one plan, carried out by themselves, as one; what ended a part early comes
+    before a spent budget.
+    """
     halts = [one.halted for one in executions if one.halted is not None]
     halts.sort(key=lambda halted: halted.why is Halt.BUDGET)
     return Execution(
@@ -122,7 +136,9 @@ def together(executions: Sequence[Execution]) -> Execution:
         missed=sum(one.missed for one in executions),
         incomplete=sum(one.incomplete for one in executions),
         differing=tuple(difference for one in executions for difference in one.differing),
-        halted=Halted(halts[0].why, "; ".join(dict.fromkeys(each.detail for each in halts))) if halts else None,
+        halted=Halted(halts[0].why, "; ".join(dict.fromkeys(each.detail for each in halts)))
+        if halts
+        else None,
         error=next((one.error for one in executions if one.error is not None), None),
         abandoned=sum(one.abandoned for one in executions),
         waiting=_sum(one.waiting for one in executions),
@@ -185,7 +201,9 @@ class Tally:
                 self._counts[event.policy, Action.DELETE_ASSETS, Outcome.DONE] += 1
                 self._sums["reclaimed_bytes"] += event.size_bytes or 0
                 self._sums["unlisted_files"] += len(event.unlisted)
-                self._differing.extend((event.job_id, *difference) for difference in event.differing)
+                self._differing.extend(
+                    (event.job_id, *difference) for difference in event.differing
+                )
             case AssetsPurged():
                 self._sums["lost"] += event.lost
                 self._sums["missed"] += event.missed

@@ -1,7 +1,9 @@
-"""What Sauce Labs has purged: believed after two reads, on record once a job, and with it what was lost.
+"""What Sauce Labs has purged: believed after two reads, on record once a job, and with it what was
+lost.
 
-Sauce keeps assets for 30 days, whatever we keep. Once they are gone nothing protects them any more: a job that stayed only for
-its assets' sake may go. So jobs of which that is all that keeps them are looked at, a few each day, oldest news first.
+Sauce keeps assets for 30 days, whatever we keep. Once they are gone nothing protects them any more:
+a job that stayed only for its assets' sake may go. So jobs of which that is all that keeps them are
+looked at, a few each day, oldest news first.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def was_purged(work: ExecutionContext, hand: JobTask) -> bool:
 
 
 def is_emptied(work: ExecutionContext, hand: JobTask, job: Job) -> bool:
-    """Whether it is known why nothing is listed: Sauce Labs purged the assets, or a delete of ours took them."""
+    """Whether it is known why nothing is listed: Sauce Labs purged the assets, or a delete of ours
+    took them.
+    """
     if hand.listed is None or not hand.listed.empty:
         return False
     purged = is_purgeable(work, job) or was_purged(work, hand)
@@ -46,19 +50,25 @@ def is_emptied(work: ExecutionContext, hand: JobTask, job: Job) -> bool:
 
 
 def note_purged(work: ExecutionContext, hand: JobTask, job: Job, stored: Archived | None) -> None:
-    """Two reads have shown that the assets are gone; `stored` is what was archived of them before. Told once a job."""
+    """Two reads have shown that the assets are gone; `stored` is what was archived of them before.
+    Told once a job.
+    """
     plan = hand.plan
     if work.parts.journal.assets_deleted(plan.job_id):
         return
     policy = next(iter(hand.to_do.values()), "")
     lost = _is_lost(hand.selection, stored)
-    tried = _failed_in_time(hand.retry, job.ended_at) or (stored is not None and bool(stored.missing))
+    tried = _failed_in_time(hand.retry, job.ended_at) or (
+        stored is not None and bool(stored.missing)
+    )
     if work.parts.journal.purged(plan.job_id, plan.owner, policy=policy, lost=lost):
         work.tally.tell(AssetsPurged(plan.job_id, plan.owner, policy, lost, missed=lost and tried))
 
 
 def note_listed_again(work: ExecutionContext, hand: JobTask, listed: AssetLookup) -> bool:
-    """Whether Sauce lists assets of a job that it had purged: then nothing that was decided of it holds."""
+    """Whether Sauce lists assets of a job that it had purged: then nothing that was decided of it
+    holds.
+    """
     if listed.empty or not was_purged(work, hand):
         return False
     work.parts.journal.listed_again(hand.plan.job_id, hand.plan.owner)
@@ -66,7 +76,9 @@ def note_listed_again(work: ExecutionContext, hand: JobTask, listed: AssetLookup
 
 
 def _failed_in_time(retry: Retry | None, ended_at: object) -> bool:
-    """Whether an earlier run failed on the job while its assets were surely there: before they were 30 days old."""
+    """Whether an earlier run failed on the job while its assets were surely there: before they were
+    30 days old.
+    """
     if retry is None:
         return False
     return not isinstance(ended_at, int) or retry.first_failed_at < ended_at + PURGED_AFTER_S
@@ -84,18 +96,27 @@ def _is_lost(selection: Selection | None, stored: Archived | None) -> bool:
 
 
 def look_for_purged(
-    suspects: Iterable[PurgeCandidate], parts: ExecutionPorts, *, stop: threading.Event, tell: Callable[[Event], None]
+    suspects: Iterable[PurgeCandidate],
+    parts: ExecutionPorts,
+    *,
+    stop: threading.Event,
+    tell: Callable[[Event], None],
 ) -> int:
     """Ask about the assets of each, twice where they seem to be gone; how many were found purged.
 
-    Ends early when asked to stop, when half of the request budget is spent, or when Sauce does not answer.
+    Ends early when asked to stop, when half of the request budget is spent, or when Sauce does not
+    answer.
     """
     found = 0
     budget = parts.source.budget_left
     floor = None if budget is None else int(budget * KEPT_REQUESTS)
     for suspect in suspects:
         left = parts.source.budget_left
-        if stop.is_set() or parts.switch.is_paused() or (floor is not None and (left is None or left <= floor)):
+        if (
+            stop.is_set()
+            or parts.switch.is_paused()
+            or (floor is not None and (left is None or left <= floor))
+        ):
             break
         try:
             if any(_names(parts.source.assets(suspect.owner, suspect.job_id)) for _ in range(2)):
@@ -103,9 +124,17 @@ def look_for_purged(
         except (SourceError, StoppedError):
             break
         parts.lease.check()
-        if parts.journal.purged(suspect.job_id, suspect.owner, policy=suspect.policy, lost=suspect.lost):
-            missed = suspect.lost and _failed_in_time(parts.retries.of(suspect.job_id), suspect.ended_at)
-            tell(AssetsPurged(suspect.job_id, suspect.owner, suspect.policy, suspect.lost, missed=missed))
+        if parts.journal.purged(
+            suspect.job_id, suspect.owner, policy=suspect.policy, lost=suspect.lost
+        ):
+            missed = suspect.lost and _failed_in_time(
+                parts.retries.of(suspect.job_id), suspect.ended_at
+            )
+            tell(
+                AssetsPurged(
+                    suspect.job_id, suspect.owner, suspect.policy, suspect.lost, missed=missed
+                )
+            )
             found += 1
     return found
 

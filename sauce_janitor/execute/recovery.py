@@ -1,4 +1,6 @@
-"""What an earlier run left open: every intent without a final outcome is asked about at Sauce Labs and put on record, once."""
+"""What an earlier run left open: every intent without a final outcome is asked about at Sauce Labs
+and put on record, once.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ from sauce_janitor.execute.ports import JournalPort, Proven, SourcePort, Unresol
 from sauce_janitor.model.jobs import Action, JobId, JobState, Owner
 
 Absent = Callable[[Unresolved], bool | None]
-"""Whether a complete listing that began after the write lacks the job; None when there has been none yet."""
+"""Whether a complete listing that began after the write lacks the job; None when there has been
+none yet.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How many intents ended how. `open` could not be told yet and are asked about again by the next run."""
+    """How many intents ended how. `open` could not be told yet and are asked about again by the
+    next run.
+    """
 
     confirmed: int = 0
     failed: int = 0
@@ -32,12 +38,14 @@ def recover(
     absent: Absent | None = None,
     events: Callable[[Event], None] = lambda _: None,
 ) -> Recovery:
-    """Settle every open intent about a job `of` these owners: gone is `confirmed`, still there is `failed`.
+    """Settle every open intent about a job `of` these owners: gone is `confirmed`, still there is
+    `failed`.
 
-    Deletes of jobs are looked up a hundred at a time where that is offered; else one by one, unless Sauce accepted the delete
-    and `absent` knows, or will know after the next full listing. A single answer is not believed: gone is
-    a 404 twice, or accepted and absent. One intent that cannot be told stays open and does not stop the others. Raises
-    CredentialsError, BudgetSpentError and StateError.
+    Deletes of jobs are looked up a hundred at a time where that is offered; else one by one, unless
+    Sauce accepted the delete and `absent` knows, or will know after the next full listing. A single
+    answer is not believed: gone is a 404 twice, or accepted and absent. One intent that cannot be
+    told stays open and does not stop the others. Raises CredentialsError, BudgetSpentError and
+    StateError.
     """
     numbers: dict[str, int] = {"confirmed": 0, "failed": 0, "open": 0}
     unresolved = [one for one in journal.unresolved() if of(one.owner)]
@@ -60,7 +68,9 @@ def recover(
 
 
 def _look_up(source: SourcePort, deletes: Sequence[Unresolved]) -> Mapping[JobId, bool]:
-    """For each job that could be looked up with others: whether it is there. Empty where that is not offered."""
+    """For each job that could be looked up with others: whether it is there. Empty where that is
+    not offered.
+    """
     there: dict[JobId, bool] = {}
     for start in range(0, len(deletes), BATCH):
         ids = [one.job_id for one in deletes[start : start + BATCH]]
@@ -76,10 +86,16 @@ def _look_up(source: SourcePort, deletes: Sequence[Unresolved]) -> Mapping[JobId
     return there
 
 
-def _ask(source: SourcePort, one: Unresolved, found: Mapping[JobId, bool], absent: Absent | None) -> tuple[Proven, str]:
+def _ask(
+    source: SourcePort, one: Unresolved, found: Mapping[JobId, bool], absent: Absent | None
+) -> tuple[Proven, str]:
     if one.action is Action.DELETE_ASSETS:
         gone = are_assets_gone(source, one.owner, one.job_id)
-        return ("confirmed", "no assets are listed any more") if gone else ("failed", "its assets are still listed")
+        return (
+            ("confirmed", "no assets are listed any more")
+            if gone
+            else ("failed", "its assets are still listed")
+        )
     if one.action is Action.STOP:
         document = source.job(one.owner, one.job_id)
         running = document is not None and document.job.state is JobState.RUNNING
@@ -91,7 +107,11 @@ def _ask(source: SourcePort, one: Unresolved, found: Mapping[JobId, bool], absen
         listed_absent = absent(one)
         if listed_absent is None:
             return "unknown", "accepted, and no full listing since"
-        return ("confirmed", "absent from a full listing") if listed_absent else ("failed", "still listed")
+        return (
+            ("confirmed", "absent from a full listing")
+            if listed_absent
+            else ("failed", "still listed")
+        )
     gone = is_job_gone(source, one.owner, one.job_id)
     return ("confirmed", "404 twice") if gone else ("failed", "the job is still there")
 
@@ -102,7 +122,9 @@ def _accepted(one: Unresolved) -> bool:
 
 def _event(one: Unresolved, outcome: Proven, detail: str) -> Event:
     if outcome != "confirmed":
-        return ActionFailed(one.job_id, one.owner, one.policy, one.action, f"of an earlier run: {detail}")
+        return ActionFailed(
+            one.job_id, one.owner, one.policy, one.action, f"of an earlier run: {detail}"
+        )
     if one.action is Action.DELETE_JOB:
         return JobDeleted(one.job_id, one.owner, one.policy)
     if one.action is Action.DELETE_ASSETS:

@@ -1,4 +1,6 @@
-"""Stops a runaway job: ask again, still running and as decided on, on record, PUT, see it stop, on record."""
+"""Stops a runaway job: ask again, still running and as decided on, on record, PUT, see it stop, on
+record.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,17 @@ def stop(work: ExecutionContext, confirming: PendingConfirmations, hand: JobTask
         if parts.holds.protects(job):
             raise SkipError(Skip.HELD, "a hold was set since it was decided on")
         work.brake.look_before_write()
-        permit = StopPermit(plan.job_id, plan.owner, plan.fingerprint, details.at, parts.lease.fence)
+        permit = StopPermit(
+            plan.job_id, plan.owner, plan.fingerprint, details.at, parts.lease.fence
+        )
         policy = hand.to_do[Action.STOP]
-        sent = Sent(parts.journal.intent(permit, policy=policy), Action.STOP, plan.job_id, plan.owner, policy)
+        sent = Sent(
+            parts.journal.intent(permit, policy=policy),
+            Action.STOP,
+            plan.job_id,
+            plan.owner,
+            policy,
+        )
         try:
             answer = parts.gate.stop(permit)
         except (PermitError, BudgetSpentError, StoppedError) as refused:

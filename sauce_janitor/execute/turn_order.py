@@ -1,4 +1,6 @@
-"""Whose turn it is: what failed in earlier runs goes behind what was not tried, and each kind of failure within its share."""
+"""Whose turn it is: what failed in earlier runs goes behind what was not tried, and each kind of
+failure within its share.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,18 @@ from sauce_janitor.model.retries import Failing, FailureKind, Retry
 SHARE: Final = 5
 """No kind of failure takes more than this part of the requests that a run has at its start."""
 SILENCE: Final = 5
-"""So many retries of one kind in a row without an answer: the others of the kind wait for a later run."""
+"""So many retries of one kind in a row without an answer: the others of the kind wait for a later
+run.
+"""
 
 _SKIPPED: Final = {Skip.CHANGED: FailureKind.CHANGED, Skip.NOT_READY: FailureKind.NOT_READY}
 """Skips that cost a run requests again and again, and so are tried again with pauses, too."""
 
 
 class TurnOrder:
-    """Says which retries begin, counts what they spend, and puts on record how every try ends. Threads share one."""
+    """Says which retries begin, counts what they spend, and puts on record how every try ends.
+    Threads share one.
+    """
 
     def __init__(self, parts: ExecutionPorts) -> None:
         self._parts = parts
@@ -63,14 +69,18 @@ class TurnOrder:
         return self._under_way > 0
 
     def has_recovered(self, kind: FailureKind) -> bool:
-        """Return whether a retry of this kind succeeded in this run: what made the others fail may be over, too."""
+        """Return whether a retry of this kind succeeded in this run: what made the others fail may
+        be over, too.
+        """
         return kind in self._recovered
 
     def begins(self, retry: Retry, *, in_front: bool) -> bool:
-        """Return whether the retry begins, and take what it spent last time out of its kind's share. Success gives it back.
+        """Return whether the retry begins, and take what it spent last time out of its kind's
+        share. Success gives it back.
 
-        `in_front`: jobs that were not tried come after it. All retries in front of those share one fifth. Behind them the first
-        of each kind always begins: one that takes more than a fifth by itself would never have a turn otherwise.
+        `in_front`: jobs that were not tried come after it. All retries in front of those share one
+        fifth. Behind them the first of each kind always begins: one that takes more than a fifth by
+        itself would never have a turn otherwise.
         """
         with self._lock:
             if self._silent[retry.kind] >= SILENCE:
@@ -98,7 +108,9 @@ class TurnOrder:
 
     @contextmanager
     def trying(self, retries: Sequence[Retry | None]) -> Iterator[None]:
-        """Inside, this thread tries these jobs; what a retry then spends replaces what was taken for it."""
+        """Inside, this thread tries these jobs; what a retry then spends replaces what was taken
+        for it.
+        """
         began = self._parts.source.requests_here
         self._trying.began, self._trying.jobs = began, len(retries)
         try:
@@ -117,7 +129,9 @@ class TurnOrder:
                         self._in_front[retry.job_id] = max(1, spent)
 
     def unanswered(self, retry: Retry) -> None:
-        """A retry had no answer: that says nothing about other jobs, but ends the tries of its kind after five in a row."""
+        """A retry had no answer: that says nothing about other jobs, but ends the tries of its kind
+        after five in a row.
+        """
         with self._lock:
             self._silent[retry.kind] += 1
 
@@ -127,7 +141,9 @@ class TurnOrder:
             self._silent[retry.kind] = 0
 
     def told(self, event: Event) -> None:
-        """Put on record what an event means for the job's next try. A job fails once a run, whatever fails of it."""
+        """Put on record what an event means for the job's next try. A job fails once a run,
+        whatever fails of it.
+        """
         match event:
             case ActionFailed() if event.kind is not None:
                 self.failed(event.job_id, event.kind, event.detail)
@@ -141,7 +157,9 @@ class TurnOrder:
                     self._succeeded(event.job_id)
 
     def _put_off(self, event: JobArchived) -> None:
-        """The job is archived without its files that were given up: they are asked for again, but not in each run."""
+        """The job is archived without its files that were given up: they are asked for again, but
+        not in each run.
+        """
         if event.job_id not in self._noted:
             self._succeeded(event.job_id)
             name, why = event.given_up[0]
@@ -163,10 +181,16 @@ class TurnOrder:
             self._parts.retries.failed(job_id, Failing(kind, reason, self._spent_here()))
 
     def put_down(self, job_id: JobId) -> None:
-        """The budget ended this try. A job that took more than half of a run's requests by itself goes behind the others."""
+        """The budget ended this try. A job that took more than half of a run's requests by itself
+        goes behind the others.
+        """
         spent = self._spent_here()
         if self._budget is not None and 2 * spent > self._budget:
-            self.failed(job_id, FailureKind.TOO_LARGE, f"one try takes more than the {spent} requests that were left")
+            self.failed(
+                job_id,
+                FailureKind.TOO_LARGE,
+                f"one try takes more than the {spent} requests that were left",
+            )
 
     def _spent_here(self) -> int:
         """Requests that this thread spent on each of the jobs that it tries."""
@@ -175,5 +199,7 @@ class TurnOrder:
 
 
 def _estimate(retry: Retry) -> int:
-    """What the next try takes: as much as the last one, and a look-up of its own, which the first try shared with others."""
+    """What the next try takes: as much as the last one, and a look-up of its own, which the first
+    try shared with others.
+    """
     return retry.requests + 1

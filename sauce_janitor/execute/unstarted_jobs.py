@@ -1,4 +1,6 @@
-"""Asset lists that are not there: of a job that never started, the same answer a day later says that it has no assets."""
+"""Asset lists that are not there: of a job that never started, the same answer a day later says
+that it has no assets.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ BELIEVED_AFTER_S: Final = 86_400
 def asset_list(work: ExecutionContext, hand: JobTask, job: Job | None = None) -> AssetLookup:
     """Ask for the job's asset list. Raises what the reader raises.
 
-    Sauce Labs has no list for a job that ended in error before it started: 404, or the 400 of an unfinished job, for
-    ever. Such an answer counts as an empty list once it has been the same for a day.
+    Sauce Labs has no list for a job that ended in error before it started: 404, or the 400 of an
+    unfinished job, for ever. Such an answer counts as an empty list once it has been the same for a
+    day.
     """
     plan = hand.plan
     at = work.parts.clock.monotonic()
@@ -41,11 +44,15 @@ def never_started(job: Job) -> bool:
 
 
 def _is_bare(work: ExecutionContext, hand: JobTask, job: Job | None, answer: str) -> bool:
-    """Whether the answer was the same a day ago; notes it. Without the job, only what is on record counts."""
+    """Whether the answer was the same a day ago; notes it. Without the job, only what is on record
+    counts.
+    """
     if job is not None and not never_started(job):
         return False
     since = work.parts.retries.unlisted_since(hand.plan.job_id, answer, note=job is not None)
     if since is None or work.parts.clock.now() - since < BELIEVED_AFTER_S:
         return False
-    hand.is_believed = True  # the day between the answers has settled what an outage might have feigned
+    hand.is_believed = (
+        True  # the day between the answers has settled what an outage might have feigned
+    )
     return True

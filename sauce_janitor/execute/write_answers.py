@@ -23,14 +23,20 @@ from sauce_janitor.model.jobs import Action, JobState
 
 
 def conclude(
-    work: ExecutionContext, confirming: PendingConfirmations, sent: Sent, answer: WriteResult, archived: Archived | None
+    work: ExecutionContext,
+    confirming: PendingConfirmations,
+    sent: Sent,
+    answer: WriteResult,
+    archived: Archived | None,
 ) -> DetailsLookup | None:
-    """Put on record what became of the write; every intent ends here, or is left to be confirmed by `confirming`.
+    """Put on record what became of the write; every intent ends here, or is left to be confirmed by
+    `confirming`.
 
-    Returns the job as it was seen to be still there, where its delete is to be tried by another address; else None.
+    Returns the job as it was seen to be still there, where its delete is to be tried by another
+    address; else None.
 
-    Source: Delete Job answers 200 or 204 with or without a body; Delete Job Assets 200 with `[[name, bytes], …]`, and 400 or
-    404 when there is nothing (left) to delete.
+    Source: Delete Job answers 200 or 204 with or without a body; Delete Job Assets 200 with
+    `[[name, bytes], …]`, and 400 or 404 when there is nothing (left) to delete.
     """
     if answer.status == 403:
         work.unchangeable.add(sent.owner)
@@ -47,13 +53,21 @@ def conclude(
             _assets_deleted(work, sent, answer.deleted, archived)
             return None
     elif not _may_have_been_done(answer) and not _says_gone(sent, answer):
-        settle(work.parts, work.tally, sent, "failed", f"Sauce Labs answered {answer.status}: {answer.detail}")
+        settle(
+            work.parts,
+            work.tally,
+            sent,
+            "failed",
+            f"Sauce Labs answered {answer.status}: {answer.detail}",
+        )
         return None
     return _ask(work, sent, answer, archived)
 
 
 def _see_it_stop(work: ExecutionContext, sent: Sent) -> None:
-    """An accepted stop is done when the job does not run any more; until then it is the next run that asks."""
+    """An accepted stop is done when the job does not run any more; until then it is the next run
+    that asks.
+    """
     try:
         doubt = "it still ran when it was looked up" if not _not_running(work, sent) else None
     except (SourceError, StoppedError) as error:
@@ -72,8 +86,9 @@ def _are_assets_deleted(
     deleted: tuple[tuple[str, int], ...],
     archived: Archived | None,
 ) -> bool:
-    """Whether an accepted asset delete may be believed: it names every file we know of, and, where it is this one's turn to be
-    looked at, nothing is listed any more."""
+    """Whether an accepted asset delete may be believed: it names every file we know of, and, where
+    it is this one's turn to be looked at, nothing is listed any more.
+    """
     if _listed_but_not_deleted(deleted, archived):
         return False
     if confirming.believes_assets_deleted():
@@ -101,14 +116,25 @@ def _says_gone(sent: Sent, answer: WriteResult) -> bool:
 
 
 def _is_refusal(sent: Sent, answer: WriteResult) -> bool:
-    """Whether the answer says clearly that the write was not done, and not because there is nothing to do it to."""
+    """Whether the answer says clearly that the write was not done, and not because there is nothing
+    to do it to.
+    """
     status = answer.status
-    return status is not None and 400 <= status < 500 and status != 408 and not _says_gone(sent, answer)
+    return (
+        status is not None
+        and 400 <= status < 500
+        and status != 408
+        and not _says_gone(sent, answer)
+    )
 
 
-def _ask(work: ExecutionContext, sent: Sent, answer: WriteResult, archived: Archived | None) -> DetailsLookup | None:
+def _ask(
+    work: ExecutionContext, sent: Sent, answer: WriteResult, archived: Archived | None
+) -> DetailsLookup | None:
     """See for ourselves: the answer alone is not to be believed. Returns as `conclude` does."""
-    said = f"answered {answer.status}" if answer.status is not None else f"no answer ({answer.detail})"
+    said = (
+        f"answered {answer.status}" if answer.status is not None else f"no answer ({answer.detail})"
+    )
     seen = None
     try:
         if sent.action is Action.DELETE_JOB:
@@ -117,14 +143,27 @@ def _ask(work: ExecutionContext, sent: Sent, answer: WriteResult, archived: Arch
         else:
             gone = _ASK[sent.action](work, sent)
     except (SourceError, StoppedError) as error:
-        settle(work.parts, work.tally, sent, "unknown", f"{said}, and could not be asked again: {error}")
+        settle(
+            work.parts,
+            work.tally,
+            sent,
+            "unknown",
+            f"{said}, and could not be asked again: {error}",
+        )
         work.brake.unanswered(error)
         return None
     if not gone:
         return _still_there(work, sent, answer, said, seen)
     if _is_refusal(sent, answer):
-        # Who is refused may also be told that there is nothing: two looks at once are no proof. The next run looks again.
-        settle(work.parts, work.tally, sent, "unknown", f"{said}, yet it seems done; the next run looks again")
+        # Who is refused may also be told that there is nothing: two looks at once are no proof. The
+        # next run looks again.
+        settle(
+            work.parts,
+            work.tally,
+            sent,
+            "unknown",
+            f"{said}, yet it seems done; the next run looks again",
+        )
     elif not _accepted(answer) and not _may_have_been_done(answer):
         settle(work.parts, work.tally, sent, "already_gone", f"{said}, and it is gone")
     elif sent.action is Action.DELETE_ASSETS and answer.deleted:
@@ -137,18 +176,24 @@ def _ask(work: ExecutionContext, sent: Sent, answer: WriteResult, archived: Arch
 def _still_there(
     work: ExecutionContext, sent: Sent, answer: WriteResult, said: str, seen: DetailsLookup | None
 ) -> DetailsLookup | None:
-    """Put on record that the write did nothing; the job as it was seen, where another address is left to try."""
+    """Put on record that the write did nothing; the job as it was seen, where another address is
+    left to try.
+    """
     detail = f"{said}, and it is still there: {answer.detail}"
     addresses = work.parts.addresses
     if sent.address is not None and answer.status in UNSERVED and _is_about(seen, sent):
         assert answer.status is not None
         if addresses.refused(sent.job_id, sent.address, answer.status):
-            # The outcome is final before the second DELETE may begin: never two in doubt for one job.
-            work.parts.journal.outcome(sent.intent, "failed", detail=f"{detail}; the other address is tried")
+            # The outcome is final before the second DELETE may begin: never two in doubt for one
+            # job.
+            work.parts.journal.outcome(
+                sent.intent, "failed", detail=f"{detail}; the other address is tried"
+            )
             return seen
         if tried := addresses.tried(sent.job_id):
             detail = f"{tried} (delete_job_path), and it is still there: {answer.detail}"
-    # a write that had no answer may still be at work over there: what became of it is for the next run to see
+    # a write that had no answer may still be at work over there: what became of it is for the next
+    # run to see
     outcome: Literal["failed", "unknown"] = "failed" if answer.status is not None else "unknown"
     settle(work.parts, work.tally, sent, outcome, detail)
     return None
@@ -165,8 +210,14 @@ def _job_seen(work: ExecutionContext, sent: Sent) -> DetailsLookup | None:
 
 
 def _is_about(seen: DetailsLookup | None, sent: Sent) -> bool:
-    """Whether the answer is about this job, and no other: then the address is missing, not the job."""
-    return seen is not None and seen.document is not None and is_that_one(seen.document, sent.owner, sent.job_id)
+    """Whether the answer is about this job, and no other: then the address is missing, not the
+    job.
+    """
+    return (
+        seen is not None
+        and seen.document is not None
+        and is_that_one(seen.document, sent.owner, sent.job_id)
+    )
 
 
 def _job_gone(work: ExecutionContext, sent: Sent) -> bool:
@@ -200,13 +251,20 @@ def _done(work: ExecutionContext, sent: Sent, detail: str) -> None:
         work.tally.tell(JobStopped(sent.job_id, sent.owner, sent.policy))
 
 
-def _listed_but_not_deleted(deleted: tuple[tuple[str, int], ...], archived: Archived | None) -> bool:
-    """Whether the answer passes over files that the receipts know: then the list has to show that they are gone."""
+def _listed_but_not_deleted(
+    deleted: tuple[tuple[str, int], ...], archived: Archived | None
+) -> bool:
+    """Whether the answer passes over files that the receipts know: then the list has to show that
+    they are gone.
+    """
     return archived is not None and not set(archived.stored) <= {name for name, _ in deleted}
 
 
 def _assets_deleted(
-    work: ExecutionContext, sent: Sent, deleted: tuple[tuple[str, int], ...], archived: Archived | None
+    work: ExecutionContext,
+    sent: Sent,
+    deleted: tuple[tuple[str, int], ...],
+    archived: Archived | None,
 ) -> None:
     reclaimed = sum(size for _, size in deleted)
     unlisted: tuple[str, ...] = ()
@@ -215,7 +273,9 @@ def _assets_deleted(
         known = set(archived.stored) | archived.discarded
         unlisted = tuple(name for name, _ in deleted if name not in known)
         differing = tuple(
-            (name, archived.stored[name], size) for name, size in deleted if archived.stored.get(name, size) != size
+            (name, archived.stored[name], size)
+            for name, size in deleted
+            if archived.stored.get(name, size) != size
         )
     detail = f"{len(deleted)} files, {reclaimed} bytes"
     if unlisted:
@@ -225,4 +285,6 @@ def _assets_deleted(
             f"{name} archived {had}, deleted {size}" for name, had, size in differing
         )
     settle(work.parts, work.tally, sent, "confirmed", detail, bytes_reclaimed=reclaimed)
-    work.tally.tell(AssetsDeleted(sent.job_id, sent.owner, sent.policy, reclaimed, unlisted, differing))
+    work.tally.tell(
+        AssetsDeleted(sent.job_id, sent.owner, sent.policy, reclaimed, unlisted, differing)
+    )

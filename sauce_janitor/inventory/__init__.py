@@ -1,9 +1,17 @@
-"""The inventory: what we know of an owner's jobs and builds, kept true by listing no more than is needed."""
+"""The inventory: what we know of an owner's jobs and builds, kept true by listing no more than is
+needed.
+"""
 
 from sauce_janitor.inventory.listing_memory import SetAside
 from sauce_janitor.inventory.pager import ContradictionError
 from sauce_janitor.inventory.ports import JobSource, JobStore, ListedUpTo, ListPage
-from sauce_janitor.inventory.synchronizer import CONFIRMED_AFTER_S, SpellingError, SyncReport, SyncRequest, sync
+from sauce_janitor.inventory.synchronizer import (
+    CONFIRMED_AFTER_S,
+    SpellingError,
+    SyncReport,
+    SyncRequest,
+    sync,
+)
 
 __all__ = [
     "CONFIRMED_AFTER_S",

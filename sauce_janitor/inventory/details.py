@@ -1,4 +1,6 @@
-"""Asking for single jobs where a listing did not say enough: fields left out, jobs set aside, jobs long unfinished."""
+"""Asking for single jobs where a listing did not say enough: fields left out, jobs set aside, jobs
+long unfinished.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,19 @@ _MEANT: Final = {
 
 
 def meant(fields: Iterable[str]) -> frozenset[str]:
-    """The fields of `Job` behind the names that rules use (`duration`, `custom_data.team`, `end_time`)."""
+    """The fields of `Job` behind the names that rules use (`duration`, `custom_data.team`,
+    `end_time`).
+    """
     names = (field.partition(".")[0] for field in fields)
     return frozenset(name for field in names for name in _MEANT.get(field, (field,)))
 
 
-def ask_lacking(owner: Owner, source: JobSource, store: JobStore, fields: frozenset[str], *, now: int) -> int:
-    """Ask the details of every job that lacks one of these fields and was not asked for since it changed; how many."""
+def ask_lacking(
+    owner: Owner, source: JobSource, store: JobStore, fields: frozenset[str], *, now: int
+) -> int:
+    """Ask the details of every job that lacks one of these fields and was not asked for since it
+    changed; how many.
+    """
     asked = 0
     while fields and (lacking := store.lacking(fields, _A_SEARCH)):
         for start in range(0, len(lacking), _A_BATCH):
@@ -42,11 +50,15 @@ def ask_lacking(owner: Owner, source: JobSource, store: JobStore, fields: frozen
     return asked
 
 
-def ask_unfinished(owner: Owner, source: JobSource, store: JobStore, *, mark: int, now: int) -> set[JobId]:
-    """Ask for jobs that had not finished and that the listing `mark` left out: one batch of them a run, or a few one by one.
+def ask_unfinished(
+    owner: Owner, source: JobSource, store: JobStore, *, mark: int, now: int
+) -> set[JobId]:
+    """Ask for jobs that had not finished and that the listing `mark` left out: one batch of them a
+    run, or a few one by one.
 
-    The rest has its turn in the next runs, and in the next full listing. What gives no answer goes behind the others. Jobs
-    set aside are among them: their state is unknown. Returns the jobs that were read.
+    The rest has its turn in the next runs, and in the next full listing. What gives no answer goes
+    behind the others. Jobs set aside are among them: their state is unknown. Returns the jobs that
+    were read.
     """
     ids = store.unfinished(mark, _A_BATCH)
     if not ids:
@@ -57,8 +69,11 @@ def ask_unfinished(owner: Owner, source: JobSource, store: JobStore, *, mark: in
     return {job.id for job in found}
 
 
-def _asked(owner: Owner, source: JobSource, ids: Sequence[JobId], *, most: int) -> tuple[list[Job], Sequence[JobId]]:
-    """What details say of these jobs, and whom they were asked of: all in one request, else `most` of them one by one.
+def _asked(
+    owner: Owner, source: JobSource, ids: Sequence[JobId], *, most: int
+) -> tuple[list[Job], Sequence[JobId]]:
+    """What details say of these jobs, and whom they were asked of: all in one request, else `most`
+    of them one by one.
 
     One bad row spoils a batch: its halves are asked for, down to the row that spoils only itself.
     """
@@ -73,7 +88,9 @@ def _asked(owner: Owner, source: JobSource, ids: Sequence[JobId], *, most: int) 
     if documents is not None:
         found = (documents.get(one) for one in ids)
         # One user has one spelling, whichever letters' case this answer writes.
-        ours = (each.job for each in found if each is not None and is_same_user(each.job.owner, owner))
+        ours = (
+            each.job for each in found if each is not None and is_same_user(each.job.owner, owner)
+        )
         return [replace(job, owner=owner) for job in ours], ids
     single = (ask(owner, source, one) for one in ids[:most])
     return [job for job in single if isinstance(job, Job)], ids[:most]

@@ -1,4 +1,6 @@
-"""What one listing of an owner's jobs leaves for the next beside the jobs: the page size that works, the rows set aside."""
+"""What one listing of an owner's jobs leaves for the next beside the jobs: the page size that
+works, the rows set aside.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ MOST_ASIDE: Final = 50
 class SetAside:
     """A row that could not be read, and was not to be had by itself either.
 
-    `id` is its job's, "" where the row names none. Then it is looked for by its place: row `skip` (from 0) of the times up to
-    `until`, behind the job `above` ("" for none). `since` is when it was first set aside, epoch seconds.
+    `id` is its job's, "" where the row names none. Then it is looked for by its place: row `skip`
+    (from 0) of the times up to `until`, behind the job `above` ("" for none). `since` is when it
+    was first set aside, epoch seconds.
     """
 
     id: str
@@ -35,9 +38,11 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class ListingMemory:
-    """The page size of the last listing, the rows set aside (the first `MOST_ASIDE`), and how many there are.
+    """The page size of the last listing, the rows set aside (the first `MOST_ASIDE`), and how many
+    there are.
 
-    `unconfirmed_at` is when a first full listing was empty or had unreadable rows: one that is much later has to agree.
+    `unconfirmed_at` is when a first full listing was empty or had unreadable rows: one that is much
+    later has to agree.
     """
 
     size: PageSize = field(default_factory=PageSize)
@@ -54,19 +59,31 @@ class ListingMemory:
             told = json.loads(text)
             asides = tuple(SetAside(**each) for each in told["asides"])
             rows, worked, needed = told["size"]
-            size = PageSize(max(1, min(int(rows), PageSize().most)), worked=int(worked), needed=max(1, int(needed)))
+            size = PageSize(
+                max(1, min(int(rows), PageSize().most)),
+                worked=int(worked),
+                needed=max(1, int(needed)),
+            )
             unconfirmed_at = None if told["unconfirmed_at"] is None else int(told["unconfirmed_at"])
             return cls(size, asides, int(told["aside_count"]), unconfirmed_at)
-        except (ValueError, TypeError, KeyError):  # another version's: nothing in it is worth a failure
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+        ):  # another version's: nothing in it is worth a failure
             return cls()
 
     def text(self) -> str:
         """The memo as the state keeps it."""
         size = [self.size.rows, self.size.worked, self.size.needed]
         told = {"size": size, "asides": [asdict(each) for each in self.asides]}
-        return json.dumps(told | {"aside_count": self.aside_count, "unconfirmed_at": self.unconfirmed_at})
+        return json.dumps(
+            told | {"aside_count": self.aside_count, "unconfirmed_at": self.unconfirmed_at}
+        )
 
 
 def named(asides: Sequence[SetAside]) -> tuple[SetAside, ...]:
     """The first of them, each job once."""
-    return tuple({each.id or (each.until, each.skip): each for each in asides}.values())[:MOST_ASIDE]
+    return tuple({each.id or (each.until, each.skip): each for each in asides}.values())[
+        :MOST_ASIDE
+    ]

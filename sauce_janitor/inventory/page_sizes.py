@@ -1,6 +1,8 @@
-"""How many rows a list request asks for: fewer where a page is too large or too slow, more again after some that worked.
+"""How many rows a list request asks for: fewer where a page is too large or too slow, more again
+after some that worked.
 
-A page of one row that still fails is read without its row: by its id, where the short list answers, or by its place.
+A page of one row that still fails is read without its row: by its id, where the short list answers,
+or by its place.
 """
 
 from __future__ import annotations
@@ -24,12 +26,16 @@ _MOST_TRIES: Final = 3
 
 
 class ContradictionError(SourceError):
-    """The answers to one listing do not fit together: nothing can be concluded from them, it has to begin anew."""
+    """The answers to one listing do not fit together: nothing can be concluded from them, it has to
+    begin anew.
+    """
 
 
 @dataclass(slots=True)
 class PageSize:
-    """The rows to ask for, `most` at most. `worked` pages at this size so far, of the `needed` before it grows."""
+    """The rows to ask for, `most` at most. `worked` pages at this size so far, of the `needed`
+    before it grows.
+    """
 
     rows: int = ROWS
     most: int = ROWS
@@ -37,7 +43,9 @@ class PageSize:
     needed: int = _PAGES_BEFORE_MORE
 
     def succeed(self) -> None:
-        """A page of this size was answered: after enough of them twice as many rows are asked for."""
+        """A page of this size was answered: after enough of them twice as many rows are asked
+        for.
+        """
         self.worked += 1
         if self.rows < self.most and self.worked >= self.needed:
             self.rows, self.worked = min(self.most, self.rows * 2), 0
@@ -67,7 +75,9 @@ class RowsAlone:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row: its id, the job or why there is none, and how every such row writes the owner's name."""
+    """One row: its id, the job or why there is none, and how every such row writes the owner's
+    name.
+    """
 
     id: str
     job: Job | None = None
@@ -76,12 +86,16 @@ class _Row:
 
 
 class SizedList:
-    """One owner's job list, asked for in pages of a size that is answered. Raises ContradictionError when it does not end.
+    """One owner's job list, asked for in pages of a size that is answered. Raises
+    ContradictionError when it does not end.
 
-    Where the pages had to become small, it raises SourceError after as many: the list may just be long.
+    Where the pages had to become small, it raises SourceError after as many: the list may just be
+    long.
     """
 
-    def __init__(self, source: JobSource, owner: Owner, *, since: int | None, size: PageSize) -> None:
+    def __init__(
+        self, source: JobSource, owner: Owner, *, since: int | None, size: PageSize
+    ) -> None:
         self.size = size
         self._source = source
         self._owner = owner
@@ -89,7 +103,9 @@ class SizedList:
         self._requests = 0
 
     def page(self, *, until: int, skip: int) -> tuple[ListPage, int]:
-        """The rows from `skip` on of the times up to `until`, and how many were asked for in the end."""
+        """The rows from `skip` on of the times up to `until`, and how many were asked for in the
+        end.
+        """
         while self.size.rows > 1:
             rows = self.size.rows
             try:
@@ -104,14 +120,20 @@ class SizedList:
     def _list(self, until: int, skip: int, rows: int) -> ListPage:
         self._requests += 1
         if self._requests > MOST_PAGES and self.size.rows < self.size.most:
-            # Small pages make a long list look endless. No contradiction: the next run goes on from here.
+            # Small pages make a long list look endless. No contradiction: the next run goes on from
+            # here.
             raise SourceError(
-                f"the job list of {self._owner} is long, and Sauce Labs answers {self.size.rows} rows at a time: "
-                f"{MOST_PAGES:,} pages were read, and the next run goes on from there"
+                f"the job list of {self._owner} is long, and Sauce Labs answers {self.size.rows}"
+                f" rows at a time: {MOST_PAGES:,} pages were read, and the next run goes on from"
+                " there"
             )
         if self._requests > MOST_PAGES:
-            raise ContradictionError(f"the job list of {self._owner} does not end: {MOST_PAGES} pages were read")
-        return self._source.list_jobs(self._owner, limit=rows, skip=skip, since=self._since, until=until)
+            raise ContradictionError(
+                f"the job list of {self._owner} does not end: {MOST_PAGES} pages were read"
+            )
+        return self._source.list_jobs(
+            self._owner, limit=rows, skip=skip, since=self._since, until=until
+        )
 
     def _alone(self, until: int, skip: int) -> tuple[ListPage, int]:
         for _ in range(_MOST_TRIES):
@@ -120,14 +142,16 @@ class SizedList:
                 self.size.succeed()
                 return _together(rows), asked
         raise ContradictionError(
-            f"the job list of {self._owner} changes faster than it can be read: nothing is concluded"
+            f"the job list of {self._owner} changes faster than it can be read: nothing is"
+            " concluded"
         )
 
     def _is_in_place(self, rows: list[_Row], until: int, skip: int) -> bool:
         """Whether each row is where it was: rows asked for one by one do not overlap.
 
-        A row deleted between two requests moves the rest up, and the next row would be stepped over. The short list shows all
-        their places at once; where it is not answered, each is asked for again.
+        A row deleted between two requests moves the rest up, and the next row would be stepped
+        over. The short list shows all their places at once; where it is not answered, each is asked
+        for again.
         """
         ids = tuple(row.id for row in rows)
         try:
@@ -139,30 +163,41 @@ class SizedList:
             again = (*(row.id if row is not None else "" for row in found), *ids[-1:])
         # Where a job has two rows, `skip` may count it once.
         ours, theirs = _each_once(ids), _each_once(again)[: len(_each_once(ids))]
-        return len(ours) == len(theirs) and all(one in {"", other} for one, other in zip(ours, theirs, strict=True))
+        return len(ours) == len(theirs) and all(
+            one in {"", other} for one, other in zip(ours, theirs, strict=True)
+        )
 
     def _one_by_one(self, until: int, skip: int) -> tuple[list[_Row], int]:
-        """Some rows, at least one of them with an id that follows the first, or all up to the end of the list."""
+        """Some rows, at least one of them with an id that follows the first, or all up to the end
+        of the list.
+        """
         rows: list[_Row] = []
         while len(rows) < _ALONE or not any(row.id for row in rows[1:]):
-            row = self._row(until, skip + len(rows), fails=None if not rows or rows[-1].id else rows[-1].why)
+            row = self._row(
+                until, skip + len(rows), fails=None if not rows or rows[-1].id else rows[-1].why
+            )
             if row is None:
                 return rows, len(rows) + 1
             rows.append(row)
             if len(rows) > _MOST_BAD:
                 raise ContradictionError(
-                    f"{_MOST_BAD} consecutive rows of the job list of {self._owner} cannot be read, the last: {row.why}"
+                    f"{_MOST_BAD} consecutive rows of the job list of {self._owner} cannot be read,"
+                    f" the last: {row.why}"
                 )
         return rows, len(rows)
 
     def _row(self, until: int, skip: int, *, fails: OddRow | None = None) -> _Row | None:
-        """One row by itself, None at the end of the list. Raises where neither it nor its id is answered, twice in a row."""
+        """One row by itself, None at the end of the list. Raises where neither it nor its id is
+        answered, twice in a row.
+        """
         try:
             page = self._list(until, skip, 1)
         except (OversizedAnswerError, StrainedError) as error:
             why = str(error)
             try:
-                ids = self._source.list_ids(self._owner, limit=1, skip=skip, since=self._since, until=until)
+                ids = self._source.list_ids(
+                    self._owner, limit=1, skip=skip, since=self._since, until=until
+                )
             except (OversizedAnswerError, StrainedError):
                 if fails is not None:  # it is not about one row
                     raise error from None
@@ -181,7 +216,11 @@ def _each_once(ids: tuple[str, ...]) -> list[str]:
 
 
 def _together(rows: list[_Row]) -> RowsAlone:
-    odd = (OddRow(place, row.id, row.why.kind, row.why.why) for place, row in enumerate(rows) if row.why)
+    odd = (
+        OddRow(place, row.id, row.why.kind, row.why.why)
+        for place, row in enumerate(rows)
+        if row.why
+    )
     spellings = {row.spelling for row in rows if row.job is not None}
     return RowsAlone(
         tuple(row.job for row in rows if row.job is not None),

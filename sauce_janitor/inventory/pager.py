@@ -1,8 +1,10 @@
-"""Reading a job list whole, though it has no cursor, no total and no snapshot, and much about it is not documented.
+"""Reading a job list whole, though it has no cursor, no total and no snapshot, and much about it is
+not documented.
 
-`until` is fixed, every page begins with the last row of the one before, and a page that does not is proof that the list moved.
-Below a row the list is cut into windows (`until` = that row's creation time) rather than skipped through from its top, but only
-once an answer has proven that `to` compares the creation time: see `_Windows`. Otherwise, and after any doubt, `skip` it is.
+`until` is fixed, every page begins with the last row of the one before, and a page that does not is
+proof that the list moved. Below a row the list is cut into windows (`until` = that row's creation
+time) rather than skipped through from its top, but only once an answer has proven that `to`
+compares the creation time: see `_Windows`. Otherwise, and after any doubt, `skip` it is.
 """
 
 from __future__ import annotations
@@ -12,19 +14,29 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from sauce_janitor.inventory.page_sizes import MOST_PAGES, ROWS, ContradictionError, PageSize, SizedList
+from sauce_janitor.inventory.page_sizes import (
+    MOST_PAGES,
+    ROWS,
+    ContradictionError,
+    PageSize,
+    SizedList,
+)
 from sauce_janitor.inventory.ports import JobSource, ListPage
 from sauce_janitor.model.jobs import Job, Owner
 
 __all__ = ["MOST_PAGES", "ROWS", "ContradictionError", "PagePosition", "Pager"]
 
-_LIMITS: Final = frozenset({10, 20, 25, 50, 100, 200, 250, 300, 400})  # round, so a server's, or by chance
+_LIMITS: Final = frozenset(
+    {10, 20, 25, 50, 100, 200, 250, 300, 400}
+)  # round, so a server's, or by chance
 _MOST_STEPS_BACK: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """Where a request goes: to row `skip` of the times up to `until`. A list that did not move has `anchor` among its rows."""
+    """Where a request goes: to row `skip` of the times up to `until`. A list that did not move has
+    `anchor` among its rows.
+    """
 
     until: int
     skip: int = 0
@@ -41,10 +53,12 @@ class _Got:
 
 
 class Pager:
-    """One listing of one owner's jobs. Iterate once: the pages, each with the place where the next one begins, None for none.
+    """One listing of one owner's jobs. Iterate once: the pages, each with the place where the next
+    one begins, None for none.
 
-    Rows may come twice, never not at all. `size` is what worked before, and is kept up to date. Raises ContradictionError when
-    that cannot be had: the list moves faster than it is read, the same page comes again and again, it does not end.
+    Rows may come twice, never not at all. `size` is what worked before, and is kept up to date.
+    Raises ContradictionError when that cannot be had: the list moves faster than it is read, the
+    same page comes again and again, it does not end.
     """
 
     def __init__(
@@ -84,8 +98,12 @@ class Pager:
             tail = ids[ids.index(following.anchor) :] if following.anchor else ()
             got, tail = self._next(got, following, tail)
 
-    def _next(self, got: _Got, following: PagePosition, tail: tuple[str, ...]) -> tuple[_Got, tuple[str, ...]]:
-        """The next page: of a new window where one can begin here and proves true, else behind this one in the same window."""
+    def _next(
+        self, got: _Got, following: PagePosition, tail: tuple[str, ...]
+    ) -> tuple[_Got, tuple[str, ...]]:
+        """The next page: of a new window where one can begin here and proves true, else behind this
+        one in the same window.
+        """
         window = self._windows.below(got.page, got.place, got.limit)
         if window is not None:
             beginning, expected = window
@@ -99,27 +117,33 @@ class Pager:
         return _Got(page, place, limit)
 
     def _overlapping(self, got: _Got, before: frozenset[str]) -> _Got:
-        """This page, or one further up, that shares a row with the page before: nothing lies between them.
+        """This page, or one further up, that shares a row with the page before: nothing lies
+        between them.
 
-        Jobs deleted by others meanwhile move the list up; new ones move it down, which only brings rows again.
+        Jobs deleted by others meanwhile move the list up; new ones move it down, which only brings
+        rows again.
         """
         steps, place = 0, got.place
         while before and before.isdisjoint(got.page.ids):
             steps += 1
             if steps > _MOST_STEPS_BACK or got.place.skip == 0:
                 raise ContradictionError(
-                    f"the job list of {self._owner} changes faster than it can be read: nothing is concluded"
+                    f"the job list of {self._owner} changes faster than it can be read: nothing is"
+                    " concluded"
                 )
-            back = max(1, got.limit // 4) << (steps - 1)  # a little first: each row gone over again is progress lost
+            back = max(1, got.limit // 4) << (
+                steps - 1
+            )  # a little first: each row gone over again is progress lost
             got = self._ask(PagePosition(place.until, max(0, place.skip - back), place.anchor))
         return got
 
     def _following(self, got: _Got, tail: tuple[str, ...]) -> PagePosition | None:
         """Where the next page begins, on the last row of this one; None when this one is the last.
 
-        A page shorter than an earlier one is the last. Before that is known, a short page may be a lower limit of the server's,
-        and where jobs have two rows no page has a known length: then the end is proven by asking from the last row on and
-        getting just that. A page that is as long as was asked for is never the last, however short.
+        A page shorter than an earlier one is the last. Before that is known, a short page may be a
+        lower limit of the server's, and where jobs have two rows no page has a known length: then
+        the end is proven by asking from the last row on and getting just that. A page that is as
+        long as was asked for is never the last, however short.
         """
         page, place = got.page, got.place
         anchor, rows, count = _last(page.ids)
@@ -129,27 +153,38 @@ class Pager:
         is_short = count < longest_now or (count < longest and not _may_be_a_limit(count))
         last = is_short and not self._doubled
         self.longest_page = max(self.longest_page, count)
-        if count == 1 and anchor is not None and len(page.ids) >= got.limit and anchor not in self._filling:
-            # Two rows of one job fill a page this short: it proves no end, and begins anew on the second of them.
+        if (
+            count == 1
+            and anchor is not None
+            and len(page.ids) >= got.limit
+            and anchor not in self._filling
+        ):
+            # Two rows of one job fill a page this short: it proves no end, and begins anew on the
+            # second of them.
             self._filling.add(anchor)
             return PagePosition(place.until, place.skip + len(page.ids) - 1, anchor)
         if last or count == 0 or page.ids == tail:
             return None
         if anchor is None:
-            raise ContradictionError(f"no row of the job list of {self._owner} has an id: nothing is concluded")
+            raise ContradictionError(
+                f"no row of the job list of {self._owner} has an id: nothing is concluded"
+            )
         key = (place.until, page.ids[0], page.ids[-1], len(page.ids))
         if key in self._seen:
             raise ContradictionError(
-                f"the job list of {self._owner} gives the same page again and again: nothing is concluded"
+                f"the job list of {self._owner} gives the same page again and again: nothing is"
+                " concluded"
             )
         self._seen.add(key)
         return PagePosition(place.until, place.skip + rows, anchor)
 
 
 def _last(ids: Sequence[str]) -> tuple[str | None, int, int]:
-    """The last id that a page names, how many rows stand before it, and how many rows there are; each job counted once.
+    """The last id that a page names, how many rows stand before it, and how many rows there are;
+    each job counted once.
 
-    Where a job has two rows it is not known whether `skip` counts both: too small a skip only brings rows again.
+    Where a job has two rows it is not known whether `skip` counts both: too small a skip only
+    brings rows again.
     """
     seen: set[str] = set()
     last, before, rows = None, 0, 0
@@ -170,9 +205,10 @@ def _may_be_a_limit(count: int) -> bool:
 class _Windows:
     """Decides where a window may begin.
 
-    Not documented: which time `to` compares, and whether rows are in its order. Taken for true is only what answers showed:
-    rows come by creation time, and by no other; and a row that started and ended after it was created is still listed with
-    `to` = its creation time, so `to` compares no later one. One answer against it and there are no windows any more.
+    Not documented: which time `to` compares, and whether rows are in its order. Taken for true is
+    only what answers showed: rows come by creation time, and by no other; and a row that started
+    and ended after it was created is still listed with `to` = its creation time, so `to` compares
+    no later one. One answer against it and there are no windows any more.
     """
 
     def __init__(self) -> None:
@@ -180,15 +216,24 @@ class _Windows:
         self._refuted = False
         self._orders_left = {"started_at", "ended_at", "modified_at"}
 
-    def below(self, page: ListPage, place: PagePosition, limit: int) -> tuple[PagePosition, tuple[str, ...]] | None:
-        """The window that begins with a row near this page's end, and the ids it has to begin with."""
+    def below(
+        self, page: ListPage, place: PagePosition, limit: int
+    ) -> tuple[PagePosition, tuple[str, ...]] | None:
+        """The window that begins with a row near this page's end, and the ids it has to begin
+        with.
+        """
         if self._refuted or len(page.ids) < limit:
             return None
         by_id: dict[str, Job] = {job.id: job for job in page.jobs}
         rows = [by_id.get(identity) for identity in page.ids]
-        times = [row.created_at if row is not None and isinstance(row.created_at, int) else None for row in rows]
+        times = [
+            row.created_at if row is not None and isinstance(row.created_at, int) else None
+            for row in rows
+        ]
         self._orders_left -= {
-            name for name in self._orders_left if not _falling([getattr(row, name, None) for row in rows])
+            name
+            for name in self._orders_left
+            if not _falling([getattr(row, name, None) for row in rows])
         }
         self._refuted = not _falling(times)
         if self._refuted or self._orders_left:
@@ -216,7 +261,9 @@ def _falling(times: Sequence[object]) -> bool:
 
 
 def _telling(job: Job | None) -> bool:
-    """Whether a list whose `to` compares another time than the creation's would leave the job out."""
+    """Whether a list whose `to` compares another time than the creation's would leave the job
+    out.
+    """
     if job is None or not isinstance(job.created_at, int):
         return False
     created = job.created_at

@@ -9,10 +9,12 @@ from sauce_janitor.model.jobs import Build, Job, JobDocument, JobId, OddRow, Own
 
 
 class ListPage(Protocol):
-    """One list answer: the jobs, the ids of all rows in their order ("" where unreadable), the rows that are no jobs.
+    """One list answer: the jobs, the ids of all rows in their order ("" where unreadable), the rows
+    that are no jobs.
 
-    `spelling` is the owner's name as the answer writes it, where only the letters' case differs from what was asked for.
-    `glimpses` are for people alone: the jobs of short rows with what such a row shows of name and status.
+    `spelling` is the owner's name as the answer writes it, where only the letters' case differs
+    from what was asked for. `glimpses` are for people alone: the jobs of short rows with what such
+    a row shows of name and status.
     """
 
     @property
@@ -30,21 +32,31 @@ class ListPage(Protocol):
 
 
 class JobSource(Protocol):
-    """The reading half of Sauce Labs. Every method may raise a SourceError; retries are behind it."""
+    """The reading half of Sauce Labs. Every method may raise a SourceError; retries are behind
+    it.
+    """
 
-    def list_jobs(self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None) -> ListPage:
-        """Rows `skip` and following of the owner's jobs, newest first, of the times `since` to `until`, both included."""
+    def list_jobs(
+        self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
+    ) -> ListPage:
+        """Rows `skip` and following of the owner's jobs, newest first, of the times `since` to
+        `until`, both included.
+        """
 
     def list_ids(
         self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
     ) -> tuple[str, ...]:
-        """The ids of such rows alone, by short rows: for rows that are too large to be had in full."""
+        """The ids of such rows alone, by short rows: for rows that are too large to be had in
+        full.
+        """
 
     def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
         """The job's details; None when it is not there."""
 
     def jobs(self, job_ids: Sequence[JobId], /) -> Mapping[JobId, JobDocument] | None:
-        """The details of those of these jobs that there are, in one request; None where that is not offered."""
+        """The details of those of these jobs that there are, in one request; None where that is not
+        offered.
+        """
 
     def builds(self, owner: Owner, /) -> Iterable[Build] | None:
         """All builds; None where they are not offered."""
@@ -68,18 +80,29 @@ class ListedUpTo(Protocol):
 class JobStore(Protocol):
     """What is known of one owner's jobs.
 
-    A listing has a number, its `mark`, greater than any before it (it is a time as well). `watermark` and `full_at` are our own
-    `until` of the last listing without a rejected row, and of the last complete full one.
+    A listing has a number, its `mark`, greater than any before it (it is a time as well).
+    `watermark` and `full_at` are our own `until` of the last listing without a rejected row, and of
+    the last complete full one.
     """
 
     def listed(self) -> ListedUpTo: ...
     def put(
-        self, new: Sequence[Job], *, unreadable: Collection[str], mark: int, now: int, bookmark: str | None
+        self,
+        new: Sequence[Job],
+        *,
+        unreadable: Collection[str],
+        mark: int,
+        now: int,
+        bookmark: str | None,
     ) -> None:
         """Take in a page, and where a full listing goes on after it, in one transaction."""
 
-    def set_aside(self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool) -> None:
-        """These are there and cannot be read: what rules read of them is UNKNOWN. New ones, too, unless `known_only`."""
+    def set_aside(
+        self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool
+    ) -> None:
+        """These are there and cannot be read: what rules read of them is UNKNOWN. New ones, too,
+        unless `known_only`.
+        """
 
     def count_set_aside(self) -> int:
         """How many jobs are set aside."""
@@ -99,7 +122,9 @@ class JobStore(Protocol):
     def put_builds(self, new: Iterable[Build] | None, *, now: int) -> int:
         """Make these the builds that are known, None for not offered; how many there are."""
 
-    def conclude(self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int) -> int:
+    def conclude(
+        self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int
+    ) -> int:
         """The listing is complete; after a full one who was not seen is gone. How many are."""
 
     def forget_bookmark(self) -> None:
@@ -139,4 +164,6 @@ class JobStore(Protocol):
         """When the oldest was created that is not known to have finished."""
 
     def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
-        """Some of which one of these fields is UNKNOWN and whose details were not asked for since they changed."""
+        """Some of which one of these fields is UNKNOWN and whose details were not asked for since
+        they changed.
+        """

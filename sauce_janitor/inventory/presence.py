@@ -1,4 +1,6 @@
-"""Whether the list still shows jobs of which the details say that there are none: by listing their times again."""
+"""Whether the list still shows jobs of which the details say that there are none: by listing their
+times again.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _AROUND_S: Final = 3600
 """The neighbours of a job are listed, too: an answer that shows none of them proves nothing."""
 _MOST_PAGES: Final = 20
 _STILL_LISTED: Final = "a fresh listing still shows it"
-_TOO_MANY: Final = "too many jobs lie between it and the others to list them again: the next full listing tells"
+_TOO_MANY: Final = (
+    "too many jobs lie between it and the others to list them again: the next full listing tells"
+)
 
 
 @dataclass(slots=True)
@@ -27,13 +31,21 @@ class _Span:
     job_ids: list[JobId] = field(default_factory=list)
 
 
-def contradicted(owner: Owner, source: JobSource, store: JobStore, job_ids: Collection[JobId]) -> Mapping[JobId, str]:
-    """Those of these jobs that are not proven to be gone, and why; the others are gone, and known to be from now on.
+def contradicted(
+    owner: Owner, source: JobSource, store: JobStore, job_ids: Collection[JobId]
+) -> Mapping[JobId, str]:
+    """Those of these jobs that are not proven to be gone, and why; the others are gone, and known
+    to be from now on.
 
-    A job is gone when a listing of its times, with its neighbours, can be read whole and does not show it. Raises SourceError.
+    A job is gone when a listing of its times, with its neighbours, can be read whole and does not
+    show it. Raises SourceError.
     """
     times = store.times(job_ids)
-    why = {one: "no time of it is known: the next full listing tells" for one in job_ids if times.get(one) is None}
+    why = {
+        one: "no time of it is known: the next full listing tells"
+        for one in job_ids
+        if times.get(one) is None
+    }
     pages = _MOST_PAGES
     for span in _spans(times):
         if pages <= 0:
@@ -50,7 +62,11 @@ def contradicted(owner: Owner, source: JobSource, store: JobStore, job_ids: Coll
 
 def _spans(times: Mapping[JobId, tuple[int, int] | None]) -> Iterator[_Span]:
     """The times of the jobs with an hour around them, those that touch as one; oldest first."""
-    known = sorted((span[0] - _AROUND_S, span[1] + _AROUND_S, one) for one, span in times.items() if span is not None)
+    known = sorted(
+        (span[0] - _AROUND_S, span[1] + _AROUND_S, one)
+        for one, span in times.items()
+        if span is not None
+    )
     current: _Span | None = None
     for first, last, one in known:
         if current is not None and first <= current.last:
@@ -64,12 +80,19 @@ def _spans(times: Mapping[JobId, tuple[int, int] | None]) -> Iterator[_Span]:
         yield current
 
 
-def _list(owner: Owner, source: JobSource, store: JobStore, span: _Span, most: int) -> tuple[set[str], str | None, int]:
-    """The ids that a listing of the span shows, why nothing follows from what it does not show, and how many pages it took."""
-    neighbours = set(store.known_within(span.first, span.last, len(span.job_ids) + 20)) - {*span.job_ids}
+def _list(
+    owner: Owner, source: JobSource, store: JobStore, span: _Span, most: int
+) -> tuple[set[str], str | None, int]:
+    """The ids that a listing of the span shows, why nothing follows from what it does not show, and
+    how many pages it took.
+    """
+    neighbours = set(store.known_within(span.first, span.last, len(span.job_ids) + 20)) - {
+        *span.job_ids
+    }
     shown: set[str] = set()
     read = 0
-    # Where nobody is known to be beside it, an empty answer has nothing that would show it to be a lie: it is asked for twice.
+    # Where nobody is known to be beside it, an empty answer has nothing that would show it to be a
+    # lie: it is asked for twice.
     for _ in range(1 if neighbours else 2):
         size, longest_page = ListingMemory.of(store.memo()).size, store.listed().longest_page
         pager = Pager(source, owner, since=span.first, longest_page=longest_page, size=size)
@@ -81,5 +104,9 @@ def _list(owner: Owner, source: JobSource, store: JobStore, span: _Span, most: i
             if read > most:
                 return shown, _TOO_MANY, read
     if neighbours and shown.isdisjoint(neighbours):
-        return shown, f"a fresh listing shows none of the {len(neighbours)} jobs beside it either", read
+        return (
+            shown,
+            f"a fresh listing shows none of the {len(neighbours)} jobs beside it either",
+            read,
+        )
     return shown, None, read

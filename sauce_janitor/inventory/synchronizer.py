@@ -17,11 +17,14 @@ from sauce_janitor.inventory.unreadable_rows import UnreadableRows, ask_alone
 from sauce_janitor.model.jobs import Job, JobId, Owner
 
 RECENT_S: Final = 48 * 3600
-"""Jobs that ended so recently are listed again: results, names and tags are often set after the end."""
+"""Jobs that ended so recently are listed again: results, names and tags are often set after the
+end.
+"""
 CONFIRMED_AFTER_S: Final = 15 * 60
 """A first listing that is empty or incomplete is confirmed so much later at the earliest.
 
-Answers that are seconds apart share one outage, one stale cache and one half-finished deployment of the vendor's.
+Answers that are seconds apart share one outage, one stale cache and one half-finished deployment of
+the vendor's.
 """
 _LONGEST_RUN_S: Final = 24 * 3600
 _FEW: Final = 20
@@ -33,10 +36,11 @@ _OLD_BOOKMARK_S: Final = 24 * 3600
 class SyncRequest:
     """What a run wants of the inventory.
 
-    `now` is epoch seconds by our clock. A complete full listing older than `full_every_s` is repeated; `deep` repeats it at any
-    age. `accept_loss` says that an operator knows where the missing jobs went: then a list is believed whatever it lost.
-    `needed_fields` are what the rules read (names of `Job` or of the policy language): where a row leaves one out, the
-    details are asked.
+    `now` is epoch seconds by our clock. A complete full listing older than `full_every_s` is
+    repeated; `deep` repeats it at any age. `accept_loss` says that an operator knows where the
+    missing jobs went: then a list is believed whatever it lost. `needed_fields` are what the rules
+    read (names of `Job` or of the policy language): where a row leaves one out, the details are
+    asked.
     """
 
     now: int
@@ -49,11 +53,12 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did: `rows` listed, jobs found `gone`, details asked, builds known (None: not offered or not asked).
+    """What a sync did: `rows` listed, jobs found `gone`, details asked, builds known (None: not
+    offered or not asked).
 
-    `asides` are rows that could not be read, the first of `aside_count`; then the watermark stays where it was. `known` jobs
-    there are. Not `confirmed`: it is a first full listing that was empty or had such rows, and one that begins
-    `CONFIRMED_AFTER_S` later has to agree with it.
+    `asides` are rows that could not be read, the first of `aside_count`; then the watermark stays
+    where it was. `known` jobs there are. Not `confirmed`: it is a first full listing that was empty
+    or had such rows, and one that begins `CONFIRMED_AFTER_S` later has to agree with it.
     """
 
     owner: Owner
@@ -69,7 +74,9 @@ class SyncReport:
 
     @property
     def is_half_read(self) -> bool:
-        """Whether the listing is unconfirmed for rows that could not be read, rather than for having none."""
+        """Whether the listing is unconfirmed for rows that could not be read, rather than for
+        having none.
+        """
         return not self.confirmed and self.rows > 0
 
 
@@ -91,17 +98,20 @@ def sync(
 ) -> SyncReport:
     """Bring what is known of the owner's jobs up to date.
 
-    Returns only when the listing is complete; every SourceError of it means that no plan may be made. A full listing that
-    breaks off goes on from its last page next time. An empty list where jobs were known, one in which more than half of
-    them are missing, or one of which no row gives a job concludes nothing: SourceError. SpellingError where no job of the
-    owner is known and the list writes the name otherwise. `step` is told the rows of each page.
+    Returns only when the listing is complete; every SourceError of it means that no plan may be
+    made. A full listing that breaks off goes on from its last page next time. An empty list where
+    jobs were known, one in which more than half of them are missing, or one of which no row gives a
+    job concludes nothing: SourceError. SpellingError where no job of the owner is known and the
+    list writes the name otherwise. `step` is told the rows of each page.
     """
     return _Sync(owner, source, store, demand, step).run()
 
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """Where a full listing begins or goes on: its fixed `until`, its mark, and how many rows were unreadable so far."""
+    """Where a full listing begins or goes on: its fixed `until`, its mark, and how many rows were
+    unreadable so far.
+    """
 
     until: int
     mark: int
@@ -109,7 +119,9 @@ class _Start:
     unreadable: int = 0
 
     def bookmark(self, place: PagePosition, unreadable: int) -> str:
-        return json.dumps([self.until, self.mark, unreadable, place.until, place.skip, place.anchor])
+        return json.dumps(
+            [self.until, self.mark, unreadable, place.until, place.skip, place.anchor]
+        )
 
     @classmethod
     def of(cls, bookmark: str) -> _Start:
@@ -119,7 +131,12 @@ class _Start:
 
 class _Sync:
     def __init__(
-        self, owner: Owner, source: JobSource, store: JobStore, demand: SyncRequest, step: Callable[[int], None]
+        self,
+        owner: Owner,
+        source: JobSource,
+        store: JobStore,
+        demand: SyncRequest,
+        step: Callable[[int], None],
     ) -> None:
         self._owner, self._step = owner, step
         self._source = source
@@ -137,7 +154,8 @@ class _Sync:
         try:
             report = self._run()
         except SourceError:
-            # What was asked for last may have failed for another reason: no more than a halving is remembered of it.
+            # What was asked for last may have failed for another reason: no more than a halving is
+            # remembered of it.
             size = self._memo.size
             size.rows = size.rows if size.worked else max(size.rows, rows_before // 2)
             self._keep_memo(self._memo)
@@ -153,18 +171,24 @@ class _Sync:
     def _run(self) -> SyncReport:
         now = self._demand.now
         listed = self._store.listed()
-        base = max((time for time in (listed.watermark, listed.full_at) if time is not None), default=None)
+        base = max(
+            (time for time in (listed.watermark, listed.full_at) if time is not None), default=None
+        )
         if self._full_is_due(listed.full_at, base):
             base = self._list_all()
         if base is not None and base < now and self._report.confirmed and not self._list_news(base):
             self._list_all()
-        detailed = ask_lacking(self._owner, self._source, self._store, meant(self._demand.needed_fields), now=now)
+        detailed = ask_lacking(
+            self._owner, self._source, self._store, meant(self._demand.needed_fields), now=now
+        )
         self._report = replace(self._report, detailed=detailed)
         if self._demand.with_builds:
             builds = self._source.builds(self._owner)
             count = self._store.put_builds(builds, now=now)
             self._report = replace(self._report, builds=None if builds is None else count)
-        self._report = replace(self._report, asides=self._memo.asides, aside_count=self._memo.aside_count)
+        self._report = replace(
+            self._report, asides=self._memo.asides, aside_count=self._memo.aside_count
+        )
         return replace(self._report, known=self._store.count())
 
     def _full_is_due(self, full_at: int | None, base: int | None) -> bool:
@@ -174,7 +198,7 @@ class _Sync:
         # A time ahead of us was written by a clock that was wrong: it says nothing.
         return now - full_at > self._demand.full_every_s or base > now
 
-    # --- the full listing --------------------------------------------------------------------------------------------
+    # --- the full listing -------------------------------------------------------------------------
 
     def _list_all(self) -> int:
         """Every job up to a fixed time, resumed where the last attempt broke off; that time."""
@@ -185,10 +209,14 @@ class _Sync:
             if 0 <= now - start.until <= _OLD_BOOKMARK_S:
                 with suppress(ContradictionError):  # the list moved since: begin anew
                     return self._list_from(start, listed.longest_page)
-        return self._list_from(_Start(now, max(now, listed.mark + 1), PagePosition(now)), listed.longest_page)
+        return self._list_from(
+            _Start(now, max(now, listed.mark + 1), PagePosition(now)), listed.longest_page
+        )
 
     def _list_from(self, start: _Start, longest_page: int) -> int:
-        pager = Pager(self._source, self._owner, since=None, longest_page=longest_page, size=self._memo.size)
+        pager = Pager(
+            self._source, self._owner, since=None, longest_page=longest_page, size=self._memo.size
+        )
         is_whole = start.place == PagePosition(start.until)
         unreadable, rows = start.unreadable, 0
         self._taken = 0 if is_whole else 1
@@ -218,24 +246,33 @@ class _Sync:
         return start.until
 
     def _is_second(self, start: _Start) -> bool:
-        """Whether an earlier listing was as doubtful, and long enough ago for this one to confirm it."""
+        """Whether an earlier listing was as doubtful, and long enough ago for this one to confirm
+        it.
+        """
         at = self._memo.unconfirmed_at
         return at is not None and start.until - at >= CONFIRMED_AFTER_S
 
     def _leave_unconfirmed(self, start: _Start, longest_page: int) -> int:
-        """A first listing that is empty or could not all be read may be a lie: a later one has to agree first."""
+        """A first listing that is empty or could not all be read may be a lie: a later one has to
+        agree first.
+        """
         at = self._memo.unconfirmed_at
-        # The first doubt counts, or runs every few minutes would never confirm it. One in the future was noted by
+        # The first doubt counts, or runs every few minutes would never confirm it. One in the
+        # future was noted by
         # a clock that was wrong: the time begins anew.
         since = start.until if at is None or at > start.until else at
-        self._store.conclude(mark=start.mark, watermark=None, full_at=None, longest_page=longest_page)
+        self._store.conclude(
+            mark=start.mark, watermark=None, full_at=None, longest_page=longest_page
+        )
         self._store.forget_bookmark()
         self._remember(known=(), unconfirmed_at=since)
         self._report = replace(self._report, confirmed=False)
         return start.until
 
     def _check_rows(self) -> None:
-        """SourceError where rows came and none of them gave a job: it is not the rows that are odd, it is the answer."""
+        """SourceError where rows came and none of them gave a job: it is not the rows that are odd,
+        it is the answer.
+        """
         if self._taken or not self._asides.found:
             return
         example = self._asides.found[0]
@@ -245,7 +282,9 @@ class _Sync:
         )
 
     def _look_for_unseen(self, start: _Start) -> None:
-        """Ask for known jobs that were not seen, where a row has no id that can be read: it may be theirs."""
+        """Ask for known jobs that were not seen, where a row has no id that can be read: it may be
+        theirs.
+        """
         if all(aside.id for aside in self._asides.found):
             return
         now = self._demand.now
@@ -258,39 +297,60 @@ class _Sync:
             self._store.set_aside(unreadable, mark=start.mark, now=now, known_only=True)
 
     def _remember(self, *, known: tuple[SetAside, ...], unconfirmed_at: int | None) -> None:
-        """Keep on record which rows are set aside now: those found in this listing, and of the `known` ones who is left."""
+        """Keep on record which rows are set aside now: those found in this listing, and of the
+        `known` ones who is left.
+        """
         asides = self._asides.left(known)
         nameless = sum(not aside.id for aside in asides)
         count = self._store.count_set_aside() + nameless
-        self._memo = ListingMemory(self._memo.size, named(asides), max(count, len(named(asides))), unconfirmed_at)
+        self._memo = ListingMemory(
+            self._memo.size, named(asides), max(count, len(named(asides))), unconfirmed_at
+        )
 
     def _believe(self, mark: int, rows: int) -> None:
-        """SourceError when too much of what was known is missing, unless it is so little that each can be asked for."""
+        """SourceError when too much of what was known is missing, unless it is so little that each
+        can be asked for.
+        """
         known, missing = self._store.missing(mark)
         if self._demand.accept_loss or not known or (rows and missing * 2 <= known):
             return
-        words = f"the job list of {self._owner} has {rows} rows, and {missing} of {known} known jobs are missing in it"
+        words = (
+            f"the job list of {self._owner} has {rows} rows, and {missing} of {known} known jobs"
+            " are missing in it"
+        )
         if missing > _FEW:
             raise SourceError(
-                f"{words}: nothing is concluded from it, and no plan is made. If you know where they went, say --accept-loss"
+                f"{words}: nothing is concluded from it, and no plan is made. If you know where"
+                " they went, say --accept-loss"
             )
         lost = self._store.missing_ids(mark, _FEW)
         for one in lost:
             # Twice: a single 404 has been seen for jobs that are there.
             if any(self._source.job(self._owner, one) is not None for _ in range(2)):
-                raise SourceError(f"{words}, yet job {one} is there: nothing is concluded from it, and no plan is made")
+                raise SourceError(
+                    f"{words}, yet job {one} is there: nothing is concluded from it, and no plan is"
+                    " made"
+                )
         self._store.mark_gone(lost)
         self._report = replace(self._report, gone=self._report.gone + len(lost))
 
-    # --- what is new -------------------------------------------------------------------------------------------------
+    # --- what is new ------------------------------------------------------------------------------
 
     def _list_news(self, base: int) -> bool:
-        """What is new since `base`, recent or was unfinished. False when the answer is not to be believed by itself."""
+        """What is new since `base`, recent or was unfinished. False when the answer is not to be
+        believed by itself.
+        """
         now = self._demand.now
         listed = self._store.listed()
         mark = max(now, listed.mark + 1)
         since = self._news_since(base)
-        pager = Pager(self._source, self._owner, since=since, longest_page=listed.longest_page, size=self._memo.size)
+        pager = Pager(
+            self._source,
+            self._owner,
+            since=since,
+            longest_page=listed.longest_page,
+            size=self._memo.size,
+        )
         unreadable, rows, start = 0, 0, _Start(now, mark, PagePosition(now))
         self._taken, news = 0, self._asides.news
         for page, _ in pager.pages(start.place):
@@ -301,32 +361,53 @@ class _Sync:
         if known and (not rows or missing * 2 > known):
             return False
         if not self._taken and self._asides.news > news:
-            return False  # no row is good: whether it is the rows or the answer, the whole list tells
+            return (
+                False  # no row is good: whether it is the rows or the answer, the whole list tells
+            )
         self._set_aside()
-        self._asides.read |= ask_unfinished(self._owner, self._source, self._store, mark=mark, now=now)
+        self._asides.read |= ask_unfinished(
+            self._owner, self._source, self._store, mark=mark, now=now
+        )
         self._asides.read |= ask_alone(
-            self._owner, self._source, self._memo.asides, lambda page, place: self._take_in_alone(page, start, place)
+            self._owner,
+            self._source,
+            self._memo.asides,
+            lambda page, place: self._take_in_alone(page, start, place),
         )
         self._remember(known=self._memo.asides, unconfirmed_at=None)
         self._store.conclude(
-            mark=mark, watermark=None if unreadable else now, full_at=None, longest_page=pager.longest_page
+            mark=mark,
+            watermark=None if unreadable else now,
+            full_at=None,
+            longest_page=pager.longest_page,
         )
         return True
 
     def _news_since(self, base: int) -> int:
-        """Far enough back for what ended in the last 48 h, however long it ran, and for old unfinished jobs if cheap."""
+        """Far enough back for what ended in the last 48 h, however long it ran, and for old
+        unfinished jobs if cheap.
+        """
         recent = base - RECENT_S
         oldest = self._store.oldest_ended_since(recent)
         since = recent if oldest is None else max(min(recent, oldest), recent - _LONGEST_RUN_S)
         unfinished = self._store.oldest_unfinished()
-        if unfinished is not None and unfinished < since and self._store.count_created_since(unfinished) <= _CHEAP_ROWS:
+        if (
+            unfinished is not None
+            and unfinished < since
+            and self._store.count_created_since(unfinished) <= _CHEAP_ROWS
+        ):
             since = unfinished
         return max(since, 0)
 
-    # --- rows --------------------------------------------------------------------------------------------------------
+    # --- rows -------------------------------------------------------------------------------------
 
     def _take_in(
-        self, page: ListPage, start: _Start, place: PagePosition, following: PagePosition | None, unreadable: int
+        self,
+        page: ListPage,
+        start: _Start,
+        place: PagePosition,
+        following: PagePosition | None,
+        unreadable: int,
     ) -> int:
         """Store a page and where the listing goes on; how many of its rows stay unread."""
         if page.spelling is not None and not self._is_known:
@@ -338,7 +419,11 @@ class _Sync:
             unreadable=[*settled.there, *settled.foreign],
             mark=start.mark,
             now=self._demand.now,
-            bookmark=None if following is None else start.bookmark(following, unreadable + settled.unread),
+            bookmark=(
+                None
+                if following is None
+                else start.bookmark(following, unreadable + settled.unread)
+            ),
         )
         self._taken += len(found)
         self._waiting.append((settled.there, settled.foreign, start.mark))
@@ -351,7 +436,9 @@ class _Sync:
         self._take_in(page, start, place, None, 0)
 
     def _set_aside(self) -> None:
-        """Make what is known of the jobs set aside unknown. It waits until a row of the listing was good."""
+        """Make what is known of the jobs set aside unknown. It waits until a row of the listing was
+        good.
+        """
         now = self._demand.now
         for there, foreign, mark in self._waiting:
             self._store.set_aside(there, mark=mark, now=now, known_only=False)

@@ -1,4 +1,6 @@
-"""Rows of a listing that gave no job: each asked for by itself, and set aside by name where that does not help."""
+"""Rows of a listing that gave no job: each asked for by itself, and set aside by name where that
+does not help.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ _TOO_MANY: Final = "not asked again: there are too many such rows"
 class SettledRows:
     """What became of a page's odd rows.
 
-    `jobs` are those that their details gave all the same, `there` the ids of those set aside as this owner's, `foreign` of
-    those said to be somebody else's; `unread` is how many rows were set aside, with an id or without.
+    `jobs` are those that their details gave all the same, `there` the ids of those set aside as
+    this owner's, `foreign` of those said to be somebody else's; `unread` is how many rows were set
+    aside, with an id or without.
     """
 
     jobs: list[Job] = field(default_factory=list)
@@ -33,9 +36,13 @@ class SettledRows:
 
 
 class UnreadableRows:
-    """The odd rows of one sync. `known` are those set aside before; `found` those set aside now, `read` ids read by now."""
+    """The odd rows of one sync. `known` are those set aside before; `found` those set aside now,
+    `read` ids read by now.
+    """
 
-    def __init__(self, owner: Owner, source: JobSource, known: Sequence[SetAside], *, now: int) -> None:
+    def __init__(
+        self, owner: Owner, source: JobSource, known: Sequence[SetAside], *, now: int
+    ) -> None:
         self._owner = owner
         self._source = source
         self._now = now
@@ -46,7 +53,9 @@ class UnreadableRows:
         self.news = 0
 
     def settle(self, page: ListPage, place: PagePosition) -> SettledRows:
-        """Ask for the page's odd rows, and set aside what stays unread. A job that its details no longer know is neither."""
+        """Ask for the page's odd rows, and set aside what stays unread. A job that its details no
+        longer know is neither.
+        """
         settled = SettledRows()
         read = {job.id for job in page.jobs}
         self.read |= read
@@ -90,7 +99,9 @@ class UnreadableRows:
         aside = SetAside(_valid(row.id), why, place.until, place.skip + row.place, above, self._now)
         key = key_of(aside)
         self.news += key not in self._since
-        self.found.append(SetAside(aside.id, why, aside.until, aside.skip, above, self._since.get(key, self._now)))
+        self.found.append(
+            SetAside(aside.id, why, aside.until, aside.skip, above, self._since.get(key, self._now))
+        )
 
 
 def key_of(aside: SetAside) -> str:
@@ -99,18 +110,25 @@ def key_of(aside: SetAside) -> str:
 
 
 def ask_alone(
-    owner: Owner, source: JobSource, asides: Iterable[SetAside], take_in: Callable[[ListPage, PagePosition], None]
+    owner: Owner,
+    source: JobSource,
+    asides: Iterable[SetAside],
+    take_in: Callable[[ListPage, PagePosition], None],
 ) -> set[str]:
-    """Ask for rows without an id by their place, with the row above as the proof of it; the keys of those that are read now.
+    """Ask for rows without an id by their place, with the row above as the proof of it; the keys of
+    those that are read now.
 
-    Where the row above is not there any more, the list has moved: the next full listing meets the row again.
+    Where the row above is not there any more, the list has moved: the next full listing meets the
+    row again.
     """
     read: set[str] = set()
     for aside in [each for each in asides if not each.id][:_FEW]:
         before = 1 if aside.above else 0
         place = PagePosition(aside.until, max(0, aside.skip - before))
         try:
-            page = source.list_jobs(owner, limit=1 + before, skip=place.skip, since=None, until=place.until)
+            page = source.list_jobs(
+                owner, limit=1 + before, skip=place.skip, since=None, until=place.until
+            )
         except (AnswerError, StrainedError):
             continue  # it is still too large, or still unreadable: it stays set aside
         same = len(page.ids) == 1 + before and (not before or page.ids[0] == aside.above)

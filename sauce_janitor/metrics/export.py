@@ -1,4 +1,6 @@
-"""Where a one-shot run leaves its metrics: a file for node_exporter's textfile collector, a Pushgateway."""
+"""Where a one-shot run leaves its metrics: a file for node_exporter's textfile collector, a
+Pushgateway.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _OWNED: Final = re.compile(rf"{_OWNER}(\S+)\n".encode())
 
 
 class NotTakenError(Exception):
-    """A Pushgateway, or a file that is another's, did not take the metrics; its text is one sentence."""
+    """A Pushgateway, or a file that is another's, did not take the metrics; its text is one
+    sentence.
+    """
 
 
 def write_textfile(path: Path, page: bytes, *, instance: str) -> None:
@@ -32,12 +36,16 @@ def write_textfile(path: Path, page: bytes, *, instance: str) -> None:
     # two janitors that write one file would replace each other's numbers, run by run
     if (owner := _owner_of(path)) not in (None, instance):
         raise NotTakenError(
-            f"the file is of another janitor (instance {owner}): name another file in metrics.textfile, and give each "
-            "configuration a metrics.instance; or remove the file where that janitor is gone"
+            f"the file is of another janitor (instance {owner}): name another file in"
+            " metrics.textfile, and give each configuration a metrics.instance; or remove the file"
+            " where that janitor is gone"
         )
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # the collector reads *.prom only
+    aside = path.with_name(
+        f".{path.name}.{secrets.token_hex(4)}"
+    )  # the collector reads *.prom only
     try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb") as file:  # noqa: PTH123 - by descriptor
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(aside, flags, 0o644), "wb") as file:
             os.fchmod(file.fileno(), 0o644)  # whatever the umask says
             file.write(f"{_OWNER}{instance}\n".encode() + page)
             file.flush()
@@ -48,7 +56,9 @@ def write_textfile(path: Path, page: bytes, *, instance: str) -> None:
 
 
 def _owner_of(path: Path) -> str | None:
-    """The instance that left the file; None where there is none, or one of a version that did not say."""
+    """The instance that left the file; None where there is none, or one of a version that did not
+    say.
+    """
     try:
         with path.open("rb") as file:
             found = _OWNED.match(file.read(512))
@@ -58,17 +68,21 @@ def _owner_of(path: Path) -> str | None:
 
 
 def push(gateway: str, metrics: Metrics, accounts: Iterable[str], *, instance: str) -> None:
-    """Replace what the Pushgateway has of these accounts, and of what is about none, under this instance.
+    """Replace what the Pushgateway has of these accounts, and of what is about none, under this
+    instance.
 
-    The grouping key is the account and the instance, so that neither two accounts nor two janitors replace each other's
-    numbers. `gateway` is its address. Where it is a whole one with a grouping key (…/metrics/job/NAME/instance/ONE), the whole
-    page goes there. NotTakenError, in a sentence, when a group is not taken; the others are pushed all the same.
-    Source: https://github.com/prometheus/pushgateway, API, PUT.
+    The grouping key is the account and the instance, so that neither two accounts nor two janitors
+    replace each other's numbers. `gateway` is its address. Where it is a whole one with a grouping
+    key (…/metrics/job/NAME/instance/ONE), the whole page goes there. NotTakenError, in a sentence,
+    when a group is not taken; the others are pushed all the same. Source:
+    https://github.com/prometheus/pushgateway, API, PUT.
     """
     groups = {gateway: metrics.page()}
     if "/metrics/job/" not in gateway:
         every = (None, *sorted(accounts))
-        groups = {f"{gateway}{_JOB}{_grouped(each, instance)}": metrics.page_of(each) for each in every}
+        groups = {
+            f"{gateway}{_JOB}{_grouped(each, instance)}": metrics.page_of(each) for each in every
+        }
     refused: list[NotTakenError] = []
     with requests.Session() as session:
         session.trust_env = False  # no proxy and no .netrc that the configuration does not name

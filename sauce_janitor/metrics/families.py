@@ -1,6 +1,8 @@
-"""Every metric there is: its name, kind, labels and meaning. docs/reference/metrics.md has the same list.
+"""Every metric there is: its name, kind, labels and meaning. docs/reference/metrics.md has the same
+list.
 
-Labels come from closed sets (accounts, policies, deadlines and words of ours), never from Sauce Labs' text.
+Labels come from closed sets (accounts, policies, deadlines and words of ours), never from Sauce
+Labs' text.
 """
 
 from __future__ import annotations

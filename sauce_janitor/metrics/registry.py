@@ -1,7 +1,8 @@
 """The numbers, as they are counted and as they are shown.
 
-What is counted persists in the state: `settle` puts it there and shows what all processes on the state counted together. So a
-number that Prometheus has seen is on the disk, and no restart, however sudden, ever makes a counter smaller.
+What is counted persists in the state: `settle` puts it there and shows what all processes on the
+state counted together. So a number that Prometheus has seen is on the disk, and no restart, however
+sudden, ever makes a counter smaller.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from sauce_janitor.metrics.families import ALL, BUCKETS_S, PREFIX, MetricFamily
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of name and value, sorted by name."""
 Amounts: TypeAlias = Mapping[tuple[str, Labels], float]
-"""By a counter's name (without prefix and `_total`) and labels; a histogram is `NAME_bucket`, `NAME_sum` and `NAME_count`."""
+"""By a counter's name (without prefix and `_total`) and labels; a histogram is `NAME_bucket`,
+`NAME_sum` and `NAME_count`.
+"""
 
 _COUNTERS: Final = {family.name: family for family in ALL if family.kind == "counter"}
 _HISTOGRAMS: Final = {family.name: family for family in ALL if family.kind == "histogram"}
@@ -59,7 +62,7 @@ class Metrics:
         self.registry.register(_Shown(self))
         self.set("build_info", 1, version=__version__)
 
-    # --- counting -------------------------------------------------------------------------------------------------------
+    # --- counting ---------------------------------------------------------------------------------
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to a counter, by its name without prefix and `_total`."""
@@ -83,7 +86,9 @@ class Metrics:
         (gauge.labels(**labels) if labels else gauge).set(value)
 
     def forget(self, name: str, account: str) -> None:
-        """Drop a gauge's series of one account, so that a policy that is gone leaves no stale number."""
+        """Drop a gauge's series of one account, so that a policy that is gone leaves no stale
+        number.
+        """
         self._gauges[name].remove_by_labels({"account": account})
 
     def forget_account(self, account: str) -> None:
@@ -99,16 +104,19 @@ class Metrics:
             self.set("executing", self._executing)
 
     def counted(self, name: str) -> Amounts:
-        """Return what was added to a counter since it was last put into the store, by its labels."""
+        """Return what was added to a counter since it was last put into the store, by its
+        labels.
+        """
         with self._lock:
             return {key: amount for key, amount in self._grown.items() if key[0] == name}
 
-    # --- showing --------------------------------------------------------------------------------------------------------
+    # --- showing ----------------------------------------------------------------------------------
 
     def settle(self, store: CounterStore) -> None:
         """Put what was counted into the store, and show what it holds then.
 
-        Raises what the store raises; what was counted is then kept for the next time, and shown all the same.
+        Raises what the store raises; what was counted is then kept for the next time, and shown all
+        the same.
         """
         with self._turn:
             with self._lock:
@@ -137,17 +145,25 @@ class Metrics:
 
     def page(self, **labels: str) -> bytes:
         """Everything in Prometheus' text format; each series has these labels, too."""
-        return generate_latest(_Chosen(self.registry, lambda _: True, labels) if labels else self.registry)
+        return generate_latest(
+            _Chosen(self.registry, lambda _: True, labels) if labels else self.registry
+        )
 
     def page_of(self, account: str | None) -> bytes:
         """What is about one account alone; None: what is about none."""
-        return generate_latest(_Chosen(self.registry, lambda sample: sample.labels.get("account") == account, {}))
+        return generate_latest(
+            _Chosen(self.registry, lambda sample: sample.labels.get("account") == account, {})
+        )
 
 
 class _Chosen(Collector):
-    """The series of a registry that are wanted, with more labels. A family without any is left out."""
+    """The series of a registry that are wanted, with more labels. A family without any is left
+    out.
+    """
 
-    def __init__(self, whole: Collector, wanted: Callable[[Sample], bool], labels: Mapping[str, str]) -> None:
+    def __init__(
+        self, whole: Collector, wanted: Callable[[Sample], bool], labels: Mapping[str, str]
+    ) -> None:
         self._whole, self._wanted, self._labels = whole, wanted, labels
 
     def collect(self) -> Iterator[Metric]:
@@ -192,7 +208,10 @@ def _histogram(family: MetricFamily, amounts: Amounts) -> Metric:
     for (name, labels), sum_value in sorted(amounts.items()):
         if name == f"{family.name}_sum":
             bucket = f"{family.name}_bucket"
-            counts = [amounts.get((bucket, tuple(sorted((*labels, ("le", text))))), 0.0) for text in _BOUNDS]
+            counts = [
+                amounts.get((bucket, tuple(sorted((*labels, ("le", text))))), 0.0)
+                for text in _BOUNDS
+            ]
             values = [dict(labels)[label] for label in family.labels]
             made.add_metric(values, list(zip(_BOUNDS, counts, strict=True)), sum_value)
     return made
@@ -203,5 +222,13 @@ def _known(amounts: Amounts) -> Amounts:
     labels = {family.name: set(family.labels) for family in _COUNTERS.values()}
     for family in _HISTOGRAMS.values():
         own = set(family.labels)
-        labels |= {f"{family.name}_bucket": own | {"le"}, f"{family.name}_sum": own, f"{family.name}_count": own}
-    return {key: value for key, value in amounts.items() if {name for name, _ in key[1]} == labels.get(key[0])}
+        labels |= {
+            f"{family.name}_bucket": own | {"le"},
+            f"{family.name}_sum": own,
+            f"{family.name}_count": own,
+        }
+    return {
+        key: value
+        for key, value in amounts.items()
+        if {name for name, _ in key[1]} == labels.get(key[0])
+    }

@@ -1,4 +1,6 @@
-"""What the archive holds, as lists tell it: an entry a job, and what is asked of them. Pure values."""
+"""What the archive holds, as lists tell it: an entry a job, and what is asked of them. Pure
+values.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,13 @@ from sauce_janitor.model.jobs import JobId, Owner
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """One archived job. Texts are the job's as it was archived, None for what it had not, or what could not be read.
+    """One archived job. Texts are the job's as it was archived, None for what it had not, or what
+    could not be read.
 
-    `place` is its folder below the archive's root. Times are epoch seconds: `stored_at` of the newest receipt. `assets` and
-    `size_bytes` count what is left of it, `pruned` the files that are not; `policy` had it stored. `missing` counts the wanted
-    files that could not be had: with any, it is not complete.
+    `place` is its folder below the archive's root. Times are epoch seconds: `stored_at` of the
+    newest receipt. `assets` and `size_bytes` count what is left of it, `pruned` the files that are
+    not; `policy` had it stored. `missing` counts the wanted files that could not be had: with any,
+    it is not complete.
     """
 
     account: str
@@ -39,10 +43,11 @@ class ArchiveEntry:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveQuery:
-    """Which entries: all of what is given must hold. Newest end first, `limit` of them (None: all) after `skip`.
+    """Which entries: all of what is given must hold. Newest end first, `limit` of them (None: all)
+    after `skip`.
 
-    `build` and `name` are globs, `text` is looked for in name and error, `since` and `until` (epoch seconds; until the second
-    before it) bound the end.
+    `build` and `name` are globs, `text` is looked for in name and error, `since` and `until` (epoch
+    seconds; until the second before it) bound the end.
     """
 
     account: str | None = None

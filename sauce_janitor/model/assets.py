@@ -1,4 +1,6 @@
-"""Which files of a job are what, which of them are wanted in the archive, and whether a receipt covers what is wanted."""
+"""Which files of a job are what, which of them are wanted in the archive, and whether a receipt
+covers what is wanted.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,11 @@ _BY_END: Final = (
 
 @lru_cache(maxsize=4096)
 def asset_classes(name: str) -> frozenset[str]:
-    """The classes a file belongs to, always `all` and at least one more. Letter case does not matter.
+    """The classes a file belongs to, always `all` and at least one more. Letter case does not
+    matter.
 
-    What no class knows is a `report` (an upload). A log of unknown making is a `server_log` and a `report`: whoever asks for
-    either gets it.
+    What no class knows is a `report` (an upload). A log of unknown making is a `server_log` and a
+    `report`: whoever asks for either gets it.
     """
     lower = name.lower()
     found = _KNOWN.get(lower)
@@ -63,7 +66,9 @@ def asset_classes(name: str) -> frozenset[str]:
 def matches_any(name: str, wanted: Iterable[str]) -> bool:
     """Whether the file is of one of these classes, or matches one of these globs."""
     classes = asset_classes(name)
-    return any(item in classes if item in ASSET_CLASSES else compile_glob(item)(name) for item in wanted)
+    return any(
+        item in classes if item in ASSET_CLASSES else compile_glob(item)(name) for item in wanted
+    )
 
 
 def _simplest(items: Iterable[str]) -> frozenset[str]:
@@ -78,11 +83,13 @@ def _simplest(items: Iterable[str]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is stored of one job: the union of what policies want (`assets`: classes or globs) less what is forbidden.
+    """What is stored of one job: the union of what policies want (`assets`: classes or globs) less
+    what is forbidden.
 
-    `discard_rest` says that whoever wants less than everything has said aloud that the rest may be destroyed. `if_purged`:
-    with assets purged by Sauce, `proceed` with job.json alone, or `keep` the job. job.json is stored always. `gives_up` are the
-    files that could not be had, and have been missing for as long as the policies wait for them.
+    `discard_rest` says that whoever wants less than everything has said aloud that the rest may be
+    destroyed. `if_purged`: with assets purged by Sauce, `proceed` with job.json alone, or `keep`
+    the job. job.json is stored always. `gives_up` are the files that could not be had, and have
+    been missing for as long as the policies wait for them.
     """
 
     assets: frozenset[str]
@@ -96,13 +103,22 @@ class Selection:
         return matches_any(name, self.assets) and not matches_any(name, self.forbid)
 
     def may_lose(self, name: str) -> bool:
-        """Whether a delete may destroy the file unstored: forbidden to store, or unwanted and the rest is discarded."""
-        return matches_any(name, self.forbid) or (self.discard_rest and not matches_any(name, self.assets))
+        """Whether a delete may destroy the file unstored: forbidden to store, or unwanted and the
+        rest is discarded.
+        """
+        return matches_any(name, self.forbid) or (
+            self.discard_rest and not matches_any(name, self.assets)
+        )
 
     @cached_property
     def key(self) -> str:
-        """The files wanted as canonical text, for receipts and plans: `all`, `har,logs,video`, `all!screenshots,video`."""
-        wanted, forbidden = (",".join(sorted(map(_escaped, _simplest(items)))) for items in (self.assets, self.forbid))
+        """The files wanted as canonical text, for receipts and plans: `all`, `har,logs,video`,
+        `all!screenshots,video`.
+        """
+        wanted, forbidden = (
+            ",".join(sorted(map(_escaped, _simplest(items))))
+            for items in (self.assets, self.forbid)
+        )
         return f"{wanted}!{forbidden}" if forbidden else wanted
 
 
@@ -124,7 +140,8 @@ def covers(archived: frozenset[str] | None, selection: Selection) -> bool:
         if _split(forbidden) <= _simplest(selection.forbid):
             stored |= _split(wanted)
     return "all" in stored or all(
-        item in stored or (item in _LOGS and "logs" in stored) for item in _simplest(selection.assets)
+        item in stored or (item in _LOGS and "logs" in stored)
+        for item in _simplest(selection.assets)
     )
 
 

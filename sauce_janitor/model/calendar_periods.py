@@ -9,12 +9,19 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.policies import Period
 
-_LONGEST_S: Final = {"daily": 86_400, "weekly": 7 * 86_400, "monthly": 31 * 86_400, "yearly": 366 * 86_400}
+_LONGEST_S: Final = {
+    "daily": 86_400,
+    "weekly": 7 * 86_400,
+    "monthly": 31 * 86_400,
+    "yearly": 366 * 86_400,
+}
 _LEEWAY_S: Final = 2 * 86_400
 
 
 def periods(kind: Period, zone: ZoneInfo) -> Callable[[int], int]:
-    """A function that numbers the period an epoch second falls in; the next period has the next number."""
+    """A function that numbers the period an epoch second falls in; the next period has the next
+    number.
+    """
     number: dict[Period, Callable[[datetime], int]] = {
         "daily": datetime.toordinal,
         "weekly": lambda local: (local.toordinal() - 1) // 7,  # day 1 of the calendar was a Monday

@@ -1,4 +1,6 @@
-"""Durations: reading them, adding them to a time, and fast tests of age that are exact to the second."""
+"""Durations: reading them, adding them to a time, and fast tests of age that are exact to the
+second.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +22,37 @@ _WRITTEN = re.compile(r"([0-9]+)([A-Za-z]*)")
 _LONGEST_YEARS = 100
 _LONGEST_S: Final = _LONGEST_YEARS * 366 * 86_400
 _LEEWAY_S: Final = 5 * 86_400
-"""By how much n calendar months can differ in length: month ends (3 d), summer time, a zone that skips a day (Samoa 2011)."""
+"""By how much n calendar months can differ in length: month ends (3 d), summer time, a zone that
+skips a day (Samoa 2011).
+"""
 
 
 def parse_duration(text: object) -> Duration:
-    """The duration that `text` writes, such as `90min`, `2h`, `3d`, `6mo` (units `s min h d w mo y`, whole numbers).
+    """The duration that `text` writes, such as `90min`, `2h`, `3d`, `6mo` (units `s min h d w mo
+    y`, whole numbers).
 
-    Zero is a duration; who wants none refuses it. ValueError with a sentence that says how to mend it for anything else.
+    Zero is a duration; who wants none refuses it. ValueError with a sentence that says how to mend
+    it for anything else.
     """
     written = _WRITTEN.fullmatch(text if isinstance(text, str) else str(text)[:60])
     if written is None:
-        raise ValueError(f"{text!r:.60} is not a duration: write a whole number and a unit, such as 12h, 3d or 6mo")
+        raise ValueError(
+            f"{text!r:.60} is not a duration: write a whole number and a unit, such as 12h, 3d"
+            " or 6mo"
+        )
     digits, unit = written.groups()
     if unit == "":
-        raise ValueError(f"{text} has no unit: write {text}d for days, or another of s min h d w mo y")
+        raise ValueError(
+            f"{text} has no unit: write {text}d for days, or another of s min h d w mo y"
+        )
     if unit == "m":
-        raise ValueError(f"{text} is ambiguous: write {digits}min for minutes or {digits}mo for months")
+        raise ValueError(
+            f"{text} is ambiguous: write {digits}min for minutes or {digits}mo for months"
+        )
     if unit not in _SECONDS and unit not in _MONTHS:
-        raise ValueError(f"{text!r:.60} has an unknown unit {unit!r:.20}: use one of s min h d w mo y")
+        raise ValueError(
+            f"{text!r:.60} has an unknown unit {unit!r:.20}: use one of s min h d w mo y"
+        )
     # Judged by length first: int() of a million digits is slow and refused by the interpreter.
     number = int(digits) if len(digits) <= 12 else _LONGEST_S + 1
     seconds, months = number * _SECONDS.get(unit, 0), number * _MONTHS.get(unit, 0)
@@ -49,8 +64,9 @@ def parse_duration(text: object) -> Duration:
 def due_at(time: int, duration: Duration, zone: ZoneInfo) -> int:
     """The epoch second at which something of `time` is `duration` old.
 
-    Months and years are counted on the calendar of `zone`, at the same hour of the day, clamped to the month's end:
-    a month after January 31 is February 28 or 29. An hour that summer time skips is taken as the one after.
+    Months and years are counted on the calendar of `zone`, at the same hour of the day, clamped to
+    the month's end: a month after January 31 is February 28 or 29. An hour that summer time skips
+    is taken as the one after.
     """
     if not duration.months:
         return time + duration.seconds
@@ -61,9 +77,11 @@ def due_at(time: int, duration: Duration, zone: ZoneInfo) -> int:
 
 
 def at_least(duration: Duration, *, as_of: int, zone: ZoneInfo) -> AgeTest:
-    """A test of times: is something of that time at least `duration` old at `as_of`? Exactly as old counts.
+    """A test of times: is something of that time at least `duration` old at `as_of`? Exactly as old
+    counts.
 
-    It says `due_at(time) <= as_of` and so stays true for every later `as_of`, but needs no calendar for most times.
+    It says `due_at(time) <= as_of` and so stays true for every later `as_of`, but needs no calendar
+    for most times.
     """
     if not duration.months:
         newest = as_of - duration.seconds
@@ -80,7 +98,9 @@ def at_least(duration: Duration, *, as_of: int, zone: ZoneInfo) -> AgeTest:
 
 
 def at_most(duration: Duration, *, as_of: int, zone: ZoneInfo) -> AgeTest:
-    """A test of times: is something of that time at most `duration` old at `as_of`? Exactly as old counts."""
+    """A test of times: is something of that time at most `duration` old at `as_of`? Exactly as old
+    counts.
+    """
     if not duration.months:
         oldest = as_of - duration.seconds
         return lambda time: time >= oldest

@@ -1,4 +1,5 @@
-"""Globs, compiled to the cheapest test that says the same: anchored, case-sensitive, `*`, `?`, `[…]` and `{a,b}`.
+"""Globs, compiled to the cheapest test that says the same: anchored, case-sensitive, `*`, `?`,
+`[…]` and `{a,b}`.
 
 `[!…]` and `[^…]` both negate. A backslash is a character like others: `[*]` is the star itself.
 """
@@ -51,13 +52,16 @@ def compile_part(pattern: str) -> TextTest:
         return lambda text: text.startswith(head)
     if pattern.startswith("*") and not has_wildcards(tail):
         return lambda text: text.endswith(tail)
-    # fnmatch writes atomic groups: no backtracking from one star into another, so no pattern can freeze a run.
+    # fnmatch writes atomic groups: no backtracking from one star into another, so no pattern can
+    # freeze a run.
     match = re.compile(fnmatch.translate(_for_fnmatch(pattern))).match
     return lambda text: match(text) is not None
 
 
 def alternatives(pattern: str) -> tuple[str, ...]:
-    """The globs without braces that `pattern` stands for. One that stands for too many is a text with braces in it."""
+    """The globs without braces that `pattern` stands for. One that stands for too many is a text
+    with braces in it.
+    """
     if "{" not in pattern or not has_alternatives_in_bounds(pattern):
         return (pattern,)
     return tuple(dict.fromkeys(_expanded(pattern, 0)))
@@ -72,7 +76,9 @@ def has_alternatives_in_bounds(pattern: str) -> bool:
 
 
 def class_end(text: str, at: int) -> int:
-    """Where the `]` of the `[` at that place is; -1 when there is none. A `]` that comes first stands for itself."""
+    """Where the `]` of the `[` at that place is; -1 when there is none. A `]` that comes first
+    stands for itself.
+    """
     first = at + 2 if text[at + 1 : at + 2] in {"!", "^"} else at + 1
     return text.find("]", first + 1)
 
@@ -88,9 +94,14 @@ def with_literal_braces(text: str) -> str:
 
 
 def for_sqlite(part: str) -> str:
-    """One of a glob's alternatives as SQLite's GLOB reads it: `[^…]` alone negates, and an unclosed `[` matches nothing."""
+    """One of a glob's alternatives as SQLite's GLOB reads it: `[^…]` alone negates, and an unclosed
+    `[` matches nothing.
+    """
     pieces = (piece for _, piece in _outside_of_classes(part))
-    return "".join("[[]" if piece == "[" else "[^" + piece[2:] if piece[:2] == "[!" else piece for piece in pieces)
+    return "".join(
+        "[[]" if piece == "[" else "[^" + piece[2:] if piece[:2] == "[!" else piece
+        for piece in pieces
+    )
 
 
 def _expanded(text: str, depth: int) -> Iterator[str]:
@@ -108,7 +119,9 @@ def _expanded(text: str, depth: int) -> Iterator[str]:
 
 
 def _first_group(text: str) -> tuple[str, list[str], str] | None:
-    """What stands before the first braces with a comma in them, what the commas part, and what stands after."""
+    """What stands before the first braces with a comma in them, what the commas part, and what
+    stands after.
+    """
     opened: list[tuple[int, list[int]]] = []
     found: tuple[int, list[int], int] | None = None
     for at, char in _outside_of_classes(text):
@@ -142,4 +155,7 @@ def _outside_of_classes(text: str) -> Iterator[tuple[int, str]]:
 def _for_fnmatch(pattern: str) -> str:
     """The glob as fnmatch reads it: `[!…]` alone negates, and `[^]` would be a class."""
     pieces = (piece for _, piece in _outside_of_classes(pattern))
-    return "".join("[[]" if piece == "[" else "[!" + piece[2:] if piece[:2] == "[^" else piece for piece in pieces)
+    return "".join(
+        "[[]" if piece == "[" else "[!" + piece[2:] if piece[:2] == "[^" else piece
+        for piece in pieces
+    )

@@ -9,7 +9,9 @@ from typing import Final
 from sauce_janitor.model.jobs import Job, JobState, Record, Time
 
 EARLIEST: Final = 1_199_145_600
-"""2008-01-01T00:00:00Z. Sauce Labs has no older job: an earlier time is seconds taken for milliseconds, or the like."""
+"""2008-01-01T00:00:00Z. Sauce Labs has no older job: an earlier time is seconds taken for
+milliseconds, or the like.
+"""
 
 _ATTRIBUTES: Final = {
     "end_time": "ended_at",
@@ -20,10 +22,12 @@ _ATTRIBUTES: Final = {
 
 
 def age_times(age_from: Iterable[str], *, as_of: int | None = None) -> Callable[[Job], int | None]:
-    """A function that gives the epoch second from which a job's age counts, None when it has no age.
+    """A function that gives the epoch second from which a job's age counts, None when it has no
+    age.
 
-    That is the first of `age_from` that is not null. No age: none is there, it cannot be told, it lies before 2008 or after
-    `as_of` (where given), the job ended before it started, or ended and its start cannot be told.
+    That is the first of `age_from` that is not null. No age: none is there, it cannot be told, it
+    lies before 2008 or after `as_of` (where given), the job ended before it started, or ended and
+    its start cannot be told.
     """
     getters = tuple(operator.attrgetter(_ATTRIBUTES[name]) for name in age_from)
 

@@ -1,6 +1,8 @@
-"""What a person does to single jobs by hand, and the permits for it: no policy decides it, no plan has it, the journal does.
+"""What a person does to single jobs by hand, and the permits for it: no policy decides it, no plan
+has it, the journal does.
 
-The API replaces what it is given: a list of tags, the whole of custom-data. So a change is merged here into what the job has.
+The API replaces what it is given: a list of tags, the whole of custom-data. So a change is merged
+here into what the job has.
 """
 
 from __future__ import annotations
@@ -14,7 +16,15 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 from sauce_janitor.model.globs import exactly
 from sauce_janitor.model.jobs import UNKNOWN, Action, JobDocument, JobId, Owner, roles_of
-from sauce_janitor.model.policies import ArchiveRule, Atom, DeleteRule, Duration, Glob, Policy, Rules
+from sauce_janitor.model.policies import (
+    ArchiveRule,
+    Atom,
+    DeleteRule,
+    Duration,
+    Glob,
+    Policy,
+    Rules,
+)
 
 BY_HAND: Final = "(by hand)"
 """What stands for a policy's name in the journal; no policy can be called that."""
@@ -44,8 +54,8 @@ Deed: TypeAlias = Action | ManualAction
 class UpdatePermit:
     """For PUT …/jobs/{id} with `body`: a JSON object of `FIELDS`, merged into the job's document.
 
-    `asked_at` is the monotonic clock, in seconds, when that document was asked for; the gate refuses
-    one older than 10 s. Good for one request.
+    `asked_at` is the monotonic clock, in seconds, when that document was asked for; the gate
+    refuses one older than 10 s. Good for one request.
     """
 
     job_id: JobId
@@ -70,9 +80,11 @@ class ManualStopPermit:
 
 @dataclass(frozen=True, slots=True)
 class DeleteAllPermit:
-    """For the one call that deletes all of a user's jobs. `typed` is the name as the operator typed it.
+    """For the one call that deletes all of a user's jobs. `typed` is the name as the operator typed
+    it.
 
-    `jobs` were listed, none of them held, running or unproven, in the listing that began at `asked_at`; `fence` is the lease's.
+    `jobs` were listed, none of them held, running or unproven, in the listing that began at
+    `asked_at`; `fence` is the lease's.
     """
 
     owner: Owner
@@ -86,9 +98,11 @@ _AT_ONCE: Final = Duration("0s")
 
 
 def rules_for_assets(rules: Rules, owner: Owner) -> Rules:
-    """The account's rules with one policy: the assets of the owner's jobs go at once, each job archived whole before.
+    """The account's rules with one policy: the assets of the owner's jobs go at once, each job
+    archived whole before.
 
-    What the account's rules hold and forbid to store stays; announcing and deadlines are for policies.
+    What the account's rules hold and forbid to store stays; announcing and deadlines are for
+    policies.
     """
     policy = Policy(
         name=BY_HAND,
@@ -106,9 +120,9 @@ HandPermit: TypeAlias = UpdatePermit | ManualStopPermit
 class JobChange:
     """What a person wants changed of a job; None and () leave a field as it is.
 
-    `tags` replaces all tags, then `add` and `remove` have their way. `custom_data` are keys to set, to any JSON value,
-    and `drop_custom_data` keys to remove; the others stay.
-    Raises ValueError for what no job can have.
+    `tags` replaces all tags, then `add` and `remove` have their way. `custom_data` are keys to set,
+    to any JSON value, and `drop_custom_data` keys to remove; the others stay. Raises ValueError for
+    what no job can have.
     """
 
     add: tuple[str, ...] = ()
@@ -123,13 +137,21 @@ class JobChange:
 
     def __post_init__(self) -> None:
         for tag in (*self.add, *self.remove, *(self.tags or ())):
-            if not tag.strip() or tag != tag.strip() or not tag.isprintable() or len(tag) > _LONGEST_TAG:
-                raise ValueError(f"{tag!r:.80} is no tag: write 1 to {_LONGEST_TAG} printable characters")
+            if (
+                not tag.strip()
+                or tag != tag.strip()
+                or not tag.isprintable()
+                or len(tag) > _LONGEST_TAG
+            ):
+                raise ValueError(
+                    f"{tag!r:.80} is no tag: write 1 to {_LONGEST_TAG} printable characters"
+                )
         if both := set(self.add) & set(self.remove):
             raise ValueError(f"tag {min(both)!r} is to be added and to be removed: say one of them")
         if self.public is not None and not _is_visibility(self.public):
             raise ValueError(
-                f"public is one of {', '.join(VISIBILITIES)}, or several with commas between, not {self.public!r:.80}"
+                f"public is one of {', '.join(VISIBILITIES)}, or several with commas between, not"
+                f" {self.public!r:.80}"
             )
         for field, value in (("name", self.name), ("build", self.build)):
             if value is not None and (not value.strip() or not value.isprintable()):
@@ -140,10 +162,15 @@ class JobChange:
         if not all(key.strip() for key in (*dict(self.custom_data), *self.drop_custom_data)):
             raise ValueError("custom data needs a name before the =")
         if both := dict(self.custom_data).keys() & set(self.drop_custom_data):
-            raise ValueError(f"custom data {min(both)!r:.80} is to be set and to be removed: say one of them")
+            raise ValueError(
+                f"custom data {min(both)!r:.80} is to be set and to be removed: say one of them"
+            )
         for key, value in self.custom_data:
             if _depth(value) > _DEEPEST:
-                raise ValueError(f"custom data {key!r:.80} is nested deeper than {_DEEPEST}: it could not be read back")
+                raise ValueError(
+                    f"custom data {key!r:.80} is nested deeper than {_DEEPEST}: it could not be"
+                    " read back"
+                )
 
     @property
     def is_nothing(self) -> bool:
@@ -151,7 +178,8 @@ class JobChange:
         return self == JobChange()
 
     def of(self, document: JobDocument) -> dict[Field, object]:
-        """The fields to send so that the job becomes what is wanted; only those that differ, each whole.
+        """The fields to send so that the job becomes what is wanted; only those that differ, each
+        whole.
 
         ValueError when what has to be merged into cannot be read: half of it would be lost.
         """
@@ -168,12 +196,18 @@ class JobChange:
         wanted |= {field: value for field, value in plain if value is not None}
         if self.custom_data or self.drop_custom_data:
             wanted["custom-data"] = self._custom_data(document)
-        return {field: value for field, value in wanted.items() if not is_same(field, found.get(field), value)}
+        return {
+            field: value
+            for field, value in wanted.items()
+            if not is_same(field, found.get(field), value)
+        }
 
     def _tags(self, document: JobDocument) -> list[str]:
         job = document.job
         if self.tags is None and job.tags is UNKNOWN:
-            raise ValueError(f"the tags of job {job.id} cannot be read, and the API takes only the whole list")
+            raise ValueError(
+                f"the tags of job {job.id} cannot be read, and the API takes only the whole list"
+            )
         old = self.tags if self.tags is not None else job.tags
         assert old is not UNKNOWN
         return [tag for tag in dict.fromkeys((*old, *self.add)) if tag not in self.remove]
@@ -181,14 +215,16 @@ class JobChange:
     def _custom_data(self, document: JobDocument) -> dict[str, object]:
         job = document.job
         if job.custom_data is UNKNOWN:
-            raise ValueError(f"the custom data of job {job.id} cannot be read, and the API takes only all of it")
+            raise ValueError(
+                f"the custom data of job {job.id} cannot be read, and the API takes only all of it"
+            )
         old = dict(job.custom_data or {})
         changed = {*dict(self.custom_data), *self.drop_custom_data}
         kept = {key: value for key, value in old.items() if key not in changed}
         if _REMOVED in json.dumps(kept):
             raise ValueError(
-                f"the custom data of job {job.id} hold what looks like a credential, which is never read: the API takes only "
-                "all of it, so it would be lost"
+                f"the custom data of job {job.id} hold what looks like a credential, which is never"
+                " read: the API takes only all of it, so it would be lost"
             )
         return {**kept, **dict(self.custom_data)}
 
@@ -201,7 +237,11 @@ def fields_of(document: JobDocument) -> dict[Field, object]:
         found["tags"] = list(job.tags)
     if job.custom_data is not UNKNOWN:
         found["custom-data"] = dict(job.custom_data or {})
-    values: tuple[tuple[Field, object], ...] = (("name", job.name), ("build", job.build), ("public", job.public))
+    values: tuple[tuple[Field, object], ...] = (
+        ("name", job.name),
+        ("build", job.build),
+        ("public", job.public),
+    )
     return found | {field: value for field, value in values if value is not UNKNOWN}
 
 
@@ -217,11 +257,14 @@ def is_same(field: Field, found: object, wanted: object) -> bool:
 
 
 def _is_same_json(found: object, wanted: object, *, unseen: bool = False) -> bool:
-    """Whether two JSON values are the same: true is no 1, though Python says so. `unseen`: a credential may be removed."""
+    """Whether two JSON values are the same: true is no 1, though Python says so. `unseen`: a
+    credential may be removed.
+    """
     if unseen and isinstance(found, str) and _REMOVED in found:
         parts = map(re.escape, found.split(_REMOVED))
         return found == _REMOVED or (
-            isinstance(wanted, str) and re.fullmatch(".+".join(parts), wanted, re.DOTALL) is not None
+            isinstance(wanted, str)
+            and re.fullmatch(".+".join(parts), wanted, re.DOTALL) is not None
         )
     if isinstance(found, Mapping) and isinstance(wanted, Mapping):
         return found.keys() == wanted.keys() and all(
@@ -251,25 +294,35 @@ def _members_of(value: object) -> list[object]:
 
 
 def has_come(field: Field, found: object, wanted: object) -> bool:
-    """`is_same` of what was read back: where a credential was set, all that can be seen is that there is one."""
+    """`is_same` of what was read back: where a credential was set, all that can be seen is that
+    there is one.
+    """
     if field == "custom-data" and isinstance(found, Mapping) and isinstance(wanted, Mapping):
         return _is_same_json(found, wanted, unseen=True)
     return is_same(field, found, wanted)
 
 
 def is_body(body: object) -> bool:
-    """Whether a request's body is what an update may carry: a JSON object with one or more of `FIELDS`, each of its type."""
+    """Whether a request's body is what an update may carry: a JSON object with one or more of
+    `FIELDS`, each of its type.
+    """
     if not isinstance(body, bytes | str) or len(body) > 64 * 1024:
         return False
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(said, dict) and bool(said) and all(_is_field(key, value) for key, value in said.items())
+    return (
+        isinstance(said, dict)
+        and bool(said)
+        and all(_is_field(key, value) for key, value in said.items())
+    )
 
 
 def _is_visibility(value: object) -> bool:
-    """Whether `public` may become this: one role, or several with commas between (Source: Jobs API, Update a Job)."""
+    """Whether `public` may become this: one role, or several with commas between (Source: Jobs API,
+    Update a Job).
+    """
     return isinstance(value, str) and set(roles_of(value)) <= set(VISIBILITIES)
 
 

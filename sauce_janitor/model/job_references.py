@@ -1,4 +1,6 @@
-"""What people write for a job or a build: an id, the beginning of one, an address of Sauce Labs' web pages, or a name. Pure."""
+"""What people write for a job or a build: an id, the beginning of one, an address of Sauce Labs'
+web pages, or a name. Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ FEW: Final = 3
 _PREFIX: Final = re.compile(rf"[0-9a-f]{{{FEWEST_DIGITS},31}}")
 _ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?:[a-z0-9-]+\.)*saucelabs\.com")
-# Source: links in Sauce Labs' mails and client libraries: /tests/ID, /beta/tests/ID, /jobs/ID, /tests/ID#5 (a command).
+# Source: links in Sauce Labs' mails and client libraries: /tests/ID, /beta/tests/ID, /jobs/ID,
+# /tests/ID#5 (a command).
 _IN_JOB_PATH: Final = re.compile(r"/(?:tests|jobs)/([^/]+)(?:/|$)")
 # Source: Builds API, `url` of a build: /builds/vdc/ID and /builds/rdc/ID.
 _IN_BUILD_PATH: Final = re.compile(r"/builds/(?:(?:vdc|rdc)/)?([^/]+)(?:/|$)")
@@ -26,9 +29,11 @@ _BUILD_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class JobReference:
-    """What somebody wrote for a job: a whole `id`; else the `prefix` of one, if it can be that, or a `name` of it or its build.
+    """What somebody wrote for a job: a whole `id`; else the `prefix` of one, if it can be that, or
+    a `name` of it or its build.
 
-    `text` is what was written, for messages, without the query of an address, which may be a key to the job.
+    `text` is what was written, for messages, without the query of an address, which may be a key to
+    the job.
     """
 
     text: str
@@ -39,7 +44,9 @@ class JobReference:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A job that a reference may mean. `created_at` is epoch seconds; None for what is not known."""
+    """A job that a reference may mean. `created_at` is epoch seconds; None for what is not
+    known.
+    """
 
     id: JobId
     owner: Owner
@@ -54,10 +61,14 @@ class Candidate:
 
 
 def job_reference(text: str) -> JobReference:
-    """Return what the text stands for. ValueError for an address that names no job of Sauce Labs, or for nothing."""
+    """Return what the text stands for. ValueError for an address that names no job of Sauce Labs,
+    or for nothing.
+    """
     written = text.strip()
     if not written:
-        raise ValueError("an empty text is no job: write an id, its first digits, an address or a name")
+        raise ValueError(
+            "an empty text is no job: write an id, its first digits, an address or a name"
+        )
     if _ADDRESS.match(written):
         shown = written.partition("?")[0]
         return JobReference(shown, id=_id_of_address(written))
@@ -71,19 +82,26 @@ def job_reference(text: str) -> JobReference:
 
 
 def build_reference(text: str) -> str:
-    """Return the id of a build: of its address at Sauce Labs, or the text itself. ValueError for another address."""
+    """Return the id of a build: of its address at Sauce Labs, or the text itself. ValueError for
+    another address.
+    """
     written = text.strip()
     if not _ADDRESS.match(written):
         return written
     found = _IN_BUILD_PATH.search(_path_of(written))
     if found is None or not _BUILD_ID.fullmatch(found[1]):
         shown = written.partition("?")[0]
-        raise ValueError(f"{shown!r:.120} is no address of a build: write its id, or https://…/builds/vdc/ID")
+        raise ValueError(
+            f"{shown!r:.120} is no address of a build: write its id, or https://…/builds/vdc/ID"
+        )
     return found[1]
 
 
-def only(reference: JobReference, found: Collection[Candidate], near: Sequence[Candidate] = ()) -> Candidate:
-    """Return the one job among those found that the reference means. ValueError, in one sentence, for none and for several.
+def only(
+    reference: JobReference, found: Collection[Candidate], near: Sequence[Candidate] = ()
+) -> Candidate:
+    """Return the one job among those found that the reference means. ValueError, in one sentence,
+    for none and for several.
 
     `near` are jobs to name where none is found.
     """
@@ -97,13 +115,15 @@ def only(reference: JobReference, found: Collection[Candidate], near: Sequence[C
         hint = f"; did you mean: {_few(near, len(near))}" if near else ""
         raise ValueError(f"no known job has the id, name or build {shown}{least}{hint}")
     raise ValueError(
-        f"{shown} matches {len(different):,} jobs, and must match one: {_few(tuple(different.values()), len(different))}: "
-        "give more of the id"
+        f"{shown} matches {len(different):,} jobs, and must match one:"
+        f" {_few(tuple(different.values()), len(different))}: give more of the id"
     )
 
 
 def only_digest(text: str, digests: Collection[str]) -> str | None:
-    """Return the only digest that the text is or begins, with `sha256:` or without it; None for none and for several."""
+    """Return the only digest that the text is or begins, with `sha256:` or without it; None for
+    none and for several.
+    """
     written = text.strip().lower().removeprefix("sha256:")
     found = {each for each in digests if each.removeprefix("sha256:").startswith(written)}
     return next(iter(found)) if len(found) == 1 and len(written) >= FEWEST_DIGITS else None
@@ -121,12 +141,15 @@ def _id_of_address(address: str) -> JobId:
         return job_id(found[1].lower() if found else None)
     except ValueError:
         raise ValueError(
-            f"{shown!r:.120} is no address of a job: write its id, or https://app.saucelabs.com/tests/ID"
+            f"{shown!r:.120} is no address of a job: write its id, or"
+            " https://app.saucelabs.com/tests/ID"
         ) from None
 
 
 def _path_of(address: str) -> str:
-    """Return the path of an address at Sauce Labs. ValueError for any other host: its ids are none of ours."""
+    """Return the path of an address at Sauce Labs. ValueError for any other host: its ids are none
+    of ours.
+    """
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""

@@ -1,7 +1,8 @@
 """The nouns everything else talks in: jobs, builds, assets, decisions. Pure values.
 
-Times are whole epoch seconds in UTC, as the Jobs API gives them; only what people read turns them into dates.
-A field is its value, None (the API says null) or UNKNOWN (absent, unreadable or not offered): nothing else.
+Times are whole epoch seconds in UTC, as the Jobs API gives them; only what people read turns them
+into dates. A field is its value, None (the API says null) or UNKNOWN (absent, unreadable or not
+offered): nothing else.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from functools import lru_cache
 from typing import Final, Literal, NewType, TypeAlias
 
 JobId = NewType("JobId", str)
-"""32 lower-case hexadecimal digits. Make one with `job_id`: no URL or path is ever built from anything else."""
+"""32 lower-case hexadecimal digits. Make one with `job_id`: no URL or path is ever built from
+anything else.
+"""
 
 Owner = NewType("Owner", str)
-"""A Sauce Labs user name. Make one with `owner_name`; percent-encode it in URLs, never use it as a path as it is."""
+"""A Sauce Labs user name. Make one with `owner_name`; percent-encode it in URLs, never use it as a
+path as it is.
+"""
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _NOT_IN_AN_OWNER = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]|^\s|\s\Z")
@@ -47,7 +52,9 @@ def job_id(text: object) -> JobId:
 
 
 def owner_name(text: object) -> Owner:
-    """The user name, or ValueError for one that cannot be a user's: empty, too long, a dot path, a separator, blank ends."""
+    """The user name, or ValueError for one that cannot be a user's: empty, too long, a dot path, a
+    separator, blank ends.
+    """
     if (
         not isinstance(text, str)
         or not text
@@ -97,9 +104,9 @@ DELETES: Final = (Action.DELETE_ASSETS, Action.DELETE_JOB)
 class Job:
     """What Sauce Labs says of one job.
 
-    `status` is the verdict users see: passed, failed, error, complete; None until finished. `build` is trimmed; a blank
-    `build`, `error` or `team_id` is None. `tags` is never None: no tags are (). `custom_data` keeps values as the API gave
-    them.
+    `status` is the verdict users see: passed, failed, error, complete; None until finished. `build`
+    is trimmed; a blank `build`, `error` or `team_id` is None. `tags` is never None: no tags are ().
+    `custom_data` keeps values as the API gave them.
     """
 
     id: JobId
@@ -134,7 +141,9 @@ class Oddness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OddRow:
-    """A row of a list answer that gave no job: its place in the answer from 0, the id it names ("" for none), and why."""
+    """A row of a list answer that gave no job: its place in the answer from 0, the id it names (""
+    for none), and why.
+    """
 
     place: int
     id: str
@@ -147,7 +156,9 @@ class OddRow:
 
 @dataclass(frozen=True, slots=True)
 class JobDocument:
-    """One job as asked for by itself: parsed, and the whole document with every secret in it removed (for job.json)."""
+    """One job as asked for by itself: parsed, and the whole document with every secret in it
+    removed (for job.json).
+    """
 
     job: Job
     document: Mapping[str, object]
@@ -155,7 +166,8 @@ class JobDocument:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One build record. `status` is the builds API's word: running, error, failed, complete, success.
+    """One build record. `status` is the builds API's word: running, error, failed, complete,
+    success.
 
     `jobs` is finished + running + queued + new, or UNKNOWN; `open_jobs` is running + queued + new.
     `owner` is None where the API gives only a user's uuid (builds v2).
@@ -171,7 +183,9 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class AssetListing:
-    """The names List Job Assets gave, flattened, nulls dropped, each once, in the order given; hostile until proven safe."""
+    """The names List Job Assets gave, flattened, nulls dropped, each once, in the order given;
+    hostile until proven safe.
+    """
 
     names: tuple[str, ...]
 
@@ -182,10 +196,11 @@ NOT_ASKED: Final = "not asked for yet: too many files before it could not be had
 
 @dataclass(frozen=True, slots=True)
 class MissingFile:
-    """A listed file that is wanted and could not be had, and why, in a sentence fragment. Times are epoch seconds.
+    """A listed file that is wanted and could not be had, and why, in a sentence fragment. Times are
+    epoch seconds.
 
-    `since` is when it was first asked for in vain. `sha256` is of what came in its place, first at `came_at`; None where
-    nothing came, or what came can never be the file.
+    `since` is when it was first asked for in vain. `sha256` is of what came in its place, first at
+    `came_at`; None where nothing came, or what came can never be the file.
     """
 
     name: str
@@ -202,7 +217,9 @@ class MissingFile:
 
 @dataclass(frozen=True, slots=True)
 class BuildCounters:
-    """What must add up before a build goes whole: `Build.jobs`, `Build.open_jobs`, and how many of its jobs we `deleted`."""
+    """What must add up before a build goes whole: `Build.jobs`, `Build.open_jobs`, and how many of
+    its jobs we `deleted`.
+    """
 
     jobs: int | Literal[Unknown.UNKNOWN]
     open_jobs: int | Literal[Unknown.UNKNOWN]
@@ -221,13 +238,13 @@ class AssetsStanding(StrEnum):
 class Record:
     """A job as the inventory hands it to the deciding: the vendor's facts, and ours.
 
-    `build_id` and `build_status` are the job's build's, None when it has none, UNKNOWN when it cannot be told;
-    `build_counters` too, and None where they were not asked for.
-    `changed_at` is when our listing last saw the job new or different (our clock). `archived` names the selections a
-    verified receipt covers, None when there is no receipt. `announced` has, per delete, since when it is announced.
-    `held` says that a local hold (in the state) protects the job. `accepted_for` is the delete or stop that the last accepted
-    plan had for it, if that was under the same policy digest. `missing` are the files that its newest receipt says could not be
-    had.
+    `build_id` and `build_status` are the job's build's, None when it has none, UNKNOWN when it
+    cannot be told; `build_counters` too, and None where they were not asked for. `changed_at` is
+    when our listing last saw the job new or different (our clock). `archived` names the selections
+    a verified receipt covers, None when there is no receipt. `announced` has, per delete, since
+    when it is announced. `held` says that a local hold (in the state) protects the job.
+    `accepted_for` is the delete or stop that the last accepted plan had for it, if that was under
+    the same policy digest. `missing` are the files that its newest receipt says could not be had.
     """
 
     job: Job
@@ -276,7 +293,9 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rule that spoke on one action: what it says, whose it is, which rule, and the detail people read."""
+    """One rule that spoke on one action: what it says, whose it is, which rule, and the detail
+    people read.
+    """
 
     why: Why
     policy: str | None = None
@@ -285,7 +304,9 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """The reason as a sentence fragment an operator understands, stable for scripts: `nightly: kept by last-green`."""
+        """The reason as a sentence fragment an operator understands, stable for scripts: `nightly:
+        kept by last-green`.
+        """
         return _text_of(self)
 
 
@@ -318,7 +339,9 @@ def _text_of(reason: Reason) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The fate of one job for one action, with at least one reason. `policy` and `due_since` are set when it is due."""
+    """The fate of one job for one action, with at least one reason. `policy` and `due_since` are
+    set when it is due.
+    """
 
     action: Action
     verdict: Verdict

@@ -32,7 +32,10 @@ def _said(match: Match) -> str:
     match match:
         case Atom():
             patterns = [pattern_text(pattern) for pattern in match.patterns]
-            return f"{match.field}: {patterns[0] if len(patterns) == 1 else '[' + ', '.join(patterns) + ']'}"
+            return (
+                f"{match.field}:"
+                f" {patterns[0] if len(patterns) == 1 else '[' + ', '.join(patterns) + ']'}"
+            )
         case Not():
             return f"not {_bracketed(match.part)}"
         case AllOf():
@@ -60,7 +63,9 @@ def pattern_text(pattern: Pattern) -> str:
 
 
 def keep_phrase(rule: KeepRule) -> str:
-    """A keep rule in one line, such as `last 3 where status: passed` or `daily 14, pick failed, newest`."""
+    """A keep rule in one line, such as `last 3 where status: passed` or `daily 14, pick failed,
+    newest`.
+    """
     match rule.kind:
         case "since_last":
             text = f"since_last {phrase(rule.since) if rule.since else ''}"

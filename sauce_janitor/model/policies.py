@@ -1,7 +1,9 @@
-"""The retention language as values: what a configuration's policies, holds and limits become before they decide anything.
+"""The retention language as values: what a configuration's policies, holds and limits become before
+they decide anything.
 
-docs/reference/policies.md says what each means. Everything here is checked when the configuration is read: patterns compile,
-durations are positive, names are unique, overrides name policies and have no cycle.
+docs/reference/policies.md says what each means. Everything here is checked when the configuration
+is read: patterns compile, durations are positive, names are unique, overrides name policies and
+have no cycle.
 """
 
 from __future__ import annotations
@@ -15,19 +17,23 @@ from sauce_janitor.model.jobs import Action
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Elapsed `seconds` (s min h d w) or calendar `months` (mo y); exactly one of them is above zero. `text` as written."""
+    """Elapsed `seconds` (s min h d w) or calendar `months` (mo y); exactly one of them is above
+    zero. `text` as written.
+    """
 
     text: str
     seconds: int = 0
     months: int = 0
 
 
-# --- match -----------------------------------------------------------------------------------------------------------
+# --- match ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """An anchored, case-sensitive glob (`*`, `?`, `[…]`, `{a,b}`); without them, the text itself."""
+    """An anchored, case-sensitive glob (`*`, `?`, `[…]`, `{a,b}`); without them, the text
+    itself.
+    """
 
     pattern: str
 
@@ -58,7 +64,9 @@ Pattern: TypeAlias = Glob | Regex | Literally | Comparison
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """`field` matches any of `patterns`. `{in: LIST}` is resolved to the list's patterns when the configuration is read."""
+    """`field` matches any of `patterns`. `{in: LIST}` is resolved to the list's patterns when the
+    configuration is read.
+    """
 
     field: str
     patterns: tuple[Pattern, ...]
@@ -95,7 +103,7 @@ FIELDS = (
 """What `match`, `where` and `group_by` may name; also `custom_data.<key>`."""
 BUILD_FIELDS = ("build", "build_status")
 
-# --- policies --------------------------------------------------------------------------------------------------------
+# --- policies -------------------------------------------------------------------------------------
 
 Period: TypeAlias = Literal["daily", "weekly", "monthly", "yearly"]
 KeepKind: TypeAlias = Literal[
@@ -107,8 +115,9 @@ KeepKind: TypeAlias = Literal[
 class KeepRule:
     """One keep rule; which fields count depends on `kind`.
 
-    `count`: last and the calendar kinds. `duration`: within, within_of_newest. `since`: since_last. `where` restricts what
-    counts. `pick` is the order of preference within a period: newest, oldest, passed, failed, error, complete.
+    `count`: last and the calendar kinds. `duration`: within, within_of_newest. `since`: since_last.
+    `where` restricts what counts. `pick` is the order of preference within a period: newest,
+    oldest, passed, failed, error, complete.
     """
 
     id: str
@@ -123,7 +132,9 @@ class KeepRule:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRule:
-    """What a policy says of one delete: `after` is None for `never`; `keep` protects from this action alone."""
+    """What a policy says of one delete: `after` is None for `never`; `keep` protects from this
+    action alone.
+    """
 
     after: Duration | None
     keep: tuple[KeepRule, ...] = ()
@@ -131,11 +142,13 @@ class DeleteRule:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRule:
-    """What a policy wants stored. `none` says aloud that it wants nothing; then nothing else counts.
+    """What a policy wants stored. `none` says aloud that it wants nothing; then nothing else
+    counts.
 
     `if_unavailable` is how long a delete waits for a file that cannot be had, None for ever.
-    `assets` are classes or globs, `("all",)` everything. `keep_for` is how long the archive holds a file, by class or glob,
-    None for ever; `all` is what no other key names, and without it that is for ever.
+    `assets` are classes or globs, `("all",)` everything. `keep_for` is how long the archive holds a
+    file, by class or glob, None for ever; `all` is what no other key names, and without it that is
+    for ever.
     """
 
     none: bool = False
@@ -162,7 +175,9 @@ Overrides: TypeAlias = tuple[str, ...] | Literal["all"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One retention policy. `archive`, `deletes` and `stop` hold only what `then` states; what is not there is no opinion."""
+    """One retention policy. `archive`, `deletes` and `stop` hold only what `then` states; what is
+    not there is no opinion.
+    """
 
     name: str
     match: Match
@@ -181,7 +196,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Exactly one of `tag`, `tag_prefix`, `match`. `until` is the first second after it, None for no end."""
+    """Exactly one of `tag`, `tag_prefix`, `match`. `until` is the first second after it, None for
+    no end.
+    """
 
     id: str
     tag: str | None = None
@@ -214,13 +231,17 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All that decides for one account: `accounts:` selections are already applied, everything here counts."""
+    """All that decides for one account: `accounts:` selections are already applied, everything here
+    counts.
+    """
 
     timezone: ZoneInfo
     policies: tuple[Policy, ...]
     holds: tuple[Hold, ...] = ()
     forbid: tuple[Forbid, ...] = ()
-    age_from: tuple[Literal["end_time", "modification_time", "start_time", "creation_time"], ...] = (
+    age_from: tuple[
+        Literal["end_time", "modification_time", "start_time", "creation_time"], ...
+    ] = (
         "end_time",
         "modification_time",
     )

@@ -1,4 +1,6 @@
-"""How many requests may leave, by the hour of the day: the configured budget as plain values, and how long work takes in it."""
+"""How many requests may leave, by the hour of the day: the configured budget as plain values, and
+how long work takes in it.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,16 @@ _DAY_S: Final = 86_400
 _WEEK_DAYS: Final = 7
 _NOTHING: Final = 1e-6
 _FORESEEN_HOURS: Final = 14 * 24
-"""So far ahead a course is followed hour by hour; what is left then goes on at the mean of a day."""
+"""So far ahead a course is followed hour by hour; what is left then goes on at the mean of a
+day.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAllowance:
-    """Requests a second and an hour, None without a limit, 0 an hour for none at all; `burst` of them may leave at once."""
+    """Requests a second and an hour, None without a limit, 0 an hour for none at all; `burst` of
+    them may leave at once.
+    """
 
     per_second: float | None = None
     per_hour: int | None = None
@@ -45,11 +51,18 @@ class RequestAllowance:
         if self.per_hour == 0:
             return "none"
         second = [f"{self.per_second:g}/s"] if self.per_second is not None else []
-        return ", ".join([*second, *([f"{self.per_hour:,}/h"] if self.per_hour is not None else [])]) or "no limit"
+        return (
+            ", ".join([*second, *([f"{self.per_hour:,}/h"] if self.per_hour is not None else [])])
+            or "no limit"
+        )
 
 
-def allowance(per_second: float | None, per_hour: int | None, burst: int, *, loopback: bool) -> RequestAllowance:
-    """What was asked for, with the polite default for what was not; a loopback address has no limit of itself."""
+def allowance(
+    per_second: float | None, per_hour: int | None, burst: int, *, loopback: bool
+) -> RequestAllowance:
+    """What was asked for, with the polite default for what was not; a loopback address has no limit
+    of itself.
+    """
     if loopback:
         return RequestAllowance(per_second, per_hour, burst)
     return RequestAllowance(
@@ -61,9 +74,11 @@ def allowance(per_second: float | None, per_hour: int | None, burst: int, *, loo
 
 @dataclass(frozen=True, slots=True)
 class AllowanceWindow:
-    """Another allowance on some days (0 is Monday) from `start` up to `end`, minutes after local midnight.
+    """Another allowance on some days (0 is Monday) from `start` up to `end`, minutes after local
+    midnight.
 
-    An `end` that is not after `start` is the next day's: the window then belongs to the day on which it begins.
+    An `end` that is not after `start` is the next day's: the window then belongs to the day on
+    which it begins.
     """
 
     days: frozenset[int]
@@ -75,7 +90,9 @@ class AllowanceWindow:
         """All minutes of the week, from Monday's midnight, that it covers."""
         length = (self.end - self.start) % _DAY_MINUTES or _DAY_MINUTES
         week = _WEEK_DAYS * _DAY_MINUTES
-        return frozenset((day * _DAY_MINUTES + self.start + n) % week for day in self.days for n in range(length))
+        return frozenset(
+            (day * _DAY_MINUTES + self.start + n) % week for day in self.days for n in range(length)
+        )
 
     def covers(self, day: int, minute: int) -> bool:
         """Whether that minute of that weekday lies in it."""
@@ -88,7 +105,9 @@ class AllowanceWindow:
 
 @dataclass(frozen=True, slots=True)
 class AllowanceTimetable:
-    """The allowance of every moment: the usual one, but in windows. Hours are of the clock on the wall in `zone`."""
+    """The allowance of every moment: the usual one, but in windows. Hours are of the clock on the
+    wall in `zone`.
+    """
 
     usual: RequestAllowance
     windows: tuple[AllowanceWindow, ...] = ()
@@ -105,10 +124,14 @@ class AllowanceTimetable:
             return self.usual
         local = datetime.fromtimestamp(moment, self.zone)
         day, minute = local.weekday(), local.hour * 60 + local.minute
-        return next((each.allowance for each in self.windows if each.covers(day, minute)), self.usual)
+        return next(
+            (each.allowance for each in self.windows if each.covers(day, minute)), self.usual
+        )
 
     def changes_at(self, moment: float) -> float:
-        """The epoch second after `moment` from which another allowance holds; infinity when there is none."""
+        """The epoch second after `moment` from which another allowance holds; infinity when there
+        is none.
+        """
         if self.windows:
             now = self.at(moment)
             for border in self._borders(moment):
@@ -117,7 +140,9 @@ class AllowanceTimetable:
         return math.inf
 
     def per_day(self) -> float | None:
-        """How many requests a day comes to, as the mean of a week; None when they are unlimited at any time."""
+        """How many requests a day comes to, as the mean of a week; None when they are unlimited at
+        any time.
+        """
         hourly = [(window.allowance.hourly, len(window.minutes())) for window in self.windows]
         covered = sum(minutes for _, minutes in hourly)
         week = _WEEK_DAYS * _DAY_MINUTES
@@ -132,8 +157,8 @@ class AllowanceTimetable:
     def seconds_for(self, requests: int, *, now: float, left: int | None = None) -> float | None:
         """How long so many requests take from `now` on; None where nothing limits them.
 
-        `left` is what the hour still gives at `now`, all of it by default. An hour's requests leave as fast as a second's
-        limit lets them, then the next hour is waited for.
+        `left` is what the hour still gives at `now`, all of it by default. An hour's requests leave
+        as fast as a second's limit lets them, then the next hour is waited for.
         """
         allowed = self.at(now)
         if requests <= 0 or allowed.unlimited:
@@ -149,8 +174,12 @@ class AllowanceTimetable:
         return _FORESEEN_HOURS * _HOUR_S + left_over / mean * _DAY_S if mean else None
 
     def _borders(self, moment: float) -> Iterator[float]:
-        """Every time after `moment` in the next eight days at which a window begins or ends, in order."""
-        minutes = sorted({border % _DAY_MINUTES for each in self.windows for border in (each.start, each.end)})
+        """Every time after `moment` in the next eight days at which a window begins or ends, in
+        order.
+        """
+        minutes = sorted(
+            {border % _DAY_MINUTES for each in self.windows for border in (each.start, each.end)}
+        )
         today = datetime.fromtimestamp(moment, self.zone).date()
         for days in range(_WEEK_DAYS + 2):
             date = today + timedelta(days=days)
@@ -160,7 +189,9 @@ class AllowanceTimetable:
                     yield at
 
     def _parts(self, begins: float) -> list[tuple[float, RequestAllowance]]:
-        """The hour from then on, cut where the allowance changes: seconds, and what holds in them."""
+        """The hour from then on, cut where the allowance changes: seconds, and what holds in
+        them.
+        """
         parts: list[tuple[float, RequestAllowance]] = []
         at, ends = begins, begins + _HOUR_S
         while at < ends:
@@ -170,8 +201,12 @@ class AllowanceTimetable:
         return parts
 
 
-def _sent(requests: float, parts: list[tuple[float, RequestAllowance]], spent: int) -> tuple[float, float]:
-    """How many of them leave in the parts of an hour that has `spent` already, and the second in which the last one does."""
+def _sent(
+    requests: float, parts: list[tuple[float, RequestAllowance]], spent: int
+) -> tuple[float, float]:
+    """How many of them leave in the parts of an hour that has `spent` already, and the second in
+    which the last one does.
+    """
     sent, elapsed, last = 0.0, 0.0, 0.0
     for seconds, allowed in parts:
         room = requests - sent

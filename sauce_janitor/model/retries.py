@@ -1,4 +1,6 @@
-"""What failed before, and when it is tried again: behind what has not been tried, with growing pauses."""
+"""What failed before, and when it is tried again: behind what has not been tried, with growing
+pauses.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 _LONGEST_PAUSE_S: Final = 3 * 86_400
 _OF_WHAT_IS_LEFT: Final = 4
 HURRIED_S: Final = 3 * 86_400
-"""A retry whose job is purged within this time keeps its place among the jobs that were not tried."""
+"""A retry whose job is purged within this time keeps its place among the jobs that were not
+tried.
+"""
 
 
 class FailureKind(StrEnum):
@@ -34,7 +38,9 @@ class FailureKind(StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """Whether a run with such a job has failed; else the job was skipped on purpose, or goes on without the files."""
+        """Whether a run with such a job has failed; else the job was skipped on purpose, or goes on
+        without the files.
+        """
         return self not in (FailureKind.NOT_READY, FailureKind.CHANGED, FailureKind.GIVEN_UP)
 
 
@@ -42,8 +48,9 @@ class FailureKind(StrEnum):
 class Retry:
     """A job that failed and is tried again. Times are epoch seconds.
 
-    `tries` failed so far, the last one took so many `requests`; `reason` is one sentence of the last one. `hurried`: its
-    purge is near, so that it keeps its place among the jobs that were not tried.
+    `tries` failed so far, the last one took so many `requests`; `reason` is one sentence of the
+    last one. `hurried`: its purge is near, so that it keeps its place among the jobs that were not
+    tried.
     """
 
     job_id: JobId
@@ -71,9 +78,10 @@ def failed_again(
 ) -> Retry:
     """Return the retry that follows a failure `at` (epoch seconds).
 
-    The first one is due at once, so in the next run. Later each pause is as long as the job has been failing: pauses double.
-    None is longer than 3 days, or than a quarter of the time until Sauce Labs purges the job's assets, which it does 30 days
-    after `ended_at`: so there are always tries left before the purge.
+    The first one is due at once, so in the next run. Later each pause is as long as the job has
+    been failing: pauses double. None is longer than 3 days, or than a quarter of the time until
+    Sauce Labs purges the job's assets, which it does 30 days after `ended_at`: so there are always
+    tries left before the purge.
     """
     if before is None:
         return Retry(job_id, failing.kind, 1, at, at, at, failing.requests, failing.reason)
@@ -82,17 +90,23 @@ def failed_again(
     if ended_at is not None and ended_at + PURGED_AFTER_S > at:
         pause = min(pause, (ended_at + PURGED_AFTER_S - at) // _OF_WHAT_IS_LEFT)
     tries = before.tries + 1
-    return Retry(job_id, failing.kind, tries, since, at, at + pause, failing.requests, failing.reason)
+    return Retry(
+        job_id, failing.kind, tries, since, at, at + pause, failing.requests, failing.reason
+    )
 
 
 def purge_is_near(ended_at: object, *, as_of: int) -> bool:
-    """Return whether Sauce Labs purges the assets of a job that ended then within 3 days, and has not yet."""
+    """Return whether Sauce Labs purges the assets of a job that ended then within 3 days, and has
+    not yet.
+    """
     return isinstance(ended_at, int) and 0 < ended_at + PURGED_AFTER_S - as_of <= HURRIED_S
 
 
 @dataclass(frozen=True, slots=True)
 class RetryGroup:
-    """The jobs of one kind of failure: how many, three of them that are due first, and when the next one is (epoch seconds)."""
+    """The jobs of one kind of failure: how many, three of them that are due first, and when the
+    next one is (epoch seconds).
+    """
 
     kind: FailureKind
     jobs: int

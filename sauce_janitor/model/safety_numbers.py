@@ -15,7 +15,8 @@ for a purged one.
 """
 
 MAX_CLOCK_SKEW_S: Final = 300
-"""How far this machine's clock may be from the one of Sauce Labs for a run that deletes, in seconds.
+"""How far this machine's clock may be from the one of Sauce Labs for a run that deletes, in
+seconds.
 
 Policies count in days, so minutes do no harm; a clock that is off by more is broken, and may be off
 by days an hour later.

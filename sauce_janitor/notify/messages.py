@@ -1,4 +1,6 @@
-"""What is worth a message, and the JSON that says it: Slack takes its `text`, a program the rest."""
+"""What is worth a message, and the JSON that says it: Slack takes its `text`, a program the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _LONGEST = 2000
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What somebody should know. `same` says what makes it the same as before: not its numbers; `at` is in epoch seconds."""
+    """What somebody should know. `same` says what makes it the same as before: not its numbers;
+    `at` is in epoch seconds.
+    """
 
     event: Event
     account: str

@@ -1,7 +1,8 @@
-"""Posts tidings to webhooks from a thread of its own: nobody waits for it, and nothing fails because of it.
+"""Posts tidings to webhooks from a thread of its own: nobody waits for it, and nothing fails
+because of it.
 
-The same is told once a day, not after every run: what was told last is kept in the state. A webhook's address is a secret, read
-when it is needed and written nowhere.
+The same is told once a day, not after every run: what was told last is kept in the state. A
+webhook's address is a secret, read when it is needed and written nowhere.
 """
 
 from __future__ import annotations
@@ -40,24 +41,34 @@ class NotificationLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """One webhook: how its address is had (a JanitorError when it cannot be), and of which events it is told."""
+    """One webhook: how its address is had (a JanitorError when it cannot be), and of which events
+    it is told.
+    """
 
     url: Callable[[], str] = field(repr=False)
     on: frozenset[str]
 
 
 class WebhookSender:
-    """Tells hooks. Any thread may call it; `close` waits for what is on its way, and not longer than it is told."""
+    """Tells hooks. Any thread may call it; `close` waits for what is on its way, and not longer
+    than it is told.
+    """
 
     def __init__(self, *, waits_s: Sequence[float] = _WAITS_S) -> None:
-        self._waiting: queue.Queue[tuple[WebhookTarget, Notification] | None] = queue.Queue(_MOST_WAITING)
+        self._waiting: queue.Queue[tuple[WebhookTarget, Notification] | None] = queue.Queue(
+            _MOST_WAITING
+        )
         self._closing = threading.Event()
         self._waits_s = waits_s
         self._thread: threading.Thread | None = None
         self._log: Any = structlog.get_logger()
 
-    def tell(self, tidings: Sequence[Notification], hooks: Sequence[WebhookTarget], told: NotificationLog) -> None:
-        """Tell every hook that asked for it what is news; StateError when what was told last cannot be had."""
+    def tell(
+        self, tidings: Sequence[Notification], hooks: Sequence[WebhookTarget], told: NotificationLog
+    ) -> None:
+        """Tell every hook that asked for it what is news; StateError when what was told last cannot
+        be had.
+        """
         for tiding in tidings:
             wanting = [hook for hook in hooks if tiding.event in hook.on]
             if wanting and self._is_news(tiding, told):
@@ -91,7 +102,9 @@ class WebhookSender:
         try:
             self._waiting.put_nowait((hook, tiding))
         except queue.Full:
-            self._log.warning("notify.dropped", told=tiding.event, account=tiding.account, why="too many wait")
+            self._log.warning(
+                "notify.dropped", told=tiding.event, account=tiding.account, why="too many wait"
+            )
 
     def _post_all(self) -> None:
         while (next_one := self._waiting.get()) is not None:
@@ -120,7 +133,9 @@ def _sent(hook: WebhookTarget, tiding: Notification) -> str:
     with requests.Session() as session:
         session.trust_env = False  # no proxy and no .netrc that the configuration does not name
         try:
-            answer = session.post(url, json=payload(tiding), timeout=_TIMEOUT_S, allow_redirects=False)
+            answer = session.post(
+                url, json=payload(tiding), timeout=_TIMEOUT_S, allow_redirects=False
+            )
         except requests.RequestException as wrong:
             return type(wrong).__name__  # its text has the address
     return "" if answer.ok and not answer.is_redirect else f"the answer was {answer.status_code}"

@@ -1,4 +1,6 @@
-"""The newest jobs of an account, for a configuration to begin with: a few GETs, nothing is kept, nothing is changed."""
+"""The newest jobs of an account, for a configuration to begin with: a few GETs, nothing is kept,
+nothing is changed.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,16 @@ _ATTEMPTS: Final = 2
 
 
 def newest_jobs(account: Account, *, now: int) -> JobSample:
-    """Return the account's own jobs of the last 90 days, at most the newest 5,000; `now` is epoch seconds.
+    """Return the account's own jobs of the last 90 days, at most the newest 5,000; `now` is epoch
+    seconds.
 
-    Ends after 30 s with what has come until then. Raises ConfigError without credentials, SourceError
-    where nothing can be had.
+    Ends after 30 s with what has come until then. Raises ConfigError without credentials,
+    SourceError where nothing can be had.
     """
     # whoever waits for a file to start from is not helped by minutes of retries
-    to = replace(archive.connection(account), timeout_s=_TIMEOUT_S, attempts=_ATTEMPTS, max_wait_s=_TIMEOUT_S)
+    to = replace(
+        archive.connection(account), timeout_s=_TIMEOUT_S, attempts=_ATTEMPTS, max_wait_s=_TIMEOUT_S
+    )
     client = archive.AccountClient(to, lambda _request: None, threading.Event())
     try:
         jobs, is_whole = _listed(client, to, now)
@@ -41,7 +46,9 @@ def newest_jobs(account: Account, *, now: int) -> JobSample:
     return JobSample(f"{_shown(to.username)} at {to.base_url}", days, jobs, is_whole)
 
 
-def _listed(client: archive.AccountClient, to: Connection, now: int) -> tuple[tuple[Job, ...], bool]:
+def _listed(
+    client: archive.AccountClient, to: Connection, now: int
+) -> tuple[tuple[Job, ...], bool]:
     """The jobs, each once, and whether they are all of those days."""
     found: dict[JobId, Job] = {}
     began = time.monotonic()
@@ -49,7 +56,9 @@ def _listed(client: archive.AccountClient, to: Connection, now: int) -> tuple[tu
     try:
         for page, following in pager.pages(PagePosition(now)):
             found.update((job.id, job) for job in page.jobs)
-            if following is not None and (len(found) >= MOST_JOBS or time.monotonic() - began > _MOST_S):
+            if following is not None and (
+                len(found) >= MOST_JOBS or time.monotonic() - began > _MOST_S
+            ):
                 return tuple(found.values()), False
     except SourceError:
         if not found:

@@ -1,4 +1,6 @@
-"""Taking an archive over: after a restore, or from a state that is lost. Refused while anybody works there."""
+"""Taking an archive over: after a restore, or from a state that is lost. Refused while anybody
+works there.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from sauce_janitor.operations.wiring.pauses import pause_if_new
 
 @dataclass(frozen=True, slots=True)
 class ArchiveOwnership:
-    """How a state stands to an archive: the owner's instance id (None: nobody's) and host, and the last use of each account.
+    """How a state stands to an archive: the owner's instance id (None: nobody's) and host, and the
+    last use of each account.
 
     `is_ours`: nothing is to be taken over.
     """
@@ -29,17 +32,24 @@ class ArchiveOwnership:
 
 
 def stand(settings: config.ArchiveConfig, held: state.State) -> ArchiveOwnership:
-    """How the state stands to the archive. ArchiveUnusableError when there is none, or another one than the state knows."""
+    """How the state stands to the archive. ArchiveUnusableError when there is none, or another one
+    than the state knows.
+    """
     with _opened(settings, held) as catalogue:
         return _stand(catalogue, held)
 
 
 def why_refused(settings: config.ArchiveConfig, held: state.State, account: str) -> str | None:
-    """Why the archive would refuse a run of the account; None where it would not, or nobody can tell."""
+    """Why the archive would refuse a run of the account; None where it would not, or nobody can
+    tell.
+    """
     try:
         with _opened(settings, held) as catalogue:
             root = catalogue.root
-            owner, use = archive.read_owner(root.path, root.fd), archive.read_lease(root, held.accounts.key(account))
+            owner, use = (
+                archive.read_owner(root.path, root.fd),
+                archive.read_lease(root, held.accounts.key(account)),
+            )
             if owner is not None and owner.instance != held.identity.instance_id:
                 return archive.foreign(root.path, owner)
             if use is not None and use.word not in fitting.LeaseNotes(held.notes).read(
@@ -62,7 +72,9 @@ def adopt(settings: config.ArchiveConfig, held: state.State, *, by: str) -> Arch
         root, before = catalogue.root, _stand(catalogue, held)
         for use in before.uses:  # all of them at once: whoever works for any account there is alive
             leases.enter_context(ArchiveLease(root, use.account, claimant))
-        archive.hand_over(settings.path, root.fd, held.identity.instance_id, by=by, at=int(time.time()))
+        archive.hand_over(
+            settings.path, root.fd, held.identity.instance_id, by=by, at=int(time.time())
+        )
         held.identity.remember_archive(str(settings.path), root.uuid)
         structlog.get_logger().warning(
             "archive.adopted",

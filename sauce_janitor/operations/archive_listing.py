@@ -1,4 +1,6 @@
-"""What the archive holds of an account, job by job, beside what is known of each: what deciding on the archive needs."""
+"""What the archive holds of an account, job by job, beside what is known of each: what deciding on
+the archive needs.
+"""
 
 from __future__ import annotations
 
@@ -29,25 +31,33 @@ class ListedArchivedJob:
 
 
 class ArchiveListing:
-    """One account's archive, beside the state. Holds are asked anew for every job; keep rules are judged once, on `keep`."""
+    """One account's archive, beside the state. Holds are asked anew for every job; keep rules are
+    judged once, on `keep`.
+    """
 
-    def __init__(self, catalogue: Catalogue, state: State, config: Config, account: Account, *, as_of: int) -> None:
+    def __init__(
+        self, catalogue: Catalogue, state: State, config: Config, account: Account, *, as_of: int
+    ) -> None:
         self.catalogue, self._state, self._account = catalogue, state, account
         self._rules = config.rules(account.name)
         self._query = Query(account.name, None, self._rules.age_from, as_of)
         self._kept: dict[bytes, Reason] = {}
         self._as_of = as_of
         self._stack = ExitStack()
-        self._holding: AccountHolds = open_holding(config.archive, account.name, state, stack=self._stack)
+        self._holding: AccountHolds = open_holding(
+            config.archive, account.name, state, stack=self._stack
+        )
 
     def close(self) -> None:
         """Let go of the archive's mirror of holds."""
         self._stack.close()
 
     def keep(self) -> None:
-        """Ask the keep rules which of the archived jobs they keep: a pass over the inventory, if any policy has some.
+        """Ask the keep rules which of the archived jobs they keep: a pass over the inventory, if
+        any policy has some.
 
-        RefusedError when the inventory was never whole (a lost state): a keep rule that counts knows nothing then.
+        RefusedError when the inventory was never whole (a lost state): a keep rule that counts
+        knows nothing then.
         """
         if not _has_keep_rules(self._rules):
             return
@@ -55,26 +65,37 @@ class ArchiveListing:
         mine = self._state.accounts.all().get(name)
         members = known_owners(self._state, self._account)
         asked = whose(
-            self._account.users, Owner(mine.username if mine else ""), members, None, teams=self._account.teams
+            self._account.users,
+            Owner(mine.username if mine else ""),
+            members,
+            None,
+            teams=self._account.teams,
         ).owners
         if self._state.jobs.full_at(name, asked) is None:
             raise RefusedError(
-                f"the jobs of account {name} were never listed whole, so nobody can say which archived ones its keep rules "
-                "keep: `sauce-janitor plan` lists them first. Nothing was pruned"
+                f"the jobs of account {name} were never listed whole, so nobody can say which"
+                " archived ones its keep rules keep: `sauce-janitor plan` lists them first."
+                " Nothing was pruned"
             )
         # whose jobs count may differ from what a run would find now: what either way keeps stays
         for owners in {tuple(sorted(asked)), tuple(sorted(known))}:
             with self._state.jobs.snapshot(replace(self._query, owners=owners)) as snapshot:
-                for record, _, ruling in Decider(self._rules, as_of=self._as_of).rulings(snapshot.records):
+                for record, _, ruling in Decider(self._rules, as_of=self._as_of).rulings(
+                    snapshot.records
+                ):
                     if ruling.kept and record.archived is not None:
                         self._kept[bytes.fromhex(record.job.id)] = ruling.kept[0]
 
     def places(self, *, owner: Owner | None = None) -> Iterator[tuple[str, ...]]:
         """The folder of every job of the account, or of one owner in it."""
-        return self.catalogue.places(account=self._state.accounts.key(self._account.name), owner=owner)
+        return self.catalogue.places(
+            account=self._state.accounts.key(self._account.name), owner=owner
+        )
 
     def is_held(self, place: tuple[str, ...]) -> bool:
-        """Whether a hold of any kind may protect the job that stands there now; also when that cannot be told."""
+        """Whether a hold of any kind may protect the job that stands there now; also when that
+        cannot be told.
+        """
         shelved = self.look(place)
         if shelved is None:
             return False
@@ -82,9 +103,11 @@ class ArchiveListing:
         return bool(shelving.protected)
 
     def look(self, place: tuple[str, ...], *, alone: bool = False) -> ListedArchivedJob | None:
-        """What stands there now; None when the folder is gone. Raises ArchiveError when it cannot be trusted.
+        """What stands there now; None when the folder is gone. Raises ArchiveError when it cannot
+        be trusted.
 
-        `alone`: by the archive alone, which takes a quarter of the time; nobody asked for holds, or how the job looks now.
+        `alone`: by the archive alone, which takes a quarter of the time; nobody asked for holds, or
+        how the job looks now.
         """
         contents = contents_of(self.catalogue.root, place)
         if contents is None:
@@ -92,7 +115,12 @@ class ArchiveListing:
         newest = contents.newest
         documents = {each.document.job.file for each in contents.receipts}
         files = tuple(
-            ArchivedFile(None if file.file in documents else file.name, file.file, file.fetched_at, file.on_disk[0])
+            ArchivedFile(
+                None if file.file in documents else file.name,
+                file.file,
+                file.fetched_at,
+                file.on_disk[0],
+            )
             for file in contents.files
         )
         views = self._views(contents, alone=alone)
@@ -101,18 +129,24 @@ class ArchiveListing:
         return ListedArchivedJob(contents, job)
 
     def _views(self, contents: JobContents, *, alone: bool) -> tuple[Record, ...]:
-        """The job as it was archived, and as it was last known, if it was; nothing when its document cannot be read."""
+        """The job as it was archived, and as it was last known, if it was; nothing when its
+        document cannot be read.
+        """
         newest = contents.newest
         document = document_of(self.catalogue.root, contents)
         try:
-            parsed = None if document is None else parse_details(document, newest.owner, newest.job_id)
+            parsed = (
+                None if document is None else parse_details(document, newest.owner, newest.job_id)
+            )
         except AnswerError:
             parsed = None
         if parsed is None:
             return ()
         known = None if alone else self._known(newest.job_id)
         status: Text = None if parsed.job.build is None else UNKNOWN
-        archived = Record(parsed.job, build_status=known.build_status if known and parsed.job.build else status)
+        archived = Record(
+            parsed.job, build_status=known.build_status if known and parsed.job.build else status
+        )
         return (archived, known) if known else (archived,)
 
     def _known(self, job_id: JobId) -> Record | None:
@@ -126,4 +160,6 @@ class ArchiveListing:
 
 
 def _has_keep_rules(rules: Rules) -> bool:
-    return any(policy.keep or any(claim.keep for _, claim in policy.deletes) for policy in rules.policies)
+    return any(
+        policy.keep or any(claim.keep for _, claim in policy.deletes) for policy in rules.policies
+    )

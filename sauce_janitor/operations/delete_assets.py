@@ -1,7 +1,9 @@
-"""Deleting the assets of one job at a person's word: archived whole first, then deleted as a run deletes.
+"""Deleting the assets of one job at a person's word: archived whole first, then deleted as a run
+deletes.
 
-It is a run like any other, under rules of its own (`handacts.rules_for_assets`): the same listing, holds, lease, journal and
-gate, with a plan of one job. Limits brake plans of policies; here a person names the job.
+It is a run like any other, under rules of its own (`handacts.rules_for_assets`): the same listing,
+holds, lease, journal and gate, with a plan of one job. Limits brake plans of policies; here a
+person names the job.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ _OVER = frozenset({Why.DONE, Why.NOTHING_WANTED})
 class AssetsOrder:
     """Of which job the assets go. Without `execute` it is a dry run.
 
-    `by` is who wants it, for the journal. `shown` is the fingerprint of the job as they were shown it: of another one
-    nothing is done.
+    `by` is who wants it, for the journal. `shown` is the fingerprint of the job as they were shown
+    it: of another one nothing is done.
     """
 
     job_id: JobId
@@ -66,19 +68,25 @@ class EmptiedJob:
         execution = self.result.execution
         if execution is None:
             return False
-        ends = {outcome for _, action, outcome in execution.counts if action is Action.DELETE_ASSETS}
+        ends = {
+            outcome for _, action, outcome in execution.counts if action is Action.DELETE_ASSETS
+        }
         return bool(ends & {Outcome.DONE, Outcome.ALREADY_GONE})
 
 
 def delete_assets(account: Account, tools: RunContext, order: AssetsOrder) -> EmptiedJob:
-    """Archive all assets of one job and delete them. Raises JanitorError; RefusedError only before anything was changed."""
+    """Archive all assets of one job and delete them. Raises JanitorError; RefusedError only before
+    anything was changed.
+    """
     with ExitStack() as stack:
         visit = _OneJob(account, tools, order, stack)
         parts = visit.open_to_change() if order.execute else None
         recovery = visit.recover(parts) if parts else Recovery()
         planned = visit.plan_job(visit.list_owner(), recovery)
         job = next(planned.plan.jobs(), None)
-        if job is None or not any(decision.action is Action.DELETE_ASSETS for decision in job.actions):
+        if job is None or not any(
+            decision.action is Action.DELETE_ASSETS for decision in job.actions
+        ):
             return visit.kept(planned)
         if parts is None:
             return EmptiedJob(planned, job)
@@ -90,9 +98,14 @@ class _OneJob(RunSession):
 
     modes = ("assets_dry_run", "assets")
 
-    def __init__(self, account: Account, tools: RunContext, order: AssetsOrder, stack: ExitStack) -> None:
-        # An order for one policy: what a run notes of all jobs (retries that are over, an accepted plan) stays as it is.
-        super().__init__(account, tools, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack)
+    def __init__(
+        self, account: Account, tools: RunContext, order: AssetsOrder, stack: ExitStack
+    ) -> None:
+        # An order for one policy: what a run notes of all jobs (retries that are over, an accepted
+        # plan) stays as it is.
+        super().__init__(
+            account, tools, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack
+        )
         self.asked, self.by = order, order.by
         self.rules: Rules = rules_for_assets(self.rules, order.owner)
         self.fields = decision_fields(self.rules)
@@ -100,7 +113,9 @@ class _OneJob(RunSession):
         self._record: Record | None = None
 
     def list_owner(self) -> ListingResult:
-        """Bring the owner's jobs up to date. RefusedError where another account is about them, too."""
+        """Bring the owner's jobs up to date. RefusedError where another account is about them,
+        too.
+        """
         self.refuse_shared(self.whose)
         demand = SyncRequest(
             now=self.now,
@@ -110,11 +125,14 @@ class _OneJob(RunSession):
         )
         jobs, name = self.tools.state.jobs, self.account.name
         with self._phase("list"):
-            survey = OwnersListing(name, jobs, self.reach, self.tell, self.tools.progress).survey(self.whose, demand)
+            survey = OwnersListing(name, jobs, self.reach, self.tell, self.tools.progress).survey(
+                self.whose, demand
+            )
         if survey.unconfirmed and self.asked.execute:
             raise RefusedError(
-                f"the first listing of {self.asked.owner} was empty or had rows that cannot be read, and a second one "
-                f"must agree: run the command again {LATER}. Nothing changed"
+                f"the first listing of {self.asked.owner} was empty or had rows that cannot be"
+                f" read, and a second one must agree: run the command again {LATER}. Nothing"
+                " changed"
             )
         self._bind(survey)
         self.whose = self.whose.spelled(survey.spellings)
@@ -132,13 +150,17 @@ class _OneJob(RunSession):
             record = snapshot.record(self.asked.job_id)
         if record is None:
             raise AnswerError(
-                f"job {self.asked.job_id} is in no list of {owner}'s jobs, or its row cannot be read: nothing is deleted"
+                f"job {self.asked.job_id} is in no list of {owner}'s jobs, or its row cannot be"
+                " read: nothing is deleted"
             )
-        # A listing reads what is new: a tag that somebody set on an old job is in its details alone.
+        # A listing reads what is new: a tag that somebody set on an old job is in its details
+        # alone.
         document = byhand.look(self.reach.of(owner).reader, owner, self.asked.job_id)
         self._record = replace(record, job=document.job)
         retries = state.retries.of(name)
-        plan = make_plan(self.rules, self._records, as_of=self.as_of, accepted_at=None, retries=retries)
+        plan = make_plan(
+            self.rules, self._records, as_of=self.as_of, accepted_at=None, retries=retries
+        )
         plan.broken, plan.lifted = (), ()
         plan.narrow(self._agreed)
         needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
@@ -169,7 +191,11 @@ class _OneJob(RunSession):
         """Return why nothing of the job is deleted."""
         reasons: list[Reason] = []
         for _, decisions in decide(self.rules, self._records, as_of=self.as_of):
-            kept = (each for each in decisions if each.action is Action.DELETE_ASSETS and each.verdict is Verdict.KEEP)
+            kept = (
+                each
+                for each in decisions
+                if each.action is Action.DELETE_ASSETS and each.verdict is Verdict.KEEP
+            )
             reasons += (reason for decision in kept for reason in decision.reasons)
         said = tuple(dict.fromkeys(reason.text for reason in reasons))
         is_over = bool(reasons) and all(reason.why in _OVER for reason in reasons)
@@ -180,7 +206,9 @@ class _OneJob(RunSession):
         plan, config = planned.plan, self.tools.config
         self._in_hand = plan
         self.retries.take(plan.retries, now=self.now, at_once=True)
-        shares = [(share, self._parts_of(share, parts)) for share in self.reach.shares(self.whose.owners)]
+        shares = [
+            (share, self._parts_of(share, parts)) for share in self.reach.shares(self.whose.owners)
+        ]
         self.tools.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):

@@ -1,4 +1,6 @@
-"""The local holds of one account, wherever they are known: in the state, and mirrored in the archive. Either one holds."""
+"""The local holds of one account, wherever they are known: in the state, and mirrored in the
+archive. Either one holds.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,12 @@ class KnownHold:
 
 
 class AccountHolds:
-    """One account's local holds (`execute.parts.Holds`). `mirror` is None where there is no archive yet.
+    """One account's local holds (`execute.parts.Holds`). `mirror` is None where there is no archive
+    yet.
 
-    `keys` are those of the accounts that the state knows. A mirror of any other one counts, too: a lost state
-    takes with it by which key the archive has a renamed account. Raises ArchiveUnusableError when a mirror
-    cannot be read: then everything is held.
+    `keys` are those of the accounts that the state knows. A mirror of any other one counts, too: a
+    lost state takes with it by which key the archive has a renamed account. Raises
+    ArchiveUnusableError when a mirror cannot be read: then everything is held.
     """
 
     def __init__(
@@ -41,15 +44,27 @@ class AccountHolds:
         now: Callable[[], int],
         keys: Collection[str] = (),
     ) -> None:
-        self._held, self._mirror, self._account, self._now, self._keys = held, mirror, account, now, keys
+        self._held, self._mirror, self._account, self._now, self._keys = (
+            held,
+            mirror,
+            account,
+            now,
+            keys,
+        )
 
     def protects(self, job: Job, /) -> bool:
-        """Whether a hold is in force on the job, by whatever account's name; both places are asked anew each time."""
+        """Whether a hold is in force on the job, by whatever account's name; both places are asked
+        anew each time.
+        """
         at = self._now()
-        return any(hold.job_id == job.id for hold in self._in_archive(at)) or self._held.protects_for_any(job.id, at=at)
+        return any(
+            hold.job_id == job.id for hold in self._in_archive(at)
+        ) or self._held.protects_for_any(job.id, at=at)
 
     def mirrored(self, *, at: int) -> frozenset[JobId]:
-        """The jobs held then that the state does not hold by this account's name: by the mirror, or by another account's."""
+        """The jobs held then that the state does not hold by this account's name: by the mirror, or
+        by another account's.
+        """
         others = {hold.job_id for hold in self._held.list(at=at) if hold.account != self._account}
         return frozenset(others.union(hold.job_id for hold in self._in_archive(at)))
 
@@ -82,19 +97,27 @@ class AccountHolds:
             return
         with self._mirror.locked():
             at = self._now()
-            wanted = {hold for hold in _in_force([self._mirror], at) | self._in_state(at) if hold.job_id not in without}
+            wanted = {
+                hold
+                for hold in _in_force([self._mirror], at) | self._in_state(at)
+                if hold.job_id not in without
+            }
             if wanted != set(self._mirror.holds()):
                 self._mirror.replace(wanted)
 
     def _in_archive(self, at: int) -> frozenset[MirroredHold]:
-        return frozenset() if self._mirror is None else _in_force([self._mirror, *self._others()], at)
+        return (
+            frozenset() if self._mirror is None else _in_force([self._mirror, *self._others()], at)
+        )
 
     def _others(self) -> tuple[HoldMirror, ...]:
         return () if self._mirror is None else self._mirror.others(self._keys)
 
     def _in_state(self, at: int) -> frozenset[MirroredHold]:
         placed = self._held.list(self._account, at=at)
-        return frozenset(MirroredHold(each.job_id, each.by, each.reason, each.at, each.until) for each in placed)
+        return frozenset(
+            MirroredHold(each.job_id, each.by, each.reason, each.at, each.until) for each in placed
+        )
 
 
 def _in_force(mirrors: Iterable[HoldMirror], at: int) -> frozenset[MirroredHold]:
@@ -102,14 +125,20 @@ def _in_force(mirrors: Iterable[HoldMirror], at: int) -> frozenset[MirroredHold]
     return frozenset(hold for hold in every if hold.until is None or at < hold.until)
 
 
-def open_holding(settings: config.ArchiveConfig, account: str, held: state.State, *, stack: ExitStack) -> AccountHolds:
-    """The account's holds, to look at. Where the archive that should be there is not, the state's alone, with a warning."""
+def open_holding(
+    settings: config.ArchiveConfig, account: str, held: state.State, *, stack: ExitStack
+) -> AccountHolds:
+    """The account's holds, to look at. Where the archive that should be there is not, the state's
+    alone, with a warning.
+    """
     path = settings.path
     known = held.identity.archive_uuid(str(path))
     mirror, key = None, held.accounts.key(account)
     if known is not None or (path / archive.SENTINEL).exists():
         try:
-            mirror = HoldMirror(stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key)
+            mirror = HoldMirror(
+                stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key
+            )
         except ArchiveUnusableError as wrong:
             structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(wrong))
     return AccountHolds(held.holds, mirror, account, lambda: int(time.time()), held.accounts.keys())

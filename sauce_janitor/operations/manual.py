@@ -1,4 +1,6 @@
-"""One account in the hands of a person: what they can look at, and how they change single jobs of it. It needs no plan."""
+"""One account in the hands of a person: what they can look at, and how they change single jobs of
+it. It needs no plan.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from functools import cached_property
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
-from sauce_janitor.errors import AnswerError, ConfigError, CredentialsError, ForbiddenError, LeaseError
+from sauce_janitor.errors import (
+    AnswerError,
+    ConfigError,
+    CredentialsError,
+    ForbiddenError,
+    LeaseError,
+)
 from sauce_janitor.execute.events import ActionFailed, JobStopped
 from sauce_janitor.execute.manual import action as byhand
 from sauce_janitor.execute.manual.action import ManualPorts, ManualResult, ManualSourcePort
@@ -29,7 +37,9 @@ _PATIENCE_S = 60.0
 
 
 class ManualSession:
-    """One account, open to look at; closed with `stack`. Raises ConfigError, RefusedError for a name that stood for another."""
+    """One account, open to look at; closed with `stack`. Raises ConfigError, RefusedError for a
+    name that stood for another.
+    """
 
     def __init__(self, account: Account, tools: RunContext, stack: ExitStack) -> None:
         self.account, self._tools, self._stack = account, tools, stack
@@ -49,7 +59,9 @@ class ManualSession:
 
     @cached_property
     def owners(self) -> tuple[Owner, ...]:
-        """Whose jobs the configuration is about; who is in the organization is asked. SourceError when that cannot be had."""
+        """Whose jobs the configuration is about; who is in the organization is asked. SourceError
+        when that cannot be had.
+        """
         known = self._tools.state.jobs.owners(self.account.name)
         people = self._client.reader.people
         found = whose(
@@ -64,18 +76,25 @@ class ManualSession:
         return found.owners
 
     def reader(self, owner: Owner | None = None) -> SauceReader:
-        """What asks Sauce Labs about this owner's jobs, None for anybody's; it has no way to change anything."""
+        """What asks Sauce Labs about this owner's jobs, None for anybody's; it has no way to change
+        anything.
+        """
         return self._of(owner).reader
 
     def _of(self, owner: Owner | None) -> archive.AccountClient:
         return self._client if owner is None else self._reach.of(owner)
 
     def find(self, job_id: JobId, owner: Owner | None = None) -> JobDocument:
-        """The job, whoever owns it: `owner`, who did when it was listed, or who the look-up by id or the asking around finds.
+        """The job, whoever owns it: `owner`, who did when it was listed, or who the look-up by id
+        or the asking around finds.
 
         AnswerError when nobody is found to have it.
         """
-        known = self._tools.state.jobs.record(self.account.name, job_id, as_of=0) if owner is None else None
+        known = (
+            self._tools.state.jobs.record(self.account.name, job_id, as_of=0)
+            if owner is None
+            else None
+        )
         if owner is None and known is not None:
             owner = known.job.owner
         if owner is None:
@@ -90,15 +109,17 @@ class ManualSession:
                 if document is not None:
                     return document
         raise AnswerError(
-            f"none of {', '.join(self.owners)} has a job {job_id} that these credentials see (404): it is deleted, of a real "
-            "device, or another user's: say --owner"
+            f"none of {', '.join(self.owners)} has a job {job_id} that these credentials see (404):"
+            " it is deleted, of a real device, or another user's: say --owner"
         )
 
     @contextmanager
     def acting(self, owner: Owner, *, by: str) -> Iterator[ManualPorts]:
-        """What changes single jobs of this owner, one command at a time; what an earlier one left open is settled first.
+        """What changes single jobs of this owner, one command at a time; what an earlier one left
+        open is settled first.
 
-        Asks for no lease: a run sees in time what changes here (docs/explanation/safety.md). RefusedError while paused.
+        Asks for no lease: a run sees in time what changes here (docs/explanation/safety.md).
+        RefusedError while paused.
         """
         state, name = self._tools.state, self.account.name
         Pauses(state, self._tools.config.archive.path).refuse()
@@ -108,7 +129,9 @@ class ManualSession:
             closing(self._of(owner).gate()) as gate,
         ):
             byhand.settle(
-                self.reader(owner), journal, [act for act in state.hand_acts.open(name) if act.owner == owner]
+                self.reader(owner),
+                journal,
+                [act for act in state.hand_acts.open(name) if act.owner == owner],
             )
             yield ManualPorts(self.reader(owner), gate, journal, CLOCK, self._tools.stop.wait, by)
 
@@ -119,7 +142,11 @@ class ManualSession:
         done = act.outcome == "done"
         if action is Action.STOP:
             stopped = JobStopped(act.job_id, act.owner, BY_HAND)
-            self.tell.event(stopped if done else ActionFailed(act.job_id, act.owner, BY_HAND, action, act.detail))
+            self.tell.event(
+                stopped
+                if done
+                else ActionFailed(act.job_id, act.owner, BY_HAND, action, act.detail)
+            )
             return
         about = self.tell.log.bind(job_id=act.job_id, owner=act.owner, policy=BY_HAND)
         if done:
@@ -131,12 +158,16 @@ class ManualSession:
 def settle_acts(
     reader_of: Callable[[Owner], ManualSourcePort], account: str, tools: RunContext, *, run_id: str
 ) -> None:
-    """Look up what became of acts by hand that were cut short, where that can be told; those under way are left alone."""
+    """Look up what became of acts by hand that were cut short, where that can be told; those under
+    way are left alone.
+    """
     acts = tools.state.hand_acts
     if not acts.open(account):
         return
     journal = acts.during(account, run_id, CLOCK.now)
     with suppress(LeaseError), acts.lock(account, wait_s=0):
         for act in acts.open(account):
-            with suppress(ConfigError, CredentialsError):  # it stays open; listing that owner's jobs says why
+            with suppress(
+                ConfigError, CredentialsError
+            ):  # it stays open; listing that owner's jobs says why
                 byhand.settle(reader_of(act.owner), journal, [act])

@@ -1,7 +1,8 @@
-"""Offboarding a user who has left: all jobs planned, archived if that is wanted, and deleted; or erased from the archive, too.
+"""Offboarding a user who has left: all jobs planned, archived if that is wanted, and deleted; or
+erased from the archive, too.
 
-It is a run like any other, under rules of its own (retention/plan/offboarding.py): the same listing,
-holds, limits, lease, journal and gate. What one call for all jobs needs besides is in
+It is a run like any other, under rules of its own (retention/plan/offboarding.py): the same
+listing, holds, limits, lease, journal and gate. What one call for all jobs needs besides is in
 execute/manual/bulk_delete.py.
 """
 
@@ -50,9 +51,10 @@ _AHEAD_S = 600
 class OffboardOrder:
     """Whom to offboard, and how. Without `execute` it is a dry run.
 
-    `keep`: all is archived before it is deleted; else what the archive holds of the user is erased after. `bulk` deletes by the
-    one call for all of a user's jobs; `typed` is the name as the operator typed it. `shown` are the jobs (with their
-    fingerprints) of the plan that was agreed to: nothing else is done.
+    `keep`: all is archived before it is deleted; else what the archive holds of the user is erased
+    after. `bulk` deletes by the one call for all of a user's jobs; `typed` is the name as the
+    operator typed it. `shown` are the jobs (with their fingerprints) of the plan that was agreed
+    to: nothing else is done.
     """
 
     user: Owner
@@ -65,9 +67,11 @@ class OffboardOrder:
 
 @dataclass(frozen=True, slots=True)
 class Offboarded:
-    """What came of it. `left` are the user's jobs that are still listed afterwards, `kept` of them on purpose.
+    """What came of it. `left` are the user's jobs that are still listed afterwards, `kept` of them
+    on purpose.
 
-    `erases`: the archive's part was asked for; `erased` is what came of the archive's part, None where that was not reached.
+    `erases`: the archive's part was asked for; `erased` is what came of the archive's part, None
+    where that was not reached.
     """
 
     result: Result
@@ -80,7 +84,9 @@ class Offboarded:
     @property
     def acts(self) -> bool:
         """Whether anything was to be done, at Sauce Labs or in the archive."""
-        return bool(self.result.plan.job_count) or (self.erased is not None and bool(self.erased.plan.rows))
+        return bool(self.result.plan.job_count) or (
+            self.erased is not None and bool(self.erased.plan.rows)
+        )
 
     @property
     def paused(self) -> bool:
@@ -96,7 +102,9 @@ class Offboarded:
 
 
 def offboard(account: Account, tools: RunContext, order: OffboardOrder) -> Offboarded:
-    """Offboard one user of an account. Raises JanitorError; RefusedError and LeaseError only before anything was changed."""
+    """Offboard one user of an account. Raises JanitorError; RefusedError and LeaseError only before
+    anything was changed.
+    """
     done = replace(_empty(account, tools, order), erases=not order.keep)
     if order.keep or (order.execute and not done.complete):
         return done
@@ -124,7 +132,9 @@ class _Leaving(RunSession):
 
     modes = ("offboard_dry_run", "offboard")
 
-    def __init__(self, account: Account, tools: RunContext, order: OffboardOrder, stack: ExitStack) -> None:
+    def __init__(
+        self, account: Account, tools: RunContext, order: OffboardOrder, stack: ExitStack
+    ) -> None:
         super().__init__(account, tools, Order(execute=order.execute), stack)
         self.departure = order
         self.rules = rules_for(self.rules, order.user, keep=order.keep)
@@ -142,13 +152,16 @@ class _Leaving(RunSession):
         # The plan, the typed name and the archive's folder are all about the name as it was given.
         for given, spelling in survey.spellings.items():
             raise RefusedError(
-                f"Sauce Labs writes the user {given} as {spelling}: say `offboard {spelling}`. Nothing changed"
+                f"Sauce Labs writes the user {given} as {spelling}: say `offboard {spelling}`."
+                " Nothing changed"
             )
-        # One lie of a first listing would call a user gone whose jobs are there, and erase their copies.
+        # One lie of a first listing would call a user gone whose jobs are there, and erase their
+        # copies.
         if survey.unconfirmed and self.departure.execute:
             raise RefusedError(
-                f"the first listing of {self.departure.user} was empty or had rows that cannot be read, "
-                f"and a second one must agree: run the command again {LATER}. Nothing changed"
+                f"the first listing of {self.departure.user} was empty or had rows that cannot be"
+                f" read, and a second one must agree: run the command again {LATER}. Nothing"
+                " changed"
             )
         self.query = replace(self.query, owners=self.whose.owners)
         self._check_clocks()
@@ -164,7 +177,9 @@ class _Leaving(RunSession):
         )
 
     def plan_departure(self, survey: ListingResult, recovery: Recovery) -> Result:
-        """What becomes of the user's jobs. Nothing of it is expected: limits measure all of it, by all jobs of the account."""
+        """What becomes of the user's jobs. Nothing of it is expected: limits measure all of it, by
+        all jobs of the account.
+        """
         config, state, name = self.tools.config, self.tools.state, self.account.name
         leeway = acceptance.leeway(config, state, name, now=self.now, reviewed=False)
         held = holds.open_holding(config.archive, name, state, stack=self._stack)
@@ -172,12 +187,18 @@ class _Leaving(RunSession):
         with self._phase("plan"), state.jobs.snapshot(self.query) as snapshot:
             records = InventoryDigest(snapshot.records)
             plan = make_plan(self.rules, records, as_of=self.as_of, accepted_at=None, leeway=leeway)
-        of_account = limits.LimitCounts(state.jobs.count(name), plan.acting, plan.matched, plan.acting_by_policy)
+        of_account = limits.LimitCounts(
+            state.jobs.count(name), plan.acting, plan.matched, plan.acting_by_policy
+        )
         plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway)
         plan.narrow(self._agreed)
         needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
         footprint = self._footprint(plan, erases=not self.departure.keep)
-        head = replace(self.head(plan, records.digest()), owners=self.whose.owners, effects=footprint.effects.as_row())
+        head = replace(
+            self.head(plan, records.digest()),
+            owners=self.whose.owners,
+            effects=footprint.effects.as_row(),
+        )
         return Result(
             account=self.account,
             head=head,
@@ -200,13 +221,17 @@ class _Leaving(RunSession):
         return job if shown is None or shown.get(job.job_id) == job.fingerprint else None
 
     def refuse_bulk(self, plan: Plan) -> None:
-        """RefusedError where one call would delete what the plan does not, or would not leave: before anything is archived."""
+        """RefusedError where one call would delete what the plan does not, or would not leave:
+        before anything is archived.
+        """
         user = self.departure.user
         if not self.departure.bulk:
             return
         plans = {job.job_id: job for job in plan.jobs()}
         if (reason := why_not(plans, self._count())) is not None:
-            raise RefusedError(f"--bulk would delete all jobs of {user} at once, but {reason}: leave --bulk out")
+            raise RefusedError(
+                f"--bulk would delete all jobs of {user} at once, but {reason}: leave --bulk out"
+            )
         pages = self._pages(self.reach.shares(self.whose.owners)[0])
         if (reason := why_not_now(pages, user, plans, CLOCK)) is not None:
             raise RefusedError(f"--bulk is refused, before anything is archived: {reason}")
@@ -214,10 +239,12 @@ class _Leaving(RunSession):
     def _count(self) -> int:
         return self.tools.state.jobs.of(self.account.name, self.departure.user).count()
 
-    # --- carry out ----------------------------------------------------------------------------------------------------
+    # --- carry out --------------------------------------------------------------------------------
 
     def delete_all(self, planned: Result, parts: ExecutionPorts) -> Result:
-        """Archive what is wanted of every job first; then delete them by one call, if nothing stands against it."""
+        """Archive what is wanted of every job first; then delete them by one call, if nothing
+        stands against it.
+        """
         plans = {job.job_id: job for job in planned.plan.jobs()}
         share = self.reach.shares(self.whose.owners)[0]
         own = self._parts_of(share, parts)
@@ -226,7 +253,9 @@ class _Leaving(RunSession):
         self.tools.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
-                terms = ShareSettings(self.tools.config.workers, self.tools.config.archive.settle_s, self.tools.stop)
+                terms = ShareSettings(
+                    self.tools.config.workers, self.tools.config.archive.settle_s, self.tools.stop
+                )
                 done, _ = carry_out_shared(plan, [(share, own)], terms)
             if done.complete and done.halted is None:
                 with self._phase("execute", len(plans)):
@@ -236,11 +265,15 @@ class _Leaving(RunSession):
         self.record.executed(done, share.client.reader.budget_left)
         return replace(planned, execution=done)
 
-    def _emptied(self, share: CredentialShare, parts: ExecutionPorts, plans: Mapping[JobId, JobPlan]) -> Execution:
+    def _emptied(
+        self, share: CredentialShare, parts: ExecutionPorts, plans: Mapping[JobId, JobPlan]
+    ) -> Execution:
         client, state, user = share.client, self.tools.state, self.departure.user
         tally = Tally(parts.events)
         brake = Brake(parts, tally, self.tools.stop)
-        with closing(BulkGate(client.connection, client.budget, self.tell.request, stop=self.tools.stop)) as gate:
+        with closing(
+            BulkGate(client.connection, client.budget, self.tell.request, stop=self.tools.stop)
+        ) as gate:
             what = BulkDelete(
                 owner=user,
                 typed=self.departure.typed,
@@ -262,7 +295,9 @@ class _Leaving(RunSession):
 
     def _pages(self, share: CredentialShare) -> Iterator[UserListPage]:
         pager = Pager(share.client.reader, self.departure.user, since=None, longest_page=0)
-        until = int(self.tools.clock()) + _AHEAD_S  # a job of this minute by their clock is to be seen, too
+        until = (
+            int(self.tools.clock()) + _AHEAD_S
+        )  # a job of this minute by their clock is to be seen, too
         for page, _ in pager.pages(PagePosition(until)):
             yield page
 
@@ -271,8 +306,9 @@ class _Leaving(RunSession):
         found = self.copies.read_back(job.owner, job.id, anew=True)
         if found.damaged:
             raise ArchiveError(
-                f"job {job.id}: its copy in the archive is damaged: {found.damaged[0]}. Without --bulk it is "
-                "restored from Sauce Labs first, as far as its files are still listed there"
+                f"job {job.id}: its copy in the archive is damaged: {found.damaged[0]}. Without"
+                " --bulk it is restored from Sauce Labs first, as far as its files are still"
+                " listed there"
             )
         archived = self.archive.archived(job)
         if archived is not None and archived.sha256 != found.receipt:
@@ -293,11 +329,15 @@ class _Leaving(RunSession):
                 self._demand(),
             )
         except SourceError as error:
-            return Offboarded(done, left=kept + 1, kept=kept, notes=(f"could not be listed again: {error}",))
+            return Offboarded(
+                done, left=kept + 1, kept=kept, notes=(f"could not be listed again: {error}",)
+            )
         return Offboarded(done, left=self._count(), kept=kept)
 
     def _kept(self, done: Result) -> int:
-        """How many jobs may be there still: those without a due delete, and those left out on purpose since."""
+        """How many jobs may be there still: those without a due delete, and those left out on
+        purpose since.
+        """
         before = sum(report.known for report in done.listings)
         skipped = sum(done.execution.skips.values()) if done.execution else 0
         return before - done.plan.totals[Action.DELETE_JOB] + skipped

@@ -1,4 +1,6 @@
-"""One run over one account, top to bottom: inventory, plan, limit, carry out, report. The only code that knows every part."""
+"""One run over one account, top to bottom: inventory, plan, limit, carry out, report. The only code
+that knows every part.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from sauce_janitor.operations.wiring.run_settings import Order, Result, RunConte
 
 
 def run(account: Account, tools: RunContext, order: Order) -> Result:
-    """One pass over one account. Raises JanitorError; RefusedError and ConfigError only before anything was changed."""
+    """One pass over one account. Raises JanitorError; RefusedError and ConfigError only before
+    anything was changed.
+    """
     with counted(account.name, tools.metrics, execute=order.execute), ExitStack() as stack:
         visit = RunSession(account, tools, order, stack)
         parts = visit.open_to_change() if order.execute else None

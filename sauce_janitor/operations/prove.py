@@ -1,6 +1,8 @@
-"""Proves from the journal and the archive that nothing was deleted without its copy, and says what cannot be proven.
+"""Proves from the journal and the archive that nothing was deleted without its copy, and says what
+cannot be proven.
 
-It reads only. What the journal and the archive both never had, or Sauce Labs held at the time, no one can prove from here.
+It reads only. What the journal and the archive both never had, or Sauce Labs held at the time, no
+one can prove from here.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from sauce_janitor.state import JournalLine, State
 class Proven:
     """What was proven, in numbers, and what was found.
 
-    `deletions` are confirmed ones: `by_receipt` of them have their receipt and every byte of it, `nothing_wanted` were of jobs
-    of which a policy said `archive: none`. `already_gone` were gone before us, `in_doubt` have no final outcome: neither can
-    be proven. `pruned_files` of `pruned_jobs` left the archive by our own word: their receipts stay. `findings` are where the
-    journal says what the archive does not bear out. `given_up` deletions destroyed files that could not be had: their
-    receipts name them, and a policy said to go on without them.
+    `deletions` are confirmed ones: `by_receipt` of them have their receipt and every byte of it,
+    `nothing_wanted` were of jobs of which a policy said `archive: none`. `already_gone` were gone
+    before us, `in_doubt` have no final outcome: neither can be proven. `pruned_files` of
+    `pruned_jobs` left the archive by our own word: their receipts stay. `findings` are where the
+    journal says what the archive does not bear out. `given_up` deletions destroyed files that could
+    not be had: their receipts name them, and a policy said to go on without them.
     """
 
     lines: int = 0
@@ -44,16 +47,22 @@ class Proven:
     findings: list[str] = field(default_factory=list)
 
 
-def prove(state: State, catalogue: Catalogue | None, accounts: Iterable[str], job_id: JobId | None = None) -> Proven:
-    """Of these accounts everything, or one job. `catalogue` is None where there never was an archive.
+def prove(
+    state: State, catalogue: Catalogue | None, accounts: Iterable[str], job_id: JobId | None = None
+) -> Proven:
+    """Of these accounts everything, or one job. `catalogue` is None where there never was an
+    archive.
 
-    Every stored byte is read. Raises StateError and ArchiveError only when the journal or the archive cannot be read at all.
+    Every stored byte is read. Raises StateError and ArchiveError only when the journal or the
+    archive cannot be read at all.
     """
     prover = _Prover(state, catalogue)
     prover.chain()
     for account in accounts:
         prover.bytes_of(account, job_id)
-        prover.journal(account, state.journal.of(job_id, account) if job_id else state.journal.lines(account))
+        prover.journal(
+            account, state.journal.of(job_id, account) if job_id else state.journal.lines(account)
+        )
     return prover.found
 
 
@@ -100,7 +109,10 @@ class _Prover:
 
     def _on_record(self, account: str, proof: Proof) -> None:
         """What was pruned must have been pruned by us: the journal names the record's hash."""
-        said = {line.receipt for line in self._state.journal.of(proof.receipts[-1].document.job_id, account)}
+        said = {
+            line.receipt
+            for line in self._state.journal.of(proof.receipts[-1].document.job_id, account)
+        }
         self.found.findings += [
             f"{proof.place}/{each.file}: files were taken away, and the journal has no line of it"
             for each in proof.records
@@ -113,8 +125,12 @@ class _Prover:
         for line in lines:
             if line.kind == "archived":
                 found.archived += 1
-                if (why := self._missing(account, line.owner, line.job_id, line.receipt)) is not None:
-                    found.findings.append(f"job {line.job_id} was archived (line {line.seq}), but {why}")
+                if (
+                    why := self._missing(account, line.owner, line.job_id, line.receipt)
+                ) is not None:
+                    found.findings.append(
+                        f"job {line.job_id} was archived (line {line.seq}), but {why}"
+                    )
             elif line.kind == "found_gone":
                 found.already_gone += 1
             elif (line.kind == "intent" and line.action in DELETES) or line.kind == "pruning":
@@ -134,14 +150,17 @@ class _Prover:
         if line.outcome != "pruned" or self._catalogue is None:
             return
         try:
-            places = self._catalogue.places_of(line.job_id, account=self._key(account), owner=line.owner)
+            places = self._catalogue.places_of(
+                line.job_id, account=self._key(account), owner=line.owner
+            )
             known = {each.sha256 for place in places for each in self._catalogue.records(place)}
         except ArchiveError as wrong:
             self.found.findings.append(str(wrong))
             return
         if begun.receipt not in known:
             self.found.findings.append(
-                f"job {line.job_id} was pruned (line {line.seq}), but the archive does not have the record {begun.receipt}"
+                f"job {line.job_id} was pruned (line {line.seq}), but the archive does not have the"
+                f" record {begun.receipt}"
             )
 
     def _deletion(self, account: str, intent: JournalLine, line: JournalLine) -> None:
@@ -161,7 +180,9 @@ class _Prover:
         """Whether the receipt that a delete rested on names files that could not be had."""
         assert self._catalogue is not None
         ended_at = self._state.jobs.ended_at(account, line.job_id)
-        _, receipts = self._catalogue.receipts_of(self._key(account), line.owner, line.job_id, ended_at=ended_at)
+        _, receipts = self._catalogue.receipts_of(
+            self._key(account), line.owner, line.job_id, ended_at=ended_at
+        )
         return any(receipt.sha256 == sha256 and receipt.document.missing for receipt in receipts)
 
     def _missing(self, account: str, owner: Owner, job_id: JobId, sha256: str | None) -> str | None:
@@ -172,7 +193,9 @@ class _Prover:
             return "there is no archive"
         try:
             ended_at = self._state.jobs.ended_at(account, job_id)
-            place, receipts = self._catalogue.receipts_of(self._key(account), owner, job_id, ended_at=ended_at)
+            place, receipts = self._catalogue.receipts_of(
+                self._key(account), owner, job_id, ended_at=ended_at
+            )
         except ArchiveError as wrong:
             return str(wrong)
         if place is None:
@@ -187,19 +210,28 @@ def lines_of(found: Proven) -> Iterator[str]:
     if found.chain_is_whole:
         yield f"Journal: {found.lines:,} lines, an unbroken chain that ends in {found.head}"
     yield (
-        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} proven by a receipt and by reading its files again, "
-        f"{found.nothing_wanted:,} of jobs that no policy archives"
+        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} proven by a receipt and by"
+        f" reading its files again, {found.nothing_wanted:,} of jobs that no policy archives"
     )
-    yield f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and hashed again"
+    yield (
+        f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and"
+        " hashed again"
+    )
     if found.pruned_files:
-        yield f"Pruned: {found.pruned_files:,} files of {found.pruned_jobs:,} jobs left the archive, each on record"
+        yield (
+            f"Pruned: {found.pruned_files:,} files of {found.pruned_jobs:,} jobs left the archive,"
+            " each on record"
+        )
     if found.given_up:
         yield (
-            f"Given up: {found.given_up:,} of the deletions destroyed files that could not be had, as a policy says; "
-            "receipts name them"
+            f"Given up: {found.given_up:,} of the deletions destroyed files that could not be had,"
+            " as a policy says; receipts name them"
         )
     if found.already_gone:
         yield f"Cannot be proven: {found.already_gone:,} were gone before we deleted them"
     if found.in_doubt:
-        yield f"Cannot be proven: {found.in_doubt:,} deletes whose outcome is not known yet; the next executing run asks"
+        yield (
+            f"Cannot be proven: {found.in_doubt:,} deletes whose outcome is not known yet; the next"
+            " executing run asks"
+        )
     yield "Cannot be proven: what Sauce Labs held and never listed"

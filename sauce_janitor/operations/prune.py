@@ -1,6 +1,8 @@
-"""Pruning the archive of one account, top to bottom: look at what it holds, decide, limit, and carry it out, journaled.
+"""Pruning the archive of one account, top to bottom: look at what it holds, decide, limit, and
+carry it out, journaled.
 
-Asks Sauce Labs nothing. Without `execute` nothing is changed; a hold placed meanwhile protects what has not gone yet.
+Asks Sauce Labs nothing. Without `execute` nothing is changed; a hold placed meanwhile protects what
+has not gone yet.
 """
 
 from __future__ import annotations
@@ -35,9 +37,10 @@ ShowPlan = Callable[[Account, PrunePlan], None]
 class PruneOrder:
     """What a pruning is to do. Without `execute` it only says what it would do.
 
-    `erase` takes everything that the archive holds of this owner away, whatever `keep_for` says; only holds protect it, and no
-    limit is measured: `why` is then the word of who asked for it. `show` is given the plan before anything is carried out.
-    `vouched`: a person was shown the time and said that it is right; else a run must have compared it with Sauce Labs'.
+    `erase` takes everything that the archive holds of this owner away, whatever `keep_for` says;
+    only holds protect it, and no limit is measured: `why` is then the word of who asked for it.
+    `show` is given the plan before anything is carried out. `vouched`: a person was shown the time
+    and said that it is right; else a run must have compared it with Sauce Labs'.
     """
 
     execute: bool = False
@@ -49,9 +52,11 @@ class PruneOrder:
 
 @dataclass(slots=True)
 class Pruned:
-    """What came of a pruning: the plan, what went, what stayed meanwhile (a hold, an edit), and what failed, with reasons.
+    """What came of a pruning: the plan, what went, what stayed meanwhile (a hold, an edit), and
+    what failed, with reasons.
 
-    `recovered` were begun by an earlier one and are finished now; `halted` says why not all of the plan was carried out.
+    `recovered` were begun by an earlier one and are finished now; `halted` says why not all of the
+    plan was carried out.
     """
 
     plan: PrunePlan
@@ -71,7 +76,9 @@ class Pruned:
 
 
 def prune(account: Account, tools: RunContext, order: PruneOrder) -> Pruned:
-    """Prune one account's archive. Raises JanitorError; RefusedError and LeaseError only before anything was changed."""
+    """Prune one account's archive. Raises JanitorError; RefusedError and LeaseError only before
+    anything was changed.
+    """
     with ExitStack() as stack:
         visit = _Visit(account, tools, order, stack)
         if visit.catalogue is None:
@@ -94,12 +101,16 @@ def prune(account: Account, tools: RunContext, order: PruneOrder) -> Pruned:
 class _Visit:
     """One pruning's time, archive and rules."""
 
-    def __init__(self, account: Account, tools: RunContext, order: PruneOrder, stack: ExitStack) -> None:
+    def __init__(
+        self, account: Account, tools: RunContext, order: PruneOrder, stack: ExitStack
+    ) -> None:
         self.account, self.tools, self.order, self._stack = account, tools, order, stack
         self.run_id = uuid.uuid4().hex[:12]
         mode = "prune" if order.execute else "prune_dry_run"
         notes = tools.state.notes
-        published = PublishedProgress(tools.progress, notes, account.name, run_id=self.run_id, mode=mode)
+        published = PublishedProgress(
+            tools.progress, notes, account.name, run_id=self.run_id, mode=mode
+        )
         self.tools = tools = replace(tools, progress=stack.enter_context(published))
         self.now = int(tools.clock())
         tools.state.clock.check(self.now)
@@ -116,21 +127,32 @@ class _Visit:
             return None
         catalogue = self._stack.enter_context(Catalogue.open(path, known_uuid=known))
         self.shelf = self._stack.enter_context(
-            closing(ArchiveListing(catalogue, self.tools.state, self.tools.config, self.account, as_of=self.now))
+            closing(
+                ArchiveListing(
+                    catalogue, self.tools.state, self.tools.config, self.account, as_of=self.now
+                )
+            )
         )
         return catalogue
 
     def open_to_change(self) -> _Hand:
-        """The lease and the right to remove, held until the end. RefusedError while paused, LeaseError when taken."""
+        """The lease and the right to remove, held until the end. RefusedError while paused,
+        LeaseError when taken.
+        """
         state, name = self.tools.state, self.account.name
         Pauses(state, self.tools.config.archive.path).refuse("pruned")
         if self.account.name not in state.accounts.all():
-            raise RefusedError(f"no run of account {name} is on record in this state: `sauce-janitor run` comes first")
+            raise RefusedError(
+                f"no run of account {name} is on record in this state: `sauce-janitor run` comes"
+                " first"
+            )
         lease = self._stack.enter_context(state.lease(name, f"prune {self.run_id}", now=self.now))
         state.check_integrity()
         assert self.catalogue is not None
         claimant = archive.claimant(state, run_id=self.run_id)
-        there = self._stack.enter_context(ArchiveLease(self.catalogue.root, state.accounts.key(name), claimant))
+        there = self._stack.enter_context(
+            ArchiveLease(self.catalogue.root, state.accounts.key(name), claimant)
+        )
         hand = _Hand(self, lease.fence, there)
         self._stack.callback(hand.repeats.conclude, hand.log)
         return hand
@@ -141,7 +163,9 @@ class _Visit:
         if shelved is None:
             return None
         erases = self.order.erase is not None
-        return shelved, self.shelves.erase(shelved.job) if erases else self.shelves.shelve(shelved.job)
+        return shelved, (
+            self.shelves.erase(shelved.job) if erases else self.shelves.shelve(shelved.job)
+        )
 
     def plan(self) -> PrunePlan:
         """Decide on every job that the archive holds of the account."""
@@ -170,7 +194,9 @@ class _Visit:
         return plan
 
     def _add(self, plan: PrunePlan, place: tuple[str, ...], accepted_at: int | None) -> None:
-        """One job: by the archive alone where that shows that its time has not come, as for most jobs on most days."""
+        """One job: by the archive alone where that shows that its time has not come, as for most
+        jobs on most days.
+        """
         if self.order.erase is None and not self._needs_builds:
             alone = self.shelf.look(place, alone=True)
             if alone is None:
@@ -186,7 +212,12 @@ class _Visit:
         found = self.look(place)
         if found is not None:
             shelved, shelving = found
-            plan.add("/".join(place), shelving, self.shelves.matched(shelved.job), accepted_at=accepted_at)
+            plan.add(
+                "/".join(place),
+                shelving,
+                self.shelves.matched(shelved.job),
+                accepted_at=accepted_at,
+            )
 
     def refuse_if_limited(self, plan: PrunePlan) -> None:
         """RefusedError when a limit is broken: the whole pruning, not a part of it."""
@@ -194,7 +225,9 @@ class _Visit:
             raise RefusedError("\n".join(refusal(plan, self.digest)))
 
     def refuse_a_strange_clock(self, plan: PrunePlan) -> None:
-        """RefusedError when time alone lets files go, and nobody vouches for it: Sauce Labs is not asked for its own here."""
+        """RefusedError when time alone lets files go, and nobody vouches for it: Sauce Labs is not
+        asked for its own here.
+        """
         if plan.rows and self.order.erase is None and not self.order.vouched:
             self.tools.state.clock.check_vouched(self.now)
 
@@ -212,7 +245,9 @@ def refusal(plan: PrunePlan, digest: str) -> Iterator[str]:
 
 
 class _Hand:
-    """What removes: asks for every job again, writes the journal around each, and finishes what was begun before."""
+    """What removes: asks for every job again, writes the journal around each, and finishes what was
+    begun before.
+    """
 
     def __init__(self, visit: _Visit, fence: int, lease: ArchiveLease) -> None:
         self._visit, self._fence = visit, fence
@@ -222,13 +257,19 @@ class _Hand:
         self._journal = tools.state.prunings.during(name, visit.run_id, lambda: int(tools.clock()))
         self._key = tools.state.accounts.key(name)
         self._pruner = Pruner(
-            visit.catalogue.root, self._key, run_id=visit.run_id, now=lambda: int(tools.clock()), lease=lease
+            visit.catalogue.root,
+            self._key,
+            run_id=visit.run_id,
+            now=lambda: int(tools.clock()),
+            lease=lease,
         )
         self.log = structlog.get_logger().bind(account=name, run_id=visit.run_id)
         self.repeats = RepeatedEvents()
 
     def recover(self) -> int:
-        """Finish what earlier prunings began; how many. A hold that came since keeps what is left, until it is over."""
+        """Finish what earlier prunings began; how many. A hold that came since keeps what is left,
+        until it is over.
+        """
         count = 0
         for begun in self._visit.tools.state.prunings.open(self._visit.account.name):
             try:
@@ -238,12 +279,18 @@ class _Hand:
         return count
 
     def _unfinished(self, job_id: JobId, detail: str) -> None:
-        self.repeats.warning(self.log, "prune.unfinished", example=job_id, job_id=job_id, detail=detail)
+        self.repeats.warning(
+            self.log, "prune.unfinished", example=job_id, job_id=job_id, detail=detail
+        )
 
     def _finish(self, begun: OpenPruning) -> bool:
         for place in self._catalogue.places_of(begun.job_id, account=self._key, owner=begun.owner):
             contents = contents_of(self._catalogue.root, place)
-            made = next((each for each in contents.records if each.sha256 == begun.record), None) if contents else None
+            made = (
+                next((each for each in contents.records if each.sha256 == begun.record), None)
+                if contents
+                else None
+            )
             if made is None:
                 continue
             if self._pruner.left(place, made) and self._visit.shelf.is_held(place):
@@ -251,7 +298,9 @@ class _Hand:
                 return False
             self._pruner.finish(place, made)
             self._journal.end(begun.intent, "pruned", detail="finished after an interruption")
-            self.log.info("archive.pruned", job_id=begun.job_id, files=len(made.record.files), recovered=True)
+            self.log.info(
+                "archive.pruned", job_id=begun.job_id, files=len(made.record.files), recovered=True
+            )
             return True
         self._journal.end(begun.intent, "left", detail="interrupted before anything was removed")
         return True
@@ -271,7 +320,13 @@ class _Hand:
                 return
             except (ArchiveError, PermitError) as wrong:
                 done.failures.append(f"job {row.job_id}: {wrong}")
-                self.repeats.error(self.log, "prune.failed", example=row.job_id, job_id=row.job_id, detail=str(wrong))
+                self.repeats.error(
+                    self.log,
+                    "prune.failed",
+                    example=row.job_id,
+                    job_id=row.job_id,
+                    detail=str(wrong),
+                )
             tools.progress.step()
 
     def _one(self, row: PlannedPruning, done: Pruned) -> None:
@@ -285,25 +340,43 @@ class _Hand:
             done.spared += 1
             return
         shelved = found[0]
-        permit = PrunePermit(row.job_id, row.owner, frozenset(row.files), visit.order.why or why_of(still), self._fence)
+        permit = PrunePermit(
+            row.job_id,
+            row.owner,
+            frozenset(row.files),
+            visit.order.why or why_of(still),
+            self._fence,
+        )
         contents = shelved.contents
         draft = self._pruner.draft(contents.place, contents.receipts, contents.records, permit)
         intent = self._journal.begin(permit, record=draft.sha256, size_bytes=row.size_bytes)
         with self._or_left(intent, draft):
             self._pruner.prune(draft)
-        self._journal.end(intent, "pruned", detail=f"{len(row.files)} files, {row.size_bytes} bytes")
+        self._journal.end(
+            intent, "pruned", detail=f"{len(row.files)} files, {row.size_bytes} bytes"
+        )
         done.jobs, done.files = done.jobs + 1, done.files + len(row.files)
         done.size_bytes += row.size_bytes
-        self.log.info("archive.pruned", job_id=row.job_id, files=len(row.files), bytes=row.size_bytes, why=permit.why)
+        self.log.info(
+            "archive.pruned",
+            job_id=row.job_id,
+            files=len(row.files),
+            bytes=row.size_bytes,
+            why=permit.why,
+        )
 
     @contextmanager
     def _or_left(self, intent: int, draft: PruneDraft) -> Iterator[None]:
-        """Where nothing was removed, say so at once; where something may have been, the next pruning finishes it."""
+        """Where nothing was removed, say so at once; where something may have been, the next
+        pruning finishes it.
+        """
         try:
             yield
         except ArchiveError as wrong:
             contents = contents_of(self._catalogue.root, draft.place)
-            if contents is not None and all(each.sha256 != draft.sha256 for each in contents.records):
+            if contents is not None and all(
+                each.sha256 != draft.sha256 for each in contents.records
+            ):
                 self._journal.end(intent, "left", detail=str(wrong))
             raise
 
@@ -311,4 +384,8 @@ class _Hand:
 def totals(results: Iterable[Pruned]) -> tuple[int, int, int]:
     """Jobs, files and bytes that went, of all accounts together."""
     done = tuple(results)
-    return sum(each.jobs for each in done), sum(each.files for each in done), sum(each.size_bytes for each in done)
+    return (
+        sum(each.jobs for each in done),
+        sum(each.files for each in done),
+        sum(each.size_bytes for each in done),
+    )

@@ -1,7 +1,9 @@
-"""Rebuilds what the state knows of an account's archive from the receipts alone: after a lost or restored state.
+"""Rebuilds what the state knows of an account's archive from the receipts alone: after a lost or
+restored state.
 
-Journal and inventory learn of every receipt that they lack, and what lists and searches find is read anew. No stored byte is
-read: a job whose receipts or files are not whole by their lengths stays unknown, and is archived again while Sauce has it.
+Journal and inventory learn of every receipt that they lack, and what lists and searches find is
+read anew. No stored byte is read: a job whose receipts or files are not whole by their lengths
+stays unknown, and is archived again while Sauce has it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ RUN_ID: Final = "reindex"
 
 @dataclass(slots=True)
 class Reindexed:
-    """What came of it: jobs in the archive, receipts that the journal lacked, and jobs that the inventory knows, too.
+    """What came of it: jobs in the archive, receipts that the journal lacked, and jobs that the
+    inventory knows, too.
 
     `unreadable` says of each job that stays unknown what is wrong with it.
     """
@@ -36,10 +39,13 @@ class Reindexed:
     unreadable: list[str] = field(default_factory=list)
 
 
-def reindex(account: Account, tools: RunContext, *, step: Callable[[int], None] = lambda _: None) -> Reindexed:
+def reindex(
+    account: Account, tools: RunContext, *, step: Callable[[int], None] = lambda _: None
+) -> Reindexed:
     """Rebuild it for one account. `step` is told of every job.
 
-    Raises LeaseError while a run holds the account, ArchiveUnusableError where the archive is not there, StateError.
+    Raises LeaseError while a run holds the account, ArchiveUnusableError where the archive is not
+    there, StateError.
     """
     state, settings = tools.state, tools.config.archive
     known = state.identity.archive_uuid(str(settings.path))
@@ -63,7 +69,9 @@ class _Reindexing:
         for place, is_link in self._catalogue.walk(account=key):
             try:
                 if is_link:
-                    raise ArchiveError(f"{'/'.join(place)} in the archive is a link: nothing behind it is trusted")
+                    raise ArchiveError(
+                        f"{'/'.join(place)} in the archive is a link: nothing behind it is trusted"
+                    )
                 self._learn(place)
             except ArchiveUnusableError:
                 raise
@@ -79,12 +87,17 @@ class _Reindexing:
         newest = receipts[-1]
         if newest.document.archive != self._catalogue.root.uuid:
             raise ArchiveError(
-                f"{'/'.join(place)}/{newest.file} was made in another archive ({newest.document.archive})"
+                f"{'/'.join(place)}/{newest.file} was made in another archive"
+                f" ({newest.document.archive})"
             )
         if not self._catalogue.is_whole(place, newest):
-            raise ArchiveError(f"{'/'.join(place)}: files are missing or of another length: see archive verify")
+            raise ArchiveError(
+                f"{'/'.join(place)}: files are missing or of another length: see archive verify"
+            )
         said = newest.document
-        added, is_known = self._journal.reindexed(said.job_id, said.owner, [_seen(each) for each in receipts])
+        added, is_known = self._journal.reindexed(
+            said.job_id, said.owner, [_seen(each) for each in receipts]
+        )
         self._found.jobs += 1
         self._found.receipts_added += added
         self._found.in_inventory += is_known

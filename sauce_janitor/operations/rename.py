@@ -16,9 +16,10 @@ from sauce_janitor.state import KnownAccount, State
 def rename(config: Config, state: State, old: str, new: str) -> KnownAccount:
     """Rename an account of the state; return it.
 
-    The journal and the archive keep the former name as its key, so no line and no copy changes. RefusedError where that
-    would make two accounts one, where the configuration's `new` is another user's or elsewhere, or while a change is in
-    doubt; LeaseError while a run or another command works on either.
+    The journal and the archive keep the former name as its key, so no line and no copy changes.
+    RefusedError where that would make two accounts one, where the configuration's `new` is another
+    user's or elsewhere, or while a change is in doubt; LeaseError while a run or another command
+    works on either.
     """
     known = state.accounts.all()
     if old == new:
@@ -35,7 +36,9 @@ def rename(config: Config, state: State, old: str, new: str) -> KnownAccount:
 
 
 def _refuse_another(config: Config, known: KnownAccount, new: str) -> None:
-    """RefusedError where the configuration's account of the new name can never be the one that is renamed."""
+    """RefusedError where the configuration's account of the new name can never be the one that is
+    renamed.
+    """
     account = next((each for each in config.accounts if each.name == new), None)
     if account is None:
         return
@@ -44,6 +47,7 @@ def _refuse_another(config: Config, known: KnownAccount, new: str) -> None:
         user = account.user()
     if not is_there or folded(user) != folded(known.username):
         raise RefusedError(
-            f"account {known.name} is {known.username} at {known.base_url}, and {new} is {user} at {account.base_url} in "
-            f"{account.source.file}:{account.source.line}: they are two accounts. Nothing changed"
+            f"account {known.name} is {known.username} at {known.base_url}, and {new} is {user} at"
+            f" {account.base_url} in {account.source.file}:{account.source.line}: they are two"
+            " accounts. Nothing changed"
         )

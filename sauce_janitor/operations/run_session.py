@@ -1,4 +1,6 @@
-"""What the steps of one run share, and the steps themselves: the words of the sentence in `running`."""
+"""What the steps of one run share, and the steps themselves: the words of the sentence in
+`running`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.steps import acceptance, approval, purge_candidates, request_budget
 from sauce_janitor.operations.steps.delete_addresses import delete_addresses
 from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
-from sauce_janitor.operations.steps.listing import ListingResult, OwnersListing, overlooked, withhold
+from sauce_janitor.operations.steps.listing import (
+    ListingResult,
+    OwnersListing,
+    overlooked,
+    withhold,
+)
 from sauce_janitor.operations.steps.retries import AccountRetries
 from sauce_janitor.operations.steps.review import InventoryDigest, Reviewed
 from sauce_janitor.operations.steps.shared_jobs import SharedJobs
@@ -35,7 +42,14 @@ from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import Clients, CredentialShare
 from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.footprint import Footprint, footprint_of, weights_of
-from sauce_janitor.operations.wiring.owners import LeftOut, Owners, asked_of, known_owners, remember, whose
+from sauce_janitor.operations.wiring.owners import (
+    LeftOut,
+    Owners,
+    asked_of,
+    known_owners,
+    remember,
+    whose,
+)
 from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.progress import PublishedProgress, stepping
 from sauce_janitor.operations.wiring.read_backs import CheckedCopies
@@ -43,7 +57,13 @@ from sauce_janitor.operations.wiring.run_settings import Need, Order, Result, Ru
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.costs import requests_needed, work_of
-from sauce_janitor.retention.plan.deadlines import Blocker, block_what_goes, overdue_counts, settle, watched_fields
+from sauce_janitor.retention.plan.deadlines import (
+    Blocker,
+    block_what_goes,
+    overdue_counts,
+    settle,
+    watched_fields,
+)
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from sauce_janitor.retention.what_if.inflow import inflow
 from sauce_janitor.sauce.budget.budget import RequestBudget
@@ -93,7 +113,9 @@ class RunSession:
         self.username = self.client.connection.username
         admit(account, tools.state, self.username)
         self._admitted = tools.state.accounts.all()[account.name]
-        self.record = RunEntry(tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock)
+        self.record = RunEntry(
+            tools.state.runs, self.run_id, account.name, mode=self.mode, clock=tools.clock
+        )
         if order.as_of is None:  # a look at another time is no run that later ones go by
             stack.enter_context(self.record)
         stack.enter_context(published)
@@ -109,16 +131,22 @@ class RunSession:
             return None
         plan = self.order.reviewed[self.account.name]
         secret = self.tools.state.identity.secret
-        return Reviewed.of(plan, planfile.checked(plan, head=self.head(None, ""), secret=secret, now=self.now))
+        return Reviewed.of(
+            plan, planfile.checked(plan, head=self.head(None, ""), secret=secret, now=self.now)
+        )
 
-    # --- before: the right and the means to change anything -------------------------------------------------------------
+    # --- before: the right and the means to change anything ---------------------------------------
 
     def open_to_change(self) -> ExecutionPorts:
-        """The lease, the gate and the archive, held until the run ends. RefusedError while paused, LeaseError when taken."""
+        """The lease, the gate and the archive, held until the run ends. RefusedError while paused,
+        LeaseError when taken.
+        """
         state, name = self.tools.state, self.account.name
         pauses = Pauses(state, self.tools.config.archive.path)
         pauses.refuse()
-        lease: Lease = self._stack.enter_context(state.lease(name, f"run {self.run_id}", now=self.now))
+        lease: Lease = self._stack.enter_context(
+            state.lease(name, f"run {self.run_id}", now=self.now)
+        )
         state.check_integrity()
         archive = self._stack.enter_context(
             fitting.open_archive(self.tools.config.archive, name, state, run_id=self.run_id)
@@ -129,21 +157,29 @@ class RunSession:
             archive,
             CheckedCopies(archive, state, name, trust_s=trust_s, clock=self.tools.clock),
         )
-        holds = holding.AccountHolds(state.holds, archive.holds, name, CLOCK.now, state.accounts.keys())
+        holds = holding.AccountHolds(
+            state.holds, archive.holds, name, CLOCK.now, state.accounts.keys()
+        )
         holds.mirror()
-        self.retries = AccountRetries(state.retries, name, lambda: int(self.tools.clock()), state.notes)
+        self.retries = AccountRetries(
+            state.retries, name, lambda: int(self.tools.clock()), state.notes
+        )
         return ExecutionPorts(
             source=self.client.reader,
             listings=fitting.FreshListings(self.client.reader, state.jobs, name),
             gate=self._stack.enter_context(closing(self.client.gate())),
-            archive=fitting.FittedArchive(archive, self.copies, run_id=self.run_id, base_url=self.account.base_url),
+            archive=fitting.FittedArchive(
+                archive, self.copies, run_id=self.run_id, base_url=self.account.base_url
+            ),
             journal=state.journal.during(name, self.run_id, CLOCK.now, by=self.by),
             lease=lease,
             switch=pauses,
             holds=holds,
             retries=self.retries,
             clock=CLOCK,
-            fingerprint=fitting.Fingerprints(self.client.reader, state.jobs, self.query, self.fields),
+            fingerprint=fitting.Fingerprints(
+                self.client.reader, state.jobs, self.query, self.fields
+            ),
             events=self._told,
             addresses=delete_addresses(self.account, state.notes, self.tools.clock),
             passed=self.tools.progress.step,
@@ -155,17 +191,25 @@ class RunSession:
         for share in self.reach.shares({one.owner for one in parts.journal.unresolved()}):
             try:
                 found = recover(
-                    share.client.reader, parts.journal, of=share.owners.__contains__, events=self.tell.event
+                    share.client.reader,
+                    parts.journal,
+                    of=share.owners.__contains__,
+                    events=self.tell.event,
                 )
             except (CredentialsError, BudgetSpentError):
                 if not share.own:
                     raise
                 continue  # theirs stay open; listing their jobs says why
             confirmed, failed = confirmed + found.confirmed, failed + found.failed
-        settle_acts(lambda owner: self.reach.of(owner).reader, self.account.name, self.tools, run_id=self.run_id)
+        settle_acts(
+            lambda owner: self.reach.of(owner).reader,
+            self.account.name,
+            self.tools,
+            run_id=self.run_id,
+        )
         return Recovery(confirmed, failed, open=len(parts.journal.unresolved()))
 
-    # --- inventory, plan, limit -----------------------------------------------------------------------------------------
+    # --- inventory, plan, limit -------------------------------------------------------------------
 
     def find_owners(self) -> Owners:
         """Whose jobs this is about. SourceError when who is in the organization cannot be had."""
@@ -181,7 +225,9 @@ class RunSession:
         else:
             known = state.jobs.owners(self.account.name)
             ask = partial(asked_of, self.account, people, now=self.now)
-            found = whose(self.account.users, owner_name(self.username), known, ask, teams=self.account.teams)
+            found = whose(
+                self.account.users, owner_name(self.username), known, ask, teams=self.account.teams
+            )
             remember(state, self.account, found)
         self.query = replace(self.query, owners=found.owners)
         if found.how:
@@ -190,11 +236,15 @@ class RunSession:
         return found
 
     def refuse_shared(self, found: Owners) -> None:
-        """RefusedError where another account is about the same users' jobs: its rules would have no say here."""
+        """RefusedError where another account is about the same users' jobs: its rules would have no
+        say here.
+        """
         SharedJobs(self.account, self.tools, self.order, self.run_id).refuse_shared(found.owners)
 
     def list_jobs(self, owners: Owners) -> ListingResult:
-        """Bring the inventory up to date, owner by owner. Whose listing broke off is left out: there is no plan for him."""
+        """Bring the inventory up to date, owner by owner. Whose listing broke off is left out:
+        there is no plan for him.
+        """
         demand = SyncRequest(
             now=self.now,
             full_every_s=self.account.full_every_s,
@@ -205,7 +255,9 @@ class RunSession:
         jobs, name = self.tools.state.jobs, self.account.name
         self.traces.before_listing()
         with self._phase("list"):
-            survey = OwnersListing(name, jobs, self.reach, self.tell, self.tools.progress).survey(owners, demand)
+            survey = OwnersListing(name, jobs, self.reach, self.tell, self.tools.progress).survey(
+                owners, demand
+            )
         self.traces.after_listing()
         self._bind(survey)
         self.query = replace(self.query, owners=survey.owners)
@@ -218,36 +270,52 @@ class RunSession:
         return survey
 
     def _bind(self, survey: ListingResult) -> None:
-        """Learn whose the account is where a listing showed a job. RefusedError where that changed meanwhile."""
+        """Learn whose the account is where a listing showed a job. RefusedError where that changed
+        meanwhile.
+        """
         shown = any(report.known and report.confirmed for report in survey.listings)
         if shown and not self.tools.state.accounts.bind(self._admitted, at=self.now):
             raise RefusedError(
-                f"account {self.account.name} was given another user, address or name while its jobs were listed: run it "
-                "again. Nothing changed"
+                f"account {self.account.name} was given another user, address or name while its"
+                " jobs were listed: run it again. Nothing changed"
             )
 
     def _check_clocks(self) -> None:
         skew = self.reach.clock_skew_s
         if skew is not None and abs(skew) > MAX_CLOCK_SKEW_S and self.order.execute:
             raise RefusedError(
-                f"this machine's clock and Sauce Labs' differ by {abs(skew):.0f} s: every age would be wrong. Nothing changed"
+                f"this machine's clock and Sauce Labs' differ by {abs(skew):.0f} s: every age would"
+                " be wrong. Nothing changed"
             )
         if skew is not None and self.order.execute:
             self.tools.state.clock.remember(self.now)
 
     def plan(self, owners: Owners, survey: ListingResult, recovery: Recovery) -> Result:
-        """Decide on every job that is known, as of one instant; of a reviewed plan, what is still due and as it was then."""
+        """Decide on every job that is known, as of one instant; of a reviewed plan, what is still
+        due and as it was then.
+        """
         accepted_at = self.tools.state.acceptances.accepted_at(self.account.name, self.digest)
         leeway = acceptance.leeway(
-            self.tools.config, self.tools.state, self.account.name, now=self.now, reviewed=self._reviewed is not None
+            self.tools.config,
+            self.tools.state,
+            self.account.name,
+            now=self.now,
+            reviewed=self._reviewed is not None,
         )
-        held = holding.open_holding(self.tools.config.archive, self.account.name, self.tools.state, stack=self._stack)
+        held = holding.open_holding(
+            self.tools.config.archive, self.account.name, self.tools.state, stack=self._stack
+        )
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
         retries = self.tools.state.retries.of(self.account.name)
         with self._phase("plan"), self.tools.state.jobs.snapshot(self.query) as snapshot:
             records = InventoryDigest(stepping(snapshot.records, self.tools.progress.step))
             plan = make_plan(
-                self.rules, records, as_of=self.as_of, accepted_at=accepted_at, leeway=leeway, retries=retries
+                self.rules,
+                records,
+                as_of=self.as_of,
+                accepted_at=accepted_at,
+                leeway=leeway,
+                retries=retries,
             )
             coming = inflow(self.rules, snapshot.records, as_of=self.as_of)
         if self.order.policies:
@@ -256,7 +324,9 @@ class RunSession:
             plan.narrow(self._reviewed.of_job)
         withheld = withhold(plan, survey.unconfirmed)
         self.record.withheld(withheld)
-        needs = tuple(self._need(share, plan) for share in self.reach.shares(self.query.owners or ()))
+        needs = tuple(
+            self._need(share, plan) for share in self.reach.shares(self.query.owners or ())
+        )
         if any(need.left is not None and need.requests > need.left for need in needs):
             block_what_goes(plan.late, Blocker.BUDGET)
         self.tell.planned(plan)
@@ -301,7 +371,9 @@ class RunSession:
     def _need(self, share: CredentialShare, plan: Plan) -> Need:
         client = share.client
         requests = requests_needed(work_of(plan, share.owners))
-        return Need(client.connection.username, requests, client.reader.budget_left, client.budget.timetable)
+        return Need(
+            client.connection.username, requests, client.reader.budget_left, client.budget.timetable
+        )
 
     def head(self, plan: Plan | None, inventory_digest: str) -> planfile.PlanHead:
         """What identifies this run's plan."""
@@ -318,36 +390,57 @@ class RunSession:
             requests_needed=requests_needed(work_of(plan)) if plan else 0,
             counts={action.value: number for action, number in plan.totals.items()} if plan else {},
             limits_broken=tuple(broken.limit for broken in plan.broken) if plan else (),
-            announced={action.value: asdict(waiting) for action, waiting in plan.waiting.items()} if plan else {},
+            announced=(
+                {action.value: asdict(waiting) for action, waiting in plan.waiting.items()}
+                if plan
+                else {}
+            ),
             overdue=overdue_counts(plan.late) if plan else {},
-            interactions=tuple(found.as_row(jobs) for found, jobs in by_weight(plan.postponed)) if plan else (),
+            interactions=(
+                tuple(found.as_row(jobs) for found, jobs in by_weight(plan.postponed))
+                if plan
+                else ()
+            ),
         )
 
     def refuse_if_limited(self, plan: Plan) -> None:
         """RefusedError when a limit is broken: the whole plan, not a part of it."""
         if plan.broken:
-            raise RefusedError(approval.refusal(plan, self.account.name, self.digest, self.tools.config.timezone))
+            raise RefusedError(
+                approval.refusal(plan, self.account.name, self.digest, self.tools.config.timezone)
+            )
 
     def accept(self, plan: Plan) -> None:
-        """Put on record that this plan goes ahead, and what it announces; for some policies alone no plan is accepted."""
+        """Put on record that this plan goes ahead, and what it announces; for some policies alone
+        no plan is accepted.
+        """
         state, reviewed = self.tools.state, self._reviewed
         if not self.order.policies and (reviewed is None or reviewed.of_all):
-            under = acceptance.AcceptedUnder(self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of)
-            acceptance.accept(plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under)
+            under = acceptance.AcceptedUnder(
+                self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of
+            )
+            acceptance.accept(
+                plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under
+            )
             unseen = overlooked(state.jobs, self.account.name, self.query.owners or ())
             state.jobs.make_news(self.account.name, unseen, at=under.known_at)
         acceptance.announce(plan, state, self.account.name, at=self.as_of)
 
-    # --- carry out, report ----------------------------------------------------------------------------------------------
+    # --- carry out, report ------------------------------------------------------------------------
 
     def carry_out(self, planned: Result, parts: ExecutionPorts) -> Result:
         """Do what the plan says, with each credential what it is for."""
         plan, config = planned.plan, self.tools.config
         self._in_hand = plan
         self.retries.take(plan.retries, now=self.now, at_once=self.order.retry_now)
-        if not self.order.policies and self._reviewed is None:  # else the plan is not about all jobs
+        if (
+            not self.order.policies and self._reviewed is None
+        ):  # else the plan is not about all jobs
             self.retries.keep_only(plan.retries, owners=self.query.owners or ())
-        shares = [(share, self._parts_of(share, parts)) for share in self.reach.shares(self.query.owners or ())]
+        shares = [
+            (share, self._parts_of(share, parts))
+            for share in self.reach.shares(self.query.owners or ())
+        ]
         self.tools.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
@@ -360,7 +453,9 @@ class RunSession:
                 crews = [(share.owners.__contains__, each) for share, each in shares]
                 notes = self.tools.state.notes
                 name, stop = self.account.name, self.tools.stop
-                missed = purge_candidates.look_daily(plan, crews, notes, name, stop=stop, tell=self.tell.event)
+                missed = purge_candidates.look_daily(
+                    plan, crews, notes, name, stop=stop, tell=self.tell.event
+                )
                 done = replace(done, lost=done.lost + missed, missed=done.missed + missed)
             self._settle(plan, done)
         finally:
@@ -407,7 +502,9 @@ class RunSession:
 
     def _budgets(self) -> list[RequestBudget]:
         """Of every credential that is in use."""
-        return [share.client.budget for share in self.reach.shares(self.query.owners or ())] or [self.client.budget]
+        return [share.client.budget for share in self.reach.shares(self.query.owners or ())] or [
+            self.client.budget
+        ]
 
     def _told(self, event: happened.Event) -> None:
         with self._telling:  # workers of several credentials tell at once

@@ -1,7 +1,8 @@
-"""Verifies the archive: every byte against its receipt, every receipt against the journal. It reads only, and repairs nothing.
+"""Verifies the archive: every byte against its receipt, every receipt against the journal. It reads
+only, and repairs nothing.
 
-What it has done is remembered in the state, so that a verification of days can be interrupted and gone on with. The daemon
-verifies a twentieth of each account a day, another one each day.
+What it has done is remembered in the state, so that a verification of days can be interrupted and
+gone on with. The daemon verifies a twentieth of each account a day, another one each day.
 """
 
 from __future__ import annotations
@@ -54,10 +55,11 @@ class VerifyScope:
 
 @dataclass(slots=True)
 class Verified:
-    """What was verified: jobs, files and bytes read, and what was found. `resumed` jobs of them were verified before.
+    """What was verified: jobs, files and bytes read, and what was found. `resumed` jobs of them
+    were verified before.
 
-    `incomplete` ones lack files that could not be had. `complete` says that the end was reached; `against_journal`
-    that receipts were compared with the journal, too.
+    `incomplete` ones lack files that could not be had. `complete` says that the end was reached;
+    `against_journal` that receipts were compared with the journal, too.
     """
 
     jobs: int = 0
@@ -72,9 +74,11 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class VerifyContext:
-    """What it works with: `state` is None where there is none, `stop` leaves it off, `told` hears of each job.
+    """What it works with: `state` is None where there is none, `stop` leaves it off, `told` hears
+    of each job.
 
-    `remembers`: what was found whole counts as read back, for who trusts that for a while before a delete.
+    `remembers`: what was found whole counts as read back, for who trusts that for a while before a
+    delete.
     """
 
     catalogue: Catalogue
@@ -87,7 +91,9 @@ class VerifyContext:
 
 
 def verify(wanted: VerifyScope, means: VerifyContext) -> Verified:
-    """Verify it. ConfigError when there is nothing to go on with; ArchiveError when the archive cannot be listed."""
+    """Verify it. ConfigError when there is nothing to go on with; ArchiveError when the archive
+    cannot be listed.
+    """
     return _Verifier(wanted, means).verify()
 
 
@@ -122,7 +128,9 @@ class _Verifier:
 
     @property
     def _key(self) -> str | None:
-        """The wanted account's name in the archive; without a state an account is what its folder is called."""
+        """The wanted account's name in the archive; without a state an account is what its folder
+        is called.
+        """
         name = self._wanted.account
         return name if name is None or self._state is None else self._state.accounts.key(name)
 
@@ -143,21 +151,28 @@ class _Verifier:
         done.size_bytes += proof.size_bytes
         done.findings += findings
         self._note_read_back(proof, whole=not findings)
-        self._means.told(Proof(proof.place, proof.receipts, findings, proof.files, proof.size_bytes))
+        self._means.told(
+            Proof(proof.place, proof.receipts, findings, proof.files, proof.size_bytes)
+        )
 
     def _note_read_back(self, proof: Proof, *, whole: bool) -> None:
         """What was found damaged is trusted no more, however lately it was read back before."""
         if self._state is None or not proof.receipts:
             return
         newest, kept = proof.receipts[-1], self._state.read_backs
-        account, job_id = self._state.accounts.named(newest.document.account), newest.document.job_id
+        account, job_id = (
+            self._state.accounts.named(newest.document.account),
+            newest.document.job_id,
+        )
         if not whole:
             kept.forget(account, job_id)
         elif self._means.remembers:
             kept.remember(account, job_id, newest.sha256, at=int(self._means.clock()))
 
     def _against_journal(self, proof: Proof) -> Iterable[Finding]:
-        """Receipts of this job that the journal has and the archive does not: removed, or edited with all their files."""
+        """Receipts of this job that the journal has and the archive does not: removed, or edited
+        with all their files.
+        """
         if self._state is None or not proof.receipts:
             return
         said = proof.receipts[-1].document
@@ -165,9 +180,12 @@ class _Verifier:
         for line in self._state.journal.of(said.job_id, self._state.accounts.named(said.account)):
             if line.kind == "archived" and line.receipt not in there:
                 detail = (
-                    f"the journal has it with SHA-256 {line.receipt} (line {line.seq}), and no receipt here is that one"
+                    f"the journal has it with SHA-256 {line.receipt} (line {line.seq}), and no"
+                    " receipt here is that one"
                 )
-                yield Finding(proof.place, receipt_name(len(proof.receipts)), Damage.RECEIPT, detail)
+                yield Finding(
+                    proof.place, receipt_name(len(proof.receipts)), Damage.RECEIPT, detail
+                )
 
     def _vanished(self, state: State) -> Iterator[Proof]:
         """Jobs that the journal has as archived and of which there is no folder any more."""
@@ -182,22 +200,33 @@ class _Verifier:
                     state, account, line.owner, line.job_id
                 ):
                     where = f"{account}/{line.owner}/…/{line.job_id}"
-                    detail = f"the journal has it as archived (line {line.seq}), and its folder is gone"
-                    yield Proof(where, (), (Finding(where, receipt_name(1), Damage.MISSING, detail),), 0, 0)
+                    detail = (
+                        f"the journal has it as archived (line {line.seq}), and its folder is gone"
+                    )
+                    yield Proof(
+                        where, (), (Finding(where, receipt_name(1), Damage.MISSING, detail),), 0, 0
+                    )
 
     def _stands(self, state: State, account: str, owner: Owner, job: JobId) -> bool:
         try:
             ended_at = state.jobs.ended_at(account, job)
-            return self._means.catalogue.stands(state.accounts.key(account), owner, job, ended_at=ended_at)
+            return self._means.catalogue.stands(
+                state.accounts.key(account), owner, job, ended_at=ended_at
+            )
         except ArchiveError:
             return True  # something is there; what is wrong with it was found when it was read
 
-    # --- progress ----------------------------------------------------------------------------------------------------
+    # --- progress ---------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        kept = self._state.verifications.kept(self._wanted.scope) if self._state is not None else None
+        kept = (
+            self._state.verifications.kept(self._wanted.scope) if self._state is not None else None
+        )
         if kept is None or kept["complete"] or kept["archive"] != self._means.catalogue.root.uuid:
-            raise ConfigError("there is no interrupted verification to go on with: leave out --resume to begin one")
+            raise ConfigError(
+                "there is no interrupted verification to go on with: leave out --resume to"
+                " begin one"
+            )
         done = self._done
         self._after, self._began_at = tuple(kept["after"]), kept["began_at"]
         done.jobs, done.files, done.size_bytes = kept["jobs"], kept["files"], kept["size_bytes"]
@@ -225,7 +254,8 @@ class _Verifier:
 
 
 def verify_daily(account: Account, tools: RunContext, *, share: float = DAILY_SHARE) -> Verified:
-    """Verify another share of an account's archive each day, for the daemon: told to the log and the metrics.
+    """Verify another share of an account's archive each day, for the daemon: told to the log and
+    the metrics.
 
     Raises ArchiveError when the archive is not there; StateError.
     """
@@ -244,11 +274,15 @@ def verify_daily(account: Account, tools: RunContext, *, share: float = DAILY_SH
                               damage=finding.damage.value, detail=finding.detail)  # fmt: skip
 
         trusted = tools.config.archive.trust_read_back_s is not None
-        means = VerifyContext(catalogue, state, tools.stop, told, tools.clock, workers=1, remembers=trusted)
+        means = VerifyContext(
+            catalogue, state, tools.stop, told, tools.clock, workers=1, remembers=trusted
+        )
         done = verify(VerifyScope(account=account.name, sample=sample), means)
     if done.complete:
         tools.metrics.set("archive_findings", len(done.findings), account=account.name)
-        tools.metrics.set("last_verification_timestamp_seconds", tools.clock(), account=account.name)
+        tools.metrics.set(
+            "last_verification_timestamp_seconds", tools.clock(), account=account.name
+        )
     log.info("archive.verified", jobs=done.jobs, files=done.files, size_bytes=done.size_bytes, share=share,
              findings=len(done.findings), complete=done.complete)  # fmt: skip
     return done

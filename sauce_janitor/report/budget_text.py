@@ -1,4 +1,6 @@
-"""The request budget in words: what a plan takes of it, what new jobs need of it, and how it stands."""
+"""The request budget in words: what a plan takes of it, what new jobs need of it, and how it
+stands.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,18 @@ from sauce_janitor.times import when
 
 def needed(outlook: Mapping[str, Any], *, allowed: str, now: float) -> Iterator[str]:
     """What a plan needs, and by when; `allowed` is what holds now, in words."""
-    requests, seconds, left = outlook["requests_needed"], outlook["done_in_s"], outlook["left_this_hour"]
+    requests, seconds, left = (
+        outlook["requests_needed"],
+        outlook["done_in_s"],
+        outlook["left_this_hour"],
+    )
     if not requests:
         return
-    lasts = f", about {span(seconds)} at {allowed}: done by {when(int(now + seconds))}" if seconds is not None else ""
+    lasts = (
+        f", about {span(seconds)} at {allowed}: done by {when(int(now + seconds))}"
+        if seconds is not None
+        else ""
+    )
     hour = f"; {left:,} left of this hour" if left is not None else ""
     yield f"Needs about {requests:,} API requests{lasts}{hour}"
 
@@ -24,7 +34,10 @@ def inflow(outlook: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     found, gives = outlook["inflow"], outlook["requests_a_day"]
     if found is None or gives is None or not found["requests_a_day"]:
         return
-    new = f"about {found['jobs_a_day']:,.0f} a day need about {found['requests_a_day']:,.0f} requests a day"
+    new = (
+        f"about {found['jobs_a_day']:,.0f} a day need about {found['requests_a_day']:,.0f} requests"
+        " a day"
+    )
     if found["requests_a_day"] <= gives:
         yield f"New jobs, {new}; the budget gives {gives:,.0f}", False
         return
@@ -34,8 +47,14 @@ def inflow(outlook: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
         if lost >= 1
         else "deletes will fall further behind every day"
     )
-    mend = "raise per_hour (Sauce Labs allows 3,500), give owners credentials of their own, or archive less"
-    yield f"New jobs need more than the budget gives: {new}, it gives {gives:,.0f}. {end}: {mend}", True
+    mend = (
+        "raise per_hour (Sauce Labs allows 3,500), give owners credentials of their own, or archive"
+        " less"
+    )
+    yield (
+        f"New jobs need more than the budget gives: {new}, it gives {gives:,.0f}. {end}: {mend}",
+        True,
+    )
 
 
 def stands(budget: Mapping[str, Any], *, now: float) -> str:

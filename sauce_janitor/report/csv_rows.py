@@ -29,7 +29,10 @@ def action_row(job_id: str, owner: str, decision: Decision) -> dict[str, Any]:
 def kept_row(job_id: str, decisions: Iterable[Decision]) -> dict[str, Any]:
     """One job to which nothing happens, with why, by action."""
     reasons = [
-        f"{d.action.value}: {reason.text}" for d in decisions if d.action is not Action.STOP for reason in d.reasons
+        f"{d.action.value}: {reason.text}"
+        for d in decisions
+        if d.action is not Action.STOP
+        for reason in d.reasons
     ]
     return {"job_id": job_id, "reasons": reasons}
 
@@ -37,7 +40,8 @@ def kept_row(job_id: str, decisions: Iterable[Decision]) -> dict[str, Any]:
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> Iterator[str]:
     """CSV of these keys with a header, every cell one line of printable text.
 
-    A cell that a spreadsheet would take for a formula begins with an apostrophe. A number is written as it is.
+    A cell that a spreadsheet would take for a formula begins with an apostrophe. A number is
+    written as it is.
     """
     line = io.StringIO()
     writer = csv.DictWriter(line, columns, extrasaction="ignore", lineterminator="\n")
@@ -53,6 +57,12 @@ def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMN
 def _cell(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)  # no formula, whatever its sign
-    text = "" if value is None else "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = (
+        ""
+        if value is None
+        else "; ".join(map(str, value))
+        if isinstance(value, list)
+        else str(value)
+    )
     shown = printable(text)
     return f"'{shown}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else shown

@@ -1,4 +1,6 @@
-"""How a plan begins: broken limits, what is destroyed without a copy, each job counted once, and what it weighs and needs."""
+"""How a plan begins: broken limits, what is destroyed without a copy, each job counted once, and
+what it weighs and needs.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def show_dangers(out: Console, effects: PlanEffects, broken: Sequence[BrokenLimi
 
 
 def loss_lines(effects: PlanEffects) -> Iterator[str]:
-    """Yield what is destroyed without a copy: a line for all, then one a policy and choice of files."""
+    """Yield what is destroyed without a copy: a line for all, then one a policy and choice of
+    files.
+    """
     if not effects.losses:
         return
     yield f"Destroyed without a copy: {_weighed(effects.lost_jobs, effects.unstored)}"
@@ -48,14 +52,21 @@ def loss_lines(effects: PlanEffects) -> Iterator[str]:
     for loss, jobs in found[:_MOST_LOSSES]:
         yield f"{_jobs(jobs)} of {loss.policy or '(holds)'}: {_of(loss)}"
     if len(found) > _MOST_LOSSES:
-        yield f"and {_jobs(sum(jobs for _, jobs in found[_MOST_LOSSES:]))} in other ways (--format json has all)"
+        yield (
+            f"and {_jobs(sum(jobs for _, jobs in found[_MOST_LOSSES:]))} in other ways (--format"
+            " json has all)"
+        )
 
 
 def _of(loss: PlannedLoss) -> str:
     if not loss.has_assets:
         return "the record, the last that is left of them"
     if loss.selection is None:
-        return f"all but {_listed(loss.stored)}, stored earlier" if loss.stored else "nothing is stored"
+        return (
+            f"all but {_listed(loss.stored)}, stored earlier"
+            if loss.stored
+            else "nothing is stored"
+        )
     forbidden, given_up = _listed(loss.selection.forbid), _listed(loss.selection.gives_up)
     stored = f"stored: {_listed(loss.selection.assets)}"
     lost = [] if "all" in loss.selection.assets else ["the rest"]
@@ -65,7 +76,9 @@ def _of(loss: PlannedLoss) -> str:
 
 
 def effects_rows(effects: PlanEffects) -> Iterator[tuple[str, int, int | None, str | None]]:
-    """Yield all jobs, each in one row: what happens, to how many, how many are archived first, what it frees."""
+    """Yield all jobs, each in one row: what happens, to how many, how many are archived first, what
+    it frees.
+    """
     for effect, words in _WORDS.items():
         jobs = effects.jobs.get(effect, 0)
         if not jobs and effect is not JobEffect.KEPT:
@@ -95,7 +108,11 @@ def weight_lines(effects: PlanEffects, room: DiskRoom | None) -> Iterator[tuple[
             by = f"by the mean of {weights.deletes:,} deletes"
         else:
             by = f"by the mean of {weights.receipts:,} receipts"
-        known = f" ({by})" if weights.deletes or weights.receipts else ", nothing was deleted or archived yet"
+        known = (
+            f" ({by})"
+            if weights.deletes or weights.receipts
+            else ", nothing was deleted or archived yet"
+        )
         yield f"Frees at Sauce Labs: {amount(effects.freed)}{known}", False
     if any(effects.archived.values()):
         yield _stores(effects, room)
@@ -116,11 +133,15 @@ def _stores(effects: PlanEffects, room: DiskRoom | None) -> tuple[str, bool]:
 
 
 def unstored_words(effects: Mapping[str, Any]) -> str | None:
-    """Return how many jobs lose what is stored nowhere, of effects as JSON has them; None for none."""
+    """Return how many jobs lose what is stored nowhere, of effects as JSON has them; None for
+    none.
+    """
     unstored = effects.get("unstored", {"jobs": 0})
     if not unstored["jobs"]:
         return None
-    return _weighed(unstored["jobs"], Volume(unstored["bytes"] or 0, frozenset(unstored["unknown"])))
+    return _weighed(
+        unstored["jobs"], Volume(unstored["bytes"] or 0, frozenset(unstored["unknown"]))
+    )
 
 
 def amount(volume: Volume) -> str:
@@ -141,7 +162,9 @@ def short_amount(volume: Volume) -> str:
 
 def _weighed(jobs: int, volume: Volume) -> str:
     # No bytes: Sauce Labs has purged them by now, or records alone are left.
-    return f"{_jobs(jobs)}, {amount(volume)}" if volume.size_bytes or volume.unknown else _jobs(jobs)
+    return (
+        f"{_jobs(jobs)}, {amount(volume)}" if volume.size_bytes or volume.unknown else _jobs(jobs)
+    )
 
 
 def _jobs(count: int) -> str:

@@ -1,4 +1,6 @@
-"""Jobs and builds as people and scripts read them: one line each, as many columns as there is room for."""
+"""Jobs and builds as people and scripts read them: one line each, as many columns as there is room
+for.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"
 
 
 def job_row(account: str, job: Job) -> dict[str, Any]:
-    """A job for machines: times as ISO 8601; a field that cannot be read is null and named in `unknown`."""
+    """A job for machines: times as ISO 8601; a field that cannot be read is null and named in
+    `unknown`.
+    """
     row: dict[str, Any] = {"account": account}
     unknown = []
     for each in fields(job):
@@ -60,15 +64,29 @@ def status_of(job: Job) -> str:
 
 
 def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
-    """One job for people: what is told of it everywhere first, then all else that it has, each on a line."""
+    """One job for people: what is told of it everywhere first, then all else that it has, each on a
+    line.
+    """
     told: dict[str, object] = {
         "job": job.id, "owner": job.owner, "name": job.name, "build": job.build, "tags": _tags(job),
         "status": status_of(job), "created": _time(job.created_at), "started": _time(job.started_at),
         "ended": _time(job.ended_at), "modified": _time(job.modified_at),
     }  # fmt: skip
-    known = {"id", "owner", "name", "build", "tags", "creation_time", "start_time", "end_time", "modification_time"}
+    known = {
+        "id",
+        "owner",
+        "name",
+        "build",
+        "tags",
+        "creation_time",
+        "start_time",
+        "end_time",
+        "modification_time",
+    }
     told |= {
-        key: value for key, value in sorted(document.items()) if key not in known and value not in (None, "", [], {})
+        key: value
+        for key, value in sorted(document.items())
+        if key not in known and value not in (None, "", [], {})
     }
     width = max(len(printable(key)) for key in told)
     for key, value in told.items():
@@ -78,7 +96,11 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
 def _value(value: object) -> object:
     if value is UNKNOWN:
         return "cannot be read"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else _text(value)
+    return (
+        json.dumps(value, ensure_ascii=False)
+        if isinstance(value, dict | list | bool)
+        else _text(value)
+    )
 
 
 def _text(value: object) -> object:

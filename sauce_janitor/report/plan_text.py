@@ -1,4 +1,6 @@
-"""A plan as people read it: by policy, with examples, why jobs stay, what it costs, which limits it breaks."""
+"""A plan as people read it: by policy, with examples, why jobs stay, what it costs, which limits it
+breaks.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,11 @@ _MOST_POSTPONED = 8
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is told around a plan: whose it is, how it was listed, what it and new jobs take of the budget (each a line, and
-    whether it is a warning), one or two examples an action, and what would lift the limits that it breaks. `owners` are whose
-    jobs, in words where it is more than one; `missing` who may be missing or is left out. `effects` are the
-    plan's with its bytes, and `room` is what the archive's disk has; None where that is not known.
+    """What is told around a plan: whose it is, how it was listed, what it and new jobs take of the
+    budget (each a line, and whether it is a warning), one or two examples an action, and what would
+    lift the limits that it breaks. `owners` are whose jobs, in words where it is more than one;
+    `missing` who may be missing or is left out. `effects` are the plan's with its bytes, and `room`
+    is what the archive's disk has; None where that is not known.
     """
 
     identity: str
@@ -49,16 +52,19 @@ class About:
 
 
 def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = False) -> None:
-    """Print a plan: dangers first, each job once, then by policy, why jobs stay, examples. No last line.
+    """Print a plan: dangers first, each job once, then by policy, why jobs stay, examples. No last
+    line.
 
-    Of one that was reviewed it is left out why jobs stay, and which ones go for example: that was read, and what is done
-    of it comes next.
+    Of one that was reviewed it is left out why jobs stay, and which ones go for example: that was
+    read, and what is done of it comes next.
     """
     effects = about.effects or effects_of(plan)
     out.print(f"{about.identity}, as of {when(plan.as_of)}", style="bold")
     show_dangers(out, effects, plan.broken)
     undecided = sum(plan.undecided.values())
-    out.print(f"{plan.inventory:,} jobs known{about.listing}; {plan.held:,} held, {undecided:,} undecided")
+    out.print(
+        f"{plan.inventory:,} jobs known{about.listing}; {plan.held:,} held, {undecided:,} undecided"
+    )
     _say_whose(out, about)
     out.print()
     show_effects(out, effects)
@@ -73,13 +79,21 @@ def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = Fal
     for line in (*_undecided(plan), *_incomplete(plan)):
         say(out, line)
     if plan.postponed and not is_reviewed:
-        out.print("\nTimes that another policy makes longer (`overrides:` lets the shorter one count)", style="bold")
+        out.print(
+            "\nTimes that another policy makes longer (`overrides:` lets the shorter one count)",
+            style="bold",
+        )
         for line in _postponed(plan):
             say(out, line)
     if about.examples and not is_reviewed:
         out.print("\nFor example", style="bold")
         _show_examples(out, about.examples)
-    notes = (*_soon(plan), *late_lines(plan.late), *(f"Warning: {lint}" for lint in plan.lints), *_lifted(plan))
+    notes = (
+        *_soon(plan),
+        *late_lines(plan.late),
+        *(f"Warning: {lint}" for lint in plan.lints),
+        *_lifted(plan),
+    )
     if notes or plan.waiting or about.ways_out:
         out.print()
     for line in _announced(plan):
@@ -100,8 +114,9 @@ def _postponed(plan: Plan) -> Iterator[str]:
 def _soon(plan: Plan) -> Iterator[str]:
     if plan.expiring_72h_jobs:
         yield (
-            f"To archive before Sauce Labs purges it: the assets of {counted(plan.expiring_24h_jobs, 'job')} "
-            f"within 24 h, of {plan.expiring_72h_jobs:,} within 72 h"
+            "To archive before Sauce Labs purges it: the assets of"
+            f" {counted(plan.expiring_24h_jobs, 'job')} within 24 h, of {plan.expiring_72h_jobs:,}"
+            " within 72 h"
         )
 
 
@@ -110,7 +125,11 @@ def _announced(plan: Plan) -> Iterator[str]:
         when_they_go = when(waiting.first_at)
         if waiting.last_at != waiting.first_at:
             when_they_go += f", the last of them {when(waiting.last_at)}"
-        fresh = f"; {waiting.fresh:,} of them only from the next executing run on" if waiting.fresh else ""
+        fresh = (
+            f"; {waiting.fresh:,} of them only from the next executing run on"
+            if waiting.fresh
+            else ""
+        )
         yield f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}"
 
 
@@ -128,8 +147,13 @@ def _say_whose(out: Console, about: About) -> None:
 
 
 def _show_by_policy(out: Console, plan: Plan) -> None:
-    columns = [Column("Policy"), *(Column(words.capitalize(), "number") for words in ACTIONS.values())]
-    policies = sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or ""))
+    columns = [
+        Column("Policy"),
+        *(Column(words.capitalize(), "number") for words in ACTIONS.values()),
+    ]
+    policies = sorted(
+        {policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")
+    )
     rows = (
         (policy or "(holds)", *(plan.counts.get((policy, action), 0) or None for action in ACTIONS))
         for policy in policies
@@ -139,7 +163,10 @@ def _show_by_policy(out: Console, plan: Plan) -> None:
 
 def _undecided(plan: Plan) -> Iterator[str]:
     for (policy, name), jobs in sorted(plan.undecided.items()):
-        yield f"{jobs:,} jobs are undecided by {policy}: {name} cannot be told. Match on another field, or add `{name}: null`"
+        yield (
+            f"{jobs:,} jobs are undecided by {policy}: {name} cannot be told. Match on another"
+            f" field, or add `{name}: null`"
+        )
 
 
 def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]) -> None:
@@ -151,7 +178,10 @@ def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]
     for job, decision in examples:
         if job is not None:
             # That an example is due goes without saying: the names of its policies are enough.
-            whys = (reason.policy if reason.why is Why.DUE else reason.text for reason in decision.reasons)
+            whys = (
+                reason.policy if reason.why is Why.DUE else reason.text
+                for reason in decision.reasons
+            )
             by = "; ".join(why for why in whys if why)
             ids = ACTIONS[decision.action], job.id, job.build, job.name
             rows.append((*ids, job.ended_at, by, decision.due_since))
@@ -161,9 +191,18 @@ def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]
 def _show_kept(out: Console, plan: Plan) -> None:
     most = sorted(plan.kept.items(), key=lambda item: (-item[1], item[0][0], item[0][1].text))
     told_elsewhere = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
-    shown = [item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere]
-    rows = ((jobs, f"no {ACTIONS[action]}", reason.text) for (action, reason), jobs in shown[:_MOST_REASONS])
-    show_table(out, (Column("Jobs", "number"), Column("Action", "word"), Column("Because", "prose")), rows)
+    shown = [
+        item
+        for item in most
+        if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere
+    ]
+    rows = (
+        (jobs, f"no {ACTIONS[action]}", reason.text)
+        for (action, reason), jobs in shown[:_MOST_REASONS]
+    )
+    show_table(
+        out, (Column("Jobs", "number"), Column("Action", "word"), Column("Because", "prose")), rows
+    )
 
 
 def _incomplete(plan: Plan) -> Iterator[str]:
@@ -176,7 +215,9 @@ def _incomplete(plan: Plan) -> Iterator[str]:
         said.append(f"deletes of {waiting:,} wait for them")
     if plan.giving_up:
         said.append(f"{plan.giving_up:,} go on without them (if_unavailable)")
-    yield f"Files could not be had of {plan.incomplete:,} jobs: {', '.join(said)}; explain names them"
+    yield (
+        f"Files could not be had of {plan.incomplete:,} jobs: {', '.join(said)}; explain names them"
+    )
 
 
 def markdown(plan: Plan, about: About) -> Iterator[str]:
@@ -196,13 +237,19 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
         yield f"- {printable(line)}\n"
     yield "\n"
     yield "| policy | " + " | ".join(ACTIONS.values()) + " |\n|---|" + "---:|" * len(ACTIONS) + "\n"
-    for policy in sorted({policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")):
+    for policy in sorted(
+        {policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")
+    ):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
         yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
     for line in _postponed(plan):
         yield f"\n- {printable(line)}\n"
     missing = (printable(line) for line in about.missing)
-    for line in (*missing, *late_lines(plan.late), *(f"warning: {printable(lint)}" for lint in plan.lints)):
+    for line in (
+        *missing,
+        *late_lines(plan.late),
+        *(f"warning: {printable(lint)}" for lint in plan.lints),
+    ):
         yield f"\n> {line}\n"
     if about.ways_out:
         yield "\n```\n" + "\n".join(about.ways_out) + "\n```\n"

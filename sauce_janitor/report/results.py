@@ -31,13 +31,15 @@ class FailedAction(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it should be.
+    """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it
+    should be.
 
-    `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged the assets first, of `missed`
-    ones among them although earlier runs had tried. `incomplete` jobs are stored but for files that could not be had.
-    `waiting` says which jobs failed before and wait for their next try.
-    `damaged_copies` of the archive were found, and `restored_copies` of them fetched again.
-    `goes_on_at`: from when on the request budget has room for what is left, where the run paused for it, epoch seconds.
+    `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged
+    the assets first, of `missed` ones among them although earlier runs had tried. `incomplete` jobs
+    are stored but for files that could not be had. `waiting` says which jobs failed before and wait
+    for their next try. `damaged_copies` of the archive were found, and `restored_copies` of them
+    fetched again. `goes_on_at`: from when on the request budget has room for what is left, where
+    the run paused for it, epoch seconds.
     """
 
     counts: Mapping[tuple[Action, str], int]
@@ -67,8 +69,10 @@ _DONE = {
     Action.STOP: "stopped",
 }
 _SKIPS = {
-    "nothing_listed": "nothing is listed of them, as when Sauce Labs' lists fail; they may go when that is still so a day "
-    "after their empty receipts"
+    "nothing_listed": (
+        "nothing is listed of them, as when Sauce Labs' lists fail; they may go when that is still"
+        " so a day after their empty receipts"
+    )
 }
 _MOST_KINDS = 10
 _EXAMPLES = 3
@@ -79,31 +83,45 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     """What was done, and why what is missing is missing."""
     outcomes = ("done", "already_gone", "skipped", "failed")
     rows = [
-        (words.capitalize(), *(ended.counts.get((action, outcome), 0) or None for outcome in outcomes))
+        (
+            words.capitalize(),
+            *(ended.counts.get((action, outcome), 0) or None for outcome in outcomes),
+        )
         for action, words in ACTIONS.items()
     ]
     rows = [row for row in rows if any(row[1:])]
     out.print(f"\n{account}: carried out", style="bold")
     if rows:
-        numbers = (Column(header, "number") for header in ("Done", "Already gone", "Skipped", "Failed"))
+        numbers = (
+            Column(header, "number") for header in ("Done", "Already gone", "Skipped", "Failed")
+        )
         show_table(out, (Column("Action", "word"), *numbers), rows)
     else:
         out.print("Nothing was done." if ended.halted else "Nothing to do.")
     if ended.archived_assets:
-        out.print(f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each verified")
+        out.print(
+            f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each"
+            " verified"
+        )
     if ended.reclaimed_bytes:
         hidden = (
-            f", with {counted(ended.unlisted_files, 'file')} that it had not listed" if ended.unlisted_files else ""
+            f", with {counted(ended.unlisted_files, 'file')} that it had not listed"
+            if ended.unlisted_files
+            else ""
         )
         out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
     if ended.incomplete:
         out.print(
-            f"Incomplete: {ended.incomplete:,} jobs are stored but for files that could not be had; their deletes wait"
+            f"Incomplete: {ended.incomplete:,} jobs are stored but for files that could not be had;"
+            " their deletes wait"
         )
     if ended.lost:
-        tried = f" ({ended.missed:,} of them although earlier runs had tried)" if ended.missed else ""
+        tried = (
+            f" ({ended.missed:,} of them although earlier runs had tried)" if ended.missed else ""
+        )
         out.print(
-            f"Lost: Sauce Labs had purged the assets of {counted(ended.lost, 'job')} before they were archived{tried}",
+            f"Lost: Sauce Labs had purged the assets of {counted(ended.lost, 'job')} before they"
+            f" were archived{tried}",
             style="red",
         )
     if ended.damaged_copies:
@@ -120,18 +138,26 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
 
 
 def done_line(counts: Mapping[tuple[Action, str], int]) -> str:
-    """Return what was done, in one line: the last one of a plan that came to its end. `counts` as in `Ended`."""
-    return "Done: " + ", ".join(f"{counts.get((action, 'done'), 0):,} {words}" for action, words in _DONE.items())
+    """Return what was done, in one line: the last one of a plan that came to its end. `counts` as
+    in `Ended`.
+    """
+    return "Done: " + ", ".join(
+        f"{counts.get((action, 'done'), 0):,} {words}" for action, words in _DONE.items()
+    )
 
 
-def closing_lines(planned: Mapping[Action, int], counts: Mapping[tuple[Action, str], int]) -> Iterator[str]:
+def closing_lines(
+    planned: Mapping[Action, int], counts: Mapping[tuple[Action, str], int]
+) -> Iterator[str]:
     """Yield what was done of a plan that did not come to its end, and what is left of it.
 
-    `counts` is by action and outcome, as in `Ended`. What was skipped is not left: the next run decides on it anew.
+    `counts` is by action and outcome, as in `Ended`. What was skipped is not left: the next run
+    decides on it anew.
     """
     ends = ("done", "already_gone", "skipped")
     left = {
-        action: max(0, planned.get(action, 0) - sum(counts.get((action, end), 0) for end in ends)) for action in Action
+        action: max(0, planned.get(action, 0) - sum(counts.get((action, end), 0) for end in ends))
+        for action in Action
     }
     yield done_line(counts)
     failed = sum(number for (_, outcome), number in counts.items() if outcome == "failed")
@@ -142,7 +168,9 @@ def closing_lines(planned: Mapping[Action, int], counts: Mapping[tuple[Action, s
 
 
 def _failures(failures: Sequence[FailedAction]) -> Iterator[str]:
-    """Yield one line for each kind of failure, the most frequent first: what differs in ids and numbers only is alike."""
+    """Yield one line for each kind of failure, the most frequent first: what differs in ids and
+    numbers only is alike.
+    """
     kinds: dict[tuple[Action, str, str], list[FailedAction]] = {}
     for failure in failures:
         kind = _VARYING.sub("", failure.detail)
@@ -155,7 +183,10 @@ def _failures(failures: Sequence[FailedAction]) -> Iterator[str]:
             yield f"Failed: {what} of {jobs[0]} {why}"
         else:
             more = f" and {len(jobs) - _EXAMPLES:,} more" if len(jobs) > _EXAMPLES else ""
-            yield f"Failed: {what} of {len(jobs):,} jobs {why}. These: {', '.join(jobs[:_EXAMPLES])}{more}"
+            yield (
+                f"Failed: {what} of {len(jobs):,} jobs {why}. These:"
+                f" {', '.join(jobs[:_EXAMPLES])}{more}"
+            )
     if len(most) > _MOST_KINDS:
         left = sum(map(len, most[_MOST_KINDS:]))
         yield f"… and {left:,} more failures of {len(most) - _MOST_KINDS:,} other kinds"
@@ -176,5 +207,6 @@ def _cut_short(halted: str, ended: Ended) -> str:
     if ended.goes_on_at is None:
         return f"Cut short: {printable(halted)}; the rest is for the next run"
     return (
-        f"Paused: {printable(halted)}. {ended.left:,} jobs are left for the next runs, from {when(ended.goes_on_at)} on"
+        f"Paused: {printable(halted)}. {ended.left:,} jobs are left for the next runs, from"
+        f" {when(ended.goes_on_at)} on"
     )

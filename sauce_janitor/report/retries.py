@@ -1,4 +1,6 @@
-"""What failed and is tried again, in words and as JSON: for `status`, `explain` and the end of a run."""
+"""What failed and is tried again, in words and as JSON: for `status`, `explain` and the end of a
+run.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _WORDS: Final = {
 
 
 def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]:
-    """Each kind of failure, of what `retry_rows` gives: how many jobs, when the next one is tried, and three of them."""
+    """Each kind of failure, of what `retry_rows` gives: how many jobs, when the next one is tried,
+    and three of them.
+    """
     for row in rows:
         words = _WORDS[FailureKind(row["kind"])]
         yield f"{counted(row['jobs'], 'job')}: {words}; {_next_try(row['next_at'], now)}"
@@ -36,8 +40,12 @@ def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]
 
 def retry_sentence(retry: Retry, *, now: int) -> str:
     """One job's failures."""
-    tries = "once" if retry.tries == 1 else f"{retry.tries:,} times since {when(retry.first_failed_at)}"
-    failed = f"Failed {tries}, last {when(retry.last_failed_at)}: {retry.reason or _WORDS[retry.kind]}"
+    tries = (
+        "once" if retry.tries == 1 else f"{retry.tries:,} times since {when(retry.first_failed_at)}"
+    )
+    failed = (
+        f"Failed {tries}, last {when(retry.last_failed_at)}: {retry.reason or _WORDS[retry.kind]}"
+    )
     return f"{failed}. {_next_try(retry.due_at, now).capitalize()}"
 
 
@@ -46,7 +54,9 @@ def waiting_line(waiting: Mapping[FailureKind, int]) -> str | None:
     if not waiting:
         return None
     parts = ", ".join(f"{jobs:,} ({_WORDS[kind]})" for kind, jobs in sorted(waiting.items()))
-    return f"Waiting for their next try: {parts}. `status` says when; --retry-now tries them at once"
+    return (
+        f"Waiting for their next try: {parts}. `status` says when; --retry-now tries them at once"
+    )
 
 
 def retry_rows(groups: Sequence[RetryGroup]) -> list[dict[str, Any]]:

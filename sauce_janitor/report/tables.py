@@ -1,8 +1,10 @@
-"""The one table of all commands. It is never wider than the terminal, and whole where no terminal is.
+"""The one table of all commands. It is never wider than the terminal, and whole where no terminal
+is.
 
-`show_table` prints one; a command says its columns and hands over plain values. On a terminal ids are cut to what is unique, a
-long name ends in …, a sentence goes on in the next line, and a column of a higher `rank` is left out where there is no room.
-Without a terminal, and with --wide, nothing is shortened, cut, wrapped or left out.
+`show_table` prints one; a command says its columns and hands over plain values. On a terminal ids
+are cut to what is unique, a long name ends in …, a sentence goes on in the next line, and a column
+of a higher `rank` is left out where there is no room. Without a terminal, and with --wide, nothing
+is shortened, cut, wrapped or left out.
 """
 
 from __future__ import annotations
@@ -34,12 +36,14 @@ CellKind = Literal["text", "prose", "word", "number", "size", "id", "time"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its header, what its values are, and how readily it is left out: the highest `rank` first, 0 never.
+    """A column: its header, what its values are, and how readily it is left out: the highest `rank`
+    first, 0 never.
 
-    `text`: a name; where there is no room it ends in …. `prose`: sentences; they wrap at words. `word`: one of few short words;
-    it is never cut. `number` and `size` (bytes): aligned to the right, thousands separated. `id`: cut to what is unique among
-    those shown, to 8 characters at least. `time`: epoch seconds. A value that is None is shown as -, one that is UNKNOWN as ?,
-    and a string is shown as it is in a column of any kind.
+    `text`: a name; where there is no room it ends in …. `prose`: sentences; they wrap at words.
+    `word`: one of few short words; it is never cut. `number` and `size` (bytes): aligned to the
+    right, thousands separated. `id`: cut to what is unique among those shown, to 8 characters at
+    least. `time`: epoch seconds. A value that is None is shown as -, one that is UNKNOWN as ?, and
+    a string is shown as it is in a column of any kind.
     """
 
     header: str
@@ -60,10 +64,11 @@ def table_lines(
     out: Console, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, indent: int = 0,
     footer: Sequence[object] | None = None,
 ) -> Iterator[Text]:  # fmt: skip
-    """Yield the lines of a table, the header first, also when there are no rows. Columns without headers have none.
+    """Yield the lines of a table, the header first, also when there are no rows. Columns without
+    headers have none.
 
-    Rows are taken a thousand at a time: there may be a million. Where a later thousand needs other columns or wider ones, the
-    header stands there again.
+    Rows are taken a thousand at a time: there may be a million. Where a later thousand needs other
+    columns or wider ones, the header stands there again.
     """
     every = chain(rows, () if footer is None else (footer,))
     layout = None
@@ -77,7 +82,9 @@ def table_lines(
 
 
 def cut(text: str, width: int, ellipsis: str = "…") -> str:
-    """Return `text` in at most so many cells of a terminal; what is cut ends in …, after a whole word where that is near."""
+    """Return `text` in at most so many cells of a terminal; what is cut ends in …, after a whole
+    word where that is near.
+    """
     if cell_len(text) <= width:
         return text
     head = set_cell_size(text, max(0, width - cell_len(ellipsis)))
@@ -88,7 +95,9 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
 
 @dataclass(slots=True)
 class _Strip:
-    """One column of the rows at hand: its cells, the cells of a terminal that it wants, and the least that it takes."""
+    """One column of the rows at hand: its cells, the cells of a terminal that it wants, and the
+    least that it takes.
+    """
 
     column: Column
     header: str
@@ -99,7 +108,10 @@ class _Strip:
     def measure(self, before: int = 0) -> None:
         """Learn the widths; a column does not get narrower than it was before."""
         self.natural = max(before, *map(cell_len, (self.header, *self.cells)))
-        words = (_longest_word(text) for text in (self.header, *(self.cells if self.column.kind == "prose" else ())))
+        words = (
+            _longest_word(text)
+            for text in (self.header, *(self.cells if self.column.kind == "prose" else ()))
+        )
         longest = max(words, default=1)
         match self.column.kind:
             case "text":
@@ -146,7 +158,9 @@ class _Layout:
         if _total(self._widths) > room:
             for strip in self._strips:
                 strip.compact()
-        while _total([strip.least for strip in self._strips]) > room and any(s.column.rank for s in self._strips):
+        while _total([strip.least for strip in self._strips]) > room and any(
+            s.column.rank for s in self._strips
+        ):
             self._strips.remove(max(reversed(self._strips), key=lambda strip: strip.column.rank))
         self._widths = [strip.least for strip in self._strips]
         while _total(self._widths) > room and max(self._widths) > 1:
@@ -156,7 +170,9 @@ class _Layout:
                 self._widths[at] += 1
 
     def _shrinks(self, at: int) -> tuple[int, int]:
-        """Rank a column for giving up a cell: names, then sentences, as long as something is left; then the widest."""
+        """Rank a column for giving up a cell: names, then sentences, as long as something is left;
+        then the widest.
+        """
         width, kind = self._widths[at], self._strips[at].column.kind
         if kind not in {"text", "prose"} or width <= _SHORTEST_ID:
             return 0, width
@@ -230,5 +246,11 @@ def _text(column: Column, value: object) -> str:
     if isinstance(value, int) and column.kind == "time":
         return when(value)
     if isinstance(value, int | float):
-        return size(value) if column.kind == "size" else f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+        return (
+            size(value)
+            if column.kind == "size"
+            else f"{value:,}"
+            if isinstance(value, int)
+            else f"{value:,.6g}"
+        )
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -26,7 +26,8 @@ ACTIONS = {
 
 
 def console(*, color: bool | None, error: bool = False, wide: bool = False) -> Console:
-    """Where to print: no colour with NO_COLOR or `color` False; tables are whole without a terminal, and if `wide`.
+    """Where to print: no colour with NO_COLOR or `color` False; tables are whole without a
+    terminal, and if `wide`.
 
     Lines wrap at words on a terminal, and nowhere else.
     """
@@ -42,12 +43,16 @@ def console(*, color: bool | None, error: bool = False, wide: bool = False) -> C
 
 
 def is_whole(out: Console) -> bool:
-    """Say whether tables are printed whole, however wide: there is no terminal, or --wide is given."""
+    """Say whether tables are printed whole, however wide: there is no terminal, or --wide is
+    given.
+    """
     return not out.is_terminal or getattr(out, "is_wide", False)
 
 
 class _Styled:
-    """The file of a console: what arrives here is printable, and the terminal sequences in it are rich's own."""
+    """The file of a console: what arrives here is printable, and the terminal sequences in it are
+    rich's own.
+    """
 
     def __init__(self, stream: terminal.Stream) -> None:
         self._stream = stream
@@ -66,7 +71,9 @@ class _Console(Console):
 
     is_wide = False
 
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
             text = segment.text if segment.control else terminal.escaped(segment.text)
             yield segment if text == segment.text else Segment(text, segment.style)
@@ -89,7 +96,11 @@ def counted(number: int, noun: str) -> str:
 def span(seconds: float) -> str:
     """A duration in at most two units."""
     whole = math.ceil(seconds)
-    for unit, name, below, less in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    for unit, name, below, less in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
         if whole >= unit:
             rest = whole % unit // below
             return f"{whole // unit} {name}" + (f" {rest} {less}" if rest else "")
@@ -104,13 +115,17 @@ def last_line(totals: Mapping[Action, int]) -> str:
 def actions_line(what: str, totals: Mapping[Action, int]) -> str:
     """Return how many of each action there are, in one line that begins with `what`."""
     return f"{what}: " + ", ".join(
-        f"{totals.get(action, 0)} {words}" if action is not Action.ARCHIVE else f"{totals.get(action, 0)} to archive"
+        f"{totals.get(action, 0)} {words}"
+        if action is not Action.ARCHIVE
+        else f"{totals.get(action, 0)} to archive"
         for action, words in ACTIONS.items()
     )
 
 
 def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
-    """Print one line of text; on a terminal as many as its words need, the further ones indented more."""
+    """Print one line of text; on a terminal as many as its words need, the further ones indented
+    more.
+    """
     words = " " * indent + printable(text)
     for line in terminal.wrapped(words, out.width) if out.is_terminal else [words]:
         out.print(Text(line), style=style, soft_wrap=True)

@@ -1,4 +1,6 @@
-"""Whole builds: a policy with `unit: build` ranks and ages builds, and a build goes whole or not at all."""
+"""Whole builds: a policy with `unit: build` ranks and ages builds, and a build goes whole or not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,16 @@ from enum import IntFlag
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.model.jobs import UNKNOWN, Action, Build, BuildCounters, Reason, Record, Text, Why
+from sauce_janitor.model.jobs import (
+    UNKNOWN,
+    Action,
+    Build,
+    BuildCounters,
+    Reason,
+    Record,
+    Text,
+    Why,
+)
 from sauce_janitor.model.policies import KeepRule, Policy
 from sauce_janitor.retention.keep_groups import KeepContext, Keeper
 from sauce_janitor.retention.keep_rules import Group
@@ -20,7 +31,8 @@ _VERDICTS: Final = {"success": "passed", "successful": "passed", "errored": "err
 def has_only_lost_jobs(before: Build, now: Build) -> bool:
     """Whether a build that was over is the same but for jobs that are gone since.
 
-    Its verdict is the worst of its jobs', so that it can only have become milder by that. Source: "Builds API Methods".
+    Its verdict is the worst of its jobs', so that it can only have become milder by that. Source:
+    "Builds API Methods".
     """
     both = (before, now)
     if not all(build.open_jobs == 0 and build.status in _MILD_TO_SEVERE for build in both):
@@ -51,16 +63,25 @@ _TEXTS: Final = {
     BuildProblem.ASSETS_BLOCKED: "another job of it keeps its assets",
     BuildProblem.JOB_BLOCKED: "another job of it is kept",
 }
-_BLOCKED: Final = {Action.DELETE_ASSETS: BuildProblem.ASSETS_BLOCKED, Action.DELETE_JOB: BuildProblem.JOB_BLOCKED}
+_BLOCKED: Final = {
+    Action.DELETE_ASSETS: BuildProblem.ASSETS_BLOCKED,
+    Action.DELETE_JOB: BuildProblem.JOB_BLOCKED,
+}
 _WIDTH: Final = 7
 _OF_THE_BUILD: Final = int(
-    BuildProblem.UNDECIDED | BuildProblem.UNFINISHED | BuildProblem.HELD | BuildProblem.AGELESS | BuildProblem.NO_BUILD
+    BuildProblem.UNDECIDED
+    | BuildProblem.UNFINISHED
+    | BuildProblem.HELD
+    | BuildProblem.AGELESS
+    | BuildProblem.NO_BUILD
 )
 
 
 @dataclass(slots=True, eq=False)
 class BuildUnit:
-    """One build as a policy sees it: its listed jobs counted, its newest age time, and what came of it."""
+    """One build as a policy sees it: its listed jobs counted, its newest age time, and what came of
+    it.
+    """
 
     id: str
     status: Text
@@ -74,13 +95,16 @@ class BuildUnit:
 
 
 class BuildKeeper(Keeper):
-    """The keep rules of a policy with `unit: build`, over builds. Its bits have, above those of a keeper, a `BuildProblem`.
+    """The keep rules of a policy with `unit: build`, over builds. Its bits have, above those of a
+    keeper, a `BuildProblem`.
 
-    All jobs are to be observed, then `settle` ranks the builds; after that `judge` may be asked in any order, and `block` says
-    that a job forbids an action for its whole build.
+    All jobs are to be observed, then `settle` ranks the builds; after that `judge` may be asked in
+    any order, and `block` says that a job forbids an action for its whole build.
     """
 
-    def __init__(self, policy: Policy, rules: Sequence[KeepRule], *, as_of: int, zone: ZoneInfo) -> None:
+    def __init__(
+        self, policy: Policy, rules: Sequence[KeepRule], *, as_of: int, zone: ZoneInfo
+    ) -> None:
         super().__init__(policy, rules, as_of=as_of, zone=zone)
         self._shift = self.width
         self.width += _WIDTH
@@ -88,7 +112,9 @@ class BuildKeeper(Keeper):
         self._units: dict[str, BuildUnit] = {}
 
     def bits_of(self, rules: Sequence[KeepRule]) -> int:
-        """All bits by which these rules, or trouble with the build, forbid; but not that another job of it does."""
+        """All bits by which these rules, or trouble with the build, forbid; but not that another
+        job of it does.
+        """
         own = super().bits_of(rules)
         return own | _OF_THE_BUILD << self._shift
 
@@ -96,8 +122,12 @@ class BuildKeeper(Keeper):
         """The bit by which another job of the build forbids the action."""
         return _BLOCKED[action] << self._shift
 
-    def join(self, panel: KeepContext, record: Record, time: int | None, trouble: BuildProblem) -> None:
-        """Count a job among its build's; `time` gives its age, `trouble` what it brings on the whole build."""
+    def join(
+        self, panel: KeepContext, record: Record, time: int | None, trouble: BuildProblem
+    ) -> None:
+        """Count a job among its build's; `time` gives its age, `trouble` what it brings on the
+        whole build.
+        """
         identity = record.build_id
         if not isinstance(identity, str):
             return
@@ -123,7 +153,10 @@ class BuildKeeper(Keeper):
         """Rank the builds that are whole and over; the others are kept and take no slot."""
         for unit in self._units.values():
             unit.trouble |= _trouble_of_counters(unit)
-        whole = sorted((u for u in self._units.values() if not u.trouble), key=lambda unit: (-unit.time, unit.id))
+        whole = sorted(
+            (u for u in self._units.values() if not u.trouble),
+            key=lambda unit: (-unit.time, unit.id),
+        )
         for unit in whole:
             for fold in unit.panel.late:
                 fold.observe((unit.group, unit.time, unit))
@@ -143,12 +176,16 @@ class BuildKeeper(Keeper):
         return None if unit is None or unit.trouble & BuildProblem.AGELESS else unit.time
 
     def place_of(self, record: Record) -> tuple[int | None, int]:
-        """The rank of the job's build among those of its group that take slots, 1 the newest, and how many they are."""
+        """The rank of the job's build among those of its group that take slots, 1 the newest, and
+        how many they are.
+        """
         own = self._unit(record)
         if own is None:
             return None, 0
         lasting = ~(BuildProblem.ASSETS_BLOCKED | BuildProblem.JOB_BLOCKED)
-        peers = [u for u in self._units.values() if u.group == own.group and not u.trouble & lasting]
+        peers = [
+            u for u in self._units.values() if u.group == own.group and not u.trouble & lasting
+        ]
         newer = sum((-u.time, u.id) < (-own.time, own.id) for u in peers)
         return (newer + 1 if own in peers else None), len(peers)
 
@@ -162,13 +199,24 @@ class BuildKeeper(Keeper):
         """The bits in words."""
         name, trouble = self.policy.name, BuildProblem(bits >> self._shift)
         said = super().reasons(bits & (1 << self._shift) - 1)
-        said += [Reason(Why.BUILD, name, "build", text) for flag, text in _TEXTS.items() if trouble & flag]
+        said += [
+            Reason(Why.BUILD, name, "build", text)
+            for flag, text in _TEXTS.items()
+            if trouble & flag
+        ]
         if trouble & BuildProblem.UNDECIDED:
             said.append(
-                Reason(Why.UNDECIDED, name, "build", "its build's jobs are not all listed or cannot be counted")
+                Reason(
+                    Why.UNDECIDED,
+                    name,
+                    "build",
+                    "its build's jobs are not all listed or cannot be counted",
+                )
             )
         if trouble & BuildProblem.NO_BUILD:
-            said.append(Reason(Why.UNDECIDED, name, "build", "it has no build, or which cannot be told"))
+            said.append(
+                Reason(Why.UNDECIDED, name, "build", "it has no build, or which cannot be told")
+            )
         return said
 
     def _unit(self, record: Record) -> BuildUnit | None:

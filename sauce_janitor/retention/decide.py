@@ -1,4 +1,6 @@
-"""Decides what becomes of every job: a stream in, newest first, a decision for every job and action out."""
+"""Decides what becomes of every job: a stream in, newest first, a decision for every job and action
+out.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,16 @@ from typing import TypeAlias
 
 from sauce_janitor.model.durations import due_at
 from sauce_janitor.model.job_age import EARLIEST, age_times, is_finished
-from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, JobState, Record, Verdict, Why
+from sauce_janitor.model.jobs import (
+    DELETES,
+    Action,
+    AssetsStanding,
+    Decision,
+    JobState,
+    Record,
+    Verdict,
+    Why,
+)
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.builds import BuildKeeper, BuildProblem
 from sauce_janitor.retention.match_cases import KeepSlot, MatchCase, MatchCases
@@ -33,15 +44,19 @@ Ruled: TypeAlias = tuple[Record, int | None, JobVerdict]
 """A job, the time that gives its age, and what becomes of it."""
 
 
-def decide(rules: Rules, records: Records, *, as_of: int) -> Iterator[tuple[Record, tuple[Decision, ...]]]:
+def decide(
+    rules: Rules, records: Records, *, as_of: int
+) -> Iterator[tuple[Record, tuple[Decision, ...]]]:
     """Every job with one decision for each action, in the order of `Action`.
 
-    `records` must give the jobs sorted by the time that gives their age (`ages.age_time` with `rules.age_from`), newest first,
-    of equals the lower id first, and each once: an AssertionError says where they are not. Jobs without an age, or with
-    one in the future of `as_of`, may stand anywhere. It is called once; again for rules whose winners are known only at the
-    end (`pick`), and thrice with a policy of `unit: build`. Memory grows with groups and builds, not with jobs.
+    `records` must give the jobs sorted by the time that gives their age (`ages.age_time` with
+    `rules.age_from`), newest first, of equals the lower id first, and each once: an AssertionError
+    says where they are not. Jobs without an age, or with one in the future of `as_of`, may stand
+    anywhere. It is called once; again for rules whose winners are known only at the end (`pick`),
+    and thrice with a policy of `unit: build`. Memory grows with groups and builds, not with jobs.
 
-    Where both deletes are due, both decisions say so; that of the assets has the reason WITH_THE_JOB: one DELETE of the job.
+    Where both deletes are due, both decisions say so; that of the assets has the reason
+    WITH_THE_JOB: one DELETE of the job.
     """
     judge = Decider(rules, as_of=as_of)
     for record, time, ruling in judge.rulings(records):
@@ -68,7 +83,9 @@ class Decider:
         self.book = MatchCases(rules, as_of=as_of)
         self.age_of = age_times(rules.age_from, as_of=as_of)
         self._cases = _Cases(self.book)
-        self._builds = tuple(keeper for keeper in self.book.keepers if isinstance(keeper, BuildKeeper))
+        self._builds = tuple(
+            keeper for keeper in self.book.keepers if isinstance(keeper, BuildKeeper)
+        )
 
     def rulings(self, records: Records) -> Iterator[Ruled]:
         """Every job with its ruling, in the order of `records`."""
@@ -82,7 +99,7 @@ class Decider:
         """The case of a job."""
         return self._cases[self.book.facts.of(record)]
 
-    # --- before the last pass ----------------------------------------------------------------------------------------
+    # --- before the last pass ---------------------------------------------------------------------
 
     def _observe(self, records: Records) -> None:
         for record, time in self._in_order(records):
@@ -97,7 +114,9 @@ class Decider:
             keeper.settle()
 
     def _block_builds(self, records: Records) -> None:
-        """Let every job that is kept, for whatever reason, keep its whole build; then forget the slots taken on the way."""
+        """Let every job that is kept, for whatever reason, keep its whole build; then forget the
+        slots taken on the way.
+        """
         for record, _, ruling in self._rule(records):
             for decision in ruling.decisions:
                 kept = decision.action in DELETES and decision.verdict is Verdict.KEEP
@@ -106,7 +125,7 @@ class Decider:
         for keeper in self.book.keepers:
             keeper.rewind()
 
-    # --- the pass that rules -----------------------------------------------------------------------------------------
+    # --- the pass that rules ----------------------------------------------------------------------
 
     def _rule(self, records: Records) -> Iterator[Ruled]:
         has_grace, plain = self.book.has_grace, AssetsStanding.PRESENT
@@ -121,13 +140,21 @@ class Decider:
             if record.held:
                 moment |= HELD
             if record.assets is not plain:
-                moment |= ASSETS_DELETED if record.assets is AssetsStanding.DELETED else ASSETS_PURGED
+                moment |= (
+                    ASSETS_DELETED if record.assets is AssetsStanding.DELETED else ASSETS_PURGED
+                )
             if time is not None:
-                moment |= self._ages_and_ranks(case, record, time, aside=bool(moment & SET_ASIDE or case.holds))
+                moment |= self._ages_and_ranks(
+                    case, record, time, aside=bool(moment & SET_ASIDE or case.holds)
+                )
             if has_grace and record.announced:
                 moment |= self._announced(record)
             missing = deciding(record.missing, is_dated=_gives_up(case)) if record.missing else ()
-            key = moment if record.archived is None and not missing else (moment, record.archived, missing)
+            key = (
+                moment
+                if record.archived is None and not missing
+                else (moment, record.archived, missing)
+            )
             ruling = case.rulings.get(key)
             if ruling is None:
                 gaps = Gaps(missing, self._as_of, self._rules.timezone) if missing else None
@@ -141,8 +168,13 @@ class Decider:
         for record in records():
             time = age_of(record.job)
             if time is not None:
-                assert before is None or time < before or (time == before and record.job.id > before_id), (
-                    f"jobs are to come newest first, ties by id, each once: {record.job.id} came after {before_id}"
+                assert (
+                    before is None
+                    or time < before
+                    or (time == before and record.job.id > before_id)
+                ), (
+                    f"jobs are to come newest first, ties by id, each once: {record.job.id} came"
+                    f" after {before_id}"
                 )
                 before, before_id = time, record.job.id
             yield record, time
@@ -174,9 +206,15 @@ class Decider:
 
     def _announced(self, record: Record) -> int:
         bits, announced = 0, record.announced or {}
-        for action, bit in ((Action.DELETE_ASSETS, ASSETS_ANNOUNCED), (Action.DELETE_JOB, JOB_ANNOUNCED)):
+        for action, bit in (
+            (Action.DELETE_ASSETS, ASSETS_ANNOUNCED),
+            (Action.DELETE_JOB, JOB_ANNOUNCED),
+        ):
             since = announced.get(action)
-            if since is not None and due_at(since, self._rules.grace, self._rules.timezone) <= self._as_of:
+            if (
+                since is not None
+                and due_at(since, self._rules.grace, self._rules.timezone) <= self._as_of
+            ):
                 bits |= bit
         return bits
 
@@ -193,9 +231,12 @@ def _trouble(case: MatchCase, record: Record) -> BuildProblem:
 
 
 def _gives_up(case: MatchCase) -> bool:
-    """Whether a policy says how long it waits for files that cannot be had: then each job's own date counts."""
+    """Whether a policy says how long it waits for files that cannot be had: then each job's own
+    date counts.
+    """
     return any(
-        claim.wish is not None and claim.wish.if_unavailable is not None for claim in case.claims[Action.ARCHIVE]
+        claim.wish is not None and claim.wish.if_unavailable is not None
+        for claim in case.claims[Action.ARCHIVE]
     )
 
 

@@ -1,4 +1,6 @@
-"""Fingerprints: a short hash of all that a decision read of a job, so that a job that changed since is not acted on."""
+"""Fingerprints: a short hash of all that a decision read of a job, so that a job that changed since
+is not acted on.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ ALWAYS_READ: Final = ("owner", "state", "status", "tags")
 
 @dataclass(frozen=True, slots=True)
 class DecisionFields:
-    """What the decisions of one set of rules read of a job: fields by name, sorted, and where its age comes from."""
+    """What the decisions of one set of rules read of a job: fields by name, sorted, and where its
+    age comes from.
+    """
 
     names: tuple[str, ...]
     age_from: tuple[str, ...]
@@ -39,7 +43,9 @@ def _readers(fields: DecisionFields) -> Readers:
 
 
 def decision_fields(rules: Rules) -> DecisionFields:
-    """The fields that any match, `where`, `group_by`, hold or forbid of the rules reads, and those that always count."""
+    """The fields that any match, `where`, `group_by`, hold or forbid of the rules reads, and those
+    that always count.
+    """
     names = set(ALWAYS_READ)
     for match in _matches(rules):
         names |= fields_read(match)
@@ -48,7 +54,9 @@ def decision_fields(rules: Rules) -> DecisionFields:
     if any(policy.unit == "build" for policy in rules.policies):
         names.add("build_status")
     if "build_status" in names:
-        names.add("build")  # the status is that of this build: a job that moved to another one has changed
+        names.add(
+            "build"
+        )  # the status is that of this build: a job that moved to another one has changed
     return DecisionFields(tuple(sorted(names)), tuple(rules.age_from))
 
 
@@ -66,10 +74,12 @@ def _of_keep_rules(policy: Policy) -> list[Match]:
 
 
 def fingerprint(job: Job, build_status: Text, fields: DecisionFields) -> str:
-    """16 hexadecimal digits that differ when anything differs that the decision rested on; UNKNOWN is part of it.
+    """16 hexadecimal digits that differ when anything differs that the decision rested on; UNKNOWN
+    is part of it.
 
-    Of the times it has start, end and, once the job has finished, the one that gives the age: a modification after the end
-    changes nothing, and before it the job is modified all the time while no decision rests on its age.
+    Of the times it has start, end and, once the job has finished, the one that gives the age: a
+    modification after the end changes nothing, and before it the job is modified all the time while
+    no decision rests on its age.
     """
     return fingerprint_of(Record(job, build_status=build_status), fields)
 

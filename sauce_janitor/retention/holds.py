@@ -16,8 +16,12 @@ LOCAL_HOLD = Reason(Why.HELD, rule="a local hold")
 """The reason of a job that a hold in the state protects."""
 
 
-def compile_hold(hold: Hold, facts: FieldTests, *, as_of: int, zone: ZoneInfo) -> Callable[[int], Truth] | None:
-    """The hold as a function of a job's facts; None when it is over. Where it says unknown, the job is held."""
+def compile_hold(
+    hold: Hold, facts: FieldTests, *, as_of: int, zone: ZoneInfo
+) -> Callable[[int], Truth] | None:
+    """The hold as a function of a job's facts; None when it is over. Where it says unknown, the job
+    is held.
+    """
     if hold.until is not None and as_of >= hold.until:
         return None
     if hold.match is not None:
@@ -39,7 +43,9 @@ def _prefix_test(prefix: str, *, as_of: int, zone: ZoneInfo) -> Test:
 
 
 def _end_of_day(text: str, zone: ZoneInfo) -> int | None:
-    """The first second after the day that `text` writes as YYYY-MM-DD, in `zone`; None when it is no date."""
+    """The first second after the day that `text` writes as YYYY-MM-DD, in `zone`; None when it is
+    no date.
+    """
     if not _DATE.fullmatch(text):
         return None
     try:
@@ -50,11 +56,15 @@ def _end_of_day(text: str, zone: ZoneInfo) -> int | None:
 
 
 def ends_at(hold: Hold, job: Job, zone: ZoneInfo) -> int | None:
-    """The first second at which a hold on a job is over, if the job stays as it is; None when it has no end."""
+    """The first second at which a hold on a job is over, if the job stays as it is; None when it
+    has no end.
+    """
     ends = [] if hold.until is None else [hold.until]
     if hold.tag_prefix is not None and job.tags is not UNKNOWN:
         own = [
-            _end_of_day(tag.removeprefix(hold.tag_prefix), zone) for tag in job.tags if tag.startswith(hold.tag_prefix)
+            _end_of_day(tag.removeprefix(hold.tag_prefix), zone)
+            for tag in job.tags
+            if tag.startswith(hold.tag_prefix)
         ]
         known = [end for end in own if end is not None]
         if own and len(known) == len(own):
@@ -63,6 +73,8 @@ def ends_at(hold: Hold, job: Job, zone: ZoneInfo) -> int | None:
 
 
 def reason(hold: Hold) -> Reason:
-    """The reason that a job is kept by this hold: its id, and why and by whom where the hold says so."""
+    """The reason that a job is kept by this hold: its id, and why and by whom where the hold says
+    so.
+    """
     said = ", ".join(part for part in (hold.reason, f"by {hold.by}" if hold.by else "") if part)
     return Reason(Why.HELD, rule=hold.id, detail=said or None)

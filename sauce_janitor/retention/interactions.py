@@ -1,6 +1,8 @@
-"""Where a policy's time does not come true, because another policy that matches the same jobs says longer.
+"""Where a policy's time does not come true, because another policy that matches the same jobs says
+longer.
 
-`postponements` tells it of one job as decided. `foreseen` tells it of the rules alone, and says how sure it is.
+`postponements` tells it of one job as decided. `foreseen` tells it of the rules alone, and says how
+sure it is.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ _KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
 class Postponement:
     """A policy says `after` of an action, and for some jobs another one, `by`, makes that longer.
 
-    `until` is the longer time as written, or `never`; None where keep rules (`kept_by`) hold the job back.
-    `by_assets`: it is the other one's delete_assets that the delete of the job waits for.
+    `until` is the longer time as written, or `never`; None where keep rules (`kept_by`) hold the
+    job back. `by_assets`: it is the other one's delete_assets that the delete of the job waits for.
     """
 
     policy: str
@@ -46,8 +48,13 @@ class Postponement:
         whose = f"{self.by}: delete_assets" if self.by_assets else self.by
         if self.until is None:
             kept = f" ({', '.join(self.kept_by)})"
-            return f"{self.policy}: {self.action.value} {self.after} waits for {count} that {self.by} keeps{kept}"
-        return f"{self.policy}: {self.action.value} {self.after} is {self.until} for {count} ({whose})"
+            return (
+                f"{self.policy}: {self.action.value} {self.after} waits for {count} that {self.by}"
+                f" keeps{kept}"
+            )
+        return (
+            f"{self.policy}: {self.action.value} {self.after} is {self.until} for {count} ({whose})"
+        )
 
     def as_row(self, jobs: int) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -65,7 +72,9 @@ class Postponement:
 
 @dataclass(frozen=True, slots=True)
 class ForeseenPostponement:
-    """The same by the rules alone. `is_certain`: the other policy matches every job of this one, and its claim counts."""
+    """The same by the rules alone. `is_certain`: the other policy matches every job of this one,
+    and its claim counts.
+    """
 
     postponement: Postponement
     is_certain: bool
@@ -81,18 +90,26 @@ def by_weight(postponed: dict[Postponement, int]) -> list[tuple[Postponement, in
     """Return them with the most jobs first."""
     return sorted(
         postponed.items(),
-        key=lambda item: (-item[1], item[0].policy, item[0].action, item[0].by, item[0].until or "", item[0].kept_by),
+        key=lambda item: (
+            -item[1],
+            item[0].policy,
+            item[0].action,
+            item[0].by,
+            item[0].until or "",
+            item[0].kept_by,
+        ),
     )
 
 
-# --- of one job ------------------------------------------------------------------------------------------------------
+# --- of one job -----------------------------------------------------------------------------------
 
 
 def postponements(case: MatchCase, moment: int, *, assets_gone: bool) -> Iterator[Postponement]:
-    """Yield what others postpone of each policy's deletes of the jobs of a case at one moment, one an action at most.
+    """Yield what others postpone of each policy's deletes of the jobs of a case at one moment, one
+    an action at most.
 
-    Not for jobs that are held, unfinished or ageless: there no policy's time counts. A policy's own keep rules
-    and its own longer delete_assets are no interaction.
+    Not for jobs that are held, unfinished or ageless: there no policy's time counts. A policy's own
+    keep rules and its own longer delete_assets are no interaction.
     """
     for action in DELETES:
         if action is Action.DELETE_ASSETS and assets_gone:
@@ -113,9 +130,14 @@ def postponements(case: MatchCase, moment: int, *, assets_gone: bool) -> Iterato
 
 
 def _heaviest(
-    action: Action, own: Sequence[AppliedRule], others: Sequence[tuple[AppliedRule, bool]], moment: int
+    action: Action,
+    own: Sequence[AppliedRule],
+    others: Sequence[tuple[AppliedRule, bool]],
+    moment: int,
 ) -> Postponement | None:
-    """The strongest that others have against a claim (the first of `own`): never, a keep rule, the longest time."""
+    """The strongest that others have against a claim (the first of `own`): never, a keep rule, the
+    longest time.
+    """
     mine = own[0]
     assert mine.after is not None
     name, after = mine.policy.name, mine.after.text
@@ -124,15 +146,21 @@ def _heaviest(
             return Postponement(name, action, after, other.policy.name, "never", by_assets=assets)
     for other, assets in others:
         if rules := _keeps(other, moment):
-            return Postponement(name, action, after, other.policy.name, kept_by=rules, by_assets=assets)
+            return Postponement(
+                name, action, after, other.policy.name, kept_by=rules, by_assets=assets
+            )
     longer = [
         (other, assets)
         for other, assets in others
-        if all(_is_longer(other.after, each.after) and not _counts_later(each, other) for each in own)
+        if all(
+            _is_longer(other.after, each.after) and not _counts_later(each, other) for each in own
+        )
     ]
     if not longer:
         return None
-    other, assets = max(longer, key=lambda each: (_seconds(each[0].after)[0], not each[1], each[0].policy.name))
+    other, assets = max(
+        longer, key=lambda each: (_seconds(each[0].after)[0], not each[1], each[0].policy.name)
+    )
     assert other.after is not None
     return Postponement(name, action, after, other.policy.name, other.after.text, by_assets=assets)
 
@@ -146,7 +174,9 @@ def _keeps(claim: AppliedRule, moment: int) -> tuple[str, ...]:
 
 
 def _counts_later(mine: AppliedRule, other: AppliedRule) -> bool:
-    """Whether mine counts from a build's newest end, and the other from the job's own: then it may be over first."""
+    """Whether mine counts from a build's newest end, and the other from the job's own: then it may
+    be over first.
+    """
     return _is_of_build(mine) and not _is_of_build(other)
 
 
@@ -164,14 +194,19 @@ def _seconds(duration: Duration | None) -> tuple[int, int]:
     assert duration is not None
     years, months = divmod(duration.months, _YEAR_MONTHS)
     shortest = duration.seconds + years * _SHORTEST_YEAR_S + months * _SHORTEST_MONTH_S
-    return shortest, duration.seconds + years * (_SHORTEST_YEAR_S + _DAY_S) + months * _LONGEST_MONTH_S
+    return (
+        shortest,
+        duration.seconds + years * (_SHORTEST_YEAR_S + _DAY_S) + months * _LONGEST_MONTH_S,
+    )
 
 
-# --- of the rules alone ----------------------------------------------------------------------------------------------
+# --- of the rules alone ---------------------------------------------------------------------------
 
 
 def foreseen(rules: Rules) -> Iterator[ForeseenPostponement]:
-    """Yield each claim that another policy can postpone, in the order of the policies; nothing that surely cannot be."""
+    """Yield each claim that another policy can postpone, in the order of the policies; nothing that
+    surely cannot be.
+    """
     for policy in rules.policies:
         for action, claim in policy.deletes:
             if claim.after is None:
@@ -181,7 +216,9 @@ def foreseen(rules: Rules) -> Iterator[ForeseenPostponement]:
                     yield from _between(rules, (policy, action, claim), other)
 
 
-def _between(rules: Rules, mine: tuple[Policy, Action, DeleteRule], other: Policy) -> Iterator[ForeseenPostponement]:
+def _between(
+    rules: Rules, mine: tuple[Policy, Action, DeleteRule], other: Policy
+) -> Iterator[ForeseenPostponement]:
     policy, action, claim = mine
     assert claim.after is not None
     own = dict(policy.deletes)
@@ -195,23 +232,34 @@ def _between(rules: Rules, mine: tuple[Policy, Action, DeleteRule], other: Polic
             continue
         head = policy.name, action, claim.after.text, other.name
         assets = by_action is not action
-        # Where its assets are gone, a job's delete_assets does not count: then its own is not the longer one.
+        # Where its assets are gone, a job's delete_assets does not count: then its own is not the
+        # longer one.
         is_longer = _is_longer(theirs.after, claim.after)
-        if theirs.after is None or (is_longer and not (policy.unit == "build" and other.unit != "build")):
+        if theirs.after is None or (
+            is_longer and not (policy.unit == "build" and other.unit != "build")
+        ):
             until = theirs.after.text if theirs.after else "never"
-            own_is_shorter = all(each and (theirs.after is None or _is_longer(theirs.after, each)) for each in times)
-            certain = own_is_shorter and not assets and _always_counts(rules, policy, other, by_action)
+            own_is_shorter = all(
+                each and (theirs.after is None or _is_longer(theirs.after, each)) for each in times
+            )
+            certain = (
+                own_is_shorter and not assets and _always_counts(rules, policy, other, by_action)
+            )
             yield ForeseenPostponement(Postponement(*head, until, by_assets=assets), certain)
             return
         kept_by = tuple(rule.id for rule in (*other.keep, *theirs.keep))
         if kept_by or other.unit == "build":
             kept = kept_by or ("unit: build",)
-            yield ForeseenPostponement(Postponement(*head, kept_by=kept, by_assets=assets), is_certain=False)
+            yield ForeseenPostponement(
+                Postponement(*head, kept_by=kept, by_assets=assets), is_certain=False
+            )
             return
 
 
 def _is_silent(rules: Rules, mine: tuple[Policy, Action], theirs: tuple[Policy, Action]) -> bool:
-    """Whether one of two claims surely does not count where both policies match: by overrides, or a default."""
+    """Whether one of two claims surely does not count where both policies match: by overrides, or a
+    default.
+    """
     (policy, action), (other, by_action) = mine, theirs
     if _takes_from(rules, policy, other) and by_action in actions_stated(policy):
         return True
@@ -221,19 +269,24 @@ def _is_silent(rules: Rules, mine: tuple[Policy, Action], theirs: tuple[Policy, 
 
 
 def _takes_from(rules: Rules, one: Policy, other: Policy) -> bool:
-    """Whether one surely overrides the other where it matches: a policy that may be overridden overrides nothing."""
+    """Whether one surely overrides the other where it matches: a policy that may be overridden
+    overrides nothing.
+    """
     return _names(one, other) and not any(_names(third, one) for third in rules.policies)
 
 
 def _always_counts(rules: Rules, policy: Policy, other: Policy, action: Action) -> bool:
-    """Whether the other matches every job of the policy, and no third policy takes the word from either of them."""
+    """Whether the other matches every job of the policy, and no third policy takes the word from
+    either of them.
+    """
     if policy.default or other.default or _names(policy, other) or _names(other, policy):
         return False
     if may_overlap(policy.match, Not(other.match)):
         return False
     thirds = [each for each in rules.policies if each is not policy and each is not other]
     return not any(
-        action in actions_stated(third) and (_names(third, policy) or _names(third, other)) for third in thirds
+        action in actions_stated(third) and (_names(third, policy) or _names(third, other))
+        for third in thirds
     )
 
 

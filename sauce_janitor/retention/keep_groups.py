@@ -1,4 +1,6 @@
-"""The keep rules of one policy at work: whom they count, in which group, and what they say of each job."""
+"""The keep rules of one policy at work: whom they count, in which group, and what they say of each
+job.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.jobs import UNKNOWN, Reason, Record, Why
 from sauce_janitor.model.policies import KeepRule, Policy
-from sauce_janitor.retention.keep_rules import Group, KeepFold, PickOfPeriod, Place, SinceLast, compile_rule
+from sauce_janitor.retention.keep_rules import (
+    Group,
+    KeepFold,
+    PickOfPeriod,
+    Place,
+    SinceLast,
+    compile_rule,
+)
 from sauce_janitor.retention.matching import Truth, fields_getter
 
 UNGROUPED: Final = ()
@@ -22,9 +31,10 @@ RuleTruths = Sequence[tuple[Truth, Truth]]
 class KeepContext:
     """What a policy's keep rules need to know of all jobs of one case.
 
-    `truths` are what the rules' tests say; `folds` the rules whose `where` is true, with their bits; `late` those of them that
-    must observe all jobs first; `anchors` the since_last rules that the job closes; `certain` the bits that hold whatever the
-    rank; `seated` whether the job takes slots.
+    `truths` are what the rules' tests say; `folds` the rules whose `where` is true, with their
+    bits; `late` those of them that must observe all jobs first; `anchors` the since_last rules that
+    the job closes; `certain` the bits that hold whatever the rank; `seated` whether the job takes
+    slots.
     """
 
     truths: tuple[tuple[Truth, Truth], ...]
@@ -36,12 +46,16 @@ class KeepContext:
 
 
 class Keeper:
-    """The keep rules of one policy, over one set of jobs that take slots. Its verdict on a job is a number of bits.
+    """The keep rules of one policy, over one set of jobs that take slots. Its verdict on a job is a
+    number of bits.
 
-    Bit n: rule n keeps it. Above those: rule n keeps it because its `where` is unknown; then: a null, an unknown in `group_by`.
+    Bit n: rule n keeps it. Above those: rule n keeps it because its `where` is unknown; then: a
+    null, an unknown in `group_by`.
     """
 
-    def __init__(self, policy: Policy, rules: Sequence[KeepRule], *, as_of: int, zone: ZoneInfo) -> None:
+    def __init__(
+        self, policy: Policy, rules: Sequence[KeepRule], *, as_of: int, zone: ZoneInfo
+    ) -> None:
         self.policy = policy
         self.rules = tuple(rules)
         self._compiled = tuple(compile_rule(rule, as_of=as_of, zone=zone) for rule in rules)
@@ -69,7 +83,9 @@ class Keeper:
                     late.append(compiled.late)
                 if isinstance(compiled.fold, SinceLast) and since and seated:
                     anchors.append(compiled.fold)
-        return KeepContext(tuple(truths), tuple(folds), tuple(late), tuple(anchors), certain, seated)
+        return KeepContext(
+            tuple(truths), tuple(folds), tuple(late), tuple(anchors), certain, seated
+        )
 
     def observe(self, panel: KeepContext, record: Record, time: int) -> None:
         """Show the job to the rules whose winners are known only at the end."""
@@ -80,7 +96,9 @@ class Keeper:
                     fold.observe((group, time, record.job))
 
     def judge(self, panel: KeepContext, record: Record, time: int) -> int:
-        """What the rules say of the job, which takes its slots by that. To be asked once a job, newest first."""
+        """What the rules say of the job, which takes its slots by that. To be asked once a job,
+        newest first.
+        """
         return self.rank_in(panel, (self._group_of(record), time, record.job))
 
     def rank_in(self, panel: KeepContext, place: Place) -> int:
@@ -101,18 +119,24 @@ class Keeper:
         return bits
 
     def rewind(self) -> None:
-        """Forget who took slots, so that all jobs can be judged again; winners known only at the end stay known."""
+        """Forget who took slots, so that all jobs can be judged again; winners known only at the
+        end stay known.
+        """
         for compiled in self._compiled:
             compiled.fold.rewind()
 
     def group_of(self, record: Record) -> Group:
-        """The job's group; None for a null in `group_by` (unless nulls are shared), UNKNOWN for what could not be told."""
+        """The job's group; None for a null in `group_by` (unless nulls are shared), UNKNOWN for
+        what could not be told.
+        """
         return self._group_of(record)
 
     def reasons(self, bits: int) -> list[Reason]:
         """The bits in words."""
         name, count = self.policy.name, len(self.rules)
-        said = [Reason(Why.KEPT, name, rule.id) for n, rule in enumerate(self.rules) if bits & 1 << n]
+        said = [
+            Reason(Why.KEPT, name, rule.id) for n, rule in enumerate(self.rules) if bits & 1 << n
+        ]
         said += [
             Reason(Why.KEPT, name, rule.id, "it cannot be told whether the rule counts the job")
             for n, rule in enumerate(self.rules)
@@ -134,7 +158,9 @@ def _compile_group(policy: Policy) -> Callable[[Record], Group]:
     def group_of(record: Record) -> Group:
         key = read(record)
         if by_tags:  # in whatever order they come; of all fields, only tags are tuples
-            key = tuple([tuple(sorted(value)) if isinstance(value, tuple) else value for value in key])
+            key = tuple(
+                [tuple(sorted(value)) if isinstance(value, tuple) else value for value in key]
+            )
         if UNKNOWN in key:
             return UNKNOWN
         return None if None in key and not shared else key

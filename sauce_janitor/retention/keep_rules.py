@@ -1,7 +1,9 @@
-"""Keep rules as folds over the jobs of a group, newest first; each remembers only what it needs of a group.
+"""Keep rules as folds over the jobs of a group, newest first; each remembers only what it needs of
+a group.
 
-A fold's `take` gives a job its place among those that count and says whether the rule keeps it; `might_keep` says so of a job
-that takes no slot. Rules whose winners are known only at the end (`pick`) must `observe` all jobs once before.
+A fold's `take` gives a job its place among those that count and says whether the rule keeps it;
+`might_keep` says so of a job that takes no slot. Rules whose winners are known only at the end
+(`pick`) must `observe` all jobs once before.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ Place: TypeAlias = tuple[Group, int, Entrant]
 
 
 class KeepFold(ABC):
-    """One keep rule at work. `_memory` is all that it remembers of its groups while jobs take their slots."""
+    """One keep rule at work. `_memory` is all that it remembers of its groups while jobs take their
+    slots.
+    """
 
     _memory: dict[Group, Any]
 
@@ -44,7 +48,9 @@ class KeepFold(ABC):
 
     @abstractmethod
     def might_keep(self, place: Place) -> bool:
-        """Whether the rule would keep a job that takes no slot. It says yes wherever it cannot rule it out."""
+        """Whether the rule would keep a job that takes no slot. It says yes wherever it cannot rule
+        it out.
+        """
 
     def rewind(self) -> None:
         """Forget who took slots; winners that were observed stay known."""
@@ -72,7 +78,9 @@ class LastJobs(KeepFold):
 
 
 class SinceLast(KeepFold):
-    """`since_last: {…}`: a flag. `close` is called at the anchor, before its own `take`: it is not newer than itself."""
+    """`since_last: {…}`: a flag. `close` is called at the anchor, before its own `take`: it is not
+    newer than itself.
+    """
 
     def __init__(self) -> None:
         self._memory: dict[Group, bool] = {}
@@ -125,7 +133,9 @@ class WithinOfNewest(KeepFold):
 
 
 class PeriodWindow:
-    """Which calendar periods of a group count: the last N up to as_of, or the N newest that have jobs (`nonempty`)."""
+    """Which calendar periods of a group count: the last N up to as_of, or the N newest that have
+    jobs (`nonempty`).
+    """
 
     def __init__(self, rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> None:
         assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
@@ -176,7 +186,9 @@ class NewestOfPeriod(KeepFold):
 
 
 class PickOfPeriod(KeepFold):
-    """`daily: N` and the like with a `pick`: the best of each period so far; winners are known when all were observed."""
+    """`daily: N` and the like with a `pick`: the best of each period so far; winners are known when
+    all were observed.
+    """
 
     def __init__(self, window: PeriodWindow, pick: tuple[str, ...]) -> None:
         self._window, self._pick = window, pick
@@ -192,7 +204,9 @@ class PickOfPeriod(KeepFold):
         best = self._best.setdefault(group, {})
         if period not in best and not self._window.has_room(len(best)):
             return
-        preference = next((n for n, word in enumerate(self._pick) if _fits(word, entrant.status)), len(self._pick))
+        preference = next(
+            (n for n, word in enumerate(self._pick) if _fits(word, entrant.status)), len(self._pick)
+        )
         before = best.get(period)
         is_oldest = preference < len(self._pick) and self._pick[preference] == "oldest"
         if before is None or preference < before[0] or (preference == before[0] and is_oldest):
@@ -217,16 +231,22 @@ class PickOfPeriod(KeepFold):
         )
 
     def _is_unclear(self, entrant: Entrant) -> bool:
-        return entrant.status is UNKNOWN and any(word not in {"newest", "oldest"} for word in self._pick)
+        return entrant.status is UNKNOWN and any(
+            word not in {"newest", "oldest"} for word in self._pick
+        )
 
 
 def _fits(word: str, status: Text) -> bool:
-    return word in {"newest", "oldest"} or word == status or (word == "errored" and status == "error")
+    return (
+        word in {"newest", "oldest"} or word == status or (word == "errored" and status == "error")
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A keep rule and its fold; `late` is that fold again where it must observe all jobs before the first `take`."""
+    """A keep rule and its fold; `late` is that fold again where it must observe all jobs before the
+    first `take`.
+    """
 
     rule: KeepRule
     fold: KeepFold

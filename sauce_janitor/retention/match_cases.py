@@ -1,4 +1,6 @@
-"""Cases: all jobs of which every match says the same are one case, and what the rules say of it is worked out once."""
+"""Cases: all jobs of which every match says the same are one case, and what the rules say of it is
+worked out once.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class KeepSlot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AgeBit:
-    """A bit that says whether something of a job's age is due; `base` is whose age: the job's, its start's, or a build's."""
+    """A bit that says whether something of a job's age is due; `base` is whose age: the job's, its
+    start's, or a build's.
+    """
 
     old_enough: AgeTest
     bit: int
@@ -38,8 +42,9 @@ class AgeBit:
 class AppliedRule:
     """What one policy says of one action of a case.
 
-    `undecided` is set where the policy may match: then it only vetoes. `after` None is never. `due` and `announced` are the
-    bits of its time and of its time less grace. `kept` are the bits of `seat` by which its keep rules forbid the action.
+    `undecided` is set where the policy may match: then it only vetoes. `after` None is never. `due`
+    and `announced` are the bits of its time and of its time less grace. `kept` are the bits of
+    `seat` by which its keep rules forbid the action.
     """
 
     policy: Policy
@@ -54,7 +59,9 @@ class AppliedRule:
 
 @dataclass(slots=True, eq=False)
 class MatchCase:
-    """What the rules say of all jobs with one number of facts. `rulings` remembers what became of them by their moment."""
+    """What the rules say of all jobs with one number of facts. `rulings` remembers what became of
+    them by their moment.
+    """
 
     number: int
     truths: tuple[Truth, ...]
@@ -74,7 +81,9 @@ FLAGS = 8
 
 
 class MatchCases:
-    """Makes the cases of one set of rules at one instant, and owns the keepers that all cases share."""
+    """Makes the cases of one set of rules at one instant, and owns the keepers that all cases
+    share.
+    """
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self.rules, self.as_of = rules, as_of
@@ -84,7 +93,8 @@ class MatchCases:
         self._holds = [
             (hold, test)
             for hold in rules.holds
-            if (test := holds.compile_hold(hold, self.facts, as_of=as_of, zone=rules.timezone)) is not None
+            if (test := holds.compile_hold(hold, self.facts, as_of=as_of, zone=rules.timezone))
+            is not None
         ]
         self._forbids = [(forbid, self.facts.compile(forbid.match)) for forbid in rules.forbid]
         self._rule_truths = {
@@ -107,7 +117,9 @@ class MatchCases:
         return tuple(hold for hold, test in self._holds if test(number) is not False)
 
     def open(self, number: int, *, lifted: frozenset[str] = frozenset()) -> MatchCase:
-        """A fresh case for jobs with this number of facts, as it will be once the holds with the ids `lifted` are over."""
+        """A fresh case for jobs with this number of facts, as it will be once the holds with the
+        ids `lifted` are over.
+        """
         truths = tuple(match(number) for match in self._matches)
         held = [hold for hold in self.holding(number) if hold.id not in lifted]
         case = MatchCase(
@@ -130,7 +142,9 @@ class MatchCases:
         tests = [self._rule_truths[index, rule] for rule in keeper.rules]
         return [(where(number), since(number)) for where, since in tests]
 
-    def _compile_rule(self, rule: KeepRule) -> tuple[Callable[[int], Truth], Callable[[int], Truth]]:
+    def _compile_rule(
+        self, rule: KeepRule
+    ) -> tuple[Callable[[int], Truth], Callable[[int], Truth]]:
         where = self.facts.compile(rule.where) if rule.where is not None else _always
         return where, self.facts.compile(rule.since) if rule.since is not None else _always
 
@@ -143,7 +157,9 @@ class MatchCases:
             by_action = self.standings.ranks_by_action(index)
             for action in sorted(self.standings.stated[index]) if by_action else (None,):
                 make = BuildKeeper if whole else Keeper
-                self._keepers[index, action] = make(policy, rules, as_of=self.as_of, zone=self.rules.timezone)
+                self._keepers[index, action] = make(
+                    policy, rules, as_of=self.as_of, zone=self.rules.timezone
+                )
 
 
 class _CaseMaker:
@@ -171,7 +187,10 @@ class _CaseMaker:
         policy = self._book.rules.policies[index]
         if not sure:
             fields = self._book.facts.unknown_fields(policy.match, self._case.number)
-            reasons = tuple(Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told") for name in fields)
+            reasons = tuple(
+                Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told")
+                for name in fields
+            )
             return AppliedRule(policy, undecided=reasons, wish=policy.archive)
         seat = self._seat(index, action, seated=seated)
         whole = seat if policy.unit == "build" else None
@@ -179,17 +198,28 @@ class _CaseMaker:
             assert policy.archive is not None
             due = 0 if policy.archive.none else self._clock("age", policy.archive.after, None)
             kept = seat.keeper.bits_of(seat.keeper.rules) << seat.shift if seat else 0
-            return AppliedRule(policy, after=policy.archive.after, due=due, seat=seat, kept=kept, wish=policy.archive)
+            return AppliedRule(
+                policy,
+                after=policy.archive.after,
+                due=due,
+                seat=seat,
+                kept=kept,
+                wish=policy.archive,
+            )
         if action is Action.STOP:
             assert policy.stop is not None
-            return AppliedRule(policy, after=policy.stop, due=self._clock("start", policy.stop, None))
+            return AppliedRule(
+                policy, after=policy.stop, due=self._clock("start", policy.stop, None)
+            )
         claim = dict(policy.deletes)[action]
         due, announced = 0, 0
         if claim.after is not None:
             due = self._clock("age", claim.after, whole)
             announced = self._clock("grace", claim.after, whole) if self._book.has_grace else 0
         kept = _forbidding_bits(seat, (*policy.keep, *claim.keep), action) if seat else 0
-        return AppliedRule(policy, after=claim.after, due=due, announced=announced, seat=seat, kept=kept)
+        return AppliedRule(
+            policy, after=claim.after, due=due, announced=announced, seat=seat, kept=kept
+        )
 
     def _seat(self, index: int, action: Action, *, seated: bool) -> KeepSlot | None:
         keeper = self._book.keeper(index, action)

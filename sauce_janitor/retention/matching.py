@@ -1,4 +1,6 @@
-"""Matching: three-valued tests of a job's fields, and the table that tests each distinct value of a field only once."""
+"""Matching: three-valued tests of a job's fields, and the table that tests each distinct value of a
+field only once.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,18 @@ import re2
 
 from sauce_janitor.model.globs import compile_glob, is_plain
 from sauce_janitor.model.jobs import UNKNOWN, Record, roles_of
-from sauce_janitor.model.policies import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
+from sauce_janitor.model.policies import (
+    AllOf,
+    AnyOf,
+    Atom,
+    Comparison,
+    Glob,
+    Literally,
+    Match,
+    Not,
+    Pattern,
+    Regex,
+)
 
 Truth: TypeAlias = bool | None
 """True, False, or None for unknown (Kleene)."""
@@ -27,7 +40,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _COMPARE: Final = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge}
 _CUSTOM = "custom_data."
 
-# --- fields ----------------------------------------------------------------------------------------------------------
+# --- fields ---------------------------------------------------------------------------------------
 
 
 def _duration(record: Record) -> object:
@@ -53,8 +66,8 @@ def _custom(key: str) -> Callable[[Record], object]:
 def field_getter(field: str) -> Callable[[Record], object]:
     """A function that reads one of `rules.FIELDS` or `custom_data.<key>` from a record.
 
-    It gives text, bool, int, a tuple of tags, None for null, or UNKNOWN. A key that custom data lacks is null; a value there
-    that is neither text, number nor bool is unreadable.
+    It gives text, bool, int, a tuple of tags, None for null, or UNKNOWN. A key that custom data
+    lacks is null; a value there that is neither text, number nor bool is unreadable.
     """
     if field.startswith(_CUSTOM):
         return _custom(field.removeprefix(_CUSTOM))
@@ -73,14 +86,16 @@ def is_attribute(field: str) -> bool:
 
 
 def fields_getter(fields: Sequence[str]) -> Callable[[Record], tuple[object, ...]]:
-    """A function that reads all these fields: in one step where they are attributes, which takes half the time."""
+    """A function that reads all these fields: in one step where they are attributes, which takes
+    half the time.
+    """
     if len(fields) > 1 and all(is_attribute(field) for field in fields):
         return operator.attrgetter(*(_attribute(field) for field in fields))
     getters = [field_getter(field) for field in fields]
     return lambda record: tuple([get(record) for get in getters])
 
 
-# --- patterns --------------------------------------------------------------------------------------------------------
+# --- patterns -------------------------------------------------------------------------------------
 
 
 def _glob(pattern: Glob) -> Test:
@@ -89,7 +104,11 @@ def _glob(pattern: Glob) -> Test:
     def matches(value: object) -> Truth:
         if isinstance(value, str):
             return test(value)
-        return False if value is None else test(str(value).lower() if isinstance(value, bool) else str(value))
+        return (
+            False
+            if value is None
+            else test(str(value).lower() if isinstance(value, bool) else str(value))
+        )
 
     return matches
 
@@ -154,10 +173,16 @@ def value_test(atom: Atom) -> Test:
     """The test of one field's value. UNKNOWN is unknown; tags match when any tag does."""
     patterns = atom.patterns
     if atom.field == "status":  # two words of the vendor's for one verdict
-        patterns = tuple(Glob("error") if pattern == Glob("errored") else pattern for pattern in patterns)
+        patterns = tuple(
+            Glob("error") if pattern == Glob("errored") else pattern for pattern in patterns
+        )
     tests = tuple(_pattern(pattern) for pattern in patterns)
     plain = frozenset(p.pattern for p in patterns if isinstance(p, Glob) and is_plain(p.pattern))
-    one = tests[0] if len(tests) == 1 else _any_test(tests, plain if len(plain) == len(patterns) else None)
+    one = (
+        tests[0]
+        if len(tests) == 1
+        else _any_test(tests, plain if len(plain) == len(patterns) else None)
+    )
     if atom.field == "tags":
         return tags_test(one)
     if atom.field == "public":
@@ -166,7 +191,9 @@ def value_test(atom: Atom) -> Test:
 
 
 def _any_test(tests: tuple[Test, ...], plain: frozenset[str] | None) -> Test:
-    """Whether any of the tests is true. Of a text, membership says it where `plain` are all that the tests look for."""
+    """Whether any of the tests is true. Of a text, membership says it where `plain` are all that
+    the tests look for.
+    """
 
     def any_true(value: object) -> Truth:
         if plain is not None and isinstance(value, str):
@@ -189,7 +216,9 @@ def tags_test(test: Test) -> Test:
 
 
 def roles_test(test: Test) -> Test:
-    """A test of `public` from a test of one role: any of several may match, or the whole text as it stands."""
+    """A test of `public` from a test of one role: any of several may match, or the whole text as it
+    stands.
+    """
 
     def any_role(public: object) -> Truth:
         if public is UNKNOWN:
@@ -201,10 +230,12 @@ def roles_test(test: Test) -> Test:
     return any_role
 
 
-# --- trees -----------------------------------------------------------------------------------------------------------
+# --- trees ----------------------------------------------------------------------------------------
 
 
-def compile_tree(match: Match, leaf: Callable[[Atom], Callable[[T], Truth]]) -> Callable[[T], Truth]:
+def compile_tree(
+    match: Match, leaf: Callable[[Atom], Callable[[T], Truth]]
+) -> Callable[[T], Truth]:
     """The match as one function, its atoms as `leaf` makes them; Kleene's and, or, not."""
     match match:
         case Atom():
@@ -236,7 +267,9 @@ def compile_tree(match: Match, leaf: Callable[[Atom], Callable[[T], Truth]]) -> 
 
 
 def compile_match(match: Match) -> Callable[[Record], Truth]:
-    """The match as one function of a record, for who asks about a few records; `FieldTests` is for who asks about all."""
+    """The match as one function of a record, for who asks about a few records; `FieldTests` is for
+    who asks about all.
+    """
 
     def leaf(atom: Atom) -> Callable[[Record], Truth]:
         get, test = field_getter(atom.field), value_test(atom)
@@ -263,17 +296,21 @@ def fields_read(match: Match) -> frozenset[str]:
 
 
 class FieldTests:
-    """All tests of all rules by field, each done once per distinct value; what they say of a job is one number.
+    """All tests of all rules by field, each done once per distinct value; what they say of a job is
+    one number.
 
-    Of test n, bit 2n of that number says true, bit 2n+1 unknown. Jobs with equal numbers are equal to every match, so what
-    the rules make of them, but for time and rank, is worked out once. `on_value` is told each value of each field, some twice.
+    Of test n, bit 2n of that number says true, bit 2n+1 unknown. Jobs with equal numbers are equal
+    to every match, so what the rules make of them, but for time and rank, is worked out once.
+    `on_value` is told each value of each field, some twice.
     """
 
     def __init__(self) -> None:
         self._bits: dict[Atom, int] = {}
         self._tests: dict[str, list[tuple[int, Test]]] = {}
         self._count = 0
-        self._readers: list[tuple[str, Callable[[Record], object], dict[object, int], list[tuple[int, Test]]]] = []
+        self._readers: list[
+            tuple[str, Callable[[Record], object], dict[object, int], list[tuple[int, Test]]]
+        ] = []
         self.on_value: Callable[[str, object], None] = _unheard
 
     def add(self, field: str, test: Test) -> Callable[[int], Truth]:

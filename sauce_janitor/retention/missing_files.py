@@ -1,4 +1,6 @@
-"""The listed files of a job that could not be had so far: which of them count, and how long the policies wait for them."""
+"""The listed files of a job that could not be had so far: which of them count, and how long the
+policies wait for them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from sauce_janitor.model.policies import Duration
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """The missing files of one job, looked at one instant (`as_of`, epoch seconds) in one time zone."""
+    """The missing files of one job, looked at one instant (`as_of`, epoch seconds) in one time
+    zone.
+    """
 
     missing: tuple[MissingFile, ...]
     as_of: int
@@ -22,13 +26,18 @@ class Gaps:
 
     def of(self, selection: Selection) -> Gaps:
         """Return those that are wanted: nobody waits for a file that no policy wants any more."""
-        return Gaps(tuple(each for each in self.missing if selection.wants(each.name)), self.as_of, self.zone)
+        return Gaps(
+            tuple(each for each in self.missing if selection.wants(each.name)),
+            self.as_of,
+            self.zone,
+        )
 
     def given_up_at(self, waits: Iterable[Duration | None]) -> int | None:
-        """Return when the last of the files has been missing for the longest of these times (epoch seconds).
+        """Return when the last of the files has been missing for the longest of these times (epoch
+        seconds).
 
-        None is a policy that waits for ever, and there is none to say how long: then the answer is None, too. So it is while a
-        file among them was never asked for.
+        None is a policy that waits for ever, and there is none to say how long: then the answer is
+        None, too. So it is while a file among them was never asked for.
         """
         times = list(waits)
         if not times or not self.missing or not all(each.was_asked_for for each in self.missing):
@@ -41,9 +50,12 @@ class Gaps:
 def deciding(missing: Iterable[MissingFile], *, is_dated: bool) -> tuple[MissingFile, ...]:
     """What decisions depend on of these files, so that jobs that lack the same ones share theirs.
 
-    The names, whether each was asked for, and since when where a policy gives up in time (`is_dated`).
+    The names, whether each was asked for, and since when where a policy gives up in time
+    (`is_dated`).
     """
     return tuple(
-        MissingFile(each.name, "" if each.was_asked_for else NOT_ASKED, each.since if is_dated else 0)
+        MissingFile(
+            each.name, "" if each.was_asked_for else NOT_ASKED, each.since if is_dated else 0
+        )
         for each in missing
     )

@@ -1,4 +1,6 @@
-"""Whether two matches can be true of one job, as far as they themselves tell: what is not surely apart may overlap."""
+"""Whether two matches can be true of one job, as far as they themselves tell: what is not surely
+apart may overlap.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,18 @@ from typing import Final
 import re2
 
 from sauce_janitor.model.globs import alternatives, compile_glob, compile_part, has_wildcards
-from sauce_janitor.model.policies import AllOf, AnyOf, Atom, Comparison, Glob, Literally, Match, Not, Pattern, Regex
+from sauce_janitor.model.policies import (
+    AllOf,
+    AnyOf,
+    Atom,
+    Comparison,
+    Glob,
+    Literally,
+    Match,
+    Not,
+    Pattern,
+    Regex,
+)
 
 _Literal = tuple[Atom, bool]
 """An atom that must be true, or must not."""
@@ -28,7 +41,9 @@ def may_overlap(one: Match, other: Match) -> bool:
 
 
 def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | None:
-    """The match as alternatives, each of literals that all hold; None when they are too many to look at."""
+    """The match as alternatives, each of literals that all hold; None when they are too many to
+    look at.
+    """
     match match:
         case Atom():
             return [((match, wanted),)]
@@ -45,11 +60,15 @@ def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | Non
             size = 1
             for part in known:
                 size *= len(part)
-            return None if size > _MOST_BRANCHES else [sum(chosen, ()) for chosen in product(*known)]
+            return (
+                None if size > _MOST_BRANCHES else [sum(chosen, ()) for chosen in product(*known)]
+            )
 
 
 _SEVERAL: Final = frozenset({"tags", "public"})
-"""Fields of which a job may have several values: two patterns that no one text matches can both be true."""
+"""Fields of which a job may have several values: two patterns that no one text matches can both be
+true.
+"""
 
 
 def _is_impossible(branch: Iterable[_Literal]) -> bool:
@@ -60,9 +79,15 @@ def _is_impossible(branch: Iterable[_Literal]) -> bool:
         for other, also in literals:
             if other.field != atom.field:
                 continue
-            if not also and all(any(_covers(wide, narrow) for wide in other.patterns) for narrow in atom.patterns):
+            if not also and all(
+                any(_covers(wide, narrow) for wide in other.patterns) for narrow in atom.patterns
+            ):
                 return True
-            if also and atom.field not in _SEVERAL and all(_apart(a, b) for a in atom.patterns for b in other.patterns):
+            if (
+                also
+                and atom.field not in _SEVERAL
+                and all(_apart(a, b) for a in atom.patterns for b in other.patterns)
+            ):
                 return True
     return False
 
@@ -90,7 +115,10 @@ def _apart(one: Pattern, other: Pattern) -> bool:
     if isinstance(one, Regex) and isinstance(other, Regex):
         return not _one_begins(_head_of_regex(one.pattern), _head_of_regex(other.pattern))
     if isinstance(one, Glob) and isinstance(other, Glob):
-        return all(_are_apart(*pair) for pair in product(alternatives(one.pattern), alternatives(other.pattern)))
+        return all(
+            _are_apart(*pair)
+            for pair in product(alternatives(one.pattern), alternatives(other.pattern))
+        )
     if isinstance(one, Comparison) and isinstance(other, Comparison):
         return not _can_be_met((*one.bounds, *other.bounds))
     return False
@@ -128,7 +156,9 @@ def _head(pattern: str) -> str:
 
 
 def _tail(pattern: str) -> str:
-    """The text that everything the glob matches ends with; none where a `]` makes that hard to tell."""
+    """The text that everything the glob matches ends with; none where a `]` makes that hard to
+    tell.
+    """
     return "" if "[" in pattern else _MAGIC.split(pattern)[-1]
 
 

@@ -1,4 +1,6 @@
-"""Whose word counts on a job: overrides and defaults, worked out from which policies match, may match, or do not."""
+"""Whose word counts on a job: overrides and defaults, worked out from which policies match, may
+match, or do not.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def actions_stated(policy: Policy) -> frozenset[Action]:
 
 @dataclass(frozen=True, slots=True)
 class Precedence:
-    """One policy's word on one action of a job: `sure` when it matches, else it may match; `seated` when it ranks the job."""
+    """One policy's word on one action of a job: `sure` when it matches, else it may match; `seated`
+    when it ranks the job.
+    """
 
     index: int
     sure: bool
@@ -36,23 +40,35 @@ class Precedences:
         self._policies = tuple(policies)
         self.stated = tuple(actions_stated(policy) for policy in policies)
         self._overriders = tuple(
-            tuple(n for n in range(len(policies)) if self._names(n, m) and self.stated[n] & self.stated[m])
+            tuple(
+                n
+                for n in range(len(policies))
+                if self._names(n, m) and self.stated[n] & self.stated[m]
+            )
             for m in range(len(policies))
         )
 
     def ranks_by_action(self, index: int) -> bool:
-        """Whether the jobs that take slots in a policy can differ by action: a default, or one that others override."""
+        """Whether the jobs that take slots in a policy can differ by action: a default, or one that
+        others override.
+        """
         return self._policies[index].default or bool(self._overriders[index])
 
     def of(self, action: Action, truths: Sequence[Truth]) -> tuple[Precedence, ...]:
-        """The policies whose claims on `action` are in force for a job that they match as `truths` say."""
+        """The policies whose claims on `action` are in force for a job that they match as `truths`
+        say.
+        """
         found = []
         for index, truth in enumerate(truths):
             if truth is False or action not in self.stated[index]:
                 continue
             if self._policies[index].default and self._another_states(action, index, truths):
                 continue
-            rivals = [n for n in self._overriders[index] if action in self.stated[n] and truths[n] is not False]
+            rivals = [
+                n
+                for n in self._overriders[index]
+                if action in self.stated[n] and truths[n] is not False
+            ]
             if any(truths[n] and not self._may_be_overridden(n, truths) for n in rivals):
                 continue
             seated = truth is True and all(self._is_overridden(n, truths) for n in rivals)
@@ -75,14 +91,22 @@ class Precedences:
 
     def _another_states(self, action: Action, index: int, truths: Sequence[Truth]) -> bool:
         return any(
-            n != index and truth is not False and not self._policies[n].default and action in self.stated[n]
+            n != index
+            and truth is not False
+            and not self._policies[n].default
+            and action in self.stated[n]
             for n, truth in enumerate(truths)
         )
 
     # The graph of overrides has no cycle (the configuration refuses one), so these two end.
 
     def _may_be_overridden(self, index: int, truths: Sequence[Truth]) -> bool:
-        return any(truths[n] is not False and not self._is_overridden(n, truths) for n in self._overriders[index])
+        return any(
+            truths[n] is not False and not self._is_overridden(n, truths)
+            for n in self._overriders[index]
+        )
 
     def _is_overridden(self, index: int, truths: Sequence[Truth]) -> bool:
-        return any(truths[n] and not self._may_be_overridden(n, truths) for n in self._overriders[index])
+        return any(
+            truths[n] and not self._may_be_overridden(n, truths) for n in self._overriders[index]
+        )

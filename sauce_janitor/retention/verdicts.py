@@ -1,4 +1,5 @@
-"""From what is known of a job at one moment to its decisions: the total rule of combining rules, written once.
+"""From what is known of a job at one moment to its decisions: the total rule of combining rules,
+written once.
 
 Keep beats delete, the longest time wins, whatever is unclear is kept.
 """
@@ -13,7 +14,16 @@ from zoneinfo import ZoneInfo
 from sauce_janitor.model.assets import Selection, covers
 from sauce_janitor.model.drafts import draft_of
 from sauce_janitor.model.durations import due_at
-from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, Reason, Record, Verdict, Why
+from sauce_janitor.model.jobs import (
+    DELETES,
+    Action,
+    AssetsStanding,
+    Decision,
+    Reason,
+    Record,
+    Verdict,
+    Why,
+)
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.interactions import Postponement, postponements
@@ -34,7 +44,9 @@ GONE: Final = ASSETS_DELETED | ASSETS_PURGED
 
 _ANNOUNCED: Final = {Action.DELETE_ASSETS: ASSETS_ANNOUNCED, Action.DELETE_JOB: JOB_ANNOUNCED}
 _ORDER: Final = {why: n for n, why in enumerate(Why)}
-_MUTE: Final = Reason(Why.NOT_ARCHIVED, detail="no policy says what to archive: say `archive: none` if nothing")
+_MUTE: Final = Reason(
+    Why.NOT_ARCHIVED, detail="no policy says what to archive: say `archive: none` if nothing"
+)
 _DecisionDraft: Final = draft_of(Decision)
 _PURGED: Final = "Sauce Labs has purged its assets, and if_purged says keep"
 
@@ -43,9 +55,9 @@ _PURGED: Final = "Sauce Labs has purged its assets, and if_purged says keep"
 class DueAction:
     """A decision that is due, and the claims behind it. `index` is its action's place.
 
-    `fixed` is the policy that permits it and the seconds from the job's time to its own: the same for every job of a ruling,
-    unless a month of the calendar or a whole build's time is among the claims. Then it is None. `with_another`: the delete of
-    the job does it, too.
+    `fixed` is the policy that permits it and the seconds from the job's time to its own: the same
+    for every job of a ruling, unless a month of the calendar or a whole build's time is among the
+    claims. Then it is None. `with_another`: the delete of the job does it, too.
     """
 
     index: int
@@ -77,14 +89,16 @@ class DueAction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobVerdict:
-    """The decisions on all jobs of one case at one moment, shared by them; `dues` are those that are due.
+    """The decisions on all jobs of one case at one moment, shared by them; `dues` are those that
+    are due.
 
-    `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says. `expiring` says that a
-    wanted archive is missing. `announce` are the deletes that are, or stay, announced. `kept` are the keep rules that keep the
-    job, whatever actions their policies state. `lacks`: files that are wanted could not be had; `gives_up_at` is when the
-    policies wait for them no longer (epoch seconds), None for never. `has_assets`: for all we know, Sauce
-    Labs has the assets still. `stored` are the selections that receipts cover.
-    `postponed` is what other policies make longer of each policy's time.
+    `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says.
+    `expiring` says that a wanted archive is missing. `announce` are the deletes that are, or stay,
+    announced. `kept` are the keep rules that keep the job, whatever actions their policies state.
+    `lacks`: files that are wanted could not be had; `gives_up_at` is when the policies wait for
+    them no longer (epoch seconds), None for never. `has_assets`: for all we know, Sauce Labs has
+    the assets still. `stored` are the selections that receipts cover. `postponed` is what other
+    policies make longer of each policy's time.
     """
 
     case: MatchCase
@@ -112,11 +126,15 @@ class JobVerdict:
         return tuple(decisions)
 
     def acts(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
-        """What is to be done about one job: the decisions that are due and do not come about with another one."""
+        """What is to be done about one job: the decisions that are due and do not come about with
+        another one.
+        """
         return tuple([due.decided(record, time, zone) for due in self.dues if not due.with_another])
 
     def goes_at(self, action: Action, record: Record, time: int, zone: ZoneInfo) -> int:
-        """When every claim on an announced delete will be due: a job's takes its assets along, while it has any."""
+        """When every claim on an announced delete will be due: a job's takes its assets along,
+        while it has any.
+        """
         claims = self.case.claims[action]
         if action is Action.DELETE_JOB and record.assets is AssetsStanding.PRESENT:
             claims += self.case.claims[Action.DELETE_ASSETS]
@@ -124,7 +142,9 @@ class JobVerdict:
 
 
 def _fixed(action: Action, claims: tuple[AppliedRule, ...]) -> tuple[str, int] | None:
-    """What `_who_and_when` says of every job, with seconds from the job's time for the time; None where that varies."""
+    """What `_who_and_when` says of every job, with seconds from the job's time for the time; None
+    where that varies.
+    """
     times = []
     for claim in claims:
         assert claim.after is not None
@@ -141,10 +161,16 @@ def _first_or_last(action: Action, times: list[tuple[int, str]]) -> tuple[str, i
     return min(name for time, name in times if time == since), since
 
 
-def due_since(claim: AppliedRule, action: Action, record: Record, time: int | None, zone: ZoneInfo) -> int:
+def due_since(
+    claim: AppliedRule, action: Action, record: Record, time: int | None, zone: ZoneInfo
+) -> int:
     """When the claim is, or was, due for a job."""
     base = record.job.started_at if action is Action.STOP else time
-    if action is not Action.ARCHIVE and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
+    if (
+        action is not Action.ARCHIVE
+        and claim.seat is not None
+        and isinstance(claim.seat.keeper, BuildKeeper)
+    ):
         base = claim.seat.keeper.time_of(record)
     assert isinstance(base, int)
     assert claim.after is not None
@@ -152,13 +178,20 @@ def due_since(claim: AppliedRule, action: Action, record: Record, time: int | No
 
 
 def _who_and_when(
-    action: Action, claims: tuple[AppliedRule, ...], record: Record, time: int | None, zone: ZoneInfo
+    action: Action,
+    claims: tuple[AppliedRule, ...],
+    record: Record,
+    time: int | None,
+    zone: ZoneInfo,
 ) -> tuple[str | None, int | None]:
-    """For archiving the claim that is due first, else the one that is due last; of equals the first by name."""
+    """For archiving the claim that is due first, else the one that is due last; of equals the first
+    by name.
+    """
     if not claims:
         return None, record.job.ended_at if isinstance(record.job.ended_at, int) else time
     return _first_or_last(
-        action, [(due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
+        action,
+        [(due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims],
     )
 
 
@@ -182,10 +215,19 @@ class VerdictMaker:
         has_grace: bool,
         gaps: Gaps | None = None,
     ) -> None:
-        self._case, self._moment, self._archived, self._has_grace = case, moment, archived, has_grace
+        self._case, self._moment, self._archived, self._has_grace = (
+            case,
+            moment,
+            archived,
+            has_grace,
+        )
         self._holds = case.holds + ((holds.LOCAL_HOLD,) if moment & HELD else ())
         self._dues: dict[Action, tuple[AppliedRule, ...]] = {}
-        self._wishes = [claim for claim in case.claims[Action.ARCHIVE] if not claim.undecided and self._wants(claim)]
+        self._wishes = [
+            claim
+            for claim in case.claims[Action.ARCHIVE]
+            if not claim.undecided and self._wants(claim)
+        ]
         self._whole = bool(moment & HELD) or case.archived_by_hold
         self._selection = self._select()
         self._lacks, self._gives_up_at = self._look_for_gaps(gaps)
@@ -193,14 +235,19 @@ class VerdictMaker:
     def rule(self) -> JobVerdict:
         """The decisions on all four actions."""
         archive = self._archive()
-        assets_blockers = self._with_grace(Action.DELETE_ASSETS, self._blockers(Action.DELETE_ASSETS))
+        assets_blockers = self._with_grace(
+            Action.DELETE_ASSETS, self._blockers(Action.DELETE_ASSETS)
+        )
         job_blockers = self._blockers(Action.DELETE_JOB)
         if not self._moment & GONE:
             job_blockers += [_protected(blocker) for blocker in assets_blockers]
         job_blockers = self._with_grace(Action.DELETE_JOB, job_blockers)
         announce = []
         deletes = []
-        for action, blockers in ((Action.DELETE_ASSETS, assets_blockers), (Action.DELETE_JOB, job_blockers)):
+        for action, blockers in (
+            (Action.DELETE_ASSETS, assets_blockers),
+            (Action.DELETE_JOB, job_blockers),
+        ):
             decision, announced = self._delete(action, blockers, archive)
             deletes.append(decision)
             announce += [action] if announced else []
@@ -237,10 +284,12 @@ class VerdictMaker:
         for action in (Action.ARCHIVE, *DELETES):
             for claim in self._case.claims[action]:
                 if claim.seat is not None and self._moment & claim.kept:
-                    reasons += claim.seat.keeper.reasons((self._moment & claim.kept) >> claim.seat.shift)
+                    reasons += claim.seat.keeper.reasons(
+                        (self._moment & claim.kept) >> claim.seat.shift
+                    )
         return _in_order(reasons)
 
-    # --- archiving ---------------------------------------------------------------------------------------------------
+    # --- archiving --------------------------------------------------------------------------------
 
     def _wants(self, claim: AppliedRule) -> bool:
         assert claim.wish is not None
@@ -269,7 +318,9 @@ class VerdictMaker:
         return Selection(assets, forbid, discard, "keep" if keeps else "proceed")
 
     def _look_for_gaps(self, gaps: Gaps | None) -> tuple[bool, int | None]:
-        """Whether wanted files are missing while Sauce Labs has them, and until when their deletes wait."""
+        """Whether wanted files are missing while Sauce Labs has them, and until when their deletes
+        wait.
+        """
         selection = self._selection
         # What is purged or deleted comes no more: if_purged says what happens then.
         if gaps is None or selection is None or self._moment & GONE:
@@ -277,7 +328,11 @@ class VerdictMaker:
         wanted = gaps.of(selection)
         if not wanted.missing:
             return False, None
-        waits = [] if self._whole else [claim.wish.if_unavailable for claim in self._wishes if claim.wish]
+        waits = (
+            []
+            if self._whole
+            else [claim.wish.if_unavailable for claim in self._wishes if claim.wish]
+        )
         until = wanted.given_up_at(waits)
         if until is not None and until <= gaps.as_of:
             names = frozenset(each.name for each in wanted.missing)
@@ -287,7 +342,11 @@ class VerdictMaker:
     def _is_covered(self) -> bool:
         if self._selection is None or (covers(self._archived, self._selection) and not self._lacks):
             return True
-        return bool(self._moment & GONE) and self._archived is not None and self._selection.if_purged == "proceed"
+        return (
+            bool(self._moment & GONE)
+            and self._archived is not None
+            and self._selection.if_purged == "proceed"
+        )
 
     def _archive(self) -> Decision:
         selection, moment = self._selection, self._moment
@@ -313,11 +372,16 @@ class VerdictMaker:
 
     def _why_nothing_wanted(self) -> list[Reason]:
         claims = self._case.claims[Action.ARCHIVE]
-        reasons = [reason for claim in claims for reason in claim.undecided if claim.wish and not claim.wish.none]
+        reasons = [
+            reason
+            for claim in claims
+            for reason in claim.undecided
+            if claim.wish and not claim.wish.none
+        ]
         reasons += [Reason(Why.NOTHING_WANTED, name) for name in self._saying_none()]
         return reasons or [Reason(Why.NO_POLICY)]
 
-    # --- deleting ----------------------------------------------------------------------------------------------------
+    # --- deleting ---------------------------------------------------------------------------------
 
     def _set_aside(self) -> list[Reason]:
         reasons = list(self._holds)
@@ -337,20 +401,28 @@ class VerdictMaker:
             if claim.after is None:
                 blockers.append(_Blocker(Reason(Why.NEVER, claim.policy.name)))
             elif not self._moment & claim.due:
-                blockers.append(_Blocker(_not_yet(claim), passes=bool(self._moment & claim.announced)))
+                blockers.append(
+                    _Blocker(_not_yet(claim), passes=bool(self._moment & claim.announced))
+                )
             if claim.seat is not None and self._moment & claim.kept:
                 said = claim.seat.keeper.reasons((self._moment & claim.kept) >> claim.seat.shift)
                 blockers += [_Blocker(reason) for reason in said]
         return blockers
 
     def _with_grace(self, action: Action, blockers: list[_Blocker]) -> list[_Blocker]:
-        """Rule 5: where only time stands against a delete, it is announced, and waits for the announcement to be old enough."""
-        waits = self._has_grace and self._case.claims[action] and not self._moment & _ANNOUNCED[action]
+        """Rule 5: where only time stands against a delete, it is announced, and waits for the
+        announcement to be old enough.
+        """
+        waits = (
+            self._has_grace and self._case.claims[action] and not self._moment & _ANNOUNCED[action]
+        )
         if waits and all(blocker.passes for blocker in blockers):
             return [*blockers, _Blocker(Reason(Why.GRACE), passes=True)]
         return blockers
 
-    def _delete(self, action: Action, blockers: list[_Blocker], archive: Decision) -> tuple[Decision, bool]:
+    def _delete(
+        self, action: Action, blockers: list[_Blocker], archive: Decision
+    ) -> tuple[Decision, bool]:
         """The decision, and whether the action is announced by it."""
         aside = self._set_aside()
         if aside:
@@ -360,7 +432,9 @@ class VerdictMaker:
         sure = tuple(claim for claim in self._case.claims[action] if not claim.undecided)
         reasons = [blocker.reason for blocker in blockers]
         if not sure:
-            return _kept(action, reasons if self._case.claims[action] else [Reason(Why.NO_POLICY)]), False
+            return _kept(
+                action, reasons if self._case.claims[action] else [Reason(Why.NO_POLICY)]
+            ), False
         announced = self._has_grace and all(blocker.passes for blocker in blockers)
         reasons += self._unarchived(archive)
         if reasons:
@@ -368,13 +442,24 @@ class VerdictMaker:
         self._dues[action] = sure
         due = [Reason(Why.DUE, claim.policy.name) for claim in sure]
         if self._lacks:
-            due.append(Reason(Why.GIVEN_UP if self._selection and self._selection.gives_up else Why.MISSING))
+            due.append(
+                Reason(
+                    Why.GIVEN_UP if self._selection and self._selection.gives_up else Why.MISSING
+                )
+            )
         return _due(action, due), announced
 
     def _unarchived(self, archive: Decision) -> list[Reason]:
-        """What is missing of rule 4. An archive that is due comes before the delete, in the same pass."""
+        """What is missing of rule 4. An archive that is due comes before the delete, in the same
+        pass.
+        """
         claims = self._case.claims[Action.ARCHIVE]
-        reasons = [reason for claim in claims for reason in claim.undecided if claim.wish and not claim.wish.none]
+        reasons = [
+            reason
+            for claim in claims
+            for reason in claim.undecided
+            if claim.wish and not claim.wish.none
+        ]
         if self._case.forbid_unknown:
             return [*reasons, Reason(Why.FORBID)]
         if self._selection is None:
@@ -383,7 +468,7 @@ class VerdictMaker:
             return reasons
         return [*reasons, Reason(Why.NOT_ARCHIVED, detail=archive.reasons[0].text)]
 
-    # --- stopping ----------------------------------------------------------------------------------------------------
+    # --- stopping ---------------------------------------------------------------------------------
 
     def _stop(self) -> Decision:
         claims = self._case.claims[Action.STOP]
@@ -409,7 +494,9 @@ def _protected(blocker: _Blocker) -> _Blocker:
 
 
 def _not_yet(claim: AppliedRule) -> Reason:
-    return Reason(Why.NOT_YET, claim.policy.name, detail=f"after {claim.after.text}" if claim.after else None)
+    return Reason(
+        Why.NOT_YET, claim.policy.name, detail=f"after {claim.after.text}" if claim.after else None
+    )
 
 
 def _kept(action: Action, reasons: Iterable[Reason]) -> Decision:
@@ -422,4 +509,9 @@ def _due(action: Action, reasons: Iterable[Reason]) -> Decision:
 
 def _in_order(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     """Each reason once, in an order that the order of policies and rules does not change."""
-    return tuple(sorted(set(reasons), key=lambda r: (_ORDER[r.why], r.policy or "", r.rule or "", r.detail or "")))
+    return tuple(
+        sorted(
+            set(reasons),
+            key=lambda r: (_ORDER[r.why], r.policy or "", r.rule or "", r.detail or ""),
+        )
+    )

@@ -1,4 +1,5 @@
-"""A Sauce Labs look-alike on loopback: seeded, deterministic, honest where the documentation is and faulty on demand.
+"""A Sauce Labs look-alike on loopback: seeded, deterministic, honest where the documentation is and
+faulty on demand.
 
 It imports nothing of the rest of the package, so that it can judge it.
 """

@@ -1,4 +1,6 @@
-"""Starts and stops a sandbox, and lets its owner look at the truth and change the world behind the API's back."""
+"""Starts and stops a sandbox, and lets its owner look at the truth and change the world behind the
+API's back.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ from sauce_janitor.sandbox.world.world import JobRef, Truth, World
 
 
 class Sandbox:
-    """A running look-alike of the Sauce Labs API. `with Sandbox(SandboxOptions(jobs=500)) as sauce:` or start and stop.
+    """A running look-alike of the Sauce Labs API. `with Sandbox(SandboxOptions(jobs=500)) as
+    sauce:` or start and stop.
 
-    `log` holds every request so far. Raises ValueError for a faults file that cannot be understood, OSError for a port
-    that is taken or a file that cannot be opened.
+    `log` holds every request so far. Raises ValueError for a faults file that cannot be understood,
+    OSError for a port that is taken or a file that cannot be opened.
     """
 
     def __init__(self, options: SandboxOptions | None = None) -> None:
@@ -44,7 +47,10 @@ class Sandbox:
     def start(self) -> Self:
         """Answer requests from now on."""
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="sandbox", daemon=True
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            name="sandbox",
+            daemon=True,
         )
         self._thread.start()
         return self
@@ -60,18 +66,23 @@ class Sandbox:
         self.log.close()
 
     def drain(self, within_s: float = 10.0) -> bool:
-        """Wait until the connections of clients that are gone have ended; whether they have, in the time given."""
+        """Wait until the connections of clients that are gone have ended; whether they have, in the
+        time given.
+        """
         return self._server.drain(within_s)
 
     def __enter__(self) -> Self:
         return self if self._thread is not None else self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
-    # --- how to reach it ----------------------------------------------------------------------------------------------
+    # --- how to reach it --------------------------------------------------------------------------
 
     @property
     def base_url(self) -> str:
@@ -93,10 +104,12 @@ class Sandbox:
         """Every owner of jobs, service accounts too, with the access key; the main user first."""
         return {person.name: person.access_key for person in self.world.organisation.people}
 
-    # --- the truth ----------------------------------------------------------------------------------------------------
+    # --- the truth --------------------------------------------------------------------------------
 
     def truth(self, job_id: str) -> Truth | None:
-        """What is true of a job, deleted ones too (`exists` is False then); None for an id that never was."""
+        """What is true of a job, deleted ones too (`exists` is False then); None for an id that
+        never was.
+        """
         return self.world.truth(job_id, self.base_url)
 
     def job_ids(self, owner: str | None = None, *, even_deleted: bool = False) -> Iterator[str]:
@@ -108,20 +121,28 @@ class Sandbox:
                 yield self.world.ref(person, index).id
 
     def asset(self, job_id: str, name: str) -> bytes | None:
-        """The bytes of a file that the job has now, hidden ones too; None when it has none of that name."""
+        """The bytes of a file that the job has now, hidden ones too; None when it has none of that
+        name.
+        """
         found = {asset.name: asset for asset in self.world.assets(self._job(job_id))}
         return found[name].read() if name in found else None
 
-    # --- changing the world -------------------------------------------------------------------------------------------
+    # --- changing the world -----------------------------------------------------------------------
 
     def inject(self, fault: str, **settings: object) -> Fault:
-        """Arm a fault (see docs/reference/sandbox.md) and return it: `.fired` says how often it struck."""
+        """Arm a fault (see docs/reference/sandbox.md) and return it: `.fired` says how often it
+        struck.
+        """
         armed = Fault.parse({"fault": fault, **settings})
         self.faults.arm(armed)
         return armed
 
-    def arrive(self, *, owner: str | None = None, created_at: int | None = None, **fields: object) -> str:
-        """A new job, finished and passed unless `fields` of the job document say otherwise; the newest there is. Its id."""
+    def arrive(
+        self, *, owner: str | None = None, created_at: int | None = None, **fields: object
+    ) -> str:
+        """A new job, finished and passed unless `fields` of the job document say otherwise; the
+        newest there is. Its id.
+        """
         person = self._person(owner)
         ledger = self.world.ledger(person)
         with self.world.lock:

@@ -132,7 +132,10 @@ class ClientConnection(BaseHTTPRequestHandler):
             method=self.command,
             target=target,
             path=path,
-            query={key: tuple(values) for key, values in parse_qs(query, keep_blank_values=True).items()},
+            query={
+                key: tuple(values)
+                for key, values in parse_qs(query, keep_blank_values=True).items()
+            },
             headers={key.lower(): value for key, value in self.headers.items()},
             body=body,
             user=_user(site.world, self.headers.get("Authorization", "")),
@@ -140,7 +143,9 @@ class ClientConnection(BaseHTTPRequestHandler):
         )
         match = find(request.method, request.path)
         struck, answer = _judge(site, request, match, at)
-        site.log.add(_entry(at, request, match, answer, struck))  # before the client can know the answer
+        site.log.add(
+            _entry(at, request, match, answer, struck)
+        )  # before the client can know the answer
         if answer.wire.wait_s:
             site.stopping.wait(answer.wire.wait_s)
         if answer.wire.is_dropped:
@@ -230,18 +235,28 @@ def _judge(
 ) -> tuple[tuple[Fault, ...], SandboxAnswer]:
     """What to answer: the limit first, then the faults, then the API."""
     endpoint = match.endpoint.name if match.endpoint is not None else "unknown"
-    budget = site.throttle.ask(request.user.name, endpoint, time.monotonic()) if request.user is not None else None
+    budget = (
+        site.throttle.ask(request.user.name, endpoint, time.monotonic())
+        if request.user is not None
+        else None
+    )
     if budget is not None and budget.wait_s > 0:
         return (), site.throttle.refusal(budget, at)
     struck = site.faults.striking(request, endpoint, match.parts.get("job", ""))
-    answer = answer_with(struck, site.world, request, lambda asked: handle(site.world, asked, match))
+    answer = answer_with(
+        struck, site.world, request, lambda asked: handle(site.world, asked, match)
+    )
     if budget is not None:
         answer = replace(answer, headers={**answer.headers, **site.throttle.headers(budget, at)})
     return struck, answer
 
 
 def _entry(
-    at: float, request: SandboxRequest, match: RouteMatch, answer: SandboxAnswer, struck: tuple[Fault, ...]
+    at: float,
+    request: SandboxRequest,
+    match: RouteMatch,
+    answer: SandboxAnswer,
+    struck: tuple[Fault, ...],
 ) -> LoggedRequest:
     effect: Effect = answer.effect
     return LoggedRequest(
@@ -281,7 +296,11 @@ def _encoded(world: World, request: SandboxRequest, answer: SandboxAnswer) -> tu
     """(compressed here, body): by what the client accepts, unless the behaviour says otherwise."""
     switch = world.behaviours.compression
     accepts = "gzip" in request.headers.get("accept-encoding", "")
-    wanted = switch == "always" or (switch == "accepted" and accepts) or answer.wire.keep_encoded is not None
+    wanted = (
+        switch == "always"
+        or (switch == "accepted" and accepts)
+        or answer.wire.keep_encoded is not None
+    )
     if not wanted or not answer.compress or not answer.body:
         return False, answer.body
     return True, gzip.compress(answer.body, 1, mtime=0)

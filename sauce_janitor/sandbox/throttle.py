@@ -1,4 +1,6 @@
-"""The rate limit: so many requests in any second and any hour, for each user or each user and endpoint."""
+"""The rate limit: so many requests in any second and any hour, for each user or each user and
+endpoint.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class RequestQuota:
 
 
 class Throttle:
-    """Sliding windows, so that a client cannot win by sending at the border of two. Times come from the caller."""
+    """Sliding windows, so that a client cannot win by sending at the border of two. Times come from
+    the caller.
+    """
 
     def __init__(self, rate: Rate, behaviours: Behaviours) -> None:
         self._rate, self._behaviours = rate, behaviours
@@ -33,7 +37,9 @@ class Throttle:
         self._lock = threading.Lock()
 
     def ask(self, user: str, endpoint: str, now: float) -> RequestQuota | None:
-        """Count a request at `now` (any clock's seconds); None without a limit. Refused requests do not count."""
+        """Count a request at `now` (any clock's seconds); None without a limit. Refused requests do
+        not count.
+        """
         windows = self._windows()
         if not windows:
             return None
@@ -46,13 +52,19 @@ class Throttle:
             if wait <= 0:
                 sent.append(now)
             allowed, length = windows[-1]
-            used = sum(1 for moment in sent if moment > now - length) if len(windows) == 1 else len(sent)
+            used = (
+                sum(1 for moment in sent if moment > now - length)
+                if len(windows) == 1
+                else len(sent)
+            )
             # Floats: a request of this very moment would be over in a hair more than the window.
             reset = min(length, sent[0] + length - now) if sent else length
         return RequestQuota(allowed, max(0, allowed - used), reset, max(0.0, wait))
 
     def headers(self, budget: RequestQuota, now: float) -> dict[str, str]:
-        """X-Ratelimit-*; `now` in epoch seconds. The unit of the reset is a behaviour: the documentation is silent."""
+        """X-Ratelimit-*; `now` in epoch seconds. The unit of the reset is a behaviour: the
+        documentation is silent.
+        """
         if self._behaviours.rate_headers == "off":
             return {}
         unit = self._behaviours.rate_reset
@@ -60,7 +72,9 @@ class Throttle:
         return {
             "X-Ratelimit-Limit": str(budget.limit),
             "X-Ratelimit-Remaining": str(budget.remaining),
-            "X-Ratelimit-Reset": str(math.ceil(reset * 1000 if unit.endswith("milliseconds") else reset)),
+            "X-Ratelimit-Reset": str(
+                math.ceil(reset * 1000 if unit.endswith("milliseconds") else reset)
+            ),
         }
 
     def refusal(self, budget: RequestQuota, now: float) -> SandboxAnswer:
@@ -77,7 +91,9 @@ class Throttle:
         return replace(answer, body=b"") if self._behaviours.rate_body == "empty" else answer
 
     def _windows(self) -> list[tuple[int, float]]:
-        """(requests, seconds), the shorter first. Less than one a second is one in so many seconds."""
+        """(requests, seconds), the shorter first. Less than one a second is one in so many
+        seconds.
+        """
         found: list[tuple[int, float]] = []
         if self._rate.per_second is not None:
             allowed = max(1, int(self._rate.per_second))

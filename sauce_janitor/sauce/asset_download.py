@@ -12,9 +12,17 @@ from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.bodies import ResponseBody
 from sauce_janitor.sauce.http.guarded_connection import AnswerLimits
-from sauce_janitor.sauce.http.transport import Answer, HttpRequest, Transport, raw_of, refuse_redirect
+from sauce_janitor.sauce.http.transport import (
+    Answer,
+    HttpRequest,
+    Transport,
+    raw_of,
+    refuse_redirect,
+)
 
-MOST_ASSET_BYTES: Final = 64 * 1024**3  # against endless streams; what the disk allows is the archive's to say
+MOST_ASSET_BYTES: Final = (
+    64 * 1024**3
+)  # against endless streams; what the disk allows is the archive's to say
 _SLOWEST_BYTES_A_SECOND: Final = 1024.0
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -23,9 +31,11 @@ AssetBody = ResponseBody
 
 @contextmanager
 def open_asset(transport: Transport, owner: Owner, job: JobId, name: str) -> Iterator[AssetBody]:
-    """The asset's body. One redirect is followed: to the same host or the region's asset host, to the same job and file.
+    """The asset's body. One redirect is followed: to the same host or the region's asset host, to
+    the same job and file.
 
-    Errors while reading are AnswerError (this asset failed, others may do better); those of opening are `Transport.open`'s.
+    Errors while reading are AnswerError (this asset failed, others may do better); those of opening
+    are `Transport.open`'s.
     """
     what = f"asset {name!a:.120} of job {job}"
     ask = HttpRequest("GET", paths.asset(owner, job, name), "asset", what, accept="*/*")
@@ -53,11 +63,20 @@ def _limits(transport: Transport) -> AnswerLimits:
 def _body(answer: Answer, what: str, name: str) -> AssetBody:
     if answer.status_code != 200:
         raise AnswerError(f"{what} is answered with {answer.status_code}, 200 was expected")
-    return ResponseBody(raw_of(answer), max_bytes=MOST_ASSET_BYTES, what=what, named_gzip=name.lower().endswith(".gz"))
+    return ResponseBody(
+        raw_of(answer),
+        max_bytes=MOST_ASSET_BYTES,
+        what=what,
+        named_gzip=name.lower().endswith(".gz"),
+    )
 
 
-def _redirected(transport: Transport, answer: Answer, ask: HttpRequest, job: JobId, name: str) -> HttpRequest:
-    """The request that the redirect asks for, if it may be followed; the credential goes to the account's own host only."""
+def _redirected(
+    transport: Transport, answer: Answer, ask: HttpRequest, job: JobId, name: str
+) -> HttpRequest:
+    """The request that the redirect asks for, if it may be followed; the credential goes to the
+    account's own host only.
+    """
     connection = transport.connection
     try:
         place = urlsplit(urljoin(connection.origin + ask.target, answer.headers["Location"]))
@@ -68,8 +87,15 @@ def _redirected(transport: Transport, answer: Answer, ask: HttpRequest, job: Job
         refuse_redirect(answer, ask.what)
     folder, _, last = place.path.rpartition("/")
     if unquote(last) != name or folder.removesuffix("/assets").rpartition("/")[2] != job:
-        raise AnswerError(f"{ask.what} is answered with a redirect to another job or file: not followed")
+        raise AnswerError(
+            f"{ask.what} is answered with a redirect to another job or file: not followed"
+        )
     target = place.path + (f"?{place.query}" if place.query else "")
     return HttpRequest(
-        "GET", target, ask.endpoint, ask.what, None if origin == connection.origin else origin, ask.accept
+        "GET",
+        target,
+        ask.endpoint,
+        ask.what,
+        None if origin == connection.origin else origin,
+        ask.accept,
     )

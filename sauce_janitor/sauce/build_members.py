@@ -1,4 +1,6 @@
-"""The jobs of a build: by the builds API (v2), else the older way. For people to look at; nothing is decided by it."""
+"""The jobs of a build: by the builds API (v2), else the older way. For people to look at; nothing
+is decided by it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from sauce_janitor.sauce.json_fields import text_field, time_field
 MEMBERS_A_PAGE: Final = 100
 _MOST_PAGES: Final = 1_000
 
-# Source: Builds API, Lookup Jobs for a Build: `state` has a flag for each; the first that is set says it best.
+# Source: Builds API, Lookup Jobs for a Build: `state` has a flag for each; the first that is set
+# says it best.
 _STATES: Final = (
     ("running", "running"),
     ("queued", "queued"),
@@ -29,7 +32,9 @@ _STATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BuildMember:
-    """One job of a build. `status` is running, queued, passed, failed, error or complete; times are epoch seconds."""
+    """One job of a build. `status` is running, queued, passed, failed, error or complete; times are
+    epoch seconds.
+    """
 
     id: JobId
     status: Text
@@ -41,7 +46,8 @@ Page: TypeAlias = tuple[BuildMember, ...]
 
 
 def parse_members(answer: object) -> Page:
-    """A page of a build's jobs, in v2's shape or as a list of jobs; rows without a usable id are left out.
+    """A page of a build's jobs, in v2's shape or as a list of jobs; rows without a usable id are
+    left out.
 
     AnswerError for anything else.
     """
@@ -60,7 +66,8 @@ def parse_members(answer: object) -> Page:
 
 
 def each_member(ask: Callable[[int], Page | None]) -> Iterator[BuildMember] | None:
-    """Every job once, in the order of the pages that `ask` gives for an offset; None when the first page is not offered.
+    """Every job once, in the order of the pages that `ask` gives for an offset; None when the first
+    page is not offered.
 
     Pages until one adds nothing: whether limit and offset are obeyed is not documented.
     """

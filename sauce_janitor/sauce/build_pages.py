@@ -8,7 +8,9 @@ from typing import Final, Protocol, TypeVar
 from sauce_janitor.errors import AnswerError
 
 _FEWEST_A_PAGE: Final = 20
-"""Source: the vendor's node client: limit is 20 unless given. A page of fewer rows is the last one."""
+"""Source: the vendor's node client: limit is 20 unless given. A page of fewer rows is the last
+one.
+"""
 
 
 class _HasId(Protocol):
@@ -20,12 +22,17 @@ _Row = TypeVar("_Row", bound=_HasId)
 
 
 def each_once(
-    first: tuple[_Row, ...], ask: Callable[[int], tuple[_Row, ...] | None], *, what: str, most_pages: int
+    first: tuple[_Row, ...],
+    ask: Callable[[int], tuple[_Row, ...] | None],
+    *,
+    what: str,
+    most_pages: int,
 ) -> Iterator[_Row]:
-    """Yield every row once, in the order of the pages: `first`, then what `ask` gives for an offset.
+    """Yield every row once, in the order of the pages: `first`, then what `ask` gives for an
+    offset.
 
-    Ends with the page that adds nothing: an offset into a live list repeats rows, and a server may clamp or ignore it.
-    AnswerError where `what` has more than `most_pages` pages.
+    Ends with the page that adds nothing: an offset into a live list repeats rows, and a server may
+    clamp or ignore it. AnswerError where `what` has more than `most_pages` pages.
     """
     seen: set[str] = set()
     page: tuple[_Row, ...] | None = first

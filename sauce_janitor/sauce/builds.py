@@ -1,4 +1,5 @@
-"""Builds as people look at them: whole records, found by time, status and name, of virtual and of real devices.
+"""Builds as people look at them: whole records, found by time, status and name, of virtual and of
+real devices.
 
 Nothing is decided by it: what rules read of a build is `retention.model.Build`.
 """
@@ -12,8 +13,23 @@ from itertools import islice
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.model.jobs import UNKNOWN, Build, Flag, JobId, Owner, Text, Time, Unknown, is_same_user
-from sauce_janitor.sauce.build_members import MEMBERS_A_PAGE, BuildMember, each_member, parse_members
+from sauce_janitor.model.jobs import (
+    UNKNOWN,
+    Build,
+    Flag,
+    JobId,
+    Owner,
+    Text,
+    Time,
+    Unknown,
+    is_same_user,
+)
+from sauce_janitor.sauce.build_members import (
+    MEMBERS_A_PAGE,
+    BuildMember,
+    each_member,
+    parse_members,
+)
 from sauce_janitor.sauce.build_pages import each_once
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.paths import BuildSource
@@ -29,7 +45,17 @@ _MOST_OLDER: Final = 2_500  # a build that does not exist must not cost the whol
 _MOST_BUILD_PAGES: Final = 2_000
 _FAR: Final = 4_102_444_799  # 2099: the API may refuse a start without an end
 _LONGEST_BUILD_S: Final = 7 * 86_400
-COUNTERS: Final = ("passed", "failed", "errored", "completed", "finished", "running", "queued", "new", "public")
+COUNTERS: Final = (
+    "passed",
+    "failed",
+    "errored",
+    "completed",
+    "finished",
+    "running",
+    "queued",
+    "new",
+    "public",
+)
 """The job counters of a build, as the API calls them."""
 Counted: TypeAlias = int | Literal[Unknown.UNKNOWN] | None
 
@@ -44,10 +70,12 @@ _B = TypeVar("_B", bound=_HasId)
 
 @dataclass(frozen=True, slots=True)
 class BuildRecord:
-    """All that a builds API says of one build; None where it says null or nothing. Times are epoch seconds.
+    """All that a builds API says of one build; None where it says null or nothing. Times are epoch
+    seconds.
 
-    `ended_at` can be set while jobs run. `counters` are those of `COUNTERS` that it has. `number` and `prefix` are of the
-    older API alone, `owner_id` (a user's uuid) and `source` of the newer one.
+    `ended_at` can be set while jobs run. `counters` are those of `COUNTERS` that it has. `number`
+    and `prefix` are of the older API alone, `owner_id` (a user's uuid) and `source` of the newer
+    one.
     """
 
     build: Build
@@ -78,7 +106,8 @@ class BuildRecord:
 class BuildFilter:
     """Which builds to ask for; None and () are all. Times are epoch seconds, both included.
 
-    It spares requests: whether a server knows each of these is not documented, so what it answers is tested again.
+    It spares requests: whether a server knows each of these is not documented, so what it answers
+    is tested again.
     """
 
     name: str | None = None
@@ -87,11 +116,14 @@ class BuildFilter:
     until: int | None = None
 
     def query(self) -> list[tuple[str, str | int]]:
-        """As parameters. Source: Builds API, Lookup Builds; `name` from the vendor's Java client."""
+        """As parameters. Source: Builds API, Lookup Builds; `name` from the vendor's Java
+        client.
+        """
         found: list[tuple[str, str | int]] = [("status", status) for status in self.statuses]
         found += [("name", self.name)] if self.name is not None else []
         if self.since is not None or self.until is not None:
-            # Which time `end` is compared with is not documented: a build may end days after it was created.
+            # Which time `end` is compared with is not documented: a build may end days after it was
+            # created.
             end = _FAR if self.until is None else min(self.until + _LONGEST_BUILD_S, _FAR)
             found += [("start", self.since or 0), ("end", end)]
         return found
@@ -137,11 +169,15 @@ def _number(row: Mapping[str, object], key: str) -> Counted:
     value = row.get(key)
     if value is None:
         return None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
+    return (
+        value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
+    )
 
 
 def each_build(first: tuple[_B, ...], ask: Callable[[int], tuple[_B, ...] | None]) -> Iterator[_B]:
-    """Yield every build once, in the order of the pages that `ask` gives for an offset, `first` first."""
+    """Yield every build once, in the order of the pages that `ask` gives for an offset, `first`
+    first.
+    """
     return each_once(first, ask, what="the list of builds", most_pages=_MOST_BUILD_PAGES)
 
 
@@ -151,8 +187,11 @@ class BuildRecords:
     def __init__(self, transport: Transport, people: People) -> None:
         self._transport, self._people = transport, people
 
-    def find(self, owner: Owner, source: BuildSource, which: BuildFilter) -> Iterator[BuildRecord] | None:
-        """The owner's builds, each once, newest first: by the newer API, else (virtual devices) by the older one, unfiltered.
+    def find(
+        self, owner: Owner, source: BuildSource, which: BuildFilter
+    ) -> Iterator[BuildRecord] | None:
+        """The owner's builds, each once, newest first: by the newer API, else (virtual devices) by
+        the older one, unfiltered.
 
         None when neither is offered.
         """
@@ -165,15 +204,21 @@ class BuildRecords:
             def page(offset: int) -> tuple[BuildRecord, ...] | None:
                 query = [("limit", BUILDS_A_PAGE), ("offset", offset), *which.query()]
                 query += [("user_id", user_id)] if user_id is not None else []
-                return self._page(paths.builds_found(source, query), "the list of builds", user_id=user_id)
+                return self._page(
+                    paths.builds_found(source, query), "the list of builds", user_id=user_id
+                )
 
-            with suppress(ForeignBuildError):  # it does not know the filter: nobody's builds are taken for theirs
+            with suppress(
+                ForeignBuildError
+            ):  # it does not know the filter: nobody's builds are taken for theirs
                 if (first := page(0)) is not None:
                     return each_build(first, page)
         return self._older(owner) if source == "vdc" else None
 
     def one(self, build_id: str, source: BuildSource, owner: Owner) -> BuildRecord | None:
-        """One build; None when there is none. The older API shows it only in its owner's list: among the newest there."""
+        """One build; None when there is none. The older API shows it only in its owner's list:
+        among the newest there.
+        """
         found = self._get(paths.build_v2(build_id, source), "build", f"build {build_id!a:.80}")
         if found is None:
             older = self._older(owner) if source == "vdc" else None
@@ -181,7 +226,9 @@ class BuildRecords:
             return next((record for record in newest if record.id == build_id), None)
         record = parse_record(found.value)
         if record.id != build_id:
-            raise AnswerError(f"asked for build {build_id!a:.80}, Sauce Labs answered with {record.id!a:.80}")
+            raise AnswerError(
+                f"asked for build {build_id!a:.80}, Sauce Labs answered with {record.id!a:.80}"
+            )
         return record
 
     def of_job(self, job: JobId, source: BuildSource) -> BuildRecord | None:
@@ -190,11 +237,15 @@ class BuildRecords:
         return None if found is None else parse_record(found.value)
 
     def members(self, build_id: str, source: BuildSource = "vdc") -> Iterator[BuildMember] | None:
-        """The jobs of one build, each once: the newer way, else (virtual devices) the older; None when there is neither."""
+        """The jobs of one build, each once: the newer way, else (virtual devices) the older; None
+        when there is neither.
+        """
         what = f"the jobs of build {build_id!a:.80}"
 
         def page(offset: int) -> tuple[BuildMember, ...] | None:
-            target = paths.build_jobs_v2(build_id, limit=MEMBERS_A_PAGE, offset=offset, source=source)
+            target = paths.build_jobs_v2(
+                build_id, limit=MEMBERS_A_PAGE, offset=offset, source=source
+            )
             found = self._get(target, "build_jobs", what)
             return None if found is None else parse_members(found.value)
 
@@ -202,7 +253,11 @@ class BuildRecords:
         if members is not None or source == "rdc":
             return members
         found = self._get(paths.build_jobs_v1(build_id), "build_jobs", what)
-        return None if found is None else iter({member.id: member for member in parse_members(found.value)}.values())
+        return (
+            None
+            if found is None
+            else iter({member.id: member for member in parse_members(found.value)}.values())
+        )
 
     def _older(self, owner: Owner) -> Iterator[BuildRecord] | None:
         def page(skip: int) -> tuple[BuildRecord, ...] | None:
@@ -218,7 +273,9 @@ class BuildRecords:
         found = self._get(target, "builds", what)
         if found is None:
             return None
-        parse_builds(found.value, user_id=user_id, owner=owner)  # raises for what is no list, or somebody else's
+        parse_builds(
+            found.value, user_id=user_id, owner=owner
+        )  # raises for what is no list, or somebody else's
         rows = found.value.get("builds") if isinstance(found.value, Mapping) else found.value
         return tuple(map(parse_record, rows if isinstance(rows, list) else ()))
 

@@ -1,4 +1,6 @@
-"""The reading client of one account: lists, details, assets and builds. It has no way to change anything."""
+"""The reading client of one account: lists, details, assets and builds. It has no way to change
+anything.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,13 @@ _BuildPage: TypeAlias = Callable[[int], tuple[Build, ...] | None]
 
 
 class SauceReader:
-    """Reads one account over GET only. For any number of threads; a context manager, or `close()` it.
+    """Reads one account over GET only. For any number of threads; a context manager, or `close()`
+    it.
 
-    Every method raises SourceError: CredentialsError (401), ForbiddenError (403), NotReadyError (400 on assets),
-    AnswerError (an answer that cannot be trusted), SourceUnavailableError (no answer after all retries, or a longer wait
-    asked for than allowed), BudgetSpentError; and StoppedError once `stop` is set.
+    Every method raises SourceError: CredentialsError (401), ForbiddenError (403), NotReadyError
+    (400 on assets), AnswerError (an answer that cannot be trusted), SourceUnavailableError (no
+    answer after all retries, or a longer wait asked for than allowed), BudgetSpentError; and
+    StoppedError once `stop` is set.
     """
 
     def __init__(
@@ -67,7 +71,10 @@ class SauceReader:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -77,7 +84,9 @@ class SauceReader:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """The vendor's clock minus ours, in seconds, by the last answer's Date header; None before the first one."""
+        """The vendor's clock minus ours, in seconds, by the last answer's Date header; None before
+        the first one.
+        """
         return self._transport.clock_skew_s
 
     @property
@@ -92,26 +101,42 @@ class SauceReader:
 
     @property
     def requests_here(self) -> int:
-        """Requests that the calling thread took out of the budget so far, failed and repeated ones too."""
+        """Requests that the calling thread took out of the budget so far, failed and repeated ones
+        too.
+        """
         return self.budget.taken_here
 
     def reserved(self, requests: int) -> AbstractContextManager[float]:
-        """Waits for the budget of so many requests; inside, this thread's next ones, the gate's too, wait for nothing."""
+        """Waits for the budget of so many requests; inside, this thread's next ones, the gate's
+        too, wait for nothing.
+        """
         return self.budget.reserved(requests)
 
     def list_jobs(
-        self, owner: Owner, *, limit: int = MOST_ROWS, skip: int = 0, since: int | None = None, until: int | None = None
+        self,
+        owner: Owner,
+        *,
+        limit: int = MOST_ROWS,
+        skip: int = 0,
+        since: int | None = None,
+        until: int | None = None,
     ) -> JobPage:
-        """One page of the owner's jobs in full, newest first. `since` and `until` are epoch seconds, both inclusive.
+        """One page of the owner's jobs in full, newest first. `since` and `until` are epoch
+        seconds, both inclusive.
 
-        Source: Jobs API, Get Jobs (from, to); `full=true` from the vendor's clients. AnswerError for an unknown user.
-        OversizedAnswerError and StrainedError where a smaller `limit` may be answered; a row that is no JSON is set aside.
+        Source: Jobs API, Get Jobs (from, to); `full=true` from the vendor's clients. AnswerError
+        for an unknown user. OversizedAnswerError and StrainedError where a smaller `limit` may be
+        answered; a row that is no JSON is set aside.
         """
         query: list[tuple[str, str | int]] = [("limit", limit), ("skip", skip), ("full", "true")]
         return parse_rows(self._list(owner, query, since, until).value, owner)
 
-    def list_ids(self, owner: Owner, *, limit: int, skip: int, since: int | None, until: int | None) -> tuple[str, ...]:
-        """The ids of such a page, by its short rows: "" where a row has none. They fit where whole rows are too large."""
+    def list_ids(
+        self, owner: Owner, *, limit: int, skip: int, since: int | None, until: int | None
+    ) -> tuple[str, ...]:
+        """The ids of such a page, by its short rows: "" where a row has none. They fit where whole
+        rows are too large.
+        """
         query: list[tuple[str, str | int]] = [("limit", limit), ("skip", skip)]
         return parse_rows(self._list(owner, query, since, until).value, owner).ids
 
@@ -122,11 +147,14 @@ class SauceReader:
         query += [("from", since)] if since is not None else []
         query += [("to", until)] if until is not None else []
         divisible = query[0][1] != 1
-        ask = HttpRequest("GET", paths.jobs_of(owner, query), "jobs", what, divisible=divisible, read=load_rows)
+        ask = HttpRequest(
+            "GET", paths.jobs_of(owner, query), "jobs", what, divisible=divisible, read=load_rows
+        )
         try:
             found = self._transport.get_json(ask)
         except StrainedError as error:
-            # Asking for less and less has an end: an outage looks the same, and must not cost a patience for each size.
+            # Asking for less and less has an end: an outage looks the same, and must not cost a
+            # patience for each size.
             began = self._strained_since.setdefault(owner, time.monotonic())
             if time.monotonic() - began > self._transport.connection.timeout_total_s:
                 del self._strained_since[owner]
@@ -134,26 +162,39 @@ class SauceReader:
             raise
         self._strained_since.pop(owner, None)
         if found is None:
-            raise AnswerError(f"{self._transport.connection.host} knows no user {owner}, or not in this region (404)")
+            raise AnswerError(
+                f"{self._transport.connection.host} knows no user {owner}, or not in this region"
+                " (404)"
+            )
         return found
 
     def job(self, owner: Owner, job: JobId) -> JobDocument | None:
-        """One job's details; None for 404 or when they say that it is deleted (a 404 alone does not prove a deletion)."""
+        """One job's details; None for 404 or when they say that it is deleted (a 404 alone does not
+        prove a deletion).
+        """
         found = self._get(paths.job(owner, job), "job", f"job {job}")
         return None if found is None else parse_details(found.value, owner, job)
 
     def jobs(self, ids: Iterable[JobId]) -> dict[JobId, JobDocument] | None:
-        """Several jobs at once, whoever owns them; absent ones are left out. None: not offered, ask one by one."""
+        """Several jobs at once, whoever owns them; absent ones are left out. None: not offered, ask
+        one by one.
+        """
         if self._batch_offered is False:
             return None
         wanted = list(dict.fromkeys(ids))
         documents: dict[JobId, JobDocument] = {}
         for start in range(0, len(wanted), _IDS_A_REQUEST):
             some = wanted[start : start + _IDS_A_REQUEST]
-            found = self._get(paths.jobs_by_id(some), "jobs_by_id", f"the look-up of {len(some)} jobs", optional=True)
+            found = self._get(
+                paths.jobs_by_id(some),
+                "jobs_by_id",
+                f"the look-up of {len(some)} jobs",
+                optional=True,
+            )
             page = None if found is None else parse_batch(found.value, some)
             if page is None:
-                # Once it has worked, a 404 may be about these jobs: that decides nothing for the next ones.
+                # Once it has worked, a 404 may be about these jobs: that decides nothing for the
+                # next ones.
                 self._batch_offered = self._batch_offered or False
                 return None
             self._batch_offered = True
@@ -161,25 +202,33 @@ class SauceReader:
         return documents
 
     def assets(self, owner: Owner, job: JobId) -> AssetListing | None:
-        """The names of a job's assets; None for 404 (the job or its assets are gone, or never were)."""
+        """The names of a job's assets; None for 404 (the job or its assets are gone, or never
+        were).
+        """
         found = self._get(paths.assets(owner, job), "assets", f"the asset list of job {job}")
         return None if found is None else parse_assets(found.value, job)
 
     def open_asset(self, owner: Owner, job: JobId, name: str) -> AbstractContextManager[AssetBody]:
-        """One asset's bytes, streamed. See `AssetBody`. AnswerError for 404: a listed file should be there."""
+        """One asset's bytes, streamed. See `AssetBody`. AnswerError for 404: a listed file should
+        be there.
+        """
         return open_asset(self._transport, owner, job, name)
 
     def builds(self, owner: Owner) -> Iterator[Build] | None:
-        """The owner's builds, each once, newest first: builds v2, else v1; None when neither is offered.
+        """The owner's builds, each once, newest first: builds v2, else v1; None when neither is
+        offered.
 
-        v2 names no owner (`Build.owner` is None) and lists those of who asks; of another user by his id, where that can be had.
+        v2 names no owner (`Build.owner` is None) and lists those of who asks; of another user by
+        his id, where that can be had.
         """
         v2: _BuildPage | None = self._builds_v2_page
         if not is_same_user(owner, self._transport.connection.username):
             user_id = self.people.user_id(owner)
             v2 = None if user_id is None else partial(self._builds_v2_page, user_id=user_id)
         if v2 is not None:
-            with suppress(ForeignBuildError):  # it does not know the filter: nobody's builds are taken for his
+            with suppress(
+                ForeignBuildError
+            ):  # it does not know the filter: nobody's builds are taken for his
                 if (first := v2(0)) is not None:
                     return each_build(first, v2)
         v1 = partial(self._builds_v1_page, owner)
@@ -188,12 +237,16 @@ class SauceReader:
 
     def build(self, build_id: str) -> Build | None:
         """One build; None when there is none, or builds v2 is not offered."""
-        found = self._get(paths.build_v2(build_id), "build", f"build {build_id!a:.80}", optional=True)
+        found = self._get(
+            paths.build_v2(build_id), "build", f"build {build_id!a:.80}", optional=True
+        )
         if found is None:
             return None
         build = parse_build(found.value)
         if build.id != build_id:
-            raise AnswerError(f"asked for build {build_id!a:.80}, Sauce Labs answered with {build.id!a:.80}")
+            raise AnswerError(
+                f"asked for build {build_id!a:.80}, Sauce Labs answered with {build.id!a:.80}"
+            )
         return build
 
     def _builds_v2_page(self, offset: int, user_id: str | None = None) -> tuple[Build, ...] | None:
@@ -206,5 +259,9 @@ class SauceReader:
         found = self._get(target, "builds", f"the list of builds of {owner}", optional=True)
         return None if found is None else parse_builds(found.value, owner=owner)
 
-    def _get(self, target: str, endpoint: Endpoint, what: str, *, optional: bool = False) -> FoundJson | None:
-        return self._transport.get_json(HttpRequest("GET", target, endpoint, what, optional=optional))
+    def _get(
+        self, target: str, endpoint: Endpoint, what: str, *, optional: bool = False
+    ) -> FoundJson | None:
+        return self._transport.get_json(
+            HttpRequest("GET", target, endpoint, what, optional=optional)
+        )

@@ -1,4 +1,5 @@
-"""The one call that deletes all of a user's jobs. Nothing else in the program can build its address or let it by.
+"""The one call that deletes all of a user's jobs. Nothing else in the program can build its address
+or let it by.
 
 Source: Jobs API, Delete All of a User's Jobs; later versions of the page leave it out.
 """
@@ -23,7 +24,8 @@ ALLOWED: Final = (Allowed.of(rf"DELETE /rest/v1\.1/{OWNER}/jobs"),)
 
 
 class BulkGate(Writer):
-    """Carries out one kind of permit, once: no retry, no redirect. Made for one `offboard --bulk`; `close()` it.
+    """Carries out one kind of permit, once: no retry, no redirect. Made for one `offboard --bulk`;
+    `close()` it.
 
     Raises as `Gate` does.
     """
@@ -40,12 +42,19 @@ class BulkGate(Writer):
         super().__init__(connection, budget, on_request, allowed=ALLOWED, stop=stop, clock=clock)
 
     def delete_all(self, permit: DeleteAllPermit) -> WriteAnswer:
-        """Delete every job of the permit's owner. PermitError unless the operator typed that very name."""
+        """Delete every job of the permit's owner. PermitError unless the operator typed that very
+        name.
+        """
         if type(permit) is not DeleteAllPermit:
-            raise PermitError(f"to delete all of a user's jobs takes a DeleteAllPermit, not a {type(permit).__name__}")
+            raise PermitError(
+                "to delete all of a user's jobs takes a DeleteAllPermit, not a"
+                f" {type(permit).__name__}"
+            )
         owner = owner_name(permit.owner)
         if permit.typed != owner:
-            raise PermitError(f"the name that was typed, {permit.typed!r:.80}, is not {owner}: nothing was sent")
+            raise PermitError(
+                f"the name that was typed, {permit.typed!r:.80}, is not {owner}: nothing was sent"
+            )
         if not permit.jobs:
             raise PermitError(f"no job of {owner} was listed: there is nothing to delete")
         what = f"the deletion of all {len(permit.jobs):,} jobs of {owner}"

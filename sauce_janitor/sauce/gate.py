@@ -1,4 +1,6 @@
-"""The gate: the only code that can send anything but GET and HEAD about a job. Each write needs a permit and is sent once."""
+"""The gate: the only code that can send anything but GET and HEAD about a job. Each write needs a
+permit and is sent once.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +43,13 @@ _Permit = DeleteAssetsPermit | DeleteJobPermit | StopPermit | ManualStopPermit |
 
 
 class Gate(Writer):
-    """Carries out permits, one request each: no retry, no redirect. For any number of threads; `close()` it.
+    """Carries out permits, one request each: no retry, no redirect. For any number of threads;
+    `close()` it.
 
-    Shares the budget of whoever reads with the same credential. Each method raises PermitError, BudgetSpentError or
-    StoppedError before anything is sent, and CredentialsError for a 401; every other end is a WriteAnswer, also a stop that
-    came while the answer was waited for: that one is doubtful.
+    Shares the budget of whoever reads with the same credential. Each method raises PermitError,
+    BudgetSpentError or StoppedError before anything is sent, and CredentialsError for a 401; every
+    other end is a WriteAnswer, also a stop that came while the answer was waited for: that one is
+    doubtful.
     """
 
     def __init__(
@@ -62,10 +66,14 @@ class Gate(Writer):
     def delete_assets(self, permit: DeleteAssetsPermit) -> WriteAnswer:
         """Delete all of a job's assets. Source: Jobs API, Delete Job Assets."""
         _admit_delete(permit, DeleteAssetsPermit)
-        return self._carry_out(permit, "DELETE", paths.assets(permit.owner, permit.job_id), "delete_assets")
+        return self._carry_out(
+            permit, "DELETE", paths.assets(permit.owner, permit.job_id), "delete_assets"
+        )
 
     def delete_job(self, permit: DeleteJobPermit) -> WriteAnswer:
-        """Delete a job and whatever it has. Source: Jobs API, Delete a Job; the v1 path from the vendor's Java tests."""
+        """Delete a job and whatever it has. Source: Jobs API, Delete a Job; the v1 path from the
+        vendor's Java tests.
+        """
         _admit_delete(permit, DeleteJobPermit)
         match permit.address:
             case "v1":
@@ -73,7 +81,9 @@ class Gate(Writer):
             case "v1.1":
                 target = paths.job_by_id(permit.job_id)
             case _:
-                raise PermitError(f"the permit for job {permit.job_id} names no address of Delete a Job")
+                raise PermitError(
+                    f"the permit for job {permit.job_id} names no address of Delete a Job"
+                )
         return self._carry_out(permit, "DELETE", target, "delete_job")
 
     def stop(self, permit: StopPermit | ManualStopPermit) -> WriteAnswer:
@@ -85,13 +95,24 @@ class Gate(Writer):
     def update(self, permit: UpdatePermit) -> WriteAnswer:
         """Set fields of a job; each replaces what was there. Source: Jobs API, Update a Job."""
         if type(permit) is not UpdatePermit:
-            raise PermitError(f"to update a job takes an UpdatePermit, not a {type(permit).__name__}")
+            raise PermitError(
+                f"to update a job takes an UpdatePermit, not a {type(permit).__name__}"
+            )
         if not is_body(permit.body):
-            raise PermitError(f"the permit for job {permit.job_id} says nothing that can be set of a job")
-        return self._carry_out(permit, "PUT", paths.job(permit.owner, permit.job_id), "update", permit.body.encode())
+            raise PermitError(
+                f"the permit for job {permit.job_id} says nothing that can be set of a job"
+            )
+        return self._carry_out(
+            permit, "PUT", paths.job(permit.owner, permit.job_id), "update", permit.body.encode()
+        )
 
     def _carry_out(
-        self, permit: _Permit, method: str, target: str, endpoint: Endpoint, body: bytes | None = None
+        self,
+        permit: _Permit,
+        method: str,
+        target: str,
+        endpoint: Endpoint,
+        body: bytes | None = None,
     ) -> WriteAnswer:
         what = f"{endpoint.replace('_', ' ')} of job {permit.job_id}"
         listed_at = permit.listed_at if isinstance(permit, DeletePermit) else None
@@ -103,6 +124,8 @@ def _admit_delete(permit: DeleteAssetsPermit | DeleteJobPermit, kind: type) -> N
     if type(permit) is not kind:
         raise PermitError(f"this takes a {kind.__name__}, not a {type(permit).__name__}")
     proof = permit.proof
-    proven = type(proof) is NothingWanted or (type(proof) is Receipt and _SHA256.fullmatch(proof.sha256) is not None)
+    proven = type(proof) is NothingWanted or (
+        type(proof) is Receipt and _SHA256.fullmatch(proof.sha256) is not None
+    )
     if not proven:
         raise PermitError(f"the permit for job {permit.job_id} holds no proof")

@@ -1,7 +1,8 @@
 """JSON of the Insights API to values that people read. Pure.
 
-A field is its value, None where the API says null or nothing, UNKNOWN where it cannot be read. Whoever these values name may
-have been deleted since: they are for looking at, and never a reason to change anything.
+A field is its value, None where the API says null or nothing, UNKNOWN where it cannot be read.
+Whoever these values name may have been deleted since: they are for looking at, and never a reason
+to change anything.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class InsightItem:
-    """One test that ran. Times: epoch seconds. `expired`: Sauce Labs does not have its assets, or its job, any more.
+    """One test that ran. Times: epoch seconds. `expired`: Sauce Labs does not have its assets, or
+    its job, any more.
 
-    `ancestor` is the account that the owner's belongs to. `details_url` is the job's address, without secrets in it.
+    `ancestor` is the account that the owner's belongs to. `details_url` is the job's address,
+    without secrets in it.
     """
 
     id: str
@@ -57,7 +60,9 @@ class InsightItem:
 
 @dataclass(frozen=True, slots=True)
 class InsightItems:
-    """Some tests that ran, how many rows they came in, why some rows are none, and whether there are more (None: not said)."""
+    """Some tests that ran, how many rows they came in, why some rows are none, and whether there
+    are more (None: not said).
+    """
 
     items: tuple[InsightItem, ...]
     rows: int
@@ -82,7 +87,9 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The test runs of one interval, from `at` (epoch seconds) on; `by` counts them by owner, os, status."""
+    """The test runs of one interval, from `at` (epoch seconds) on; `by` counts them by owner, os,
+    status.
+    """
 
     at: Time
     count: Count
@@ -113,7 +120,9 @@ class BuildItems:
 
 @dataclass(frozen=True, slots=True)
 class BuildsAndTests:
-    """Test runs by build, and those without one. Source: at most 25 builds with 10 tests each, says the API's page."""
+    """Test runs by build, and those without one. Source: at most 25 builds with 10 tests each, says
+    the API's page.
+    """
 
     builds: tuple[BuildItems, ...]
     has_more: bool | None
@@ -139,7 +148,9 @@ class ErrorTrends:
 
 
 def parse_items(answer: object, what: str = "the answer") -> InsightItems:
-    """An object with `items` and `has_more`. AnswerError for anything else; a bad row is rejected with its reason."""
+    """An object with `items` and `has_more`. AnswerError for anything else; a bad row is rejected
+    with its reason.
+    """
     found = _object(answer, what)
     rows = _list(found.get("items"), f"the items of {what}")
     items, rejected = _each(rows, _item)
@@ -166,7 +177,9 @@ def parse_trends(answer: object) -> Trends:
     totals = found.get("metrics")
     by = _object({} if totals is None else totals, "the answer's metrics")
     return Trends(
-        buckets, {str(key): _counts(value, f"the counts by {key!a:.80}") for key, value in by.items()}, rejected
+        buckets,
+        {str(key): _counts(value, f"the counts by {key!a:.80}") for key, value in by.items()},
+        rejected,
     )
 
 
@@ -174,19 +187,25 @@ def parse_builds_and_tests(answer: object) -> BuildsAndTests:
     """Source: Get Builds and Tests. AnswerError without a list of builds."""
     found = _object(answer, "the answer")
     section = _object(found.get("builds"), "the answer's builds")
-    builds, rejected = _each(_list(section.get("items"), "the items of the answer's builds"), _build)
+    builds, rejected = _each(
+        _list(section.get("items"), "the items of the answer's builds"), _build
+    )
     without = parse_items(found.get("tests_missing_build"), "the tests without a build")
     return BuildsAndTests(builds, _more(section), without, rejected)
 
 
 def parse_errors(answer: object) -> ErrorTrends:
     """Source: Get Error Trends. AnswerError without a list of buckets."""
-    errors, rejected = _each(_list(_object(answer, "the answer").get("buckets"), "the answer's buckets"), _error)
+    errors, rejected = _each(
+        _list(_object(answer, "the answer").get("buckets"), "the answer's buckets"), _error
+    )
     return ErrorTrends(errors, rejected)
 
 
 def iso_field(row: Mapping[str, object], key: str) -> Time:
-    """Epoch seconds of a date as Insights writes it (`2017-03-01T12:13:39Z`, also with milliseconds) or of epoch seconds."""
+    """Epoch seconds of a date as Insights writes it (`2017-03-01T12:13:39Z`, also with
+    milliseconds) or of epoch seconds.
+    """
     value = row.get(key)
     if value is None or value == "":
         return None
@@ -206,7 +225,11 @@ def number_field(row: Mapping[str, object], key: str) -> Number:
     value = row.get(key)
     if value is None:
         return None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else UNKNOWN
+    return (
+        value
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        else UNKNOWN
+    )
 
 
 def _item(row: object) -> InsightItem:
@@ -250,7 +273,10 @@ def _bucket(row: object) -> Bucket:
     return Bucket(
         at=iso_field(found, "timestamp"),
         count=_count(found),
-        by={str(key): _named(value, f"a bucket's counts by {key!a:.80}") for key, value in by.items()},
+        by={
+            str(key): _named(value, f"a bucket's counts by {key!a:.80}")
+            for key, value in by.items()
+        },
     )
 
 
@@ -264,7 +290,9 @@ def _build(row: object) -> BuildItems:
         started_at=iso_field(found, "start_time"),
         ended_at=iso_field(found, "end_time"),
         statuses=_named(aggs.get("status") or [], "a build's statuses"),
-        some=parse_items({"items": found.get("tests"), "has_more": found.get("has_more")}, "a build"),
+        some=parse_items(
+            {"items": found.get("tests"), "has_more": found.get("has_more")}, "a build"
+        ),
     )
 
 
@@ -283,16 +311,22 @@ def _text(row: Mapping[str, object], key: str) -> Text:
 
 def _count(row: Mapping[str, object], key: str = "count") -> Count:
     value = row.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
+    return (
+        value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
+    )
 
 
 def _counts(value: object, what: str) -> Named:
     """An object of names and counts."""
-    return _named([{"name": key, "count": count} for key, count in _object(value or {}, what).items()], what)
+    return _named(
+        [{"name": key, "count": count} for key, count in _object(value or {}, what).items()], what
+    )
 
 
 def _named(value: object, what: str) -> Named:
-    """An array of objects with `name` and `count`. AnswerError for anything else: a sum over half of them would be wrong."""
+    """An array of objects with `name` and `count`. AnswerError for anything else: a sum over half
+    of them would be wrong.
+    """
     pairs = []
     for row in _list(value, what):
         found = _object(row, f"one of {what}")
@@ -310,7 +344,9 @@ def _more(found: Mapping[str, object]) -> bool | None:
     raise AnswerError(f"the answer says neither yes nor no of whether there is more: {value!a:.80}")
 
 
-def _each(rows: list[object], parse: Callable[[object], _T]) -> tuple[tuple[_T, ...], tuple[str, ...]]:
+def _each(
+    rows: list[object], parse: Callable[[object], _T]
+) -> tuple[tuple[_T, ...], tuple[str, ...]]:
     found: list[_T] = []
     rejected: list[str] = []
     for number, row in enumerate(rows):

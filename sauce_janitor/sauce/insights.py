@@ -1,7 +1,9 @@
-"""The Insights API: what ran, counted and searched. GET only, and never a reason to change anything: items outlive jobs.
+"""The Insights API: what ran, counted and searched. GET only, and never a reason to change
+anything: items outlive jobs.
 
-Source: Insights API Methods; the newer spellings of parameters from the vendor's OpenAPI file. Which of both generations an
-account is served by cannot be asked, so parameters that changed their names are sent under both.
+Source: Insights API Methods; the newer spellings of parameters from the vendor's OpenAPI file.
+Which of both generations an account is served by cannot be asked, so parameters that changed their
+names are sent under both.
 """
 
 from __future__ import annotations
@@ -41,20 +43,26 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start` to `end` (epoch seconds), or the `back` (`7d`, `12h`, `30m`, `90s`) before now."""
+    """From `start` to `end` (epoch seconds), or the `back` (`7d`, `12h`, `30m`, `90s`) before
+    now.
+    """
 
     start: int | None = None
     end: int | None = None
     back: str | None = None
 
     def fixed(self, now: int) -> Period:
-        """The same with a fixed start and end, for more than one request; `now` is epoch seconds."""
+        """The same with a fixed start and end, for more than one request; `now` is epoch
+        seconds.
+        """
         if self.back is None:
             return self
         return Period(now - int(self.back[:-1]) * _UNITS_S[self.back[-1]], now)
 
     def query(self) -> _Query:
-        """As parameters. Source: start and end as YYYY-MM-DDTHH:MM:SSZ, or time_range; the newer API refuses both together."""
+        """As parameters. Source: start and end as YYYY-MM-DDTHH:MM:SSZ, or time_range; the newer
+        API refuses both together.
+        """
         if self.back is not None:
             return [("time_range", self.back)]
         assert self.start is not None
@@ -103,17 +111,20 @@ class Filter:
 
 
 class Insights:
-    """Asks the Insights API of one account. Raises what `SauceReader` raises; AnswerError where it is not offered."""
+    """Asks the Insights API of one account. Raises what `SauceReader` raises; AnswerError where it
+    is not offered.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._generation: _Generation | None = None
 
     def tests(self, period: Period, which: Filter, *, most: int) -> Iterator[InsightItems]:
-        """Get Test Results: page after page, each item once, until there are no more or `most` rows were read.
+        """Get Test Results: page after page, each item once, until there are no more or `most` rows
+        were read.
 
-        For more than a page the period should have a fixed start and end, or the pages may not fit together. AnswerError for a
-        page without anything new, though there should be.
+        For more than a page the period should have a fixed start and end, or the pages may not fit
+        together. AnswerError for a page without anything new, though there should be.
         """
         seen: set[str] = set()
         rows = 0
@@ -128,35 +139,59 @@ class Insights:
             if not more:
                 return
             if not new and not page.rejected:
-                raise AnswerError("the list of test results gives the same page again: it is not complete")
+                raise AnswerError(
+                    "the list of test results gives the same page again: it is not complete"
+                )
 
     def metrics(self, period: Period, which: Filter, *, test: str) -> Summary:
         """Get Summary of Test Metrics, of the test of that name."""
         query = [*period.query(), ("query", test), *which.query()]
         return self._ask(
-            "insights/test-metrics", query, "insights_metrics", f"the metrics of {test!a:.80}", parse_summary
+            "insights/test-metrics",
+            query,
+            "insights_metrics",
+            f"the metrics of {test!a:.80}",
+            parse_summary,
         )
 
     def trends(self, period: Period, which: Filter, *, interval: str) -> Trends:
         """Get Test Trends, by the interval (`1h`, `1d`)."""
         query = [*period.query(), ("interval", interval), *which.query()]
-        return self._ask("trends/tests", query, "insights_trends", "the trends of tests", parse_trends)
+        return self._ask(
+            "trends/tests", query, "insights_trends", "the trends of tests", parse_trends
+        )
 
     def builds(self, period: Period, which: Filter) -> BuildsAndTests:
         """Get Builds and Tests. There is no way to see more than it gives at once."""
         query = [*period.query(), *which.query()]
-        return self._ask("trends/builds_tests", query, "insights_builds", "builds and tests", parse_builds_and_tests)
+        return self._ask(
+            "trends/builds_tests",
+            query,
+            "insights_builds",
+            "builds and tests",
+            parse_builds_and_tests,
+        )
 
     def errors(self, period: Period, which: Filter) -> ErrorTrends:
         """Get Error Trends."""
         query = [*period.query(), *which.query()]
-        return self._ask("trends/errors", query, "insights_errors", "the trends of errors", parse_errors)
+        return self._ask(
+            "trends/errors", query, "insights_errors", "the trends of errors", parse_errors
+        )
 
     def _page(self, period: Period, which: Filter, *, start: int, size: int) -> InsightItems:
-        """One page; should both spellings together be refused, with the newer ones, then with the older ones alone."""
+        """One page; should both spellings together be refused, with the newer ones, then with the
+        older ones alone.
+        """
         refused: AnswerError | None = None
         for generation in _GENERATIONS if self._generation is None else (self._generation,):
-            query = [*period.query(), *which.query(), *which.search(generation), ("from", start), ("size", size)]
+            query = [
+                *period.query(),
+                *which.query(),
+                *which.search(generation),
+                ("from", start),
+                ("size", size),
+            ]
             try:
                 page = self._ask("tests", query, "insights_tests", "the test results", parse_items)
             except NotOfferedError:
@@ -169,7 +204,14 @@ class Insights:
         assert refused is not None
         raise refused
 
-    def _ask(self, method: str, query: _Query, endpoint: Endpoint, what: str, parse: Callable[[object], _T]) -> _T:
+    def _ask(
+        self,
+        method: str,
+        query: _Query,
+        endpoint: Endpoint,
+        what: str,
+        parse: Callable[[object], _T],
+    ) -> _T:
         target = f"/v1/analytics/{method}?{urlencode(query, quote_via=quote)}"
         found = self._transport.get_json(HttpRequest("GET", target, endpoint, what, optional=True))
         if found is None:

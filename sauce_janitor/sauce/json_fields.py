@@ -1,4 +1,6 @@
-"""Reading one field of a vendor's document: its value, None for null, UNKNOWN for absent or unreadable. Pure."""
+"""Reading one field of a vendor's document: its value, None for null, UNKNOWN for absent or
+unreadable. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,17 @@ from sauce_janitor.errors import AnswerError
 from sauce_janitor.model.jobs import UNKNOWN, Flag, Text, Time, Unknown
 from sauce_janitor.sauce.http.redact import redact_mapping
 
-_EARLIEST: Final = 1_199_145_600  # 2008-01-01: before it there was no Sauce Labs, so a time before it is no time
+_EARLIEST: Final = (
+    1_199_145_600  # 2008-01-01: before it there was no Sauce Labs, so a time before it is no time
+)
 _LATEST: Final = 4_102_444_800  # 2100-01-01: beyond it are milliseconds
 _EPOCH_SECONDS = re.compile(r"[0-9]{10}")
 
 
 def text_field(row: Mapping[str, object], key: str) -> Text:
-    """A text; UNKNOWN when it is none, or holds half surrogates, which no file, database or terminal can."""
+    """A text; UNKNOWN when it is none, or holds half surrogates, which no file, database or
+    terminal can.
+    """
     value = row.get(key, UNKNOWN)
     if value is None:
         return None
@@ -51,7 +57,9 @@ def flag_field(row: Mapping[str, object], key: str) -> Flag:
 
 
 def time_field(row: Mapping[str, object], key: str) -> Time:
-    """Whole epoch seconds, as a number or its digits. Source: Jobs API (all recorded answers); milliseconds are refused."""
+    """Whole epoch seconds, as a number or its digits. Source: Jobs API (all recorded answers);
+    milliseconds are refused.
+    """
     value = row.get(key, UNKNOWN)
     if value is None:
         return None
@@ -73,8 +81,12 @@ def tags_field(row: Mapping[str, object]) -> tuple[str, ...] | Literal[Unknown.U
     return tags if len(tags) == len(value) else UNKNOWN
 
 
-def custom_data_field(row: Mapping[str, object]) -> Mapping[str, object] | Literal[Unknown.UNKNOWN] | None:
-    """The mapping under custom-data (with the hyphen), secrets removed; UNKNOWN when it is none or nested too deeply."""
+def custom_data_field(
+    row: Mapping[str, object],
+) -> Mapping[str, object] | Literal[Unknown.UNKNOWN] | None:
+    """The mapping under custom-data (with the hyphen), secrets removed; UNKNOWN when it is none or
+    nested too deeply.
+    """
     value = row.get("custom-data", UNKNOWN)
     if value is None:
         return None
@@ -86,11 +98,15 @@ def custom_data_field(row: Mapping[str, object]) -> Mapping[str, object] | Liter
         return UNKNOWN
 
 
-def counter(row: Mapping[str, object], name: str, *, absent: int | None = None) -> int | Literal[Unknown.UNKNOWN]:
+def counter(
+    row: Mapping[str, object], name: str, *, absent: int | None = None
+) -> int | Literal[Unknown.UNKNOWN]:
     """One of a build's job counters, `absent` when its key is missing."""
     counters = row.get("jobs")
     value = counters.get(name, absent) if isinstance(counters, Mapping) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
+    return (
+        value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
+    )
 
 
 def total(*parts: int | Literal[Unknown.UNKNOWN]) -> int | Literal[Unknown.UNKNOWN]:

@@ -1,4 +1,6 @@
-"""The text of one list answer, cut into its rows, so that a row that cannot be read is set aside by itself. Pure."""
+"""The text of one list answer, cut into its rows, so that a row that cannot be read is set aside by
+itself. Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,22 @@ _ID_VALUE = re.compile(rb'\s*:\s*"([0-9a-f]{32})"')
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is no JSON value: why, and its job's id where that can be read all the same ("" where not)."""
+    """A row that is no JSON value: why, and its job's id where that can be read all the same (""
+    where not).
+    """
 
     why: str
     id: str
 
 
-def load_rows(data: bytes, *, what: str, content_type: str = "", secrets: Iterable[str] = ()) -> object:
-    """The value of a job list's text, as `load_json` has it; where that fails, each row that is no JSON is a `BadRow`.
+def load_rows(
+    data: bytes, *, what: str, content_type: str = "", secrets: Iterable[str] = ()
+) -> object:
+    """The value of a job list's text, as `load_json` has it; where that fails, each row that is no
+    JSON is a `BadRow`.
 
-    AnswerError where the text around the rows is no JSON either, so that it cannot be told where a row ends.
+    AnswerError where the text around the rows is no JSON either, so that it cannot be told where a
+    row ends.
     """
     secrets = tuple(secrets)
     try:
@@ -37,7 +45,9 @@ def load_rows(data: bytes, *, what: str, content_type: str = "", secrets: Iterab
             raise
         start, end, texts = cut
         try:  # the frame must be sound without its rows: a body cut short or padded has none
-            frame = load_json(data[:start] + data[end:], what=what, content_type=content_type, secrets=secrets)
+            frame = load_json(
+                data[:start] + data[end:], what=what, content_type=content_type, secrets=secrets
+            )
         except AnswerError:
             raise whole from None
         rows = [_row(text, what, secrets) for text in texts]
@@ -52,14 +62,17 @@ def _row(text: bytes, what: str, secrets: tuple[str, ...]) -> object:
 
 
 def _cut(data: bytes) -> tuple[int, int, list[bytes]] | None:
-    """Where the list's rows begin and end, and their texts; None where no list is found or it does not end."""
+    """Where the list's rows begin and end, and their texts; None where no list is found or it does
+    not end.
+    """
     depth, inside, start, begins = 0, 0, -1, 0
     key_ends = -1
     texts: list[bytes] = []
     for place, token in _tokens(data):
         match token:
             case b'"' | b"\\":
-                return None  # a text that does not end, or did not begin: where rows end cannot be told
+                # a text that does not end, or did not begin: where rows end cannot be told
+                return None
             case b"[" | b"{":
                 depth += 1
                 wanted = token == b"[" and (depth == 1 or (depth == 2 and key_ends >= 0))
@@ -98,6 +111,8 @@ def _id_in(text: bytes) -> str:
             depth += 1
         elif token in {b"}", b"]"}:
             depth -= 1
-        elif depth == 1 and token == b'"id"' and (value := _ID_VALUE.match(text, place + len(token))):
+        elif (
+            depth == 1 and token == b'"id"' and (value := _ID_VALUE.match(text, place + len(token)))
+        ):
             found.add(value[1])
     return found.pop().decode("ascii") if len(found) == 1 else ""

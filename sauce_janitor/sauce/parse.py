@@ -1,7 +1,8 @@
 """JSON of the Jobs and Builds APIs to the nouns of the model. Pure.
 
-A field is its value, None where the API says null, UNKNOWN where its key is absent or its value cannot be read. Anything
-that could make a job look older, finished or expendable is rejected rather than guessed.
+A field is its value, None where the API says null, UNKNOWN where its key is absent or its value
+cannot be read. Anything that could make a job look older, finished or expendable is rejected rather
+than guessed.
 """
 
 from __future__ import annotations
@@ -44,12 +45,18 @@ from sauce_janitor.sauce.list_rows import BadRow
 
 _MOST_ASSETS: Final = 100_000
 
-# Source: field notes of recorded answers and the vendor's clients; anything else is a state we do not know.
+# Source: field notes of recorded answers and the vendor's clients; anything else is a state we do
+# not know.
 _FINAL = frozenset({"complete", "error", "errored", "passed", "failed", "finished"})
 _RUNNING = frozenset({"in progress", "running"})
 _QUEUED = frozenset({"queued", "new"})
-_BUILD_STATUS = {"passed": "success", "errored": "error"}  # the older builds API's words for the same
-_ERROR_KEYS = frozenset({"error", "errors", "detail", "message", "code", "status_code", "non_field_errors"})
+_BUILD_STATUS = {
+    "passed": "success",
+    "errored": "error",
+}  # the older builds API's words for the same
+_ERROR_KEYS = frozenset(
+    {"error", "errors", "detail", "message", "code", "status_code", "non_field_errors"}
+)
 _MISSING: Final = object()
 
 
@@ -63,10 +70,12 @@ class ForeignJobError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A page of a job list: the jobs, the ids of all rows in their order (empty where unreadable), the rows that are no jobs.
+    """A page of a job list: the jobs, the ids of all rows in their order (empty where unreadable),
+    the rows that are no jobs.
 
-    `spelling` is the owner's name as every row that names one writes it, where that differs from what was asked for.
-    `glimpses` has the jobs of short rows, with the name and the status that such a row shows: for people, never for a decision.
+    `spelling` is the owner's name as every row that names one writes it, where that differs from
+    what was asked for. `glimpses` has the jobs of short rows, with the name and the status that
+    such a row shows: for people, never for a decision.
     """
 
     jobs: tuple[Job, ...]
@@ -84,9 +93,10 @@ class JobPage:
 def parse_rows(answer: object, owner: Owner) -> JobPage:
     """A job list: a bare array, or an object with `jobs`. AnswerError for anything else.
 
-    A row that is no JSON, whose id is invalid, whose owner is another or which is deleted already is odd, with its reason.
-    A row without an owner (as lists without `full` give) is taken for the asked owner's, as the address says; where only the
-    letters' case of the name differs, it is the same user.
+    A row that is no JSON, whose id is invalid, whose owner is another or which is deleted already
+    is odd, with its reason. A row without an owner (as lists without `full` give) is taken for the
+    asked owner's, as the address says; where only the letters' case of the name differs, it is the
+    same user.
     """
     jobs: list[Job] = []
     ids: list[str] = []
@@ -118,9 +128,11 @@ def parse_rows(answer: object, owner: Owner) -> JobPage:
 
 
 def _glimpse(row: Mapping[str, object], job: Job) -> Job | None:
-    """The job of a row as lists without `full` have it, with what it shows of name and status; None of any other row.
+    """The job of a row as lists without `full` have it, with what it shows of name and status; None
+    of any other row.
 
-    Source: Jobs API, Get Jobs. The name is the one the test began with, and `complete` tells no verdict: neither decides.
+    Source: Jobs API, Get Jobs. The name is the one the test began with, and `complete` tells no
+    verdict: neither decides.
     """
     asked = row.get("base_config")
     if "name" in row or not isinstance(asked, Mapping):
@@ -131,7 +143,9 @@ def _glimpse(row: Mapping[str, object], job: Job) -> Job | None:
 
 
 def parse_details(answer: object, owner: Owner, job: JobId) -> JobDocument | None:
-    """One job's details; None when they say that it is deleted. AnswerError when they are of another job or owner."""
+    """One job's details; None when they say that it is deleted. AnswerError when they are of
+    another job or owner.
+    """
     try:
         document = _object(answer)
         parsed = _job(document, owner)
@@ -145,7 +159,8 @@ def parse_details(answer: object, owner: Owner, job: JobId) -> JobDocument | Non
 
 
 def parse_batch(answer: object, asked: Iterable[JobId]) -> dict[JobId, JobDocument] | None:
-    """Several jobs' details, deleted ones left out; None when the rows are not in full (the look-up is not offered so).
+    """Several jobs' details, deleted ones left out; None when the rows are not in full (the look-up
+    is not offered so).
 
     AnswerError for a row that was not asked for, or the same job twice.
     """
@@ -162,31 +177,40 @@ def parse_batch(answer: object, asked: Iterable[JobId]) -> dict[JobId, JobDocume
         except ValueError as error:
             raise AnswerError(f"the look-up of several jobs cannot be used: {error}") from None
         if parsed.id not in wanted or parsed.id in found:
-            raise AnswerError(f"the look-up of several jobs answered with job {parsed.id}, unasked or twice")
+            raise AnswerError(
+                f"the look-up of several jobs answered with job {parsed.id}, unasked or twice"
+            )
         found[parsed.id] = JobDocument(parsed, redact_mapping(document))
     return found
 
 
 def parse_assets(answer: object, job: JobId) -> AssetListing:
-    """The names in List Job Assets: an object of names, nulls and arrays of names. AnswerError for anything else.
+    """The names in List Job Assets: an object of names, nulls and arrays of names. AnswerError for
+    anything else.
 
-    The same file under two keys (video, video.mp4) is one name. What cannot be read could not be archived, and an error in
-    a list's place would look like a job without assets: both are refused.
+    The same file under two keys (video, video.mp4) is one name. What cannot be read could not be
+    archived, and an error in a list's place would look like a job without assets: both are refused.
     """
     if not isinstance(answer, Mapping):
         raise AnswerError(f"the asset list of job {job} is not an object")
     names: dict[str, None] = {}
     for key, value in answer.items():
-        if key in _ERROR_KEYS and value != key:  # a file of such a name is listed as {"errors": "errors"}
+        if (
+            key in _ERROR_KEYS and value != key
+        ):  # a file of such a name is listed as {"errors": "errors"}
             raise AnswerError(f"the asset list of job {job} is an error: {value!a:.80}")
         for name in value if isinstance(value, list) else [value]:
             if name is None:
                 continue
             if not isinstance(name, str) or not name:
-                raise AnswerError(f"the asset list of job {job} names something that is no file: {name!a:.80}")
+                raise AnswerError(
+                    f"the asset list of job {job} names something that is no file: {name!a:.80}"
+                )
             names[name] = None
     if len(names) > _MOST_ASSETS:
-        raise AnswerError(f"the asset list of job {job} has {len(names):,} names, more than {_MOST_ASSETS:,}")
+        raise AnswerError(
+            f"the asset list of job {job} has {len(names):,} names, more than {_MOST_ASSETS:,}"
+        )
     return AssetListing(tuple(names))
 
 
@@ -199,45 +223,70 @@ def parse_deleted_assets(answer: object) -> tuple[tuple[str, int], ...] | None:
         if not isinstance(pair, list) or len(pair) != 2:
             return None
         name, size = pair
-        if not isinstance(name, str) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        if (
+            not isinstance(name, str)
+            or not isinstance(size, int)
+            or isinstance(size, bool)
+            or size < 0
+        ):
             return None
         deleted.append((name, size))
     return tuple(deleted)
 
 
 class ForeignBuildError(AnswerError):
-    """A list of one user's builds has one of somebody else, whose verdict would decide on the user's jobs."""
+    """A list of one user's builds has one of somebody else, whose verdict would decide on the
+    user's jobs.
+    """
 
 
-def parse_builds(answer: object, *, user_id: str | None = None, owner: Owner | None = None) -> tuple[Build, ...]:
-    """A page of builds: v1's array, asked for an `owner`, or v2's object with `builds`, asked for a `user_id`.
+def parse_builds(
+    answer: object, *, user_id: str | None = None, owner: Owner | None = None
+) -> tuple[Build, ...]:
+    """A page of builds: v1's array, asked for an `owner`, or v2's object with `builds`, asked for a
+    `user_id`.
 
     AnswerError for anything else, ForeignBuildError for a build of somebody else.
     """
     rows = _list_in(answer, "builds")
     found = tuple(parse_build(row) for row in rows)
     if user_id is not None and not all(_is_of(row, user_id) for row in rows):
-        raise ForeignBuildError(f"asked for the builds of user {user_id}, Sauce Labs answered with another user's, too")
-    if owner is not None and not all(build.owner is None or is_same_user(build.owner, owner) for build in found):
-        raise ForeignBuildError(f"asked for the builds of {owner}, Sauce Labs answered with another user's, too")
+        raise ForeignBuildError(
+            f"asked for the builds of user {user_id}, Sauce Labs answered with another user's, too"
+        )
+    if owner is not None and not all(
+        build.owner is None or is_same_user(build.owner, owner) for build in found
+    ):
+        raise ForeignBuildError(
+            f"asked for the builds of {owner}, Sauce Labs answered with another user's, too"
+        )
     return found
 
 
 def _is_of(row: object, user_id: str) -> bool:
     """Whether the build is of that user; ids are written with dashes or without."""
     whose = row.get("owner_id") if isinstance(row, Mapping) else None
-    return isinstance(whose, str) and whose.replace("-", "").lower() == user_id.replace("-", "").lower()
+    return (
+        isinstance(whose, str)
+        and whose.replace("-", "").lower() == user_id.replace("-", "").lower()
+    )
 
 
 def parse_build(row: object) -> Build:
     """One build record. AnswerError without a usable id.
 
-    Counters absent from `jobs` make the sums UNKNOWN, but for `new`, which recorded answers never have.
+    Counters absent from `jobs` make the sums UNKNOWN, but for `new`, which recorded answers never
+    have.
     """
     if not isinstance(row, Mapping):
         raise AnswerError("a build is not an object")
     identity = row.get("id")
-    if not isinstance(identity, str) or not identity.strip() or len(identity) > 255 or not identity.isprintable():
+    if (
+        not isinstance(identity, str)
+        or not identity.strip()
+        or len(identity) > 255
+        or not identity.isprintable()
+    ):
         raise AnswerError(f"a build has no usable id: {identity!a:.80}")
     finished, running, queued = (counter(row, name) for name in ("finished", "running", "queued"))
     new = counter(row, "new", absent=0)
@@ -269,7 +318,9 @@ def _object(row: object) -> Mapping[str, object]:
     return row
 
 
-def _job(row: Mapping[str, object], owner: Owner | None, *, default_owner: Owner | None = None) -> Job:
+def _job(
+    row: Mapping[str, object], owner: Owner | None, *, default_owner: Owner | None = None
+) -> Job:
     """The job, or ValueError saying why the document is none of `owner`'s (of anybody's, if None).
 
     Its owner is written as in `owner`, where that is given: one user has one spelling.
@@ -318,7 +369,9 @@ def _state(raw: Text, ended_at: Time) -> JobState:
 
 
 def _verdict(row: Mapping[str, object], state: JobState, error: Text) -> Text:
-    """What users see as the result; None until finished. `consolidated_status` proves nothing and is not read."""
+    """What users see as the result; None until finished. `consolidated_status` proves nothing and
+    is not read.
+    """
     if state is JobState.UNKNOWN:
         return UNKNOWN
     if state is not JobState.FINISHED:

@@ -1,7 +1,9 @@
-"""Whose jobs an organization or a team has: users and service accounts by team management, else who ran tests by Insights.
+"""Whose jobs an organization or a team has: users and service accounts by team management, else who
+ran tests by Insights.
 
-Source: Accounts API Methods, Lookup Users; service accounts from the vendor's MCP server. `username` there is a prefix match
-and never used. Service accounts own jobs too, are no users, and may not ask for either.
+Source: Accounts API Methods, Lookup Users; service accounts from the vendor's MCP server.
+`username` there is a prefix match and never used. Service accounts own jobs too, are no users, and
+may not ask for either.
 """
 
 from __future__ import annotations
@@ -13,7 +15,13 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from sauce_janitor.errors import AnswerError, ForbiddenError, NotOfferedError, SourceError, SourceUnavailableError
+from sauce_janitor.errors import (
+    AnswerError,
+    ForbiddenError,
+    NotOfferedError,
+    SourceError,
+    SourceUnavailableError,
+)
 from sauce_janitor.model.jobs import Owner, owner_name
 from sauce_janitor.sauce.http.request_events import Endpoint
 from sauce_janitor.sauce.http.transport import HttpRequest, Transport
@@ -35,7 +43,8 @@ _ORGANIZATION: Final = Filter(scope="organization", newest_first=False)
 class Organization:
     """The owners of an organization's jobs, sorted, and `how` they were found, in words.
 
-    `gaps` say why there may be more of them than were found; without any, all that could be asked for was answered whole.
+    `gaps` say why there may be more of them than were found; without any, all that could be asked
+    for was answered whole.
     """
 
     owners: tuple[Owner, ...]
@@ -45,7 +54,8 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class PeoplePage:
-    """A page of people: their names and ids, how many rows it has, why some are none, and what it says of how much there is.
+    """A page of people: their names and ids, how many rows it has, why some are none, and what it
+    says of how much there is.
 
     `teams` are the ids of the teams that service accounts are in.
     """
@@ -60,7 +70,9 @@ class PeoplePage:
 
 
 def parse_people(answer: object) -> PeoplePage:
-    """An object with `results`, each with a `username`. AnswerError for anything else; a bad row is rejected."""
+    """An object with `results`, each with a `username`. AnswerError for anything else; a bad row is
+    rejected.
+    """
     if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
         raise AnswerError(f"the answer has no list of results: {answer!a:.80}")
     names: list[Owner] = []
@@ -87,7 +99,9 @@ def parse_people(answer: object) -> PeoplePage:
         teams=teams,
         rows=len(answer["results"]),
         rejected=tuple(rejected),
-        count=count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None,
+        count=(
+            count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
+        ),
         has_more=bool(links.get("next")) if isinstance(links, Mapping) else None,
     )
 
@@ -102,11 +116,14 @@ class People:
         self._team_of: dict[Owner, str] = {}
 
     def user_id(self, owner: Owner) -> str | None:
-        """The user's id, as builds have it; None where it cannot be had. SourceError only for what ends the account's run."""
+        """The user's id, as builds have it; None where it cannot be had. SourceError only for what
+        ends the account's run.
+        """
         if owner not in self._ids:
             self._ids[owner] = None
             with suppress(ForbiddenError, AnswerError):
-                query = f"username={quote(owner, safe='')}&limit={_PEOPLE_A_PAGE}&offset=0"  # of a prefix, in fact
+                # of a prefix, in fact
+                query = f"username={quote(owner, safe='')}&limit={_PEOPLE_A_PAGE}&offset=0"
                 found = self._page("users", query, f"user {owner}")
                 self._ids[owner] = found.ids.get(owner)
         return self._ids[owner]
@@ -114,15 +131,17 @@ class People:
     def organization(self, *, now: int) -> Organization:
         """All owners that can be found. `now` is epoch seconds.
 
-        ForbiddenError when neither team management nor Insights may be asked, SourceError when neither answers;
-        CredentialsError, BudgetSpentError and StoppedError end it at once.
+        ForbiddenError when neither team management nor Insights may be asked, SourceError when
+        neither answers; CredentialsError, BudgetSpentError and StoppedError end it at once.
         """
         search = _Search()
         users = search.take(self._listed("users", (), "the organization's users"))
         users = users or search.take(
             self._listed("users", (("status", "inactive"),), "the organization's inactive users")
         )
-        services = search.take(self._listed("service-accounts", (), "the organization's service accounts"))
+        services = search.take(
+            self._listed("service-accounts", (), "the organization's service accounts")
+        )
         if isinstance(services, NotOfferedError):
             services = None  # not every plan has them
         if users is None and services is None and search.owners and not search.gaps:
@@ -131,11 +150,13 @@ class People:
         return search.concluded(users, services, others)
 
     def teams(self, wanted: Sequence[str]) -> Organization:
-        """All owners in the teams of these names or ids: their members, and the service accounts that are in them.
+        """All owners in the teams of these names or ids: their members, and the service accounts
+        that are in them.
 
-        ConfigError for a team that is not there, or one of several with one name; SourceError when team management does not
-        answer, when it breaks off, or when nobody is in them: Insights does not know of teams. ForbiddenError,
-        CredentialsError, BudgetSpentError and StoppedError as `organization`.
+        ConfigError for a team that is not there, or one of several with one name; SourceError when
+        team management does not answer, when it breaks off, or when nobody is in them: Insights
+        does not know of teams. ForbiddenError, CredentialsError, BudgetSpentError and StoppedError
+        as `organization`.
         """
         try:
             there = self._every_team()
@@ -143,18 +164,27 @@ class People:
             members = {
                 name
                 for team in found
-                for names in self._listed(f"teams/{team.id}/members", (), f"the members of team {team.name}")
+                for names in self._listed(
+                    f"teams/{team.id}/members", (), f"the members of team {team.name}"
+                )
                 for name in names
             }
         except (ForbiddenError, NotOfferedError, AnswerError) as wrong:
-            remedy = "list their names under `users`, or use the credentials of an organization or team admin"
+            remedy = (
+                "list their names under `users`, or use the credentials of an organization or team"
+                " admin"
+            )
             raise type(wrong)(
                 f"who is in {_called(wanted)} cannot be had: {wrong}. Nothing was listed; {remedy}"
             ) from wrong
         ids = {team.id for team in found}
         gaps: tuple[str, ...] = ()
         try:
-            every = [name for names in self._listed("service-accounts", (), "the service accounts") for name in names]
+            every = [
+                name
+                for names in self._listed("service-accounts", (), "the service accounts")
+                for name in names
+            ]
             members.update(name for name in every if self._team_of.get(name) in ids)
         except NotOfferedError:
             pass  # not every plan has them
@@ -178,23 +208,34 @@ class People:
             is_whole = not page if not isinstance(count, int) else len(rows) >= count
             if is_whole or not page:
                 if isinstance(count, int) and len(rows) < count:
-                    raise AnswerError(f"{what} are {count:,}, says the answer, and it lists {len(rows):,}")
+                    raise AnswerError(
+                        f"{what} are {count:,}, says the answer, and it lists {len(rows):,}"
+                    )
                 return parse_teams(rows)
         raise AnswerError("the list of the organization's teams does not end")
 
-    def _listed(self, resource: str, query: tuple[tuple[str, str], ...], what: str) -> Iterator[tuple[Owner, ...]]:
+    def _listed(
+        self, resource: str, query: tuple[tuple[str, str], ...], what: str
+    ) -> Iterator[tuple[Owner, ...]]:
         """The names, page by page. AnswerError when the list is plainly not whole."""
         seen: set[Owner] = set()
         rows, rejected, wrong = 0, 0, ""
         for _ in range(_MOST_PAGES):
-            words = "&".join(f"{key}={value}" for key, value in (*query, ("limit", _PEOPLE_A_PAGE), ("offset", rows)))
+            words = "&".join(
+                f"{key}={value}"
+                for key, value in (*query, ("limit", _PEOPLE_A_PAGE), ("offset", rows))
+            )
             page = self._page(resource, words, what)
             self._ids.update(page.ids)
             self._team_of.update(page.teams)
             yield page.names
             new = len(seen)
             seen.update(page.names)
-            rows, rejected, wrong = rows + page.rows, rejected + len(page.rejected), wrong or "".join(page.rejected[:1])
+            rows, rejected, wrong = (
+                rows + page.rows,
+                rejected + len(page.rejected),
+                wrong or "".join(page.rejected[:1]),
+            )
             known = len(seen) + rejected
             is_whole = page.count is None or known >= page.count
             may_end = page.has_more is False or (page.has_more is None and page.count is not None)
@@ -202,7 +243,9 @@ class People:
                 if rejected:
                     raise AnswerError(f"{rejected} of {what} cannot be read ({wrong})")
                 if not is_whole:
-                    raise AnswerError(f"{what} are {page.count:,}, says the answer, and it lists {known:,}")
+                    raise AnswerError(
+                        f"{what} are {page.count:,}, says the answer, and it lists {known:,}"
+                    )
                 return
             if len(seen) == new and not page.rejected:
                 break
@@ -214,13 +257,17 @@ class People:
     def _answer(self, resource: str, query: str, what: str) -> object:
         kinds: dict[str, Endpoint] = {"users": "users", "service-accounts": "service_accounts"}
         path = f"/team-management/v1/{resource}?{query}"
-        found = self._transport.get_json(HttpRequest("GET", path, kinds.get(resource, "teams"), what, optional=True))
+        found = self._transport.get_json(
+            HttpRequest("GET", path, kinds.get(resource, "teams"), what, optional=True)
+        )
         if found is None:
             raise NotOfferedError(f"{self._transport.connection.host} does not offer {what} (404)")
         return found.value
 
     def _who_ran_tests(self, now: int) -> Iterator[tuple[Owner, ...]]:
-        """Who ran tests of late, by the trend of each day; of a day that does not add up, by its test results."""
+        """Who ran tests of late, by the trend of each day; of a day that does not add up, by its
+        test results.
+        """
         period = Period(now - SEEN_BACK_S, now)
         trends = self._insights.trends(period, _ORGANIZATION, interval="1d")
         yield _names([name for name, _ in trends.totals.get("owner", ())])
@@ -230,16 +277,22 @@ class People:
             yield _names([name for name, _ in named])
             if bucket.count != sum(count for _, count in named):
                 at = bucket.at
-                doubtful.append(Period(at, min(at + _DAY_S, now)) if isinstance(at, int) else period)
+                doubtful.append(
+                    Period(at, min(at + _DAY_S, now)) if isinstance(at, int) else period
+                )
         left = _MOST_ITEMS
         for each in dict.fromkeys(doubtful):
             for page in self._insights.tests(each, _ORGANIZATION, most=left):
                 yield _names([item.owner for item in page.items])
                 if page.rejected:
-                    raise AnswerError(f"the test results of Insights cannot all be read ({page.rejected[0]})")
+                    raise AnswerError(
+                        f"the test results of Insights cannot all be read ({page.rejected[0]})"
+                    )
                 left -= page.rows
                 if page.has_more and left <= 0:
-                    raise AnswerError(f"Insights has more than {_MOST_ITEMS:,} test results to look through")
+                    raise AnswerError(
+                        f"Insights has more than {_MOST_ITEMS:,} test results to look through"
+                    )
 
 
 def _called(teams: Sequence[str]) -> str:
@@ -263,7 +316,9 @@ class _Search:
     gaps: list[str] = field(default_factory=list)
 
     def take(self, pages: Iterator[tuple[Owner, ...]]) -> SourceError | None:
-        """Take in all pages; the refusal, if that is what came. What broke off on the way is a gap."""
+        """Take in all pages; the refusal, if that is what came. What broke off on the way is a
+        gap.
+        """
         try:
             for page in pages:
                 self.owners.update(page)
@@ -282,10 +337,17 @@ class _Search:
         """What all answers together make. SourceError when they name nobody."""
         refusals = [str(each) for each in (users, services, others) if each is not None]
         if not self.owners:
-            words = "; ".join(dict.fromkeys([*refusals, *self.gaps][:_FEW])) or "no answer names anybody"
-            remedy = "list their names under `users`, or use the credentials of an organization admin"
+            words = (
+                "; ".join(dict.fromkeys([*refusals, *self.gaps][:_FEW]))
+                or "no answer names anybody"
+            )
+            remedy = (
+                "list their names under `users`, or use the credentials of an organization admin"
+            )
             kind = ForbiddenError if refusals and not self.gaps else SourceError
-            raise kind(f"who is in the organization cannot be had: {words}. Nothing was listed; {remedy}")
+            raise kind(
+                f"who is in the organization cannot be had: {words}. Nothing was listed; {remedy}"
+            )
         days = SEEN_BACK_S // _DAY_S
         by_insights = f"by Insights, which knows who ran tests in the last {days} days"
         if others is None:

@@ -1,7 +1,8 @@
 """Which team a configuration means, among those that team management lists.
 
-Source: Accounts API Methods, Lookup Teams: an object with `results`, each with an `id` and a `name`. Its `name` parameter is a
-prefix match and never used, so that a mistyped name can be answered with what there is.
+Source: Accounts API Methods, Lookup Teams: an object with `results`, each with an `id` and a
+`name`. Its `name` parameter is a prefix match and never used, so that a mistyped name can be
+answered with what there is.
 """
 
 from __future__ import annotations
@@ -27,29 +28,42 @@ class Team:
 
 
 def parse_teams(rows: Iterable[object]) -> tuple[Team, ...]:
-    """Return the teams in these rows. AnswerError for a row that is none: the team that is meant may be that one."""
+    """Return the teams in these rows. AnswerError for a row that is none: the team that is meant
+    may be that one.
+    """
     found = []
     for number, row in enumerate(rows):
-        identity, name = (row.get("id"), row.get("name")) if isinstance(row, Mapping) else (None, None)
-        if not isinstance(identity, str) or not _TEAM_ID.fullmatch(identity) or not isinstance(name, str) or not name:
+        identity, name = (
+            (row.get("id"), row.get("name")) if isinstance(row, Mapping) else (None, None)
+        )
+        if (
+            not isinstance(identity, str)
+            or not _TEAM_ID.fullmatch(identity)
+            or not isinstance(name, str)
+            or not name
+        ):
             raise AnswerError(f"row {number} of the organization's teams has no id or no name")
         found.append(Team(identity, name))
     return tuple(found)
 
 
 def the_team(wanted: str, teams: Sequence[Team]) -> Team:
-    """Return the one team of that name or id. ConfigError, with what there is, for none and for several of one name."""
+    """Return the one team of that name or id. ConfigError, with what there is, for none and for
+    several of one name.
+    """
     found = {team.id: team for team in teams if wanted in {team.id, team.name}}
     if len(found) == 1:
         return next(iter(found.values()))
     if found:
         ids = ", ".join(sorted(found)[:_FEW])
         raise ConfigError(
-            f"users: {len(found)} teams are called {wanted!r:.80}: write the id of the one that is meant, {{team: ID}}; "
-            f"their ids are {ids}. Nothing was listed"
+            f"users: {len(found)} teams are called {wanted!r:.80}: write the id of the one that is"
+            f" meant, {{team: ID}}; their ids are {ids}. Nothing was listed"
         )
     folded = {team.name.casefold(): team.name for team in teams}
-    near = [folded[each] for each in get_close_matches(wanted.casefold(), folded, n=_FEW, cutoff=0.5)]
+    near = [
+        folded[each] for each in get_close_matches(wanted.casefold(), folded, n=_FEW, cutoff=0.5)
+    ]
     if near:
         there = f"did you mean {' or '.join(near)}?"
     elif teams:
@@ -58,4 +72,6 @@ def the_team(wanted: str, teams: Sequence[Team]) -> Team:
         there = f"there are: {', '.join(names[:_FEW])}{more}"
     else:
         there = "these credentials see no team"
-    raise ConfigError(f"users: the organization has no team {wanted!r:.80}: {there}. Nothing was listed")
+    raise ConfigError(
+        f"users: the organization has no team {wanted!r:.80}: {there}. Nothing was listed"
+    )

@@ -1,4 +1,6 @@
-"""Writing with a permit: one request each, sent once, judged whole at the socket's edge. The gate is made of this."""
+"""Writing with a permit: one request each, sent once, judged whole at the socket's edge. The gate
+is made of this.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ from types import TracebackType
 from typing import Final, Self
 
 from sauce_janitor.clock import CLOCK, Clock
-from sauce_janitor.errors import AnswerError, CredentialsError, PermitError, SourceError, StoppedError
+from sauce_janitor.errors import (
+    AnswerError,
+    CredentialsError,
+    PermitError,
+    SourceError,
+    StoppedError,
+)
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.failures import RetryableError
@@ -20,14 +28,18 @@ from sauce_janitor.sauce.parse import parse_deleted_assets
 
 PERMIT_LIFE_S: Final = 10.0
 LIST_LIFE_S: Final = 60.0
-"""An asset that came after the list was asked for is not in it: a delete would destroy it unseen."""
+"""An asset that came after the list was asked for is not in it: a delete would destroy it
+unseen.
+"""
 _STOP_GRACE_S: Final = 10.0  # a write that has left may still be answered after a SIGTERM
 _CLEAR_REFUSALS: Final = frozenset({400, 404})
 _MOST_REMEMBERED: Final = 10_000
 
 JOB_ID: Final = r"[0-9a-f]{32}"
 OWNER: Final = r"(?!\.{1,2}/)(?:[A-Za-z0-9_.~-]|%(?!2[EF])[0-9A-F]{2})+"
-"""One segment of a path: a user name, percent-encoded, that is no dot path and hides no separator."""
+"""One segment of a path: a user name, percent-encoded, that is no dot path and hides no
+separator.
+"""
 
 
 def no_body(body: object) -> bool:
@@ -37,7 +49,9 @@ def no_body(body: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One kind of request that may be written: its line (method and target, matched whole), and whether a body fits it."""
+    """One kind of request that may be written: its line (method and target, matched whole), and
+    whether a body fits it.
+    """
 
     line: re.Pattern[str]
     body: Callable[[object], bool] = no_body
@@ -52,9 +66,9 @@ class Allowed:
 class WriteAnswer:
     """What came back for a write.
 
-    `status` is None without an answer. `deleted` are the names and bytes that Delete Job Assets says it destroyed, None
-    where it says nothing. `doubtful`: whether it was done must be asked; only a 400, a 404 and a whole 2xx
-    (nothing or JSON, no page of some proxy) are clear.
+    `status` is None without an answer. `deleted` are the names and bytes that Delete Job Assets
+    says it destroyed, None where it says nothing. `doubtful`: whether it was done must be asked;
+    only a 400, a 404 and a whole 2xx (nothing or JSON, no page of some proxy) are clear.
     """
 
     status: int | None
@@ -72,7 +86,8 @@ class _Armed:
 
 
 class Writer:
-    """Sends what permits allow, one request each: no retry, no redirect. For any number of threads; `close()` it.
+    """Sends what permits allow, one request each: no retry, no redirect. For any number of threads;
+    `close()` it.
 
     Shares the budget of whoever reads with the same credential. `allowed` is all that it can ever
     write. `clock` is the one by which permits say when they were asked for.
@@ -91,7 +106,12 @@ class Writer:
         self._allowed = allowed
         self._clock = clock
         self._transport = Transport(
-            connection, budget, guard=self._guard, last_look=self._last_look, on_request=on_request, stop=stop
+            connection,
+            budget,
+            guard=self._guard,
+            last_look=self._last_look,
+            on_request=on_request,
+            stop=stop,
         )
         self._here = threading.local()
         self._spending = threading.Lock()
@@ -101,7 +121,10 @@ class Writer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -130,7 +153,9 @@ class Writer:
     def _sent(self, ask: HttpRequest) -> WriteAnswer:
         used = self._transport.connection.credential.authorization
         try:
-            response = self._transport.send(ask, self._transport.answer_limits(stop_grace_s=_STOP_GRACE_S))
+            response = self._transport.send(
+                ask, self._transport.answer_limits(stop_grace_s=_STOP_GRACE_S)
+            )
         except StoppedError as error:
             if self._here.armed is not None:
                 raise  # it never came to the guard: nothing has left
@@ -140,7 +165,9 @@ class Writer:
         try:
             code = response.status_code
             if code == 401 and not self._transport.connection.credential.renew(used):
-                raise CredentialsError(f"{self._transport.connection.host} does not accept the credentials (401)")
+                raise CredentialsError(
+                    f"{self._transport.connection.host} does not accept the credentials (401)"
+                )
             if not 200 <= code < 300:
                 refusal = self._transport.refusal_of(response)
                 # A write is never repeated by itself, but the look that follows it must wait, too.
@@ -184,11 +211,14 @@ class Writer:
         now = self._clock.monotonic()
         if armed.listed_at is not None and not 0 <= now - armed.listed_at <= LIST_LIFE_S:
             raise PermitError(
-                f"an asset list of {now - armed.listed_at:.1f} s, {LIST_LIFE_S:g} s is its life: ask Sauce Labs again"
+                f"an asset list of {now - armed.listed_at:.1f} s, {LIST_LIFE_S:g} s is its life:"
+                " ask Sauce Labs again"
             )
         age = now - armed.asked_at
         if not 0 <= age <= PERMIT_LIFE_S:
-            raise PermitError(f"a permit of {age:.1f} s, {PERMIT_LIFE_S:g} s is its life: ask Sauce Labs again")
+            raise PermitError(
+                f"a permit of {age:.1f} s, {PERMIT_LIFE_S:g} s is its life: ask Sauce Labs again"
+            )
 
     def _spend(self, permit: Hashable, what: str) -> None:
         with self._spending:

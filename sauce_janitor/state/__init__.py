@@ -1,4 +1,6 @@
-"""The state: one database with the inventory, the journal, the lease, holds and all else that outlives a run."""
+"""The state: one database with the inventory, the journal, the lease, holds and all else that
+outlives a run.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,18 @@ from sauce_janitor.state.file.read_only import ReadOnly, may_write, open_readonl
 from sauce_janitor.state.file.state_file import check_integrity, open_file
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
-from sauce_janitor.state.journal.journal import Journal, JournalLine, OpenIntent, RunJournal, SeenReceipt
-from sauce_janitor.state.journal.manual_journal import ManualActions, ManualJournal, OpenManualAction
+from sauce_janitor.state.journal.journal import (
+    Journal,
+    JournalLine,
+    OpenIntent,
+    RunJournal,
+    SeenReceipt,
+)
+from sauce_janitor.state.journal.manual_journal import (
+    ManualActions,
+    ManualJournal,
+    OpenManualAction,
+)
 from sauce_janitor.state.journal.prune_journal import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.leases import Lease
 from sauce_janitor.state.listing import ListingProgress, OwnerJobs
@@ -79,7 +91,8 @@ _opened: dict[Path, str] = {}
 
 
 def blame(error: BaseException) -> StateError | None:
-    """Return what is wrong with a state that this process has opened, where the error may come of it; else None.
+    """Return what is wrong with a state that this process has opened, where the error may come of
+    it; else None.
 
     For errors that end a command after its state is closed: a value from it is often printed last.
     """
@@ -124,10 +137,11 @@ class State:
 
     @classmethod
     def open(cls, path: Path | str, *, accept_filesystem: str | None = None) -> State:
-        """The state at `path`, made when there is none. `accept_filesystem`: a kind that is taken besides the local ones.
+        """The state at `path`, made when there is none. `accept_filesystem`: a kind that is taken
+        besides the local ones.
 
-        Raises StateError when it is damaged, lost, read-only or no state; RefusedError when a newer version wrote it or the
-        path lies on a file system that is not known to be local.
+        Raises StateError when it is damaged, lost, read-only or no state; RefusedError when a newer
+        version wrote it or the path lies on a file system that is not known to be local.
         """
         if "://" in str(path):
             raise RefusedError("the state is a file: name its path, not the URL of a database")
@@ -142,11 +156,13 @@ class State:
             raise
 
     @classmethod
-    def look(cls, path: Path | str, *, accept_filesystem: str | None = None, scratch: bool = False) -> State:
+    def look(
+        cls, path: Path | str, *, accept_filesystem: str | None = None, scratch: bool = False
+    ) -> State:
         """The state at `path`, to read: as `open` gives it where this user may write it.
 
-        Elsewhere nothing is changed. With `scratch`, what is then written goes to a private copy, and
-        vanishes with it. Raises what `open` raises, and StateError where no copy can be made.
+        Elsewhere nothing is changed. With `scratch`, what is then written goes to a private copy,
+        and vanishes with it. Raises what `open` raises, and StateError where no copy can be made.
         """
         path = Path(path).absolute()
         if may_write(path):
@@ -170,16 +186,22 @@ class State:
         return None if self._read_only is None else self._read_only.as_of
 
     def counted_beside(self) -> Path:
-        """Return the path of the state beside which requests are counted, or of a copy to read them."""
+        """Return the path of the state beside which requests are counted, or of a copy to read
+        them.
+        """
         return self._path if self._read_only is None else self._read_only.beside()
 
     def lease(self, account: str, holder: str, *, now: int) -> Lease:
-        """The lease on an account, to be held by a `with`; `holder` is told to whoever finds it taken."""
+        """The lease on an account, to be held by a `with`; `holder` is told to whoever finds it
+        taken.
+        """
         # by its real path: two names of one state must not be two locks
         return Lease(self._database, self._path.resolve(), account, holder, now)
 
     def check_integrity(self) -> None:
-        """StateError when any page or row is damaged: to be asked before a run that deletes. About a second a million jobs."""
+        """StateError when any page or row is damaged: to be asked before a run that deletes. About
+        a second a million jobs.
+        """
         check_integrity(self._database)
 
     def close(self) -> None:
@@ -192,12 +214,16 @@ class State:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         uri = f"{self._path.as_uri()}?mode=ro" if self._read_only is None else self._read_only.uri
         self._database.close()
         try:
-            # A value that was never written ends far from here, in an error that looks like a bug: the file is asked.
+            # A value that was never written ends far from here, in an error that looks like a bug:
+            # the file is asked.
             if looks_like_damage(error) and (why := damage_of(uri)):
                 raise StateError(damaged(str(self._path), why)) from error
         finally:

@@ -1,4 +1,6 @@
-"""What of the state belongs to an account by its name: moved when it is renamed, dropped when it makes room."""
+"""What of the state belongs to an account by its name: moved when it is renamed, dropped when it
+makes room.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,16 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, select, update
 
-from sauce_janitor.state.file.tables import builds, counters, jobs, journal, leases, listings, meta, metadata
+from sauce_janitor.state.file.tables import (
+    builds,
+    counters,
+    jobs,
+    journal,
+    leases,
+    listings,
+    meta,
+    metadata,
+)
 
 _BY_KEY: Final = frozenset({journal.name})
 """Tables that know an account by its key, which never changes."""
@@ -44,7 +55,9 @@ def move(connection: Connection, old: str, new: str) -> None:
         if labels.get("account") == old:
             mine = (counters.c.name == row["name"], counters.c.labels == row["labels"])
             text = json.dumps(labels | {"account": new}, sort_keys=True)
-            connection.execute(delete(counters).where(counters.c.name == row["name"], counters.c.labels == text))
+            connection.execute(
+                delete(counters).where(counters.c.name == row["name"], counters.c.labels == text)
+            )
             connection.execute(update(counters).where(*mine).values(labels=text))
 
 

@@ -1,7 +1,9 @@
-"""Which accounts this state knows, whose they are, and by which key the journal and the archive know them.
+"""Which accounts this state knows, whose they are, and by which key the journal and the archive
+know them.
 
-An account is *bound* to its user and address once a listing succeeded; until then the configuration may correct both. Its
-key is the name it had first: journal lines are hashed and receipts are proof, so both keep it when the account is renamed.
+An account is *bound* to its user and address once a listing succeeded; until then the configuration
+may correct both. Its key is the name it had first: journal lines are hashed and receipts are proof,
+so both keep it when the account is renamed.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ _KNOWN_BY: Final = ("acceptances", "approvals", "archived_jobs", "holds")
 
 @dataclass(frozen=True, slots=True)
 class KnownAccount:
-    """An account as the state knows it. `bound_at`: when a listing first showed a job (epoch seconds), None before any did.
+    """An account as the state knows it. `bound_at`: when a listing first showed a job (epoch
+    seconds), None before any did.
 
     `key` is its name in the journal and in the archive.
     """
@@ -41,13 +44,21 @@ class KnownAccount:
         return self.bound_at is not None
 
     def is_same(self, other: KnownAccount) -> bool:
-        """Return whether both are one account. One that is bound stays whose it is, however its address is written."""
-        mine, theirs = ((each.key, each.base_url, each.username.casefold()) for each in (self, other))
+        """Return whether both are one account. One that is bound stays whose it is, however its
+        address is written.
+        """
+        mine, theirs = (
+            (each.key, each.base_url, each.username.casefold()) for each in (self, other)
+        )
         return self.key == other.key and (self.is_bound or mine == theirs)
 
     def is_of(self, base_url: str, username: str, place: Callable[[str], str]) -> bool:
-        """Return whether it is this user at this address; `place` tells an address by host and port alone."""
-        return self.username.casefold() == username.casefold() and place(self.base_url) == place(base_url)
+        """Return whether it is this user at this address; `place` tells an address by host and port
+        alone.
+        """
+        return self.username.casefold() == username.casefold() and place(self.base_url) == place(
+            base_url
+        )
 
 
 class Accounts:
@@ -63,7 +74,9 @@ class Accounts:
             return {row["name"]: _known(row) for row in connection.execute(statement).mappings()}
 
     def key(self, name: str) -> str:
-        """Return the account's name in the journal and in the archive; an unknown name stands for itself."""
+        """Return the account's name in the journal and in the archive; an unknown name stands for
+        itself.
+        """
         with self._database.reading() as connection:
             return key_of(connection, name)
 
@@ -81,16 +94,23 @@ class Accounts:
     ) -> KnownAccount | None:
         """Make the account known as this user's at this address; binds nothing.
 
-        Returns the account that the name is bound to where that is another one; then nothing changed. One that is not bound
-        yet is corrected, and what was listed for the wrong user or address is forgotten. `place` tells an address by host
-        and port alone.
+        Returns the account that the name is bound to where that is another one; then nothing
+        changed. One that is not bound yet is corrected, and what was listed for the wrong user or
+        address is forgotten. `place` tells an address by host and port alone.
         """
         said = {"base_url": plain(base_url), "username": plain(username)}
         known = self.all().get(name)
-        if known is not None and (known.base_url, known.username) == (said["base_url"], said["username"]):
+        if known is not None and (known.base_url, known.username) == (
+            said["base_url"],
+            said["username"],
+        ):
             return None  # as almost always: a command that only looks waits for nobody who writes
         with self._database.writing() as connection:
-            row = connection.execute(select(accounts).where(accounts.c.name == name)).mappings().one_or_none()
+            row = (
+                connection.execute(select(accounts).where(accounts.c.name == name))
+                .mappings()
+                .one_or_none()
+            )
             if row is None:
                 connection.execute(insert(accounts), [{"name": name, **said}])
                 return None
@@ -106,9 +126,11 @@ class Accounts:
         return None
 
     def bind(self, known: KnownAccount, *, at: int) -> bool:
-        """Learn for good whose account it is: a listing showed jobs of it. `at` is epoch seconds; the first time counts.
+        """Learn for good whose account it is: a listing showed jobs of it. `at` is epoch seconds;
+        the first time counts.
 
-        Returns whether the account is still the `known` one: the configuration may have corrected it meanwhile.
+        Returns whether the account is still the `known` one: the configuration may have corrected
+        it meanwhile.
         """
         mine = (accounts.c.name == known.name, accounts.c.retired.is_(None))
         now = self.all().get(known.name)
@@ -117,14 +139,20 @@ class Accounts:
                 row = connection.execute(select(accounts).where(*mine)).mappings().one_or_none()
                 now = None if row is None else _known(row)
                 if now is not None and now.is_same(known):
-                    connection.execute(update(accounts).where(*mine, accounts.c.bound_at.is_(None)).values(bound_at=at))
+                    connection.execute(
+                        update(accounts)
+                        .where(*mine, accounts.c.bound_at.is_(None))
+                        .values(bound_at=at)
+                    )
         return now is not None and now.is_same(known)
 
     def rename(self, old: str, new: str) -> None:
-        """Call an account otherwise, with all that is known of it; every job is listed again before the next plan.
+        """Call an account otherwise, with all that is known of it; every job is listed again before
+        the next plan.
 
-        An account `new` of which there is no more than a list of jobs makes room; RefusedError where there is more, where
-        `old` is not known, or while a change of `old` is in doubt. Whoever calls holds both accounts' leases.
+        An account `new` of which there is no more than a list of jobs makes room; RefusedError
+        where there is more, where `old` is not known, or while a change of `old` is in doubt.
+        Whoever calls holds both accounts' leases.
         """
         with self._database.writing() as connection:
             rows = {row["name"]: row for row in connection.execute(select(accounts)).mappings()}
@@ -149,23 +177,34 @@ class Accounts:
 
 
 def key_of(connection: Connection, name: str) -> str:
-    """Return the name by which the journal and the archive know an account; an unknown name stands for itself."""
-    found: str | None = connection.execute(select(accounts.c.key).where(accounts.c.name == name)).scalar()
+    """Return the name by which the journal and the archive know an account; an unknown name stands
+    for itself.
+    """
+    found: str | None = connection.execute(
+        select(accounts.c.key).where(accounts.c.name == name)
+    ).scalar()
     return name if found is None else found
 
 
 def name_of(connection: Connection, key: str) -> str:
     """Return what the account of that key is called now; a key of no account stands for itself."""
-    found: str | None = connection.execute(select(accounts.c.name).where(accounts.c.key == key)).scalar()
+    found: str | None = connection.execute(
+        select(accounts.c.name).where(accounts.c.key == key)
+    ).scalar()
     return key if found is None else found
 
 
 def _known(row: Any) -> KnownAccount:
-    return KnownAccount(row["name"], row["base_url"], row["username"], row["key"] or row["name"], row["bound_at"])
+    return KnownAccount(
+        row["name"], row["base_url"], row["username"], row["key"] or row["name"], row["bound_at"]
+    )
 
 
 def _has_lines(connection: Connection, key: str) -> bool:
-    return connection.execute(select(journal.c.seq).where(journal.c.account == key).limit(1)).first() is not None
+    return (
+        connection.execute(select(journal.c.seq).where(journal.c.account == key).limit(1)).first()
+        is not None
+    )
 
 
 def _take_over(connection: Connection, name: str, said: dict[str, str]) -> None:
@@ -179,20 +218,22 @@ def _take_over(connection: Connection, name: str, said: dict[str, str]) -> None:
     connection.execute(update(accounts).where(accounts.c.name == name).values(values))
 
 
-def _refuse_rename(connection: Connection, known: dict[str, KnownAccount], old: str, new: str) -> None:
+def _refuse_rename(
+    connection: Connection, known: dict[str, KnownAccount], old: str, new: str
+) -> None:
     if old not in known:
         there = ", ".join(known) or "none"
         raise RefusedError(f"the state knows no account {old}; it knows: {there}. Nothing changed")
     count = select(func.count()).select_from(open_intents).where(open_intents.c.account == old)
     if open_count := connection.execute(count).scalar_one():
         raise RefusedError(
-            f"{open_count:,} changes of account {old} were begun and their outcome is not known: a run with --execute "
-            "looks them up. Then rename it. Nothing changed"
+            f"{open_count:,} changes of account {old} were begun and their outcome is not known: a"
+            " run with --execute looks them up. Then rename it. Nothing changed"
         )
     if new in known and (what := _more_than_a_list(connection, known[new])):
         raise RefusedError(
-            f"account {new} is in the state already, with {what}: two accounts are never merged. Choose another name. "
-            "Nothing changed"
+            f"account {new} is in the state already, with {what}: two accounts are never merged."
+            " Choose another name. Nothing changed"
         )
 
 
@@ -202,15 +243,23 @@ def _more_than_a_list(connection: Connection, account: KnownAccount) -> str | No
         return "lines in the journal"
     for name in _KNOWN_BY:
         table = metadata.tables[name]
-        if connection.execute(select(table.c.account).where(table.c.account == account.name).limit(1)).first():
+        if connection.execute(
+            select(table.c.account).where(table.c.account == account.name).limit(1)
+        ).first():
             return name.replace("_", " ")
     return None
 
 
 def _leave(connection: Connection, name: str) -> None:
-    """Keep the row of a former name where the journal's lines refer to it, or it is still the key of an account."""
-    lines = connection.execute(select(journal.c.seq).where(journal.c.account == name).limit(1)).first()
-    named = connection.execute(select(accounts.c.name).where(accounts.c.key == name).limit(1)).first()
+    """Keep the row of a former name where the journal's lines refer to it, or it is still the key
+    of an account.
+    """
+    lines = connection.execute(
+        select(journal.c.seq).where(journal.c.account == name).limit(1)
+    ).first()
+    named = connection.execute(
+        select(accounts.c.name).where(accounts.c.key == name).limit(1)
+    ).first()
     if lines is None and named is None:
         connection.execute(delete(accounts).where(accounts.c.name == name))
         return

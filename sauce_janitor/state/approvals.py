@@ -1,4 +1,6 @@
-"""Approvals given by a command: what lifts a limit for a while. They are never changed, only ended."""
+"""Approvals given by a command: what lifts a limit for a while. They are never changed, only
+ended.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +37,33 @@ class Approvals:
 
     def in_force(self, account: str, policy_digest: str, *, at: int) -> tuple[Approval, ...]:
         """Those about this digest that are not over, oldest first."""
-        mine = (approvals.c.account == account, approvals.c.policy_digest == policy_digest, approvals.c.until > at)
+        mine = (
+            approvals.c.account == account,
+            approvals.c.policy_digest == policy_digest,
+            approvals.c.until > at,
+        )
         with self._database.reading() as connection:
-            rows = connection.execute(select(approvals).where(*mine).order_by(approvals.c.number)).all()
+            rows = connection.execute(
+                select(approvals).where(*mine).order_by(approvals.c.number)
+            ).all()
         return tuple(
             Approval(
-                row.policy_digest, row.until, frozenset(json.loads(row.lift)), row.max_jobs, row.approved_by, row.reason
+                row.policy_digest,
+                row.until,
+                frozenset(json.loads(row.lift)),
+                row.max_jobs,
+                row.approved_by,
+                row.reason,
             )
             for row in rows
         )
 
     def withdraw(self, account: str, policy_digest: str, *, at: int) -> int:
         """End all that are in force; how many there were."""
-        mine = (approvals.c.account == account, approvals.c.policy_digest == policy_digest, approvals.c.until > at)
+        mine = (
+            approvals.c.account == account,
+            approvals.c.policy_digest == policy_digest,
+            approvals.c.until > at,
+        )
         with self._database.writing() as connection:
             return connection.execute(update(approvals).where(*mine).values(until=at)).rowcount

@@ -1,4 +1,6 @@
-"""What is known of the archived jobs, to list and search them quickly; the receipts are the truth, and it is made from them."""
+"""What is known of the archived jobs, to list and search them quickly; the receipts are the truth,
+and it is made from them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ STATUSES: Final = ("passed", "failed", "error", "complete")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Touched:
-    """A job of which the journal says that it was archived or pruned: its entry is read anew. `account` is the key."""
+    """A job of which the journal says that it was archived or pruned: its entry is read anew.
+    `account` is the key.
+    """
 
     seq: int
     account: str
@@ -39,12 +43,16 @@ class ArchivedJobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # --- keeping up --------------------------------------------------------------------------------------------------
+    # --- keeping up -------------------------------------------------------------------------------
 
     def through(self, archive: str) -> int | None:
-        """The line of the journal up to which the entries are those of this archive (its uuid); None: never listed whole."""
+        """The line of the journal up to which the entries are those of this archive (its uuid);
+        None: never listed whole.
+        """
         with self._database.reading() as connection:
-            said = connection.execute(select(meta.c.value).where(meta.c.key == _THROUGH + archive)).scalar()
+            said = connection.execute(
+                select(meta.c.value).where(meta.c.key == _THROUGH + archive)
+            ).scalar()
         return None if said is None else int(said)
 
     def touched(self, after: int) -> Iterator[Touched]:
@@ -70,7 +78,8 @@ class ArchivedJobs:
                 row["account"] = names[row["account"]]  # receipts have the key
                 connection.execute(
                     delete(archived_jobs).where(
-                        archived_jobs.c.account == row["account"], archived_jobs.c.job_id == row["job_id"]
+                        archived_jobs.c.account == row["account"],
+                        archived_jobs.c.job_id == row["job_id"],
                     )
                 )
             connection.execute(insert(archived_jobs), rows)
@@ -87,7 +96,7 @@ class ArchivedJobs:
             connection.execute(delete(meta).where(meta.c.key == _THROUGH + archive))
             connection.execute(insert(meta), [{"key": _THROUGH + archive, "value": str(through)}])
 
-    # --- asking ------------------------------------------------------------------------------------------------------
+    # --- asking -----------------------------------------------------------------------------------
 
     def search(self, query: ArchiveQuery) -> Iterator[ArchiveEntry]:
         """The entries that are asked for, newest end first, of equals by id; memory stays flat."""
@@ -106,18 +115,22 @@ class ArchivedJobs:
 
     def count(self, query: ArchiveQuery) -> tuple[int, int]:
         """How many entries are asked for, whatever the limit, and the bytes of all their assets."""
-        statement = select(func.count(), func.coalesce(func.sum(archived_jobs.c.size_bytes), 0)).where(
-            *_conditions(query)
-        )
+        statement = select(
+            func.count(), func.coalesce(func.sum(archived_jobs.c.size_bytes), 0)
+        ).where(*_conditions(query))
         with self._database.reading() as connection:
             jobs, size = connection.execute(statement).one()
         return int(jobs), int(size)
 
     def builds(self, query: ArchiveQuery) -> tuple[ArchiveBuild, ...]:
         """The builds of those entries, newest first, `limit` of them after `skip`."""
-        jobs, newest = func.count().label("jobs"), func.max(archived_jobs.c.ended_at).label("newest_at")
+        jobs, newest = (
+            func.count().label("jobs"),
+            func.max(archived_jobs.c.ended_at).label("newest_at"),
+        )
         by_status = [
-            func.sum(case((archived_jobs.c.status == status, 1), else_=0)).label(status) for status in STATUSES
+            func.sum(case((archived_jobs.c.status == status, 1), else_=0)).label(status)
+            for status in STATUSES
         ]
         statement: Select[Any] = (
             select(
@@ -176,7 +189,12 @@ def _conditions(query: ArchiveQuery) -> Iterator[ColumnElement[bool]]:
     if query.status:
         yield columns.status.in_(query.status)
     if query.text:
-        yield or_(*(column.icontains(query.text, autoescape=True) for column in (columns.name, columns.error)))
+        yield or_(
+            *(
+                column.icontains(query.text, autoescape=True)
+                for column in (columns.name, columns.error)
+            )
+        )
     if query.since is not None:
         yield columns.ended_at >= query.since
     if query.until is not None:

@@ -1,4 +1,6 @@
-"""The builds that are known, and which of them is a job's: the one of its owner that has its name, if there is only one."""
+"""The builds that are known, and which of them is a job's: the one of its owner that has its name,
+if there is only one.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _BITS: Final[Mapping[str, int]] = {"name": 1, "status": 2, "jobs": 4, "open_jobs
 
 @dataclass(frozen=True, slots=True)
 class KnownBuild:
-    """What is known of a job's build; `changed_at` is when our listing last saw it new or different."""
+    """What is known of a job's build; `changed_at` is when our listing last saw it new or
+    different.
+    """
 
     id: Text
     status: Text
@@ -32,7 +36,9 @@ _UNKNOWN: Final = KnownBuild(UNKNOWN, UNKNOWN)
 
 
 class BuildIndex:
-    """Finds a job's build; unknown when none has its name, several have it, or one of the owner's has no readable name."""
+    """Finds a job's build; unknown when none has its name, several have it, or one of the owner's
+    has no readable name.
+    """
 
     def __init__(self, connection: Connection, account: str, *, only: Job | None = None) -> None:
         """All builds of the account, or what is needed to find that of one job."""
@@ -40,7 +46,9 @@ class BuildIndex:
         self._unclear: set[str] = set()
         statement = select(builds).where(builds.c.account == account)
         if only is not None:
-            same_name = builds.c.name == json.dumps(only.build) if isinstance(only.build, str) else false()
+            same_name = (
+                builds.c.name == json.dumps(only.build) if isinstance(only.build, str) else false()
+            )
             no_name = builds.c.marks.bitwise_and(_BITS["name"]) != 0
             statement = statement.where(builds.c.owner == only.owner, or_(same_name, no_name))
         rows = connection.execute(statement).mappings().all()
@@ -63,7 +71,9 @@ class BuildIndex:
 
 
 def _deleted(connection: Connection, account: str, only: Job | None) -> dict[tuple[str, str], int]:
-    """How many jobs of each build our journal deleted. Names no database stores are left out: those builds do not add up."""
+    """How many jobs of each build our journal deleted. Names no database stores are left out: those
+    builds do not add up.
+    """
     ours = select(journal.c.seq).where(
         journal.c.account == key_of(connection, account),
         journal.c.job_id == jobs.c.id,
@@ -72,7 +82,12 @@ def _deleted(connection: Connection, account: str, only: Job | None) -> dict[tup
     )
     statement = (
         select(jobs.c.owner, jobs.c.build, func.count())
-        .where(jobs.c.account == account, jobs.c.gone.is_(True), jobs.c.build.is_not(None), jobs.c.marks < ESCAPED)
+        .where(
+            jobs.c.account == account,
+            jobs.c.gone.is_(True),
+            jobs.c.build.is_not(None),
+            jobs.c.marks < ESCAPED,
+        )
         .where(ours.exists())
         .group_by(jobs.c.owner, jobs.c.build)
     )
@@ -81,17 +96,30 @@ def _deleted(connection: Connection, account: str, only: Job | None) -> dict[tup
     return {(owner, build): count for owner, build, count in connection.execute(statement)}
 
 
-def replace_builds(connection: Connection, account: str, owner: Owner, new: Iterable[Build] | None, *, now: int) -> int:
-    """Make these the owner's builds (None: not offered, nothing is known of them); returns how many there are."""
+def replace_builds(
+    connection: Connection, account: str, owner: Owner, new: Iterable[Build] | None, *, now: int
+) -> int:
+    """Make these the owner's builds (None: not offered, nothing is known of them); returns how many
+    there are.
+    """
     where = (builds.c.account == account, builds.c.owner == owner)
-    before = {row["id"]: dict(row) for row in connection.execute(select(builds).where(*where)).mappings()}
+    before = {
+        row["id"]: dict(row) for row in connection.execute(select(builds).where(*where)).mappings()
+    }
     connection.execute(delete(builds).where(*where))
     rows: dict[str, dict[str, Any]] = {}
     deleted = _deleted(connection, account, None) if before else {}
     for build in new or ():
-        row = _row_of(build) | {"account": account, "owner": owner, "changed_at": now, "listed_at": now}
+        row = _row_of(build) | {
+            "account": account,
+            "owner": owner,
+            "changed_at": now,
+            "listed_at": now,
+        }
         old = before.get(row["id"])
-        if old is not None and _lost_only_ours(_build_of(old), build, deleted.get((owner, str(build.name)), 0)):
+        if old is not None and _lost_only_ours(
+            _build_of(old), build, deleted.get((owner, str(build.name)), 0)
+        ):
             row |= {"jobs": old["jobs"], "status": old["status"]}
         if old is not None and not _differs(old, row):
             row["changed_at"] = old["changed_at"]
@@ -107,16 +135,21 @@ def replace_builds(connection: Connection, account: str, owner: Owner, new: Iter
 
 
 def _lost_only_ours(old: Build, new: Build, deleted: int) -> bool:
-    """Whether Sauce Labs counts just those jobs no more that we deleted: then the build stays what was decided on.
+    """Whether Sauce Labs counts just those jobs no more that we deleted: then the build stays what
+    was decided on.
 
-    Nothing says whether a build's count and verdict forget deleted jobs. Where they do, what is left of a build that a run
-    could not finish would be another build, whose jobs never add up.
+    Nothing says whether a build's count and verdict forget deleted jobs. Where they do, what is
+    left of a build that a run could not finish would be another build, whose jobs never add up.
     """
-    return old.jobs is not UNKNOWN and new.jobs == old.jobs - deleted and has_only_lost_jobs(old, new)
+    return (
+        old.jobs is not UNKNOWN and new.jobs == old.jobs - deleted and has_only_lost_jobs(old, new)
+    )
 
 
 def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether a build is another than it was. One that lost jobs is not: we may have deleted them, and that is no news."""
+    """Whether a build is another than it was. One that lost jobs is not: we may have deleted them,
+    and that is no news.
+    """
     return (new["jobs"] or 0) > (old["jobs"] or 0) or any(
         old[column] != new[column] for column in ("name", "status", "open_jobs", "marks")
     )
@@ -127,12 +160,19 @@ def _row_of(build: Build) -> dict[str, Any]:
     marks = sum(bit for column, bit in _BITS.items() if values[column] is UNKNOWN)
     known = {column: None if value is UNKNOWN else value for column, value in values.items()}
     # Texts as JSON: a build's name may hold what no database stores.
-    texts = {column: None if known[column] is None else json.dumps(known[column]) for column in ("name", "status")}
+    texts = {
+        column: None if known[column] is None else json.dumps(known[column])
+        for column in ("name", "status")
+    }
     return known | texts | {"id": json.dumps(build.id), "marks": marks}
 
 
 def _build_of(row: Mapping[Any, Any]) -> Build:
     values: dict[str, Any] = {column: row[column] for column in _BITS}
-    values |= {column: json.loads(values[column]) for column in ("name", "status") if values[column] is not None}
+    values |= {
+        column: json.loads(values[column])
+        for column in ("name", "status")
+        if values[column] is not None
+    }
     values |= {column: UNKNOWN for column, bit in _BITS.items() if row["marks"] & bit}
     return Build(id=json.loads(row["id"]), owner=Owner(row["owner"]), **values)

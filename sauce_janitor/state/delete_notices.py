@@ -12,7 +12,10 @@ from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import jobs
 from sauce_janitor.state.id_conditions import named
 
-_COLUMNS: Final = {Action.DELETE_ASSETS: jobs.c.assets_announced_at, Action.DELETE_JOB: jobs.c.job_announced_at}
+_COLUMNS: Final = {
+    Action.DELETE_ASSETS: jobs.c.assets_announced_at,
+    Action.DELETE_JOB: jobs.c.job_announced_at,
+}
 
 
 class DeleteNotices:
@@ -24,8 +27,8 @@ class DeleteNotices:
     def announce(self, account: str, action: Action, job_ids: Iterable[JobId], *, at: int) -> None:
         """Exactly these jobs are announced for this delete from now on.
 
-        Those that were announced stay so since when they were; the announcement of all others of the account ends, and
-        starts again if they come back.
+        Those that were announced stay so since when they were; the announcement of all others of
+        the account ends, and starts again if they come back.
         """
         if action not in DELETES:
             raise ValueError(f"{action} is not announced")

@@ -36,10 +36,23 @@ class Holds:
         self._database = database
 
     def add(
-        self, account: str, job_ids: Collection[JobId], *, by: str, reason: str, at: int, until: int | None
+        self,
+        account: str,
+        job_ids: Collection[JobId],
+        *,
+        by: str,
+        reason: str,
+        at: int,
+        until: int | None,
     ) -> None:
         """Hold these jobs."""
-        told = {"account": account, "placed_by": plain(by), "reason": plain(reason), "placed_at": at, "until": until}
+        told = {
+            "account": account,
+            "placed_by": plain(by),
+            "reason": plain(reason),
+            "placed_at": at,
+            "until": until,
+        }
         if rows := [told | {"job_id": id_bytes(job_id)} for job_id in job_ids]:
             with self._database.writing() as connection:
                 connection.execute(insert(holds), rows)
@@ -49,7 +62,11 @@ class Holds:
         count = 0
         with self._database.writing() as connection:
             for job_id in job_ids:
-                mine = (holds.c.account == account, holds.c.job_id == id_bytes(job_id), holds.c.released_at.is_(None))
+                mine = (
+                    holds.c.account == account,
+                    holds.c.job_id == id_bytes(job_id),
+                    holds.c.released_at.is_(None),
+                )
                 statement = update(holds).where(*mine).values(released_by=plain(by), released_at=at)
                 count += connection.execute(statement).rowcount
         return count
@@ -73,10 +90,15 @@ class Holds:
 
     def protects(self, account: str, job_id: JobId, *, at: int) -> bool:
         """Whether a hold is in force on the job; read anew each time."""
-        return self._database.glance(_PROTECTING, account=account, job=id_bytes(job_id), at=at) is not None
+        return (
+            self._database.glance(_PROTECTING, account=account, job=id_bytes(job_id), at=at)
+            is not None
+        )
 
     def protects_for_any(self, job_id: JobId, *, at: int) -> bool:
-        """Whether a hold of any account is in force on the job: two names may stand for one account at Sauce Labs."""
+        """Whether a hold of any account is in force on the job: two names may stand for one account
+        at Sauce Labs.
+        """
         return self._database.glance(_PROTECTING_ANYWHERE, job=id_bytes(job_id), at=at) is not None
 
 
@@ -87,9 +109,15 @@ def in_force(at: int | BindParameter[int]) -> ColumnElement[bool]:
 
 _PROTECTING: Final = (
     select(holds.c.number)
-    .where(holds.c.account == bindparam("account"), holds.c.job_id == bindparam("job"), in_force(bindparam("at")))
+    .where(
+        holds.c.account == bindparam("account"),
+        holds.c.job_id == bindparam("job"),
+        in_force(bindparam("at")),
+    )
     .limit(1)
 )
 _PROTECTING_ANYWHERE: Final = (
-    select(holds.c.number).where(holds.c.job_id == bindparam("job"), in_force(bindparam("at"))).limit(1)
+    select(holds.c.number)
+    .where(holds.c.job_id == bindparam("job"), in_force(bindparam("at")))
+    .limit(1)
 )

@@ -6,19 +6,32 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, MetaData, Table, insert, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    MetaData,
+    Table,
+    insert,
+    select,
+)
 
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.state.file.tables import jobs
 from sauce_janitor.state.rows import id_bytes
 
-_named = Table("named", MetaData(), Column("id", LargeBinary(16), primary_key=True), prefixes=["TEMPORARY"])
+_named = Table(
+    "named", MetaData(), Column("id", LargeBinary(16), primary_key=True), prefixes=["TEMPORARY"]
+)
 _BATCH: Final = 5000
 
 
 @contextmanager
 def named(connection: Connection, job_ids: Iterable[JobId]) -> Iterator[ColumnElement[bool]]:
-    """Whether a row of `jobs` is of one of these, for statements of this transaction, inside the block. One at a time."""
+    """Whether a row of `jobs` is of one of these, for statements of this transaction, inside the
+    block. One at a time.
+    """
     ids = (id_bytes(job_id) for job_id in job_ids)
     _named.create(connection)
     while rows := [{"id": job_id} for job_id, _ in zip(ids, range(_BATCH), strict=False)]:

@@ -1,4 +1,6 @@
-"""What is known of the jobs: streamed to the deciding, one by one to who explains, counted for who reports."""
+"""What is known of the jobs: streamed to the deciding, one by one to who explains, counted for who
+reports.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,11 @@ _BATCH: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which records: of an account, of these owners (None: all), aged by `age_from`; `as_of` ends the holds that are over.
+    """Which records: of an account, of these owners (None: all), aged by `age_from`; `as_of` ends
+    the holds that are over.
 
-    `held` are jobs that are held whatever the state says. `policy_digest` is that of the rules which will decide: what was
-    accepted under another one counts for nothing.
+    `held` are jobs that are held whatever the state says. `policy_digest` is that of the rules
+    which will decide: what was accepted under another one counts for nothing.
     """
 
     account: str
@@ -55,17 +58,23 @@ class Query:
 
 
 class Snapshot:
-    """The inventory at one moment: however often it is read, and whatever is written meanwhile, it says the same."""
+    """The inventory at one moment: however often it is read, and whatever is written meanwhile, it
+    says the same.
+    """
 
     def __init__(self, connection: Connection, place: str, query: Query) -> None:
         self._connection = connection
         self._place = place
         self._query = query
-        self._held = _held(connection, query.account, query.as_of) | {id_bytes(job_id) for job_id in query.held}
+        self._held = _held(connection, query.account, query.as_of) | {
+            id_bytes(job_id) for job_id in query.held
+        }
         self._accepted = _ACTIONS if _is_last_accepted(connection, query) else {}
 
     def records(self) -> Iterator[Record]:
-        """Every job that is not gone, newest first by the time that gives the age, then by id; the ageless come last."""
+        """Every job that is not gone, newest first by the time that gives the age, then by id; the
+        ageless come last.
+        """
         times = [_AGES[field] for field in self._query.age_from]
         age = func.coalesce(*times) if len(times) > 1 else times[0]
         statement = _select(self._query.account, self._query.owners).order_by(age.desc(), jobs.c.id)
@@ -74,7 +83,9 @@ class Snapshot:
             yield from self._read(_rows(self._connection, statement), build_of)
 
     def record(self, job_id: JobId, *, gone: bool = False) -> Record | None:
-        """One job; None when it is not known, or gone. With `gone`, as it was last known, whoever's it is."""
+        """One job; None when it is not known, or gone. With `gone`, as it was last known, whoever's
+        it is.
+        """
         statement = _select(self._query.account, self._query.owners)
         if gone:
             statement = select(*(jobs.c[name] for name in (*COLUMNS, *_OURS))).where(
@@ -86,7 +97,9 @@ class Snapshot:
     def _build_of_one(self, job: Job) -> KnownBuild:
         return BuildIndex(self._connection, self._query.account, only=job).build_of(job)
 
-    def _read(self, rows: Iterator[Sequence[Any]], build_of: Callable[[Job], KnownBuild]) -> Iterator[Record]:
+    def _read(
+        self, rows: Iterator[Sequence[Any]], build_of: Callable[[Job], KnownBuild]
+    ) -> Iterator[Record]:
         job_of = JobReader().job_of
         archives: ParsedTexts[frozenset[str] | None] = ParsedTexts(
             lambda keys: None if keys is None else frozenset(keys)
@@ -94,7 +107,9 @@ class Snapshot:
         held, accepted = self._held, self._accepted
         for row in rows:
             job = job_of(row)
-            changed_at, assets, archived, assets_announced, job_announced, accepted_for, missing = row[-len(_OURS) :]
+            changed_at, assets, archived, assets_announced, job_announced, accepted_for, missing = (
+                row[-len(_OURS) :]
+            )
             build = _NO_BUILD if job.build is None else build_of(job)
             record = _RecordDraft(
                 job,
@@ -103,9 +118,11 @@ class Snapshot:
                 build.status,
                 _STANDINGS[assets],
                 archives[archived],
-                None
-                if assets_announced is None and job_announced is None
-                else _announced(assets_announced, job_announced),
+                (
+                    None
+                    if assets_announced is None and job_announced is None
+                    else _announced(assets_announced, job_announced)
+                ),
                 row[0] in held,
                 build.counters,
                 None if accepted_for is None else accepted.get(accepted_for),
@@ -157,8 +174,9 @@ class Jobs:
     def count_gone(self, account: str, *, ended_since: int, listed_since: int = 0) -> int:
         """Count the jobs that are gone although no delete of ours was ever begun.
 
-        Only those that ended `ended_since` or later and were still listed `listed_since` or later, both epoch seconds.
-        A delete that had no answer, or whose outcome nobody could look up, may come true later: it counts as ours.
+        Only those that ended `ended_since` or later and were still listed `listed_since` or later,
+        both epoch seconds. A delete that had no answer, or whose outcome nobody could look up, may
+        come true later: it counts as ours.
         """
         times = (jobs.c.ended_at >= ended_since, jobs.c.listed_at >= listed_since)
         with self._database.reading() as connection:
@@ -169,26 +187,38 @@ class Jobs:
                 journal.c.action == str(Action.DELETE_JOB),
             )
             gone = (jobs.c.account == account, jobs.c.gone.is_(True), *times, ~ours)
-            return connection.execute(select(func.count()).select_from(jobs).where(*gone)).scalar_one()
+            return connection.execute(
+                select(func.count()).select_from(jobs).where(*gone)
+            ).scalar_one()
 
     def owners(self, account: str) -> tuple[Owner, ...]:
         """Whose jobs were ever listed, in order of the name."""
-        statement = select(listings.c.owner).where(listings.c.account == account).order_by(listings.c.owner)
+        statement = (
+            select(listings.c.owner).where(listings.c.account == account).order_by(listings.c.owner)
+        )
         with self._database.reading() as connection:
             return tuple(Owner(owner) for owner in connection.execute(statement).scalars())
 
     def full_at(self, account: str, owners: Collection[Owner] | None = None) -> int | None:
         """The oldest among these owners' last complete full listings; None where one has none."""
-        statement = select(listings.c.owner, listings.c.full_at).where(listings.c.account == account)
+        statement = select(listings.c.owner, listings.c.full_at).where(
+            listings.c.account == account
+        )
         with self._database.reading() as connection:
             found = {row.owner: row.full_at for row in connection.execute(statement)}
         wanted = found if owners is None else owners
         times = [found.get(owner) for owner in wanted]
-        return min((time for time in times if time is not None), default=None) if None not in times else None
+        return (
+            min((time for time in times if time is not None), default=None)
+            if None not in times
+            else None
+        )
 
     def ended_at(self, account: str, job_id: JobId) -> int | None:
         """When a job ended, also one that is gone; None when that is not known."""
-        statement = select(jobs.c.ended_at).where(jobs.c.account == account, jobs.c.id == id_bytes(job_id))
+        statement = select(jobs.c.ended_at).where(
+            jobs.c.account == account, jobs.c.id == id_bytes(job_id)
+        )
         with self._database.reading() as connection:
             found = connection.execute(statement).scalar()
         return None if found is None else int(found)
@@ -213,23 +243,31 @@ def _select(account: str, owners: Collection[Owner] | None) -> Select[Any]:
 
 
 def _rows(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[Any]]:
-    """The rows, a batch at a time. Of SQLite from the driver's own cursor: a quarter less time a job than through Row."""
+    """The rows, a batch at a time. Of SQLite from the driver's own cursor: a quarter less time a
+    job than through Row.
+    """
     if connection.dialect.name != "sqlite":
         yield from connection.execution_options(yield_per=_BATCH).execute(statement)
         return
     compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
     cursor = connection.connection.cursor()
     try:
-        cursor.execute(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])
+        cursor.execute(
+            str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]
+        )
         while batch := cursor.fetchmany(_BATCH):
             yield from batch
     finally:
-        with suppress(sqlite3.ProgrammingError):  # the connection was closed before: an error elsewhere
+        with suppress(
+            sqlite3.ProgrammingError
+        ):  # the connection was closed before: an error elsewhere
             cursor.close()
 
 
 def _held(connection: Connection, account: str, as_of: int) -> frozenset[bytes]:
-    in_force = and_(holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > as_of))
+    in_force = and_(
+        holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > as_of)
+    )
     statement = select(holds.c.job_id).where(holds.c.account == account, in_force)
     return frozenset(connection.execute(statement).scalars())
 

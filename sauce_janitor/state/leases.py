@@ -1,6 +1,8 @@
-"""The lease: one executing run per account. An OS lock, free the moment its holder dies, and a number that only grows.
+"""The lease: one executing run per account. An OS lock, free the moment its holder dies, and a
+number that only grows.
 
-The number is the fence: it goes into every permit, and an intent with another than the newest is refused (journal.py).
+The number is the fence: it goes into every permit, and an intent with another than the newest is
+refused (journal.py).
 """
 
 from __future__ import annotations
@@ -22,13 +24,19 @@ from sauce_janitor.state.file.tables import leases
 from sauce_janitor.state.rows import plain
 from sauce_janitor.times import when
 
-_HELD: Final = select(leases.c.fence, leases.c.released).where(leases.c.account == bindparam("account"))
+_HELD: Final = select(leases.c.fence, leases.c.released).where(
+    leases.c.account == bindparam("account")
+)
 
 
 class Lease:
-    """Held from `with` to its end. Raises LeaseError when another run holds it; `check` is cheap, and any thread may ask."""
+    """Held from `with` to its end. Raises LeaseError when another run holds it; `check` is cheap,
+    and any thread may ask.
+    """
 
-    def __init__(self, database: Database, folder: Path | None, account: str, holder: str, now: int) -> None:
+    def __init__(
+        self, database: Database, folder: Path | None, account: str, holder: str, now: int
+    ) -> None:
         self._database = database
         self._account = account
         self._holder = plain(holder)
@@ -37,7 +45,9 @@ class Lease:
         self._lock: FileLock | None = None
         if folder is not None:
             name = f"{folder.name}.lease-{quote(account, safe='')}"
-            self._lock = FileLock(folder.with_name(name), mode=0o600, thread_local=False, fallback_to_soft=False)
+            self._lock = FileLock(
+                folder.with_name(name), mode=0o600, thread_local=False, fallback_to_soft=False
+            )
 
     @property
     def fence(self) -> int:
@@ -51,7 +61,9 @@ class Lease:
         fence = self.fence
         row = self._database.glance(_HELD, account=self._account)
         if row is None or row.fence != fence or row.released:
-            raise LeaseError(f"this run has lost the lease on account {self._account}{self._by_whom()}")
+            raise LeaseError(
+                f"this run has lost the lease on account {self._account}{self._by_whom()}"
+            )
 
     def acquire(self) -> None:
         """Take it, without waiting."""
@@ -59,8 +71,13 @@ class Lease:
             try:
                 self._lock.acquire(blocking=False)
             except Timeout as error:
-                raise LeaseError(f"another run holds the lease on account {self._account}{self._by_whom()}") from error
-            except (OSError, NotImplementedError) as error:  # NotImplementedError: there is no flock here
+                raise LeaseError(
+                    f"another run holds the lease on account {self._account}{self._by_whom()}"
+                ) from error
+            except (
+                OSError,
+                NotImplementedError,
+            ) as error:  # NotImplementedError: there is no flock here
                 raise _unusable(self._lock, error) from error
         try:
             self._fence = self._take()
@@ -84,29 +101,47 @@ class Lease:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.release()
 
     def _take(self) -> int:
-        values = {"holder": self._holder, "host": socket.gethostname(), "pid": os.getpid(), "since": self._now}
+        values = {
+            "holder": self._holder,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": self._now,
+        }
         values["released"] = False
         with self._database.writing() as connection:
             row = connection.execute(
                 select(leases).where(leases.c.account == self._account).with_for_update()
             ).one_or_none()
             if row is None:
-                connection.execute(insert(leases), [values | {"account": self._account, "fence": 1}])
+                connection.execute(
+                    insert(leases), [values | {"account": self._account, "fence": 1}]
+                )
                 return 1
             if self._lock is None and not row.released:
-                raise LeaseError(f"another run holds the lease on account {self._account}{_who(row)}")
+                raise LeaseError(
+                    f"another run holds the lease on account {self._account}{_who(row)}"
+                )
             fence = int(row.fence) + 1
-            connection.execute(update(leases).where(leases.c.account == self._account).values(fence=fence, **values))
+            connection.execute(
+                update(leases)
+                .where(leases.c.account == self._account)
+                .values(fence=fence, **values)
+            )
             return fence
 
     def _by_whom(self) -> str:
         with self._database.reading() as connection:
-            row = connection.execute(select(leases).where(leases.c.account == self._account)).one_or_none()
+            row = connection.execute(
+                select(leases).where(leases.c.account == self._account)
+            ).one_or_none()
         return "" if row is None or row.released else _who(row)
 
     def _unlock(self) -> None:
@@ -119,7 +154,8 @@ class Lease:
 def _unusable(lock: FileLock, error: Exception) -> StateError:
     why = getattr(error, "strerror", None) or str(error)
     return StateError(
-        f"the lease's lock {lock.lock_file} cannot be used ({why}): keep the state on a local file system with locks"
+        f"the lease's lock {lock.lock_file} cannot be used ({why}): keep the state on a local file"
+        " system with locks"
     )
 
 

@@ -1,7 +1,8 @@
-"""What a listing of one owner's jobs reads and writes: pages, how far it came, what it did not find again.
+"""What a listing of one owner's jobs reads and writes: pages, how far it came, what it did not find
+again.
 
-A listing has a number of its own, its `mark`: a time, but greater than any mark before it. A row whose `listed_at` is below the
-mark was not seen by that listing.
+A listing has a number of its own, its `mark`: a time, but greater than any mark before it. A row
+whose `listed_at` is below the mark was not seen by that listing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, JobState, Owner
 from sauce_janitor.state.builds import replace_builds
@@ -21,8 +33,12 @@ from sauce_janitor.state.notes import Notes
 from sauce_janitor.state.rows import BITS, COLUMNS, ESCAPED, FIELDS, JobReader, id_bytes, row_of
 
 _HEX: Final = frozenset("0123456789abcdef")
-_READ_BY_RULES: Final = tuple(name for name in FIELDS if name not in {"created_at", "started_at", "ended_at"})
-"""What is not believed any more of a job that cannot be read. Its times do not change once they are known."""
+_READ_BY_RULES: Final = tuple(
+    name for name in FIELDS if name not in {"created_at", "started_at", "ended_at"}
+)
+"""What is not believed any more of a job that cannot be read. Its times do not change once they are
+known.
+"""
 _ASIDE: Final = sum(BITS[name] for name in _READ_BY_RULES)
 
 
@@ -30,8 +46,9 @@ _ASIDE: Final = sum(BITS[name] for name in _READ_BY_RULES)
 class ListingProgress:
     """How far the listings of an owner came.
 
-    `watermark`: our own `until` of the last one without a rejected row; `full_at`: of the last complete full one. `bookmark`
-    is where an unfinished full one goes on, as its writer left it. `longest_page` is the most rows an answer ever had.
+    `watermark`: our own `until` of the last one without a rejected row; `full_at`: of the last
+    complete full one. `bookmark` is where an unfinished full one goes on, as its writer left it.
+    `longest_page` is the most rows an answer ever had.
     """
 
     mark: int = 0
@@ -59,22 +76,38 @@ class OwnerJobs:
             row = connection.execute(select(*columns).where(*self._listing)).one_or_none()
         return ListingProgress() if row is None else ListingProgress(*row)
 
-    # --- while listing -----------------------------------------------------------------------------------------------
+    # --- while listing ----------------------------------------------------------------------------
 
     def put(
-        self, new: Sequence[Job], *, unreadable: Collection[str], mark: int, now: int, bookmark: str | None
+        self,
+        new: Sequence[Job],
+        *,
+        unreadable: Collection[str],
+        mark: int,
+        now: int,
+        bookmark: str | None,
     ) -> None:
         """Take in one page and where the listing goes on, in one transaction.
 
-        `unreadable` are ids whose rows were rejected: they are there, that is all. `changed_at` becomes `now` only where a
-        field differs; a field that the details once gave and the row leaves out stays as it was unless another differs.
+        `unreadable` are ids whose rows were rejected: they are there, that is all. `changed_at`
+        becomes `now` only where a field differs; a field that the details once gave and the row
+        leaves out stays as it was unless another differs.
         """
         rows = {row["id"]: row for row in map(row_of, new)}
-        seen = [*rows, *(id_bytes(job_id) for job_id in unreadable if len(job_id) == 32 and _HEX.issuperset(job_id))]
+        seen = [
+            *rows,
+            *(
+                id_bytes(job_id)
+                for job_id in unreadable
+                if len(job_id) == 32 and _HEX.issuperset(job_id)
+            ),
+        ]
         with self._database.writing() as connection:
             self._note(connection, mark=mark, bookmark=bookmark)
             known = self._stored(connection, seen)
-            fresh = [self._first(row, mark, now) for job_id, row in rows.items() if job_id not in known]
+            fresh = [
+                self._first(row, mark, now) for job_id, row in rows.items() if job_id not in known
+            ]
             changes = [
                 _renewed(old, row, mark, now)
                 for job_id, row in rows.items()
@@ -90,16 +123,24 @@ class OwnerJobs:
                 .values(listed_at=mark, gone=False)
             )
 
-    def set_aside(self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool) -> None:
-        """These are there and cannot be read: what rules read of them is UNKNOWN from now on, so that they stay.
+    def set_aside(
+        self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool
+    ) -> None:
+        """These are there and cannot be read: what rules read of them is UNKNOWN from now on, so
+        that they stay.
 
-        Times that do not change once they are known stay known. One that was not known is taken in, unless `known_only`.
+        Times that do not change once they are known stay known. One that was not known is taken in,
+        unless `known_only`.
         """
         if not job_ids:
             return
         with self._database.writing() as connection:
             known = self._stored(connection, [id_bytes(job_id) for job_id in job_ids])
-            readable = [old["row"] for old in known.values() if old["marks"] & _ASIDE != _ASIDE or not old["detailed"]]
+            readable = [
+                old["row"]
+                for old in known.values()
+                if old["marks"] & _ASIDE != _ASIDE or not old["detailed"]
+            ]
             connection.execute(
                 update(jobs)
                 .where(jobs.c.row.in_(readable), jobs.c.owner == self._owner)
@@ -113,7 +154,10 @@ class OwnerJobs:
             )
             fresh = [] if known_only else [one for one in job_ids if id_bytes(one) not in known]
             blank: dict[str, Any] = dict.fromkeys(FIELDS, UNKNOWN)
-            rows = [self._first(row_of(Job(one, self._owner, JobState.UNKNOWN, **blank)), mark, now) for one in fresh]
+            rows = [
+                self._first(row_of(Job(one, self._owner, JobState.UNKNOWN, **blank)), mark, now)
+                for one in fresh
+            ]
             if rows:
                 connection.execute(insert(jobs), [row | {"detailed": True} for row in rows])
 
@@ -123,7 +167,9 @@ class OwnerJobs:
 
     def put_off(self, job_ids: Collection[JobId], *, now: int) -> None:
         """These were asked for at `now`: of the unfinished ones, others come first next time."""
-        statement = update(jobs).where(*self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids]))
+        statement = update(jobs).where(
+            *self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids])
+        )
         with self._database.writing() as connection:
             connection.execute(statement.where(jobs.c.listed_at < now).values(listed_at=now))
 
@@ -136,11 +182,17 @@ class OwnerJobs:
         Notes(self._database).write(self._note_key, text)
 
     def put_details(self, new: Sequence[Job], *, asked: Collection[JobId], now: int) -> None:
-        """Take in what details said of these jobs; all that were `asked` for are not asked for again until they change."""
+        """Take in what details said of these jobs; all that were `asked` for are not asked for
+        again until they change.
+        """
         details = {id_bytes(job.id): job for job in new}
         with self._database.writing() as connection:
             known = self._stored(connection, [id_bytes(job_id) for job_id in asked])
-            rows = {job_id: _completed(old, details[job_id]) for job_id, old in known.items() if job_id in details}
+            rows = {
+                job_id: _completed(old, details[job_id])
+                for job_id, old in known.items()
+                if job_id in details
+            }
             _update(
                 connection,
                 [
@@ -151,21 +203,29 @@ class OwnerJobs:
             )
             found = [known[job_id]["row"] for job_id in rows]
             connection.execute(
-                update(jobs).where(jobs.c.row.in_([old["row"] for old in known.values()])).values(detailed=True)
+                update(jobs)
+                .where(jobs.c.row.in_([old["row"] for old in known.values()]))
+                .values(detailed=True)
             )
             seen = update(jobs).where(jobs.c.row.in_(found))
             connection.execute(seen.values(gone=False))
             connection.execute(seen.where(jobs.c.listed_at < now).values(listed_at=now))
 
     def put_builds(self, new: Iterable[Build] | None, *, now: int) -> int:
-        """Make these the owner's builds; None where builds are not offered. Returns how many there are."""
+        """Make these the owner's builds; None where builds are not offered. Returns how many there
+        are.
+        """
         found = None if new is None else list(new)
         with self._database.writing() as connection:
             self._note(connection)
             return replace_builds(connection, self._account, self._owner, found, now=now)
 
-    def conclude(self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int) -> int:
-        """A listing came to its end. None leaves a time as it is. After a full one, who was not seen is gone: how many."""
+    def conclude(
+        self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int
+    ) -> int:
+        """A listing came to its end. None leaves a time as it is. After a full one, who was not
+        seen is gone: how many.
+        """
         values: dict[str, Any] = {"longest_page": longest_page}
         if watermark is not None:
             values["watermark"] = watermark
@@ -185,17 +245,21 @@ class OwnerJobs:
             connection.execute(update(listings).where(*self._listing).values(bookmark=None))
 
     def forget(self) -> None:
-        """Take the owner's listing off the record: none of its jobs is known, and the owner is known by another spelling."""
+        """Take the owner's listing off the record: none of its jobs is known, and the owner is
+        known by another spelling.
+        """
         with self._database.writing() as connection:
             connection.execute(delete(listings).where(*self._listing))
 
     def mark_gone(self, job_ids: Collection[JobId]) -> None:
         """These are proven to be gone."""
-        statement = update(jobs).where(*self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids]))
+        statement = update(jobs).where(
+            *self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids])
+        )
         with self._database.writing() as connection:
             connection.execute(statement.values(gone=True))
 
-    # --- what a listing asks -----------------------------------------------------------------------------------------
+    # --- what a listing asks ----------------------------------------------------------------------
 
     def count(self) -> int:
         """How many are known and not gone."""
@@ -211,7 +275,9 @@ class OwnerJobs:
         return self._count(before), self._count(before, jobs.c.listed_at < mark)
 
     def missing_within(self, since: int, until: int, mark: int) -> tuple[int, int]:
-        """The same of the finished ones all of whose times lie inside: whichever time `from` and `to` compare."""
+        """The same of the finished ones all of whose times lie inside: whichever time `from` and
+        `to` compare.
+        """
         times = (jobs.c.created_at, jobs.c.started_at, jobs.c.ended_at)
         inside = and_(
             jobs.c.first_seen < mark,
@@ -225,8 +291,12 @@ class OwnerJobs:
         return self._ids(jobs.c.listed_at < mark, limit=limit)
 
     def unfinished(self, mark: int, limit: int) -> tuple[JobId, ...]:
-        """Those not known to have finished that the listing `mark` has not seen, longest unseen first."""
-        return self._ids(jobs.c.state != str(JobState.FINISHED), jobs.c.listed_at < mark, limit=limit)
+        """Those not known to have finished that the listing `mark` has not seen, longest unseen
+        first.
+        """
+        return self._ids(
+            jobs.c.state != str(JobState.FINISHED), jobs.c.listed_at < mark, limit=limit
+        )
 
     def oldest_ended_since(self, since: int) -> int | None:
         """When the longest-running of those was created that ended then or later."""
@@ -237,7 +307,8 @@ class OwnerJobs:
         return self._oldest(jobs.c.state != str(JobState.FINISHED))
 
     def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
-        """Those of which one of these fields is UNKNOWN and whose details were not asked for since they changed.
+        """Those of which one of these fields is UNKNOWN and whose details were not asked for since
+        they changed.
 
         `state` may be among the fields; what a row always has (`id`, `owner`) is never lacking.
         """
@@ -251,17 +322,25 @@ class OwnerJobs:
         """The first and the last of each job's times; None where none is known. Gone ones, too."""
         columns = (jobs.c.created_at, jobs.c.started_at, jobs.c.ended_at, jobs.c.modified_at)
         ids = [id_bytes(job_id) for job_id in job_ids]
-        statement = select(jobs.c.id, *columns).where(jobs.c.account == self._account, jobs.c.id.in_(ids))
+        statement = select(jobs.c.id, *columns).where(
+            jobs.c.account == self._account, jobs.c.id.in_(ids)
+        )
         with self._database.reading() as connection:
-            found = {row[0]: [time for time in row[1:] if time is not None] for row in connection.execute(statement)}
-        spans = {JobId(one.hex()): (min(times), max(times)) if times else None for one, times in found.items()}
+            found = {
+                row[0]: [time for time in row[1:] if time is not None]
+                for row in connection.execute(statement)
+            }
+        spans = {
+            JobId(one.hex()): (min(times), max(times)) if times else None
+            for one, times in found.items()
+        }
         return {one: spans.get(one) for one in job_ids}
 
     def known_within(self, since: int, until: int, limit: int) -> tuple[JobId, ...]:
         """Some that were created then."""
         return self._ids(jobs.c.created_at.between(since, until), limit=limit)
 
-    # --- inside ------------------------------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------------
 
     def _note(self, connection: Connection, **values: Any) -> None:
         """Write the listing's own row, made when it is the first."""
@@ -270,8 +349,12 @@ class OwnerJobs:
             row = {"account": self._account, "owner": self._owner, "mark": 0, "longest_page": 0}
             connection.execute(insert(listings), [row | values])
 
-    def _stored(self, connection: Connection, ids: Sequence[bytes]) -> dict[bytes, Mapping[str, Any]]:
-        columns = [jobs.c[name] for name in ("row", "listed_at", "changed_at", "detailed", *COLUMNS)]
+    def _stored(
+        self, connection: Connection, ids: Sequence[bytes]
+    ) -> dict[bytes, Mapping[str, Any]]:
+        columns = [
+            jobs.c[name] for name in ("row", "listed_at", "changed_at", "detailed", *COLUMNS)
+        ]
         statement = select(*columns).where(jobs.c.account == self._account, jobs.c.id.in_(ids))
         return {row["id"]: dict(row) for row in connection.execute(statement).mappings()}
 
@@ -286,23 +369,33 @@ class OwnerJobs:
 
     def _oldest(self, condition: ColumnElement[bool]) -> int | None:
         with self._database.reading() as connection:
-            return connection.execute(select(func.min(jobs.c.created_at)).where(*self._mine, condition)).scalar()
+            return connection.execute(
+                select(func.min(jobs.c.created_at)).where(*self._mine, condition)
+            ).scalar()
 
     def _ids(self, *conditions: ColumnElement[bool], limit: int) -> tuple[JobId, ...]:
         statement = (
-            select(jobs.c.id).where(*self._mine, *conditions).order_by(jobs.c.listed_at, jobs.c.row).limit(limit)
+            select(jobs.c.id)
+            .where(*self._mine, *conditions)
+            .order_by(jobs.c.listed_at, jobs.c.row)
+            .limit(limit)
         )
         with self._database.reading() as connection:
             return tuple(JobId(found.hex()) for found in connection.execute(statement).scalars())
 
 
 def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether a listed row says anything else than what is stored; what it leaves out and details gave is not a difference."""
+    """Whether a listed row says anything else than what is stored; what it leaves out and details
+    gave is not a difference.
+    """
     for field in ("owner", "state", *FIELDS):
         bit = BITS.get(field, 0)
         if new["marks"] & bit:
-            # A team that was never known is not lost: rows of before there was the column have no mark for it.
-            if not (old["marks"] & bit or old["detailed"] or (field == "team_id" and old[field] is None)):
+            # A team that was never known is not lost: rows of before there was the column have no
+            # mark for it.
+            if not (
+                old["marks"] & bit or old["detailed"] or (field == "team_id" and old[field] is None)
+            ):
                 return True
         elif old["marks"] & bit or old[field] != new[field]:
             return True
@@ -311,7 +404,12 @@ def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], mark: int, now: int) -> dict[str, Any]:
     values = {column: new[column] for column in COLUMNS if column != "id"}
-    ours = {"detailed": False, "gone": False, "changed_at": now, "listed_at": max(mark, old["listed_at"])}
+    ours = {
+        "detailed": False,
+        "gone": False,
+        "changed_at": now,
+        "listed_at": max(mark, old["listed_at"]),
+    }
     return values | ours | {"at_row": old["row"]}
 
 
@@ -324,5 +422,9 @@ def _completed(old: Mapping[str, Any], new: Job) -> dict[str, Any]:
 
 def _update(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
     if changes:
-        columns: dict[str, Any] = {column: bindparam(column) for column in changes[0] if column != "at_row"}
-        connection.execute(update(jobs).where(jobs.c.row == bindparam("at_row")).values(columns), changes)
+        columns: dict[str, Any] = {
+            column: bindparam(column) for column in changes[0] if column != "at_row"
+        }
+        connection.execute(
+            update(jobs).where(jobs.c.row == bindparam("at_row")).values(columns), changes
+        )

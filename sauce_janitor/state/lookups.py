@@ -1,4 +1,6 @@
-"""Jobs by what people remember of them: the beginning of an id, a name, a build; in the inventory and in the archive."""
+"""Jobs by what people remember of them: the beginning of an id, a name, a build; in the inventory
+and in the archive.
+"""
 
 from __future__ import annotations
 
@@ -24,44 +26,82 @@ class JobFinder:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def listed(self, reference: JobReference, accounts: Collection[str], *, gone: bool) -> tuple[Candidate, ...]:
-        """Return the jobs of the inventory that the reference may mean, newest first; with `gone` those that are, too."""
+    def listed(
+        self, reference: JobReference, accounts: Collection[str], *, gone: bool
+    ) -> tuple[Candidate, ...]:
+        """Return the jobs of the inventory that the reference may mean, newest first; with `gone`
+        those that are, too.
+        """
         condition = _meant(jobs, jobs.c.id, reference)
-        return self._found(jobs, accounts, condition if gone else condition & jobs.c.gone.is_(False))
+        return self._found(
+            jobs, accounts, condition if gone else condition & jobs.c.gone.is_(False)
+        )
 
-    def archived(self, reference: JobReference, accounts: Collection[str] | None = None) -> tuple[Candidate, ...]:
-        """Return the jobs of the archive that the reference may mean, newest first; None stands for every account."""
-        return self._found(archived_jobs, accounts, _meant(archived_jobs, archived_jobs.c.job_id, reference))
+    def archived(
+        self, reference: JobReference, accounts: Collection[str] | None = None
+    ) -> tuple[Candidate, ...]:
+        """Return the jobs of the archive that the reference may mean, newest first; None stands for
+        every account.
+        """
+        return self._found(
+            archived_jobs, accounts, _meant(archived_jobs, archived_jobs.c.job_id, reference)
+        )
 
     def near(self, reference: JobReference, accounts: Collection[str]) -> tuple[Candidate, ...]:
-        """Return a few jobs with the text somewhere in their name or build, whatever the letters' case."""
+        """Return a few jobs with the text somewhere in their name or build, whatever the letters'
+        case.
+        """
         if reference.name is None:
             return ()
-        part = (column.icontains(reference.name, autoescape=True) for column in (jobs.c.name, jobs.c.build))
+        part = (
+            column.icontains(reference.name, autoescape=True)
+            for column in (jobs.c.name, jobs.c.build)
+        )
         return self._found(jobs, accounts, or_(*part), most=FEW)
 
     def _found(
-        self, table: Table, accounts: Collection[str] | None, condition: ColumnElement[bool], *, most: int = _MOST
+        self,
+        table: Table,
+        accounts: Collection[str] | None,
+        condition: ColumnElement[bool],
+        *,
+        most: int = _MOST,
     ) -> tuple[Candidate, ...]:
         is_inventory = table is jobs
-        identity, time = (jobs.c.id, jobs.c.created_at) if is_inventory else (archived_jobs.c.job_id, table.c.ended_at)
-        statement = select(identity, table.c.owner, table.c.name, table.c.build, time).where(condition)
+        identity, time = (
+            (jobs.c.id, jobs.c.created_at)
+            if is_inventory
+            else (archived_jobs.c.job_id, table.c.ended_at)
+        )
+        statement = select(identity, table.c.owner, table.c.name, table.c.build, time).where(
+            condition
+        )
         if accounts is not None:
             statement = statement.where(table.c.account.in_(accounts))
         statement = statement.order_by(time.desc(), identity).limit(most)
         with self._database.reading() as connection:
             rows: list[Any] = list(connection.execute(statement).all())
         return tuple(
-            Candidate(JobId(row[0].hex()), Owner(row.owner), row.name, row.build, row[4] if is_inventory else None)
+            Candidate(
+                JobId(row[0].hex()),
+                Owner(row.owner),
+                row.name,
+                row.build,
+                row[4] if is_inventory else None,
+            )
             for row in rows
         )
 
 
-def _meant(table: Table, identity: ColumnElement[Any], reference: JobReference) -> ColumnElement[bool]:
+def _meant(
+    table: Table, identity: ColumnElement[Any], reference: JobReference
+) -> ColumnElement[bool]:
     return or_(*_conditions(table, identity, reference))
 
 
-def _conditions(table: Table, identity: ColumnElement[Any], reference: JobReference) -> Iterator[ColumnElement[bool]]:
+def _conditions(
+    table: Table, identity: ColumnElement[Any], reference: JobReference
+) -> Iterator[ColumnElement[bool]]:
     if reference.id is not None:
         yield identity == bytes.fromhex(reference.id)
     if reference.prefix is not None:

@@ -1,4 +1,6 @@
-"""Short notes that outlive a process, by key: what the daemon did last, what somebody was told last."""
+"""Short notes that outlive a process, by key: what the daemon did last, what somebody was told
+last.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,16 @@ class Notes:
     def read(self, key: str) -> str | None:
         """The note under that key."""
         with self._database.reading() as connection:
-            return connection.execute(select(meta.c.value).where(meta.c.key == _PREFIX + key)).scalar()
+            return connection.execute(
+                select(meta.c.value).where(meta.c.key == _PREFIX + key)
+            ).scalar()
 
     def write(self, key: str, value: str) -> None:
         """Leave it there."""
         with self._database.writing() as connection:
-            changed = connection.execute(update(meta).where(meta.c.key == _PREFIX + key).values(value=value))
+            changed = connection.execute(
+                update(meta).where(meta.c.key == _PREFIX + key).values(value=value)
+            )
             if changed.rowcount == 0:
                 connection.execute(insert(meta), [{"key": _PREFIX + key, "value": value}])
 

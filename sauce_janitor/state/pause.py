@@ -13,7 +13,9 @@ from sauce_janitor.state.rows import plain
 
 # Made once: it is asked before every request, and making a statement costs more than asking it.
 _IN_FORCE: Final = (
-    select(pauses.c.paused_by, pauses.c.reason, pauses.c.paused_at).where(pauses.c.resumed_at.is_(None)).limit(1)
+    select(pauses.c.paused_by, pauses.c.reason, pauses.c.paused_at)
+    .where(pauses.c.resumed_at.is_(None))
+    .limit(1)
 )
 
 
@@ -35,14 +37,25 @@ class PauseSwitch:
     def pause(self, *, by: str, reason: str, at: int) -> bool:
         """Pause; False when it was paused already (and stays so, as the first one said)."""
         with self._database.writing() as connection:
-            if connection.execute(select(pauses.c.number).where(pauses.c.resumed_at.is_(None))).first() is not None:
+            if (
+                connection.execute(
+                    select(pauses.c.number).where(pauses.c.resumed_at.is_(None))
+                ).first()
+                is not None
+            ):
                 return False
-            connection.execute(insert(pauses), [{"paused_by": plain(by), "reason": plain(reason), "paused_at": at}])
+            connection.execute(
+                insert(pauses), [{"paused_by": plain(by), "reason": plain(reason), "paused_at": at}]
+            )
         return True
 
     def resume(self, *, by: str, at: int) -> bool:
         """Go on; False when it was not paused."""
-        statement = update(pauses).where(pauses.c.resumed_at.is_(None)).values(resumed_by=plain(by), resumed_at=at)
+        statement = (
+            update(pauses)
+            .where(pauses.c.resumed_at.is_(None))
+            .values(resumed_by=plain(by), resumed_at=at)
+        )
         with self._database.writing() as connection:
             return connection.execute(statement).rowcount > 0
 

@@ -17,7 +17,9 @@ class ReadBacks:
         self._database = database
 
     def remember(self, account: str, job_id: JobId, receipt: str, *, at: int) -> None:
-        """Put on record that the copy with this newest receipt (SHA-256) was read back, at epoch seconds."""
+        """Put on record that the copy with this newest receipt (SHA-256) was read back, at epoch
+        seconds.
+        """
         key = {"account": account, "job_id": id_bytes(job_id)}
         row = {"receipt": receipt, "at": at}
         mine = read_backs.c.account == account, read_backs.c.job_id == key["job_id"]
@@ -26,10 +28,14 @@ class ReadBacks:
                 connection.execute(insert(read_backs), [key | row])
 
     def last(self, account: str, job_id: JobId) -> tuple[str, int] | None:
-        """Return the receipt and the time (epoch seconds) of the last read-back; None when none is on record."""
+        """Return the receipt and the time (epoch seconds) of the last read-back; None when none is
+        on record.
+        """
         mine = read_backs.c.account == account, read_backs.c.job_id == id_bytes(job_id)
         with self._database.reading() as connection:
-            row = connection.execute(select(read_backs.c.receipt, read_backs.c.at).where(*mine)).one_or_none()
+            row = connection.execute(
+                select(read_backs.c.receipt, read_backs.c.at).where(*mine)
+            ).one_or_none()
         return None if row is None else (row.receipt, row.at)
 
     def forget(self, account: str, job_id: JobId) -> None:
@@ -41,4 +47,6 @@ class ReadBacks:
     def forget_before(self, account: str, at: int) -> None:
         """Drop what was read back before that time, in epoch seconds: nobody trusts it any more."""
         with self._database.writing() as connection:
-            connection.execute(delete(read_backs).where(read_backs.c.account == account, read_backs.c.at < at))
+            connection.execute(
+                delete(read_backs).where(read_backs.c.account == account, read_backs.c.at < at)
+            )

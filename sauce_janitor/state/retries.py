@@ -34,8 +34,12 @@ class Retries:
             return _one(connection, account, job_id)
 
     def failed(self, account: str, job_id: JobId, failing: Failing, *, at: int) -> Retry:
-        """Put on record that a try of a job failed `at` (epoch seconds); return when it is tried again."""
-        times = select(jobs.c.ended_at).where(jobs.c.account == account, jobs.c.id == id_bytes(job_id))
+        """Put on record that a try of a job failed `at` (epoch seconds); return when it is tried
+        again.
+        """
+        times = select(jobs.c.ended_at).where(
+            jobs.c.account == account, jobs.c.id == id_bytes(job_id)
+        )
         with self._database.writing() as connection:
             before = _one(connection, account, job_id)
             ended_at = connection.execute(times).scalar()
@@ -55,11 +59,14 @@ class Retries:
             return tuple(
                 job_id
                 for job_id in job_ids
-                if connection.execute(statement.where(jobs.c.id == id_bytes(job_id))).first() is None
+                if connection.execute(statement.where(jobs.c.id == id_bytes(job_id))).first()
+                is None
             )
 
     def forget(self, account: str, job_ids: Iterable[JobId]) -> None:
-        """Take jobs off the record that reached their wanted state, or that nothing is wanted of any more."""
+        """Take jobs off the record that reached their wanted state, or that nothing is wanted of
+        any more.
+        """
         mine = list(job_ids)
         if not mine:
             return
@@ -67,16 +74,28 @@ class Retries:
             for job_id in mine:
                 connection.execute(delete(retries).where(*_key(account, job_id)))
 
-    def keep_only(self, account: str, job_ids: Collection[JobId], *, owners: Collection[Owner]) -> None:
-        """Forget the retries of these owners' jobs, and of jobs that are gone or not known, but for `job_ids`."""
-        theirs = jobs.c.account == retries.c.account, jobs.c.id == retries.c.job_id, jobs.c.gone.is_(False)
+    def keep_only(
+        self, account: str, job_ids: Collection[JobId], *, owners: Collection[Owner]
+    ) -> None:
+        """Forget the retries of these owners' jobs, and of jobs that are gone or not known, but for
+        `job_ids`.
+        """
+        theirs = (
+            jobs.c.account == retries.c.account,
+            jobs.c.id == retries.c.job_id,
+            jobs.c.gone.is_(False),
+        )
         statement = select(retries.c.job_id, jobs.c.owner).outerjoin(jobs, and_(*theirs))
         with self._database.reading() as connection:
             rows = connection.execute(statement.where(retries.c.account == account)).all()
         found = {JobId(row.job_id.hex()): row.owner for row in rows}
         self.forget(
             account,
-            [each for each, owner in found.items() if each not in job_ids and (owner is None or owner in owners)],
+            [
+                each
+                for each, owner in found.items()
+                if each not in job_ids and (owner is None or owner in owners)
+            ],
         )
 
 

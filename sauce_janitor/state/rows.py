@@ -1,6 +1,7 @@
 """A job as a row and back. `marks` says which fields are UNKNOWN; the values of those are null.
 
-Vendor text may hold what no database stores (NUL, half a surrogate pair): such a row has ESCAPED set and its texts are JSON.
+Vendor text may hold what no database stores (NUL, half a surrogate pair): such a row has ESCAPED
+set and its texts are JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ FIELDS: Final = (
     "name", "build", "tags", "status", "os", "browser", "browser_version", "automation_backend", "public", "error", "manual",
     "custom_data", "created_at", "started_at", "ended_at", "modified_at", "team_id",
 )  # fmt: skip
-"""The columns that may be UNKNOWN; a field's bit in `marks` is 1 << its place here. Never reorder: it is on disk."""
+"""The columns that may be UNKNOWN; a field's bit in `marks` is 1 << its place here. Never reorder:
+it is on disk.
+"""
 COLUMNS: Final = ("id", "owner", "state", *FIELDS, "marks")
 """What of a row is the vendor's, in the order that `JobReader.job_of` reads."""
 BITS: Final[Mapping[str, int]] = {field: 1 << place for place, field in enumerate(FIELDS)}
@@ -70,7 +73,9 @@ def row_of(job: Job) -> dict[str, Any]:
 
 
 class ParsedTexts(dict[str | None, V]):
-    """JSON texts already parsed: equal tags of many jobs are one value. It is emptied before it grows large."""
+    """JSON texts already parsed: equal tags of many jobs are one value. It is emptied before it
+    grows large.
+    """
 
     def __init__(self, parse: Callable[[Any], V]) -> None:
         super().__init__()
@@ -85,7 +90,9 @@ class ParsedTexts(dict[str | None, V]):
 
 
 def missing_text(files: Sequence[MissingFile]) -> str | None:
-    """The files as a column has them, null for none; why each is missing stands with the first ones."""
+    """The files as a column has them, null for none; why each is missing stands with the first
+    ones.
+    """
     rows = [
         [plain(each.name), plain(each.why) if number < _MOST_REASONS else "", each.since]
         for number, each in enumerate(files)
@@ -103,7 +110,9 @@ _JobDraft = draft_of(Job)
 
 def _tags_of(value: object) -> tuple[str, ...]:
     # What was never written is noticed here, not where a tag is matched or printed.
-    if value is not None and not (isinstance(value, list) and all(isinstance(tag, str) for tag in value)):
+    if value is not None and not (
+        isinstance(value, list) and all(isinstance(tag, str) for tag in value)
+    ):
         raise ValueError("a job's tags are no list of texts")
     return tuple(value or ())
 
@@ -123,7 +132,8 @@ class JobReader:
 
     def job_of(self, row: Sequence[Any]) -> Job:
         """The job of a row that begins with COLUMNS."""
-        # Positional and without a loop: most of the time it takes to read a million jobs is spent in these lines.
+        # Positional and without a loop: most of the time it takes to read a million jobs is spent
+        # in these lines.
         (job_id, owner, state, name, build, tags, status, os, browser, version, backend, public, error, manual, custom,
          created, started, ended, modified, team, marks, *_) = row  # fmt: skip
         if marks:
@@ -140,7 +150,9 @@ class JobReader:
         values: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
         marks = values.pop("marks")
         if marks & ESCAPED:
-            values |= {field: json.loads(values[field]) for field in _TEXTS if values[field] is not None}
+            values |= {
+                field: json.loads(values[field]) for field in _TEXTS if values[field] is not None
+            }
         values["id"] = values["id"].hex()
         values["state"] = _STATES[values["state"]]
         values["tags"] = self._tags[values["tags"]]

@@ -1,4 +1,6 @@
-"""What runs leave behind besides the journal: accepted plans, summaries, and counters that outlive the process."""
+"""What runs leave behind besides the journal: accepted plans, summaries, and counters that outlive
+the process.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,17 @@ class Acceptances:
     ) -> None:
         """An executing run accepted a plan.
 
-        `sizes` are the distinct jobs that it newly deletes or stops, by policy, and under None of all. `jobs` are all that it
-        deletes or stops, each under one action: until the next plan is accepted they are what this one may have left to do.
-        None where nobody asks for it.
+        `sizes` are the distinct jobs that it newly deletes or stops, by policy, and under None of
+        all. `jobs` are all that it deletes or stops, each under one action: until the next plan is
+        accepted they are what this one may have left to do. None where nobody asks for it.
         """
         by_policy = {policy: size for policy, size in sizes.items() if policy is not None}
-        row = {"account": account, "policy_digest": policy_digest, "accepted_at": at, "jobs": sizes.get(None, 0)}
+        row = {
+            "account": account,
+            "policy_digest": policy_digest,
+            "accepted_at": at,
+            "jobs": sizes.get(None, 0),
+        }
         row["by_policy"] = json.dumps(by_policy, sort_keys=True)
         with self._database.writing() as connection:
             connection.execute(insert(acceptances), [row])
@@ -55,8 +62,11 @@ class Acceptances:
         with self._database.reading() as connection:
             return connection.execute(newest).scalar()
 
-    def plan_sizes(self, account: str, policy: str | None = None, *, last: int = 7) -> tuple[int, ...]:
-        """How many jobs each of the last accepted plans newly deleted or stopped, newest first; a policy's alone, if given.
+    def plan_sizes(
+        self, account: str, policy: str | None = None, *, last: int = 7
+    ) -> tuple[int, ...]:
+        """How many jobs each of the last accepted plans newly deleted or stopped, newest first; a
+        policy's alone, if given.
 
         Plans that had none are passed over: an idle run says nothing about how large a plan is.
         """
@@ -80,7 +90,9 @@ def _mark(connection: Connection, account: str, action: Action, job_ids: Iterabl
     mine = update(tables.jobs).where(tables.jobs.c.account == account)
     with named(connection, job_ids) as listed:
         connection.execute(mine.where(column == value, ~listed).values({column: None}))
-        connection.execute(mine.where(or_(column.is_(None), column != value), listed).values({column: value}))
+        connection.execute(
+            mine.where(or_(column.is_(None), column != value), listed).values({column: value})
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,13 @@ class Runs:
 
     def begin(self, run_id: str, account: str, *, mode: str, at: int) -> None:
         """A run begins."""
-        row = {"run_id": run_id, "account": account, "mode": mode, "started_at": at, "summary": "{}"}
+        row = {
+            "run_id": run_id,
+            "account": account,
+            "mode": mode,
+            "started_at": at,
+            "summary": "{}",
+        }
         with self._database.writing() as connection:
             connection.execute(insert(runs), [row])
 
@@ -114,9 +132,17 @@ class Runs:
         with self._database.writing() as connection:
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
-    def last(self, account: str | None = None, *, limit: int = 10, mode: str | None = None) -> tuple[RunRecord, ...]:
-        """The last runs, newest first; of those that began in one second, the one that was noted last."""
-        statement = select(runs).order_by(runs.c.started_at.desc(), literal_column("runs.rowid").desc()).limit(limit)
+    def last(
+        self, account: str | None = None, *, limit: int = 10, mode: str | None = None
+    ) -> tuple[RunRecord, ...]:
+        """The last runs, newest first; of those that began in one second, the one that was noted
+        last.
+        """
+        statement = (
+            select(runs)
+            .order_by(runs.c.started_at.desc(), literal_column("runs.rowid").desc())
+            .limit(limit)
+        )
         if account is not None:
             statement = statement.where(runs.c.account == account)
         if mode is not None:
@@ -125,18 +151,28 @@ class Runs:
             rows = connection.execute(statement).all()
         return tuple(
             RunRecord(
-                row.run_id, row.account, row.mode, row.started_at, row.ended_at, row.result, json.loads(row.summary)
+                row.run_id,
+                row.account,
+                row.mode,
+                row.started_at,
+                row.ended_at,
+                row.result,
+                json.loads(row.summary),
             )
             for row in rows
         )
 
     def any_since(self, at: int, *, but: str = "") -> bool:
-        """Whether any run but that one was going on since then, or may have been: one that was killed had a day for it."""
+        """Whether any run but that one was going on since then, or may have been: one that was
+        killed had a day for it.
+        """
         killed = and_(runs.c.ended_at.is_(None), runs.c.started_at >= at - _DAY_S)
         going_on = or_(runs.c.started_at >= at, runs.c.ended_at >= at, killed)
         with self._database.reading() as connection:
             return (
-                connection.execute(select(runs.c.run_id).where(going_on, runs.c.run_id != but).limit(1)).first()
+                connection.execute(
+                    select(runs.c.run_id).where(going_on, runs.c.run_id != but).limit(1)
+                ).first()
                 is not None
             )
 
@@ -148,7 +184,9 @@ class MetricCounters:
         self._database = database
 
     def add(self, amounts: Mapping[tuple[str, tuple[tuple[str, str], ...]], float]) -> None:
-        """Add to counters, in one transaction; a key is the name and the labels as pairs, in any order."""
+        """Add to counters, in one transaction; a key is the name and the labels as pairs, in any
+        order.
+        """
         with self._database.writing() as connection:
             for (name, labels), amount in amounts.items():
                 key = {"name": name, "labels": json.dumps(dict(labels), sort_keys=True)}
@@ -159,7 +197,11 @@ class MetricCounters:
 
     def all(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """Every counter; labels sorted by name."""
-        statement = select(counters.c.name, counters.c.labels, counters.c.value).order_by(*counters.primary_key)
+        statement = select(counters.c.name, counters.c.labels, counters.c.value).order_by(
+            *counters.primary_key
+        )
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
-        return {(row.name, tuple(sorted(json.loads(row.labels).items()))): row.value for row in rows}
+        return {
+            (row.name, tuple(sorted(json.loads(row.labels).items()))): row.value for row in rows
+        }

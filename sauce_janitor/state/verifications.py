@@ -1,4 +1,6 @@
-"""How far a verification of the archive has come: an interrupted one can be gone on with; and how the last one ended."""
+"""How far a verification of the archive has come: an interrupted one can be gone on with; and how
+the last one ended.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _KEY: Final = "verification "
 
 
 class Verifications:
-    """One entry for each scope (an account and owner, or all): JSON values as the verifier wants them. Raises StateError."""
+    """One entry for each scope (an account and owner, or all): JSON values as the verifier wants
+    them. Raises StateError.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,5 +35,7 @@ class Verifications:
     def kept(self, scope: str) -> Mapping[str, Any] | None:
         """What was remembered last."""
         with self._database.reading() as connection:
-            value = connection.execute(select(meta.c.value).where(meta.c.key == _KEY + scope)).scalar()
+            value = connection.execute(
+                select(meta.c.value).where(meta.c.key == _KEY + scope)
+            ).scalar()
         return None if value is None else json.loads(value)

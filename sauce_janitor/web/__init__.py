@@ -1,1 +1,3 @@
-"""What the program shows over HTTP: pages that only look, behind one guard, served within limits."""
+"""What the program shows over HTTP: pages that only look, behind one guard, served within
+limits.
+"""

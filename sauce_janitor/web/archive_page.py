@@ -1,7 +1,8 @@
-"""The archive's page: builds and jobs to browse and search, and one job with its film, pictures, logs and requests.
+"""The archive's page: builds and jobs to browse and search, and one job with its film, pictures,
+logs and requests.
 
-It only looks. Everything archived was chosen by strangers: names are escaped and their control characters replaced, bytes are
-answered so that no browser runs them, and URLs are made of numbers.
+It only looks. Everything archived was chosen by strangers: names are escaped and their control
+characters replaced, bytes are answered so that no browser runs them, and URLs are made of numbers.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from sauce_janitor.web import responses
 from sauce_janitor.web.archive_query import ArchiveSource, ShownFile, ShownJob
 
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self';"
+    " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 STATUSES: Final = ("passed", "failed", "error", "complete")
 _PAGE: Final = 100
@@ -36,7 +37,13 @@ def make_archive_view(shelf: ArchiveSource, title: str) -> Flask:
     """The application; to be put behind `guard.Guard`. `title` says which archive it is."""
     app = Flask("sauce_janitor.web")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters |= {"when": _when, "iso": _iso, "size": _size, "span": _span, "clean": clean}
+    app.jinja_env.filters |= {
+        "when": _when,
+        "iso": _iso,
+        "size": _size,
+        "span": _span,
+        "clean": clean,
+    }
     app.jinja_env.globals |= {"archive_title": title, "statuses": STATUSES}
     _add_lists(app, shelf)
     _add_jobs(app, shelf)
@@ -53,7 +60,9 @@ def make_archive_view(shelf: ArchiveSource, title: str) -> Flask:
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> tuple[str, int]:
         code = error.code or 500
-        message = "The archive has nothing here." if code == 404 else error.description or error.name
+        message = (
+            "The archive has nothing here." if code == 404 else error.description or error.name
+        )
         return render_template("archive_error.html", message=message, code=code), code
 
     return app
@@ -101,7 +110,9 @@ def _add_jobs(app: Flask, shelf: ArchiveSource) -> None:
             videos=shown.of_kind("video"),
             shots=shown.of_kind("image"),
             shots_at_once=_SHOTS_WITHOUT_SCRIPT,
-            readable=[file for file in shown.files if file.kind in {"commands", "har", "json", "text"}],
+            readable=[
+                file for file in shown.files if file.kind in {"commands", "har", "json", "text"}
+            ],
             data=_as_data(shown),
             back=back if re.fullmatch(r"[A-Za-z0-9%&=_.*+~-]{0,600}", back) else "",
         )
@@ -132,7 +143,9 @@ def _job(shelf: ArchiveSource, account: str, job_id: str) -> ShownJob:
     return shown
 
 
-def _file(shelf: ArchiveSource, account: str, job_id: str, number: int) -> tuple[ShownJob, ShownFile]:
+def _file(
+    shelf: ArchiveSource, account: str, job_id: str, number: int
+) -> tuple[ShownJob, ShownFile]:
     shown = _job(shelf, account, job_id)
     if not 0 <= number < len(shown.files):
         abort(404)
@@ -140,7 +153,9 @@ def _file(shelf: ArchiveSource, account: str, job_id: str, number: int) -> tuple
 
 
 def _query() -> tuple[ArchiveQuery, dict[str, Any]]:
-    """What the address asks for, and the same as the form shows it. What cannot be meant is left out."""
+    """What the address asks for, and the same as the form shows it. What cannot be meant is left
+    out.
+    """
     given: dict[str, Any] = {name: clean(request.args.get(name, "").strip()[:300]) for name in
                              ("q", "owner", "build", "account", "since", "until")}  # fmt: skip
     given["status"] = [status for status in request.args.getlist("status") if status in STATUSES]
@@ -174,13 +189,19 @@ def _midnight(text: str, *, days: int = 0) -> int | None:
     return int(day.timestamp())
 
 
-def _paging(query: ArchiveQuery, found: int, endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _paging(
+    query: ArchiveQuery, found: int, endpoint: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
     """Which page this is, and where the others are."""
     page, pages = query.skip // _PAGE + 1, max(1, -(-found // _PAGE))
     asked: dict[str, Any] = {name: value for name, value in given.items() if value}
 
     def address(number: int) -> str | None:
-        return url_for(endpoint, **asked, page=number) if 1 <= number <= pages and number != page else None
+        return (
+            url_for(endpoint, **asked, page=number)
+            if 1 <= number <= pages and number != page
+            else None
+        )
 
     here = url_for(endpoint, **(asked | {"page": page} if page > 1 else asked))
     return {
@@ -200,19 +221,28 @@ def _as_data(shown: ShownJob) -> dict[str, Any]:
         "base": base,
         "startedAt": shown.started_at,
         "files": [
-            {"number": file.number, "name": clean(file.name), "bytes": file.bytes, "kind": file.kind}
+            {
+                "number": file.number,
+                "name": clean(file.name),
+                "bytes": file.bytes,
+                "kind": file.kind,
+            }
             for file in shown.files
         ],
     }
 
 
-# --- words -----------------------------------------------------------------------------------------------------------
+# --- words ----------------------------------------------------------------------------------------
 
 
 def clean(text: object) -> str:
     """One line without control characters, and without those that turn the direction of writing."""
     return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else each
+        (
+            "\N{REPLACEMENT CHARACTER}"
+            if unicodedata.category(each) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+            else each
+        )
         for each in str(text)
     )
 

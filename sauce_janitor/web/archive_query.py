@@ -1,4 +1,6 @@
-"""What the archive's page shows, and whom it asks: values and a protocol, so that it knows nothing of disks and databases."""
+"""What the archive's page shows, and whom it asks: values and a protocol, so that it knows nothing
+of disks and databases.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class UnstoredAsset:
 
 @dataclass(frozen=True, slots=True)
 class ShownReceipt:
-    """One receipt: its file's name, when it was made (epoch seconds), for which policy, and its SHA-256."""
+    """One receipt: its file's name, when it was made (epoch seconds), for which policy, and its
+    SHA-256.
+    """
 
     file: str
     made_at: int
@@ -87,7 +91,9 @@ class ArchiveSource(Protocol):
 
 
 def kind_of(name: str) -> Kind:
-    """How a file of this name is shown. Nothing but what a browser only paints or plays is ever shown as it is."""
+    """How a file of this name is shown. Nothing but what a browser only paints or plays is ever
+    shown as it is.
+    """
     lower = name.lower()
     if lower == "log.json":
         return "commands"

@@ -1,4 +1,6 @@
-"""What the status page shows, as plain values: numbers, epoch seconds, sentences. Nothing is escaped yet, the page does it."""
+"""What the status page shows, as plain values: numbers, epoch seconds, sentences. Nothing is
+escaped yet, the page does it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class LabeledFact:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One account. `now` says what it is doing, None when nothing; `dark` the black-out in force."""
+    """One account. `now` says what it is doing, None when nothing; `dark` the black-out in
+    force.
+    """
 
     name: str
     identity: str
@@ -51,7 +55,9 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything at one moment. `troubles` are what keeps the daemon from being ready, `faults` of the newest configuration."""
+    """Everything at one moment. `troubles` are what keeps the daemon from being ready, `faults` of
+    the newest configuration.
+    """
 
     at: int
     version: str

@@ -1,6 +1,8 @@
-"""The daemon's pages: /healthz, /readyz, /metrics and the status page. They read what is kept ready for them in memory.
+"""The daemon's pages: /healthz, /readyz, /metrics and the status page. They read what is kept ready
+for them in memory.
 
-Nothing here asks the database, the disk or Sauce Labs: whatever is wrong with those, these answer at once and say so.
+Nothing here asks the database, the disk or Sauce Labs: whatever is wrong with those, these answer
+at once and say so.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def make_pages(shown: PageSource) -> Flask:
 
     @app.get("/healthz")
     def healthz() -> Response:
-        return _text("ok" if shown.alive() else "the schedule stands still", 200 if shown.alive() else 503)
+        return _text(
+            "ok" if shown.alive() else "the schedule stands still", 200 if shown.alive() else 503
+        )
 
     @app.get("/readyz")
     def readyz() -> Response:
@@ -63,7 +67,9 @@ def make_pages(shown: PageSource) -> Flask:
     def status() -> Response:
         refreshes = request.args.get("refresh") != "off"
         answer = Response(
-            render_template("status.html", view=shown.overview(), refreshes=refreshes, every_s=_REFRESH_S)
+            render_template(
+                "status.html", view=shown.overview(), refreshes=refreshes, every_s=_REFRESH_S
+            )
         )
         if refreshes:
             answer.headers["Refresh"] = str(_REFRESH_S)

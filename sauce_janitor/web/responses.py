@@ -1,4 +1,6 @@
-"""Stored files as answers: whole or in ranges, of types that a browser cannot run, and logs by the line in flat memory."""
+"""Stored files as answers: whole or in ranges, of types that a browser cannot run, and logs by the
+line in flat memory.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,19 @@ _MOST_FOUND: Final = 500
 
 
 def answer(file: ShownFile, stored: BinaryIO, *, save: bool) -> Response:
-    """The file, or the range that is asked for. Pictures and films are shown, all else is plain text or saved.
+    """The file, or the range that is asked for. Pictures and films are shown, all else is plain
+    text or saved.
 
-    Of a film at most 4 MiB at once: a player asks for more when it needs it, and does not keep a thread waiting meanwhile.
+    Of a film at most 4 MiB at once: a player asks for more when it needs it, and does not keep a
+    thread waiting meanwhile.
     """
     ending = file.name.lower().rpartition(".")[2]
     shown = _SHOWN_AS.get(ending)
     headers = {
-        "Content-Type": shown or ("application/octet-stream" if file.kind == "other" else "text/plain; charset=utf-8"),
+        "Content-Type": (
+            shown
+            or ("application/octet-stream" if file.kind == "other" else "text/plain; charset=utf-8")
+        ),
         "Content-Security-Policy": SANDBOX,
         "Cache-Control": "private, max-age=600",
         "ETag": f'"{file.sha256}"',
@@ -56,7 +63,10 @@ def answer(file: ShownFile, stored: BinaryIO, *, save: bool) -> Response:
         return Response(status=416, headers=headers | {"Content-Range": f"bytes */{file.bytes}"})
     last = min(last, first + _AT_ONCE - 1)
     stored.seek(first)
-    headers |= {"Content-Range": f"bytes {first}-{last}/{file.bytes}", "Content-Length": str(last - first + 1)}
+    headers |= {
+        "Content-Range": f"bytes {first}-{last}/{file.bytes}",
+        "Content-Length": str(last - first + 1),
+    }
     return Response(_Pieces(stored, last - first + 1), status=206, headers=headers)
 
 
@@ -76,7 +86,9 @@ def _bounds(asked: re.Match[str], size: int) -> tuple[int, int]:
 
 
 class _Pieces:
-    """So many bytes of a file from where it stands; closed also when nobody reads them (HEAD, a client that left)."""
+    """So many bytes of a file from where it stands; closed also when nobody reads them (HEAD, a
+    client that left).
+    """
 
     def __init__(self, stored: BinaryIO, left: int) -> None:
         self._stored, self._left = stored, left
@@ -94,11 +106,15 @@ class _Pieces:
 def _disposition(name: str, *, attached: bool) -> str:
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)[-120:] or "asset"
     quoted = urllib.parse.quote(name[:400], safe="", errors="replace")
-    return f"{'attachment' if attached else 'inline'}; filename=\"{plain}\"; filename*=UTF-8''{quoted}"
+    return (
+        f"{'attachment' if attached else 'inline'}; filename=\"{plain}\"; filename*=UTF-8''{quoted}"
+    )
 
 
 def lines(stored: BinaryIO, *, first: int, count: int) -> dict[str, Any]:
-    """So many lines from line `first` (from 0) on: `{first, lines, more}`. A line over 4,000 characters is cut and says so."""
+    """So many lines from line `first` (from 0) on: `{first, lines, more}`. A line over 4,000
+    characters is cut and says so.
+    """
     found: list[str] = []
     with stored:
         for number, line in enumerate(_lines(stored)):
@@ -111,7 +127,9 @@ def lines(stored: BinaryIO, *, first: int, count: int) -> dict[str, Any]:
 
 
 def search(stored: BinaryIO, text: str) -> dict[str, Any]:
-    """Where the text stands, whatever the letters' case: `{found: [[number, line]], more}`, at most 500 lines."""
+    """Where the text stands, whatever the letters' case: `{found: [[number, line]], more}`, at most
+    500 lines.
+    """
     found: list[tuple[int, str]] = []
     wanted = text.casefold()
     with stored:
@@ -124,7 +142,9 @@ def search(stored: BinaryIO, text: str) -> dict[str, Any]:
 
 
 def _lines(stored: BinaryIO) -> Iterator[str]:
-    """Lines without their ends. One that is endless is read in pieces of a mebibyte and shown cut."""
+    """Lines without their ends. One that is endless is read in pieces of a mebibyte and shown
+    cut.
+    """
     while piece := stored.readline(1024 * 1024):
         cut = len(piece) > _LONGEST_LINE
         text = piece[:_LONGEST_LINE].decode("utf-8", "replace").rstrip("\r\n")

@@ -1,7 +1,7 @@
 """Serves one WSGI application from a thread, within limits, until it is stopped.
 
-However many clients are slow or say nothing, whoever asks whole questions is answered: when all places are taken, the oldest
-connection that has no request at work gives way to the newest.
+However many clients are slow or say nothing, whoever asks whole questions is answered: when all
+places are taken, the oldest connection that has no request at work gives way to the newest.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ _STOP_S: Final = 3.0
 class ServerLimits:
     """What one client, and all together, may take.
 
-    `request_s`: how long the sending of one request may take; `idle_s`: how long a connection is kept between two; an answer of
-    up to `buffer_bytes` is kept in memory for a client that reads slowly, what is more makes its thread wait.
+    `request_s`: how long the sending of one request may take; `idle_s`: how long a connection is
+    kept between two; an answer of up to `buffer_bytes` is kept in memory for a client that reads
+    slowly, what is more makes its thread wait.
     """
 
     connections: int = 100
@@ -49,14 +50,19 @@ class ServerLimits:
 
 
 class RunningServer:
-    """A server at work, from when it is made until `stop`, which may be called twice. A context manager.
+    """A server at work, from when it is made until `stop`, which may be called twice. A context
+    manager.
 
-    ConfigError, in one sentence, when the address cannot be had. `address` is what it listens on: the port is a free one where
-    port 0 was asked for.
+    ConfigError, in one sentence, when the address cannot be had. `address` is what it listens on:
+    the port is a free one where port 0 was asked for.
     """
 
-    def __init__(self, app: WSGIApplication, listen: str, limits: ServerLimits = ServerLimits()) -> None:
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it would tell of every burst of requests
+    def __init__(
+        self, app: WSGIApplication, listen: str, limits: ServerLimits = ServerLimits()
+    ) -> None:
+        logging.getLogger("waitress.queue").setLevel(
+            logging.ERROR
+        )  # it would tell of every burst of requests
         bound = _bind(listen)
         self.address: Final[tuple[str, int]] = bound.getsockname()[:2]
         self._server = _Server(app, bound, limits)
@@ -82,7 +88,10 @@ class RunningServer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -95,11 +104,18 @@ def _bind(listen: str) -> socket.socket:
             host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        return socket.create_server(
+            address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both
+        )
     except OSError as wrong:
-        # create_server puts an address of its own into strerror; a name that is not found has no such number
-        why = wrong.strerror if isinstance(wrong, socket.gaierror) else os.strerror(wrong.errno or 0)
-        raise ConfigError(f"cannot listen on {listen}: {why}; free it, or listen on another one") from wrong
+        # create_server puts an address of its own into strerror; a name that is not found has no
+        # such number
+        why = (
+            wrong.strerror if isinstance(wrong, socket.gaierror) else os.strerror(wrong.errno or 0)
+        )
+        raise ConfigError(
+            f"cannot listen on {listen}: {why}; free it, or listen on another one"
+        ) from wrong
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
@@ -119,11 +135,17 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def is_too_slow(self, request_s: float) -> bool:
         """Whether a request has been coming in for too long."""
-        return self.request is not None and not self.requests and time.monotonic() - self.began_at > request_s
+        return (
+            self.request is not None
+            and not self.requests
+            and time.monotonic() - self.began_at > request_s
+        )
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
-    """waitress, but that it never stops accepting: places are taken from those who keep them for nothing."""
+    """waitress, but that it never stops accepting: places are taken from those who keep them for
+    nothing.
+    """
 
     channel_class = _Channel
 
@@ -133,7 +155,8 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
             sockets=[bound],
             threads=limits.threads,
             backlog=_BACKLOG,
-            connection_limit=2 * limits.connections,  # when all of them are at work; idle ones give way before
+            connection_limit=2
+            * limits.connections,  # when all of them are at work; idle ones give way before
             cleanup_interval=_CLEANED_EVERY_S,
             channel_timeout=limits.idle_s,
             max_request_header_size=limits.header_bytes,
@@ -141,13 +164,18 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
             outbuf_high_watermark=limits.buffer_bytes,
             outbuf_overflow=2 * limits.buffer_bytes,  # nothing is ever written to a temporary file
             asyncore_use_poll=True,  # select() ends at descriptor 1023
-            clear_untrusted_proxy_headers=False,  # the guard asks whether a proxy speaks for someone
+            # the guard asks whether a proxy speaks for someone
+            clear_untrusted_proxy_headers=False,
             log_socket_errors=False,
             ident="sauce-janitor",
         )
         family, kind, protocol = bound.family, bound.type, bound.proto
         super().__init__(
-            app, _sock=bound, adj=settings, bind_socket=False, sockinfo=(family, kind, protocol, bound.getsockname())
+            app,
+            _sock=bound,
+            adj=settings,
+            bind_socket=False,
+            sockinfo=(family, kind, protocol, bound.getsockname()),
         )
 
     def handle_accept(self) -> None:
@@ -161,7 +189,9 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
     def _make_room(self) -> None:
         channels: dict[int, Any] = self.active_channels
         *others, _newest = channels.values()
-        idle = sorted((each for each in others if not each.is_at_work), key=lambda each: each.creation_time)
+        idle = sorted(
+            (each for each in others if not each.is_at_work), key=lambda each: each.creation_time
+        )
         for channel in idle[: max(0, len(channels) - self._limits.connections)]:
             channel.handle_close()
 
@@ -172,14 +202,18 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
                 channel.will_close = True
 
     def stop(self, within_s: float) -> None:
-        """From another thread: end the workers first, for one of them that wakes the loop must find it awake."""
+        """From another thread: end the workers first, for one of them that wakes the loop must find
+        it awake.
+        """
         self.task_dispatcher.shutdown(cancel_pending=True, timeout=within_s)
         if self.task_dispatcher.threads:
             return
         written = threading.Lock()
 
         def close() -> None:
-            with written:  # the loop may be awake already: the pipe is not closed under who still writes to it
+            with (
+                written
+            ):  # the loop may be awake already: the pipe is not closed under who still writes to it
                 wasyncore.close_all(self._map)
 
         with written:

@@ -1,4 +1,6 @@
-"""States and archives that were damaged, lost or put back, and two janitors at once: what must not follow from it."""
+"""States and archives that were damaged, lost or put back, and two janitors at once: what must not
+follow from it.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,16 @@ Deed = Callable[[random.Random, World], None]
 _PATIENCE_S: Final = 8.0
 
 
-# --- a state ----------------------------------------------------------------------------------------------------------
+# --- a state --------------------------------------------------------------------------------------
 
 
 def _files(world: World) -> list[Path]:
     """The state's files that hold what it knows."""
-    return [path for path in (world.state, Path(f"{world.state}-wal")) if path.exists() and path.stat().st_size]
+    return [
+        path
+        for path in (world.state, Path(f"{world.state}-wal"))
+        if path.exists() and path.stat().st_size
+    ]
 
 
 def cut(chance: random.Random, world: World) -> None:
@@ -65,11 +71,14 @@ def roll_back(chance: random.Random, world: World) -> None:
         shutil.copy2(path, world.folder / path.name)
 
 
-STATES: Final[dict[str, Deed]] = {each.__name__: each for each in (cut, flip, blank, delete, roll_back)}
+STATES: Final[dict[str, Deed]] = {
+    each.__name__: each for each in (cut, flip, blank, delete, roll_back)
+}
 
 
 def damaged_state(worlds: Worlds, tally: Tally, seed: int) -> None:
-    """Killed on the way, then the state is damaged: the next run refuses it, or does nothing that is not covered.
+    """Killed on the way, then the state is damaged: the next run refuses it, or does nothing that
+    is not covered.
 
     Where it refused, the good copy is put back, and all comes to its end.
     """
@@ -108,11 +117,13 @@ def _put_back(world: World, name: str) -> None:
         shutil.copy2(path, world.folder / path.name)
 
 
-# --- an archive -------------------------------------------------------------------------------------------------------
+# --- an archive -----------------------------------------------------------------------------------
 
 
 def _stored(world: World) -> list[Path]:
-    return sorted(path for path in world.archive.rglob("assets/*") if path.is_file() and path.stat().st_size)
+    return sorted(
+        path for path in world.archive.rglob("assets/*") if path.is_file() and path.stat().st_size
+    )
 
 
 def rot(chance: random.Random, world: World) -> None:
@@ -158,11 +169,15 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-ARCHIVES: Final[dict[str, Deed]] = {each.__name__: each for each in (rot, zero, shorten, lose, lose_receipts, empty)}
+ARCHIVES: Final[dict[str, Deed]] = {
+    each.__name__: each for each in (rot, zero, shorten, lose, lose_receipts, empty)
+}
 
 
 def damaged_archive(worlds: Worlds, tally: Tally, seed: int) -> None:
-    """Archived by one run, damaged, and due to be deleted by the next: nothing goes that has no whole copy."""
+    """Archived by one run, damaged, and due to be deleted by the next: nothing goes that has no
+    whole copy.
+    """
     chance = random.Random(seed)
     name = sorted(ARCHIVES)[seed % len(ARCHIVES)]
     with worlds.world(seed % 2) as world:
@@ -180,7 +195,7 @@ def damaged_archive(worlds: Worlds, tally: Tally, seed: int) -> None:
         tally.writes += world.oracle.writes
 
 
-# --- two at once ------------------------------------------------------------------------------------------------------
+# --- two at once ----------------------------------------------------------------------------------
 
 
 def two_runs(worlds: Worlds, tally: Tally, seed: int) -> None:
@@ -195,7 +210,9 @@ def two_runs(worlds: Worlds, tally: Tally, seed: int) -> None:
 
 
 def two_states(worlds: Worlds, tally: Tally, seed: int) -> None:
-    """Two janitors with a state each and one archive between them: the archive has one owner, the other is refused."""
+    """Two janitors with a state each and one archive between them: the archive has one owner, the
+    other is refused.
+    """
     with worlds.world(seed % 2) as world:
         _begin_twice(world, tally, seed, "states", archive="./archive")
         wrong = []
@@ -212,18 +229,24 @@ def _intents(path: Path) -> int:
     if not path.exists():
         return 0
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as state:
-        return int(state.execute("SELECT count(*) FROM journal WHERE kind = 'intent'").fetchone()[0])
+        return int(
+            state.execute("SELECT count(*) FROM journal WHERE kind = 'intent'").fetchone()[0]
+        )
 
 
 def two_archives(worlds: Worlds, tally: Tally, seed: int) -> None:
-    """Two janitors on one account, with a state and an archive each: nobody keeps them apart, and nothing is lost."""
+    """Two janitors on one account, with a state and an archive each: nobody keeps them apart, and
+    nothing is lost.
+    """
     with worlds.world(seed % 2) as world:
         world.oracle.archives.append(world.folder / "archive-2")
         _begin_twice(world, tally, seed, "archives", archive="./archive-2")
 
 
 def _together(world: World, seed: int, second: tuple[str, ...]) -> list[int]:
-    """The exit codes of both: begun at once, or the second one while the first stands still on its way."""
+    """The exit codes of both: begun at once, or the second one while the first stands still on its
+    way.
+    """
     chance = random.Random(seed)
     strike = Strike("freeze", chance.randint(1, 30), chance.choice((Call.RENAME, Call.SYNC)))
     first = world.start("run", "--execute", strike=strike if seed % 4 > 1 else None)
@@ -241,7 +264,10 @@ def _begin_twice(world: World, tally: Tally, seed: int, what: str, *, archive: s
     world.configure(workers=3)
     world.configure(workers=3, name="second.yaml", state="./state-2.db", archive=archive)
     codes = _together(world, seed, ("--config", "second.yaml", "run", "--execute"))
-    codes += [world.run().code or 0, world.run("--config", "second.yaml", "run", "--execute").code or 0]
+    codes += [
+        world.run().code or 0,
+        world.run("--config", "second.yaml", "run", "--execute").code or 0,
+    ]
     tally.pairs += 1
     if world.oracle.wrong:
         said = f"pair {seed}: two {what}, ended {codes}"

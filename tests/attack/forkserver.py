@@ -1,7 +1,9 @@
-"""A process that has the program imported and forks for each command: a run costs tens of milliseconds, not two seconds.
+"""A process that has the program imported and forks for each command: a run costs tens of
+milliseconds, not two seconds.
 
-`python -m tests.attack.forkserver SOCKET` listens there. A connection brings one line of JSON: the arguments, the folder, the
-environment, the page of strike.c and the file for what the command says; two lines go back: its process id, and its end.
+`python -m tests.attack.forkserver SOCKET` listens there. A connection brings one line of JSON: the
+arguments, the folder, the environment, the page of strike.c and the file for what the command says;
+two lines go back: its process id, and its end.
 """
 
 from __future__ import annotations
@@ -31,7 +33,12 @@ def load() -> None:
     for module in pkgutil.walk_packages(sauce_janitor.__path__, "sauce_janitor."):
         if not module.name.startswith(_SKIPPED):
             importlib.import_module(module.name)
-    for name in ("sauce_janitor.__main__", "sqlalchemy.dialects.sqlite", "alembic.command", "logging.config"):
+    for name in (
+        "sauce_janitor.__main__",
+        "sqlalchemy.dialects.sqlite",
+        "alembic.command",
+        "logging.config",
+    ):
         importlib.import_module(name)
 
 

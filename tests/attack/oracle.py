@@ -1,7 +1,7 @@
 """The judge of every write, at the moment it arrives at the vendor, before it has any effect.
 
-It trusts nothing that the program says of itself: a write is judged by the truth of the sandbox, by the bytes in the archive
-and by the rows in the state as another process sees them.
+It trusts nothing that the program says of itself: a write is judged by the truth of the sandbox, by
+the bytes in the archive and by the rows in the state as another process sees them.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Oracle:
     `clock`: the time as the program sees it, epoch seconds. `states` and `archives`: where it keeps
     what it knows and stores. `limit`: how many jobs a run may change (None: any number).
     `is_paused`: no write may leave but `after_pause` that were on their way. `events`: what happens
-    when the request of that number of a run arrives, before it is answered. `loose`: what faults have
-    made differ where nobody could notice (`bytes`: of well-formed files; `ends`: of files in a format
-    without one; `journal`: it was damaged). `is_shared`: several states act for one account.
+    when the request of that number of a run arrives, before it is answered. `loose`: what faults
+    have made differ where nobody could notice (`bytes`: of well-formed files; `ends`: of files in a
+    format without one; `journal`: it was damaged). `is_shared`: several states act for one account.
     """
 
     sandbox: Sandbox
@@ -113,7 +113,9 @@ class Oracle:
     def _note(self, job_id: str) -> None:
         found = self.sandbox.truth(job_id)
         if found is not None:
-            self._answered[job_id] = Answered(self.clock(), dict(found.document), job_id in self.held_here)
+            self._answered[job_id] = Answered(
+                self.clock(), dict(found.document), job_id in self.held_here
+            )
 
     def _judge(self, job_id: str, action: str) -> None:
         found = self.sandbox.truth(job_id)
@@ -153,8 +155,12 @@ class Oracle:
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as state:
                 query = "SELECT count(*) FROM open_intents WHERE job_id = ? AND action = ?"
                 opened += state.execute(query, key).fetchone()[0]
-                # not `already_gone`: where the vendor denied a job three times that it shows again, it is deleted then
-                query = "SELECT count(*) FROM journal WHERE job_id = ? AND action = ? AND outcome = 'confirmed'"
+                # not `already_gone`: where the vendor denied a job three times that it shows again,
+                # it is deleted then
+                query = (
+                    "SELECT count(*) FROM journal WHERE job_id = ? AND action = ? AND outcome ="
+                    " 'confirmed'"
+                )
                 done += state.execute(query, key).fetchone()[0]
         if not opened:
             self.wrong.append(f"S10: {action} of {job_id} without an intent")
@@ -170,7 +176,11 @@ class Oracle:
         job = self.sandbox.world.job(job_id)
         if job is None:
             return {}
-        return {asset.name: asset.read for asset in self.sandbox.world.assets(job) if not asset.is_hidden}
+        return {
+            asset.name: asset.read
+            for asset in self.sandbox.world.assets(job)
+            if not asset.is_hidden
+        }
 
     def _is_covered(self, job_id: str, action: str, document: dict[str, Any]) -> None:
         """S3 and S4: every listed file is stored with its bytes, or given up by the policy."""
@@ -193,12 +203,16 @@ class Oracle:
             if copies:
                 self._is_true(job_id, name, read(), copies)
             elif name not in discarded or truth.is_wanted(document, name):
-                self.wrong.append(f"S3: {name} of {job_id} is destroyed, neither stored nor given up")
+                self.wrong.append(
+                    f"S3: {name} of {job_id} is destroyed, neither stored nor given up"
+                )
 
     def _is_true(self, job_id: str, name: str, held: bytes, copies: list[Path]) -> None:
         stored = [copy.read_bytes() for copy in copies if copy.is_file()]
         if not stored:
-            self.wrong.append(f"S3: {name} of {job_id} is destroyed, its receipt names it and it is not there")
+            self.wrong.append(
+                f"S3: {name} of {job_id} is destroyed, its receipt names it and it is not there"
+            )
         elif held not in stored and not self._may_differ(name):
             self.wrong.append(f"S4: {name} of {job_id} is destroyed, and stored as something else")
 

@@ -1,4 +1,6 @@
-"""The program as processes that can be struck: started by the fork server, each with a page of its own."""
+"""The program as processes that can be struck: started by the fork server, each with a page of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class Process:
     code: int | None = None
 
     def wait(self) -> int:
-        """Its exit code once it has ended; minus the signal's number for one that was killed. TimeoutError if it hangs."""
+        """Its exit code once it has ended; minus the signal's number for one that was killed.
+        TimeoutError if it hangs.
+        """
         if self.code is None:
             try:
                 self.code = int(self._talk.readline())
@@ -95,14 +99,26 @@ class Nursery:
         self.started = 0
 
     def start(
-        self, folder: Path, *arguments: str, strike: Strike | None = None, later_s: float = 0, key: str = "demo-key"
+        self,
+        folder: Path,
+        *arguments: str,
+        strike: Strike | None = None,
+        later_s: float = 0,
+        key: str = "demo-key",
     ) -> Process:
-        """Start `sauce-janitor ARGUMENTS…` in the folder; its calls about files below the folder are counted."""
+        """Start `sauce-janitor ARGUMENTS…` in the folder; its calls about files below the folder
+        are counted.
+        """
         number = next(self._numbers)
         self.started += 1
         page = Page(self._folder / f"page-{number}", folder, strike, later_s)
         said = self._folder / f"said-{number}"
-        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", "TZ": "UTC"}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+        }
         environment |= {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": key}
         order = {"arguments": arguments, "folder": str(folder), "environment": environment}
         order |= {"page": str(page.path), "said": str(said)}

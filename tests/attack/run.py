@@ -1,7 +1,8 @@
-"""`make attack`: lives through seeds, strikes at points, damages, and says what was done and what was wrong.
+"""`make attack`: lives through seeds, strikes at points, damages, and says what was done and what
+was wrong.
 
-`python -m tests.attack.run --seeds 200 --step 20`. `--only seed:17`, `--only kill:501` and
-`--only damaged_archive:3` replay one.
+`python -m tests.attack.run --seeds 200 --step 20`. `--only seed:17`, `--only kill:501` and `--only
+damaged_archive:3` replay one.
 """
 
 from __future__ import annotations
@@ -47,25 +48,36 @@ def main() -> int:
                 _say(f"VIOLATION {name}, replay: make attack ONLY={name}\n{wrong}\n", sys.stdout)
             if time.monotonic() - told > _TELL_EVERY_S:
                 told = time.monotonic()
-                _say(f"{told - began:.0f} s, at {name}: {len(tally.violations)} violations", sys.stderr)
+                _say(
+                    f"{told - began:.0f} s, at {name}: {len(tally.violations)} violations",
+                    sys.stderr,
+                )
     _say(_summary(tally, time.monotonic() - began), sys.stdout)
     return 1 if tally.violations else 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Attack the program, and judge each of its writes.")
+    parser = argparse.ArgumentParser(
+        description="Attack the program, and judge each of its writes."
+    )
     parser.add_argument("--seeds", type=int, default=0, help="how many random schedules")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
-    parser.add_argument("--step", type=int, default=0, help="strike at every N-th call of a run; 1: at each")
+    parser.add_argument(
+        "--step", type=int, default=0, help="strike at every N-th call of a run; 1: at each"
+    )
     parser.add_argument("--begin", type=int, default=1, help="the first call that is struck")
     parser.add_argument("--points", default=",".join(POINTS), help="what to strike with")
-    parser.add_argument("--others", type=int, default=0, help="so many damages and pairs of each kind")
+    parser.add_argument(
+        "--others", type=int, default=0, help="so many damages and pairs of each kind"
+    )
     parser.add_argument("--only", help="replay one: seed:17, kill:501, damaged_state:3")
     return parser.parse_args()
 
 
 def memory() -> str | None:
-    """A file system in memory, where there is one: a run writes a lot, and no disk is to fail here."""
+    """A file system in memory, where there is one: a run writes a lot, and no disk is to fail
+    here.
+    """
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 

@@ -1,4 +1,6 @@
-"""What a seed stands for: faults of the vendor, what strikes the program in each run, and what people do meanwhile."""
+"""What a seed stands for: faults of the vendor, what strikes the program in each run, and what
+people do meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +26,25 @@ FAST: Final[Mapping[str, Fault]] = {
     "big_header": {"kilobytes": 200},
     "status": {"status": 404},
     # An asset list that is empty, or shorter, twice over is what a job with fewer files looks like.
-    **{name: {"endpoint": "jobs.*"} for name in ("short_page", "empty_list", "nulls", "not_a_list")},
+    **{
+        name: {"endpoint": "jobs.*"} for name in ("short_page", "empty_list", "nulls", "not_a_list")
+    },
     # In an asset list they would name a file.
-    **{name: {"endpoint": "job*"} for name in ("foreign_owner", "wrong_id", "empty_id", "heavy_rows")},
+    **{
+        name: {"endpoint": "job*"}
+        for name in ("foreign_owner", "wrong_id", "empty_id", "heavy_rows")
+    },
 }
 LIES: Final[tuple[Fault, ...]] = (
     {"fault": "lie", "endpoint": "jobs.list", "set": {"owner": "mallory"}, "row": 3},
     {"fault": "lie", "endpoint": "jobs.list", "set": {"tags": []}},
     {"fault": "lie", "endpoint": "jobs.list", "set": {"build": "PR-1"}},
     {"fault": "lie", "endpoint": "jobs.list", "set": {"end_time": 1_500_000_000}},
-    {"fault": "lie", "endpoint": "jobs.list", "set": {"status": "passed", "end_time": 1_600_000_000}},
+    {
+        "fault": "lie",
+        "endpoint": "jobs.list",
+        "set": {"status": "passed", "end_time": 1_600_000_000},
+    },
     {"fault": "lie", "endpoint": "job.get", "set": {"tags": [], "status": "complete"}},
     {"fault": "lie", "endpoint": "jobs.lookup", "set": {"tags": []}},
     {"fault": "lie", "endpoint": "jobs.lookup", "drop": ["end_time"]},
@@ -83,7 +94,9 @@ _WELL_FORMED: Final = frozenset(
         "wrong_id",
     ]
 )
-"""Faults that change what is said, not its framing: the vendor gives no hash, so a well-formed asset is believed."""
+"""Faults that change what is said, not its framing: the vendor gives no hash, so a well-formed
+asset is believed.
+"""
 _PHANTOMS: Final = frozenset({"hostile_assets", "ghost_file"})
 _ONCE: Final[Mapping[str, Fault]] = {
     "lie": {"endpoint": "jobs.list", "set": {"build": "PR-1"}, "after": 0},
@@ -98,7 +111,9 @@ _DEEDS: Final = ("nothing", "kill", "kill", "fail", "fail_on", "shorten")
 
 @dataclass(frozen=True)
 class Pass:
-    """One faulted run: what strikes it, and at which request somebody holds a job or pauses everything."""
+    """One faulted run: what strikes it, and at which request somebody holds a job or pauses
+    everything.
+    """
 
     strike: Strike | None = None
     limit: int | None = None
@@ -110,7 +125,9 @@ class Pass:
 
 @dataclass(frozen=True)
 class Schedule:
-    """All that happens to one account. `held`: which jobs a local hold protects from the beginning."""
+    """All that happens to one account. `held`: which jobs a local hold protects from the
+    beginning.
+    """
 
     seed: int
     shape: int
@@ -142,10 +159,18 @@ class Schedule:
 
     @classmethod
     def staggered(cls, number: int) -> Schedule:
-        """One of STAGGERED schedules in which every fault strikes once, one after the other, in several runs."""
+        """One of STAGGERED schedules in which every fault strikes once, one after the other, in
+        several runs.
+        """
         names = sorted(SETTINGS)[number::STAGGERED]
         faults: list[Fault] = [
-            {"fault": name, "after": place + 1, **FAST.get(name, {}), **_ONCE.get(name, {}), "times": 1}
+            {
+                "fault": name,
+                "after": place + 1,
+                **FAST.get(name, {}),
+                **_ONCE.get(name, {}),
+                "times": 1,
+            }
             for place, name in enumerate(names)
         ]
         loose = frozenset(each for fault in faults for each in _loose(fault))
@@ -153,7 +178,9 @@ class Schedule:
 
     @property
     def names_phantoms(self) -> bool:
-        """Whether files are listed that are not there: the deletes of such jobs wait for them, by the policy for days."""
+        """Whether files are listed that are not there: the deletes of such jobs wait for them, by
+        the policy for days.
+        """
         return any(each["fault"] in _PHANTOMS for each in self.faults)
 
     @property
@@ -183,8 +210,15 @@ def _faults(chance: random.Random) -> tuple[Fault, ...]:
 def _pass(chance: random.Random) -> Pass:
     deed = chance.choice(_DEEDS)
     kinds = CHANGING | NETWORK if deed == "kill" else Call.WRITE if deed == "shorten" else FILES
-    strike = None if deed == "nothing" else Strike(deed, chance.randint(1, 900), kinds, chance.randrange(60))
-    event, at = chance.choice(("", "", "", "held_at", "held_here_at", "paused_at")), chance.randint(3, 60)
+    strike = (
+        None
+        if deed == "nothing"
+        else Strike(deed, chance.randint(1, 900), kinds, chance.randrange(60))
+    )
+    event, at = (
+        chance.choice(("", "", "", "held_at", "held_here_at", "paused_at")),
+        chance.randint(3, 60),
+    )
     limit = 2 if chance.random() < 0.15 else None
     return Pass(strike, limit, job=chance.randrange(JOBS), **({event: at} if event else {}))
 
@@ -192,8 +226,8 @@ def _pass(chance: random.Random) -> Pass:
 def _may_be_believed(fault: Fault) -> bool:
     """Whether deletes of assets may be answered as done, file by file, while nothing is done.
 
-    One of twenty such answers is looked at, and all from the first that proves untrue (docs/explanation/safety.md): assets of
-    the others stay at the vendor.
+    One of twenty such answers is looked at, and all from the first that proves untrue
+    (docs/explanation/safety.md): assets of the others stay at the vendor.
     """
     now_and_then = fault["fault"] == "without_effect" and fault.get("chance", 1.0) < 1.0
     return now_and_then and fault.get("endpoint") != "job.stop"
@@ -205,7 +239,13 @@ def _loose(fault: Fault) -> set[str]:
     found = set()
     if fault["fault"] in _WELL_FORMED and endpoint in {"*", "asset.get"}:
         found.add("bytes")
-    if fault["fault"] in _WELL_FORMED and endpoint in {"*", "job*", "jobs.*", "jobs.lookup", "job.get"}:
+    if fault["fault"] in _WELL_FORMED and endpoint in {
+        "*",
+        "job*",
+        "jobs.*",
+        "jobs.lookup",
+        "job.get",
+    }:
         found.add("documents")
     if fault["fault"] == "short_unframed":
         found.add("ends")

@@ -1,4 +1,6 @@
-"""Lives through the schedule of a seed: faulted runs first, then undisturbed ones that must bring all to its end."""
+"""Lives through the schedule of a seed: faulted runs first, then undisturbed ones that must bring
+all to its end.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def _hold(world: World, *numbers: int) -> None:
     jobs = list(world.sandbox.job_ids(even_deleted=True))
     held = [jobs[number % len(jobs)] for number in numbers]
     with State.open(world.state) as state:
-        state.holds.add("box", [JobId(one) for one in held], by="t", reason="t", at=int(time.time()), until=None)
+        state.holds.add(
+            "box", [JobId(one) for one in held], by="t", reason="t", at=int(time.time()), until=None
+        )
     world.oracle.held_here |= set(held)
 
 
@@ -121,7 +125,9 @@ def _events(world: World, schedule: Schedule, each: Pass) -> dict[int, Callable[
 
 
 def _recover(world: World, schedule: Schedule) -> None:
-    """L1: two runs bring all to its end, those that wait for their next try too; a third has nothing to do."""
+    """L1: two runs bring all to its end, those that wait for their next try too; a third has
+    nothing to do.
+    """
     world.configure()
     for count in world.folder.glob("state.db.budget*"):
         count.unlink()  # a Retry-After holds everything back for up to an hour, which is over now
@@ -133,6 +139,8 @@ def _recover(world: World, schedule: Schedule) -> None:
     world.pass_time(5)
     last = world.run()
     if last.code and not schedule.names_phantoms:
-        world.oracle.wrong.append(f"L1: the third run without faults ended {last.code}: {last.said[-400:]}")
+        world.oracle.wrong.append(
+            f"L1: the third run without faults ended {last.code}: {last.said[-400:]}"
+        )
     if world.oracle.writes != before:
         world.oracle.wrong.append("L1: a third run without faults had something left to do")

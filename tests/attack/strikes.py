@@ -1,4 +1,6 @@
-"""One strike at one system call of a process: killed, failed, shortened or frozen there. The library is strike.c."""
+"""One strike at one system call of a process: killed, failed, shortened or frozen there. The
+library is strike.c.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +52,22 @@ class Call(IntFlag):
 
 
 CHANGING: Final = (
-    Call.CREATE | Call.WRITE | Call.SYNC | Call.RENAME | Call.LINK | Call.UNLINK | Call.MKDIR | Call.TRUNCATE
+    Call.CREATE
+    | Call.WRITE
+    | Call.SYNC
+    | Call.RENAME
+    | Call.LINK
+    | Call.UNLINK
+    | Call.MKDIR
+    | Call.TRUNCATE
 )
-"""Calls after which a disk holds something else. Killed before one of these is killed after the one before it."""
+"""Calls after which a disk holds something else. Killed before one of these is killed after the one
+before it.
+"""
 NETWORK: Final = Call.CONNECT | Call.SEND | Call.RECEIVE
-FILES: Final = CHANGING | Call.OPEN | Call.READ | Call.CLOSE | Call.LOCK | Call.LIST | Call.SPACE | Call.MODE
+FILES: Final = (
+    CHANGING | Call.OPEN | Call.READ | Call.CLOSE | Call.LOCK | Call.LIST | Call.SPACE | Call.MODE
+)
 ERRORS: Final = {
     Call.CREATE: (errno.ENOSPC, errno.EMFILE, errno.EROFS, errno.EIO, errno.EACCES),
     Call.OPEN: (errno.EMFILE, errno.EIO, errno.EACCES, errno.ENFILE),
@@ -77,7 +90,8 @@ ERRORS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """What to do at which call: `deed` is kill, fail, fail_on (this and all later ones), shorten or freeze.
+    """What to do at which call: `deed` is kill, fail, fail_on (this and all later ones), shorten or
+    freeze.
 
     `turn` picks, among the errors that a kind of call may fail with, the one that it fails with.
     """
@@ -90,7 +104,10 @@ class Strike:
     @property
     def errors(self) -> list[int]:
         """The error of each kind of call, by the number of its bit."""
-        return [0 if kind not in ERRORS else ERRORS[kind][self.turn % len(ERRORS[kind])] for kind in Call]
+        return [
+            0 if kind not in ERRORS else ERRORS[kind][self.turn % len(ERRORS[kind])]
+            for kind in Call
+        ]
 
 
 _DEEDS: Final = ("nothing", "kill", "fail", "fail_on", "shorten", "freeze")
@@ -113,7 +130,9 @@ class Page:
         self.pass_time(later_s)
 
     def pass_time(self, seconds: float, *, suspended: bool = False) -> None:
-        """Move the process' clocks on; `suspended`: as while a machine sleeps, the monotonic clock stands still."""
+        """Move the process' clocks on; `suspended`: as while a machine sleeps, the monotonic clock
+        stands still.
+        """
         shift = int(seconds * _SECOND)
         self._orders[_CLOCKS] += shift
         self._orders[_CLOCKS + 1] += 0 if suspended else shift
@@ -181,5 +200,7 @@ def library(folder: Path) -> Iterator[Path]:
     if compiler is None:
         raise CompilerMissingError("cc is not installed: .ci/components installs it")
     made = folder / "strike.so"
-    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-Wall", "-o", made, SOURCE, "-ldl"], check=True)
+    subprocess.run(
+        [compiler, "-O2", "-shared", "-fPIC", "-Wall", "-o", made, SOURCE, "-ldl"], check=True
+    )
     yield made

@@ -1,4 +1,6 @@
-"""One strike at each system call of a run, one after the other, until none fires any more; and what must be true afterwards."""
+"""One strike at each system call of a run, one after the other, until none fires any more; and what
+must be true afterwards.
+"""
 
 from __future__ import annotations
 
@@ -41,23 +43,31 @@ Point = Callable[[Worlds, Tally, int], bool]
 
 
 def finish(world: World, end: End | None, *, runs: int = 1) -> None:
-    """Faults have stopped: so many runs at most bring all to the end of an undisturbed run. Raises ViolationError."""
+    """Faults have stopped: so many runs at most bring all to the end of an undisturbed run. Raises
+    ViolationError.
+    """
     world.oracle.begin_run()
     for _ in range(runs):
         process = world.run()
         if process.code == 0:
             break
-        world.pass_time(65)  # past full_every: what a lying list left behind is put right by a full one
+        world.pass_time(
+            65
+        )  # past full_every: what a lying list left behind is put right by a full one
     else:
         said = process.said.strip().splitlines()
-        world.oracle.wrong.append(f"S11: a run without faults ended {process.code}: {' / '.join(said[-4:])}")
+        world.oracle.wrong.append(
+            f"S11: a run without faults ended {process.code}: {' / '.join(said[-4:])}"
+        )
     if end is not None and (differs := world.end().differs(end)):
         world.oracle.wrong.append(f"S11: {differs}")
     world.judge()
 
 
 def kill(worlds: Worlds, tally: Tally, at: int) -> bool:
-    """Killed before the N-th call that changes a disk or speaks to the network: that is after the one before it."""
+    """Killed before the N-th call that changes a disk or speaks to the network: that is after the
+    one before it.
+    """
     end = worlds.end()
     with worlds.world() as world:
         process = world.run(strike=Strike("kill", at, CHANGING | NETWORK))
@@ -68,8 +78,12 @@ def kill(worlds: Worlds, tally: Tally, at: int) -> bool:
         return True
 
 
-def fail(worlds: Worlds, tally: Tally, at: int, *, turn: int | None = None, lasts: bool = False) -> bool:
-    """The N-th call about a file fails, or (`lasts`) all from it on: with which error changes from call to call."""
+def fail(
+    worlds: Worlds, tally: Tally, at: int, *, turn: int | None = None, lasts: bool = False
+) -> bool:
+    """The N-th call about a file fails, or (`lasts`) all from it on: with which error changes from
+    call to call.
+    """
     end = worlds.end()
     with worlds.world() as world:
         deed = "fail_on" if lasts else "fail"
@@ -90,12 +104,17 @@ def shorten(worlds: Worlds, tally: Tally, at: int) -> bool:
         if not process.page.fired:
             return False
         tally.shortened += 1
-        _judge(world, tally, end, f"half of write {at}, {process.page.struck}, ended {process.code}")
+        _judge(
+            world, tally, end, f"half of write {at}, {process.page.struck}, ended {process.code}"
+        )
         return True
 
 
-def freeze(worlds: Worlds, tally: Tally, at: int, *, suspended: bool = False, held: bool = True) -> bool:
-    """Frozen when an answer has arrived, or before something is flushed, for longer than an answer is good.
+def freeze(
+    worlds: Worlds, tally: Tally, at: int, *, suspended: bool = False, held: bool = True
+) -> bool:
+    """Frozen when an answer has arrived, or before something is flushed, for longer than an answer
+    is good.
 
     Meanwhile somebody holds every job. `suspended`: with the whole machine.
     """
@@ -111,7 +130,9 @@ def freeze(worlds: Worlds, tally: Tally, at: int, *, suspended: bool = False, he
             world.sandbox.edit(job_id, tags=["keep"])
         process.thaw()
         world.ended(process)
-        _judge(world, tally, None, f"frozen at call {at}, {process.page.struck}, ended {process.code}")
+        _judge(
+            world, tally, None, f"frozen at call {at}, {process.page.struck}, ended {process.code}"
+        )
         return True
 
 

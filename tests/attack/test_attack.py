@@ -1,6 +1,8 @@
-"""A sample of the attack, the same each time: every kind of fault, strike, damage and pair at least once.
+"""A sample of the attack, the same each time: every kind of fault, strike, damage and pair at least
+once.
 
-`make attack` has it all."""
+`make attack` has it all.
+"""
 
 from __future__ import annotations
 
@@ -65,12 +67,16 @@ def test_every_fault_of_the_vendor_strikes_and_all_ends_well(worlds: Worlds) -> 
 @pytest.mark.parametrize("at", KILLED_AT)
 def test_a_run_killed_at_a_call_ends_as_if_it_never_had_been(worlds: Worlds, at: float) -> None:
     tally = Tally()
-    assert sweeps.kill(worlds, tally, call(worlds, at, CHANGING | NETWORK)), "the run was over before"
+    assert sweeps.kill(worlds, tally, call(worlds, at, CHANGING | NETWORK)), (
+        "the run was over before"
+    )
     assert_no_violation(tally)
 
 
 @pytest.mark.parametrize("at", FAILED_AT)
-def test_a_run_of_which_a_file_call_fails_ends_well_when_it_is_tried_again(worlds: Worlds, at: float) -> None:
+def test_a_run_of_which_a_file_call_fails_ends_well_when_it_is_tried_again(
+    worlds: Worlds, at: float
+) -> None:
     tally = Tally()
     assert sweeps.fail(worlds, tally, call(worlds, at, FILES)), "the run was over before"
     assert tally.errors.total() == 1
@@ -78,9 +84,13 @@ def test_a_run_of_which_a_file_call_fails_ends_well_when_it_is_tried_again(world
 
 
 @pytest.mark.parametrize("at", FAILED_FROM)
-def test_a_run_of_which_every_later_file_call_fails_ends_well_when_it_is_tried_again(worlds: Worlds, at: float) -> None:
+def test_a_run_of_which_every_later_file_call_fails_ends_well_when_it_is_tried_again(
+    worlds: Worlds, at: float
+) -> None:
     tally = Tally()
-    assert sweeps.fail(worlds, tally, call(worlds, at, FILES), lasts=True), "the run was over before"
+    assert sweeps.fail(worlds, tally, call(worlds, at, FILES), lasts=True), (
+        "the run was over before"
+    )
     assert_no_violation(tally)
 
 

@@ -1,4 +1,6 @@
-"""The policies of the attacked account, and what they say in the tests' own words: nothing of the program decides here."""
+"""The policies of the attacked account, and what they say in the tests' own words: nothing of the
+program decides here.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,11 @@ def forbids(job: Mapping[str, Any], action: str, at: float) -> str | None:
         return f"no policy permits it for {job['build']!r}"
     if action == "stop":
         started = job["start_time"] if isinstance(job["start_time"], int) else job["creation_time"]
-        return None if at - started >= after - 1 else f"it started {(at - started) / HOUR:.2f} hours ago"
+        return (
+            None
+            if at - started >= after - 1
+            else f"it started {(at - started) / HOUR:.2f} hours ago"
+        )
     ended = job["end_time"]
     if job["status"] not in _FINAL_STATUS or not isinstance(ended, int):
         return f"it is {job['status']}"

@@ -1,4 +1,6 @@
-"""An attacked account: a sandbox, a folder with a configuration, an oracle; and the end of an undisturbed run in it."""
+"""An attacked account: a sandbox, a folder with a configuration, an oracle; and the end of an
+undisturbed run in it.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ class ViolationError(Exception):
 
 @dataclass(frozen=True)
 class End:
-    """What is left when all is done: the vendor's jobs, the archive's files, the outcomes on record."""
+    """What is left when all is done: the vendor's jobs, the archive's files, the outcomes on
+    record.
+    """
 
     vendor: dict[str, tuple[Any, ...]]
     archive: dict[str, dict[str, Any]]
@@ -68,12 +72,17 @@ class End:
         return replace(self, archive=archive)
 
     def differs(self, other: End) -> str | None:
-        """In what it differs from the end that it should be, in words; None where it is the same."""
+        """In what it differs from the end that it should be, in words; None where it is the
+        same.
+        """
         for name in ("vendor", "archive", "outcomes"):
             mine, wanted = getattr(self, name), getattr(other, name)
             for key in sorted({*mine, *wanted}, key=str):
                 if mine.get(key) != wanted.get(key):
-                    return f"{name} of {key}: {str(mine.get(key))[:300]}, not {str(wanted.get(key))[:300]}"
+                    return (
+                        f"{name} of {key}: {str(mine.get(key))[:300]}, not"
+                        f" {str(wanted.get(key))[:300]}"
+                    )
         return None
 
 
@@ -89,7 +98,12 @@ class World:
     _running: list[Process] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.oracle = Oracle(self.sandbox, lambda: time.time() + self.later_s, [self.state], [self.folder / "archive"])
+        self.oracle = Oracle(
+            self.sandbox,
+            lambda: time.time() + self.later_s,
+            [self.state],
+            [self.folder / "archive"],
+        )
         self.oracle.watch()
         self.configure()
 
@@ -114,7 +128,9 @@ class World:
         state: str = "./state.db",
         archive: str = "./archive",
     ) -> None:
-        """Write a configuration file. Without `deletes` nothing is old enough to be deleted or stopped."""
+        """Write a configuration file. Without `deletes` nothing is old enough to be deleted or
+        stopped.
+        """
         text = truth.POLICIES.replace("LIMIT", "null" if limit is None else str(limit))
         if not deletes:
             text = re.sub(r"(delete_assets|delete_job|stop): \d+[dh]", r"\1: 3600d", text)
@@ -147,7 +163,9 @@ class World:
         return code
 
     def pass_time(self, seconds: float) -> None:
-        """For the program it is so much later; what a process that is gone has sent was before that."""
+        """For the program it is so much later; what a process that is gone has sent was before
+        that.
+        """
         if all(process.has_ended(within_s=0) for process in self._running):
             self.sandbox.drain()
         self.later_s += seconds
@@ -159,7 +177,7 @@ class World:
         self.sandbox.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # --- the end ------------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def end(self) -> End:
         """What there is now."""
@@ -170,11 +188,15 @@ class World:
             document = json.loads(_DATED.sub(b"", json.dumps(found.document).encode()))
             vendor[job_id] = (document, found.assets)
         folders = {path.parent for path in self.archive.glob("box/demo/*/*/*/*/receipt*.json")}
-        stored = {str(folder.relative_to(self.archive)): _stored(folder) for folder in sorted(folders)}
+        stored = {
+            str(folder.relative_to(self.archive)): _stored(folder) for folder in sorted(folders)
+        }
         return End(vendor, stored, self._outcomes())
 
     def _outcomes(self) -> dict[tuple[str, str], list[str]]:
-        """The outcomes on record of every job and action that succeeded, `archived` too; failed tries left out."""
+        """The outcomes on record of every job and action that succeeded, `archived` too; failed
+        tries left out.
+        """
         with closing(sqlite3.connect(f"file:{self.state}?mode=ro", uri=True, timeout=30)) as state:
             rows = state.execute("SELECT job_id, action, kind, outcome FROM journal").fetchall()
         found: dict[tuple[str, str], set[str]] = {}
@@ -182,22 +204,31 @@ class World:
             if said := "archived" if line == "archived" else outcome:
                 found.setdefault((job_id.hex(), action), set()).add(said)
         lasting = {key: sorted(said - {"failed", "unknown"}) for key, said in found.items()}
-        # what the vendor purged is found out by a delete, or by the daily look before there was one; what a delete
+        # what the vendor purged is found out by a delete, or by the daily look before there was
+        # one; what a delete
         # of ours destroyed and then answered 400 or 404 is on record as already gone, too
         destroyed = {each.job_id for entry in self.sandbox.log for each in entry.destroyed}
         purged = ("delete_assets", ["already_gone"])
         kept = {
-            key: said for key, said in lasting.items() if said and ((key[1], said) != purged or key[0] in destroyed)
+            key: said
+            for key, said in lasting.items()
+            if said and ((key[1], said) != purged or key[0] in destroyed)
         }
         # a delete that was done and answered 404 is on record as already gone
-        return {key: ["confirmed"] if said == ["already_gone"] else said for key, said in kept.items()}
+        return {
+            key: ["confirmed"] if said == ["already_gone"] else said for key, said in kept.items()
+        }
 
     def judge(self) -> None:
-        """S10 and S15: journal, archive and the vendor's log explain each other. Raises ViolationError for all there is."""
+        """S10 and S15: journal, archive and the vendor's log explain each other. Raises
+        ViolationError for all there is.
+        """
         for arguments in (("prove",), ("archive", "verify")):
             process = self.run(*arguments)
             if process.code:
-                self.oracle.wrong.append(f"S15: {' '.join(arguments)} ended {process.code}: {_last(process.said)}")
+                self.oracle.wrong.append(
+                    f"S15: {' '.join(arguments)} ended {process.code}: {_last(process.said)}"
+                )
         if "journal" not in self.oracle.loose:
             self._is_explained()
         if self.oracle.wrong:
@@ -214,9 +245,14 @@ class World:
                 intents[key] += line.kind == "intent"
                 if line.kind == "outcome" and line.outcome is not None:
                     outcomes.setdefault(key, []).append(line.outcome)
-            waiting = Counter((str(one.job_id), str(one.action)) for one in state.journal.unresolved("box"))
+            waiting = Counter(
+                (str(one.job_id), str(one.action)) for one in state.journal.unresolved("box")
+            )
         for key in sorted(sent - intents):
-            wrong.append(f"S10: {key[1]} of {key[0]} was sent {sent[key]} times, intended {intents[key]} times")
+            wrong.append(
+                f"S10: {key[1]} of {key[0]} was sent {sent[key]} times, intended {intents[key]}"
+                " times"
+            )
         for (job_id, action), ended in outcomes.items():
             key, confirmed = (job_id, action), ended.count("confirmed")
             if confirmed > 1:
@@ -226,11 +262,15 @@ class World:
         for key, number in intents.items():
             final = [outcome for outcome in outcomes.get(key, ()) if outcome != "unknown"]
             if len(final) + waiting[key] != number:
-                wrong.append(f"S10: {key[1]} of {key[0]}: {number} intents, {final}, {waiting[key]} open")
+                wrong.append(
+                    f"S10: {key[1]} of {key[0]}: {number} intents, {final}, {waiting[key]} open"
+                )
 
 
 def _stored(folder: Path) -> dict[str, Any]:
-    """What is stored of a job, in however many passes: its newest document, and its files by their names at the vendor."""
+    """What is stored of a job, in however many passes: its newest document, and its files by their
+    names at the vendor.
+    """
     receipts = sorted(folder.glob("receipt*.json"), key=lambda path: (len(path.name), path.name))
     newest = json.loads(receipts[-1].read_text())
     files = {asset["name"]: _hash(folder / asset["file"]) for asset in newest["assets"]}
@@ -281,12 +321,16 @@ class Worlds:
                 world.close()
 
     def end(self, shape: int = 0) -> End:
-        """How a world of the shape ends after one run that nobody disturbs. Raises ViolationError."""
+        """How a world of the shape ends after one run that nobody disturbs. Raises
+        ViolationError.
+        """
         if shape not in self._ends or time.time() - self._nows[shape] > _VALID_S:
             with self.world(shape) as world:
                 process = world.run()
                 if process.code:
-                    raise ViolationError(f"an undisturbed run ended {process.code}: {_last(process.said)}")
+                    raise ViolationError(
+                        f"an undisturbed run ended {process.code}: {_last(process.said)}"
+                    )
                 self._ends[shape] = world.end()
                 world.judge()
         return self._ends[shape]
@@ -300,7 +344,9 @@ class Worlds:
 
 
 def _begin(sandbox: Sandbox, shape: int, now: int) -> None:
-    """Half of the shapes have jobs that run, one of them far too long, and a job that somebody holds."""
+    """Half of the shapes have jobs that run, one of them far too long, and a job that somebody
+    holds.
+    """
     if shape % 2 == 0:
         return
     for hours in (1, 9):
@@ -314,7 +360,9 @@ def _begin(sandbox: Sandbox, shape: int, now: int) -> None:
 
 @functools.cache
 def _seeds() -> tuple[int, ...]:
-    """Seeds of sandboxes in which no job falls due while they are used; ages do not depend on the date."""
+    """Seeds of sandboxes in which no job falls due while they are used; ages do not depend on the
+    date.
+    """
     found: list[int] = []
     now = int(time.time())
     for seed in range(1, 1000):
@@ -323,7 +371,11 @@ def _seeds() -> tuple[int, ...]:
             documents = [sandbox.truth(job_id).document for job_id in sandbox.job_ids()]  # type: ignore[union-attr]
         finally:
             sandbox.stop()
-        times = [document[name] for document in documents for name in ("end_time", "start_time", "creation_time")]
+        times = [
+            document[name]
+            for document in documents
+            for name in ("end_time", "start_time", "creation_time")
+        ]
         ages = [now - stamp for stamp in times if isinstance(stamp, int)]
         if not any(-60 <= border - age < _SLACK_S for border in truth.BORDERS for age in ages):
             found.append(seed)

@@ -1,6 +1,8 @@
-"""The program on the terminal that is its standard input, at a given time: `python -m tests.e2e.at_a_time SECONDS ARGUMENTS…`.
+"""The program on the terminal that is its standard input, at a given time: `python -m
+tests.e2e.at_a_time SECONDS ARGUMENTS…`.
 
-The clock goes on from there. The terminal becomes the process's own, so that Ctrl-C is a signal as for a person.
+The clock goes on from there. The terminal becomes the process's own, so that Ctrl-C is a signal as
+for a person.
 """
 
 import fcntl
@@ -11,7 +13,9 @@ import time
 
 real, at = time.time, int(sys.argv[1])
 shift = at - real()
-os.statvfs = lambda path: os.statvfs_result((4096, 4096, 25_000_000, 20_000_000, 20_000_000, 1, 1, 1, 0, 255))
+os.statvfs = lambda path: os.statvfs_result(
+    (4096, 4096, 25_000_000, 20_000_000, 20_000_000, 1, 1, 1, 0, 255)
+)
 time.time = lambda: real() + shift  # before the program is imported: it takes the clock at import
 if os.isatty(0):
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

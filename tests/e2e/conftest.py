@@ -1,4 +1,6 @@
-"""The command line as a process, beside a sandbox as a process: what a user has in two terminals."""
+"""The command line as a process, beside a sandbox as a process: what a user has in two
+terminals.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class SandboxProcess:
 
     def log(self) -> list[dict[str, Any]]:
         """Every request the sandbox has answered so far."""
-        whole, _, _ = self.log_path.read_text().rpartition("\n")  # the last line may be half written
+        whole, _, _ = self.log_path.read_text().rpartition(
+            "\n"
+        )  # the last line may be half written
         return [json.loads(line) for line in whole.splitlines()]
 
     def writes(self) -> list[dict[str, Any]]:
@@ -65,11 +69,15 @@ class Desk:
             **settings,
         )
 
-    def run(self, *arguments: str, code: int = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, code: int = 0, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
         """Run `sauce-janitor ARGUMENTS…` to its end and check its exit code."""
         with self.start(*arguments) as process:
             out, err = process.communicate(timeout=timeout)
-        assert process.returncode == code, f"{arguments} ended {process.returncode}, not {code}\n{out}\n{err}"
+        assert process.returncode == code, (
+            f"{arguments} ended {process.returncode}, not {code}\n{out}\n{err}"
+        )
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def configure(self, text: str) -> None:
@@ -82,10 +90,22 @@ def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., SandboxProcess]]:
     """Start sandboxes as processes; each is ended by its pid afterwards."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(jobs: int = 300, *arguments: str, environment: Mapping[str, str] = ENVIRONMENT) -> SandboxProcess:
+    def start(
+        jobs: int = 300, *arguments: str, environment: Mapping[str, str] = ENVIRONMENT
+    ) -> SandboxProcess:
         log_path = tmp_path / f"requests-{len(started)}.jsonl"
         process = subprocess.Popen(
-            [*PROGRAM, "sandbox", "--jobs", str(jobs), "--seed", "1", "--request-log", str(log_path), *arguments],
+            [
+                *PROGRAM,
+                "sandbox",
+                "--jobs",
+                str(jobs),
+                "--seed",
+                "1",
+                "--request-log",
+                str(log_path),
+                *arguments,
+            ],
             env=dict(environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

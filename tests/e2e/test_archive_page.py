@@ -1,4 +1,6 @@
-"""The archive in a real browser: found, read and played by mouse and keyboard; nothing archived acts; fit for everybody."""
+"""The archive in a real browser: found, read and played by mouse and keyboard; nothing archived
+acts; fit for everybody.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def picture(shade: int) -> bytes:
     """A grey PNG of 8 by 8."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
     rows = zlib.compress(b"".join(b"\0" + bytes([shade]) * 8 for _ in range(8)))
@@ -70,12 +74,16 @@ def assets(started_at: int) -> dict[str, bytes]:
          "start_time": started_at + number, "duration": 0.1, "screenshot": number if number < 3 else None}
         for number in range(4)
     ]  # fmt: skip
-    log = "".join(f"line {number} {'needle' if number == 3210 else 'hay'} {EVIL}\n" for number in range(4000))
+    log = "".join(
+        f"line {number} {'needle' if number == 3210 else 'hay'} {EVIL}\n" for number in range(4000)
+    )
     return {
         "log.json": json.dumps(commands).encode(),
         "selenium-server.log": log.encode(),
         "network.har": har(),
-        "performance.json": json.dumps({"value": {"metrics": {"load": 900}}, "name": EVIL}).encode(),
+        "performance.json": (
+            json.dumps({"value": {"metrics": {"load": 900}}, "name": EVIL}).encode()
+        ),
         "report.html": b"<script>document.title='owned'</script>",
         "video.mp4": FILM,
         **{f"{number:04d}screenshot.png": picture(number * 80) for number in range(3)},
@@ -96,10 +104,17 @@ def fill(root: Path) -> None:
             }  # fmt: skip
             document = parse_details(row, owner_name(row["owner"]), job_id(row["id"]))
             assert document is not None
-            files = {1: assets(ended - 50), 2: {f"{n:04d}screenshot.png": picture(n % 250) for n in range(SHOTS)}}
+            files = {
+                1: assets(ended - 50),
+                2: {f"{n:04d}screenshot.png": picture(n % 250) for n in range(SHOTS)},
+            }
             shelf = AssetShelf(files.get(number, {"log.json": b"[]"}))
             archive.store(
-                document, shelf.listing, EVERYTHING, shelf.fetch, StoreOrigin("nightly", "run-1", "https://x")
+                document,
+                shelf.listing,
+                EVERYTHING,
+                shelf.fetch,
+                StoreOrigin("nightly", "run-1", "https://x"),
             )
 
 
@@ -133,7 +148,9 @@ def browser(component: Callable[[str], Path]) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """A page that has seen no error, asked no other host, and still has its own title when the test ends."""
+    """A page that has seen no error, asked no other host, and still has its own title when the test
+    ends.
+    """
     context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 900})
     opened = context.new_page()
     wrong: list[str] = []
@@ -212,11 +229,15 @@ def test_a_command_leads_to_its_second_of_the_film_and_to_its_picture(page: Page
     page.wait_for_function("!document.querySelector('video').paused")
 
 
-def test_a_log_is_searched_where_it_is_stored_and_a_find_leads_to_its_neighbours(page: Page) -> None:
+def test_a_log_is_searched_where_it_is_stored_and_a_find_leads_to_its_neighbours(
+    page: Page,
+) -> None:
     job(page)
     page.keyboard.press("2")
     expect(page.get_by_text("1,000 lines so far")).to_be_visible()
-    page.get_by_label("selenium-server.log").locator(".log").evaluate("log => log.parentElement.scrollTo(0, 1e9)")
+    page.get_by_label("selenium-server.log").locator(".log").evaluate(
+        "log => log.parentElement.scrollTo(0, 1e9)"
+    )
     expect(page.get_by_text("2,000 lines so far")).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type("NEEDLE")
@@ -257,7 +278,9 @@ def test_json_is_a_tree_and_html_is_text(page: Page) -> None:
 
 def test_two_thousand_pictures_are_not_fetched_before_they_are_looked_at(page: Page) -> None:
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "/files/" in request.url else None)
+    page.on(
+        "request", lambda request: asked.append(request.url) if "/files/" in request.url else None
+    )
     job(page, 2)
     expect(page.locator("[data-picture]")).to_contain_text("of 2,000")
     page.wait_for_load_state("networkidle")
@@ -270,7 +293,10 @@ def test_two_thousand_pictures_are_not_fetched_before_they_are_looked_at(page: P
 @pytest.mark.parametrize("width", [1280, 480])
 def test_everybody_can_use_it(browser: Browser, address: str, width: int, scheme: Any) -> None:
     context = browser.new_context(
-        base_url=address, viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+        base_url=address,
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        bypass_csp=True,
     )
     page = context.new_page()
     for place, tab in (
@@ -285,7 +311,9 @@ def test_everybody_can_use_it(browser: Browser, address: str, width: int, scheme
             expect(page.locator(".told")).to_be_visible()
         found = Axe().run(page).response["violations"]
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], place
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         assert wide <= 0, f"{place} is {wide} px wider than the screen"
     context.close()
 

@@ -1,4 +1,6 @@
-"""What goes wrong is said in one clear sentence, with the documented exit code, and nothing is lost."""
+"""What goes wrong is said in one clear sentence, with the documented exit code, and nothing is
+lost.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,15 @@ def faulty(tmp_path: Path, start_sandbox: Callable[..., SandboxProcess]) -> Call
         desk = Desk(folder, start_sandbox(120, "--faults", str(tmp_path / "faults.yaml")))
         desk.configure(POLICIES + "\n")
         text = (folder / "config.yaml").read_text()
-        quick = "box: {base_url: BASE, timeout: 1s, timeout_total: 3s, retries: {attempts: 2, max_wait: 1s}}"
+        quick = (
+            "box: {base_url: BASE, timeout: 1s, timeout_total: 3s, retries: {attempts: 2, max_wait:"
+            " 1s}}"
+        )
         (folder / "config.yaml").write_text(
-            text.replace(f"box: {{base_url: {desk.sandbox.base_url}}}", quick.replace("BASE", desk.sandbox.base_url))
+            text.replace(
+                f"box: {{base_url: {desk.sandbox.base_url}}}",
+                quick.replace("BASE", desk.sandbox.base_url),
+            )
         )
         return desk
 
@@ -61,7 +69,9 @@ def test_missing_credentials_say_which_variable(desk: Desk) -> None:
 
 def test_a_user_that_does_not_exist_is_named(desk: Desk) -> None:
     text = (desk.folder / "config.yaml").read_text()
-    (desk.folder / "config.yaml").write_text(text.replace("base_url:", "users: [nobody.here], base_url:"))
+    (desk.folder / "config.yaml").write_text(
+        text.replace("base_url:", "users: [nobody.here], base_url:")
+    )
     assert "nobody.here" in one_sentence(desk.run("plan", code=4).stderr)
 
 
@@ -83,7 +93,10 @@ def test_no_network_names_the_host(desk: Desk) -> None:
         "  - {fault: deep_json, endpoint: jobs.list}",
         "  - {fault: truncated, endpoint: jobs.list}",
         "  - {fault: short_gzip, endpoint: jobs.list}",
-        "  - {fault: same_page, endpoint: jobs.list}\n  - {fault: capped_page, endpoint: jobs.list, limit: 50}",
+        (
+            "  - {fault: same_page, endpoint: jobs.list}\n  - {fault: capped_page, endpoint:"
+            " jobs.list, limit: 50}"
+        ),
         "  - {fault: redirect, endpoint: jobs.list}",
         "  - {fault: stall, endpoint: jobs.list}",
         "  - {fault: status, endpoint: jobs.list, status: 503, after: 0}",
@@ -92,7 +105,9 @@ def test_no_network_names_the_host(desk: Desk) -> None:
     ],
     ids=lambda text: text.split("fault: ")[1].split(",")[0],
 )
-def test_a_listing_that_cannot_be_trusted_makes_no_plan(faulty: Callable[[str], Desk], faults: str) -> None:
+def test_a_listing_that_cannot_be_trusted_makes_no_plan(
+    faulty: Callable[[str], Desk], faults: str
+) -> None:
     desk = faulty(faults)
     ended = desk.run("run", "--execute", code=4)
     assert one_sentence(ended.stderr).startswith("sauce-janitor: ")
@@ -112,7 +127,9 @@ def test_a_listing_that_cannot_be_trusted_makes_no_plan(faulty: Callable[[str], 
         "drip",
     ],
 )
-def test_an_asset_that_did_not_come_whole_keeps_its_job(faulty: Callable[[str], Desk], fault: str) -> None:
+def test_an_asset_that_did_not_come_whole_keeps_its_job(
+    faulty: Callable[[str], Desk], fault: str
+) -> None:
     desk = faulty(f"  - {{fault: {fault}, endpoint: asset.get, path: '*log.json'}}")
     ended = desk.run("run", "--execute", code=4)
     assert "Failed" in ended.stdout
@@ -125,14 +142,20 @@ def test_an_asset_that_did_not_come_whole_keeps_its_job(faulty: Callable[[str], 
 
 def _stored(desk: Desk, name: str) -> set[str]:
     """The jobs of which a receipt says that it holds that file."""
-    receipts = [json.loads(path.read_bytes()) for path in (desk.folder / "archive").rglob("receipt*.json")]
-    return {each["job_id"] for each in receipts if name in {asset["name"] for asset in each["assets"]}}
+    receipts = [
+        json.loads(path.read_bytes()) for path in (desk.folder / "archive").rglob("receipt*.json")
+    ]
+    return {
+        each["job_id"] for each in receipts if name in {asset["name"] for asset in each["assets"]}
+    }
 
 
 def _deleted_by(desk: Desk, policy: str) -> set[str]:
     """The jobs that the journal says were deleted under that policy, which archives nothing."""
     with closing(sqlite3.connect(desk.folder / "state.db")) as state:
-        rows = state.execute("SELECT lower(hex(job_id)) FROM journal WHERE kind = 'intent' AND policy = ?", [policy])
+        rows = state.execute(
+            "SELECT lower(hex(job_id)) FROM journal WHERE kind = 'intent' AND policy = ?", [policy]
+        )
         return {job_id for (job_id,) in rows}
 
 
@@ -155,7 +178,9 @@ def test_hostile_asset_names_stay_inside_the_archive(faulty: Callable[[str], Des
 
 def test_a_hostile_owner_name_is_refused(desk: Desk) -> None:
     text = (desk.folder / "config.yaml").read_text()
-    (desk.folder / "config.yaml").write_text(text.replace("base_url:", 'users: ["../../x"], base_url:'))
+    (desk.folder / "config.yaml").write_text(
+        text.replace("base_url:", 'users: ["../../x"], base_url:')
+    )
     ended = desk.run("plan", code=2)
     assert "users" in ended.stderr
     assert desk.sandbox.log() == []
@@ -186,7 +211,9 @@ def small_disk(desk: Desk) -> Iterator[Path]:
     folder = desk.folder / "archive"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(folder)],
+        capture_output=True,
+        check=False,
     )
     if mounted.returncode != 0:
         pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.decode().strip()}")
@@ -194,7 +221,9 @@ def small_disk(desk: Desk) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_ends_the_run_with_4_and_what_is_archived_verifies(desk: Desk, small_disk: Path) -> None:
+def test_a_full_disk_ends_the_run_with_4_and_what_is_archived_verifies(
+    desk: Desk, small_disk: Path
+) -> None:
     ended = desk.run("run", "--execute", code=4)
     assert "Traceback" not in ended.stderr
     desk.run("archive", "verify")
@@ -232,13 +261,17 @@ def test_a_clock_before_2020_refuses(desk: Desk) -> None:
     from tests.e2e.conftest import PROGRAM
 
     command = ["faketime", "2001-01-01 00:00:00", *PROGRAM, "run", "--execute"]
-    ended = subprocess.run(command, cwd=desk.folder, env=desk.environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=desk.folder, env=desk.environment, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 3, ended.stderr
     assert "clock" in one_sentence(ended.stderr)
     assert desk.sandbox.log() == []
 
 
-def test_a_clock_that_differs_from_sauce_labs_deletes_nothing(faulty: Callable[[str], Desk]) -> None:
+def test_a_clock_that_differs_from_sauce_labs_deletes_nothing(
+    faulty: Callable[[str], Desk],
+) -> None:
     desk = faulty("  - {fault: clock_skew, seconds: 900}")
     assert "clock" in one_sentence(desk.run("run", "--execute", code=3).stderr)
     assert desk.sandbox.writes() == []
@@ -271,12 +304,20 @@ def test_a_list_that_lost_most_jobs_makes_no_plan_until_the_operator_says_so(des
 
     for job in [
         *requests.get(
-            f"{desk.sandbox.base_url}/rest/v1/demo/jobs?limit=500", auth=("demo", "demo-key"), timeout=30
+            f"{desk.sandbox.base_url}/rest/v1/demo/jobs?limit=500",
+            auth=("demo", "demo-key"),
+            timeout=30,
         ).json()
     ][:200]:
-        requests.delete(f"{desk.sandbox.base_url}/rest/v1.1/jobs/{job['id']}", auth=("demo", "demo-key"), timeout=30)
+        requests.delete(
+            f"{desk.sandbox.base_url}/rest/v1.1/jobs/{job['id']}",
+            auth=("demo", "demo-key"),
+            timeout=30,
+        )
     text = (desk.folder / "config.yaml").read_text()
-    (desk.folder / "config.yaml").write_text(text.replace("base_url:", "listing: {full_every: 1s}, base_url:"))
+    (desk.folder / "config.yaml").write_text(
+        text.replace("base_url:", "listing: {full_every: 1s}, base_url:")
+    )
     refused = one_sentence(desk.run("plan", code=4).stderr)
     assert "nothing is concluded" in refused
     assert "--accept-loss" in refused

@@ -1,4 +1,6 @@
-"""Acts by hand as a user has them: nobody to ask, dry runs judged at the server, and a kill at the worst moment."""
+"""Acts by hand as a user has them: nobody to ask, dry runs judged at the server, and a kill at the
+worst moment.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,12 @@ policies:
 DAY = 86_400
 
 
-def test_without_a_terminal_nothing_is_done_unless_yes_is_said_and_a_dry_run_beats_yes(desk: Desk) -> None:
-    [job, *_] = json.loads(desk.run("jobs", "--status", "passed", "--limit", "1", "--format", "json").stdout)
+def test_without_a_terminal_nothing_is_done_unless_yes_is_said_and_a_dry_run_beats_yes(
+    desk: Desk,
+) -> None:
+    [job, *_] = json.loads(
+        desk.run("jobs", "--status", "passed", "--limit", "1", "--format", "json").stdout
+    )
     acts = (
         ("tag", job["id"], "--add", "audit"),
         ("offboard", "bob", "--archive", "erase", "--confirm", "bob"),
@@ -53,7 +59,9 @@ def test_without_a_terminal_nothing_is_done_unless_yes_is_said_and_a_dry_run_bea
 
 
 def _answer(folder: Path, question: str, answer: str, *arguments: str) -> tuple[int, str]:
-    """Run a command on a terminal and answer its question; its exit code, and all that it showed."""
+    """Run a command on a terminal and answer its question; its exit code, and all that it
+    showed.
+    """
     ours, theirs = pty.openpty()
     shown = b""
     with subprocess.Popen(
@@ -98,7 +106,9 @@ def test_on_a_terminal_it_asks_and_erasing_wants_the_name(sandbox: Sandbox, fold
 
 @contextmanager
 def _killing(sandbox: Sandbox, endpoint: str) -> Iterator[Callable[[subprocess.Popen[str]], None]]:
-    """The process is killed when the sandbox has done what such a request wants, before it answers."""
+    """The process is killed when the sandbox has done what such a request wants, before it
+    answers.
+    """
     watched: list[subprocess.Popen[str]] = []
     add = sandbox.log.add
 
@@ -146,7 +156,9 @@ def _finish(folder: Path, *arguments: str) -> str:
     return out
 
 
-def test_a_tag_killed_at_its_write_is_settled_by_the_next_command_and_set_once(sandbox: Sandbox, folder: Path) -> None:
+def test_a_tag_killed_at_its_write_is_settled_by_the_next_command_and_set_once(
+    sandbox: Sandbox, folder: Path
+) -> None:
     job = sandbox.arrive(tags=["old"])
     _kill_at(sandbox, folder, "job.update", "tag", job, "--add", "keep", "--yes")
     assert "Nothing to do" in _finish(folder, "tag", job, "--add", "keep", "--yes")
@@ -156,7 +168,12 @@ def test_a_tag_killed_at_its_write_is_settled_by_the_next_command_and_set_once(s
     assert found.document["tags"] == ["old", "keep", "more"]
     with State.open(folder / "state.db") as state:
         assert state.hand_acts.open("box") == ()
-        assert [line.outcome for line in state.journal.of(JobId(job))] == [None, "done", None, "done"]
+        assert [line.outcome for line in state.journal.of(JobId(job))] == [
+            None,
+            "done",
+            None,
+            "done",
+        ]
 
 
 def test_an_offboarding_killed_at_its_one_call_is_settled_and_said_again_does_nothing(
@@ -179,5 +196,9 @@ def test_an_offboarding_killed_at_its_one_call_is_settled_and_said_again_does_no
     _finish(folder, "run", "--execute")
     _finish(folder, "offboard", "bob", "--archive", "keep", "--yes")
     proven = json.loads(_finish(folder, "prove", "--format", "json"))
-    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (len(before), len(before), [])
+    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (
+        len(before),
+        len(before),
+        [],
+    )
     assert sum(entry.endpoint == "jobs.delete_all" for entry in sandbox.log) == 1

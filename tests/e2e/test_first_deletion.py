@@ -20,14 +20,20 @@ EXAMPLE = "8e3502c0"
 
 
 def words(text: str) -> list[str]:
-    """Return the lines of an output without what differs from run to run: ids, times, numbers and spaces."""
+    """Return the lines of an output without what differs from run to run: ids, times, numbers and
+    spaces.
+    """
     text = re.sub(r"\b[0-9a-f]{8,64}\b", "ID", text)
     text = re.sub(r"\d[\d,.]*", "N", text)
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-def test_every_step_prints_what_the_page_says(tmp_path: Path, start_sandbox: Callable[..., Any]) -> None:
-    (options,) = re.findall(r"^sauce-janitor sandbox --jobs (\d+) --days (\d+) --port 8600$", PAGE, re.MULTILINE)
+def test_every_step_prints_what_the_page_says(
+    tmp_path: Path, start_sandbox: Callable[..., Any]
+) -> None:
+    (options,) = re.findall(
+        r"^sauce-janitor sandbox --jobs (\d+) --days (\d+) --port 8600$", PAGE, re.MULTILINE
+    )
     sandbox = start_sandbox(int(options[0]), "--days", options[1])
     (config,) = [text for language, text in BLOCK.findall(PAGE) if language == "yaml"]
     (tmp_path / "config.yaml").write_text(config.replace("http://127.0.0.1:8600", sandbox.base_url))
@@ -54,11 +60,17 @@ def test_every_step_prints_what_the_page_says(tmp_path: Path, start_sandbox: Cal
     job, printed = EXAMPLE, ""
     for language, text in BLOCK.findall(TYPED):
         if language == "sh":
-            lines = [line.replace(EXAMPLE, job) for line in text.splitlines() if " archive open" not in line]
+            lines = [
+                line.replace(EXAMPLE, job)
+                for line in text.splitlines()
+                if " archive open" not in line
+            ]
             printed = "".join(map(run, lines))
             if "plan --out plan.json" in text:
                 actions = json.loads((tmp_path / "plan.json").read_text())["actions"]
-                job = next(action["job_id"] for action in actions if action["action"] == "delete_job")
+                job = next(
+                    action["job_id"] for action in actions if action["action"] == "delete_job"
+                )
         else:
             missing = [line for line in words(text) if line not in words(printed)]
             assert not missing, f"{missing}\nis not in\n{printed}"

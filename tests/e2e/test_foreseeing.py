@@ -1,4 +1,6 @@
-"""`simulate`, `diff`, `explain`: what policies will do, what an edit changes, and why, on the jobs that are known."""
+"""`simulate`, `diff`, `explain`: what policies will do, what an edit changes, and why, on the jobs
+that are known.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,23 @@ def test_a_simulation_begins_with_the_plan_and_asks_no_one(desk: Desk) -> None:
     asked = len(desk.sandbox.log())
     environment = dict(desk.environment)
     without_credentials(desk)
-    found = json.loads(desk.run("simulate", "--for", "40d", "--format", "json").stdout)["accounts"][0]
+    found = json.loads(desk.run("simulate", "--for", "40d", "--format", "json").stdout)["accounts"][
+        0
+    ]
     today = found["series"][0]
     desk.environment = environment
     planned = counts(desk.run("plan", "--offline", "--as-of", found["as_of"]).stdout)
     assert tuple(today[action] for action in ACTIONS) == planned
     assert len(found["series"]) == found["days"] == 40
-    assert found["totals"]["delete_job"] == sum(day["delete_job"] for day in found["series"]) > today["delete_job"]
-    assert found["jobs"] - found["jobs_left"] == found["totals"]["delete_job"] + found["totals"]["stop"]
+    assert (
+        found["totals"]["delete_job"]
+        == sum(day["delete_job"] for day in found["series"])
+        > today["delete_job"]
+    )
+    assert (
+        found["jobs"] - found["jobs_left"]
+        == found["totals"]["delete_job"] + found["totals"]["stop"]
+    )
     assert sum(each["delete_job"] for each in found["by_policy"]) == found["totals"]["delete_job"]
     assert found["first_limit"] is None
     assert len(desk.sandbox.log()) == asked
@@ -42,31 +53,43 @@ def test_a_simulation_reads_as_a_table_and_as_csv(desk: Desk) -> None:
     assert "No limit trips." in text
     assert "everything-else" in text
     assert "no job is new" in text
-    rows = list(csv.DictReader(io.StringIO(desk.run("simulate", "--for", "2w", "--format", "csv").stdout)))
+    rows = list(
+        csv.DictReader(io.StringIO(desk.run("simulate", "--for", "2w", "--format", "csv").stdout))
+    )
     assert [row["day"] for row in rows] == [str(day) for day in range(14)]
     assert {row["account"] for row in rows} == {"box"}
 
 
 def test_a_simulation_names_the_first_day_a_limit_trips(desk: Desk) -> None:
     text = (desk.folder / "config.yaml").read_text()
-    (desk.folder / "config.yaml").write_text(text.replace("max_percent: 100", "max_percent: 100, max_jobs: 3"))
+    (desk.folder / "config.yaml").write_text(
+        text.replace("max_percent: 100", "max_percent: 100, max_jobs: 3")
+    )
     desk.run("plan")
-    first = json.loads(desk.run("simulate", "--for", "5d", "--format", "json").stdout)["accounts"][0]["first_limit"]
+    first = json.loads(desk.run("simulate", "--for", "5d", "--format", "json").stdout)["accounts"][
+        0
+    ]["first_limit"]
     assert (first["day"], [limit["limit"] for limit in first["limits"]]) == (0, ["max_jobs"])
     assert "A limit trips today" in desk.run("simulate", "--for", "5d").stdout
 
 
 def test_a_simulation_of_one_policy_is_of_that_policy_alone(desk: Desk) -> None:
     desk.run("plan")
-    found = json.loads(desk.run("simulate", "--policy", "nightly", "--format", "json").stdout)["accounts"][0]
+    found = json.loads(desk.run("simulate", "--policy", "nightly", "--format", "json").stdout)[
+        "accounts"
+    ][0]
     assert [each["policy"] for each in found["by_policy"]] == ["nightly"]
 
 
 def test_sizes_are_those_of_the_receipts_once_there_are_some(desk: Desk) -> None:
     desk.run("plan")
-    before = json.loads(desk.run("simulate", "--format", "json").stdout)["accounts"][0]["archive_sizes"]
+    before = json.loads(desk.run("simulate", "--format", "json").stdout)["accounts"][0][
+        "archive_sizes"
+    ]
     desk.run("run", "--execute")
-    after = json.loads(desk.run("simulate", "--format", "json").stdout)["accounts"][0]["archive_sizes"]
+    after = json.loads(desk.run("simulate", "--format", "json").stdout)["accounts"][0][
+        "archive_sizes"
+    ]
     assert (before["receipts"], after["receipts"] > 0) == (0, True)
     assert set(after["assumed"]) < set(before["assumed"])
 
@@ -99,7 +122,9 @@ def test_a_diff_says_what_an_edit_changes_by_policy_and_asks_no_one(desk: Desk) 
     edited(desk, ("delete_job: 14d", "delete_job: 20d"), ("last: 2", "last: 9"))
     asked = len(desk.sandbox.log())
     without_credentials(desk)
-    found = json.loads(desk.run("diff", "config.yaml", "new.yaml", "--format", "json").stdout)["accounts"][0]
+    found = json.loads(desk.run("diff", "config.yaml", "new.yaml", "--format", "json").stdout)[
+        "accounts"
+    ][0]
     kinds = {(each["kind"], each["action"], each["policy"]): each for each in found["changes"]}
     assert ("later", "delete_job", "pull-requests") in kinds
     kept = kinds["dropped", "delete_job", "nightly"]
@@ -113,16 +138,27 @@ def test_a_diff_says_what_an_edit_changes_by_policy_and_asks_no_one(desk: Desk) 
 def test_what_a_diff_calls_due_now_is_what_the_plans_differ_in(desk: Desk) -> None:
     desk.run("plan")
     edited(desk, ("delete_job: 14d", "delete_job: 9d"))
-    found = json.loads(desk.run("diff", "config.yaml", "new.yaml", "--format", "json").stdout)["accounts"][0]
+    found = json.loads(desk.run("diff", "config.yaml", "new.yaml", "--format", "json").stdout)[
+        "accounts"
+    ][0]
     plans = [
         json.loads(
-            desk.run("--config", name, "plan", "--offline", "--as-of", found["as_of"], "--format", "json").stdout
+            desk.run(
+                "--config", name, "plan", "--offline", "--as-of", found["as_of"], "--format", "json"
+            ).stdout
         )
         for name in ("config.yaml", "new.yaml")
     ]
-    before, after = ({each["job_id"] for each in plan["actions"] if each["action"] == "delete_job"} for plan in plans)
+    before, after = (
+        {each["job_id"] for each in plan["actions"] if each["action"] == "delete_job"}
+        for plan in plans
+    )
     [change] = found["changes"]
-    assert (change["kind"], change["action"], change["due_now"]) == ("earlier", "delete_job", len(after - before))
+    assert (change["kind"], change["action"], change["due_now"]) == (
+        "earlier",
+        "delete_job",
+        len(after - before),
+    )
 
 
 def test_a_diff_reads_as_a_table_and_as_markdown(desk: Desk) -> None:
@@ -160,7 +196,11 @@ def test_an_account_that_only_one_file_has_is_compared_with_nothing(desk: Desk) 
 def test_an_explanation_agrees_with_the_plan_before_and_after_the_delete(desk: Desk) -> None:
     desk.run("plan", "--out", "plan.json")
     plan = json.loads((desk.folder / "plan.json").read_text())
-    action = next(each for each in plan["actions"] if each["action"] == "delete_job" and each["policy"] == "nightly")
+    action = next(
+        each
+        for each in plan["actions"]
+        if each["action"] == "delete_job" and each["policy"] == "nightly"
+    )
     job = action["job_id"]
     asked = len(desk.sandbox.log())
     [found] = json.loads(desk.run("explain", job, "--format", "json").stdout)

@@ -56,7 +56,10 @@ def test_what_is_deleted_was_archived_and_verifies(desk: Desk) -> None:
     desk.run("run", "--execute")
     deletes = [entry for entry in desk.sandbox.writes() if entry["method"] == "DELETE"]
     assert deletes
-    assert all(re.fullmatch(r"/rest/v1(\.1)?/(demo/)?jobs/[0-9a-f]{32}(/assets)?", entry["path"]) for entry in deletes)
+    assert all(
+        re.fullmatch(r"/rest/v1(\.1)?/(demo/)?jobs/[0-9a-f]{32}(/assets)?", entry["path"])
+        for entry in deletes
+    )
     receipts = list((desk.folder / "archive").rglob("receipt.json"))
     assert receipts
     desk.run("archive", "verify")
@@ -141,7 +144,10 @@ def test_help_and_version_load_no_heavy_library(desk: Desk) -> None:
     import subprocess
     import sys
 
-    heavy = "requests apscheduler sqlalchemy pydantic rich structlog prometheus_client alembic urllib3 yaml"
+    heavy = (
+        "requests apscheduler sqlalchemy pydantic rich structlog prometheus_client alembic urllib3"
+        " yaml"
+    )
     code = f"""
 import sys
 from sauce_janitor.__main__ import main
@@ -152,7 +158,11 @@ except SystemExit as ended:
 print(sorted(set({heavy.split()!r}) & set(sys.modules)))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=desk.environment
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=desk.environment,
     )
     assert done.stdout.splitlines()[-1] == "[]"
 

@@ -1,4 +1,6 @@
-"""A run that is killed, at any moment and again and again, comes to the same end as one that nobody disturbed."""
+"""A run that is killed, at any moment and again and again, comes to the same end as one that nobody
+disturbed.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,12 @@ class World:
         assert process.returncode == code, f"ended {process.returncode}\n{out}\n{err}"
         return out, err
 
-    def interrupt(self, number: signal.Signals, when: Callable[[LoggedRequest], float | None]) -> int:
-        """Run, and send the signal so many seconds after the request that `when` picks was decided; the return code."""
+    def interrupt(
+        self, number: signal.Signals, when: Callable[[LoggedRequest], float | None]
+    ) -> int:
+        """Run, and send the signal so many seconds after the request that `when` picks was decided;
+        the return code.
+        """
         process = self.start()
         sent = threading.Event()
 
@@ -91,7 +97,9 @@ class World:
         return process.returncode
 
     def saw(self, entry: LoggedRequest) -> None:
-        """Called by the server for each request, when its effect has happened and before it is answered."""
+        """Called by the server for each request, when its effect has happened and before it is
+        answered.
+        """
         if entry.method not in {"GET", "HEAD"} and not self._is_announced(entry):
             self.unannounced.append(entry.path)
         self.due(entry)
@@ -99,14 +107,16 @@ class World:
     def _is_announced(self, entry: LoggedRequest) -> bool:
         """Whether another process sees an open intent for this very write in the state."""
         action = ACTIONS[str(entry.endpoint)]
-        with closing(sqlite3.connect(f"file:{self.folder / 'state.db'}?mode=ro", uri=True, timeout=30)) as state:
+        with closing(
+            sqlite3.connect(f"file:{self.folder / 'state.db'}?mode=ro", uri=True, timeout=30)
+        ) as state:
             found = state.execute(
                 "SELECT count(*) FROM open_intents WHERE job_id = ? AND action = ?",
                 (bytes.fromhex(str(entry.job_id)), action),
             )
             return bool(found.fetchone()[0])
 
-    # --- what came of it ----------------------------------------------------------------------------------------------
+    # --- what came of it --------------------------------------------------------------------------
 
     def vendor(self) -> dict[str, tuple[Any, ...]]:
         """Every job that is still there: its document and its assets."""
@@ -118,14 +128,18 @@ class World:
         return found
 
     def archive(self) -> dict[str, str]:
-        """Every file of the archive but its sentinel, owner and lease, with a hash of what it says."""
+        """Every file of the archive but its sentinel, owner and lease, with a hash of what it
+        says.
+        """
         root = self.folder / "archive"
         own = {".sauce-janitor-archive", ".sauce-janitor-owner", ".sauce-janitor-lease.box"}
         files = [path for path in root.rglob("*") if path.is_file() and path.name not in own]
         return {str(path.relative_to(root)): _said(path) for path in files}
 
     def outcomes(self) -> dict[tuple[str, str], list[str]]:
-        """The outcomes on record of every job and action that succeeded, `archived` too; failed tries left out."""
+        """The outcomes on record of every job and action that succeeded, `archived` too; failed
+        tries left out.
+        """
         found: dict[tuple[str, str], list[str]] = {}
         with State.open(self.folder / "state.db") as state:
             for line in state.journal.lines():
@@ -151,7 +165,9 @@ def _lasting(value: Any) -> Any:
 
 
 def _seed_without_birthdays(now: int) -> int:
-    """A seed of worlds in which no job comes of age while a test runs: the runs' own clock goes on."""
+    """A seed of worlds in which no job comes of age while a test runs: the runs' own clock goes
+    on.
+    """
     for seed in range(1, 100):
         sandbox = Sandbox(SandboxOptions(jobs=JOBS, seed=seed, now=now))
         try:
@@ -184,12 +200,16 @@ def _world(folder: Path, options: SandboxOptions) -> Iterator[World]:
             made.saw(entry)
 
         patch.setattr(sandbox.log, "add", watched)
-        (folder / "config.yaml").write_text(POLICIES.replace("BASE_URL", sandbox.base_url) + STOPPING)
+        (folder / "config.yaml").write_text(
+            POLICIES.replace("BASE_URL", sandbox.base_url) + STOPPING
+        )
         yield made
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, options: SandboxOptions) -> Iterator[World]:
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, options: SandboxOptions
+) -> Iterator[World]:
     """A world after one run that nobody disturbed."""
     with _world(tmp_path_factory.mktemp("undisturbed") / "desk", options) as made:
         made.finish()
@@ -212,7 +232,12 @@ def _agree(world: World, undisturbed: World) -> None:
     assert world.outcomes() == undisturbed.outcomes()
     assert world.archive() == undisturbed.archive()
     verified = subprocess.run(
-        [*PROGRAM, "archive", "verify"], cwd=world.folder, env=ENVIRONMENT, text=True, capture_output=True, check=False
+        [*PROGRAM, "archive", "verify"],
+        cwd=world.folder,
+        env=ENVIRONMENT,
+        text=True,
+        capture_output=True,
+        check=False,
     )
     assert verified.returncode == 0, verified.stdout + verified.stderr
     with State.open(world.folder / "state.db") as state:
@@ -230,7 +255,9 @@ def _agree(world: World, undisturbed: World) -> None:
 
 
 def _writes(sandbox: Sandbox) -> Counter[tuple[str, str]]:
-    return Counter((str(entry.job_id), ACTIONS[str(entry.endpoint)]) for entry in sandbox.log.writes())
+    return Counter(
+        (str(entry.job_id), ACTIONS[str(entry.endpoint)]) for entry in sandbox.log.writes()
+    )
 
 
 def _at_request(number: int, delay: float) -> Callable[[LoggedRequest], float | None]:
@@ -242,16 +269,22 @@ def _at_request(number: int, delay: float) -> Callable[[LoggedRequest], float | 
 def _at_write(number: int, delay: float) -> Callable[[LoggedRequest], float | None]:
     """Picks the write of that number."""
     seen = itertools.count(1)
-    return lambda entry: delay if entry.method in {"DELETE", "PUT"} and next(seen) == number else None
+    return lambda entry: (
+        delay if entry.method in {"DELETE", "PUT"} and next(seen) == number else None
+    )
 
 
-def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(world: World, undisturbed: World) -> None:
+def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(
+    world: World, undisturbed: World
+) -> None:
     chance = random.Random(1)
     kills = 0
     moments = [_at_request(1, 0.0), _at_request(2, 0.0), _at_request(3, chance.random() / 50)]
     for _ in range(6):
         # the answer to this write never arrives; a moment later the next ones are on their way
-        moments.append(_at_write(chance.randint(1, 6), chance.choice([0.0, 0.0, chance.random() / 50])))
+        moments.append(
+            _at_write(chance.randint(1, 6), chance.choice([0.0, 0.0, chance.random() / 50]))
+        )
         moments.append(_at_request(chance.randint(4, 40), chance.random() / 50))
     for moment in moments:
         kills += world.interrupt(signal.SIGKILL, moment) == -signal.SIGKILL
@@ -273,12 +306,19 @@ def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(world: World, u
     ids=["listing", "archiving", "deleting", "deleting, by hand"],
 )
 def test_a_run_that_is_asked_to_stop_ends_cleanly_and_the_next_one_finishes(
-    world: World, undisturbed: World, number: signal.Signals, code: int, moment: Callable[[LoggedRequest], float | None]
+    world: World,
+    undisturbed: World,
+    number: signal.Signals,
+    code: int,
+    moment: Callable[[LoggedRequest], float | None],
 ) -> None:
     began = time.monotonic()
     assert world.interrupt(number, moment) == code
     assert time.monotonic() - began < 20 + 10
-    with State.open(world.folder / "state.db") as state, state.lease("box", "test", now=int(time.time())):
+    with (
+        State.open(world.folder / "state.db") as state,
+        state.lease("box", "test", now=int(time.time())),
+    ):
         assert state.journal.verify() >= 0
     assert list((world.folder / "archive" / ".partial").rglob("*.json")) == []
     world.finish()

@@ -1,7 +1,8 @@
-"""What a newcomer types on a terminal of 80x24, from `init` to `resume`, and every screen of it, as text that was read.
+"""What a newcomer types on a terminal of 80x24, from `init` to `resume`, and every screen of it, as
+text that was read.
 
-`SAUCE_JANITOR_REGENERATE=1 pytest -n0 tests/e2e/test_newcomer.py` writes the text anew: read each change before you
-commit it.
+`SAUCE_JANITOR_REGENERATE=1 pytest -n0 tests/e2e/test_newcomer.py` writes the text anew: read each
+change before you commit it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ LATEST_S = 60.0
 
 
 class Clock:
-    """The time of the sandbox and of the program: it begins at noon, and each command is a minute later."""
+    """The time of the sandbox and of the program: it begins at noon, and each command is a minute
+    later.
+    """
 
     def __init__(self) -> None:
         self._real = time.time
@@ -56,7 +59,9 @@ class Clock:
 
 
 class Terminal:
-    """A real pseudo-terminal of 80x24, one command after the other, a minute apart; `text` is all that was seen."""
+    """A real pseudo-terminal of 80x24, one command after the other, a minute apart; `text` is all
+    that was seen.
+    """
 
     def __init__(self, folder: Path, sandbox: Sandbox, clock: Clock) -> None:
         self.folder, self.sandbox, self._clock = folder, sandbox, clock
@@ -64,9 +69,16 @@ class Terminal:
         self.text = ""
 
     def type(
-        self, line: str, *, code: int = 0, answers: tuple[str, ...] = (), until: Callable[[], bool] | None = None
+        self,
+        line: str,
+        *,
+        code: int = 0,
+        answers: tuple[str, ...] = (),
+        until: Callable[[], bool] | None = None,
     ) -> str:
-        """Run a line and wait for its end; `answers` are typed as it asks, Ctrl-C as soon as `until`."""
+        """Run a line and wait for its end; `answers` are typed as it asks, Ctrl-C as soon as
+        `until`.
+        """
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         process = self._start(line, slave)
@@ -84,12 +96,16 @@ class Terminal:
         return self._keep(line, screen.text, process.wait(10), code)
 
     def exec(self, line: str, *, code: int = 0) -> str:
-        """Run a line as `kubectl exec` does without a terminal: no input, and output that is a pipe."""
+        """Run a line as `kubectl exec` does without a terminal: no input, and output that is a
+        pipe.
+        """
         done = subprocess.run(
             self._words(line), cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LATEST_S, check=False,
         )  # fmt: skip
-        return self._keep(f"kubectl exec deploy/janitor -- {line}", done.stdout, done.returncode, code)
+        return self._keep(
+            f"kubectl exec deploy/janitor -- {line}", done.stdout, done.returncode, code
+        )
 
     def say(self, line: str) -> None:
         """Keep a line of the shell's that needs no run."""
@@ -109,7 +125,15 @@ class Terminal:
         return [sys.executable, "-m", "tests.e2e.at_a_time", str(self._clock.go_on()), *arguments]
 
     def _environment(self) -> dict[str, str]:
-        return ENVIRONMENT | self.variables | {"TERM": "xterm-256color", "NO_COLOR": "1", "LOGNAME": "jane"}
+        return (
+            ENVIRONMENT
+            | self.variables
+            | {
+                "TERM": "xterm-256color",
+                "NO_COLOR": "1",
+                "LOGNAME": "jane",
+            }
+        )
 
     def _keep(self, line: str, shown: str, ended: int, code: int) -> str:
         line, shown = self._steady(line), self._steady(shown)
@@ -118,7 +142,9 @@ class Terminal:
         return shown
 
     def _steady(self, text: str) -> str:
-        """What differs from run to run is replaced by something of the same length, so that lines wrap alike."""
+        """What differs from run to run is replaced by something of the same length, so that lines
+        wrap alike.
+        """
         port = self.sandbox.base_url.rpartition(":")[2]
         text = text.replace(f":{port}", ":54321").replace(str(self.folder), "/home/jane/janitor1")
         text = re.sub(r"\b[0-9a-f]{64}\b", "0123456789abcdef" * 4, text)
@@ -147,7 +173,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.timeout(300)
-def test_a_newcomer_sees_what_was_read_and_found_good(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newcomer_sees_what_was_read_and_found_good(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     monkeypatch.setattr(time, "time", clock)
     with Sandbox(SandboxOptions(jobs=120, days=28, now=NOON, seed=7)) as sandbox:
@@ -167,8 +195,14 @@ def test_a_newcomer_sees_what_was_read_and_found_good(folder: Path, monkeypatch:
 
 def done(at: Terminal) -> tuple[int, int]:
     """How many jobs are in the archive, and of how many Sauce Labs has deleted the assets."""
-    gone = [entry for entry in at.sandbox.log if entry.method == "DELETE" and entry.path.endswith("/assets")]
-    assert len(gone) == sum(entry.method != "GET" for entry in at.sandbox.log), "nothing else was sent"
+    gone = [
+        entry
+        for entry in at.sandbox.log
+        if entry.method == "DELETE" and entry.path.endswith("/assets")
+    ]
+    assert len(gone) == sum(entry.method != "GET" for entry in at.sandbox.log), (
+        "nothing else was sent"
+    )
     return len(list((at.folder / "archive").rglob("job.json"))), len(gone)
 
 
@@ -177,7 +211,9 @@ def begin(at: Terminal) -> None:
     at.variables["SAUCE_USERNAME"] = "dmeo"
     at.say("export SAUCE_USERNAME=dmeo SAUCE_ACCESS_KEY=…")
     at.type(f"sauce-janitor init --base-url {at.sandbox.base_url}")
-    at.say("echo 'workers: 1' >> config.yaml")  # one job after the other: the same number is done by the Ctrl-C
+    at.say(
+        "echo 'workers: 1' >> config.yaml"
+    )  # one job after the other: the same number is done by the Ctrl-C
     with (at.folder / "config.yaml").open("a") as file:
         file.write("workers: 1\n")
     at.type("sauce-janitor plan", code=2)
@@ -190,7 +226,9 @@ def begin(at: Terminal) -> None:
     archived, deleted = done(at)
     assert f"Done: {archived} archived, {deleted} assets deleted, 0 jobs deleted" in said
     said = at.type("sauce-janitor apply plan.json")
-    assert f"Done: {done(at)[0] - archived} archived, {done(at)[1] - deleted} assets deleted" in said
+    assert (
+        f"Done: {done(at)[0] - archived} archived, {done(at)[1] - deleted} assets deleted" in said
+    )
     at.exec("sauce-janitor pause --reason 'release week'")
     before = done(at)
     at.type("sauce-janitor run --execute", code=3)

@@ -1,4 +1,6 @@
-"""An organization as its admin has it: everybody's jobs, some with keys of their own, beside an account that fails."""
+"""An organization as its admin has it: everybody's jobs, some with keys of their own, beside an
+account that fails.
+"""
 
 from __future__ import annotations
 
@@ -37,16 +39,32 @@ def test_an_organization_is_cleaned_up_whatever_another_account_does(desk: Desk)
     (desk.folder / "alice.key").write_text("alice-key\n")
     done = desk.run("--log-format", "json", "run", "--execute", "--format", "json", code=2)
     (box,) = json.loads(done.stdout)
-    assert set(box["owners"]) == {"demo", "alice", "bob", "sso-nightly-bot", "jörg.weiß+qa@example.com"}
+    assert set(box["owners"]) == {
+        "demo",
+        "alice",
+        "bob",
+        "sso-nightly-bot",
+        "jörg.weiß+qa@example.com",
+    }
     assert (box["complete"], box["left_out"], box["owners_missing"]) == (True, [], [])
     assert "sauce-janitor: broken: " in done.stderr
     events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     (resolved,) = [event for event in events if event["event"] == "owners.resolved"]
     assert (resolved["owners"], resolved["how"]) == (box["owners"], "by team management")
     folders = {path.name for path in (desk.folder / "archive" / "box").iterdir()}
-    assert folders == {"demo", "alice", "bob", "sso-nightly-bot", "j%c3%b6rg.wei%c3%9f+qa@example.com"}
+    assert folders == {
+        "demo",
+        "alice",
+        "bob",
+        "sso-nightly-bot",
+        "j%c3%b6rg.wei%c3%9f+qa@example.com",
+    }
     assert {entry["user"] for entry in desk.sandbox.writes()} == {"demo", "alice"}
-    assert not [word for word in ("alice-key", "canary-of-nobody", "demo-key") if word in done.stdout + done.stderr]
+    assert not [
+        word
+        for word in ("alice-key", "canary-of-nobody", "demo-key")
+        if word in done.stdout + done.stderr
+    ]
     desk.run("prove")
 
 

@@ -1,4 +1,6 @@
-"""Output never stops work: the program as a process on streams that are closed, full, gone, or of a poor encoding."""
+"""Output never stops work: the program as a process on streams that are closed, full, gone, or of a
+poor encoding.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def box(tmp_path: Path) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def in_shell(folder: Path, words: str, redirections: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def in_shell(
+    folder: Path, words: str, redirections: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     command = f"{' '.join(PROGRAM)} {words} {redirections}"
     return subprocess.run(
         ["bash", "-c", command], cwd=folder, env=ENVIRONMENT | variables, capture_output=True, text=True,
@@ -43,11 +47,21 @@ def in_shell(folder: Path, words: str, redirections: str, **variables: str) -> s
 def due(sandbox: Sandbox) -> int:
     now = sandbox.world.now
     documents = [truth.document for job in sandbox.job_ids() if (truth := sandbox.truth(job))]
-    return sum(1 for each in documents if each["end_time"] and now - int(str(each["end_time"])) > 20 * 86_400)
+    return sum(
+        1
+        for each in documents
+        if each["end_time"] and now - int(str(each["end_time"])) > 20 * 86_400
+    )
 
 
 def deletes(sandbox: Sandbox) -> int:
-    return len({entry.path for entry in sandbox.log if entry.method == "DELETE" and entry.status in {200, 204}})
+    return len(
+        {
+            entry.path
+            for entry in sandbox.log
+            if entry.method == "DELETE" and entry.status in {200, 204}
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,14 +74,25 @@ def test_a_run_deletes_all_that_is_due_whatever_becomes_of_its_output(
 ) -> None:
     wanted = due(box)
     assert wanted > 2
-    ended = in_shell(tmp_path, "--log-level debug run --execute", redirections, PYTHONIOENCODING="ascii", LC_ALL="C")
+    ended = in_shell(
+        tmp_path,
+        "--log-level debug run --execute",
+        redirections,
+        PYTHONIOENCODING="ascii",
+        LC_ALL="C",
+    )
     assert (ended.returncode, deletes(box)) == (0, wanted), ended.stderr
 
 
 def test_a_run_goes_on_when_its_terminal_goes_away(box: Sandbox, tmp_path: Path) -> None:
     wanted, (master, slave) = due(box), pty.openpty()
     process = subprocess.Popen(
-        [*PROGRAM, "run", "--execute"], cwd=tmp_path, env=ENVIRONMENT, stdin=slave, stdout=slave, stderr=slave
+        [*PROGRAM, "run", "--execute"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
     )
     os.close(slave)
     os.read(master, 10)  # its progress has begun
@@ -75,8 +100,14 @@ def test_a_run_goes_on_when_its_terminal_goes_away(box: Sandbox, tmp_path: Path)
     assert (process.wait(60), deletes(box)) == (0, wanted)
 
 
-def test_listings_end_quietly_with_their_reader_and_say_when_they_are_cut_short(box: Sandbox, tmp_path: Path) -> None:
-    piped = in_shell(tmp_path, "--log-level error jobs --limit 0 --format csv", "| head -n 1; exit ${PIPESTATUS[0]}")
+def test_listings_end_quietly_with_their_reader_and_say_when_they_are_cut_short(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    piped = in_shell(
+        tmp_path,
+        "--log-level error jobs --limit 0 --format csv",
+        "| head -n 1; exit ${PIPESTATUS[0]}",
+    )
     assert (piped.returncode, piped.stderr) == (0, "")
     full = in_shell(tmp_path, "--log-level error jobs --limit 0 --format csv", ">/dev/full")
     assert full.returncode == 4

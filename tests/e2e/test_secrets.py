@@ -1,4 +1,6 @@
-"""A credential, a secret in a document or a signed address is in nothing that a run leaves behind."""
+"""A credential, a secret in a document or a signed address is in nothing that a run leaves
+behind.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,13 @@ def _forms(secret: str, *, user: str = "demo") -> set[bytes]:
     """The secret as it could be written down."""
     raw = secret.encode()
     basic = base64.b64encode(f"{user}:{secret}".encode())
-    texts = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], secret.replace("/", "\\/"), raw.hex()}
+    texts = {
+        secret,
+        quote(secret, safe=""),
+        json.dumps(secret)[1:-1],
+        secret.replace("/", "\\/"),
+        raw.hex(),
+    }
     return {text.encode() for text in texts} | {base64.b64encode(raw), basic}
 
 
@@ -41,7 +49,10 @@ def world(tmp_path: Path) -> Iterator[tuple[Sandbox, Path]]:
     behaviours = replace(Behaviours(), access_key_in_config="plain", asset_redirect="on")
     with Sandbox(SandboxOptions(jobs=24, access_key=KEY, behaviours=behaviours)) as sandbox:
         for job_id in sandbox.job_ids():
-            deep = {"sauce:options": {"accessKey": NESTED, "args": [{"access_key": NESTED}]}, "accesskey": KEY}
+            deep = {
+                "sauce:options": {"accessKey": NESTED, "args": [{"access_key": NESTED}]},
+                "accesskey": KEY,
+            }
             sandbox.edit(job_id, video_secret=VIDEO_SECRET, base_config=deep)
         text = POLICIES.replace("{base_url: BASE_URL}", SETTINGS)
         (tmp_path / "config.yaml").write_text(text.replace("BASE_URL", sandbox.base_url))
@@ -62,7 +73,11 @@ def _say(folder: Path, *arguments: str) -> bytes:
 
 def _leaks(said: bytes, folder: Path) -> list[str]:
     places = {"its output": said}
-    places |= {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    places |= {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
     canaries = (("key", KEY), ("old key", OLD_KEY), ("video", VIDEO_SECRET), ("nested", NESTED))
     secrets = {name: _forms(value) for name, value in canaries}
     secrets["signed address"] = {b"?auth=", b"&auth=", b"%3Fauth%3D"}
@@ -96,13 +111,17 @@ def test_no_secret_is_left_behind_by_a_whole_run(world: tuple[Sandbox, Path]) ->
     assert {"state.db", "state.db.budget", "metrics.prom", "plan.json", "archive"} <= left, (
         "each was there to be looked into"
     )
-    assert {KEY, NESTED, VIDEO_SECRET} <= set(_texts([entry.document for entry in _truths(sandbox)])), "they were there"
+    assert {KEY, NESTED, VIDEO_SECRET} <= set(
+        _texts([entry.document for entry in _truths(sandbox)])
+    ), "they were there"
     assert b"canary" not in said
     assert list((folder / "archive").rglob("assets/*")), "assets came by their signed addresses"
     assert _leaks(said, folder) == []
 
 
-def test_a_key_that_was_changed_is_left_behind_neither_old_nor_new(world: tuple[Sandbox, Path]) -> None:
+def test_a_key_that_was_changed_is_left_behind_neither_old_nor_new(
+    world: tuple[Sandbox, Path],
+) -> None:
     """Nor in what is said when the second one is refused, too."""
     sandbox, folder = world
     said = b""
@@ -140,11 +159,24 @@ def _texts(value: object) -> Iterator[str]:
             "status": 500,
             "body": f"Traceback: {KEY} {base64.b64encode(f'demo:{KEY}'.encode()).decode()}",
         },
-        {"fault": "status", "status": 400, "endpoint": "job*.delete", "body": f'{{"errors": "no {KEY}"}}'},
+        {
+            "fault": "status",
+            "status": 400,
+            "endpoint": "job*.delete",
+            "body": f'{{"errors": "no {KEY}"}}',
+        },
         {"fault": "html", "body": f"<html>{KEY}</html>"},
         {"fault": "redirect", "to": f"https://elsewhere.invalid/?auth={KEY}"},
-        {"fault": "redirect", "endpoint": "asset.*", "to": f"https://elsewhere.invalid/x?auth={KEY}"},
-        {"fault": "lie", "endpoint": "jobs.list", "set": {"id": KEY, "owner": KEY, "end_time": KEY}},
+        {
+            "fault": "redirect",
+            "endpoint": "asset.*",
+            "to": f"https://elsewhere.invalid/x?auth={KEY}",
+        },
+        {
+            "fault": "lie",
+            "endpoint": "jobs.list",
+            "set": {"id": KEY, "owner": KEY, "end_time": KEY},
+        },
         {"fault": "disconnect", "chance": 0.5},
         {"fault": "truncated", "endpoint": "asset.*"},
     ],
@@ -154,7 +186,9 @@ def test_no_secret_is_left_behind_when_sauce_labs_says_it_back(
     world: tuple[Sandbox, Path], fault: dict[str, object]
 ) -> None:
     sandbox, folder = world
-    sandbox.inject(str(fault["fault"]), **{key: value for key, value in fault.items() if key != "fault"})
+    sandbox.inject(
+        str(fault["fault"]), **{key: value for key, value in fault.items() if key != "fault"}
+    )
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace("retries: {", "retries: {attempts: 1, "))
     said = _say(folder, "-v", "--log-format", "json", "run", "--execute")

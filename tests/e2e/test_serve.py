@@ -1,4 +1,6 @@
-"""The daemon as a process: what it does by its schedule, what it shows while everything is wrong, and how it ends."""
+"""The daemon as a process: what it does by its schedule, what it shows while everything is wrong,
+and how it ends.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ class Served:
 
     def metric(self, series: str) -> float:
         """A series' value; NaN where there is none."""
-        found = re.search(rf"^sauce_janitor_{re.escape(series)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
+        found = re.search(
+            rf"^sauce_janitor_{re.escape(series)} (\S+)$", self.get("/metrics")[1], re.MULTILINE
+        )
         return float(found[1]) if found else float("nan")
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -74,7 +78,9 @@ class Served:
 
 
 def wait_for(true: Callable[[], Any], what: str) -> Any:
-    """Wait for something that another process does, as long as it takes and a minute and a half at most."""
+    """Wait for something that another process does, as long as it takes and a minute and a half at
+    most.
+    """
     end = time.monotonic() + 90
     while not (found := true()):
         assert time.monotonic() < end, f"never: {what}"
@@ -116,7 +122,10 @@ def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Desk) -> Non
         wait_for(lambda: daemon.metric(done) == 1, "the run in the metrics")
         assert daemon.get("/healthz") == (200, "ok\n")
         assert json.loads(daemon.get("/readyz")[1]) == {"ready": True, "reasons": []}
-        page = wait_for(lambda: re.search(r"<td>execute</td><td>done</td>", daemon.get()[1]), "the run on the page")
+        page = wait_for(
+            lambda: re.search(r"<td>execute</td><td>done</td>", daemon.get()[1]),
+            "the run on the page",
+        )
         assert page
         assert "DRY RUN" not in daemon.get()[1]
         said = json.loads(desk.run("status", "--format", "json").stdout)[0]["daemon"]
@@ -147,8 +156,14 @@ def test_sigterm_in_the_midst_finishes_what_is_in_hand_and_the_rest_runs_at_the_
         began = time.monotonic()
         assert daemon.end() == 0
         assert time.monotonic() - began < 20
-        assert not [line for line in daemon.events() if line["event"] == "run.finished" and line["result"] == "done"]
-    assert not [left for left in (desk.folder / "archive" / ".partial").rglob("*") if left.is_file()]
+        assert not [
+            line
+            for line in daemon.events()
+            if line["event"] == "run.finished" and line["result"] == "done"
+        ]
+    assert not [
+        left for left in (desk.folder / "archive" / ".partial").rglob("*") if left.is_file()
+    ]
     desk.run("prove")
     with served(desk, "--execute", overdue=False) as daemon:
         assert daemon.logged("run.finished")["result"] == "done"
@@ -185,10 +200,14 @@ def test_a_second_signal_ends_it_at_once(desk: Desk, start_sandbox: Start, tmp_p
         assert daemon.end(signal.SIGINT) in {0, 130}
 
 
-def test_hundreds_of_slow_clients_and_a_locked_state_keep_no_page_from_answering(desk: Desk) -> None:
+def test_hundreds_of_slow_clients_and_a_locked_state_keep_no_page_from_answering(
+    desk: Desk,
+) -> None:
     with served(desk, overdue=False) as daemon, ExitStack() as stack:
         daemon.logged("state.opened")
-        locked = stack.enter_context(closing(sqlite3.connect(desk.folder / "state.db", isolation_level=None)))
+        locked = stack.enter_context(
+            closing(sqlite3.connect(desk.folder / "state.db", isolation_level=None))
+        )
         locked.execute("BEGIN EXCLUSIVE")
         address = ("127.0.0.1", int(daemon.url.rpartition(":")[2]))
         for _ in range(400):
@@ -223,7 +242,8 @@ def test_whoever_asks_for_whatever_changes_nothing(desk: Desk) -> None:
                      b"GET //evil.example", b"GET /%00", b"GET /../../etc/passwd", b"GET /static/%2e%2e/pages.py"):  # fmt: skip
             with socket.create_connection(address, timeout=30) as client:
                 client.sendall(
-                    line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+                    line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection:"
+                    b" close\r\n\r\n{}"
                 )
                 assert int(client.recv(4096).split(b" ")[1]) in {200, 308, 400, 404, 405}
         assert daemon.get("/", Host="evil.example")[0] == 421
@@ -235,11 +255,16 @@ def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Desk) -
     token = desk.folder / "token"
     token.write_text(TOKEN + "\n")
     desk.configure(
-        POLICIES + SERVING.replace('127.0.0.1:0"', '0.0.0.0:0", metrics: auth, auth: {token: {file: token}}')
+        POLICIES
+        + SERVING.replace('127.0.0.1:0"', '0.0.0.0:0", metrics: auth, auth: {token: {file: token}}')
     )
     with served(desk, overdue=False) as daemon:
         assert daemon.get("/healthz") == (200, "ok\n")
-        assert [daemon.get(path)[0] for path in ("/", "/metrics", "/static/status.css")] == [401, 401, 401]
+        assert [daemon.get(path)[0] for path in ("/", "/metrics", "/static/status.css")] == [
+            401,
+            401,
+            401,
+        ]
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         assert [daemon.get(path, **bearer)[0] for path in ("/", "/metrics")] == [200, 200]
         token.write_text("another-token-as-long")
@@ -263,7 +288,9 @@ def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Desk) -
         ('schedule: {cron: "every hour"}', "`every hour` is no schedule: write minute hour day month weekday"),
     ],
 )  # fmt: skip
-def test_what_cannot_start_is_one_sentence_and_ends_with_2(desk: Desk, text: str, said: str) -> None:
+def test_what_cannot_start_is_one_sentence_and_ends_with_2(
+    desk: Desk, text: str, said: str
+) -> None:
     (desk.folder / "empty").write_text("\n")
     (desk.folder / "short").write_text("hunter2")
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -305,26 +332,41 @@ def query(address: str, expression: str) -> dict[str, float]:
             found = json.load(answer)["data"]["result"]
     except urllib.error.URLError:
         return {}
-    labels = [{name: text for name, text in each["metric"].items() if name not in _THEIRS} for each in found]
+    labels = [
+        {name: text for name, text in each["metric"].items() if name not in _THEIRS}
+        for each in found
+    ]
     return {
         ",".join(f"{name}={text}" for name, text in sorted(own.items())): float(each["value"][1])
         for own, each in zip(labels, found, strict=True)
     }
 
 
-def test_a_real_prometheus_sees_what_the_vendor_saw(desk: Desk, component: Find, tmp_path: Path) -> None:
+def test_a_real_prometheus_sees_what_the_vendor_saw(
+    desk: Desk, component: Find, tmp_path: Path
+) -> None:
     with (
         served(desk, "--execute") as daemon,
-        prometheus(component("prometheus"), tmp_path, daemon.url.removeprefix("http://")) as address,
+        prometheus(
+            component("prometheus"), tmp_path, daemon.url.removeprefix("http://")
+        ) as address,
     ):
-        wait_for(lambda: query(address, 'sauce_janitor_runs_total{result="done"}'), "the run in Prometheus")
         wait_for(
-            lambda: sum(query(address, "sauce_janitor_api_requests_total").values()) == len(desk.sandbox.log()),
+            lambda: query(address, 'sauce_janitor_runs_total{result="done"}'),
+            "the run in Prometheus",
+        )
+        wait_for(
+            lambda: (
+                sum(query(address, "sauce_janitor_api_requests_total").values())
+                == len(desk.sandbox.log())
+            ),
             "every request in Prometheus",
         )
         deletes = [entry for entry in desk.sandbox.writes() if entry["method"] == "DELETE"]
         done = query(
-            address, 'sum by (action) (sauce_janitor_actions_total{action=~"delete_.*",outcome=~"done|already_gone"})'
+            address,
+            "sum by (action)"
+            ' (sauce_janitor_actions_total{action=~"delete_.*",outcome=~"done|already_gone"})',
         )
         assert sum(done.values()) >= len(deletes) > 0
         assert query(address, "up") == {"": 1.0}

@@ -1,4 +1,6 @@
-"""A simulated month of the daemon: reloads, restarts, a full disk, an outage; nothing missed, doubled or leaked."""
+"""A simulated month of the daemon: reloads, restarts, a full disk, an outage; nothing missed,
+doubled or leaked.
+"""
 
 from __future__ import annotations
 

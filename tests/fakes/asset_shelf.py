@@ -1,4 +1,6 @@
-"""A shelf of assets to fetch from: keeps what was asked for, and can bring other bytes, no framing, or an error."""
+"""A shelf of assets to fetch from: keeps what was asked for, and can bring other bytes, no framing,
+or an error.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class ShelfBody:
 
 @dataclass
 class AssetShelf:
-    """Assets by name: bytes, or one answer after the other (the last one stays). `asked` are the names in order."""
+    """Assets by name: bytes, or one answer after the other (the last one stays). `asked` are the
+    names in order.
+    """
 
     assets: Mapping[str, bytes | ShelfBody | list[bytes | ShelfBody]]
     asked: list[str] = field(default_factory=list)
@@ -50,9 +54,17 @@ class AssetShelf:
             raise AnswerError(f"asset {name!r} is listed and not there (404)")
         kept = self.assets[name]
         answer = (
-            kept.pop(0) if isinstance(kept, list) and len(kept) > 1 else kept[0] if isinstance(kept, list) else kept
+            kept.pop(0)
+            if isinstance(kept, list) and len(kept) > 1
+            else kept[0]
+            if isinstance(kept, list)
+            else kept
         )
-        body = answer if isinstance(answer, ShelfBody) else ShelfBody([answer[:1000], answer[1000:]] if answer else [])
+        body = (
+            answer
+            if isinstance(answer, ShelfBody)
+            else ShelfBody([answer[:1000], answer[1000:]] if answer else [])
+        )
         self.open_bodies += 1
         try:
             yield body
@@ -60,7 +72,9 @@ class AssetShelf:
             self.open_bodies -= 1
 
 
-def document(number: int = 1, owner: str = "alice", *, ended_at: int | None = ENDED_AT, **more: object) -> JobDocument:
+def document(
+    number: int = 1, owner: str = "alice", *, ended_at: int | None = ENDED_AT, **more: object
+) -> JobDocument:
     """A finished job's document."""
     job = Job(job_id(f"{number:032x}"), owner_name(owner), JobState.FINISHED, ended_at=ended_at)
     return JobDocument(job, {"id": job.id, "owner": owner, "end_time": ended_at, **more})

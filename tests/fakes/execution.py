@@ -1,7 +1,9 @@
-"""Everything that carrying out a plan touches, kept in memory: a Sauce Labs that can lie, an archive, a journal, a lease.
+"""Everything that carrying out a plan touches, kept in memory: a Sauce Labs that can lie, an
+archive, a journal, a lease.
 
-Every call that could be a process's last passes `Effects.step`, which writes it down and can kill there: before the effect or
-after it. What survives a kill is what the real things would have made durable.
+Every call that could be a process's last passes `Effects.step`, which writes it down and can kill
+there: before the effect or after it. What survives a kill is what the real things would have made
+durable.
 """
 
 from __future__ import annotations
@@ -13,10 +15,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from sauce_janitor.errors import AnswerError, ArchiveError, ArchiveUnusableError, LeaseError, PermitError, SourceError
+from sauce_janitor.errors import (
+    AnswerError,
+    ArchiveError,
+    ArchiveUnusableError,
+    LeaseError,
+    PermitError,
+    SourceError,
+)
 from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import Event
-from sauce_janitor.execute.ports import Archived, ExecutionPorts, Fetch, Proven, ReadBack, StoreReason, Unresolved
+from sauce_janitor.execute.ports import (
+    Archived,
+    ExecutionPorts,
+    Fetch,
+    Proven,
+    ReadBack,
+    StoreReason,
+    Unresolved,
+)
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import (
     Action,
@@ -136,7 +153,9 @@ Lie = Callable[["FakeSauce", JobId], object]
 
 
 class FakeSauce:
-    """Both halves of Sauce Labs. Lies are told once each, in order, by endpoint: `lie("assets", lambda sauce, job: …)`."""
+    """Both halves of Sauce Labs. Lies are told once each, in order, by endpoint: `lie("assets",
+    lambda sauce, job: …)`.
+    """
 
     def __init__(self, effects: Effects, clock: FakeClock) -> None:
         self.world: dict[JobId, FakeJob] = {}
@@ -189,7 +208,9 @@ class FakeSauce:
         def truth() -> object:
             if not self.batches:
                 return None
-            return {one: document for one in job_ids if (document := self.document(one)) is not None}
+            return {
+                one: document for one in job_ids if (document := self.document(one)) is not None
+            }
 
         self.batch_sizes.append(len(job_ids))
         answer = self._answer("jobs", None, truth)
@@ -257,7 +278,9 @@ class FakeSauce:
     def delete_job(self, permit: DeleteJobPermit, /) -> FakeAnswer:
         self.addresses.append(permit.address)
         if permit.address not in self.serves:
-            answer = FakeAnswer(self.unserved_status, doubtful=self.unserved_status != 404, detail="Not Found")
+            answer = FakeAnswer(
+                self.unserved_status, doubtful=self.unserved_status != 404, detail="Not Found"
+            )
             return self._write("DELETE-job", permit, lambda _job: answer)
         return self._write("DELETE-job", permit, self.do_delete_job)
 
@@ -287,7 +310,11 @@ class FakeSauce:
         return FakeAnswer(200, deleted)
 
     def do_delete_job(self, job_id: JobId) -> FakeAnswer:
-        return FakeAnswer(204) if self.world.pop(job_id, None) is not None else FakeAnswer(404, detail="Not Found")
+        return (
+            FakeAnswer(204)
+            if self.world.pop(job_id, None) is not None
+            else FakeAnswer(404, detail="Not Found")
+        )
 
     def do_stop(self, job_id: JobId) -> FakeAnswer:
         fake = self.world.get(job_id)
@@ -300,13 +327,21 @@ class FakeSauce:
 
     def document(self, job_id: JobId) -> JobDocument | None:
         fake = self.world.get(job_id)
-        return None if fake is None else JobDocument(fake.job, {"id": job_id, "name": str(fake.job.name)})
+        return (
+            None
+            if fake is None
+            else JobDocument(fake.job, {"id": job_id, "name": str(fake.job.name)})
+        )
 
     def change(self, job_id: JobId, **fields: object) -> None:
         self.world[job_id].job = replace(self.world[job_id].job, **fields)  # type: ignore[arg-type]  # any field of Job
 
     def writes(self) -> list[tuple[str, JobId | None]]:
-        return [(endpoint, job_id) for endpoint, job_id in self.served if endpoint[:4] in ("DELE", "PUT-")]
+        return [
+            (endpoint, job_id)
+            for endpoint, job_id in self.served
+            if endpoint[:4] in ("DELE", "PUT-")
+        ]
 
     def requests(self) -> int:
         return len(self.served)
@@ -372,11 +407,22 @@ class FakeArchive:
         return ReadBack(self._sha256(job_id), damaged)
 
     def _sha256(self, job_id: JobId) -> str:
-        said = sorted(self.files[job_id]), sorted(self.discarded[job_id]), self.passes.get(job_id, 1)
+        said = (
+            sorted(self.files[job_id]),
+            sorted(self.discarded[job_id]),
+            self.passes.get(job_id, 1),
+        )
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: StoreReason
+        self,
+        document: JobDocument,
+        listing: AssetListing,
+        selection: Selection,
+        fetch: Fetch,
+        /,
+        *,
+        why: StoreReason,
     ) -> Archived:
         self.check()
         job_id = document.job.id
@@ -396,7 +442,9 @@ class FakeArchive:
                     missing.append(MissingFile(name, str(wrong), self.clock.now()))
                 else:
                     new += 1
-        discarded = frozenset(name for name in listing.names if not selection.wants(name) and selection.may_lose(name))
+        discarded = frozenset(
+            name for name in listing.names if not selection.wants(name) and selection.may_lose(name)
+        )
         with self.effects.step(f"archive {job_id}"):
             self.files[job_id] = aside
             self.rotten.pop(job_id, None)
@@ -465,17 +513,34 @@ class FakeJournal:
             raise LeaseError("another run holds the lease")
         if self.refuses is not None:
             raise self.refuses
-        return self._write(Row("intent", permit.action, permit.job_id, proof=getattr(permit, "proof", None)))
+        return self._write(
+            Row("intent", permit.action, permit.job_id, proof=getattr(permit, "proof", None))
+        )
 
-    def outcome(self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
+    def outcome(
+        self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None
+    ) -> None:
         about = self.rows[intent]
         assert about.kind == "intent"
         assert self._final(intent) is None, "a final outcome is followed by nothing"
         if outcome == "confirmed":
             assert not self.confirmed(about.action, about.job_id), "at most one confirmed"
-        self._write(Row("outcome", about.action, about.job_id, intent, outcome, detail, None, bytes_reclaimed))
+        self._write(
+            Row(
+                "outcome",
+                about.action,
+                about.job_id,
+                intent,
+                outcome,
+                detail,
+                None,
+                bytes_reclaimed,
+            )
+        )
 
-    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> bool:
+    def found_gone(
+        self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str
+    ) -> bool:
         for number, row in enumerate(self.rows):
             is_open = row.kind == "intent" and self._final(number) is None
             if is_open and (row.action, row.job_id) == (action, job_id):
@@ -486,7 +551,9 @@ class FakeJournal:
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
         return any(
-            row.job_id == job_id and row.action is Action.DELETE_ASSETS and row.outcome in ("confirmed", "already_gone")
+            row.job_id == job_id
+            and row.action is Action.DELETE_ASSETS
+            and row.outcome in ("confirmed", "already_gone")
             for row in self.rows
         )
 
@@ -497,7 +564,11 @@ class FakeJournal:
         return True
 
     def assets_purged(self, job_id: JobId, /) -> bool:
-        said = [row.kind for row in self.rows if row.job_id == job_id and row.kind in ("purged", "listed_again")]
+        said = [
+            row.kind
+            for row in self.rows
+            if row.job_id == job_id and row.kind in ("purged", "listed_again")
+        ]
         return said[-1:] == ["purged"]
 
     def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
@@ -514,10 +585,16 @@ class FakeJournal:
         ]  # fmt: skip
 
     def _final(self, intent: int) -> str | None:
-        return next((row.outcome for row in self.rows if row.intent == intent and row.outcome != "unknown"), None)
+        return next(
+            (row.outcome for row in self.rows if row.intent == intent and row.outcome != "unknown"),
+            None,
+        )
 
     def confirmed(self, action: Action, job_id: JobId) -> int:
-        return sum(row.outcome == "confirmed" and (row.action, row.job_id) == (action, job_id) for row in self.rows)
+        return sum(
+            row.outcome == "confirmed" and (row.action, row.job_id) == (action, job_id)
+            for row in self.rows
+        )
 
     def outcomes(self, job_id: JobId) -> list[str]:
         return [row.outcome for row in self.rows if row.job_id == job_id and row.outcome]
@@ -569,7 +646,9 @@ class FakeRetries:
         return self.planned.get(job_id)
 
     def failed(self, job_id: JobId, failing: Failing, /) -> None:
-        self.rows[job_id] = failed_again(self.rows.get(job_id), job_id, failing, at=self._clock.now())
+        self.rows[job_id] = failed_again(
+            self.rows.get(job_id), job_id, failing, at=self._clock.now()
+        )
 
     def done(self, job_id: JobId, /) -> None:
         self.rows.pop(job_id, None)
@@ -653,7 +732,13 @@ class House:
         ended = NOW - int(age_days * DAY) if state is JobState.FINISHED else None
         start = NOW - int(age_days * DAY) - 60
         job = Job(
-            job_id, owner, state, name=f"job {n}", status="passed" if ended else None, started_at=start, ended_at=ended
+            job_id,
+            owner,
+            state,
+            name=f"job {n}",
+            status="passed" if ended else None,
+            started_at=start,
+            ended_at=ended,
         )
         files = {"log.json": b"[]", "video.mp4": b"film"} if assets is None else dict(assets)
         self.sauce.world[job_id] = FakeJob(job, files, dict(hidden or {}))
@@ -662,13 +747,20 @@ class House:
     def store(self, job_id: JobId, selection: Selection) -> None:
         """As an earlier run left it."""
         fake = self.sauce.world[job_id]
-        self.archive.files[job_id] = {name: data for name, data in fake.assets.items() if selection.wants(name)}
-        self.archive.discarded[job_id] = frozenset(name for name in fake.assets if not selection.wants(name))
+        self.archive.files[job_id] = {
+            name: data for name, data in fake.assets.items() if selection.wants(name)
+        }
+        self.archive.discarded[job_id] = frozenset(
+            name for name in fake.assets if not selection.wants(name)
+        )
 
-    def planned(self, job_id: JobId, *actions: Action, selection: Selection | None = None) -> JobPlan:
+    def planned(
+        self, job_id: JobId, *actions: Action, selection: Selection | None = None
+    ) -> JobPlan:
         job = self.sauce.world[job_id].job
         decisions = tuple(
-            Decision(action, Verdict.DUE, (Reason(ReasonWhy.DUE, "p"),), policy="p", due_since=0) for action in actions
+            Decision(action, Verdict.DUE, (Reason(ReasonWhy.DUE, "p"),), policy="p", due_since=0)
+            for action in actions
         )
         return JobPlan(
             job_id,

@@ -1,4 +1,6 @@
-"""A job list that keeps state: what a listing sees of a vendor whose ordering, filter and faults can be chosen."""
+"""A job list that keeps state: what a listing sees of a vendor whose ordering, filter and faults
+can be chosen.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sauce_janitor.errors import AnswerError, OversizedAnswerError, StrainedError
-from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobDocument, JobId, JobState, Oddness, OddRow, Owner
+from sauce_janitor.model.jobs import (
+    UNKNOWN,
+    Build,
+    Job,
+    JobDocument,
+    JobId,
+    JobState,
+    Oddness,
+    OddRow,
+    Owner,
+)
 
 OWNER = Owner("demo")
 NOW = 1_780_000_000
@@ -18,7 +30,9 @@ def an_id(number: int) -> JobId:
     return JobId(f"{number:032x}")
 
 
-def a_job(number: int, *, created_at: int | None = None, lasts_s: int | None = None, **fields: object) -> Job:
+def a_job(
+    number: int, *, created_at: int | None = None, lasts_s: int | None = None, **fields: object
+) -> Job:
     """A finished job; the higher the number, the older, a minute each. Waits and durations vary."""
     created = NOW - 60 * (number + 12) if created_at is None else created_at
     lasts = 100 + number * number * 37 % 389 if lasts_s is None else lasts_s
@@ -51,11 +65,13 @@ class FakePage:
 
 @dataclass
 class JobList:
-    """Jobs of one owner as a server lists them. `requests` counts by kind; `before_list` runs before each list answer.
+    """Jobs of one owner as a server lists them. `requests` counts by kind; `before_list` runs
+    before each list answer.
 
-    Jobs that `doubles` picks have two rows, and `skip` and `limit` count both unless told otherwise. `odd` rows are
-    of that kind, in the list and in their details. An answer of more than `most_weight` is too large (a row weighs 1, or what
-    `weights` says), one that asks for more than `strained_above` rows is a 504.
+    Jobs that `doubles` picks have two rows, and `skip` and `limit` count both unless told
+    otherwise. `odd` rows are of that kind, in the list and in their details. An answer of more than
+    `most_weight` is too large (a row weighs 1, or what `weights` says), one that asks for more than
+    `strained_above` rows is a 504.
     """
 
     jobs: dict[JobId, Job] = field(default_factory=dict)
@@ -90,24 +106,35 @@ class JobList:
     def count(self, kind: str) -> int:
         return sum(asked == kind for asked, _ in self.requests)
 
-    def list_jobs(self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None) -> FakePage:
-        self.requests.append(("list", {"limit": limit, "skip": skip, "since": since, "until": until}))
+    def list_jobs(
+        self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
+    ) -> FakePage:
+        self.requests.append(
+            ("list", {"limit": limit, "skip": skip, "since": since, "until": until})
+        )
         self.before_list()
         if self.strained_above is not None and limit > self.strained_above:
             raise StrainedError("the gateway answers 504")
         rows = self._rows(limit, skip, since, until)
-        if self.most_weight is not None and sum(self.weights.get(job.id, 1) for job in rows) > self.most_weight:
+        if (
+            self.most_weight is not None
+            and sum(self.weights.get(job.id, 1) for job in rows) > self.most_weight
+        ):
             raise OversizedAnswerError("the answer is too large")
         return self._page(rows)
 
     def list_ids(
         self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
     ) -> tuple[str, ...]:
-        self.requests.append(("ids", {"limit": limit, "skip": skip, "since": since, "until": until}))
+        self.requests.append(
+            ("ids", {"limit": limit, "skip": skip, "since": since, "until": until})
+        )
         return tuple(job.id for job in self._rows(limit, skip, since, until))
 
     def _rows(self, limit: int, skip: int, since: int | None, until: int | None) -> list[Job]:
-        rows = sorted(self.jobs.values(), key=lambda job: (-self._time(job, self.orders_by), job.id))
+        rows = sorted(
+            self.jobs.values(), key=lambda job: (-self._time(job, self.orders_by), job.id)
+        )
         if self.compares is not None:
             low, high = since or 0, until if until is not None else 2**60
             rows = [job for job in rows if low <= self._time(job, self.compares) <= high]
@@ -166,7 +193,9 @@ def _without(job: Job, fields: Iterable[str]) -> Job:
 
 
 class ListedBy:
-    """The list as `inventory.JobSource` wants it: there `jobs` is the look-up, here it is what there is."""
+    """The list as `inventory.JobSource` wants it: there `jobs` is the look-up, here it is what
+    there is.
+    """
 
     def __init__(self, jobs: JobList) -> None:
         self.list_jobs = jobs.list_jobs

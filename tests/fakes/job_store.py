@@ -1,4 +1,6 @@
-"""What is known of one owner's jobs, in memory: the same contract as the database's (tests/fakes/store_contract.py)."""
+"""What is known of one owner's jobs, in memory: the same contract as the database's
+(tests/fakes/store_contract.py).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,13 @@ class MemoryStore:
         return self._listed
 
     def put(
-        self, new: Sequence[Job], *, unreadable: Collection[str], mark: int, now: int, bookmark: str | None
+        self,
+        new: Sequence[Job],
+        *,
+        unreadable: Collection[str],
+        mark: int,
+        now: int,
+        bookmark: str | None,
     ) -> None:
         self._listed = replace(self._listed, mark=mark, bookmark=bookmark)
         for job in new:
@@ -56,7 +64,9 @@ class MemoryStore:
             self.known[one].listed_at = max(mark, self.known[one].listed_at)
             self.known[one].gone = False
 
-    def set_aside(self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool) -> None:
+    def set_aside(
+        self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool
+    ) -> None:
         for one in job_ids:
             known = self.known.get(one)
             if known is None and not known_only:
@@ -86,7 +96,9 @@ class MemoryStore:
     def put_details(self, new: Sequence[Job], *, asked: Collection[JobId], now: int) -> None:
         for job in new:
             old = self.known[job.id]
-            left_out = {field: getattr(old.job, field) for field in FIELDS if getattr(job, field) is UNKNOWN}
+            left_out = {
+                field: getattr(old.job, field) for field in FIELDS if getattr(job, field) is UNKNOWN
+            }
             whole = replace(job, **left_out)
             if self._differs(old, whole):
                 old.job, old.changed_at = whole, now
@@ -98,10 +110,15 @@ class MemoryStore:
         self.builds = None if new is None else list(new)
         return len(self.builds or ())
 
-    def conclude(self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int) -> int:
+    def conclude(
+        self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int
+    ) -> int:
         told: dict[str, Any] = {"watermark": watermark, "full_at": full_at}
         self._listed = replace(
-            self._listed, mark=mark, longest_page=longest_page, **{k: v for k, v in told.items() if v is not None}
+            self._listed,
+            mark=mark,
+            longest_page=longest_page,
+            **{k: v for k, v in told.items() if v is not None},
         )
         if full_at is None:
             return 0
@@ -136,7 +153,13 @@ class MemoryStore:
         return len(self._some(lambda known: True))
 
     def count_created_since(self, since: int) -> int:
-        return len(self._some(lambda known: isinstance(known.job.created_at, int) and known.job.created_at >= since))
+        return len(
+            self._some(
+                lambda known: (
+                    isinstance(known.job.created_at, int) and known.job.created_at >= since
+                )
+            )
+        )
 
     def missing(self, mark: int) -> tuple[int, int]:
         before = self._some(lambda known: known.first_seen < mark)
@@ -158,19 +181,23 @@ class MemoryStore:
         return self._ids(lambda known: known.listed_at < mark, limit)
 
     def unfinished(self, mark: int, limit: int) -> tuple[JobId, ...]:
-        return self._ids(lambda known: known.job.state is not JobState.FINISHED and known.listed_at < mark, limit)
+        return self._ids(
+            lambda known: known.job.state is not JobState.FINISHED and known.listed_at < mark, limit
+        )
 
     def oldest_ended_since(self, since: int) -> int | None:
-        return self._oldest(lambda known: isinstance(known.job.ended_at, int) and known.job.ended_at >= since)
+        return self._oldest(
+            lambda known: isinstance(known.job.ended_at, int) and known.job.ended_at >= since
+        )
 
     def oldest_unfinished(self) -> int | None:
         return self._oldest(lambda known: known.job.state is not JobState.FINISHED)
 
     def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
         def lacks(known: Known) -> bool:
-            return any(getattr(known.job, field) is UNKNOWN for field in fields if field in FIELDS) or (
-                "state" in fields and known.job.state is JobState.UNKNOWN
-            )
+            return any(
+                getattr(known.job, field) is UNKNOWN for field in fields if field in FIELDS
+            ) or ("state" in fields and known.job.state is JobState.UNKNOWN)
 
         return self._ids(lambda known: not known.detailed and lacks(known), limit)
 

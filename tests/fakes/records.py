@@ -1,4 +1,6 @@
-"""Builders of jobs, records and rules for tests: every field has a plain value, times are ages before NOW."""
+"""Builders of jobs, records and rules for tests: every field has a plain value, times are ages
+before NOW.
+"""
 
 from __future__ import annotations
 
@@ -70,12 +72,20 @@ _RECORD_FIELDS = set(Record.__dataclass_fields__) - {"job"}
 def record(label: str, age: int = 0, **fields: Any) -> Record:
     """A record of such a job; fields of the record and of the job may be given."""
     own = {name: value for name, value in fields.items() if name in _RECORD_FIELDS}
-    return Record(job(label, age, **{name: value for name, value in fields.items() if name not in own}), **own)
+    return Record(
+        job(label, age, **{name: value for name, value in fields.items() if name not in own}), **own
+    )
 
 
 def running(label: str, age: int = 0, **fields: Any) -> Record:
     """A record of a job that started `age` seconds before NOW and still runs."""
-    times = {"ended_at": None, "status": None, "modified_at": None, "started_at": NOW - age, "created_at": NOW - age}
+    times = {
+        "ended_at": None,
+        "status": None,
+        "modified_at": None,
+        "started_at": NOW - age,
+        "created_at": NOW - age,
+    }
     return record(label, age, **({"state": JobState.RUNNING} | times | fields))
 
 
@@ -113,9 +123,18 @@ def policy(
         if said is not None
     )
     if isinstance(archive, str):
-        archive = ArchiveRule(none=True) if archive == "none" else ArchiveRule(after=parse_duration(archive))
+        archive = (
+            ArchiveRule(none=True)
+            if archive == "none"
+            else ArchiveRule(after=parse_duration(archive))
+        )
     return Policy(
-        name, match, archive=archive, deletes=deletes, stop=parse_duration(stop) if stop is not None else None, **fields
+        name,
+        match,
+        archive=archive,
+        deletes=deletes,
+        stop=parse_duration(stop) if stop is not None else None,
+        **fields,
     )
 
 

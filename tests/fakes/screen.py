@@ -1,4 +1,6 @@
-"""A terminal that keeps what is left on its screen: lines that are drawn over or erased are gone, as for a person."""
+"""A terminal that keeps what is left on its screen: lines that are drawn over or erased are gone,
+as for a person.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ _PIECE = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|\x1b\]8;[^\x1b]*\x1b\\|([\r\n])
 
 
 class Screen(io.StringIO):
-    """Takes the place of sys.stdout and sys.stderr; both can be the same screen. Styles are dropped."""
+    """Takes the place of sys.stdout and sys.stderr; both can be the same screen. Styles are
+    dropped.
+    """
 
     encoding = "utf-8"
 
@@ -33,7 +37,9 @@ class Screen(io.StringIO):
                 self._lines += [""] * (self._row + 1 - len(self._lines))
             elif plain:
                 line = self._lines[self._row].ljust(self._column)
-                self._lines[self._row] = line[: self._column] + plain + line[self._column + len(plain) :]
+                self._lines[self._row] = (
+                    line[: self._column] + plain + line[self._column + len(plain) :]
+                )
                 self._column += len(plain)
         return len(text)
 

@@ -17,18 +17,24 @@ _REAL = time.time
 
 
 class StandingTime:
-    """Epoch seconds for `time.time`, wherever the package asks for it, also as the default of an argument.
+    """Epoch seconds for `time.time`, wherever the package asks for it, also as the default of an
+    argument.
 
-    The clock that tells the age of answers goes on from there: where it stood, each answer would be as old as the last.
+    The clock that tells the age of answers goes on from there: where it stood, each answer would be
+    as old as the last.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, at: int) -> None:
         self.set(at)
-        every = list(_functions())  # what is imported while the time stands would keep this clock for good
+        every = list(
+            _functions()
+        )  # what is imported while the time stands would keep this clock for good
         patch.setattr(time, "time", self)
         patch.setattr(CLOCK, "_wall", lambda: self._at + time.monotonic() - self._began)
         for function in every:
-            defaults = tuple(self if each is _REAL else each for each in function.__defaults__ or ())
+            defaults = tuple(
+                self if each is _REAL else each for each in function.__defaults__ or ()
+            )
             if self in defaults:
                 patch.setattr(function, "__defaults__", defaults)
             known = function.__kwdefaults__ or {}
@@ -49,7 +55,10 @@ def _functions() -> Iterator[FunctionType]:
         if found.name.endswith(".__main__") or ".migrations" in found.name:
             continue
         for value in list(vars(importlib.import_module(found.name)).values()):
-            inner: list[object] = [value, *(vars(value).values() if isinstance(value, type) else ())]
+            inner: list[object] = [
+                value,
+                *(vars(value).values() if isinstance(value, type) else ()),
+            ]
             for each in inner:
                 yield from _unwrapped(each)
 

@@ -1,4 +1,6 @@
-"""An HTTP proxy that takes every CONNECT, whatever host it names, to one port: a client's hard-wired hosts lead there."""
+"""An HTTP proxy that takes every CONNECT, whatever host it names, to one port: a client's
+hard-wired hosts lead there.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class Tunnel:
         self.hosts: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _connection(port, self.hosts))
         self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
+        )
 
     @property
     def url(self) -> str:
@@ -29,7 +33,10 @@ class Tunnel:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._server.shutdown()
         self._thread.join()

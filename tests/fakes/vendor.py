@@ -1,4 +1,6 @@
-"""A small real HTTP server on loopback that answers exactly what a test says, also what no sane server would."""
+"""A small real HTTP server on loopback that answers exactly what a test says, also what no sane
+server would.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer: `raw` are all its bytes; `then` "stall" says nothing more, "drip" a byte now and then, else it closes."""
+    """One answer: `raw` are all its bytes; `then` "stall" says nothing more, "drip" a byte now and
+    then, else it closes.
+    """
 
     raw: bytes
     then: str = "close"
@@ -49,7 +53,9 @@ def reply(
 
 def json_reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
     """A JSON answer."""
-    return reply(json.dumps(value).encode(), status, {"Content-Type": "application/json", **(headers or {})})
+    return reply(
+        json.dumps(value).encode(), status, {"Content-Type": "application/json", **(headers or {})}
+    )
 
 
 def gzip_reply(body: bytes, headers: dict[str, str] | None = None) -> Reply:
@@ -57,7 +63,9 @@ def gzip_reply(body: bytes, headers: dict[str, str] | None = None) -> Reply:
     return reply(gzip.compress(body), headers={"Content-Encoding": "gzip", **(headers or {})})
 
 
-def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n", headers: dict[str, str] | None = None) -> Reply:
+def chunked(
+    *chunks: bytes, end: bytes = b"0\r\n\r\n", headers: dict[str, str] | None = None
+) -> Reply:
     """A chunked answer; another `end` breaks it."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + end
     return reply(body, headers={"Transfer-Encoding": "chunked", **(headers or {})}, length=-1)
@@ -65,7 +73,9 @@ def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n", headers: dict[str, str] |
 
 @dataclass
 class Vendor:
-    """The server. `on(target, *replies)` says what to answer in turn (the last for ever); anything else is 404."""
+    """The server. `on(target, *replies)` says what to answer in turn (the last for ever); anything
+    else is 404.
+    """
 
     seen: list[Seen] = field(default_factory=list)
     _script: dict[str, list[Reply]] = field(default_factory=dict)
@@ -123,7 +133,9 @@ class Vendor:
     def _next(self, request: Seen) -> Reply:
         with self._lock:
             self.seen.append(request)
-            script = self._script.get(request.target) or self._script.get(request.target.partition("?")[0])
+            script = self._script.get(request.target) or self._script.get(
+                request.target.partition("?")[0]
+            )
             if not script:
                 return json_reply({"errors": "Not Found"}, 404)
             return script.pop(0) if len(script) > 1 else script[0]

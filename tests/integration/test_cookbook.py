@@ -1,4 +1,5 @@
-"""docs/how-to/cookbook.md: each block is valid as it stands, and each table is the plan that its block makes.
+"""docs/how-to/cookbook.md: each block is valid as it stands, and each table is the plan that its
+block makes.
 
 `SAUCE_JANITOR_REGENERATE=1` writes the plans' cells anew.
 """
@@ -25,7 +26,9 @@ from tests.fakes.records import NOW, id_of, record, running
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "cookbook.md"
 FRAME = {
     "version": 1,
-    "accounts": {"eu": {"region": "eu-central-1", "username": "demo", "access_key": {"env": "KEY"}}},
+    "accounts": {
+        "eu": {"region": "eu-central-1", "username": "demo", "access_key": {"env": "KEY"}}
+    },
     "archive": {"path": "./archive"},
     "state": {"path": "./state.db"},
 }
@@ -34,7 +37,9 @@ ACTIONS = {str(action) for action in Action}
 
 @dataclass(frozen=True)
 class Case:
-    """One section: its block, and its table where it has one (the first row are the column names)."""
+    """One section: its block, and its table where it has one (the first row are the column
+    names).
+    """
 
     title: str
     block: str
@@ -51,7 +56,8 @@ class Case:
         config = self.config
         rules = config.rules(config.accounts[0].name)
         records = newest_first(
-            (_record(str(n), dict(zip(head, row, strict=True))) for n, row in enumerate(rows)), rules.age_from
+            (_record(str(n), dict(zip(head, row, strict=True))) for n, row in enumerate(rows)),
+            rules.age_from,
         )
         decided = {
             (item.job.id, str(decision.action)): _cell(decision)
@@ -97,7 +103,9 @@ def _cases() -> list[Case]:
         (block,) = re.findall(r"(?s)```yaml\n(.*?)```", section)
         lines = [line for line in section.splitlines() if line.startswith("|")]
         rows = [
-            tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if not line.startswith("|---")
+            tuple(cell.strip() for cell in line.strip("|").split("|"))
+            for line in lines
+            if not line.startswith("|---")
         ]
         found.append(Case(section.splitlines()[0], block, tuple(rows)))
     return found
@@ -116,7 +124,11 @@ def regenerate() -> None:
                 end = text.index("\n\n", start)
                 head, *rows = ("| " + " | ".join(row) + " |" for row in case.planned())
                 line = "|" + "---|" * len(case.table[0])
-                text = text[:start] + "\n".join([head, line, *rows]).replace("|  |", "| |") + text[end:]
+                text = (
+                    text[:start]
+                    + "\n".join([head, line, *rows]).replace("|  |", "| |")
+                    + text[end:]
+                )
         PAGE.write_text(text)
         CASES.update({case.title: case for case in _cases()})
 

@@ -23,7 +23,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Resul
         yield folder / "sauce-janitor-demo", said
 
 
-def test_a_first_demo_warns_of_no_job_and_loses_nothing_to_the_purge(demo: tuple[Path, Result]) -> None:
+def test_a_first_demo_warns_of_no_job_and_loses_nothing_to_the_purge(
+    demo: tuple[Path, Result],
+) -> None:
     _, said = demo
     (line,) = said.stderr.splitlines()
     assert line.startswith("Written to sauce-janitor-demo/plan.json")
@@ -37,7 +39,9 @@ def test_the_demo_ends_with_before_and_after_in_plain_characters(demo: tuple[Pat
     assert end.isascii()
     assert len(end.splitlines()) < 24
     assert max(map(len, end.splitlines())) <= 80
-    rows = re.findall(r"^  (?:jobs|assets|bytes)? +(before|after) +([#.]{36}) +(.+)$", end, re.MULTILINE)
+    rows = re.findall(
+        r"^  (?:jobs|assets|bytes)? +(before|after) +([#.]{36}) +(.+)$", end, re.MULTILINE
+    )
     assert [row[0] for row in rows] == ["before", "after"] * 3
     for (_, full, _), (_, part, _) in zip(rows[::2], rows[1::2], strict=True):
         assert full == "#" * 36
@@ -47,7 +51,11 @@ def test_the_demo_ends_with_before_and_after_in_plain_characters(demo: tuple[Pat
 def test_the_picture_counts_what_the_requests_and_the_disk_show(demo: tuple[Path, Result]) -> None:
     folder, said = demo
     log = [json.loads(line) for line in (folder / "requests.jsonl").read_text().splitlines()]
-    gone = [each for each in log if each["method"] == "DELETE" and re.fullmatch(r"[0-9a-f]{32}", each["path"][-32:])]
+    gone = [
+        each
+        for each in log
+        if each["method"] == "DELETE" and re.fullmatch(r"[0-9a-f]{32}", each["path"][-32:])
+    ]
     receipts = list((folder / "archive").rglob("receipt.json"))
     assert re.search(rf"jobs +before +#+ +90\n +after +[#.]+ +{90 - len(gone)}\n", said.stdout)
     assert f"In the archive: {len(receipts)} jobs, " in said.stdout

@@ -1,4 +1,6 @@
-"""The commit protocol with everything real: HTTP to the sandbox, the gate, the archive on disk, the state in SQLite."""
+"""The commit protocol with everything real: HTTP to the sandbox, the gate, the archive on disk, the
+state in SQLite.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ from sauce_janitor.execute import Execution, ExecutionPorts, Outcome, carry_out,
 from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import AssetsDeleted, Event, Halt, Skip
 from sauce_janitor.model.assets import EVERYTHING, Selection
-from sauce_janitor.model.jobs import Action, Decision, Job, JobId, JobState, Owner, Reason, Verdict, Why
+from sauce_janitor.model.jobs import (
+    Action,
+    Decision,
+    Job,
+    JobId,
+    JobState,
+    Owner,
+    Reason,
+    Verdict,
+    Why,
+)
 from sauce_janitor.operations.holds import AccountHolds
 from sauce_janitor.operations.steps.retries import AccountRetries
 from sauce_janitor.operations.wiring import archive
@@ -29,7 +41,12 @@ from sauce_janitor.sandbox.core.options import Behaviours
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.state import State as Kept
 
-ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP
+ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP = (
+    Action.ARCHIVE,
+    Action.DELETE_ASSETS,
+    Action.DELETE_JOB,
+    Action.STOP,
+)
 FIELDS = DecisionFields(("owner", "state", "status", "tags"), ("end_time", "modification_time"))
 LOGS = Selection(frozenset({"logs"}), discard_rest=True)
 DAY = 86_400
@@ -42,20 +59,29 @@ class Bench:
         self.sandbox = sandbox
         self.stop = threading.Event()
         connection = Connection(
-            sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), timeout_s=5.0, attempts=2, max_wait_s=0.2
+            sandbox.base_url,
+            sandbox.user,
+            SecretStr(sandbox.access_key),
+            timeout_s=5.0,
+            attempts=2,
+            max_wait_s=0.2,
         )
         self.client = archive.AccountClient(connection, lambda _request: None, self.stop)
         stack.callback(self.client.close)
         self.state = stack.enter_context(Kept.open(folder / "state.db"))
         self.state.accounts.admit("eu", base_url=sandbox.base_url, username=sandbox.user)
         self.clock = CLOCK
-        self.archive = stack.enter_context(Archive.open(folder / "archive", account="eu", known_uuid=None))
+        self.archive = stack.enter_context(
+            Archive.open(folder / "archive", account="eu", known_uuid=None)
+        )
         self.lease = stack.enter_context(self.state.lease("eu", "test", now=self.clock.now()))
         self.gate = stack.enter_context(closing(self.client.gate()))
         self.journal = self.state.journal.during("eu", "run-1", self.clock.now)
         self.events: list[Event] = []
         self.owner = Owner(sandbox.user)
-        self.fingerprint: Callable[[Job, float], str] = lambda job, _at: fingerprint(job, None, FIELDS)
+        self.fingerprint: Callable[[Job, float], str] = lambda job, _at: fingerprint(
+            job, None, FIELDS
+        )
 
     def parts(self) -> ExecutionPorts:
         return ExecutionPorts(
@@ -80,7 +106,11 @@ class Bench:
         )
 
     def jobs(
-        self, state: JobState = JobState.FINISHED, *, oldest_days: float = 25, count: int | None = None
+        self,
+        state: JobState = JobState.FINISHED,
+        *,
+        oldest_days: float = 25,
+        count: int | None = None,
     ) -> list[Job]:
         """Jobs of the world as it is listed, that a policy could act on."""
         page = self.client.reader.list_jobs(self.owner)
@@ -97,10 +127,18 @@ class Bench:
         return found[:count]
 
     def planned(self, job: Job, *actions: Action, selection: Selection | None = None) -> JobPlan:
-        due = tuple(Decision(action, Verdict.DUE, (Reason(Why.DUE, "p"),), policy="p") for action in actions)
+        due = tuple(
+            Decision(action, Verdict.DUE, (Reason(Why.DUE, "p"),), policy="p") for action in actions
+        )
         nobody = None if selection else "p"
         return JobPlan(
-            job.id, job.owner, self.fingerprint(job, 0.0), due, selection, held=False, nothing_wanted_by=nobody
+            job.id,
+            job.owner,
+            self.fingerprint(job, 0.0),
+            due,
+            selection,
+            held=False,
+            nothing_wanted_by=nobody,
         )
 
     def carry_out(self, plan: Iterable[JobPlan], *, workers: int = 4) -> Execution:
@@ -136,7 +174,9 @@ def test_archived_jobs_are_proven_deleted_and_on_record(open_bench: Callable[...
     jobs = bench.jobs(count=12)
     held = {job.id: bench.sandbox.truth(job.id) for job in jobs}
     before = len(bench.sandbox.log)
-    execution = bench.carry_out(bench.planned(job, ARCHIVE, DELETE_JOB, selection=EVERYTHING) for job in jobs)
+    execution = bench.carry_out(
+        bench.planned(job, ARCHIVE, DELETE_JOB, selection=EVERYTHING) for job in jobs
+    )
     assert execution.complete
     assert execution.count(ARCHIVE, Outcome.DONE) == execution.count(DELETE_JOB, Outcome.DONE) == 12
     assert not any(bench.is_there(job) for job in jobs)
@@ -150,7 +190,10 @@ def test_archived_jobs_are_proven_deleted_and_on_record(open_bench: Callable[...
         assert dict(stored.stored) == listed, "every byte that Sauce held"
         kinds = [(line.kind, line.outcome) for line in bench.state.journal.of(job.id)]
         assert kinds == [("archived", None), ("intent", None), ("outcome", "confirmed")]
-    assert all(proof.receipts and not proof.findings for proof in bench.archive.catalogue.proofs(account="eu"))
+    assert all(
+        proof.receipts and not proof.findings
+        for proof in bench.archive.catalogue.proofs(account="eu")
+    )
     assert bench.state.journal.verify() == 36
     files = sum(endpoint == "asset.get" for endpoint, _ in bench.requests(before))
     assert len(bench.requests(before)) <= files + 12 * (1 + 1 + 1) + 12 / 20 + 12 / 100 + 2
@@ -175,7 +218,9 @@ def test_deleting_assets_reclaims_what_sauce_says_and_tells_of_files_it_never_li
     bench = open_bench()
     jobs = bench.jobs(count=12)
     held = {job.id: bench.sandbox.truth(job.id) for job in jobs}
-    execution = bench.carry_out(bench.planned(job, ARCHIVE, DELETE_ASSETS, selection=EVERYTHING) for job in jobs)
+    execution = bench.carry_out(
+        bench.planned(job, ARCHIVE, DELETE_ASSETS, selection=EVERYTHING) for job in jobs
+    )
     told = {event.job_id: event for event in bench.events if isinstance(event, AssetsDeleted)}
     assert all(bench.is_there(job) for job in jobs)
     for job in jobs:
@@ -183,13 +228,17 @@ def test_deleting_assets_reclaims_what_sauce_says_and_tells_of_files_it_never_li
         assert truth is not None
         if job.id in told and told[job.id].size_bytes is not None:
             assert told[job.id].size_bytes == sum(truth.assets.values())
-            assert set(told[job.id].unlisted) == {name for name in truth.assets if name.startswith("_")}
+            assert set(told[job.id].unlisted) == {
+                name for name in truth.assets if name.startswith("_")
+            }
     assert execution.differing == ()
     assert execution.reclaimed_bytes > 0
     assert execution.complete
 
 
-def test_two_hundred_unwanted_jobs_cost_little_more_than_a_request_each(open_bench: Callable[..., Bench]) -> None:
+def test_two_hundred_unwanted_jobs_cost_little_more_than_a_request_each(
+    open_bench: Callable[..., Bench],
+) -> None:
     bench = open_bench(jobs=400)
     jobs = bench.jobs(oldest_days=60, count=200)
     before = len(bench.sandbox.log)
@@ -214,7 +263,9 @@ FAULTS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_that_strikes_twice_is_survived_by_the_next_run(open_bench: Callable[..., Bench], name: str) -> None:
+def test_a_fault_that_strikes_twice_is_survived_by_the_next_run(
+    open_bench: Callable[..., Bench], name: str
+) -> None:
     fault, settings = FAULTS[name]
     bench = open_bench()
     jobs = bench.jobs(count=6)
@@ -236,7 +287,9 @@ def test_a_fault_that_strikes_twice_is_survived_by_the_next_run(open_bench: Call
     assert not any(bench.is_there(job) for job in jobs)
     assert recovery.open == 0
     assert all(
-        bench.outcomes(job.id).count("confirmed") + bench.outcomes(job.id).count("already_gone") == 1 for job in jobs
+        bench.outcomes(job.id).count("confirmed") + bench.outcomes(job.id).count("already_gone")
+        == 1
+        for job in jobs
     )
     assert bench.deletes().keys() == {job.id for job in jobs}
     for job in jobs[::2]:
@@ -261,7 +314,9 @@ def test_an_asset_that_appeared_after_the_receipt_is_archived_before_the_delete(
     assert stored.sha256 == receipts[-1]
 
 
-def test_a_tag_set_while_assets_are_fetched_prevents_the_delete(open_bench: Callable[..., Bench]) -> None:
+def test_a_tag_set_while_assets_are_fetched_prevents_the_delete(
+    open_bench: Callable[..., Bench],
+) -> None:
     bench = open_bench()
     job = bench.jobs(count=1)[0]
     bench.sandbox.inject("late_edit", endpoint="asset.get", times=1)
@@ -281,10 +336,14 @@ def test_clocks_that_differ_let_no_delete_leave(open_bench: Callable[..., Bench]
     assert bench.deletes() == Counter()
 
 
-def test_a_hold_a_pause_and_a_lost_lease_in_the_state_are_obeyed(open_bench: Callable[..., Bench]) -> None:
+def test_a_hold_a_pause_and_a_lost_lease_in_the_state_are_obeyed(
+    open_bench: Callable[..., Bench],
+) -> None:
     bench = open_bench()
     held, paused, lost = bench.jobs(count=3)
-    bench.state.holds.add("eu", [held.id], by="me", reason="audit", at=bench.clock.now(), until=None)
+    bench.state.holds.add(
+        "eu", [held.id], by="me", reason="audit", at=bench.clock.now(), until=None
+    )
     assert bench.carry_out([bench.planned(held, DELETE_JOB)]).skips == {Skip.HELD: 1}
     bench.state.switch.pause(by="me", reason="look", at=bench.clock.now())
     halted = bench.carry_out([bench.planned(paused, DELETE_JOB)]).halted
@@ -319,7 +378,9 @@ def test_a_runaway_job_is_stopped(open_bench: Callable[..., Bench]) -> None:
     assert bench.outcomes(running[0].id) == ["confirmed"]
 
 
-def test_a_purged_job_goes_with_its_document_alone_on_the_shelf(open_bench: Callable[..., Bench]) -> None:
+def test_a_purged_job_goes_with_its_document_alone_on_the_shelf(
+    open_bench: Callable[..., Bench],
+) -> None:
     bench = open_bench(jobs=300)
     now = bench.clock.now()
     purged = next(job for job in bench.jobs(oldest_days=60) if now - _end(job) > 31 * DAY)
@@ -331,7 +392,9 @@ def test_a_purged_job_goes_with_its_document_alone_on_the_shelf(open_bench: Call
 
 
 @pytest.mark.parametrize("gone", ["404", "empty", "nulls"])
-def test_a_job_goes_after_its_assets_went_before_it(open_bench: Callable[..., Bench], gone: str) -> None:
+def test_a_job_goes_after_its_assets_went_before_it(
+    open_bench: Callable[..., Bench], gone: str
+) -> None:
     bench = open_bench(behaviours=Behaviours().changed({"deleted_assets": gone}))
     job = bench.jobs(count=1)[0]
     bench.carry_out([bench.planned(job, ARCHIVE, DELETE_ASSETS, selection=EVERYTHING)])
@@ -349,7 +412,9 @@ def test_without_a_look_up_every_job_is_asked_about_before_its_delete_and_confir
     assert execution.unconfirmed == 5
     assert [bench.outcomes(job.id) for job in jobs] == [["unknown"]] * 5
     recovery = recover(
-        bench.client.reader, bench.journal, absent=lambda one: not bench.is_there(_by_id(jobs, one.job_id))
+        bench.client.reader,
+        bench.journal,
+        absent=lambda one: not bench.is_there(_by_id(jobs, one.job_id)),
     )
     assert recovery.confirmed == 5
     assert [bench.outcomes(job.id) for job in jobs] == [["unknown", "confirmed"]] * 5

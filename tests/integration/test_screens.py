@@ -1,7 +1,7 @@
 """What each command shows on a terminal of 80x24 and of 130x40, kept as text in tests/data/screens.
 
-`SAUCE_JANITOR_REGENERATE=1 pytest -n0 tests/integration/test_screens.py` writes them anew: read each change before you
-commit it.
+`SAUCE_JANITOR_REGENERATE=1 pytest -n0 tests/integration/test_screens.py` writes them anew: read
+each change before you commit it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ COPIED = ("http://", "/archive/eu/", "sauce-janitor approve sha256:", "approvals
 class Session:
     """A person at a terminal of some size, one command after the other, a minute apart."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox, patch: pytest.MonkeyPatch, size: str) -> None:
+    def __init__(
+        self, folder: Path, sandbox: Sandbox, patch: pytest.MonkeyPatch, size: str
+    ) -> None:
         self.folder, self.sandbox = folder, sandbox
         self.columns, self._rows = SIZES[size]
         self._time, self._minute, self._patch = StandingTime(patch, NOON), 0, patch
@@ -91,10 +93,14 @@ class Session:
             fits = "--wide" in line or cell_len(each) <= self.columns
             assert fits or any(word in each for word in COPIED), f"{line}: {each}"
         end = "" if code == 0 else f"[ends with {code}]\n"
-        self.screens[name] = self.screens.get(name, "") + f"$ sauce-janitor {self._steady(line)}\n{shown}{end}\n"
+        self.screens[name] = (
+            self.screens.get(name, "") + f"$ sauce-janitor {self._steady(line)}\n{shown}{end}\n"
+        )
 
     def _steady(self, text: str) -> str:
-        """What differs from run to run is replaced by something of the same length, so that lines wrap alike."""
+        """What differs from run to run is replaced by something of the same length, so that lines
+        wrap alike.
+        """
         port = self.sandbox.base_url.rpartition(":")[2]
         text = text.replace(f":{port}", ":54321").replace(str(self.folder), "/home/jane/janitor-eu")
         text = re.sub(r"\b[0-9a-f]{64}\b", "0123456789abcdef" * 4, text)
@@ -110,7 +116,9 @@ def look_around(at: Session) -> None:
     )
     at.type("help", "--help")
     at.type(
-        "init", f"init --base-url {at.sandbox.base_url} --username-env NAME --access-key-env KEY --output made.yaml"
+        "init",
+        f"init --base-url {at.sandbox.base_url} --username-env NAME --access-key-env KEY --output"
+        " made.yaml",
     )
     at.type("init", "init --region us-west-1 --output made.yaml", code=2)
     at.type("check", "check")
@@ -134,7 +142,11 @@ def look_around(at: Session) -> None:
     at.type("insights", "insights errors --time-range 28d")
     at.type("insights", "insights metrics 'search: by name' --time-range 28d")
     at.type("account", "account list")
-    at.type("hold", f"hold add {passed_on} {nightly} --until 7d --reason 'audit of the payments in the last quarter'")
+    at.type(
+        "hold",
+        f"hold add {passed_on} {nightly} --until 7d --reason 'audit of the payments in the last"
+        " quarter'",
+    )
     at.type("hold", "hold list")
     at.type("hold", f"hold release {passed_on} --yes")
     at.type("pause", "pause --reason 'release week'")
@@ -166,10 +178,14 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_each_screen_is_as_it_was_read_and_found_good(size: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_screen_is_as_it_was_read_and_found_good(
+    size: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     disk = os.statvfs_result((4096, 4096, 25_000_000, 20_000_000, 20_000_000, 1, 1, 1, 0, 255))
-    monkeypatch.setattr(os, "statvfs", lambda _: disk)  # else the room of this machine's disk is on the screens
+    monkeypatch.setattr(
+        os, "statvfs", lambda _: disk
+    )  # else the room of this machine's disk is on the screens
     with Sandbox(SandboxOptions(jobs=120, now=NOON, seed=7)) as sandbox:
         at = Session(folder, sandbox, monkeypatch, size)
         look_around(at)
@@ -181,8 +197,12 @@ def test_each_screen_is_as_it_was_read_and_found_good(size: str, folder: Path, m
     kept = {path.stem: path.read_text() for path in (KEPT / size).glob("*.txt")}
     assert at.screens.keys() == kept.keys()
     differ = [line for name in kept for line in _difference(name, kept[name], at.screens[name])]
-    assert not differ, "\n".join(["read this; how to keep it is said at the top of this file", *differ])
+    assert not differ, "\n".join(
+        ["read this; how to keep it is said at the top of this file", *differ]
+    )
 
 
 def _difference(name: str, kept: str, shown: str) -> Iterator[str]:
-    return difflib.unified_diff(kept.splitlines(), shown.splitlines(), f"{name} kept", f"{name} shown", "", "", 2, "")
+    return difflib.unified_diff(
+        kept.splitlines(), shown.splitlines(), f"{name} kept", f"{name} shown", "", "", 2, ""
+    )

@@ -1,4 +1,6 @@
-"""What the commands import. Each runs in an interpreter of its own: this one has imported everything already."""
+"""What the commands import. Each runs in an interpreter of its own: this one has imported
+everything already.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ policies: [{name: old, match: all, then: {archive: none, delete_assets: 10d}}]
 
 
 def modules_after(folder: Path, *commands: list[str]) -> set[str]:
-    """The top-level modules that are loaded once these commands have ended well, one after the other, in one process."""
+    """The top-level modules that are loaded once these commands have ended well, one after the
+    other, in one process.
+    """
     code = f"""
 import sys
 from sauce_janitor.__main__ import main
@@ -42,7 +46,9 @@ for arguments in {commands!r}:
         assert not ended.code, (arguments, ended.code)
 print(*sys.modules, file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
 
@@ -53,7 +59,9 @@ def test_no_help_loads_a_heavy_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["check"], ["schema"]], ids=lambda command: str(command[0]))
-def test_looking_at_a_configuration_loads_neither_the_client_nor_the_state(tmp_path: Path, command: list[str]) -> None:
+def test_looking_at_a_configuration_loads_neither_the_client_nor_the_state(
+    tmp_path: Path, command: list[str]
+) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     loaded = modules_after(tmp_path, command)
     assert "pydantic" in loaded

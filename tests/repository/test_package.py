@@ -36,7 +36,9 @@ def _package_files() -> set[str]:
 
 
 def test_the_wheel_holds_each_file_of_the_package_and_the_licence(dist: Path) -> None:
-    """Templates, pages, migrations and the sandbox's data are no Python, so that only a user would miss them."""
+    """Templates, pages, migrations and the sandbox's data are no Python, so that only a user would
+    miss them.
+    """
     with zipfile.ZipFile(dist / f"sauce_janitor-{__version__}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
     info = f"sauce_janitor-{__version__}.dist-info"

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / ".ci/release-notes"
-CHANGELOG = "# Changelog\n\nFor users.\n\n## 0.2.0 (2027-01-02)\nNew.\n\n### Safety\n- Keeps more.\n\n## 0.1.0\nOld.\n"
+CHANGELOG = (
+    "# Changelog\n\nFor users.\n\n## 0.2.0 (2027-01-02)\nNew.\n\n### Safety\n- Keeps more.\n\n##"
+    " 0.1.0\nOld.\n"
+)
 
 
 @pytest.fixture
@@ -24,7 +27,9 @@ def tree(tmp_path: Path) -> Path:
 
 
 def notes(tree: Path, tag: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([tree / ".ci/release-notes", tag], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        [tree / ".ci/release-notes", tag], capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def test_the_notes_are_the_section_of_the_version(tree: Path) -> None:
@@ -40,7 +45,10 @@ def test_a_tag_of_another_version_is_refused(tree: Path) -> None:
 
 @pytest.mark.parametrize(
     "changelog",
-    ["# Changelog\n\n## Unreleased\nNew.\n", CHANGELOG.replace("New.\n\n### Safety\n- Keeps more.\n", "")],
+    [
+        "# Changelog\n\n## Unreleased\nNew.\n",
+        CHANGELOG.replace("New.\n\n### Safety\n- Keeps more.\n", ""),
+    ],
     ids=["no section", "an empty section"],
 )
 def test_a_version_without_entries_is_refused(tree: Path, changelog: str) -> None:
@@ -51,7 +59,9 @@ def test_a_version_without_entries_is_refused(tree: Path, changelog: str) -> Non
 
 
 def test_entries_that_would_ship_without_a_word_are_refused(tree: Path) -> None:
-    (tree / "CHANGELOG.md").write_text(CHANGELOG.replace("## 0.2.0", "## Unreleased\n- More.\n\n## 0.2.0"))
+    (tree / "CHANGELOG.md").write_text(
+        CHANGELOG.replace("## 0.2.0", "## Unreleased\n- More.\n\n## 0.2.0")
+    )
     done = notes(tree, "v0.2.0")
     assert done.returncode == 1
     assert 'entries under "Unreleased"' in done.stderr

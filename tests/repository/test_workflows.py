@@ -1,4 +1,6 @@
-"""The workflows run what a developer runs, on every Python that is supported, with no more rights than they need."""
+"""The workflows run what a developer runs, on every Python that is supported, with no more rights
+than they need.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def test_ci_runs_on_every_supported_python() -> None:
     bounds = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project["requires-python"])
     assert bounds is not None
     supported = [f"3.{minor}" for minor in range(int(bounds[1]), int(bounds[2]))]
-    assert load(TOP / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"] == supported
+    assert (
+        load(TOP / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+        == supported
+    )
 
 
 def test_ci_runs_what_a_developer_runs_and_builds_what_a_release_publishes() -> None:
@@ -87,7 +92,9 @@ def test_each_action_is_pinned_and_no_checkout_leaves_its_token_behind() -> None
 
 
 def test_no_script_of_a_step_is_made_of_text_that_a_stranger_can_choose() -> None:
-    """A branch or a title that is pasted into a shell script can run commands; an environment variable cannot."""
+    """A branch or a title that is pasted into a shell script can run commands; an environment
+    variable cannot.
+    """
     for step in steps():
         assert "${{" not in step.get("run", ""), step
 

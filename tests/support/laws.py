@@ -9,5 +9,7 @@ THOROUGH = 1000
 
 
 def examples(share: float) -> int:
-    """Return so many times the number that the profile asks for: for a law that few examples break."""
+    """Return so many times the number that the profile asks for: for a law that few examples
+    break.
+    """
     return int(settings().max_examples * share)

@@ -38,7 +38,10 @@ def _options(command: click.Command, name: str = "") -> Iterator[tuple[str, list
 
 
 def test_every_option_of_every_command_is_named_on_a_page() -> None:
-    pages = "".join((TOP / "docs/reference" / name).read_text() for name in ("commands.md", "archive.md", "sandbox.md"))
+    pages = "".join(
+        (TOP / "docs/reference" / name).read_text()
+        for name in ("commands.md", "archive.md", "sandbox.md")
+    )
     named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", pages))
     unnamed = [f"{command} {spelt}" for command, spelt in _options(cli) if named.isdisjoint(spelt)]
     assert not unnamed
@@ -55,7 +58,9 @@ def test_every_command_says_in_help_what_it_does() -> None:
 def test_the_exit_codes_on_the_page_are_those_of_the_errors() -> None:
     page = (TOP / "docs/reference/commands.md").read_text()
     documented = {
-        int(code) for line in re.findall(r"^\| ([0-9, ]+) \|", page, re.MULTILINE) for code in line.split(",")
+        int(code)
+        for line in re.findall(r"^\| ([0-9, ]+) \|", page, re.MULTILINE)
+        for code in line.split(",")
     }
     raised = {
         kind.exit_code
@@ -69,7 +74,9 @@ def test_the_exit_codes_on_the_page_are_those_of_the_errors() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
 def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
     text = page.read_text()
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) + re.findall(r'<img src="([^":]+)"', text):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) + re.findall(
+        r'<img src="([^":]+)"', text
+    ):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
@@ -85,14 +92,17 @@ def test_a_blank_line_stands_before_a_table_so_that_the_site_draws_it(page: Path
 
 
 ARCHAIC = re.compile(
-    r"\b(mend(s|ed|ing)?|aloud|c[ao]me of|films?|lets? go of|(is|are|was|were) to be|he|his|him|anew|whilst|shall|untrue)\b",
+    r"\b(mend(s|ed|ing)?|aloud|c[ao]me of|films?|lets? go of|(is|are|was|were) to"
+    r" be|he|his|him|anew|whilst|shall|untrue)\b",
     re.IGNORECASE,
 )
 """Words and turns that a reader today stumbles over; CONTRIBUTING.md has what to say instead."""
 
 
 def _readable(page: Path) -> str:
-    """Return what must be in today's English: of the changelog its newest section, of CONTRIBUTING all but the bad examples."""
+    """Return what must be in today's English: of the changelog its newest section, of CONTRIBUTING
+    all but the bad examples.
+    """
     text = page.read_text(encoding="utf-8")
     if page.name == "CHANGELOG.md":
         return "\n## ".join(text.split("\n## ")[:2])
@@ -110,7 +120,9 @@ def test_pages_are_written_in_today_s_english(page: Path) -> None:
 
 def test_the_picture_of_the_flow_is_the_one_that_its_script_draws() -> None:
     script = runpy.run_path(str(TOP / "docs/make_pictures.py"))
-    assert script["flow"]() == (TOP / "docs/images/flow.svg").read_text(encoding="utf-8"), "run `make pictures`"
+    assert script["flow"]() == (TOP / "docs/images/flow.svg").read_text(encoding="utf-8"), (
+        "run `make pictures`"
+    )
 
 
 def test_the_readme_names_the_two_commands_that_the_makefile_has() -> None:
@@ -134,8 +146,14 @@ def test_every_dependency_says_why_it_is_there() -> None:
 
 def test_the_tests_that_the_page_on_safety_names_are_there() -> None:
     page = (TOP / "docs/explanation/safety.md").read_text()
-    assert set(re.findall(r"`(test_\w+)`", page)) <= {file.stem for file in (TOP / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"`(test_\w+)`", page)) <= {
+        file.stem for file in (TOP / "tests").rglob("test_*.py")
+    }
     section = page.partition("\n## What cannot happen\n")[2].partition("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| never")]
+    rows = [
+        line
+        for line in section.splitlines()
+        if line.startswith("| ") and not line.startswith("| never")
+    ]
     assert [row for row in rows if "`test_" not in row] == []
     assert len(rows) > 30

@@ -11,9 +11,13 @@ import structlog
 from sauce_janitor import logs
 
 
-def test_json_lines_hold_one_event_each_with_hostile_text_cleaned(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines_hold_one_event_each_with_hostile_text_cleaned(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     logs.configure("json", "info")
-    structlog.get_logger().info("job.kept", name="a\nb", tags=["x\x1b[31m"], nested={"k\r": "v\u2028"})
+    structlog.get_logger().info(
+        "job.kept", name="a\nb", tags=["x\x1b[31m"], nested={"k\r": "v\u2028"}
+    )
     structlog.get_logger().debug("not.shown")
     [line] = capsys.readouterr().err.splitlines()
     event = json.loads(line)
@@ -22,7 +26,9 @@ def test_json_lines_hold_one_event_each_with_hostile_text_cleaned(capsys: pytest
     assert event["nested"] == {r"k\r": r"v\u2028"}
 
 
-def test_the_trace_of_an_error_shows_no_byte_of_its_message_raw(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_trace_of_an_error_shows_no_byte_of_its_message_raw(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for log_format in ("json", "console"):
         logs.configure(log_format, "info", color=False)
         try:
@@ -34,7 +40,9 @@ def test_the_trace_of_an_error_shows_no_byte_of_its_message_raw(capsys: pytest.C
     assert not {"\x1b", "\x07"}.intersection(shown)
 
 
-def test_what_the_report_tells_is_not_logged_and_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_report_tells_is_not_logged_and_not_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     logs.configure("json", "info", told={"job.assets_lost"})
     structlog.get_logger().warning("job.assets_lost", job_id="a")
     structlog.get_logger().warning("log.repeated", of="job.assets_lost", count=9)

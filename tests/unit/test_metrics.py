@@ -94,7 +94,10 @@ def test_a_gauge_of_a_policy_that_is_gone_leaves_no_stale_number() -> None:
     metrics.forget("planned_actions", "eu")
     page = metrics.page().decode()
     assert 'planned_actions{account="eu"' not in page
-    assert shown(metrics, 'sauce_janitor_planned_actions{account="us",action="stop",policy="old"}') == 4
+    assert (
+        shown(metrics, 'sauce_janitor_planned_actions{account="us",action="stop",policy="old"}')
+        == 4
+    )
 
 
 def test_phases_are_a_histogram_that_goes_on_as_counters_do() -> None:
@@ -123,7 +126,9 @@ def test_the_version_is_told() -> None:
 
 def test_the_page_of_metrics_lists_exactly_what_there_is() -> None:
     rows = re.findall(
-        r"^\| `(sauce_janitor_\w+)` \| (\w+) \|([^|]*)\|", (TOP / "docs/reference/metrics.md").read_text(), re.MULTILINE
+        r"^\| `(sauce_janitor_\w+)` \| (\w+) \|([^|]*)\|",
+        (TOP / "docs/reference/metrics.md").read_text(),
+        re.MULTILINE,
     )
     told = [(name, kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows]
     assert told == [(family.exported, family.kind, family.labels) for family in ALL]

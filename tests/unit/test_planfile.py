@@ -1,4 +1,6 @@
-"""A plan file is carried out only when it is ours, whole, young and meant for the configuration as it is."""
+"""A plan file is carried out only when it is ours, whole, young and meant for the configuration as
+it is.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,15 @@ ACTION = {
 
 
 def plan(head: planfile.PlanHead = HEAD, secret: bytes = SECRET) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads("".join(planfile.text([planfile.SealedPlan(head, [ACTION])], secret=secret)))
+    made: dict[str, Any] = json.loads(
+        "".join(planfile.text([planfile.SealedPlan(head, [ACTION])], secret=secret))
+    )
     return made
 
 
-def check(given: dict[str, Any], *, head: planfile.PlanHead = HEAD, now: int = NOW) -> dict[tuple[str, str], str]:
+def check(
+    given: dict[str, Any], *, head: planfile.PlanHead = HEAD, now: int = NOW
+) -> dict[tuple[str, str], str]:
     return planfile.checked(given, head=head, secret=SECRET, now=now)
 
 
@@ -45,7 +51,10 @@ def test_a_plan_comes_back_from_its_file_and_may_be_carried_out(tmp_path: Path) 
 
 def test_several_accounts_share_one_file(tmp_path: Path) -> None:
     heads = (HEAD, replace(HEAD, account="us"))
-    plans = [planfile.SealedPlan(head, [ACTION], kept=[{"job_id": "b" * 32, "reasons": ["held"]}]) for head in heads]
+    plans = [
+        planfile.SealedPlan(head, [ACTION], kept=[{"job_id": "b" * 32, "reasons": ["held"]}])
+        for head in heads
+    ]
     planfile.write(plans, tmp_path / "plan.json", secret=SECRET)
     for read, head in zip(planfile.read(tmp_path / "plan.json"), heads, strict=True):
         assert check(read, head=head)
@@ -53,11 +62,18 @@ def test_several_accounts_share_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["actions", "policy_digest", "as_of", "counts", "created_at", "account", "seal", "as_of_given"]
+    "key",
+    ["actions", "policy_digest", "as_of", "counts", "created_at", "account", "seal", "as_of_given"],
 )
 def test_an_edited_plan_is_refused(key: str) -> None:
     edited = json.loads(json.dumps(plan()))
-    edited[key] = [*edited[key], ACTION] if key == "actions" else {} if key == "counts" else "2027-01-01T00:00:00Z"
+    edited[key] = (
+        [*edited[key], ACTION]
+        if key == "actions"
+        else {}
+        if key == "counts"
+        else "2027-01-01T00:00:00Z"
+    )
     with pytest.raises(RefusedError, match="was changed after it was made"):
         check(edited)
 
@@ -106,7 +122,8 @@ def test_a_plan_from_the_future_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"version": 2}', '{"accounts": []}', '{"accounts": 3}', "[" * 30000, "\xff"]
+    "content",
+    ["", "[]", "{}", '{"version": 2}', '{"accounts": []}', '{"accounts": 3}', "[" * 30000, "\xff"],
 )
 def test_what_is_no_plan_is_refused_with_a_sentence(content: str, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_bytes(content.encode("latin-1"))
@@ -120,7 +137,9 @@ def test_a_missing_plan_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_an_edited_kept_list_is_refused() -> None:
-    made = json.loads("".join(planfile.text([planfile.SealedPlan(HEAD, [ACTION], kept=[ACTION])], secret=SECRET)))
+    made = json.loads(
+        "".join(planfile.text([planfile.SealedPlan(HEAD, [ACTION], kept=[ACTION])], secret=SECRET))
+    )
     assert check(made)
     made["kept"] = []
     with pytest.raises(RefusedError, match="was changed"):

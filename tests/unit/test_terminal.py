@@ -1,4 +1,6 @@
-"""One door to the terminal: nothing raw goes through it, no failing stream stops work, and nothing is printed beside it."""
+"""One door to the terminal: nothing raw goes through it, no failing stream stops work, and nothing
+is printed beside it.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,10 @@ def test_json_stays_the_same_document_in_printable_characters(document: object) 
 
 
 def test_characters_are_shown_as_their_json_escape() -> None:
-    assert terminal.printable("a\x1b[2J\u202eb\n\x85\U000e0001") == r"a\u001b[2J\u202eb\n\u0085\udb40\udc01"
+    assert (
+        terminal.printable("a\x1b[2J\u202eb\n\x85\U000e0001")
+        == r"a\u001b[2J\u202eb\n\u0085\udb40\udc01"
+    )
     assert terminal.printable("日本語 é 🙂") == "日本語 é 🙂"
 
 
@@ -72,7 +77,9 @@ def test_two_names_that_differ_in_what_does_not_show_do_not_look_the_same() -> N
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "utf-8"])
-def test_what_an_encoding_lacks_is_escaped_and_json_stays_valid(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_encoding_lacks_is_escaped_and_json_stays_valid(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     under = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", under)
     terminal.write_json({"name": HOSTILE + "é…🙂\x9d"})
@@ -93,7 +100,9 @@ def test_tables_with_lines_and_arrows_print_in_ascii(monkeypatch: pytest.MonkeyP
     assert r"\u202eb" in shown
 
 
-def test_a_console_styles_text_and_no_sequence_in_it_gets_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_console_styles_text_and_no_sequence_in_it_gets_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)
     under = io.StringIO()
@@ -114,7 +123,9 @@ ERRORS: dict[str, Callable[[], Exception]] = {
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-def test_no_failing_stream_raises_from_text_tables_or_progress(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_failing_stream_raises_from_text_tables_or_progress(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sauce_janitor.cli.progress import ProgressDisplay
 
     for name in ("stdout", "stderr"):
@@ -132,7 +143,9 @@ def test_a_sentence_on_a_terminal_wraps_at_words_and_leaves_a_command_and_a_time
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    sentence = "  Refused since 2026-11-29 14:03 CET: look, then run `sauce-janitor plan --out FILE` again"
+    sentence = (
+        "  Refused since 2026-11-29 14:03 CET: look, then run `sauce-janitor plan --out FILE` again"
+    )
     wrapped = """  Refused since
       2026-11-29 14:03 CET:
       look, then run
@@ -148,8 +161,16 @@ def test_a_sentence_on_a_terminal_wraps_at_words_and_leaves_a_command_and_a_time
 
 def test_a_command_at_the_end_of_a_sentence_is_not_broken_where_it_fits() -> None:
     said = "Written; carry it out with: sauce-janitor apply plan.json"
-    assert terminal.wrapped(said, 32) == ["Written; carry it out with:", "sauce-janitor apply plan.json"]
-    assert terminal.wrapped(said, 20) == ["Written; carry it", "out with:", "sauce-janitor apply", "plan.json"]
+    assert terminal.wrapped(said, 32) == [
+        "Written; carry it out with:",
+        "sauce-janitor apply plan.json",
+    ]
+    assert terminal.wrapped(said, 20) == [
+        "Written; carry it",
+        "out with:",
+        "sauce-janitor apply",
+        "plan.json",
+    ]
     assert terminal.wrapped("sauce-janitor: it failed", 20) == ["sauce-janitor: it", "failed"]
 
 
@@ -174,13 +195,17 @@ def test_nothing_is_printed_where_there_is_no_stream(monkeypatch: pytest.MonkeyP
         terminal.ask("Go on?")
 
 
-def test_a_listing_that_does_not_fit_says_that_it_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_that_does_not_fit_says_that_it_is_incomplete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "stdout", Broken(full()))
     with pytest.raises(OutputError, match="standard output is incomplete: No space left on device"):
         terminal.write(["row\n"])
 
 
-def test_a_listing_that_nobody_reads_any_more_asks_for_no_further_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_that_nobody_reads_any_more_asks_for_no_further_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked = []
 
     def rows() -> Iterator[str]:
@@ -241,7 +266,9 @@ DOORS = {
     "print_stack": None,
     "showwarning": None,
 }
-"""Calls that print or make CSV, and the one module where each may stand; None: nowhere. Ruff forbids the rest by its import."""
+"""Calls that print or make CSV, and the one module where each may stand; None: nowhere. Ruff
+forbids the rest by its import.
+"""
 SINK, SANDBOX = "terminal.py", "sandbox"
 
 
@@ -253,7 +280,9 @@ def _names(tree: ast.AST) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name):
                 yield node.func.id, node.lineno
-            elif isinstance(node.func, ast.Attribute) and node.func.attr != "print":  # a console's own is fine
+            elif (
+                isinstance(node.func, ast.Attribute) and node.func.attr != "print"
+            ):  # a console's own is fine
                 yield node.func.attr, node.lineno
 
 
@@ -272,7 +301,9 @@ def test_nothing_is_printed_beside_the_one_sink() -> None:
     assert not found
 
 
-def test_the_streams_stand_behind_the_sink_while_a_command_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_streams_stand_behind_the_sink_while_a_command_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with terminal.guarded():
         print("from a library \x1b[2J", file=sys.stderr)
         click.echo("from click \x07")

@@ -1,7 +1,9 @@
-"""Compressing logs and JSON on the disk (`archive.compress`), and reading any stored file as Sauce Labs sent it.
+"""Compressing logs and JSON on the disk (`archive.compress`), and reading any stored file as Sauce
+Labs sent it.
 
-Zstandard, one frame a file, ending in `.zst`: `zstd -d` undoes it without us. Whoever reads gets the original bytes; what the
-frame claims about its size is never believed, only the receipt's length is.
+Zstandard, one frame a file, ending in `.zst`: `zstd -d` undoes it without us. Whoever reads gets
+the original bytes; what the frame claims about its size is never believed, only the receipt's
+length is.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ ENDING: Final = ".zst"
 _PACKABLE: Final = (".json", ".har", ".log", ".txt", ".xml", ".csv", ".html", ".htm")
 _LEVEL: Final = 3
 _PIECE: Final = 1024 * 1024
-_LARGEST_WINDOW: Final = 8 * 1024 * 1024  # ours have less; a frame that asks for more memory is not ours
+_LARGEST_WINDOW: Final = (
+    8 * 1024 * 1024
+)  # ours have less; a frame that asks for more memory is not ours
 
 
 def is_packable(name: str) -> bool:
@@ -54,7 +58,9 @@ class Compressor:
 
 
 class _Unpacked(io.RawIOBase):
-    """The original bytes of a compressed file; seekable to its start only. OSError for what is no whole frame."""
+    """The original bytes of a compressed file; seekable to its start only. OSError for what is no
+    whole frame.
+    """
 
     def __init__(self, stored: BinaryIO) -> None:
         super().__init__()
@@ -96,7 +102,9 @@ def unpacked(stored: BinaryIO) -> BinaryIO:
 
 
 def open_original(folder: int, file: StoredFile) -> BinaryIO:
-    """A stored file's original bytes, however it is stored; `folder` is the job's. Raises OSError. Nothing is verified."""
+    """A stored file's original bytes, however it is stored; `folder` is the job's. Raises OSError.
+    Nothing is verified.
+    """
     above, _, name = file.file.rpartition("/")
     below = open_folder(folder, above) if above else os.dup(folder)
     try:
@@ -107,7 +115,9 @@ def open_original(folder: int, file: StoredFile) -> BinaryIO:
 
 
 def original_of(stored: BinaryIO, *, at_most: int) -> tuple[int, str]:
-    """Length and SHA-256 of what a compressed file holds, read from its start; not further than a byte over `at_most`."""
+    """Length and SHA-256 of what a compressed file holds, read from its start; not further than a
+    byte over `at_most`.
+    """
     digest, length, piece = hashlib.sha256(), 0, bytearray(_PIECE)
     view = memoryview(piece)
     with unpacked(stored) as original:

@@ -1,7 +1,9 @@
-"""Whether a long JSON text is whole, told from its strings and brackets in one pass and flat memory. Pure.
+"""Whether a long JSON text is whole, told from its strings and brackets in one pass and flat
+memory. Pure.
 
-Numbers and words are not parsed: a cut or foreign body shows in the structure, and a log of hundreds of megabytes must
-neither fill the memory nor hold up its neighbours. The work is done by C-speed bytes methods, not per character.
+Numbers and words are not parsed: a cut or foreign body shows in the structure, and a log of
+hundreds of megabytes must neither fill the memory nor hold up its neighbours. The work is done by
+C-speed bytes methods, not per character.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ class NotJsonError(ValueError):
 
 
 def check_structure(pieces: Iterable[bytes]) -> None:
-    """Read the pieces to their end; NotJsonError unless they are one JSON object or array by strings, brackets and alphabet."""
+    """Read the pieces to their end; NotJsonError unless they are one JSON object or array by
+    strings, brackets and alphabet.
+    """
     text = _Text()
     for piece in pieces:
         text.feed(piece)
@@ -32,7 +36,9 @@ def check_structure(pieces: Iterable[bytes]) -> None:
 
 
 class _Text:
-    """What is known of the text so far: whether it is in a string, which brackets are open, whether it is over."""
+    """What is known of the text so far: whether it is in a string, which brackets are open, whether
+    it is over.
+    """
 
     def __init__(self) -> None:
         self._begun = False
@@ -75,7 +81,9 @@ class _Text:
         return outside + b'"' if self._in_string else outside
 
     def _follow_quickly(self, outside: bytes) -> bool:
-        """Cancel matching neighbours and apply what remains; False (and nothing changed) where the end may be near."""
+        """Cancel matching neighbours and apply what remains; False (and nothing changed) where the
+        end may be near.
+        """
         brackets = outside.translate(None, _NO_BRACKET)
         for _ in range(_ROUNDS):
             fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")

@@ -40,13 +40,17 @@ class TrustLevel(IntEnum):
     SOUND = 0  # nothing speaks against them
     MARKED = 1  # whole, but not of the name's kind: stored with a mark
     TWICE = 2  # perhaps cut: stored with a mark when a second read brings the same
-    LATER = 3  # perhaps somebody else's answer: stored with a mark when the same bytes come a day later
+    LATER = (
+        3  # perhaps somebody else's answer: stored with a mark when the same bytes come a day later
+    )
     FOREIGN = 4  # surely an error page in place of a video, picture or archive: never stored
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """How far the bytes are believed, and `why` not wholly: a sentence fragment, empty for SOUND."""
+    """How far the bytes are believed, and `why` not wholly: a sentence fragment, empty for
+    SOUND.
+    """
 
     trust: TrustLevel
     why: str = ""
@@ -70,7 +74,9 @@ _SIGNATURES = {
     "ZIP": ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
     "GZ": ((0, b"\x1f\x8b\x08"),),
 }  # fmt: skip
-"""Source of the MP4 ones: ISO/IEC 14496-12, 4.3 and 8.1, and the QuickTime File Format; any of these boxes may come first."""
+"""Source of the MP4 ones: ISO/IEC 14496-12, 4.3 and 8.1, and the QuickTime File Format; any of
+these boxes may come first.
+"""
 _PICTURES = ("PNG", "JPEG", "GIF", "WebP")
 _VIDEOS = ("MP4", "WebM", "FLV")
 _KINDS = {
@@ -80,27 +86,52 @@ _KINDS = {
 }  # fmt: skip
 """By ending: the format that it names, and those that are as good in its place."""
 _OTHER_BINARIES = frozenset(
-    {"mkv", "avi", "bmp", "ico", "pdf", "tar", "zst", "7z", "apk", "ipa", "aab", "jar", "wav", "mp3"}
+    {
+        "mkv",
+        "avi",
+        "bmp",
+        "ico",
+        "pdf",
+        "tar",
+        "zst",
+        "7z",
+        "apk",
+        "ipa",
+        "aab",
+        "jar",
+        "wav",
+        "mp3",
+    }
 )
 
 _BEFORE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf|\s|<\?xml[^>]*>|<!--.*?-->)*", re.DOTALL)
-_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta|script|h1|center)[\s>/]", re.IGNORECASE)
+_PAGE = re.compile(
+    rb"<(?:!doctype\s+html|html|head|body|title|meta|script|h1|center)[\s>/]", re.IGNORECASE
+)
 _PART_OF_A_PAGE = re.compile(rb"<(?:p|div|h[1-6]|table|img|link|style)[\s>/]", re.IGNORECASE)
 _STORAGE_ERROR = re.compile(rb"<Error>\s*<Code>")
-_ERROR_WORDS = frozenset({"errors", "error", "message", "detail", "code", "status_code", "fields", "non_field_errors"})
+_ERROR_WORDS = frozenset(
+    {"errors", "error", "message", "detail", "code", "status_code", "fields", "non_field_errors"}
+)
 _HTML = "an HTML page came instead"
 _MESSAGE = "an error message came instead"
 
 _PAGES_THEMSELVES = frozenset({"html", "htm", "xhtml", "shtml", "mht", "mhtml"})
 _MARKUP_FILES = frozenset({"xml", "svg"})
-_SOURCES_OF_PAGES = frozenset({"txt", "md", "vue", "eml", "snap", "ejs", "jsx", "tsx", "js", "ts", "css", "php", "erb"})
+_SOURCES_OF_PAGES = frozenset(
+    {"txt", "md", "vue", "eml", "snap", "ejs", "jsx", "tsx", "js", "ts", "css", "php", "erb"}
+)
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-_JSON_TYPES = frozenset({"application/json", "text/json", "application/x-ndjson", "application/jsonl"})
+_JSON_TYPES = frozenset(
+    {"application/json", "text/json", "application/x-ndjson", "application/jsonl"}
+)
 _UNTOLD_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
 def judge(name: str, stream: BinaryIO, size: int, content_type: str | None) -> ProbeResult:
-    """How far `stream`, which is at its start and has `size` bytes, is believed to be the asset `name`."""
+    """How far `stream`, which is at its start and has `size` bytes, is believed to be the asset
+    `name`.
+    """
     if size == 0:
         return SOUND
     head = stream.read(_HEAD)
@@ -114,15 +145,19 @@ def judge(name: str, stream: BinaryIO, size: int, content_type: str | None) -> P
 
 
 def what_is_wrong(name: str, stream: BinaryIO, size: int, content_type: str | None) -> str | None:
-    """Why the bytes are not stored as asset `name` when they come, as a sentence fragment; None when they are."""
+    """Why the bytes are not stored as asset `name` when they come, as a sentence fragment; None
+    when they are.
+    """
     judgement = judge(name, stream, size, content_type)
     return judgement.why if judgement.trust >= TrustLevel.LATER else None
 
 
-# --- videos, pictures and archives ------------------------------------------------------------------------------------
+# --- videos, pictures and archives ----------------------------------------------------------------
 
 
-def _judge_binary(ending: str, head: bytes, whole: tuple[BinaryIO, int], called: str) -> ProbeResult:
+def _judge_binary(
+    ending: str, head: bytes, whole: tuple[BinaryIO, int], called: str
+) -> ProbeResult:
     answer = _foreign_answer(head, whole[1])
     if answer:
         is_medium = called.startswith(("video/", "image/", "audio/"))
@@ -135,11 +170,14 @@ def _judge_binary(ending: str, head: bytes, whole: tuple[BinaryIO, int], called:
         # Text that the answer calls text, such as "Service Unavailable": perhaps a gateway's.
         is_called_text = called.startswith("text/") or called in {*_JSON_TYPES, "application/xml"}
         return ProbeResult(
-            TrustLevel.LATER if is_called_text else TrustLevel.TWICE, f"the bytes are no {ending.upper()} file"
+            TrustLevel.LATER if is_called_text else TrustLevel.TWICE,
+            f"the bytes are no {ending.upper()} file",
         )
     if cut := _cut(found, *whole):
         return ProbeResult(TrustLevel.TWICE, cut)
-    return SOUND if found == named else ProbeResult(TrustLevel.MARKED, f"the bytes are a {found} file")
+    return (
+        SOUND if found == named else ProbeResult(TrustLevel.MARKED, f"the bytes are a {found} file")
+    )
 
 
 def _is_of(kind: str, head: bytes) -> bool:
@@ -162,7 +200,9 @@ def _has_png_end(stream: BinaryIO, size: int) -> bool:
 
 
 def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
-    """Whether a box goes on behind the file's end. Source: ISO/IEC 14496-12, 4.2: size 1 has 64 bits more, 0 is to the end."""
+    """Whether a box goes on behind the file's end. Source: ISO/IEC 14496-12, 4.2: size 1 has 64
+    bits more, 0 is to the end.
+    """
     at = 0
     for _ in range(_MOST_BOXES):
         stream.seek(at)
@@ -180,7 +220,7 @@ def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
     return False
 
 
-# --- texts ------------------------------------------------------------------------------------------------------------
+# --- texts ----------------------------------------------------------------------------------------
 
 
 def _judge_text(ending: str, head: bytes, size: int, called: str) -> ProbeResult:
@@ -189,7 +229,9 @@ def _judge_text(ending: str, head: bytes, size: int, called: str) -> ProbeResult
     start = _after_preamble(head)
     is_page = _PAGE.match(start) is not None
     is_called_page = called in _HTML_TYPES
-    if is_called_page and (is_page or (ending not in _MARKUP_FILES and _PART_OF_A_PAGE.match(start))):
+    if is_called_page and (
+        is_page or (ending not in _MARKUP_FILES and _PART_OF_A_PAGE.match(start))
+    ):
         return ProbeResult(TrustLevel.LATER, _HTML)
     if called in _JSON_TYPES and size <= _HEAD and _is_error_message(head):
         return ProbeResult(TrustLevel.LATER, _MESSAGE)
@@ -204,7 +246,8 @@ def _judge_json(name: str, whole: tuple[bytes, BinaryIO, int], called: str) -> P
     head, stream, size = whole
     is_har = name.lower().endswith(".har")
     if answer := _foreign_answer(head, size):
-        # Sauce Labs writes log.json (a list) and HAR itself: neither is ever an object of error words.
+        # Sauce Labs writes log.json (a list) and HAR itself: neither is ever an object of error
+        # words.
         is_message = answer == _MESSAGE
         surely = is_har or name.lower() == "log.json" or not is_message
         return ProbeResult(TrustLevel.LATER if surely else TrustLevel.TWICE, answer)
@@ -232,7 +275,9 @@ def _after_preamble(head: bytes) -> bytes:
 
 
 def _is_error_message(data: bytes) -> bool:
-    """Whether it is an object of error words that says anything: `{"errors": []}` tells of no error."""
+    """Whether it is an object of error words that says anything: `{"errors": []}` tells of no
+    error.
+    """
     try:
         said = json.loads(data)
     except (ValueError, RecursionError):
@@ -247,7 +292,11 @@ def _wrong_with_json(stream: BinaryIO, size: int, *, har: bool) -> str | None:
         if wrong:
             return f"the bytes are no {what} ({wrong})"
         stream.seek(0)
-        return "the JSON is no HAR (no log near its top)" if har and b'"log"' not in stream.read(_PIECE) else None
+        return (
+            "the JSON is no HAR (no log near its top)"
+            if har and b'"log"' not in stream.read(_PIECE)
+            else None
+        )
     data = stream.read(size)
     try:
         said = json.loads(data.decode(_encoding(data), "replace"))
@@ -256,11 +305,17 @@ def _wrong_with_json(stream: BinaryIO, size: int, *, har: bool) -> str | None:
         return f"the bytes are no {what} ({wrong})" if wrong else None
     except ValueError as why:
         return None if not har and _is_json_lines(data) else f"the bytes are no {what} ({why})"
-    return "the JSON is no HAR (no log at its top)" if har and not (isinstance(said, dict) and "log" in said) else None
+    return (
+        "the JSON is no HAR (no log at its top)"
+        if har and not (isinstance(said, dict) and "log" in said)
+        else None
+    )
 
 
 def _is_json_lines(data: bytes) -> bool:
-    """Whether each line is JSON by itself, and each an object or a list: what loggers write under the name .json."""
+    """Whether each line is JSON by itself, and each an object or a list: what loggers write under
+    the name .json.
+    """
     lines = [line for line in data.decode("utf-8-sig", "replace").splitlines() if line.strip()]
     try:
         return all(isinstance(json.loads(line), dict | list) for line in lines) and bool(lines)

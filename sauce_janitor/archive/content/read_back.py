@@ -1,4 +1,6 @@
-"""Reading stored bytes again, from the disk and not from memory, and holding them against what their receipt says."""
+"""Reading stored bytes again, from the disk and not from memory, and holding them against what
+their receipt says.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def forget_cached(folder: int, names: Iterable[str]) -> None:
 
 
 def differs(folder: int, file: StoredFile) -> str | None:
-    """How the file, read from the disk, differs from its receipt; None when not a bit does. `folder` is the job's.
+    """How the file, read from the disk, differs from its receipt; None when not a bit does.
+    `folder` is the job's.
 
     Raises OSError. Only clean pages can be read anew, so make the file durable before.
     """
@@ -73,7 +76,9 @@ def differs(folder: int, file: StoredFile) -> str | None:
     return None
 
 
-def damage_of(folder: int, file: StoredFile, found: os.stat_result | None) -> tuple[Damage, str] | None:
+def damage_of(
+    folder: int, file: StoredFile, found: os.stat_result | None
+) -> tuple[Damage, str] | None:
     """What is wrong with a stored file, None for nothing; `found` is what stands at its path."""
     if found is None:
         return Damage.MISSING, f"{file.bytes:,} bytes of {file.name!r:.120}"
@@ -90,16 +95,23 @@ def damage_of(folder: int, file: StoredFile, found: os.stat_result | None) -> tu
 
 
 def read_back(folder: int, files: Iterable[StoredFile]) -> None:
-    """Compare what the disk now holds with what came; ArchiveError where it differs (bad memory, disk or cable)."""
+    """Compare what the disk now holds with what came; ArchiveError where it differs (bad memory,
+    disk or cable).
+    """
     for file in files:
         with disk_errors(f"read back {file.file}"):
             difference = differs(folder, file)
         if difference:
-            raise ArchiveError(f"{file.file} reads back differently from what was written: the disk or memory is bad")
+            raise ArchiveError(
+                f"{file.file} reads back differently from what was written: the disk or memory"
+                " is bad"
+            )
 
 
 def read_back_receipt(folder: int, name: str, data: bytes) -> None:
     """ArchiveError where the disk holds another receipt than was written. Raises OSError."""
     forget_cached(folder, [name])
     if read_small(folder, name, at_most=len(data)) != data:
-        raise ArchiveError(f"{name} reads back differently from what was written: the disk or memory is bad")
+        raise ArchiveError(
+            f"{name} reads back differently from what was written: the disk or memory is bad"
+        )

@@ -1,8 +1,10 @@
-"""Making written files survive a power cut: one flush of the file system a job where that is safe, else fsync file by file.
+"""Making written files survive a power cut: one flush of the file system a job where that is safe,
+else fsync file by file.
 
-syncfs(2) was 2.7 times as fast as an fsync a file on 50 files of 50 kB, and 2.6 times on 1,000 (ext4, median of four). It is
-used only on local file systems where the kernel is known to write everything back and to report a failed write since the
-folder was opened (Linux 5.8); anywhere else, and for a few files, fsync is.
+syncfs(2) was 2.7 times as fast as an fsync a file on 50 files of 50 kB, and 2.6 times on 1,000
+(ext4, median of four). It is used only on local file systems where the kernel is known to write
+everything back and to report a failed write since the folder was opened (Linux 5.8); anywhere else,
+and for a few files, fsync is.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def make_durable(folder: int, files: Sequence[str]) -> None:
-    """Flush `files` (paths of at most one folder below `folder`) and their folders. Raises OSError: then nothing is proven.
+    """Flush `files` (paths of at most one folder below `folder`) and their folders. Raises OSError:
+    then nothing is proven.
 
     `folder` must have been open since before the first file was written.
     """
@@ -80,7 +83,9 @@ def _kernel() -> tuple[int, int]:
 
 
 def kind_of(device: int) -> str | None:
-    """The file system's type. Source: proc(5), mountinfo: `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`."""
+    """The file system's type. Source: proc(5), mountinfo: `36 35 98:0 /mnt1 /mnt2 rw,noatime
+    master:1 - ext3 /dev/root rw`.
+    """
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
         mounts = _MOUNTS.read_text(errors="surrogateescape").splitlines()

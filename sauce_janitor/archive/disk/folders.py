@@ -1,6 +1,8 @@
-"""Folders and files below the archive's root, reached only through open folders and never through a link.
+"""Folders and files below the archive's root, reached only through open folders and never through a
+link.
 
-Every step takes a folder's descriptor and one name, so that nothing planted or renamed on the way can lead outside.
+Every step takes a folder's descriptor and one name, so that nothing planted or renamed on the way
+can lead outside.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a planted pipe must not make us wait
+_READ = (
+    os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+)  # a planted pipe must not make us wait
 
 _OF_THE_WHOLE_DISK = frozenset(
     {
@@ -30,30 +34,41 @@ _OF_THE_WHOLE_DISK = frozenset(
 def disk_errors(doing: str, *, of_all: bool = False) -> Iterator[None]:
     """Turn an OSError of a disk call into one sentence; `doing` says what was tried, on what.
 
-    Raises ArchiveUnusableError where no other job would fare better (or `of_all`), else ArchiveError.
+    Raises ArchiveUnusableError where no other job would fare better (or `of_all`), else
+    ArchiveError.
     """
     try:
         yield
     except OSError as wrong:
         kind = ArchiveUnusableError if of_all or wrong.errno in _OF_THE_WHOLE_DISK else ArchiveError
         if wrong.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise kind(f"cannot {doing}: a link or a file stands where a folder of the archive should be") from wrong
-        raise kind(f"cannot {doing}: {os.strerror(wrong.errno) if wrong.errno else wrong}") from wrong
+            raise kind(
+                f"cannot {doing}: a link or a file stands where a folder of the archive should be"
+            ) from wrong
+        raise kind(
+            f"cannot {doing}: {os.strerror(wrong.errno) if wrong.errno else wrong}"
+        ) from wrong
 
 
 def shut(descriptor: int) -> None:
-    """Close a folder, or a file that was only read: an error then says nothing about what is stored."""
+    """Close a folder, or a file that was only read: an error then says nothing about what is
+    stored.
+    """
     with suppress(OSError):
         os.close(descriptor)
 
 
 def open_folder(parent: int, name: str) -> int:
-    """The folder `name` in `parent`, open; OSError when it is missing or anything but a folder (a link, too)."""
+    """The folder `name` in `parent`, open; OSError when it is missing or anything but a folder (a
+    link, too).
+    """
     return os.open(name, _FOLDER, dir_fd=parent)
 
 
 def make_folder(parent: int, name: str) -> int:
-    """The folder `name` in `parent`, open; made, for our user alone, and durable where it was missing. Raises OSError."""
+    """The folder `name` in `parent`, open; made, for our user alone, and durable where it was
+    missing. Raises OSError.
+    """
     made = False
     with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=parent)
@@ -66,7 +81,9 @@ def make_folder(parent: int, name: str) -> int:
 
 @contextmanager
 def reach(root: int, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
-    """The folder at `parts` below `root`, open while the block runs. Raises OSError as `open_folder` does."""
+    """The folder at `parts` below `root`, open while the block runs. Raises OSError as
+    `open_folder` does.
+    """
     folder = os.dup(root)
     try:
         for part in parts:
@@ -79,7 +96,9 @@ def reach(root: int, parts: Sequence[str], *, make: bool = False) -> Iterator[in
 
 
 def new_file(folder: int, name: str) -> int:
-    """A file that did not exist, open for writing and reading, for our user alone. OSError when the name is taken."""
+    """A file that did not exist, open for writing and reading, for our user alone. OSError when the
+    name is taken.
+    """
     return os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
 
 
@@ -100,7 +119,9 @@ def write_file(folder: int, name: str, data: bytes) -> None:
 
 
 def open_file(folder: int, name: str) -> int:
-    """The regular file `name`, open for reading; OSError when it is missing, a link or anything else."""
+    """The regular file `name`, open for reading; OSError when it is missing, a link or anything
+    else.
+    """
     file = os.open(name, _READ, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
@@ -128,6 +149,8 @@ def exists(folder: int, name: str) -> bool:
 
 
 def remove_tree(parent: int, name: str) -> None:
-    """Remove a folder of ours that was never committed; what cannot be removed is left for the next sweep."""
+    """Remove a folder of ours that was never committed; what cannot be removed is left for the next
+    sweep.
+    """
     with suppress(OSError):
         shutil.rmtree(name, dir_fd=parent)

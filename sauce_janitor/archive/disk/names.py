@@ -1,7 +1,8 @@
 """Names for folders and files, made from names that strangers chose. Pure.
 
-Whoever can run a test chooses asset names, so a name becomes a file name only if every file system in use (case-folding,
-Unicode-normalizing, Windows) would keep it as it is and apart from its neighbours; else the file gets an index.
+Whoever can run a test chooses asset names, so a name becomes a file name only if every file system
+in use (case-folding, Unicode-normalizing, Windows) would keep it as it is and apart from its
+neighbours; else the file gets an index.
 """
 
 from __future__ import annotations
@@ -29,13 +30,19 @@ def _is_reserved(name: str) -> bool:
 
 
 def _is_safe(name: str) -> bool:
-    return _SAFE_NAME.fullmatch(name) is not None and not _is_reserved(name) and _OURS.fullmatch(name.lower()) is None
+    return (
+        _SAFE_NAME.fullmatch(name) is not None
+        and not _is_reserved(name)
+        and _OURS.fullmatch(name.lower()) is None
+    )
 
 
 def file_names(names: Iterable[str]) -> dict[str, str]:
-    """For each distinct asset name, in order, the name of its file: its own where that is safe and free, else an index.
+    """For each distinct asset name, in order, the name of its file: its own where that is safe and
+    free, else an index.
 
-    The index is the name's place in the list, with its ending where that is harmless: `0007.mp4`, else `0007.bin`.
+    The index is the name's place in the list, with its ending where that is harmless: `0007.mp4`,
+    else `0007.bin`.
     """
     in_order = tuple(dict.fromkeys(names))
     files: dict[str, str] = {}
@@ -64,8 +71,9 @@ def _indexed(place: int, name: str, taken: set[str]) -> str:
 def folder_name(name: str) -> str:
     """An owner or account as a folder's name, reversible with `name_of_folder`.
 
-    What is not lower-case or plain is percent-encoded, so two names that differ only by case stay apart everywhere. One too
-    long for a folder is cut and ends in `~` and a hash; its receipts hold it whole.
+    What is not lower-case or plain is percent-encoded, so two names that differ only by case stay
+    apart everywhere. One too long for a folder is cut and ends in `~` and a hash; its receipts hold
+    it whole.
     """
     encoded = "".join(char if char in _PLAIN else _percent(char) for char in name)
     if encoded.startswith((".", "-")) or _is_reserved(encoded):
@@ -83,7 +91,9 @@ def _percent(char: str) -> str:
 
 
 def name_of_folder(folder: str) -> str | None:
-    """The owner or account that `folder_name` made this folder for; None for one cut short, or not made by it."""
+    """The owner or account that `folder_name` made this folder for; None for one cut short, or not
+    made by it.
+    """
     try:
         name = unquote(folder, errors="surrogatepass")
     except UnicodeDecodeError:
@@ -98,7 +108,9 @@ def job_place(account: str, owner: Owner, job_id: JobId, ended_at: int) -> tuple
 
 
 def place_of(account: str, job: Job) -> tuple[str, ...]:
-    """`job_place` of a finished job; ArchiveError for one without an end: it is not over, so not to be archived yet."""
+    """`job_place` of a finished job; ArchiveError for one without an end: it is not over, so not to
+    be archived yet.
+    """
     if not isinstance(job.ended_at, int):
         raise ArchiveError(f"job {job.id} has no end time, so it is not archived yet")
     return job_place(account, job.owner, job.id, job.ended_at)

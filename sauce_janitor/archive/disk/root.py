@@ -1,4 +1,6 @@
-"""The archive's top folder: held open, known by its sentinel, and checked for room before anything is written."""
+"""The archive's top folder: held open, known by its sentinel, and checked for room before anything
+is written.
+"""
 
 from __future__ import annotations
 
@@ -27,18 +29,23 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRoot:
-    """An archive's root. `uuid` is the one in its sentinel; `fd` is the folder, open until `close`."""
+    """An archive's root. `uuid` is the one in its sentinel; `fd` is the folder, open until
+    `close`.
+    """
 
     path: Path
     fd: int
     uuid: str
 
     @classmethod
-    def open(cls, path: Path, *, known_uuid: str | None, make: bool, maker: str | None = None) -> ArchiveRoot:
-        """Open the archive at `path`; with `make`, and only where none was known, make it, as the state's with the id `maker`.
+    def open(
+        cls, path: Path, *, known_uuid: str | None, make: bool, maker: str | None = None
+    ) -> ArchiveRoot:
+        """Open the archive at `path`; with `make`, and only where none was known, make it, as the
+        state's with the id `maker`.
 
-        Raises ArchiveUnusableError when the folder or its sentinel is missing, or the sentinel is another than `known_uuid`:
-        an unmounted volume looks just like an empty archive.
+        Raises ArchiveUnusableError when the folder or its sentinel is missing, or the sentinel is
+        another than `known_uuid`: an unmounted volume looks just like an empty archive.
         """
         path = path.absolute()
         if make and known_uuid is None:
@@ -57,17 +64,21 @@ class ArchiveRoot:
             raise
 
     def check(self) -> None:
-        """Whether the archive is still the one that was opened. Raises ArchiveUnusableError when it is not (an empty mount)."""
+        """Whether the archive is still the one that was opened. Raises ArchiveUnusableError when it
+        is not (an empty mount).
+        """
         with disk_errors(f"look at the archive {self.path}", of_all=True):
             ours, there = os.fstat(self.fd), self.path.stat()
         if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
             raise ArchiveUnusableError(
-                f"the archive {self.path} is another folder now: was its volume mounted or unmounted?"
+                f"the archive {self.path} is another folder now: was its volume mounted or"
+                " unmounted?"
             )
         found = _read_sentinel(self.path, self.fd)
         if found != self.uuid:
             raise ArchiveUnusableError(
-                f"the archive {self.path} has lost its sentinel {SENTINEL}, or it is another one now"
+                f"the archive {self.path} has lost its sentinel {SENTINEL}, or it is another"
+                " one now"
             )
 
     def close(self) -> None:
@@ -78,7 +89,10 @@ class ArchiveRoot:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -90,7 +104,8 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
             strangers = _strangers(fd)
         if strangers:
             raise ArchiveUnusableError(
-                f"{path} is no archive and not empty (it holds {strangers[0]!r}): name an empty folder as archive.path"
+                f"{path} is no archive and not empty (it holds {strangers[0]!r}): name an empty"
+                " folder as archive.path"
             )
         tidy(path, fd)
         if (
@@ -99,10 +114,13 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
             claim(path, fd, maker, at=int(time.time()))
         return _make_sentinel(path, fd)
     if found is None:
-        raise ArchiveUnusableError(f"{path} has no sentinel {SENTINEL}: is the archive's volume mounted?")
+        raise ArchiveUnusableError(
+            f"{path} has no sentinel {SENTINEL}: is the archive's volume mounted?"
+        )
     if known is not None and found != known:
         raise ArchiveUnusableError(
-            f"{path} is another archive (its uuid is {found}, this state belongs to {known}): is the right volume mounted?"
+            f"{path} is another archive (its uuid is {found}, this state belongs to {known}): is"
+            " the right volume mounted?"
         )
     return found
 
@@ -113,7 +131,9 @@ def _strangers(fd: int) -> list[str]:
 
 
 def is_new_root(fd: int) -> bool:
-    """Whether an archive could be made in this folder: it has nothing in it but what this program left. Raises OSError."""
+    """Whether an archive could be made in this folder: it has nothing in it but what this program
+    left. Raises OSError.
+    """
     return not _strangers(fd)
 
 
@@ -122,10 +142,14 @@ def _read_sentinel(path: Path, fd: int) -> str | None:
         with disk_errors(f"read {path / SENTINEL}", of_all=True):
             said = json.loads(read_small(fd, SENTINEL, at_most=4096))
         if said["format"] != _FORMAT:
-            raise ArchiveUnusableError(f"{path} was made by a newer sauce-janitor (format {said['format']})")
+            raise ArchiveUnusableError(
+                f"{path} was made by a newer sauce-janitor (format {said['format']})"
+            )
         return str(uuid.UUID(said["uuid"]))
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-        raise ArchiveUnusableError(f"{path / SENTINEL} cannot be read: it was changed or cut") from wrong
+        raise ArchiveUnusableError(
+            f"{path / SENTINEL} cannot be read: it was changed or cut"
+        ) from wrong
     except ArchiveError as wrong:
         if isinstance(wrong.__cause__, FileNotFoundError):
             return None
@@ -141,7 +165,9 @@ def tidy(path: Path, fd: int) -> None:
 
 
 def _make_sentinel(path: Path, fd: int) -> str:
-    """A new uuid, durable before anyone learns it; made aside and linked, so that it is whole or not there, and made once."""
+    """A new uuid, durable before anyone learns it; made aside and linked, so that it is whole or
+    not there, and made once.
+    """
     fresh = str(uuid.uuid4())
     aside = _ASIDE + fresh
     text = json.dumps({"what": "sauce-janitor archive", "format": _FORMAT, "uuid": fresh}) + "\n"
@@ -155,7 +181,9 @@ def _make_sentinel(path: Path, fd: int) -> str:
         try:
             os.link(aside, SENTINEL, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
         except FileExistsError as taken:
-            raise ArchiveUnusableError(f"{path} was made an archive by another process just now; try again") from taken
+            raise ArchiveUnusableError(
+                f"{path} was made an archive by another process just now; try again"
+            ) from taken
         finally:
             with suppress(OSError):
                 os.unlink(aside, dir_fd=fd)
@@ -184,14 +212,17 @@ def check_room(path: Path, fd: int, floor: DiskReserve) -> None:
     least = max(floor.bytes, int(disk.f_blocks * disk.f_frsize * floor.percent / 100))
     if free < least:
         raise ArchiveUnusableError(
-            f"the archive {path} has {free:,} bytes free, and archive.min_free keeps {least:,} of them: make room"
+            f"the archive {path} has {free:,} bytes free, and archive.min_free keeps {least:,} of"
+            " them: make room"
         )
     if disk.f_files and disk.f_favail < 64:
         raise ArchiveUnusableError(f"the archive {path} has no inodes left: make room")
 
 
 def check_writable(path: Path, folder: int) -> None:
-    """Raise ArchiveUnusableError unless a file can be made in `folder` (a read-only mount, a missing right)."""
+    """Raise ArchiveUnusableError unless a file can be made in `folder` (a read-only mount, a
+    missing right).
+    """
     probe = f"probe-{uuid.uuid4().hex}"
     with disk_errors(f"write to the archive {path}", of_all=True):
         write_file(folder, probe, b"")

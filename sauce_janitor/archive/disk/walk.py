@@ -1,4 +1,6 @@
-"""Where the jobs are: the folders of the archive, walked in the order of their names, and never through a link."""
+"""Where the jobs are: the folders of the archive, walked in the order of their names, and never
+through a link.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,17 @@ _LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")
 
 
 def walk(
-    folder: int, above: Place, fixed: Sequence[str | None], after: Place = (), *, by_name: bool = False
+    folder: int,
+    above: Place,
+    fixed: Sequence[str | None],
+    after: Place = (),
+    *,
+    by_name: bool = False,
 ) -> Iterator[tuple[Place, bool]]:
     """Yield the places of all jobs behind `after`, and of links in place of any folder on the way.
 
-    `by_name` takes what is named as a job for a job's folder and does not look at it: one system call
-    a day, not several a job.
+    `by_name` takes what is named as a job for a job's folder and does not look at it: one system
+    call a day, not several a job.
     """
     wanted = fixed[0] if fixed else None
     with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
@@ -60,7 +67,9 @@ def walk(
 
 
 def files_below(folder: int, above: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Everything in a job's folder that is no folder, by its path; links are listed, not followed, and no depth is searched."""
+    """Everything in a job's folder that is no folder, by its path; links are listed, not followed,
+    and no depth is searched.
+    """
     for name in os.listdir(folder):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode) and above.count("/") < _DEEPEST:

@@ -1,7 +1,9 @@
-"""Taking jobs out of the archive: as a folder, a .zip or a .tar.zst, with checksums that anyone can check by `sha256sum -c`.
+"""Taking jobs out of the archive: as a folder, a .zip or a .tar.zst, with checksums that anyone can
+check by `sha256sum -c`.
 
-What comes out is the originals, under the names that the archive gave them. The result appears whole or not at all: it is built
-beside its place and renamed when the last byte is in. Memory is flat, but for a zip's own directory.
+What comes out is the originals, under the names that the archive gave them. The result appears
+whole or not at all: it is built beside its place and renamed when the last byte is in. Memory is
+flat, but for a zip's own directory.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _PIECE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """One file to come out: its path in the export, length, SHA-256 and time (epoch seconds), and how to open it."""
+    """One file to come out: its path in the export, length, SHA-256 and time (epoch seconds), and
+    how to open it.
+    """
 
     path: str
     size: int
@@ -40,7 +44,8 @@ class ExportedFile:
 
 @dataclass(slots=True)
 class Exported:
-    """What came out, and the jobs that were left out because they are not as they were stored: each with its first finding.
+    """What came out, and the jobs that were left out because they are not as they were stored: each
+    with its first finding.
 
     `incomplete` jobs came out but for files that could not be had when they were archived.
     """
@@ -62,8 +67,9 @@ def export(
 ) -> Exported:
     """Write the jobs in these folders to `target`: FILE.zip, FILE.tar.zst, or else a new folder.
 
-    Every byte is verified before and while it is copied. `force` replaces a file, or a folder that an export made, once the new
-    one is whole. Raises ConfigError for a target that is in the way, JanitorError when it cannot be written.
+    Every byte is verified before and while it is copied. `force` replaces a file, or a folder that
+    an export made, once the new one is whole. Raises ConfigError for a target that is in the way,
+    JanitorError when it cannot be written.
     """
     refuse_target(target, force=force)
     exported = Exported()
@@ -73,14 +79,19 @@ def export(
             if step is not None:
                 step(1)
         if not exported.jobs:
-            raise ConfigError("; ".join(exported.refused[:3]) or "the archive holds no such job: nothing was written")
+            raise ConfigError(
+                "; ".join(exported.refused[:3])
+                or "the archive holds no such job: nothing was written"
+            )
         size = sums.seek(0, io.SEEK_END)
         sums.seek(0)
         sink.add(SUMS, size, int(datetime.now(UTC).timestamp()), sums)
     return exported
 
 
-def _export_job(catalogue: Catalogue, place: Place, into: tuple[ExportTarget, IO[bytes]], exported: Exported) -> None:
+def _export_job(
+    catalogue: Catalogue, place: Place, into: tuple[ExportTarget, IO[bytes]], exported: Exported
+) -> None:
     proof = catalogue.prove(place)
     contents = contents_of(catalogue.root, place) if not proof.findings else None
     if contents is None:
@@ -105,7 +116,9 @@ def _why_not(proof: Proof) -> str:
 
 
 def _items(catalogue: Catalogue, contents: JobContents) -> Iterator[ExportedFile]:
-    """The job's document, its assets, its receipts, and what says which files were pruned, under the archive's own names."""
+    """The job's document, its assets, its receipts, and what says which files were pruned, under
+    the archive's own names.
+    """
     account, owner, *_, job_id = contents.place
     base, taken = f"{account}/{owner}/{job_id}", set[str]()
     newest = contents.newest
@@ -118,12 +131,16 @@ def _items(catalogue: Catalogue, contents: JobContents) -> Iterator[ExportedFile
             path = f"{stem}-{dot}{ending}" if dot else f"{path}-"
         taken.add(path.lower())
         opener = _Opener(catalogue, contents.place, file.file)
-        yield ExportedFile(f"{base}/{path}", file.bytes, file.sha256, newest.ended_at, opener.original(file))
+        yield ExportedFile(
+            f"{base}/{path}", file.bytes, file.sha256, newest.ended_at, opener.original(file)
+        )
     standing = [(each.file, each.sha256) for each in contents.receipts]
     standing += [(each.file, each.sha256) for each in contents.records]
     for name, sha256 in standing:
         opener = _Opener(catalogue, contents.place, name)
-        yield ExportedFile(f"{base}/{name}", opener.size(), sha256, newest.ended_at, opener.as_it_stands)
+        yield ExportedFile(
+            f"{base}/{name}", opener.size(), sha256, newest.ended_at, opener.as_it_stands
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +163,9 @@ class _Opener:
 
 
 class _Verifying:
-    """Reads a file for a sink, and knows at its end whether it was the file that its receipt means."""
+    """Reads a file for a sink, and knows at its end whether it was the file that its receipt
+    means.
+    """
 
     def __init__(self, source: BinaryIO, item: ExportedFile) -> None:
         self._source, self._item = source, item
@@ -154,7 +173,9 @@ class _Verifying:
 
     def read(self, size: int = -1, /) -> bytes:
         left = self._item.size - self._length
-        piece = self._source.read(min(left, _PIECE) if size < 0 else min(size, left)) if left else b""
+        piece = (
+            self._source.read(min(left, _PIECE) if size < 0 else min(size, left)) if left else b""
+        )
         self._digest.update(piece)
         self._length += len(piece)
         return piece
@@ -163,5 +184,6 @@ class _Verifying:
         more = self._source.read(1)
         if more or (self._length, self._digest.hexdigest()) != (self._item.size, self._item.sha256):
             raise ArchiveError(
-                f"{self._item.path} changed while it was copied: the disk or memory is bad. Nothing was written"
+                f"{self._item.path} changed while it was copied: the disk or memory is bad. Nothing"
+                " was written"
             )

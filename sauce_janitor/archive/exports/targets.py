@@ -42,12 +42,15 @@ _OTHER_PACKINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".7z", ".ra
 
 
 def refuse_target(target: Path, *, force: bool) -> None:
-    """ConfigError when something is in the way that is not to be replaced, or there is no folder for it."""
+    """ConfigError when something is in the way that is not to be replaced, or there is no folder
+    for it.
+    """
     if not target.parent.is_dir():
         raise ConfigError(f"there is no folder {target.parent}: make it, or name another place")
     if target.name.lower().endswith(_OTHER_PACKINGS) and not (_is_file(target) or target.is_dir()):
         raise ConfigError(
-            f"{target.name} is packed as nothing that is known here: name a folder, FILE.zip or FILE.tar.zst"
+            f"{target.name} is packed as nothing that is known here: name a folder, FILE.zip or"
+            " FILE.tar.zst"
         )
     if not os.path.lexists(target):
         return
@@ -58,7 +61,9 @@ def refuse_target(target: Path, *, force: bool) -> None:
         if not target.is_file():
             raise ConfigError(f"{target} is no file: it is not replaced")
     elif not made_by_us:
-        raise ConfigError(f"{target} is no folder that an export made (it has no {SUMS}): it is not replaced")
+        raise ConfigError(
+            f"{target} is no folder that an export made (it has no {SUMS}): it is not replaced"
+        )
 
 
 def _is_file(target: Path) -> bool:
@@ -67,7 +72,9 @@ def _is_file(target: Path) -> bool:
 
 @contextmanager
 def written(target: Path, *, force: bool) -> Iterator[ExportTarget]:
-    """A sink beside the target, which takes its place when the block ends well; otherwise nothing is left of it."""
+    """A sink beside the target, which takes its place when the block ends well; otherwise nothing
+    is left of it.
+    """
     aside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
         with _sink(target, aside) as sink:
@@ -75,7 +82,9 @@ def written(target: Path, *, force: bool) -> Iterator[ExportTarget]:
         _flush(aside)
         _put(aside, target, force=force)
     except OSError as wrong:
-        raise JanitorError(f"cannot write {target}: {wrong.strerror or wrong}. Nothing is left of it") from wrong
+        raise JanitorError(
+            f"cannot write {target}: {wrong.strerror or wrong}. Nothing is left of it"
+        ) from wrong
     finally:
         _remove(aside)
 
@@ -149,13 +158,19 @@ class _Zip:
         if kind is None:
             self._zip.close()
         else:
-            with suppress(OSError, ValueError):  # it is thrown away; what went wrong is told already
+            with suppress(
+                OSError, ValueError
+            ):  # it is thrown away; what went wrong is told already
                 self._zip.close()
 
     def add(self, path: str, size: int, at: int, source: ExportSource) -> None:
         when = datetime.fromtimestamp(max(at, _OLDEST_IN_ZIP), UTC)
-        info = zipfile.ZipInfo(path, (when.year, when.month, when.day, when.hour, when.minute, when.second))
-        info.compress_type = zipfile.ZIP_DEFLATED if is_packable(path) or path == SUMS else zipfile.ZIP_STORED
+        info = zipfile.ZipInfo(
+            path, (when.year, when.month, when.day, when.hour, when.minute, when.second)
+        )
+        info.compress_type = (
+            zipfile.ZIP_DEFLATED if is_packable(path) or path == SUMS else zipfile.ZIP_STORED
+        )
         info.external_attr = 0o644 << 16
         info.file_size = size
         with self._zip.open(info, "w", force_zip64=size >= 2**31) as entry:
@@ -170,7 +185,9 @@ class _Tar:
 
     def __enter__(self) -> Self:
         self._file = self._path.open("xb")
-        self._stream = zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(self._file, closefd=False)
+        self._stream = zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(
+            self._file, closefd=False
+        )
         self._tar = tarfile.open(fileobj=self._stream, mode="w|", format=tarfile.PAX_FORMAT)
         return self
 

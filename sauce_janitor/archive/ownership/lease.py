@@ -1,10 +1,12 @@
 """An account's lease on an archive: one run, of one state, on one machine, writes there at a time.
 
-Beside the archive's root stand a lock file, free the moment its holder dies, and a record with a number that only grows and
-a random word. The state remembers the word. A copy of the state (a cloned machine, a backup put back) comes with an old
-word once the other one has worked, and is refused. Where locks do not reach every machine (NFS, a file system without
-flock), the holder rewrites the record every 15 s, and only 90 s without a sign of life make it free. Whoever finds another
-word in the record than the one written last has lost the lease, and neither commits nor deletes any more.
+Beside the archive's root stand a lock file, free the moment its holder dies, and a record with a
+number that only grows and a random word. The state remembers the word. A copy of the state (a
+cloned machine, a backup put back) comes with an old word once the other one has worked, and is
+refused. Where locks do not reach every machine (NFS, a file system without flock), the holder
+rewrites the record every 15 s, and only 90 s without a sign of life make it free. Whoever finds
+another word in the record than the one written last has lost the lease, and neither commits nor
+deletes any more.
 """
 
 from __future__ import annotations
@@ -44,7 +46,20 @@ BEAT_S: Final = 15.0
 SILENT_S: Final = 90.0
 """So long without a sign of life a holder on another machine counts as dead."""
 _LOCKS_REACH_ALL: Final = frozenset(
-    {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "tmpfs", "ramfs", "overlay", "bcachefs"}
+    {
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "zfs",
+        "f2fs",
+        "jfs",
+        "tmpfs",
+        "ramfs",
+        "overlay",
+        "bcachefs",
+    }
 )
 """File systems that one kernel alone has mounted: its locks bind everybody."""
 NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -52,7 +67,9 @@ NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno
 
 
 class LeaseMemory(Protocol):
-    """What the state remembers of a lease, by the archive's uuid and the account: the words it wrote or was about to write."""
+    """What the state remembers of a lease, by the archive's uuid and the account: the words it
+    wrote or was about to write.
+    """
 
     def read(self, archive: str, account: str, /) -> tuple[str, ...]: ...
     def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None: ...
@@ -60,7 +77,8 @@ class LeaseMemory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LeaseHolder:
-    """Who asks for the lease: the state's id and memory, and the run; without one no lease is taken.
+    """Who asks for the lease: the state's id and memory, and the run; without one no lease is
+    taken.
 
     `adopts`: the archive is taken over, whoever had it.
     """
@@ -75,8 +93,8 @@ class LeaseHolder:
 class ArchiveLease:
     """Held from `with` to its end. `check` is cheap, and any thread may ask.
 
-    Raises RefusedError when the archive is another state's, or this state is an old copy; LeaseError when another run holds
-    it, or this one has lost it.
+    Raises RefusedError when the archive is another state's, or this state is an old copy;
+    LeaseError when another run holds it, or this one has lost it.
     """
 
     def __init__(self, root: ArchiveRoot, account: str, claimant: LeaseHolder) -> None:
@@ -106,8 +124,9 @@ class ArchiveLease:
     def is_dead(self, word: str) -> bool:
         """Whether the run that held the lease by this word surely works no more.
 
-        With locks that reach everybody all earlier ones are dead; else only the last one, if it gave the lease back or its
-        lock on this machine is free: a machine may be frozen for longer than the 90 s.
+        With locks that reach everybody all earlier ones are dead; else only the last one, if it
+        gave the lease back or its lock on this machine is free: a machine may be frozen for longer
+        than the 90 s.
         """
         return word != self.word and (self._locks_bind_all or word == self._dead)
 
@@ -118,7 +137,12 @@ class ArchiveLease:
     def acquire(self) -> None:
         """Take it, without waiting."""
         if not self._claimant.adopts:
-            claim(self._root.path, self._root.fd, self._claimant.instance, at=int(self._claimant.now()))
+            claim(
+                self._root.path,
+                self._root.fd,
+                self._claimant.instance,
+                at=int(self._claimant.now()),
+            )
         self._take_lock()
         try:
             self._take()
@@ -126,15 +150,20 @@ class ArchiveLease:
             self._unlock()
             raise
         if not self._locks_bind_all:
-            self._beats = threading.Thread(target=self._keep_beating, name="archive-lease", daemon=True)
+            self._beats = threading.Thread(
+                target=self._keep_beating, name="archive-lease", daemon=True
+            )
             self._beats.start()
 
     def check(self) -> None:
-        """LeaseError unless this run still holds it: the record has the word, and the beat, that were written last."""
+        """LeaseError unless this run still holds it: the record has the word, and the beat, that
+        were written last.
+        """
         with self._lock:
             self._check()
             if not self._locks_bind_all and time.monotonic() - self._beat_at > SILENT_S / 2:
-                self._write_beat()  # the thread is behind (a suspended machine): nothing goes on without a beat
+                # the thread is behind (a suspended machine): nothing goes on without a beat
+                self._write_beat()
 
     def release(self) -> None:
         """Give it back; nothing happens when it is lost or was never taken."""
@@ -156,11 +185,14 @@ class ArchiveLease:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.release()
 
-    # --- taking it ------------------------------------------------------------------------------------------------------
+    # --- taking it --------------------------------------------------------------------------------
 
     def _take_lock(self) -> None:
         self._is_local = kind_of(os.fstat(self._root.fd).st_dev) in _LOCKS_REACH_ALL
@@ -188,7 +220,8 @@ class ArchiveLease:
         if found is not None:
             self._refuse_the_living(found)
             known = claimant.memory.read(self._root.uuid, self._account)
-            # A record without memory is another copy's work; so is any word but the last two of ours.
+            # A record without memory is another copy's work; so is any word but the last two of
+            # ours.
             if not claimant.adopts and found.word not in known:
                 raise RefusedError(stale(self._root.path, self._account, found))
         record = LeaseRecord(
@@ -203,7 +236,8 @@ class ArchiveLease:
             since=int(claimant.now()),
         )
         tidy_leases(self._root, self._account)
-        # The state learns of the word before the archive has it: a crash in between leaves one of the two that it knows.
+        # The state learns of the word before the archive has it: a crash in between leaves one of
+        # the two that it knows.
         before = (found.word,) if found else ()
         claimant.memory.write(self._root.uuid, self._account, (*before, record.word))
         self._write(record)
@@ -217,12 +251,15 @@ class ArchiveLease:
         silent_s = self._silence()
         if silent_s < SILENT_S:
             raise LeaseError(
-                f"{self._taken_by(found)}. Its last sign of life is {max(0, silent_s):.0f} s old, and locks do not reach "
-                f"other machines here: it counts as dead after {SILENT_S:.0f} s without one"
+                f"{self._taken_by(found)}. Its last sign of life is {max(0, silent_s):.0f} s old,"
+                " and locks do not reach other machines here: it counts as dead after"
+                f" {SILENT_S:.0f} s without one"
             )
 
     def _silence(self) -> float:
-        """How old the record is in seconds, by the clock of the file system that both were written to."""
+        """How old the record is in seconds, by the clock of the file system that both were written
+        to.
+        """
         with disk_errors(f"look at {self._root.path / self._name}", of_all=True):
             os.utime(self._name + LOCK, dir_fd=self._root.fd, follow_symlinks=False)
             now = os.stat(self._name + LOCK, dir_fd=self._root.fd, follow_symlinks=False).st_mtime
@@ -232,13 +269,13 @@ class ArchiveLease:
         who = f": {found}" if found is not None and not found.released else ""
         return f"another run works on account {self._account} in the archive {self._root.path}{who}"
 
-    # --- holding it -----------------------------------------------------------------------------------------------------
+    # --- holding it -------------------------------------------------------------------------------
 
     def _check(self) -> None:
         if self._record is None or read_lease(self._root, self._account) != self._record:
             raise LeaseError(
-                f"this run has lost the lease on account {self._account} in the archive {self._root.path}: another machine "
-                "or another copy of the state works there"
+                f"this run has lost the lease on account {self._account} in the archive"
+                f" {self._root.path}: another machine or another copy of the state works there"
             )
 
     def _write(self, record: LeaseRecord) -> None:
@@ -251,7 +288,10 @@ class ArchiveLease:
 
     def _keep_beating(self) -> None:
         while not self._ended.wait(BEAT_S):
-            with self._lock, suppress(ArchiveError, LeaseError):  # `check` tells it where it matters
+            with (
+                self._lock,
+                suppress(ArchiveError, LeaseError),
+            ):  # `check` tells it where it matters
                 self._check()
                 self._write_beat()
 
@@ -259,7 +299,8 @@ class ArchiveLease:
 def stale(path: Path, account: str, found: LeaseRecord) -> str:
     """Why a state that does not know the lease's word may not go on, and what to do."""
     return (
-        f"the archive {path} was last used for account {account} by {found}, and this state does not know of it: it is an "
-        "older copy, or one of two copies, of the state that did. Find the one that is in use; if this one replaces it for "
-        "good, `sauce-janitor archive adopt` says so. Nothing was changed"
+        f"the archive {path} was last used for account {account} by {found}, and this state does"
+        " not know of it: it is an older copy, or one of two copies, of the state that did. Find"
+        " the one that is in use; if this one replaces it for good, `sauce-janitor archive adopt`"
+        " says so. Nothing was changed"
     )

@@ -1,4 +1,6 @@
-"""The record of an account's lease in the archive's root: who holds it, by which number and word."""
+"""The record of an account's lease in the archive's root: who holds it, by which number and
+word.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """The record in the archive's root; `since` is epoch seconds, `boot` the id of the kernel's start."""
+    """The record in the archive's root; `since` is epoch seconds, `boot` the id of the kernel's
+    start.
+    """
 
     account: str
     instance: str
@@ -59,7 +63,9 @@ def tidy_leases(root: ArchiveRoot, account: str) -> None:
 
 
 def read_lease(root: ArchiveRoot, account: str) -> LeaseRecord | None:
-    """The record of an account's lease; None where there never was one. Raises ArchiveUnusableError."""
+    """The record of an account's lease; None where there never was one. Raises
+    ArchiveUnusableError.
+    """
     return _record_of(root, LEASE_FILE + folder_name(account))
 
 
@@ -82,7 +88,9 @@ def _record_of(root: ArchiveRoot, name: str) -> LeaseRecord | None:
             raise ValueError("another format")
         return LeaseRecord(**fields)
     except (ValueError, KeyError, TypeError) as wrong:
-        raise ArchiveUnusableError(f"{root.path / name} cannot be read: it was changed or cut") from wrong
+        raise ArchiveUnusableError(
+            f"{root.path / name} cannot be read: it was changed or cut"
+        ) from wrong
 
 
 def boot_id() -> str:

@@ -1,6 +1,8 @@
-"""Whose archive this is: the identity of the one state that may write to it, in a small file in the archive's root.
+"""Whose archive this is: the identity of the one state that may write to it, in a small file in the
+archive's root.
 
-Two states on one archive would sweep each other's work away, and each would prune what the other's journal vouches for.
+Two states on one archive would sweep each other's work away, and each would prune what the other's
+journal vouches for.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ _REMEMBERED: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class ArchiveOwner:
-    """The state that owns an archive: its instance id, since when (epoch seconds), on which host, and who owned it before."""
+    """The state that owns an archive: its instance id, since when (epoch seconds), on which host,
+    and who owned it before.
+    """
 
     instance: str
     since: int
@@ -34,7 +38,9 @@ class ArchiveOwner:
 
 
 def read_owner(path: Path, root: int) -> ArchiveOwner | None:
-    """The owner of the archive at `path`; None where nobody claimed it yet. ArchiveUnusableError when that cannot be read."""
+    """The owner of the archive at `path`; None where nobody claimed it yet. ArchiveUnusableError
+    when that cannot be read.
+    """
     said = read_plain(path, root, OWNER_FILE)
     if said is None:
         return None
@@ -44,7 +50,9 @@ def read_owner(path: Path, root: int) -> ArchiveOwner | None:
         return ArchiveOwner(str(uuid.UUID(said["instance"])), int(said["since"]), str(said["host"]),
                             tuple(dict(each) for each in said["before"]))  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-        raise ArchiveUnusableError(f"{path / OWNER_FILE} cannot be read: it was changed or cut") from wrong
+        raise ArchiveUnusableError(
+            f"{path / OWNER_FILE} cannot be read: it was changed or cut"
+        ) from wrong
 
 
 def claim(path: Path, root: int, instance: str, *, at: int) -> None:
@@ -64,21 +72,35 @@ def foreign(path: Path, owner: ArchiveOwner | None) -> str:
     """Why a state may not write to another's archive, and what to do."""
     whose = f"{owner.instance[:8]} on {owner.host}" if owner else "unknown"
     return (
-        f"the archive {path} belongs to another state ({whose}): give this state an archive of its own; or, if that state is "
-        "lost or was replaced for good, `sauce-janitor archive adopt` takes the archive over. Nothing was changed"
+        f"the archive {path} belongs to another state ({whose}): give this state an archive of its"
+        " own; or, if that state is lost or was replaced for good, `sauce-janitor archive adopt`"
+        " takes the archive over. Nothing was changed"
     )
 
 
 def hand_over(path: Path, root: int, instance: str, *, by: str, at: int) -> None:
-    """Make the archive this state's, whoever owned it; who did is kept in the file. Every lease on it must be held."""
+    """Make the archive this state's, whoever owned it; who did is kept in the file. Every lease on
+    it must be held.
+    """
     owner = read_owner(path, root)
     before = owner.before if owner else ()
     if owner and owner.instance != instance:
         before = (
             *before,
-            {"instance": owner.instance, "since": owner.since, "host": owner.host, "until": at, "by": by},
+            {
+                "instance": owner.instance,
+                "since": owner.since,
+                "host": owner.host,
+                "until": at,
+                "by": by,
+            },
         )
-    _write(path, root, ArchiveOwner(instance, at, socket.gethostname(), before[-_REMEMBERED:]), replaces=True)
+    _write(
+        path,
+        root,
+        ArchiveOwner(instance, at, socket.gethostname(), before[-_REMEMBERED:]),
+        replaces=True,
+    )
 
 
 def _write(path: Path, root: int, owner: ArchiveOwner, *, replaces: bool) -> None:
@@ -88,14 +110,18 @@ def _write(path: Path, root: int, owner: ArchiveOwner, *, replaces: bool) -> Non
 
 
 def read_plain(path: Path, root: int, name: str) -> dict[str, Any] | None:
-    """A small JSON object in the archive's root; None where there is none. Raises ArchiveUnusableError."""
+    """A small JSON object in the archive's root; None where there is none. Raises
+    ArchiveUnusableError.
+    """
     try:
         with disk_errors(f"read {path / name}", of_all=True):
             said = json.loads(read_small(root, name, at_most=_LARGEST))
         if not isinstance(said, dict):
             raise TypeError("not an object")
     except (ValueError, TypeError, RecursionError) as wrong:
-        raise ArchiveUnusableError(f"{path / name} cannot be read: it was changed or cut") from wrong
+        raise ArchiveUnusableError(
+            f"{path / name} cannot be read: it was changed or cut"
+        ) from wrong
     except ArchiveError as wrong:
         if isinstance(wrong.__cause__, FileNotFoundError):
             return None
@@ -103,8 +129,11 @@ def read_plain(path: Path, root: int, name: str) -> dict[str, Any] | None:
     return said
 
 
-def write_plain(path: Path, root: int, name: str, said: dict[str, Any], *, replaces: bool = True) -> None:
-    """Write a small JSON object into the archive's root, whole and durable; FileExistsError where it must not replace one.
+def write_plain(
+    path: Path, root: int, name: str, said: dict[str, Any], *, replaces: bool = True
+) -> None:
+    """Write a small JSON object into the archive's root, whole and durable; FileExistsError where
+    it must not replace one.
 
     Raises ArchiveUnusableError.
     """

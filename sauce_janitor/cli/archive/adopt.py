@@ -1,4 +1,6 @@
-"""`archive adopt`: this state takes over an archive that another one, or a newer copy of it, worked on."""
+"""`archive adopt`: this state takes over an archive that another one, or a newer copy of it, worked
+on.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 @DRY_RUN
 @click.pass_obj
 def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
-    """Make this state the owner of the archive: after a restore from a backup, or when the state that owned it is lost.
+    """Make this state the owner of the archive: after a restore from a backup, or when the state
+    that owned it is lost.
 
     From then on the other state is refused. Ends with 5 while a run works on the archive.
     """
@@ -40,14 +43,25 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
         if dry_run:
             echo(f"would take over the archive {config.archive.path}", err=True)
             return
-        consent(f"Take over the archive {config.archive.path}? Nothing else may work on it.", yes=yes)
+        consent(
+            f"Take over the archive {config.archive.path}? Nothing else may work on it.", yes=yes
+        )
         take_over(config.archive, state, by=who())
-    echo(f"Adopted: the archive {config.archive.path} is this state's. Look at `sauce-janitor plan` before a run.")
+    echo(
+        f"Adopted: the archive {config.archive.path} is this state's. Look at `sauce-janitor plan`"
+        " before a run."
+    )
 
 
 def _lines(found: ArchiveOwnership) -> list[str]:
     from sauce_janitor import report
 
-    owner = f"It belongs to state {found.owner[:8]} on {found.host}." if found.owner else "It belongs to no state yet."
-    uses = [f"{use.account}: last used by {use}, since {report.when(use.since)}" for use in found.uses]
+    owner = (
+        f"It belongs to state {found.owner[:8]} on {found.host}."
+        if found.owner
+        else "It belongs to no state yet."
+    )
+    uses = [
+        f"{use.account}: last used by {use}, since {report.when(use.since)}" for use in found.uses
+    ]
     return [owner, *uses]

@@ -1,4 +1,6 @@
-"""`archive list` and `archive show`: what the archive holds, found by whatever one remembers of it."""
+"""`archive list` and `archive show`: what the archive holds, found by whatever one remembers of
+it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,13 @@ COLUMNS = (
 @click.command(name="list")
 @filters
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show at most N, the newest.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+)
 @click.pass_obj
 def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -> None:
     """List the jobs in the archive, newest first."""
@@ -54,8 +62,13 @@ def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -
 def _row(entry: ArchiveEntry) -> dict[str, Any]:
     from sauce_janitor import report
 
-    values = {name: getattr(entry, name) for name in COLUMNS if name != "path"} | {"path": entry.place}
-    return values | {"ended_at": report.iso(entry.ended_at), "stored_at": report.iso(entry.stored_at)}
+    values = {name: getattr(entry, name) for name in COLUMNS if name != "path"} | {
+        "path": entry.place
+    }
+    return values | {
+        "ended_at": report.iso(entry.ended_at),
+        "stored_at": report.iso(entry.stored_at),
+    }
 
 
 def _json_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -91,14 +104,18 @@ def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
     if not jobs:
         terminal.echo("The archive holds no such job.", err=True)
         return
-    shown = f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"
+    shown = (
+        f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"
+    )
     terminal.echo(f"{shown} jobs, {report.size(size)}", err=True)
 
 
 @click.command()
 @JOB
 @click.option("--account", metavar="NAME", help="Only this account.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
 @click.pass_obj
 def show(session: Session, /, job_id: str, account: str | None, form: str) -> None:
     """Show which files of a job are stored, by which policy, and which are missing or pruned."""
@@ -109,7 +126,9 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
     loaded = session.load()
     job, key = stored_id(session, job_id, account), known_jobs.archive_key(loaded, account)
     with Catalogue.open(loaded.archive.path) as catalogue:
-        found = [contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=key)]
+        found = [
+            contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=key)
+        ]
         stored = [contents for contents in found if contents is not None]
         if not stored:
             raise ConfigError(f"the archive holds nothing of job {job}")
@@ -127,11 +146,19 @@ def _as_json(contents: JobContents) -> dict[str, object]:
     return {
         "path": "/".join(contents.place),
         "receipts": [
-            {"file": each.file, "sha256": each.sha256, "receipt": json.loads(write_receipt(each.document))}
+            {
+                "file": each.file,
+                "sha256": each.sha256,
+                "receipt": json.loads(write_receipt(each.document)),
+            }
             for each in contents.receipts
         ],
         "pruned": [
-            {"file": each.file, "sha256": each.sha256, "record": json.loads(write_record(each.record))}
+            {
+                "file": each.file,
+                "sha256": each.sha256,
+                "record": json.loads(write_record(each.record)),
+            }
             for each in contents.records
         ],
     }
@@ -144,7 +171,9 @@ def _show(out: Console, catalogue: Catalogue, contents: JobContents) -> None:
     for line in _facts(catalogue, contents):
         say(out, line)
     out.print()
-    show_table(out, (Column("Stored", "number"), Column("File", "prose")), _files(contents), indent=2)
+    show_table(
+        out, (Column("Stored", "number"), Column("File", "prose")), _files(contents), indent=2
+    )
     out.print()
     for receipt in contents.receipts:
         said = receipt.document
@@ -162,11 +191,18 @@ def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
     yield f"{report.clean(entry.name or 'Job ' + entry.job_id)}"
     ended = f"{entry.status or 'ended'}, {report.when(entry.ended_at)}"
     took = f" after {report.span(entry.duration_s)}" if entry.duration_s else ""
-    ran = f" on {report.clean(' '.join(filter(None, (entry.os, entry.browser))))}" if entry.os or entry.browser else ""
+    ran = (
+        f" on {report.clean(' '.join(filter(None, (entry.os, entry.browser))))}"
+        if entry.os or entry.browser
+        else ""
+    )
     yield f"  {ended}{took}{ran}"
     if entry.error:
         yield f"  error: {report.clean(entry.error)}"
-    yield f"  job {entry.job_id} of {report.clean(entry.owner)}, build {report.clean(entry.build or '-')}"
+    yield (
+        f"  job {entry.job_id} of {report.clean(entry.owner)}, build"
+        f" {report.clean(entry.build or '-')}"
+    )
     yield f"  {catalogue.root.path / '/'.join(contents.place)}"
     if newest.missing:
         yield f"  incomplete: {len(newest.missing):,} files could not be had"
@@ -184,7 +220,10 @@ def _files(contents: JobContents) -> Iterator[tuple[str | int, str]]:
             yield file.bytes, f"{_names(file)}{odd}"
     for record in contents.records:
         for gone in record.record.files:
-            yield "pruned", f"{gone.name}: {report.when(record.record.made_at)}, {record.record.why}"
+            yield (
+                "pruned",
+                f"{gone.name}: {report.when(record.record.made_at)}, {record.record.why}",
+            )
     for lacking in newest.missing:
         yield "missing", f"{lacking.name}: {lacking.why}"
     for unstored in (*newest.discarded, *newest.absent):

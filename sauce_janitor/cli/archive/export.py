@@ -33,11 +33,22 @@ FOUND_SOMETHING = 6
               help="A folder, or FILE.zip, or FILE.tar.zst.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file, or a folder that an export made.")
 @click.pass_obj
-def export(session: Session, /, what: str | None, *, everything: bool, output: Path, force: bool, **given: Any) -> int:
-    """Copy a job, a build or the jobs that the options select out of the archive, as a folder, a .zip or a .tar.zst.
+def export(
+    session: Session,
+    /,
+    what: str | None,
+    *,
+    everything: bool,
+    output: Path,
+    force: bool,
+    **given: Any,
+) -> int:
+    """Copy a job, a build or the jobs that the options select out of the archive, as a folder, a
+    .zip or a .tar.zst.
 
-    SHA256SUMS lies in it: `sha256sum -c SHA256SUMS` checks every file. Each job is verified first; one that is not as it was
-    stored is left out and named, and the command ends with 6. The result appears whole or not at all.
+    SHA256SUMS lies in it: `sha256sum -c SHA256SUMS` checks every file. Each job is verified first;
+    one that is not as it was stored is left out and named, and the command ends with 6. The result
+    appears whole or not at all.
     """
     from sauce_janitor import archive, report
     from sauce_janitor.cli.progress import ProgressDisplay
@@ -50,18 +61,21 @@ def export(session: Session, /, what: str | None, *, everything: bool, output: P
         with ProgressDisplay(color=session.color, moving=_is_watched()) as shown:
             shown.phase("archive", "export", jobs)
             places = _places(shelf, query)
-            done = archive.export(shelf.catalogue, places, output.absolute(), force=force, step=shown.step)
+            done = archive.export(
+                shelf.catalogue, places, output.absolute(), force=force, step=shown.step
+            )
     for refused in done.refused:
         terminal.echo(f"left out: {report.clean(refused)}", err=True)
     if done.incomplete:
         terminal.echo(
-            f"{done.incomplete:,} of the jobs are incomplete: files could not be had when they were archived, and their "
-            "receipts name them",
+            f"{done.incomplete:,} of the jobs are incomplete: files could not be had when they were"
+            " archived, and their receipts name them",
             err=True,
         )
     left = f", {len(done.refused):,} left out" if done.refused else ""
     terminal.echo(
-        f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to {output}{left}"
+        f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to"
+        f" {output}{left}"
     )
     return FOUND_SOMETHING if done.refused else 0
 
@@ -83,7 +97,8 @@ def _query(shelf: ArchiveView, what: str | None, given: dict[str, Any]) -> Archi
     if query.build is not None:
         raise click.UsageError("give the build once: as BUILD or by --build")
     of_build, parts = replace(query, build=what), list(alternatives(what))
-    # A build is named as before; what is no build may be one job: by the beginning of its id, or its name.
+    # A build is named as before; what is no build may be one job: by the beginning of its id, or
+    # its name.
     if len(parts) > 1 or has_wildcards(what) or shelf.entries.count(of_build)[0]:
         return of_build
     accounts = None if query.account is None else (query.account,)

@@ -33,7 +33,8 @@ _NOT_FACTS = frozenset({"id", "name", "error", "owner", "build"})
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.pass_obj
 def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
-    """Browse the archive in a browser: builds and jobs, each job's video beside its screenshots, logs and requests.
+    """Browse the archive in a browser: builds and jobs, each job's video beside its screenshots,
+    logs and requests.
 
     Works without internet, changes nothing, is there for this machine alone, and ends with Ctrl-C.
     """
@@ -44,15 +45,20 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65_535 or not is_local(host.strip("[]")):
         raise ConfigError(
-            f"--listen {listen!r:.80} is no address of this machine alone: write 127.0.0.1:PORT; from elsewhere, "
-            "reach it by `ssh -L`"
+            f"--listen {listen!r:.80} is no address of this machine alone: write 127.0.0.1:PORT;"
+            " from elsewhere, reach it by `ssh -L`"
         )
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         with open_shelf(session) as shelf:
             view = make_archive_view(ArchivePageSource(shelf), str(shelf.catalogue.root.path))
-            with RunningServer(Guard(view, AccessRules(listen)), listen, ServerLimits(threads=8)) as serving:
+            with RunningServer(
+                Guard(view, AccessRules(listen)), listen, ServerLimits(threads=8)
+            ) as serving:
                 terminal.echo(f"The archive is open at {serving.url}/ until Ctrl-C.")
                 if not no_browser:
                     webbrowser.open(f"{serving.url}/")
@@ -64,7 +70,9 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
 
 
 class ArchivePageSource:
-    """The archive as its page asks for it (`web.archive_values.ArchiveView`). Any thread may use it."""
+    """The archive as its page asks for it (`web.archive_values.ArchiveView`). Any thread may use
+    it.
+    """
 
     def __init__(self, shelf: ArchiveView) -> None:
         self._shelf = shelf
@@ -98,7 +106,9 @@ class ArchivePageSource:
         return self._shelf.catalogue.open_asset(found[0].place, found[0].assets[file.number])
 
     def _look(self, place: str) -> tuple[JobContents, ShownJob] | None:
-        """What stands there; remembered while its folder is as it was, for a page of 2,000 pictures asks for each of them."""
+        """What stands there; remembered while its folder is as it was, for a page of 2,000 pictures
+        asks for each of them.
+        """
         from sauce_janitor.archive import contents_of, document_of
 
         root = self._shelf.catalogue.root
@@ -123,7 +133,13 @@ class ArchivePageSource:
 
 def _shown(contents: JobContents, document: Mapping[str, object] | None) -> ShownJob:
     from sauce_janitor.archive import entry_from
-    from sauce_janitor.web.archive_query import ShownFile, ShownJob, ShownReceipt, UnstoredAsset, kind_of
+    from sauce_janitor.web.archive_query import (
+        ShownFile,
+        ShownJob,
+        ShownReceipt,
+        UnstoredAsset,
+        kind_of,
+    )
 
     newest = contents.newest
     started = (document or {}).get("start_time")
@@ -132,7 +148,10 @@ def _shown(contents: JobContents, document: Mapping[str, object] | None) -> Show
         for record in contents.records
         for file in record.record.files
     ]
-    unstored = [UnstoredAsset(each.name, f"not stored: {each.why}") for each in (*newest.discarded, *newest.absent)]
+    unstored = [
+        UnstoredAsset(each.name, f"not stored: {each.why}")
+        for each in (*newest.discarded, *newest.absent)
+    ]
     unstored += [UnstoredAsset(each.name, f"missing: {each.why}") for each in newest.missing]
     odd = [UnstoredAsset(file.name, file.odd) for file in contents.assets if file.odd is not None]
     return ShownJob(

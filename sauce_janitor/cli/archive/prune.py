@@ -1,4 +1,6 @@
-"""`archive prune`: what the archive need not hold any longer leaves it, planned, limited and journaled."""
+"""`archive prune`: what the archive need not hold any longer leaves it, planned, limited and
+journaled.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,22 @@ _FAILED = 3
 
 
 @click.command()
-@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
 @YES
 @DRY_RUN
 @click.pass_obj
-def prune(session: Session, /, accounts: tuple[str, ...], form: str, *, yes: bool, dry_run: bool) -> int:
+def prune(
+    session: Session, /, accounts: tuple[str, ...], form: str, *, yes: bool, dry_run: bool
+) -> int:
     """Remove the archived files whose `keep_for` is over; receipts stay, and `prove` still passes.
 
-    Shows what goes, and why, and asks before it does. Asks Sauce Labs nothing. Ends with 3 when a limit is broken.
+    Shows what goes, and why, and asks before it does. Asks Sauce Labs nothing. Ends with 3 when a
+    limit is broken.
     """
     from sauce_janitor import report
     from sauce_janitor.cli.known_jobs import chosen
@@ -50,7 +59,11 @@ def prune(session: Session, /, accounts: tuple[str, ...], form: str, *, yes: boo
             with desk.shown.hidden():
                 files = sum(len(row.files) for row in rows)
                 today = report.when(max(done.plan.as_of for _, done in looks))
-                consent(f"It is {today}. Remove {files:,} files of {len(rows):,} jobs from the archive?", yes=False)
+                consent(
+                    f"It is {today}. Remove {files:,} files of {len(rows):,} jobs from the"
+                    " archive?",
+                    yes=False,
+                )
         show = teller.plan if yes else _unseen
         done, code = _each(desk, wanted, PruneOrder(execute=True, vouched=not yes, show=show))
         return teller.end(done, code)
@@ -60,8 +73,12 @@ def _unseen(_account: Account, _plan: PrunePlan) -> None:
     """It was shown already, when it was asked about."""
 
 
-def _each(desk: CommandSession, accounts: list[Account], order: PruneOrder) -> tuple[list[tuple[Account, Pruned]], int]:
-    """Every account, one after the other; one that fails does not stop the others. The first bad exit code counts."""
+def _each(
+    desk: CommandSession, accounts: list[Account], order: PruneOrder
+) -> tuple[list[tuple[Account, Pruned]], int]:
+    """Every account, one after the other; one that fails does not stop the others. The first bad
+    exit code counts.
+    """
     from sauce_janitor.errors import JanitorError
     from sauce_janitor.operations.prune import prune as prune_account
 
@@ -92,7 +109,12 @@ class _Teller:
         if self._form == "json":
             return
         with self._desk.shown.hidden():
-            _show_plan(self._desk.session.console(), account.name, plan, self._desk.config.policy_digest(account.name))
+            _show_plan(
+                self._desk.session.console(),
+                account.name,
+                plan,
+                self._desk.config.policy_digest(account.name),
+            )
 
     def end(self, results: list[tuple[Account, Pruned]], code: int) -> int:
         """What came of it; the exit code."""
@@ -108,7 +130,10 @@ class _Teller:
             for failure in done.failures[:_FAILED]:
                 terminal.echo(f"sauce-janitor: {account.name}: {report.clean(failure)}", err=True)
             if len(done.failures) > _FAILED:
-                more = f"… and {len(done.failures) - _FAILED:,} more failures: in the log with -v, or in --format json"
+                more = (
+                    f"… and {len(done.failures) - _FAILED:,} more failures: in the log with -v, or"
+                    " in --format json"
+                )
                 terminal.echo(f"sauce-janitor: {account.name}: {more}", err=True)
         return 128 + desk.signals.number if desk.signals.number is not None else code
 
@@ -154,7 +179,8 @@ def _rest(plan: PrunePlan, digest: str) -> Iterator[str]:
 def _ended(account: Account, done: Pruned) -> str:
     from sauce_janitor import report
 
-    parts = [f"{done.files:,} files of {done.jobs:,} jobs left the archive, {report.size(done.size_bytes)}"]
+    size = report.size(done.size_bytes)
+    parts = [f"{done.files:,} files of {done.jobs:,} jobs left the archive, {size}"]
     if done.recovered:
         parts.append(f"{done.recovered:,} begun by an earlier prune are settled")
     if done.spared:

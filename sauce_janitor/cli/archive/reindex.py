@@ -1,4 +1,6 @@
-"""`archive reindex`: after a lost or restored state, what it knew of the archive is read from the receipts again."""
+"""`archive reindex`: after a lost or restored state, what it knew of the archive is read from the
+receipts again.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,19 @@ _NAMED = 3
 
 
 @click.command()
-@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
 @click.pass_obj
 def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
     """Rebuild what the state knows of the archive from the receipts alone.
 
-    For a state that was lost, or is older than the archive. Changes nothing but the state, asks Sauce Labs nothing. Ends with 4
-    when receipts of some jobs cannot be trusted: those jobs stay unknown, and --format json names each.
+    For a state that was lost, or is older than the archive. Changes nothing but the state, asks
+    Sauce Labs nothing. Ends with 4 when receipts of some jobs cannot be trusted: those jobs stay
+    unknown, and --format json names each.
     """
     from sauce_janitor import report
     from sauce_janitor.cli.known_jobs import chosen
@@ -39,15 +46,19 @@ def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
             found[account.name] = reindex_account(account, desk.tools, step=desk.shown.step)
         desk.shown.end()
     if form == "json":
-        terminal.echo(report.json_text([{"account": name, **asdict(each)} for name, each in found.items()]))
+        terminal.echo(
+            report.json_text([{"account": name, **asdict(each)} for name, each in found.items()])
+        )
     else:
         for name, each in found.items():
             for line in each.unreadable[:_NAMED]:
                 terminal.echo(f"Unknown: {report.clean(line)}")
             if len(each.unreadable) > _NAMED:
-                terminal.echo(f"… and {len(each.unreadable) - _NAMED:,} more unknown: --format json lists all")
+                terminal.echo(
+                    f"… and {len(each.unreadable) - _NAMED:,} more unknown: --format json lists all"
+                )
             terminal.echo(
-                f"{name}: {each.jobs:,} archived jobs, {each.receipts_added:,} receipts that the journal did not have; "
-                f"{each.in_inventory:,} of the jobs are in the inventory"
+                f"{name}: {each.jobs:,} archived jobs, {each.receipts_added:,} receipts that the"
+                f" journal did not have; {each.in_inventory:,} of the jobs are in the inventory"
             )
     return JanitorError.exit_code if any(each.unreadable for each in found.values()) else 0

@@ -24,14 +24,18 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 class _Share(click.ParamType[float]):
     name = "PERCENT"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         """A share as a number above 0 and not above 1."""
         if isinstance(value, float):
             return value
         found = _SHARE.fullmatch(str(value).strip())
         share = float(found[1]) / 100 if found else 0.0
         if not 0 < share <= 1:
-            self.fail(f"{value!r} is no share of the archive: write a percentage, such as 5%", param, ctx)
+            self.fail(
+                f"{value!r} is no share of the archive: write a percentage, such as 5%", param, ctx
+            )
         return share
 
 
@@ -39,7 +43,9 @@ class _Share(click.ParamType[float]):
 @click.argument("job_id", metavar="[JOB]", required=False)
 @click.option("--account", metavar="NAME", help="Only this account.")
 @click.option("--owner", metavar="USER", help="Only jobs of this user.")
-@click.option("--sample", type=_Share(), help="Only so many of the jobs, such as 5%: another part each day.")
+@click.option(
+    "--sample", type=_Share(), help="Only so many of the jobs, such as 5%: another part each day."
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted verification was left.")
 @click.option(
     "--workers",
@@ -47,41 +53,59 @@ class _Share(click.ParamType[float]):
     metavar="N",
     help="How many files are read at once. Default: by the processors.",
 )
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
 @click.pass_context
 def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -> None:
-    """Read every stored file again and compare it with its receipt, and the receipts with the journal.
+    """Read every stored file again and compare it with its receipt, and the receipts with the
+    journal.
 
-    Ends with 6 when anything is missing, changed, extra or a link, or a receipt is not the one that the journal has; each is
-    named. Nothing is repaired or removed. What was done is remembered: an interrupted verification goes on with --resume.
+    Ends with 6 when anything is missing, changed, extra or a link, or a receipt is not the one that
+    the journal has; each is named. Nothing is repaired or removed. What was done is remembered: an
+    interrupted verification goes on with --resume.
     """
     from sauce_janitor import report
 
     session: Session = ctx.obj
     if given["resume"] and (job_id or given["sample"]):
-        raise click.UsageError("--resume goes on with a verification of everything: leave out JOB and --sample")
+        raise click.UsageError(
+            "--resume goes on with a verification of everything: leave out JOB and --sample"
+        )
     done = _verified(session, job_id, given, show=form == "table")
     if job_id and not done.jobs:
         raise ConfigError(f"the archive holds nothing of job {job_id}")
-    if (given["account"] or given["owner"]) and not (done.jobs or done.findings or given["sample"] or given["resume"]):
+    if (given["account"] or given["owner"]) and not (
+        done.jobs or done.findings or given["sample"] or given["resume"]
+    ):
         whose = [f"{what} {given[what]!r:.80}" for what in ("account", "owner") if given[what]]
-        raise ConfigError(f"the archive holds nothing of {' and '.join(whose)}: nothing was verified")
+        raise ConfigError(
+            f"the archive holds nothing of {' and '.join(whose)}: nothing was verified"
+        )
     if form == "json":
         terminal.echo(report.json_text(_as_json(done)))
     else:
-        lacking = f"; {done.incomplete:,} jobs are incomplete, see archive list" if done.incomplete else ""
+        lacking = (
+            f"; {done.incomplete:,} jobs are incomplete, see archive list"
+            if done.incomplete
+            else ""
+        )
         before = f", {done.resumed:,} of the jobs before" if done.resumed else ""
         terminal.echo(
             f"Verified: {done.jobs:,} jobs, {done.files:,} files, {done.size_bytes:,} bytes, "
             f"{len(done.findings):,} findings{before}{lacking}"
         )
         if not done.against_journal:
-            terminal.echo("There is no state here, so receipts were not compared with its journal.", err=True)
+            terminal.echo(
+                "There is no state here, so receipts were not compared with its journal.", err=True
+            )
     if done.findings:
         ctx.exit(FOUND_SOMETHING)
 
 
-def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, show: bool) -> Verified:
+def _verified(
+    session: Session, job_id: str | None, given: dict[str, Any], *, show: bool
+) -> Verified:
     import time
     from contextlib import ExitStack
 
@@ -122,14 +146,23 @@ def _verified(session: Session, job_id: str | None, given: dict[str, Any], *, sh
 
         shown.phase(given["account"] or "archive", "verify")
         trusted = config.archive.trust_read_back_s is not None
-        means = VerifyContext(catalogue, state, told=told, workers=given["workers"], remembers=trusted)
+        means = VerifyContext(
+            catalogue, state, told=told, workers=given["workers"], remembers=trusted
+        )
         try:
             return verify(wanted, means)
         except KeyboardInterrupt:
             shown.end()
-            is_kept = state is not None and not state.is_read_only and wanted.job is None and wanted.sample is None
+            is_kept = (
+                state is not None
+                and not state.is_read_only
+                and wanted.job is None
+                and wanted.sample is None
+            )
             again = ". Go on with --resume" if is_kept else ""
-            terminal.echo(f"Verified until then: {jobs:,} jobs, {findings:,} findings{again}", err=True)
+            terminal.echo(
+                f"Verified until then: {jobs:,} jobs, {findings:,} findings{again}", err=True
+            )
             raise
 
 

@@ -1,4 +1,6 @@
-"""The archive as commands open it to look for jobs: its catalogue beside entries that are up with it."""
+"""The archive as commands open it to look for jobs: its catalogue beside entries that are up with
+it.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +38,19 @@ class ArchiveView:
     """An archive open for reading, and the entries to find jobs by."""
 
     def __init__(self, config: Config, catalogue: Catalogue, state: State) -> None:
-        self.config, self.catalogue, self.entries, self._state = config, catalogue, state.archived, state
+        self.config, self.catalogue, self.entries, self._state = (
+            config,
+            catalogue,
+            state.archived,
+            state,
+        )
         self.lookups = state.lookups
         self._kept_up_at, self._lock = time.monotonic(), threading.Lock()
 
     def keep_up(self) -> None:
-        """Learn what was archived or pruned meanwhile, if the last look is some time ago. Any thread may ask."""
+        """Learn what was archived or pruned meanwhile, if the last look is some time ago. Any
+        thread may ask.
+        """
         from sauce_janitor.operations.wiring.archive_index import keep_up
 
         if time.monotonic() - self._kept_up_at < _EVERY_S or not self._lock.acquire(blocking=False):
@@ -80,7 +89,8 @@ def open_shelf(session: Session) -> Iterator[ArchiveView]:
             indexed = keep_up(state, catalogue, step=shown.step)
         if indexed.unreadable:
             terminal.echo(
-                f"{len(indexed.unreadable):,} jobs cannot be read, the first: {indexed.unreadable[0]}: see archive verify",
+                f"{len(indexed.unreadable):,} jobs cannot be read, the first:"
+                f" {indexed.unreadable[0]}: see archive verify",
                 err=True,
             )
         yield ArchiveView(config, catalogue, state)
@@ -94,10 +104,21 @@ def filters(command: Any) -> Any:
         click.option("--build", metavar="GLOB", help="Only jobs of builds of this name."),
         click.option("--name", metavar="GLOB", help="Only jobs of this name."),
         click.option(
-            "--status", multiple=True, type=click.Choice(STATUSES), help="Only jobs with this status. Repeatable."
+            "--status",
+            multiple=True,
+            type=click.Choice(STATUSES),
+            help="Only jobs with this status. Repeatable.",
         ),
-        click.option("--since", metavar="WHEN", help="Ended then or later: 7d (ago), 2026-06-01 or a Unix timestamp."),
-        click.option("--until", metavar="WHEN", help="Ended through this day, before this moment, or a time ago."),
+        click.option(
+            "--since",
+            metavar="WHEN",
+            help="Ended then or later: 7d (ago), 2026-06-01 or a Unix timestamp.",
+        ),
+        click.option(
+            "--until",
+            metavar="WHEN",
+            help="Ended through this day, before this moment, or a time ago.",
+        ),
         click.option("--text", help="With this text in the name or the error, in any case."),
     )
     for option in reversed(options):
@@ -106,7 +127,9 @@ def filters(command: Any) -> Any:
 
 
 def query_of(zone: str, given: dict[str, Any], *, limit: int | None = None) -> ArchiveQuery:
-    """What these options ask for. ConfigError for what is no user's name, UsageError for what is no time."""
+    """What these options ask for. ConfigError for what is no user's name, UsageError for what is no
+    time.
+    """
     from sauce_janitor.model.archive_entries import ArchiveQuery
 
     told_of_globs({"--build": given["build"], "--name": given["name"]})
@@ -144,7 +167,8 @@ def _moment(option: str, text: str | None, zone: str, *, end: bool) -> int | Non
         return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
     except ValueError as wrong:
         raise click.UsageError(
-            f"{option} {text!r:.60} is no time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400 or 7d"
+            f"{option} {text!r:.60} is no time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400"
+            " or 7d"
         ) from wrong
 
 

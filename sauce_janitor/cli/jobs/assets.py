@@ -32,15 +32,27 @@ if TYPE_CHECKING:
 @click.command()
 @JOB
 @click.option(
-    "--get", "name", metavar="NAME", help="Get this file, also one that is in no list, such as screenshots.zip."
+    "--get",
+    "name",
+    metavar="NAME",
+    help="Get this file, also one that is in no list, such as screenshots.zip.",
 )
 @click.option(
-    "-o", "--output", metavar="FILE", help="Where to; - for stdout. Default: here, by its own name where that is safe."
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Where to; - for stdout. Default: here, by its own name where that is safe.",
 )
 @click.option(
-    "--download", "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Get all files."
+    "--download",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Get all files.",
 )
-@click.option("--delete", is_flag=True, help="Archive all files of the job, then delete them at Sauce Labs.")
+@click.option(
+    "--delete", is_flag=True, help="Archive all files of the job, then delete them at Sauce Labs."
+)
 @OWNER
 @ACCOUNT
 @FORMAT
@@ -53,27 +65,33 @@ def assets(
 ) -> int:  # fmt: skip
     """List the files of a job (Sauce Labs lists no sizes), download them, or delete them.
 
-    No file is ever overwritten. --delete archives first, and asks. A job keeps its files if it is held or not
-    all of them can be archived. Files that archive.forbid excludes are deleted without a
-    copy; the question says so.
+    No file is ever overwritten. --delete archives first, and asks. A job keeps its files if it is
+    held or not all of them can be archived. Files that archive.forbid excludes are deleted without
+    a copy; the question says so.
     """
     from sauce_janitor.cli import options as checked
     from sauce_janitor.cli.account_session import calling
     from sauce_janitor.cli.job_lookup import asked_ids
 
     if output is not None and name is None:
-        raise click.UsageError("-o says where the file of --get goes: say --get NAME, or --download DIR for all")
+        raise click.UsageError(
+            "-o says where the file of --get goes: say --get NAME, or --download DIR for all"
+        )
     if name is not None and folder is not None:
         raise click.UsageError("say --get NAME for one file or --download DIR for all")
     if delete and (name is not None or folder is not None):
-        raise click.UsageError("--delete archives the files itself: use it without --get and --download")
+        raise click.UsageError(
+            "--delete archives the files itself: use it without --get and --download"
+        )
     reference = job_reference_of(job_id)
     with calling(session, given["wanted"], looks=not delete) as call:
         owner = checked.owner(given["owner"])
         (wanted_id,) = asked_ids(call, (reference,), owner)
         job = call.hand.find(wanted_id, owner).job
         if delete:
-            return _delete(call, job, str(given["form"]), yes=given["yes"], dry_run=given["dry_run"])
+            return _delete(
+                call, job, str(given["form"]), yes=given["yes"], dry_run=given["dry_run"]
+            )
         if name is not None:
             return _get_one(call, job, name, output)
         names = _listed(call, job)
@@ -96,7 +114,9 @@ def _delete(call: AccountSession, job: Job, form: str, *, yes: bool, dry_run: bo
             return _told(call, job, looked, form)
         lines = [f"archive and delete all assets of {job.id} of {job.owner}: {job.name}"]
         lines += [f"delete {line}" for line in _uncopied(looked)]
-        if not may_act(call, f"Delete the assets of job {job.id}?", lines, yes=yes, dry_run=dry_run):
+        if not may_act(
+            call, f"Delete the assets of job {job.id}?", lines, yes=yes, dry_run=dry_run
+        ):
             return _told(call, job, looked, form)
         order = replace(order, shown=looked.planned.fingerprint)
     return _told(call, job, delete_assets(account, tools, order), form)
@@ -120,7 +140,9 @@ def _told(call: AccountSession, job: Job, done: EmptiedJob, form: str) -> int:
         raise RefusedError(f"nothing was deleted: job {job.id} keeps its assets: {why}")
     call.desk.shown.end()
     if form == "json":
-        terminal.write_json({**summary(done.result), "job_id": job.id, "owner": job.owner, "reasons": done.reasons})
+        terminal.write_json(
+            {**summary(done.result), "job_id": job.id, "owner": job.owner, "reasons": done.reasons}
+        )
     elif done.is_over:
         terminal.echo(f"Nothing to do: job {job.id}: {report.clean(why)}")
     elif done.result.execution is not None:
@@ -140,7 +162,8 @@ def _listed(call: AccountSession, job: Job) -> tuple[str, ...]:
     listing = call.hand.reader(job.owner).assets(job.owner, job.id)
     if listing is None:
         raise AnswerError(
-            f"Sauce Labs lists no assets of job {job.id} (404): they were deleted, or purged 30 days after the job's end"
+            f"Sauce Labs lists no assets of job {job.id} (404): they were deleted, or purged 30"
+            " days after the job's end"
         )
     return listing.names
 
@@ -150,7 +173,12 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
     from sauce_janitor.model.assets import asset_classes
 
     rows = [
-        {"job_id": job.id, "owner": job.owner, "name": name, "classes": sorted(asset_classes(name) - {"all"})}
+        {
+            "job_id": job.id,
+            "owner": job.owner,
+            "name": name,
+            "classes": sorted(asset_classes(name) - {"all"}),
+        }
         for name in names
     ]
     if form == "json":
@@ -158,7 +186,9 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
         return
     if rows:
         cells = ((row["name"], row["classes"] or None) for row in rows)
-        report.show_table(session.console(), (report.Column("Name"), report.Column("Kind", "word")), cells)
+        report.show_table(
+            session.console(), (report.Column("Name"), report.Column("Kind", "word")), cells
+        )
     else:
         terminal.echo(f"Sauce Labs lists no files of job {job.id}.", err=True)
 
@@ -167,7 +197,9 @@ def _get_one(call: AccountSession, job: Job, name: str, output: str | None) -> i
     from sauce_janitor.archive.disk.names import file_names
 
     if output == "-":
-        with tempfile.TemporaryDirectory() as folder:  # whoever reads a pipe must not get half a file, or another
+        with (
+            tempfile.TemporaryDirectory() as folder
+        ):  # whoever reads a pipe must not get half a file, or another
             aside = Path(folder) / "asset"
             _fetch(call, job, name, aside)
             with aside.open("rb") as whole:
@@ -203,8 +235,15 @@ def _say_got(name: str, path: Path, size: int) -> None:
 
 
 def _fetch(call: AccountSession, job: Job, name: str, path: Path) -> int:
-    """The file, whole or not there: it is fetched and judged aside, then shown under its name. Its bytes."""
-    from sauce_janitor.archive.asset_fetch import AssetSlot, ByteAllowance, SizeLimits, fetch_to_file
+    """The file, whole or not there: it is fetched and judged aside, then shown under its name. Its
+    bytes.
+    """
+    from sauce_janitor.archive.asset_fetch import (
+        AssetSlot,
+        ByteAllowance,
+        SizeLimits,
+        fetch_to_file,
+    )
     from sauce_janitor.archive.disk.folders import disk_errors
 
     reader = call.hand.reader(job.owner)
@@ -219,9 +258,13 @@ def _fetch(call: AccountSession, job: Job, name: str, path: Path) -> int:
         if os.path.lexists(path):
             raise ArchiveError(f"{path} is there already: nothing is overwritten")
         try:
-            came = fetch_to_file(fetch, name, AssetSlot(folder, aside), ByteAllowance(SizeLimits(), lambda: None))
+            came = fetch_to_file(
+                fetch, name, AssetSlot(folder, aside), ByteAllowance(SizeLimits(), lambda: None)
+            )
             with disk_errors(f"write {path}"):
-                os.link(aside, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+                os.link(
+                    aside, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+                )
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(aside, dir_fd=folder)

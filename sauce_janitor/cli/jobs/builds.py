@@ -1,4 +1,5 @@
-"""`builds` and `build`: the builds of an account, and one whole with its jobs, as Sauce Labs has them now.
+"""`builds` and `build`: the builds of an account, and one whole with its jobs, as Sauce Labs has
+them now.
 
 They send only GETs.
 """
@@ -14,7 +15,16 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import ACCOUNT, FORMAT, OWNER, ROWS, TIMES, build_id, moment, told_of_globs
+from sauce_janitor.cli.options import (
+    ACCOUNT,
+    FORMAT,
+    OWNER,
+    ROWS,
+    TIMES,
+    build_id,
+    moment,
+    told_of_globs,
+)
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.account_session import AccountSession
@@ -26,7 +36,18 @@ if TYPE_CHECKING:
 
 _SOURCES = {"vdc": "virtual devices", "rdc": "real devices"}
 _TIMES = ("created_at", "started_at", "ended_at", "modified_at", "deleted_at")
-_PLAIN = ("passed", "public", "run", "number", "prefix", "owner_id", "team_id", "org_id", "group_id", "source")
+_PLAIN = (
+    "passed",
+    "public",
+    "run",
+    "number",
+    "prefix",
+    "owner_id",
+    "team_id",
+    "org_id",
+    "group_id",
+    "source",
+)
 _COUNTED = (
     "passed", "failed", "errored", "completed", "finished", "running", "queued", "new", "public",
 )  # fmt: skip
@@ -47,12 +68,23 @@ _SOURCE = click.option(
 @click.argument("build", metavar="[BUILD]", required=False)
 @click.option("--owner", metavar="USER", help="Builds of this user; default: the account's own.")
 @click.option("--name", metavar="GLOB", help="With this name.")
-@click.option("--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="With this status. Repeatable.")
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(_STATUSES),
+    help="With this status. Repeatable.",
+)
 @click.option("--since", metavar="TIME", help=f"Created then or later: {TIMES}.")
 @click.option("--until", metavar="TIME", help="Created then or earlier; a day includes all of it.")
 @_SOURCE
 @click.option(
-    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="Show at most N; 0 for all."
+    "--limit",
+    type=click.IntRange(0),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Show at most N; 0 for all.",
 )
 @ACCOUNT
 @ROWS
@@ -86,7 +118,9 @@ def build(
     session: Session, /, build_text: str | None, *, job_text: str | None, wanted: str | None, form: str,
     source: BuildSource, **given: str | None,
 ) -> None:  # fmt: skip
-    """Show one build, by its id or address, or the build of a job: times, counters, ids and jobs."""
+    """Show one build, by its id or address, or the build of a job: times, counters, ids and
+    jobs.
+    """
     from sauce_janitor.cli import options as checked
     from sauce_janitor.cli.account_session import calling
 
@@ -96,28 +130,40 @@ def build(
     with calling(session, wanted, looks=True) as call:
         whose = checked.owner(given["owner"])
         of_job = str(job_text)
-        record = _of_job(call, of_job, source, whose) if wanted_id is None else _one(call, wanted_id, source, whose)
+        record = (
+            _of_job(call, of_job, source, whose)
+            if wanted_id is None
+            else _one(call, wanted_id, source, whose)
+        )
         members = list(call.hand.reader(whose).build_records.members(record.id, source) or ())
-    row = {**build_row(call.name, record), "members": [_member_row(call.name, record.id, each) for each in members]}
+    row = {
+        **build_row(call.name, record),
+        "members": [_member_row(call.name, record.id, each) for each in members],
+    }
     if form == "json":
         terminal.write_json(row)
     else:
         _show_whole(session, record, row, members)
 
 
-def _one(call: AccountSession, wanted_id: str, source: BuildSource, whose: Owner | None) -> BuildRecord:
+def _one(
+    call: AccountSession, wanted_id: str, source: BuildSource, whose: Owner | None
+) -> BuildRecord:
     from sauce_janitor.errors import AnswerError
 
     owner = whose or call.hand.owners[0]
     record = call.hand.reader(owner).build_records.one(wanted_id, source, owner)
     if record is None:
         raise AnswerError(
-            f"{call.name}: Sauce Labs shows no build {wanted_id!r:.80} of {_SOURCES[source]} to these credentials (404)"
+            f"{call.name}: Sauce Labs shows no build {wanted_id!r:.80} of {_SOURCES[source]} to"
+            " these credentials (404)"
         )
     return record
 
 
-def _of_job(call: AccountSession, text: str, source: BuildSource, whose: Owner | None) -> BuildRecord:
+def _of_job(
+    call: AccountSession, text: str, source: BuildSource, whose: Owner | None
+) -> BuildRecord:
     from sauce_janitor.cli.job_lookup import asked_ids
     from sauce_janitor.cli.options import job_reference_of
     from sauce_janitor.errors import AnswerError
@@ -130,14 +176,19 @@ def _of_job(call: AccountSession, text: str, source: BuildSource, whose: Owner |
     record = call.hand.reader(whose).build_records.of_job(job_id, source)
     if record is None:
         raise AnswerError(
-            f"{call.name}: Sauce Labs shows no build of job {job_id} among {_SOURCES[source]} (404): the job is in none, is "
-            "not to be seen with these credentials, or the builds API (v2) is not offered"
+            f"{call.name}: Sauce Labs shows no build of job {job_id} among {_SOURCES[source]}"
+            " (404): the job is in none, is not to be seen with these credentials, or the builds"
+            " API (v2) is not offered"
         )
     return record
 
 
-def _filter(call: AccountSession, given: Mapping[str, Any]) -> tuple[BuildFilter, list[Callable[[BuildRecord], bool]]]:
-    """What to ask for, and what each build that comes is tested by: whether the API filters is not documented."""
+def _filter(
+    call: AccountSession, given: Mapping[str, Any]
+) -> tuple[BuildFilter, list[Callable[[BuildRecord], bool]]]:
+    """What to ask for, and what each build that comes is tested by: whether the API filters is not
+    documented.
+    """
     from sauce_janitor.model.globs import compile_glob, is_plain
     from sauce_janitor.sauce.builds import BuildFilter
 
@@ -160,7 +211,9 @@ def _filter(call: AccountSession, given: Mapping[str, Any]) -> tuple[BuildFilter
     return BuildFilter(exact, tuple(statuses), since, until), tests
 
 
-def _found(call: AccountSession, whose: Owner, source: BuildSource, which: BuildFilter) -> Iterator[BuildRecord]:
+def _found(
+    call: AccountSession, whose: Owner, source: BuildSource, which: BuildFilter
+) -> Iterator[BuildRecord]:
     from sauce_janitor.errors import AnswerError
 
     every = call.hand.reader(whose).build_records.find(whose, source, which)
@@ -196,22 +249,38 @@ def _show_builds(
     _tell_more(found, limit)
 
 
-def _show_members(call: AccountSession, wanted_id: str, source: BuildSource, limit: int, form: str) -> None:
+def _show_members(
+    call: AccountSession, wanted_id: str, source: BuildSource, limit: int, form: str
+) -> None:
     from sauce_janitor.errors import AnswerError
 
     members = call.hand.reader().build_records.members(wanted_id, source)
     if members is None:
-        raise AnswerError(f"{call.name}: Sauce Labs shows no build {wanted_id!r:.80} to these credentials (404)")
+        raise AnswerError(
+            f"{call.name}: Sauce Labs shows no build {wanted_id!r:.80} to these credentials (404)"
+        )
     shown = list(itertools.islice(members, limit or None))
     rows = [_member_row(call.name, wanted_id, each) for each in shown]
-    _show(call, rows, form, keys=_MEMBER_COLUMNS, columns=_member_columns(), cells=_member_cells(shown))
+    _show(
+        call,
+        rows,
+        form,
+        keys=_MEMBER_COLUMNS,
+        columns=_member_columns(),
+        cells=_member_cells(shown),
+    )
     _tell_more(members, limit)
 
 
 def _member_columns() -> Sequence[Column]:
     from sauce_janitor.report import Column
 
-    headers: dict[str, CellKind] = {"Job": "id", "Status": "word", "Created": "time", "Modified": "time"}
+    headers: dict[str, CellKind] = {
+        "Job": "id",
+        "Status": "word",
+        "Created": "time",
+        "Modified": "time",
+    }
     return [Column(header, kind) for header, kind in headers.items()]
 
 
@@ -219,18 +288,29 @@ def _member_cells(members: Sequence[BuildMember]) -> Sequence[Sequence[object]]:
     return [(each.id, each.status, each.created_at, each.modified_at) for each in members]
 
 
-def _show_whole(session: Session, record: BuildRecord, row: Mapping[str, Any], members: Sequence[BuildMember]) -> None:
+def _show_whole(
+    session: Session, record: BuildRecord, row: Mapping[str, Any], members: Sequence[BuildMember]
+) -> None:
     """Each thing that is known of the build on a line, its jobs below."""
     from sauce_janitor import report
     from sauce_janitor.times import when
 
     out = session.console()
-    told: dict[str, object] = {"build": record.id, "name": row["name"], "status": row["status"], "owner": row["owner"]}
+    told: dict[str, object] = {
+        "build": record.id,
+        "name": row["name"],
+        "status": row["status"],
+        "owner": row["owner"],
+    }
     told |= {
-        name.removesuffix("_at"): when(value) for name in _TIMES if isinstance(value := getattr(record, name), int)
+        name.removesuffix("_at"): when(value)
+        for name in _TIMES
+        if isinstance(value := getattr(record, name), int)
     }
     told["jobs"] = row["jobs"]
-    told |= {f"  {name}": f"{record.counters[name]:,}" for name in _COUNTED if name in record.counters}
+    told |= {
+        f"  {name}": f"{record.counters[name]:,}" for name in _COUNTED if name in record.counters
+    }
     told |= {name: row[name] for name in _PLAIN}
     told["cannot be read"] = ", ".join(row["unknown"]) or None
     shown = {name: value for name, value in told.items() if value is not None}
@@ -245,11 +325,15 @@ def _show_whole(session: Session, record: BuildRecord, row: Mapping[str, Any], m
 
 def _tell_more(rest: Iterator[object], limit: int) -> None:
     if limit and next(rest, None) is not None:
-        terminal.echo(f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True)
+        terminal.echo(
+            f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True
+        )
 
 
 def build_row(account: str, record: BuildRecord) -> dict[str, Any]:
-    """A build for machines: times as ISO 8601; a field that cannot be read is null and named in `unknown`."""
+    """A build for machines: times as ISO 8601; a field that cannot be read is null and named in
+    `unknown`.
+    """
     from sauce_janitor.model.jobs import UNKNOWN
     from sauce_janitor.report import iso
 

@@ -13,7 +13,13 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import DRY_RUN, YES, who
 from sauce_janitor.cli.jobs.field_changes import change_of
 from sauce_janitor.cli.options import ACCOUNT, FORMAT, JOBS, OWNER, job_references
-from sauce_janitor.errors import BudgetSpentError, CredentialsError, JanitorError, RefusedError, StateError
+from sauce_janitor.errors import (
+    BudgetSpentError,
+    CredentialsError,
+    JanitorError,
+    RefusedError,
+    StateError,
+)
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.account_session import AccountSession
@@ -36,8 +42,9 @@ _ENDING = (CredentialsError, BudgetSpentError, RefusedError, StateError)
 @click.pass_obj
 def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
          **given: str | None) -> int:  # fmt: skip
-    """Stop jobs that run or wait. Name each by its id, the first digits of it, its address, or a name or build that
-    only it has; - reads ids from stdin. Jobs that have ended are not changed."""
+    """Stop jobs that run or wait. Name each by its id, the first digits of it, its address, or a
+    name or build that only it has; - reads ids from stdin. Jobs that have ended are not changed.
+    """
     from sauce_janitor.cli import options as checked
     from sauce_janitor.cli.account_session import calling
     from sauce_janitor.cli.job_lookup import asked_ids
@@ -51,10 +58,13 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
         found, code = find_all(call, asked_ids(call, references, owner), owner)
         open_jobs = [each for each in found if each.job.state is not JobState.FINISHED]
         acts: list[ManualResult] = [
-            over(each.job.id, each.job.owner, status_of(each.job)) for each in found if each not in open_jobs
+            over(each.job.id, each.job.owner, status_of(each.job))
+            for each in found
+            if each not in open_jobs
         ]
         lines = [
-            f"stop {each.job.id} of {each.job.owner}, {each.job.state.value}: {each.job.name}" for each in open_jobs
+            f"stop {each.job.id} of {each.job.owner}, {each.job.state.value}: {each.job.name}"
+            for each in open_jobs
         ]
         if not may_act(call, f"Stop {_jobs(len(open_jobs))}?", lines, yes=yes, dry_run=dry_run):
             return show(acts, code, form=form)
@@ -72,14 +82,22 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 @JOBS
 @click.option("--add", multiple=True, metavar="TAG", help="Add this tag. Repeatable.")
 @click.option("--remove", multiple=True, metavar="TAG", help="Remove this tag. Repeatable.")
-@click.option("--set", "tags", multiple=True, metavar="TAG", help="Replace all tags, by this one and each other --set.")
+@click.option(
+    "--set",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="Replace all tags, by this one and each other --set.",
+)
 @click.option("--clear", is_flag=True, help="Remove all tags, before --add.")
 @click.option("--name", metavar="TEXT", help="Set the name.")
 @click.option("--build", metavar="TEXT", help="Set the build.")
 @click.option(
     "--public",
     metavar="WHO",
-    help="Who may see it: public, public restricted, share, team, private, or several (team,share).",
+    help=(
+        "Who may see it: public, public restricted, share, team, private, or several (team,share)."
+    ),
 )
 @click.option("--passed/--failed", "passed", default=None, help="Set the result.")
 @click.option(
@@ -96,7 +114,13 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
     metavar="KEY=JSON",
     help="Set this key to any JSON: 7, true, null, [1, 2]. Repeatable.",
 )
-@click.option("--remove-custom-data", "drop", multiple=True, metavar="KEY", help="Remove this key. Repeatable.")
+@click.option(
+    "--remove-custom-data",
+    "drop",
+    multiple=True,
+    metavar="KEY",
+    help="Remove this key. Repeatable.",
+)
 @OWNER
 @ACCOUNT
 @FORMAT
@@ -105,11 +129,11 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 @click.pass_obj
 def tag(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
         **given: Any) -> int:  # fmt: skip
-    """Change tags and other fields of jobs. Name each by its id, the first digits of it, its address, or a name or
-    build that only it has; - reads ids from stdin.
+    """Change tags and other fields of jobs. Name each by its id, the first digits of it, its
+    address, or a name or build that only it has; - reads ids from stdin.
 
-    Sauce Labs replaces whole lists, so what is there is read first and merged; what was written is read back. Nothing to change
-    is no error.
+    Sauce Labs replaces whole lists, so what is there is read first and merged; what was written is
+    read back. Nothing to change is no error.
     """
     from sauce_janitor.cli import options as checked
     from sauce_janitor.cli.account_session import calling
@@ -119,11 +143,19 @@ def tag(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form:
     with calling(session, wanted) as call:
         owner = checked.owner(given["owner"])
         found, code = find_all(call, asked_ids(call, references, owner), owner)
-        return show(*change_all(call, found, change, yes=yes, dry_run=dry_run, code=code), form=form)
+        return show(
+            *change_all(call, found, change, yes=yes, dry_run=dry_run, code=code), form=form
+        )
 
 
 def change_all(
-    call: AccountSession, found: Sequence[JobDocument], change: JobChange, *, yes: bool, dry_run: bool, code: int = 0
+    call: AccountSession,
+    found: Sequence[JobDocument],
+    change: JobChange,
+    *,
+    yes: bool,
+    dry_run: bool,
+    code: int = 0,
 ) -> tuple[list[ManualResult], int]:
     """Change these jobs, after asking; what came of each, and the exit code so far."""
     from sauce_janitor.execute.manual.field_changes import update
@@ -153,7 +185,9 @@ def change_all(
     return acts, code
 
 
-def find_all(call: AccountSession, ids: Sequence[JobId], owner: Owner | None) -> tuple[list[JobDocument], int]:
+def find_all(
+    call: AccountSession, ids: Sequence[JobId], owner: Owner | None
+) -> tuple[list[JobDocument], int]:
     """The jobs as they are now, and the exit code for those that cannot be had."""
     found, code = [], 0
     for job_id in ids:
@@ -168,7 +202,9 @@ def find_all(call: AccountSession, ids: Sequence[JobId], owner: Owner | None) ->
     return found, code
 
 
-def may_act(call: AccountSession, question: str, lines: Sequence[str], *, yes: bool, dry_run: bool) -> bool:
+def may_act(
+    call: AccountSession, question: str, lines: Sequence[str], *, yes: bool, dry_run: bool
+) -> bool:
     """Say what would happen, and ask. False when there is nothing to do, or it is a dry run."""
     from sauce_janitor import report
 
@@ -213,7 +249,12 @@ def over(job_id: JobId, owner: Owner, how: str) -> ManualResult:
     """Nothing was to be done."""
     from sauce_janitor.execute.manual.action import ManualResult
 
-    return ManualResult(job_id, owner, "nothing", f"it is {how} already" if how != "so already" else "it is so already")
+    return ManualResult(
+        job_id,
+        owner,
+        "nothing",
+        f"it is {how} already" if how != "so already" else "it is so already",
+    )
 
 
 def not_done(job_id: JobId, owner: Owner, why: str) -> ManualResult:
@@ -245,10 +286,13 @@ def show(acts: Sequence[ManualResult], code: int = 0, *, form: str) -> int:
 def _line(act: ManualResult) -> str:
     from sauce_janitor import report
 
-    words = {"done": "Done", "nothing": "Nothing to do", "failed": "Failed", "unknown": "In doubt"}[act.outcome]
+    words = {"done": "Done", "nothing": "Nothing to do", "failed": "Failed", "unknown": "In doubt"}[
+        act.outcome
+    ]
     told = "; ".join(_changed(name, old, new) for name, (old, new) in act.changes.items())
     return report.clean(
-        f"{words}: {act.job_id} of {act.owner}: {told if act.outcome == 'done' and told else act.detail}"
+        f"{words}: {act.job_id} of {act.owner}:"
+        f" {told if act.outcome == 'done' and told else act.detail}"
     )
 
 
@@ -261,7 +305,9 @@ def _what(document: JobDocument, fields: Mapping[Any, object]) -> list[str]:
 
 def _changed(name: str, old: object, new: object) -> str:
     if isinstance(old, list) and isinstance(new, list):
-        signs = [f"+{tag}" for tag in new if tag not in old] + [f"-{tag}" for tag in old if tag not in new]
+        signs = [f"+{tag}" for tag in new if tag not in old] + [
+            f"-{tag}" for tag in old if tag not in new
+        ]
         return f"{name} {' '.join(signs)} (now {', '.join(map(str, new)) or 'none'})"
     return f"{name} {_text(old)} -> {_text(new)}"
 

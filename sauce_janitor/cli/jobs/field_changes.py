@@ -21,7 +21,9 @@ def _pairs(flag: str, texts: Sequence[str], form: str) -> Iterator[tuple[str, st
 
 
 def _json_of(key: str, text: str) -> object:
-    """The value that the JSON text writes. UsageError for what is none, or a number that no JSON can hold."""
+    """The value that the JSON text writes. UsageError for what is none, or a number that no JSON
+    can hold.
+    """
 
     def refused(constant: str) -> object:
         raise ValueError(f"{constant} is no JSON")
@@ -31,13 +33,16 @@ def _json_of(key: str, text: str) -> object:
         json.dumps(value, allow_nan=False)  # 1e999 reads as infinity
     except (ValueError, RecursionError) as wrong:
         raise click.UsageError(
-            f"--custom-data-json {key}={text:.60} is no JSON ({wrong}): for a text write --custom-data {key}=TEXT"
+            f"--custom-data-json {key}={text:.60} is no JSON ({wrong}): for a text write"
+            f" --custom-data {key}=TEXT"
         ) from wrong
     return value
 
 
 def change_of(given: Mapping[str, Any]) -> JobChange:
-    """Return the change that the options ask for. UsageError for what no job can have, and for none at all."""
+    """Return the change that the options ask for. UsageError for what no job can have, and for none
+    at all.
+    """
     from sauce_janitor.model.job_changes import JobChange
 
     custom: list[tuple[str, object]] = list(_pairs("--custom-data", given["custom"], "KEY=VALUE"))

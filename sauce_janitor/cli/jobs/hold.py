@@ -31,8 +31,8 @@ _OF_THE_CONFIGURATION = "the tag of the configuration's hold"
 def hold() -> None:
     """Hold jobs by hand: they are archived whole and first, and nothing of them is deleted.
 
-    Holds are kept in the state and mirrored in the archive. Name a job by its id, the first digits of it, its
-    address at Sauce Labs, or a name or build that only it has; - reads ids from stdin.
+    Holds are kept in the state and mirrored in the archive. Name a job by its id, the first digits
+    of it, its address at Sauce Labs, or a name or build that only it has; - reads ids from stdin.
     """
 
 
@@ -43,7 +43,10 @@ def hold() -> None:
 @click.option(
     "--until",
     metavar="DATE",
-    help="Through this day, until a moment with its offset, or for a time (7d). Default: until released.",
+    help=(
+        "Through this day, until a moment with its offset, or for a time (7d). Default: until"
+        " released."
+    ),
 )
 @click.option("--tag", is_flag=False, flag_value=_OF_THE_CONFIGURATION, metavar="[TAG]",
               help="Tag the jobs at Sauce Labs, too: by TAG, else as the configuration's first hold by tag says.")  # fmt: skip
@@ -64,8 +67,9 @@ def add(
 ) -> int:
     """Hold these jobs.
 
-    With --tag the hold is also visible at Sauce Labs, and every tool that obeys the tag keeps the jobs, too. The local
-    hold is placed first, and stays if somebody removes the tag. Without --tag Sauce Labs is not asked.
+    With --tag the hold is also visible at Sauce Labs, and every tool that obeys the tag keeps the
+    jobs, too. The local hold is placed first, and stays if somebody removes the tag. Without --tag
+    Sauce Labs is not asked.
     """
     from sauce_janitor import report
     from sauce_janitor.cli.job_lookup import known_ids
@@ -91,16 +95,24 @@ def add(
         unknown = sum(state.jobs.record(account.name, job, as_of=0) is None for job in ids)
     terminal.echo(f"Held: {report.counted(len(ids), 'job')} of {account.name}, {end}.")
     if unknown:
-        terminal.echo(f"{unknown:,} of them are not known here: if they exist, they are held as well.", err=True)
+        terminal.echo(
+            f"{unknown:,} of them are not known here: if they exist, they are held as well.",
+            err=True,
+        )
     code = _tag_all(session, account, ids, tag, dry_run=False) if tag else 0
     if unmirrored is not None:
-        terminal.echo(f"sauce-janitor: not mirrored in the archive yet, the next run does that: {unmirrored}", err=True)
+        terminal.echo(
+            f"sauce-janitor: not mirrored in the archive yet, the next run does that: {unmirrored}",
+            err=True,
+        )
         return unmirrored.exit_code
     return code
 
 
 def _tag(config: Config, account: Account, given: str | None) -> str | None:
-    """The tag to set, None for none. UsageError where the configuration has none to stand for, or it is a job's id."""
+    """The tag to set, None for none. UsageError where the configuration has none to stand for, or
+    it is a job's id.
+    """
     from sauce_janitor.model.job_changes import JobChange
     from sauce_janitor.model.jobs import job_id
 
@@ -121,9 +133,13 @@ def _tag(config: Config, account: Account, given: str | None) -> str | None:
         JobChange(add=(given,))
     except ValueError as wrong:
         raise click.UsageError(f"--tag: {wrong}") from wrong
-    if given not in known and not any(_is_by_tags(hold.match, given) for hold in config.rules(account.name).holds):
+    if given not in known and not any(
+        _is_by_tags(hold.match, given) for hold in config.rules(account.name).holds
+    ):
         terminal.echo(
-            f"No hold of the configuration is by the tag {given!r}: only the hold here protects the jobs.", err=True
+            f"No hold of the configuration is by the tag {given!r}: only the hold here protects the"
+            " jobs.",
+            err=True,
         )
     return given
 
@@ -136,7 +152,9 @@ def _is_by_tags(match: Match | None, tag: str) -> bool:
     return isinstance(match, Atom) and match.field == "tags" and value_test(match)((tag,)) is True
 
 
-def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str, *, dry_run: bool) -> int:
+def _tag_all(
+    session: Session, account: Account, ids: frozenset[JobId], tag: str, *, dry_run: bool
+) -> int:
     """Add the tag to each, by the same update as `tag --add`; the exit code."""
     from sauce_janitor.cli.account_session import calling
     from sauce_janitor.cli.jobs.change import change_all, find_all, show
@@ -144,7 +162,9 @@ def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str
 
     with calling(session, account.name) as call:
         found, code = find_all(call, sorted(ids), None)
-        acts, code = change_all(call, found, JobChange(add=(tag,)), yes=True, dry_run=dry_run, code=code)
+        acts, code = change_all(
+            call, found, JobChange(add=(tag,)), yes=True, dry_run=dry_run, code=code
+        )
     return show(acts, code, form="table")
 
 
@@ -154,7 +174,9 @@ def _tag_all(session: Session, account: Account, ids: frozenset[JobId], tag: str
 @YES
 @DRY_RUN
 @click.pass_obj
-def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, yes: bool, dry_run: bool) -> None:
+def release(
+    session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, yes: bool, dry_run: bool
+) -> None:
     """Lift every local hold on these jobs. Holds by tag or in the configuration stay."""
     from sauce_janitor.cli.job_lookup import known_ids
     from sauce_janitor.operations.wiring import archive
@@ -173,29 +195,45 @@ def release(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, y
         _refuse_unlisted(references, ids, {each.job_id for each in every})
         found = [each for each in every if each.job_id in ids]
         if not found:
-            raise ConfigError(f"none of these {len(ids):,} jobs of {account.name} has a local hold: see hold list")
+            raise ConfigError(
+                f"none of these {len(ids):,} jobs of {account.name} has a local hold: see hold list"
+            )
         if dry_run:
             terminal.echo(f"would lift {len(found):,} holds", err=True)
             return
-        consent(f"Lift {len(found):,} holds of {', '.join(sorted({each.by for each in found}))}?", yes=yes)
+        consent(
+            f"Lift {len(found):,} holds of {', '.join(sorted({each.by for each in found}))}?",
+            yes=yes,
+        )
         count = holding.release(ids, by=who())
     jobs_held = {each.job_id for each in found}
-    terminal.echo(f"Released: {counted(count, 'hold')} on {counted(len(jobs_held), 'job')} of {account.name}.")
+    terminal.echo(
+        f"Released: {counted(count, 'hold')} on {counted(len(jobs_held), 'job')} of {account.name}."
+    )
 
 
-def _refuse_unlisted(references: Sequence[JobReference], ids: frozenset[JobId], held: Collection[JobId]) -> None:
-    """ConfigError where a beginning of an id is also a held job's that no listing shows: whole ids are held unseen."""
+def _refuse_unlisted(
+    references: Sequence[JobReference], ids: frozenset[JobId], held: Collection[JobId]
+) -> None:
+    """ConfigError where a beginning of an id is also a held job's that no listing shows: whole ids
+    are held unseen.
+    """
     for each in references:
-        also = {job for job in held if each.prefix is not None and job.startswith(each.prefix)} - ids
+        also = {
+            job for job in held if each.prefix is not None and job.startswith(each.prefix)
+        } - ids
         if also:
             raise ConfigError(
-                f"{each.text!r:.80} is also the held job {min(also)}: give more of the id. Nothing changed"
+                f"{each.text!r:.80} is also the held job {min(also)}: give more of the id. Nothing"
+                " changed"
             )
 
 
 @hold.command(name="list")
 @ACCOUNT
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
 @click.pass_obj
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     """List the local holds in force. Ends with 4 where those in the archive cannot be read."""
@@ -240,25 +278,39 @@ def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
     for name, known in rows:
         said = known.hold
         where = "" if known.in_state else " (known to the archive alone)"
-        cells.append((said.job_id, name, said.by, said.at, said.until or "released", said.reason + where))
+        cells.append(
+            (said.job_id, name, said.by, said.at, said.until or "released", said.reason + where)
+        )
     show_table(session.console(), columns, cells)
 
 
-def _writable(config: Config, account: Account, stack: ExitStack) -> tuple[State, AccountHolds, ArchiveError | None]:
-    """The state and the account's holds, mirrored; without the mirror, and why, where the archive cannot be used."""
+def _writable(
+    config: Config, account: Account, stack: ExitStack
+) -> tuple[State, AccountHolds, ArchiveError | None]:
+    """The state and the account's holds, mirrored; without the mirror, and why, where the archive
+    cannot be used.
+    """
     from sauce_janitor.operations.holds import AccountHolds
     from sauce_janitor.operations.wiring import archive
     from sauce_janitor.operations.wiring.account_owner import admit
     from sauce_janitor.state import State
 
-    state = stack.enter_context(State.open(config.state, accept_filesystem=config.accept_filesystem))
+    state = stack.enter_context(
+        State.open(config.state, accept_filesystem=config.accept_filesystem)
+    )
     if account.name not in state.accounts.all():
         admit(account, state, account.credentials()[0])
     mirror, unmirrored = None, None
     try:
-        mirror = stack.enter_context(archive.open_archive(config.archive, account.name, state)).holds
+        mirror = stack.enter_context(
+            archive.open_archive(config.archive, account.name, state)
+        ).holds
         mirror.holds()
     except ArchiveError as wrong:
         mirror, unmirrored = None, wrong
     keys = state.accounts.keys()
-    return state, AccountHolds(state.holds, mirror, account.name, lambda: int(time.time()), keys), unmirrored
+    return (
+        state,
+        AccountHolds(state.holds, mirror, account.name, lambda: int(time.time()), keys),
+        unmirrored,
+    )

@@ -60,10 +60,22 @@ def shown_tests(pages: Sequence[InsightItems], limit: int) -> InsightOutput:
 
 def shown_metrics(found: Summary) -> InsightOutput:
     """Get Summary of Test Metrics."""
-    pairs = [("count", _plain(found.count)), *((f"status {name}", count) for name, count in found.statuses)]
-    pairs += [("total_queue_time", _plain(found.queue_time)), ("total_run_time", _plain(found.run_time))]
-    ends = [(which, item) for which, item in (("fastest", found.fastest), ("slowest", found.slowest)) if item]
-    pairs += [(f"{which}_{key}", _row(item)[key]) for which, item in ends for key in ("id", "duration_s")]
+    pairs = [
+        ("count", _plain(found.count)),
+        *((f"status {name}", count) for name, count in found.statuses),
+    ]
+    pairs += [
+        ("total_queue_time", _plain(found.queue_time)),
+        ("total_run_time", _plain(found.run_time)),
+    ]
+    ends = [
+        (which, item)
+        for which, item in (("fastest", found.fastest), ("slowest", found.slowest))
+        if item
+    ]
+    pairs += [
+        (f"{which}_{key}", _row(item)[key]) for which, item in ends for key in ("id", "duration_s")
+    ]
 
     def show(out: Console) -> None:
         statuses = [report.Column(name.capitalize(), "number") for name, _ in found.statuses]
@@ -72,7 +84,9 @@ def shown_metrics(found: Summary) -> InsightOutput:
             report.Column("Mean wait", "number"), report.Column("Mean run time", "number"),
         )  # fmt: skip
         times = (_seconds(found.queue_time), _seconds(found.run_time))
-        report.show_table(out, columns, [("all", found.count, *(count for _, count in found.statuses), *times)])
+        report.show_table(
+            out, columns, [("all", found.count, *(count for _, count in found.statuses), *times)]
+        )
         if ends:
             out.print()
             _show_items([item for _, item in ends], out, labels=[which for which, _ in ends])
@@ -86,14 +100,23 @@ def shown_metrics(found: Summary) -> InsightOutput:
         "total_run_time": _plain(found.run_time),
     }
     return InsightOutput(
-        document, ("metric", "value"), [{"metric": name, "value": value} for name, value in pairs], show
+        document,
+        ("metric", "value"),
+        [{"metric": name, "value": value} for name, value in pairs],
+        show,
     )
 
 
 def shown_trends(found: Trends) -> InsightOutput:
     """Get Test Trends."""
     rows = [
-        {"at": report.iso(_time(bucket.at)), "count": _plain(bucket.count), "by": by, "name": name, "tests": count}
+        {
+            "at": report.iso(_time(bucket.at)),
+            "count": _plain(bucket.count),
+            "by": by,
+            "name": name,
+            "tests": count,
+        }
         for bucket in found.buckets
         for by, named in (bucket.by or {"": ()}).items()
         for name, count in named or (("", _plain(bucket.count)),)
@@ -103,7 +126,11 @@ def shown_trends(found: Trends) -> InsightOutput:
         if not found.buckets:
             out.print("No test ran.")
             return
-        statuses = list(dict.fromkeys(name for bucket in found.buckets for name, _ in bucket.by.get("status", ())))
+        statuses = list(
+            dict.fromkeys(
+                name for bucket in found.buckets for name, _ in bucket.by.get("status", ())
+            )
+        )
         headers = ("Tests", *(name.capitalize() for name in statuses))
         rows = []
         for bucket in found.buckets:
@@ -122,7 +149,9 @@ def shown_trends(found: Trends) -> InsightOutput:
             if by != "status":
                 out.print()
                 report.show_table(
-                    out, (report.Column(_BY.get(by, by.capitalize())), report.Column("Tests", "number")), named
+                    out,
+                    (report.Column(_BY.get(by, by.capitalize())), report.Column("Tests", "number")),
+                    named,
                 )
 
     document = {
@@ -137,14 +166,21 @@ def shown_trends(found: Trends) -> InsightOutput:
         "totals": {by: dict(named) for by, named in found.totals.items()},
         "rejected": list(found.rejected),
     }
-    return InsightOutput(document, ("at", "count", "by", "name", "tests"), rows, show, (), found.rejected)
+    return InsightOutput(
+        document, ("at", "count", "by", "name", "tests"), rows, show, (), found.rejected
+    )
 
 
 def shown_builds(found: BuildsAndTests) -> InsightOutput:
     """Get Builds and Tests: the tests without a build are a row with no name."""
     rows = [_build_row(build) for build in found.builds]
     without = found.without_build
-    loose: dict[str, Any] = {"name": None, "tests": len(without.items), "statuses": {}, "has_more": without.has_more}
+    loose: dict[str, Any] = {
+        "name": None,
+        "tests": len(without.items),
+        "statuses": {},
+        "has_more": without.has_more,
+    }
     columns = ("name", "tests", "started_at", "ended_at", "duration_s", "statuses")
     flat = [
         {**row, "statuses": [f"{name} {count}" for name, count in row["statuses"].items()]}
@@ -157,22 +193,35 @@ def shown_builds(found: BuildsAndTests) -> InsightOutput:
                 report.Column("Build"), report.Column("Tests", "number"), report.Column("Started", "time", 1),
                 report.Column("Took", "word", 2), report.Column("Ended as", "prose"),
             )  # fmt: skip
-            report.show_table(out, columns, map(_build_cells, found.builds), footer=_all_builds(found.builds))
+            report.show_table(
+                out, columns, map(_build_cells, found.builds), footer=_all_builds(found.builds)
+            )
         if without.items:
             out.print("\nWithout a build" if found.builds else "Without a build", style="bold")
             _show_items(without.items, out)
         if not found.builds and not without.items:
             out.print("No test ran.")
 
-    notes = ["There are more builds; Insights gives no more at once: ask for a shorter time."] if found.has_more else []
-    rejected = [*found.rejected, *(why for build in found.builds for why in build.some.rejected), *without.rejected]
+    notes = (
+        ["There are more builds; Insights gives no more at once: ask for a shorter time."]
+        if found.has_more
+        else []
+    )
+    rejected = [
+        *found.rejected,
+        *(why for build in found.builds for why in build.some.rejected),
+        *without.rejected,
+    ]
     document = {
         "builds": [
             {**row, "items": [_row(item) for item in build.some.items]}
             for row, build in zip(rows, found.builds, strict=True)
         ],
         "has_more": found.has_more,
-        "without_build": {"items": [_row(item) for item in without.items], "has_more": without.has_more},
+        "without_build": {
+            "items": [_row(item) for item in without.items],
+            "has_more": without.has_more,
+        },
         "rejected": rejected,
     }
     return InsightOutput(document, columns, flat, show, notes, rejected)
@@ -182,7 +231,11 @@ def shown_errors(found: ErrorTrends) -> InsightOutput:
     """Get Error Trends."""
 
     def row(error: ErrorItems) -> dict[str, Any]:
-        return {"error": error.error, "tests": _plain(error.count), "jobs": [item.id for item in error.some.items]}
+        return {
+            "error": error.error,
+            "tests": _plain(error.count),
+            "jobs": [item.id for item in error.some.items],
+        }
 
     def show(out: Console) -> None:
         if not found.errors:
@@ -194,7 +247,11 @@ def shown_errors(found: ErrorTrends) -> InsightOutput:
             report.Column("For example", "id"),
         )
         rows = (
-            (error.count, " ".join(error.error.split()), error.some.items[0].id if error.some.items else None)
+            (
+                error.count,
+                " ".join(error.error.split()),
+                error.some.items[0].id if error.some.items else None,
+            )
             for error in found.errors
         )
         report.show_table(out, columns, rows)
@@ -202,18 +259,29 @@ def shown_errors(found: ErrorTrends) -> InsightOutput:
     rejected = [*found.rejected, *(why for error in found.errors for why in error.some.rejected)]
     document = {
         "errors": [
-            {**row(error), "items": [_row(item) for item in error.some.items], "has_more": error.some.has_more}
+            {
+                **row(error),
+                "items": [_row(item) for item in error.some.items],
+                "has_more": error.some.has_more,
+            }
             for error in found.errors
         ],
         "rejected": rejected,
     }
     return InsightOutput(
-        document, ("error", "tests", "jobs"), [row(error) for error in found.errors], show, (), rejected
+        document,
+        ("error", "tests", "jobs"),
+        [row(error) for error in found.errors],
+        show,
+        (),
+        rejected,
     )
 
 
 def _row(item: InsightItem) -> dict[str, Any]:
-    """An item for machines: times as ISO 8601, null for what there is not and what cannot be read."""
+    """An item for machines: times as ISO 8601, null for what there is not and what cannot be
+    read.
+    """
     found = {name: _plain(getattr(item, name)) for name in ITEM_COLUMNS}
     return {name: report.iso(value) if name in _TIMES else value for name, value in found.items()}
 
@@ -254,11 +322,19 @@ def _show_tests(items: Sequence[InsightItem], out: Console) -> None:
 
 
 def _build_cells(build: BuildItems) -> tuple[object, ...]:
-    return build.name, build.tests, build.started_at, _took(build.duration_s), _counted(dict(build.statuses))
+    return (
+        build.name,
+        build.tests,
+        build.started_at,
+        _took(build.duration_s),
+        _counted(dict(build.statuses)),
+    )
 
 
 def _show_items(items: Sequence[InsightItem], out: Console, labels: Sequence[str] = ()) -> None:
-    """Print as many columns as there is room for: the id, how it ended, its build and its name always."""
+    """Print as many columns as there is room for: the id, how it ended, its build and its name
+    always.
+    """
     columns = (
         report.Column("Job", "id"), report.Column("Status", "word"), report.Column("Owner", rank=3),
         report.Column("Created", "time", 1), report.Column("Took", "word", 2), report.Column("Build"),

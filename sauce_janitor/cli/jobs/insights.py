@@ -1,4 +1,6 @@
-"""`insights`: what ran, as Sauce Labs' Insights counts it. It sends only GETs, and nothing is decided by it."""
+"""`insights`: what ran, as Sauce Labs' Insights counts it. It sends only GETs, and nothing is
+decided by it.
+"""
 
 from __future__ import annotations
 
@@ -26,23 +28,39 @@ _STATUSES = ("passed", "failed", "errored", "complete")
 _MOST = 10_000
 _PERIOD: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--time-range", metavar="RANGE", help=f"This long back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}."
+        "--time-range",
+        metavar="RANGE",
+        help=f"This long back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}.",
     ),
     click.option("--start", metavar="TIME", help=f"From then on: {TIMES}."),
-    click.option("--end", metavar="TIME", help="Up to then; a day includes all of it. Default: now."),
+    click.option(
+        "--end", metavar="TIME", help="Up to then; a day includes all of it. Default: now."
+    ),
 )
 _WHOSE: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--scope", type=click.Choice(["me", "organization", "single"]), help="Whose tests; default: Sauce Labs'."
+        "--scope",
+        type=click.Choice(["me", "organization", "single"]),
+        help="Whose tests; default: Sauce Labs'.",
     ),
-    click.option("--owner", "owners", multiple=True, metavar="USER", help="Tests of this user. Repeatable."),
+    click.option(
+        "--owner", "owners", multiple=True, metavar="USER", help="Tests of this user. Repeatable."
+    ),
     click.option("--status", type=click.Choice(_STATUSES), help="Only tests that ended so."),
 )
 _WHERE: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--os", multiple=True, metavar="NAME", help="On this operating system, as Insights calls it. Repeatable."
+        "--os",
+        multiple=True,
+        metavar="NAME",
+        help="On this operating system, as Insights calls it. Repeatable.",
     ),
-    click.option("--browser", multiple=True, metavar="NAME", help="In this browser, as Insights calls it. Repeatable."),
+    click.option(
+        "--browser",
+        multiple=True,
+        metavar="NAME",
+        help="In this browser, as Insights calls it. Repeatable.",
+    ),
 )
 
 
@@ -71,7 +89,12 @@ def insights() -> None:
 @click.option("--error", metavar="TEXT", help="Only tests that ended by this error.")
 @click.option("--oldest-first", is_flag=True, help="The oldest first, not the newest.")
 @click.option(
-    "--limit", type=click.IntRange(1, _MOST), metavar="N", default=100, show_default=True, help="Show at most N."
+    "--limit",
+    type=click.IntRange(1, _MOST),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Show at most N.",
 )
 @ACCOUNT
 @ROWS
@@ -92,7 +115,9 @@ def tests(session: Session, /, *, wanted: str | None, form: str, limit: int, **g
             newest_first=not given["oldest_first"],
         )
         # Pages of a moving period would not fit together.
-        return shown_tests(list(api.tests(period.fixed(int(time.time())), searched, most=limit)), limit)
+        return shown_tests(
+            list(api.tests(period.fixed(int(time.time())), searched, most=limit)), limit
+        )
 
     return _told(session, wanted, form, given, ask)
 
@@ -107,7 +132,13 @@ def metrics(session: Session, /, name: str, *, wanted: str | None, form: str, **
     """Sum up the runs of the test NAME: how many, how they ended, the fastest and the slowest."""
     from sauce_janitor.cli.jobs.insight_tables import shown_metrics
 
-    return _told(session, wanted, form, given, lambda api, *asked: shown_metrics(api.metrics(*asked, test=name)))
+    return _told(
+        session,
+        wanted,
+        form,
+        given,
+        lambda api, *asked: shown_metrics(api.metrics(*asked, test=name)),
+    )
 
 
 @insights.command()
@@ -122,12 +153,20 @@ def metrics(session: Session, /, name: str, *, wanted: str | None, form: str, **
 @ACCOUNT
 @ROWS
 @click.pass_obj
-def trends(session: Session, /, *, wanted: str | None, form: str, interval: str, **given: Any) -> int:
+def trends(
+    session: Session, /, *, wanted: str | None, form: str, interval: str, **given: Any
+) -> int:
     """Count the tests by time, and by owner, operating system and status."""
     from sauce_janitor.cli.jobs.insight_tables import shown_trends
 
     _checked_range("--interval", interval)
-    return _told(session, wanted, form, given, lambda api, *asked: shown_trends(api.trends(*asked, interval=interval)))
+    return _told(
+        session,
+        wanted,
+        form,
+        given,
+        lambda api, *asked: shown_trends(api.trends(*asked, interval=interval)),
+    )
 
 
 @insights.command()
@@ -136,7 +175,9 @@ def trends(session: Session, /, *, wanted: str | None, form: str, interval: str,
 @ROWS
 @click.pass_obj
 def builds(session: Session, /, *, wanted: str | None, form: str, **given: Any) -> int:
-    """List builds with how their tests ended, and tests without a build: at most as many as Insights gives at once."""
+    """List builds with how their tests ended, and tests without a build: at most as many as
+    Insights gives at once.
+    """
     from sauce_janitor.cli.jobs.insight_tables import shown_builds
 
     return _told(session, wanted, form, given, lambda api, *asked: shown_builds(api.builds(*asked)))
@@ -181,7 +222,10 @@ def _told(
         terminal.echo(report.clean(note), err=True)
     if shown.rejected:
         terminal.echo(
-            report.clean(f"{len(shown.rejected):,} rows could not be read and are left out: {shown.rejected[0]}"),
+            report.clean(
+                f"{len(shown.rejected):,} rows could not be read and are left out:"
+                f" {shown.rejected[0]}"
+            ),
             err=True,
         )
     return JanitorError.exit_code if shown.rejected else 0
@@ -208,7 +252,9 @@ def _period(call: AccountSession, given: Mapping[str, Any]) -> Period:
 
 def _checked_range(flag: str, text: str) -> str:
     if _BACK.fullmatch(text) is None:
-        raise click.UsageError(f"{flag} {text!r:.40} is no range: write a number and d, h, m or s, such as 7d or 30m")
+        raise click.UsageError(
+            f"{flag} {text!r:.40} is no range: write a number and d, h, m or s, such as 7d or 30m"
+        )
     return text
 
 

@@ -55,12 +55,25 @@ class _Wanted:
 )
 @click.option("--build", metavar="GLOB", help="In builds of this name.")
 @click.option("--name", metavar="GLOB", help="With this name.")
-@click.option("--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="With this status. Repeatable.")
-@click.option("--tag", "tags", multiple=True, metavar="GLOB", help="With any of these tags. Repeatable.")
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(_STATUSES),
+    help="With this status. Repeatable.",
+)
+@click.option(
+    "--tag", "tags", multiple=True, metavar="GLOB", help="With any of these tags. Repeatable."
+)
 @click.option("--since", metavar="TIME", help=f"Created then or later: {TIMES}.")
 @click.option("--until", metavar="TIME", help="Created then or earlier; a day includes all of it.")
 @click.option(
-    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="Show at most N; 0 for all."
+    "--limit",
+    type=click.IntRange(0),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Show at most N; 0 for all.",
 )
 @ACCOUNT
 @ROWS
@@ -75,7 +88,9 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **gi
         found = _Found(call, chosen)
         rows = ((call.name, job) for job in itertools.islice(found, limit or None))
         if form == "csv":
-            terminal.write(report.csv_lines((report.job_row(*row) for row in rows), report.JOB_COLUMNS))
+            terminal.write(
+                report.csv_lines((report.job_row(*row) for row in rows), report.JOB_COLUMNS)
+            )
         elif form == "json":
             terminal.write(json_pieces(report.job_row(*row) for row in rows))
         else:
@@ -104,9 +119,15 @@ def _chosen(call: AccountSession, given: Mapping[str, Any], limit: int) -> _Want
         tests.append(lambda job: status_of(job) in given["statuses"])
     if given["tags"]:
         globs = [compile_glob(glob) for glob in given["tags"]]
-        tests.append(lambda job: isinstance(job.tags, tuple) and any(g(tag) for g in globs for tag in job.tags))
+        tests.append(
+            lambda job: (
+                isinstance(job.tags, tuple) and any(g(tag) for g in globs for tag in job.tags)
+            )
+        )
     named = tuple(whose for text in given["owners"] if (whose := owner(text)) is not None)
-    return _Wanted(named or call.hand.owners, since, now if until is None else until, tuple(tests), limit)
+    return _Wanted(
+        named or call.hand.owners, since, now if until is None else until, tuple(tests), limit
+    )
 
 
 def _text_test(field: str, glob: Callable[[str], bool]) -> Callable[[Job], bool]:
@@ -118,7 +139,9 @@ def _text_test(field: str, glob: Callable[[str], bool]) -> Callable[[Job], bool]
 
 
 class _Found:
-    """The jobs that are wanted, newest first over all owners. One owner that cannot be listed does not stop the others."""
+    """The jobs that are wanted, newest first over all owners. One owner that cannot be listed does
+    not stop the others.
+    """
 
     def __init__(self, call: AccountSession, wanted: _Wanted) -> None:
         self._call, self._wanted = call, wanted
@@ -133,11 +156,15 @@ class _Found:
     def tell_the_rest(self) -> None:
         """What is not in the list, on stderr."""
         if self._wanted.limit and next(self._all, None) is not None:
-            terminal.echo(f"There are more; these are the first {self._wanted.limit:,}: --limit 0 for all.", err=True)
+            terminal.echo(
+                f"There are more; these are the first {self._wanted.limit:,}: --limit 0 for all.",
+                err=True,
+            )
         if self._short:
             terminal.echo(
-                f"Sauce Labs listed {self._short:,} rows without their details: they show the name at the start of the job, "
-                "and complete may mean passed or failed. `sauce-janitor job ID` shows the rest.",
+                f"Sauce Labs listed {self._short:,} rows without their details: they show the name"
+                " at the start of the job, and complete may mean passed or failed. `sauce-janitor"
+                " job ID` shows the rest.",
                 err=True,
             )
         if self._rejected:
@@ -148,8 +175,14 @@ class _Found:
         from sauce_janitor.inventory.pager import ROWS, PagePosition, Pager
 
         wanted = self._wanted
-        rows = ROWS if wanted.tests or not wanted.limit else max(_FEWEST_ROWS, min(ROWS, wanted.limit + 1))
-        pager = Pager(self._call.hand.reader(owner), owner, since=wanted.since, longest_page=0, rows=rows)
+        rows = (
+            ROWS
+            if wanted.tests or not wanted.limit
+            else max(_FEWEST_ROWS, min(ROWS, wanted.limit + 1))
+        )
+        pager = Pager(
+            self._call.hand.reader(owner), owner, since=wanted.since, longest_page=0, rows=rows
+        )
         seen: set[str] = set()
         try:
             for page, _ in pager.pages(PagePosition(wanted.until)):
@@ -181,8 +214,12 @@ def _newest_first(job: Job) -> int:
 @ACCOUNT
 @FORMAT
 @click.pass_obj
-def job(session: Session, /, job_id: str, *, owner: str | None, wanted: str | None, form: str) -> None:
-    """Show one job as Sauce Labs has it now, without the credentials in it. JSON is the whole document."""
+def job(
+    session: Session, /, job_id: str, *, owner: str | None, wanted: str | None, form: str
+) -> None:
+    """Show one job as Sauce Labs has it now, without the credentials in it. JSON is the whole
+    document.
+    """
     from sauce_janitor import report
     from sauce_janitor.cli import options as given
     from sauce_janitor.cli.account_session import calling

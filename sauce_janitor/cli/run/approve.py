@@ -23,13 +23,20 @@ _A_DAY_S = 86_400
 
 @click.command()
 @click.argument("digest", metavar="DIGEST")
-@click.option("--lift", multiple=True, type=click.Choice(_LIMITS), help="Only this limit; default: all. Repeatable.")
+@click.option(
+    "--lift",
+    multiple=True,
+    type=click.Choice(_LIMITS),
+    help="Only this limit; default: all. Repeatable.",
+)
 @click.option("--max-jobs", type=click.IntRange(1), metavar="N",
               help="Lift max_jobs too, and only for plans that newly delete or stop at most N jobs.")  # fmt: skip
 @click.option(
     "--until",
     metavar="DATE",
-    help="Through this day, up to a moment with its offset, or for so long (7d). Default: for 24 h.",
+    help=(
+        "Through this day, up to a moment with its offset, or for so long (7d). Default: for 24 h."
+    ),
 )
 @click.option("--reason", default="", help="Why; plans say so.")
 @click.option("--withdraw", is_flag=True, help="End every approval for DIGEST instead.")
@@ -47,10 +54,11 @@ def approve(
     dry_run: bool,
     **given: object,
 ) -> None:
-    """Lift limits for plans under the policy digest DIGEST, which a refused plan prints: for the next runs, until it ends.
+    """Lift limits for plans under the policy digest DIGEST, which a refused plan prints: for the
+    next runs, until it ends.
 
-    The first digits of the digest are enough if no other account's digest has them. An edit of the policies changes the
-    digest, and the approval no longer counts.
+    The first digits of the digest are enough if no other account's digest has them. An edit of the
+    policies changes the digest, and the approval no longer counts.
     """
     from sauce_janitor import report
     from sauce_janitor.state import State
@@ -65,7 +73,10 @@ def approve(
         words = f"end every approval for {account}, {digest}"
     else:
         most = f", for plans of at most {approval.max_jobs:,} jobs" if approval.max_jobs else ""
-        words = f"lift {', '.join(sorted(approval.lifts))} for {account}{most}, until {report.when(approval.until)}"
+        words = (
+            f"lift {', '.join(sorted(approval.lifts))} for {account}{most}, until"
+            f" {report.when(approval.until)}"
+        )
     if dry_run:
         terminal.echo(f"would {words}", err=True)
         return
@@ -74,14 +85,18 @@ def approve(
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         if given["withdraw"]:
             ended = state.approvals.withdraw(account, digest, at=now)
-            terminal.echo(f"Withdrawn: {ended} approvals. Those in {config.file}, if any, are ended there.")
+            terminal.echo(
+                f"Withdrawn: {ended} approvals. Those in {config.file}, if any, are ended there."
+            )
             return
         state.approvals.add(account, approval, at=now)
     terminal.echo(f"Approved: {words}. What is then accepted goes on over later runs without it.")
 
 
 def _account(config: Config, digest: str) -> tuple[str, str]:
-    """The account whose policies have this digest now, and the whole digest. ConfigError for none and for several."""
+    """The account whose policies have this digest now, and the whole digest. ConfigError for none
+    and for several.
+    """
     from sauce_janitor.model.job_references import only_digest
 
     digests = {account.name: config.policy_digest(account.name) for account in config.accounts}
@@ -91,12 +106,19 @@ def _account(config: Config, digest: str) -> tuple[str, str]:
             return name, known
     there = "; ".join(f"{name} has {known}" for name, known in digests.items())
     raise ConfigError(
-        f"{digest!r:.80} is not the policy digest of one account of {config.file} now, nor its first digits: {there}"
+        f"{digest!r:.80} is not the policy digest of one account of {config.file} now, nor its"
+        f" first digits: {there}"
     )
 
 
 def _approval(
-    config: Config, digest: str, lift: tuple[str, ...], until: str | None, *, now: int, given: dict[str, object]
+    config: Config,
+    digest: str,
+    lift: tuple[str, ...],
+    until: str | None,
+    *,
+    now: int,
+    given: dict[str, object],
 ) -> Approval:
     from sauce_janitor.retention.plan.limits import ALL_LIMITS, Approval
 

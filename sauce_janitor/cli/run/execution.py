@@ -1,4 +1,6 @@
-"""Carrying plans out, account by account: the plan first, then what became of it, and the exit code."""
+"""Carrying plans out, account by account: the plan first, then what became of it, and the exit
+code.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
         desk.shown.end()
         if options["form"] == "json":
             terminal.echo(report.json_text([summary(result) for result in results]))
-        elif code or desk.signals.number is not None or any(is_halted(result) for result in results):
+        elif (
+            code or desk.signals.number is not None or any(is_halted(result) for result in results)
+        ):
             carried.close()
         else:
             terminal.echo(report.done_line(carried.counts()))
@@ -73,10 +77,14 @@ class CommandTotals:
 
     def planned(self) -> Mapping[Action, int]:
         """Return how many actions the plans have."""
-        return {action: sum(plan.totals[action] for plan in self.plans.values()) for action in Action}
+        return {
+            action: sum(plan.totals[action] for plan in self.plans.values()) for action in Action
+        }
 
     def counts(self) -> Mapping[tuple[Action, str], int]:
-        """Return what was done, by action and outcome; of an account whose run raised, what was counted until then."""
+        """Return what was done, by action and outcome; of an account whose run raised, what was
+        counted until then.
+        """
         found: Counter[tuple[Action, str]] = Counter()
         for result in self.results.values():
             found.update(ended(result).counts)
@@ -87,7 +95,9 @@ class CommandTotals:
         return found
 
     def close(self) -> None:
-        """Say what was done and what is left; the plan was said before, and is not what became of it."""
+        """Say what was done and what is left; the plan was said before, and is not what became of
+        it.
+        """
         self.desk.shown.end()
         if not self.plans:
             terminal.echo("Ended before there was a plan: nothing was archived or deleted")
@@ -112,7 +122,9 @@ def exit_code(result: Result) -> int:
     if execution is None:
         return JanitorError.exit_code
     code = JanitorError.exit_code if execution.error is None else execution.error.exit_code
-    return JanitorError.exit_code if code == RefusedError.exit_code else code  # refused half-way: something was touched
+    return (
+        JanitorError.exit_code if code == RefusedError.exit_code else code
+    )  # refused half-way: something was touched
 
 
 def ended(result: Result) -> report.Ended:
@@ -123,7 +135,10 @@ def ended(result: Result) -> report.Ended:
         counts[action, outcome.value] = counts.get((action, outcome.value), 0) + number
     recovery = result.recovery
     settled = recovery.confirmed + recovery.failed
-    recovered = f"{settled} deletes that an earlier run began were looked up, {recovery.open} are still open"
+    recovered = (
+        f"{settled} deletes that an earlier run began were looked up, {recovery.open} are still"
+        " open"
+    )
     return report.Ended(
         counts=counts,
         archived_assets=execution.archived_assets,
@@ -154,7 +169,10 @@ def summary(result: Result) -> dict[str, Any]:
         "planned": {action.value: number for action, number in result.plan.totals.items()},
         "effects": dict(result.head.effects),
         "interactions": [dict(row) for row in result.head.interactions],
-        "outcomes": {f"{action.value}.{outcome}": number for (action, outcome), number in sorted(told.counts.items())},
+        "outcomes": {
+            f"{action.value}.{outcome}": number
+            for (action, outcome), number in sorted(told.counts.items())
+        },
         "archived_bytes": execution.archived_bytes,
         "reclaimed_bytes": execution.reclaimed_bytes,
         "unlisted_files": execution.unlisted_files,
@@ -167,7 +185,12 @@ def summary(result: Result) -> dict[str, Any]:
         "halted": execution.halted.why.value if execution.halted else None,
         "goes_on_at": report.iso(result.goes_on_at),
         "failures": [
-            {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "detail": each.detail}
+            {
+                "job_id": each.job_id,
+                "action": each.action.value,
+                "policy": each.policy,
+                "detail": each.detail,
+            }
             for each in execution.failures
         ],
         "owners": list(result.whose.owners),

@@ -1,4 +1,6 @@
-"""`offboard`: all jobs of a user who has left are archived, or their copies erased, and deleted at Sauce Labs."""
+"""`offboard`: all jobs of a user who has left are archived, or their copies erased, and deleted at
+Sauce Labs.
+"""
 
 from __future__ import annotations
 
@@ -30,21 +32,36 @@ _FAILED = 3
 @click.option("--archive", "fate", type=click.Choice(["keep", "erase"]), required=True,
               help="keep: archive each job whole before it is deleted; erase: remove what is archived of them.")  # fmt: skip
 @click.option(
-    "--bulk", is_flag=True, help="Delete by the one call for all of a user's jobs, if it deletes no more than the plan."
+    "--bulk",
+    is_flag=True,
+    help="Delete by the one call for all of a user's jobs, if it deletes no more than the plan.",
 )
-@click.option("--confirm", "typed", metavar="USER", help="The user's name again: for --bulk, and for --archive erase.")
+@click.option(
+    "--confirm",
+    "typed",
+    metavar="USER",
+    help="The user's name again: for --bulk, and for --archive erase.",
+)
 @ACCOUNT
 @FORMAT
 @YES
 @DRY_RUN
 @click.pass_obj
 def offboard(
-    session: Session, /, user: str, *, typed: str | None, yes: bool, dry_run: bool, bulk: bool, **given: str
+    session: Session,
+    /,
+    user: str,
+    *,
+    typed: str | None,
+    yes: bool,
+    dry_run: bool,
+    bulk: bool,
+    **given: str,
 ) -> int:
     """Delete all jobs of USER, who has left, at Sauce Labs. Holds and limits apply.
 
-    Shows the plan and asks before anything is done. What is still listed afterwards has failed. If not all jobs can go
-    at once (a spent budget, say), run the command again.
+    Shows the plan and asks before anything is done. What is still listed afterwards has failed. If
+    not all jobs can go at once (a spent budget, say), run the command again.
     """
     from sauce_janitor.cli.account_session import ended_by_signal
     from sauce_janitor.cli.session import open_desk
@@ -55,7 +72,9 @@ def offboard(
     erase = given["fate"] == "erase"
     needs_name = bulk or erase
     if typed is not None and typed != user:
-        raise click.UsageError(f"--confirm says {typed!r:.80}, and the user is {user!r:.80}: nothing was asked or done")
+        raise click.UsageError(
+            f"--confirm says {typed!r:.80}, and the user is {user!r:.80}: nothing was asked or done"
+        )
     if needs_name and typed is None and not dry_run and (yes or not terminal.can_ask()):
         raise click.UsageError(f"{'--bulk' if bulk else '--archive erase'} needs --confirm {user}")
     with open_desk(session) as desk, ended_by_signal(desk):
@@ -64,7 +83,12 @@ def offboard(
         told = _Told(desk, given["form"])
         if dry_run or not yes:
             looked = told.run(account, order)
-            if dry_run or desk.signals.number is not None or looked.result.plan.broken or not looked.acts:
+            if (
+                dry_run
+                or desk.signals.number is not None
+                or looked.result.plan.broken
+                or not looked.acts
+            ):
                 return told.end(looked)
             told.erasing(looked)
             _ask(desk, looked, order, needs_name=needs_name and typed is None)
@@ -74,7 +98,9 @@ def offboard(
         return told.end(done)
 
 
-def _ask(desk: CommandSession, looked: Offboarded, order: OffboardOrder, *, needs_name: bool) -> None:
+def _ask(
+    desk: CommandSession, looked: Offboarded, order: OffboardOrder, *, needs_name: bool
+) -> None:
     """Go on only when the operator says so; by typing the name where more than a copy is lost."""
     import signal
 
@@ -84,7 +110,9 @@ def _ask(desk: CommandSession, looked: Offboarded, order: OffboardOrder, *, need
         with desk.shown.hidden():
             if not needs_name:
                 consent(f"Offboard {order.user}, {jobs:,} jobs?", yes=False)
-            elif terminal.ask(f"Type the user's name to delete {jobs:,} jobs for good") != order.user:
+            elif (
+                terminal.ask(f"Type the user's name to delete {jobs:,} jobs for good") != order.user
+            ):
                 raise click.Abort
     finally:
         signal.signal(signal.SIGINT, caught)
@@ -139,7 +167,9 @@ class _Told:
             for line in _lines(done):
                 report.say(out, line)
             planned = {action: done.result.plan.totals[action] for action in Action}
-            if is_halted(done.result) or (done.result.execution is not None and not done.result.complete):
+            if is_halted(done.result) or (
+                done.result.execution is not None and not done.result.complete
+            ):
                 for line in report.closing_lines(planned, ended(done.result).counts):
                     terminal.echo(line)
             elif done.result.execution is not None:
@@ -161,7 +191,10 @@ def _lines(done: Offboarded) -> Iterator[str]:
         on_purpose = f", {done.kept:,} of them on purpose" if done.kept else ""
         yield f"Left at Sauce Labs: {done.left:,} jobs of {user}{on_purpose}"
         if waiting := done.result.execution.skips.get(Skip.NOTHING_LISTED):
-            yield f"Nothing is listed of {waiting:,} jobs, which wait for a day: run the command again after that"
+            yield (
+                f"Nothing is listed of {waiting:,} jobs, which wait for a day: run the command"
+                " again after that"
+            )
     yield from done.notes
     if done.erased is not None:
         yield from _erased(done.erased)
@@ -177,13 +210,19 @@ def _erased(erased: Pruned) -> Iterator[str]:
         went = f"{erased.files:,} files of {erased.jobs:,} jobs, {report.size(erased.size_bytes)}"
         yield f"Erased from the archive: {went}; their receipts stay"
     else:
-        yield f"To be erased from the archive: {plan.files:,} files of {len(plan.rows):,} jobs, {report.size(plan.size_bytes)}"
+        yield (
+            f"To be erased from the archive: {plan.files:,} files of {len(plan.rows):,} jobs,"
+            f" {report.size(plan.size_bytes)}"
+        )
     for reason, jobs in plan.protected.most_common():
         yield f"Stays in the archive: {jobs:,} jobs, {reason.text}"
     failures = (*erased.failures, *plan.unreadable)
     yield from (f"Failed: {failure}" for failure in failures[:_FAILED])
     if len(failures) > _FAILED:
-        yield f"… and {len(failures) - _FAILED:,} more failures: in the log with -v, or in --format json"
+        yield (
+            f"… and {len(failures) - _FAILED:,} more failures: in the log with -v, or in --format"
+            " json"
+        )
     if erased.halted:
         yield f"Cut short: {erased.halted}; run the command again for the rest"
 

@@ -1,4 +1,6 @@
-"""`pause` and `resume`: the kill switch of a state, obeyed by every process on it before its next write."""
+"""`pause` and `resume`: the kill switch of a state, obeyed by every process on it before its next
+write.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,18 @@ from sauce_janitor.cli.confirmation import AT_ONCE, DRY_RUN, YES, consent, who
 
 
 @click.command()
-@click.option("--reason", default="no reason given", help="Why; refused commands and `status` show it.")
+@click.option(
+    "--reason", default="no reason given", help="Why; refused commands and `status` show it."
+)
 @AT_ONCE
 @DRY_RUN
 @click.pass_obj
 def pause(session: Session, *, reason: str, dry_run: bool) -> int:
-    """Stop every change, by every process on the state or its archive, until `resume`. Needs no confirmation.
+    """Stop every change, by every process on the state or its archive, until `resume`. Needs no
+    confirmation.
 
-    `plan` and other commands that only read still work. Ends with 4 when only the state or only the archive could be
-    written; everything stops all the same.
+    `plan` and other commands that only read still work. Ends with 4 when only the state or only the
+    archive could be written; everything stops all the same.
     """
     from sauce_janitor.archive import MirroredPause
     from sauce_janitor.operations.wiring import pauses
@@ -30,7 +35,9 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
         terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
         return 0
     wanted = MirroredPause(who(), reason, int(time.time()))
-    done = pauses.pause(config.state, config.archive.path, wanted, accept_filesystem=config.accept_filesystem)
+    done = pauses.pause(
+        config.state, config.archive.path, wanted, accept_filesystem=config.accept_filesystem
+    )
     terminal.echo(
         "Paused. Nothing is changed until `sauce-janitor resume`."
         if done.fresh or done.troubles

@@ -13,14 +13,22 @@ from sauce_janitor.cli.app import Session
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_ACCOUNT = click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
+_ACCOUNT = click.option(
+    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
+)
 _POLICY = click.option(
-    "--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy permits. Repeatable."
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    help="Only what this policy permits. Repeatable.",
 )
 _RETRY_NOW = click.option(
     "--retry-now", is_flag=True, help="Try jobs that failed before without waiting for their pause."
 )
-_DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable.")
+_DRY_RUN = click.option(
+    "-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable."
+)
 
 
 def _looking(command: _Command) -> _Command:
@@ -53,7 +61,11 @@ def plan(session: Session, /, **options: Any) -> int:
 
 
 @click.command()
-@click.option("--execute", is_flag=True, help="Carry the plan out. Without it, this is a dry run, the same as `plan`.")
+@click.option(
+    "--execute",
+    is_flag=True,
+    help="Carry the plan out. Without it, this is a dry run, the same as `plan`.",
+)
 @_RETRY_NOW
 @_DRY_RUN
 @_looking
@@ -75,12 +87,21 @@ def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) ->
 @_DRY_RUN
 @_ACCOUNT
 @click.pass_obj
-def apply(session: Session, /, file: Path, *, dry_run: bool, accounts: tuple[str, ...], retry_now: bool) -> int:
-    """Carry out a reviewed plan FILE, as written by `plan --out`: what is in it and still due, nothing else."""
+def apply(
+    session: Session, /, file: Path, *, dry_run: bool, accounts: tuple[str, ...], retry_now: bool
+) -> int:
+    """Carry out a reviewed plan FILE, as written by `plan --out`: what is in it and still due,
+    nothing else.
+    """
     from sauce_janitor.cli.run.execution import carry_out
     from sauce_janitor.cli.run.plan_view import look
 
-    options: dict[str, Any] = {"accounts": accounts, "policies": (), "reviewed": file, "form": "table"}
+    options: dict[str, Any] = {
+        "accounts": accounts,
+        "policies": (),
+        "reviewed": file,
+        "form": "table",
+    }
     options["retry_now"] = retry_now
     return look(session, options) if dry_run else carry_out(session, options)
 

@@ -1,4 +1,6 @@
-"""Looking at plans: made by a dry run, shown as a table, JSON, CSV or markdown, written for `apply`."""
+"""Looking at plans: made by a dry run, shown as a table, JSON, CSV or markdown, written for
+`apply`.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +29,25 @@ def look(session: Session, options: Mapping[str, Any]) -> int:
         planfile.check_target(out)
     with open_desk(session, tells=bool(options.get("is_run")), reads=reads) as desk:
         order, accounts = order_of(desk, options, execute=False)
-        results, code = pass_over(desk, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code)
+        results, code = pass_over(
+            desk, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code
+        )
         if desk.signals.number is not None:
             terminal.echo("Interrupted before the plan was complete: nothing was changed", err=True)
             return 128 + desk.signals.number
         if out:
-            planfile.write([_sealed(desk, result, options) for result in results], out, secret=secret_of(desk))
+            planfile.write(
+                [_sealed(desk, result, options) for result in results], out, secret=secret_of(desk)
+            )
         with desk.shown.hidden():
             _show(desk, results, options)
     return code or (_detailed(results) if options.get("detailed_exitcode") else 0)
 
 
 def _detailed(results: list[Result]) -> int:
-    """Return 3 where a plan breaks a limit, as the executing run would end; else whether there is something to do."""
+    """Return 3 where a plan breaks a limit, as the executing run would end; else whether there is
+    something to do.
+    """
     if any(result.plan.broken for result in results):
         return RefusedError.exit_code
     return SOMETHING_TO_DO if any(result.plan.job_count for result in results) else 0
@@ -52,7 +60,11 @@ def _show(desk: CommandSession, results: list[Result], options: Mapping[str, Any
         terminal.write(planfile.text(plans, secret=secret_of(desk)))
         return
     if form == "csv":
-        rows = ({"account": result.account.name, **row} for result in results for row in _actions(result))
+        rows = (
+            {"account": result.account.name, **row}
+            for result in results
+            for row in _actions(result)
+        )
         terminal.write(report.csv_lines(rows))
         return
     out = desk.session.console()
@@ -67,7 +79,9 @@ def _show(desk: CommandSession, results: list[Result], options: Mapping[str, Any
     if path := options.get("out"):
         terminal.echo(f"Written to {path}; carry it out with: sauce-janitor apply {path}", err=True)
     terminal.echo(
-        report.last_line({action: sum(result.plan.totals[action] for result in results) for action in Action})
+        report.last_line(
+            {action: sum(result.plan.totals[action] for result in results) for action in Action}
+        )
     )
 
 
@@ -85,7 +99,9 @@ def about(desk: CommandSession, result: Result) -> report.About:
     rows = sum(listing.rows for listing in result.listings)
     listing = f" ({rows:,} listed just now)" if result.listings else " (nothing was asked)"
     identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
-    ways_out = approval.ways_out(result.plan, result.account.name, result.head.policy_digest, desk.config.timezone)
+    ways_out = approval.ways_out(
+        result.plan, result.account.name, result.head.policy_digest, desk.config.timezone
+    )
     return report.About(
         identity, listing, budget, _examples(desk, result), tuple(ways_out),
         owners=owners.words(result.whose), missing=gaps(result),
@@ -95,7 +111,9 @@ def about(desk: CommandSession, result: Result) -> report.About:
 
 
 def gaps(result: Result) -> tuple[str, ...]:
-    """Why the plan may not be about all jobs, and who else may be at work on the account; each a sentence."""
+    """Why the plan may not be about all jobs, and who else may be at work on the account; each a
+    sentence.
+    """
     others = (result.vanished.words(),) if result.vanished.are_many else ()
     doubts = surveying.doubts(result.listings, result.withheld)
     return (*owners.missing(result.whose, result.left_out), *doubts, *others)
@@ -133,6 +151,8 @@ def _kept(desk: CommandSession, result: Result) -> Iterator[dict[str, Any]]:
                 yield report.kept_row(record.job.id, decisions)
 
 
-def _sealed(desk: CommandSession, result: Result, options: Mapping[str, Any]) -> planfile.SealedPlan:
+def _sealed(
+    desk: CommandSession, result: Result, options: Mapping[str, Any]
+) -> planfile.SealedPlan:
     kept = _kept(desk, result) if options.get("everything") else None
     return planfile.SealedPlan(result.head, _actions(result), kept)

@@ -1,4 +1,6 @@
-"""`status` and `prove`: how things stand, and whether what was deleted is proven. They ask Sauce Labs nothing."""
+"""`status` and `prove`: how things stand, and whether what was deleted is proven. They ask Sauce
+Labs nothing.
+"""
 
 from __future__ import annotations
 
@@ -20,34 +22,55 @@ if TYPE_CHECKING:
 
 FOUND_SOMETHING = 6
 _LAST_RUNS = 5
-_ACCOUNT = click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
-_FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+_ACCOUNT = click.option(
+    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
+)
+_FORMAT = click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
 
 
 @click.command()
 @_ACCOUNT
-@click.option("--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy has due. Repeatable.")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    help="Only what this policy has due. Repeatable.",
+)
 @_FORMAT
 @click.pass_obj
-def status(session: Session, /, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
-    """Show the last runs, what is due by the last plan, the listing, holds, retries and changes in doubt."""
+def status(
+    session: Session, /, accounts: tuple[str, ...], policies: tuple[str, ...], form: str
+) -> None:
+    """Show the last runs, what is due by the last plan, the listing, holds, retries and changes in
+    doubt.
+    """
     from sauce_janitor import report
     from sauce_janitor.cli import known_jobs as known
 
     config = session.load()
     with ExitStack() as stack:
         state = stack.enter_context(known.look(config))
-        told = [_told(config, state, account, policies, stack) for account in _wanted(config, accounts)]
+        told = [
+            _told(config, state, account, policies, stack) for account in _wanted(config, accounts)
+        ]
     if form == "json":
         terminal.echo(report.json_text(told))
         return
     for each in told:
         try:
             lines = list(_lines(each))
-        except (LookupError, TypeError, ValueError, AttributeError) as wrong:  # what runs left is JSON of no fixed form
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ) as wrong:  # what runs left is JSON of no fixed form
             raise StateError(
-                f"the state {config.state} is damaged: what it keeps of the last runs cannot be read ({wrong!r}): "
-                "the next run writes it anew"
+                f"the state {config.state} is damaged: what it keeps of the last runs cannot be"
+                f" read ({wrong!r}): the next run writes it anew"
             ) from wrong
         for line in lines:
             terminal.echo(report.clean(line))
@@ -57,7 +80,9 @@ def _wanted(config: Config, names: tuple[str, ...]) -> list[Account]:
     known = [account.name for account in config.accounts]
     for name in names:
         if name not in known:
-            raise ConfigError(f"there is no account {name!r} in {config.file}; there are: {', '.join(known)}")
+            raise ConfigError(
+                f"there is no account {name!r} in {config.file}; there are: {', '.join(known)}"
+            )
     return [account for account in config.accounts if not names or account.name in names]
 
 
@@ -83,10 +108,16 @@ def _told(
     nobody: dict[str, Any] = {"owners": None, "left_out": [], "set_aside": [], "unconfirmed": []}
     surveyed = next((run.summary for run in runs if "owners" in run.summary), nobody)
     left_out = {left["owner"] for left in surveyed["left_out"]}
-    listed = [each for each in surveyed["owners"]["names"] if each not in left_out] if surveyed["owners"] else []
+    listed = (
+        [each for each in surveyed["owners"]["names"] if each not in left_out]
+        if surveyed["owners"]
+        else []
+    )
     full_at = state.jobs.full_at(name, listed or None)
     try:
-        holds: int | None = len(open_holding(config.archive, name, state, stack=stack).known(at=now))
+        holds: int | None = len(
+            open_holding(config.archive, name, state, stack=stack).known(at=now)
+        )
     except ArchiveError:
         holds = None
     retries = grouped(state.retries.of(name).values())
@@ -137,7 +168,9 @@ def _told(
 
 
 def _daemon(config: Config, state: State, account: str, now: int) -> dict[str, Any]:
-    """What is known of `serve`: whether it is at work, and when this account is due; by the schedule alone if it is not."""
+    """What is known of `serve`: whether it is at work, and when this account is due; by the
+    schedule alone if it is not.
+    """
     from sauce_janitor.daemon import heartbeat
     from sauce_janitor.daemon.schedule import RunTimes
 
@@ -161,21 +194,35 @@ def _next_run(daemon: dict[str, Any]) -> str:
     why = f" ({daemon['blackout_reason']})" if daemon["blackout_reason"] else ""
     during = f"; in a black-out until {report.when(dark)}{why}" if dark else ""
     if not daemon["running"]:
-        return f"  next run: serve is not running; by the schedule {report.when(daemon['next_run_at'])}{during}"
+        return (
+            "  next run: serve is not running; by the schedule"
+            f" {report.when(daemon['next_run_at'])}{during}"
+        )
     mode = "" if daemon["mode"] == "execute" else ", a dry run"
     return f"  next run: {report.when(daemon['next_run_at'])} by serve{mode}{during}"
 
 
 def _run(run: Any) -> dict[str, Any]:
     told = {key: run.summary.get(key) for key in ("outcomes", "left", "waiting", "halted", "error")}
-    times = {"run_id": run.run_id, "mode": run.mode, "started_at": run.started_at, "ended_at": run.ended_at}
+    times = {
+        "run_id": run.run_id,
+        "mode": run.mode,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+    }
     return {**times, "result": run.result, **told}
 
 
 def _plan(run: RunRecord, policies: tuple[str, ...]) -> dict[str, Any]:
     plan = run.summary["plan"]
-    own = {name: counts for name, counts in plan["by_policy"].items() if not policies or name in policies}
-    carried_out = run.mode == "execute" and run.result in ("done", "incomplete") and "left" in run.summary
+    own = {
+        name: counts
+        for name, counts in plan["by_policy"].items()
+        if not policies or name in policies
+    }
+    carried_out = (
+        run.mode == "execute" and run.result in ("done", "incomplete") and "left" in run.summary
+    )
     return {**plan, "by_policy": own, "left": run.summary["left"] if carried_out else None}
 
 
@@ -199,29 +246,46 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     if listing["full_at"] is None:
         yield f"  listing: no full listing yet; {listing['jobs']:,} jobs known so far"
     else:
-        old = " (the next run lists all again)" if listing["age_s"] >= listing["full_every_s"] else ""
-        yield f"  listing: {listing['jobs']:,} jobs known, all listed {span(max(0, listing['age_s']))} ago{old}"
+        old = (
+            " (the next run lists all again)" if listing["age_s"] >= listing["full_every_s"] else ""
+        )
+        yield (
+            f"  listing: {listing['jobs']:,} jobs known, all listed"
+            f" {span(max(0, listing['age_s']))} ago{old}"
+        )
     yield from _whose(told)
     yield from _due(told["last_plan"], now)
     yield f"  budget: {report.stands(told['budget'], now=now)}"
     if (outlook := (told["last_plan"] or {}).get("budget")) and told["last_plan"]["left"] != 0:
         began = told["last_plan"]["as_of"]
         lines = [*report.needed(outlook, allowed=told["budget"]["now"], now=began)]
-        lines += [f"Warning: {line}" if is_warning else line for line, is_warning in report.inflow(outlook)]
+        lines += [
+            f"Warning: {line}" if is_warning else line
+            for line, is_warning in report.inflow(outlook)
+        ]
         yield from (f"    {line}" for line in lines)
     yield from _delete_path(told["delete_job_path"])
     if told["local_holds"] is None:
-        yield "  holds: the mirror in the archive cannot be read, so everything is held: see hold list"
+        yield (
+            "  holds: the mirror in the archive cannot be read, so everything is held: see hold"
+            " list"
+        )
     elif told["local_holds"]:
         yield f"  holds: {report.counted(told['local_holds'], 'local hold')}"
     for approval in told["approvals"]:
         most = f" for at most {approval['max_jobs']:,} jobs" if approval["max_jobs"] else ""
-        yield f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until {when(approval['until'])}"
+        yield (
+            f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until"
+            f" {when(approval['until'])}"
+        )
     if told["retries"]:
         yield "  tried again after a failure:"
         yield from (f"    {line}" for line in report.retry_lines(told["retries"], now=now))
     if told["open_intents"]:
-        yield f"  open: {len(told['open_intents']):,} writes whose outcome is not known; the next executing run asks"
+        yield (
+            f"  open: {len(told['open_intents']):,} writes whose outcome is not known; the next"
+            " executing run asks"
+        )
     yield _next_run(told["daemon"])
     yield from _last_runs(told)
 
@@ -241,7 +305,10 @@ def _delete_path(told: dict[str, Any]) -> Iterator[str]:
 
     if worked := told["worked"]:
         at = report.when(worked["at"])
-        yield f"  jobs are deleted by: {worked['address']}, worked {at} (delete_job_path: {told['configured']})"
+        yield (
+            f"  jobs are deleted by: {worked['address']}, worked {at} (delete_job_path:"
+            f" {told['configured']})"
+        )
 
 
 def _whose(told: dict[str, Any]) -> Iterator[str]:
@@ -255,15 +322,24 @@ def _whose(told: dict[str, Any]) -> Iterator[str]:
     for gap in (owners or {}).get("gaps", ()):
         yield f"  owners: not everybody may be among them: {gap}"
     for left in told["left_out"]:
-        yield f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known jobs stay"
+        yield (
+            f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known"
+            " jobs stay"
+        )
     for aside in told["set_aside"]:
         rows = "1 row" if aside["count"] == 1 else f"{aside['count']:,} rows"
-        yield f"  set aside: {rows} of the job list of {aside['owner']} cannot be read; each run asks again"
+        yield (
+            f"  set aside: {rows} of the job list of {aside['owner']} cannot be read; each run asks"
+            " again"
+        )
         for row in aside["rows"]:
             named = f"job {row['job_id']}" if row["job_id"] else f"row {row['place']}"
             yield f"    {named}, since {report.when(row['since'])}: {report.clean(row['why'])}"
     for owner in told["unconfirmed"]:
-        yield f"  first listing of {owner}: empty or not all readable; it counts when a run finds the same {LATER}"
+        yield (
+            f"  first listing of {owner}: empty or not all readable; it counts when a run finds the"
+            f" same {LATER}"
+        )
 
 
 def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
@@ -275,22 +351,30 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
         return
     ago = report.span(max(0, now - plan["as_of"]))
     if plan["left"] is None:
-        words = ", ".join(f"{plan['counts'].get(action.value, 0):,} {said}" for action, said in report.ACTIONS.items())
+        words = ", ".join(
+            f"{plan['counts'].get(action.value, 0):,} {said}"
+            for action, said in report.ACTIONS.items()
+        )
         yield f"  due by the plan made {ago} ago: {words}"
         yield from _due_by_policy(plan)
     else:
-        # What a run has carried out is not due any more; of the rest only the number of jobs is known before the next plan.
+        # What a run has carried out is not due any more; of the rest only the number of jobs is
+        # known before the next plan.
         left = f"{report.counted(plan['left'], 'job')} left" if plan["left"] else "nothing left"
         yield f"  due: {left} of the plan carried out {ago} ago"
     for action, waiting in plan["announced"].items():
         words = report.ACTIONS[Action(action)]
-        yield f"    announced: {waiting['jobs']:,} {words}, due from {report.when(waiting['first_at'])}"
+        yield (
+            f"    announced: {waiting['jobs']:,} {words}, due from"
+            f" {report.when(waiting['first_at'])}"
+        )
     if plan["limits_broken"]:
         yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
     if plan["expiring_72h"]:
         yield (
-            "    to archive before Sauce Labs purges it: "
-            f"the assets of {report.counted(plan['expiring_24h'], 'job')} within 24 h, of {plan['expiring_72h']:,} within 72 h"
+            "    to archive before Sauce Labs purges it: the assets of"
+            f" {report.counted(plan['expiring_24h'], 'job')} within 24 h, of"
+            f" {plan['expiring_72h']:,} within 72 h"
         )
 
 
@@ -301,13 +385,17 @@ def _due_by_policy(plan: dict[str, Any]) -> Iterator[str]:
     if lost := report.unstored_words(plan.get("effects", {})):
         yield f"    destroyed without a copy: {lost}"
     for policy, counts in plan["by_policy"].items():
-        yield f"    {policy}: " + ", ".join(f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items())
+        yield f"    {policy}: " + ", ".join(
+            f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items()
+        )
 
 
 def _run_words(run: dict[str, Any], *, going_on: set[str]) -> str:
     result = run["result"] or ("going on" if run["run_id"] in going_on else "going on, or killed")
     parts = [run["mode"].replace("_", " "), result]
-    parts += [f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()]
+    parts += [
+        f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()
+    ]
     parts += [f"{run['left']:,} left"] if run["left"] else []
     waiting = sum((run["waiting"] or {}).values())
     parts += [f"{waiting:,} waiting for their next try"] if waiting else []
@@ -320,7 +408,8 @@ def _run_words(run: dict[str, Any], *, going_on: set[str]) -> str:
 @_FORMAT
 @click.pass_obj
 def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], form: str) -> int:
-    """Prove that every deletion has its receipt and every archived byte still hashes, of all jobs or of JOB alone.
+    """Prove that every deletion has its receipt and every archived byte still hashes, of all jobs
+    or of JOB alone.
 
     Ends with 6 when the archive lacks what the journal says it has. Names what cannot be proven.
     """
@@ -342,7 +431,9 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
         if uuid is not None or (path / SENTINEL).exists():
             catalogue = stack.enter_context(Catalogue.open(path, known_uuid=uuid))
         found = proving.prove(state, catalogue, names, job)
-    if job and not (found.archived or found.deletions or found.jobs or found.already_gone or found.in_doubt):
+    if job and not (
+        found.archived or found.deletions or found.jobs or found.already_gone or found.in_doubt
+    ):
         raise ConfigError(f"job {job} is neither in the journal nor in the archive")
     if form == "json":
         terminal.echo(report.json_text(asdict(found)))

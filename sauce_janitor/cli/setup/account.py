@@ -27,7 +27,9 @@ def account() -> None:
 @FORMAT
 @click.pass_obj
 def list_accounts(session: Session, /, *, form: str) -> None:
-    """List the accounts of the configuration and of the state, with user, address and number of known jobs."""
+    """List the accounts of the configuration and of the state, with user, address and number of
+    known jobs.
+    """
     from sauce_janitor import report
     from sauce_janitor.cli import known_jobs
 
@@ -43,7 +45,13 @@ def list_accounts(session: Session, /, *, form: str) -> None:
         report.Column("Jobs", "number"), report.Column("Known", "prose"),
     )  # fmt: skip
     cells = [
-        (row["account"], row["username"], row["base_url"], row["jobs"], _standing(row, bound.get(row["account"])))
+        (
+            row["account"],
+            row["username"],
+            row["base_url"],
+            row["jobs"],
+            _standing(row, bound.get(row["account"])),
+        )
         for row in rows
     ]
     report.show_table(session.console(), columns, cells)
@@ -86,9 +94,9 @@ def _standing(row: dict[str, Any], bound_at: int | None) -> str:
 def rename(session: Session, /, old: str, new: str) -> None:
     """Rename account OLD of the state to NEW. Rename it in the configuration, too.
 
-    Its jobs, holds, runs, metrics and archived jobs stay with it. The journal and the archive's folder keep the former
-    name. The next run lists every job again, and its limits count every job as new. Two accounts are never merged. The
-    command ends with 5 while a run works on the account.
+    Its jobs, holds, runs, metrics and archived jobs stay with it. The journal and the archive's
+    folder keep the former name. The next run lists every job again, and its limits count every job
+    as new. Two accounts are never merged. The command ends with 5 while a run works on the account.
     """
     from sauce_janitor import logs
     from sauce_janitor.cli import known_jobs
@@ -97,14 +105,20 @@ def rename(session: Session, /, old: str, new: str) -> None:
     from sauce_janitor.state import State
 
     if not re.fullmatch(ACCOUNT_NAME, new) or len(new) > _LONGEST_NAME:
-        raise click.UsageError(f"{new!r:.80} cannot be an account's name: write small letters, digits, dots, - and _")
+        raise click.UsageError(
+            f"{new!r:.80} cannot be an account's name: write small letters, digits, dots, - and _"
+        )
     config = session.load(accounts_only=True)
     logs.configure(session.log_format, session.log_level or "warning", color=session.color)
     path = known_jobs.existing(config.state)
     with State.open(path, accept_filesystem=config.accept_filesystem) as state:
         renamed = call_otherwise(config, state, old, new)
-    terminal.echo(f"Renamed: account {old} is now {new} ({renamed.username} at {renamed.base_url}).")
+    terminal.echo(
+        f"Renamed: account {old} is now {new} ({renamed.username} at {renamed.base_url})."
+    )
     names = {each.name: each for each in config.accounts}
     if new not in names:
         where = f" ({names[old].source.file}:{names[old].source.line})" if old in names else ""
-        terminal.echo(f"The configuration does not have {new} yet: rename {old} there, too{where}.", err=True)
+        terminal.echo(
+            f"The configuration does not have {new} yet: rename {old} there, too{where}.", err=True
+        )

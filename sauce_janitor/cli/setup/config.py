@@ -19,7 +19,9 @@ _DEAREST = 3
 
 @click.command()
 @click.option(
-    "--mutants", is_flag=True, help="Name every rule that could be dropped without any of the tests noticing."
+    "--mutants",
+    is_flag=True,
+    help="Name every rule that could be dropped without any of the tests noticing.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True,
               help="json and junit put faults, warnings and tests on stdout; the exit codes are the same.")  # fmt: skip
@@ -27,7 +29,8 @@ _DEAREST = 3
 def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     """Validate the configuration, run its `tests`, and warn of likely mistakes. No network.
 
-    Ends with 2 when it has faults: all of them are printed, each with its line and path. Ends with 6 when a test fails.
+    Ends with 2 when it has faults: all of them are printed, each with its line and path. Ends with
+    6 when a test fails.
     """
     from sauce_janitor.cli.what_if.policy_tests import run_tests
 
@@ -43,7 +46,8 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
         count = len(config.rules(account.name).policies)
         policies = f"{count} polic{'y' if count == 1 else 'ies'}"
         terminal.echo(
-            f"{account.identity()}, jobs of {account.whose}, {policies}, {config.policy_digest(account.name)}"
+            f"{account.identity()}, jobs of {account.whose}, {policies},"
+            f" {config.policy_digest(account.name)}"
         )
     for account in config.accounts:
         terminal.echo(_budget_of(config, account))
@@ -73,7 +77,9 @@ def _report(path: Path, form: str) -> int:
 
 
 def _budget_of(config: Config, account: Account) -> str:
-    """What a day's requests come to, and for how many jobs of each policy that is enough; the dearest first."""
+    """What a day's requests come to, and for how many jobs of each policy that is enough; the
+    dearest first.
+    """
     from sauce_janitor.retention.what_if.inflow import requests_a_job
 
     timetable = account.budget
@@ -82,8 +88,13 @@ def _budget_of(config: Config, account: Account) -> str:
     if per_day is None:
         return said
     costs = {policy.name: requests_a_job(policy) for policy in config.rules(account.name).policies}
-    dearest = sorted((name for name, cost in costs.items() if cost), key=lambda name: (-costs[name], name))[:_DEAREST]
-    each = [f"{per_day / costs[name]:,.0f} jobs of {name} ({costs[name]:.0f} requests each)" for name in dearest]
+    dearest = sorted(
+        (name for name, cost in costs.items() if cost), key=lambda name: (-costs[name], name)
+    )[:_DEAREST]
+    each = [
+        f"{per_day / costs[name]:,.0f} jobs of {name} ({costs[name]:.0f} requests each)"
+        for name in dearest
+    ]
     enough = f", enough for about {' or '.join(each)}" if each else ""
     return f"{said}: {per_day:,.0f} requests a day{enough}"
 
@@ -92,7 +103,11 @@ def _possible_interactions(config: Config) -> list[str]:
     """Return which times other policies may make longer: what is certain is among the warnings."""
     from sauce_janitor.retention.interactions import foreseen, possible_lines
 
-    found = (line for account in config.accounts for line in possible_lines(foreseen(config.rules(account.name))))
+    found = (
+        line
+        for account in config.accounts
+        for line in possible_lines(foreseen(config.rules(account.name)))
+    )
     return list(dict.fromkeys(found))
 
 
@@ -114,7 +129,9 @@ def _name_what_blocks(config: Config) -> None:
 
 
 def _warn_of_credentials(config: Config) -> None:
-    """A missing variable is no fault here: a pipeline checks the file without being given the secrets."""
+    """A missing variable is no fault here: a pipeline checks the file without being given the
+    secrets.
+    """
     for account in config.accounts:
         for problem in account.missing():
             terminal.echo(f"warning: {problem}")
@@ -139,7 +156,9 @@ def config() -> None:
 @config.command()
 @click.pass_obj
 def show(session: Session) -> None:
-    """Print the effective configuration as YAML: defaults filled in, paths absolute, secrets hidden."""
+    """Print the effective configuration as YAML: defaults filled in, paths absolute, secrets
+    hidden.
+    """
     from sauce_janitor.config.output.effective import effective_yaml
     from sauce_janitor.config.source.files import file_bytes
 

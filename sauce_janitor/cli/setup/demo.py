@@ -25,7 +25,9 @@ FOLDER = Path("sauce-janitor-demo")
 _MARK = ".made-by-sauce-janitor-demo"
 _JOBS = 400
 _DAYS = 29
-"""A month, and yet nothing is old enough that Sauce Labs has purged it: purged is what a first run comes too late for."""
+"""A month, and yet nothing is old enough that Sauce Labs has purged it: purged is what a first run
+comes too late for.
+"""
 _BAR = 36
 _CONFIG = """\
 # What `sauce-janitor demo` ran with. The sandbox at this address has ended; start another with: sauce-janitor sandbox
@@ -70,10 +72,13 @@ policies:
     show_default=True,
     help="How many jobs the sandbox has.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs."
+)
 @click.pass_obj
 def demo(session: Session, *, jobs: int, seed: int) -> int:
-    """See it work, without an account: plan, apply and verify on a month of jobs of a Sauce Labs look-alike.
+    """See it work, without an account: plan, apply and verify on a month of jobs of a Sauce Labs
+    look-alike.
 
     Leaves ./sauce-janitor-demo/ to look around in; what an earlier demo left there is replaced.
     """
@@ -81,18 +86,30 @@ def demo(session: Session, *, jobs: int, seed: int) -> int:
 
     began = time.monotonic()
     _make_folder()
-    options = SandboxOptions(jobs=jobs, seed=seed, days=_DAYS, request_log=FOLDER / "requests.jsonl")
+    options = SandboxOptions(
+        jobs=jobs, seed=seed, days=_DAYS, request_log=FOLDER / "requests.jsonl"
+    )
     with Sandbox(options) as sandbox:
         _configure(sandbox)
-        session = replace(session, config_path=FOLDER / "config.yaml", log_level=session.log_level or "warning")
-        _say(1, f"A Sauce Labs look-alike with {jobs} jobs of user {sandbox.user} runs at {sandbox.base_url}.")
+        session = replace(
+            session, config_path=FOLDER / "config.yaml", log_level=session.log_level or "warning"
+        )
+        _say(
+            1,
+            f"A Sauce Labs look-alike with {jobs} jobs of user {sandbox.user} runs at"
+            f" {sandbox.base_url}.",
+        )
         before = _at_sauce_labs(sandbox)
         code = _plan_and_apply(session) or _verify(session)
         after = _at_sauce_labs(sandbox)
         writes = [entry for entry in sandbox.log if entry.method not in {"GET", "HEAD"}]
         asked = len(sandbox.log)
     if code == 0:
-        _say(5, f"Done in {time.monotonic() - began:.0f} s: {asked} requests, {len(writes)} of them changed something.")
+        _say(
+            5,
+            f"Done in {time.monotonic() - began:.0f} s: {asked} requests, {len(writes)} of them"
+            " changed something.",
+        )
         _where_to_look()
         for line in _picture(before, after, _in_archive()):
             terminal.echo(line)
@@ -103,7 +120,8 @@ def _make_folder() -> None:
     if FOLDER.exists():
         if not (FOLDER / _MARK).exists():
             raise ConfigError(
-                f"./{FOLDER} is there and no demo made it: move it away, or run the demo in another folder"
+                f"./{FOLDER} is there and no demo made it: move it away, or run the demo in another"
+                " folder"
             )
         shutil.rmtree(FOLDER)
     FOLDER.mkdir()
@@ -111,7 +129,9 @@ def _make_folder() -> None:
 
 
 def _configure(sandbox: Sandbox) -> None:
-    (FOLDER / "config.yaml").write_text(_CONFIG.format(base_url=sandbox.base_url, user=sandbox.user))
+    (FOLDER / "config.yaml").write_text(
+        _CONFIG.format(base_url=sandbox.base_url, user=sandbox.user)
+    )
     key = FOLDER / "access-key"
     key.touch(mode=0o600)
     key.write_text(sandbox.access_key + "\n")
@@ -127,7 +147,11 @@ def _plan_and_apply(session: Session) -> int:
     code = look(session, {**options, "out": plan, "everything": False})
     if code:
         return code
-    _say(3, f"sauce-janitor apply {plan}: fetch, hash, flush, receipt, ask again, journal, delete, confirm.")
+    _say(
+        3,
+        f"sauce-janitor apply {plan}: fetch, hash, flush, receipt, ask again, journal, delete,"
+        " confirm.",
+    )
     return carry_out(session, {**options, "reviewed": plan, "end_only": True})
 
 
@@ -178,13 +202,17 @@ def _picture(before: StockCount, after: StockCount, archived: StockCount) -> Ite
         filled = round(_BAR * left / was) if was else 0
         yield f"  {name:<8}before  {full * _BAR}  {written(was):>10}"
         yield f"  {'':<8}after   {full * filled}{empty * (_BAR - filled)}  {written(left):>10}"
-    stored = f"{archived.jobs:,} jobs, {archived.assets:,} assets, {report.size(archived.size_bytes)}"
+    stored = (
+        f"{archived.jobs:,} jobs, {archived.assets:,} assets, {report.size(archived.size_bytes)}"
+    )
     yield f"In the archive: {stored}, every byte verified"
     yield "Deleted without a copy: only what the policies say is not worth one"
 
 
 def _is_plain() -> bool:
-    """Say whether the picture is drawn in ASCII: nobody watches, or the terminal has no such characters."""
+    """Say whether the picture is drawn in ASCII: nobody watches, or the terminal has no such
+    characters.
+    """
     return not (terminal.is_terminal() and terminal.stream().encoding.lower().startswith("utf"))
 
 

@@ -13,7 +13,10 @@ from sauce_janitor.errors import Problem
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
 
-_NOT_IN_XML = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} | {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
+_NOT_IN_XML = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} | {
+    0xFFFE: "\ufffd",
+    0xFFFF: "\ufffd",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,9 @@ class TestFinding:
 
 @dataclass(slots=True)
 class Findings:
-    """All that `check` found. `faults` make the configuration invalid; nothing else is known then."""
+    """All that `check` found. `faults` make the configuration invalid; nothing else is known
+    then.
+    """
 
     file: Path
     faults: tuple[Problem, ...] = ()
@@ -68,16 +73,22 @@ class Findings:
         }
 
     def junit(self) -> Iterator[str]:
-        """Yield JUnit's XML, line by line: the configuration is the first test case, each of its `tests` one more."""
+        """Yield JUnit's XML, line by line: the configuration is the first test case, each of its
+        `tests` one more.
+        """
         cases = len(self.tests) + 1
         failed = sum(1 for test in self.tests if test.failures) + bool(self.faults)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n'
         yield "<testsuites>\n"
         name = quoteattr(f"sauce-janitor check {_xml(str(self.file))}")
-        yield f'<testsuite name={name} tests="{cases}" failures="{failed}" errors="0" skipped="0">\n'
+        yield (
+            f'<testsuite name={name} tests="{cases}" failures="{failed}" errors="0" skipped="0">\n'
+        )
         yield from _case("configuration", str(self.file), [str(fault) for fault in self.faults])
         for test in self.tests:
-            yield from _case(test.name, test.place, [f"account {who}: {text}" for who, text in test.failures])
+            yield from _case(
+                test.name, test.place, [f"account {who}: {text}" for who, text in test.failures]
+            )
         if self.warnings:
             told = "\n".join(f"warning: {warning}" for warning in self.warnings)
             yield f"<system-out>{_escaped(told)}</system-out>\n"
@@ -97,7 +108,12 @@ def _case(name: str, place: str, failures: Iterable[str]) -> Iterator[str]:
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
-    return {"file": problem.file, "line": problem.line, "path": problem.path, "message": problem.message}
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "path": problem.path,
+        "message": problem.message,
+    }
 
 
 def _xml(text: str) -> str:
@@ -135,7 +151,9 @@ def findings_of(config: Config) -> Findings:
             }
             for deadline in rules.deadlines
         ]
-        found.interactions += [{"account": account.name, **each.as_row()} for each in foreseen(rules)]
+        found.interactions += [
+            {"account": account.name, **each.as_row()} for each in foreseen(rules)
+        ]
     return found
 
 

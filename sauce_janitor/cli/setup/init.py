@@ -1,4 +1,6 @@
-"""`init`: a configuration to start from, with policies for what the account really runs where it answers."""
+"""`init`: a configuration to start from, with policies for what the account really runs where it
+answers.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +25,38 @@ if TYPE_CHECKING:
 @click.option("--base-url", help="The API's address instead of a region, such as the sandbox's.")
 @click.option("--account", help="What to call the account; default: after the region.")
 @click.option(
-    "--username-env", metavar="NAME", help="The variable that holds the user name.  [default: SAUCE_USERNAME]"
+    "--username-env",
+    metavar="NAME",
+    help="The variable that holds the user name.  [default: SAUCE_USERNAME]",
 )
 @click.option(
-    "--access-key-env", metavar="NAME", help="The variable that holds the access key.  [default: SAUCE_ACCESS_KEY]"
+    "--access-key-env",
+    metavar="NAME",
+    help="The variable that holds the access key.  [default: SAUCE_ACCESS_KEY]",
 )
 @click.option(
-    "--timezone", default="UTC", show_default=True, help="For calendar days, weeks and months, and for shown times."
+    "--timezone",
+    default="UTC",
+    show_default=True,
+    help="For calendar days, weeks and months, and for shown times.",
 )
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; default: --config.")
-@click.option("--offline", is_flag=True, help="Ask Sauce Labs nothing: write examples instead of proposals.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; default: --config.",
+)
+@click.option(
+    "--offline", is_flag=True, help="Ask Sauce Labs nothing: write examples instead of proposals."
+)
 @click.pass_obj
 def init(session: Session, /, output: Path | None, *, offline: bool, **told: str | None) -> None:
-    """Write a commented configuration that validates, and its schema for editors beside it. Never overwrites a file.
+    """Write a commented configuration that validates, and its schema for editors beside it. Never
+    overwrites a file.
 
-    If there are credentials and the account answers, this lists its newest jobs (only GETs, at most 5,000 of 90 days)
-    and proposes policies for its builds, tags and suites. Otherwise the file has examples. On a terminal it asks for
-    what you do not give. State and archive go beside the configuration.
+    If there are credentials and the account answers, this lists its newest jobs (only GETs, at most
+    5,000 of 90 days) and proposes policies for its builds, tags and suites. Otherwise the file has
+    examples. On a terminal it asks for what you do not give. State and archive go beside the
+    configuration.
     """
     path = output or session.config_path
     _refuse_existing(path)
@@ -52,12 +69,17 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **told: str
     terminal.echo(f"wrote {path}")
     terminal.echo(how)
     command = f"sauce-janitor{_config_option(path)}"
-    terminal.echo(f"next: {command} check, then {command} plan; both only read, and change nothing at Sauce Labs")
+    terminal.echo(
+        f"next: {command} check, then {command} plan; both only read, and change nothing at Sauce"
+        " Labs"
+    )
 
 
 def _refuse_existing(path: Path) -> None:
     if path.exists() or path.is_symlink():
-        raise ConfigError(f"{path} exists already and was not changed: choose another file with --output")
+        raise ConfigError(
+            f"{path} exists already and was not changed: choose another file with --output"
+        )
 
 
 def _config_option(path: Path) -> str:
@@ -133,11 +155,15 @@ def _write(path: Path, text: str) -> None:
     except FileExistsError:
         _refuse_existing(path)
     except OSError as wrong:
-        raise ConfigError(f"{wrong.filename or path}: cannot be written: {wrong.strerror or wrong}") from wrong
+        raise ConfigError(
+            f"{wrong.filename or path}: cannot be written: {wrong.strerror or wrong}"
+        ) from wrong
 
 
 def _make(path: Path, text: str) -> None:
-    """Write a new file, whole or not at all: half of one would be in the way of the next `init`. Raises OSError."""
+    """Write a new file, whole or not at all: half of one would be in the way of the next `init`.
+    Raises OSError.
+    """
     with path.open("x", encoding="utf-8") as file:
         try:
             file.write(text)

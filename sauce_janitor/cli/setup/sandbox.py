@@ -18,14 +18,31 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="Default: a free one.")
 @click.option(
-    "--jobs", type=click.IntRange(0), metavar="N", default=2000, show_default=True, help="Jobs that the main user owns."
+    "--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="Default: a free one."
 )
 @click.option(
-    "--colleagues", type=click.IntRange(0, 9999), metavar="N", default=0, help="So many more users in the organisation."
+    "--jobs",
+    type=click.IntRange(0),
+    metavar="N",
+    default=2000,
+    show_default=True,
+    help="Jobs that the main user owns.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs and files.")
+@click.option(
+    "--colleagues",
+    type=click.IntRange(0, 9999),
+    metavar="N",
+    default=0,
+    help="So many more users in the organisation.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="The same seed makes the same jobs and files.",
+)
 @click.option(
     "--now",
     type=click.IntRange(0),
@@ -33,17 +50,33 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
     help="When the world stands still, in epoch seconds. Default: the start.",
 )
 @click.option(
-    "--days", type=click.IntRange(1), metavar="N", default=45, show_default=True, help="How far back the jobs reach."
+    "--days",
+    type=click.IntRange(1),
+    metavar="N",
+    default=45,
+    show_default=True,
+    help="How far back the jobs reach.",
 )
 @click.option(
-    "--rate", default=None, metavar="RATE", help="Refuse more than this with 429: 10/s, 3500/h or both with a comma."
+    "--rate",
+    default=None,
+    metavar="RATE",
+    help="Refuse more than this with 429: 10/s, 3500/h or both with a comma.",
 )
 @click.option("--faults", type=_THERE, help="Named faults to inject (YAML).")
 @click.option("--user", default="demo", show_default=True, help="The main user's name.")
-@click.option("--access-key", default="demo-key", show_default=True, help="The main user's access key.")
-@click.option("--request-log", type=_FILE, help="Append every request to this file, a JSON object a line.")
 @click.option(
-    "--behaviour", "behaviours", multiple=True, metavar="KEY=VALUE", help="Where the API is undocumented. Repeatable."
+    "--access-key", default="demo-key", show_default=True, help="The main user's access key."
+)
+@click.option(
+    "--request-log", type=_FILE, help="Append every request to this file, a JSON object a line."
+)
+@click.option(
+    "--behaviour",
+    "behaviours",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Where the API is undocumented. Repeatable.",
 )
 @click.option(
     "--delete-path",
@@ -54,7 +87,9 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--tls-key", type=_THERE, help="The certificate's private key (PEM).")
 @click.pass_context
 def sandbox(ctx: click.Context, /, **given: Any) -> None:
-    """Run a Sauce Labs look-alike on loopback, until SIGINT or SIGTERM. No account is needed, nothing real is touched."""
+    """Run a Sauce Labs look-alike on loopback, until SIGINT or SIGTERM. No account is needed,
+    nothing real is touched.
+    """
     import signal
     import threading
 
@@ -68,18 +103,25 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
     except (ValueError, OSError) as wrong:
         raise click.UsageError(str(wrong), ctx) from wrong
     with server:
-        terminal.echo(f"Sandbox: {server.base_url}  user {server.user}, access key {server.access_key}")
         terminal.echo(
-            f"{server.options.jobs} jobs of {server.user}, seed {server.options.seed}. Paste this in another terminal:\n"
+            f"Sandbox: {server.base_url}  user {server.user}, access key {server.access_key}"
+        )
+        terminal.echo(
+            f"{server.options.jobs} jobs of {server.user}, seed {server.options.seed}. Paste this"
+            " in another terminal:\n"
         )
         terminal.echo(f"  export SAUCE_USERNAME={shlex.quote(server.user)}")
         terminal.echo(f"  export SAUCE_ACCESS_KEY={shlex.quote(server.access_key)}\n")
-        terminal.echo(f"and use `base_url: {server.base_url}` in the configuration. Stop with Ctrl-C.")
+        terminal.echo(
+            f"and use `base_url: {server.base_url}` in the configuration. Stop with Ctrl-C."
+        )
         stopping.wait()
 
 
 def _options(given: dict[str, Any]) -> SandboxOptions:
-    """The sandbox's options from the command line's; ValueError for a rate or behaviour that does not exist."""
+    """The sandbox's options from the command line's; ValueError for a rate or behaviour that does
+    not exist.
+    """
     from sauce_janitor.sandbox import Behaviours, Rate, SandboxOptions
 
     settings: dict[str, str] = {}

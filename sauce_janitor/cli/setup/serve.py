@@ -19,14 +19,18 @@ _LOOK_S: Final = 0.5
 
 
 @click.command()
-@click.option("--execute", is_flag=True, help="Carry plans out. Without it, every run is a dry run.")
-@click.option("-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable.")
+@click.option(
+    "--execute", is_flag=True, help="Carry plans out. Without it, every run is a dry run."
+)
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable."
+)
 @click.pass_obj
 def serve(session: Session, /, *, execute: bool, dry_run: bool) -> int:
     """Run by the schedule until told to stop, with metrics, health and a status page.
 
-    SIGTERM and SIGINT finish what is in hand (at most 20 s) and end with 0, a second one ends at once; SIGHUP reads the
-    configuration again, as a change of its file does.
+    SIGTERM and SIGINT finish what is in hand (at most 20 s) and end with 0, a second one ends at
+    once; SIGHUP reads the configuration again, as a change of its file does.
     """
     from sauce_janitor import logs
     from sauce_janitor.config import load
@@ -37,8 +41,11 @@ def serve(session: Session, /, *, execute: bool, dry_run: bool) -> int:
 
 
 def live(daemon: Daemon) -> int:
-    """Its whole life, from start to a signal's end; the exit code. ConfigError when it cannot start."""
-    # Signals are taken by this thread alone, one after the other: a handler could break into anything.
+    """Its whole life, from start to a signal's end; the exit code. ConfigError when it cannot
+    start.
+    """
+    # Signals are taken by this thread alone, one after the other: a handler could break into
+    # anything.
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, signal.SIGHUP})
     try:
         daemon.start()
@@ -63,7 +70,9 @@ def _end(daemon: Daemon) -> int:
         if (again := signal.sigtimedwait({*_ENDING}, _LOOK_S)) is not None:
             _leave(128 + again.si_signo)
         if daemon.is_out_of_patience():
-            _leave(0)  # what hangs in the network may be left as it is at any moment: the next run looks after it
+            _leave(
+                0
+            )  # what hangs in the network may be left as it is at any moment: the next run looks after it
     return 0
 
 

@@ -1,4 +1,6 @@
-"""`diff`: what an edit of the policies changes on the jobs that are known. Asks Sauce Labs nothing."""
+"""`diff`: what an edit of the policies changes on the jobs that are known. Asks Sauce Labs
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,30 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("old", type=_FILE)
 @click.argument("new", type=_FILE)
-@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
+@click.option(
+    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    show_default=True,
+)
 @click.option("--detailed-exitcode", is_flag=True, help="End with 7 when something changes.")
 @click.pass_obj
 def diff(
-    session: Session, /, old: Path, new: Path, *, accounts: tuple[str, ...], form: str, detailed_exitcode: bool
+    session: Session,
+    /,
+    old: Path,
+    new: Path,
+    *,
+    accounts: tuple[str, ...],
+    form: str,
+    detailed_exitcode: bool,
 ) -> int:
-    """Show what changes on the jobs that are known when configuration OLD becomes NEW. Asks Sauce Labs nothing.
+    """Show what changes on the jobs that are known when configuration OLD becomes NEW. Asks Sauce
+    Labs nothing.
 
     The jobs are those in the state of NEW, or of OLD where NEW has none.
     """
@@ -57,7 +75,11 @@ def diff(
         out = session.console()
         for each in found:
             comparison.show(out, each)
-    return SOMETHING_CHANGES if detailed_exitcode and any(each.comparison.changes for each in found) else 0
+    return (
+        SOMETHING_CHANGES
+        if detailed_exitcode and any(each.comparison.changes for each in found)
+        else 0
+    )
 
 
 def _both(old: Path, new: Path) -> tuple[Config, Config]:
@@ -76,12 +98,17 @@ def _both(old: Path, new: Path) -> tuple[Config, Config]:
     return loaded[0], loaded[1]
 
 
-def _compared(old: Config, new: Config, state: State, wanted: tuple[str, ...], *, now: int) -> Iterator[AccountDiff]:
-    names = tuple(dict.fromkeys(account.name for config in (new, old) for account in config.accounts))
+def _compared(
+    old: Config, new: Config, state: State, wanted: tuple[str, ...], *, now: int
+) -> Iterator[AccountDiff]:
+    names = tuple(
+        dict.fromkeys(account.name for config in (new, old) for account in config.accounts)
+    )
     for name in wanted:
         if name not in names:
             raise ConfigError(
-                f"there is no account {name!r} in {old.file} or {new.file}; there are: {', '.join(sorted(names))}"
+                f"there is no account {name!r} in {old.file} or {new.file}; there are:"
+                f" {', '.join(sorted(names))}"
             )
     told = [name for name in names if not wanted or name in wanted]
     known = state.accounts.all().keys()
@@ -91,7 +118,9 @@ def _compared(old: Config, new: Config, state: State, wanted: tuple[str, ...], *
         if name in known:
             yield _one(name, old, new, state, now)
         else:
-            terminal.echo(f"sauce-janitor: no job of account {name} is known yet: it is left out", err=True)
+            terminal.echo(
+                f"sauce-janitor: no job of account {name} is known yet: it is left out", err=True
+            )
 
 
 def _one(name: str, old: Config, new: Config, state: State, now: int) -> AccountDiff:
@@ -113,12 +142,18 @@ def _one(name: str, old: Config, new: Config, state: State, now: int) -> Account
                 approvals=acceptance.leeway(new, state, name, now=now, reviewed=False).approvals,
             )  # fmt: skip
             today = simulate(after.rules, after.records, setting).days[0]
-            limits = tuple(limit.text.partition(". Nothing was changed")[0] for limit in today.broken)
+            limits = tuple(
+                limit.text.partition(". Nothing was changed")[0] for limit in today.broken
+            )
     return AccountDiff(name, now, comparison, limits)
 
 
-def _sides(name: str, old: Config, new: Config, state: State, now: int, stack: ExitStack) -> tuple[DiffSide, DiffSide]:
-    """The account as both configurations see it. Where both order the jobs alike, it is one look at the state."""
+def _sides(
+    name: str, old: Config, new: Config, state: State, now: int, stack: ExitStack
+) -> tuple[DiffSide, DiffSide]:
+    """The account as both configurations see it. Where both order the jobs alike, it is one look at
+    the state.
+    """
     from sauce_janitor.cli import known_jobs as known
     from sauce_janitor.retention.what_if.diff import DiffSide
 

@@ -1,4 +1,6 @@
-"""A comparison of two configurations told: a table for people, markdown for a pull request, JSON for machines."""
+"""A comparison of two configurations told: a table for people, markdown for a pull request, JSON
+for machines.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from rich.console import Console
 
 from sauce_janitor import report
 from sauce_janitor.model.jobs import Action, Job
-from sauce_janitor.retention.what_if.diff import ChangedJob, ChangeKind, DecisionChange, DecisionDiff
+from sauce_janitor.retention.what_if.diff import (
+    ChangedJob,
+    ChangeKind,
+    DecisionChange,
+    DecisionDiff,
+)
 from sauce_janitor.retention.what_if.forecast import Forecast
 
 WORDS: Final = {
@@ -40,7 +47,9 @@ _LONGEST: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class AccountDiff:
-    """One account's comparison at `as_of`, and the limits that the next plan of the new configuration breaks."""
+    """One account's comparison at `as_of`, and the limits that the next plan of the new
+    configuration breaks.
+    """
 
     account: str
     as_of: int
@@ -52,7 +61,10 @@ def _rows(told: AccountDiff) -> list[tuple[str, str, DecisionChange]]:
     """Each change in words, its policy, and the jobs: what is newly deleted first."""
     kinds, found = list(ChangeKind), told.comparison.changes
     order = sorted(found, key=lambda key: (kinds.index(key[0]), _ORDER.index(key[1]), key[2] or ""))
-    return [(WORDS[kind, action], policy or "(holds)", found[kind, action, policy]) for kind, action, policy in order]
+    return [
+        (WORDS[kind, action], policy or "(holds)", found[kind, action, policy])
+        for kind, action, policy in order
+    ]
 
 
 def _sum(told: AccountDiff) -> str:
@@ -62,11 +74,13 @@ def _sum(told: AccountDiff) -> str:
     return f"the edit changes {comparison.changed:,} of {comparison.jobs:,} known jobs"
 
 
-# --- for people ----------------------------------------------------------------------------------------------------------
+# --- for people -----------------------------------------------------------------------------------
 
 
 def show(out: Console, told: AccountDiff) -> None:
-    """The changes by policy and action, examples with their reasons before and after, limits that would break."""
+    """The changes by policy and action, examples with their reasons before and after, limits that
+    would break.
+    """
     out.print(f"{told.account}, as of {report.when(told.as_of)}: {_sum(told)}", style="bold")
     rows = _rows(told)
     if not rows:
@@ -77,7 +91,9 @@ def show(out: Console, told: AccountDiff) -> None:
     )  # fmt: skip
     out.print()
     report.show_table(
-        out, columns, ((words, policy, change.jobs, change.due_now or None) for words, policy, change in rows)
+        out,
+        columns,
+        ((words, policy, change.jobs, change.due_now or None) for words, policy, change in rows),
     )
     out.print("\nFor example", style="bold")
     for words, policy, change in rows:
@@ -111,11 +127,13 @@ def _fate(fate: Forecast) -> str:
     return f"{when}{report.clean(files)}; {report.clean('; '.join(fate.reasons))}"
 
 
-# --- for a pull request ---------------------------------------------------------------------------------------------------
+# --- for a pull request ---------------------------------------------------------------------------
 
 
 def markdown(old: Path, new: Path, found: Sequence[AccountDiff]) -> Iterator[str]:
-    """A comment for a pull request. Whatever comes from Sauce Labs stands in code, so that it mentions and links no one."""
+    """A comment for a pull request. Whatever comes from Sauce Labs stands in code, so that it
+    mentions and links no one.
+    """
     yield f"### What {_code(new.name)} changes against {_code(old.name)}\n"
     for told in found:
         yield f"\n**{told.account}**, as of {report.when(told.as_of)}: {_sum(told)}\n"
@@ -127,11 +145,17 @@ def markdown(old: Path, new: Path, found: Sequence[AccountDiff]) -> Iterator[str
             yield f"| {words} | {_code(policy)} | {change.jobs:,} | {change.due_now:,} |\n"
         for text in told.limits:
             yield f"\n> **The next plan breaks a limit:** {_code(text)}\n"
-        yield "\n<details><summary>Examples</summary>\n\n| what changes | job | before | after |\n|---|---|---|---|\n"
+        yield (
+            "\n<details><summary>Examples</summary>\n\n| what changes | job | before | after"
+            " |\n|---|---|---|---|\n"
+        )
         for words, policy, change in rows:
             for each in change.examples:
                 job = f"{_code(each.job.id)}<br>{_code(_name(each.job))}"
-                yield f"| {words} ({_code(policy)}) | {job} | {_code(_fate(each.before))} | {_code(_fate(each.after))} |\n"
+                yield (
+                    f"| {words} ({_code(policy)}) | {job} | {_code(_fate(each.before))} |"
+                    f" {_code(_fate(each.after))} |\n"
+                )
         yield "\n</details>\n"
 
 
@@ -140,7 +164,7 @@ def _code(text: str) -> str:
     return f"`{report.clean(text).replace('`', chr(0x2BC)).replace('|', chr(0x2502))}`"
 
 
-# --- for machines --------------------------------------------------------------------------------------------------------
+# --- for machines ---------------------------------------------------------------------------------
 
 
 def as_json(old: Path, new: Path, found: Sequence[AccountDiff]) -> dict[str, Any]:
@@ -173,7 +197,10 @@ def as_json(old: Path, new: Path, found: Sequence[AccountDiff]) -> dict[str, Any
 
 def _example(example: ChangedJob) -> dict[str, Any]:
     job = example.job
-    names = {key: text if isinstance(text, str) else None for key, text in (("name", job.name), ("build", job.build))}
+    names = {
+        key: text if isinstance(text, str) else None
+        for key, text in (("name", job.name), ("build", job.build))
+    }
     return {
         "job_id": job.id,
         "owner": job.owner,

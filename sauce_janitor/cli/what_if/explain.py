@@ -23,12 +23,26 @@ if TYPE_CHECKING:
 
 @click.command()
 @JOB
-@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
-@click.option("--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy says. Repeatable.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
+)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    help="Only what this policy says. Repeatable.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
 @click.pass_obj
-def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
-    """Explain why JOB stays or goes, by which rule, and when; for a deleted job, what is on record. Asks Sauce Labs nothing."""
+def explain(
+    session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str
+) -> None:
+    """Explain why JOB stays or goes, by which rule, and when; for a deleted job, what is on record.
+    Asks Sauce Labs nothing.
+    """
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.job_lookup import known_ids
     from sauce_janitor.cli.what_if import explanation, explanation_text
@@ -38,9 +52,15 @@ def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: 
     chosen = known_jobs.chosen(config, accounts)
     (job,) = known_ids(config, (job_reference_of(job_id),), [account.name for account in chosen])
     with known_jobs.look(config, known_jobs.existing(config.state)) as state:
-        found = [told for account in chosen if (told := _explained(config, state, account, job, only)) is not None]
+        found = [
+            told
+            for account in chosen
+            if (told := _explained(config, state, account, job, only)) is not None
+        ]
     if not found:
-        raise ConfigError(f"job {job} is not known here: `sauce-janitor plan` lists the jobs, then explain it")
+        raise ConfigError(
+            f"job {job} is not known here: `sauce-janitor plan` lists the jobs, then explain it"
+        )
     if form == "json":
         terminal.write_json([explanation.as_json(each) for each in found])
         return
@@ -49,13 +69,19 @@ def explain(session: Session, job_id: str, accounts: tuple[str, ...], policies: 
         explanation_text.show(out, each)
 
 
-def _explained(config: Config, state: State, account: Account, job: JobId, only: frozenset[str]) -> Explained | None:
+def _explained(
+    config: Config, state: State, account: Account, job: JobId, only: frozenset[str]
+) -> Explained | None:
     """All that is known of a job in an account; None where it is nothing."""
     from sauce_janitor.cli.what_if.explanation import Explained
     from sauce_janitor.operations.holds import open_holding
 
     now = int(time.time())
-    told = _explanation(config, state, account, job, now) if account.name in state.accounts.all() else None
+    told = (
+        _explanation(config, state, account, job, now)
+        if account.name in state.accounts.all()
+        else None
+    )
     lines = state.journal.of(job, account.name)
     if told is None and not lines:
         return None
@@ -64,14 +90,29 @@ def _explained(config: Config, state: State, account: Account, job: JobId, only:
         holds = tuple(each.hold for each in holding.known(at=now) if each.hold.job_id == job)
     waits_until = None if told is None else _waits_until(config, state, account, told, lines, now)
     return Explained(
-        account.name, job, now, told, lines, holds, only, state.retries.one(account.name, job), waits_until
+        account.name,
+        job,
+        now,
+        told,
+        lines,
+        holds,
+        only,
+        state.retries.one(account.name, job),
+        waits_until,
     )
 
 
 def _waits_until(
-    config: Config, state: State, account: Account, told: Explanation, lines: tuple[JournalLine, ...], now: int
+    config: Config,
+    state: State,
+    account: Account,
+    told: Explanation,
+    lines: tuple[JournalLine, ...],
+    now: int,
 ) -> int | None:
-    """Until when the due deletes of a job wait, because nothing was listed of it when it was archived (epoch seconds)."""
+    """Until when the due deletes of a job wait, because nothing was listed of it when it was
+    archived (epoch seconds).
+    """
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.execute.empty_lists import waits_until
     from sauce_janitor.model.jobs import DELETES, Action, Verdict, Why
@@ -87,19 +128,24 @@ def _waits_until(
     job, path = told.record.job, config.archive.path
     try:
         with Catalogue.open(path, known_uuid=state.identity.archive_uuid(str(path))) as held:
-            _, receipts = held.receipts_of(state.accounts.key(account.name), job.owner, job.id, ended_at=ended_at)
+            _, receipts = held.receipts_of(
+                state.accounts.key(account.name), job.owner, job.id, ended_at=ended_at
+            )
     except ArchiveError:
         return None  # what is wrong with the archive is for `archive verify` to say
     if not receipts:
         return None
     newest = receipts[-1].document
     emptied = any(
-        line.action is Action.DELETE_ASSETS and line.outcome in ("confirmed", "already_gone") for line in lines
+        line.action is Action.DELETE_ASSETS and line.outcome in ("confirmed", "already_gone")
+        for line in lines
     )
     return waits_until(job, newest.made_at, now=now, is_explained=bool(newest.assets) or emptied)
 
 
-def _explanation(config: Config, state: State, account: Account, job: JobId, now: int) -> Explanation | None:
+def _explanation(
+    config: Config, state: State, account: Account, job: JobId, now: int
+) -> Explanation | None:
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.retention.what_if.explain import explain
 

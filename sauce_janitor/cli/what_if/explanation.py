@@ -17,11 +17,11 @@ _DONE: Final = ("confirmed", "already_gone")
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One job in one account: what the rules say, None when it is not in the inventory; the journal; local holds; and what
-    failed of it, where it is tried again.
+    """One job in one account: what the rules say, None when it is not in the inventory; the
+    journal; local holds; and what failed of it, where it is tried again.
 
-    `policies` are the only ones to tell of in tables; empty: all. `waits_until`: its deletes wait until then (epoch
-    seconds), because its receipt is empty and young.
+    `policies` are the only ones to tell of in tables; empty: all. `waits_until`: its deletes wait
+    until then (epoch seconds), because its receipt is empty and young.
     """
 
     account: str
@@ -37,12 +37,18 @@ class Explained:
     @property
     def deletion(self) -> JournalLine | None:
         """The line that says that the job is deleted."""
-        done = (line for line in reversed(self.lines) if line.outcome in _DONE and line.action is Action.DELETE_JOB)
+        done = (
+            line
+            for line in reversed(self.lines)
+            if line.outcome in _DONE and line.action is Action.DELETE_JOB
+        )
         return next(done, None)
 
 
 def as_json(each: Explained) -> dict[str, Any]:
-    """Everything, with stable keys; times in ISO 8601. What only jobs in the inventory have is null or empty for others."""
+    """Everything, with stable keys; times in ISO 8601. What only jobs in the inventory have is null
+    or empty for others.
+    """
     told = each.told
     deletion = each.deletion
     return {
@@ -85,14 +91,30 @@ def _missing(file: MissingFile) -> dict[str, Any]:
 
 
 def _job(job: Job) -> dict[str, Any]:
-    """What the job looks like; what could not be told is `{"unknown": true}`, so that it is not taken for null."""
-    names = ("name", "build", "status", "os", "browser", "browser_version", "tags", "started_at", "ended_at")
+    """What the job looks like; what could not be told is `{"unknown": true}`, so that it is not
+    taken for null.
+    """
+    names = (
+        "name",
+        "build",
+        "status",
+        "os",
+        "browser",
+        "browser_version",
+        "tags",
+        "started_at",
+        "ended_at",
+    )
     values = {name: getattr(job, name) for name in names}
     values |= {
-        name: report.iso(value) for name, value in values.items() if name.endswith("_at") and isinstance(value, int)
+        name: report.iso(value)
+        for name, value in values.items()
+        if name.endswith("_at") and isinstance(value, int)
     }
     values |= {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
-    known = {name: {"unknown": True} if value is UNKNOWN else value for name, value in values.items()}
+    known = {
+        name: {"unknown": True} if value is UNKNOWN else value for name, value in values.items()
+    }
     return {"state": job.state.value, **known}
 
 

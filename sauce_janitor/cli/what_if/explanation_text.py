@@ -1,4 +1,6 @@
-"""An explanation for people: what happens to a job and when, who says so, what would save it, what is on record."""
+"""An explanation for people: what happens to a job and when, who says so, what would save it, what
+is on record.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def show(out: Console, each: Explained) -> None:
     if each.waits_until is not None:
         at = report.when(each.waits_until)
         report.say(
-            out, f"Nothing was listed of it, as when Sauce Labs' lists fail: it may go when that is still so after {at}"
+            out,
+            "Nothing was listed of it, as when Sauce Labs' lists fail: it may go when that is"
+            f" still so after {at}",
         )
     if each.retry is not None:
         report.say(out, report.retry_sentence(each.retry, now=each.as_of))
@@ -53,8 +57,14 @@ def show(out: Console, each: Explained) -> None:
             report.say(out, text, indent=2)
     if each.lines:
         out.print("\nOn record", style="bold")
-        columns = (report.Column("", "time"), report.Column("", "prose"), report.Column("", "prose"))
-        report.show_table(out, columns, [(line.at, _done(line), _detail(line)) for line in each.lines], indent=2)
+        columns = (
+            report.Column("", "time"),
+            report.Column("", "prose"),
+            report.Column("", "prose"),
+        )
+        report.show_table(
+            out, columns, [(line.at, _done(line), _detail(line)) for line in each.lines], indent=2
+        )
 
 
 _THREE: Final = (report.Column("", "word"), report.Column("", "prose"), report.Column("", "prose"))
@@ -67,12 +77,22 @@ def _show_job(out: Console, each: Explained, told: Explanation) -> None:
     report.say(out, f"{job.id}  {name}", style="bold")
     words = [f"of {job.owner} in account {each.account}", *_facts(record)]
     report.say(out, ", ".join(words), indent=2)
-    age = "has no age" if told.age_time is None else f"aged {report.span(max(0, each.as_of - told.age_time))}"
+    age = (
+        "has no age"
+        if told.age_time is None
+        else f"aged {report.span(max(0, each.as_of - told.age_time))}"
+    )
     ended = f"ended {report.when(job.ended_at)}, " if isinstance(job.ended_at, int) else ""
-    archived = f"archived: {' and '.join(sorted(record.archived))}" if record.archived else "nothing archived yet"
+    archived = (
+        f"archived: {' and '.join(sorted(record.archived))}"
+        if record.archived
+        else "nothing archived yet"
+    )
     if record.missing:
         archived = f"archived but for {len(record.missing):,} files that could not be had"
-    report.say(out, f"{job.state.value}, {ended}{age}, {_ASSETS[record.assets]}, {archived}", indent=2)
+    report.say(
+        out, f"{job.state.value}, {ended}{age}, {_ASSETS[record.assets]}, {archived}", indent=2
+    )
     tags = "unknown" if job.tags is UNKNOWN else ", ".join(job.tags) or "none"
     report.say(out, f"tags: {tags}", indent=2)
 
@@ -83,7 +103,9 @@ def _show_missing(out: Console, record: Record) -> None:
         return
     out.print("\nFiles that could not be had", style="bold")
     for file in record.missing[:_MOST_MISSING]:
-        report.say(out, f"{file.name}: {file.why}; missing since {report.when(file.since)}", indent=2)
+        report.say(
+            out, f"{file.name}: {file.why}; missing since {report.when(file.since)}", indent=2
+        )
     if len(record.missing) > _MOST_MISSING:
         report.say(out, f"and {len(record.missing) - _MOST_MISSING:,} more", indent=2)
 
@@ -109,7 +131,8 @@ def _show_outlooks(out: Console, told: Explanation) -> None:
     if told.goes_at is None and told.expected_at is not None:
         report.say(
             out,
-            f"Stays for now; about {report.when(told.expected_at)} it goes, at the present rate of new jobs",
+            f"Stays for now; about {report.when(told.expected_at)} it goes, at the present rate of"
+            " new jobs",
             indent=2,
         )
 
@@ -144,7 +167,9 @@ def _fate(outlook: Outlook) -> str:
 
 def _show_policies(out: Console, each: Explained) -> None:
     assert each.told is not None
-    views = [view for view in each.told.policies if not each.policies or view.policy in each.policies]
+    views = [
+        view for view in each.told.policies if not each.policies or view.policy in each.policies
+    ]
     spoken = [view for view in views if view.matches is not False]
     out.print("\nWhich policies apply", style="bold")
     for view in sorted(spoken, key=lambda view: not view.speaks):
@@ -166,7 +191,10 @@ def _show_policies(out: Console, each: Explained) -> None:
 
 def _standing(view: PolicyView) -> str:
     if view.matches is None:
-        return f"may match: {', '.join(view.unknown_fields)} cannot be told, so it can only keep the job"
+        return (
+            f"may match: {', '.join(view.unknown_fields)} cannot be told, so it can only keep"
+            " the job"
+        )
     if view.speaks or not view.words:
         return "matches" if view.words else "matches, and says nothing of any action"
     names = ", ".join(sorted({name for word in view.words for name in word.by}))
@@ -209,7 +237,10 @@ def _place(view: PolicyView) -> str:
 
 def _keeping(keep: KeepView) -> str:
     if keep.rank is None:
-        return f"{keep.text}; {'it cannot be told whether it counts it, so it keeps it' if keep.keeps else 'does not count it'}"
+        return (
+            f"{keep.text};"
+            f" {'it cannot be told whether it counts it, so it keeps it' if keep.keeps else 'does not count it'}"
+        )
     verdict = "keeps it" if keep.keeps else "does not keep it"
     words = f"{keep.text}; number {keep.rank} of the {keep.of} that it counts; {verdict}"
     if not keep.keeps:
@@ -218,7 +249,9 @@ def _keeping(keep: KeepView) -> str:
         return f"{words} until newer ones take its place"
     if keep.exact:
         return f"{words} until {report.when(keep.lets_go_at)}"
-    return f"{words} until about {report.when(keep.lets_go_at)}, at {keep.per_day:.2g} new ones a day"
+    return (
+        f"{words} until about {report.when(keep.lets_go_at)}, at {keep.per_day:.2g} new ones a day"
+    )
 
 
 def _gone(each: Explained) -> str:
@@ -245,7 +278,12 @@ def _done(line: JournalLine) -> str:
         return begun if line.kind == "pruning" else f"archive prune: {line.outcome}"
     if line.kind in _LINES:
         return _LINES[line.kind]
-    told = {"confirmed": "done", "already_gone": "was gone already", "failed": "failed", "unknown": "in doubt"}
+    told = {
+        "confirmed": "done",
+        "already_gone": "was gone already",
+        "failed": "failed",
+        "unknown": "in doubt",
+    }
     return f"{words}: {told.get(line.outcome or '', line.outcome)}"
 
 

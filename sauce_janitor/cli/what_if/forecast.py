@@ -40,7 +40,7 @@ class AccountForecast:
     policies: frozenset[str]
 
 
-# --- for people ----------------------------------------------------------------------------------------------------------
+# --- for people -----------------------------------------------------------------------------------
 
 
 def show(out: Console, told: AccountForecast) -> None:
@@ -48,7 +48,10 @@ def show(out: Console, told: AccountForecast) -> None:
     simulation, days = told.simulation, told.simulation.days
     out.print(f"{told.identity}, from {report.when(told.as_of)}, {len(days)} days", style="bold")
     only = f"; only what {', '.join(sorted(told.policies))} permit" if told.policies else ""
-    out.print(f"{days[0].jobs:,} jobs known, {told.listed}; {simulation.jobs_left:,} left after the last day{only}")
+    out.print(
+        f"{days[0].jobs:,} jobs known, {told.listed}; {simulation.jobs_left:,} left after the last"
+        f" day{only}"
+    )
     if any(_acts(day) or day.purged for day in days):
         out.print()
         _show_by_time(out, days)
@@ -79,7 +82,12 @@ def _show_limit(out: Console, simulation: Simulation) -> None:
         report.say(out, _short(limit), indent=2, style="red")
     more = sum(bool(day.broken) for day in simulation.days) - 1
     if more:
-        report.say(out, f"and on {more} later day{'s' if more > 1 else ''}, were it lifted then", indent=2, style="red")
+        report.say(
+            out,
+            f"and on {more} later day{'s' if more > 1 else ''}, were it lifted then",
+            indent=2,
+            style="red",
+        )
 
 
 def _short(limit: BrokenLimit) -> str:
@@ -118,8 +126,14 @@ def _show_by_time(out: Console, days: Sequence[Day]) -> None:
     rows = busy
     if is_weekly:
         weeks = [days[at : at + _WEEK] for at in range(0, len(days), _WEEK)]
-        rows = [list(week) for week in weeks if any(_acts(day) or day.purged or day.broken for day in week)]
-    columns = [column for column in _TABLE if column.always or any(column.value([day]) for day in days)]
+        rows = [
+            list(week)
+            for week in weeks
+            if any(_acts(day) or day.purged or day.broken for day in week)
+        ]
+    columns = [
+        column for column in _TABLE if column.always or any(column.value([day]) for day in days)
+    ]
     shown = [
         report.Column("Week of" if is_weekly else "Day", "word"),
         *(report.Column(column.header, column.kind) for column in columns),
@@ -128,7 +142,10 @@ def _show_by_time(out: Console, days: Sequence[Day]) -> None:
     for row in rows:
         mark = " !" if any(day.broken for day in row) else ""
         cells.append((report.day(row[0].as_of) + mark, *(_cell(column, row) for column in columns)))
-    footer = ("Sum", *("" if column.header == "Jobs" else _cell(column, days) for column in columns))
+    footer = (
+        "Sum",
+        *("" if column.header == "Jobs" else _cell(column, days) for column in columns),
+    )
     report.show_table(out, shown, cells, footer=footer)
 
 
@@ -139,16 +156,26 @@ def _cell(column: _Column, days: Sequence[Day]) -> float | None:
 
 def _show_by_policy(out: Console, simulation: Simulation) -> None:
     counts = simulation.counts
-    columns = [report.Column("Policy"), *(report.Column(w.capitalize(), "number") for w in report.ACTIONS.values())]
+    columns = [
+        report.Column("Policy"),
+        *(report.Column(w.capitalize(), "number") for w in report.ACTIONS.values()),
+    ]
     rows = (
-        (policy or "(holds)", *(counts.get((policy, action), 0) or None for action in report.ACTIONS))
-        for policy in sorted({policy for policy, _ in counts}, key=lambda name: (name is None, name or ""))
+        (
+            policy or "(holds)",
+            *(counts.get((policy, action), 0) or None for action in report.ACTIONS),
+        )
+        for policy in sorted(
+            {policy for policy, _ in counts}, key=lambda name: (name is None, name or "")
+        )
     )
     report.show_table(out, columns, rows)
 
 
 def _chart(days: Sequence[Day], out: Console) -> Iterator[str]:
-    """Lines of bars for deletes, archives and requests; each bar is a day, or as many as the width needs."""
+    """Lines of bars for deletes, archives and requests; each bar is a day, or as many as the width
+    needs.
+    """
     lines: tuple[tuple[str, Callable[[Day], float]], ...] = (
         ("deletes", lambda day: sum(day.totals[action] for action in DELETES)),
         ("archives", lambda day: day.totals[Action.ARCHIVE]),
@@ -175,7 +202,7 @@ def _acts(day: Day) -> bool:
     return any(day.totals.values())
 
 
-# --- for machines --------------------------------------------------------------------------------------------------------
+# --- for machines ---------------------------------------------------------------------------------
 
 
 def as_json(told: AccountForecast) -> dict[str, Any]:
@@ -195,7 +222,8 @@ def as_json(told: AccountForecast) -> dict[str, Any]:
         "jobs_left": simulation.jobs_left,
         "totals": totals,
         "by_policy": [
-            {"policy": policy} | {action.value: simulation.counts.get((policy, action), 0) for action in Action}
+            {"policy": policy}
+            | {action.value: simulation.counts.get((policy, action), 0) for action in Action}
             for policy in sorted(policies, key=lambda name: (name is None, name or ""))
         ],
         "first_limit": None if first is None else _day_as_json(first),
@@ -205,7 +233,16 @@ def as_json(told: AccountForecast) -> dict[str, Any]:
     }
 
 
-_SUMMED: Final = ("archive", "delete_assets", "delete_job", "stop", "requests", "archive_bytes", "purged", "lost")
+_SUMMED: Final = (
+    "archive",
+    "delete_assets",
+    "delete_job",
+    "stop",
+    "requests",
+    "archive_bytes",
+    "purged",
+    "lost",
+)
 
 
 def _day_as_json(day: Day) -> dict[str, Any]:

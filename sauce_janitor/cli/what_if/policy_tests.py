@@ -17,14 +17,19 @@ TESTS_FAILED = 6
 
 
 def run_tests(config: Config, *, name_mutants: bool) -> int:
-    """Run the configuration's tests and say which fail, what no test covers, and what could be dropped; the exit code."""
+    """Run the configuration's tests and say which fail, what no test covers, and what could be
+    dropped; the exit code.
+    """
     groups = _groups(config)
     names = {test.name for _, _, tests in groups for test in tests}
     if not names:
         if name_mutants:
             terminal.echo("tests: none; nothing would be noticed")
         return 0
-    tried = [(account, rules, [Tried.of(test, rules) for test in tests]) for account, rules, tests in groups]
+    tried = [
+        (account, rules, [Tried.of(test, rules) for test in tests])
+        for account, rules, tests in groups
+    ]
     failed = set()
     for account, _, outcomes in tried:
         for failure in (failure for outcome in outcomes for failure in outcome.trial.failures):
@@ -67,7 +72,10 @@ def _mutants(measured: list[tuple[Rules, list[Tried]]], *, name_them: bool) -> s
     noticed = measure(measured)
     if not noticed.unnoticed:
         return f"each of {noticed.mutants} rules and match parts is missed when it is dropped"
-    could = f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped without any test noticing"
+    could = (
+        f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped"
+        " without any test noticing"
+    )
     if not name_them:
         return f"{could} (--mutants names them)"
     return "\n".join([f"{could}:", *(f"  {text}" for text in noticed.unnoticed)])

@@ -1,4 +1,6 @@
-"""`simulate`: what the policies will do, day by day, to the jobs that are known. Asks Sauce Labs nothing."""
+"""`simulate`: what the policies will do, day by day, to the jobs that are known. Asks Sauce Labs
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,37 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--for", "span", default="90d", show_default=True, metavar="DURATION", help="How far to look: 14d, 12w, 1y."
+    "--for",
+    "span",
+    default="90d",
+    show_default=True,
+    metavar="DURATION",
+    help="How far to look: 14d, 12w, 1y.",
 )
-@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable.")
-@click.option("--policy", "policies", multiple=True, metavar="NAME", help="Only what this policy permits. Repeatable.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option(
+    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
+)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    help="Only what this policy permits. Repeatable.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+)
 @click.pass_obj
-def simulate(session: Session, /, span: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str) -> None:
-    """Show what the policies will do day by day to the jobs that are known, as if no new ones came. Asks Sauce Labs nothing."""
+def simulate(
+    session: Session, /, span: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str
+) -> None:
+    """Show what the policies will do day by day to the jobs that are known, as if no new ones came.
+    Asks Sauce Labs nothing.
+    """
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.what_if import forecast
 

@@ -19,7 +19,9 @@ class ListingTerm(Grammar):
     """How the inventory is kept true."""
 
     full_every: ElapsedDuration = Field(
-        parse_duration("24h"), description="A run that deletes needs a full listing this young.", examples=["24h"]
+        parse_duration("24h"),
+        description="A run that deletes needs a full listing this young.",
+        examples=["24h"],
     )
 
 
@@ -30,7 +32,9 @@ class RetriesTerm(Grammar):
         4, description="Tries a request, the first one included.", examples=[4]
     )
     max_wait: ElapsedDuration = Field(
-        parse_duration("60s"), description="A longer Retry-After ends the account's run.", examples=["60s"]
+        parse_duration("60s"),
+        description="A longer Retry-After ends the account's run.",
+        examples=["60s"],
     )
 
 
@@ -39,9 +43,13 @@ class OwnerTerm(Grammar):
 
     owner: Owned = Field(description="The user whose jobs they are.", examples=["alice"])
     username: Username | None = Field(
-        None, description="Who asks and acts; default: the owner.", examples=["alice", {"env": "ALICE_USERNAME"}]
+        None,
+        description="Who asks and acts; default: the owner.",
+        examples=["alice", {"env": "ALICE_USERNAME"}],
     )
-    access_key: Secret = Field(description="Never the key itself.", examples=[{"env": "ALICE_ACCESS_KEY"}])
+    access_key: Secret = Field(
+        description="Never the key itself.", examples=[{"env": "ALICE_ACCESS_KEY"}]
+    )
 
 
 class AccountTerm(Grammar):
@@ -68,13 +76,17 @@ class AccountTerm(Grammar):
     )  # fmt: skip
     users: Annotated[list[User], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list[TeamTerm | str](["me"]),
-        description="Whose jobs: `me`, user names, `organization` (its users and service accounts) or `{team: NAME}` (its "
-        "members and service accounts). Looked up by each run.",
+        description=(
+            "Whose jobs: `me`, user names, `organization` (its users and service accounts) or"
+            " `{team: NAME}` (its members and service accounts). Looked up by each run."
+        ),
         examples=[["me"], ["alice", "bob"], ["organization"], [{"team": "web"}]],
     )
     credentials: list[OwnerTerm] = Field(
         default_factory=list,
-        description="Credentials, and with them a request budget, of their own for some owners' jobs.",
+        description=(
+            "Credentials, and with them a request budget, of their own for some owners' jobs."
+        ),
         examples=[[{"owner": "alice", "access_key": {"env": "ALICE_ACCESS_KEY"}}]],
     )
     budget: BudgetTerm = Field(
@@ -83,7 +95,9 @@ class AccountTerm(Grammar):
         examples=[{"per_second": 2, "per_hour": 1500}],
     )
     listing: ListingTerm = Field(
-        default_factory=ListingTerm, description="How the inventory is kept true.", examples=[{"full_every": "24h"}]
+        default_factory=ListingTerm,
+        description="How the inventory is kept true.",
+        examples=[{"full_every": "24h"}],
     )
     timeout: ElapsedDuration = Field(
         parse_duration("30s"), description="To connect, and between two bytes.", examples=["30s"]
@@ -97,14 +111,19 @@ class AccountTerm(Grammar):
         examples=[{"attempts": 4, "max_wait": "60s"}],
     )
     ca_bundle: PathText | None = Field(
-        None, description="Certificates to trust instead of the usual ones (PEM).", examples=["/etc/ssl/corporate.pem"]
+        None,
+        description="Certificates to trust instead of the usual ones (PEM).",
+        examples=["/etc/ssl/corporate.pem"],
     )
-    proxy: Proxy | None = Field(None, description="A proxy for all requests.", examples=["http://proxy.example:3128"])
+    proxy: Proxy | None = Field(
+        None, description="A proxy for all requests.", examples=["http://proxy.example:3128"]
+    )
     delete_job_path: Literal["auto", "v1", "v1.1"] = Field(
         "auto",
         description=(
-            "By which address a job is deleted: `v1` (`/rest/v1/USER/jobs/ID`), `v1.1` (`/rest/v1.1/jobs/ID`), or `auto`: "
-            "the one that worked last, at first v1; where it is not served, the other."
+            "By which address a job is deleted: `v1` (`/rest/v1/USER/jobs/ID`), `v1.1`"
+            " (`/rest/v1.1/jobs/ID`), or `auto`: the one that worked last, at first v1; where it is"
+            " not served, the other."
         ),
         examples=["v1.1"],
     )
@@ -117,8 +136,10 @@ class AccountTerm(Grammar):
 
     replaces: Annotated[list[str], OneOrMany()] = Field(
         default_factory=list,
-        description="Former accounts of the state whose users belong to this account now. If only the name changed, use "
-        "`account rename` instead.",
+        description=(
+            "Former accounts of the state whose users belong to this account now. If only the name"
+            " changed, use `account rename` instead."
+        ),
         examples=[["old-name"]],
     )
 
@@ -149,5 +170,7 @@ class AccountTerm(Grammar):
             raise fault("credentials: names one owner twice")
         is_listed = "organization" not in self.names and not self.teams
         if is_listed and (strangers := sorted(set(owners) - set(self.names))):
-            raise fault(f"credentials: no job of {listed(strangers)} is asked for: add the name to users")
+            raise fault(
+                f"credentials: no job of {listed(strangers)} is asked for: add the name to users"
+            )
         return self

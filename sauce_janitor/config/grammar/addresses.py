@@ -12,14 +12,17 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from sauce_janitor.config.grammar.scalars import sentence, text_of
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 
-# Source: Sauce Labs' data center table, and the spellings that its own tools and client libraries take.
+# Source: Sauce Labs' data center table, and the spellings that its own tools and client libraries
+# take.
 _REGIONS: Final = {
     "us-west-1": ("us", "us-west", "uswest", "uswest1", "us-vdc", "default"),
     "eu-central-1": ("eu", "eu-central", "eucentral", "eucentral1", "eu-vdc"),
     "us-east-4": ("us-east", "useast", "useast4"),
 }
 REGIONS: Final = tuple(_REGIONS)
-_SPELLINGS: Final = {spelling: region for region, others in _REGIONS.items() for spelling in (region, *others)}
+_SPELLINGS: Final = {
+    spelling: region for region, others in _REGIONS.items() for spelling in (region, *others)
+}
 
 
 def region(value: object) -> str:
@@ -28,12 +31,17 @@ def region(value: object) -> str:
     known = _SPELLINGS.get(folded)
     if known is None:
         near = _nearest(folded)
-        raise ValueError(f"{shown(value)} is no region: use {listed(REGIONS)}, or base_url for another address{near}")
+        raise ValueError(
+            f"{shown(value)} is no region: use {listed(REGIONS)}, or base_url for another"
+            f" address{near}"
+        )
     return known
 
 
 def _nearest(region: str) -> str:
-    """Return the data center in the part of the world that another cloud's region names, such as `eu-west-1`."""
+    """Return the data center in the part of the world that another cloud's region names, such as
+    `eu-west-1`.
+    """
     world, _, rest = region.partition("-")
     side = rest.partition("-")[0]
     there = [name for name in REGIONS if name.startswith(f"{world}-")]
@@ -42,21 +50,30 @@ def _nearest(region: str) -> str:
 
 
 def api_address(value: object) -> str:
-    """Scheme, host and port of an API, without a slash at the end. The address is never shown: it may hold a password."""
+    """Scheme, host and port of an API, without a slash at the end. The address is never shown: it
+    may hold a password.
+    """
     text = value if isinstance(value, str) else ""
     try:
         address = urlsplit(text)
         address.port  # noqa: B018 - raises ValueError for a port that is none
     except ValueError:
         raise ValueError("is not an address: write https://host or https://host:port") from None
-    if address.scheme not in {"https", "http"} or not address.hostname or re.search(r"[\s\x00-\x1f]", text):
+    if (
+        address.scheme not in {"https", "http"}
+        or not address.hostname
+        or re.search(r"[\s\x00-\x1f]", text)
+    ):
         raise ValueError("is not an address: write https://host or https://host:port")
     if address.username is not None or address.password is not None:
         raise ValueError("holds a user name or password: use username and access_key")
     if address.path.strip("/") or address.query or address.fragment:
         raise ValueError(f"must end after the host and port: {address.scheme}://{address.netloc}")
     if address.scheme == "http" and not is_loopback(address.hostname):
-        raise ValueError("must be https://: plain http, allowed to a loopback address only, would show the access key")
+        raise ValueError(
+            "must be https://: plain http, allowed to a loopback address only, would show the"
+            " access key"
+        )
     return f"{address.scheme}://{address.netloc}"
 
 
@@ -75,7 +92,11 @@ def proxy_address(value: object) -> str:
     text = value if isinstance(value, str) else ""
     try:
         address = urlsplit(text)
-        good = address.scheme in {"http", "https"} and bool(address.hostname) and address.port is not None
+        good = (
+            address.scheme in {"http", "https"}
+            and bool(address.hostname)
+            and address.port is not None
+        )
     except ValueError:
         good = False
     if not good:
@@ -89,19 +110,33 @@ def listen_address(value: object) -> str:
     """HOST:PORT."""
     host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     if not host or not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"{shown(value)} is no address to listen on: write HOST:PORT such as 127.0.0.1:9469")
+        raise ValueError(
+            f"{shown(value)} is no address to listen on: write HOST:PORT such as 127.0.0.1:9469"
+        )
     return f"{host}:{port}"
 
 
-_REGION_NAMES: Final = sorted({*_SPELLINGS, *(name.upper().replace("-", "_") for name in _SPELLINGS)})
+_REGION_NAMES: Final = sorted(
+    {*_SPELLINGS, *(name.upper().replace("-", "_") for name in _SPELLINGS)}
+)
 Region = Annotated[
     str,
     PlainValidator(sentence(region)),
-    WithJsonSchema({"type": "string", "anyOf": [{"enum": _REGION_NAMES}, {"pattern": "^[A-Za-z0-9_-]+$"}]}),
+    WithJsonSchema(
+        {"type": "string", "anyOf": [{"enum": _REGION_NAMES}, {"pattern": "^[A-Za-z0-9_-]+$"}]}
+    ),
 ]
-Address = Annotated[str, PlainValidator(sentence(api_address)), WithJsonSchema({"type": "string", "format": "uri"})]
-Proxy = Annotated[str, PlainValidator(sentence(proxy_address)), WithJsonSchema({"type": "string", "format": "uri"})]
+Address = Annotated[
+    str, PlainValidator(sentence(api_address)), WithJsonSchema({"type": "string", "format": "uri"})
+]
+Proxy = Annotated[
+    str,
+    PlainValidator(sentence(proxy_address)),
+    WithJsonSchema({"type": "string", "format": "uri"}),
+]
 Listen = Annotated[
-    str, PlainValidator(sentence(listen_address)), WithJsonSchema({"type": "string", "pattern": "^.+:[0-9]+$"})
+    str,
+    PlainValidator(sentence(listen_address)),
+    WithJsonSchema({"type": "string", "pattern": "^.+:[0-9]+$"}),
 ]
 PathText = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]

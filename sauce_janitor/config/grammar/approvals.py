@@ -10,11 +10,15 @@ from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Until, faul
 
 
 class ApprovalTerm(Grammar):
-    """Lifts limits for plans of one account under one policy digest; `plan` prints one to paste when a limit is broken."""
+    """Lifts limits for plans of one account under one policy digest; `plan` prints one to paste
+    when a limit is broken.
+    """
 
     account: str = Field(description="Whose plans.", examples=["eu"])
     policy_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] = Field(
-        description="The policy digest that `plan` prints: an approval ends with any edit of what decides.",
+        description=(
+            "The policy digest that `plan` prints: an approval ends with any edit of what decides."
+        ),
         examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
     )
     lift: Annotated[list[Literal["max_percent", "max_jobs", "max_growth"]], OneOrMany()] = Field(
@@ -24,15 +28,24 @@ class ApprovalTerm(Grammar):
     )
     max_jobs: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="Lifts max_jobs too, and holds only for plans that newly delete or stop at most this many jobs.",
+        description=(
+            "Lifts max_jobs too, and holds only for plans that newly delete or stop at most this"
+            " many jobs."
+        ),
         examples=[480000],
     )
     until: Until = Field(
-        description="The last day of the approval, or the moment it ends, also as a Unix timestamp.",
+        description=(
+            "The last day of the approval, or the moment it ends, also as a Unix timestamp."
+        ),
         examples=["2026-09-01"],
     )
-    by: Annotated[str, Field(min_length=1)] = Field(description="Who approves; for people.", examples=["jane"])
-    reason: Annotated[str, Field(min_length=1)] = Field(description="Why; for people.", examples=["first clean-up"])
+    by: Annotated[str, Field(min_length=1)] = Field(
+        description="Who approves; for people.", examples=["jane"]
+    )
+    reason: Annotated[str, Field(min_length=1)] = Field(
+        description="Why; for people.", examples=["first clean-up"]
+    )
 
     @model_validator(mode="after")
     def _lifts_something(self) -> ApprovalTerm:

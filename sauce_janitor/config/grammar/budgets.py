@@ -1,4 +1,6 @@
-"""`budget`: how many requests a credential may make, and at which hours of the day another number."""
+"""`budget`: how many requests a credential may make, and at which hours of the day another
+number.
+"""
 
 from __future__ import annotations
 
@@ -32,21 +34,33 @@ def time_of_day(value: object) -> int:
 TimeOfDay = Annotated[
     int,
     PlainValidator(sentence(time_of_day)),
-    WithJsonSchema({"type": "string", "pattern": "^([01]?[0-9]|2[0-3]):[0-5][0-9]$|^24:00$", "examples": ["18:00"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^([01]?[0-9]|2[0-3]):[0-5][0-9]$|^24:00$",
+            "examples": ["18:00"],
+        }
+    ),
 ]
 PerSecond = Annotated[float, Field(gt=0, le=100)]
 Burst = Annotated[int, Field(ge=1, le=1000)]
 
 
 class BudgetWindowTerm(Grammar):
-    """Another number of requests at some hours, by the clock in `timezone`: what is not given is as on the whole day."""
+    """Another number of requests at some hours, by the clock in `timezone`: what is not given is as
+    on the whole day.
+    """
 
-    from_: TimeOfDay | None = Field(None, alias="from", description="When it begins.", examples=["08:00"])
+    from_: TimeOfDay | None = Field(
+        None, alias="from", description="When it begins.", examples=["08:00"]
+    )
     to: TimeOfDay | None = Field(
         None, description="When it ends; before it begins: on the next day.", examples=["18:00"]
     )
     days: Days | None = Field(
-        None, description="On which weekdays it begins; without times, these whole days.", examples=["mon-fri"]
+        None,
+        description="On which weekdays it begins; without times, these whole days.",
+        examples=["mon-fri"],
     )
     per_second: PerSecond | None = Field(None, description="Requests a second.", examples=[1])
     per_hour: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
@@ -61,7 +75,10 @@ class BudgetWindowTerm(Grammar):
         if self.from_ is None and self.days is None:
             raise fault('gives no time: write from and to ("08:00"), or days')
         if self.from_ is not None and self.from_ == self.to:
-            raise fault('begins when it ends: for whole days write days alone, or from: "00:00" and to: "24:00"')
+            raise fault(
+                'begins when it ends: for whole days write days alone, or from: "00:00" and to:'
+                ' "24:00"'
+            )
         if self.from_ == _DAY_MIN:
             raise fault('from: "24:00" is the end of a day: write "00:00"')
         if self.per_second is None and self.per_hour is None and self.burst is None:
@@ -84,14 +101,19 @@ class BudgetWindowTerm(Grammar):
 
 
 class BudgetTerm(Grammar):
-    """How many requests a credential may make. Sauce Labs allows 10/s and 3,500/h a user, shared with your tests.
+    """How many requests a credential may make. Sauce Labs allows 10/s and 3,500/h a user, shared
+    with your tests.
 
     All processes on one state keep to it together.
     """
 
-    per_second: PerSecond | None = Field(None, description="Default 2; no limit on a loopback address.", examples=[2])
+    per_second: PerSecond | None = Field(
+        None, description="Default 2; no limit on a loopback address.", examples=[2]
+    )
     per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="In any hour. Default 1500; no limit on a loopback address.", examples=[1500]
+        None,
+        description="In any hour. Default 1500; no limit on a loopback address.",
+        examples=[1500],
     )
     burst: Burst = Field(POLITE_BURST, description="How many may leave at once.", examples=[5])
     windows: Annotated[list[BudgetWindowTerm], OneOrMany()] = Field(
@@ -106,9 +128,14 @@ class BudgetTerm(Grammar):
         for (first, early), (second, late) in combinations(enumerate(minutes), 2):
             if both := early & late:
                 raise fault(
-                    f"windows[{first}] and windows[{second}] overlap, on {_named(min(both))}: one number counts"
+                    f"windows[{first}] and windows[{second}] overlap, on {_named(min(both))}: one"
+                    " number counts"
                 )
-        none = [covered for term, covered in zip(self.windows, minutes, strict=True) if term.per_hour == 0]
+        none = [
+            covered
+            for term, covered in zip(self.windows, minutes, strict=True)
+            if term.per_hour == 0
+        ]
         if len(frozenset[int]().union(*none)) == 7 * _DAY_MIN:
             raise fault("windows: leave no time of the week in which a request may leave")
         return self

@@ -1,4 +1,6 @@
-"""`schedule`, `web`, `metrics` and `notify`: when the daemon runs, where it listens, whom it tells."""
+"""`schedule`, `web`, `metrics` and `notify`: when the daemon runs, where it listens, whom it
+tells.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,15 @@ from urllib.parse import urlsplit
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from sauce_janitor.config.grammar.addresses import Listen, PathText, is_loopback
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, duration, fault, sentence, text_of, unix_moment
+from sauce_janitor.config.grammar.scalars import (
+    Grammar,
+    OneOrMany,
+    duration,
+    fault,
+    sentence,
+    text_of,
+    unix_moment,
+)
 from sauce_janitor.config.grammar.secrets import Secret
 from sauce_janitor.config.source.cron import Cron, parse_cron, weekdays_of
 from sauce_janitor.config.source.problems import shown
@@ -40,12 +50,16 @@ def jitter(value: object) -> Duration:
 Jitter = Annotated[
     Duration,
     PlainValidator(sentence(jitter)),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9]+(s|min|h|d)$", "examples": ["0s", "10min"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[0-9]+(s|min|h|d)$", "examples": ["0s", "10min"]}
+    ),
 ]
 
 
 def edge(value: object) -> int | dt.date | dt.datetime:
-    """Where a black-out begins or ends: a time of day in minutes, a day, a moment with its offset, a Unix timestamp."""
+    """Where a black-out begins or ends: a time of day in minutes, a day, a moment with its offset,
+    a Unix timestamp.
+    """
     found = unix_moment(value)
     if found is not None:
         return found
@@ -58,9 +72,13 @@ def edge(value: object) -> int | dt.date | dt.datetime:
             return dt.date.fromisoformat(text)
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f'{shown(text)} is no time: write "18:00", 2026-12-24 or 2026-12-24T18:00:00Z') from None
+        raise ValueError(
+            f'{shown(text)} is no time: write "18:00", 2026-12-24 or 2026-12-24T18:00:00Z'
+        ) from None
     if moment.tzinfo is None:
-        raise ValueError(f"{shown(text)} has no time zone: write it as 2026-12-24T18:00:00Z, or the day alone")
+        raise ValueError(
+            f"{shown(text)} has no time zone: write it as 2026-12-24T18:00:00Z, or the day alone"
+        )
     return moment
 
 
@@ -73,7 +91,10 @@ Edge = Annotated[
     int | dt.date | dt.datetime,
     PlainValidator(sentence(edge)),
     WithJsonSchema(
-        {"type": ["string", "integer"], "examples": ["18:00", "2026-12-24", "2026-12-24T18:00:00Z", 1798135200]}
+        {
+            "type": ["string", "integer"],
+            "examples": ["18:00", "2026-12-24", "2026-12-24T18:00:00Z", 1798135200],
+        }
     ),
 ]
 Days = Annotated[
@@ -84,7 +105,9 @@ Days = Annotated[
 
 
 class BlackoutTerm(Grammar):
-    """When `serve` begins nothing, and stops what is under way: a time of day, whole weekdays, or one stretch of days."""
+    """When `serve` begins nothing, and stops what is under way: a time of day, whole weekdays, or
+    one stretch of days.
+    """
 
     from_: Edge | None = Field(
         None,
@@ -93,10 +116,14 @@ class BlackoutTerm(Grammar):
         examples=["08:00"],
     )
     to: Edge | None = Field(
-        None, description="Where it ends, of the same kind; a day includes all of it.", examples=["18:00"]
+        None,
+        description="Where it ends, of the same kind; a day includes all of it.",
+        examples=["18:00"],
     )
     days: Days | None = Field(
-        None, description="On which weekdays it begins; without times, these whole days.", examples=["mon-fri"]
+        None,
+        description="On which weekdays it begins; without times, these whole days.",
+        examples=["mon-fri"],
     )
     reason: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None, description="Why; `status` and the page show it.", examples=["change freeze"]
@@ -115,7 +142,10 @@ class BlackoutTerm(Grammar):
         if not isinstance(self.from_, int) and self.days is not None:
             raise fault("days: go with times of day; a stretch of dates has its days")
         if self.from_ == self.to and isinstance(self.from_, int):
-            raise fault('begins when it ends: for whole days write days alone, or from: "00:00" and to: "24:00"')
+            raise fault(
+                'begins when it ends: for whole days write days alone, or from: "00:00" and to:'
+                ' "24:00"'
+            )
         if _is_backwards(self.from_, self.to):
             raise fault("ends before it begins: from is the earlier of the two")
         if self.from_ == DAY_MIN:
@@ -124,7 +154,9 @@ class BlackoutTerm(Grammar):
 
 
 def _is_backwards(start: int | dt.date | dt.datetime, end: int | dt.date | dt.datetime) -> bool:
-    """Of times of day neither is the earlier; a day beside a moment is judged by the moment's own day."""
+    """Of times of day neither is the earlier; a day beside a moment is judged by the moment's own
+    day.
+    """
     if isinstance(start, int) or isinstance(end, int):
         return False
     if isinstance(start, dt.datetime) and isinstance(end, dt.datetime):
@@ -141,7 +173,9 @@ def leave_time(terms: list[BlackoutTerm]) -> None:
             first, last = term.from_ or 0, term.to if isinstance(term.to, int) else DAY_MIN
             length = (last - first) if first < last else (last - first + DAY_MIN)
             for day in range(7) if term.days is None else term.days:
-                free -= {(day * DAY_MIN + first + minute) % (7 * DAY_MIN) for minute in range(length)}
+                free -= {
+                    (day * DAY_MIN + first + minute) % (7 * DAY_MIN) for minute in range(length)
+                }
     if not free:
         raise fault("blackouts: leave no time of the week to run in")
 
@@ -152,7 +186,9 @@ class AccountScheduleTerm(Grammar):
     cron: CronTerm | None = Field(
         None, description="Minute hour day month weekday, in `timezone`.", examples=["17 3 * * *"]
     )
-    jitter: Jitter | None = Field(None, description="Up to this much later, by chance.", examples=["10min"])
+    jitter: Jitter | None = Field(
+        None, description="Up to this much later, by chance.", examples=["10min"]
+    )
     blackouts: Annotated[list[BlackoutTerm], OneOrMany()] | None = Field(
         None, description="Instead of those of `schedule`.", examples=[[{"days": "sat,sun"}]]
     )
@@ -164,18 +200,30 @@ class AccountScheduleTerm(Grammar):
 
 
 class ScheduleTerm(Grammar):
-    """When `serve` runs. Missed runs are made up for by one; a run that takes longer than its period is not begun twice."""
+    """When `serve` runs. Missed runs are made up for by one; a run that takes longer than its
+    period is not begun twice.
+    """
 
     cron: CronTerm = Field(
         parse_cron("17 * * * *"),
         description="Minute hour day month weekday, in `timezone`.",
         examples=["17 * * * *"],
     )
-    jitter: Jitter = Field(parse_duration("60s"), description="Up to this much later, by chance.", examples=["60s"])
+    jitter: Jitter = Field(
+        parse_duration("60s"), description="Up to this much later, by chance.", examples=["60s"]
+    )
     blackouts: Annotated[list[BlackoutTerm], OneOrMany()] = Field(
         default_factory=list,
-        description="When nothing begins, and what is under way is stopped; what was due runs once afterwards.",
-        examples=[[{"from": "08:00", "to": "18:00", "days": "mon-fri"}, {"from": "2026-12-20", "to": "2027-01-02"}]],
+        description=(
+            "When nothing begins, and what is under way is stopped; what was due runs once"
+            " afterwards."
+        ),
+        examples=[
+            [
+                {"from": "08:00", "to": "18:00", "days": "mon-fri"},
+                {"from": "2026-12-20", "to": "2027-01-02"},
+            ]
+        ],
     )
 
     @model_validator(mode="after")
@@ -200,7 +248,10 @@ def host_name(value: object) -> str:
     """A name of this server, without a port."""
     text = text_of(value, "a host's name")
     if not _HOST_NAME.fullmatch(text):
-        raise ValueError(f"{shown(text)} is no host's name: write it without scheme and port, as janitor.example.com")
+        raise ValueError(
+            f"{shown(text)} is no host's name: write it without scheme and port, as"
+            " janitor.example.com"
+        )
     return text.lower()
 
 
@@ -211,17 +262,24 @@ class WebTerm(Grammar):
     """Where `serve` listens."""
 
     listen: Listen = Field(
-        "127.0.0.1:9469", description="HOST:PORT; any but a loopback address needs `auth`.", examples=["0.0.0.0:9469"]
+        "127.0.0.1:9469",
+        description="HOST:PORT; any but a loopback address needs `auth`.",
+        examples=["0.0.0.0:9469"],
     )
     auth: AuthTerm | None = Field(
-        None, description="Who may see the status page.", examples=[{"token": {"file": "/run/secrets/web-token"}}]
+        None,
+        description="Who may see the status page.",
+        examples=[{"token": {"file": "/run/secrets/web-token"}}],
     )
     metrics: Literal["open", "auth"] = Field(
         "open", description="Whether /metrics needs the token too.", examples=["auth"]
     )
     hosts: Annotated[list[HostName], OneOrMany()] = Field(
         default_factory=list,
-        description="Further names that clients call it by; addresses and names of one label are always answered.",
+        description=(
+            "Further names that clients call it by; addresses and names of one label are always"
+            " answered."
+        ),
         examples=[["janitor.example.com"]],
     )
 
@@ -247,7 +305,11 @@ def gateway_address(value: object) -> str:
     return text.rstrip("/")
 
 
-Gateway = Annotated[str, PlainValidator(sentence(gateway_address)), WithJsonSchema({"type": "string", "format": "uri"})]
+Gateway = Annotated[
+    str,
+    PlainValidator(sentence(gateway_address)),
+    WithJsonSchema({"type": "string", "format": "uri"}),
+]
 
 
 class MetricsTerm(Grammar):
@@ -255,8 +317,10 @@ class MetricsTerm(Grammar):
 
     textfile: PathText | None = Field(
         None,
-        description="A file for node_exporter's textfile collector, replaced whole after each run. "
-        "Another janitor's file is not replaced.",
+        description=(
+            "A file for node_exporter's textfile collector, replaced whole after each run. "
+            "Another janitor's file is not replaced."
+        ),
         examples=["/var/lib/prometheus/node-exporter/sauce-janitor.prom"],
     )
     pushgateway: Gateway | None = Field(
@@ -267,8 +331,10 @@ class MetricsTerm(Grammar):
     instance: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$",
-        description="The label `instance` of these metrics: another one for each configuration. The default is the state's id "
-        "at a Pushgateway, and no such label in a textfile.",
+        description=(
+            "The label `instance` of these metrics: another one for each configuration. The default"
+            " is the state's id at a Pushgateway, and no such label in a textfile."
+        ),
         examples=["nightly"],
     )
 
@@ -280,12 +346,15 @@ EVENTS: Final[tuple[Event, ...]] = ("announced", "refused", "failed", "deadline"
 class NotifyTerm(Grammar):
     """A webhook that is told what somebody should know: JSON with `text`, as Slack takes it."""
 
-    url: Secret = Field(description="Its address, which is a secret.", examples=[{"env": "SLACK_HOOK"}])
+    url: Secret = Field(
+        description="Its address, which is a secret.", examples=[{"env": "SLACK_HOOK"}]
+    )
     on: Annotated[list[Event], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list(EVENTS),
         description=(
-            "announced: deletes that come; refused: a plan was not carried out; failed: a run, or part of it, failed; "
-            "deadline: jobs are late; purge: assets that are wanted are purged soon."
+            "announced: deletes that come; refused: a plan was not carried out; failed: a run, or"
+            " part of it, failed; deadline: jobs are late; purge: assets that are wanted are purged"
+            " soon."
         ),
         examples=[["refused", "failed"]],
     )

@@ -10,7 +10,13 @@ from sauce_janitor.config.grammar.accounts import AccountTerm
 from sauce_janitor.config.grammar.approvals import ApprovalTerm
 from sauce_janitor.config.grammar.daemon import MetricsTerm, NotifyTerm, ScheduleTerm, WebTerm
 from sauce_janitor.config.grammar.matches import ListEntry
-from sauce_janitor.config.grammar.policies import AccountLimits, DeadlineTerm, Defaults, HoldTerm, PolicyTerm
+from sauce_janitor.config.grammar.policies import (
+    AccountLimits,
+    DeadlineTerm,
+    Defaults,
+    HoldTerm,
+    PolicyTerm,
+)
 from sauce_janitor.config.grammar.policy_tests import PolicyTestTerm
 from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, TimeZone
 from sauce_janitor.config.grammar.storage import ArchiveSettings, StateSettings
@@ -19,26 +25,38 @@ ACCOUNT_NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
 
 class ConfigFile(Grammar):
-    """The configuration of sauce-janitor. Whatever is unclear is kept, keep beats delete, and the longest time wins."""
+    """The configuration of sauce-janitor. Whatever is unclear is kept, keep beats delete, and the
+    longest time wins.
+    """
 
     version: Literal[1] = Field(1, description="The version of this language.", examples=[1])
     include: Annotated[list[Annotated[str, Field(min_length=1)]], OneOrMany()] = Field(
         default_factory=list,
-        description="Files, or globs of files, that add policies, holds, lists and tests; relative to this file's folder.",
+        description=(
+            "Files, or globs of files, that add policies, holds, lists and tests; relative to this"
+            " file's folder."
+        ),
         examples=[["policies.d/*.yaml"]],
     )
     timezone: TimeZone = Field(
         "UTC",
-        description="For calendar days, weeks, months, years and cron, and for the times that commands show.",
+        description=(
+            "For calendar days, weeks, months, years and cron, and for the times that commands"
+            " show."
+        ),
         examples=["Europe/Berlin"],
     )
     accounts: Annotated[
-        dict[Annotated[str, Field(pattern=ACCOUNT_NAME, max_length=64)], AccountTerm], Field(min_length=1)
+        dict[Annotated[str, Field(pattern=ACCOUNT_NAME, max_length=64)], AccountTerm],
+        Field(min_length=1),
     ] = Field(
-        description="The Sauce Labs accounts, by a name of your choice.", examples=[{"eu": {"region": "eu-central-1"}}]
+        description="The Sauce Labs accounts, by a name of your choice.",
+        examples=[{"eu": {"region": "eu-central-1"}}],
     )
     archive: ArchiveSettings = Field(
-        default_factory=ArchiveSettings, description="Where the archive is.", examples=[{"path": "./archive"}]
+        default_factory=ArchiveSettings,
+        description="Where the archive is.",
+        examples=[{"path": "./archive"}],
     )
     state: StateSettings = Field(
         default_factory=StateSettings,
@@ -49,7 +67,9 @@ class ConfigFile(Grammar):
         4, description="Jobs at work at the same time, per credential.", examples=[4]
     )
     defaults: Defaults = Field(
-        default_factory=Defaults, description="What counts for all policies.", examples=[{"grace": "3d"}]
+        default_factory=Defaults,
+        description="What counts for all policies.",
+        examples=[{"grace": "3d"}],
     )
     lists: dict[str, Annotated[list[ListEntry], Field(min_length=1)]] = Field(
         default_factory=dict,
@@ -57,7 +77,9 @@ class ConfigFile(Grammar):
         examples=[{"flaky": ["login*", "cart*"]}],
     )
     holds: list[HoldTerm] = Field(
-        default_factory=list, description="What stays, whatever a policy says.", examples=[[{"tag": "keep"}]]
+        default_factory=list,
+        description="What stays, whatever a policy says.",
+        examples=[[{"tag": "keep"}]],
     )
     limits: AccountLimits = Field(
         default_factory=AccountLimits,
@@ -82,15 +104,28 @@ class ConfigFile(Grammar):
     )
     policies: list[PolicyTerm] = Field(
         default_factory=list,
-        description="What is archived and what goes, and when. A job that no policy covers is kept.",
+        description=(
+            "What is archived and what goes, and when. A job that no policy covers is kept."
+        ),
         examples=[
-            [{"name": "old-noise", "match": {"build": "PR-*"}, "then": {"archive": "none", "delete_job": "14d"}}]
+            [
+                {
+                    "name": "old-noise",
+                    "match": {"build": "PR-*"},
+                    "then": {"archive": "none", "delete_job": "14d"},
+                }
+            ]
         ],
     )
     deadlines: list[DeadlineTerm] = Field(
         default_factory=list,
-        description="Promises that are watched: plans, metrics and logs say which jobs are late, and what blocks them.",
-        examples=[[{"name": "privacy", "match": {"tags": "pii"}, "assets_gone_by": "3d", "warn": "12h"}]],
+        description=(
+            "Promises that are watched: plans, metrics and logs say which jobs are late, and what"
+            " blocks them."
+        ),
+        examples=[
+            [{"name": "privacy", "match": {"tags": "pii"}, "assets_gone_by": "3d", "warn": "12h"}]
+        ],
     )
     tests: list[PolicyTestTerm] = Field(
         default_factory=list,

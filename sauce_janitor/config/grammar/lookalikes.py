@@ -1,7 +1,9 @@
-"""Text that looks like another language's pattern: as a glob it would match nothing, or something else than meant.
+"""Text that looks like another language's pattern: as a glob it would match nothing, or something
+else than meant.
 
-A hold that matches nothing protects nothing, and what stands under `not` then matches everything: so it is a fault, with the
-right spelling beside it. `{glob: TEXT, literal: true}` says that it is meant as it stands.
+A hold that matches nothing protects nothing, and what stands under `not` then matches everything:
+so it is a fault, with the right spelling beside it. `{glob: TEXT, literal: true}` says that it is
+meant as it stands.
 """
 
 from __future__ import annotations
@@ -29,35 +31,56 @@ AS_IT_STANDS: Final = "`{glob: …, literal: true}`"
 
 
 def check_meaning(text: str, *, kind: Kind = "text", otherwise: str = AS_IT_STANDS) -> None:
-    """Raise ValueError, a sentence with the right spelling, for a glob that looks like another language's pattern.
+    """Raise ValueError, a sentence with the right spelling, for a glob that looks like another
+    language's pattern.
 
-    `kind`: of what it is a glob; file names have dots, and prose has commas and percentages. `otherwise` is how to say
-    that it is meant as it stands.
+    `kind`: of what it is a glob; file names have dots, and prose has commas and percentages.
+    `otherwise` is how to say that it is meant as it stands.
     """
     odd = oddity(text, kind=kind)
     if odd is not None:
         what, right = odd
-        raise ValueError(f"{shown(text)} {what}: write {right}, or {otherwise} if it is meant as it stands")
+        raise ValueError(
+            f"{shown(text)} {what}: write {right}, or {otherwise} if it is meant as it stands"
+        )
 
 
 def oddity(text: str, *, kind: Kind = "text") -> tuple[str, str] | None:
-    """Return what in the text looks like another language, and the right spelling; None where nothing does."""
+    """Return what in the text looks like another language, and the right spelling; None where
+    nothing does.
+    """
     pieces = list(_parts(text))
     outside = "".join("?" if is_class else part for is_class, part in pieces)
     if text.startswith("!"):
-        return "begins with `!`, which does not negate", f"`not: {{FIELD: {text[1:].strip() or 'x'}}}`"
+        return (
+            "begins with `!`, which does not negate",
+            f"`not: {{FIELD: {text[1:].strip() or 'x'}}}`",
+        )
     if re.search(r"\\[*?\[\]{}]", text):
         return "has a backslash, which escapes nothing", "`[*]` for the character itself"
-    if _ANCHORED.search(outside) or _is_delimited(text) or (kind != "file" and _REGEX.search(outside)):
-        return "looks like a regular expression", f"`{{regex: '{_as_regex(text)}'}}`, or a glob such as `x*`"
+    if (
+        _ANCHORED.search(outside)
+        or _is_delimited(text)
+        or (kind != "file" and _REGEX.search(outside))
+    ):
+        return (
+            "looks like a regular expression",
+            f"`{{regex: '{_as_regex(text)}'}}`, or a glob such as `x*`",
+        )
     if re.search(r"\{[^{},]*\.\.[^{},]*\}", outside):
         return "has a range in braces, which is none", "a class such as `[1-3]`, or `{1,2,3}`"
     if "," in outside and outside.count("{") != outside.count("}"):
-        return "has a brace without its other one", "`{a,b}` for alternatives, or `[{]` for the character itself"
+        return (
+            "has a brace without its other one",
+            "`{a,b}` for alternatives, or `[{]` for the character itself",
+        )
     word = next((part for is_class, part in pieces if is_class and _is_word(text, part)), None)
     if word is not None and kind != "tag":
         right = text.replace(word, f"[[]{word[1:]}", 1)
-        return f"has {shown(word)}, which is any one of these characters", f"`{right}` for the text itself"
+        return (
+            f"has {shown(word)}, which is any one of these characters",
+            f"`{right}` for the text itself",
+        )
     return None if kind == "prose" else _separator(text, outside)
 
 
@@ -74,7 +97,9 @@ def _separator(text: str, outside: str) -> tuple[str, str] | None:
 
 
 def _is_word(text: str, part: str) -> bool:
-    """Whether a class is a word in brackets: it means any one of its letters, and is hardly meant so."""
+    """Whether a class is a word in brackets: it means any one of its letters, and is hardly meant
+    so.
+    """
     inside = part[1:-1]
     if inside[:1] in {"!", "^"}:
         return False
@@ -135,5 +160,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def literal(text: str) -> str:
-    """The glob that `{glob: TEXT, literal: true}` means: `*`, `?` and `[…]` are special, nothing else is."""
+    """The glob that `{glob: TEXT, literal: true}` means: `*`, `?` and `[…]` are special, nothing
+    else is.
+    """
     return with_literal_braces(text)

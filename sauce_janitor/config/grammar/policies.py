@@ -53,7 +53,10 @@ def _asset_name(value: object) -> str:
     text = text_of(value, "an asset class or glob")
     if not set("*?[.{") & set(text) and text not in ASSET_CLASSES:
         near = did_you_mean(text, ASSET_CLASSES)
-        raise ValueError(f"{shown(value)} is no asset class: use {listed(ASSET_CLASSES)}, or a file name or glob{near}")
+        raise ValueError(
+            f"{shown(value)} is no asset class: use {listed(ASSET_CLASSES)}, or a file name or"
+            f" glob{near}"
+        )
     return glob(text, kind="file").pattern
 
 
@@ -61,7 +64,9 @@ def _field_name(value: object) -> str:
     text = text_of(value, "the name of a field")
     if text not in FIELDS and not (text.startswith(CUSTOM_DATA) and len(text) > len(CUSTOM_DATA)):
         near = field_meant(text) or did_you_mean(text, FIELDS)
-        raise ValueError(f"{shown(text)} is no field: use {listed((*FIELDS, 'custom_data.KEY'))}{near}")
+        raise ValueError(
+            f"{shown(text)} is no field: use {listed((*FIELDS, 'custom_data.KEY'))}{near}"
+        )
     return text
 
 
@@ -69,19 +74,30 @@ AssetName = Annotated[
     str,
     PlainValidator(sentence(_asset_name)),
     WithJsonSchema(
-        {"anyOf": [{"enum": list(ASSET_CLASSES)}, {"type": "string"}], "examples": ["logs", "video", "*.har"]}
+        {
+            "anyOf": [{"enum": list(ASSET_CLASSES)}, {"type": "string"}],
+            "examples": ["logs", "video", "*.har"],
+        }
     ),
 ]
 FieldName = Annotated[
     str,
     PlainValidator(sentence(_field_name)),
-    WithJsonSchema({"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": "^custom_data\\..+$"}]}),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": "^custom_data\\..+$"}]}
+    ),
 ]
 Never = Annotated[
-    Literal["never"], PlainValidator(sentence(lambda _: "never")), WithJsonSchema({"const": "never"}), Tag("·never")
+    Literal["never"],
+    PlainValidator(sentence(lambda _: "never")),
+    WithJsonSchema({"const": "never"}),
+    Tag("·never"),
 ]
 Nothing = Annotated[
-    Literal["none"], PlainValidator(sentence(lambda _: "none")), WithJsonSchema({"const": "none"}), Tag("·none")
+    Literal["none"],
+    PlainValidator(sentence(lambda _: "none")),
+    WithJsonSchema({"const": "none"}),
+    Tag("·none"),
 ]
 
 
@@ -97,10 +113,14 @@ def _one_or_by_class(value: Any) -> str:
 
 
 class KeepRuleTerm(Grammar):
-    """One keep rule: exactly one of its kinds, and what restricts it. Kept jobs stay whatever their age."""
+    """One keep rule: exactly one of its kinds, and what restricts it. Kept jobs stay whatever their
+    age.
+    """
 
     id: Name | None = Field(
-        None, description="How plans and `explain` call the rule; default: what it says.", examples=["recent"]
+        None,
+        description="How plans and `explain` call the rule; default: what it says.",
+        examples=["recent"],
     )
     last: Count | None = Field(None, description="The newest N of each group.", examples=[20])
     since_last: MatchTerm | None = Field(
@@ -108,20 +128,36 @@ class KeepRuleTerm(Grammar):
         description="All that is newer than the last one that matches; all, when none does.",
         examples=[{"status": "passed"}],
     )
-    daily: Count | None = Field(None, description="One job of each of the last N days.", examples=[14])
-    weekly: Count | None = Field(None, description="One job of each of the last N ISO weeks.", examples=[8])
-    monthly: Count | None = Field(None, description="One job of each of the last N months.", examples=[12])
-    yearly: Count | None = Field(None, description="One job of each of the last N years.", examples=[2])
-    within: PositiveDuration | None = Field(None, description="Everything at most this old.", examples=["7d"])
-    within_of_newest: PositiveDuration | None = Field(
-        None, description="Everything at most this much older than the newest of its group.", examples=["2d"]
+    daily: Count | None = Field(
+        None, description="One job of each of the last N days.", examples=[14]
     )
-    where: MatchTerm | None = Field(None, description="Only these are counted.", examples=[{"status": "passed"}])
+    weekly: Count | None = Field(
+        None, description="One job of each of the last N ISO weeks.", examples=[8]
+    )
+    monthly: Count | None = Field(
+        None, description="One job of each of the last N months.", examples=[12]
+    )
+    yearly: Count | None = Field(
+        None, description="One job of each of the last N years.", examples=[2]
+    )
+    within: PositiveDuration | None = Field(
+        None, description="Everything at most this old.", examples=["7d"]
+    )
+    within_of_newest: PositiveDuration | None = Field(
+        None,
+        description="Everything at most this much older than the newest of its group.",
+        examples=["2d"],
+    )
+    where: MatchTerm | None = Field(
+        None, description="Only these are counted.", examples=[{"status": "passed"}]
+    )
     pick: Annotated[list[Picks], Field(min_length=1), OneOrMany()] | None = Field(
         None, description="Which job of a period: newest (default), oldest, or statuses in order of preference.",
         examples=[["failed", "newest"]],
     )  # fmt: skip
-    nonempty: bool = Field(default=False, description="Count only periods that have jobs.", examples=[True])
+    nonempty: bool = Field(
+        default=False, description="Count only periods that have jobs.", examples=[True]
+    )
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> KeepRuleTerm:
@@ -130,12 +166,15 @@ class KeepRuleTerm(Grammar):
             said = f", not {' and '.join(kinds)} together: write one rule each" if kinds else ""
             raise fault(f"gives exactly one of {listed(KEEP_KINDS)}{said}")
         if kinds[0] not in CALENDAR_KINDS and (self.pick is not None or self.nonempty):
-            raise fault(f"`pick` and `nonempty` belong to {listed(CALENDAR_KINDS)}, not to `{kinds[0]}`")
+            raise fault(
+                f"`pick` and `nonempty` belong to {listed(CALENDAR_KINDS)}, not to `{kinds[0]}`"
+            )
         return self
 
 
 _WHOLE_JOBS: Final = (
-    ": Sauce Labs cannot delete single files of a job; delete_assets destroys all of them, delete_job the record, too"
+    ": Sauce Labs cannot delete single files of a job; delete_assets destroys all of them,"
+    " delete_job the record, too"
 )
 
 
@@ -148,7 +187,9 @@ class DeleteTerm(Grammar):
         examples=["10d", "never"],
     )
     keep: list[KeepRuleTerm] = Field(
-        default_factory=list, description="Keep rules for this action alone.", examples=[[{"last": 3}]]
+        default_factory=list,
+        description="Keep rules for this action alone.",
+        examples=[[{"last": 3}]],
     )
 
     @classmethod
@@ -161,7 +202,9 @@ class Unavailable(Grammar):
     """How long deletes wait for a file that cannot be fetched."""
 
     proceed: DeletionAge = Field(
-        description="Deletes wait this long after the file was first found missing, then go on without it.",
+        description=(
+            "Deletes wait this long after the file was first found missing, then go on without it."
+        ),
         examples=["14d"],
     )
 
@@ -172,20 +215,28 @@ def _keep_or_proceed(value: Any) -> str:
 
 def _keep(value: object) -> str:
     if value != "keep":
-        raise ValueError(f"{shown(value)} is neither `keep` nor how long to wait: write {{proceed: 14d}}")
+        raise ValueError(
+            f"{shown(value)} is neither `keep` nor how long to wait: write {{proceed: 14d}}"
+        )
     return "keep"
 
 
 class ArchiveTerm(Grammar):
     """What is stored before anything is deleted."""
 
-    after: DurationTerm = Field(Duration("0s"), description="The age at which it is stored.", examples=["2h"])
+    after: DurationTerm = Field(
+        Duration("0s"), description="The age at which it is stored.", examples=["2h"]
+    )
     assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
-        default_factory=lambda: ["all"], description="Asset classes, file names or globs.", examples=[["logs", "video"]]
+        default_factory=lambda: ["all"],
+        description="Asset classes, file names or globs.",
+        examples=[["logs", "video"]],
     )
     discard: Literal["rest"] | None = Field(
         None,
-        description="Needed with a list shorter than `all`: deleting destroys what is not stored, too.",
+        description=(
+            "Needed with a list shorter than `all`: deleting destroys what is not stored, too."
+        ),
         examples=["rest"],
     )
     only: Literal["kept"] | None = Field(
@@ -193,7 +244,9 @@ class ArchiveTerm(Grammar):
     )
     if_purged: Literal["proceed", "keep"] = Field(
         "proceed",
-        description="When Sauce Labs has purged the assets: go on with job.json alone, or keep the job.",
+        description=(
+            "When Sauce Labs has purged the assets: go on with job.json alone, or keep the job."
+        ),
         examples=["keep"],
     )
     if_unavailable: Annotated[
@@ -207,7 +260,10 @@ class ArchiveTerm(Grammar):
         Discriminator(_keep_or_proceed),
     ] = Field(
         "keep",
-        description="When a listed file cannot be fetched: deletes wait for it (`keep`), or go on without it after a time.",
+        description=(
+            "When a listed file cannot be fetched: deletes wait for it (`keep`), or go on without"
+            " it after a time."
+        ),
         examples=[{"proceed": "14d"}],
     )
     keep_for: (
@@ -219,7 +275,9 @@ class ArchiveTerm(Grammar):
         | None
     ) = Field(
         None,
-        description="How long the archive holds it (`archive prune`); by class or glob, `all` is the rest.",
+        description=(
+            "How long the archive holds it (`archive prune`); by class or glob, `all` is the rest."
+        ),
         examples=["2y", {"video": "90d", "all": "2y"}],
     )
 
@@ -229,7 +287,8 @@ Archive = Annotated[
     Discriminator(_by_shape),
 ]
 Delete = Annotated[
-    Annotated[DeletionAge, Tag("·duration")] | Never | Annotated[DeleteTerm, Tag("·mapping")], Discriminator(_by_shape)
+    Annotated[DeletionAge, Tag("·duration")] | Never | Annotated[DeleteTerm, Tag("·mapping")],
+    Discriminator(_by_shape),
 ]
 
 
@@ -241,7 +300,9 @@ class Then(Grammar):
         examples=["5d", "none", {"after": "2h", "assets": ["logs", "video"], "discard": "rest"}],
     )  # fmt: skip
     delete_assets: Delete | None = Field(
-        None, description="Destroy all its assets at Sauce Labs at this age, or `never`.", examples=["21d", "never"]
+        None,
+        description="Destroy all its assets at Sauce Labs at this age, or `never`.",
+        examples=["21d", "never"],
     )
     delete_job: Delete | None = Field(
         None,
@@ -264,16 +325,23 @@ class LimitsTerm(Grammar):
     """Brakes: a plan that breaks one is refused whole, before its first change. null is off."""
 
     max_jobs: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="At most this many jobs with a delete or stop in one plan.", examples=[2000]
+        None,
+        description="At most this many jobs with a delete or stop in one plan.",
+        examples=[2000],
     )
     max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         None,
-        description="At most this part of the jobs, counting those that no earlier accepted run knew.",
+        description=(
+            "At most this part of the jobs, counting those that no earlier accepted run knew."
+        ),
         examples=[25],
     )
     max_growth: Annotated[float, Field(ge=1, le=1000)] | None = Field(
         None,
-        description="At most this many times the jobs of a usual plan: the median of the last 7 that were accepted.",
+        description=(
+            "At most this many times the jobs of a usual plan: the median of the last 7 that were"
+            " accepted."
+        ),
         examples=[3],
     )
 
@@ -288,24 +356,34 @@ class AccountLimits(LimitsTerm):
 
 
 class PolicyTerm(Grammar):
-    """One retention policy. Keep beats delete, and the longest time wins; the order in the file never matters."""
+    """One retention policy. Keep beats delete, and the longest time wins; the order in the file
+    never matters.
+    """
 
-    name: Name = Field(description="Unique; stands in plans, logs and metrics.", examples=["nightly"])
-    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
+    name: Name = Field(
+        description="Unique; stands in plans, logs and metrics.", examples=["nightly"]
+    )
+    accounts: Accounts | None = Field(
+        None, description="Only for these accounts; default: all.", examples=[["eu"]]
+    )
     match: MatchTerm | None = Field(
         None, description="Which jobs: conditions, or `all`. May be left out only with `default: true`.",
         examples=[{"build": "PR-*"}, "all"],
     )  # fmt: skip
     default: bool = Field(
         default=False,
-        description="Per action, for jobs on which no other policy says anything. At most one an account.",
+        description=(
+            "Per action, for jobs on which no other policy says anything. At most one an account."
+        ),
         examples=[True],
     )
     unit: Literal["job", "build"] = Field(
         "job", description="`build`: whole builds, all or nothing.", examples=["build"]
     )
     group_by: Annotated[list[FieldName], Field(min_length=1), OneOrMany()] | None = Field(
-        None, description="Keep rules count per group of equal values.", examples=[["name", "os", "browser"]]
+        None,
+        description="Keep rules count per group of equal values.",
+        examples=[["name", "os", "browser"]],
     )
     null_group: Literal["keep", "shared"] = Field(
         "keep",
@@ -317,31 +395,46 @@ class PolicyTerm(Grammar):
         description="Keep rules; any of them is enough to keep a job.",
         examples=[[{"id": "recent", "last": 20}, {"within": "7d"}]],
     )
-    then: Then = Field(description="What happens, at which age.", examples=[{"archive": "5d", "delete_assets": "21d"}])
+    then: Then = Field(
+        description="What happens, at which age.",
+        examples=[{"archive": "5d", "delete_assets": "21d"}],
+    )
     overrides: Literal["all"] | list[str] | None = Field(
         None,
-        description="Policies whose say this one replaces, for the actions it states: names, or `all`.",
+        description=(
+            "Policies whose say this one replaces, for the actions it states: names, or `all`."
+        ),
         examples=[["nightly"]],
     )
     priority: Literal["high", "normal", "low"] = Field(
         "normal", description="What the request budget serves first.", examples=["high"]
     )
     limits: LimitsTerm = Field(
-        default_factory=LimitsTerm, description="Brakes for this policy's jobs alone.", examples=[{"max_jobs": 500}]
+        default_factory=LimitsTerm,
+        description="Brakes for this policy's jobs alone.",
+        examples=[{"max_jobs": 500}],
     )
 
 
 class HoldTerm(Grammar):
     """Nothing overrides a hold: held jobs stay, and are archived whole, first."""
 
-    id: Name | None = Field(None, description="How plans call it; default: what it says.", examples=["audit-2026"])
-    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
+    id: Name | None = Field(
+        None, description="How plans call it; default: what it says.", examples=["audit-2026"]
+    )
+    accounts: Accounts | None = Field(
+        None, description="Only for these accounts; default: all.", examples=[["eu"]]
+    )
     tag: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="Jobs with this very tag, or one that it matches as a glob.", examples=["keep", "keep*"]
+        None,
+        description="Jobs with this very tag, or one that it matches as a glob.",
+        examples=["keep", "keep*"],
     )
     tag_prefix: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="Jobs with a tag that begins so and goes on with a date; held through that day.",
+        description=(
+            "Jobs with a tag that begins so and goes on with a date; held through that day."
+        ),
         examples=["keep-until="],
     )
     match: MatchTerm | None = Field(
@@ -355,7 +448,9 @@ class HoldTerm(Grammar):
     reason: str = Field("", description="Why; for people.", examples=["audit FY26"])
     by: str = Field("", description="Who asked for it; for people.", examples=["qa-lead"])
     archive: Literal["none"] | None = Field(
-        None, description="`none`: held jobs are not archived on the hold's account.", examples=["none"]
+        None,
+        description="`none`: held jobs are not archived on the hold's account.",
+        examples=["none"],
     )
 
     @model_validator(mode="after")
@@ -373,16 +468,25 @@ class HoldTerm(Grammar):
         except ValueError as wrong:
             raise fault(f"{'tag' if self.tag else 'tag_prefix'}: {wrong}") from None
         if self.tag_prefix is not None and set("*?") & set(self.tag_prefix):
-            raise fault(f"tag_prefix: {shown(self.tag_prefix)} is the beginning itself, no pattern: remove `*` and `?`")
+            raise fault(
+                f"tag_prefix: {shown(self.tag_prefix)} is the beginning itself, no pattern: remove"
+                " `*` and `?`"
+            )
         return self
 
 
 class DeadlineTerm(Grammar):
     """A promise that is watched, never acted on: which jobs are late, and what blocks each."""
 
-    name: Name = Field(description="Unique; stands in plans, logs and metrics.", examples=["privacy"])
-    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
-    match: MatchTerm = Field(description="Which jobs; one that may match counts.", examples=[{"tags": "pii"}])
+    name: Name = Field(
+        description="Unique; stands in plans, logs and metrics.", examples=["privacy"]
+    )
+    accounts: Accounts | None = Field(
+        None, description="Only for these accounts; default: all.", examples=[["eu"]]
+    )
+    match: MatchTerm = Field(
+        description="Which jobs; one that may match counts.", examples=[{"tags": "pii"}]
+    )
     assets_gone_by: PositiveDuration | None = Field(
         None, description="The age at which a job's assets must be gone.", examples=["3d"]
     )

@@ -70,7 +70,10 @@ def time_of_job(value: object) -> Ago | int | None:
     if text.startswith("-"):
         return Ago(duration(text[1:]))
     if re.fullmatch(r"\+?[0-9]+[a-z]*", text):
-        raise ValueError(f"{shown(text)} is no time: write -{text.lstrip('+')} for that long before as_of, or a moment")
+        raise ValueError(
+            f"{shown(text)} is no time: write -{text.lstrip('+')} for that long before as_of, or a"
+            " moment"
+        )
     return moment(text)
 
 
@@ -79,7 +82,8 @@ def label(value: object) -> str:
     text = text_of(value, "an id such as green")
     if not _LABEL.fullmatch(text) or len(text) > _LONGEST_LABEL:
         raise ValueError(
-            f"{shown(text)} cannot be a job's id: use up to {_LONGEST_LABEL} letters, digits, `_`, `.`, `-`"
+            f"{shown(text)} cannot be a job's id: use up to {_LONGEST_LABEL} letters, digits, `_`,"
+            " `.`, `-`"
         )
     return text
 
@@ -96,10 +100,18 @@ _TIME_SCHEMA: Final = {
 }  # fmt: skip
 JobTime = Annotated[Any, PlainValidator(sentence(time_of_job)), WithJsonSchema(_TIME_SCHEMA)]
 Moment = Annotated[
-    int, PlainValidator(sentence(moment)), WithJsonSchema({"type": ["string", "integer"], "examples": [DEFAULT_AS_OF]})
+    int,
+    PlainValidator(sentence(moment)),
+    WithJsonSchema({"type": ["string", "integer"], "examples": [DEFAULT_AS_OF]}),
 ]
-Label = Annotated[str, PlainValidator(sentence(label)), WithJsonSchema({"type": "string", "pattern": _LABEL.pattern})]
-OwnerName = Annotated[str, PlainValidator(sentence(owner_name)), WithJsonSchema({"type": "string", "minLength": 1})]
+Label = Annotated[
+    str,
+    PlainValidator(sentence(label)),
+    WithJsonSchema({"type": "string", "pattern": _LABEL.pattern}),
+]
+OwnerName = Annotated[
+    str, PlainValidator(sentence(owner_name)), WithJsonSchema({"type": "string", "minLength": 1})
+]
 Lasting = Annotated[
     Duration,
     PlainValidator(sentence(elapsed)),
@@ -113,7 +125,9 @@ _Custom = Annotated[
 
 
 def _schema_of_custom_data(schema: dict[str, Any]) -> None:
-    schema["patternProperties"] = {f"^{CUSTOM_DATA.replace('.', chr(92) + '.')}.+": schema.pop("additionalProperties")}
+    schema["patternProperties"] = {
+        f"^{CUSTOM_DATA.replace('.', chr(92) + '.')}.+": schema.pop("additionalProperties")
+    }
     schema["additionalProperties"] = False
 
 
@@ -121,56 +135,90 @@ _FIXED: Final = "Default: a fixed value that is not null."
 
 
 class MadeJobTerm(Grammar):
-    """A made-up job. A field that is not given is no tags, and else a fixed value that is not null; null is null."""
+    """A made-up job. A field that is not given is no tags, and else a fixed value that is not null;
+    null is null.
+    """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_schema_of_custom_data)
     __pydantic_extra__: dict[str, _Custom]
 
     id: Label = Field(
-        description="What `expect` and messages call it; of repeated jobs `ID-1` and so on, or with `{n}` in it.",
+        description=(
+            "What `expect` and messages call it; of repeated jobs `ID-1` and so on, or with `{n}`"
+            " in it."
+        ),
         examples=["green"],
     )
     repeat: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         None, description="So many jobs; `{n}` in any text is 1, 2, 3 and so on.", examples=[30]
     )
     every: PositiveDuration | None = Field(
-        None, description="With `repeat`: each one is this much older than the one before.", examples=["1d"]
+        None,
+        description="With `repeat`: each one is this much older than the one before.",
+        examples=["1d"],
     )
     name: str | None = Field(None, description=f"The job's name. {_FIXED}", examples=["checkout"])
     build: str | None = Field(
         None, description=f"Its build's name; an owner's jobs of one name are one whole build. {_FIXED}",
         examples=["nightly-{n}"],
     )  # fmt: skip
-    owner: OwnerName | None = Field(None, description=f"Who owns it. {_FIXED}", examples=["release-bot"])
-    tags: Annotated[list[str], OneOrMany()] | None = Field(None, description="Its tags.", examples=[["pii"]])
+    owner: OwnerName | None = Field(
+        None, description=f"Who owns it. {_FIXED}", examples=["release-bot"]
+    )
+    tags: Annotated[list[str], OneOrMany()] | None = Field(
+        None, description="Its tags.", examples=[["pii"]]
+    )
     status: Literal["passed", "failed", "error", "errored", "complete"] | None = Field(
-        None, description="Its verdict; default: complete, null for a job that is not finished.", examples=["passed"]
+        None,
+        description="Its verdict; default: complete, null for a job that is not finished.",
+        examples=["passed"],
     )
     state: Literal["queued", "running", "finished", "unknown"] | None = Field(
         None, description="Default: finished, running with `end_time: null`.", examples=["running"]
     )
-    os: str | None = Field(None, description=f"Its operating system. {_FIXED}", examples=["Windows 11"])
-    browser: str | None = Field(None, description=f"Its browser. {_FIXED}", examples=["googlechrome"])
-    browser_version: str | None = Field(None, description=f"Its browser's version. {_FIXED}", examples=["120"])
+    os: str | None = Field(
+        None, description=f"Its operating system. {_FIXED}", examples=["Windows 11"]
+    )
+    browser: str | None = Field(
+        None, description=f"Its browser. {_FIXED}", examples=["googlechrome"]
+    )
+    browser_version: str | None = Field(
+        None, description=f"Its browser's version. {_FIXED}", examples=["120"]
+    )
     automation_backend: str | None = Field(
         None, description=f"webdriver and the like. {_FIXED}", examples=["webdriver"]
     )
     public: str | None = Field(None, description=f"Who may see it. {_FIXED}", examples=["private"])
-    error: str | None = Field(None, description=f"Its error's text. {_FIXED}", examples=["timed out"])
-    manual: bool | None = Field(None, description="Whether a person drove it; default: false.", examples=[True])
-    duration: Lasting | None = Field(None, description="How long it ran; default: no time at all.", examples=["5min"])
-    team_id: str | None = Field(None, description=f"The id of its team. {_FIXED}", examples=["0a1b2c3d"])
+    error: str | None = Field(
+        None, description=f"Its error's text. {_FIXED}", examples=["timed out"]
+    )
+    manual: bool | None = Field(
+        None, description="Whether a person drove it; default: false.", examples=[True]
+    )
+    duration: Lasting | None = Field(
+        None, description="How long it ran; default: no time at all.", examples=["5min"]
+    )
+    team_id: str | None = Field(
+        None, description=f"The id of its team. {_FIXED}", examples=["0a1b2c3d"]
+    )
     build_status: Literal["running", "error", "failed", "complete", "success"] | None = Field(
         None, description="Its build's status; one job of a build says it for all. Default: complete.",
         examples=["failed"],
     )  # fmt: skip
     end_time: JobTime = Field(
         None,
-        description="When it ended: before as_of (-400d), a moment, a Unix timestamp, or null. Default: at as_of.",
+        description=(
+            "When it ended: before as_of (-400d), a moment, a Unix timestamp, or null. Default: at"
+            " as_of."
+        ),
         examples=["-400d"],
     )
-    start_time: JobTime = Field(None, description="When it started; default: when it ended.", examples=["-8h"])
-    creation_time: JobTime = Field(None, description="When it was created; default: when it started.", examples=["-8h"])
+    start_time: JobTime = Field(
+        None, description="When it started; default: when it ended.", examples=["-8h"]
+    )
+    creation_time: JobTime = Field(
+        None, description="When it was created; default: when it started.", examples=["-8h"]
+    )
     modification_time: JobTime = Field(
         None, description="When it was last modified; default: when it ended.", examples=["-8h"]
     )
@@ -209,20 +257,30 @@ _CHANGES: Final = ("delete_assets", "delete_job", "stop")
 
 
 class ExpectTerm(Grammar):
-    """What must become of a job: exactly the changes named here, each permitted by that policy; else it is kept."""
+    """What must become of a job: exactly the changes named here, each permitted by that policy;
+    else it is kept.
+    """
 
     keep: Annotated[list[str], OneOrMany()] | None = Field(
         None,
-        description="It is kept, and these keep rules or holds are among the reasons; [] for any reason.",
+        description=(
+            "It is kept, and these keep rules or holds are among the reasons; [] for any reason."
+        ),
         examples=[["last-green"], []],
     )
     delete_assets: str | None = Field(
-        None, description="Its assets are deleted, and this policy permits it.", examples=["nightly"]
+        None,
+        description="Its assets are deleted, and this policy permits it.",
+        examples=["nightly"],
     )
     delete_job: str | None = Field(
-        None, description="The job is deleted, its assets with it, and this policy permits it.", examples=["nightly"]
+        None,
+        description="The job is deleted, its assets with it, and this policy permits it.",
+        examples=["nightly"],
     )
-    stop: str | None = Field(None, description="It is stopped, and this policy permits it.", examples=["runaways"])
+    stop: str | None = Field(
+        None, description="It is stopped, and this policy permits it.", examples=["runaways"]
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> ExpectTerm:
@@ -232,13 +290,22 @@ class ExpectTerm(Grammar):
 
 
 class PolicyTestTerm(Grammar):
-    """A test of the policies: made-up jobs and what becomes of them. A job that `expect` does not name must be kept."""
+    """A test of the policies: made-up jobs and what becomes of them. A job that `expect` does not
+    name must be kept.
+    """
 
-    name: Name = Field(description="Unique; stands in messages.", examples=["the last green run outlives its age"])
-    accounts: Accounts | None = Field(None, description="Only for these accounts; default: all.", examples=[["eu"]])
+    name: Name = Field(
+        description="Unique; stands in messages.", examples=["the last green run outlives its age"]
+    )
+    accounts: Accounts | None = Field(
+        None, description="Only for these accounts; default: all.", examples=[["eu"]]
+    )
     as_of: Moment | None = Field(
         None,
-        description=f"The time at which the jobs are decided, also as a Unix timestamp; default: {DEFAULT_AS_OF}.",
+        description=(
+            "The time at which the jobs are decided, also as a Unix timestamp; default:"
+            f" {DEFAULT_AS_OF}."
+        ),
         examples=["2026-06-01T00:00:00Z"],
     )
     jobs: Annotated[list[MadeJobTerm], Field(min_length=1)] = Field(
@@ -247,7 +314,10 @@ class PolicyTestTerm(Grammar):
     )
     expect: dict[str, ExpectTerm] = Field(
         default_factory=dict,
-        description="What becomes of them, by id or glob of ids; of several the id itself counts, else all globs that match.",
+        description=(
+            "What becomes of them, by id or glob of ids; of several the id itself counts, else all"
+            " globs that match."
+        ),
         examples=[{"green": {"keep": ["last-green"]}, "red-*": {"delete_job": "nightly"}}],
     )
 

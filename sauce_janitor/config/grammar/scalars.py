@@ -44,7 +44,9 @@ class Grammar(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _note_known_keys(cls, data: Any, info: ValidationInfo) -> Any:
-        """Leave word of which keys are known here, so that the message for an unknown one can propose one."""
+        """Leave word of which keys are known here, so that the message for an unknown one can
+        propose one.
+        """
         if isinstance(data, Table) and info.context is not None:
             info.context[data.path] = cls
         return data
@@ -61,7 +63,9 @@ class Grammar(BaseModel):
 
     @classmethod
     def advice(cls, key: str) -> str:
-        """Return what to write instead of a key that is not known here, as the end of a sentence."""
+        """Return what to write instead of a key that is not known here, as the end of a
+        sentence.
+        """
         words = cls.known_keys()
         return did_you_mean(key, words) or f"; known here: {listed(words)}"
 
@@ -100,7 +104,7 @@ def kind_of(value: object) -> str:
     return "a list" if isinstance(value, list) else "a mapping"
 
 
-# --- durations -------------------------------------------------------------------------------------------------------
+# --- durations ------------------------------------------------------------------------------------
 
 _DELETE_AT_LEAST_S: Final = 3600
 _DELETE_AT_MOST_YEARS: Final = 10
@@ -160,13 +164,20 @@ def deletion_age(value: object) -> Duration:
     read = _or_word(value, "never")
     if not read.months and read.seconds < _DELETE_AT_LEAST_S:
         raise ValueError(f"{read.text} is too short for a delete: at least 1h")
-    if read.months > _DELETE_AT_MOST_YEARS * 12 or read.seconds > _DELETE_AT_MOST_YEARS * 366 * 86_400:
-        raise ValueError(f"{read.text} is too long for a delete: at most {_DELETE_AT_MOST_YEARS}y, or `never`")
+    if (
+        read.months > _DELETE_AT_MOST_YEARS * 12
+        or read.seconds > _DELETE_AT_MOST_YEARS * 366 * 86_400
+    ):
+        raise ValueError(
+            f"{read.text} is too long for a delete: at most {_DELETE_AT_MOST_YEARS}y, or `never`"
+        )
     return read
 
 
 def read_back_trust(value: object) -> Duration | None:
-    """For how long a copy that was read back is trusted; None for `always`: not at all, it is read again."""
+    """For how long a copy that was read back is trusted; None for `always`: not at all, it is read
+    again.
+    """
     if value == _ALWAYS:
         return None
     _or_word(value, _ALWAYS)
@@ -183,15 +194,23 @@ def holding_time(value: object) -> Duration | None:
     return read
 
 
-DurationTerm = Annotated[Duration, PlainValidator(sentence(duration)), WithJsonSchema(_DURATION_SCHEMA)]
-PositiveDuration = Annotated[Duration, PlainValidator(sentence(positive)), WithJsonSchema(_DURATION_SCHEMA)]
+DurationTerm = Annotated[
+    Duration, PlainValidator(sentence(duration)), WithJsonSchema(_DURATION_SCHEMA)
+]
+PositiveDuration = Annotated[
+    Duration, PlainValidator(sentence(positive)), WithJsonSchema(_DURATION_SCHEMA)
+]
 ElapsedDuration = Annotated[
     Duration,
     PlainValidator(sentence(elapsed)),
     WithJsonSchema(_ELAPSED_SCHEMA),
 ]
-ArchiveAge = Annotated[Duration, PlainValidator(sentence(archive_age)), WithJsonSchema(_DURATION_SCHEMA)]
-DeletionAge = Annotated[Duration, PlainValidator(sentence(deletion_age)), WithJsonSchema(_DURATION_SCHEMA)]
+ArchiveAge = Annotated[
+    Duration, PlainValidator(sentence(archive_age)), WithJsonSchema(_DURATION_SCHEMA)
+]
+DeletionAge = Annotated[
+    Duration, PlainValidator(sentence(deletion_age)), WithJsonSchema(_DURATION_SCHEMA)
+]
 ReadBackTrust = Annotated[
     Duration | None,
     PlainValidator(sentence(read_back_trust)),
@@ -200,10 +219,12 @@ ReadBackTrust = Annotated[
 HoldingTime = Annotated[
     Duration | None,
     PlainValidator(sentence(holding_time)),
-    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": _FOREVER}], "examples": ["2y", _FOREVER]}),
+    WithJsonSchema(
+        {"anyOf": [_DURATION_SCHEMA, {"const": _FOREVER}], "examples": ["2y", _FOREVER]}
+    ),
 ]
 
-# --- sizes, dates, zones, names --------------------------------------------------------------------------------------
+# --- sizes, dates, zones, names -------------------------------------------------------------------
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(%|[kKMGT]i?B)")
 _UNITS: Final = {"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -214,7 +235,10 @@ def free_space(value: object) -> tuple[float | None, int | None]:
     """How much of a disk stays free: (percent, None) or (None, bytes)."""
     written = _SIZE.fullmatch(text_of(value, "a part of the disk such as 5% or 20GiB"))
     if written is None:
-        raise ValueError(f"{shown(value)} is no part of a disk: write a percentage such as 5% or a size such as 20GiB")
+        raise ValueError(
+            f"{shown(value)} is no part of a disk: write a percentage such as 5% or a size such as"
+            " 20GiB"
+        )
     number, unit = float(written[1]), written[2]
     if unit == "%":
         if number > 90:
@@ -230,7 +254,9 @@ def time_zone(value: object) -> str:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         near = did_you_mean(name, zoneinfo.available_timezones())
-        raise ValueError(f"{shown(name)} is not a time zone: write an IANA name such as Europe/Berlin{near}") from None
+        raise ValueError(
+            f"{shown(name)} is not a time zone: write an IANA name such as Europe/Berlin{near}"
+        ) from None
     return name
 
 
@@ -239,7 +265,8 @@ _LATEST_UNIX_TIME: Final = 4_102_444_800  # 2100-01-01; eight digits are a day s
 
 
 def unix_time(value: object) -> int | None:
-    """Return the epoch seconds of a Unix timestamp as Sauce Labs writes them, a number or its ten digits.
+    """Return the epoch seconds of a Unix timestamp as Sauce Labs writes them, a number or its ten
+    digits.
 
     None for what looks like none. ValueError for milliseconds and for a time after 2099.
     """
@@ -250,7 +277,9 @@ def unix_time(value: object) -> int | None:
     if len(text) == 13:
         raise ValueError(f"{text} has milliseconds: write the seconds alone, {text[:10]}")
     if int(text) >= _LATEST_UNIX_TIME:
-        raise ValueError(f"{text} is a time after 2099: write a Unix timestamp in seconds, or a date")
+        raise ValueError(
+            f"{text} is a time after 2099: write a Unix timestamp in seconds, or a date"
+        )
     return int(text)
 
 
@@ -271,9 +300,13 @@ def last_day_or_moment(value: object) -> dt.date | dt.datetime:
             return dt.date.fromisoformat(text)
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{shown(text)} is not a date: write 2027-01-31 or 2027-01-31T18:00:00Z") from None
+        raise ValueError(
+            f"{shown(text)} is not a date: write 2027-01-31 or 2027-01-31T18:00:00Z"
+        ) from None
     if moment.tzinfo is None:
-        raise ValueError(f"{shown(text)} has no time zone: write it as 2027-01-31T18:00:00Z, or the day alone")
+        raise ValueError(
+            f"{shown(text)} has no time zone: write it as 2027-01-31T18:00:00Z, or the day alone"
+        )
     return moment
 
 
@@ -281,16 +314,27 @@ FreeSpace = Annotated[
     tuple[float | None, int | None],
     PlainValidator(sentence(free_space)),
     WithJsonSchema(
-        {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?\\s*(%|[kKMGT]i?B)$", "examples": ["5%", "20GiB"]}
+        {
+            "type": "string",
+            "pattern": "^[0-9]+(\\.[0-9]+)?\\s*(%|[kKMGT]i?B)$",
+            "examples": ["5%", "20GiB"],
+        }
     ),
 ]
 TimeZone = Annotated[
-    str, PlainValidator(sentence(time_zone)), WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"]})
+    str,
+    PlainValidator(sentence(time_zone)),
+    WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"]}),
 ]
 Until = Annotated[
     dt.date | dt.datetime,
     PlainValidator(sentence(last_day_or_moment)),
-    WithJsonSchema({"type": ["string", "integer"], "examples": ["2027-01-31", "2027-01-31T18:00:00Z", 1801418400]}),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "examples": ["2027-01-31", "2027-01-31T18:00:00Z", 1801418400],
+        }
+    ),
 ]
 
 _LONGEST_NAME: Final = 100
@@ -307,7 +351,8 @@ def rule_name(value: object) -> str:
         or name in {"all", "none"}
     ):
         raise ValueError(
-            f"{shown(name)} cannot be a name: write 1 to {_LONGEST_NAME} characters in one line, not `all` or `none`"
+            f"{shown(name)} cannot be a name: write 1 to {_LONGEST_NAME} characters in one line,"
+            " not `all` or `none`"
         )
     return name
 
@@ -328,7 +373,9 @@ def in_a_list(value: Any) -> Any:
 class OneOrMany:
     """Marks a list that may be written as a single value."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
         return core_schema.no_info_before_validator_function(in_a_list, handler(source))
 
     def __get_pydantic_json_schema__(

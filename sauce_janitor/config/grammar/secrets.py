@@ -20,7 +20,8 @@ def owned(value: object) -> str:
     name = user(value)
     if name in {"me", "organization"}:
         raise ValueError(
-            f"`{name}` is not one user's name: the account's own credentials are its username and access_key"
+            f"`{name}` is not one user's name: the account's own credentials are its username and"
+            " access_key"
         )
     return name
 
@@ -31,7 +32,8 @@ def _secret_shape(value: Any) -> str:
 
 def _no_literal(_value: object) -> str:
     raise ValueError(
-        "a secret does not belong in a file that is shared: write {env: VARIABLE}, {file: /path} or {command: [program]}"
+        "a secret does not belong in a file that is shared: write {env: VARIABLE}, {file: /path} or"
+        " {command: [program]}"
     )
 
 
@@ -42,7 +44,9 @@ class SecretNode(Grammar):
         None, description="The name of an environment variable.", examples=["SAUCE_ACCESS_KEY"]
     )
     file: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="A file that holds it; the line's end is dropped.", examples=["/run/secrets/sauce-access-key"]
+        None,
+        description="A file that holds it; the line's end is dropped.",
+        examples=["/run/secrets/sauce-access-key"],
     )
     command: Annotated[list[str], Field(min_length=1)] | None = Field(
         None,
@@ -59,7 +63,9 @@ class SecretNode(Grammar):
 
 Secret = Annotated[
     Annotated[SecretNode, Tag("·node")]
-    | Annotated[str, PlainValidator(sentence(_no_literal)), WithJsonSchema({"not": {}}), Tag("·text")],
+    | Annotated[
+        str, PlainValidator(sentence(_no_literal)), WithJsonSchema({"not": {}}), Tag("·text")
+    ],
     Discriminator(_secret_shape),
 ]
 _TextTag = Tag("·text")

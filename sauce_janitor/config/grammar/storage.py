@@ -22,24 +22,34 @@ class ArchiveSettings(Grammar):
     )
     verify: Literal["reread", "inline"] = Field(
         "reread",
-        description="`reread`: every file is read again from the disk and hashed before its receipt is written; "
-        "`inline`: the hash on the way and the flush are trusted.",
+        description=(
+            "`reread`: every file is read again from the disk and hashed before its receipt is"
+            " written; `inline`: the hash on the way and the flush are trusted."
+        ),
         examples=["reread", "inline"],
     )
     verify_before_delete: ReadBackTrust = Field(
         None,
-        description="`always`: the copy that a delete rests on is read from the disk and hashed right before, "
-        "unless this run has done so. `7d`: a copy that was read back in the last 7 days is trusted. "
-        "The default is `always`.",
+        description=(
+            "`always`: the copy that a delete rests on is read from the disk and hashed right"
+            " before, unless this run has done so. `7d`: a copy that was read back in the last 7"
+            " days is trusted. The default is `always`."
+        ),
         examples=["always", "7d"],
     )
     settle: DurationTerm = Field(
-        parse_duration("10min"), description="A job's assets are complete this long after its end.", examples=["10min"]
+        parse_duration("10min"),
+        description="A job's assets are complete this long after its end.",
+        examples=["10min"],
     )
-    min_free: FreeSpace = Field((5.0, None), description="How much of the disk stays free.", examples=["5%", "20GiB"])
+    min_free: FreeSpace = Field(
+        (5.0, None), description="How much of the disk stays free.", examples=["5%", "20GiB"]
+    )
     compress: bool = Field(
         default=False,
-        description="Logs and JSON are stored compressed (Zstandard); whoever reads them gets the original.",
+        description=(
+            "Logs and JSON are stored compressed (Zstandard); whoever reads them gets the original."
+        ),
         examples=[True],
     )
     forbid: list[ForbidTerm] = Field(
@@ -53,14 +63,18 @@ class StateSettings(Grammar):
 
     path: PathText = Field(
         "/var/lib/sauce-janitor/state.db",
-        description="The database file; relative to this file's folder. On a local file system: SQLite's locks do not hold "
-        "on network and shared ones.",
+        description=(
+            "The database file; relative to this file's folder. On a local file system: SQLite's"
+            " locks do not hold on network and shared ones."
+        ),
         examples=["./state.db"],
     )
     accept_filesystem: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$",
-        description="A kind of file system that is accepted though it is not known to be local, as the refusal names it. "
-        "Only where a single machine uses it.",
+        description=(
+            "A kind of file system that is accepted though it is not known to be local, as the"
+            " refusal names it. Only where a single machine uses it."
+        ),
         examples=["fuse.mergerfs"],
     )

@@ -1,4 +1,6 @@
-"""Warnings: what is allowed and yet hardly meant. Only what the file alone can tell; a run knows more."""
+"""Warnings: what is allowed and yet hardly meant. Only what the file alone can tell; a run knows
+more.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +22,27 @@ _PURGE_S = 30 * _DAY_S
 """Sauce Labs destroys assets 30 days after the job's end. Source: Sauce Labs, data retention."""
 _LATEST_ARCHIVE_S = 25 * _DAY_S
 _TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race"
-_PERIODS = {"daily": (1, "days"), "weekly": (7, "weeks"), "monthly": (30, "months"), "yearly": (365, "years")}
+_PERIODS = {
+    "daily": (1, "days"),
+    "weekly": (7, "weeks"),
+    "monthly": (30, "months"),
+    "yearly": (365, "years"),
+}
 
 
 def lint(
     file: ConfigFile, document: Document, rules: Mapping[str, Rules], digests: Mapping[str, str]
 ) -> tuple[Problem, ...]:
-    """Everything worth a second look, in the order of the file. `rules` and `digests` are the accounts'."""
+    """Everything worth a second look, in the order of the file. `rules` and `digests` are the
+    accounts'.
+    """
     found = [*_of_file(file, document), *idle_overrides(file, rules)]
     for index, approval in enumerate(file.approvals):
         if approval.policy_digest != digests[approval.account]:
-            message = f"lifts nothing: the policy digest of {approval.account} is now {digests[approval.account]}"
+            message = (
+                f"lifts nothing: the policy digest of {approval.account} is now"
+                f" {digests[approval.account]}"
+            )
             found.append((("approvals", index, "policy_digest"), message))
     for index, policy in enumerate(file.policies):
         found += [((("policies", index, *path)), message) for path, message in _of_policy(policy)]
@@ -38,7 +50,9 @@ def lint(
     if isinstance(document.root, Table):
         found += foreign_words(document.root)
     faults = document.faults
-    return faults.in_order((faults.place_of(path), faults.problem(path, message)) for path, message in found)
+    return faults.in_order(
+        (faults.place_of(path), faults.problem(path, message)) for path, message in found
+    )
 
 
 def _postponed(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[Path, str]]:
@@ -50,11 +64,16 @@ def _postponed(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[P
             if each.is_certain:
                 accounts.setdefault(each.postponement, []).append(account)
     for said, names in accounts.items():
-        ours = [name for name, of in rules.items() if any(policy.name == said.policy for policy in of.policies)]
+        ours = [
+            name
+            for name, of in rules.items()
+            if any(policy.name == said.policy for policy in of.policies)
+        ]
         where = f" in account {' and '.join(names)}" if names != ours else ""
         message = (
-            f"{said.after}: never comes true{where}, because {said.by} matches all of its jobs and says {said.until}, and the "
-            f"longest time wins; `overrides: [{said.by}]` lets {said.after} count"
+            f"{said.after}: never comes true{where}, because {said.by} matches all of its jobs and"
+            f" says {said.until}, and the longest time wins; `overrides: [{said.by}]` lets"
+            f" {said.after} count"
         )
         yield ("policies", places[said.policy], "then", said.action.value), message
 
@@ -63,11 +82,16 @@ def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]
     if not file.policies:
         yield (
             (),
-            "has no policies: everything is kept and nothing is archived; write them, as `sauce-janitor init` shows",
+            (
+                "has no policies: everything is kept and nothing is archived; write them, as"
+                " `sauce-janitor init` shows"
+            ),
         )
     used = _lists_used(document.root) if file.lists else set()
     yield from _of_crons(file)
-    yield from ((("lists", name), "is used by no policy or hold") for name in file.lists if name not in used)
+    yield from (
+        (("lists", name), "is used by no policy or hold") for name in file.lists if name not in used
+    )
 
 
 def _of_crons(file: ConfigFile) -> Iterator[tuple[Path, str]]:
@@ -77,8 +101,16 @@ def _of_crons(file: ConfigFile) -> Iterator[tuple[Path, str]]:
         own = account.schedule
         crons.append((("accounts", name, "schedule", "cron"), own.cron if own else None))
     for path, cron in crons:
-        if cron is not None and cron.needs_both_days and cron.days is not None and cron.weekdays is not None:
-            meaning = "means days that fit both, the day and the weekday, because one of them begins with `*`"
+        if (
+            cron is not None
+            and cron.needs_both_days
+            and cron.days is not None
+            and cron.weekdays is not None
+        ):
+            meaning = (
+                "means days that fit both, the day and the weekday, because one of them begins"
+                " with `*`"
+            )
             other = "Kubernetes reads either; write a range such as 1-31/2 or 0-6/2 for either"
             yield path, f"{shown(cron.text)} {meaning}, as cron has it ({other})"
 
@@ -109,7 +141,10 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     if assets is not None and job is not None and approximately(job) < approximately(assets):
         yield (
             ("then", "delete_job"),
-            f"{job.text}: a job that has assets stays until delete_assets ({assets.text}), the longer one wins",
+            (
+                f"{job.text}: a job that has assets stays until delete_assets ({assets.text}), the"
+                " longer one wins"
+            ),
         )
     first = min((approximately(age) for age in (assets, job) if age is not None), default=None)
     if first is not None and archive is not None and approximately(archive) > first:
@@ -117,38 +152,64 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     yield from _held_too_short(policy)
     only_kept = isinstance(then.archive, ArchiveTerm) and then.archive.only == "kept"
     if policy.keep and then.delete_assets is None and then.delete_job is None and not only_kept:
-        yield ("keep",), "protects nothing: keep rules hold back only the deletes that this policy states"
+        yield (
+            ("keep",),
+            "protects nothing: keep rules hold back only the deletes that this policy states",
+        )
     if policy.group_by and not _all_keeps(policy):
         yield ("group_by",), "does nothing: there are no keep rules"
     yield from _subsumed(policy)
     if not wants:
         for path, rule in _all_keeps(policy):
             if (kept_for := _kept_for(rule)) is not None:
-                yield path, f"keeps for {kept_for} without archiving: after 30 days only the record is left"
+                yield (
+                    path,
+                    (
+                        f"keeps for {kept_for} without archiving: after 30 days only the record is"
+                        " left"
+                    ),
+                )
 
 
 def _keep_for_meant(policy: PolicyTerm, archive: Duration) -> str:
-    """Return what to write for `archive: 1y`, where the archive's holding time is probably meant."""
+    """Return what to write for `archive: 1y`, where the archive's holding time is probably
+    meant.
+    """
     term = policy.then.archive
-    if approximately(archive) <= _PURGE_S or (isinstance(term, ArchiveTerm) and term.keep_for is not None):
+    if approximately(archive) <= _PURGE_S or (
+        isinstance(term, ArchiveTerm) and term.keep_for is not None
+    ):
         return ""
-    return f"; to hold what is stored for {archive.text}, write {{after: 5d, keep_for: {archive.text}}}"
+    return (
+        f"; to hold what is stored for {archive.text}, write {{after: 5d, keep_for:"
+        f" {archive.text}}}"
+    )
 
 
 def _held_too_short(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
-    """A `keep_for` that is over before the policy's own delete, counted from when the job is stored."""
+    """A `keep_for` that is over before the policy's own delete, counted from when the job is
+    stored.
+    """
     term, then = policy.then.archive, policy.then
     if not isinstance(term, ArchiveTerm) or term.keep_for is None:
         return
     times = [term.keep_for] if isinstance(term.keep_for, Duration) else list(term.keep_for.values())
     shortest = min((time for time in times if time is not None), key=approximately, default=None)
-    deletes = [("delete_assets", _after(then.delete_assets)), ("delete_job", _after(then.delete_job))]
+    deletes = [
+        ("delete_assets", _after(then.delete_assets)),
+        ("delete_job", _after(then.delete_job)),
+    ]
     known = [(name, after) for name, after in deletes if after is not None]
     if shortest is None or not known:
         return
-    name, after = min(known, key=lambda each: approximately(each[1]))  # the one that destroys what was copied
+    name, after = min(
+        known, key=lambda each: approximately(each[1])
+    )  # the one that destroys what was copied
     if approximately(term.after) + approximately(shortest) < approximately(after):
-        message = f"{shortest.text} is over before {name} ({after.text}): the copy goes before what it is a copy of"
+        message = (
+            f"{shortest.text} is over before {name} ({after.text}): the copy goes before what it is"
+            " a copy of"
+        )
         yield ("then", "archive", "keep_for"), message
 
 
@@ -170,7 +231,10 @@ def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
                 ):
                     yield (
                         (*path, index),
-                        f"keeps nothing that {shown(other.id or f'keep[{other_index}]')} does not keep",
+                        (
+                            f"keeps nothing that {shown(other.id or f'keep[{other_index}]')} does"
+                            " not keep"
+                        ),
                     )
                     break
 
@@ -182,7 +246,9 @@ def _keeps_more(wide: KeepRuleTerm, narrow: KeepRuleTerm) -> bool:
     for kind in ("within", "within_of_newest"):
         long, short = getattr(wide, kind), getattr(narrow, kind)
         if long is not None and short is not None:
-            return approximately(long) >= approximately(short) and bool(long.months) == bool(short.months)
+            return approximately(long) >= approximately(short) and bool(long.months) == bool(
+                short.months
+            )
     if wide.where != narrow.where or wide.pick != narrow.pick or wide.nonempty != narrow.nonempty:
         return False
     for kind in ("last", "daily", "weekly", "monthly", "yearly"):
@@ -193,16 +259,22 @@ def _keeps_more(wide: KeepRuleTerm, narrow: KeepRuleTerm) -> bool:
 
 
 def _all_keeps(policy: PolicyTerm) -> list[tuple[Path, KeepRuleTerm]]:
-    found: list[tuple[Path, KeepRuleTerm]] = [(("keep", index), rule) for index, rule in enumerate(policy.keep)]
+    found: list[tuple[Path, KeepRuleTerm]] = [
+        (("keep", index), rule) for index, rule in enumerate(policy.keep)
+    ]
     for action in ("delete_assets", "delete_job"):
         term = getattr(policy.then, action)
         if isinstance(term, DeleteTerm):
-            found += [(("then", action, "keep", index), rule) for index, rule in enumerate(term.keep)]
+            found += [
+                (("then", action, "keep", index), rule) for index, rule in enumerate(term.keep)
+            ]
     return found
 
 
 def _kept_for(rule: KeepRuleTerm) -> str | None:
-    """For how long a rule keeps jobs whose assets Sauce Labs purges meanwhile; None where it is not that long for certain."""
+    """For how long a rule keeps jobs whose assets Sauce Labs purges meanwhile; None where it is not
+    that long for certain.
+    """
     if rule.within is not None and approximately(rule.within) > _PURGE_S:
         return rule.within.text
     for kind, (days, unit) in _PERIODS.items():

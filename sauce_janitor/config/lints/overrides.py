@@ -12,14 +12,22 @@ from sauce_janitor.retention.precedence import actions_stated
 
 
 def idle_overrides(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[Path, str]]:
-    """The overrides that can never take another policy's word, with why not. `rules` are the accounts'."""
+    """The overrides that can never take another policy's word, with why not. `rules` are the
+    accounts'.
+    """
     accounts = [{policy.name: policy for policy in account.policies} for account in rules.values()]
     for index, term in enumerate(file.policies):
         path: Path = ("policies", index, "overrides")
         if term.overrides == "all":
             others = [other.name for other in file.policies if other.name != term.name]
             if all(_why_idle(term.name, other, accounts) for other in others):
-                yield path, "overrides nothing: no job can match another policy that states one of its actions, too"
+                yield (
+                    path,
+                    (
+                        "overrides nothing: no job can match another policy that states one of its"
+                        " actions, too"
+                    ),
+                )
         else:
             for at, other in enumerate(term.overrides or ()):
                 if why := _why_idle(term.name, other, accounts):

@@ -1,4 +1,6 @@
-"""Warnings of browsers, systems and statuses that Sauce Labs is not known to write, with the nearest that it does."""
+"""Warnings of browsers, systems and statuses that Sauce Labs is not known to write, with the
+nearest that it does.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,12 @@ from sauce_janitor.config.source.yaml import Table, Value
 from sauce_janitor.model.globs import compile_glob
 
 _WORDS: Final = {"status": STATUSES, "state": STATES, "build_status": BUILD_STATUSES}
-"""Fields with a closed list. A plain word outside of it is an error already; globs and regexes are looked at here."""
+"""Fields with a closed list. A plain word outside of it is an error already; globs and regexes are
+looked at here.
+"""
 
-# Source: jobs in the documentation and the test data of Sauce Labs' own clients, and its list of platforms.
+# Source: jobs in the documentation and the test data of Sauce Labs' own clients, and its list of
+# platforms.
 _BROWSERS: Final = (
     "googlechrome", "chrome", "chromium", "firefox", "microsoftedge", "MicrosoftEdge", "iexplore", "safari",
     "webkit", "opera", "electron", "android", "iphone", "ipad",
@@ -47,7 +52,9 @@ _SPECIAL: Final = re.compile(r"[*?\[{]")
 
 
 def foreign_words(root: Table) -> Iterator[tuple[Path, str]]:
-    """Yield each pattern that probably matches no job, and why. `root` is the file as read, without faults."""
+    """Yield each pattern that probably matches no job, and why. `root` is the file as read, without
+    faults.
+    """
     lists = root.get("lists")
     for path, conditions in _conditions(root, ()):
         for field, value in conditions.items():
@@ -57,7 +64,11 @@ def foreign_words(root: Table) -> Iterator[tuple[Path, str]]:
                     if said := _told(field, pattern):
                         yield (*path, field), said
                 # Containers write `chrome`: alone it matches none of the jobs on virtual machines.
-                if field == "browser" and ("glob", "chrome") in patterns and not _takes_both(patterns):
+                if (
+                    field == "browser"
+                    and ("glob", "chrome") in patterns
+                    and not _takes_both(patterns)
+                ):
                     yield (*path, field), _CONTAINERS_ONLY
 
 
@@ -120,7 +131,9 @@ def _matches_one(kind: str, text: str, words: tuple[str, ...]) -> bool:
 
 
 def _browser_meant(text: str) -> str | None:
-    """Return what the browser is called instead, `""` where nothing is near; None for one that is known."""
+    """Return what the browser is called instead, `""` where nothing is near; None for one that is
+    known.
+    """
     start, *rest = _SPECIAL.split(text, maxsplit=1)
     if rest:
         if any(name.startswith(start) or start.startswith(name) for name in _BROWSERS):
@@ -128,15 +141,20 @@ def _browser_meant(text: str) -> str | None:
     elif start in _BROWSERS:
         return None
     meant = _BROWSERS_MEANT.get(start.strip().lower())
-    if start.lower() == "chrome":  # what all the tools call it, and one letter's case away from containers' word
+    if (
+        start.lower() == "chrome"
+    ):  # what all the tools call it, and one letter's case away from containers' word
         meant = "googlechrome"
     return f"; did you mean `{meant}`?" if meant else did_you_mean(start, _BROWSERS)
 
 
 def _system_meant(text: str) -> str | None:
-    """Return what the system is called instead, `""` where nothing is near; None for one that is known."""
+    """Return what the system is called instead, `""` where nothing is near; None for one that is
+    known.
+    """
     start, *rest = _SPECIAL.split(text, maxsplit=1)
-    # A container's system is the name of its image, such as `saucelabs/stt-cypress-mocha-node:v6.0.2`.
+    # A container's system is the name of its image, such as
+    # `saucelabs/stt-cypress-mocha-node:v6.0.2`.
     if "/" in start or any(start.startswith(name) for name in _SYSTEMS):
         return None
     if rest and any(name.startswith(start) for name in _SYSTEMS):

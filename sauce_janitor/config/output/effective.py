@@ -20,7 +20,9 @@ from sauce_janitor.config.source.yaml import Table, Value
 
 
 def effective_yaml(data: bytes, path: Path) -> str:
-    """The whole configuration as YAML, for a file of that content at that path. ConfigError with every fault."""
+    """The whole configuration as YAML, for a file of that content at that path. ConfigError with
+    every fault.
+    """
     document = read_whole(data, path)
     term = parse(document)
     plain = _filled(term, document.root)
@@ -53,7 +55,12 @@ def _filled(term: BaseModel, raw: Value) -> Any:
 def _given(value: Any, raw: Value) -> Any:
     if isinstance(value, BaseModel):
         return _filled(value, raw)
-    if isinstance(value, list) and isinstance(raw, list) and value and isinstance(value[0], BaseModel):
+    if (
+        isinstance(value, list)
+        and isinstance(raw, list)
+        and value
+        and isinstance(value[0], BaseModel)
+    ):
         return [_filled(each, below) for each, below in zip(value, raw, strict=True)]
     if isinstance(value, dict) and isinstance(raw, Table):
         return {key: _given(each, raw[key]) for key, each in value.items()}
@@ -63,7 +70,9 @@ def _given(value: Any, raw: Value) -> Any:
 def _default(value: Any) -> Any:
     if isinstance(value, BaseModel):
         fields = {name: getattr(value, name) for name in type(value).model_fields}
-        return {name: _default(each) for name, each in fields.items() if each is not None and each != []}
+        return {
+            name: _default(each) for name, each in fields.items() if each is not None and each != []
+        }
     return as_written(value)
 
 

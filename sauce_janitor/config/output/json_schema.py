@@ -1,4 +1,6 @@
-"""The configuration's JSON Schema (draft 2020-12), made from the same model that reads it: for editors and pipelines."""
+"""The configuration's JSON Schema (draft 2020-12), made from the same model that reads it: for
+editors and pipelines.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def json_schema() -> dict[str, Any]:
     for mapping in (schema, *definitions.values()):
         mapping.pop("title", None)
         for key in mapping.get("properties", {}).values():
-            if "$ref" in key and "description" not in key:  # pydantic leaves out what the definition says as well
+            if (
+                "$ref" in key and "description" not in key
+            ):  # pydantic leaves out what the definition says as well
                 key["description"] = definitions[key["$ref"].rpartition("/")[2]]["description"]
     return {"$schema": DIALECT, "title": "sauce-janitor configuration", **schema}
 

@@ -1,8 +1,8 @@
 """Policies that `init` proposes from an account's jobs: for builds, tags and suites that are there.
 
-They are cautious. Jobs that look like releases are kept. Of the others the newest and the last green
-ones are kept; of the rest the assets go four days before Sauce Labs purges them, proven to be stored.
-No proposal deletes a job.
+They are cautious. Jobs that look like releases are kept. Of the others the newest and the last
+green ones are kept; of the rest the assets go four days before Sauce Labs purges them, proven to be
+stored. No proposal deletes a job.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _PERSONAL: Final = frozenset({"pii", "gdpr", "dsgvo", "ccpa", "personal", "priva
 _HELD: Final = ("keep", "keep-until=")
 """Tags that the file's holds are about."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._:/#+()@=&-]{0,78}[A-Za-z0-9.)+#-])?")
-"""Names that mean themselves in YAML, in a glob and to a reader: no quotes, wildcards or look-alikes."""
+"""Names that mean themselves in YAML, in a glob and to a reader: no quotes, wildcards or
+look-alikes.
+"""
 _SECRET: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-|[A-Za-z0-9_+/]{25,}")
 """What may be an access key or a token: these are UUIDs, or long."""
 _SEPARATORS: Final = " -_./#:"
@@ -42,7 +44,9 @@ _WORD: Final = re.compile(r"[^a-z]+")
 
 @dataclass(frozen=True, slots=True)
 class JobSample:
-    """An account's jobs of so many days. `whose` names it; not `is_whole`: these are only the newest."""
+    """An account's jobs of so many days. `whose` names it; not `is_whole`: these are only the
+    newest.
+    """
 
     whose: str
     days: int
@@ -52,7 +56,11 @@ class JobSample:
     def __str__(self) -> str:
         """`300 jobs in 90 days`, or `the newest 5,000 jobs (12 days)`."""
         count = f"{len(self.jobs):,} jobs"
-        return f"{count} in {self.days} days" if self.is_whole else f"the newest {count} ({self.days} days)"
+        return (
+            f"{count} in {self.days} days"
+            if self.is_whole
+            else f"the newest {count} ({self.days} days)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +72,17 @@ class Proposal:
 
 
 def proposals(seen: JobSample) -> Iterator[Proposal]:
-    """Return what could be a policy: builds, then tags, then suites, of each those with the most jobs.
+    """Return what could be a policy: builds, then tags, then suites, of each those with the most
+    jobs.
 
     Names that could mean something else where they are written, or may be a secret, are left out.
     """
     taken: set[str] = set()
-    for kind, found in (("build", _builds(seen.jobs)), ("tag", _tags(seen.jobs)), ("suite", _suites(seen.jobs))):
+    for kind, found in (
+        ("build", _builds(seen.jobs)),
+        ("tag", _tags(seen.jobs)),
+        ("suite", _suites(seen.jobs)),
+    ):
         for group in found[:_MOST_OF_A_KIND]:
             name = _free_name(kind, group.label, taken)
             taken.add(name)
@@ -83,7 +96,9 @@ def held(seen: JobSample) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Jobs with something in common: `pattern` in `field`. `said` is the end of `412 of 900 jobs …`."""
+    """Jobs with something in common: `pattern` in `field`. `said` is the end of `412 of 900 jobs
+    …`.
+    """
 
     field: str
     pattern: str
@@ -101,11 +116,17 @@ def _builds(jobs: Sequence[Job]) -> list[_Group]:
     for text, own in names.items():
         if len(own) == 1:
             [build] = own
-            groups.append(_Group("build", build, build, f"are of the build {_quoted(build)}", builds[build]))
+            groups.append(
+                _Group("build", build, build, f"are of the build {_quoted(build)}", builds[build])
+            )
             continue
-        meant = [build for build in builds if build.startswith(text)]  # the glob's, not only the numbered ones
+        meant = [
+            build for build in builds if build.startswith(text)
+        ]  # the glob's, not only the numbered ones
         said = f"are of {len(meant):,} builds that begin with {_quoted(text)}"
-        groups.append(_Group("build", f"{text}*", text, said, sum(builds[build] for build in meant)))
+        groups.append(
+            _Group("build", f"{text}*", text, said, sum(builds[build] for build in meant))
+        )
     return _most(groups)
 
 
@@ -116,20 +137,28 @@ def _head(build: str) -> str:
     """
     head = _DIGITS.split(build, maxsplit=1)[0]
     letters = head.rstrip(_SEPARATORS)
-    is_word = len(letters) >= 2 and (head != letters or len(letters) >= 4 or _word(letters) in _NOISE | _KEPT)
+    is_word = len(letters) >= 2 and (
+        head != letters or len(letters) >= 4 or _word(letters) in _NOISE | _KEPT
+    )
     return head if is_word and head != build else ""
 
 
 def _tags(jobs: Sequence[Job]) -> list[_Group]:
     tags = Counter(tag for job in jobs for tag in set(_tags_of(job)))
-    safe = [tag for tag in tags if _is_safe(tag) and not _is_held(tag) and _word(tag) not in _PERSONAL]
-    return _most(_Group("tags", tag, tag, f"carry the tag {_quoted(tag)}", tags[tag]) for tag in safe)
+    safe = [
+        tag for tag in tags if _is_safe(tag) and not _is_held(tag) and _word(tag) not in _PERSONAL
+    ]
+    return _most(
+        _Group("tags", tag, tag, f"carry the tag {_quoted(tag)}", tags[tag]) for tag in safe
+    )
 
 
 def _suites(jobs: Sequence[Job]) -> list[_Group]:
     names = Counter(job.name for job in jobs if isinstance(job.name, str))
     safe = [name for name in names if _is_safe(name)]
-    return _most(_Group("name", name, name, f"have the name {_quoted(name)}", names[name]) for name in safe)
+    return _most(
+        _Group("name", name, name, f"have the name {_quoted(name)}", names[name]) for name in safe
+    )
 
 
 def _most(groups: Iterable[_Group]) -> list[_Group]:

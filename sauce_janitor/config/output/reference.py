@@ -24,7 +24,9 @@ def markdown() -> str:
     return "\n".join(_section(model, places) for model, places in sections.items())
 
 
-def _collect(model: type[BaseModel], place: str, sections: dict[type[BaseModel], list[str]]) -> None:
+def _collect(
+    model: type[BaseModel], place: str, sections: dict[type[BaseModel], list[str]]
+) -> None:
     """Note where each mapping may stand, in the order of the file; one section a mapping."""
     places = sections.setdefault(model, [])
     if place in places:
@@ -54,7 +56,10 @@ def _section(model: type[BaseModel], places: list[str]) -> str:
     lines += ["| key | default | example | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         example = _code(field.examples[0]) if field.examples else ""
-        lines.append(f"| `{field.alias or name}` | {_default(field)} | {example} | {_cell(field.description or '')} |")
+        lines.append(
+            f"| `{field.alias or name}` | {_default(field)} | {example} |"
+            f" {_cell(field.description or '')} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -62,7 +67,12 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
     value = field.get_default(call_default_factory=True, validated_data={})
-    if value is PydanticUndefined or value is None or value in ([], {}, "") or isinstance(value, BaseModel):
+    if (
+        value is PydanticUndefined
+        or value is None
+        or value in ([], {}, "")
+        or isinstance(value, BaseModel)
+    ):
         return ""
     return _code(as_written(value))
 

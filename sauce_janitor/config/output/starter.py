@@ -1,4 +1,6 @@
-"""The configuration that `init` writes: commented, valid, and careful enough for a first real run."""
+"""The configuration that `init` writes: commented, valid, and careful enough for a first real
+run.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from sauce_janitor.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class StarterOptions:
-    """What `init` was told. Either `region` or `base_url`; the variables are None where the usual ones will do."""
+    """What `init` was told. Either `region` or `base_url`; the variables are None where the usual
+    ones will do.
+    """
 
     account: str
     region: str | None
@@ -31,8 +35,11 @@ def starter(start: StarterOptions) -> str:
     return _text(start, _EXAMPLES)
 
 
-def proposing(start: StarterOptions, seen: JobSample, path: Path, *, secrets: Sequence[str]) -> tuple[str, int]:
-    """Return the text of the file at `path` with policies for the jobs that were seen, and how many.
+def proposing(
+    start: StarterOptions, seen: JobSample, path: Path, *, secrets: Sequence[str]
+) -> tuple[str, int]:
+    """Return the text of the file at `path` with policies for the jobs that were seen, and how
+    many.
 
     A proposal that `check` would fault or warn of, or in which one of the `secrets` stands, is left
     out.
@@ -63,7 +70,11 @@ def _proposed(seen: JobSample, chosen: Sequence[Proposal]) -> str:
 
 
 def _text(start: StarterOptions, policies: str, *, held_jobs: int = 0) -> str:
-    counted = f"                      # {held_jobs:,} jobs have one of these two tags" if held_jobs else ""
+    counted = (
+        f"                      # {held_jobs:,} jobs have one of these two tags"
+        if held_jobs
+        else ""
+    )
     where = f"region: {start.region}" if start.region else f"base_url: {start.base_url}"
     return _TEMPLATE.format(
         schema=start.schema_file,

@@ -1,4 +1,6 @@
-"""What a configuration was read from: the bytes of its files, and which files its patterns named, at the moment of reading."""
+"""What a configuration was read from: the bytes of its files, and which files its patterns named,
+at the moment of reading.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,17 @@ _Answer: TypeAlias = tuple[str, ...]
 class ConfigFiles:
     """Reads files and patterns for one loading, and remembers what the disk answered.
 
-    A later look asks the disk the same again. It compares with the bytes that were loaded, not with a second reading, so a
-    file that is replaced while it is read is noticed.
+    A later look asks the disk the same again. It compares with the bytes that were loaded, not with
+    a second reading, so a file that is replaced while it is read is noticed.
     """
 
     def __init__(self) -> None:
         self._answers: dict[_Question, _Answer] = {}
 
     def file_bytes(self, path: Path) -> bytes:
-        """Return the file's content, or a byte more than a configuration may have. ConfigError when it cannot be read."""
+        """Return the file's content, or a byte more than a configuration may have. ConfigError when
+        it cannot be read.
+        """
         question: _Question = ("file", path, "")
         try:
             data = file_bytes(path)
@@ -36,7 +40,9 @@ class ConfigFiles:
         return data
 
     def files_named(self, pattern: str, folder: Path) -> list[Path]:
-        """Return the files that the pattern names, by name; relative ones start from that folder."""
+        """Return the files that the pattern names, by name; relative ones start from that
+        folder.
+        """
         found = files_named(pattern, folder)
         self._answers["pattern", folder, pattern] = _resolved(found)
         return found
@@ -60,13 +66,16 @@ class ConfigFiles:
 
 
 def file_bytes(path: Path) -> bytes:
-    """Return the file's content, or a byte more than a configuration may have. ConfigError when it cannot be read."""
+    """Return the file's content, or a byte more than a configuration may have. ConfigError when it
+    cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(
-            f"{path}: there is no such file: `sauce-janitor init` writes one, --config names another"
+            f"{path}: there is no such file: `sauce-janitor init` writes one, --config names"
+            " another"
         ) from None
     except OSError as wrong:
         raise ConfigError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
@@ -74,7 +83,8 @@ def file_bytes(path: Path) -> bytes:
 
 def files_named(pattern: str, folder: Path) -> list[Path]:
     """Return the files that the pattern names, by name; relative ones start from that folder."""
-    # Path.glob takes no absolute pattern, and finds hidden files, such as those of a mounted ConfigMap, twice.
+    # Path.glob takes no absolute pattern, and finds hidden files, such as those of a mounted
+    # ConfigMap, twice.
     found = glob.glob(str(Path(pattern).expanduser()), root_dir=folder, recursive=True)  # noqa: PTH207
     files = [folder / name for name in sorted(found)]
     return [file for file in files if file.is_file()]

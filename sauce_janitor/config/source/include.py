@@ -1,4 +1,6 @@
-"""`include`: files of other teams, which add policies, holds, lists and tests; read as strictly as the one that names them."""
+"""`include`: files of other teams, which add policies, holds, lists and tests; read as strictly as
+the one that names them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ _ADDS: Final = "it adds policies, holds, lists and tests"
 
 
 def read_whole(data: bytes, path: FilePath, sources: ConfigFiles | None = None) -> Document:
-    """The document in `data`, the content of the file at `path`, with all that the files it includes add; all faults of all.
+    """The document in `data`, the content of the file at `path`, with all that the files it
+    includes add; all faults of all.
 
     The included files are read by `sources`.
     """
@@ -38,7 +41,9 @@ class _Inclusion:
         self._files: dict[FilePath, FilePath] = {}
 
     def include(self) -> None:
-        """Add what every included file says. The order of the files changes nothing but the order of messages."""
+        """Add what every included file says. The order of the files changes nothing but the order
+        of messages.
+        """
         root = self._document.root
         assert isinstance(root, Table)
         named = root.get("include")
@@ -54,11 +59,15 @@ class _Inclusion:
             self._merge(root, file)
 
     def _find(self, pattern: str, at: Path) -> None:
-        """Note the files that the pattern names. None is a fault: a hold that is not found would protect nothing."""
+        """Note the files that the pattern names. None is a fault: a hold that is not found would
+        protect nothing.
+        """
         own, faults = self._path.resolve(), self._document.faults
         files = self._sources.files_named(pattern, self._folder)
         if not files:
-            faults.add(at, f"{shown(pattern)} names no file: it is looked for in {self._folder.absolute()}")
+            faults.add(
+                at, f"{shown(pattern)} names no file: it is looked for in {self._folder.absolute()}"
+            )
         for file in files:
             if file.resolve() == own:
                 faults.add(at, f"{shown(pattern)} names this file itself: a file includes others")
@@ -96,11 +105,17 @@ class _Checked:
         self._other, self._whole = other, whole
 
     def additions(self) -> list[Path]:
-        """The paths of what it adds: a policy, a hold, a test or a list each. All else is a fault of that file."""
+        """The paths of what it adds: a policy, a hold, a test or a list each. All else is a fault
+        of that file.
+        """
         faults, root = self._other.faults, self._other.root
         if not isinstance(root, Table):
             if not faults:
-                faults.add((), f"is not a mapping: an included file begins with a key such as `policies:`; {_ADDS}")
+                faults.add(
+                    (),
+                    "is not a mapping: an included file begins with a key such as `policies:`;"
+                    f" {_ADDS}",
+                )
             return []
         added: list[Path] = []
         for key, value in root.items():
@@ -111,7 +126,10 @@ class _Checked:
             elif key in (*_SECTIONS, "lists"):
                 faults.add((key,), f"is not a {'mapping' if key == 'lists' else 'list'}")
             elif key == "include":
-                faults.add((key,), f"an included file includes nothing: name all files in {self._whole.file}")
+                faults.add(
+                    (key,),
+                    f"an included file includes nothing: name all files in {self._whole.file}",
+                )
             elif key != "version" or value != 1:
                 near = did_you_mean(key, (*_SECTIONS, "lists"))
                 faults.add((key,), f"`{key}` has no place in an included file: {_ADDS}{near}")
@@ -124,7 +142,9 @@ class _Checked:
             return False
         file = self._whole.origins.get(path, (self._whole.file, path))[0]
         line = self._whole.faults.place_of(path).line
-        self._other.faults.add(path, f"{shown(name)} is the name of another list ({file}:{line}): names are unique")
+        self._other.faults.add(
+            path, f"{shown(name)} is the name of another list ({file}:{line}): names are unique"
+        )
         return True
 
 

@@ -1,4 +1,6 @@
-"""Faults of a configuration: collected with their places, told once each, in the order of the file."""
+"""Faults of a configuration: collected with their places, told once each, in the order of the
+file.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,17 @@ class FilePosition:
 
 
 class ConfigProblems:
-    """All faults of a configuration. A value that was reported is reported once: what follows from it is left out.
+    """All faults of a configuration. A value that was reported is reported once: what follows from
+    it is left out.
 
     `origins` are the values that come from included files: the file, and the value's path there.
     """
 
     def __init__(
-        self, file: str, places: dict[Path, FilePosition], origins: dict[Path, tuple[str, Path]] | None = None
+        self,
+        file: str,
+        places: dict[Path, FilePosition],
+        origins: dict[Path, tuple[str, Path]] | None = None,
     ) -> None:
         self._file = file
         self._places = places
@@ -45,24 +51,34 @@ class ConfigProblems:
         return bool(self._found)
 
     def add(self, path: Path, message: str, *, at: FilePosition | None = None) -> None:
-        """Note a fault of the value at `path`, unless it or something it is part of has been reported."""
+        """Note a fault of the value at `path`, unless it or something it is part of has been
+        reported.
+        """
         if any(path[:length] in self._reported for length in range(1, len(path) + 1)):
             return
         self._reported.add(path)
         self._note(path, message, at or self.place_of(path))
 
     def add_beside(self, path: Path, message: str, *, at: FilePosition) -> None:
-        """Note a fault at `path` that leaves the value there good, such as a second key of the same name."""
+        """Note a fault at `path` that leaves the value there good, such as a second key of the same
+        name.
+        """
         self._note(path, message, at)
 
     def absorb(self, other: ConfigProblems, moved: Callable[[Path], Path]) -> None:
-        """Take in all that was found in an included file; `moved` says where a value of that file stands in the whole."""
+        """Take in all that was found in an included file; `moved` says where a value of that file
+        stands in the whole.
+        """
         self._found += other._found
         self._reported |= {moved(path) for path in other._reported if path}
 
     def forget(self, sections: Collection[str]) -> int:
         """Drop what was found in these top-level keys of the file; how many faults those are."""
-        kept = [each for each in self._found if re.split(r"[.\[]", each[1].path, maxsplit=1)[0] not in sections]
+        kept = [
+            each
+            for each in self._found
+            if re.split(r"[.\[]", each[1].path, maxsplit=1)[0] not in sections
+        ]
         dropped = len(self._found) - len(kept)
         self._found = kept
         return dropped
@@ -129,7 +145,9 @@ def shown(value: object) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` for the known word nearest to `word`, or nothing when none is near. Case does not matter."""
+    """`; did you mean X?` for the known word nearest to `word`, or nothing when none is near. Case
+    does not matter.
+    """
     folded = {name.lower(): name for name in known}
     for spelling in (word.lower(), word.lower().replace("-", "_")):
         near = difflib.get_close_matches(spelling, folded, n=1, cutoff=0.6)

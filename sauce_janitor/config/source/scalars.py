@@ -38,7 +38,11 @@ _TWISTED: Final = (
         "is a different number to different YAML readers",
         ", or write a decimal number",
     ),
-    (re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"), f"{_MAYBE_NUMBER} (base 60)", ""),
+    (
+        re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
+        f"{_MAYBE_NUMBER} (base 60)",
+        "",
+    ),
     (
         re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?"),
         _MAYBE_NUMBER,
@@ -49,7 +53,9 @@ _TWISTED: Final = (
 
 
 def plain_scalar(text: str) -> Scalar:
-    """The value of an unquoted scalar; ValueError with a sentence how to mend it where YAML readers disagree."""
+    """The value of an unquoted scalar; ValueError with a sentence how to mend it where YAML readers
+    disagree.
+    """
     if text in _WORDS:
         return _WORDS[text]
     if text == "":
@@ -58,9 +64,13 @@ def plain_scalar(text: str) -> Scalar:
         return text
     if _WHOLE.fullmatch(text) or _DECIMAL.fullmatch(text):
         if len(text) > _MOST_DIGITS:
-            raise ValueError(f"{text[:30]}… is too long for a number: put it in quotes if it is text")
+            raise ValueError(
+                f"{text[:30]}… is too long for a number: put it in quotes if it is text"
+            )
         return float(text) if "." in text else int(text)
     for twisted, why, instead in _TWISTED:
         if twisted.fullmatch(text):
-            raise ValueError(f'`{text[:30]}` {why}: put it in quotes if it is text ("{text[:30]}"){instead}')
+            raise ValueError(
+                f'`{text[:30]}` {why}: put it in quotes if it is text ("{text[:30]}"){instead}'
+            )
     return text

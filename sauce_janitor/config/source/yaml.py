@@ -1,7 +1,8 @@
 """Strict YAML: text to plain values with the place of each, or every fault of the file.
 
-Strict means: UTF-8 without a byte order mark, at most 256 KiB, one document, no duplicate keys, anchors, aliases, merge keys
-or tags, no tab in an indentation, no scalar that YAML readers disagree on (see `scalars`). Built on libyaml's events.
+Strict means: UTF-8 without a byte order mark, at most 256 KiB, one document, no duplicate keys,
+anchors, aliases, merge keys or tags, no tab in an indentation, no scalar that YAML readers disagree
+on (see `scalars`). Built on libyaml's events.
 """
 
 from __future__ import annotations
@@ -50,9 +51,11 @@ Value: TypeAlias = Scalar | list["Value"] | Table
 
 @dataclass(slots=True)
 class Document:
-    """What a file says (`root` is a Table unless the file is wrong), where each value stands, and the faults so far.
+    """What a file says (`root` is a Table unless the file is wrong), where each value stands, and
+    the faults so far.
 
-    `origins` has the values that other files added: their file, and their path there; `included` are those files.
+    `origins` has the values that other files added: their file, and their path there; `included`
+    are those files.
     """
 
     file: str
@@ -75,7 +78,9 @@ class _EndedError(Exception):
 
 
 def read(data: bytes, file: str) -> Document:
-    """The document in `data`, a file's bytes; its `faults` has what is wrong with it. `file` is its name in messages."""
+    """The document in `data`, a file's bytes; its `faults` has what is wrong with it. `file` is its
+    name in messages.
+    """
     document = Document(file, places={(): FilePosition(1, 1)})
     text = _decoded(data, document.faults)
     if text is None or _tabs(text, document.faults):
@@ -89,16 +94,21 @@ def read(data: bytes, file: str) -> Document:
         place = FilePosition(mark.line + 1, mark.column + 1) if mark else FilePosition(1, 1)
         context = f" ({wrong.context})" if wrong.context else ""
         remedy = "indent with spaces, quote text with : or #"
-        # `*-PR*`, `@x`, `%x`: YAML reads its own signs there, and its message says nothing of quotes
+        # `*-PR*`, `@x`, `%x`: YAML reads its own signs there, and its message says nothing of
+        # quotes
         told = f"{wrong.problem} {wrong.context}"
-        if any(words in told for words in ("an alias", "an anchor", "a tag", "cannot start any token")):
+        if any(
+            words in told for words in ("an alias", "an anchor", "a tag", "cannot start any token")
+        ):
             remedy = "quote text that begins with * & ! % @ or `"
         message = f"is not YAML: {wrong.problem}{context} at column {place.column}; {remedy}"
         document.faults.add_beside((), message, at=place)
     except yaml.reader.ReaderError as wrong:
         line = text.count("\n", 0, wrong.position) + 1
         document.faults.add_beside(
-            (), f"has a control character (U+{wrong.character:04X}): remove it", at=FilePosition(line, 1)
+            (),
+            f"has a control character (U+{wrong.character:04X}): remove it",
+            at=FilePosition(line, 1),
         )
     return document
 
@@ -106,7 +116,9 @@ def read(data: bytes, file: str) -> Document:
 def _decoded(data: bytes, faults: ConfigProblems) -> str | None:
     if len(data) > LARGEST_FILE_BYTES:
         faults.add(
-            (), f"is larger than {LARGEST_FILE_BYTES // 1024} KiB: no configuration needs that; is it the right file?"
+            (),
+            f"is larger than {LARGEST_FILE_BYTES // 1024} KiB: no configuration needs that; is it"
+            " the right file?",
         )
         return None
     if data.startswith(_BOMS):
@@ -116,12 +128,18 @@ def _decoded(data: bytes, faults: ConfigProblems) -> str | None:
         return data.decode()
     except UnicodeDecodeError as wrong:
         line = data.count(b"\n", 0, wrong.start) + 1
-        faults.add((), f"is not UTF-8 (byte 0x{data[wrong.start]:02x}): save it as UTF-8", at=FilePosition(line, 1))
+        faults.add(
+            (),
+            f"is not UTF-8 (byte 0x{data[wrong.start]:02x}): save it as UTF-8",
+            at=FilePosition(line, 1),
+        )
         return None
 
 
 def _tabs(text: str, faults: ConfigProblems) -> bool:
-    """Report every line that is indented with a tab: such a line means different things to different readers."""
+    """Report every line that is indented with a tab: such a line means different things to
+    different readers.
+    """
     found = False
     if "\t" in text:
         for number, line in enumerate(text.split("\n"), start=1):
@@ -130,7 +148,9 @@ def _tabs(text: str, faults: ConfigProblems) -> bool:
                 found = True
                 column = indentation.index("\t") + 1
                 faults.add_beside(
-                    (), f"has a tab in the indentation (column {column}): use spaces", at=FilePosition(number, column)
+                    (),
+                    f"has a tab in the indentation (column {column}): use spaces",
+                    at=FilePosition(number, column),
                 )
     return found
 
@@ -166,11 +186,16 @@ class _Builder:
         if event.anchor is not None:
             self._faults.add_beside(
                 path,
-                f"`&{event.anchor}` is an anchor: write values out where they are used, and quote text that begins with &",
+                f"`&{event.anchor}` is an anchor: write values out where they are used, and quote"
+                " text that begins with &",
                 at=_place(event),
             )
         if getattr(event, "tag", None) is not None:
-            self._faults.add(path, f"`{_short_tag(event)}` is a YAML tag: {_instead_of_tag(event)}", at=_place(event))
+            self._faults.add(
+                path,
+                f"`{_short_tag(event)}` is a YAML tag: {_instead_of_tag(event)}",
+                at=_place(event),
+            )
         if len(path) > _DEEPEST:
             self._faults.add(path[:1], f"is nested deeper than {_DEEPEST} levels", at=_place(event))
             raise _EndedError
@@ -214,7 +239,9 @@ class _Builder:
             below = (*path, key)
             if key in table:
                 first = self._document.places[below].line
-                self._faults.add_beside(below, f"is given twice (first in line {first}): keep one", at=_place(event))
+                self._faults.add_beside(
+                    below, f"is given twice (first in line {first}): keep one", at=_place(event)
+                )
                 self._skip(next(self._events))
                 continue
             self._document.places[below] = _place(event)
@@ -263,7 +290,11 @@ def _told_of_alias(name: str | None) -> str:
 
 def _instead_of_tag(event: NodeEvent) -> str:
     """What to write instead; a tag of the file's own, `!main`, is more often a pattern."""
-    return "remove it" if _short_tag(event).startswith("!!") else "remove it, or quote text that begins with !"
+    return (
+        "remove it"
+        if _short_tag(event).startswith("!!")
+        else "remove it, or quote text that begins with !"
+    )
 
 
 def _short_tag(event: NodeEvent) -> str:

@@ -1,4 +1,5 @@
-"""What a person does to one job, and what it needs: ask, on record, write once, see for ourselves, on record.
+"""What a person does to one job, and what it needs: ask, on record, write once, see for ourselves,
+on record.
 
 No policy has a say in it. `updating` has the change of a job's fields.
 """
@@ -47,7 +48,9 @@ class ManualSourcePort(Protocol):
         """The job's details; None is a 404."""
 
     def reserved(self, requests: int, /) -> AbstractContextManager[object]:
-        """Wait for the budget of so many requests; inside, this thread's next ones, the gate's too, wait for nothing."""
+        """Wait for the budget of so many requests; inside, this thread's next ones, the gate's too,
+        wait for nothing.
+        """
 
 
 class ManualGatePort(Protocol):
@@ -61,7 +64,9 @@ class ManualJournalPort(Protocol):
     """The line before and the line after; see `state.handjournal`."""
 
     def begin(self, permit: HandPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int: ...
-    def end(self, intent: int, outcome: Literal["done", "failed", "unknown"], /, *, detail: str) -> None: ...
+    def end(
+        self, intent: int, outcome: Literal["done", "failed", "unknown"], /, *, detail: str
+    ) -> None: ...
 
 
 class OpenManualActionRow(Protocol):
@@ -81,7 +86,9 @@ class OpenManualActionRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ManualPorts:
-    """What an act by hand needs. `by` is who does it. `wait` waits so many seconds, and says whether a stop was asked for."""
+    """What an act by hand needs. `by` is who does it. `wait` waits so many seconds, and says
+    whether a stop was asked for.
+    """
 
     source: ManualSourcePort
     gate: ManualGatePort
@@ -93,7 +100,9 @@ class ManualPorts:
 
 @dataclass(frozen=True, slots=True)
 class ManualResult:
-    """What came of it. `changes` are the fields that differ, each as it was and as it was then read."""
+    """What came of it. `changes` are the fields that differ, each as it was and as it was then
+    read.
+    """
 
     job_id: JobId
     owner: Owner
@@ -110,8 +119,8 @@ def look(source: ManualSourcePort, owner: Owner, job_id: JobId) -> JobDocument:
         if document is not None:
             return document
     raise AnswerError(
-        f"Sauce Labs shows no job {job_id} of {owner} (404): it is deleted, another user's, of a real device, or these "
-        "credentials may not see it"
+        f"Sauce Labs shows no job {job_id} of {owner} (404): it is deleted, another user's, of a"
+        " real device, or these credentials may not see it"
     )
 
 
@@ -142,7 +151,9 @@ def stop(parts: ManualPorts, owner: Owner, job_id: JobId) -> ManualResult:
 
 
 def _see_it_stop(parts: ManualPorts, owner: Owner, job_id: JobId, *, looks: int) -> JobState | None:
-    """The job's state once it is over, or after the last look; None when it is not there any more."""
+    """The job's state once it is over, or after the last look; None when it is not there any
+    more.
+    """
     for number in range(looks):
         if number and parts.wait(WAIT_S):
             break
@@ -155,8 +166,12 @@ def _see_it_stop(parts: ManualPorts, owner: Owner, job_id: JobId, *, looks: int)
     return state
 
 
-def settle(source: ManualSourcePort, journal: ManualJournalPort, acts: Iterable[OpenManualActionRow]) -> int:
-    """Put on record what became of acts that were cut short; how many cannot be told yet. Raises what ends a run."""
+def settle(
+    source: ManualSourcePort, journal: ManualJournalPort, acts: Iterable[OpenManualActionRow]
+) -> int:
+    """Put on record what became of acts that were cut short; how many cannot be told yet. Raises
+    what ends a run.
+    """
     still_open = 0
     for act in acts:
         try:
@@ -166,9 +181,15 @@ def settle(source: ManualSourcePort, journal: ManualJournalPort, acts: Iterable[
         except SourceError:
             still_open += 1
             continue
-        done = _is_stopped(document) if act.action is not ManualAction.UPDATE else _is_as_wanted(document, act.wanted)
+        done = (
+            _is_stopped(document)
+            if act.action is not ManualAction.UPDATE
+            else _is_as_wanted(document, act.wanted)
+        )
         journal.end(
-            act.intent, "done" if done else "failed", detail="recovered: looked up" if document else "it is gone"
+            act.intent,
+            "done" if done else "failed",
+            detail="recovered: looked up" if document else "it is gone",
         )
     return still_open
 
@@ -182,7 +203,9 @@ def _is_as_wanted(document: JobDocument | None, wanted: Mapping[str, Any]) -> bo
         return False
     found = fields_of(document)
     there = found.get("custom-data")
-    found["custom-data"] = sorted(there) if isinstance(there, Mapping) else None  # all that a line has of them
+    found["custom-data"] = (
+        sorted(there) if isinstance(there, Mapping) else None
+    )  # all that a line has of them
     return all(is_same(name, found.get(name), wanted[name]) for name in FIELDS if name in wanted)
 
 

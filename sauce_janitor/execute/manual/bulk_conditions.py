@@ -1,4 +1,6 @@
-"""What must hold before all jobs of a user are deleted by one call, as far as the plan and the user's list tell it."""
+"""What must hold before all jobs of a user are deleted by one call, as far as the plan and the
+user's list tell it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from sauce_janitor.retention.plan.planner import JobPlan
 IDLE_S: Final = 7 * 86_400
 """So long the user must have had no job."""
 FRESH_S: Final = 9.0
-"""The listing's first answer may be 10 s old when the call leaves; the last look at the rest gets the last second."""
+"""The listing's first answer may be 10 s old when the call leaves; the last look at the rest gets
+the last second.
+"""
 
 
 class UserListPage(Protocol):
@@ -26,14 +30,19 @@ class UserListPage(Protocol):
 
 
 def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
-    """Why one call would delete more than the plan does; None when it would not. To be asked before anything is changed."""
+    """Why one call would delete more than the plan does; None when it would not. To be asked before
+    anything is changed.
+    """
     held = sum(plan.held for plan in plans.values())
-    going = sum(any(each.action is Action.DELETE_JOB for each in plan.actions) for plan in plans.values())
+    going = sum(
+        any(each.action is Action.DELETE_JOB for each in plan.actions) for plan in plans.values()
+    )
     if held:
         return f"{held:,} of the jobs are held"
     if going != known or going != len(plans):
         return (
-            f"{known - going:,} of the {known:,} jobs may not be deleted: they run, have no known end, or are undecided"
+            f"{known - going:,} of the {known:,} jobs may not be deleted: they run, have no known"
+            " end, or are undecided"
         )
     return None if going else "there is no job to delete"
 
@@ -41,14 +50,17 @@ def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
 def why_not_now(
     listing: Iterable[UserListPage], owner: Owner, plans: Mapping[JobId, JobPlan], clock: Clock
 ) -> str | None:
-    """Why the call would not leave as far as the user's list, read here, tells; None when nothing stands against it yet.
+    """Why the call would not leave as far as the user's list, read here, tells; None when nothing
+    stands against it yet.
 
-    Asked before anything is archived or changed; the same is asked again right before the call. SourceError where the list
-    cannot be read whole.
+    Asked before anything is archived or changed; the same is asked again right before the call.
+    SourceError where the list cannot be read whole.
     """
     began = clock.monotonic()
     jobs = list(each_once(listing, owner))
-    return unfit(jobs, owner, plans, clock.now()) or too_slow(jobs, owner, clock.monotonic() - began)
+    return unfit(jobs, owner, plans, clock.now()) or too_slow(
+        jobs, owner, clock.monotonic() - began
+    )
 
 
 def each_once(pages: Iterable[UserListPage], owner: Owner) -> Iterator[Job]:
@@ -63,8 +75,12 @@ def each_once(pages: Iterable[UserListPage], owner: Owner) -> Iterator[Job]:
                 yield job
 
 
-def unfit(jobs: Sequence[Job], owner: Owner, plans: Mapping[JobId, JobPlan], now: float) -> str | None:
-    """Return what in the list stands against the call: other jobs than planned, one that runs, a young one; else None."""
+def unfit(
+    jobs: Sequence[Job], owner: Owner, plans: Mapping[JobId, JobPlan], now: float
+) -> str | None:
+    """Return what in the list stands against the call: other jobs than planned, one that runs, a
+    young one; else None.
+    """
     if {job.id for job in jobs} != plans.keys():
         return f"the jobs of {owner} are not those of the plan any more: run it again"
     newest = now - IDLE_S
@@ -73,15 +89,20 @@ def unfit(jobs: Sequence[Job], owner: Owner, plans: Mapping[JobId, JobPlan], now
             return f"job {job.id} is {job.owner}'s and {job.state.value} now"
         times = (job.created_at, job.started_at, job.ended_at)
         if any(not isinstance(time, int) or time > newest for time in times):
-            return f"{owner} had a job in the last 7 days ({job.id}): delete one by one, without --bulk"
+            return (
+                f"{owner} had a job in the last 7 days ({job.id}): delete one by one, without"
+                " --bulk"
+            )
     return None
 
 
 def too_slow(jobs: Sequence[Job], owner: Owner, took_s: float) -> str | None:
-    """Return why a list that took so many seconds to read is too old for the call; None where it is not."""
+    """Return why a list that took so many seconds to read is too old for the call; None where it is
+    not.
+    """
     if took_s <= FRESH_S:
         return None
     return (
-        f"the list of {owner}'s {len(jobs):,} jobs takes longer than {FRESH_S:g} s to read, and a hold set meanwhile "
-        "might be missed: delete one by one, without --bulk"
+        f"the list of {owner}'s {len(jobs):,} jobs takes longer than {FRESH_S:g} s to read, and a"
+        " hold set meanwhile might be missed: delete one by one, without --bulk"
     )

@@ -1,8 +1,8 @@
 """Changes a job's fields by hand: merge, on record, write once, read back, on record.
 
-A change is merged into what Sauce Labs says right before the write, for the API replaces whole lists. What somebody else
-writes in the time of that one request cannot be noticed; anything else can: before it, by comparing with what the person was
-shown, after it by reading back.
+A change is merged into what Sauce Labs says right before the write, for the API replaces whole
+lists. What somebody else writes in the time of that one request cannot be noticed; anything else
+can: before it, by comparing with what the person was shown, after it by reading back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from sauce_janitor.execute.manual.action import (
     send,
 )
 from sauce_janitor.execute.ports import WriteResult
-from sauce_janitor.model.job_changes import Field, JobChange, UpdatePermit, fields_of, has_come, is_same
+from sauce_janitor.model.job_changes import (
+    Field,
+    JobChange,
+    UpdatePermit,
+    fields_of,
+    has_come,
+    is_same,
+)
 from sauce_janitor.model.jobs import JobDocument
 
 MOST_TRIES: Final = 3
@@ -35,8 +42,9 @@ MOST_TRIES: Final = 3
 def update(parts: ManualPorts, shown: JobDocument, change: JobChange) -> ManualResult:
     """Make the job what `change` wants. `shown` is what the person knew of it when they wanted it.
 
-    Nothing is sent when it is so already; `failed` when a field that is replaced changed since it was shown. Raises SourceError
-    before anything was sent, RefusedError while paused, and what the gate raises.
+    Nothing is sent when it is so already; `failed` when a field that is replaced changed since it
+    was shown. Raises SourceError before anything was sent, RefusedError while paused, and what the
+    gate raises.
     """
     return _Update(parts, shown, change).run()
 
@@ -44,12 +52,18 @@ def update(parts: ManualPorts, shown: JobDocument, change: JobChange) -> ManualR
 def differences(before: JobDocument, after: JobDocument) -> dict[Field, tuple[object, object]]:
     """The fields that differ, each before and after."""
     old, new = fields_of(before), fields_of(after)
-    return {name: (old.get(name), new[name]) for name in new if not is_same(name, old.get(name), new[name])}
+    return {
+        name: (old.get(name), new[name])
+        for name in new
+        if not is_same(name, old.get(name), new[name])
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A write that left: the fields sent, the job as it was before, the journal's line, the answer."""
+    """A write that left: the fields sent, the job as it was before, the journal's line, the
+    answer.
+    """
 
     fields: dict[Field, object]
     before: JobDocument
@@ -64,7 +78,9 @@ class _Update:
 
     def run(self) -> ManualResult:
         for tried in range(MOST_TRIES):
-            with self._parts.source.reserved(2):  # what was read must not grow old while the write waits
+            with self._parts.source.reserved(
+                2
+            ):  # what was read must not grow old while the write waits
                 written = self._merge_and_send(first=tried == 0)
             act = written if isinstance(written, ManualResult) else self._judge(written)
             if act is not None:
@@ -89,12 +105,17 @@ class _Update:
         return _Written(fields, now, intent, send(parts, intent, lambda: parts.gate.update(permit)))
 
     def _drift(self, now: JobDocument) -> str | None:
-        """Why what the person wanted cannot be meant any more; a change that can be merged is noted instead."""
+        """Why what the person wanted cannot be meant any more; a change that can be merged is noted
+        instead.
+        """
         before, after = fields_of(self._shown), fields_of(now)
         for name in self._change.of(self._shown):
             if name not in before or is_same(name, before[name], after.get(name)):
                 continue
-            said = f"{name} was {_text(before[name])} and is {_text(after.get(name))} now: somebody else changed it"
+            said = (
+                f"{name} was {_text(before[name])} and is {_text(after.get(name))} now: somebody"
+                " else changed it"
+            )
             if not self._merges(name):
                 return f"{said}. Nothing was sent; look again"
             self._note(said)
@@ -104,7 +125,9 @@ class _Update:
         return name == "custom-data" or (name == "tags" and self._change.tags is None)
 
     def _judge(self, written: _Written) -> ManualResult | None:
-        """See what came of it; None when somebody else wrote over it, and it has to be merged anew."""
+        """See what came of it; None when somebody else wrote over it, and it has to be merged
+        anew.
+        """
         parts = self._parts
         fields, now, intent, answer = written.fields, written.before, written.intent, written.answer
         try:
@@ -117,11 +140,17 @@ class _Update:
             parts.journal.end(intent, "done", detail=f"{said_by(answer)}, and read back")
             found = fields_of(after)
             if "tags" in fields and not is_same("tags", found.get("tags"), fields["tags"]):
-                self._note(f"somebody else wrote at the same time: tags are {_text(found.get('tags'))}")
+                self._note(
+                    f"somebody else wrote at the same time: tags are {_text(found.get('tags'))}"
+                )
             return self._ended("done", "read back", after)
         there = "; ".join(f"{name} is {_text(fields_of(after).get(name))}" for name in sorted(left))
         parts.journal.end(intent, "failed", detail=f"{said_by(answer)}, and read back: {there}")
-        if is_refused(answer) or _is_untouched(left, now, after) or not all(map(self._merges, left)):
+        if (
+            is_refused(answer)
+            or _is_untouched(left, now, after)
+            or not all(map(self._merges, left))
+        ):
             return self._ended("failed", f"Sauce Labs {said_by(answer)}, and {there}", after)
         self._note(f"somebody else wrote at the same time: {there}")
         return None
@@ -129,15 +158,21 @@ class _Update:
     def _read_back(
         self, fields: dict[Field, object], now: JobDocument, *, looks: int
     ) -> tuple[JobDocument, set[Field]]:
-        """The job as it is then, and which fields are not as wanted, after as many looks as that may take."""
+        """The job as it is then, and which fields are not as wanted, after as many looks as that
+        may take.
+        """
         parts = self._parts
         for number in range(looks):
             if number and parts.wait(WAIT_S):
                 break
             after = look(parts.source, now.job.owner, now.job.id)
             found = fields_of(after)
-            wanted = {name: value for name, value in self._change.of(after).items() if name in fields}
-            left = {name for name, value in wanted.items() if not has_come(name, found.get(name), value)}
+            wanted = {
+                name: value for name, value in self._change.of(after).items() if name in fields
+            }
+            left = {
+                name for name, value in wanted.items() if not has_come(name, found.get(name), value)
+            }
             if not left or not _is_untouched(left, now, after):
                 break
         return after, left
@@ -158,7 +193,9 @@ def _is_untouched(names: set[Field], before: JobDocument, after: JobDocument) ->
 
 
 def _on_record(fields: Mapping[Field, object]) -> dict[str, Any]:
-    """What the journal keeps of the fields sent: of custom data only the names, for a value may be a credential."""
+    """What the journal keeps of the fields sent: of custom data only the names, for a value may be
+    a credential.
+    """
     record: dict[str, Any] = {name: value for name, value in fields.items()}  # noqa: C416 - its keys become plain texts
     custom = fields.get("custom-data")
     if isinstance(custom, Mapping):

@@ -1,4 +1,6 @@
-"""What the last runs left behind, as gauges: a process that has not run yet tells what is known, not nothing."""
+"""What the last runs left behind, as gauges: a process that has not run yet tells what is known,
+not nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,28 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
         if (full_at := state.jobs.full_at(account.name)) is not None:
             metrics.set("last_complete_listing_timestamp_seconds", full_at, account=account.name)
         for mode in MODES:
-            done = (run for run in state.runs.last(account.name, limit=_LOOKED_BACK, mode=mode) if run.result == "done")
+            done = (
+                run
+                for run in state.runs.last(account.name, limit=_LOOKED_BACK, mode=mode)
+                if run.result == "done"
+            )
             if (newest := next(done, None)) is not None:
-                metrics.set("last_success_timestamp_seconds", newest.started_at, account=account.name, mode=mode)
+                metrics.set(
+                    "last_success_timestamp_seconds",
+                    newest.started_at,
+                    account=account.name,
+                    mode=mode,
+                )
         for group in grouped(state.retries.of(account.name).values()):
             metrics.set("retrying_jobs", group.jobs, account=account.name, kind=group.kind.value)
         last = state.runs.last(account.name, limit=_LOOKED_BACK)
-        asides = next((run.summary["set_aside"] for run in last if "set_aside" in run.summary), None)
+        asides = next(
+            (run.summary["set_aside"] for run in last if "set_aside" in run.summary), None
+        )
         if asides is not None:
-            metrics.set("rows_set_aside", sum(aside["count"] for aside in asides), account=account.name)
+            metrics.set(
+                "rows_set_aside", sum(aside["count"] for aside in asides), account=account.name
+            )
         if (plan := newest_plan(last)) is not None:
             show_plan(metrics, account.name, plan)
 
@@ -51,13 +66,23 @@ def show_plan(metrics: Metrics, account: str, plan: Mapping[str, Any]) -> None:
         for action, jobs in counts.items():
             named = HOLD if policy == "(holds)" else policy
             metrics.set("planned_actions", jobs, account=account, policy=named, action=action)
-    for gauge, key in (("inventory_jobs", "jobs"), ("held_jobs", "held"), ("undecided_jobs", "undecided")):
+    for gauge, key in (
+        ("inventory_jobs", "jobs"),
+        ("held_jobs", "held"),
+        ("undecided_jobs", "undecided"),
+    ):
         metrics.set(gauge, plan[key], account=account)
-    metrics.set("incomplete_jobs", plan.get("incomplete", 0), account=account)  # older runs do not say it
+    metrics.set(
+        "incomplete_jobs", plan.get("incomplete", 0), account=account
+    )  # older runs do not say it
     for within in ("24h", "72h"):
-        metrics.set("assets_expiring_unarchived", plan[f"expiring_{within}"], account=account, within=within)
+        metrics.set(
+            "assets_expiring_unarchived", plan[f"expiring_{within}"], account=account, within=within
+        )
     for limit in ALL_LIMITS:
         metrics.set("limit_broken", limit in plan["limits_broken"], account=account, limit=limit)
     for deadline, blocked in plan.get("overdue", {}).items():
         for blocker, jobs in blocked.items():
-            metrics.set("overdue_jobs", jobs, account=account, deadline=deadline, blocked_by=blocker)
+            metrics.set(
+                "overdue_jobs", jobs, account=account, deadline=deadline, blocked_by=blocker
+            )

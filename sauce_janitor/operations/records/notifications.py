@@ -25,20 +25,37 @@ def of_result(result: Result, *, at: int) -> Iterator[Notification]:
             for action, waiting in head.announced.items()
             if waiting["jobs"]
         ]
-        text = f"announced: {', '.join(waits)}, after their grace. A hold or another policy saves a job"
-        yield Notification("announced", account, text, at, head.policy_digest, {"announced": dict(head.announced)})
-    late = {name: {blocker.value: jobs for blocker, jobs in each.jobs.items()} for name, each in plan.late.items()}
+        text = (
+            f"announced: {', '.join(waits)}, after their grace. A hold or another policy saves"
+            " a job"
+        )
+        yield Notification(
+            "announced", account, text, at, head.policy_digest, {"announced": dict(head.announced)}
+        )
+    late = {
+        name: {blocker.value: jobs for blocker, jobs in each.jobs.items()}
+        for name, each in plan.late.items()
+    }
     late = {name: blocked for name, blocked in late.items() if blocked}
     if late:
-        words = [f"{name}: {sum(blocked.values()):,} ({', '.join(sorted(blocked))})" for name, blocked in late.items()]
+        words = [
+            f"{name}: {sum(blocked.values()):,} ({', '.join(sorted(blocked))})"
+            for name, blocked in late.items()
+        ]
         same = repr(sorted((name, sorted(blocked)) for name, blocked in late.items()))
         yield Notification(
-            "deadline", account, f"jobs are past a deadline: {'; '.join(words)}", at, same, {"overdue": late}
+            "deadline",
+            account,
+            f"jobs are past a deadline: {'; '.join(words)}",
+            at,
+            same,
+            {"overdue": late},
         )
     if plan.expiring_72h_jobs:
         text = (
-            f"Sauce Labs purges assets that are wanted and not archived: of {plan.expiring_24h_jobs:,} jobs within 24 h, "
-            f"of {plan.expiring_72h_jobs:,} within 72 h"
+            "Sauce Labs purges assets that are wanted and not archived: of"
+            f" {plan.expiring_24h_jobs:,} jobs within 24 h, of {plan.expiring_72h_jobs:,} within"
+            " 72 h"
         )
         details = {"within_24h": plan.expiring_24h_jobs, "within_72h": plan.expiring_72h_jobs}
         yield Notification("purge", account, text, at, str(bool(plan.expiring_24h_jobs)), details)
@@ -56,7 +73,11 @@ def _of_incomplete(account: str, execution: Execution, result: Result, at: int) 
         parts.append(f"{result.recovery.open:,} writes are in doubt")
     first = f". The first: {execution.failures[0].detail}" if execution.failures else ""
     text = f"the run is not complete: {', '.join(parts) or 'something is left'}{first}"
-    details = {"failures": len(execution.failures), "left": execution.left, "open": result.recovery.open}
+    details = {
+        "failures": len(execution.failures),
+        "left": execution.left,
+        "open": result.recovery.open,
+    }
     # a job that fails in one run and waits in the next one is no news twice
     fails = bool(execution.failures or waiting)
     same = f"incomplete:{execution.halted.why.value if execution.halted else fails}"
@@ -64,15 +85,25 @@ def _of_incomplete(account: str, execution: Execution, result: Result, at: int) 
 
 
 def of_error(account: str, error: BaseException, *, at: int) -> Iterator[Notification]:
-    """What a run that ended with an error has to tell; nothing when it was asked to stop, or another one was at work."""
+    """What a run that ended with an error has to tell; nothing when it was asked to stop, or
+    another one was at work.
+    """
     if isinstance(error, StoppedError | LeaseError):
         return
     said = str(error) if isinstance(error, JanitorError) else f"a bug: {type(error).__name__}"
     first, kind = said.partition("\n")[0], type(error).__name__
     if isinstance(error, RefusedError):
-        yield Notification("refused", account, f"refused, nothing was changed: {said}", at, f"{kind}:{_shape(first)}")
+        yield Notification(
+            "refused",
+            account,
+            f"refused, nothing was changed: {said}",
+            at,
+            f"{kind}:{_shape(first)}",
+        )
     else:
-        yield Notification("failed", account, f"the run failed: {first}", at, f"{kind}:{_shape(first)}")
+        yield Notification(
+            "failed", account, f"the run failed: {first}", at, f"{kind}:{_shape(first)}"
+        )
 
 
 def _shape(text: str) -> str:

@@ -1,8 +1,8 @@
 """One line a kind, not one a job: the log of what may happen to many jobs in one run.
 
-The first lines of a kind are logged as they happen, at their own level. The others are logged at debug level, and
-when the run ends, one `log.repeated` line says how many there were, with examples. Metrics, the journal and the run's
-summary count every one.
+The first lines of a kind are logged as they happen, at their own level. The others are logged at
+debug level, and when the run ends, one `log.repeated` line says how many there were, with examples.
+Metrics, the journal and the run's summary count every one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 NAMED: Final = 3
-"""So many lines of a kind are enough to know what it looks like; ten thousand hide everything else."""
+"""So many lines of a kind are enough to know what it looks like; ten thousand hide everything
+else.
+"""
 _EACH = "with --log-level debug (-v)"
 
 
@@ -31,17 +33,39 @@ class RepeatedEvents:
         self._kinds: dict[tuple[tuple[str, str], ...], _Kind] = {}
 
     def warning(
-        self, log: Any, event: str, *, example: str, kind: Mapping[str, str] | None = None, **about: Any
+        self,
+        log: Any,
+        event: str,
+        *,
+        example: str,
+        kind: Mapping[str, str] | None = None,
+        **about: Any,
     ) -> None:
-        """Log a warning. `example` is the job or owner; events whose `kind` differs are counted apart."""
+        """Log a warning. `example` is the job or owner; events whose `kind` differs are counted
+        apart.
+        """
         self._say(log, "warning", event, example, kind or {}, about)
 
-    def error(self, log: Any, event: str, *, example: str, kind: Mapping[str, str] | None = None, **about: Any) -> None:
+    def error(
+        self,
+        log: Any,
+        event: str,
+        *,
+        example: str,
+        kind: Mapping[str, str] | None = None,
+        **about: Any,
+    ) -> None:
         """Log an error; the arguments are those of `warning`."""
         self._say(log, "error", event, example, kind or {}, about)
 
     def _say(
-        self, log: Any, level: str, event: str, example: str, kind: Mapping[str, str], about: Mapping[str, Any]
+        self,
+        log: Any,
+        level: str,
+        event: str,
+        example: str,
+        kind: Mapping[str, str],
+        about: Mapping[str, Any],
     ) -> None:
         with self._lock:
             counted = self._kinds.setdefault((("of", event), *kind.items()), _Kind())
@@ -58,5 +82,9 @@ class RepeatedEvents:
         for kind, counted in kinds.items():
             if counted.lines > NAMED:
                 log.warning(
-                    "log.repeated", **dict(kind), count=counted.lines, examples=list(counted.examples), each=_EACH
+                    "log.repeated",
+                    **dict(kind),
+                    count=counted.lines,
+                    examples=list(counted.examples),
+                    each=_EACH,
                 )

@@ -23,23 +23,42 @@ _FEW_ROWS = 10
 
 
 def aside_row(report: SyncReport) -> dict[str, Any]:
-    """What is set aside of one owner's list, as JSON has it: how many rows, and the first of them by job or place, and why."""
-    rows = [{"job_id": row.id or None, "place": row.skip, "why": row.why, "since": row.since} for row in report.asides]
+    """What is set aside of one owner's list, as JSON has it: how many rows, and the first of them
+    by job or place, and why.
+    """
+    rows = [
+        {"job_id": row.id or None, "place": row.skip, "why": row.why, "since": row.since}
+        for row in report.asides
+    ]
     return {"owner": report.owner, "count": report.aside_count, "rows": rows[:_FEW_ROWS]}
 
 
 class RunEntry:
-    """One run's entry, made and ended by a `with`: done, incomplete, refused or failed; without a result it was killed."""
+    """One run's entry, made and ended by a `with`: done, incomplete, refused or failed; without a
+    result it was killed.
+    """
 
-    def __init__(self, runs: Runs, run_id: str, account: str, *, mode: str, clock: Callable[[], float]) -> None:
-        self._runs, self._run_id, self._account, self._mode, self._clock = runs, run_id, account, mode, clock
+    def __init__(
+        self, runs: Runs, run_id: str, account: str, *, mode: str, clock: Callable[[], float]
+    ) -> None:
+        self._runs, self._run_id, self._account, self._mode, self._clock = (
+            runs,
+            run_id,
+            account,
+            mode,
+            clock,
+        )
         self._summary: dict[str, Any] = {}
         self._complete = True
 
-    def planned(self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any], footprint: Footprint) -> None:
+    def planned(
+        self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any], footprint: Footprint
+    ) -> None:
         """Note its plan, what it weighs, and what it and new jobs take of the budget."""
         by_policy: dict[str, dict[str, int]] = {}
-        for (policy, action), jobs in sorted(plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])):
+        for (policy, action), jobs in sorted(
+            plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])
+        ):
             by_policy.setdefault(policy or "(holds)", {})[action.value] = jobs
         self._summary["plan"] = {
             "as_of": plan.as_of,
@@ -72,8 +91,12 @@ class RunEntry:
         self._complete = not whose.gaps and all(left.departed for left in left_out)
 
     def set_aside(self, listings: Sequence[SyncReport]) -> None:
-        """These rows of the lists could not be read, and these first listings are not confirmed yet."""
-        self._summary["set_aside"] = [aside_row(report) for report in listings if report.aside_count]
+        """These rows of the lists could not be read, and these first listings are not confirmed
+        yet.
+        """
+        self._summary["set_aside"] = [
+            aside_row(report) for report in listings if report.aside_count
+        ]
         self._summary["unconfirmed"] = [report.owner for report in listings if not report.confirmed]
 
     def withheld(self, jobs: int) -> None:
@@ -81,16 +104,26 @@ class RunEntry:
         self._summary["withheld"] = jobs
         self._complete = self._complete and (self._mode != "execute" or not jobs)
 
-    def executed(self, execution: Execution, budget_left: int | None, goes_on_at: int | None = None) -> None:
-        """This is what was done of it, what is left of the hour's requests, and when a plan goes on that pauses for them."""
+    def executed(
+        self, execution: Execution, budget_left: int | None, goes_on_at: int | None = None
+    ) -> None:
+        """This is what was done of it, what is left of the hour's requests, and when a plan goes on
+        that pauses for them.
+        """
         counts: Counter[str] = Counter()
         for (_, action, outcome), jobs in sorted(execution.counts.items()):
             counts[f"{action.value}_{outcome.value}"] += jobs
         self._complete = self._complete and execution.complete
-        self._summary |= {"outcomes": dict(counts), "left": execution.left, "budget_left": budget_left}
+        self._summary |= {
+            "outcomes": dict(counts),
+            "left": execution.left,
+            "budget_left": budget_left,
+        }
         self._summary["goes_on_at"] = goes_on_at
         self._summary["lost"] = execution.lost
-        self._summary["waiting"] = {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())}
+        self._summary["waiting"] = {
+            kind.value: jobs for kind, jobs in sorted(execution.waiting.items())
+        }
         self._summary["damaged_copies"] = execution.damaged_copies
         self._summary["restored_copies"] = execution.restored_copies
         self._summary |= {"missed": execution.missed, "incomplete": execution.incomplete}
@@ -111,7 +144,10 @@ class RunEntry:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         result = "done" if self._complete else "incomplete"
         if error is not None:
@@ -120,4 +156,6 @@ class RunEntry:
             self._summary["error"] = said.partition("\n")[0][:_LONGEST]
         # What went wrong first is what has to be told, not that it could not be put on record.
         with suppress(StateError) if error is not None else nullcontext():
-            self._runs.finish(self._run_id, result=result, at=int(self._clock()), summary=self._summary)
+            self._runs.finish(
+                self._run_id, result=result, at=int(self._clock()), summary=self._summary
+            )

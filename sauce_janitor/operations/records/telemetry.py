@@ -1,4 +1,6 @@
-"""One event, told twice: as a log line and as a number. Nothing else renders what a run does while it does it."""
+"""One event, told twice: as a log line and as a number. Nothing else renders what a run does while
+it does it.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,11 @@ class Telemetry:
         """One request to Sauce Labs."""
         code = "none" if event.code is None else str(event.code)
         self._metrics.add(
-            "api_requests", account=self._account, method=event.method, endpoint=event.endpoint, code=code
+            "api_requests",
+            account=self._account,
+            method=event.method,
+            endpoint=event.endpoint,
+            code=code,
         )
         if event.throttled_s:
             self._metrics.add("api_throttled_seconds", event.throttled_s, account=self._account)
@@ -67,7 +73,9 @@ class Telemetry:
             case happened.AssetsDeleted():
                 self._count(event.policy, Action.DELETE_ASSETS, Outcome.DONE)
                 self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self._account)
-                about.info("job.assets_deleted", size_bytes=event.size_bytes, unlisted=list(event.unlisted))
+                about.info(
+                    "job.assets_deleted", size_bytes=event.size_bytes, unlisted=list(event.unlisted)
+                )
                 self._differing(about, event)
             case happened.AssetsPurged():
                 self._purged(about, event)
@@ -84,10 +92,18 @@ class Telemetry:
                 about.info("job.already_gone", action=event.action.value, detail=event.detail)
             case happened.ActionSkipped():
                 self._count(event.policy, event.action, Outcome.SKIPPED)
-                about.info("job.skipped", action=event.action.value, why=event.why.value, detail=event.detail)
+                about.info(
+                    "job.skipped",
+                    action=event.action.value,
+                    why=event.why.value,
+                    detail=event.detail,
+                )
             case happened.ActionFailed():
                 self._count(event.policy, event.action, Outcome.FAILED)
-                kind = {"action": event.action.value, "failure": event.kind.value if event.kind else "untried"}
+                kind = {
+                    "action": event.action.value,
+                    "failure": event.kind.value if event.kind else "untried",
+                }
                 self._repeats.error(about, "job.failed", example=event.job_id, kind=kind,
                                     action=event.action.value, detail=event.detail)  # fmt: skip
 
@@ -99,7 +115,8 @@ class Telemetry:
         # Each credential's part of a plan ends by itself, mostly for one reason.
         if event not in self._halts:
             self._halts.add(event)
-            # Who stops a run knows it, and the run's last lines say how far it came: no warning besides.
+            # Who stops a run knows it, and the run's last lines say how far it came: no warning
+            # besides.
             tell = self.log.info if event.why is happened.Halt.STOPPED else self.log.warning
             tell("run.halted", why=event.why.value, detail=event.detail)
 
@@ -119,7 +136,9 @@ class Telemetry:
         match event:
             case happened.CopyDamaged():
                 self._metrics.add("damaged_copies", account=self._account)
-                self._repeats.error(about, "job.copy_damaged", example=event.job_id, files=list(event.files))
+                self._repeats.error(
+                    about, "job.copy_damaged", example=event.job_id, files=list(event.files)
+                )
             case happened.CopyRestored():
                 self._metrics.add("restored_copies", account=self._account)
                 self._repeats.warning(
@@ -133,12 +152,18 @@ class Telemetry:
 
     def _archived(self, about: Any, event: happened.JobArchived | happened.JobIncomplete) -> None:
         self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
-        stored: dict[str, Any] = {"assets": event.assets, "size_bytes": event.size_bytes, "receipt": event.receipt}
+        stored: dict[str, Any] = {
+            "assets": event.assets,
+            "size_bytes": event.size_bytes,
+            "receipt": event.receipt,
+        }
         if isinstance(event, happened.JobArchived):
             self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
             about.info("job.archived", **stored)
             for name, why in event.given_up:
-                self._repeats.warning(about, "asset.given_up", example=event.job_id, asset=name, detail=why)
+                self._repeats.warning(
+                    about, "asset.given_up", example=event.job_id, asset=name, detail=why
+                )
         else:
             missing = dict(event.missing[:_MOST_NAMED])
             self._repeats.warning(about, "job.incomplete", example=event.job_id, **stored, missing=missing,
@@ -152,21 +177,32 @@ class Telemetry:
         self.log.info("inventory.listed", owner=owner, rows=rows, known=known, full=full, gone=gone)
 
     def vanished(self, found: Vanished) -> None:
-        """So much went at Sauce Labs without our doing; more than a few are somebody else's work."""
+        """So much went at Sauce Labs without our doing; more than a few are somebody else's
+        work.
+        """
         for what, number in (("jobs", found.jobs), ("assets", found.assets)):
             if number:
                 self._metrics.add("vanished", number, account=self._account, what=what)
         if found.are_many:
-            self.log.warning("account.others_delete", jobs=found.jobs, assets=found.assets, detail=found.words())
+            self.log.warning(
+                "account.others_delete", jobs=found.jobs, assets=found.assets, detail=found.words()
+            )
 
     def set_aside(self, owner: str, asides: Sequence[SetAside], *, count: int) -> None:
-        """These rows of an owner's list could not be read, the first of `count`; they are asked for again in the next run."""
+        """These rows of an owner's list could not be read, the first of `count`; they are asked for
+        again in the next run.
+        """
         for row in asides:
             self._repeats.warning(self.log, "inventory.row_set_aside", example=row.id or f"{owner} at {row.skip}",
                                   owner=owner, job_id=row.id or None, place=row.skip, why=row.why)  # fmt: skip
         if count > len(asides):
             self._repeats.warning(
-                self.log, "inventory.rows_set_aside", example=owner, owner=owner, rows=count, named=len(asides)
+                self.log,
+                "inventory.rows_set_aside",
+                example=owner,
+                owner=owner,
+                rows=count,
+                named=len(asides),
             )
 
     def all_set_aside(self, rows: int) -> None:
@@ -174,12 +210,20 @@ class Telemetry:
         self._metrics.set("rows_set_aside", rows, account=self._account)
 
     def unconfirmed(self, owner: str, *, rows: int) -> None:
-        """An owner's first listing is empty, or could not all be read: nothing is deleted before a second agrees."""
-        self._repeats.warning(self.log, "inventory.unconfirmed", example=owner, owner=owner, rows=rows)
+        """An owner's first listing is empty, or could not all be read: nothing is deleted before a
+        second agrees.
+        """
+        self._repeats.warning(
+            self.log, "inventory.unconfirmed", example=owner, owner=owner, rows=rows
+        )
 
     def spelled(self, owner: str, spelling: str) -> None:
-        """Sauce Labs writes a user's name in other letters' case than the configuration: its spelling is used."""
-        self._repeats.warning(self.log, "owner.spelled", example=owner, owner=owner, spelling=spelling)
+        """Sauce Labs writes a user's name in other letters' case than the configuration: its
+        spelling is used.
+        """
+        self._repeats.warning(
+            self.log, "owner.spelled", example=owner, owner=owner, spelling=spelling
+        )
 
     def resolved(self, owners: Sequence[str], *, how: str, gaps: Sequence[str]) -> None:
         """Whose jobs `organization` means now, and what there was to say about it."""
@@ -190,7 +234,13 @@ class Telemetry:
     def left_out(self, owner: str, *, why: str, jobs: int, departed: bool) -> None:
         """An owner's jobs cannot be listed: what is known of them stays."""
         self._repeats.warning(
-            self.log, "owner.left_out", example=owner, owner=owner, detail=why, jobs=jobs, departed=departed
+            self.log,
+            "owner.left_out",
+            example=owner,
+            owner=owner,
+            detail=why,
+            jobs=jobs,
+            departed=departed,
         )
 
     def listed_all(self, at: int) -> None:
@@ -203,7 +253,13 @@ class Telemetry:
         for name in ("planned_actions", "limit_broken"):
             metrics.forget(name, account)
         for (policy, action), number in plan.counts.items():
-            metrics.set("planned_actions", number, account=account, policy=policy or HOLD, action=action.value)
+            metrics.set(
+                "planned_actions",
+                number,
+                account=account,
+                policy=policy or HOLD,
+                action=action.value,
+            )
         metrics.set("inventory_jobs", plan.inventory, account=account)
         metrics.set("held_jobs", plan.held, account=account)
         metrics.set("incomplete_jobs", plan.incomplete, account=account)
@@ -215,49 +271,67 @@ class Telemetry:
         for policy, jobs in sorted(_undecided_by_policy(plan).items()):
             if jobs > _MANY * plan.inventory:
                 fields = sorted(field for by, field in plan.undecided if by == policy)
-                self.log.warning("policy.undecided", policy=policy, jobs=jobs, of=plan.inventory, fields=fields)
+                self.log.warning(
+                    "policy.undecided", policy=policy, jobs=jobs, of=plan.inventory, fields=fields
+                )
         self.overdue(plan)
         counts = {action.value: number for action, number in plan.totals.items()}
         self.log.info("run.planned", jobs=plan.inventory, held=plan.held, **counts)
 
     def expiring(self, plan: Plan) -> None:
-        """How many jobs' assets are purged soon and not archived: by the plan, and again once it is carried out."""
+        """How many jobs' assets are purged soon and not archived: by the plan, and again once it is
+        carried out.
+        """
         for within, jobs in (("24h", plan.expiring_24h_jobs), ("72h", plan.expiring_72h_jobs)):
-            self._metrics.set("assets_expiring_unarchived", jobs, account=self._account, within=within)
+            self._metrics.set(
+                "assets_expiring_unarchived", jobs, account=self._account, within=within
+            )
 
     def retrying(self, groups: Sequence[RetryGroup]) -> None:
         """How many jobs failed and are tried again, by the kind of failure."""
         self._metrics.forget("retrying_jobs", self._account)
         for group in groups:
-            self._metrics.set("retrying_jobs", group.jobs, account=self._account, kind=group.kind.value)
+            self._metrics.set(
+                "retrying_jobs", group.jobs, account=self._account, kind=group.kind.value
+            )
         if groups:
             self.log.warning("jobs.retrying", **{group.kind.value: group.jobs for group in groups})
 
     def overdue(self, plan: Plan) -> None:
-        """How many jobs are past each deadline, and what blocks them: by the plan, and again once it is carried out."""
+        """How many jobs are past each deadline, and what blocks them: by the plan, and again once
+        it is carried out.
+        """
         self._metrics.forget("overdue_jobs", self._account)
         for name, blocked in overdue_counts(plan.late).items():
             for blocker, jobs in blocked.items():
-                self._metrics.set("overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker)
+                self._metrics.set(
+                    "overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker
+                )
             if blocked and blocked != self._overdue.get(name):  # the plan's line is true still
                 self._overdue[name] = dict(blocked)
                 self.log.warning("deadline.missed", deadline=name, **blocked)
 
     def budget_spent(self, *, left: int, goes_on_at: int) -> None:
-        """The plan pauses: so many jobs are left, and there is room for requests again from then on, epoch seconds."""
+        """The plan pauses: so many jobs are left, and there is room for requests again from then
+        on, epoch seconds.
+        """
         self.log.info("budget.spent", left=left, goes_on_at=iso(goes_on_at))
 
     def budget_left(self, remaining: Mapping[str, int]) -> None:
         """What is left of the request budget, by window."""
         for window, requests in remaining.items():
-            self._metrics.set("api_budget_remaining", requests, account=self._account, window=window)
+            self._metrics.set(
+                "api_budget_remaining", requests, account=self._account, window=window
+            )
 
     def finished(self, *, mode: str, complete: bool, at: int) -> None:
         """The run came to its end."""
         result = "done" if complete else "incomplete"
         self._metrics.add("runs", account=self._account, mode=mode, result=result)
         if complete:
-            self._metrics.set("last_success_timestamp_seconds", at, account=self._account, mode=mode)
+            self._metrics.set(
+                "last_success_timestamp_seconds", at, account=self._account, mode=mode
+            )
         self.log.info("run.finished", mode=mode, result=result)
 
     @contextmanager
@@ -271,7 +345,11 @@ class Telemetry:
 
     def _count(self, policy: str, action: Action, outcome: Outcome) -> None:
         self._metrics.add(
-            "actions", account=self._account, policy=policy or HOLD, action=action.value, outcome=outcome.value
+            "actions",
+            account=self._account,
+            policy=policy or HOLD,
+            action=action.value,
+            outcome=outcome.value,
         )
 
 
@@ -282,7 +360,9 @@ def counted(account: str, metrics: Metrics, *, execute: bool) -> Iterator[None]:
         yield
     except BaseException as wrong:  # counted, whatever it was, and raised again
         result = "refused" if isinstance(wrong, RefusedError) else "failed"
-        metrics.add("runs", account=account, mode="execute" if execute else "dry_run", result=result)
+        metrics.add(
+            "runs", account=account, mode="execute" if execute else "dry_run", result=result
+        )
         raise
 
 

@@ -1,4 +1,6 @@
-"""What it means to accept a plan: what goes on record, and what later plans are measured by. It decides nothing."""
+"""What it means to accept a plan: what goes on record, and what later plans are measured by. It
+decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ Part: TypeAlias = Callable[[Iterable[JobPlan]], Iterable[JobPlan]] | None
 
 @dataclass(frozen=True, slots=True)
 class AcceptedUnder:
-    """Whose plan, under which policy digest; what had not changed by `known_at` (epoch seconds) is expected from then on."""
+    """Whose plan, under which policy digest; what had not changed by `known_at` (epoch seconds) is
+    expected from then on.
+    """
 
     account: str
     digest: str
@@ -29,9 +33,13 @@ class AcceptedUnder:
 
 
 def leeway(config: Config, state: State, account: str, *, now: int, reviewed: bool) -> Leeway:
-    """What an account's plan is measured by now. A reviewed plan is approved by its review: nothing is measured."""
+    """What an account's plan is measured by now. A reviewed plan is approved by its review: nothing
+    is measured.
+    """
     digest = config.policy_digest(account)
-    approvals = tuple(each for each in config.approvals(account) if each.is_in_force(digest, at=now))
+    approvals = tuple(
+        each for each in config.approvals(account) if each.is_in_force(digest, at=now)
+    )
     return Leeway(
         lift=ALL_LIMITS if reviewed else frozenset(),
         medians=_medians(config.rules(account), state, account),
@@ -40,7 +48,9 @@ def leeway(config: Config, state: State, account: str, *, now: int, reviewed: bo
 
 
 def plan_sizes(rules: Rules, state: State, account: str) -> dict[str | None, tuple[int, ...]]:
-    """Of the last accepted plans, newest first, where max_growth is set: of the whole plan under None, else by policy."""
+    """Of the last accepted plans, newest first, where max_growth is set: of the whole plan under
+    None, else by policy.
+    """
     limits: dict[str | None, Limits] = {None: rules.limits}
     limits |= {policy.name: policy.limits for policy in rules.policies}
     return {
@@ -52,27 +62,41 @@ def plan_sizes(rules: Rules, state: State, account: str) -> dict[str | None, tup
 
 def _medians(rules: Rules, state: State, account: str) -> dict[str | None, float]:
     """What max_growth is measured by."""
-    return {name: median(sizes) for name, sizes in plan_sizes(rules, state, account).items() if sizes}
+    return {
+        name: median(sizes) for name, sizes in plan_sizes(rules, state, account).items() if sizes
+    }
 
 
-def accept(plan: Plan, part: Part, rules: Rules, acceptances: Acceptances, under: AcceptedUnder) -> None:
+def accept(
+    plan: Plan, part: Part, rules: Rules, acceptances: Acceptances, under: AcceptedUnder
+) -> None:
     """A plan, or the `part` of it that was reviewed, is accepted.
 
     Its size is remembered, and, where the limits count jobs, which jobs it may leave to do.
     """
     if part is None:
-        sizes = {None: plan.acting.new} | {name: acting.new for name, acting in plan.acting_by_policy.items()}
+        sizes = {None: plan.acting.new} | {
+            name: acting.new for name, acting in plan.acting_by_policy.items()
+        }
     else:
         sizes = Counter(
-            policy for each in part(plan.jobs()) if _change(each) for policy in (None, each.actions[-1].policy)
+            policy
+            for each in part(plan.jobs())
+            if _change(each)
+            for policy in (None, each.actions[-1].policy)
         )
-    counted = any(_counts_jobs(limits) for limits in (rules.limits, *(policy.limits for policy in rules.policies)))
+    counted = any(
+        _counts_jobs(limits)
+        for limits in (rules.limits, *(policy.limits for policy in rules.policies))
+    )
     jobs = _by_action(plan.jobs() if part is None else part(plan.jobs())) if counted else None
     acceptances.accept(under.account, under.digest, at=under.known_at, sizes=sizes, jobs=jobs)
 
 
 def announce(plan: Plan, state: State, account: str, *, at: int) -> None:
-    """Put on record what is announced from now on, or still is; whatever is not starts anew when it comes back."""
+    """Put on record what is announced from now on, or still is; whatever is not starts anew when it
+    comes back.
+    """
     for action in DELETES:
         announced = (job_id for job_id, actions in plan.announced() if action in actions)
         state.notices.announce(account, action, announced, at=at)

@@ -1,4 +1,6 @@
-"""What a refused plan says: which limits it breaks, and the approval that would lift them, ready to paste."""
+"""What a refused plan says: which limits it breaks, and the approval that would lift them, ready to
+paste.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,20 @@ _GOOD_FOR_S = 7 * 86_400
 
 def refusal(plan: Plan, account: str, digest: str, timezone: str) -> str:
     """Every broken limit with its numbers, and what lifts them."""
-    return "\n".join([*(broken.text for broken in plan.broken), *ways_out(plan, account, digest, timezone)])
+    return "\n".join(
+        [*(broken.text for broken in plan.broken), *ways_out(plan, account, digest, timezone)]
+    )
 
 
 def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[str]:
-    """What approves a plan that breaks limits, as a command and for the configuration; nothing for one that does not."""
+    """What approves a plan that breaks limits, as a command and for the configuration; nothing for
+    one that does not.
+    """
     for approval in plan.approvals:
         if plan.broken and not approval.allows(plan.acting.new):
             yield (
-                f"The approval by {approval.by} ({approval.reason}) is for at most {approval.max_jobs:,} jobs, "
-                f"and this plan has {plan.acting.new:,}"
+                f"The approval by {approval.by} ({approval.reason}) is for at most"
+                f" {approval.max_jobs:,} jobs, and this plan has {plan.acting.new:,}"
             )
     if not plan.broken:
         return
@@ -31,12 +37,14 @@ def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[s
     lift = [name for name in names if name != "max_jobs"]
     most = _roomy(plan.acting.new)
     options = "".join(f" --lift {name}" for name in lift)
-    until = datetime.fromtimestamp(plan.as_of + _GOOD_FOR_S, UTC).astimezone(ZoneInfo(timezone)).date()
+    until = (
+        datetime.fromtimestamp(plan.as_of + _GOOD_FOR_S, UTC).astimezone(ZoneInfo(timezone)).date()
+    )
     yield f"To approve it: sauce-janitor approve {digest}{options} --max-jobs {most} --reason WHY"
     yield "or, in the configuration:"
     yield (
-        f'approvals: [{{account: {account}, policy_digest: "{digest}", lift: [{", ".join(lift)}], max_jobs: {most}, '
-        f"until: {until}, by: YOUR-NAME, reason: WHY}}]"
+        f'approvals: [{{account: {account}, policy_digest: "{digest}", lift: [{", ".join(lift)}],'
+        f" max_jobs: {most}, until: {until}, by: YOUR-NAME, reason: WHY}}]"
     )
 
 

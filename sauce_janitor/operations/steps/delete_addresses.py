@@ -1,4 +1,6 @@
-"""Which address of Delete a Job worked for an account: kept in the state, so that the next run begins with it."""
+"""Which address of Delete a Job worked for an account: kept in the state, so that the next run
+begins with it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from sauce_janitor.state import Notes
 
 
 def delete_addresses(account: Account, notes: Notes, clock: Callable[[], float]) -> DeleteAddresses:
-    """Return the addresses that a run of the account may use, the one that worked last first. StateError as notes raise it."""
+    """Return the addresses that a run of the account may use, the one that worked last first.
+    StateError as notes raise it.
+    """
 
     def keep(address: DeleteAddress) -> None:
         notes.write(_note(account.name), json.dumps({"address": address, "at": int(clock())}))
@@ -26,7 +30,9 @@ def delete_addresses(account: Account, notes: Notes, clock: Callable[[], float])
 
 
 def worked_last(account: str, notes: Notes) -> dict[str, Any] | None:
-    """Return which `address` deleted a job for certain, and when (`at`, epoch seconds); None where none did yet."""
+    """Return which `address` deleted a job for certain, and when (`at`, epoch seconds); None where
+    none did yet.
+    """
     said = notes.read(_note(account))
     found: dict[str, Any] | None = None if said is None else json.loads(said)
     return found

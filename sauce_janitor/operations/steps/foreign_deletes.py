@@ -1,7 +1,8 @@
 """Traces of somebody else who deletes on the account: jobs and assets that went without our doing.
 
-Sauce Labs has no mark by which two janitors on one account could see each other. What one of them deletes is what the other
-misses: it is counted in each run, and told above a few, for people delete single jobs by hand.
+Sauce Labs has no mark by which two janitors on one account could see each other. What one of them
+deletes is what the other misses: it is counted in each run, and told above a few, for people delete
+single jobs by hand.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class ForeignDeletes:
 
     def before_listing(self) -> None:
         """Jobs are about to be listed: what is missing then went since."""
-        # What was gone at the last full listing was not listed since then. The journal is asked about the others alone:
+        # What was gone at the last full listing was not listed since then. The journal is asked
+        # about the others alone:
         # about all that ever went it would take seconds in each run.
         self._listed_since = self._state.jobs.full_at(self._account) or 0
         self._before = self._gone()
@@ -74,12 +76,16 @@ class ForeignDeletes:
 
     def _gone(self) -> int:
         jobs, ended_since = self._state.jobs, self._now - _FORGOTTEN_S
-        return jobs.count_gone(self._account, ended_since=ended_since, listed_since=self._listed_since)
+        return jobs.count_gone(
+            self._account, ended_since=ended_since, listed_since=self._listed_since
+        )
 
     def _may_be_ours(self, event: happened.AlreadyGone) -> bool:
-        """Whether a delete that this janitor ever began may have come true, whatever its outcome was taken for.
+        """Whether a delete that this janitor ever began may have come true, whatever its outcome
+        was taken for.
 
-        One without an answer, one cut short, and one of which the job was still there may all still take effect.
+        One without an answer, one cut short, and one of which the job was still there may all still
+        take effect.
         """
         explains = _EXPLAINS.get(event.action, ())
         lines = self._state.journal.of(event.job_id, self._account)
@@ -91,7 +97,9 @@ class ForeignDeletes:
 
 
 def last_traces(state: State, account: str, *, now: int) -> dict[str, Any] | None:
-    """What was told last, if that is less than a week ago: `at` (epoch seconds), `jobs`, `assets`."""
+    """What was told last, if that is less than a week ago: `at` (epoch seconds), `jobs`,
+    `assets`.
+    """
     said = state.notes.read(_note(account))
     found: dict[str, Any] | None = None if said is None else json.loads(said)
     return found if found is not None and now - found["at"] < TOLD_S else None

@@ -1,4 +1,6 @@
-"""Bringing the inventory up to date, owner by owner: one who cannot be listed is left out, and stops nobody else."""
+"""Bringing the inventory up to date, owner by owner: one who cannot be listed is left out, and
+stops nobody else.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
 
 @dataclass(frozen=True, slots=True)
 class ListingResult:
-    """What the listings brought, who is left out, and whose name Sauce Labs writes in other letters' case."""
+    """What the listings brought, who is left out, and whose name Sauce Labs writes in other
+    letters' case.
+    """
 
     listings: tuple[SyncReport, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -37,7 +41,9 @@ class ListingResult:
 
     @property
     def unconfirmed(self) -> frozenset[Owner]:
-        """Whose first listing was empty or incomplete: a later one has to agree before anything is deleted."""
+        """Whose first listing was empty or incomplete: a later one has to agree before anything is
+        deleted.
+        """
         return frozenset(report.owner for report in self.listings if not report.confirmed)
 
 
@@ -54,9 +60,11 @@ class OwnersListing:
     _spellings: dict[Owner, Owner] = field(default_factory=dict)
 
     def survey(self, whose: Owners, demand: SyncRequest) -> ListingResult:
-        """List everybody's jobs. Leaving an owner out deletes nothing more: who is not listed counts in no rule.
+        """List everybody's jobs. Leaving an owner out deletes nothing more: who is not listed
+        counts in no rule.
 
-        Raises what is about the whole account; and when nobody can be listed, what the first one met.
+        Raises what is about the whole account; and when nobody can be listed, what the first one
+        met.
         """
         reports: list[SyncReport] = []
         left_out: list[LeftOut] = []
@@ -81,21 +89,32 @@ class OwnersListing:
         return ListingResult(tuple(reports), tuple(left_out), dict(self._spellings))
 
     def _gone(self, whose: Owners) -> Iterator[LeftOut]:
-        """Yield who has left the teams and has jobs here: those stay at Sauce Labs, and count in no rule."""
+        """Yield who has left the teams and has jobs here: those stay at Sauce Labs, and count in no
+        rule.
+        """
         for owner in sorted(whose.gone):
             if jobs := self.jobs.of(self.account, owner).count():
-                left = LeftOut(owner, "no policy here is about them now", jobs, departed=True, of=whose.group)
+                left = LeftOut(
+                    owner, "no policy here is about them now", jobs, departed=True, of=whose.group
+                )
                 self.tell.left_out(owner, why=str(left), jobs=jobs, departed=True)
                 yield left
 
     def _is_quiet(self, owner: Owner, demand: SyncRequest) -> bool:
-        """Whether a member of the organization had no job at a full listing that is still young: most never run one.
+        """Whether a member of the organization had no job at a full listing that is still young:
+        most never run one.
 
-        To ask each of them in every run would take a request each of a budget that is shared with the tests.
+        To ask each of them in every run would take a request each of a budget that is shared with
+        the tests.
         """
         store = self.jobs.of(self.account, owner)
         listed = store.listed()
-        if demand.deep or listed.full_at is None or listed.watermark is None or listed.bookmark is not None:
+        if (
+            demand.deep
+            or listed.full_at is None
+            or listed.watermark is None
+            or listed.bookmark is not None
+        ):
             return False
         return 0 <= demand.now - listed.full_at <= demand.full_every_s and store.count() == 0
 
@@ -104,14 +123,18 @@ class OwnersListing:
         try:
             report = self._sync(owner, reader, demand)
         except inventory.SpellingError as other:
-            # Nothing was stored under the name that was asked for: the jobs are kept under the vendor's, so that
-            # addresses, permits and folders are written as Sauce Labs writes them, and one user is one owner.
+            # Nothing was stored under the name that was asked for: the jobs are kept under the
+            # vendor's, so that
+            # addresses, permits and folders are written as Sauce Labs writes them, and one user is
+            # one owner.
             self.jobs.of(self.account, owner).forget()
             self._spellings[owner] = other.spelling
             self.tell.spelled(owner, other.spelling)
             owner = other.spelling
             report = self._sync(owner, reader, demand)
-        self.tell.listed(owner, rows=report.rows, known=report.known, full=report.full, gone=report.gone)
+        self.tell.listed(
+            owner, rows=report.rows, known=report.known, full=report.full, gone=report.gone
+        )
         self.tell.set_aside(owner, report.asides, count=report.aside_count)
         if not report.confirmed:
             self.tell.unconfirmed(owner, rows=report.rows)
@@ -138,16 +161,23 @@ def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
         if report.aside_count:
             rows = "1 row" if report.aside_count == 1 else f"{report.aside_count:,} rows"
             first = f", the first: {report.asides[0]}" if report.asides else ""
-            yield f"Set aside: {rows} of the job list of {report.owner} cannot be read{first}. The next run asks again"
+            yield (
+                f"Set aside: {rows} of the job list of {report.owner} cannot be read{first}. The"
+                " next run asks again"
+            )
         if not report.confirmed:
             said = "could not all be read" if report.rows else "is empty"
-            yield f"The first listing of {report.owner} {said}: it counts when a run finds the same {LATER}"
+            yield (
+                f"The first listing of {report.owner} {said}: it counts when a run finds the same"
+                f" {LATER}"
+            )
     if withheld:
         yield f"{withheld:,} jobs are due and stay until that first listing is confirmed"
 
 
 def withhold(plan: Plan, unconfirmed: Collection[Owner]) -> int:
-    """Take the deletes and stops of these owners' jobs out of the plan, leaving what is to be archived; of how many jobs.
+    """Take the deletes and stops of these owners' jobs out of the plan, leaving what is to be
+    archived; of how many jobs.
 
     Their first listing may be a lie. A later one confirms it or puts it right.
     """

@@ -1,4 +1,6 @@
-"""Looks, after a plan was carried out and once a day, whether Sauce has purged what alone keeps some jobs."""
+"""Looks, after a plan was carried out and once a day, whether Sauce has purged what alone keeps
+some jobs.
+"""
 
 from __future__ import annotations
 

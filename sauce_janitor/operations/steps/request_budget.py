@@ -1,4 +1,6 @@
-"""What a plan and the days to come ask of the request budget, and what it gives: for `plan`, `status` and a run's record."""
+"""What a plan and the days to come ask of the request budget, and what it gives: for `plan`,
+`status` and a run's record.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,15 @@ class BudgetReport(Protocol):
 
 
 class BudgetTelemetry:
-    """Tells what is left of an account's budgets, of all credentials together, while they are spent. Any thread may ask."""
+    """Tells what is left of an account's budgets, of all credentials together, while they are
+    spent. Any thread may ask.
+    """
 
     def __init__(
-        self, tell: BudgetReport, budgets: Callable[[], Sequence[RequestBudget]], clock: Callable[[], float]
+        self,
+        tell: BudgetReport,
+        budgets: Callable[[], Sequence[RequestBudget]],
+        clock: Callable[[], float],
     ) -> None:
         self._tell, self._budgets, self._clock = tell, budgets, clock
         self._told_at = math.inf
@@ -60,7 +67,9 @@ class BudgetTelemetry:
         self._tell.budget_left(left)
 
     def goes_on_at(self, done: Execution) -> int | None:
-        """Where a run paused because a budget is spent: when that has room again, epoch seconds, told aloud."""
+        """Where a run paused because a budget is spent: when that has room again, epoch seconds,
+        told aloud.
+        """
         if done.halted is None or done.halted.why is not Halt.BUDGET:
             return None
         waits = [budget.goes_on_in(some=True) for budget in self._budgets()]
@@ -70,13 +79,16 @@ class BudgetTelemetry:
 
 
 def outlook(needs: Sequence[Need], inflow: Inflow | None, *, now: float) -> dict[str, Any]:
-    """As JSON has it: requests needed and left in the hour, of all credentials together; in how many seconds the last of them
-    is through; what a day gives, and what a day's new jobs need and lose. None: no limit, or too few jobs to tell.
+    """As JSON has it: requests needed and left in the hour, of all credentials together; in how
+    many seconds the last of them is through; what a day gives, and what a day's new jobs need and
+    lose. None: no limit, or too few jobs to tell.
     """
     takes = [need.timetable.seconds_for(need.requests, now=now, left=need.left) for need in needs]
     left = [need.left for need in needs if need.left is not None]
     daily = [need.timetable.per_day() for need in needs]
-    per_day = None if None in daily or not daily else sum(each for each in daily if each is not None)
+    per_day = (
+        None if None in daily or not daily else sum(each for each in daily if each is not None)
+    )
     return {
         "requests_needed": sum(need.requests for need in needs),
         "left_this_hour": sum(left) if left else None,
@@ -92,8 +104,11 @@ def outlook(needs: Sequence[Need], inflow: Inflow | None, *, now: float) -> dict
     }
 
 
-def standing(account: Account, known: Mapping[str, KnownAccount], state: Path, *, now: float) -> dict[str, Any]:
-    """How the account's own budget stands now, by what is counted beside the state; asks Sauce Labs nothing, needs no secret.
+def standing(
+    account: Account, known: Mapping[str, KnownAccount], state: Path, *, now: float
+) -> dict[str, Any]:
+    """How the account's own budget stands now, by what is counted beside the state; asks Sauce Labs
+    nothing, needs no secret.
 
     `known` are the accounts that had a run. StateError when the count cannot be read.
     """

@@ -1,4 +1,6 @@
-"""The jobs that failed before, as a run needs them: what the plan says of them, and what this run adds to the record."""
+"""The jobs that failed before, as a run needs them: what the plan says of them, and what this run
+adds to the record.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from sauce_janitor.state import Notes, Retries
 class AccountRetries:
     """One account's retries (`execute.parts.RetryBook`). Any thread may use it.
 
-    Until `take` every job counts as not tried: a command that is about named jobs tries all of them at once.
+    Until `take` every job counts as not tried: a command that is about named jobs tries all of them
+    at once.
     """
 
     def __init__(self, kept: Retries, account: str, clock: Callable[[], int], notes: Notes) -> None:
@@ -23,9 +26,12 @@ class AccountRetries:
         self._unlisted = f"no asset list {account} "
 
     def take(self, planned: Mapping[JobId, Retry], *, now: int, at_once: bool = False) -> None:
-        """These are the retries of the plan that is carried out `now` (epoch seconds); `at_once` ends their pauses."""
+        """These are the retries of the plan that is carried out `now` (epoch seconds); `at_once`
+        ends their pauses.
+        """
         self._planned = {
-            key: replace(retry, due_at=0) if at_once or retry.due_at <= now else retry for key, retry in planned.items()
+            key: replace(retry, due_at=0) if at_once or retry.due_at <= now else retry
+            for key, retry in planned.items()
         }
 
     def of(self, job_id: JobId, /) -> Retry | None:
@@ -44,7 +50,9 @@ class AccountRetries:
             self._kept.forget(self._account, (job_id,))
 
     def unlisted_since(self, job_id: JobId, answer: str, /, *, note: bool) -> int | None:
-        """Return since when the job's asset list is answered with just this, epoch seconds; `note` writes a first one."""
+        """Return since when the job's asset list is answered with just this, epoch seconds; `note`
+        writes a first one.
+        """
         key = f"{self._unlisted}{job_id}"
         said, _, since = (self._notes.read(key) or "").partition(" ")
         if said == answer:
@@ -62,11 +70,15 @@ class AccountRetries:
         return frozenset(self._rows)
 
     def keep_only(self, job_ids: Collection[JobId], *, owners: Collection[Owner]) -> None:
-        """Forget those of these owners' jobs that nothing is wanted of any more, and what is noted of jobs that are gone."""
+        """Forget those of these owners' jobs that nothing is wanted of any more, and what is noted
+        of jobs that are gone.
+        """
         if self._rows:
             self._kept.keep_only(self._account, job_ids, owners=owners)
             self._rows = set(self._kept.of(self._account))
         # Without this every job that never started would leave a note for ever.
-        noted = [JobId(key.removeprefix(self._unlisted)) for key in self._notes.starting(self._unlisted)]
+        noted = [
+            JobId(key.removeprefix(self._unlisted)) for key in self._notes.starting(self._unlisted)
+        ]
         for job_id in self._kept.absent(self._account, noted):
             self.listed(job_id)

@@ -1,4 +1,6 @@
-"""What ties a plan to its review: which actions were seen, on which inventory. It only ever takes away."""
+"""What ties a plan to its review: which actions were seen, on which inventory. It only ever takes
+away.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ from sauce_janitor.retention.plan.planner import JobPlan
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """The actions of a reviewed plan, as (job id, action) to the job's fingerprint, and the time it was made for.
+    """The actions of a reviewed plan, as (job id, action) to the job's fingerprint, and the time it
+    was made for.
 
-    `of_all` is False when it was made for some policies alone: then nobody has reviewed what the others do.
+    `of_all` is False when it was made for some policies alone: then nobody has reviewed what the
+    others do.
     """
 
     actions: Mapping[tuple[str, str], str]
@@ -30,9 +34,13 @@ class Reviewed:
         return cls(actions, as_of, of_all=not plan["policies"])
 
     def of_job(self, job: JobPlan) -> JobPlan | None:
-        """Of what is due now, what was reviewed, if the job is as it was then; None when that is nothing."""
+        """Of what is due now, what was reviewed, if the job is as it was then; None when that is
+        nothing.
+        """
         actions = tuple(
-            decision for decision in job.actions if self.actions.get((job.job_id, decision.action)) == job.fingerprint
+            decision
+            for decision in job.actions
+            if self.actions.get((job.job_id, decision.action)) == job.fingerprint
         )
         return replace(job, actions=actions) if actions else None
 
@@ -42,7 +50,9 @@ class Reviewed:
 
 
 class InventoryDigest:
-    """Hands records through, and digests what it handed out the first time: which jobs, and since when each is as it is."""
+    """Hands records through, and digests what it handed out the first time: which jobs, and since
+    when each is as it is.
+    """
 
     def __init__(self, records: Callable[[], Iterable[Record]]) -> None:
         self._records = records

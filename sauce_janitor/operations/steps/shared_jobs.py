@@ -1,7 +1,7 @@
 """One job, one judgement: a run is refused where another account is about its users, too.
 
-What the configuration tells was refused when it was loaded. Left are user names that come from files, organizations, and
-accounts of another configuration that works on the same state.
+What the configuration tells was refused when it was loaded. Left are user names that come from
+files, organizations, and accounts of another configuration that works on the same state.
 """
 
 from __future__ import annotations
@@ -32,25 +32,35 @@ class SharedJobs:
         self._place = place(account.base_url)
 
     def refuse_shared(self, owners: Iterable[Owner]) -> None:
-        """RefusedError, naming both accounts and the users, where another account is about these owners' jobs."""
+        """RefusedError, naming both accounts and the users, where another account is about these
+        owners' jobs.
+        """
         mine = {folded(owner): owner for owner in owners}
         for other in self._tools.config.accounts:
             if other.name != self._account.name and place(other.base_url) == self._place:
                 self._refuse(other.name, mine.keys() & self._of(other), mine.values())
         for name, known in self._tools.state.accounts.all().items():
-            if self._is_elsewhere(name) and place(known.base_url) == self._place and self._has_acted(name):
+            if (
+                self._is_elsewhere(name)
+                and place(known.base_url) == self._place
+                and self._has_acted(name)
+            ):
                 theirs = map(folded, (known.username, *self._tools.state.jobs.owners(name)))
                 self._refuse_stranger(name, mine.keys() & set(theirs), mine.values())
 
     def _is_elsewhere(self, name: str) -> bool:
         """Whether it is no account of this configuration, and none whose place this one takes."""
-        return name not in {account.name for account in self._tools.config.accounts} | set(self._account.replaces)
+        return name not in {account.name for account in self._tools.config.accounts} | set(
+            self._account.replaces
+        )
 
     def _has_acted(self, name: str) -> bool:
         return any(self._tools.state.runs.last(name, limit=1, mode=mode) for mode in _ACTING)
 
     def _of(self, other: Account) -> set[str]:
-        """Whose jobs the other account is about, folded. RefusedError where that cannot be told and something may change."""
+        """Whose jobs the other account is about, folded. RefusedError where that cannot be told and
+        something may change.
+        """
         users = set(named(other))
         if not asks_as_itself(other):
             return users.union(self._members(other)) if other.teams else users
@@ -61,10 +71,16 @@ class SharedJobs:
             users.add(folded(known.username if known is not None and is_bound else other.user()))
         except ConfigError as wrong:
             self._refuse_unknown(other, wrong)
-        return users.union(self._members(other)) if ORGANIZATION in other.users or other.teams else users
+        return (
+            users.union(self._members(other))
+            if ORGANIZATION in other.users or other.teams
+            else users
+        )
 
     def _members(self, other: Account) -> Iterator[str]:
-        """Who is in the other account's organization or teams: asked as it asks, else known from its earlier runs."""
+        """Who is in the other account's organization or teams: asked as it asks, else known from
+        its earlier runs.
+        """
         known = known_owners(self._tools.state, other)
         if not self._order.offline:
             try:
@@ -80,34 +96,42 @@ class SharedJobs:
     def _ask(self, other: Account) -> Collection[Owner]:
         tell = Telemetry(other.name, self._run_id, self._tools.metrics)
         count = archive.shared_count(self._tools, run_id=self._run_id, tell=tell.budget_lost)
-        client = archive.AccountClient(archive.connection(other), tell.request, self._tools.stop, store=count)
+        client = archive.AccountClient(
+            archive.connection(other), tell.request, self._tools.stop, store=count
+        )
         with closing(client):
             return asked_of(other, client.reader.people, now=int(self._tools.clock())).owners
 
     def _refuse(self, other: str, both: Collection[str], mine: Collection[Owner]) -> None:
         if both:
             raise RefusedError(
-                f"accounts {self._account.name} and {other} are both about jobs of {_few(both, mine)} at {self._place}: one "
-                "user's jobs belong to one account, or what one keeps the other deletes. Nothing changed. Move the policies of "
-                "both into one account, or take the user out of one"
+                f"accounts {self._account.name} and {other} are both about jobs of"
+                f" {_few(both, mine)} at {self._place}: one user's jobs belong to one account, or"
+                " what one keeps the other deletes. Nothing changed. Move the policies of both"
+                " into one account, or take the user out of one"
             )
 
     def _refuse_stranger(self, other: str, both: Collection[str], mine: Collection[Owner]) -> None:
         if both:
             raise RefusedError(
-                f"account {other}, which this configuration does not have, was about jobs of {_few(both, mine)} at "
-                f"{self._place} in this state, as account {self._account.name} is: two configurations on one state would judge "
-                f"a job twice. Nothing changed. If {self._account.name} was called {other} before, keep what is known of "
-                f"it: `sauce-janitor account rename {other} {self._account.name}`. If it is gone, say so: "
-                f"`accounts: {{{self._account.name}: {{replaces: {other}}}}}`"
+                f"account {other}, which this configuration does not have, was about jobs of"
+                f" {_few(both, mine)} at {self._place} in this state, as account"
+                f" {self._account.name} is: two configurations on one state would judge a job"
+                f" twice. Nothing changed. If {self._account.name} was called {other} before, keep"
+                f" what is known of it: `sauce-janitor account rename {other}"
+                f" {self._account.name}`. If it is gone, say so: `accounts: {{{self._account.name}:"
+                f" {{replaces: {other}}}}}`"
             )
 
     def _refuse_unknown(self, other: Account, wrong: JanitorError) -> None:
-        """What the other account is about cannot be told: a dry run goes on, one that may delete does not."""
+        """What the other account is about cannot be told: a dry run goes on, one that may delete
+        does not.
+        """
         if self._order.execute:
             raise RefusedError(
-                f"whether account {other.name} is about the same jobs as {self._account.name} at {self._place} cannot be told: "
-                f"{wrong}. Nothing changed. Write its `username` into the configuration, and name its `users`"
+                f"whether account {other.name} is about the same jobs as {self._account.name} at"
+                f" {self._place} cannot be told: {wrong}. Nothing changed. Write its `username`"
+                " into the configuration, and name its `users`"
             ) from wrong
 
 

@@ -1,4 +1,6 @@
-"""Whose an account of the configuration is, as the state knows it: corrected until a listing succeeded, then refused."""
+"""Whose an account of the configuration is, as the state knows it: corrected until a listing
+succeeded, then refused.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ def admit(account: Account, state: State, username: str) -> None:
 
     RefusedError, which says how to fix it, where the name is bound to another user or address.
     """
-    other = state.accounts.admit(account.name, base_url=account.base_url, username=username, place=place)
+    other = state.accounts.admit(
+        account.name, base_url=account.base_url, username=username, place=place
+    )
     if other is not None:
         raise RefusedError(_refusal(account, username, other, state))
 
@@ -28,15 +32,20 @@ def _refusal(account: Account, username: str, other: KnownAccount, state: State)
     ]
     where = f"{account.source.file}:{account.source.line}"
     if known:
-        fix = f"this state knows {username} there as account {known[0]}: rename {name} to {known[0]} in {where}"
+        fix = (
+            f"this state knows {username} there as account {known[0]}: rename {name} to {known[0]}"
+            f" in {where}"
+        )
     else:
         fix = (
-            f"if it is another account, `sauce-janitor account rename {name} NEW-NAME` keeps what is known of "
-            f"{other.username} under another name and frees this one; or give the new account another name in {where}"
+            f"if it is another account, `sauce-janitor account rename {name} NEW-NAME` keeps what"
+            f" is known of {other.username} under another name and frees this one; or give the new"
+            f" account another name in {where}"
         )
     return (
-        f"account {name} is {other.username} at {other.base_url} in this state, and the configuration says {username} at "
-        f"{account.base_url}. Nothing changed. If that is a mistake, correct {_wrong(account, username, other)}; {fix}"
+        f"account {name} is {other.username} at {other.base_url} in this state, and the"
+        f" configuration says {username} at {account.base_url}. Nothing changed. If that is a"
+        f" mistake, correct {_wrong(account, username, other)}; {fix}"
     )
 
 
@@ -46,9 +55,14 @@ def _wrong(account: Account, username: str, other: KnownAccount) -> str:
     source = account.source.username
     if username.casefold() != other.username.casefold():
         if isinstance(source, SecretSource):
-            differing.append(f"the user name, which {source.path} takes from {source} ({source.file}:{source.line})")
+            differing.append(
+                f"the user name, which {source.path} takes from {source}"
+                f" ({source.file}:{source.line})"
+            )
         elif source is None:
-            differing.append("SAUCE_USERNAME or saucectl's credentials, where the user name comes from")
+            differing.append(
+                "SAUCE_USERNAME or saucectl's credentials, where the user name comes from"
+            )
         else:
             differing.append(f"`username` of accounts.{account.name} ({where})")
     if place(account.base_url) != place(other.base_url):

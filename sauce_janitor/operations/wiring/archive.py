@@ -1,4 +1,6 @@
-"""Fits the parts together: each adapter says what one part offers in the words that another asks for. It decides nothing."""
+"""Fits the parts together: each adapter says what one part offers in the words that another asks
+for. It decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,17 @@ from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.ports import Archived, Fetch, ReadBack, StoreReason
 from sauce_janitor.inventory import presence
 from sauce_janitor.model.assets import Selection
-from sauce_janitor.model.jobs import UNKNOWN, AssetListing, Build, Job, JobDocument, JobId, Owner, Record, Text
+from sauce_janitor.model.jobs import (
+    UNKNOWN,
+    AssetListing,
+    Build,
+    Job,
+    JobDocument,
+    JobId,
+    Owner,
+    Record,
+    Text,
+)
 from sauce_janitor.operations.wiring.pauses import pause_if_new
 from sauce_janitor.operations.wiring.read_backs import CheckedCopies
 from sauce_janitor.operations.wiring.run_settings import RunContext
@@ -54,10 +66,17 @@ def connection(account: config.Account) -> Connection:
 
 
 class AccountClient:
-    """The reader of one account, and the gate for who may write: both spend one budget. A context manager."""
+    """The reader of one account, and the gate for who may write: both spend one budget. A context
+    manager.
+    """
 
     def __init__(
-        self, to: Connection, on_request: OnRequest, stop: threading.Event, *, store: SharedCount | None = None
+        self,
+        to: Connection,
+        on_request: OnRequest,
+        stop: threading.Event,
+        *,
+        store: SharedCount | None = None,
     ) -> None:
         self.connection = to
         self._on_request = on_request
@@ -67,10 +86,17 @@ class AccountClient:
         self.reader = SauceReader(to, on_request, budget=self.budget, stop=stop)
 
     def as_(
-        self, username: str, access_key: SecretStr, read_again: Callable[[], tuple[str, SecretStr]] | None = None
+        self,
+        username: str,
+        access_key: SecretStr,
+        read_again: Callable[[], tuple[str, SecretStr]] | None = None,
     ) -> AccountClient:
-        """A client for another credential at the same address, with a budget of its own. Close it, too."""
-        other = replace(self.connection, username=username, access_key=access_key, read_again=read_again)
+        """A client for another credential at the same address, with a budget of its own. Close it,
+        too.
+        """
+        other = replace(
+            self.connection, username=username, access_key=access_key, read_again=read_again
+        )
         return AccountClient(other, self._on_request, self._stop, store=self._store)
 
     def gate(self) -> Gate:
@@ -84,11 +110,15 @@ class AccountClient:
 
 
 def shared_count(tools: RunContext, *, run_id: str, tell: Callable[[str], None]) -> SharedCount:
-    """Where requests are counted, together with every other process on the same state; `tell` is told when that is lost."""
+    """Where requests are counted, together with every other process on the same state; `tell` is
+    told when that is lost.
+    """
     runs, identity = tools.state.runs, tools.state.identity
 
     def made() -> bool:
-        return identity.remember_budget() and runs.any_since(int(tools.clock()) - _HOUR_S, but=run_id)
+        return identity.remember_budget() and runs.any_since(
+            int(tools.clock()) - _HOUR_S, but=run_id
+        )
 
     return SharedCount(tools.config.state, made, tell)
 
@@ -113,7 +143,9 @@ def claimant(held: state.State, *, run_id: str = "", adopts: bool = False) -> ar
 
 
 def refuse_foreign(settings: config.ArchiveConfig, held: state.State) -> None:
-    """RefusedError where the archive belongs to another state; for what asks for no lease, and yet lifts a protection."""
+    """RefusedError where the archive belongs to another state; for what asks for no lease, and yet
+    lifts a protection.
+    """
     known = held.identity.archive_uuid(str(settings.path))
     with archive.Catalogue.open(settings.path, known_uuid=known) as catalogue:
         owner = archive.read_owner(settings.path, catalogue.root.fd)
@@ -124,19 +156,24 @@ def refuse_foreign(settings: config.ArchiveConfig, held: state.State) -> None:
 def open_archive(
     settings: config.ArchiveConfig, account: str, held: state.State, *, run_id: str = ""
 ) -> archive.Archive:
-    """The account's archive, for a run with its lease there; the state learns its id when it is made.
+    """The account's archive, for a run with its lease there; the state learns its id when it is
+    made.
 
-    Raises ArchiveUnusableError when it cannot be used, RefusedError when it is another state's, LeaseError when another
-    run works there.
+    Raises ArchiveUnusableError when it cannot be used, RefusedError when it is another state's,
+    LeaseError when another run works there.
     """
     path = str(settings.path)
     pause_if_new(held, settings.path)
-    floor = archive.DiskReserve(percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0)
+    floor = archive.DiskReserve(
+        percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0
+    )
     opened = archive.Archive.open(
         settings.path,
         account=held.accounts.key(account),
         known_uuid=held.identity.archive_uuid(path),
-        settings=archive.WriteSettings(verify=settings.verify, min_free=floor, compress=settings.compress),
+        settings=archive.WriteSettings(
+            verify=settings.verify, min_free=floor, compress=settings.compress
+        ),
         claimant=claimant(held, run_id=run_id),
     )
     try:
@@ -150,14 +187,23 @@ def open_archive(
 class FittedArchive:
     """The archive as executing asks for it (`execute.parts.Archive`)."""
 
-    def __init__(self, held: archive.Archive, copies: CheckedCopies, *, run_id: str, base_url: str) -> None:
+    def __init__(
+        self, held: archive.Archive, copies: CheckedCopies, *, run_id: str, base_url: str
+    ) -> None:
         self._held, self._copies, self._run_id, self._base_url = held, copies, run_id, base_url
 
     def archived(self, job: Job, /) -> Archived | None:
         return self._held.archived(job)
 
     def store(
-        self, document: JobDocument, listing: AssetListing, selection: Selection, fetch: Fetch, /, *, why: StoreReason
+        self,
+        document: JobDocument,
+        listing: AssetListing,
+        selection: Selection,
+        fetch: Fetch,
+        /,
+        *,
+        why: StoreReason,
     ) -> Archived:
         origin = archive.StoreOrigin(
             why.policy,
@@ -187,7 +233,9 @@ class FreshListings:
         self._reader, self._known, self._account = reader, known, account
 
     def contradicted(self, owner: Owner, job_ids: Collection[JobId], /) -> Mapping[JobId, str]:
-        return presence.contradicted(owner, self._reader, self._known.of(self._account, owner), job_ids)
+        return presence.contradicted(
+            owner, self._reader, self._known.of(self._account, owner), job_ids
+        )
 
 
 class Fingerprints:
@@ -198,7 +246,9 @@ class Fingerprints:
     was decided on.
     """
 
-    def __init__(self, reader: SauceReader, known: state.Jobs, query: state.Query, fields: DecisionFields) -> None:
+    def __init__(
+        self, reader: SauceReader, known: state.Jobs, query: state.Query, fields: DecisionFields
+    ) -> None:
         self._reader, self._known, self._query, self._fields = reader, known, query, fields
         self._builds: dict[tuple[Owner, str], tuple[float, Text]] = {}
 
@@ -225,9 +275,13 @@ class Fingerprints:
             build = next((each for each in listed if each.id == build_id), None)
         if build is None:
             return UNKNOWN
-        if record.build_counters is not None:  # our own deletes make it smaller, and perhaps its verdict milder
+        if (
+            record.build_counters is not None
+        ):  # our own deletes make it smaller, and perhaps its verdict milder
             counters = record.build_counters
-            before = Build(build_id, None, None, record.build_status, counters.jobs, counters.open_jobs)
+            before = Build(
+                build_id, None, None, record.build_status, counters.jobs, counters.open_jobs
+            )
             if has_only_lost_jobs(before, build):
                 return record.build_status
         return build.status

@@ -1,4 +1,5 @@
-"""Keeps what lists know of the archive up with it: since the last look by the journal, the first time by every receipt.
+"""Keeps what lists know of the archive up with it: since the last look by the journal, the first
+time by every receipt.
 
 The entries are only ever made from what stands in the archive; the journal says where to look.
 """
@@ -19,18 +20,26 @@ _AT_ONCE = 200
 
 @dataclass(slots=True)
 class Indexed:
-    """What came of it: the jobs whose entries were made, and those whose receipts could not be trusted, with why."""
+    """What came of it: the jobs whose entries were made, and those whose receipts could not be
+    trusted, with why.
+    """
 
     jobs: int = 0
     unreadable: list[str] = field(default_factory=list)
 
 
 def keep_up(
-    state: State, catalogue: Catalogue, *, anew: bool = False, step: Callable[[int], None] | None = None
+    state: State,
+    catalogue: Catalogue,
+    *,
+    anew: bool = False,
+    step: Callable[[int], None] | None = None,
 ) -> Indexed:
-    """Bring the entries up to what the archive holds; `anew` reads everything. Asks and changes nothing but the entries.
+    """Bring the entries up to what the archive holds; `anew` reads everything. Asks and changes
+    nothing but the entries.
 
-    `step` is told of every batch. A job that cannot be read keeps no entry: `archive verify` says more of it.
+    `step` is told of every batch. A job that cannot be read keeps no entry: `archive verify` says
+    more of it.
     """
     uuid, (head, _) = catalogue.root.uuid, state.journal.head()
     through = None if anew else state.archived.through(uuid)
@@ -50,7 +59,9 @@ def keep_up(
 
 
 def _touched(state: State, catalogue: Catalogue, through: int) -> Iterator[tuple[str, ...]]:
-    for each in {(each.account, each.job_id): each for each in state.archived.touched(through)}.values():
+    for each in {
+        (each.account, each.job_id): each for each in state.archived.touched(through)
+    }.values():
         ended_at = state.jobs.ended_at(state.accounts.named(each.account), each.job_id)
         if ended_at is not None:
             yield job_place(each.account, each.owner, each.job_id, ended_at)
@@ -58,7 +69,9 @@ def _touched(state: State, catalogue: Catalogue, through: int) -> Iterator[tuple
         yield from catalogue.places_of(each.job_id, account=each.account, owner=each.owner)
 
 
-def _entries(catalogue: Catalogue, places: Iterable[tuple[str, ...]], indexed: Indexed) -> Iterator[ArchiveEntry]:
+def _entries(
+    catalogue: Catalogue, places: Iterable[tuple[str, ...]], indexed: Indexed
+) -> Iterator[ArchiveEntry]:
     for place in places:
         try:
             entry = entry_of(catalogue.root, place)

@@ -1,4 +1,6 @@
-"""As whom the program asks and acts, for whose jobs: one client a credential, each with a request budget of its own."""
+"""As whom the program asks and acts, for whose jobs: one client a credential, each with a request
+budget of its own.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _OF_THE_ACCOUNT = (CredentialsError, SourceUnavailableError, BudgetSpentError)
 
 @dataclass(frozen=True, slots=True)
 class CredentialShare:
-    """One credential's part of an account: these owners' jobs. `own`: the credential is theirs, not the account's."""
+    """One credential's part of an account: these owners' jobs. `own`: the credential is theirs, not
+    the account's.
+    """
 
     client: AccountClient
     owners: frozenset[Owner]
@@ -32,7 +36,9 @@ class CredentialShare:
 
 
 class Clients:
-    """The clients of one account: its own, and those of owners with credentials of their own, made when first needed."""
+    """The clients of one account: its own, and those of owners with credentials of their own, made
+    when first needed.
+    """
 
     def __init__(self, account: Account, main: AccountClient, stack: ExitStack) -> None:
         self.main = main
@@ -48,12 +54,20 @@ class Clients:
         return self._configured(owner) in self._account.own_sources
 
     def _configured(self, owner: Owner) -> Owner:
-        """The owner's name as the configuration writes it: Sauce Labs may write it in other letters' case."""
+        """The owner's name as the configuration writes it: Sauce Labs may write it in other
+        letters' case.
+        """
         own = self._account.own_sources
-        return owner if owner in own else next((each for each in own if is_same_user(each, owner)), owner)
+        return (
+            owner
+            if owner in own
+            else next((each for each in own if is_same_user(each, owner)), owner)
+        )
 
     def of(self, owner: Owner) -> AccountClient:
-        """The client for this owner's jobs. ConfigError when his credentials cannot be had; they are looked for once."""
+        """The client for this owner's jobs. ConfigError when his credentials cannot be had; they
+        are looked for once.
+        """
         if not self.has_own(owner):
             return self.main
         if owner not in self._of_owner:
@@ -77,9 +91,11 @@ class Clients:
         return self._clients[who]
 
     def is_about(self, owner: Owner, error: JanitorError) -> bool:
-        """Whether an error met while asking about this owner's jobs is his alone: then the others go on.
+        """Whether an error met while asking about this owner's jobs is his alone: then the others
+        go on.
 
-        It is, unless it is about the account's credentials or budget, or Sauce Labs does not answer at all.
+        It is, unless it is about the account's credentials or budget, or Sauce Labs does not answer
+        at all.
         """
         if self.has_own(owner):
             return isinstance(error, SourceError | ConfigError)
@@ -101,6 +117,12 @@ class Clients:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """Sauce's clock minus ours by the answer that differs most, of the newest of each client; None before any."""
-        skews = [skew for client in self._clients.values() if (skew := client.reader.clock_skew_s) is not None]
+        """Sauce's clock minus ours by the answer that differs most, of the newest of each client;
+        None before any.
+        """
+        skews = [
+            skew
+            for client in self._clients.values()
+            if (skew := client.reader.clock_skew_s) is not None
+        ]
         return max(skews, key=abs, default=None)

@@ -1,4 +1,6 @@
-"""Carrying a plan out with several credentials at once: each has its own workers and budget, and may end before the others."""
+"""Carrying a plan out with several credentials at once: each has its own workers and budget, and
+may end before the others.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _KEPT_FOR_DELETES: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ShareSettings:
-    """How: so many workers a credential; no asset is touched sooner than `settle_s` after its job's end."""
+    """How: so many workers a credential; no asset is touched sooner than `settle_s` after its job's
+    end.
+    """
 
     workers: int
     settle_s: int
@@ -34,8 +38,8 @@ def carry_out_shared(
 ) -> tuple[Execution, dict[Owner, str]]:
     """Do what the plan says, each share by its own parts; what became of it all together.
 
-    Also the owners whose own credentials Sauce Labs did not accept, with why: what is left of theirs stays, the others go on.
-    Raises what is a bug.
+    Also the owners whose own credentials Sauce Labs did not accept, with why: what is left of
+    theirs stays, the others go on. Raises what is a bug.
     """
     if len(shares) == 1:
         done = [_carry_out(plan, *shares[0], terms)]
@@ -47,13 +51,23 @@ def carry_out_shared(
     for (share, _), one in zip(shares, done, strict=True):
         if share.own and one.halted is not None and one.halted.why is Halt.CREDENTIALS:
             refused |= dict.fromkeys(share.owners, one.halted.detail)
-    return together([_named(share, one) for (share, _), one in zip(shares, done, strict=True)]), refused
+    return together(
+        [_named(share, one) for (share, _), one in zip(shares, done, strict=True)]
+    ), refused
 
 
-def _carry_out(plan: Plan, share: CredentialShare, parts: ExecutionPorts, terms: ShareSettings) -> Execution:
-    deletes = any(decision.action in DELETES for job in _jobs(plan, share) for decision in job.actions)
-    options = ExecutionSettings(settle_s=terms.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0)
-    return carry_out(_jobs(plan, share), parts, workers=terms.workers, stop=terms.stop, options=options)
+def _carry_out(
+    plan: Plan, share: CredentialShare, parts: ExecutionPorts, terms: ShareSettings
+) -> Execution:
+    deletes = any(
+        decision.action in DELETES for job in _jobs(plan, share) for decision in job.actions
+    )
+    options = ExecutionSettings(
+        settle_s=terms.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
+    )
+    return carry_out(
+        _jobs(plan, share), parts, workers=terms.workers, stop=terms.stop, options=options
+    )
 
 
 def _jobs(plan: Plan, share: CredentialShare) -> Iterator[JobPlan]:
@@ -61,8 +75,14 @@ def _jobs(plan: Plan, share: CredentialShare) -> Iterator[JobPlan]:
 
 
 def _named(share: CredentialShare, done: Execution) -> Execution:
-    """Says whose credential it was that ended early; credentials of some owners end the account's run with what others met."""
+    """Says whose credential it was that ended early; credentials of some owners end the account's
+    run with what others met.
+    """
     if not share.own or done.halted is None:
         return done
-    halted = replace(done.halted, detail=f"{share.client.connection.username}: {done.halted.detail}")
-    return replace(done, halted=halted, error=None if halted.why is Halt.CREDENTIALS else done.error)
+    halted = replace(
+        done.halted, detail=f"{share.client.connection.username}: {done.halted.detail}"
+    )
+    return replace(
+        done, halted=halted, error=None if halted.why is Halt.CREDENTIALS else done.error
+    )

@@ -30,5 +30,7 @@ def room_of(settings: ArchiveConfig) -> DiskSpace:
 
 
 def nearest(path: Path) -> Path:
-    """Return the folder itself, or the nearest one above it that is there: where it would be made."""
+    """Return the folder itself, or the nearest one above it that is there: where it would be
+    made.
+    """
     return next(each for each in (path, *path.absolute().parents) if each.is_dir())

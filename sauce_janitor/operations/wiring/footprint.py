@@ -1,4 +1,6 @@
-"""What a plan weighs and needs: bytes by what this account's receipts and deletes tell, and the room on the disk."""
+"""What a plan weighs and needs: bytes by what this account's receipts and deletes tell, and the
+room on the disk.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _MOST_DELETES: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a plan does, with its bytes, and the room for what it stores. `room` is None where it cannot be told."""
+    """What a plan does, with its bytes, and the room for what it stores. `room` is None where it
+    cannot be told.
+    """
 
     effects: PlanEffects
     room: DiskSpace | None = None
@@ -33,7 +37,9 @@ class Footprint:
 def footprint_of(
     plan: Plan, settings: ArchiveConfig, weights: Weights = NO_WEIGHTS, *, erases: bool = False
 ) -> Footprint:
-    """Return the plan's footprint, with bytes as far as the weights tell; `erases` as `effects_of` takes it."""
+    """Return the plan's footprint, with bytes as far as the weights tell; `erases` as `effects_of`
+    takes it.
+    """
     try:
         room = room_of(settings)
     except OSError:  # an unmounted disk is for the run to refuse; a plan can be looked at without
@@ -41,11 +47,14 @@ def footprint_of(
     return Footprint(effects_of(plan, weights, erases=erases), room)
 
 
-def weights_of(archive: Path, state: State, account: str, *, now: int, remembers: bool = True) -> Weights:
-    """Return what is known of the account's jobs in bytes; `now` in epoch seconds. Raises StateError.
+def weights_of(
+    archive: Path, state: State, account: str, *, now: int, remembers: bool = True
+) -> Weights:
+    """Return what is known of the account's jobs in bytes; `now` in epoch seconds. Raises
+    StateError.
 
-    Means of a full sample serve for a day: to draw one from a large archive on a network disk takes its
-    time, and it hardly changes. Where the state is only read, nothing `remembers` them.
+    Means of a full sample serve for a day: to draw one from a large archive on a network disk takes
+    its time, and it hardly changes. Where the state is only read, nothing `remembers` them.
     """
     key = f"receipt sizes {account}"
     known = _known(state.notes.read(key), str(archive), now=now)
@@ -64,13 +73,17 @@ def _drawn(archive: Path, account: str) -> tuple[dict[str, float], int]:
 
 
 def _known(note: str | None, archive: str, *, now: int) -> tuple[dict[str, float], int] | None:
-    """The noted means, if they are of this archive and young; a clock that was set back makes them old."""
+    """The noted means, if they are of this archive and young; a clock that was set back makes them
+    old.
+    """
     if note is None:
         return None
     try:
         said = json.loads(note)
         if said["archive"] != archive or not 0 <= now - said["at"] < _DAY_S:
             return None
-        return {str(each): float(size) for each, size in said["by_class"].items()}, int(said["receipts"])
+        return {str(each): float(size) for each, size in said["by_class"].items()}, int(
+            said["receipts"]
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # a note of another version, or a damaged one: the sample is drawn anew

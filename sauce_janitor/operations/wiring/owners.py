@@ -1,4 +1,6 @@
-"""Whose jobs a run is about: users by name, and `organization` and teams, which are resolved anew each time."""
+"""Whose jobs a run is about: users by name, and `organization` and teams, which are resolved anew
+each time.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ _EARLIER: Final = "as earlier runs found them"
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An owner whose jobs this run could not list, and why: the `jobs` known of him stay, and count nowhere.
+    """An owner whose jobs this run could not list, and why: the `jobs` known of him stay, and count
+    nowhere.
 
-    `departed`: the owner is known from earlier runs alone, and not in the organization, or in the teams (`of`), any more. Then
-    nothing is amiss.
+    `departed`: the owner is known from earlier runs alone, and not in the organization, or in the
+    teams (`of`), any more. Then nothing is amiss.
     """
 
     owner: Owner
@@ -42,10 +45,12 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """The owners whose jobs are to be listed, in order, and `how` they were found ("" when they are named).
+    """The owners whose jobs are to be listed, in order, and `how` they were found ("" when they are
+    named).
 
-    `named` are those that the configuration names, `departed` those known from earlier runs alone. `gaps` say why there may be
-    more of them. `group` is what they are, and `gone` who was in it before: their jobs leave the plan.
+    `named` are those that the configuration names, `departed` those known from earlier runs alone.
+    `gaps` say why there may be more of them. `group` is what they are, and `gone` who was in it
+    before: their jobs leave the plan.
     """
 
     owners: tuple[Owner, ...]
@@ -59,9 +64,15 @@ class Owners:
     def spelled(self, spellings: Mapping[Owner, Owner]) -> Owners:
         """The same users, by the names that Sauce Labs writes."""
         owners, named, departed = (
-            [spellings.get(owner, owner) for owner in some] for some in (self.owners, self.named, self.departed)
+            [spellings.get(owner, owner) for owner in some]
+            for some in (self.owners, self.named, self.departed)
         )
-        return replace(self, owners=tuple(dict.fromkeys(owners)), named=frozenset(named), departed=frozenset(departed))
+        return replace(
+            self,
+            owners=tuple(dict.fromkeys(owners)),
+            named=frozenset(named),
+            departed=frozenset(departed),
+        )
 
 
 def whose(
@@ -72,32 +83,46 @@ def whose(
     *,
     teams: Sequence[str] = (),
 ) -> Owners:
-    """What the configuration's `users` and `teams` mean now. `mine` is who asks, `known` whose jobs were listed before.
+    """What the configuration's `users` and `teams` mean now. `mine` is who asks, `known` whose jobs
+    were listed before.
 
-    An organization is whoever `ask` finds, who asks, and whoever was known before: nobody drops out unsaid because an answer
-    left them out. A team is whoever `ask` finds, and nobody else: who has left it is `gone`. Without `ask` (offline) it is who
-    is known. A name that is known in other letters' case is that user: one user has one spelling. Raises what `ask` raises.
+    An organization is whoever `ask` finds, who asks, and whoever was known before: nobody drops out
+    unsaid because an answer left them out. A team is whoever `ask` finds, and nobody else: who has
+    left it is `gone`. Without `ask` (offline) it is who is known. A name that is known in other
+    letters' case is that user: one user has one spelling. Raises what `ask` raises.
     """
     spelled = _Spelling(known)
     mine = spelled(mine)
     users = tuple(users)
-    named = [mine if user == "me" else spelled(owner_name(user)) for user in users if user != ORGANIZATION]
+    named = [
+        mine if user == "me" else spelled(owner_name(user))
+        for user in users
+        if user != ORGANIZATION
+    ]
     if ORGANIZATION in users:
         return _organization([*named, mine], known, spelled, ask)
     if not teams:
         return Owners(tuple(dict.fromkeys(named)), named=frozenset(named))
     group = f"team {teams[0]}" if len(teams) == 1 else f"teams {', '.join(teams)}"
     if ask is None:
-        return Owners(tuple(dict.fromkeys([*named, *known])), _EARLIER, frozenset(named), group=group)
+        return Owners(
+            tuple(dict.fromkeys([*named, *known])), _EARLIER, frozenset(named), group=group
+        )
     found = ask()
     present = dict.fromkeys([*named, *map(spelled, found.owners)])
-    # Where not everybody may have been found, nobody is said to have left; their jobs stay, and are not listed.
+    # Where not everybody may have been found, nobody is said to have left; their jobs stay, and are
+    # not listed.
     gone = frozenset[Owner]() if found.gaps else frozenset(known) - set(present)
-    return Owners(tuple(present), found.how, frozenset(named), gaps=found.gaps, group=group, gone=gone)
+    return Owners(
+        tuple(present), found.how, frozenset(named), gaps=found.gaps, group=group, gone=gone
+    )
 
 
 def _organization(
-    named: list[Owner], known: Sequence[Owner], spelled: _Spelling, ask: Callable[[], Organization] | None
+    named: list[Owner],
+    known: Sequence[Owner],
+    spelled: _Spelling,
+    ask: Callable[[], Organization] | None,
 ) -> Owners:
     named_too = frozenset(named)
     if ask is None:
@@ -105,18 +130,32 @@ def _organization(
     found = ask()
     present = dict.fromkeys([*named, *map(spelled, found.owners)])
     departed = frozenset(known) - set(present) if not found.gaps else frozenset()
-    return Owners(tuple(dict.fromkeys([*present, *known])), found.how, named_too, departed, found.gaps)
+    return Owners(
+        tuple(dict.fromkeys([*present, *known])), found.how, named_too, departed, found.gaps
+    )
 
 
 def asked_of(account: Account, people: People, *, now: int) -> Organization:
-    """Ask who is in the account's organization, or else in its teams. `now` is epoch seconds. Raises what `People` raises."""
-    return people.organization(now=now) if ORGANIZATION in account.users else people.teams(account.teams)
+    """Ask who is in the account's organization, or else in its teams. `now` is epoch seconds.
+    Raises what `People` raises.
+    """
+    return (
+        people.organization(now=now)
+        if ORGANIZATION in account.users
+        else people.teams(account.teams)
+    )
 
 
 def known_owners(state: State, account: Account) -> tuple[Owner, ...]:
-    """Return whose jobs were listed before; of teams, who was in them when they were asked for last."""
+    """Return whose jobs were listed before; of teams, who was in them when they were asked for
+    last.
+    """
     listed = state.jobs.owners(account.name)
-    said = state.notes.read(_note(account.name)) if account.teams and ORGANIZATION not in account.users else None
+    said = (
+        state.notes.read(_note(account.name))
+        if account.teams and ORGANIZATION not in account.users
+        else None
+    )
     if said is None:
         return listed
     members = frozenset(json.loads(said))

@@ -1,4 +1,6 @@
-"""The kill switch wherever it is known: in the state, and mirrored in the archive's root. Either one stops everything."""
+"""The kill switch wherever it is known: in the state, and mirrored in the archive's root. Either
+one stops everything.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _OURSELVES = "sauce-janitor"
 
 
 class Pauses:
-    """The pause of a state and of the archive that it works with (`execute.parts.Switch`); asked anew each time."""
+    """The pause of a state and of the archive that it works with (`execute.parts.Switch`); asked
+    anew each time.
+    """
 
     def __init__(self, state: State, path: Path) -> None:
         self._state, self._path, self._mirror = state, path, PauseMirror(path)
@@ -28,7 +32,11 @@ class Pauses:
         try:
             there = self._mirror.paused()
         except ArchiveUnusableError as wrong:
-            return Pause(_OURSELVES, f"the archive cannot say whether it is paused ({wrong})", int(time.time()))
+            return Pause(
+                _OURSELVES,
+                f"the archive cannot say whether it is paused ({wrong})",
+                int(time.time()),
+            )
         return None if there is None else Pause(there.by, there.reason, there.at)
 
     def is_paused(self) -> bool:
@@ -36,11 +44,14 @@ class Pauses:
         return self.paused() is not None
 
     def refuse(self, what: str = "changed") -> None:
-        """RefusedError while paused. A state that is new beside an archive that is not pauses itself first."""
+        """RefusedError while paused. A state that is new beside an archive that is not pauses
+        itself first.
+        """
         pause_if_new(self._state, self._path)
         if pause := self.paused():
             raise RefusedError(
-                f"paused by {pause.by}: {pause.reason}. Nothing was {what}; `sauce-janitor resume` lifts it"
+                f"paused by {pause.by}: {pause.reason}. Nothing was {what}; `sauce-janitor resume`"
+                " lifts it"
             )
 
     def resume(self, *, by: str, at: int) -> None:
@@ -51,16 +62,24 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """What a pause did: whether it is new in the state, and what kept it from being in both places."""
+    """What a pause did: whether it is new in the state, and what kept it from being in both
+    places.
+    """
 
     fresh: bool
     troubles: tuple[JanitorError, ...]
 
 
 def pause(
-    state_path: Path, archive_path: Path, wanted: MirroredPause, *, accept_filesystem: str | None = None
+    state_path: Path,
+    archive_path: Path,
+    wanted: MirroredPause,
+    *,
+    accept_filesystem: str | None = None,
 ) -> Stopped:
-    """Pause in the state and in the archive; either one stops everything. Raises JanitorError when neither could be."""
+    """Pause in the state and in the archive; either one stops everything. Raises JanitorError when
+    neither could be.
+    """
     troubles: list[JanitorError] = []
     fresh = is_known = False
     try:
@@ -79,23 +98,26 @@ def pause(
 
 
 def pause_if_new(state: State, path: Path) -> None:
-    """Pause a state that does not know the archive at this path, which has been used before: the old state may be lost.
+    """Pause a state that does not know the archive at this path, which has been used before: the
+    old state may be lost.
 
-    Once: then the state knows it. An archive that this state made, or that moved, is not new to it. StateError.
+    Once: then the state knows it. An archive that this state made, or that moved, is not new to it.
+    StateError.
     """
     if state.identity.archive_uuid(str(path)) is not None or not (path / archive.SENTINEL).exists():
         return
     with Catalogue.open(path, known_uuid=None) as catalogue:
         root = catalogue.root
         owner = archive.read_owner(path, root.fd)
-        if (owner is not None and owner.instance == state.identity.instance_id) or state.identity.knows_archive(
-            root.uuid
-        ):
+        if (
+            owner is not None and owner.instance == state.identity.instance_id
+        ) or state.identity.knows_archive(root.uuid):
             return
         reason = (
-            f"this state is new and the archive {path} is not: if the state that was used with it is lost, restore that from a "
-            "backup; to begin anew on purpose, look at `sauce-janitor plan`, then run `sauce-janitor archive adopt` and "
-            "`sauce-janitor resume`"
+            f"this state is new and the archive {path} is not: if the state that was used with it"
+            " is lost, restore that from a backup; to begin anew on purpose, look at"
+            " `sauce-janitor plan`, then run `sauce-janitor archive adopt` and `sauce-janitor"
+            " resume`"
         )
         state.switch.pause(by=_OURSELVES, reason=reason, at=int(time.time()))
         state.identity.remember_archive(str(path), root.uuid)

@@ -1,4 +1,6 @@
-"""How far a run is: counted here, shown by who watches, and kept in the state for `status` elsewhere."""
+"""How far a run is: counted here, shown by who watches, and kept in the state for `status`
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ _WORDS: Final = {
     "verify": "verifying",
 }
 _RECENT_S: Final = 60.0
-"""The rate is that of so long: budgets, black-outs and large videos change it while a run goes on."""
+"""The rate is that of so long: budgets, black-outs and large videos change it while a run goes
+on.
+"""
 _SOON_S: Final = 2.0
 """Before that no rate is told."""
 _FIRST_S: Final = 3.0
@@ -54,7 +58,9 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PhaseProgress:
-    """How far a phase is: `done` of `total` (None: not known), at so many a second (None: too early to tell)."""
+    """How far a phase is: `done` of `total` (None: not known), at so many a second (None: too early
+    to tell).
+    """
 
     phase: str = "start"
     done: int = 0
@@ -90,7 +96,9 @@ class PhaseProgress:
 
 
 class ProgressTracker:
-    """Counts the steps of a phase and tells their rate (a `pipeline.Progress`). Any thread may use it."""
+    """Counts the steps of a phase and tells their rate (a `pipeline.Progress`). Any thread may use
+    it.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, threading.Lock()
@@ -127,7 +135,9 @@ class ProgressTracker:
             return PhaseProgress(self._phase, done, self._total, rate)
 
 
-def stepping(records: Callable[[], Iterable[_T]], step: Callable[[int], None]) -> Callable[[], Iterator[_T]]:
+def stepping(
+    records: Callable[[], Iterable[_T]], step: Callable[[int], None]
+) -> Callable[[], Iterator[_T]]:
     """Hand records through, and tell `step` of every thousand, however often they are read."""
 
     def each() -> Iterator[_T]:
@@ -140,17 +150,22 @@ def stepping(records: Callable[[], Iterable[_T]], step: Callable[[int], None]) -
 
 
 class PublishedProgress:
-    """One run's progress, passed on to `shown` and noted in the state every 5 s by a thread of its own. A context manager.
+    """One run's progress, passed on to `shown` and noted in the state every 5 s by a thread of its
+    own. A context manager.
 
     A note that cannot be written is left out: nobody waits for it, and no run fails by it.
     """
 
-    def __init__(self, shown: Progress, notes: Notes, account: str, *, run_id: str, mode: str) -> None:
+    def __init__(
+        self, shown: Progress, notes: Notes, account: str, *, run_id: str, mode: str
+    ) -> None:
         self._shown, self._notes = shown, notes
         self._account, self._run_id, self._mode = account, run_id, mode
         self._tracker, self._began_at = ProgressTracker(), int(time.time())
         self._ended, self._is_noted = threading.Event(), False
-        self._thread = threading.Thread(target=self._publish, name=f"progress-{run_id}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._publish, name=f"progress-{run_id}", daemon=True
+        )
 
     def phase(self, account: str, phase: str, total: int | None = None) -> None:
         """A phase begins."""
@@ -167,7 +182,10 @@ class PublishedProgress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._ended.set()
         self._thread.join(_EVERY_S)
@@ -201,12 +219,16 @@ class PublishedProgress:
 
 
 def under_way(notes: Notes, account: str, *, now: int) -> list[dict[str, Any]]:
-    """Return how far the account's runs are, the oldest first, as JSON has it; a run that was killed is left out.
+    """Return how far the account's runs are, the oldest first, as JSON has it; a run that was
+    killed is left out.
 
     `at` (epoch seconds) is when it was so. StateError.
     """
     found = (_read(notes.read(key), now=now) for key in notes.starting(_key(account, "")))
-    return sorted((each for each in found if each is not None), key=lambda each: (each["began_at"], each["run_id"]))
+    return sorted(
+        (each for each in found if each is not None),
+        key=lambda each: (each["began_at"], each["run_id"]),
+    )
 
 
 def _read(said: str | None, *, now: int) -> dict[str, Any] | None:
@@ -214,7 +236,9 @@ def _read(said: str | None, *, now: int) -> dict[str, Any] | None:
     try:
         note = json.loads(said or "")
         at, process = int(note["at"]), list(note["process"])
-        progress = PhaseProgress(str(note["phase"]), note["done"], note["total"], note["per_second"])
+        progress = PhaseProgress(
+            str(note["phase"]), note["done"], note["total"], note["per_second"]
+        )
         if abs(now - at) > _LASTS_S or _is_dead(process):
             return None
         return {
@@ -227,7 +251,9 @@ def _read(said: str | None, *, now: int) -> dict[str, Any] | None:
 
 
 def _this_process() -> list[Any]:
-    """Where a process number means this process: the host, and the namespace in which it is counted."""
+    """Where a process number means this process: the host, and the namespace in which it is
+    counted.
+    """
     space = 0
     with suppress(OSError):
         space = Path("/proc/self/ns/pid").stat().st_ino

@@ -1,4 +1,6 @@
-"""Reads the copies back that deletes rest on, and remembers when, where the configuration trusts that for a while."""
+"""Reads the copies back that deletes rest on, and remembers when, where the configuration trusts
+that for a while.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,18 @@ from sauce_janitor.state import State
 
 
 class CheckedCopies:
-    """One account's copies. `trust_s`: how long a read-back counts, in seconds; None: only the run's own do."""
+    """One account's copies. `trust_s`: how long a read-back counts, in seconds; None: only the
+    run's own do.
+    """
 
     def __init__(
-        self, held: Archive, kept: State, account: str, *, trust_s: int | None, clock: Callable[[], float]
+        self,
+        held: Archive,
+        kept: State,
+        account: str,
+        *,
+        trust_s: int | None,
+        clock: Callable[[], float],
     ) -> None:
         self._held, self._kept, self._account = held, kept, account
         self._trust_s, self._clock = trust_s, clock
@@ -26,7 +36,8 @@ class CheckedCopies:
             kept.read_backs.forget_before(account, self._now() - trust_s)
 
     def read_back(self, owner: Owner, job_id: JobId, /, *, anew: bool = False) -> ReadBack:
-        """Read every stored byte of the job from the disk; with `anew` also where an earlier read-back is trusted.
+        """Read every stored byte of the job from the disk; with `anew` also where an earlier
+        read-back is trusted.
 
         Raises ArchiveError when a receipt cannot be trusted: then nothing says what was stored.
         """
@@ -51,10 +62,14 @@ class CheckedCopies:
             self._kept.read_backs.forget(self._account, job_id)
         else:
             self.remember(job_id, receipt)
-        return ReadBack(receipt, tuple(f"{each.file}: {each.damage} ({each.detail})" for each in findings))
+        return ReadBack(
+            receipt, tuple(f"{each.file}: {each.damage} ({each.detail})" for each in findings)
+        )
 
     def check(self, job: Job) -> None:
-        """ArchiveError where the journal names a receipt that is not among the job's: nothing is built on those."""
+        """ArchiveError where the journal names a receipt that is not among the job's: nothing is
+        built on those.
+        """
         with self._held.reading() as catalogue:
             receipts = catalogue.receipts(place_of(self._key, job))
         if receipts:
@@ -66,8 +81,12 @@ class CheckedCopies:
             self._kept.read_backs.remember(self._account, job_id, receipt, at=self._now())
 
     def _trusted(self, owner: Owner, job_id: JobId, ended_at: int | None) -> str | None:
-        """The receipt of a copy that was read back recently, still is the newest, and has files of the right lengths."""
-        last = self._kept.read_backs.last(self._account, job_id) if self._trust_s is not None else None
+        """The receipt of a copy that was read back recently, still is the newest, and has files of
+        the right lengths.
+        """
+        last = (
+            self._kept.read_backs.last(self._account, job_id) if self._trust_s is not None else None
+        )
         if last is None or self._trust_s is None or not 0 <= self._now() - last[1] <= self._trust_s:
             return None
         with self._held.reading() as catalogue:
@@ -86,13 +105,18 @@ class CheckedCopies:
 
 
 def _check(job_id: JobId, receipts: Sequence[ReceiptFile], known: str | None) -> None:
-    """A flipped bit in a hash leaves a receipt that reads well: only its own hash, in the journal, tells."""
+    """A flipped bit in a hash leaves a receipt that reads well: only its own hash, in the journal,
+    tells.
+    """
     if known is not None and known not in {each.sha256 for each in receipts}:
-        raise _untrusted(job_id, "the receipt that the journal names is not in it: it was changed or removed")
+        raise _untrusted(
+            job_id, "the receipt that the journal names is not in it: it was changed or removed"
+        )
 
 
 def _untrusted(job_id: JobId, why: str) -> ArchiveError:
     return ArchiveError(
-        f"job {job_id}: its copy in the archive cannot be trusted ({why}), so nothing is deleted of the job: restore its "
-        "folder from a backup, or move it out of the archive, and the next run archives the job anew"
+        f"job {job_id}: its copy in the archive cannot be trusted ({why}), so nothing is deleted of"
+        " the job: restore its folder from a backup, or move it out of the archive, and the next"
+        " run archives the job anew"
     )

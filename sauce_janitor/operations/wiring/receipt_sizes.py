@@ -18,7 +18,8 @@ MOST_RECEIPTS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class ReceiptSizes:
-    """Mean bytes a job by class of assets, told by so many `receipts`; typical ones for those `assumed`.
+    """Mean bytes a job by class of assets, told by so many `receipts`; typical ones for those
+    `assumed`.
 
     `trouble` says why no receipt could be read, where the archive is there.
     """
@@ -64,7 +65,11 @@ def measured(receipts: Iterable[ReceiptDocument]) -> ReceiptSizes:
         for asset in receipt.assets:
             stored[class_of(asset.name)] += asset.bytes
         unwanted = {class_of(each.name) for each in receipt.discarded}
-        jobs.update(each for each in {*TYPICAL_BYTES, *map(class_of, receipt.listed)} if each not in unwanted)
+        jobs.update(
+            each
+            for each in {*TYPICAL_BYTES, *map(class_of, receipt.listed)}
+            if each not in unwanted
+        )
     told = {each: stored[each] / number for each, number in jobs.items()}
     assumed = tuple(each for each in TYPICAL_BYTES if each not in told)
     return ReceiptSizes({each: TYPICAL_BYTES[each] for each in assumed} | told, count, assumed)

@@ -28,12 +28,13 @@ HOLD: Final = "(hold)"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a run is to do. Without `execute` it is a dry run: the one place where that is decided is `run`.
+    """What a run is to do. Without `execute` it is a dry run: the one place where that is decided
+    is `run`.
 
     `as_of` looks at another time (dry runs only); `offline` plans on what is known; `accept_loss`
     believes a listing in which most known jobs are missing; `policies` acts only for these (empty:
-    all); `reviewed` are the plans of a plan file, by account: then nothing else is done; `retry_now`
-    ends the pauses of jobs that failed before.
+    all); `reviewed` are the plans of a plan file, by account: then nothing else is done;
+    `retry_now` ends the pauses of jobs that failed before.
     """
 
     execute: bool = False
@@ -47,7 +48,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run works with. `stop` ends it early and cleanly; `show` is given the plan before anything is carried out."""
+    """What a run works with. `stop` ends it early and cleanly; `show` is given the plan before
+    anything is carried out.
+    """
 
     config: Config
     state: State
@@ -60,7 +63,9 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """How many jobs, and assets of how many, went at Sauce Labs in one run without our doing, and no purge explains it."""
+    """How many jobs, and assets of how many, went at Sauce Labs in one run without our doing, and
+    no purge explains it.
+    """
 
     jobs: int = 0
     assets: int = 0
@@ -73,15 +78,17 @@ class Vanished:
     def words(self) -> str:
         """What it means, for people."""
         return (
-            f"{self.jobs:,} jobs, and the assets of {self.assets:,}, went at Sauce Labs without our doing: does another "
-            "janitor or a script delete on this account? It does not see the holds here: stop one of the two "
-            "(docs/explanation/safety.md)"
+            f"{self.jobs:,} jobs, and the assets of {self.assets:,}, went at Sauce Labs without our"
+            " doing: does another janitor or a script delete on this account? It does not see the"
+            " holds here: stop one of the two (docs/explanation/safety.md)"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a plan asks of one credential: so many requests, of which its budget has `left` now (None: no hourly limit)."""
+    """What a plan asks of one credential: so many requests, of which its budget has `left` now
+    (None: no hourly limit).
+    """
 
     username: str
     requests: int
@@ -93,10 +100,10 @@ class Need:
 class Result:
     """What came of a run: always a plan; what was carried out, if anything was to be.
 
-    `timetable`: requests that may leave; `outlook`: what the plan and new jobs take of them (`affording.outlook`);
-    `footprint`: what it does and weighs;
-    `goes_on_at`: when the budget has room again for what is left, where the run paused for it, epoch seconds. `withheld`: so
-    many jobs are due and stay, because their owner's first listing has to be confirmed by a second.
+    `timetable`: requests that may leave; `outlook`: what the plan and new jobs take of them
+    (`affording.outlook`); `footprint`: what it does and weighs; `goes_on_at`: when the budget has
+    room again for what is left, where the run paused for it, epoch seconds. `withheld`: so many
+    jobs are due and stay, because their owner's first listing has to be confirmed by a second.
     """
 
     account: Account
@@ -119,7 +126,9 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was to be done is done, of everybody's jobs; nothing was to be in a dry run."""
+        """Whether all that was to be done is done, of everybody's jobs; nothing was to be in a dry
+        run.
+        """
         done = (self.execution is None or self.execution.complete) and not self.recovery.open
         return done and self.of_all and (self.execution is None or not self.withheld)
 

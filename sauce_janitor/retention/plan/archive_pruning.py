@@ -1,6 +1,8 @@
-"""Decides which archived files may leave the archive, and since when: job by job, as a stream over receipts. Pure.
+"""Decides which archived files may leave the archive, and since when: job by job, as a stream over
+receipts. Pure.
 
-Of all policies that match the job and archive anything, the longest `keep_for` counts for each file; whatever is unclear stays.
+Of all policies that match the job and archive anything, the longest `keep_for` counts for each
+file; whatever is unclear stays.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _UNREAD: Final = Reason(Why.UNDECIDED, detail="its job.json cannot be read")
 
 @dataclass(frozen=True, slots=True)
 class ArchivedFile:
-    """One stored file: the asset's name (None: the job's own document), where it is, since when, and its bytes on the disk."""
+    """One stored file: the asset's name (None: the job's own document), where it is, since when,
+    and its bytes on the disk.
+    """
 
     name: str | None
     file: str
@@ -39,9 +43,9 @@ class ArchivedFile:
 class ArchivedJob:
     """What the archive holds of one job, and what the job looks like.
 
-    `views` are the job as it was archived, and as the inventory last knew it, where it did: nothing goes that one of them
-    protects. None at all: it cannot be read. `protected` are reasons from elsewhere (a local hold, a keep rule). `ended_at` is
-    the end that its receipt says.
+    `views` are the job as it was archived, and as the inventory last knew it, where it did: nothing
+    goes that one of them protects. None at all: it cannot be read. `protected` are reasons from
+    elsewhere (a local hold, a keep rule). `ended_at` is the end that its receipt says.
     """
 
     job_id: JobId
@@ -54,7 +58,9 @@ class ArchivedJob:
 
 @dataclass(frozen=True, slots=True)
 class FileTerm:
-    """How long one file stays: until `at` (epoch seconds), None for ever; and the policy whose word that is."""
+    """How long one file stays: until `at` (epoch seconds), None for ever; and the policy whose word
+    that is.
+    """
 
     file: ArchivedFile
     at: int | None
@@ -71,7 +77,9 @@ class JobPruning:
     protected: tuple[Reason, ...]
 
     def due(self, as_of: int) -> tuple[FileTerm, ...]:
-        """The files that may go now; the job's document only together with all else, or after it."""
+        """The files that may go now; the job's document only together with all else, or after
+        it.
+        """
         if self.protected:
             return ()
         going = tuple(term for term in self.terms if term.at is not None and term.at <= as_of)
@@ -104,7 +112,8 @@ class ArchivePruning:
         self._holds = [
             (hold, test)
             for hold in rules.holds
-            if (test := holds.compile_hold(hold, self._facts, as_of=as_of, zone=rules.timezone)) is not None
+            if (test := holds.compile_hold(hold, self._facts, as_of=as_of, zone=rules.timezone))
+            is not None
         ]
         self._standings = Precedences(rules.policies)
         self._words: dict[int, _Word] = {}
@@ -112,17 +121,26 @@ class ArchivePruning:
     @property
     def lets_anything_go(self) -> bool:
         """Whether any policy has a `keep_for` at all."""
-        return any(policy.archive is not None and policy.archive.keep_for for policy in self._rules.policies)
+        return any(
+            policy.archive is not None and policy.archive.keep_for
+            for policy in self._rules.policies
+        )
 
     @property
     def reads_builds(self) -> bool:
-        """Whether any rule reads what only the inventory knows of a job: the status of its build."""
+        """Whether any rule reads what only the inventory knows of a job: the status of its
+        build.
+        """
         rules = self._rules
-        matches = [policy.match for policy in rules.policies] + [hold.match for hold in rules.holds if hold.match]
+        matches = [policy.match for policy in rules.policies] + [
+            hold.match for hold in rules.holds if hold.match
+        ]
         return any("build_status" in fields_read(match) for match in matches)
 
     def may_go(self, job: ArchivedJob) -> bool:
-        """Whether the time of any file is over by the views given: more views and more protection only let less go."""
+        """Whether the time of any file is over by the views given: more views and more protection
+        only let less go.
+        """
         if not job.views:
             return True
         words = [self._word(record) for record in job.views]
@@ -141,13 +159,17 @@ class ArchivePruning:
         return JobPruning(job, terms, tuple(dict.fromkeys(protected)))
 
     def erase(self, job: ArchivedJob) -> JobPruning:
-        """The fate of a job that somebody erases by hand, whatever `keep_for` and keep rules say: only holds protect it."""
+        """The fate of a job that somebody erases by hand, whatever `keep_for` and keep rules say:
+        only holds protect it.
+        """
         words = [self._word(record) for record in job.views]
         said = (*job.protected, *(reason for word in words for reason in word.protected))
         protected = [reason for reason in dict.fromkeys(said) if reason.why is Why.HELD]
         if not words and self._holds and job.files:
             protected.append(_UNREAD)
-        return JobPruning(job, tuple(FileTerm(file, self._as_of) for file in job.files), tuple(protected))
+        return JobPruning(
+            job, tuple(FileTerm(file, self._as_of) for file in job.files), tuple(protected)
+        )
 
     def matched(self, job: ArchivedJob) -> frozenset[str]:
         """The policies that surely match the job as it was archived."""
@@ -163,7 +185,10 @@ class ArchivePruning:
                 durations = times_of(wish, file.name)
                 if durations is None:
                     return FileTerm(file, None, policy)
-                found += [(due_at(since, each, self._rules.timezone), policy, each.text) for each in durations]
+                found += [
+                    (due_at(since, each, self._rules.timezone), policy, each.text)
+                    for each in durations
+                ]
         if not found:
             return FileTerm(file, None)
         last = max(at for at, _, _ in found)
@@ -171,7 +196,9 @@ class ArchivePruning:
         return FileTerm(file, last, policy, text)
 
     def _may_be_at_sauce(self, job: ArchivedJob) -> bool:
-        """Whether a delete at Sauce Labs may still need this copy as its proof; what is purged or deleted there does not."""
+        """Whether a delete at Sauce Labs may still need this copy as its proof; what is purged or
+        deleted there does not.
+        """
         if job.ended_at + PURGED_AFTER_S <= self._as_of:
             return False
         known = job.views[1:]
@@ -194,19 +221,29 @@ class ArchivePruning:
             assert policy.archive is not None
             if not standing.sure:
                 fields = self._facts.unknown_fields(policy.match, number)
-                protected += [Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told") for name in fields]
+                protected += [
+                    Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told")
+                    for name in fields
+                ]
             elif not policy.archive.none:
                 wishes.append((policy.name, policy.archive))
-        matched = frozenset(policy.name for policy, truth in zip(policies, truths, strict=True) if truth)
+        matched = frozenset(
+            policy.name for policy, truth in zip(policies, truths, strict=True) if truth
+        )
         return _Word(tuple(wishes), tuple(protected), matched)
 
 
 def times_of(wish: ArchiveRule, name: str | None) -> tuple[Duration, ...] | None:
-    """How long a policy has the archive hold an asset of that name, or the job's document (None): the longest counts.
+    """How long a policy has the archive hold an asset of that name, or the job's document (None):
+    the longest counts.
 
     All keys of its `keep_for` that name the asset, else what `all` says; None for ever.
     """
-    times = [time for key, time in wish.keep_for if name is not None and key != OTHERS and matches_any(name, (key,))]
+    times = [
+        time
+        for key, time in wish.keep_for
+        if name is not None and key != OTHERS and matches_any(name, (key,))
+    ]
     if not times:
         times = [time for key, time in wish.keep_for if key == OTHERS]
     known = tuple(time for time in times if time is not None)

@@ -21,14 +21,16 @@ from sauce_janitor.retention.precedence import actions_stated
 _DAY_S = 86_400
 
 ALWAYS_BLOCKING = (
-    "an unfinished job; a job whose age, or a field that a policy reads, is unknown; a failed archive or delete; "
-    "a spent request budget"
+    "an unfinished job; a job whose age, or a field that a policy reads, is unknown; a failed"
+    " archive or delete; a spent request budget"
 )
 """What can block any deadline, whatever the configuration says."""
 
 
 def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
-    """Each rule that can keep a job past the deadline, in the words of the configuration: the holds, then by policy, limits."""
+    """Each rule that can keep a job past the deadline, in the words of the configuration: the
+    holds, then by policy, limits.
+    """
     wanted = [
         (action, by)
         for action, by in zip(DELETES, (deadline.assets_gone_by, deadline.job_gone_by), strict=True)
@@ -45,7 +47,9 @@ def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
         # While a job has assets, whatever keeps them keeps the job.
         actions = (action,) if action is Action.DELETE_ASSETS else DELETES
         for policy in policies:
-            heard = frozenset(stated for stated in Action if not _is_silenced(policy, stated, sure, policies))
+            heard = frozenset(
+                stated for stated in Action if not _is_silenced(policy, stated, sure, policies)
+            )
             found += _of_policy(policy, [each for each in actions if each in heard], by)
             if Action.ARCHIVE in heard:
                 found += _of_archive(policy, by)
@@ -54,21 +58,31 @@ def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
         found.append(f"grace: {rules.grace.text}")
     limits = rules.limits
     found += [
-        f"limits: {name}" for name in ("max_jobs", "max_percent", "max_growth") if getattr(limits, name) is not None
+        f"limits: {name}"
+        for name in ("max_jobs", "max_percent", "max_growth")
+        if getattr(limits, name) is not None
     ]
     return tuple(dict.fromkeys(found))
 
 
 def _uncovered(deadline: Deadline, action: Action, policies: list[Policy]) -> Iterator[str]:
-    """Yield the jobs of the deadline that no policy would ever delete; nothing where all are surely covered."""
+    """Yield the jobs of the deadline that no policy would ever delete; nothing where all are surely
+    covered.
+    """
     stating = [
-        policy for policy in policies if any(stated in dict(policy.deletes) for stated in (action, Action.DELETE_JOB))
+        policy
+        for policy in policies
+        if any(stated in dict(policy.deletes) for stated in (action, Action.DELETE_JOB))
     ]
     if not stating:
         yield f"no policy says {action.value} of such a job"
     elif may_overlap(deadline.match, Not(AnyOf(tuple(policy.match for policy in stating)))):
         names = [policy.name for policy in stating]
-        unmatched = f"neither {' nor '.join(names)} matches" if len(names) > 1 else f"{names[0]} does not match"
+        unmatched = (
+            f"neither {' nor '.join(names)} matches"
+            if len(names) > 1
+            else f"{names[0]} does not match"
+        )
         yield f"no policy says {action.value} of a job that {unmatched}"
 
 
@@ -78,8 +92,12 @@ def terms_of(deadline: Deadline) -> str:
     return ", ".join(f"{what} gone by {by.text}" for what, by in parts if by is not None)
 
 
-def _is_silenced(policy: Policy, action: Action, sure: list[Policy], policies: list[Policy]) -> bool:
-    """Whether another policy surely takes this one's word on every job of the deadline: `sure` match all of these."""
+def _is_silenced(
+    policy: Policy, action: Action, sure: list[Policy], policies: list[Policy]
+) -> bool:
+    """Whether another policy surely takes this one's word on every job of the deadline: `sure`
+    match all of these.
+    """
     for other in sure:
         if other is policy or action not in actions_stated(other):
             continue
@@ -101,7 +119,11 @@ def _of_policy(policy: Policy, actions: list[Action], by: Duration) -> Iterator[
             yield f"{policy.name}: {action.value}: never"
         elif _seconds(claim.after) > _seconds(by):
             yield f"{policy.name}: {action.value}: {claim.after.text}"
-        yield from (f"{policy.name}: keep rule {rule.id}" for rule in _keeps(policy, claim) if _can_outlast(rule, by))
+        yield from (
+            f"{policy.name}: keep rule {rule.id}"
+            for rule in _keeps(policy, claim)
+            if _can_outlast(rule, by)
+        )
     if stated and policy.unit == "build":
         yield f"{policy.name}: unit: build"
 

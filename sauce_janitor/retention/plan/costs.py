@@ -24,7 +24,8 @@ _CONFIRMED_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class WorkCounts:
-    """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and the jobs deleted whole.
+    """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and the
+    jobs deleted whole.
 
     `files` are the requests that fetch their assets, of all of them together.
     """
@@ -38,7 +39,9 @@ class WorkCounts:
 
 
 def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> WorkCounts:
-    """What a plan has to do, by the jobs that have it in common; `owners` limits it to their jobs."""
+    """What a plan has to do, by the jobs that have it in common; `owners` limits it to their
+    jobs.
+    """
     sums: Counter[str] = Counter()
     for template, jobs in plan.rows.templates(owners):
         actions = {action for action, _, _ in template.actions}
@@ -55,7 +58,9 @@ def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> WorkCounts:
 
 
 def files_wanted(selection: Selection | None) -> int:
-    """How many requests it takes to fetch what a selection wants of a typical job: three screenshots or more come as one."""
+    """How many requests it takes to fetch what a selection wants of a typical job: three
+    screenshots or more come as one.
+    """
     if selection is None:
         return 0
     wanted = [name for name in TYPICAL_ASSETS if selection.wants(name)]
@@ -66,8 +71,9 @@ def files_wanted(selection: Selection | None) -> int:
 def requests_needed(work: WorkCounts) -> int:
     """An estimate, rounded up.
 
-    An archived job: its details by the batch, the asset list, its files. A delete after it: the details again and the DELETE.
-    A job that is only deleted: the asset list, its details by the batch, the DELETE. Deleted jobs are confirmed by the hundred.
+    An archived job: its details by the batch, the asset list, its files. A delete after it: the
+    details again and the DELETE. A job that is only deleted: the asset list, its details by the
+    batch, the DELETE. Deleted jobs are confirmed by the hundred.
     """
     archived = work.archived * (1 / _BATCH + 1) + work.files
     deleted = work.archived_and_deleted * 2 + work.only_deleted * (1 + 1 / _BATCH + 1)
@@ -83,7 +89,9 @@ TYPICAL_BYTES: Final[Mapping[str, float]] = {
     "command_log": 60e3, "server_log": 400e3, "video": 6e6, "screenshots": 800e3, "har": 500e3, "performance": 100e3,
     "console": 20e3,
 }  # fmt: skip
-"""What the assets of a class are taken to weigh a job, where no receipt says: a guess at a web test of two minutes."""
+"""What the assets of a class are taken to weigh a job, where no receipt says: a guess at a web test
+of two minutes.
+"""
 
 
 def class_of(name: str) -> str:
@@ -98,5 +106,7 @@ def wants_class(selection: Selection, name: str) -> bool:
 
 
 def bytes_wanted(selection: Selection, sizes: Mapping[str, float]) -> float:
-    """An estimate of what a job's wanted assets weigh; `sizes` are mean bytes a job by `class_of`."""
+    """An estimate of what a job's wanted assets weigh; `sizes` are mean bytes a job by
+    `class_of`.
+    """
     return sum(size for each, size in sizes.items() if wants_class(selection, each))

@@ -1,4 +1,6 @@
-"""Deadlines: promises that are watched. They change nothing; they say which jobs are late, and what stands in the way."""
+"""Deadlines: promises that are watched. They change nothing; they say which jobs are late, and what
+stands in the way.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from sauce_janitor.retention.verdicts import JobVerdict
 
 
 class Blocker(StrEnum):
-    """What a late job waits for; of several the one that is the hardest to remove, which is the first here."""
+    """What a late job waits for; of several the one that is the hardest to remove, which is the
+    first here.
+    """
 
     HOLD = "hold"
     UNFINISHED = "unfinished"
@@ -54,9 +58,11 @@ _HARDNESS: Final = {blocker: number for number, blocker in enumerate(Blocker)}
 
 @dataclass(slots=True)
 class Late:
-    """The jobs that are past one deadline, by what blocks them, and `soon` those that will be within its `warn`.
+    """The jobs that are past one deadline, by what blocks them, and `soon` those that will be
+    within its `warn`.
 
-    `going` are the ids of those that nothing blocks, 16 bytes each: the plan deletes what is late of them.
+    `going` are the ids of those that nothing blocks, 16 bytes each: the plan deletes what is late
+    of them.
     """
 
     jobs: dict[Blocker, int] = field(default_factory=dict)
@@ -78,7 +84,9 @@ class Late:
             self.add(blocker, jobs)
 
     def settle(self, failed: Collection[str], *, finished: bool) -> None:
-        """The plan was carried out, but for the jobs of these ids; not `finished`: some of the rest had to be left."""
+        """The plan was carried out, but for the jobs of these ids; not `finished`: some of the rest
+        had to be left.
+        """
         ids = (self.going[at : at + 16].hex() for at in range(0, len(self.going), 16))
         failures = sum(job_id in failed for job_id in ids)
         rest = self.jobs.pop(Blocker.NOTHING, 0) - failures
@@ -102,7 +110,10 @@ def settle(late: Mapping[str, Late], failed: Collection[str], *, finished: bool)
 
 def overdue_counts(late: Mapping[str, Late]) -> dict[str, dict[str, int]]:
     """How many jobs are past each deadline, by what blocks them."""
-    return {name: {blocker.value: jobs for blocker, jobs in sorted(each.jobs.items())} for name, each in late.items()}
+    return {
+        name: {blocker.value: jobs for blocker, jobs in sorted(each.jobs.items())}
+        for name, each in late.items()
+    }
 
 
 _WORDS: Final = {
@@ -129,16 +140,22 @@ def late_lines(late: Mapping[str, Late]) -> Iterator[str]:
         soon = f"{each.soon:,} will be soon"
         if each.total:
             blocked = ", ".join(
-                f"{each.jobs[blocker]:,} {said}" for blocker, said in _WORDS.items() if blocker in each.jobs
+                f"{each.jobs[blocker]:,} {said}"
+                for blocker, said in _WORDS.items()
+                if blocker in each.jobs
             )
-            yield f"Deadline {name}: {each.total:,} jobs are past it ({blocked})" + (f"; {soon}" if each.soon else "")
+            yield f"Deadline {name}: {each.total:,} jobs are past it ({blocked})" + (
+                f"; {soon}" if each.soon else ""
+            )
         elif each.soon:
             yield f"Deadline {name}: no job is past it; {soon}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Promise:
-    """One half of a deadline: what is to be gone, and tests of the time that gives the age: late, and late within `warn`."""
+    """One half of a deadline: what is to be gone, and tests of the time that gives the age: late,
+    and late within `warn`.
+    """
 
     action: Action
     is_late: AgeTest
@@ -152,14 +169,18 @@ class DeadlineWatch:
         self._as_of = as_of
         self._facts = FieldTests()
         self._matches = [self._facts.compile(deadline.match) for deadline in rules.deadlines]
-        self._promises = [tuple(_promises(deadline, as_of, rules.timezone)) for deadline in rules.deadlines]
+        self._promises = [
+            tuple(_promises(deadline, as_of, rules.timezone)) for deadline in rules.deadlines
+        ]
         self.late = {deadline.name: Late() for deadline in rules.deadlines}
         self._tallies = list(self.late.values())
         self._known: dict[int, tuple[int, ...]] = {}
         self._blockers: dict[tuple[JobVerdict, Action], Blocker] = {}
 
     def see(self, record: Record, time: int | None, ruling: JobVerdict) -> bool:
-        """Count a job, and say whether its assets are late. One that may match counts: what is not known keeps no promise."""
+        """Count a job, and say whether its assets are late. One that may match counts: what is not
+        known keeps no promise.
+        """
         number = self._facts.of(record)
         found = self._known.get(number)
         if found is None:
@@ -167,13 +188,18 @@ class DeadlineWatch:
             self._known[number] = found
         late = False
         for index in found:
-            late |= self._count(index, record, _since(record.job, self._as_of) if time is None else time, ruling)
+            late |= self._count(
+                index, record, _since(record.job, self._as_of) if time is None else time, ruling
+            )
         return late
 
     def _count(self, index: int, record: Record, since: int | None, ruling: JobVerdict) -> bool:
         tally, is_soon = self._tallies[index], False
         for promise in self._promises[index]:
-            gone = promise.action is Action.DELETE_ASSETS and record.assets is not AssetsStanding.PRESENT
+            gone = (
+                promise.action is Action.DELETE_ASSETS
+                and record.assets is not AssetsStanding.PRESENT
+            )
             if since is None or gone:
                 continue
             if promise.is_late(since):
@@ -202,11 +228,15 @@ def blocker_of(decisions: Iterable[Decision], action: Action) -> Blocker:
     due += [assets] if action is Action.DELETE_ASSETS and assets.verdict is Verdict.DUE else []
     if due:
         # It is tried, and goes only when what is missing comes.
-        waits = all(any(reason.why is Why.MISSING for reason in decision.reasons) for decision in due)
+        waits = all(
+            any(reason.why is Why.MISSING for reason in decision.reasons) for decision in due
+        )
         return Blocker.MISSING_FILES if waits else Blocker.NOTHING
     reasons = list((assets if action is Action.DELETE_ASSETS else job).reasons)
     if action is Action.DELETE_ASSETS and all(reason.why is Why.NO_POLICY for reason in reasons):
-        reasons = list(job.reasons)  # no policy says anything of the assets, so they wait for the job
+        reasons = list(
+            job.reasons
+        )  # no policy says anything of the assets, so they wait for the job
     if any(reason.why is Why.ASSETS_PROTECTED for reason in reasons):
         reasons += assets.reasons
     blockers = [_BLOCKERS[reason.why] for reason in reasons if reason.why in _BLOCKERS]
@@ -215,7 +245,10 @@ def blocker_of(decisions: Iterable[Decision], action: Action) -> Blocker:
 
 def _promises(deadline: Deadline, as_of: int, zone: ZoneInfo) -> Iterator[_Promise]:
     warned = as_of if deadline.warn is None else due_at(as_of, deadline.warn, zone)
-    for action, by in ((Action.DELETE_ASSETS, deadline.assets_gone_by), (Action.DELETE_JOB, deadline.job_gone_by)):
+    for action, by in (
+        (Action.DELETE_ASSETS, deadline.assets_gone_by),
+        (Action.DELETE_JOB, deadline.job_gone_by),
+    ):
         if by is not None:
             yield _Promise(action, _test(by, as_of, zone), _test(by, warned, zone))
 
@@ -225,7 +258,9 @@ def _test(by: Duration, as_of: int, zone: ZoneInfo) -> Callable[[int], bool]:
 
 
 def _since(job: Job, as_of: int) -> int | None:
-    """What a deadline counts from for a job that has no age: the latest time that it says, None when it says none."""
+    """What a deadline counts from for a job that has no age: the latest time that it says, None
+    when it says none.
+    """
     for time in (job.ended_at, job.started_at, job.created_at):
         if isinstance(time, int) and EARLIEST <= time <= as_of:
             return time

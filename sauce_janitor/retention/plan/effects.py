@@ -1,4 +1,6 @@
-"""What a plan does, each job counted once; what it destroys that is stored nowhere; and what that weighs."""
+"""What a plan does, each job counted once; what it destroys that is stored nowhere; and what that
+weighs.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,9 @@ class JobEffect(StrEnum):
 class Weights:
     """What is known of an account's jobs, in bytes: never a guess.
 
-    `by_class` are means a job by class of assets, told by so many `receipts`. `whole` is the mean of all
-    assets of a job, as Sauce Labs told for so many `deletes`; None where it told nothing yet.
+    `by_class` are means a job by class of assets, told by so many `receipts`. `whole` is the mean
+    of all assets of a job, as Sauce Labs told for so many `deletes`; None where it told nothing
+    yet.
     """
 
     by_class: Mapping[str, float] = field(default_factory=dict)
@@ -45,7 +48,9 @@ NO_WEIGHTS: Final = Weights()
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A number of bytes. `unknown` are the classes of assets that are not in it: then it is at least so much."""
+    """A number of bytes. `unknown` are the classes of assets that are not in it: then it is at
+    least so much.
+    """
 
     size_bytes: float = 0.0
     unknown: frozenset[str] = frozenset()
@@ -68,8 +73,8 @@ class Volume:
 class PlannedLoss:
     """What is destroyed of jobs although it is not stored, by the policy that permits the delete.
 
-    `selection` is what is stored of their assets; None for nothing, but for what older receipts `stored`.
-    Without `has_assets` only their records are left to destroy.
+    `selection` is what is stored of their assets; None for nothing, but for what older receipts
+    `stored`. Without `has_assets` only their records are left to destroy.
     """
 
     policy: str
@@ -108,7 +113,11 @@ class PlanEffects:
         return {
             "jobs": {effect.value: self.jobs.get(effect, 0) for effect in JobEffect},
             "archived_first": {effect.value: self.archived.get(effect, 0) for effect in JobEffect},
-            "unstored": {"jobs": self.lost_jobs, **self.unstored.as_row(), "by": list(map(_row, self.by_loss()))},
+            "unstored": {
+                "jobs": self.lost_jobs,
+                **self.unstored.as_row(),
+                "by": list(map(_row, self.by_loss())),
+            },
             "frees": self.freed.as_row(),
             "stores": self.stores.as_row(),
             "estimated_by": {"receipts": self.weights.receipts, "deletes": self.weights.deletes},
@@ -125,8 +134,8 @@ class PlanEffects:
 def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS, *, erases: bool = False) -> PlanEffects:
     """Return what the plan does as it is now, in bytes as far as the weights know them.
 
-    Jobs that ended so long ago that Sauce Labs has purged their assets weigh nothing. With `erases` the
-    archive's copies of the jobs are removed, too: then none of them saves anything.
+    Jobs that ended so long ago that Sauce Labs has purged their assets weigh nothing. With `erases`
+    the archive's copies of the jobs are removed, too: then none of them saves anything.
     """
     jobs: Counter[JobEffect] = Counter()
     archived: Counter[JobEffect] = Counter()
@@ -188,7 +197,11 @@ def _stores(template: Template, weights: Weights) -> Volume:
 
 
 def _of_selection(selection: Selection, weights: Weights) -> Volume:
-    unknown = (each for each in TYPICAL_BYTES if each not in weights.by_class and wants_class(selection, each))
+    unknown = (
+        each
+        for each in TYPICAL_BYTES
+        if each not in weights.by_class and wants_class(selection, each)
+    )
     return Volume(bytes_wanted(selection, weights.by_class), frozenset(unknown))
 
 
@@ -209,7 +222,9 @@ def _unstored(loss: PlannedLoss, weights: Weights) -> Volume:
         return Volume(max(0.0, whole.size_bytes - stored.size_bytes))
     # By class: of an unknown part of the whole, what is left would be too much.
     rest = [each for each in TYPICAL_BYTES if not wants_class(loss.selection, each)]
-    told = sum(size for each, size in weights.by_class.items() if not wants_class(loss.selection, each))
+    told = sum(
+        size for each, size in weights.by_class.items() if not wants_class(loss.selection, each)
+    )
     return Volume(told, frozenset(rest) - weights.by_class.keys())
 
 

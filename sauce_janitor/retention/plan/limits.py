@@ -1,4 +1,6 @@
-"""Limits: the brakes on a plan. A broken one stops the whole plan before the first change; none ever trims it."""
+"""Limits: the brakes on a plan. A broken one stops the whole plan before the first change; none
+ever trims it.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,18 @@ SMALL_PLAN: Final = 20
 """Plans with fewer acting jobs than this are not measured in percent."""
 
 _MEND: Final = (
-    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if not, fix the policy"
+    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if"
+    " not, fix the policy"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Somebody lifts limits for plans under a policy digest, until then (the first second after it).
+    """Somebody lifts limits for plans under a policy digest, until then (the first second after
+    it).
 
-    `lift` are not measured at all. With `max_jobs` the approval lifts max_jobs too, and allows only plans with at most so many
-    jobs that no accepted plan had.
+    `lift` are not measured at all. With `max_jobs` the approval lifts max_jobs too, and allows only
+    plans with at most so many jobs that no accepted plan had.
     """
 
     policy_digest: str
@@ -49,9 +53,11 @@ class Approval:
 
 @dataclass(slots=True)
 class ActingJobs:
-    """Distinct jobs with a delete or stop: expected ones were known to an accepted run and only time has passed since.
+    """Distinct jobs with a delete or stop: expected ones were known to an accepted run and only
+    time has passed since.
 
-    `left` are those expected ones that an accepted plan had, for the same action, and did not get to.
+    `left` are those expected ones that an accepted plan had, for the same action, and did not get
+    to.
     """
 
     expected: int = 0
@@ -65,13 +71,17 @@ class ActingJobs:
 
     @property
     def new(self) -> int:
-        """Those that no accepted plan had: what an accepted plan leaves for lack of budget does not count again."""
+        """Those that no accepted plan had: what an accepted plan leaves for lack of budget does not
+        count again.
+        """
         return self.jobs - self.left
 
 
 @dataclass(slots=True)
 class LimitCounts:
-    """What limits are measured by: the jobs seen, those that act, both also by policy (sure matches, and who permits)."""
+    """What limits are measured by: the jobs seen, those that act, both also by policy (sure
+    matches, and who permits).
+    """
 
     inventory: int = 0
     acting: ActingJobs = field(default_factory=ActingJobs)
@@ -81,7 +91,8 @@ class LimitCounts:
 
 @dataclass(frozen=True, slots=True)
 class BrokenLimit:
-    """One broken limit: which, whose (`policy` None: the account's), the numbers, and a text that says how to mend it.
+    """One broken limit: which, whose (`policy` None: the account's), the numbers, and a text that
+    says how to mend it.
 
     `measured` and `allowed` are percent for max_percent, jobs for the others.
     """
@@ -97,8 +108,9 @@ class BrokenLimit:
 class Leeway:
     """What a plan is measured by besides its rules.
 
-    `lift` names limits that are not measured at all; `approvals` are those in force. `medians` are of the sizes (`ActingJobs.new`)
-    of the last 7 accepted plans that had any, by policy and under None of all; without one, max_growth is not measured.
+    `lift` names limits that are not measured at all; `approvals` are those in force. `medians` are
+    of the sizes (`ActingJobs.new`) of the last 7 accepted plans that had any, by policy and under
+    None of all; without one, max_growth is not measured.
     """
 
     lift: frozenset[LimitName] = frozenset()
@@ -112,9 +124,13 @@ NO_LEEWAY: Final = Leeway()
 def measure(
     rules: Rules, tally: LimitCounts, leeway: Leeway
 ) -> tuple[tuple[BrokenLimit, ...], tuple[BrokenLimit, ...]]:
-    """The limits that the plan breaks, and those that only approvals keep from being broken, as `broken_limits` orders them."""
+    """The limits that the plan breaks, and those that only approvals keep from being broken, as
+    `broken_limits` orders them.
+    """
     found = broken_limits(rules, tally, lift=leeway.lift, medians=leeway.medians)
-    approved = frozenset[str]().union(*(each.lifts for each in leeway.approvals if each.allows(tally.acting.new)))
+    approved = frozenset[str]().union(
+        *(each.lifts for each in leeway.approvals if each.allows(tally.acting.new))
+    )
     return (
         tuple(limit for limit in found if limit.limit not in approved),
         tuple(limit for limit in found if limit.limit in approved),
@@ -124,38 +140,60 @@ def measure(
 def broken_limits(
     rules: Rules, tally: LimitCounts, *, lift: frozenset[str], medians: Mapping[str | None, float]
 ) -> tuple[BrokenLimit, ...]:
-    """The limits that the plan breaks, but for those in `lift`: the account's first, then by policy name."""
+    """The limits that the plan breaks, but for those in `lift`: the account's first, then by policy
+    name.
+    """
     found = list(_broken(rules.limits, tally, None, lift=lift, median=medians.get(None)))
     for policy in sorted(rules.policies, key=lambda policy: policy.name):
-        found += _broken(policy.limits, tally, policy.name, lift=lift, median=medians.get(policy.name))
+        found += _broken(
+            policy.limits, tally, policy.name, lift=lift, median=medians.get(policy.name)
+        )
     return tuple(found)
 
 
 def _broken(
-    limits: Limits, tally: LimitCounts, policy: str | None, *, lift: frozenset[str], median: float | None
+    limits: Limits,
+    tally: LimitCounts,
+    policy: str | None,
+    *,
+    lift: frozenset[str],
+    median: float | None,
 ) -> Iterator[BrokenLimit]:
     acting = tally.acting if policy is None else tally.by_policy.get(policy, ActingJobs())
     whose = f"policy {policy}" if policy else f"the plan{_mostly(tally.by_policy)}"
-    if limits.max_percent is not None and "max_percent" not in lift and tally.acting.jobs >= SMALL_PLAN:
+    if (
+        limits.max_percent is not None
+        and "max_percent" not in lift
+        and tally.acting.jobs >= SMALL_PLAN
+    ):
         of = tally.inventory if policy is None else tally.matched.get(policy, 0)
         if acting.unexpected * 100 > limits.max_percent * of:
             percent = 100 * acting.unexpected / of if of else 100.0
             jobs = "jobs of the inventory" if policy is None else "jobs it matches"
             text = (
-                f"max_percent is {limits.max_percent:g} %: {whose} would delete or stop {acting.unexpected:,} of {of:,} {jobs} "
-                f"({percent:.1f} %) that no accepted run knew"
+                f"max_percent is {limits.max_percent:g} %: {whose} would delete or stop"
+                f" {acting.unexpected:,} of {of:,} {jobs} ({percent:.1f} %) that no accepted run"
+                " knew"
             )
-            yield BrokenLimit("max_percent", policy, percent, limits.max_percent, f"{text}. {_MEND}")
-    besides = f" besides the {acting.left:,} that an accepted plan has left to do" if acting.left else ""
+            yield BrokenLimit(
+                "max_percent", policy, percent, limits.max_percent, f"{text}. {_MEND}"
+            )
+    besides = (
+        f" besides the {acting.left:,} that an accepted plan has left to do" if acting.left else ""
+    )
     if limits.max_jobs is not None and "max_jobs" not in lift and acting.new > limits.max_jobs:
-        text = f"max_jobs is {limits.max_jobs:,}: {whose} would delete or stop {acting.new:,} jobs{besides}"
+        text = (
+            f"max_jobs is {limits.max_jobs:,}: {whose} would delete or stop {acting.new:,}"
+            f" jobs{besides}"
+        )
         yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, f"{text}. {_MEND}")
     if limits.max_growth is not None and "max_growth" not in lift and median is not None:
         allowed = limits.max_growth * median
         if acting.new > allowed:
             text = (
-                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.new:,} jobs{besides}, "
-                f"more than {allowed:,g}, {limits.max_growth:g} times the median of the last plans"
+                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.new:,}"
+                f" jobs{besides}, more than {allowed:,g}, {limits.max_growth:g} times the median of"
+                " the last plans"
             )
             yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_MEND}")
 

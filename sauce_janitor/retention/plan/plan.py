@@ -1,4 +1,6 @@
-"""A plan as a value: what is counted, and the jobs that act, compactly, in the order of execution."""
+"""A plan as a value: what is counted, and the jobs that act, compactly, in the order of
+execution.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ _PRIORITIES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """One job that something is due for. `actions` in the order of `Action`, at most one of them a delete.
+    """One job that something is due for. `actions` in the order of `Action`, at most one of them a
+    delete.
 
-    `selection` is what is wanted of the job; None: nothing, says the policy `nothing_wanted_by`. `held`: archived for a hold.
+    `selection` is what is wanted of the job; None: nothing, says the policy `nothing_wanted_by`.
+    `held`: archived for a hold.
     """
 
     job_id: JobId
@@ -42,8 +46,9 @@ class JobPlan:
 class Template:
     """What many jobs of a plan have in common.
 
-    `has_assets`: for all we know, Sauce Labs has their assets still. `is_past_purge`: they ended so long
-    ago that it has probably purged them. `stored` are the selections that receipts cover already.
+    `has_assets`: for all we know, Sauce Labs has their assets still. `is_past_purge`: they ended so
+    long ago that it has probably purged them. `stored` are the selections that receipts cover
+    already.
     """
 
     actions: tuple[tuple[Action, tuple[Reason, ...], str | None], ...]
@@ -76,7 +81,8 @@ class Rows:
         self._owner_names: dict[Owner, int] = {}
         self.template_list: list[Template] = []
         self._template_numbers: dict[tuple[JobVerdict, tuple[str | None, ...], bool], int] = {}
-        # Sort keys by kind of work, packed into one integer each: priority, time, row. Gone once sorted.
+        # Sort keys by kind of work, packed into one integer each: priority, time, row. Gone once
+        # sorted.
         self._archiving: list[int] = []
         self._changing: list[int] = []
 
@@ -123,7 +129,9 @@ class Rows:
             yield self.template_list[number], jobs
 
     def only(self, policies: Collection[str]) -> None:
-        """Take out the actions of all other policies, once sorted; a delete still rests on all that is wanted of the job."""
+        """Take out the actions of all other policies, once sorted; a delete still rests on all that
+        is wanted of the job.
+        """
         for number, template in enumerate(self.template_list):
             left = tuple(action for action in template.actions if action[2] in policies)
             self.template_list[number] = replace(template, actions=left)
@@ -131,7 +139,9 @@ class Rows:
                 for row, of in enumerate(self._templates):
                     if of == number:
                         self._since[0][row] = self._since[1][row]
-        self._order = array("I", (row for row in self._order if self.template_list[self._templates[row]].actions))
+        self._order = array(
+            "I", (row for row in self._order if self.template_list[self._templates[row]].actions)
+        )
 
     def narrow(self, only: Callable[[JobPlan], JobPlan | None]) -> None:
         """Leave of each job what `only` leaves of it, once sorted; None leaves nothing."""
@@ -143,7 +153,10 @@ class Rows:
                 continue
             order.append(row)
             if len(left.actions) < len(job.actions):
-                number, kinds = self._templates[row], tuple(decision.action for decision in left.actions)
+                number, kinds = (
+                    self._templates[row],
+                    tuple(decision.action for decision in left.actions),
+                )
                 if (number, kinds) not in narrower:
                     template = self.template_list[number]
                     actions = tuple(action for action in template.actions if action[0] in kinds)
@@ -154,10 +167,16 @@ class Rows:
         self._order = order
 
     def add(
-        self, record: Record, number: int, due: tuple[Decision, ...], *, print_: str, order: tuple[int, int]
+        self,
+        record: Record,
+        number: int,
+        due: tuple[Decision, ...],
+        *,
+        print_: str,
+        order: tuple[int, int],
     ) -> None:
-        """Add a job. `order` is how far it goes behind others, whatever their priority, and its urgency: it orders it among
-        those of its kind and priority. The lowest goes first in both.
+        """Add a job. `order` is how far it goes behind others, whatever their priority, and its
+        urgency: it orders it among those of its kind and priority. The lowest goes first in both.
         """
         behind, urgency = order
         template, row = self.template_list[number], len(self._templates)
@@ -168,7 +187,9 @@ class Rows:
         self._since[0].append(due[0].due_since or 0)
         self._since[1].append(due[-1].due_since or 0)
         keys = self._archiving if template.archives else self._changing
-        keys.append(((_PRIORITIES * behind + template.priority) << TIME_BITS | urgency) << _INDEX_BITS | row)
+        keys.append(
+            ((_PRIORITIES * behind + template.priority) << TIME_BITS | urgency) << _INDEX_BITS | row
+        )
 
     def sort(self) -> None:
         """Bring the jobs into the order of execution; nothing can be added after."""
@@ -191,7 +212,9 @@ class Rows:
                 self._fingerprints[8 * row : 8 * row + 8].hex(),
                 tuple(
                     Decision(action, Verdict.DUE, reasons, policy, since)
-                    for (action, reasons, policy), since in zip(template.actions, dates, strict=False)
+                    for (action, reasons, policy), since in zip(
+                        template.actions, dates, strict=False
+                    )
                 ),
                 template.selection,
                 template.held,
@@ -200,14 +223,18 @@ class Rows:
 
 
 def _alternating(archiving: list[int], changing: list[int]) -> Iterator[int]:
-    """Rows by priority; within one, an archiving job and a changing one in turn, while there are both.
+    """Rows by priority; within one, an archiving job and a changing one in turn, while there are
+    both.
 
-    An archive costs more requests than a delete, so that deletes have a fifth of a budget at least, wherever it ends.
+    An archive costs more requests than a delete, so that deletes have a fifth of a budget at least,
+    wherever it ends.
     """
     row, priority = (1 << _INDEX_BITS) - 1, _INDEX_BITS + TIME_BITS
     lists, at, turn, last = (archiving, changing), [0, 0], 0, 1 << priority
     while at[0] < len(archiving) or at[1] < len(changing):
-        mine, other = (lists[n][at[n]] >> priority if at[n] < len(lists[n]) else last for n in (turn, 1 - turn))
+        mine, other = (
+            lists[n][at[n]] >> priority if at[n] < len(lists[n]) else last for n in (turn, 1 - turn)
+        )
         if other < mine:
             turn = 1 - turn
         yield lists[turn][at[turn]] & row
@@ -217,7 +244,8 @@ def _alternating(archiving: list[int], changing: list[int]) -> Iterator[int]:
 
 @dataclass(slots=True)
 class Waiting:
-    """Announced deletes in their grace: so many, `fresh` of them not on record yet, and when the first and the last one go.
+    """Announced deletes in their grace: so many, `fresh` of them not on record yet, and when the
+    first and the last one go.
 
     The times are epoch seconds, for jobs that only time stands against.
     """
@@ -232,19 +260,22 @@ class Waiting:
 class Plan:
     """All decisions of a run, counted. Counts by policy have None for what a hold wants archived.
 
-    `inventory` jobs were seen, `held` of them are held. `counts` and `totals` are of actions that will be carried out: where
-    both deletes are due, that is one delete_job. `kept` counts, by action, the jobs that stay by each of their reasons (a job
-    with two is counted twice); `undecided` the jobs kept because a policy could not tell a field. `matched` are each policy's
-    sure matches. `acting` are the distinct jobs with a delete or stop, also by the policy that permits it; `broken` the limits
-    they break: then nothing may be done; `lifted` the limits that only `approvals` (all that are in force) keep from being
-    broken. `waiting` are the deletes that are announced and not due yet; `late` the jobs past a deadline, by its name;
-    `lints` what the inventory shows to be hardly meant; `postponed` the times that other policies make longer, with jobs.
-    `rows` and `announcements` hold what `jobs()` and `announced()` give.
-    `retries` are those of `jobs()` that failed before: what was not tried goes before them.
-    `suspects` are jobs to be looked at: Sauce may have purged their assets, and knowing it would change something.
-    `incomplete` jobs are stored but for files that could not be had; of `giving_up` of them the policies wait no longer.
-    `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not archived that Sauce Labs purges within that time; `expiring`
-    are these jobs, and whether it is within 24 h.
+    `inventory` jobs were seen, `held` of them are held. `counts` and `totals` are of actions that
+    will be carried out: where both deletes are due, that is one delete_job. `kept` counts, by
+    action, the jobs that stay by each of their reasons (a job with two is counted twice);
+    `undecided` the jobs kept because a policy could not tell a field. `matched` are each policy's
+    sure matches. `acting` are the distinct jobs with a delete or stop, also by the policy that
+    permits it; `broken` the limits they break: then nothing may be done; `lifted` the limits that
+    only `approvals` (all that are in force) keep from being broken. `waiting` are the deletes that
+    are announced and not due yet; `late` the jobs past a deadline, by its name; `lints` what the
+    inventory shows to be hardly meant; `postponed` the times that other policies make longer, with
+    jobs. `rows` and `announcements` hold what `jobs()` and `announced()` give. `retries` are those
+    of `jobs()` that failed before: what was not tried goes before them. `suspects` are jobs to be
+    looked at: Sauce may have purged their assets, and knowing it would change something.
+    `incomplete` jobs are stored but for files that could not be had; of `giving_up` of them the
+    policies wait no longer. `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not
+    archived that Sauce Labs purges within that time; `expiring` are these jobs, and whether it is
+    within 24 h.
     """
 
     as_of: int
@@ -290,28 +321,36 @@ class Plan:
         return len(self.rows)
 
     def jobs(self) -> Iterator[JobPlan]:
-        """The jobs that something is due for, in the order of execution: by priority, holds first; archives by the nearest
-        purge and deletes by the longest overdue, in turn. What failed in an earlier run comes after all that did not, in the
-        same order, unless its purge is near.
+        """The jobs that something is due for, in the order of execution: by priority, holds first;
+        archives by the nearest purge and deletes by the longest overdue, in turn. What failed in an
+        earlier run comes after all that did not, in the same order, unless its purge is near.
         """
         return iter(self.rows)
 
     def saved(self, job_id: JobId) -> None:
-        """This job was archived, or is gone, while the plan was carried out: nothing of it expires any more."""
+        """This job was archived, or is gone, while the plan was carried out: nothing of it expires
+        any more.
+        """
         within_24h = self.expiring.pop(bytes.fromhex(job_id), None)
         if within_24h is not None:
             self.expiring_72h_jobs -= 1
             self.expiring_24h_jobs -= within_24h
 
     def only(self, policies: Collection[str]) -> None:
-        """Take every action of other policies out, also of `counts` and `totals`; what was measured stays as it was."""
+        """Take every action of other policies out, also of `counts` and `totals`; what was measured
+        stays as it was.
+        """
         self.rows.only(policies)
         self.counts = {key: number for key, number in self.counts.items() if key[0] in policies}
         for action in self.totals:
-            self.totals[action] = sum(number for (_, of), number in self.counts.items() if of is action)
+            self.totals[action] = sum(
+                number for (_, of), number in self.counts.items() if of is action
+            )
 
     def narrow(self, only: Callable[[JobPlan], JobPlan | None]) -> None:
-        """Leave of each job what `only` leaves of it, also in `counts` and `totals`; what was measured stays as it was."""
+        """Leave of each job what `only` leaves of it, also in `counts` and `totals`; what was
+        measured stays as it was.
+        """
         self.rows.narrow(only)
         self.counts, self.totals = {}, dict.fromkeys(Action, 0)
         for template, jobs in self.rows.templates():
@@ -320,7 +359,9 @@ class Plan:
                 self.totals[action] += jobs
 
     def announced(self) -> Iterator[tuple[JobId, tuple[Action, ...]]]:
-        """The jobs whose deletes are announced now, or stay so: what is not among them has to be announced anew."""
+        """The jobs whose deletes are announced now, or stay so: what is not among them has to be
+        announced anew.
+        """
         for actions, ids in self.announcements.items():
             for at in range(0, len(ids), 16):
                 yield JobId(ids[at : at + 16].hex()), actions

@@ -38,8 +38,9 @@ def make_plan(
 ) -> Plan:
     """Decide on all jobs and count. `records` as `deciding.decide` needs them.
 
-    A job is expected when `accepted_at`, the last accepted run under the same policy digest, is not before its `changed_at`.
-    `retries` are the jobs that failed in earlier runs: they change nothing but the order.
+    A job is expected when `accepted_at`, the last accepted run under the same policy digest, is not
+    before its `changed_at`. `retries` are the jobs that failed in earlier runs: they change nothing
+    but the order.
     """
     planner = _Planner(rules, as_of=as_of, accepted_at=accepted_at, retries=retries)
     plan, tally = planner.plan(records)
@@ -52,14 +53,21 @@ def make_plan(
 
 class _Planner:
     def __init__(
-        self, rules: Rules, *, as_of: int, accepted_at: int | None, retries: Mapping[JobId, Retry] = _NOTHING
+        self,
+        rules: Rules,
+        *,
+        as_of: int,
+        accepted_at: int | None,
+        retries: Mapping[JobId, Retry] = _NOTHING,
     ) -> None:
         self._rules, self._accepted_at, self._retries = rules, accepted_at, retries
         self._judge = Decider(rules, as_of=as_of)
         self._fields = decision_fields(rules)
         self._plan = Plan(as_of)
         self._seen: dict[JobVerdict, int] = {}
-        self._priorities: dict[str | None, int] = {p.name: _PRIORITIES[p.priority] for p in rules.policies}
+        self._priorities: dict[str | None, int] = {
+            p.name: _PRIORITIES[p.priority] for p in rules.policies
+        }
         self._priorities[None] = _PRIORITIES["hold"]
 
     def plan(self, records: Records) -> tuple[Plan, LimitCounts]:
@@ -76,7 +84,9 @@ class _Planner:
             if ruling.unarchived:
                 self._watch(record)
             if ruling.announce:
-                plan.announcements.setdefault(ruling.announce, bytearray()).extend(bytes.fromhex(record.job.id))
+                plan.announcements.setdefault(ruling.announce, bytearray()).extend(
+                    bytes.fromhex(record.job.id)
+                )
                 self._wait(record, time, ruling)
         plan.rows.sort()
         plan.suspects = suspects.drawn()
@@ -89,7 +99,9 @@ class _Planner:
     def _act(self, record: Record, time: int | None, ruling: JobVerdict) -> None:
         plan, rows = self._plan, self._plan.rows
         due = ruling.acts(record, time, self._rules.timezone)
-        number = rows.template(ruling, due, self._priorities, is_past_purge=self._is_past_purge(record))
+        number = rows.template(
+            ruling, due, self._priorities, is_past_purge=self._is_past_purge(record)
+        )
         template = rows.template_list[number]
         policy = template.changes
         if policy is not None:
@@ -106,7 +118,9 @@ class _Planner:
         rows.add(record, number, due, print_=made, order=(self._behind(record, due), urgency))
 
     def _behind(self, record: Record, due: Sequence[Decision]) -> int:
-        """1 for a job that failed before, 0 for others, and for one whose purge is near: a later try may be too late."""
+        """1 for a job that failed before, 0 for others, and for one whose purge is near: a later
+        try may be too late.
+        """
         job = record.job
         before = self._retries.get(job.id)
         if before is None:
@@ -114,11 +128,15 @@ class _Planner:
         # a job that changed since has no reason to wait, but still goes behind what was not tried
         is_news = record.changed_at > before.last_failed_at
         # files that are given up hold no delete up: they are asked for once more right before
-        goes = before.kind is FailureKind.GIVEN_UP and any(decision.action in DELETES for decision in due)
+        goes = before.kind is FailureKind.GIVEN_UP and any(
+            decision.action in DELETES for decision in due
+        )
         due_at = self._plan.as_of if is_news or goes else before.due_at
         wants_assets = record.assets is AssetsStanding.PRESENT
         hurried = wants_assets and purge_is_near(job.ended_at, as_of=self._plan.as_of)
-        self._plan.retries[job.id] = replace(before, due_at=min(due_at, before.due_at), hurried=hurried)
+        self._plan.retries[job.id] = replace(
+            before, due_at=min(due_at, before.due_at), hurried=hurried
+        )
         return 0 if hurried else 1
 
     def _wait(self, record: Record, time: int | None, ruling: JobVerdict) -> None:
@@ -168,7 +186,9 @@ class _Planner:
             plan.inventory += jobs
             plan.held += jobs if ruling.held else 0
             plan.incomplete += jobs if ruling.lacks else 0
-            plan.giving_up += jobs if ruling.selection is not None and ruling.selection.gives_up else 0
+            plan.giving_up += (
+                jobs if ruling.selection is not None and ruling.selection.gives_up else 0
+            )
             for name, truth in zip(names, ruling.case.truths, strict=True):
                 plan.matched[name] += jobs if truth else 0
             for each in ruling.postponed:
@@ -177,7 +197,9 @@ class _Planner:
             for decision in ruling.decisions:
                 if decision.verdict is Verdict.KEEP:
                     for reason in decision.reasons:
-                        plan.kept[decision.action, reason] = plan.kept.get((decision.action, reason), 0) + jobs
+                        plan.kept[decision.action, reason] = (
+                            plan.kept.get((decision.action, reason), 0) + jobs
+                        )
                         if reason.why is Why.UNDECIDED:
                             undecided.add((reason.policy or "", reason.rule or ""))
             for key in undecided:

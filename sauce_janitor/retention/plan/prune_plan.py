@@ -1,4 +1,6 @@
-"""The plan of a pruning: what would leave the archive, why, and whether a limit stands against it. Pure."""
+"""The plan of a pruning: what would leave the archive, why, and whether a limit stands against it.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,14 @@ from typing import Final
 from sauce_janitor.model.jobs import JobId, Owner, Reason
 from sauce_janitor.model.policies import Limits, Rules
 from sauce_janitor.retention.plan.archive_pruning import FileTerm, JobPruning
-from sauce_janitor.retention.plan.limits import SMALL_PLAN, ActingJobs, Approval, BrokenLimit, Leeway, LimitName
+from sauce_janitor.retention.plan.limits import (
+    SMALL_PLAN,
+    ActingJobs,
+    Approval,
+    BrokenLimit,
+    Leeway,
+    LimitName,
+)
 
 ERASED: Final = "erased by hand"
 """The word of whoever erases by hand, in the place of a policy's."""
@@ -18,7 +27,9 @@ ERASED: Final = "erased by hand"
 
 @dataclass(frozen=True, slots=True)
 class PlannedPruning:
-    """The files of one job that would go. `place` is the job's folder in the archive; `why` names policy and time."""
+    """The files of one job that would go. `place` is the job's folder in the archive; `why` names
+    policy and time.
+    """
 
     place: str
     job_id: JobId
@@ -32,9 +43,9 @@ class PlannedPruning:
 class PrunePlan:
     """What one pruning of one account would do, counted.
 
-    `jobs` the archive holds, of them `protected` with their first reason; `terms` counts files and bytes by policy and time.
-    `next_at` is when the next file may go that may not yet. `broken` limits refuse the whole of it, `lifted` are those that
-    only approvals keep from that.
+    `jobs` the archive holds, of them `protected` with their first reason; `terms` counts files and
+    bytes by policy and time. `next_at` is when the next file may go that may not yet. `broken`
+    limits refuse the whole of it, `lifted` are those that only approvals keep from that.
     """
 
     as_of: int
@@ -53,12 +64,18 @@ class PrunePlan:
     lifted: tuple[BrokenLimit, ...] = ()
     _paths: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
-    def add(self, place: str, shelving: JobPruning, matched: frozenset[str], *, accepted_at: int | None) -> None:
-        """Count one job. What was stored by `accepted_at`, the last accepted pruning under the same digest, is expected."""
+    def add(
+        self, place: str, shelving: JobPruning, matched: frozenset[str], *, accepted_at: int | None
+    ) -> None:
+        """Count one job. What was stored by `accepted_at`, the last accepted pruning under the same
+        digest, is expected.
+        """
         self.jobs += 1
         self.matched.update(matched)
         due = shelving.due(self.as_of)
-        if shelving.protected and any(term.at is not None and term.at <= self.as_of for term in shelving.terms):
+        if shelving.protected and any(
+            term.at is not None and term.at <= self.as_of for term in shelving.terms
+        ):
             self.protected[shelving.protected[0]] += 1
         later = [term.at for term in shelving.terms if term.at is not None and term.at > self.as_of]
         if later and not shelving.protected:
@@ -67,11 +84,18 @@ class PrunePlan:
             return
         self._act(place, shelving, due, accepted_at)
 
-    def _act(self, place: str, shelving: JobPruning, due: tuple[FileTerm, ...], accepted_at: int | None) -> None:
+    def _act(
+        self, place: str, shelving: JobPruning, due: tuple[FileTerm, ...], accepted_at: int | None
+    ) -> None:
         paths = tuple(term.file.file for term in due)
         size = sum(term.file.size_bytes for term in due)
         row = PlannedPruning(
-            place, shelving.job.job_id, shelving.job.owner, self._paths.setdefault(paths, paths), size, why_of(due)
+            place,
+            shelving.job.job_id,
+            shelving.job.owner,
+            self._paths.setdefault(paths, paths),
+            size,
+            why_of(due),
         )
         self.rows.append(row)
         self.files += len(due)
@@ -80,9 +104,14 @@ class PrunePlan:
             counted = self.terms.setdefault((term.policy or ERASED, term.keep_for or ""), [0, 0])
             counted[0] += 1
             counted[1] += term.file.size_bytes
-        expected = accepted_at is not None and all(term.file.stored_at <= accepted_at for term in due)
+        expected = accepted_at is not None and all(
+            term.file.stored_at <= accepted_at for term in due
+        )
         policies = {term.policy for term in due if term.policy}
-        for acting in (self.acting, *(self.acting_by_policy.setdefault(policy, ActingJobs()) for policy in policies)):
+        for acting in (
+            self.acting,
+            *(self.acting_by_policy.setdefault(policy, ActingJobs()) for policy in policies),
+        ):
             acting.expected += expected
             acting.unexpected += not expected
 
@@ -94,7 +123,9 @@ def why_of(due: tuple[FileTerm, ...]) -> str:
 
 
 def measure(plan: PrunePlan, rules: Rules, leeway: Leeway) -> None:
-    """Hold the plan against `max_jobs` and `max_percent`, the account's and the policies'; what approvals lift is `lifted`."""
+    """Hold the plan against `max_jobs` and `max_percent`, the account's and the policies'; what
+    approvals lift is `lifted`.
+    """
     found = list(_broken(plan, rules.limits, None))
     for policy in sorted(rules.policies, key=lambda policy: policy.name):
         found += _broken(plan, policy.limits, policy.name)
@@ -113,12 +144,19 @@ def _broken(plan: PrunePlan, limits: Limits, policy: str | None) -> Iterator[Bro
     of = plan.jobs if policy is None else plan.matched[policy]
     percent = 100 * acting.unexpected / of if of else 0.0
     limit: LimitName
-    if limits.max_percent is not None and plan.acting.jobs >= SMALL_PLAN and percent > limits.max_percent:
+    if (
+        limits.max_percent is not None
+        and plan.acting.jobs >= SMALL_PLAN
+        and percent > limits.max_percent
+    ):
         limit, text = "max_percent", (
             f"max_percent is {limits.max_percent:g} %: {whose} would prune {acting.unexpected:,} of {of:,} jobs in the archive "
             f"({percent:.1f} %) that no accepted prune knew"
         )  # fmt: skip
         yield BrokenLimit(limit, policy, percent, limits.max_percent, text)
     if limits.max_jobs is not None and acting.jobs > limits.max_jobs:
-        limit, text = "max_jobs", f"max_jobs is {limits.max_jobs:,}: {whose} would prune {acting.jobs:,} jobs"
+        limit, text = (
+            "max_jobs",
+            f"max_jobs is {limits.max_jobs:,}: {whose} would prune {acting.jobs:,} jobs",
+        )
         yield BrokenLimit(limit, policy, acting.jobs, limits.max_jobs, text)

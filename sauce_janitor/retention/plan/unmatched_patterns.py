@@ -17,7 +17,9 @@ _MUCH_UNDECIDED: Final = 0.01
 
 
 class UnmatchedPatterns:
-    """The patterns that no value has matched yet. Shown each distinct value of a field, it forgets those that it matches."""
+    """The patterns that no value has matched yet. Shown each distinct value of a field, it forgets
+    those that it matches.
+    """
 
     def __init__(self, rules: Rules) -> None:
         self._pending: dict[str, dict[tuple[str, str], Test]] = {}
@@ -59,10 +61,14 @@ def _matches(rules: Rules) -> Iterator[tuple[str, Match]]:
 
 
 def inventory_lints(rules: Rules, plan: Plan, sightings: UnmatchedPatterns) -> tuple[str, ...]:
-    """What the inventory shows to be hardly meant: patterns that matched nothing, and policies that could often not tell."""
+    """What the inventory shows to be hardly meant: patterns that matched nothing, and policies that
+    could often not tell.
+    """
     if not plan.inventory:
         return ()
-    found = [f"{owner}: `{said}` matched nothing in the inventory" for owner, said in sightings.unseen()]
+    found = [
+        f"{owner}: `{said}` matched nothing in the inventory" for owner, said in sightings.unseen()
+    ]
     for policy in rules.policies:
         jobs = max((n for (name, _), n in plan.undecided.items() if name == policy.name), default=0)
         if jobs > _MUCH_UNDECIDED * plan.inventory:

@@ -1,4 +1,6 @@
-"""Jobs whose assets Sauce Labs may have purged without our knowing it, where to know would change what happens. Pure."""
+"""Jobs whose assets Sauce Labs may have purged without our knowing it, where to know would change
+what happens. Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ MOST_A_DAY: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class PurgeCandidate:
-    """One of them. `policy` is who would delete the job, "" for nobody; `lost`: something wanted has no receipt.
+    """One of them. `policy` is who would delete the job, "" for nobody; `lost`: something wanted
+    has no receipt.
 
     `ended_at`: when the job ended, epoch seconds.
     """
@@ -29,7 +32,9 @@ class PurgeCandidate:
 
 
 class PurgeCandidates:
-    """Gathers them while a plan is made: a day's share, another one each day, so that each has its turn."""
+    """Gathers them while a plan is made: a day's share, another one each day, so that each has its
+    turn.
+    """
 
     def __init__(self, as_of: int) -> None:
         self._as_of = as_of
@@ -51,7 +56,9 @@ class PurgeCandidates:
             held_up = self._held_up[ruling] = _is_held_up(ruling)
         if held_up or is_late:
             policy = _policy(ruling) if held_up else ""
-            self._draw(PurgeCandidate(record.job.id, record.job.owner, policy, ruling.unarchived, ended))
+            self._draw(
+                PurgeCandidate(record.job.id, record.job.owner, policy, ruling.unarchived, ended)
+            )
 
     def _draw(self, suspect: PurgeCandidate) -> None:
         lot = -zlib.crc32(bytes.fromhex(suspect.job_id) + self._turn)
@@ -69,7 +76,9 @@ class PurgeCandidates:
 def _is_held_up(ruling: JobVerdict) -> bool:
     """Whether a policy's delete of the job waits for nothing but what protects its assets."""
     job = next(decision for decision in ruling.decisions if decision.action is Action.DELETE_JOB)
-    return job.verdict is Verdict.KEEP and all(reason.why is Why.ASSETS_PROTECTED for reason in job.reasons)
+    return job.verdict is Verdict.KEEP and all(
+        reason.why is Why.ASSETS_PROTECTED for reason in job.reasons
+    )
 
 
 def _policy(ruling: JobVerdict) -> str:

@@ -1,7 +1,8 @@
-"""Compares what two sets of rules decide on the same jobs: what an edit changes, by policy and action, with reasons.
+"""Compares what two sets of rules decide on the same jobs: what an edit changes, by policy and
+action, with reasons.
 
-Both decide side by side over one stream, in flat memory. A job's fate is told for each action: that it happens, and when if
-nothing but time changes, or that it does not.
+Both decide side by side over one stream, in flat memory. A job's fate is told for each action: that
+it happens, and when if nothing but time changes, or that it does not.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ Pair: TypeAlias = tuple[Ruled | None, Ruled | None]
 
 
 class ChangeKind(StrEnum):
-    """What becomes of an action on a job: it happens now and did not, or no longer; at another time; or stores other files."""
+    """What becomes of an action on a job: it happens now and did not, or no longer; at another
+    time; or stores other files.
+    """
 
     NEW = "new"
     DROPPED = "dropped"
@@ -35,7 +38,9 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiffSide:
-    """One configuration's rules and the jobs it is about, of these owners (see `deciding.decide` for `records`)."""
+    """One configuration's rules and the jobs it is about, of these owners (see `deciding.decide`
+    for `records`).
+    """
 
     rules: Rules
     records: Records
@@ -53,7 +58,9 @@ class ChangedJob:
 
 @dataclass(slots=True)
 class DecisionChange:
-    """The jobs that a change is about, so many of them `due_now`, before or after it; and some examples."""
+    """The jobs that a change is about, so many of them `due_now`, before or after it; and some
+    examples.
+    """
 
     jobs: int = 0
     due_now: int = 0
@@ -62,18 +69,22 @@ class DecisionChange:
 
 @dataclass(slots=True)
 class DecisionDiff:
-    """All changes, by kind, action and policy (of a dropped action the old one, else the new one; None is a hold)."""
+    """All changes, by kind, action and policy (of a dropped action the old one, else the new one;
+    None is a hold).
+    """
 
     jobs: int = 0
     changed: int = 0
-    changes: dict[tuple[ChangeKind, Action, str | None], DecisionChange] = field(default_factory=dict)
+    changes: dict[tuple[ChangeKind, Action, str | None], DecisionChange] = field(
+        default_factory=dict
+    )
 
 
 def compare(old: DiffSide, new: DiffSide, *, as_of: int) -> DecisionDiff:
     """What of the old side's fates is another one on the new side.
 
-    Memory is flat, but where the two take ages from different times and so order the jobs differently: then it has some 150
-    bytes a job.
+    Memory is flat, but where the two take ages from different times and so order the jobs
+    differently: then it has some 150 bytes a job.
     """
     comparer = _Comparer(old, new, as_of)
     in_step = tuple(old.rules.age_from) == tuple(new.rules.age_from)
@@ -99,7 +110,9 @@ def _in_step(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
             left = next(lefts, None)
         else:
             assert right is not None, "both sides see the jobs of an owner that both are about"
-            assert right[0].job.owner not in old.owners, "both sides see the jobs of an owner that both are about"
+            assert right[0].job.owner not in old.owners, (
+                "both sides see the jobs of an owner that both are about"
+            )
             yield None, right
             right = next(rights, None)
 
@@ -157,7 +170,9 @@ class _Comparer:
         if len(change.examples) < MOST_EXAMPLES:
             ruled = after or before
             assert ruled is not None
-            change.examples.append(ChangedJob(ruled[0].job, self._old.told(was, before), self._new.told(will, after)))
+            change.examples.append(
+                ChangedJob(ruled[0].job, self._old.told(was, before), self._new.told(will, after))
+            )
         return True
 
     def _kind(self, was: Forecast, will: Forecast) -> ChangeKind | None:

@@ -1,4 +1,6 @@
-"""Explains one job: every rule that spoke, its rank in its group, when it goes, and what would save it."""
+"""Explains one job: every rule that spoke, its rank in its group, when it goes, and what would save
+it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
 from sauce_janitor.retention.what_if.keep_forecast import KeepForecast, KeepView, survey
 
 Standing: TypeAlias = Literal["counts", "vetoes", "overridden", "steps_back"]
-"""It counts; its policy may match, so it only vetoes; another policy took it; it is the default's, and others speak."""
+"""It counts; its policy may match, so it only vetoes; another policy took it; it is the default's,
+and others speak.
+"""
 
 _KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
 
@@ -26,9 +30,10 @@ _KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
 class RuleView:
     """What one policy says of one action. Only words that count, or veto, decide anything.
 
-    `by` are the policies that took its word, or for which it steps back. `after` is as written, None for never and for
-    `archive: none`; `due_at` (epoch seconds) is when that time comes, None without an age. `kept_by` are the ids of its keep
-    rules that keep the job from it. `files`: what it wants archived.
+    `by` are the policies that took its word, or for which it steps back. `after` is as written,
+    None for never and for `archive: none`; `due_at` (epoch seconds) is when that time comes, None
+    without an age. `kept_by` are the ids of its keep rules that keep the job from it. `files`: what
+    it wants archived.
     """
 
     action: Action
@@ -42,10 +47,12 @@ class RuleView:
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """What one policy makes of the job: whether it matches (None: cannot be told, for want of `unknown_fields`), and its words.
+    """What one policy makes of the job: whether it matches (None: cannot be told, for want of
+    `unknown_fields`), and its words.
 
-    `group` has the values of its `group_by`, None where it ranks no job or this one has no group. `rank` is the job's place
-    among the `of` jobs of the group that take slots, 1 the newest, None where it takes none; of whole builds, its build's.
+    `group` has the values of its `group_by`, None where it ranks no job or this one has no group.
+    `rank` is the job's place among the `of` jobs of the group that take slots, 1 the newest, None
+    where it takes none; of whole builds, its build's.
     """
 
     policy: str
@@ -68,8 +75,8 @@ class PolicyView:
 class Outlook:
     """One action: the decision, and its fate if nothing but time changes.
 
-    `expected_at` is when it happens at the present rate of new jobs; it differs from the fate's time where keep rules will let
-    go. None: not as things stand.
+    `expected_at` is when it happens at the present rate of new jobs; it differs from the fate's
+    time where keep rules will let go. None: not as things stand.
     """
 
     decision: Decision
@@ -79,7 +86,9 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a job stays or goes. `goes_at` is when the first delete comes if nothing but time changes, None for never."""
+    """Why a job stays or goes. `goes_at` is when the first delete comes if nothing but time
+    changes, None for never.
+    """
 
     record: Record
     age_time: int | None
@@ -96,18 +105,29 @@ class Explanation:
     def goes_at(self) -> int | None:
         """See above."""
         return min(
-            (o.fate.at for o in self.outlooks if o.decision.action in DELETES and o.fate.at is not None), default=None
+            (
+                o.fate.at
+                for o in self.outlooks
+                if o.decision.action in DELETES and o.fate.at is not None
+            ),
+            default=None,
         )
 
     @property
     def expected_at(self) -> int | None:
         """When the first delete comes at the present rate."""
-        times = [o.expected_at for o in self.outlooks if o.decision.action in DELETES and o.expected_at is not None]
+        times = [
+            o.expected_at
+            for o in self.outlooks
+            if o.decision.action in DELETES and o.expected_at is not None
+        ]
         return min(times, default=None)
 
 
 def explain(rules: Rules, records: Records, job_id: JobId, *, as_of: int) -> Explanation | None:
-    """Explain the decisions on one job; None when it is not among `records` (see `deciding.decide` for their order)."""
+    """Explain the decisions on one job; None when it is not among `records` (see `deciding.decide`
+    for their order).
+    """
     judge = Decider(rules, as_of=as_of)
     found = next((ruled for ruled in judge.rulings(records) if ruled[0].job.id == job_id), None)
     return None if found is None else _Explainer(rules, judge, found, as_of).explain(records)
@@ -118,22 +138,33 @@ class _Explainer:
         self._rules, self._judge, self._ruled, self._as_of = rules, judge, ruled, as_of
         self._record, self._time, self._ruling = ruled
         self._case: MatchCase = self._ruling.case
-        self._decisions = {d.action: d for d in self._ruling.decided(self._record, self._time, rules.timezone)}
+        self._decisions = {
+            d.action: d for d in self._ruling.decided(self._record, self._time, rules.timezone)
+        }
         self._teller = ForecastMaker(rules, as_of)
 
     def explain(self, records: Records) -> Explanation:
-        watches = {index: watch for index in range(len(self._rules.policies)) if (watch := self._watch(index))}
+        watches = {
+            index: watch
+            for index in range(len(self._rules.policies))
+            if (watch := self._watch(index))
+        }
         survey(self._judge, records, list(watches.values()), as_of=self._as_of)
-        policies = tuple(self._policy(n, policy, watches.get(n)) for n, policy in enumerate(self._rules.policies))
+        policies = tuple(
+            self._policy(n, policy, watches.get(n)) for n, policy in enumerate(self._rules.policies)
+        )
         keeps = {(view.policy, keep.rule): keep for view in policies for keep in view.keeps}
         fates = {action: self._teller.fate(action, self._ruled) for action in Action}
         outlooks = tuple(
-            Outlook(self._decisions[action], fates[action], self._expected(action, fates, keeps)) for action in Action
+            Outlook(self._decisions[action], fates[action], self._expected(action, fates, keeps))
+            for action in Action
         )
         made = Explanation(self._record, self._time, outlooks, policies, ())
-        return Explanation(self._record, self._time, outlooks, policies, tuple(_saves(made, self._rules)))
+        return Explanation(
+            self._record, self._time, outlooks, policies, tuple(_saves(made, self._rules))
+        )
 
-    # --- what each policy says ---------------------------------------------------------------------------------------
+    # --- what each policy says --------------------------------------------------------------------
 
     def _policy(self, index: int, policy: Policy, watch: KeepForecast | None) -> PolicyView:
         truth = self._case.truths[index]
@@ -150,21 +181,33 @@ class _Explainer:
         if isinstance(watch.keeper, BuildKeeper):
             rank, of = watch.keeper.place_of(self._record)
         keeps = tuple(watch.views(kept_by, self._as_of))
-        return PolicyView(policy.name, truth, policy.default, unknown, words, group, rank, of, keeps)
+        return PolicyView(
+            policy.name, truth, policy.default, unknown, words, group, rank, of, keeps
+        )
 
     def _words(self, index: int, policy: Policy) -> Iterator[RuleView]:
         standings = self._judge.book.standings
         for action in Action:
             if action not in standings.stated[index]:
                 continue
-            said = next((claim for claim in self._case.claims[action] if claim.policy is policy), None)
+            said = next(
+                (claim for claim in self._case.claims[action] if claim.policy is policy), None
+            )
             if said is not None:
                 yield self._word(action, said)
             elif takers := standings.overridden_by(action, index, self._case.truths):
-                yield RuleView(action, "overridden", tuple(sorted(self._rules.policies[n].name for n in takers)))
+                yield RuleView(
+                    action,
+                    "overridden",
+                    tuple(sorted(self._rules.policies[n].name for n in takers)),
+                )
             else:
                 others = enumerate(zip(self._rules.policies, self._case.truths, strict=True))
-                heard = [p.name for n, (p, truth) in others if truth is not False and action in standings.stated[n]]
+                heard = [
+                    p.name
+                    for n, (p, truth) in others
+                    if truth is not False and action in standings.stated[n]
+                ]
                 yield RuleView(action, "steps_back", tuple(sorted(set(heard) - {policy.name})))
 
     def _word(self, action: Action, claim: AppliedRule) -> RuleView:
@@ -174,13 +217,23 @@ class _Explainer:
         if claim.wish is not None and action is Action.ARCHIVE and claim.wish.none:
             return RuleView(action, "counts", files=files)
         reasons = self._decisions[action].reasons
-        kept = {r.rule for r in reasons if r.policy == claim.policy.name and r.why in _KEEPING and r.rule is not None}
+        kept = {
+            r.rule
+            for r in reasons
+            if r.policy == claim.policy.name and r.why in _KEEPING and r.rule is not None
+        }
         after = claim.after.text if claim.after else None
-        return RuleView(action, "counts", (), after, self._due_at(claim, action), tuple(sorted(kept)), files)
+        return RuleView(
+            action, "counts", (), after, self._due_at(claim, action), tuple(sorted(kept)), files
+        )
 
     def _due_at(self, claim: AppliedRule, action: Action) -> int | None:
         base: object = self._record.job.started_at if action is Action.STOP else self._time
-        if action in DELETES and claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
+        if (
+            action in DELETES
+            and claim.seat is not None
+            and isinstance(claim.seat.keeper, BuildKeeper)
+        ):
             base = claim.seat.keeper.time_of(self._record)
         if claim.after is None or not isinstance(base, int):
             return None
@@ -195,15 +248,19 @@ class _Explainer:
                     group = claim.seat.keeper.group_of(self._record)
                     if group is None or group is UNKNOWN or self._time is None:
                         return None
-                    return KeepForecast(claim.seat.keeper, group, self._record, self._time, self._rules)
+                    return KeepForecast(
+                        claim.seat.keeper, group, self._record, self._time, self._rules
+                    )
         return None
 
-    # --- when --------------------------------------------------------------------------------------------------------
+    # --- when -------------------------------------------------------------------------------------
 
     def _expected(
         self, action: Action, fates: dict[Action, Forecast], keeps: dict[tuple[str, str], KeepView]
     ) -> int | None:
-        """When it happens if keep rules let go at the present rate; None where something else stands against it."""
+        """When it happens if keep rules let go at the present rate; None where something else
+        stands against it.
+        """
         if fates[action].at is not None:
             return fates[action].at
         times: list[int | None] = []

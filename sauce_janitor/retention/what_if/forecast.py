@@ -1,4 +1,6 @@
-"""The fate of a job for one action: when it happens if nothing but time changes, or that it does not."""
+"""The fate of a job for one action: when it happens if nothing but time changes, or that it does
+not.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,18 @@ _TIME: Final = frozenset({Why.NOT_YET, Why.GRACE})
 _PLACES: Final = {action: n for n, action in enumerate(Action)}
 
 Form: TypeAlias = tuple[frozenset[tuple[int, int, int]], str | None] | None
-"""What a fate's time is made of: durations and whose age, and the files that are stored; None when the action never happens."""
+"""What a fate's time is made of: durations and whose age, and the files that are stored; None when
+the action never happens.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`at` (epoch seconds) is when the action happens, None for never as things stand; `is_due`: it is due now.
+    """`at` (epoch seconds) is when the action happens, None for never as things stand; `is_due`: it
+    is due now.
 
-    `policy` says so (None: a hold, or none). `files` is the selection's key of an archiving. `reasons` are the decision's.
+    `policy` says so (None: a hold, or none). `files` is the selection's key of an archiving.
+    `reasons` are the decision's.
     """
 
     action: Action
@@ -44,7 +50,9 @@ class ForecastMaker:
         self._rules, self._as_of = rules, as_of
 
     def form(self, action: Action, ruling: JobVerdict | None) -> Form:
-        """Equal for rulings under which every job has the same fate for the action, in one zone and with one grace."""
+        """Equal for rulings under which every job has the same fate for the action, in one zone and
+        with one grace.
+        """
         if ruling is None or not happens(action, ruling):
             return None
         claims = _claims(action, ruling)
@@ -68,10 +76,14 @@ class ForecastMaker:
         files = _files(ruling) if action is Action.ARCHIVE else None
         if not claims:  # a hold archives at once
             ended = record.job.ended_at
-            return Forecast(action, ended if isinstance(ended, int) else self._as_of, is_due=True, files=files)
+            return Forecast(
+                action, ended if isinstance(ended, int) else self._as_of, is_due=True, files=files
+            )
         if action is Action.STOP and not (isinstance(started, int) and started >= EARLIEST):
             return Forecast(action)
-        dates = [(due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims]
+        dates = [
+            (due_since(claim, action, record, time, zone), claim.policy.name) for claim in claims
+        ]
         at = (min if action is Action.ARCHIVE else max)(date for date, _ in dates)
         policy = min(name for date, name in dates if date == at)
         is_due = ruling.decisions[_PLACES[action]].verdict is Verdict.DUE
@@ -84,7 +96,9 @@ class ForecastMaker:
         return Forecast(action, at, is_due, policy, files)
 
     def told(self, fate: Forecast, ruled: Ruled | None) -> Forecast:
-        """The fate with the reasons of the decision; those of its assets are left out where the job has its own."""
+        """The fate with the reasons of the decision; those of its assets are left out where the job
+        has its own.
+        """
         if ruled is None:
             return replace(fate, reasons=(_NOT_ITS,))
         reasons = ruled[2].decisions[_PLACES[fate.action]].reasons
@@ -92,25 +106,37 @@ class ForecastMaker:
         return replace(fate, reasons=tuple(reason.text for reason in own or reasons))
 
     def _announced_until(self, action: Action, ruled: Ruled) -> int:
-        """When grace is over, were the delete announced now at the latest; a job's waits for that of its assets, too."""
+        """When grace is over, were the delete announced now at the latest; a job's waits for that
+        of its assets, too.
+        """
         grace, (record, _, ruling) = self._rules.grace, ruled
         if not (grace.seconds or grace.months):
             return 0
         known = record.announced or {}
         since = known.get(action, self._as_of)
-        if action is Action.DELETE_JOB and ruling.case.claims[Action.DELETE_ASSETS] and not _assets_are_gone(ruling):
+        if (
+            action is Action.DELETE_JOB
+            and ruling.case.claims[Action.DELETE_ASSETS]
+            and not _assets_are_gone(ruling)
+        ):
             since = max(since, known.get(Action.DELETE_ASSETS, self._as_of))
         return due_at(since, grace, self._rules.timezone)
 
     def _archived_at(self, ruled: Ruled) -> int:
         """When what a delete waits for is stored."""
-        return (self.fate(Action.ARCHIVE, ruled).at or 0) if _waits(ruled[2].decisions[_PLACES[Action.ARCHIVE]]) else 0
+        return (
+            (self.fate(Action.ARCHIVE, ruled).at or 0)
+            if _waits(ruled[2].decisions[_PLACES[Action.ARCHIVE]])
+            else 0
+        )
 
 
 def happens(action: Action, ruling: JobVerdict) -> bool:
     """Whether the action is due, or only time stands against it."""
     decision = ruling.decisions[_PLACES[action]]
-    return decision.verdict is Verdict.DUE or all(_passes(why, ruling) for why in {r.why for r in decision.reasons})
+    return decision.verdict is Verdict.DUE or all(
+        _passes(why, ruling) for why in {r.why for r in decision.reasons}
+    )
 
 
 def _passes(why: Why, ruling: JobVerdict) -> bool:
@@ -127,22 +153,30 @@ def _lacks(ruling: JobVerdict, action: Action) -> bool:
 
 
 def _waits(decision: Decision) -> bool:
-    return decision.verdict is Verdict.KEEP and all(reason.why is Why.NOT_YET for reason in decision.reasons)
+    return decision.verdict is Verdict.KEEP and all(
+        reason.why is Why.NOT_YET for reason in decision.reasons
+    )
 
 
 def _claims(action: Action, ruling: JobVerdict) -> tuple[AppliedRule, ...]:
-    """The claims whose times the fate hangs on: a job's takes its assets along, while it has any."""
+    """The claims whose times the fate hangs on: a job's takes its assets along, while it has
+    any.
+    """
     claims = ruling.case.claims[action]
     if action is Action.ARCHIVE:
         wishing = {reason.policy for reason in ruling.decisions[_PLACES[action]].reasons}
-        return tuple(claim for claim in claims if claim.policy.name in wishing and not claim.undecided)
+        return tuple(
+            claim for claim in claims if claim.policy.name in wishing and not claim.undecided
+        )
     if action is Action.DELETE_JOB and not _assets_are_gone(ruling):
         claims += ruling.case.claims[Action.DELETE_ASSETS]
     return claims
 
 
 def _assets_are_gone(ruling: JobVerdict) -> bool:
-    return any(reason.why is Why.DONE for reason in ruling.decisions[_PLACES[Action.DELETE_ASSETS]].reasons)
+    return any(
+        reason.why is Why.DONE for reason in ruling.decisions[_PLACES[Action.DELETE_ASSETS]].reasons
+    )
 
 
 def _files(ruling: JobVerdict) -> str | None:

@@ -1,7 +1,9 @@
-"""What new jobs ask of the request budget day by day, and what becomes of them when it does not give that much.
+"""What new jobs ask of the request budget day by day, and what becomes of them when it does not
+give that much.
 
-The newest jobs are taken for those to come: a plan is made for them as of a time at which all that the policies want of them is
-due. Jobs that were deleted since, and what keep rules will let go of only for newer ones, are missing: it is at least so much.
+The newest jobs are taken for those to come: a plan is made for them as of a time at which all that
+the policies want of them is due. Jobs that were deleted since, and what keep rules will let go of
+only for newer ones, are missing: it is at least so much.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _FOR_DELETES: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Inflow:
-    """A day's new jobs; how many of them are to be archived, the requests that takes, and those for everything else."""
+    """A day's new jobs; how many of them are to be archived, the requests that takes, and those for
+    everything else.
+    """
 
     jobs: float
     archives: float
@@ -48,7 +52,9 @@ class Inflow:
         return self.archiving + self.rest
 
     def purged(self, per_day: float | None) -> float:
-        """How many jobs a day lose their assets to Sauce Labs unarchived, where a day gives so many requests."""
+        """How many jobs a day lose their assets to Sauce Labs unarchived, where a day gives so many
+        requests.
+        """
         if per_day is None or self.requests <= per_day or not self.archives:
             return 0.0
         for_archives = per_day - min(self.rest, per_day * _FOR_DELETES)
@@ -56,7 +62,9 @@ class Inflow:
 
 
 def inflow(rules: Rules, records: Records, *, as_of: int) -> Inflow | None:
-    """By the jobs that ended in the last week; None when there are too few. `records` as `deciding.decide` needs them."""
+    """By the jobs that ended in the last week; None when there are too few. `records` as
+    `deciding.decide` needs them.
+    """
     newest = _Newest(rules, records, as_of)
     plan = make_plan(rules, newest, as_of=as_of + _ALL_DUE_DAYS * _DAY_S, accepted_at=None)
     if plan.inventory < _FEWEST_JOBS:
@@ -64,11 +72,15 @@ def inflow(rules: Rules, records: Records, *, as_of: int) -> Inflow | None:
     work, days = work_of(plan), newest.days
     everything = requests_needed(work)
     rest = requests_needed(replace(work, archived=0, files=0))
-    return Inflow(plan.inventory / days, work.archived / days, (everything - rest) / days, rest / days)
+    return Inflow(
+        plan.inventory / days, work.archived / days, (everything - rest) / days, rest / days
+    )
 
 
 class _Newest:
-    """The newest finished jobs as if nothing had been done about them yet, and over how many `days` they came."""
+    """The newest finished jobs as if nothing had been done about them yet, and over how many `days`
+    they came.
+    """
 
     def __init__(self, rules: Rules, records: Records, as_of: int) -> None:
         self._age_of, self._records, self._as_of = age_times(rules.age_from), records, as_of
@@ -95,11 +107,15 @@ class _Newest:
             )
             if seen == _MOST_JOBS:
                 break
-        self.days = max(_SHORTEST_DAYS if seen == _MOST_JOBS else 1.0, (self._as_of - oldest) / _DAY_S)
+        self.days = max(
+            _SHORTEST_DAYS if seen == _MOST_JOBS else 1.0, (self._as_of - oldest) / _DAY_S
+        )
 
 
 def requests_a_job(policy: Policy) -> float:
-    """What one job takes, with the assets of a typical one, until all that the policy wants of it is done."""
+    """What one job takes, with the assets of a typical one, until all that the policy wants of it
+    is done.
+    """
     wish = policy.archive
     archived = _MANY if wish is not None and not wish.none else 0
     deletes = {action for action, claim in policy.deletes if claim.after is not None}

@@ -1,7 +1,9 @@
-"""The courses that jobs take over the days of a simulation: all days of one job at once, or day after day over all jobs.
+"""The courses that jobs take over the days of a simulation: all days of one job at once, or day
+after day over all jobs.
 
-Both give the same; the first needs one pass and memory for groups only. It cannot foresee winners that are known only when all
-jobs of a day were seen (`pick`, `unit: build`): for those, every day is decided as its plan would be.
+Both give the same; the first needs one pass and memory for groups only. It cannot foresee winners
+that are known only when all jobs of a day were seen (`pick`, `unit: build`): for those, every day
+is decided as its plan would be.
 """
 
 from __future__ import annotations
@@ -31,13 +33,20 @@ from sauce_janitor.retention.verdicts import (
     VerdictMaker,
 )
 from sauce_janitor.retention.what_if.keep_spans import Days, RankedSpans, SimulationDays, SpanKeeper
-from sauce_janitor.retention.what_if.savings import UNTOUCHED, CarriedState, SimulationTotals, announced
+from sauce_janitor.retention.what_if.savings import (
+    UNTOUCHED,
+    CarriedState,
+    SimulationTotals,
+    announced,
+)
 
 _ANNOUNCED = {Action.DELETE_ASSETS: ASSETS_ANNOUNCED, Action.DELETE_JOB: JOB_ANNOUNCED}
 
 
 class DayByDay:
-    """Decides every day anew on what the days before left: as many passes as there are days, memory for the jobs touched."""
+    """Decides every day anew on what the days before left: as many passes as there are days, memory
+    for the jobs touched.
+    """
 
     def __init__(self, rules: Rules, records: Records, ledger: SimulationTotals) -> None:
         self._rules, self._records, self._ledger = rules, records, ledger
@@ -52,7 +61,9 @@ class DayByDay:
 
     def _follow_day(self, day: int, as_of: int) -> None:
         ledger, changed, gone = self._ledger, dict[str, CarriedState](), Counter[str]()
-        for record, time, ruling in Decider(self._rules, as_of=as_of).rulings(lambda: self._left(day)):
+        for record, time, ruling in Decider(self._rules, as_of=as_of).rulings(
+            lambda: self._left(day)
+        ):
             before = self._carried.get(record.job.id, UNTOUCHED)
             if record.job.id in self._purged_today:
                 ledger.purge(day, record, ruling)
@@ -88,7 +99,9 @@ class DayByDay:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Terms:
-    """What time and rank change for the jobs of a case: durations by what they count from, with their bits; and seats."""
+    """What time and rank change for the jobs of a case: durations by what they count from, with
+    their bits; and seats.
+    """
 
     case: MatchCase
     clocks: tuple[tuple[str, Duration, int], ...]
@@ -97,7 +110,9 @@ class _Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Spell:
-    """The days on which a job is of one case; on the `active` ones of them it is ranked. `lines` are bits and their days."""
+    """The days on which a job is of one case; on the `active` ones of them it is ranked. `lines`
+    are bits and their days.
+    """
 
     days: Days
     terms: _Terms
@@ -128,7 +143,7 @@ class OnePass:
         for record in self._records():
             self._follow_job(record)
 
-    # --- what time makes of a job ------------------------------------------------------------------------------------
+    # --- what time makes of a job -----------------------------------------------------------------
 
     def _follow_job(self, record: Record) -> None:
         time = self._age_of(record.job)
@@ -146,7 +161,10 @@ class OnePass:
         terms = self._terms_of(number, frozenset())
         if not terms.case.holds:
             return [self._spell(record, time, terms, left)]
-        ends = {hold.id: holds.ends_at(hold, record.job, self._zone) for hold in self._book.holding(number)}
+        ends = {
+            hold.id: holds.ends_at(hold, record.job, self._zone)
+            for hold in self._book.holding(number)
+        }
         spells, lifted = [], frozenset[str]()
         for end in sorted({end for end in ends.values() if end is not None}):
             after = self._calendar.since(end)
@@ -187,22 +205,28 @@ class OnePass:
             case = self._book.open(number, lifted=lifted)
             seats = []
             for seat in case.seats:
-                keeper = self._keepers.setdefault(id(seat.keeper), SpanKeeper(seat.keeper, self._calendar))
+                keeper = self._keepers.setdefault(
+                    id(seat.keeper), SpanKeeper(seat.keeper, self._calendar)
+                )
                 seats.append((keeper, keeper.ranked(seat.panel), seat.shift))
             terms = self._terms[number, lifted] = _Terms(case, tuple(_clocks(case)), tuple(seats))
         return terms
 
-    # --- what the plans make of it -----------------------------------------------------------------------------------
+    # --- what the plans make of it ----------------------------------------------------------------
 
     def _walk(self, record: Record, time: int | None, spells: list[_Spell]) -> int:
-        """Rule on the days on which something may change; the last day on which the job is there."""
+        """Rule on the days on which something may change; the last day on which the job is
+        there.
+        """
         ledger, as_ofs, last = self._ledger, self._ledger.as_ofs, len(self._ledger.as_ofs) - 1
         turns = 0
         for spell in spells:
             turns |= spell.days & ~(spell.days << 1)
             for _, days in spell.lines:
                 turns |= days ^ days << 1
-        purge_day = ledger.purge_day(record) if record.assets is AssetsStanding.PRESENT else last + 1
+        purge_day = (
+            ledger.purge_day(record) if record.assets is AssetsStanding.PRESENT else last + 1
+        )
         turns |= 1 << purge_day | self._maturing(record)
         now, carried, day = record, UNTOUCHED, 0
         while True:
@@ -242,7 +266,9 @@ class OnePass:
         key = moment if record.archived is None else (moment, record.archived)
         ruling: JobVerdict | None = case.rulings.get(key)
         if ruling is None:
-            made = VerdictMaker(case, moment, record.archived, has_grace=self._book.has_grace).rule()
+            made = VerdictMaker(
+                case, moment, record.archived, has_grace=self._book.has_grace
+            ).rule()
             ruling = case.rulings[key] = made
         return ruling
 
@@ -264,7 +290,10 @@ def _clocks(case: MatchCase) -> Iterator[tuple[str, Duration, int]]:
         for claim in claims:
             if claim.after is None:
                 continue
-            for kind, bit in (("start" if action is Action.STOP else "age", claim.due), ("grace", claim.announced)):
+            for kind, bit in (
+                ("start" if action is Action.STOP else "age", claim.due),
+                ("grace", claim.announced),
+            ):
                 if bit and bit not in told:
                     told.add(bit)
                     yield kind, claim.after, bit

@@ -1,4 +1,6 @@
-"""How long keep rules will keep one job: its rank by each rule, and when the rule lets go at the present rate of new jobs."""
+"""How long keep rules will keep one job: its rank by each rule, and when the rule lets go at the
+present rate of new jobs.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,10 @@ _SEARCHED_S: Final = 200 * 366 * _DAY_S
 class KeepView:
     """One keep rule and one job.
 
-    `rank` is its place among the `of` jobs of its group that the rule counts, 1 the newest; None where it is not among them.
-    `lets_go_at` (epoch seconds) is when the rule will not keep it any more, at `per_day` new jobs that count a day; None where
-    it does not keep it, or for ever as things stand. `exact`: whatever comes, it will not keep it after that.
+    `rank` is its place among the `of` jobs of its group that the rule counts, 1 the newest; None
+    where it is not among them. `lets_go_at` (epoch seconds) is when the rule will not keep it any
+    more, at `per_day` new jobs that count a day; None where it does not keep it, or for ever as
+    things stand. `exact`: whatever comes, it will not keep it after that.
     """
 
     rule: str
@@ -44,7 +47,9 @@ class KeepView:
 
 @dataclass(slots=True)
 class _Count:
-    """What is counted for one rule: jobs of the group, anchors among them, and calendar periods that have some."""
+    """What is counted for one rule: jobs of the group, anchors among them, and calendar periods
+    that have some.
+    """
 
     of: int = 0
     rank: int | None = None
@@ -56,10 +61,20 @@ class _Count:
 
 
 class KeepForecast:
-    """One keeper, and the group of the job that is asked about; to be shown every job, newest first."""
+    """One keeper, and the group of the job that is asked about; to be shown every job, newest
+    first.
+    """
 
-    def __init__(self, keeper: Keeper, group: Group, record: Record, time: int, rules: Rules) -> None:
-        self.keeper, self.group, self._record, self._time, self._zone = keeper, group, record, time, rules.timezone
+    def __init__(
+        self, keeper: Keeper, group: Group, record: Record, time: int, rules: Rules
+    ) -> None:
+        self.keeper, self.group, self._record, self._time, self._zone = (
+            keeper,
+            group,
+            record,
+            time,
+            rules.timezone,
+        )
         self.of = 0
         self.rank: int | None = None
         self._counts = [_Count() for _ in keeper.rules]
@@ -100,13 +115,17 @@ class KeepForecast:
         for n, rule in enumerate(self.keeper.rules):
             count = self._counts[n]
             per_day = self._rate(count.recent, count, as_of)
-            view = KeepView(rule.id, keep_phrase(rule), rule.id in kept_by, count.rank, count.of, per_day)
+            view = KeepView(
+                rule.id, keep_phrase(rule), rule.id in kept_by, count.rank, count.of, per_day
+            )
             if view.keeps and count.rank is not None:
                 at, exact = self._lets_go(rule, count, per_day, as_of)
                 view = replace(view, lets_go_at=at, exact=exact)
             yield view
 
-    def _lets_go(self, rule: KeepRule, count: _Count, per_day: float, as_of: int) -> tuple[int | None, bool]:
+    def _lets_go(
+        self, rule: KeepRule, count: _Count, per_day: float, as_of: int
+    ) -> tuple[int | None, bool]:
         assert count.rank is not None
         match rule.kind:
             case "last":
@@ -118,7 +137,11 @@ class KeepForecast:
                 return due_at(self._time, rule.duration, self._zone) + 1, True
             case "within_of_newest":
                 assert rule.duration is not None
-                return (max(as_of, due_at(self._time, rule.duration, self._zone) + 1) if per_day else None), False
+                return (
+                    max(as_of, due_at(self._time, rule.duration, self._zone) + 1)
+                    if per_day
+                    else None
+                ), False
             case "daily" | "weekly" | "monthly" | "yearly":
                 if rule.nonempty:
                     newer = rule.count - count.newer_periods
@@ -127,7 +150,9 @@ class KeepForecast:
                 return self._leaves_window(rule, per_day, as_of)
 
     def _leaves_window(self, rule: KeepRule, per_day: float, as_of: int) -> tuple[int, bool]:
-        """When the window has moved past the job's period; of today's period, when the next job takes the slot."""
+        """When the window has moved past the job's period; of today's period, when the next job
+        takes the slot.
+        """
         assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
         period_of = periods(rule.kind, self._zone)
         own = period_of(self._time)
@@ -135,7 +160,11 @@ class KeepForecast:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if period_of(middle) >= own + rule.count else (middle, high)
-        if rule.pick[0] == "newest" and own == period_of(as_of) and (next_at := _after(1, per_day, as_of)) is not None:
+        if (
+            rule.pick[0] == "newest"
+            and own == period_of(as_of)
+            and (next_at := _after(1, per_day, as_of)) is not None
+        ):
             return min(high, next_at), False
         return high, True
 
@@ -152,7 +181,11 @@ class KeepForecast:
 
 
 def _after(jobs: int, per_day: float, as_of: int) -> int | None:
-    return as_of + int(jobs / per_day * _DAY_S) if per_day and jobs / per_day * _DAY_S < _SEARCHED_S else None
+    return (
+        as_of + int(jobs / per_day * _DAY_S)
+        if per_day and jobs / per_day * _DAY_S < _SEARCHED_S
+        else None
+    )
 
 
 def _days_of(kind: str) -> int:

@@ -1,7 +1,9 @@
-"""Keep rules over many days at once: what `keeping` says of a job on one day, for every day of a simulation in one pass.
+"""Keep rules over many days at once: what `keeping` says of a job on one day, for every day of a
+simulation in one pass.
 
-A set of days is an int, day n its bit n, so that a rule answers for all days with a few operations. Jobs come newest first; a
-job takes its slots on the days on which it is still there. Winners that are known only at the end (`pick`) are beyond this.
+A set of days is an int, day n its bit n, so that a rule answers for all days with a few operations.
+Jobs come newest first; a job takes its slots on the days on which it is still there. Winners that
+are known only at the end (`pick`) are beyond this.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ Spot: TypeAlias = tuple[Group, int]
 
 @dataclass(frozen=True, slots=True)
 class SimulationDays:
-    """The days of a simulation: the instants at which plans are made, one a day, and the zone of calendar periods."""
+    """The days of a simulation: the instants at which plans are made, one a day, and the zone of
+    calendar periods.
+    """
 
     as_ofs: tuple[int, ...]
     zone: ZoneInfo
@@ -68,7 +72,9 @@ class KeepSpan(ABC):
 
 
 class _Tally:
-    """Counts to `count` on every day by itself, in binary: plane n holds the digits of weight 2**n of all days."""
+    """Counts to `count` on every day by itself, in binary: plane n holds the digits of weight 2**n
+    of all days.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -103,7 +109,9 @@ class _Last(KeepSpan):
 
 
 class SinceLastSpan(KeepSpan):
-    """`since_last`: the days on which the anchor was seen. It closes its group before it is asked itself."""
+    """`since_last`: the days on which the anchor was seen. It closes its group before it is asked
+    itself.
+    """
 
     def __init__(self) -> None:
         self._closed: dict[Group, Days] = {}
@@ -151,7 +159,9 @@ class _WithinOfNewest(KeepSpan):
 
 
 class _NewestOfPeriod(KeepSpan):
-    """The newest of each period. Jobs come newest first, so of a group only the period at hand has to be remembered."""
+    """The newest of each period. Jobs come newest first, so of a group only the period at hand has
+    to be remembered.
+    """
 
     def __init__(self, rule: KeepRule, calendar: SimulationDays) -> None:
         assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
@@ -198,14 +208,18 @@ def span_of(rule: KeepRule, calendar: SimulationDays) -> KeepSpan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedSpans:
-    """What a keeper's spans need of all jobs of one panel: the rules that count them, with their bits, and those they close."""
+    """What a keeper's spans need of all jobs of one panel: the rules that count them, with their
+    bits, and those they close.
+    """
 
     panel: KeepContext
     spans: tuple[tuple[KeepSpan, int, bool], ...]
 
 
 class SpanKeeper:
-    """A keeper (see `keepers.Keeper`, whose bits these are) that judges a job on all days at once."""
+    """A keeper (see `keepers.Keeper`, whose bits these are) that judges a job on all days at
+    once.
+    """
 
     def __init__(self, keeper: Keeper, calendar: SimulationDays) -> None:
         self.keeper = keeper
@@ -216,11 +230,15 @@ class SpanKeeper:
         counted = []
         for n, (span, (where, since)) in enumerate(zip(self._spans, panel.truths, strict=True)):
             if where:
-                counted.append((span, 1 << n, bool(since) and panel.seated and isinstance(span, SinceLastSpan)))
+                counted.append(
+                    (span, 1 << n, bool(since) and panel.seated and isinstance(span, SinceLastSpan))
+                )
         return RankedSpans(panel, tuple(counted))
 
     def judge(self, ranked: RankedSpans, spot: Spot, days: Days) -> list[tuple[int, Days]]:
-        """Bits and the days on which they hold, of the days asked for. The job takes no slot yet: see `seat`."""
+        """Bits and the days on which they hold, of the days asked for. The job takes no slot yet:
+        see `seat`.
+        """
         group = spot[0]
         if group is None:
             return [(ranked.panel.certain | self.keeper.null_group, days)]

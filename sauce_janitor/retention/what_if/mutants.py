@@ -1,4 +1,6 @@
-"""Mutants of rules: each has one keep rule, policy, hold or match part less. A good set of tests notices every one."""
+"""Mutants of rules: each has one keep rule, policy, hold or match part less. A good set of tests
+notices every one.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ from sauce_janitor.retention.what_if.policy_tests import PolicyTest, PolicyTestR
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """Rules with one thing less. `text` says which; `policy` is the index of the policy it was of, None for a hold.
+    """Rules with one thing less. `text` says which; `policy` is the index of the policy it was of,
+    None for a hold.
 
-    `changed` is what became of that policy, None when the policy itself, or a hold, is what was dropped.
+    `changed` is what became of that policy, None when the policy itself, or a hold, is what was
+    dropped.
     """
 
     text: str
@@ -37,7 +41,8 @@ class Mutant:
 
 
 def mutants(rules: Rules) -> Iterator[Mutant]:
-    """Every mutant, in the order of the rules: of each policy the policy itself, its match's parts, its keep rules; the holds.
+    """Every mutant, in the order of the rules: of each policy the policy itself, its match's parts,
+    its keep rules; the holds.
 
     Policies that only archive are left out: tests say nothing of archiving.
     """
@@ -48,7 +53,9 @@ def mutants(rules: Rules) -> Iterator[Mutant]:
         yield Mutant(f"policy {policy.name}", replace(rules, policies=rest), index)
         for text, changed in _lesser(policy):
             policies = (*rules.policies[:index], changed, *rules.policies[index + 1 :])
-            yield Mutant(f"{policy.name}: {text}", replace(rules, policies=policies), index, changed)
+            yield Mutant(
+                f"{policy.name}: {text}", replace(rules, policies=policies), index, changed
+            )
     for index, hold in enumerate(rules.holds):
         holds = rules.holds[:index] + rules.holds[index + 1 :]
         yield Mutant(_called(hold), replace(rules, holds=holds), hold=hold.id)
@@ -85,7 +92,9 @@ def _lesser_keeps(rules: tuple[KeepRule, ...]) -> Iterator[tuple[str, tuple[Keep
 
 
 def _without_a_part(match: Match) -> Iterator[tuple[str, Match]]:
-    """Each part that can be dropped, in words, and what is left: of a conjunction or alternatives one, of a single one all."""
+    """Each part that can be dropped, in words, and what is left: of a conjunction or alternatives
+    one, of a single one all.
+    """
     if match == EVERYTHING:
         return
     if not isinstance(match, AllOf | AnyOf):
@@ -100,12 +109,16 @@ def _without_a_part(match: Match) -> Iterator[tuple[str, Match]]:
         if not isinstance(part, Atom):
             for text, left in _without_a_part(part):
                 if left != EVERYTHING:
-                    yield text, replace(match, parts=(*match.parts[:at], left, *match.parts[at + 1 :]))
+                    yield (
+                        text,
+                        replace(match, parts=(*match.parts[:at], left, *match.parts[at + 1 :])),
+                    )
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A test tried on the rules as they are. `matching` are the policies that have a say on its jobs.
+    """A test tried on the rules as they are. `matching` are the policies that have a say on its
+    jobs.
 
     Only these are judged on a mutant: many mutants meet many tests.
     """
@@ -119,7 +132,11 @@ class Tried:
         """Try the test."""
         bench = PreparedTest(test, rules)
         trial = bench.trial(rules)
-        matching = {index for index, truths in enumerate(trial.truths) if any(truth is not False for truth in truths)}
+        matching = {
+            index
+            for index, truths in enumerate(trial.truths)
+            if any(truth is not False for truth in truths)
+        }
         return cls(bench, trial, frozenset(matching))
 
     def fails(self, rules: Rules, policies: Iterable[Policy]) -> bool:
@@ -129,14 +146,17 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """How many mutants there are, and those that no test noticed: what they lack could be dropped."""
+    """How many mutants there are, and those that no test noticed: what they lack could be
+    dropped.
+    """
 
     mutants: int
     unnoticed: tuple[str, ...]
 
 
 def measure(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> Noticed:
-    """Try every mutant of each set of rules on the tests that are about it; one that is of several is noticed in any.
+    """Try every mutant of each set of rules on the tests that are about it; one that is of several
+    is noticed in any.
 
     Only tests that pass count.
     """
@@ -157,13 +177,18 @@ def _is_noticed(mutant: Mutant, rules: Rules, tests: Iterable[Tried]) -> bool:
             for test in tests
             if mutant.hold in test.trial.held_by
         )
-    match = None if changed is None or changed.match == rules.policies[index].match else compile_match(changed.match)
+    match = (
+        None
+        if changed is None or changed.match == rules.policies[index].match
+        else compile_match(changed.match)
+    )
     for test in tests:
         if match is None:
             is_same = index not in test.matching
         else:
             is_same = all(
-                match(r) is truth for r, truth in zip(test.bench.ordered, test.trial.truths[index], strict=True)
+                match(r) is truth
+                for r, truth in zip(test.bench.ordered, test.trial.truths[index], strict=True)
             )
         if not is_same:
             rest = [rules.policies[n] for n in sorted(test.matching - {index})]
@@ -173,7 +198,9 @@ def _is_noticed(mutant: Mutant, rules: Rules, tests: Iterable[Tried]) -> bool:
 
 
 def uncovered(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> tuple[str, ...]:
-    """The policies that match no job of any test, the keep rules that keep none and the holds that hold none."""
+    """The policies that match no job of any test, the keep rules that keep none and the holds that
+    hold none.
+    """
     spoke: dict[str, bool] = {}
     for rules, tests in groups:
         trials = [test.trial for test in tests]
@@ -186,7 +213,11 @@ def uncovered(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> tuple[str, ...
             _note(spoke, f"policy {policy.name}", seen=matched)
             keeps = [*policy.keep, *(rule for _, claim in policy.deletes for rule in claim.keep)]
             for rule in keeps if matched else ():
-                _note(spoke, f"{policy.name}: keep rule {rule.id}", seen=(policy.name, rule.id) in kept)
+                _note(
+                    spoke,
+                    f"{policy.name}: keep rule {rule.id}",
+                    seen=(policy.name, rule.id) in kept,
+                )
         for hold in rules.holds:
             _note(spoke, _called(hold), seen=hold.id in held)
     return tuple(text for text, seen in spoke.items() if not seen)

@@ -1,4 +1,5 @@
-"""Tries rules on made-up jobs: a configuration's `tests`, and where what is decided is not what they expect.
+"""Tries rules on made-up jobs: a configuration's `tests`, and where what is decided is not what
+they expect.
 
 Archiving counts as done and deletes as announced in time; limits are not measured.
 """
@@ -48,14 +49,20 @@ _TEXTS: Final = (
 _CUSTOM: Final = "custom_data."
 _ARCHIVED: Final = frozenset({"all"})
 _NO_POLICY: Final = (Reason(Why.NO_POLICY),)
-_WORDS: Final = {Action.DELETE_ASSETS: "delete_assets", Action.DELETE_JOB: "delete_job", Action.STOP: "stop"}
+_WORDS: Final = {
+    Action.DELETE_ASSETS: "delete_assets",
+    Action.DELETE_JOB: "delete_job",
+    Action.STOP: "stop",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class MadeJob:
-    """A made-up job: what the test calls it, and the fields that it gives by their names in the language.
+    """A made-up job: what the test calls it, and the fields that it gives by their names in the
+    language.
 
-    Times (`end_time` and the like) are epoch seconds, `duration` seconds, `tags` a tuple; None is null.
+    Times (`end_time` and the like) are epoch seconds, `duration` seconds, `tags` a tuple; None is
+    null.
     """
 
     label: str
@@ -66,7 +73,8 @@ class MadeJob:
 class Expectation:
     """What is expected of the jobs that `jobs` names, an id or a glob of ids.
 
-    Exactly the changes in `acts` happen, each permitted by that policy; each of `keep` is among the reasons why others do not.
+    Exactly the changes in `acts` happen, each permitted by that policy; each of `keep` is among the
+    reasons why others do not.
     """
 
     jobs: str
@@ -84,7 +92,9 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTest:
-    """One test: jobs, the time they are decided on (epoch seconds), and what is expected. `place` is where it is written."""
+    """One test: jobs, the time they are decided on (epoch seconds), and what is expected. `place`
+    is where it is written.
+    """
 
     name: str
     as_of: int
@@ -93,7 +103,9 @@ class PolicyTest:
     place: str = ""
 
     def expected_of(self, label: str) -> tuple[Expectation, ...]:
-        """What is expected of a job: what its id says, else what every glob that matches it says, else that it is kept."""
+        """What is expected of a job: what its id says, else what every glob that matches it says,
+        else that it is kept.
+        """
         exact = tuple(each for each in self.expected if each.jobs == label)
         matching = exact or tuple(each for each in self.expected if compile_glob(each.jobs)(label))
         return matching or (Expectation(label),)
@@ -101,7 +113,9 @@ class PolicyTest:
 
 @dataclass(frozen=True, slots=True)
 class FailedExpectation:
-    """One job of which a test expects something else than what was decided, and why that was decided."""
+    """One job of which a test expects something else than what was decided, and why that was
+    decided.
+    """
 
     test: PolicyTest
     job: str
@@ -113,13 +127,17 @@ class FailedExpectation:
     def text(self) -> str:
         """The failure in one line."""
         why = "; ".join(self.reasons)
-        return f"{self.test.name}: {self.job}: expected {self.expected}; decided {self.decided} ({why})"
+        return (
+            f"{self.test.name}: {self.job}: expected {self.expected}; decided {self.decided}"
+            f" ({why})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyTestResult:
-    """What came of a test. `truths` are what each policy's match says of each job, in the order of the rules' policies,
-    newest job first; `kept_by` the (policy, keep rule) that kept a job, `held_by` the holds that held one.
+    """What came of a test. `truths` are what each policy's match says of each job, in the order of
+    the rules' policies, newest job first; `kept_by` the (policy, keep rule) that kept a job,
+    `held_by` the holds that held one.
     """
 
     failures: tuple[FailedExpectation, ...]
@@ -148,8 +166,12 @@ class PreparedTest:
         failures: list[FailedExpectation] = []
         cases: list[tuple[Truth, ...]] = []
         reasons: set[Reason] = set()
-        for record, time, ruling in Decider(rules, as_of=self.test.as_of).rulings(lambda: self.ordered):
-            decisions = [d for d in ruling.decided(record, time, rules.timezone) if d.action in CHANGES]
+        for record, time, ruling in Decider(rules, as_of=self.test.as_of).rulings(
+            lambda: self.ordered
+        ):
+            decisions = [
+                d for d in ruling.decided(record, time, rules.timezone) if d.action in CHANGES
+            ]
             cases.append(ruling.case.truths)
             reasons.update(reason for decision in decisions for reason in decision.reasons)
             failures += self._compared(self._labels[record.job.id], decisions)
@@ -165,7 +187,9 @@ class PreparedTest:
     def _compared(self, label: str, decisions: list[Decision]) -> Iterator[FailedExpectation]:
         for expectation in self.test.expected_of(label):
             if not _is_met(expectation, decisions):
-                yield FailedExpectation(self.test, label, expectation.text, *_told(expectation, decisions))
+                yield FailedExpectation(
+                    self.test, label, expectation.text, *_told(expectation, decisions)
+                )
 
 
 def _is_met(expectation: Expectation, decisions: list[Decision]) -> bool:
@@ -179,7 +203,11 @@ def _is_met(expectation: Expectation, decisions: list[Decision]) -> bool:
 
 def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tuple[str, ...]]:
     """What was decided, and why: the reasons of the changes that the failure is about."""
-    due = [d for d in decisions if d.verdict is Verdict.DUE and Reason(Why.WITH_THE_JOB) not in d.reasons]
+    due = [
+        d
+        for d in decisions
+        if d.verdict is Verdict.DUE and Reason(Why.WITH_THE_JOB) not in d.reasons
+    ]
     decided = ", ".join(f"{_WORDS[d.action]} by {d.policy}" for d in due) or "kept"
     wanted = dict(expectation.acts)
     about = due if due and not wanted else [d for d in decisions if d in due or d.action in wanted]
@@ -187,13 +215,19 @@ def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tup
     about = [d for d in about if d.reasons != _NO_POLICY] or about[:1]
     many = len(about) > 1
     reasons = dict.fromkeys(
-        f"{_WORDS[d.action]}: {reason.text}" if many else reason.text for d in about for reason in d.reasons
+        f"{_WORDS[d.action]}: {reason.text}" if many else reason.text
+        for d in about
+        for reason in d.reasons
     )
-    dates = [f"due since {datetime.fromtimestamp(d.due_since, UTC):%Y-%m-%d %H:%M} UTC" for d in due if d.due_since]
+    dates = [
+        f"due since {datetime.fromtimestamp(d.due_since, UTC):%Y-%m-%d %H:%M} UTC"
+        for d in due
+        if d.due_since
+    ]
     return decided, (*reasons, *dict.fromkeys(dates))
 
 
-# --- made-up jobs ----------------------------------------------------------------------------------------------------
+# --- made-up jobs ---------------------------------------------------------------------------------
 
 
 def _id(number: int) -> JobId:
@@ -202,26 +236,37 @@ def _id(number: int) -> JobId:
 
 
 def made_records(test: PolicyTest, read: Iterable[str]) -> list[Record]:
-    """The test's jobs as records. A field that is not given is no tags, and else a fixed value that is not null.
+    """The test's jobs as records. A field that is not given is no tags, and else a fixed value that
+    is not null.
 
-    That is `(name)` for the name and the like, `(custom_data.KEY)` for each key that is among `read`, `complete` for the
-    status, the owner `owner`, not manual, ended at the test's `as_of`; a start, creation or modification that is not given
-    is the end. A build is its owner's jobs with its name, and none of it is missing. A blank build or error is null.
+    That is `(name)` for the name and the like, `(custom_data.KEY)` for each key that is among
+    `read`, `complete` for the status, the owner `owner`, not manual, ended at the test's `as_of`; a
+    start, creation or modification that is not given is the end. A build is its owner's jobs with
+    its name, and none of it is missing. A blank build or error is null.
     """
     custom = [name.removeprefix(_CUSTOM) for name in read if name.startswith(_CUSTOM)]
-    jobs = [(_job(number, made.given, test.as_of, custom), made) for number, made in enumerate(test.jobs)]
+    jobs = [
+        (_job(number, made.given, test.as_of, custom), made)
+        for number, made in enumerate(test.jobs)
+    ]
     builds = Counter(_build(job) for job, _ in jobs)
     still_open = Counter(_build(job) for job, _ in jobs if not is_finished(job))
-    statuses = {_build(job): made.given["build_status"] for job, made in jobs if "build_status" in made.given}
+    statuses = {
+        _build(job): made.given["build_status"]
+        for job, made in jobs
+        if "build_status" in made.given
+    }
     return [
-        Record(job, archived=_ARCHIVED)
-        if job.build is None
-        else Record(
-            job,
-            build_id=_build(job),
-            build_status=_text(statuses.get(_build(job), "complete")),
-            archived=_ARCHIVED,
-            build_counters=BuildCounters(builds[_build(job)], still_open[_build(job)]),
+        (
+            Record(job, archived=_ARCHIVED)
+            if job.build is None
+            else Record(
+                job,
+                build_id=_build(job),
+                build_status=_text(statuses.get(_build(job), "complete")),
+                archived=_ARCHIVED,
+                build_counters=BuildCounters(builds[_build(job)], still_open[_build(job)]),
+            )
         )
         for job, _ in jobs
     ]
@@ -241,7 +286,11 @@ def _job(number: int, given: Mapping[str, object], as_of: int, custom: Iterable[
     fields: dict[str, Any] = {name: _text(given.get(name, f"({name})")) for name in _TEXTS}
     fields |= {name: (fields[name] or "").strip() or None for name in ("build", "error")}
     data: dict[str, object] = {key: f"({_CUSTOM}{key})" for key in custom}
-    data |= {name.removeprefix(_CUSTOM): value for name, value in given.items() if name.startswith(_CUSTOM)}
+    data |= {
+        name.removeprefix(_CUSTOM): value
+        for name, value in given.items()
+        if name.startswith(_CUSTOM)
+    }
     tags, manual = given.get("tags", ()), given.get("manual", False)
     assert isinstance(tags, tuple)
     assert manual is None or isinstance(manual, bool)

@@ -1,4 +1,6 @@
-"""What a simulation adds up: what each day's plan does, what it costs, what Sauce Labs takes, and what a job is after it."""
+"""What a simulation adds up: what each day's plan does, what it costs, what Sauce Labs takes, and
+what a job is after it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from sauce_janitor.retention.verdicts import JobVerdict
 
 @dataclass(frozen=True, slots=True)
 class CarriedState:
-    """What earlier days made of a job; None fields are as the record has them. `over`: deleted, or stopped and not followed."""
+    """What earlier days made of a job; None fields are as the record has them. `over`: deleted, or
+    stopped and not followed.
+    """
 
     assets: AssetsStanding | None = None
     archived: frozenset[str] | None = None
@@ -42,7 +46,9 @@ UNTOUCHED: Final = CarriedState()
 
 @dataclass(slots=True)
 class SavingsDay:
-    """One day's sums. `fetched` are jobs whose assets are stored, by what is wanted; `lost` those of `purged` that were."""
+    """One day's sums. `fetched` are jobs whose assets are stored, by what is wanted; `lost` those
+    of `purged` that were.
+    """
 
     counts: dict[tuple[str | None, Action], int] = field(default_factory=dict)
     work: Counter[str] = field(default_factory=Counter)
@@ -60,20 +66,28 @@ class SavingsDay:
 class SimulationTotals:
     """The entries of all days, and the rule by which an action changes a job.
 
-    Only the actions of `policies` are carried out (empty: all, and then each day's plan is accepted). `accepted_at` is the last
-    accepted plan before the first day.
+    Only the actions of `policies` are carried out (empty: all, and then each day's plan is
+    accepted). `accepted_at` is the last accepted plan before the first day.
     """
 
     def __init__(
-        self, as_ofs: tuple[int, ...], zone: ZoneInfo, policies: Collection[str], accepted_at: int | None
+        self,
+        as_ofs: tuple[int, ...],
+        zone: ZoneInfo,
+        policies: Collection[str],
+        accepted_at: int | None,
     ) -> None:
         self.as_ofs = as_ofs
         self.days = [SavingsDay() for _ in as_ofs]
         self._zone, self._policies, self._accepted_at = zone, policies, accepted_at
         self._leaving: Counter[tuple[tuple[Truth, ...], int]] = Counter()
 
-    def act(self, day: int, record: Record, time: int | None, ruling: JobVerdict, before: CarriedState) -> CarriedState:
-        """Enter what is due for a job on a day; what the job is after it. `record` is as it was then."""
+    def act(
+        self, day: int, record: Record, time: int | None, ruling: JobVerdict, before: CarriedState
+    ) -> CarriedState:
+        """Enter what is due for a job on a day; what the job is after it. `record` is as it was
+        then.
+        """
         entry = self.days[day]
         due = ruling.acts(record, time, self._zone)
         if due and due[-1].action is not Action.ARCHIVE:
@@ -90,14 +104,18 @@ class SimulationTotals:
         return _after(actions, record, ruling, before)
 
     def purge_day(self, record: Record) -> int:
-        """The day from which Sauce Labs has purged the job's assets, never the first: that is as the record says."""
+        """The day from which Sauce Labs has purged the job's assets, never the first: that is as
+        the record says.
+        """
         ended = record.job.ended_at
         if not isinstance(ended, int):
             return len(self.as_ofs)
         return max(1, bisect_left(self.as_ofs, ended + PURGED_AFTER_S))
 
     def purge(self, day: int, record: Record, ruling: JobVerdict) -> None:
-        """Sauce Labs takes a job's assets between the plan before and this day's, which rules so."""
+        """Sauce Labs takes a job's assets between the plan before and this day's, which rules
+        so.
+        """
         if not self._is_past_purge(record, 0):
             self.days[day].purged += 1
             self.days[day].lost += ruling.unarchived
@@ -126,15 +144,23 @@ class SimulationTotals:
             acting.unexpected += not expected
             acting.left += left
 
-    def _count_work(self, day: int, actions: set[Action], record: Record, selection: Selection | None) -> None:
+    def _count_work(
+        self, day: int, actions: set[Action], record: Record, selection: Selection | None
+    ) -> None:
         work, fetched = self.days[day].work, self.days[day].fetched
         deletes = not actions.isdisjoint(DELETES)
         if Action.ARCHIVE in actions:
-            assert selection is not None, f"nothing is wanted of job {record.job.id}, and it is archived"
-            is_there = record.assets is AssetsStanding.PRESENT and not self._is_past_purge(record, day)
+            assert selection is not None, (
+                f"nothing is wanted of job {record.job.id}, and it is archived"
+            )
+            is_there = record.assets is AssetsStanding.PRESENT and not self._is_past_purge(
+                record, day
+            )
             work["archived"] += 1
             work["archived_and_deleted"] += deletes
-            work["files"] += files_wanted(selection) if is_there or day == 0 else 0  # of day 0, as its plan says
+            work["files"] += (
+                files_wanted(selection) if is_there or day == 0 else 0
+            )  # of day 0, as its plan says
             fetched[selection] = fetched.get(selection, 0) + is_there
         elif deletes:
             work["only_deleted"] += 1
@@ -142,7 +168,9 @@ class SimulationTotals:
         work["jobs_gone"] += Action.DELETE_JOB in actions
 
 
-def _after(actions: set[Action], record: Record, ruling: JobVerdict, before: CarriedState) -> CarriedState:
+def _after(
+    actions: set[Action], record: Record, ruling: JobVerdict, before: CarriedState
+) -> CarriedState:
     after = before
     if Action.ARCHIVE in actions and ruling.selection is not None:
         after = replace(after, archived=(record.archived or frozenset()) | {ruling.selection.key})
@@ -155,7 +183,9 @@ def _after(actions: set[Action], record: Record, ruling: JobVerdict, before: Car
 
 
 def announced(record: Record, ruling: JobVerdict, before: CarriedState, as_of: int) -> CarriedState:
-    """The job's announcements after a day's plan: those that go on keep their time, new ones begin, the others end."""
+    """The job's announcements after a day's plan: those that go on keep their time, new ones begin,
+    the others end.
+    """
     known = record.announced or {}
     told = tuple((action, known.get(action, as_of)) for action in ruling.announce)
     return before if dict(told) == dict(known) else replace(before, announced=told)

@@ -1,6 +1,8 @@
-"""Simulates what policies will do, day by day, to the jobs that are known now: no new job comes, nothing but time changes.
+"""Simulates what policies will do, day by day, to the jobs that are known now: no new job comes,
+nothing but time changes.
 
-Every day a plan is made and carried out whole, archiving first; a broken limit is told, and the plan carried out all the same.
+Every day a plan is made and carried out whole, archiving first; a broken limit is told, and the
+plan carried out all the same.
 """
 
 from __future__ import annotations
@@ -15,7 +17,14 @@ from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.decide import Records
 from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.plan.costs import bytes_wanted, requests_needed
-from sauce_janitor.retention.plan.limits import ActingJobs, Approval, BrokenLimit, Leeway, LimitCounts, measure
+from sauce_janitor.retention.plan.limits import (
+    ActingJobs,
+    Approval,
+    BrokenLimit,
+    Leeway,
+    LimitCounts,
+    measure,
+)
 from sauce_janitor.retention.what_if.job_courses import DayByDay, OnePass
 from sauce_janitor.retention.what_if.keep_spans import DAY_S
 from sauce_janitor.retention.what_if.savings import SavingsDay, SimulationTotals
@@ -24,8 +33,14 @@ LONGEST_DAYS: Final = 3660
 _PLANS: Final = 7
 ASSUMPTIONS: Final = (
     "no job is new or changes: what is known today grows older, and running jobs go on running",
-    "a run a day at this time of day carries out the whole plan, within any request budget, and nothing fails",
-    "archiving counts as done once it is due; a stopped job is not followed further; local holds stay",
+    (
+        "a run a day at this time of day carries out the whole plan, within any request budget, and"
+        " nothing fails"
+    ),
+    (
+        "archiving counts as done once it is due; a stopped job is not followed further; local"
+        " holds stay"
+    ),
     "Sauce Labs purges assets 30 days after a job's end",
     "a broken limit is reported and then lifted",
 )
@@ -34,10 +49,12 @@ ASSUMPTIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day's plan. `as_of` in epoch seconds; `jobs` are there before it; `counts` and `totals` as of a plan.
+    """One day's plan. `as_of` in epoch seconds; `jobs` are there before it; `counts` and `totals`
+    as of a plan.
 
-    `requests` and `archive_bytes` are estimates (see `costs`). `purged` jobs lost their assets to Sauce Labs since the day
-    before, `lost` of them wanted and not archived. `broken` are the limits that the plan breaks.
+    `requests` and `archive_bytes` are estimates (see `costs`). `purged` jobs lost their assets to
+    Sauce Labs since the day before, `lost` of them wanted and not archived. `broken` are the limits
+    that the plan breaks.
     """
 
     number: int
@@ -84,9 +101,10 @@ class Simulation:
 class Setting:
     """What a simulation starts from: `days` many plans, the first at `as_of`.
 
-    `policies`: only their actions are carried out (empty: all). `accepted_at` as `planning.make_plan` takes it. `plan_sizes`,
-    for max_growth, are of the last accepted plans, newest first, by policy and under None of all. `approvals` are those under
-    the policies' digest; each counts until it is over. `sizes` are mean bytes a job by class (`costs.class_of`).
+    `policies`: only their actions are carried out (empty: all). `accepted_at` as
+    `planning.make_plan` takes it. `plan_sizes`, for max_growth, are of the last accepted plans,
+    newest first, by policy and under None of all. `approvals` are those under the policies' digest;
+    each counts until it is over. `sizes` are mean bytes a job by class (`costs.class_of`).
     """
 
     as_of: int
@@ -98,17 +116,22 @@ class Setting:
     sizes: Mapping[str, float] = field(default_factory=dict)
 
 
-def simulate(rules: Rules, records: Records, setting: Setting, *, day_by_day: bool = False) -> Simulation:
-    """Go through the days. `records` as `deciding.decide` needs them, those of the future in order too.
+def simulate(
+    rules: Rules, records: Records, setting: Setting, *, day_by_day: bool = False
+) -> Simulation:
+    """Go through the days. `records` as `deciding.decide` needs them, those of the future in order
+    too.
 
-    One pass, memory for groups only; with rules whose winners are known only at the end, or `day_by_day`, a pass a day and
-    memory for the jobs that are acted on. Both give the same.
+    One pass, memory for groups only; with rules whose winners are known only at the end, or
+    `day_by_day`, a pass a day and memory for the jobs that are acted on. Both give the same.
     """
     assert 1 <= setting.days <= LONGEST_DAYS, f"{setting.days} days"
     as_ofs = tuple(setting.as_of + day * DAY_S for day in range(setting.days))
     ledger = SimulationTotals(as_ofs, rules.timezone, setting.policies, setting.accepted_at)
     one_pass = OnePass(rules, records, ledger)
-    course = one_pass if one_pass.can_follow and not day_by_day else DayByDay(rules, records, ledger)
+    course = (
+        one_pass if one_pass.can_follow and not day_by_day else DayByDay(rules, records, ledger)
+    )
     course.follow()
     growth = _Growth(setting)
     days = tuple(_day(rules, ledger, number, setting, growth) for number in range(setting.days))
@@ -136,7 +159,9 @@ class _Growth:
                 sizes.insert(0, acting.new)
 
 
-def _day(rules: Rules, ledger: SimulationTotals, number: int, setting: Setting, growth: _Growth) -> Day:
+def _day(
+    rules: Rules, ledger: SimulationTotals, number: int, setting: Setting, growth: _Growth
+) -> Day:
     entry = ledger.days[number]
     there = tuple(ledger.there(number))
     jobs = sum(count for _, count in there)
@@ -153,7 +178,10 @@ def _day(rules: Rules, ledger: SimulationTotals, number: int, setting: Setting, 
         counts=entry.counts,
         totals=totals,
         requests=requests_needed(entry.cost()),
-        archive_bytes=sum(bytes_wanted(selection, setting.sizes) * count for selection, count in entry.fetched.items()),
+        archive_bytes=sum(
+            bytes_wanted(selection, setting.sizes) * count
+            for selection, count in entry.fetched.items()
+        ),
         purged=entry.purged,
         lost=entry.lost,
         acting=entry.acting,
@@ -162,10 +190,16 @@ def _day(rules: Rules, ledger: SimulationTotals, number: int, setting: Setting, 
 
 
 def _broken(
-    rules: Rules, entry: SavingsDay, there: Collection[tuple[tuple[Truth, ...], int]], leeway: Leeway
+    rules: Rules,
+    entry: SavingsDay,
+    there: Collection[tuple[tuple[Truth, ...], int]],
+    leeway: Leeway,
 ) -> tuple[BrokenLimit, ...]:
     matched = {
-        policy.name: sum(count for truths, count in there if truths[n]) for n, policy in enumerate(rules.policies)
+        policy.name: sum(count for truths, count in there if truths[n])
+        for n, policy in enumerate(rules.policies)
     }
-    tally = LimitCounts(sum(count for _, count in there), entry.acting, matched, entry.acting_by_policy)
+    tally = LimitCounts(
+        sum(count for _, count in there), entry.acting, matched, entry.acting_by_policy
+    )
     return measure(rules, tally, leeway)[0]

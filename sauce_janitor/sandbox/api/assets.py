@@ -38,7 +38,11 @@ def list_assets(world: World, request: SandboxRequest, job: JobRef) -> SandboxAn
         return as_json(listing(job.ledger.facts(job.index), assets))
     if job.index in job.ledger.stripped:
         return _gone(world.behaviours.deleted_assets)
-    return _gone(world.behaviours.purged_assets) if world.is_purged(job) else as_json({"screenshots": []})
+    return (
+        _gone(world.behaviours.purged_assets)
+        if world.is_purged(job)
+        else as_json({"screenshots": []})
+    )
 
 
 def get_asset(world: World, request: SandboxRequest, job: JobRef, name: str) -> SandboxAnswer:
@@ -55,7 +59,9 @@ def get_asset(world: World, request: SandboxRequest, job: JobRef, name: str) -> 
 
 
 def get_by_link(world: World, request: SandboxRequest, job: JobRef, name: str) -> SandboxAnswer:
-    """The asset host: `?auth=` is the token of the owner (or `user:token`), or Basic credentials do."""
+    """The asset host: `?auth=` is the token of the owner (or `user:token`), or Basic credentials
+    do.
+    """
     if request.user is None and not _is_signed(world, request, job):
         return unauthorised()
     return _file(world, request, job, name) if job.ledger.is_finished(job.index) else not_finished()
@@ -73,16 +79,27 @@ def delete_assets(world: World, request: SandboxRequest, job: JobRef) -> Sandbox
         job.ledger.stripped.add(job.index)
         job.ledger.uploads.pop(job.index, None)
     if destroyed:
-        return as_json([[asset.name, asset.size] for asset in destroyed], effect=Effect(job.id, assets=destroyed))
+        return as_json(
+            [[asset.name, asset.size] for asset in destroyed],
+            effect=Effect(job.id, assets=destroyed),
+        )
     again = world.behaviours.second_asset_delete
-    return as_json([]) if again == "200" else not_found() if again == "404" else bad_request("No assets to delete")
+    return (
+        as_json([])
+        if again == "200"
+        else not_found()
+        if again == "404"
+        else bad_request("No assets to delete")
+    )
 
 
 def _gone(how: Gone) -> SandboxAnswer:
     if how == "404":
         return not_found()
     return as_json(
-        {} if how == "empty" else {"video": None, "selenium-log": None, "sauce-log": None, "screenshots": []}
+        {}
+        if how == "empty"
+        else {"video": None, "selenium-log": None, "sauce-log": None, "screenshots": []}
     )
 
 
@@ -115,6 +132,8 @@ def _is_signed(world: World, request: SandboxRequest, job: JobRef) -> bool:
     person = world.organisation.named(name) if colon else job.person
     today = datetime.now(UTC)
     return person is not None and any(
-        hmac.compare_digest((token if colon else given).encode(), person.link_token(job.id, until).encode())
+        hmac.compare_digest(
+            (token if colon else given).encode(), person.link_token(job.id, until).encode()
+        )
         for until in ("", today.strftime("%Y-%m-%d"), today.strftime("%Y-%m-%d-%H"))
     )

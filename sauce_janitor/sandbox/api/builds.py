@@ -1,4 +1,6 @@
-"""Builds: v1 as the Jobs API page has it, v2 as "Builds API Methods" has it, and the older look-ups by name."""
+"""Builds: v1 as the Jobs API page has it, v2 as "Builds API Methods" has it, and the older look-ups
+by name.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,13 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from sauce_janitor.sandbox.api.jobs import may_read
-from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest, as_json, bad_request, not_found
+from sauce_janitor.sandbox.core.messages import (
+    SandboxAnswer,
+    SandboxRequest,
+    as_json,
+    bad_request,
+    not_found,
+)
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.world.documents import (
     BuildStatusCounts,
@@ -42,8 +50,12 @@ def one_v1(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAns
     return refused or as_json(build_document_v1(document, build.person))
 
 
-def jobs_v1(world: World, request: SandboxRequest, build: BuildRef, *, only_failed: bool = False) -> SandboxAnswer:
-    """The jobs of a build in the shapes of a job list, with `truncated` as saucerest-java recorded it."""
+def jobs_v1(
+    world: World, request: SandboxRequest, build: BuildRef, *, only_failed: bool = False
+) -> SandboxAnswer:
+    """The jobs of a build in the shapes of a job list, with `truncated` as saucerest-java recorded
+    it.
+    """
     refused = _offers_v1(world) or may_read(world, request, build.person)
     if refused is not None:
         return refused
@@ -51,14 +63,20 @@ def jobs_v1(world: World, request: SandboxRequest, build: BuildRef, *, only_fail
         world.document(world.ref(build.person, index), request.base_url)
         for index in reversed(build.ledger.members(build.name))
     )
-    chosen = [each for each in documents if not only_failed or each["consolidated_status"] in {"failed", "error"}]
+    chosen = [
+        each
+        for each in documents
+        if not only_failed or each["consolidated_status"] in {"failed", "error"}
+    ]
     if not request.flag("full"):
         chosen = [seed_row(each, world.organisation, build.person, "******") for each in chosen]
     return as_json({"jobs": chosen, "truncated": False})
 
 
 def list_v2(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """The builds of the asking user, or of `user_id`; filtered by status, name, start and end; newest first unless asc."""
+    """The builds of the asking user, or of `user_id`; filtered by status, name, start and end;
+    newest first unless asc.
+    """
     person = request.user
     user_id = request.one("user_id")
     if user_id is not None:
@@ -88,7 +106,9 @@ def list_v2(world: World, request: SandboxRequest) -> SandboxAnswer:
         )
 
     every = _documents(world, person, newest_first=request.one("sort") != "asc")
-    return as_json({"builds": list(islice(filter(is_wanted, every), offset, offset + min(limit, _LARGEST)))})
+    return as_json(
+        {"builds": list(islice(filter(is_wanted, every), offset, offset + min(limit, _LARGEST)))}
+    )
 
 
 def one_v2(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAnswer:
@@ -97,14 +117,17 @@ def one_v2(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAns
 
 
 def jobs_v2(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAnswer:
-    """The jobs of a build, newest first; `limit` and `offset` are obeyed, without them it is all; `faulty=true` (as
-    node-saucelabs sends it) leaves those that failed or errored."""
+    """The jobs of a build, newest first; `limit` and `offset` are obeyed, without them it is all;
+    `faulty=true` (as node-saucelabs sends it) leaves those that failed or errored.
+    """
     limit, offset = _number(request, "limit", _LARGEST), _number(request, "offset", 0)
     if limit is None or offset is None:
         return bad_request("limit and offset must be whole numbers")
 
     def members() -> dict[str, object]:
-        jobs = (world.ref(build.person, index) for index in reversed(build.ledger.members(build.name)))
+        jobs = (
+            world.ref(build.person, index) for index in reversed(build.ledger.members(build.name))
+        )
         rows = (build_member(job.id, world.document(job, request.base_url)) for job in jobs)
         wanted = filter(_is_faulty, rows) if request.flag("faulty") else rows
         return {"jobs": list(islice(wanted, offset, offset + limit))}
@@ -127,7 +150,10 @@ def _offers_v1(world: World) -> SandboxAnswer | None:
 
 
 def _v2(
-    world: World, request: SandboxRequest, person: Person, found: Callable[[], dict[str, object] | None]
+    world: World,
+    request: SandboxRequest,
+    person: Person,
+    found: Callable[[], dict[str, object] | None],
 ) -> SandboxAnswer:
     if world.behaviours.builds_v2 == "off":
         return not_found()
@@ -154,7 +180,9 @@ def _names(world: World, person: Person, *, newest_first: bool) -> Iterator[str]
         yield from reversed(made)
     waves = range(population.waves)
     for wave in reversed(waves) if newest_first else waves:
-        yield from (population.build_name(wave * BUILDS_A_WAVE + slot) for slot in range(BUILDS_A_WAVE))
+        yield from (
+            population.build_name(wave * BUILDS_A_WAVE + slot) for slot in range(BUILDS_A_WAVE)
+        )
     if not newest_first:
         yield from made
 
@@ -164,15 +192,26 @@ def _document(world: World, build: BuildRef) -> dict[str, object] | None:
         members = build.ledger.members(build.name)
         if members:
             return build_document(
-                world.organisation, build.person, build.id, build.name, BuildStatusCounts(build.ledger, members)
+                world.organisation,
+                build.person,
+                build.id,
+                build.name,
+                BuildStatusCounts(build.ledger, members),
             )
         number = build.ledger.population.build_named(build.name)
         born = [] if number is None else build.ledger.population.members(number)
     if not born or world.behaviours.empty_builds == "hide":
         return None
-    empty = build_document(world.organisation, build.person, build.id, build.name, BuildStatusCounts(build.ledger, ()))
+    empty = build_document(
+        world.organisation, build.person, build.id, build.name, BuildStatusCounts(build.ledger, ())
+    )
     created_at = build.ledger.created_at(born[0])
-    return {**empty, "creation_time": created_at, "start_time": created_at, "modification_time": created_at}
+    return {
+        **empty,
+        "creation_time": created_at,
+        "start_time": created_at,
+        "modification_time": created_at,
+    }
 
 
 def _is_faulty(row: dict[str, object]) -> bool:
@@ -180,7 +219,9 @@ def _is_faulty(row: dict[str, object]) -> bool:
     return isinstance(state, dict) and bool(state["failed"] or state["errored"])
 
 
-def _number(request: SandboxRequest, key: str, default: int, *, also: str | None = None) -> int | None:
+def _number(
+    request: SandboxRequest, key: str, default: int, *, also: str | None = None
+) -> int | None:
     text = request.one(key) or (request.one(also) if also is not None else None)
     if text is None:
         return default

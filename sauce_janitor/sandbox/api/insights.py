@@ -10,7 +10,13 @@ from itertools import islice
 from typing import NoReturn
 
 from sauce_janitor.sandbox.api.jobs import may_read
-from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest, as_json, forbidden, not_found
+from sauce_janitor.sandbox.core.messages import (
+    SandboxAnswer,
+    SandboxRequest,
+    as_json,
+    forbidden,
+    not_found,
+)
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.world import insights
 from sauce_janitor.sandbox.world.insights import InsightsRun, InsightsSelection
@@ -50,7 +56,9 @@ class _Query:
         raise _BadError(as_json({"meta": {"status": 400}, "errors": message}, 400))
 
     def one(self, older: str, newer: str | None = None) -> str | None:
-        """A parameter under the name that this generation knows it by; the other name is ignored."""
+        """A parameter under the name that this generation knows it by; the other name is
+        ignored.
+        """
         return self.request.one(newer if newer is not None and self.is_newer else older)
 
     def all(self, name: str) -> tuple[str, ...]:
@@ -76,7 +84,9 @@ class _Query:
             return now - self.duration("time_range", length), now
         start, end = self.request.one("start"), self.request.one("end")
         if start is None or end is None:
-            self.refuse("start" if start is None else "end", "start and end parameters are required.")
+            self.refuse(
+                "start" if start is None else "end", "start and end parameters are required."
+            )
         return self._time("start", start), self._time("end", end)
 
     def duration(self, name: str, text: str) -> int:
@@ -95,7 +105,9 @@ class _Query:
 
 
 def tests(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """Get Test Results. `from` and `size` page; the older generation is oldest first unless told otherwise, the newer not."""
+    """Get Test Results. `from` and `size` page; the older generation is oldest first unless told
+    otherwise, the newer not.
+    """
 
     def found(query: _Query) -> dict[str, object]:
         size, start = min(query.whole("size", _SIZE), _LARGEST), query.whole("from", 0)
@@ -133,12 +145,18 @@ def metrics(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def trends(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """Get Test Trends by `interval`: any length in the older generation, one of a few (default a day) in the newer."""
+    """Get Test Trends by `interval`: any length in the older generation, one of a few (default a
+    day) in the newer.
+    """
 
     def found(query: _Query) -> dict[str, object]:
         text = request.one("interval")
         if text is None:
-            text = "1d" if query.is_newer else query.refuse("interval", "interval parameter is required.")
+            text = (
+                "1d"
+                if query.is_newer
+                else query.refuse("interval", "interval parameter is required.")
+            )
         if query.is_newer and text not in _INTERVALS:
             query.refuse("interval", f"interval is one of {', '.join(_INTERVALS)}")
         interval_s = query.duration("interval", text)
@@ -152,7 +170,9 @@ def builds_and_tests(world: World, request: SandboxRequest) -> SandboxAnswer:
     return _answer(
         world,
         request,
-        lambda query: insights.builds_and_tests(insights.items(world, _wanted(query)), request.base_url),
+        lambda query: insights.builds_and_tests(
+            insights.items(world, _wanted(query)), request.base_url
+        ),
     )
 
 
@@ -161,7 +181,9 @@ def errors(world: World, request: SandboxRequest) -> SandboxAnswer:
     return _answer(
         world,
         request,
-        lambda query: {"buckets": insights.errors(insights.items(world, _wanted(query)), request.base_url)},
+        lambda query: {
+            "buckets": insights.errors(insights.items(world, _wanted(query)), request.base_url)
+        },
     )
 
 
@@ -181,10 +203,14 @@ def _answer(
         return bad.answer
 
 
-def _wanted(query: _Query, checks: list[Callable[[InsightsRun], bool]] | None = None) -> InsightsSelection:
+def _wanted(
+    query: _Query, checks: list[Callable[[InsightsRun], bool]] | None = None
+) -> InsightsSelection:
     """What every method is asked alike: the period, whose tests, and status, os and browser."""
     since, until = query.span()
-    statuses, systems, browsers = (frozenset(query.all(name)) for name in ("status", "os", "browser"))
+    statuses, systems, browsers = (
+        frozenset(query.all(name)) for name in ("status", "os", "browser")
+    )
     unknown = statuses - set(insights.STATUSES)
     if unknown:
         query.refuse("status", f"status is one of {', '.join(insights.STATUSES)}")
@@ -199,9 +225,11 @@ def _wanted(query: _Query, checks: list[Callable[[InsightsRun], bool]] | None = 
 
 
 def _people(query: _Query) -> list[Person]:
-    """Whose tests: `me`, the `organization`, or a `single` (one or more) `owner`; without a scope the owner, else who asks.
+    """Whose tests: `me`, the `organization`, or a `single` (one or more) `owner`; without a scope
+    the owner, else who asks.
 
-    Those whose jobs the asking user may not see are left out; whoever is named and unknown has no tests.
+    Those whose jobs the asking user may not see are left out; whoever is named and unknown has no
+    tests.
     """
     scope, owners = query.one("scope"), query.all("owner")
     asking = query.request.user

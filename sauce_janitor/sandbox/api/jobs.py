@@ -1,4 +1,6 @@
-"""The Jobs API's methods on jobs: list, details, look-up of several, update, stop, delete one, delete all."""
+"""The Jobs API's methods on jobs: list, details, look-up of several, update, stop, delete one,
+delete all.
+"""
 
 from __future__ import annotations
 
@@ -53,13 +55,20 @@ class _Page:
     until: float | None
 
 
-def list_jobs(world: World, request: SandboxRequest, person: Person, *, version: str) -> SandboxAnswer:
+def list_jobs(
+    world: World, request: SandboxRequest, person: Person, *, version: str
+) -> SandboxAnswer:
     """Newest first; v1 answers an array, v1.1 an object with `jobs`."""
     refused = may_read(world, request, person)
     if refused is not None:
         return refused
     try:
-        page = _Page(_limit(world, request), _whole(request, "skip", 0), _time(request, "from"), _time(request, "to"))
+        page = _Page(
+            _limit(world, request),
+            _whole(request, "skip", 0),
+            _time(request, "from"),
+            _time(request, "to"),
+        )
     except ValueError as wrong:
         return bad_request(str(wrong))
     with world.lock:
@@ -76,7 +85,9 @@ def look_up(world: World, request: SandboxRequest, *, version: str) -> SandboxAn
         return not_found()
     jobs = (world.job(job_id) for job_id in request.query.get("id", ()))
     rows = [
-        _row(world, job, request) for job in jobs if job is not None and may_read(world, request, job.person) is None
+        _row(world, job, request)
+        for job in jobs
+        if job is not None and may_read(world, request, job.person) is None
     ]
     return as_json(rows if version == "v1" else {"jobs": rows})
 
@@ -107,7 +118,9 @@ def update(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
 
 
 def stop(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
-    """Ends a running job; one that is over is answered with 200 just the same, as recorded by sauce_whisk."""
+    """Ends a running job; one that is over is answered with 200 just the same, as recorded by
+    sauce_whisk.
+    """
     refused = may_write(world, request, job.person)
     if refused is not None:
         return refused
@@ -119,15 +132,24 @@ def stop(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
             end = _later(world, job)
             job.ledger.patch(
                 job.index,
-                {"status": "complete", "end_time": end, "modification_time": end, "error": "User terminated"},
+                {
+                    "status": "complete",
+                    "end_time": end,
+                    "modification_time": end,
+                    "error": "User terminated",
+                },
             )
-    return as_json(world.document(job, request.base_url), effect=Effect(job.id, stopped=stopped, before=before))
+    return as_json(
+        world.document(job, request.base_url), effect=Effect(job.id, stopped=stopped, before=before)
+    )
 
 
 def delete(world: World, request: SandboxRequest, job: JobRef, *, version: str) -> SandboxAnswer:
-    """v1.1 answers 204 with nothing (as documented), v1 200 (as saucerest-java's tests against the real API have it).
+    """v1.1 answers 204 with nothing (as documented), v1 200 (as saucerest-java's tests against the
+    real API have it).
 
-    The vendor's own sources disagree about which of both is there at all: `delete_path` serves one, both or none.
+    The vendor's own sources disagree about which of both is there at all: `delete_path` serves one,
+    both or none.
     """
     if world.behaviours.delete_path not in {"both", version}:
         return unknown_url()
@@ -135,7 +157,11 @@ def delete(world: World, request: SandboxRequest, job: JobRef, *, version: str) 
     if refused is not None:
         return refused
     if not job.ledger.is_finished(job.index) and world.behaviours.unfinished_delete != "obey":
-        return not_finished() if world.behaviours.unfinished_delete == "400" else as_json({"errors": "Conflict"}, 409)
+        return (
+            not_finished()
+            if world.behaviours.unfinished_delete == "400"
+            else as_json({"errors": "Conflict"}, 409)
+        )
     with world.lock:
         if not job.ledger.has(job.index):  # somebody was faster
             return not_found()
@@ -149,9 +175,12 @@ def delete(world: World, request: SandboxRequest, job: JobRef, *, version: str) 
     return as_json(document, effect=effect)
 
 
-def delete_all(world: World, request: SandboxRequest, person: Person, *, version: str) -> SandboxAnswer:
-    """Deletes every job of the user, at once and without asking, as the real one did. Here so that tools can prove that
-    they never call it by accident, also not by an empty job id."""
+def delete_all(
+    world: World, request: SandboxRequest, person: Person, *, version: str
+) -> SandboxAnswer:
+    """Deletes every job of the user, at once and without asking, as the real one did. Here so that
+    tools can prove that they never call it by accident, also not by an empty job id.
+    """
     switch = world.behaviours.delete_all
     if switch == "off" or (switch == "v1.1" and version != "v1.1"):
         return not_found()
@@ -173,7 +202,9 @@ def may_read(world: World, request: SandboxRequest, person: Person) -> SandboxAn
 
 
 def may_write(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer | None:
-    """None, or the refusal to change another person's jobs; at best the organisation's admin may."""
+    """None, or the refusal to change another person's jobs; at best the organisation's admin
+    may.
+    """
     if request.user is person:
         return None
     if world.behaviours.others_jobs == "all":
@@ -202,10 +233,16 @@ def _found(world: World, request: SandboxRequest, person: Person, page: _Page) -
 
 
 def _is_within(time: object, since: float | None, until: float | None) -> bool:
-    """True for a time in `since <= time < until`; a time that is not there is in no window but the open one."""
+    """True for a time in `since <= time < until`; a time that is not there is in no window but the
+    open one.
+    """
     if since is None and until is None:
         return True
-    return isinstance(time, int) and (since is None or time >= since) and (until is None or time < until)
+    return (
+        isinstance(time, int)
+        and (since is None or time >= since)
+        and (until is None or time < until)
+    )
 
 
 def _row(world: World, job: JobRef, request: SandboxRequest) -> dict[str, object]:
@@ -262,9 +299,16 @@ def _problem(fields: dict[str, object]) -> str | None:
     if not all(isinstance(fields.get(key), str | None) for key in ("name", "build", "public")):
         return "name, build and public must be strings"
     public = fields.get("public")
-    if isinstance(public, str) and not {role.strip() for role in public.split(",")} <= _VISIBILITIES:
+    if (
+        isinstance(public, str)
+        and not {role.strip() for role in public.split(",")} <= _VISIBILITIES
+    ):
         return "public must be one of " + ", ".join(sorted(_VISIBILITIES))
-    return None if isinstance(fields.get("custom-data"), dict | None) else "custom-data must be an object"
+    return (
+        None
+        if isinstance(fields.get("custom-data"), dict | None)
+        else "custom-data must be an object"
+    )
 
 
 def _as_csv(documents: Iterable[dict[str, object]]) -> SandboxAnswer:

@@ -1,10 +1,18 @@
-"""Team management, the older account look-ups that clients begin with, and the service's own state."""
+"""Team management, the older account look-ups that clients begin with, and the service's own
+state.
+"""
 
 from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest, as_json, forbidden, not_found
+from sauce_janitor.sandbox.core.messages import (
+    SandboxAnswer,
+    SandboxRequest,
+    as_json,
+    forbidden,
+    not_found,
+)
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.world.world import World
 
@@ -15,12 +23,18 @@ _STATES = {"active": True, "inactive": False}
 def status() -> SandboxAnswer:
     """Public: needs no credentials."""
     return as_json(
-        {"wait_time": 0.1, "service_operational": True, "status_message": "Basic service status checks passed."}
+        {
+            "wait_time": 0.1,
+            "service_operational": True,
+            "status_message": "Basic service status checks passed.",
+        }
     )
 
 
 def users(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """The organisation's users without its service accounts, filtered; `username` is a prefix, as in the real one."""
+    """The organisation's users without its service accounts, filtered; `username` is a prefix, as
+    in the real one.
+    """
     found = [
         world.organisation.user_document(person)
         for person in world.organisation.people
@@ -55,13 +69,19 @@ def service_accounts(world: World, request: SandboxRequest) -> SandboxAnswer:
 def teams(world: World, request: SandboxRequest) -> SandboxAnswer:
     """All teams, or those whose name begins with `name`."""
     prefix = request.one("name") or ""
-    rows = [team for team in world.organisation.team_documents() if str(team["name"]).startswith(prefix)]
+    rows = [
+        team for team in world.organisation.team_documents() if str(team["name"]).startswith(prefix)
+    ]
     return _allowed(world, request) or _page(request, rows)
 
 
 def members(world: World, request: SandboxRequest, team_uuid: str) -> SandboxAnswer:
     """Who is in a team."""
-    people = [person for person in world.organisation.people if person.team_uuid == team_uuid and not person.is_service]
+    people = [
+        person
+        for person in world.organisation.people
+        if person.team_uuid == team_uuid and not person.is_service
+    ]
     rows = [world.organisation.user_document(person) for person in people]
     return _allowed(world, request) or _page(request, rows)
 
@@ -69,7 +89,14 @@ def members(world: World, request: SandboxRequest, team_uuid: str) -> SandboxAns
 def legacy_user(world: World, person: Person) -> SandboxAnswer:
     """`/rest/v1/users/{user}`, without the access key."""
     document = world.organisation.user_document(person)
-    return as_json({"id": person.name, "username": person.name, "email": document["email"], "user_type": "subscribed"})
+    return as_json(
+        {
+            "id": person.name,
+            "username": person.name,
+            "email": document["email"],
+            "user_type": "subscribed",
+        }
+    )
 
 
 def legacy_organisation(world: World) -> SandboxAnswer:
@@ -88,7 +115,9 @@ def activity(world: World, person: Person) -> SandboxAnswer:
 
 
 def _is_wanted(world: World, request: SandboxRequest, person: Person) -> bool:
-    """By the filters of Lookup Users; several teams, team names or roles are separated by commas."""
+    """By the filters of Lookup Users; several teams, team names or roles are separated by
+    commas.
+    """
     document = world.organisation.user_document(person)
     state, phrase = request.one("status"), request.one("phrase") or ""
     spoken = (document["first_name"], document["last_name"], document["email"])
@@ -123,7 +152,10 @@ def _page(request: SandboxRequest, rows: list[dict[str, object]]) -> SandboxAnsw
         return as_json({"limit": ["A valid integer is required."]}, 400)
     size, start = max(1, min(int(limit), _LARGEST)), int(offset)
     filters = [
-        (key, value) for key, values in request.query.items() if key not in {"limit", "offset"} for value in values
+        (key, value)
+        for key, values in request.query.items()
+        if key not in {"limit", "offset"}
+        for value in values
     ]
 
     def link(place: int) -> str:

@@ -1,4 +1,6 @@
-"""Which method and path means which method of the API. Paths are matched as they came, percent-encoded."""
+"""Which method and path means which method of the API. Paths are matched as they came,
+percent-encoded.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ _NAMES = {
 }
 
 
-def _endpoint(name: str, methods: str, path: str, handle: Handler, *, is_public: bool = False) -> Endpoint:
+def _endpoint(
+    name: str, methods: str, path: str, handle: Handler, *, is_public: bool = False
+) -> Endpoint:
     pattern = re.escape(path).replace(r"\{", "{").replace(r"\}", "}")
     for written, meant in _NAMES.items():
         pattern = pattern.replace(written, meant)
@@ -110,7 +114,9 @@ def _me(call: RoutedRequest) -> SandboxAnswer:
 
 
 def _jobs_of_named_build(call: RoutedRequest, person: Person) -> SandboxAnswer:
-    return builds.jobs_v1(call.world, call.request, call.world.build_called(person, call.parts["build"]))
+    return builds.jobs_v1(
+        call.world, call.request, call.world.build_called(person, call.parts["build"])
+    )
 
 
 def _no_real_device(_: RoutedRequest) -> SandboxAnswer:
@@ -129,17 +135,29 @@ def _siblings(call: RoutedRequest) -> SandboxAnswer:
 _details = _of_job(lambda call, job: jobs.details(call.world, call.request, job))
 _update = _of_job(lambda call, job: jobs.update(call.world, call.request, job))
 _stop = _of_job(lambda call, job: jobs.stop(call.world, call.request, job))
-_delete = _of_job(lambda call, job: jobs.delete(call.world, call.request, job, version=call.version))
+_delete = _of_job(
+    lambda call, job: jobs.delete(call.world, call.request, job, version=call.version)
+)
 _list_assets = _of_job(lambda call, job: assets.list_assets(call.world, call.request, job))
 _delete_assets = _of_job(lambda call, job: assets.delete_assets(call.world, call.request, job))
-_get_asset = _of_job(lambda call, job: assets.get_asset(call.world, call.request, job, call.parts["file"]))
-_by_link = _of_job(lambda call, job: assets.get_by_link(call.world, call.request, job, call.parts["file"]))
-_list_jobs = _of_person(lambda call, who: jobs.list_jobs(call.world, call.request, who, version=call.version))
-_delete_all = _of_person(lambda call, who: jobs.delete_all(call.world, call.request, who, version=call.version))
+_get_asset = _of_job(
+    lambda call, job: assets.get_asset(call.world, call.request, job, call.parts["file"])
+)
+_by_link = _of_job(
+    lambda call, job: assets.get_by_link(call.world, call.request, job, call.parts["file"])
+)
+_list_jobs = _of_person(
+    lambda call, who: jobs.list_jobs(call.world, call.request, who, version=call.version)
+)
+_delete_all = _of_person(
+    lambda call, who: jobs.delete_all(call.world, call.request, who, version=call.version)
+)
 _builds_v1 = _of_person(lambda call, who: builds.list_v1(call.world, call.request, who))
 _build_v1 = _of_build(lambda call, build: builds.one_v1(call.world, call.request, build))
 _build_jobs_v1 = _of_build(lambda call, build: builds.jobs_v1(call.world, call.request, build))
-_failed_jobs = _of_build(lambda call, build: builds.jobs_v1(call.world, call.request, build, only_failed=True))
+_failed_jobs = _of_build(
+    lambda call, build: builds.jobs_v1(call.world, call.request, build, only_failed=True)
+)
 _build_v2 = _of_build(lambda call, build: builds.one_v2(call.world, call.request, build))
 _build_jobs_v2 = _of_build(lambda call, build: builds.jobs_v2(call.world, call.request, build))
 _build_of_job = _of_job(lambda call, job: builds.build_of_job(call.world, call.request, job))
@@ -196,7 +214,9 @@ ENDPOINTS = (
     _endpoint("insights.errors", "GET", "{analytics}/trends/errors", _on_insights(insights.errors)),
     _endpoint("asset.link", "GET", "/jobs/{job}/{file}", _by_link, is_public=True),
 )  # fmt: skip
-"""In order: the first that fits counts. A slash at the end is ignored, which is how an empty job id deletes everything."""
+"""In order: the first that fits counts. A slash at the end is ignored, which is how an empty job id
+deletes everything.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +239,21 @@ def find(method: str, path: str) -> RouteMatch:
             continue
         if wanted in endpoint.methods:
             return RouteMatch(
-                endpoint, {key: unquote(value) for key, value in found.groupdict().items() if value is not None}
+                endpoint,
+                {
+                    key: unquote(value)
+                    for key, value in found.groupdict().items()
+                    if value is not None
+                },
             )
         path_known = True
     return RouteMatch(None, is_wrong_method=path_known)
 
 
 def _normal(path: str) -> str:
-    """Slashes merged and dot segments resolved, as nginx in front of the real API does it by default: so an id of `.` or
-    `..` is not an unknown job but another resource."""
+    """Slashes merged and dot segments resolved, as nginx in front of the real API does it by
+    default: so an id of `.` or `..` is not an unknown job but another resource.
+    """
     kept: list[str] = []
     for segment in path.split("/"):
         plain = unquote(segment)

@@ -1,4 +1,6 @@
-"""Deterministic chance: every property of the sandbox's world is a pure function of the seed and a number."""
+"""Deterministic chance: every property of the sandbox's world is a pure function of the seed and a
+number.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ T = TypeVar("T")
 
 
 class SeededBytes:
-    """Sixty-four bytes of fixed chance for one thing (a job, a build); each property reads its own place in them."""
+    """Sixty-four bytes of fixed chance for one thing (a job, a build); each property reads its own
+    place in them.
+    """
 
     __slots__ = ("_bytes",)
 

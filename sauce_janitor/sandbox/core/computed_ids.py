@@ -1,4 +1,6 @@
-"""Ids that can be computed from a number and read back, so that no table of a million ids is ever needed."""
+"""Ids that can be computed from a number and read back, so that no table of a million ids is ever
+needed.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 class ComputedIds:
     """Turns (owner number, index) into 32 hexadecimal digits and back.
 
-    The first half is a small Feistel network over 64 bits, a permutation: no two pairs share an id. The second half is a
-    keyed hash of the first, so that an id that was not given out is recognised as unknown.
+    The first half is a small Feistel network over 64 bits, a permutation: no two pairs share an id.
+    The second half is a keyed hash of the first, so that an id that was not given out is recognised
+    as unknown.
     """
 
     __slots__ = ("_key",)

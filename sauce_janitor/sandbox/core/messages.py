@@ -1,4 +1,6 @@
-"""Requests as the sandbox reads them and answers as it means them; the server turns answers into bytes on a wire."""
+"""Requests as the sandbox reads them and answers as it means them; the server turns answers into
+bytes on a wire.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from sauce_janitor.sandbox.core.people import Person
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """One request. `target` is the request line's path and query as they came; `query` has every value of a key; `headers` are
-    by lower-case name."""
+    """One request. `target` is the request line's path and query as they came; `query` has every
+    value of a key; `headers` are by lower-case name.
+    """
 
     method: str
     target: str
@@ -37,7 +40,9 @@ class SandboxRequest:
 
 @dataclass(frozen=True, slots=True)
 class DestroyedAsset:
-    """A file that a delete destroyed. Its bytes can still be computed, to judge whether a copy of it is true."""
+    """A file that a delete destroyed. Its bytes can still be computed, to judge whether a copy of
+    it is true.
+    """
 
     job_id: str
     name: str
@@ -52,7 +57,9 @@ class DestroyedAsset:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a request did to the world. `before`: the edited fields of a stopped job, as they were before."""
+    """What a request did to the world. `before`: the edited fields of a stopped job, as they were
+    before.
+    """
 
     job_id: str | None = None
     jobs_deleted: int = 0
@@ -100,7 +107,9 @@ def as_json(
     value: object, status: int = 200, *, effect: Effect | None = None, reason: str | None = None
 ) -> SandboxAnswer:
     """A JSON answer."""
-    return SandboxAnswer(status, json.dumps(value).encode(), effect=effect or Effect(), reason=reason)
+    return SandboxAnswer(
+        status, json.dumps(value).encode(), effect=effect or Effect(), reason=reason
+    )
 
 
 def not_found() -> SandboxAnswer:
@@ -119,7 +128,9 @@ def bad_request(message: str) -> SandboxAnswer:
 
 
 def not_finished() -> SandboxAnswer:
-    """Source: recorded by sauce_whisk; a bare JSON string, and the same words as the reason phrase."""
+    """Source: recorded by sauce_whisk; a bare JSON string, and the same words as the reason
+    phrase.
+    """
     return as_json("Job hasn't finished running", 400, reason="Job hasn't finished running")
 
 

@@ -1,4 +1,6 @@
-"""What a sandbox can be told: its size, its seed, and the behaviours that only a live account could settle."""
+"""What a sandbox can be told: its size, its seed, and the behaviours that only a live account could
+settle.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ Gone = Literal["404", "empty", "nulls"]
 
 @dataclass(frozen=True, slots=True)
 class Behaviours:
-    """Where the documentation is silent or contradicts itself, one switch each; the first word is what we think likely.
+    """Where the documentation is silent or contradicts itself, one switch each; the first word is
+    what we think likely.
 
     Source: docs/reference/sandbox.md has the table with what is known about each.
     """
@@ -56,7 +59,9 @@ class Behaviours:
             if key not in known:
                 raise ValueError(f"no behaviour {key!r}; there are: {', '.join(known)}")
             if value not in known[key]:
-                raise ValueError(f"behaviour {key} is one of {', '.join(known[key])}, not {value!r}")
+                raise ValueError(
+                    f"behaviour {key} is one of {', '.join(known[key])}, not {value!r}"
+                )
         return replace(self, **settings)  # type: ignore[arg-type]  # each value was checked against its Literal above
 
 
@@ -64,7 +69,10 @@ def choices() -> dict[str, tuple[str, ...]]:
     """Every behaviour and its possible values, the default first."""
     hints = get_type_hints(Behaviours)
     return {
-        each.name: (str(each.default), *(word for word in get_args(hints[each.name]) if word != each.default))
+        each.name: (
+            str(each.default),
+            *(word for word in get_args(hints[each.name]) if word != each.default),
+        )
         for each in fields(Behaviours)
     }
 
@@ -93,11 +101,13 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
-    """Everything that a sandbox depends on: with the same options it is the same world, byte for byte.
+    """Everything that a sandbox depends on: with the same options it is the same world, byte for
+    byte.
 
-    `now` is when the world was frozen (epoch seconds, default: the start); it spans `days` back from there. Assets of jobs
-    that ended `purge_after_days` or more before are gone. `colleagues` more users (colleague-001, …) have five jobs each.
-    `certificate` and `private_key` (PEM files) make it speak https.
+    `now` is when the world was frozen (epoch seconds, default: the start); it spans `days` back
+    from there. Assets of jobs that ended `purge_after_days` or more before are gone. `colleagues`
+    more users (colleague-001, …) have five jobs each. `certificate` and `private_key` (PEM files)
+    make it speak https.
     """
 
     jobs: int = 2000

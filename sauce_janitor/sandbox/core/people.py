@@ -16,7 +16,9 @@ _TEAMS = ("web", "platform")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One owner of jobs. `number` is its place in the numbering of jobs; `is_service` accounts are not among the users."""
+    """One owner of jobs. `number` is its place in the numbering of jobs; `is_service` accounts are
+    not among the users.
+    """
 
     number: int
     name: str
@@ -34,7 +36,8 @@ class Person:
         return self.role == ADMIN
 
     def link_token(self, job_id: str, until: str = "") -> str:
-        """The `auth` of a link to the job's assets; `until` is `` (for ever) or a UTC day or hour, `2026-01-31[-23]`.
+        """The `auth` of a link to the job's assets; `until` is `` (for ever) or a UTC day or hour,
+        `2026-01-31[-23]`.
 
         Source: Sauce's "Sharing test results": HMAC-MD5 of the job id with `user:key[:until]`.
         """
@@ -45,13 +48,17 @@ class Person:
 class Organisation:
     """All people, found by name, number or uuid."""
 
-    def __init__(self, seed: int, main_user: str, main_access_key: str, *, colleagues: int = 0) -> None:
+    def __init__(
+        self, seed: int, main_user: str, main_access_key: str, *, colleagues: int = 0
+    ) -> None:
         self._key = key_of(seed, "people")
         self.uuid = uuid_of(self._key, "organisation")
         self.name = "Example Web Shop"
         others = (*OTHERS, *(f"colleague-{number:03}" for number in range(1, colleagues + 1)))
         names = [main_user, *(name for name in others if name != main_user)]
-        self.people = tuple(self._person(number, name, main_access_key) for number, name in enumerate(names))
+        self.people = tuple(
+            self._person(number, name, main_access_key) for number, name in enumerate(names)
+        )
         self._by_name = {person.name.casefold(): person for person in self.people}
 
     @property
@@ -69,11 +76,15 @@ class Organisation:
         return next((person for person in self.people if person.uuid == wanted), None)
 
     def user_document(self, person: Person) -> dict[str, object]:
-        """One row of team-management's users. Source: Sauce's "Accounts API Methods", Lookup Users."""
+        """One row of team-management's users. Source: Sauce's "Accounts API Methods", Lookup
+        Users.
+        """
         return {
             "id": person.uuid,
             "username": person.name,
-            "email": f"{person.name.encode('ascii', 'ignore').decode().split('@')[0] or 'user'}@example.com",
+            "email": (
+                f"{person.name.encode('ascii', 'ignore').decode().split('@')[0] or 'user'}@example.com"
+            ),
             "first_name": person.name.split(".")[0].title(),
             "last_name": "",
             "is_active": person.is_active,
@@ -124,4 +135,6 @@ class Organisation:
 
 
 OTHERS = ("alice", "bob", "sso-nightly-bot", "jörg.weiß+qa@example.com")
-"""The other owners: a team admin, somebody who left (inactive), a service account, a name that needs percent-encoding."""
+"""The other owners: a team admin, somebody who left (inactive), a service account, a name that
+needs percent-encoding.
+"""

@@ -16,11 +16,12 @@ from sauce_janitor.sandbox.core.messages import DestroyedAsset
 class LoggedRequest:
     """One request as the server saw it.
 
-    `at`: epoch seconds when it was read. `path`: the request line's target as it came, tokens of signed links removed.
-    `endpoint`: None for an unknown URL. `user`: who the credentials belong to, None without or with wrong ones
-    (`has_credentials` tells which).
-    `status`: None when the connection was dropped. `size`: bytes of the answer's body, unpacked. `jobs_deleted`,
-    `stopped`, `updated`, `destroyed`: what was really done, whatever the answer said. `faults`: which took part.
+    `at`: epoch seconds when it was read. `path`: the request line's target as it came, tokens of
+    signed links removed. `endpoint`: None for an unknown URL. `user`: who the credentials belong
+    to, None without or with wrong ones (`has_credentials` tells which). `status`: None when the
+    connection was dropped. `size`: bytes of the answer's body, unpacked. `jobs_deleted`, `stopped`,
+    `updated`, `destroyed`: what was really done, whatever the answer said. `faults`: which took
+    part.
     """
 
     at: float
@@ -54,7 +55,8 @@ class LoggedRequest:
             "stopped": self.stopped,
             "updated": self.updated,
             "destroyed": [
-                {"name": asset.name, "size": asset.size, "listed": asset.is_listed} for asset in self.destroyed
+                {"name": asset.name, "size": asset.size, "listed": asset.is_listed}
+                for asset in self.destroyed
             ],
             "faults": list(self.faults),
         }

@@ -1,4 +1,6 @@
-"""Faults in what is said: lists and documents that lie, in every way that a client could believe."""
+"""Faults in what is said: lists and documents that lie, in every way that a client could
+believe.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,17 @@ HOSTILE_NAMES = (
 @alter()
 def same_page(scene: FaultContext) -> SandboxRequest:
     """`skip` and `offset` are ignored: every page is the first."""
-    query = {key: value for key, value in scene.request.query.items() if key not in {"skip", "offset"}}
+    query = {
+        key: value for key, value in scene.request.query.items() if key not in {"skip", "offset"}
+    }
     return replace(scene.request, query=query)
 
 
 @alter()
 def short_rows(scene: FaultContext) -> SandboxRequest:
-    """`full` is not known: rows are as the API's page shows them, or whatever `default_row` says."""
+    """`full` is not known: rows are as the API's page shows them, or whatever `default_row`
+    says.
+    """
     query = {key: value for key, value in scene.request.query.items() if key != "full"}
     return replace(scene.request, query=query)
 
@@ -61,21 +67,27 @@ def flipped_byte(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 
 @after(share=NUMBER)
 def cut_at_source(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """Only the first share (default half) of the body, and its length agrees: a file that was cut before it came here."""
+    """Only the first share (default half) of the body, and its length agrees: a file that was cut
+    before it came here.
+    """
     kept = answer.body[: int(len(answer.body) * scene.number("share", 0.5))]
     return replace(answer, body=kept, compress=False)
 
 
 @after(text=str)
 def other_kind(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """The file is of another kind than its name says (default: a JPEG picture): its bytes are `text`, its length agrees."""
+    """The file is of another kind than its name says (default: a JPEG picture): its bytes are
+    `text`, its length agrees.
+    """
     text = scene.text("text", "\xff\xd8\xff\xe0 a picture")
     return replace(answer, body=text.encode("latin-1", "replace"), compress=False)
 
 
 @after()
 def other_pictures(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """The entries of a zip file are whole, and not the single files: each has one byte more. Other bodies stay as they are."""
+    """The entries of a zip file are whole, and not the single files: each has one byte more. Other
+    bodies stay as they are.
+    """
     if not answer.body.startswith(b"PK"):
         return answer
     target = io.BytesIO()
@@ -124,8 +136,10 @@ def duplicate_rows(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 
 @after(set=dict, drop=list, row=int, only=str)
 def lie(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """Fields are `set` or dropped in a document, or in every row of a list (or only in `row`, from 0, or in the one with the
-    id `only`): a stale list row, a verdict that is none, a build that is another."""
+    """Fields are `set` or dropped in a document, or in every row of a list (or only in `row`, from
+    0, or in the one with the id `only`): a stale list row, a verdict that is none, a build that is
+    another.
+    """
     wanted, dropped = scene.settings.get("set", {}), scene.settings.get("drop", [])
     assert isinstance(wanted, Mapping)
     assert isinstance(dropped, Collection)
@@ -145,7 +159,9 @@ def foreign_owner(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 @after(id=str, row=int, only=str)
 def wrong_id(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The id is another (default: the same backwards), though it was asked for by its own."""
-    return _with_some(scene, answer, lambda row: {**row, "id": scene.text("id", str(row.get("id", ""))[::-1])})
+    return _with_some(
+        scene, answer, lambda row: {**row, "id": scene.text("id", str(row.get("id", ""))[::-1])}
+    )
 
 
 @after(row=int, only=str)
@@ -157,7 +173,9 @@ def empty_id(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 @after(row=int, only=str)
 def nan(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The times are NaN, which is no JSON but what many a program takes for it."""
-    return _with_some(scene, answer, lambda row: {key: math.nan if _is_time(key) else row[key] for key in row})
+    return _with_some(
+        scene, answer, lambda row: {key: math.nan if _is_time(key) else row[key] for key in row}
+    )
 
 
 _BAD_VALUES = {
@@ -172,11 +190,14 @@ _BAD_VALUES = {
 
 @after(kind=str, row=int, only=str)
 def bad_row(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """Inside the row's `custom-data` is what JSON parsers refuse: `nan`, `exponent` (1e999), `deep` (2,000 levels), `integer`
-    (5,000 digits), `duplicate_key` or `utf8` (a byte that is none)."""
+    """Inside the row's `custom-data` is what JSON parsers refuse: `nan`, `exponent` (1e999), `deep`
+    (2,000 levels), `integer` (5,000 digits), `duplicate_key` or `utf8` (a byte that is none).
+    """
     marked = _with_some(scene, answer, lambda row: {**row, "custom-data": _MARK})
     value = _BAD_VALUES[scene.text("kind", "nan")].encode("utf-8", errors="surrogateescape")
-    return replace(marked, body=marked.body.replace(json.dumps(_MARK).encode(), b'{"x": ' + value + b"}"))
+    return replace(
+        marked, body=marked.body.replace(json.dumps(_MARK).encode(), b'{"x": ' + value + b"}")
+    )
 
 
 @after(kilobytes=NUMBER, row=int, only=str)
@@ -185,7 +206,8 @@ def heavy_rows(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     if scene.request.one("full") is None and scene.request.one("limit") is not None:
         return answer
     words = (
-        hashlib.sha256(str(number).encode()).hexdigest() for number in range(int(scene.number("kilobytes", 40) * 16))
+        hashlib.sha256(str(number).encode()).hexdigest()
+        for number in range(int(scene.number("kilobytes", 40) * 16))
     )
     padding = "".join(words)  # nothing that compresses to nearly nothing
     return _with_some(scene, answer, lambda row: {**row, "padding": padding})
@@ -195,7 +217,11 @@ def heavy_rows(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 def nulls(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Everything but id and owner is null."""
     kept = {"id", "owner", "username"}
-    return _with_some(scene, answer, lambda row: {key: value if key in kept else None for key, value in row.items()})
+    return _with_some(
+        scene,
+        answer,
+        lambda row: {key: value if key in kept else None for key, value in row.items()},
+    )
 
 
 @after()
@@ -215,12 +241,16 @@ def hostile_assets(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The asset list names more files, as an uploader could have called them."""
     names = scene.settings.get("names", HOSTILE_NAMES)
     assert isinstance(names, Collection)
-    return _with_rows(answer, lambda rows: [{**row, **{str(name): name for name in names}} for row in rows])
+    return _with_rows(
+        answer, lambda rows: [{**row, **{str(name): name for name in names}} for row in rows]
+    )
 
 
 @after(name=str)
 def ghost_file(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """The asset list names one more file (default `ghost.log`) that is not there: 404 whenever it is asked for."""
+    """The asset list names one more file (default `ghost.log`) that is not there: 404 whenever it
+    is asked for.
+    """
     name = scene.text("name", "ghost.log")
     return _with_rows(answer, lambda rows: [{**row, name: name} for row in rows])
 
@@ -251,13 +281,18 @@ def _time(value: object) -> int | None:
         return None
 
 
-def _with_some(scene: FaultContext, answer: SandboxAnswer, change: Callable[[Row], Row]) -> SandboxAnswer:
-    """The answer with those rows changed that the settings `row` and `only` leave: without them all."""
+def _with_some(
+    scene: FaultContext, answer: SandboxAnswer, change: Callable[[Row], Row]
+) -> SandboxAnswer:
+    """The answer with those rows changed that the settings `row` and `only` leave: without them
+    all.
+    """
     place, only = scene.settings.get("row"), scene.settings.get("only")
 
     def told(rows: Rows) -> Rows:
         return [
-            change(row) if place in {None, at} and only in {None, row.get("id")} else row for at, row in enumerate(rows)
+            change(row) if place in {None, at} and only in {None, row.get("id")} else row
+            for at, row in enumerate(rows)
         ]
 
     return _with_rows(answer, told)
@@ -286,7 +321,9 @@ def _holds_items(value: object) -> bool:
 
 
 def _with_content(answer: SandboxAnswer, change: Callable[[object], object]) -> SandboxAnswer:
-    """The answer with its JSON changed; left alone when it is an error, or another fault came first."""
+    """The answer with its JSON changed; left alone when it is an error, or another fault came
+    first.
+    """
     if answer.status != 200:
         return answer
     try:

@@ -1,6 +1,7 @@
 """The register of named faults: three kinds of change, each a function under its own name.
 
-ALTER changes what the API is asked, BEFORE answers in its place (nothing happens), AFTER changes what it answered.
+ALTER changes what the API is asked, BEFORE answers in its place (nothing happens), AFTER changes
+what it answered.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ NUMBER: SettingType = (int, float)
 
 @dataclass(frozen=True, slots=True)
 class FaultContext:
-    """What a fault may know: the truth, the request, and its own settings (their types were checked when it was armed)."""
+    """What a fault may know: the truth, the request, and its own settings (their types were checked
+    when it was armed).
+    """
 
     world: World
     request: SandboxRequest

@@ -1,4 +1,6 @@
-"""Named faults: which requests they strike, and how often. What each does stands in the `…_faults` modules."""
+"""Named faults: which requests they strike, and how often. What each does stands in the `…_faults`
+modules.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ _COUNTS = ("after", "every", "times")
 
 @dataclass(slots=True)
 class Fault:
-    """One fault, armed. Selectors are globs; `after` requests are spared first, then each `every`-th is struck, `times` in
-    all (0: for ever), with `chance`. `seen` and `fired` count."""
+    """One fault, armed. Selectors are globs; `after` requests are spared first, then each
+    `every`-th is struck, `times` in all (0: for ever), with `chance`. `seen` and `fired` count.
+    """
 
     name: str
     endpoint: str = "*"
@@ -43,7 +46,8 @@ class Fault:
 
     @classmethod
     def parse(cls, entry: object) -> Fault:
-        """From one mapping of the file: `fault` names it, the rest are selectors, counts and its settings.
+        """From one mapping of the file: `fault` names it, the rest are selectors, counts and its
+        settings.
 
         ValueError says what is wrong.
         """
@@ -57,7 +61,8 @@ class Fault:
         for key, value in settings.items():
             if key not in SETTINGS[name]:
                 raise ValueError(
-                    f"fault {name!r} has no setting {key!r}; it has: {', '.join(SETTINGS[name]) or 'none'}"
+                    f"fault {name!r} has no setting {key!r}; it has:"
+                    f" {', '.join(SETTINGS[name]) or 'none'}"
                 )
             if not isinstance(value, SETTINGS[name][key]) or isinstance(value, bool):
                 raise ValueError(f"fault {name!r}: {key} cannot be {value!r}")  # noqa: TRY004 - a file's fault
@@ -84,7 +89,9 @@ class Fault:
 
 
 def read_faults(path: Path) -> tuple[Fault, ...]:
-    """The faults of a YAML or JSON file: a list, or a mapping with a list `faults`. ValueError or OSError otherwise."""
+    """The faults of a YAML or JSON file: a list, or a mapping with a list `faults`. ValueError or
+    OSError otherwise.
+    """
     import yaml  # only whoever wants faults from a file pays for it
 
     try:
@@ -101,7 +108,9 @@ def read_faults(path: Path) -> tuple[Fault, ...]:
 
 
 class ArmedFaults:
-    """The faults that are armed. Which requests `chance` strikes depends on the seed and their order alone."""
+    """The faults that are armed. Which requests `chance` strikes depends on the seed and their
+    order alone.
+    """
 
     def __init__(self, seed: int, armed: tuple[Fault, ...] = ()) -> None:
         self._armed = list(armed)
@@ -126,7 +135,9 @@ class ArmedFaults:
         if not self._armed:
             return ()
         with self._lock:
-            return tuple(fault for fault in self._armed if self._strikes(fault, request, endpoint, job_id))
+            return tuple(
+                fault for fault in self._armed if self._strikes(fault, request, endpoint, job_id)
+            )
 
     def _strikes(self, fault: Fault, request: SandboxRequest, endpoint: str, job_id: str) -> bool:
         if not fault.selects(request, endpoint, job_id):
@@ -135,7 +146,10 @@ class ArmedFaults:
         turn = fault.seen - fault.after
         if turn < 1 or (turn - 1) % fault.every or (fault.times and fault.fired >= fault.times):
             return False
-        if fault.chance < 1 and SeededBytes(self._key, b"chance", fault.seen).fraction(0) >= fault.chance:
+        if (
+            fault.chance < 1
+            and SeededBytes(self._key, b"chance", fault.seen).fraction(0) >= fault.chance
+        ):
             return False
         fault.fired += 1
         return True
@@ -147,13 +161,17 @@ def answer_with(
     request: SandboxRequest,
     truthful: Callable[[SandboxRequest], SandboxAnswer],
 ) -> SandboxAnswer:
-    """The answer as the faults leave it: one that answers *instead* keeps the request from having any effect."""
+    """The answer as the faults leave it: one that answers *instead* keeps the request from having
+    any effect.
+    """
     for fault in faults:
         if fault.name in ALTER:
             request = ALTER[fault.name](FaultContext(world, request, fault.settings))
     instead = next((fault for fault in faults if fault.name in BEFORE), None)
     answer = (
-        truthful(request) if instead is None else BEFORE[instead.name](FaultContext(world, request, instead.settings))
+        truthful(request)
+        if instead is None
+        else BEFORE[instead.name](FaultContext(world, request, instead.settings))
     )
     for fault in faults:
         if fault.name in AFTER:

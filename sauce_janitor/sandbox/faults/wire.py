@@ -38,7 +38,9 @@ def truncated(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 @after(share=NUMBER)
 def truncated_chunks(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """A chunked body that breaks off before its end."""
-    return replace(answer, wire=replace(answer.wire, framing="chunked", keep_framed=scene.number("share", 0.5)))
+    return replace(
+        answer, wire=replace(answer.wire, framing="chunked", keep_framed=scene.number("share", 0.5))
+    )
 
 
 @after(share=NUMBER)
@@ -65,19 +67,25 @@ def unframed(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 def endless(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """The body is repeated, chunked, up to so many megabytes (default 1,000)."""
     length = int(scene.number("megabytes", 1000) * (1 << 20))
-    return replace(answer, compress=False, wire=replace(answer.wire, framing="chunked", repeat_to=length))
+    return replace(
+        answer, compress=False, wire=replace(answer.wire, framing="chunked", repeat_to=length)
+    )
 
 
 @after(megabytes=NUMBER)
 def gzip_bomb(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """A small body that unpacks to many megabytes (default 200)."""
     packed = gzip.compress(bytes(int(scene.number("megabytes", 200) * (1 << 20))), 9, mtime=0)
-    return replace(answer, body=packed, compress=False, headers={**answer.headers, "Content-Encoding": "gzip"})
+    return replace(
+        answer, body=packed, compress=False, headers={**answer.headers, "Content-Encoding": "gzip"}
+    )
 
 
 @after(coding=str)
 def void_coding(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """Content-Encoding names what is no compression (default `aws-chunked`), and the bytes are as they are."""
+    """Content-Encoding names what is no compression (default `aws-chunked`), and the bytes are as
+    they are.
+    """
     headers = {**answer.headers, "Content-Encoding": scene.text("coding", "aws-chunked")}
     return replace(answer, compress=False, headers=headers)
 

@@ -19,7 +19,9 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file of a job; `read` writes its bytes, the same each time. Hidden ones are not in the list."""
+    """One file of a job; `read` writes its bytes, the same each time. Hidden ones are not in the
+    list.
+    """
 
     name: str
     read: Callable[[], bytes]
@@ -40,7 +42,9 @@ def born_assets(facts: JobFacts) -> tuple[Asset, ...]:
 
 
 def listing(facts: JobFacts, assets: tuple[Asset, ...]) -> dict[str, object]:
-    """The answer to List Job Assets: `video` names the film a second time; Cypress jobs have nulls where logs would be."""
+    """The answer to List Job Assets: `video` names the film a second time; Cypress jobs have nulls
+    where logs would be.
+    """
     names = [asset.name for asset in assets if not asset.is_hidden]
     shots = [name for name in names if name.endswith("screenshot.png")]
     found: dict[str, object] = {_KEYS.get(name, name): name for name in names if name not in shots}

@@ -1,6 +1,7 @@
 """Jobs and builds in the shapes in which the API gives them.
 
-Source of the shapes: Jobs API Methods (samples), saucerest-java's and node-saucelabs' recorded answers.
+Source of the shapes: Jobs API Methods (samples), saucerest-java's and node-saucelabs' recorded
+answers.
 """
 
 from __future__ import annotations
@@ -77,7 +78,11 @@ def seed_row(
             "version": document["browser_short_version"],
             "extendedDebugging": document["collects_automator_log"],
             "capturePerformance": document["collects_automator_log"],
-            "sauce:options": {"username": person.name, "accessKey": access_key, "tags": document["tags"]},
+            "sauce:options": {
+                "username": person.name,
+                "accessKey": access_key,
+                "tags": document["tags"],
+            },
         },
         "command_counts": document["command_counts"],
         "deletion_time": None,
@@ -96,7 +101,9 @@ def seed_row(
 
 
 def _consolidated(document: dict[str, object]) -> object:
-    """The word that the user interface shows; for a job that still runs it can already be the verdict."""
+    """The word that the user interface shows; for a job that still runs it can already be the
+    verdict.
+    """
     if document["passed"] is not None:
         return "passed" if document["passed"] else "failed"
     if document["status"] == "error" or document["error"]:
@@ -113,7 +120,9 @@ class BuildStatusCounts:
     """How the jobs of a build stand, by the builds API's words."""
 
     def __init__(self, ledger: OwnerLedger, members: Sequence[int]) -> None:
-        self.running = self.queued = self.errored = self.failed = self.passed = self.completed = self.public = 0
+        self.running = self.queued = self.errored = self.failed = self.passed = self.completed = (
+            self.public
+        ) = 0
         self.created, self.started, self.ended, self.modified = [], [], [], []  # type: list[int], list[int], list[int], list[int]
         for index in members:
             self._count(ledger.facts(index), ledger.patches.get(index, {}))
@@ -148,7 +157,9 @@ class BuildStatusCounts:
 
     @property
     def status(self) -> str:
-        """running, error, failed, success or complete. Source: "Builds API Methods", in this order."""
+        """running, error, failed, success or complete. Source: "Builds API Methods", in this
+        order.
+        """
         if self.running or self.queued:
             return "running"
         if self.errored:
@@ -172,9 +183,15 @@ class BuildStatusCounts:
 
 
 def build_document(
-    organisation: Organisation, person: Person, build_id: str, name: str, counters: BuildStatusCounts
+    organisation: Organisation,
+    person: Person,
+    build_id: str,
+    name: str,
+    counters: BuildStatusCounts,
 ) -> dict[str, object]:
-    """A build as v2 gives it. `end_time` is set even while jobs run, as in saucerest-java's recorded answer."""
+    """A build as v2 gives it. `end_time` is set even while jobs run, as in saucerest-java's
+    recorded answer.
+    """
     created_at = min(counters.created, default=0)
     return {
         "creation_time": created_at,
@@ -212,7 +229,11 @@ def build_document_v1(document: dict[str, object], person: Person) -> dict[str, 
 
 def build_member(job_id: str, document: dict[str, object]) -> dict[str, object]:
     """A job as v2's list of a build's jobs gives it."""
-    status, passed, is_over = document["status"], document["passed"], document["end_time"] is not None
+    status, passed, is_over = (
+        document["status"],
+        document["passed"],
+        document["end_time"] is not None,
+    )
     is_error = is_over and (status == "error" or bool(document["error"]))
     return {
         "creation_time": document["creation_time"],

@@ -1,4 +1,6 @@
-"""What the Insights API knows: one item per finished job, also of jobs deleted since, and everything counted from them."""
+"""What the Insights API knows: one item per finished job, also of jobs deleted since, and
+everything counted from them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _BUILDS, _TESTS = 25, 10
 
 @dataclass(frozen=True, slots=True)
 class InsightsRun:
-    """One test run. Times: epoch seconds. `is_expired`: its job is deleted or its assets are purged."""
+    """One test run. Times: epoch seconds. `is_expired`: its job is deleted or its assets are
+    purged.
+    """
 
     id: str
     owner: str
@@ -42,7 +46,9 @@ class InsightsRun:
         return self.ended_at - self.started_at
 
     def document(self, base_url: str) -> dict[str, object]:
-        """The item as the API shows it. Source: Insights API Methods, samples; newer fields from its OpenAPI file."""
+        """The item as the API shows it. Source: Insights API Methods, samples; newer fields from
+        its OpenAPI file.
+        """
         return {
             "id": self.id,
             "owner": self.owner,
@@ -66,7 +72,9 @@ class InsightsRun:
 
 @dataclass(frozen=True, slots=True)
 class InsightsSelection:
-    """Which items: of whom, created in `since <= time <= until`, and further tests that each must pass."""
+    """Which items: of whom, created in `since <= time <= until`, and further tests that each must
+    pass.
+    """
 
     people: Sequence[Person]
     since: float
@@ -74,9 +82,13 @@ class InsightsSelection:
     tests: Sequence[Callable[[InsightsRun], bool]] = ()
 
 
-def items(world: World, wanted: InsightsSelection, *, newest_first: bool = True) -> Iterator[InsightsRun]:
+def items(
+    world: World, wanted: InsightsSelection, *, newest_first: bool = True
+) -> Iterator[InsightsRun]:
     """The items by creation time; those of the same second by owner and job."""
-    each = (_of_person(world, person, wanted, newest_first=newest_first) for person in wanted.people)
+    each = (
+        _of_person(world, person, wanted, newest_first=newest_first) for person in wanted.people
+    )
     merged = heapq.merge(*each, key=lambda item: item.created_at, reverse=newest_first)
     return (item for item in merged if all(test(item) for test in wanted.tests))
 
@@ -124,7 +136,9 @@ def trends(found: Iterable[InsightsRun], interval_s: int) -> dict[str, object]:
 
 
 def builds_and_tests(found: Iterable[InsightsRun], base_url: str) -> dict[str, object]:
-    """Get Builds and Tests: at most 25 builds, newest first, at most ten tests of each; there is no way to see more."""
+    """Get Builds and Tests: at most 25 builds, newest first, at most ten tests of each; there is no
+    way to see more.
+    """
     builds: dict[str, ItemSample] = {}
     alone, others = ItemSample(), False
     for item in found:
@@ -159,7 +173,11 @@ class ItemCounts:
     """How many items by operating system, owner and status."""
 
     def __init__(self) -> None:
-        self.by: dict[str, Counter[str]] = {"os": Counter(), "owner": Counter(), "status": Counter()}
+        self.by: dict[str, Counter[str]] = {
+            "os": Counter(),
+            "owner": Counter(),
+            "status": Counter(),
+        }
 
     def add(self, item: InsightsRun) -> None:
         """One more."""
@@ -173,7 +191,9 @@ class ItemCounts:
 
 
 class ItemSample:
-    """The first ten of many items, and of all of them how many, how they ended, and from when to when they ran."""
+    """The first ten of many items, and of all of them how many, how they ended, and from when to
+    when they ran.
+    """
 
     def __init__(self) -> None:
         self.first: list[InsightsRun] = []
@@ -194,7 +214,10 @@ class ItemSample:
 
     def document(self, base_url: str) -> dict[str, object]:
         """As the API shows them."""
-        return {"items": [item.document(base_url) for item in self.first], "has_more": self.count > _TESTS}
+        return {
+            "items": [item.document(base_url) for item in self.first],
+            "has_more": self.count > _TESTS,
+        }
 
 
 def iso(time: int, *, milliseconds: bool = False) -> str:
@@ -203,7 +226,9 @@ def iso(time: int, *, milliseconds: bool = False) -> str:
     return f"{written}.000Z" if milliseconds else f"{written}Z"
 
 
-def _of_person(world: World, person: Person, wanted: InsightsSelection, *, newest_first: bool) -> Iterator[InsightsRun]:
+def _of_person(
+    world: World, person: Person, wanted: InsightsSelection, *, newest_first: bool
+) -> Iterator[InsightsRun]:
     ledger = world.ledger(person)
     with world.lock:
         low, high = ledger.window(wanted.since, wanted.until + 1)
@@ -217,7 +242,9 @@ def _of_person(world: World, person: Person, wanted: InsightsSelection, *, newes
 def _item(world: World, person: Person, index: int) -> InsightsRun:
     job = world.ref(person, index)
     document = world.document(job, "")
-    created_at, started_at, ended_at = (document[f"{word}_time"] for word in ("creation", "start", "end"))
+    created_at, started_at, ended_at = (
+        document[f"{word}_time"] for word in ("creation", "start", "end")
+    )
     assert isinstance(created_at, int)
     assert isinstance(ended_at, int)
     return InsightsRun(
@@ -267,5 +294,6 @@ def _build(name: str, runs: ItemSample, base_url: str) -> dict[str, object]:
 
 def _named(counts: Counter[str]) -> list[dict[str, object]]:
     return [
-        {"name": name, "count": count} for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        {"name": name, "count": count}
+        for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     ]

@@ -1,4 +1,6 @@
-"""The truth about one owner's jobs: the population as it was born, and the few things that happened to it since."""
+"""The truth about one owner's jobs: the population as it was born, and the few things that happened
+to it since.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from sauce_janitor.sandbox.world.population import JobFacts, Population
 
 
 class DeletedIndexes:
-    """A sorted set of deleted indexes that can say how many of a range are left, and where the n-th one left is."""
+    """A sorted set of deleted indexes that can say how many of a range are left, and where the n-th
+    one left is.
+    """
 
     __slots__ = ("_all_below", "_indexes")
 
@@ -49,12 +53,16 @@ class DeletedIndexes:
         return high - low - (bisect_left(self._indexes, high) - bisect_left(self._indexes, low))
 
     def newest_first(self, low: int, high: int, skip: int) -> Iterator[int]:
-        """The indexes left in the range, from the highest down, after the first `skip` of them; finds its start by halving."""
+        """The indexes left in the range, from the highest down, after the first `skip` of them;
+        finds its start by halving.
+        """
         low = max(low, self._all_below)
         if self.left(low, high) <= skip:
             return
         below, above = low, high
-        while above - below > 1:  # the highest index that still has more than `skip` left at or above it
+        while (
+            above - below > 1
+        ):  # the highest index that still has more than `skip` left at or above it
             middle = (below + above) // 2
             below, above = (middle, above) if self.left(middle, high) > skip else (below, middle)
         place = bisect_left(self._indexes, below + 1) - 1
@@ -99,7 +107,11 @@ class OwnerLedger:
     def created_at(self, index: int) -> int:
         """When the job was created; grows with the index."""
         born = self.population.count
-        return self.population.created_at(index) if index < born else self._arrivals[index - born].created_at
+        return (
+            self.population.created_at(index)
+            if index < born
+            else self._arrivals[index - born].created_at
+        )
 
     def has(self, index: int) -> bool:
         """True for a job that exists and was not deleted."""
@@ -124,7 +136,9 @@ class OwnerLedger:
         return low, max(low, high)
 
     def arrive(self, created_at: int, *, duration_s: int = 60) -> int:
-        """A new job ran; it was created now or at `created_at`, whichever fits the order. Its index."""
+        """A new job ran; it was created now or at `created_at`, whichever fits the order. Its
+        index.
+        """
         index = self.count
         if index:
             created_at = max(created_at, self.created_at(index - 1))

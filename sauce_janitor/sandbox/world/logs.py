@@ -1,4 +1,6 @@
-"""Logs, HAR, reports and measurements of one job, written anew from its facts each time they are asked for."""
+"""Logs, HAR, reports and measurements of one job, written anew from its facts each time they are
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,11 @@ def command_log(facts: JobFacts) -> bytes:
 def server_log(facts: JobFacts) -> bytes:
     """selenium-server.log (for Appium jobs: the Appium log)."""
     program = "Appium" if facts.kind == "appium" else "SeleniumServer"
-    lines = [f"{_clock(facts, 0)} INFO [{program}] - Starting for {facts.platform.browser} {facts.version}"]
+    browser = f"{facts.platform.browser} {facts.version}"
+    lines = [f"{_clock(facts, 0)} INFO [{program}] - Starting for {browser}"]
     lines += [
-        f"{_clock(facts, number)} INFO [{program}] - {method} /session/{facts.dice.hex(0, 32)}/{path} {json.dumps(request)}"
+        f"{_clock(facts, number)} INFO [{program}] - {method}"
+        f" /session/{facts.dice.hex(0, 32)}/{path} {json.dumps(request)}"
         for number, (method, path, request) in _steps(facts)
     ]
     lines.append(f"{_clock(facts, 999)} INFO [{program}] - {facts.error or 'Session deleted'}")
@@ -91,14 +95,26 @@ def network_har(facts: JobFacts) -> bytes:
         for number in range(24)
     ]  # fmt: skip
     return _json(
-        {"log": {"version": "1.2", "creator": {"name": "Sauce Labs", "version": "1"}, "pages": [], "entries": entries}}
+        {
+            "log": {
+                "version": "1.2",
+                "creator": {"name": "Sauce Labs", "version": "1"},
+                "pages": [],
+                "entries": entries,
+            }
+        }
     )
 
 
 def performance(facts: JobFacts) -> bytes:
     """performance.json, as the Jobs API's sample has it, shortened."""
     paint = 400 + int(facts.dice.fraction(20) * 4000)
-    metrics = {"firstPaint": paint, "load": paint + 900, "speedIndex": paint + 2300, "cumulativeLayoutShift": 0}
+    metrics = {
+        "firstPaint": paint,
+        "load": paint + 900,
+        "speedIndex": paint + 2300,
+        "cumulativeLayoutShift": 0,
+    }
     report = {
         "lighthouseVersion": "6.3.0",
         "timestamp": (facts.started_at or 0) * 1000,
@@ -114,32 +130,48 @@ def performance(facts: JobFacts) -> bytes:
 def console(facts: JobFacts) -> bytes:
     """console.json: what the page wrote to the browser's console."""
     return _json(
-        [{"level": "info", "message": f"ready in {facts.dice.between(24, 80, 900)} ms", "source": "console-api"}]
+        [
+            {
+                "level": "info",
+                "message": f"ready in {facts.dice.between(24, 80, 900)} ms",
+                "source": "console-api",
+            }
+        ]
     )
 
 
 def console_log(facts: JobFacts) -> bytes:
     """console.log of a Cypress runner."""
     outcome = "passing" if facts.passed else "failing"
-    return f"  {facts.test.suite}\n    {facts.test.name}\n\n  1 {outcome} ({facts.dice.between(24, 2, 40)}s)\n".encode()
+    return (
+        f"  {facts.test.suite}\n    {facts.test.name}\n\n  1 {outcome}"
+        f" ({facts.dice.between(24, 2, 40)}s)\n".encode()
+    )
 
 
 def spec_report(facts: JobFacts) -> bytes:
     """The JSON report of one Cypress spec."""
-    return _json({"stats": {"tests": 1, "passes": int(bool(facts.passed))}, "tests": [{"title": facts.test.name}]})
+    return _json(
+        {
+            "stats": {"tests": 1, "passes": int(bool(facts.passed))},
+            "tests": [{"title": facts.test.name}],
+        }
+    )
 
 
 def junit(facts: JobFacts) -> bytes:
     """A JUnit report as users upload it."""
     failure = "" if facts.passed else "<failure message='expected 1 to equal 2'/>"
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name={quoteattr(facts.test.suite)} tests="1">'
-        f"<testcase name={quoteattr(facts.test.name)}>{failure}</testcase></testsuite>\n"
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name={quoteattr(facts.test.suite)}'
+        f' tests="1"><testcase name={quoteattr(facts.test.name)}>{failure}</testcase></testsuite>\n'
     ).encode()
 
 
 def trace(facts: JobFacts) -> bytes:
-    """A trace that Sauce keeps for itself: not in the asset list, named only by the answer to a delete."""
+    """A trace that Sauce keeps for itself: not in the asset list, named only by the answer to a
+    delete.
+    """
     events = [{"ts": number, "name": facts.dice.hex(number % 56, 16)} for number in range(400)]
     return gzip.compress(json.dumps({"traceEvents": events}).encode(), 1, mtime=0)
 

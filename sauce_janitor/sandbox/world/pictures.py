@@ -11,7 +11,8 @@ from sauce_janitor.sandbox.core.chance import SeededBytes
 
 WIDTH, HEIGHT = 480, 300
 _PALETTE = bytes.fromhex(
-    "ffffff f2f4f7 d0d7de 57606a 1f2328 0969da 1a7f37 cf222e bf8700 8250df ddf4ff dafbe1 ffebe9 fff8c5 fbefff 000000"
+    "ffffff f2f4f7 d0d7de 57606a 1f2328 0969da 1a7f37 cf222e bf8700 8250df ddf4ff dafbe1 ffebe9"
+    " fff8c5 fbefff 000000"
 )
 _BACKGROUND, _PANEL, _LINE, _TEXT, _HEADER = 0, 1, 2, 3, 4
 
@@ -22,20 +23,31 @@ def screenshot(dice: SeededBytes, number: int) -> bytes:
     rows = [_row((_HEADER, WIDTH))] * 28
     side = 90 + int(dice.hex(53, 2), 16) % 60
     for line in range(34):
-        length = 60 + (int(dice.hex(line % 60, 4), 16) + number * 37 + line * 11) % (WIDTH - side - 80)
+        length = 60 + (int(dice.hex(line % 60, 4), 16) + number * 37 + line * 11) % (
+            WIDTH - side - 80
+        )
         gap = _row((_PANEL, side), (_BACKGROUND, WIDTH - side))
         ink = _row(
-            (_PANEL, 12), (_LINE, side - 24), (_PANEL, 12), (_BACKGROUND, 20), (_TEXT, length), (_BACKGROUND, WIDTH)
+            (_PANEL, 12),
+            (_LINE, side - 24),
+            (_PANEL, 12),
+            (_BACKGROUND, 20),
+            (_TEXT, length),
+            (_BACKGROUND, WIDTH),
         )
         rows += [gap] * 3 + [ink] * 4
-    button = _row((_PANEL, side), (_BACKGROUND, 20), (accent, 70 + number * 8), (_BACKGROUND, WIDTH))
+    button = _row(
+        (_PANEL, side), (_BACKGROUND, 20), (accent, 70 + number * 8), (_BACKGROUND, WIDTH)
+    )
     rows += [button] * 18
     rows += [_row((_PANEL, side), (_BACKGROUND, WIDTH))] * (HEIGHT - len(rows))
     return _png(rows[:HEIGHT], text=f"sandbox {dice.hex(0, 32)} {number}")
 
 
 def video(dice: SeededBytes) -> bytes:
-    """A real H.264 film of twelve seconds, made a job's own by a `free` box at the end, which players skip."""
+    """A real H.264 film of twelve seconds, made a job's own by a `free` box at the end, which
+    players skip.
+    """
     padding = 16_000 + int(dice.hex(54, 4), 16) % 40_000
     seed = bytes.fromhex(dice.hex(0, 64))
     filling = (seed * (padding // len(seed) + 1))[:padding]
@@ -49,7 +61,9 @@ def _film() -> bytes:
 
 
 def _row(*runs: tuple[int, int]) -> bytes:
-    """One line of pixels, four bits each, cut at the picture's width; a leading 0 says that it is not filtered."""
+    """One line of pixels, four bits each, cut at the picture's width; a leading 0 says that it is
+    not filtered.
+    """
     pixels = b"".join(bytes((colour,)) * length for colour, length in runs)[:WIDTH]
     packed = int(pixels.hex()[1::2].ljust(WIDTH, "0"), 16).to_bytes(WIDTH // 2, "big")
     return b"\0" + packed
@@ -65,5 +79,6 @@ def _png(rows: list[bytes], *, text: str) -> bytes:
         (b"IEND", b""),
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+        pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
     )

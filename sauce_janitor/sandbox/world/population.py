@@ -1,4 +1,6 @@
-"""The jobs of one owner as a function of their index: nothing is stored, so a million jobs cost nothing."""
+"""The jobs of one owner as a function of their index: nothing is stored, so a million jobs cost
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ _SPECIALS_FROM = 100
 class JobFacts:
     """One job as it was born; what users did to it later is kept elsewhere. Times: epoch seconds.
 
-    `status` is the raw status; `passed` and `error` the verdict; `build` is the number of its build among the owner's.
+    `status` is the raw status; `passed` and `error` the verdict; `build` is the number of its build
+    among the owner's.
     """
 
     index: int
@@ -70,7 +73,8 @@ class JobFacts:
 
 
 class Population:
-    """The jobs with index 0 (oldest) to `count - 1`, created in `days` days up to `now`, in waves as CI starts them.
+    """The jobs with index 0 (oldest) to `count - 1`, created in `days` days up to `now`, in waves
+    as CI starts them.
 
     `created_at` grows with the index, so a time window is found by binary search.
     """
@@ -104,12 +108,18 @@ class Population:
         kind = _kind(dice)
         test = dice.pick(0, TESTS)
         platform = (
-            dice.pick(2, EMULATORS) if kind == "appium" else RUNNER if kind == "cypress" else dice.pick(2, DESKTOPS)
+            dice.pick(2, EMULATORS)
+            if kind == "appium"
+            else RUNNER
+            if kind == "cypress"
+            else dice.pick(2, DESKTOPS)
         )
         build = None if kind == "manual" or flaw == "runaway" else self._build_of(dice, wave)
         created_at = self.created_at(index)
         status, started_at, ended_at = self._course(dice, created_at, flaw)
-        passed, error = self._verdict(dice, test, wave, build) if ended_at is not None else (None, None)
+        passed, error = (
+            self._verdict(dice, test, wave, build) if ended_at is not None else (None, None)
+        )
         if error is not None:
             status = "error"
         if flaw == "oddity":
@@ -131,17 +141,21 @@ class Population:
             created_at=created_at,
             started_at=started_at,
             ended_at=ended_at,
-            modified_at=ended_at + dice.between(8, 0, 6) if ended_at is not None else started_at or created_at,
+            modified_at=ended_at + dice.between(8, 0, 6)
+            if ended_at is not None
+            else started_at or created_at,
             tags=self._tags(dice, test, build, kind),
             custom_data=_custom_data(dice, test, kind),
             public=dice.pick(10, VISIBILITIES),
             has_video=not dice.one_in(12, 40),
-            is_extended=platform.api_name == "chrome" and kind == "webdriver" and dice.one_in(14, 5),
+            is_extended=platform.api_name == "chrome"
+            and kind == "webdriver"
+            and dice.one_in(14, 5),
             screenshots=0 if kind in {"cypress", "manual"} else dice.between(16, 2, 5),
             dice=dice,
         )
 
-    # --- builds -------------------------------------------------------------------------------------------------------
+    # --- builds -----------------------------------------------------------------------------------
 
     def build_name(self, build: int) -> str:
         """The name of a build: nightly-N, PR-N or rc-M.N; unique in an owner's population."""
@@ -200,11 +214,21 @@ class Population:
 
     def _mood(self, build: int) -> Mood:
         roll = SeededBytes(self._build_key, b"build", build).fraction(0)
-        return "green" if roll < 0.55 else "mixed" if roll < 0.85 else "broken" if roll < 0.95 else "silent"
+        return (
+            "green"
+            if roll < 0.55
+            else "mixed"
+            if roll < 0.85
+            else "broken"
+            if roll < 0.95
+            else "silent"
+        )
 
-    # --- one job ------------------------------------------------------------------------------------------------------
+    # --- one job ----------------------------------------------------------------------------------
 
-    def _course(self, dice: SeededBytes, created_at: int, flaw: str | None) -> tuple[str, int | None, int | None]:
+    def _course(
+        self, dice: SeededBytes, created_at: int, flaw: str | None
+    ) -> tuple[str, int | None, int | None]:
         """Raw status, start and end. Only what has come to its end by `now` has one."""
         if flaw in {"queued", "new"}:
             return flaw, None, None
@@ -231,9 +255,13 @@ class Population:
 
     def _is_red(self, test: ShopTest, wave: int) -> bool:
         """A test that somebody broke stays red for six waves."""
-        return SeededBytes(self._build_key, b"streak", wave // 6 << 8 | TESTS.index(test)).one_in(0, 12)
+        return SeededBytes(self._build_key, b"streak", wave // 6 << 8 | TESTS.index(test)).one_in(
+            0, 12
+        )
 
-    def _tags(self, dice: SeededBytes, test: ShopTest, build: int | None, kind: Kind) -> tuple[str, ...]:
+    def _tags(
+        self, dice: SeededBytes, test: ShopTest, build: int | None, kind: Kind
+    ) -> tuple[str, ...]:
         if kind == "manual":
             return ()
         tags = list(test.tags)
@@ -244,7 +272,9 @@ class Population:
         if dice.one_in(34, 100):
             tags.append("keep")
         if dice.one_in(36, 120):
-            day = datetime.fromtimestamp(self.now, UTC).date() + timedelta(days=dice.between(38, -20, 60))
+            day = datetime.fromtimestamp(self.now, UTC).date() + timedelta(
+                days=dice.between(38, -20, 60)
+            )
             tags.append(f"keep-until={day.isoformat()}")
         elif dice.one_in(36, 901):
             tags.append("keep-until=audit")
@@ -253,7 +283,15 @@ class Population:
 
 def _kind(dice: SeededBytes) -> Kind:
     roll = dice.fraction(4)
-    return "webdriver" if roll < 0.7 else "cypress" if roll < 0.83 else "appium" if roll < 0.95 else "manual"
+    return (
+        "webdriver"
+        if roll < 0.7
+        else "cypress"
+        if roll < 0.83
+        else "appium"
+        if roll < 0.95
+        else "manual"
+    )
 
 
 def _name(dice: SeededBytes, kind: Kind, test: ShopTest) -> str | None:
@@ -274,10 +312,12 @@ def _custom_data(dice: SeededBytes, test: ShopTest, kind: Kind) -> dict[str, obj
 
 
 def _flaws(count: int) -> Callable[[int], str | None]:
-    """Which jobs are out of the ordinary, by their rank from the newest (0): some are forced, so that there always are any.
+    """Which jobs are out of the ordinary, by their rank from the newest (0): some are forced, so
+    that there always are any.
 
-    The two newest wait, the next three run, three run away (for one to seven days) and three, long over, still claim to be
-    in progress although they say that they passed, as in saucerest-java's issue 56; of many jobs one in a thousand more.
+    The two newest wait, the next three run, three run away (for one to seven days) and three, long
+    over, still claim to be in progress although they say that they passed, as in saucerest-java's
+    issue 56; of many jobs one in a thousand more.
     """
     if count < _SPECIALS_FROM:
         return lambda _index: None

@@ -43,7 +43,9 @@ class BuildRef:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is true of a job: its document, and every asset it has with its size, hidden ones too."""
+    """What is true of a job: its document, and every asset it has with its size, hidden ones
+    too.
+    """
 
     exists: bool
     document: dict[str, object]
@@ -51,17 +53,25 @@ class Truth:
 
 
 class World:
-    """Holds the ledgers. `lock` is held around every change, and around reads that must agree with one another."""
+    """Holds the ledgers. `lock` is held around every change, and around reads that must agree with
+    one another.
+    """
 
     def __init__(self, options: SandboxOptions, *, now: int) -> None:
         self.options, self.behaviours, self.now = options, options.behaviours, now
         self.lock = threading.RLock()
-        self.organisation = Organisation(options.seed, options.user, options.access_key, colleagues=options.colleagues)
+        self.organisation = Organisation(
+            options.seed, options.user, options.access_key, colleagues=options.colleagues
+        )
         self._job_ids = ComputedIds(key_of(options.seed, "job ids"))
         self._build_ids = ComputedIds(key_of(options.seed, "build ids"))
         self._new_builds: list[str] = []
         self.ledgers = tuple(
-            OwnerLedger(Population(options.seed, person.name, self._count(person), now=now, days=options.days))
+            OwnerLedger(
+                Population(
+                    options.seed, person.name, self._count(person), now=now, days=options.days
+                )
+            )
             for person in self.organisation.people
         )
 
@@ -70,10 +80,12 @@ class World:
         return self.ledgers[person.number]
 
     def clock(self) -> int:
-        """The time of what happens from now on, in epoch seconds: the frozen one if it was given, else the real one."""
+        """The time of what happens from now on, in epoch seconds: the frozen one if it was given,
+        else the real one.
+        """
         return self.now if self.options.now is not None else int(time.time())
 
-    # --- jobs ---------------------------------------------------------------------------------------------------------
+    # --- jobs -------------------------------------------------------------------------------------
 
     def job(self, job_id: str, *, even_deleted: bool = False) -> JobRef | None:
         """The job with this id; None for one that never was or is deleted."""
@@ -93,7 +105,11 @@ class World:
     def document(self, job: JobRef, base_url: str) -> dict[str, object]:
         """The full job document as it is now."""
         return job_document(
-            job.person, job.id, job.ledger.facts(job.index), job.ledger.patches.get(job.index), base_url
+            job.person,
+            job.id,
+            job.ledger.facts(job.index),
+            job.ledger.patches.get(job.index),
+            base_url,
         )
 
     def truth(self, job_id: str, base_url: str) -> Truth | None:
@@ -105,7 +121,7 @@ class World:
         assets = {asset.name: len(asset.read()) for asset in self.assets(job)} if exists else {}
         return Truth(exists, self.document(job, base_url), assets)
 
-    # --- assets -------------------------------------------------------------------------------------------------------
+    # --- assets -----------------------------------------------------------------------------------
 
     def assets(self, job: JobRef) -> tuple[Asset, ...]:
         """The files that the job has now, hidden ones too, by name."""
@@ -120,7 +136,9 @@ class World:
     def is_purged(self, job: JobRef) -> bool:
         """True once Sauce has removed the assets by itself."""
         ended_at = job.ledger.ended_at(job.index)
-        return ended_at is not None and ended_at <= self.now - self.options.purge_after_days * 86_400
+        return (
+            ended_at is not None and ended_at <= self.now - self.options.purge_after_days * 86_400
+        )
 
     def destroyed(self, job: JobRef) -> tuple[DestroyedAsset, ...]:
         """What a delete of the job, or of its assets, destroys."""
@@ -129,7 +147,7 @@ class World:
             for asset in self.assets(job)
         )
 
-    # --- builds -------------------------------------------------------------------------------------------------------
+    # --- builds -----------------------------------------------------------------------------------
 
     def build(self, build_id: str) -> BuildRef | None:
         """The build with this id."""
@@ -159,4 +177,8 @@ class World:
         jobs = self.options.jobs
         if person.number == 0:
             return jobs
-        return max(_FEWEST, jobs // _SHARES[person.number]) if person.number < len(_SHARES) else _FEWEST
+        return (
+            max(_FEWEST, jobs // _SHARES[person.number])
+            if person.number < len(_SHARES)
+            else _FEWEST
+        )

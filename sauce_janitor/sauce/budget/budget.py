@@ -1,4 +1,6 @@
-"""The request budget of one credential: every request waits here for its turn, in both of the vendor's windows."""
+"""The request budget of one credential: every request waits here for its turn, in both of the
+vendor's windows.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ _SOME: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One request's right to leave: the seconds waited for it, when it was had, and its number in the count, if any."""
+    """One request's right to leave: the seconds waited for it, when it was had, and its number in
+    the count, if any.
+    """
 
     waited_s: float = 0.0
     taken_at: float = 0.0
@@ -37,12 +41,13 @@ class Ticket:
 
 
 class RequestBudget:
-    """Says when the next request may leave; shared by every thread that uses the credential, and through its meter's file by
-    every process on the same state.
+    """Says when the next request may leave; shared by every thread that uses the credential, and
+    through its meter's file by every process on the same state.
 
-    `patience_s` is the longest wait for an hour's window or for what Sauce Labs asks that a request sits out; a longer one is
-    BudgetSpentError, so that a run can pause cleanly. The pace of a second's window is always kept to, whatever it takes.
-    All of it raises StateError when the count cannot be kept: nothing is sent that is not counted.
+    `patience_s` is the longest wait for an hour's window or for what Sauce Labs asks that a request
+    sits out; a longer one is BudgetSpentError, so that a run can pause cleanly. The pace of a
+    second's window is always kept to, whatever it takes. All of it raises StateError when the count
+    cannot be kept: nothing is sent that is not counted.
     """
 
     def __init__(
@@ -67,11 +72,17 @@ class RequestBudget:
 
     @classmethod
     def of(
-        cls, connection: Connection, *, store: SharedCount | None = None, stop: threading.Event | None = None
+        cls,
+        connection: Connection,
+        *,
+        store: SharedCount | None = None,
+        stop: threading.Event | None = None,
     ) -> RequestBudget:
-        """The budget that the connection's settings ask for, of its address and user name; `close()` it.
+        """The budget that the connection's settings ask for, of its address and user name;
+        `close()` it.
 
-        With `store`, every process on that state counts together; without it the budget is counted in memory.
+        With `store`, every process on that state counts together; without it the budget is counted
+        in memory.
         """
         meter = Meter(connection.origin, connection.username, store)
         return cls(meter, connection.timetable, patience_s=connection.max_wait_s, stop=stop)
@@ -83,7 +94,8 @@ class RequestBudget:
     def take(self) -> Ticket:
         """Take one request out of the budget, or out of this thread's reservation.
 
-        Raises BudgetSpentError when the wait would be longer than the patience, StoppedError when the run was asked to stop.
+        Raises BudgetSpentError when the wait would be longer than the patience, StoppedError when
+        the run was asked to stop.
         """
         prepaid = self._prepaid_here()
         return prepaid.pop() if prepaid else self._queue(1)[0]
@@ -94,15 +106,17 @@ class RequestBudget:
         return getattr(self._taken, "requests", 0)
 
     def leaves(self, ticket: Ticket) -> None:
-        """The request leaves now. One that was held up on its way here, by a reservation or a handshake, counts from now on:
-        else those that were let go before would arrive together with those after it.
+        """The request leaves now. One that was held up on its way here, by a reservation or a
+        handshake, counts from now on: else those that were let go before would arrive together with
+        those after it.
         """
         if ticket.number is not None and self._clock.monotonic() - ticket.taken_at > _HELD_UP_S:
             self._meter.put_off(ticket.number)
 
     def answered(self, ticket: Ticket, kind: str, took_s: float) -> None:
-        """The answer came so long after the request left. What it took longer than the fastest of its kind may have been lost
-        on the way there: the request counts from when it can have arrived at the latest.
+        """The answer came so long after the request left. What it took longer than the fastest of
+        its kind may have been lost on the way there: the request counts from when it can have
+        arrived at the latest.
         """
         fastest = self._fastest[kind] = min(took_s, self._fastest.get(kind, took_s))
         if ticket.number is not None and took_s - fastest > _HELD_UP_S:
@@ -110,7 +124,8 @@ class RequestBudget:
 
     @contextmanager
     def reserved(self, count: int) -> Iterator[float]:
-        """Take `count` requests now, for this thread to spend inside: nothing then waits between, say, re-check and delete.
+        """Take `count` requests now, for this thread to spend inside: nothing then waits between,
+        say, re-check and delete.
 
         Yields the seconds waited. What is not spent is lost: the window has counted it.
         """
@@ -126,7 +141,9 @@ class RequestBudget:
             del prepaid[before:]
 
     def left(self) -> int | None:
-        """Requests left in the hour; None when no hourly limit counts: a window of seconds only spreads requests out."""
+        """Requests left in the hour; None when no hourly limit counts: a window of seconds only
+        spreads requests out.
+        """
         return self._within_the_vendors(self.read())
 
     def remaining(self) -> dict[str, int]:
@@ -136,7 +153,9 @@ class RequestBudget:
         return {window: left for window, left in found.items() if left is not None}
 
     def goes_on_in(self, *, some: bool = False) -> float:
-        """In how many seconds the next request may leave, or a tenth of an hour's with `some`; 0 now."""
+        """In how many seconds the next request may leave, or a tenth of an hour's with `some`; 0
+        now.
+        """
         return self.read(share=_SOME if some else 0.0).turn.wait_s
 
     def read(self, *, share: float = 0.0) -> Reading:
@@ -150,7 +169,9 @@ class RequestBudget:
         self._meter.hold_back(min(seconds, _LONGEST_HOLD_S))
 
     def learn(self, code: int, headers: Mapping[str, str], *, now: float) -> None:
-        """Take in what an answer says of the vendor's limit. `now` is epoch seconds; headers in any case and unit."""
+        """Take in what an answer says of the vendor's limit. `now` is epoch seconds; headers in any
+        case and unit.
+        """
         if code == 429:
             self._meter.slow_down(SLOWED_S)
         hour = told(headers, now=now)
@@ -167,7 +188,9 @@ class RequestBudget:
         return tickets
 
     def _within_the_vendors(self, reading: Reading) -> int | None:
-        """What is left of the hour, by our count and by what Sauce Labs said last, whichever is less."""
+        """What is left of the hour, by our count and by what Sauce Labs said last, whichever is
+        less.
+        """
         if reading.turn.wait_for is WaitFor.VENDOR and reading.turn.wait_s > self._patience_s:
             return 0
         left, said = reading.left_hour, self._vendors_left
@@ -176,7 +199,9 @@ class RequestBudget:
         return said[0] if left is None else min(left, said[0])
 
     def _never_limited(self) -> bool:
-        """Where nothing limits the account nothing is counted, until a 429 or a Retry-After is met."""
+        """Where nothing limits the account nothing is counted, until a 429 or a Retry-After is
+        met.
+        """
         return self.timetable.unlimited and not self._meter.exists
 
     def _queue(self, count: int) -> list[Ticket]:
@@ -206,7 +231,9 @@ class RequestBudget:
             raise StoppedError("asked to stop while waiting for the request budget")
 
     def _spent(self, turn: RequestTurn) -> str:
-        at = datetime.fromtimestamp(self._clock.time() + turn.wait_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        at = datetime.fromtimestamp(self._clock.time() + turn.wait_s, UTC).strftime(
+            "%Y-%m-%d %H:%M UTC"
+        )
         minutes = math.ceil(turn.wait_s / 60)
         if turn.wait_for is WaitFor.VENDOR:
             return f"Sauce Labs asks to wait: the next request may leave in {minutes} min, at {at}"

@@ -1,7 +1,9 @@
-"""The small file in which processes that share a state count their requests together: SQLite, beside the state.
+"""The small file in which processes that share a state count their requests together: SQLite,
+beside the state.
 
-It holds nothing that cannot be lost: a damaged or missing one is made anew, and what it counted is then taken for spent. A
-holder that is killed leaves it whole (write-ahead log, one transaction a request); no request waits for a disk.
+It holds nothing that cannot be lost: a damaged or missing one is made anew, and what it counted is
+then taken for spent. A holder that is killed leaves it whole (write-ahead log, one transaction a
+request); no request waits for a disk.
 """
 
 from __future__ import annotations
@@ -47,8 +49,8 @@ class TimeSource(Protocol):
 class SharedCount:
     """Which state requests are counted beside, and whom to ask and tell when that count is lost.
 
-    `made()` is told that the file was made, and says whether one that mattered had been there before: with requests of the
-    last hour in it. `lost(sentence)` is then called.
+    `made()` is told that the file was made, and says whether one that mattered had been there
+    before: with requests of the last hour in it. `lost(sentence)` is then called.
     """
 
     state: Path
@@ -67,7 +69,8 @@ class _DamagedError(Exception):
 
 
 class CountFile:
-    """The file, or memory without one. Any thread may use it. Raises StateError when it cannot be written: nobody sends then.
+    """The file, or memory without one. Any thread may use it. Raises StateError when it cannot be
+    written: nobody sends then.
 
     A file that is gone, replaced or damaged while it is open is noticed before the next request.
     """
@@ -103,8 +106,8 @@ class CountFile:
                     return _alone(self._opened(), work)
             except (sqlite3.Error, OSError, _DamagedError) as error:
                 raise StateError(
-                    f"the request budget {self._path} cannot be kept ({_reason(error)}), and no request is sent that is not "
-                    "counted: make room, or mend or remove the file"
+                    f"the request budget {self._path} cannot be kept ({_reason(error)}), and no"
+                    " request is sent that is not counted: make room, or mend or remove the file"
                 ) from error
 
     def close(self) -> None:
@@ -114,7 +117,9 @@ class CountFile:
             self._let_go()
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None and (self._path is None or _inode(self._path) == self._inode):
+        if self._connection is not None and (
+            self._path is None or _inode(self._path) == self._inode
+        ):
             return self._connection
         self._let_go()
         if self._path is None:
@@ -133,8 +138,9 @@ class CountFile:
         return self._connection
 
     def _open(self, path: Path) -> sqlite3.Connection:
-        """The file, made (mode 0600) when there is none. An existing one is never opened but by SQLite: to close another
-        descriptor of it would let go of SQLite's locks. Source: https://sqlite.org/howtocorrupt.html, section 2.2.
+        """The file, made (mode 0600) when there is none. An existing one is never opened but by
+        SQLite: to close another descriptor of it would let go of SQLite's locks. Source:
+        https://sqlite.org/howtocorrupt.html, section 2.2.
         """
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -163,7 +169,10 @@ class CountFile:
         in_doubt = before or self._inode is not None
         _alone(connection, lambda empty: _found(empty, at=self._clock.time(), in_doubt=in_doubt))
         if in_doubt:
-            shared.lost(f"the request budget {path} was lost: what it counted is taken for spent for an hour")
+            shared.lost(
+                f"the request budget {path} was lost: what it counted is taken for spent for an"
+                " hour"
+            )
 
     def _give_up(self) -> None:
         """Remove the damaged file, unless somebody else has done so already."""
@@ -181,7 +190,9 @@ class CountFile:
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LONGEST_LOCK_S)
+    return sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=_LONGEST_LOCK_S
+    )
 
 
 def _alone(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:

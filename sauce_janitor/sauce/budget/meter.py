@@ -1,7 +1,9 @@
-"""Counts what has left with one credential, and says when the next request may: the memory behind a budget.
+"""Counts what has left with one credential, and says when the next request may: the memory behind a
+budget.
 
-Times are milliseconds of the clock that no one can set (CLOCK_MONOTONIC, the same for every process of a boot); where the
-boot is another, what is on record is moved to it by the time that passed on the wall's clock, never less than none.
+Times are milliseconds of the clock that no one can set (CLOCK_MONOTONIC, the same for every process
+of a boot); where the boot is another, what is on record is moved to it by the time that passed on
+the wall's clock, never less than none.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class WaitFor(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RequestTurn:
-    """Whether requests may leave: now, when they wait for nothing, else to be asked again in `wait_s`.
+    """Whether requests may leave: now, when they wait for nothing, else to be asked again in
+    `wait_s`.
 
     `numbers` are the count's, of those that may leave, where they were counted.
     """
@@ -49,7 +52,9 @@ class RequestTurn:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How things stand: requests left in either window (None: it does not limit), when the next may leave, at which rate."""
+    """How things stand: requests left in either window (None: it does not limit), when the next may
+    leave, at which rate.
+    """
 
     left_second: int | None
     left_hour: int | None
@@ -59,7 +64,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """A credential's row: until when nobody sends, the rate is halved, and the hour counts as spent."""
+    """A credential's row: until when nobody sends, the rate is halved, and the hour counts as
+    spent.
+    """
 
     held_until: int
     slowed_until: int
@@ -67,13 +74,19 @@ class _Standing:
 
 
 class Meter:
-    """One credential's count, shared by all processes on a state, or in memory. Any thread may use it; `close()` it.
+    """One credential's count, shared by all processes on a state, or in memory. Any thread may use
+    it; `close()` it.
 
     All of it raises StateError when the count cannot be kept.
     """
 
     def __init__(
-        self, address: str, username: str, shared: SharedCount | None = None, *, clock: TimeSource = time
+        self,
+        address: str,
+        username: str,
+        shared: SharedCount | None = None,
+        *,
+        clock: TimeSource = time,
     ) -> None:
         self._who = (address, username)
         self._id = hashlib.sha256(f"{address}\n{username.lower()}".encode()).hexdigest()[:16]
@@ -91,7 +104,9 @@ class Meter:
         return self._file.exists
 
     def take(self, timetable: AllowanceTimetable, requests: int = 1) -> RequestTurn:
-        """Count so many requests if they may leave now, together or none; where a window is narrower, as many as fit in it."""
+        """Count so many requests if they may leave now, together or none; where a window is
+        narrower, as many as fit in it.
+        """
         return self._file.do(lambda connection: self._take(connection, timetable, requests))
 
     def put_off(self, number: int, *, ago_s: float = 0.0) -> None:
@@ -101,7 +116,9 @@ class Meter:
         self._file.do(lambda connection: connection.execute(statement, (at, number)))
 
     def read(self, timetable: AllowanceTimetable, share: float = 0.0) -> Reading:
-        """How things stand; counts nothing. The turn is that of one request, or of such a share of an hour's."""
+        """How things stand; counts nothing. The turn is that of one request, or of such a share of
+        an hour's.
+        """
         return self._file.do(lambda connection: self._read(connection, timetable, share))
 
     def hold_back(self, seconds: float) -> None:
@@ -121,7 +138,9 @@ class Meter:
 
         self._file.do(write)
 
-    def _take(self, connection: sqlite3.Connection, timetable: AllowanceTimetable, requests: int) -> RequestTurn:
+    def _take(
+        self, connection: sqlite3.Connection, timetable: AllowanceTimetable, requests: int
+    ) -> RequestTurn:
         now, moment = self._now(), self._clock.time()
         standing = self._standing(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
@@ -130,9 +149,13 @@ class Meter:
         if barred is not None or not rates:
             return barred or RequestTurn()
         self._forget(connection, now - 2 * max(HOUR_MS, rates[-1].interval))
-        connection.execute("UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?", (now, moment, self._id))
+        connection.execute(
+            "UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?", (now, moment, self._id)
+        )
         together = min(requests, *(rate.limit for rate in rates))
-        decision = SQLiteBucket(rates, connection, self._table).put_decision(RateItem("", now, weight=together))
+        decision = SQLiteBucket(rates, connection, self._table).put_decision(
+            RateItem("", now, weight=together)
+        )
         assert isinstance(decision, Decision)
         if decision.failing_rate is None:
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
@@ -141,7 +164,9 @@ class Meter:
         wait = max(decision.retry_after_ms or 0, 1) / 1000
         return RequestTurn(min(wait, changes_in), _kind(decision.failing_rate))
 
-    def _read(self, connection: sqlite3.Connection, timetable: AllowanceTimetable, share: float) -> Reading:
+    def _read(
+        self, connection: sqlite3.Connection, timetable: AllowanceTimetable, share: float
+    ) -> Reading:
         now, moment = self._now(), self._clock.time()
         standing = self._standing(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
@@ -173,7 +198,10 @@ class Meter:
 
     def _standing(self, connection: sqlite3.Connection, now: int) -> _Standing:
         """The credential's row, made when there is none, in this boot's time."""
-        query = "SELECT boot, seen_ms, seen_at, held_until_ms, slowed_until_ms, doubted_until_ms FROM credentials WHERE id = ?"
+        query = (
+            "SELECT boot, seen_ms, seen_at, held_until_ms, slowed_until_ms, doubted_until_ms FROM"
+            " credentials WHERE id = ?"
+        )
         row = connection.execute(query, (self._id,)).fetchone()
         if row is None:
             return self._join(connection, now)
@@ -187,14 +215,16 @@ class Meter:
         connection.execute(move, (shift,))
         held, slowed, doubted = (each + shift for each in until)
         connection.execute(
-            "UPDATE credentials SET boot = ?, seen_ms = ?, seen_at = ?, held_until_ms = ?, slowed_until_ms = ?,"
-            " doubted_until_ms = ? WHERE id = ?",
+            "UPDATE credentials SET boot = ?, seen_ms = ?, seen_at = ?, held_until_ms = ?,"
+            " slowed_until_ms = ?, doubted_until_ms = ? WHERE id = ?",
             (_boot(), now, moment, held, slowed, doubted, self._id),
         )
         return _Standing(held, slowed, doubted)
 
     def _join(self, connection: sqlite3.Connection, now: int) -> _Standing:
-        """A new row. Where the file is the heir of a lost one, the hour counts as spent until one has passed."""
+        """A new row. Where the file is the heir of a lost one, the hour counts as spent until one
+        has passed.
+        """
         moment = self._clock.time()
         founded_at, in_doubt = connection.execute("SELECT at, in_doubt FROM founded").fetchone()
         passed = max(0.0, moment - founded_at) * 1000
@@ -209,7 +239,9 @@ class Meter:
         return int(self._clock.monotonic() * 1000)
 
 
-def _barred(standing: _Standing, allowed: RequestAllowance, now: int, changes_in: float) -> RequestTurn | None:
+def _barred(
+    standing: _Standing, allowed: RequestAllowance, now: int, changes_in: float
+) -> RequestTurn | None:
     """What keeps everybody from sending, whatever was counted."""
     if now < standing.held_until:
         return RequestTurn((standing.held_until - now) / 1000, WaitFor.VENDOR)

@@ -1,6 +1,8 @@
-"""The vendor's limits: an allowance as pyrate-limiter's rates, and what the headers of an answer say of what is left.
+"""The vendor's limits: an allowance as pyrate-limiter's rates, and what the headers of an answer
+say of what is left.
 
-Source: the vendor's "Rate Limit Breakdown": 10 requests a second, 3,500 an hour a user, shared with the user's own tests.
+Source: the vendor's "Rate Limit Breakdown": 10 requests a second, 3,500 an hour a user, shared with
+the user's own tests.
 """
 
 from __future__ import annotations
@@ -29,16 +31,20 @@ _HOURLY_LIMIT: Final = 100
 _LEFT_TO_OTHERS: Final = 0.05
 """Of the vendor's own hour: its last part is the user's tests'."""
 _UNSAID_S: Final = 60.0
-"""So long to wait when an hour is spent and its end is not told, or not in a way that can be read."""
+"""So long to wait when an hour is spent and its end is not told, or not in a way that can be
+read.
+"""
 _LONGEST_S: Final = 3600.0
 _DAY_S: Final = 86_400
 _EPOCH_NOT_DELTA: Final = 1_000_000_000
 
 
 def window_rates(allowed: RequestAllowance, *, slowed: bool = False) -> list[Rate]:
-    """Both windows as pyrate-limiter wants them: shorter first, each wider one larger and tighter, useless ones left out.
+    """Both windows as pyrate-limiter wants them: shorter first, each wider one larger and tighter,
+    useless ones left out.
 
-    However large the burst, in no second more leave than the vendor's own limit has room for. `slowed` halves every rate.
+    However large the burst, in no second more leave than the vendor's own limit has room for.
+    `slowed` halves every rate.
     """
     if slowed and allowed.unlimited:
         allowed = _UNASKED
@@ -56,7 +62,9 @@ def window_rates(allowed: RequestAllowance, *, slowed: bool = False) -> list[Rat
 def _seconds(allowed: RequestAllowance, *, slowed: bool) -> Rate:
     assert allowed.per_second is not None
     most = max(_VENDORS_PER_SECOND, int(allowed.per_second))
-    burst = max(1, allowed.burst if allowed.per_hour is None else min(allowed.burst, allowed.per_hour - 1))
+    burst = max(
+        1, allowed.burst if allowed.per_hour is None else min(allowed.burst, allowed.per_hour - 1)
+    )
     while burst > 1 and burst * math.ceil(1000 / _interval_ms(burst, allowed.per_second)) > most:
         burst -= 1
     return Rate(burst, _interval_ms(burst, allowed.per_second) * (2 if slowed else 1))
@@ -69,22 +77,28 @@ def _interval_ms(burst: int, per_second: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class VendorRemaining:
-    """What an answer says of the vendor's hour: requests left for us, and in how many seconds it has an end."""
+    """What an answer says of the vendor's hour: requests left for us, and in how many seconds it
+    has an end.
+    """
 
     left: int
     ends_in_s: float
 
 
 def told(headers: Mapping[str, str], *, now: float) -> VendorRemaining | None:
-    """What X-Ratelimit-Remaining, -Limit and -Reset say, in any unit; None where they say nothing of an hour.
+    """What X-Ratelimit-Remaining, -Limit and -Reset say, in any unit; None where they say nothing
+    of an hour.
 
-    `now` is epoch seconds, best by the same server's Date. The end may be seconds or milliseconds from now or of the epoch,
-    or a date; what cannot be read ends in a minute. The last part of an hour is left to others: `left` is 0 then.
+    `now` is epoch seconds, best by the same server's Date. The end may be seconds or milliseconds
+    from now or of the epoch, or a date; what cannot be read ends in a minute. The last part of an
+    hour is left to others: `left` is 0 then.
     """
     remaining = _number(headers.get("X-Ratelimit-Remaining"))
     limit = _number(headers.get("X-Ratelimit-Limit"))
     if remaining is None or limit is None or limit < _HOURLY_LIMIT:
-        return None  # a second's window is ours to keep: to wait for its end each time would halve the rate for nothing
+        # a second's window is ours to keep: to wait for its end each time would halve the rate for
+        # nothing
+        return None
     end = _seconds_until(headers.get("X-Ratelimit-Reset"), now)
     end = _UNSAID_S if end is None else min(max(end, 0.0), _LONGEST_S)
     return VendorRemaining(max(0, math.floor(remaining - limit * _LEFT_TO_OTHERS)), end)

@@ -1,4 +1,6 @@
-"""Making sense of an answer's text: strict JSON, the many shapes of an error, Retry-After and Date."""
+"""Making sense of an answer's text: strict JSON, the many shapes of an error, Retry-After and
+Date.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,28 @@ _LONGEST_EXCERPT: Final = 200
 _DECLARED_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 
 
-def load_json(data: bytes, *, what: str, content_type: str = "", secrets: Iterable[str] = ()) -> object:
-    """The value of a JSON text. AnswerError for HTML, another charset, NaN, a duplicate key, trailing text, deep nesting.
+def load_json(
+    data: bytes, *, what: str, content_type: str = "", secrets: Iterable[str] = ()
+) -> object:
+    """The value of a JSON text. AnswerError for HTML, another charset, NaN, a duplicate key,
+    trailing text, deep nesting.
 
     `secrets` are literal texts (our own credential) that are blotted out before anything is parsed.
     """
     if looks_like_html(data, content_type):
         raise AnswerError(
-            f"{what} is an HTML page instead of JSON: is the address right, or is a proxy or a maintenance page in between?"
+            f"{what} is an HTML page instead of JSON: is the address right, or is a proxy or a"
+            " maintenance page in between?"
         )
     text = _decode(data, content_type, what)
     for secret in secrets:
         text = text.replace(secret, "[removed]")
     try:
         return json.loads(
-            text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, parse_float=_finite
+            text,
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
         )
     except RecursionError:
         raise AnswerError(f"{what} is JSON nested too deeply") from None
@@ -48,9 +57,11 @@ def looks_like_html(data: bytes, content_type: str) -> bool:
 
 
 def error_text(data: bytes) -> str:
-    """What the body of an error says, as one short printable line; empty when it says nothing readable.
+    """What the body of an error says, as one short printable line; empty when it says nothing
+    readable.
 
-    Source: field recordings; a string, an object with errors, detail, message or field names, an array, an HTML page.
+    Source: field recordings; a string, an object with errors, detail, message or field names, an
+    array, an HTML page.
     """
     text = data.decode("utf-8", errors="replace")
     if looks_like_html(data, ""):
@@ -59,12 +70,15 @@ def error_text(data: bytes) -> str:
     else:
         with contextlib.suppress(ValueError, RecursionError):
             text = "; ".join(_messages(json.loads(text)))
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[:2000]).split())
+    line = " ".join(
+        "".join(letter if letter.isprintable() else " " for letter in text[:2000]).split()
+    )
     return redact_text(line)[:_LONGEST_EXCERPT]
 
 
 def retry_after_s(value: str | None, *, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for, given as seconds or as an HTTP date; None when it makes no sense.
+    """Seconds that a Retry-After header asks for, given as seconds or as an HTTP date; None when it
+    makes no sense.
 
     `now` is epoch seconds, best by the same server's Date header.
     """

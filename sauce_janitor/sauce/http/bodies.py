@@ -15,7 +15,9 @@ from sauce_janitor.sauce.http.guarded_connection import InterruptedAnswerError
 CHUNK_BYTES: Final = 256 * 1024
 _SMALLEST_CHUNK: Final = 64 * 1024
 _MAX_RATIO: Final = 200
-_RATIO_SLACK: Final = 1024 * 1024  # small texts may well be repetitive: the ratio is judged beyond this
+_RATIO_SLACK: Final = (
+    1024 * 1024
+)  # small texts may well be repetitive: the ratio is judged beyond this
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _REAL_CODINGS: Final = frozenset(
     {
@@ -23,7 +25,9 @@ _REAL_CODINGS: Final = frozenset(
         "pack200-gzip", "bzip2", "x-bzip2", "xz", "lzma",
     }
 )  # fmt: skip
-"""Source: IANA HTTP Content Coding Registry, and what is used besides. Whatever else is named compresses nothing."""
+"""Source: IANA HTTP Content Coding Registry, and what is used besides. Whatever else is named
+compresses nothing.
+"""
 
 
 class Raw(Protocol):
@@ -49,14 +53,15 @@ class _Inflater(Protocol):
 
 
 class ResponseBody:
-    """The bytes of one answer: iterate once, chunks of 64 KiB and more (the last may be shorter), never whole in memory.
+    """The bytes of one answer: iterate once, chunks of 64 KiB and more (the last may be shorter),
+    never whole in memory.
 
-    The iteration raises AnswerError unless the end is proven: Content-Length met exactly, chunked to its last chunk, or
-    a compressed stream to its end marker. `framed` is False when nothing in the answer could prove its end: then a
-    second identical read is needed. `length` is the declared number of bytes on the wire, `encoded` whether they are
-    compressed: a Content-Encoding that names no compression means the bytes as they are. With
-    `named_gzip` (a file whose own name ends in .gz) a Content-Encoding that only describes the file
-    itself is not undone.
+    The iteration raises AnswerError unless the end is proven: Content-Length met exactly, chunked
+    to its last chunk, or a compressed stream to its end marker. `framed` is False when nothing in
+    the answer could prove its end: then a second identical read is needed. `length` is the declared
+    number of bytes on the wire, `encoded` whether they are compressed: a Content-Encoding that
+    names no compression means the bytes as they are. With `named_gzip` (a file whose own name ends
+    in .gz) a Content-Encoding that only describes the file itself is not undone.
     """
 
     def __init__(self, raw: Raw, *, max_bytes: int, what: str, named_gzip: bool = False) -> None:
@@ -68,11 +73,14 @@ class ResponseBody:
         self._coding = _coding(raw, what)
         self.encoded = self._coding is not None
         self.length = _length(raw, what)
-        # Who names a coding that there is not may be wrong about the end, too: then only a length proves it.
+        # Who names a coding that there is not may be wrong about the end, too: then only a length
+        # proves it.
         is_odd = self._coding is None and bool(_codings(raw))
         self.framed = self.length is not None or self.encoded or (raw.chunked and not is_odd)
         if self.length is not None and self.length > max_bytes:
-            raise OversizedAnswerError(f"{what} has {self.length:,} bytes, more than the {max_bytes:,} allowed")
+            raise OversizedAnswerError(
+                f"{what} has {self.length:,} bytes, more than the {max_bytes:,} allowed"
+            )
 
     def __iter__(self) -> Iterator[bytes]:
         pending = bytearray()
@@ -80,7 +88,9 @@ class ResponseBody:
         for piece in self._decoded():
             decoded += len(piece)
             if decoded > self._max_bytes:
-                raise OversizedAnswerError(f"{self._what} has more than the {self._max_bytes:,} bytes allowed")
+                raise OversizedAnswerError(
+                    f"{self._what} has more than the {self._max_bytes:,} bytes allowed"
+                )
             if not pending and len(piece) >= _SMALLEST_CHUNK:
                 yield piece
                 continue
@@ -116,11 +126,15 @@ class ResponseBody:
             received += len(data)
             yield data
         if self.length is not None and received != self.length:
-            raise InterruptedAnswerError(f"{self._what} was cut short: {received:,} of {self.length:,} bytes came")
+            raise InterruptedAnswerError(
+                f"{self._what} was cut short: {received:,} of {self.length:,} bytes came"
+            )
 
 
 class _Decoder:
-    """Undoes gzip or deflate, several members in a row too; refuses bombs, garbage and streams without an end marker."""
+    """Undoes gzip or deflate, several members in a row too; refuses bombs, garbage and streams
+    without an end marker.
+    """
 
     def __init__(self, coding: str, what: str, *, named_gzip: bool) -> None:
         self._coding = coding
@@ -152,7 +166,9 @@ class _Decoder:
         if self._undecided and self._held:
             yield from self._inflate(self._held)
         if self._in and (self._stream is None or not self._stream.eof):
-            raise InterruptedAnswerError(f"{self._what} is compressed and was cut short before its end marker")
+            raise InterruptedAnswerError(
+                f"{self._what} is compressed and was cut short before its end marker"
+            )
 
     def _drain(self, data: bytes) -> None:
         for _ in self._inflate(data):
@@ -169,7 +185,9 @@ class _Decoder:
                 raise AnswerError(f"{self._what} says it is {self._coding} and is not") from error
             self._out += len(out)
             if self._out > self._in * _MAX_RATIO + _RATIO_SLACK:
-                raise AnswerError(f"{self._what} swells to more than {_MAX_RATIO} times its size: refused")
+                raise AnswerError(
+                    f"{self._what} swells to more than {_MAX_RATIO} times its size: refused"
+                )
             if out:
                 yield out
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
@@ -186,7 +204,9 @@ class _Decoder:
 
 
 def _first_bytes(data: bytes) -> bytes | None:
-    """The first two bytes inside a gzip stream, None when more of it is needed; nothing for what is not gzip."""
+    """The first two bytes inside a gzip stream, None when more of it is needed; nothing for what is
+    not gzip.
+    """
     try:
         start = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(data, 2)
     except zlib.error:
@@ -203,8 +223,9 @@ def _codings(raw: Raw) -> list[str]:
 def _coding(raw: Raw, what: str) -> str | None:
     """The compression to undo, None for none.
 
-    Uploads bring what their tools put into the header: `aws-chunked` (S3), a charset, `binary`, `none`. No registered
-    compression has such a name, so the bytes are as they are, and their length proves them.
+    Uploads bring what their tools put into the header: `aws-chunked` (S3), a charset, `binary`,
+    `none`. No registered compression has such a name, so the bytes are as they are, and their
+    length proves them.
     """
     real = [coding for coding in _codings(raw) if coding in _REAL_CODINGS]
     if not real:
@@ -219,7 +240,9 @@ def _coding(raw: Raw, what: str) -> str | None:
 def _length(raw: Raw, what: str) -> int | None:
     transfer = raw.headers.get("Transfer-Encoding", "").strip().lower()
     if transfer not in {"", "chunked"}:
-        raise AnswerError(f"{what} has the Transfer-Encoding {transfer!a:.40}, which was not asked for")
+        raise AnswerError(
+            f"{what} has the Transfer-Encoding {transfer!a:.40}, which was not asked for"
+        )
     declared = raw.headers.get("Content-Length")
     if transfer or declared is None:
         return None

@@ -11,10 +11,16 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from sauce_janitor.errors import ConfigError
-from sauce_janitor.model.request_allowance import POLITE_BURST, AllowanceTimetable, AllowanceWindow, allowance
+from sauce_janitor.model.request_allowance import (
+    POLITE_BURST,
+    AllowanceTimetable,
+    AllowanceWindow,
+    allowance,
+)
 from sauce_janitor.sauce.http.credential import Credential
 
-# Source: the vendor's region table. The first region's assets live on a host without the region in its name.
+# Source: the vendor's region table. The first region's assets live on a host without the region in
+# its name.
 _API_PREFIX = "api."
 _VENDOR_DOMAIN = ".saucelabs.com"
 _FIRST_REGION = "api.us-west-1.saucelabs.com"
@@ -25,12 +31,13 @@ _FIRST_REGION_ASSETS = "assets.saucelabs.com"
 class Connection:
     """One account's address, credential, patience and request budget. Times in seconds.
 
-    `timeout_s` bounds a connect and each wait for a byte, `timeout_total_s` a whole asset with its retries. `attempts`
-    counts the first one. A Retry-After over `max_wait_s` ends the account's run. `per_second` and `per_hour` None mean
-    the polite default, and no limit at all on a loopback address; `burst` requests may leave at once. `windows` are other
-    allowances by the hour of the day in `zone`. `read_again` reads the credential anew, for a 401: `credential`, which
-    everybody uses who holds this connection, is the one that was accepted last.
-    Raises ConfigError for an address that could leak the credential or that the gate could not judge.
+    `timeout_s` bounds a connect and each wait for a byte, `timeout_total_s` a whole asset with its
+    retries. `attempts` counts the first one. A Retry-After over `max_wait_s` ends the account's
+    run. `per_second` and `per_hour` None mean the polite default, and no limit at all on a loopback
+    address; `burst` requests may leave at once. `windows` are other allowances by the hour of the
+    day in `zone`. `read_again` reads the credential anew, for a 401: `credential`, which everybody
+    uses who holds this connection, is the one that was accepted last. Raises ConfigError for an
+    address that could leak the credential or that the gate could not judge.
     """
 
     base_url: str
@@ -47,7 +54,9 @@ class Connection:
     burst: int = POLITE_BURST
     windows: tuple[AllowanceWindow, ...] = ()
     zone: tzinfo = UTC
-    read_again: Callable[[], tuple[str, SecretStr]] | None = field(default=None, repr=False, compare=False)
+    read_again: Callable[[], tuple[str, SecretStr]] | None = field(
+        default=None, repr=False, compare=False
+    )
     credential: Credential = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -55,14 +64,22 @@ class Connection:
         if address.scheme not in {"https", "http"} or not address.hostname:
             raise ConfigError("base_url must be an https:// address with a host name")
         if address.username is not None or address.password is not None:
-            raise ConfigError("base_url must not hold a user name or password: use username and access_key")
+            raise ConfigError(
+                "base_url must not hold a user name or password: use username and access_key"
+            )
         if address.path.strip("/") or address.query or address.fragment:
-            raise ConfigError(f"base_url must end after the host name and port: https://{address.hostname}")
+            raise ConfigError(
+                f"base_url must end after the host name and port: https://{address.hostname}"
+            )
         if address.scheme == "http" and not self.loopback:
-            raise ConfigError("base_url must be https://: plain http would show the access key to the network")
+            raise ConfigError(
+                "base_url must be https://: plain http would show the access key to the network"
+            )
         if not self.username or ":" in self.username:
             raise ConfigError("username must not be empty and must not hold a colon")
-        object.__setattr__(self, "credential", Credential(self.username, self.access_key, self.read_again))
+        object.__setattr__(
+            self, "credential", Credential(self.username, self.access_key, self.read_again)
+        )
 
     @property
     def host(self) -> str:
@@ -88,7 +105,9 @@ class Connection:
 
     @property
     def asset_origins(self) -> frozenset[str]:
-        """Where the GET of an asset may be redirected to: this origin and the region's asset host. Source: region table."""
+        """Where the GET of an asset may be redirected to: this origin and the region's asset host.
+        Source: region table.
+        """
         origins = {self.origin}
         host = urlsplit(self.base_url).hostname or ""
         if host.startswith(_API_PREFIX) and host.endswith(_VENDOR_DOMAIN):

@@ -1,4 +1,6 @@
-"""The user name and access key of one account as they are now: a key that was changed meanwhile is read again."""
+"""The user name and access key of one account as they are now: a key that was changed meanwhile is
+read again.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,23 @@ from pydantic import SecretStr
 
 from sauce_janitor.errors import ConfigError, CredentialsError
 
-_SHORTEST_BLOTTED: Final = 16  # real access keys have 36 letters; blotting out a short word would mangle honest text
+_SHORTEST_BLOTTED: Final = (
+    16  # real access keys have 36 letters; blotting out a short word would mangle honest text
+)
 
 
 class Credential:
     """What requests are signed with; shared by all who use one connection, any thread.
 
-    `read_again` gives (user name, access key) from where they are kept; ConfigError when they cannot be had.
+    `read_again` gives (user name, access key) from where they are kept; ConfigError when they
+    cannot be had.
     """
 
     def __init__(
-        self, username: str, key: SecretStr, read_again: Callable[[], tuple[str, SecretStr]] | None = None
+        self,
+        username: str,
+        key: SecretStr,
+        read_again: Callable[[], tuple[str, SecretStr]] | None = None,
     ) -> None:
         self.username: Final = username
         self._read_again = read_again
@@ -33,11 +41,14 @@ class Credential:
 
     @property
     def blotted(self) -> frozenset[str]:
-        """Every form of the keys there were that must not be seen in anything that is shown or kept."""
+        """Every form of the keys there were that must not be seen in anything that is shown or
+        kept.
+        """
         return frozenset(self._blotted)
 
     def renew(self, refused: str) -> bool:
-        """After a 401 for the `authorization` in `refused`: whether there is another one now. The key is read again once.
+        """After a 401 for the `authorization` in `refused`: whether there is another one now. The
+        key is read again once.
 
         Raises CredentialsError when it cannot be read.
         """

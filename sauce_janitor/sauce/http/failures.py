@@ -1,4 +1,6 @@
-"""What went wrong, as one clear sentence and the right error: network failures and refusing answers."""
+"""What went wrong, as one clear sentence and the right error: network failures and refusing
+answers.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,22 @@ from sauce_janitor.errors import (
 )
 
 _WORTH_A_RETRY: Final = frozenset({408, 425, 429})
-_STRAINED: Final = frozenset({502, 503, 504})  # a gateway gives up on what takes too long or is too large
+_STRAINED: Final = frozenset(
+    {502, 503, 504}
+)  # a gateway gives up on what takes too long or is too large
 _LONGEST_CHAIN: Final = 20
 
 
 class RetryableError(Exception):
-    """A failure that another try may mend; after the last one it becomes SourceUnavailableError. Seconds to wait, if told.
+    """A failure that another try may mend; after the last one it becomes SourceUnavailableError.
+    Seconds to wait, if told.
 
     `strained`: something answers, but not with what was asked for; asking for less may help.
     """
 
-    def __init__(self, sentence: str, *, retry_after: float | None = None, strained: bool = False) -> None:
+    def __init__(
+        self, sentence: str, *, retry_after: float | None = None, strained: bool = False
+    ) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
         self.strained = strained
@@ -39,7 +46,9 @@ class RetryableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer of 400 or more: its status, what its body says, whether it is a page for people, Retry-After in seconds."""
+    """An answer of 400 or more: its status, what its body says, whether it is a page for people,
+    Retry-After in seconds.
+    """
 
     code: int
     text: str
@@ -48,7 +57,9 @@ class Refusal:
 
 
 def network_failure(error: Exception, host: str) -> Exception:
-    """The error to raise for a request that got no answer: HiccupError where a retry may help, SourceError where not."""
+    """The error to raise for a request that got no answer: HiccupError where a retry may help,
+    SourceError where not.
+    """
     for cause in _chain(error):
         match cause:
             case ssl.SSLCertVerificationError():
@@ -63,7 +74,9 @@ def network_failure(error: Exception, host: str) -> Exception:
             case urllib3.exceptions.ProxyError():
                 return RetryableError(f"the proxy in front of {host} cannot be reached or refuses")
             case socket.gaierror():
-                return RetryableError(f"{host} cannot be found: no network, no name service, or a wrong address")
+                return RetryableError(
+                    f"{host} cannot be found: no network, no name service, or a wrong address"
+                )
             case urllib3.exceptions.ConnectTimeoutError() if not isinstance(
                 cause, urllib3.exceptions.NewConnectionError
             ):
@@ -71,16 +84,22 @@ def network_failure(error: Exception, host: str) -> Exception:
             case ConnectionRefusedError():
                 return RetryableError(f"{host} refuses the connection")
             case ssl.SSLError():
-                return RetryableError(f"no TLS connection to {host}: {cause.reason or 'the handshake failed'}")
+                return RetryableError(
+                    f"no TLS connection to {host}: {cause.reason or 'the handshake failed'}"
+                )
             case OSError() if cause.errno is not None and type(cause) is OSError:
                 return RetryableError(f"no way to {host}: {cause.strerror}")
-        if type(cause) is http.client.HTTPException:  # "got more than 100 headers": it has no class of its own
+        if (
+            type(cause) is http.client.HTTPException
+        ):  # "got more than 100 headers": it has no class of its own
             return AnswerError(f"{host} sent too many headers")
     return RetryableError(f"the connection to {host} broke before an answer came", strained=True)
 
 
 def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Exception:
-    """The error to raise for an answer of 400 or more. `user` is None where no credential was sent."""
+    """The error to raise for an answer of 400 or more. `user` is None where no credential was
+    sent.
+    """
     said = f": {answer.text}" if answer.text else ""
     if answer.code in _WORTH_A_RETRY or answer.code >= 500:
         return RetryableError(
@@ -90,31 +109,41 @@ def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Excep
         )
     if answer.code == 401 and user is not None:
         return CredentialsError(
-            f"{host} does not accept the credentials of user {user} (401): check username, access_key and region"
+            f"{host} does not accept the credentials of user {user} (401): check username,"
+            " access_key and region"
         )
     if answer.code == 403 and user is not None:
         return ForbiddenError(f"user {user} may not read {what} (403){said}")
     if answer.code == 404 and answer.html:
         return AnswerError(
-            f"{host} answers with an HTML page (404) for {what}, which proves nothing: is the address right?"
+            f"{host} answers with an HTML page (404) for {what}, which proves nothing: is the"
+            " address right?"
         )
     return AnswerError(f"{host} answers {answer.code} for {what}{said}")
 
 
 def asset_refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Exception:
-    """Like `refusal`, for assets: 400 there says that the job has not finished running. Source: recorded answers."""
+    """Like `refusal`, for assets: 400 there says that the job has not finished running. Source:
+    recorded answers.
+    """
     if answer.code == 400:
-        return NotReadyError(f"{host} does not give {what} yet (400): {answer.text or 'the job has not finished'}")
+        return NotReadyError(
+            f"{host} does not give {what} yet (400): {answer.text or 'the job has not finished'}"
+        )
     return refusal(answer, what=what, host=host, user=user)
 
 
 def out_of_patience(wait_s: float, host: str) -> SourceUnavailableError:
     """For a Retry-After that is longer than the configured max_wait."""
-    return SourceUnavailableError(f"{host} asks to wait {wait_s:,.0f} s, longer than max_wait allows: try again later")
+    return SourceUnavailableError(
+        f"{host} asks to wait {wait_s:,.0f} s, longer than max_wait allows: try again later"
+    )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that caused it, innermost last, however the libraries tied them together."""
+    """The error and all that caused it, innermost last, however the libraries tied them
+    together.
+    """
     waiting: list[BaseException] = [error]
     seen: list[BaseException] = []
     while waiting and len(seen) < _LONGEST_CHAIN:

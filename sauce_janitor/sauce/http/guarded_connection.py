@@ -1,6 +1,7 @@
 """The socket's edge: what may be sent, and how long and how much an answer may be.
 
-urllib3's connections are made to ask here before a request line is written, and to read through here.
+urllib3's connections are made to ask here before a request line is written, and to read through
+here.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ from sauce_janitor.errors import AnswerError, OversizedAnswerError, PermitError,
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
-_GLANCE_S: Final = 0.25  # how often a silent socket is left to see whether the run was asked to stop
-_UNACKNOWLEDGED_MS: Final = 10_000  # a write that nobody's host has acknowledged by then is given up
+_GLANCE_S: Final = (
+    0.25  # how often a silent socket is left to see whether the run was asked to stop
+)
+_UNACKNOWLEDGED_MS: Final = (
+    10_000  # a write that nobody's host has acknowledged by then is given up
+)
 _CONNECTIONS: Final = 16
 _IDLE_CONNECTIONS: Final = 8
 
@@ -35,7 +40,9 @@ _Response = TypeVar("_Response", HTTPResponse, http.client.HTTPResponse)
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 Guard: TypeAlias = Callable[[str, str, object], None]
-"""Sees each request (method, target, body) last of all, when the connection stands; raises PermitError to stop it."""
+"""Sees each request (method, target, body) last of all, when the connection stands; raises
+PermitError to stop it.
+"""
 
 
 class InterruptedAnswerError(AnswerError):
@@ -43,14 +50,18 @@ class InterruptedAnswerError(AnswerError):
 
 
 def reads_only(method: str, target: str, body: object) -> None:
-    """The guard of everything but the gate: GET and HEAD without a body pass, anything else never comes to a socket."""
+    """The guard of everything but the gate: GET and HEAD without a body pass, anything else never
+    comes to a socket.
+    """
     if method not in {"GET", "HEAD"} or body is not None:
         raise PermitError(f"a reading connection was asked to send {method} {target:.120}")
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerLimits:
-    """What one answer may cost. Seconds and bytes; `min_rate` is bytes a second, averaged over `idle_s` spent waiting."""
+    """What one answer may cost. Seconds and bytes; `min_rate` is bytes a second, averaged over
+    `idle_s` spent waiting.
+    """
 
     idle_s: float
     total_s: float
@@ -60,7 +71,9 @@ class AnswerLimits:
 
 
 class ExchangeWatch:
-    """Watches one exchange: its deadline, the silence between bytes, the size of header and body, the wish to stop."""
+    """Watches one exchange: its deadline, the silence between bytes, the size of header and body,
+    the wish to stop.
+    """
 
     def __init__(self, host: str, limits: AnswerLimits, stop: threading.Event | None) -> None:
         self._host = host
@@ -74,12 +87,16 @@ class ExchangeWatch:
         self._window_bytes = 0
 
     def header_ended(self) -> None:
-        """From here on the bytes are the body's; what was read ahead with the header counts for neither."""
+        """From here on the bytes are the body's; what was read ahead with the header counts for
+        neither.
+        """
         self._in_header = False
         self._received = 0
 
     def receive(self, sock: socket.socket, buffer: memoryview) -> int:
-        """Like `sock.recv_into`, within every limit. Raises SourceError or StoppedError, OSError of the network."""
+        """Like `sock.recv_into`, within every limit. Raises SourceError or StoppedError, OSError of
+        the network.
+        """
         began = time.monotonic()
         while True:
             sock.settimeout(self._patience(began))
@@ -94,7 +111,9 @@ class ExchangeWatch:
         now = time.monotonic()
         self._obey_stop(now)
         if now >= self._deadline:
-            raise InterruptedAnswerError(f"{self._host} did not finish its answer within {self._limits.total_s:g} s")
+            raise InterruptedAnswerError(
+                f"{self._host} did not finish its answer within {self._limits.total_s:g} s"
+            )
         silence_left = began + self._limits.idle_s - now
         if silence_left <= 0:
             raise InterruptedAnswerError(f"{self._host} sent nothing for {self._limits.idle_s:g} s")
@@ -111,25 +130,32 @@ class ExchangeWatch:
         self._received += count
         if self._in_header:
             if self._received > _MAX_HEADER_BYTES + _READ_BYTES:
-                raise AnswerError(f"{self._host} sent a header of more than {_MAX_HEADER_BYTES // 1024} KiB")
+                raise AnswerError(
+                    f"{self._host} sent a header of more than {_MAX_HEADER_BYTES // 1024} KiB"
+                )
             return
         if self._received > self._limits.max_bytes:
-            raise OversizedAnswerError(f"{self._host} sent more than {self._limits.max_bytes:,} bytes in one answer")
+            raise OversizedAnswerError(
+                f"{self._host} sent more than {self._limits.max_bytes:,} bytes in one answer"
+            )
         self._window_s += waited_s
         self._window_bytes += count
         if self._window_s >= self._limits.idle_s:
             if self._window_bytes < self._limits.min_rate * self._window_s:
                 raise InterruptedAnswerError(
-                    f"{self._host} sends too slowly: {self._window_bytes} bytes in {self._window_s:.1f} s"
+                    f"{self._host} sends too slowly: {self._window_bytes} bytes in"
+                    f" {self._window_s:.1f} s"
                 )
             self._window_s, self._window_bytes = 0.0, 0
 
 
 class PoolGuard:
-    """The guard of a pool of connections, and per thread the watch of the exchange that it is about.
+    """The guard of a pool of connections, and per thread the watch of the exchange that it is
+    about.
 
-    `last_look` is for connections that write: it is called directly before each write to the socket,
-    of a request's header and of its body, and raises PermitError for what must not leave any more.
+    `last_look` is for connections that write: it is called directly before each write to the
+    socket, of a request's header and of its body, and raises PermitError for what must not leave
+    any more.
     """
 
     def __init__(self, guard: Guard, last_look: Callable[[], None] | None = None) -> None:
@@ -148,7 +174,9 @@ class PoolGuard:
 
 
 class _WatchedFile(io.RawIOBase):
-    """The raw stream of one answer. Keeps the socket open until it is closed itself, as `socket.makefile` does."""
+    """The raw stream of one answer. Keeps the socket open until it is closed itself, as
+    `socket.makefile` does.
+    """
 
     def __init__(self, sock: socket.socket, watch: ExchangeWatch) -> None:
         super().__init__()
@@ -181,7 +209,9 @@ class _WatchedSocket:
 
 
 class _WatchedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, watch: ExchangeWatch, **options: Any) -> None:
+    def __init__(
+        self, sock: socket.socket, *args: Any, watch: ExchangeWatch, **options: Any
+    ) -> None:
         self._watch = watch
         super().__init__(_WatchedSocket(sock, watch), *args, **options)  # type: ignore[arg-type]  # makefile is all it uses
 
@@ -191,7 +221,9 @@ class _WatchedResponse(http.client.HTTPResponse):
 
 
 class GuardedConnection(HTTPConnection):
-    """A connection that asks the edge before a request line is written, and is read under this thread's watch."""
+    """A connection that asks the edge before a request line is written, and is read under this
+    thread's watch.
+    """
 
     edge: PoolGuard
     _body: object = None
@@ -203,7 +235,13 @@ class GuardedConnection(HTTPConnection):
         finally:
             self._body = None
 
-    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's signature
+    def putrequest(
+        self,
+        method: str,
+        url: str,
+        skip_host: bool = False,  # noqa: FBT001, FBT002 - the library's signature
+        skip_accept_encoding: bool = False,  # noqa: FBT001, FBT002 - the library's signature
+    ) -> None:
         if self.sock is None:
             self.connect()  # now, so that nothing but the sending itself comes after the guard
         self.edge.guard(method, url, self._body)
@@ -216,7 +254,8 @@ class GuardedConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        # A kernel sends again for a quarter of an hour what a broken network swallows, even when the
+        # A kernel sends again for a quarter of an hour what a broken network swallows, even when
+        # the
         # program has closed the connection: a delete would arrive long after the last look.
         # Source: tcp(7), TCP_USER_TIMEOUT.
         if self.edge.last_look is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -251,7 +290,9 @@ class _GuardedTlsConnection(GuardedConnection, HTTPSConnection):
 
 
 class GuardedAdapter(HTTPAdapter):
-    """A requests adapter all of whose connections, by proxy or not, pass the edge. It retries nothing."""
+    """A requests adapter all of whose connections, by proxy or not, pass the edge. It retries
+    nothing.
+    """
 
     def __init__(self, edge: PoolGuard) -> None:
         plain = type("PlainConnection", (GuardedConnection,), {"edge": edge})
@@ -260,7 +301,9 @@ class GuardedAdapter(HTTPAdapter):
             "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
         }
-        super().__init__(pool_connections=_CONNECTIONS, pool_maxsize=_IDLE_CONNECTIONS, max_retries=0)
+        super().__init__(
+            pool_connections=_CONNECTIONS, pool_maxsize=_IDLE_CONNECTIONS, max_retries=0
+        )
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

@@ -1,8 +1,9 @@
 """The short way to a file's bytes: http.client on connections of the same pools.
 
-The layers of requests and urllib3 cost four times the CPU of the exchange itself, and assets come by the hundred a job. So here
-they are left out, and only they: the connections are those that the pools make, with their TLS settings, pass the same edge
-(what may be sent, how long and how much an answer may be), and nothing is retried, redirected or decoded here either.
+The layers of requests and urllib3 cost four times the CPU of the exchange itself, and assets come
+by the hundred a job. So here they are left out, and only they: the connections are those that the
+pools make, with their TLS settings, pass the same edge (what may be sent, how long and how much an
+answer may be), and nothing is retried, redirected or decoded here either.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _TARGET: Final = re.compile(r"/[!-~]*")
 
 
 def is_sent_as_it_is(target: str) -> bool:
-    """Whether nobody on the way would take the target for another one: visible ASCII, no dot segments."""
+    """Whether nobody on the way would take the target for another one: visible ASCII, no dot
+    segments.
+    """
     path = target.partition("?")[0]
     return (
         _TARGET.fullmatch(target) is not None
@@ -35,15 +38,20 @@ def is_sent_as_it_is(target: str) -> bool:
 
 
 class Lanes:
-    """One account's short ways, for any number of threads; whoever closes the session's pools closes them."""
+    """One account's short ways, for any number of threads; whoever closes the session's pools
+    closes them.
+    """
 
     def __init__(self, session: requests.Session, verify: str | bool) -> None:  # noqa: FBT001 - as in requests
         self._session = session
         self._verify = verify
         self._pools: dict[str, HTTPConnectionPool] = {}
 
-    def get(self, origin: str, target: str, headers: Mapping[str, str], waits: tuple[float, float]) -> LaneAnswer:
-        """Send a GET, read the answer's header. `waits` are seconds for the connect and for sending.
+    def get(
+        self, origin: str, target: str, headers: Mapping[str, str], waits: tuple[float, float]
+    ) -> LaneAnswer:
+        """Send a GET, read the answer's header. `waits` are seconds for the connect and for
+        sending.
 
         Raises what urllib3 and http.client raise, and what the edge does.
         """
@@ -59,7 +67,9 @@ class Lanes:
                 connection.putheader(name, value)
             connection.endheaders()
             return LaneAnswer(connection.plain_response(), pool, connection)
-        except BaseException:  # what it would answer next would be taken for another's; raised again
+        except (
+            BaseException
+        ):  # what it would answer next would be taken for another's; raised again
             connection.close()
             raise
 
@@ -80,10 +90,15 @@ class Lanes:
 
 
 class LaneAnswer:
-    """An answer whose body is read as it comes over the wire; looks like those of requests where that is asked of it."""
+    """An answer whose body is read as it comes over the wire; looks like those of requests where
+    that is asked of it.
+    """
 
     def __init__(
-        self, response: http.client.HTTPResponse, pool: HTTPConnectionPool, connection: GuardedConnection
+        self,
+        response: http.client.HTTPResponse,
+        pool: HTTPConnectionPool,
+        connection: GuardedConnection,
     ) -> None:
         self._response, self._pool, self._connection = response, pool, connection
         self._is_open = True
@@ -97,7 +112,9 @@ class LaneAnswer:
         return self
 
     def read(self, amt: int, decode_content: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - as in urllib3
-        """Up to so many bytes of the body, fewer only at its end; b"" then. OSError and HTTPException when it breaks off."""
+        """Up to so many bytes of the body, fewer only at its end; b"" then. OSError and
+        HTTPException when it breaks off.
+        """
         return self._response.read(amt)
 
     def close(self) -> None:

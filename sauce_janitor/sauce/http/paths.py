@@ -1,4 +1,6 @@
-"""Request targets, built from typed parts only: the one place that knows the API's URLs for one job."""
+"""Request targets, built from typed parts only: the one place that knows the API's URLs for one
+job.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def job(owner: Owner, job: JobId) -> str:
 
 
 def job_by_id(job: JobId) -> str:
-    """The v1.1 address of a job, which needs no owner: for DELETE (Source: Jobs API, Delete a Job)."""
+    """The v1.1 address of a job, which needs no owner: for DELETE (Source: Jobs API, Delete a
+    Job).
+    """
     return f"/rest/v1.1/jobs/{job_id(job)}"
 
 
@@ -52,7 +56,9 @@ def stop(owner: Owner, job: JobId) -> str:
 
 
 def builds_v2(*, limit: int, offset: int, user_id: str | None = None) -> str:
-    """GET: a page of builds of virtual devices and browsers (the slash at the end is part of it), of one user if given."""
+    """GET: a page of builds of virtual devices and browsers (the slash at the end is part of it),
+    of one user if given.
+    """
     whose = "" if user_id is None else f"&user_id={_segment(user_id)}"
     return f"/v2/builds/vdc/?limit={limit:d}&offset={offset:d}{whose}"
 
@@ -99,4 +105,6 @@ def _segment(text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError as error:
-        raise AnswerError(f"Sauce Labs gave a name that is not Unicode text: {text!a:.120}") from error
+        raise AnswerError(
+            f"Sauce Labs gave a name that is not Unicode text: {text!a:.120}"
+        ) from error

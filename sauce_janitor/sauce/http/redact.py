@@ -11,7 +11,9 @@ from sauce_janitor.errors import AnswerError
 
 REMOVED: Final = "[removed]"
 _DEEPEST: Final = 64
-_LONGEST_REMEMBERED: Final = 64  # of a key's name: jobs have the same keys, and a hostile one must not fill the memory
+_LONGEST_REMEMBERED: Final = (
+    64  # of a key's name: jobs have the same keys, and a hostile one must not fill the memory
+)
 
 _SECRET_PARTS = (
     "accesskey",
@@ -36,14 +38,17 @@ _SIGNED_QUERY = re.compile(
 )
 _USER_IN_URL = re.compile(r"(://)[^/\s@\"'<>]+@")
 _KEY_IN_TEXT = re.compile(
-    r"((?:access|api|private)[_-]?key|video_secret|password)(\"?\s*[:=]\s*\"?)[^\s\"',;&}]+", re.IGNORECASE
+    r"((?:access|api|private)[_-]?key|video_secret|password)(\"?\s*[:=]\s*\"?)[^\s\"',;&}]+",
+    re.IGNORECASE,
 )
 
 
 def redact(document: object) -> object:
-    """The document with each secret in it replaced by `[removed]`: at any depth, in keys' values and inside texts.
+    """The document with each secret in it replaced by `[removed]`: at any depth, in keys' values
+    and inside texts.
 
-    Null stays null. Text that no file could hold (half surrogates) is mended. AnswerError when nested deeper than 64.
+    Null stays null. Text that no file could hold (half surrogates) is mended. AnswerError when
+    nested deeper than 64.
     """
     return _redact(document, 0)
 
@@ -56,7 +61,9 @@ def redact_mapping(document: Mapping[str, object]) -> dict[str, object]:
 
 
 def redact_text(text: str) -> str:
-    """The text without the secret part of signed URLs, user names and passwords in URLs, and `access_key=…` assignments."""
+    """The text without the secret part of signed URLs, user names and passwords in URLs, and
+    `access_key=…` assignments.
+    """
     if not text.isascii():
         text = text.encode("utf-8", errors="replace").decode("utf-8")
     if _IN_TEXT.search(text) is None:
@@ -67,7 +74,9 @@ def redact_text(text: str) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """True for a key whose value is a credential by its name, in any spelling: accessKey, sauce:access-key, video_secret."""
+    """True for a key whose value is a credential by its name, in any spelling: accessKey,
+    sauce:access-key, video_secret.
+    """
     return _is_secret(name) if len(name) <= _LONGEST_REMEMBERED else _is_secret.__wrapped__(name)
 
 
@@ -90,7 +99,9 @@ def _redact(value: object, depth: int) -> object:
         return redact_text(value)
     if isinstance(value, Mapping):
         return {
-            redact_text(key): REMOVED if one is not None and is_secret_name(key) else _redact(one, depth + 1)
+            redact_text(key): REMOVED
+            if one is not None and is_secret_name(key)
+            else _redact(one, depth + 1)
             for key, one in value.items()
         }
     if isinstance(value, list | tuple):

@@ -17,7 +17,9 @@ Endpoint: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class RequestEvent:
-    """One request that left, or tried to: `code` is None without an answer; `throttled_s` was spent on the budget before."""
+    """One request that left, or tried to: `code` is None without an answer; `throttled_s` was spent
+    on the budget before.
+    """
 
     method: str
     endpoint: Endpoint

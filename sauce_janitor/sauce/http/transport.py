@@ -14,7 +14,13 @@ from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+)
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_base
 from tenacity.wait import wait_random_exponential
@@ -31,7 +37,13 @@ from sauce_janitor.errors import (
     StrainedError,
 )
 from sauce_janitor.sauce.budget.budget import RequestBudget
-from sauce_janitor.sauce.http.answers import epoch_of_date, error_text, load_json, looks_like_html, retry_after_s
+from sauce_janitor.sauce.http.answers import (
+    epoch_of_date,
+    error_text,
+    load_json,
+    looks_like_html,
+    retry_after_s,
+)
 from sauce_janitor.sauce.http.bodies import Raw, ResponseBody
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.failures import (
@@ -58,9 +70,13 @@ MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 _SKEW_COUNTS_S: Final = 60.0  # no answer that a delete rests on is older
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _ANSWER_PATIENCE: Final = 4  # a whole JSON answer may take so many times the time-out of one wait
-_LONGEST_CONNECT_S: Final = 10.0  # a connect cannot be interrupted, and a SIGTERM must end the program within 20 s
+_LONGEST_CONNECT_S: Final = (
+    10.0  # a connect cannot be interrupted, and a SIGTERM must end the program within 20 s
+)
 _FIRST_WAIT_S: Final = 0.5
-_TRIES_OF_A_PART: Final = 2  # of what can be asked for in smaller parts: the size may be what fails, not the moment
+_TRIES_OF_A_PART: Final = (
+    2  # of what can be asked for in smaller parts: the size may be what fails, not the moment
+)
 
 _REFUSED: Final = object()
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
@@ -75,9 +91,10 @@ _T = TypeVar("_T")
 class HttpRequest:
     """One request: what to send, and how error messages call its answer.
 
-    `origin` is another than the account's (an asset host): then the credential stays at home. `optional`: an endpoint
-    that may not be offered, where an HTML 404 or a 405 means just that. `body` is JSON, of an update alone. `divisible`: the
-    caller can ask for less, so a strained answer is tried twice only. `read` makes the value of a JSON answer's bytes.
+    `origin` is another than the account's (an asset host): then the credential stays at home.
+    `optional`: an endpoint that may not be offered, where an HTML 404 or a 405 means just that.
+    `body` is JSON, of an update alone. `divisible`: the caller can ask for less, so a strained
+    answer is tried twice only. `read` makes the value of a JSON answer's bytes.
     """
 
     method: str
@@ -103,8 +120,8 @@ class Transport:
     """A pool of connections to one account, for any number of threads; `close()` it.
 
     Its guard decides what it can send; the one it has of itself only reads. `last_look` is the one
-    of `wire.PoolGuard`. Redirects are never followed, environment variables, netrc and cookies never
-    used, TLS is always verified.
+    of `wire.PoolGuard`. Redirects are never followed, environment variables, netrc and cookies
+    never used, TLS is always verified.
     """
 
     def __init__(
@@ -138,12 +155,16 @@ class Transport:
         self._session.close()
 
     def get_json(self, ask: HttpRequest) -> FoundJson | None:
-        """The JSON value of a GET; None for 404. Retries what may mend itself, inside a total time. Raises SourceError."""
+        """The JSON value of a GET; None for 404. Retries what may mend itself, inside a total time.
+        Raises SourceError.
+        """
         return self._retrying(ask, lambda: self._json_once(ask))
 
     @contextmanager
     def open(self, ask: HttpRequest, limits: AnswerLimits) -> Iterator[Answer]:
-        """A GET's answer with its body unread, of status 2xx or 3xx. Opening is retried, reading is not. Raises SourceError."""
+        """A GET's answer with its body unread, of status 2xx or 3xx. Opening is retried, reading is
+        not. Raises SourceError.
+        """
         response = self._retrying(ask, lambda: self._opened(ask, limits))
         try:
             yield response
@@ -168,7 +189,9 @@ class Transport:
         finally:
             if self._on_request is not None:
                 spent = time.monotonic() - began
-                self._on_request(RequestEvent(ask.method, ask.endpoint, code, spent, ticket.waited_s))
+                self._on_request(
+                    RequestEvent(ask.method, ask.endpoint, code, spent, ticket.waited_s)
+                )
         self.budget.answered(ticket, ask.endpoint, time.monotonic() - self._here.left_at)
         self._learn(response, ask)
         return response
@@ -180,19 +203,33 @@ class Transport:
         return AnswerLimits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
 
     def json_of(
-        self, response: Answer, what: str, *, empty_is: object = _REFUSED, read: Callable[..., object] = load_json
+        self,
+        response: Answer,
+        what: str,
+        *,
+        empty_is: object = _REFUSED,
+        read: Callable[..., object] = load_json,
     ) -> object:
-        """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is none."""
+        """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is
+        none.
+        """
         body = ResponseBody(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
         data = body.whole()
         if not data and empty_is is not _REFUSED:
             return empty_is
-        return read(data, what=what, content_type=body.content_type or "", secrets=self.connection.credential.blotted)
+        return read(
+            data,
+            what=what,
+            content_type=body.content_type or "",
+            secrets=self.connection.credential.blotted,
+        )
 
     def refusal_of(self, response: Answer) -> Refusal:
         """What an answer of 400 or more says. Never fails: a broken body says nothing."""
         try:
-            body = ResponseBody(raw_of(response), max_bytes=_MAX_ERROR_BYTES, what="an error's text")
+            body = ResponseBody(
+                raw_of(response), max_bytes=_MAX_ERROR_BYTES, what="an error's text"
+            )
             data, content_type = body.whole(), body.content_type or ""
         except SourceError:
             data, content_type = b"", ""
@@ -238,7 +275,9 @@ class Transport:
         return failure
 
     def heed(self, answer: Refusal) -> None:
-        """Let nobody with this credential send before the Retry-After of a refusal, if it has one."""
+        """Let nobody with this credential send before the Retry-After of a refusal, if it has
+        one.
+        """
         if answer.retry_after is None:
             return
         # Only a 429 is about the account; of an outage a long wait ends this request alone.
@@ -260,7 +299,9 @@ class Transport:
 
         left = max(0.0, self.connection.timeout_total_s - (time.monotonic() - began))
         retrying = Retrying(
-            stop=stop_after_attempt(self.connection.attempts) | stop_after_delay(left) | _StopOnStrain(ask),
+            stop=stop_after_attempt(self.connection.attempts)
+            | stop_after_delay(left)
+            | _StopOnStrain(ask),
             wait=self._wait_s,
             retry=retry_if_exception_type((RetryableError, InterruptedAnswerError)),
             sleep=sleep_using_event(self._stop),
@@ -274,7 +315,9 @@ class Transport:
             raise kind(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
 
     def _let_out(self, method: str, target: str, body: object) -> None:
-        """At the socket's edge, when the connection stands: may the request be sent, and it counts from now on."""
+        """At the socket's edge, when the connection stands: may the request be sent, and it counts
+        from now on.
+        """
         self._guard(method, target, body)
         self.budget.leaves(self._here.ticket)
         self._here.left_at = time.monotonic()
@@ -291,11 +334,15 @@ class Transport:
             return attempt()
 
     def _wait_s(self, state: RetryCallState) -> float:
-        """Seconds before the next try: none where the budget waits as the vendor asked, else more each time with jitter."""
+        """Seconds before the next try: none where the budget waits as the vendor asked, else more
+        each time with jitter.
+        """
         error = state.outcome.exception() if state.outcome is not None else None
         if isinstance(error, RetryableError) and error.retry_after is not None:
             return 0.0
-        return wait_random_exponential(multiplier=_FIRST_WAIT_S, max=self.connection.max_wait_s)(state)
+        return wait_random_exponential(multiplier=_FIRST_WAIT_S, max=self.connection.max_wait_s)(
+            state
+        )
 
     def _exchange(self, ask: HttpRequest, limits: AnswerLimits) -> Answer:
         host = self._host(ask)
@@ -314,7 +361,11 @@ class Transport:
                 proxies={"https": proxy} if proxy else {},
                 allow_redirects=False,
             )
-        except (HTTPError, http.client.HTTPException, OSError) as error:  # those of requests are OSErrors, too
+        except (
+            HTTPError,
+            http.client.HTTPException,
+            OSError,
+        ) as error:  # those of requests are OSErrors, too
             failure = network_failure(error, host)
             if ask.origin is not None:
                 raise failure from None  # the library's text would show a signed URL
@@ -324,7 +375,9 @@ class Transport:
         """A file, by the short way; a proxy is beyond it."""
         if not is_sent_as_it_is(ask.target):
             raise _unaskable(ask)
-        return self._lanes.get(ask.origin or self.connection.origin, ask.target, self._headers(ask), waits)
+        return self._lanes.get(
+            ask.origin or self.connection.origin, ask.target, self._headers(ask), waits
+        )
 
     def _headers(self, ask: HttpRequest) -> dict[str, str]:
         headers = {
@@ -340,7 +393,9 @@ class Transport:
 
     def _prepared(self, ask: HttpRequest) -> requests.PreparedRequest:
         url = (ask.origin or self.connection.origin) + ask.target
-        prepared = requests.Request(ask.method, url, headers=self._headers(ask), data=ask.body).prepare()
+        prepared = requests.Request(
+            ask.method, url, headers=self._headers(ask), data=ask.body
+        ).prepare()
         if (prepared.path_url or "").casefold() != ask.target.casefold():
             raise _unaskable(ask)
         return prepared
@@ -356,7 +411,9 @@ class Transport:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """How many seconds Sauce Labs' clock is ahead of ours, None before an answer says the time."""
+        """How many seconds Sauce Labs' clock is ahead of ours, None before an answer says the
+        time.
+        """
         return None if self._skew is None else self._skew[0]
 
     def _note_skew(self, skew_s: float) -> None:
@@ -380,7 +437,9 @@ def _unaskable(ask: HttpRequest) -> AnswerError:
 
 
 def _is_strained(error: BaseException | None) -> bool:
-    return isinstance(error, InterruptedAnswerError) or (isinstance(error, RetryableError) and error.strained)
+    return isinstance(error, InterruptedAnswerError) or (
+        isinstance(error, RetryableError) and error.strained
+    )
 
 
 class _StopOnStrain(stop_base):
@@ -391,7 +450,11 @@ class _StopOnStrain(stop_base):
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         failed = retry_state.outcome.exception() if retry_state.outcome is not None else None
-        return self._divisible and retry_state.attempt_number >= _TRIES_OF_A_PART and _is_strained(failed)
+        return (
+            self._divisible
+            and retry_state.attempt_number >= _TRIES_OF_A_PART
+            and _is_strained(failed)
+        )
 
 
 def raw_of(response: Answer) -> Raw:
@@ -400,18 +463,25 @@ def raw_of(response: Answer) -> Raw:
 
 
 def refuse_redirect(response: Answer, what: str) -> None:
-    """AnswerError for any redirect; names the host it leads to, never the address, which may be signed."""
+    """AnswerError for any redirect; names the host it leads to, never the address, which may be
+    signed.
+    """
     if response.status_code >= 300:
         try:
             there = urlsplit(response.headers.get("Location", "")).hostname or "the same host"
         except ValueError:
             there = "nowhere"
-        raise AnswerError(f"{what} is answered with a redirect to {there!a:.80} ({response.status_code}): not followed")
+        raise AnswerError(
+            f"{what} is answered with a redirect to {there!a:.80} ({response.status_code}): not"
+            " followed"
+        )
 
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: requests would otherwise read a redirect's body, of any size, to prepare the next request."""
+        """None: requests would otherwise read a redirect's body, of any size, to prepare the next
+        request.
+        """
 
 
 def _session(edge: PoolGuard) -> requests.Session:

@@ -1,4 +1,6 @@
-"""A copy of the state as it was before its schema changes: what a release that cannot read the new one is given back."""
+"""A copy of the state as it was before its schema changes: what a release that cannot read the new
+one is given back.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,12 @@ KEPT: Final = 3
 
 
 def back_up(path: Path, schema: str) -> Path:
-    """A whole, checked and durable copy of the state at `path`, beside it: `NAME.schema-SCHEMA.backup`, mode 0600.
+    """A whole, checked and durable copy of the state at `path`, beside it:
+    `NAME.schema-SCHEMA.backup`, mode 0600.
 
-    To be called while nobody can write, in the write transaction that then changes the schema. A copy of the same schema
-    is replaced, so that a start that fails again and again does not push out the others; the newest `KEPT` schemas stay.
-    Raises StateError, with the copies as they were.
+    To be called while nobody can write, in the write transaction that then changes the schema. A
+    copy of the same schema is replaced, so that a start that fails again and again does not push
+    out the others; the newest `KEPT` schemas stay. Raises StateError, with the copies as they were.
     """
     copy = path.with_name(f"{path.name}.schema-{schema}.backup")
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.backup")
@@ -36,8 +39,8 @@ def back_up(path: Path, schema: str) -> Path:
         _flush(path.parent)
     except (OSError, sqlite3.Error) as error:
         raise StateError(
-            f"the state {path} is of an older schema ({schema}) and was left as it is, because it cannot be backed up to "
-            f"{copy} first: {error}; make room there, then start again"
+            f"the state {path} is of an older schema ({schema}) and was left as it is, because it"
+            f" cannot be backed up to {copy} first: {error}; make room there, then start again"
         ) from error
     with suppress(OSError):  # one copy too many does no harm; the next migration tries again
         for old in copies(path)[:-KEPT]:
@@ -48,13 +51,18 @@ def back_up(path: Path, schema: str) -> Path:
 def copies(path: Path) -> list[Path]:
     """The copies beside the state at `path`, oldest schema first."""
     start, end = f"{path.name}.schema-", ".backup"
-    return sorted(each for each in path.parent.iterdir() if each.name.startswith(start) and each.name.endswith(end))
+    return sorted(
+        each
+        for each in path.parent.iterdir()
+        if each.name.startswith(start) and each.name.endswith(end)
+    )
 
 
 def _copy(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
-    # immutable: the copy is of a database in WAL mode, and opening it otherwise would leave such files beside it
+    # immutable: the copy is of a database in WAL mode, and opening it otherwise would leave such
+    # files beside it
     with closing(sqlite3.connect(f"{target.as_uri()}?immutable=1", uri=True)) as new:
         found = new.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
@@ -72,5 +80,7 @@ def _flush(path: Path) -> None:
 def _sweep(path: Path) -> None:
     """What a crash while copying left: nobody else copies, for who does has the write lock."""
     for each in path.parent.iterdir():
-        if each.name.startswith(f".{path.name}.") and each.name.endswith((".backup", ".backup-journal")):
+        if each.name.startswith(f".{path.name}.") and each.name.endswith(
+            (".backup", ".backup-journal")
+        ):
             each.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
-"""What is wrong with a state's file, asked only when a command has met something in it that cannot be.
+"""What is wrong with a state's file, asked only when a command has met something in it that cannot
+be.
 
-SQLite notices a page whose structure is broken. It does not notice a page that holds other bytes of a valid structure: a number
-that has become text, a JSON text of another shape, a time before 1970. Such a value ends a command with an error that looks
-like a bug of ours.
+SQLite notices a page whose structure is broken. It does not notice a page that holds other bytes of
+a valid structure: a number that has become text, a JSON text of another shape, a time before 1970.
+Such a value ends a command with an error that looks like a bug of ours.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from sauce_janitor.model.jobs import Action, AssetsStanding, JobState
 from sauce_janitor.state.file.tables import metadata
 from sauce_janitor.state.rows import BITS, ESCAPED
 
-_OF_WRONG_VALUES: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
+_OF_WRONG_VALUES: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+)
 """The errors that a value of another kind than was written ends in, somewhere."""
 
 _JSON: Final = {
@@ -37,7 +45,9 @@ _JSON: Final = {
     ("approvals", "lift"): ("array", "text"),
     ("runs", "summary"): ("object", None),
 }
-"""Columns of JSON: the type of the value, and of each of its elements where that is always the same."""
+"""Columns of JSON: the type of the value, and of each of its elements where that is always the
+same.
+"""
 _JSON_NOTES: Final = ("note:vanished ", "note:delete_job_path ", "verification ")
 """How the keys in `meta` begin whose values are JSON objects and are read as such."""
 _WORDS: Final = {
@@ -53,7 +63,9 @@ _OF_JOBS: Final = frozenset({"jobs", "archived_jobs"})
 """In the tables of jobs these are times as Sauce Labs says them: any whole number is one."""
 _VENDORS: Final = frozenset({"builds"})
 """Tables whose numbers are as Sauce Labs says them."""
-_NEVER_EMPTY: Final = frozenset({("accounts", "name"), ("accounts", "base_url"), ("accounts", "username")})
+_NEVER_EMPTY: Final = frozenset(
+    {("accounts", "name"), ("accounts", "base_url"), ("accounts", "username")}
+)
 _LARGEST: Final = 2**62
 """Of a number that we count ourselves. None is negative."""
 _LATEST: Final = 253_402_300_799
@@ -68,12 +80,17 @@ _KINDS: Final = (
 
 
 def looks_like_damage(error: BaseException | None) -> bool:
-    """Return whether an error may come of a value that was never written: also of a time that no calendar has."""
-    return isinstance(error, _OF_WRONG_VALUES) or (isinstance(error, OSError) and error.errno == errno.EOVERFLOW)
+    """Return whether an error may come of a value that was never written: also of a time that no
+    calendar has.
+    """
+    return isinstance(error, _OF_WRONG_VALUES) or (
+        isinstance(error, OSError) and error.errno == errno.EOVERFLOW
+    )
 
 
 def damage_of(uri: str) -> str | None:
-    """Say what cannot be right in the file, by its table, column and row, or None when nothing is found.
+    """Say what cannot be right in the file, by its table, column and row, or None when nothing is
+    found.
 
     It reads all of it, and changes nothing. `uri` is SQLite's own, and opens the file to read.
     """
@@ -82,7 +99,12 @@ def damage_of(uri: str) -> str | None:
             found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 return str(found).splitlines()[-1]
-            there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            there = {
+                name
+                for (name,) in connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table'"
+                )
+            }
             for table in metadata.sorted_tables:
                 if table.name in there and (wrong := _wrong_in(connection, table)):
                     return wrong
@@ -99,7 +121,10 @@ def _wrong_in(connection: sqlite3.Connection, table: Table) -> str | None:
         for condition in _conditions(column):
             statement = f'SELECT rowid FROM "{table.name}" WHERE {condition} LIMIT 1'  # noqa: S608 - our own names
             if (found := connection.execute(statement).fetchone()) is not None:
-                return f"{table.name}.{column.name} in row {found[0]} holds what was never written there"
+                return (
+                    f"{table.name}.{column.name} in row {found[0]} holds what was never written"
+                    " there"
+                )
     return None
 
 
@@ -133,7 +158,9 @@ def _conditions(column: Column[object]) -> Iterator[str]:
 
 
 def _is_not_json(name: str, kind: str, element: str | None) -> str:
-    """The condition that a text is no JSON of this type; CASE, for a text that is none has no type to ask for."""
+    """The condition that a text is no JSON of this type; CASE, for a text that is none has no type
+    to ask for.
+    """
     wrong = f"json_type({name}) != '{kind}'"
     if element is not None:
         each = f"SELECT 1 FROM json_each({name}) AS each WHERE each.type != '{element}'"  # noqa: S608 - our own names
@@ -142,4 +169,11 @@ def _is_not_json(name: str, kind: str, element: str | None) -> str:
 
 
 def _is_time(column: Column[object]) -> bool:
-    return column.name in {"at", "until", "since", "mark", "watermark", "first_seen"} or column.name.endswith("_at")
+    return column.name in {
+        "at",
+        "until",
+        "since",
+        "mark",
+        "watermark",
+        "first_seen",
+    } or column.name.endswith("_at")

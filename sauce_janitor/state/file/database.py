@@ -16,14 +16,18 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from sauce_janitor.errors import StateError
 
 BUSY_S: Final = 30.0
-"""How long a writer waits for another process's transaction; ours last milliseconds, at most seconds."""
+"""How long a writer waits for another process's transaction; ours last milliseconds, at most
+seconds.
+"""
 _CACHE_KIB: Final = 16_384
 _WORDS: Final = {
     "SQLITE_FULL": "the disk is full",
     "SQLITE_READONLY": "it is read-only",
     "SQLITE_BUSY": "another process keeps it locked",
     "SQLITE_LOCKED": "another process keeps it locked",
-    "SQLITE_CANTOPEN": "it cannot be opened or created (is the folder there, and may it be written?)",
+    "SQLITE_CANTOPEN": (
+        "it cannot be opened or created (is the folder there, and may it be written?)"
+    ),
     "SQLITE_PERM": "it may not be read and written by this user",
     "SQLITE_AUTH": "it may not be read and written by this user",
     "SQLITE_IOERR": "reading or writing the disk failed",
@@ -36,7 +40,9 @@ _NO_TEXT: Final = "Could not decode to UTF-8"
 
 
 class Database:
-    """Transactions on one database. Readers see one moment; writers come one at a time, and what they wrote is durable."""
+    """Transactions on one database. Readers see one moment; writers come one at a time, and what
+    they wrote is durable.
+    """
 
     def __init__(self, engine: Engine, place: str) -> None:
         self.place = place
@@ -52,17 +58,22 @@ class Database:
             yield connection
 
     def glance(self, statement: Executable, **values: object) -> Row[Any] | None:
-        """The first row of one statement that reads, as things are now; None for no row. Raises StateError.
+        """The first row of one statement that reads, as things are now; None for no row. Raises
+        StateError.
 
-        What is asked before every request is asked so: a statement alone is of one moment without a transaction around it.
+        What is asked before every request is asked so: a statement alone is of one moment without a
+        transaction around it.
         """
         with told(self.place), self._glancing_engine.connect() as connection:
             return connection.execute(statement, values).first()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One write transaction, durable when the block is left, undone by any exception. Raises StateError."""
-        # Threads of one process take turns here: waiting for a lock is fairer than polling SQLite for it.
+        """One write transaction, durable when the block is left, undone by any exception. Raises
+        StateError.
+        """
+        # Threads of one process take turns here: waiting for a lock is fairer than polling SQLite
+        # for it.
         with told(self.place), self._turn, self._writing_engine.begin() as connection:
             yield connection
 
@@ -73,13 +84,17 @@ class Database:
 
 @contextmanager
 def told(place: str) -> Iterator[None]:
-    """Turn a database's error into a StateError of one clear sentence. A broken constraint is left to who expects it."""
+    """Turn a database's error into a StateError of one clear sentence. A broken constraint is left
+    to who expects it.
+    """
     try:
         yield
     except IntegrityError:
         raise
     except DBAPIError as error:
-        raise StateError(_sentence(place, error.orig if error.orig is not None else error)) from error
+        raise StateError(
+            _sentence(place, error.orig if error.orig is not None else error)
+        ) from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise StateError(_sentence(place, error)) from error
 
@@ -98,8 +113,8 @@ def _sentence(place: str, error: BaseException) -> str:
 def damaged(place: str, why: str) -> str:
     """What a state that cannot be trusted asks of its operator."""
     return (
-        f"the state {place} is damaged ({why}): restore it from a backup; do not begin with an empty one, "
-        "or what the journal knows is lost"
+        f"the state {place} is damaged ({why}): restore it from a backup; do not begin with an"
+        " empty one, or what the journal knows is lost"
     )
 
 
@@ -129,15 +144,20 @@ def readonly_engine(uri: str) -> Engine:
 
 
 def memory_engine() -> Engine:
-    """An engine on a database in memory, where a new state is made before a byte of it is on a disk."""
-    engine = create_engine("sqlite+pysqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    """An engine on a database in memory, where a new state is made before a byte of it is on a
+    disk.
+    """
+    engine = create_engine(
+        "sqlite+pysqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
     event.listen(engine, "connect", _driven)
     event.listen(engine, "begin", _begin)
     return engine
 
 
 def _driven(connection: Any, _record: object) -> None:
-    # isolation_level None: the driver would otherwise begin and commit by its own rules, around reads not at all.
+    # isolation_level None: the driver would otherwise begin and commit by its own rules, around
+    # reads not at all.
     connection.isolation_level = None
 
 
@@ -147,7 +167,8 @@ def _prepare(connection: Any, record: object) -> None:
     for pragma in (
         f"busy_timeout = {int(BUSY_S * 1000)}",
         "journal_mode = WAL",
-        "synchronous = FULL",  # NORMAL leaves the newest commits in the page cache: an intent would not survive the power
+        # NORMAL leaves the newest commits in the page cache: an intent would not survive the power
+        "synchronous = FULL",
         "foreign_keys = ON",
         "trusted_schema = OFF",
         f"cache_size = -{_CACHE_KIB}",
@@ -159,13 +180,18 @@ def _prepare(connection: Any, record: object) -> None:
 def _prepare_to_read(connection: Any, record: object) -> None:
     _driven(connection, record)
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout = {int(BUSY_S * 1000)}", "trusted_schema = OFF", f"cache_size = -{_CACHE_KIB}"):
+    for pragma in (
+        f"busy_timeout = {int(BUSY_S * 1000)}",
+        "trusted_schema = OFF",
+        f"cache_size = -{_CACHE_KIB}",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _begin(connection: Connection) -> None:
-    # A writer takes the write lock at once: to find out at its first write that what it read is outdated is an error.
+    # A writer takes the write lock at once: to find out at its first write that what it read is
+    # outdated is an error.
     options = connection.get_execution_options()
     if not options.get("glances", False):
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")

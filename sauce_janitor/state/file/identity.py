@@ -38,12 +38,17 @@ class Identity:
     def archive_uuid(self, path: str) -> str | None:
         """The uuid of the archive at this path, None when none was there yet."""
         with self._database.reading() as connection:
-            return connection.execute(select(archives.c.uuid).where(archives.c.path == path)).scalar()
+            return connection.execute(
+                select(archives.c.uuid).where(archives.c.path == path)
+            ).scalar()
 
     def knows_archive(self, uuid: str) -> bool:
         """Whether an archive of this uuid was known at any path."""
         with self._database.reading() as connection:
-            return connection.execute(select(archives.c.path).where(archives.c.uuid == uuid)).first() is not None
+            return (
+                connection.execute(select(archives.c.path).where(archives.c.uuid == uuid)).first()
+                is not None
+            )
 
     def remember_archive(self, path: str, uuid: str) -> None:
         """An archive was made, or found, at this path; RefusedError when another one was there."""
@@ -51,26 +56,38 @@ class Identity:
         if known == uuid:
             return
         if known is not None:
-            raise RefusedError(f"the archive at {path} is another one ({uuid}) than before ({known}): is it mounted?")
+            raise RefusedError(
+                f"the archive at {path} is another one ({uuid}) than before ({known}): is it"
+                " mounted?"
+            )
         try:
             with self._database.writing() as connection:
                 # An archive that moved is the same one: its old path is forgotten.
                 connection.execute(archives.delete().where(archives.c.uuid == uuid))
                 connection.execute(insert(archives), [{"path": path, "uuid": uuid}])
         except IntegrityError as error:
-            raise RefusedError(f"the archive at {path} is another one ({uuid}) than before: is it mounted?") from error
+            raise RefusedError(
+                f"the archive at {path} is another one ({uuid}) than before: is it mounted?"
+            ) from error
 
     def remember_budget(self) -> bool:
-        """A file that counts requests was made beside this state; whether that had happened before."""
+        """A file that counts requests was made beside this state; whether that had happened
+        before.
+        """
         with self._database.writing() as connection:
-            known = connection.execute(select(meta.c.value).where(meta.c.key == _BUDGET)).scalar() is not None
+            known = (
+                connection.execute(select(meta.c.value).where(meta.c.key == _BUDGET)).scalar()
+                is not None
+            )
             if not known:
                 connection.execute(insert(meta), [{"key": _BUDGET, "value": "made"}])
         return known
 
 
 class ClockGuard:
-    """Distrusts a clock that is plainly wrong: before 2020, or more than 5 min before the newest time seen."""
+    """Distrusts a clock that is plainly wrong: before 2020, or more than 5 min before the newest
+    time seen.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -78,28 +95,35 @@ class ClockGuard:
     def check(self, now: int) -> None:
         """RefusedError when `now` (epoch seconds) cannot be."""
         if now < _OLDEST:
-            raise RefusedError(f"this machine's clock says {_date(now)}: set it right first, every age depends on it")
+            raise RefusedError(
+                f"this machine's clock says {_date(now)}: set it right first, every age depends"
+                " on it"
+            )
         seen = self.newest()
         if seen is not None and now < seen - _BACKWARDS_S:
             raise RefusedError(
-                f"this machine's clock says {_date(now)}, but the last run was at {_date(seen)}: one of them is wrong, "
-                "and every age depends on it"
+                f"this machine's clock says {_date(now)}, but the last run was at {_date(seen)}:"
+                " one of them is wrong, and every age depends on it"
             )
 
     def check_vouched(self, now: int) -> None:
-        """RefusedError unless an executing run found this clock right by Sauce Labs' at most 35 days before `now`."""
+        """RefusedError unless an executing run found this clock right by Sauce Labs' at most 35
+        days before `now`.
+        """
         seen = self.newest()
         if seen is None or now > seen + _VOUCHED_S:
             last = f"the last executing run that found it right by Sauce Labs' was at {_date(seen)}" if seen else (
                 "no executing run has compared it with Sauce Labs' yet"
             )  # fmt: skip
             raise RefusedError(
-                f"this machine's clock says {_date(now)}, and {last}: nobody can say that it is not years ahead. "
-                "`sauce-janitor run --execute` compares them"
+                f"this machine's clock says {_date(now)}, and {last}: nobody can say that it is not"
+                " years ahead. `sauce-janitor run --execute` compares them"
             )
 
     def remember(self, now: int) -> None:
-        """A run trusted this time. Call it once the vendor's clock agreed, or one wrong leap forward is remembered for good."""
+        """A run trusted this time. Call it once the vendor's clock agreed, or one wrong leap
+        forward is remembered for good.
+        """
         with self._database.writing() as connection:
             old = connection.execute(select(meta.c.value).where(meta.c.key == _SEEN)).scalar()
             if old is None:

@@ -1,8 +1,10 @@
-"""A state that cannot be written here: read where it lies if that is safe, else from a private copy.
+"""A state that cannot be written here: read where it lies if that is safe, else from a private
+copy.
 
 SQLite reads a database in WAL mode through a file of shared memory beside it. Where that file is
-there, a process that writes may be at work, and its locks are kept. Where it is missing it cannot be
-made here: then the database is read without locks if nobody can write it, and from a copy otherwise.
+there, a process that writes may be at work, and its locks are kept. Where it is missing it cannot
+be made here: then the database is read without locks if nobody can write it, and from a copy
+otherwise.
 """
 
 from __future__ import annotations
@@ -17,13 +19,21 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sauce_janitor.errors import StateError
-from sauce_janitor.state.file.database import Database, damaged, readonly_engine, sqlite_engine, told
+from sauce_janitor.state.file.database import (
+    Database,
+    damaged,
+    readonly_engine,
+    sqlite_engine,
+    told,
+)
 from sauce_janitor.state.file.filesystems import nobody_writes, refuse_shared
 from sauce_janitor.state.file.state_file import check_content, is_usable, open_engine, revision
 
 _TRIES: Final = 5
 _TICK_S: Final = 0.05
-"""The time of a file's last change moves in steps of up to 10 ms: two changes in one look like one."""
+"""The time of a file's last change moves in steps of up to 10 ms: two changes in one look like
+one.
+"""
 _BUDGET: Final = ".budget"
 """What the file that counts requests adds to the state's name (`sauce.countfile`)."""
 
@@ -41,8 +51,8 @@ def may_write(path: Path) -> bool:
 class ReadOnly:
     """An open state that is not written where it lies.
 
-    `uri` is what SQLite opened; `as_of` (epoch seconds) is its last change, None where it is read as
-    it is now. Raises StateError where it cannot be read or copied. Close it.
+    `uri` is what SQLite opened; `as_of` (epoch seconds) is its last change, None where it is read
+    as it is now. Raises StateError where it cannot be read or copied. Close it.
     """
 
     def __init__(self, path: Path, *, scratch: bool) -> None:
@@ -93,7 +103,9 @@ class ReadOnly:
             raise
 
     def _of_this_schema(self, uri: str) -> Database | None:
-        """The database at `uri`; None where its schema is older and has to be changed, in a copy."""
+        """The database at `uri`; None where its schema is older and has to be changed, in a
+        copy.
+        """
         engine = readonly_engine(uri)
         database = Database(engine, str(self._path))
         try:
@@ -130,8 +142,9 @@ class ReadOnly:
 
     def _no_copy(self, error: OSError) -> str:
         return (
-            f"the state {self._path} cannot be written here, and cannot be copied to {tempfile.gettempdir()} to be "
-            f"read: {error.strerror or error}. Name a folder with room for it as TMPDIR"
+            f"the state {self._path} cannot be written here, and cannot be copied to"
+            f" {tempfile.gettempdir()} to be read: {error.strerror or error}. Name a folder with"
+            " room for it as TMPDIR"
         )
 
 
@@ -139,7 +152,9 @@ def open_readonly(path: Path, accept_filesystem: str | None, *, scratch: bool) -
     """Open the state at `path` without changing it. Raises as `open_file` does."""
     refuse_shared(path, accept_filesystem)
     if not path.exists():
-        raise StateError(f"there is no state at {path}, and its folder cannot be written to make one")
+        raise StateError(
+            f"there is no state at {path}, and its folder cannot be written to make one"
+        )
     try:
         check_content(path)
         return ReadOnly(path, scratch=scratch)
@@ -163,7 +178,8 @@ def _where_it_lies(file: Path) -> str | None:
 
 
 def _is_shared(uri: str, file: Path) -> bool:
-    """Return whether whoever writes the file shares memory with its readers: then what is read is now.
+    """Return whether whoever writes the file shares memory with its readers: then what is read is
+    now.
 
     Where nobody can write it, the shared memory is what a snapshot or a crash left.
     """
@@ -182,7 +198,11 @@ def _opens(uri: str) -> bool:
 
 
 def _back_up(uri: str, copy: Path, place: str) -> None:
-    with told(place), closing(sqlite3.connect(uri, uri=True)) as old, closing(sqlite3.connect(copy)) as new:
+    with (
+        told(place),
+        closing(sqlite3.connect(uri, uri=True)) as old,
+        closing(sqlite3.connect(copy)) as new,
+    ):
         old.backup(new)
 
 

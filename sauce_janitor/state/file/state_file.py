@@ -1,4 +1,6 @@
-"""Finding, making and checking the state's file: never a new one in the place of a lost one, never an unknown schema."""
+"""Finding, making and checking the state's file: never a new one in the place of a lost one, never
+an unknown schema.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,15 @@ _READABLE_FROM: Final = "readable_from"
 
 
 def open_file(path: Path, accept_filesystem: str | None = None) -> Database:
-    """The database at `path`, made (mode 0600, missing folders 0700) when there is none, brought to this program's schema.
+    """The database at `path`, made (mode 0600, missing folders 0700) when there is none, brought to
+    this program's schema.
 
-    Before its schema changes it is backed up beside itself. One that a newer version wrote is used as it is where that
-    version says that this one can (its schema only added to ours).
+    Before its schema changes it is backed up beside itself. One that a newer version wrote is used
+    as it is where that version says that this one can (its schema only added to ours).
 
-    Raises StateError when it cannot be used, backed up or trusted, RefusedError for a newer schema that this version
-    cannot read, or a file system that is not known to be local, unless it is of the kind `accept_filesystem`.
+    Raises StateError when it cannot be used, backed up or trusted, RefusedError for a newer schema
+    that this version cannot read, or a file system that is not known to be local, unless it is of
+    the kind `accept_filesystem`.
     """
     path = path.absolute()
     refuse_shared(path, accept_filesystem)
@@ -56,16 +60,20 @@ def open_file(path: Path, accept_filesystem: str | None = None) -> Database:
 def open_engine(
     engine: Engine, place: str, before_migrating: Callable[[str], object] = lambda _found: None
 ) -> Database:
-    """The database behind an engine, migrated. An empty one is made a state (of a file, `open_file` has seen to that).
+    """The database behind an engine, migrated. An empty one is made a state (of a file, `open_file`
+    has seen to that).
 
-    `before_migrating` is given the schema that is found while nobody else can write; what it raises leaves all as it was.
+    `before_migrating` is given the schema that is found while nobody else can write; what it raises
+    leaves all as it was.
     """
     database = Database(engine, place)
     with database.reading() as connection:
         found = revision(connection)
         empty = found is None and not inspect(connection).get_table_names()
         if found is None and not empty:
-            raise StateError(f"{place} is a database of something else, not a state: name another file")
+            raise StateError(
+                f"{place} is a database of something else, not a state: name another file"
+            )
         if is_usable(connection, found, place):
             return database
     with database.writing() as connection:
@@ -82,17 +90,22 @@ def open_engine(
 
 
 def is_usable(connection: Connection, found: str | None, place: str) -> bool:
-    """Whether a state of this schema is used as it is: one of ours, or of a newer version that says ours can read and write it.
+    """Whether a state of this schema is used as it is: one of ours, or of a newer version that says
+    ours can read and write it.
 
     False when it is to be migrated; RefusedError when it cannot be.
     """
     if found is None or found in REVISIONS:
         return found == REVISIONS[-1]
-    if connection.execute(select(meta.c.value).where(meta.c.key == _READABLE_FROM)).scalar() in REVISIONS:
+    if (
+        connection.execute(select(meta.c.value).where(meta.c.key == _READABLE_FROM)).scalar()
+        in REVISIONS
+    ):
         return True
     raise RefusedError(
-        f"the state {place} was written by a newer version (schema {found}, this program knows {REVISIONS[-1]}): "
-        "use that version, or the backup that it made beside the state before it changed the schema"
+        f"the state {place} was written by a newer version (schema {found}, this program knows"
+        f" {REVISIONS[-1]}): use that version, or the backup that it made beside the state before"
+        " it changed the schema"
     )
 
 
@@ -125,21 +138,25 @@ def _found(connection: Connection) -> None:
     instance = str(uuid.uuid4())
     connection.execute(
         insert(meta),
-        [{"key": "instance_id", "value": instance}, {"key": "secret", "value": secrets.token_hex(32)}],
+        [
+            {"key": "instance_id", "value": instance},
+            {"key": "secret", "value": secrets.token_hex(32)},
+        ],
     )
     connection.execute(insert(journal_head), [{"one": 1, "seq": 0, "hash": beginning(instance)}])
 
 
 def _make(path: Path) -> None:
-    """A whole new state at `path`: made in memory, written aside, durable and read back before it has its name.
+    """A whole new state at `path`: made in memory, written aside, durable and read back before it
+    has its name.
 
     An error or a crash at any point leaves no state, or this one; no other one is replaced.
     """
     leftovers = [name for name in (f"{path}-wal", f"{path}-journal") if os.path.lexists(name)]
     if leftovers:
         raise StateError(
-            f"the state {path} is gone but {leftovers[0]} is still there: it was lost or moved, so restore it; "
-            "to begin anew on purpose, move that file away too"
+            f"the state {path} is gone but {leftovers[0]} is still there: it was lost or moved, so"
+            " restore it; to begin anew on purpose, move that file away too"
         )
     if path.is_symlink():
         raise StateError(f"the state {path} is a link to nothing: is its file system mounted?")
@@ -169,7 +186,9 @@ def _image(place: str) -> bytes:
 
 
 def _write(path: Path, image: bytes) -> None:
-    """A new file with these bytes, on the disk when this returns; OSError otherwise, also where they read back differently."""
+    """A new file with these bytes, on the disk when this returns; OSError otherwise, also where
+    they read back differently.
+    """
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         left = memoryview(image)
@@ -217,8 +236,8 @@ def _check_file(path: Path) -> None:
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         why = "its file system is mounted read-only"
     raise StateError(
-        f"the state {path} cannot be changed: {why}. Commands that change nothing and ask Sauce Labs nothing, "
-        "such as status, explain and archive list, work all the same"
+        f"the state {path} cannot be changed: {why}. Commands that change nothing and ask Sauce"
+        " Labs nothing, such as status, explain and archive list, work all the same"
     )
 
 
@@ -229,11 +248,15 @@ def check_content(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(len(_MAGIC))
     if head != _MAGIC:
-        raise StateError(damaged(str(path), "it is empty" if not head else "it is not an SQLite database"))
+        raise StateError(
+            damaged(str(path), "it is empty" if not head else "it is not an SQLite database")
+        )
 
 
 def check_integrity(database: Database) -> None:
-    """Read every page and every row of an SQLite state; StateError when one is damaged. Seconds for a million jobs."""
+    """Read every page and every row of an SQLite state; StateError when one is damaged. Seconds for
+    a million jobs.
+    """
     with database.reading() as connection:
         if connection.dialect.name != "sqlite":
             return

@@ -1,6 +1,8 @@
-"""The tables of the state. A change here needs a new revision in migrations/versions and its number in REVISIONS.
+"""The tables of the state. A change here needs a new revision in migrations/versions and its number
+in REVISIONS.
 
-Times are whole epoch seconds in UTC. Job ids are their 16 bytes: a third of the room of 32 digits, and of the time to search.
+Times are whole epoch seconds in UTC. Job ids are their 16 bytes: a third of the room of 32 digits,
+and of the time to search.
 """
 
 from __future__ import annotations
@@ -26,10 +28,11 @@ from sqlalchemy import (
 REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema version there is, oldest first; the last one is what this program writes."""
 READABLE_FROM: Final = "0001"
-"""The oldest schema whose programs can read and write a state of the newest one, so that a release can be rolled back.
+"""The oldest schema whose programs can read and write a state of the newest one, so that a release
+can be rolled back.
 
-As long as a revision only adds (tables, columns that may be null, indexes that are not unique) it stays; a revision that does
-more raises it to itself. A test holds both schemas against each other.
+As long as a revision only adds (tables, columns that may be null, indexes that are not unique) it
+stays; a revision that does more raises it to itself. A test holds both schemas against each other.
 """
 
 NAMING: Final = {
@@ -41,14 +44,18 @@ NAMING: Final = {
 }
 metadata = MetaData(naming_convention=NAMING)
 
-_serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only what is exactly INTEGER PRIMARY KEY
+_serial = BigInteger().with_variant(
+    Integer, "sqlite"
+)  # SQLite counts up only what is exactly INTEGER PRIMARY KEY
 
 
 def _account() -> Column[str]:
     return Column("account", Text, ForeignKey("accounts.name"), nullable=False)
 
 
-meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+meta = Table(
+    "meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False)
+)
 
 accounts = Table(
     "accounts",
@@ -56,13 +63,20 @@ accounts = Table(
     Column("name", Text, primary_key=True),
     Column("base_url", Text, nullable=False),
     Column("username", Text, nullable=False),
-    Column("bound_at", BigInteger),  # when a listing first showed a job; null: whose it is may still be corrected
+    Column(
+        "bound_at", BigInteger
+    ),  # when a listing first showed a job; null: whose it is may still be corrected
     Column("key", Text),  # its name in the journal and in the archive; null: the same
-    Column("retired", Boolean(create_constraint=False)),  # no account any more: lines of the journal refer to the name
+    Column(
+        "retired", Boolean(create_constraint=False)
+    ),  # no account any more: lines of the journal refer to the name
 )
 
 archives = Table(
-    "archives", metadata, Column("path", Text, primary_key=True), Column("uuid", Text, nullable=False, unique=True)
+    "archives",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("uuid", Text, nullable=False, unique=True),
 )
 
 jobs = Table(
@@ -100,8 +114,12 @@ jobs = Table(
     Column("assets_announced_at", BigInteger),
     Column("job_announced_at", BigInteger),
     Column("accepted_for", Text),  # the delete or stop that the last accepted plan had for it
-    Column("missing", Text),  # JSON list of (name, why, since) of files that could not be had; null for none
-    Column("team_id", Text),  # "" for none; null where it is not known, as in rows from before there was the column
+    Column(
+        "missing", Text
+    ),  # JSON list of (name, why, since) of files that could not be had; null for none
+    Column(
+        "team_id", Text
+    ),  # "" for none; null where it is not known, as in rows from before there was the column
     UniqueConstraint("account", "id"),
     CheckConstraint("length(id) = 16", name="id_is_16_bytes"),
 )
@@ -149,7 +167,9 @@ listings = Table(
     Column("mark", BigInteger, nullable=False),  # the newest listing's own number, a time
     Column("watermark", BigInteger),  # our own `until` of the last listing without a rejected row
     Column("full_at", BigInteger),  # our own `until` of the last complete full listing
-    Column("builds_at", BigInteger),  # when builds were last listed whole; null: never, or not offered
+    Column(
+        "builds_at", BigInteger
+    ),  # when builds were last listed whole; null: never, or not offered
     Column("longest_page", Integer, nullable=False),
     Column("bookmark", Text),  # where a full listing under way goes on
     UniqueConstraint("account", "owner"),
@@ -293,7 +313,8 @@ runs = Table(
 )
 
 archived_jobs = Table(
-    # What lists and searches of the archive read; made from the receipts, and made anew from them when it is lost.
+    # What lists and searches of the archive read; made from the receipts, and made anew from them
+    # when it is lost.
     "archived_jobs",
     metadata,
     Column("account", Text, primary_key=True),
@@ -314,7 +335,9 @@ archived_jobs = Table(
     Column("os", Text),
     Column("browser", Text),
     Column("duration_s", BigInteger),
-    Column("missing", BigInteger),  # files that could not be had; null: none, or written by an older version
+    Column(
+        "missing", BigInteger
+    ),  # files that could not be had; null: none, or written by an older version
     Index("ix_archived_jobs_ended_at", "ended_at"),
     Index("ix_archived_jobs_job_id", "job_id"),
 )
@@ -335,7 +358,8 @@ retries = Table(
 )
 
 read_backs = Table(
-    # Which copies were read back from the disk; kept only where the configuration trusts that for a while.
+    # Which copies were read back from the disk; kept only where the configuration trusts that for a
+    # while.
     "read_backs",
     metadata,
     Column("account", Text, primary_key=True),

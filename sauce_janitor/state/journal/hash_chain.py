@@ -1,4 +1,6 @@
-"""The hash chain of the journal: each line's SHA-256 is over the line and the hash before it. Pure."""
+"""The hash chain of the journal: each line's SHA-256 is over the line and the hash before it.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def canonical(line: Mapping[str, Any]) -> bytes:
     """A line as bytes: JSON, keys sorted, no blanks, ASCII, ids in hexadecimal."""
     values = {column: line[column] for column in HASHED}
     values["job_id"] = bytes(values["job_id"]).hex()
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode(
+        "ascii"
+    )
 
 
 def link(before: bytes, line: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,9 @@
-"""The journal: a line before and a line after every change at Sauce Labs, in a hash chain that is only ever added to.
+"""The journal: a line before and a line after every change at Sauce Labs, in a hash chain that is
+only ever added to.
 
-A line is on the disk when the method that writes it returns. What the journal proves of a job (archived, assets deleted, gone)
-enters the inventory in the same transaction, so that the two never disagree.
+A line is on the disk when the method that writes it returns. What the journal proves of a job
+(archived, assets deleted, gone) enters the inventory in the same transaction, so that the two never
+disagree.
 """
 
 from __future__ import annotations
@@ -17,7 +19,13 @@ from sqlalchemy.exc import IntegrityError
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.model.job_changes import Deed, ManualAction
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, MissingFile, Owner
-from sauce_janitor.model.permits import DeleteJobPermit, DeletePermit, NothingWanted, Receipt, StopPermit
+from sauce_janitor.model.permits import (
+    DeleteJobPermit,
+    DeletePermit,
+    NothingWanted,
+    Receipt,
+    StopPermit,
+)
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.file.database import Database, damaged
 from sauce_janitor.state.file.tables import journal, journal_head, meta, open_intents
@@ -33,7 +41,8 @@ _PURGED: Final = str(AssetsStanding.PURGED)
 
 @dataclass(frozen=True, slots=True)
 class JournalLine:
-    """One line. `kind`: archived, intent, outcome, found_gone; pruning, pruned; by_hand, done_by_hand.
+    """One line. `kind`: archived, intent, outcome, found_gone; pruning, pruned; by_hand,
+    done_by_hand.
 
     `intent` is the line that an outcome ends; `account` is the account's key.
     """
@@ -57,7 +66,8 @@ class JournalLine:
 
 @dataclass(frozen=True, slots=True)
 class SeenReceipt:
-    """A receipt as it stands in the archive: its SHA-256, the key of the selection it satisfies, the policy that wanted it.
+    """A receipt as it stands in the archive: its SHA-256, the key of the selection it satisfies,
+    the policy that wanted it.
 
     `missing` are the files that could not be had: with any, it does not satisfy the selection.
     """
@@ -70,7 +80,9 @@ class SeenReceipt:
 
 @dataclass(frozen=True, slots=True)
 class OpenIntent:
-    """An intent without a final outcome; `detail` is what its `unknown` outcome said, None when the run ended before one."""
+    """An intent without a final outcome; `detail` is what its `unknown` outcome said, None when the
+    run ended before one.
+    """
 
     intent: int
     action: Action
@@ -87,7 +99,9 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def during(self, account: str, run_id: str, now: Callable[[], int], *, by: str | None = None) -> RunJournal:
+    def during(
+        self, account: str, run_id: str, now: Callable[[], int], *, by: str | None = None
+    ) -> RunJournal:
         """The journal as one run writes it; `now` gives epoch seconds. Any thread may use it.
 
         `by` is the person at whose word the run deletes, where it is one's.
@@ -96,7 +110,9 @@ class Journal:
 
     def of(self, job_id: JobId, account: str | None = None) -> tuple[JournalLine, ...]:
         """Everything on record of a job, oldest first."""
-        statement = select(journal).where(journal.c.job_id == id_bytes(job_id)).order_by(journal.c.seq)
+        statement = (
+            select(journal).where(journal.c.job_id == id_bytes(job_id)).order_by(journal.c.seq)
+        )
         with self._database.reading() as connection:
             if account is not None:
                 statement = statement.where(journal.c.account == key_of(connection, account))
@@ -116,15 +132,19 @@ class Journal:
         return _unresolved(self._database, account)
 
     def head(self) -> tuple[int, str]:
-        """Number and hash of the newest line: to be written down elsewhere, it proves that nothing before it was altered."""
+        """Number and hash of the newest line: to be written down elsewhere, it proves that nothing
+        before it was altered.
+        """
         with self._database.reading() as connection:
             row = connection.execute(select(journal_head)).one()
         return row.seq, row.hash.hex()
 
     def reclaimed(self, account: str, *, most: int) -> tuple[int, int]:
-        """Return how many bytes Sauce Labs said it deleted, of how many jobs: of `most` jobs at most.
+        """Return how many bytes Sauce Labs said it deleted, of how many jobs: of `most` jobs at
+        most.
 
-        They are drawn by their ids, which Sauce Labs makes at random: a sample of all, and always the same.
+        They are drawn by their ids, which Sauce Labs makes at random: a sample of all, and always
+        the same.
         """
         statement = (
             select(journal.c.detail)
@@ -143,21 +163,34 @@ class Journal:
         return len(found), sum(found)
 
     def verify(self) -> int:
-        """Recompute the whole chain; how many lines it has. StateError names the first line that does not fit."""
+        """Recompute the whole chain; how many lines it has. StateError names the first line that
+        does not fit.
+        """
         with self._database.reading() as connection:
-            instance = connection.execute(select(meta.c.value).where(meta.c.key == "instance_id")).scalar_one()
+            instance = connection.execute(
+                select(meta.c.value).where(meta.c.key == "instance_id")
+            ).scalar_one()
             head = connection.execute(select(journal_head)).one()
             before, seq = beginning(instance), 0
-            rows = connection.execution_options(yield_per=500).execute(select(journal).order_by(journal.c.seq))
+            rows = connection.execution_options(yield_per=500).execute(
+                select(journal).order_by(journal.c.seq)
+            )
             for row in rows.mappings():
                 seq += 1
                 if row["seq"] != seq or link(before, dict(row)) != row["hash"]:
                     raise StateError(
-                        damaged(self._database.place, f"line {seq} of the journal was altered or is missing")
+                        damaged(
+                            self._database.place,
+                            f"line {seq} of the journal was altered or is missing",
+                        )
                     )
                 before = row["hash"]
         if (seq, before) != (head.seq, head.hash):
-            raise StateError(damaged(self._database.place, f"the journal ends at line {seq} and should at {head.seq}"))
+            raise StateError(
+                damaged(
+                    self._database.place, f"the journal ends at line {seq} and should at {head.seq}"
+                )
+            )
         return seq
 
 
@@ -165,7 +198,13 @@ class RunJournal:
     """The journal in the hands of one run of one account: intents before, outcomes after."""
 
     def __init__(
-        self, database: Database, account: str, run_id: str, now: Callable[[], int], *, by: str | None = None
+        self,
+        database: Database,
+        account: str,
+        run_id: str,
+        now: Callable[[], int],
+        *,
+        by: str | None = None,
     ) -> None:
         self._database = database
         self._account = account
@@ -186,7 +225,8 @@ class RunJournal:
         policy: str,
         missing: Sequence[MissingFile] = (),
     ) -> None:
-        """A receipt is stable: its SHA-256, and the key of the selection that the job's receipts now satisfy.
+        """A receipt is stable: its SHA-256, and the key of the selection that the job's receipts
+        now satisfy.
 
         While files are `missing`, the selection is not satisfied.
         """
@@ -202,18 +242,22 @@ class RunJournal:
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
         """Before the write. The number of the line, for its outcome.
 
-        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused, PermitError when the
-        action is on record as done, or an earlier intent for it has no outcome yet: both are asked in the transaction that
-        writes.
+        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused,
+        PermitError when the action is on record as done, or an earlier intent for it has no outcome
+        yet: both are asked in the transaction that writes.
         """
         with self._database.writing() as connection:
             return self._intend(connection, permit, policy=policy)
 
     def intents(self, permits: Sequence[DeletePermit], /, *, policy: str) -> list[int]:
-        """Before one write that is about many jobs: a line each, all or none. Raises as `intent` does."""
+        """Before one write that is about many jobs: a line each, all or none. Raises as `intent`
+        does.
+        """
         more = {"together_with": len(permits) - 1}
         with self._database.writing() as connection:
-            return [self._intend(connection, permit, policy=policy, more=more) for permit in permits]
+            return [
+                self._intend(connection, permit, policy=policy, more=more) for permit in permits
+            ]
 
     def _intend(
         self,
@@ -236,13 +280,30 @@ class RunJournal:
         if isinstance(permit, DeleteJobPermit) and permit.address is not None:
             detail["address"] = permit.address
         self._refuse(connection, permit)
-        seq = self._append(connection, "intent", job, policy=policy, fence=permit.fence, receipt=receipt, detail=detail)
-        row = {"intent": seq, "account": self._account, "job_id": job["job_id"], "action": job["action"]}
+        seq = self._append(
+            connection,
+            "intent",
+            job,
+            policy=policy,
+            fence=permit.fence,
+            receipt=receipt,
+            detail=detail,
+        )
+        row = {
+            "intent": seq,
+            "account": self._account,
+            "job_id": job["job_id"],
+            "action": job["action"],
+        }
         connection.execute(statements.OPEN_INTENT, [row])
         return seq
 
-    def outcome(self, intent: int, outcome: str, /, *, detail: str, bytes_reclaimed: int | None = None) -> None:
-        """After it: confirmed, already_gone, failed or unknown. `unknown` may be followed by a final one, that by nothing."""
+    def outcome(
+        self, intent: int, outcome: str, /, *, detail: str, bytes_reclaimed: int | None = None
+    ) -> None:
+        """After it: confirmed, already_gone, failed or unknown. `unknown` may be followed by a
+        final one, that by nothing.
+        """
         if outcome not in OUTCOMES:
             raise ValueError(f"no such outcome: {outcome}")
         told: dict[str, Any] = {"text": plain(detail)}
@@ -251,10 +312,14 @@ class RunJournal:
         with self._database.writing() as connection:
             self._close(connection, intent, outcome, told)
 
-    def found_gone(self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str) -> bool:
-        """Put on record that what was to be deleted is not there any more, though this run sent nothing.
+    def found_gone(
+        self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str
+    ) -> bool:
+        """Put on record that what was to be deleted is not there any more, though this run sent
+        nothing.
 
-        Returns whether a delete of ours explains it: an intent that still waited for its outcome is `confirmed` then.
+        Returns whether a delete of ours explains it: an intent that still waited for its outcome is
+        `confirmed` then.
         """
         text = {"text": plain(detail)}
         asked = {"account": self._account, "job_id": id_bytes(job_id), "action": str(action)}
@@ -264,18 +329,32 @@ class RunJournal:
                 self._close(connection, int(begun), "confirmed", text)
             else:
                 job = {"job_id": id_bytes(job_id), "owner": owner, "action": action}
-                self._append(connection, "found_gone", job, policy=policy, outcome="already_gone", detail=text)
+                self._append(
+                    connection,
+                    "found_gone",
+                    job,
+                    policy=policy,
+                    outcome="already_gone",
+                    detail=text,
+                )
                 _carry_over(connection, self._account, id_bytes(job_id), action)
         return begun is not None
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
         """Whether a confirmed or already gone delete of the job's assets is on record."""
         return (
-            self._database.glance(statements.ASSETS_DELETED, job_id=id_bytes(job_id), account=self._account) is not None
+            self._database.glance(
+                statements.ASSETS_DELETED, job_id=id_bytes(job_id), account=self._account
+            )
+            is not None
         )
 
-    def reindexed(self, job_id: JobId, owner: Owner, receipts: Sequence[SeenReceipt], /) -> tuple[int, bool]:
-        """The receipts that stand in the archive, oldest first: how many were news, and whether the inventory has the job."""
+    def reindexed(
+        self, job_id: JobId, owner: Owner, receipts: Sequence[SeenReceipt], /
+    ) -> tuple[int, bool]:
+        """The receipts that stand in the archive, oldest first: how many were news, and whether the
+        inventory has the job.
+        """
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
         asked = {"account": self._account, "job_id": job["job_id"]}
         with self._database.writing() as connection:
@@ -285,32 +364,54 @@ class RunJournal:
                 detail: dict[str, Any] = {"selection": each.selection, "reindexed": True}
                 if each.missing:
                     detail["missing"] = len(each.missing)
-                self._append(connection, "archived", job, policy=each.policy, receipt=each.sha256, detail=detail)
+                self._append(
+                    connection,
+                    "archived",
+                    job,
+                    policy=each.policy,
+                    receipt=each.sha256,
+                    detail=detail,
+                )
             is_known = [
-                _add_selection(connection, self._account, job["job_id"], (each.selection, each.missing))
+                _add_selection(
+                    connection, self._account, job["job_id"], (each.selection, each.missing)
+                )
                 for each in receipts
             ]
         return len(news), any(is_known)
 
     def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
-        """Two reads proved that Sauce purged the job's assets; whether that is news. `lost`: before all wanted was archived."""
-        return self._restand(job_id, owner, (_PRESENT, _PURGED), kind="purged", policy=policy, detail={"lost": lost})
+        """Two reads proved that Sauce purged the job's assets; whether that is news. `lost`: before
+        all wanted was archived.
+        """
+        return self._restand(
+            job_id, owner, (_PRESENT, _PURGED), kind="purged", policy=policy, detail={"lost": lost}
+        )
 
     def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
         """Sauce lists assets of a job that it had purged."""
         self._restand(job_id, owner, (_PURGED, _PRESENT), kind="listed_again", detail={})
 
     def assets_purged(self, job_id: JobId, /) -> bool:
-        """Whether it is on record that Sauce purged the job's assets, and nothing since that contradicts it."""
+        """Whether it is on record that Sauce purged the job's assets, and nothing since that
+        contradicts it.
+        """
         asked = {"of_account": self._account, "of_job": id_bytes(job_id)}
         found = self._database.glance(statements.ASSETS_STANDING, **asked)
         return found is not None and found[0] == _PURGED
 
-    def _restand(self, job_id: JobId, owner: Owner, change: tuple[str, str], /, *, kind: str, **more: Any) -> bool:
+    def _restand(
+        self, job_id: JobId, owner: Owner, change: tuple[str, str], /, *, kind: str, **more: Any
+    ) -> bool:
         before, after = change
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
         with self._database.writing() as connection:
-            asked = {"of_account": self._account, "of_job": job["job_id"], "before": before, "after": after}
+            asked = {
+                "of_account": self._account,
+                "of_job": job["job_id"],
+                "before": before,
+                "after": after,
+            }
             if connection.execute(statements.SET_ASSETS, asked).rowcount == 0:
                 return False
             self._append(connection, kind, job, **more)
@@ -320,9 +421,13 @@ class RunJournal:
         """Every intent that recovery has to ask about, oldest first."""
         return _unresolved(self._database, self._account)
 
-    def _close(self, connection: Connection, intent: int, outcome: str, detail: Mapping[str, Any]) -> None:
+    def _close(
+        self, connection: Connection, intent: int, outcome: str, detail: Mapping[str, Any]
+    ) -> None:
         """Add the outcome of an intent that waits for one; a final one closes it."""
-        found = connection.execute(statements.WAITING_INTENT, {"intent": intent, "account": self._account})
+        found = connection.execute(
+            statements.WAITING_INTENT, {"intent": intent, "account": self._account}
+        )
         begun = found.mappings().one_or_none()
         if begun is None:
             raise StateError(f"line {intent} of the journal is no intent that waits for an outcome")
@@ -335,24 +440,40 @@ class RunJournal:
             _carry_over(connection, self._account, job["job_id"], Action(job["action"]))
 
     def _refuse(self, connection: Connection, permit: DeletePermit | StopPermit) -> None:
-        asked = {"account": self._account, "job_id": id_bytes(permit.job_id), "action": str(permit.action)}
+        asked = {
+            "account": self._account,
+            "job_id": id_bytes(permit.job_id),
+            "action": str(permit.action),
+        }
         standing = connection.execute(statements.STANDING, asked).one()
         if standing.fence != permit.fence:
-            raise LeaseError(f"this run has lost the lease on account {self._account}: nothing more is changed")
+            raise LeaseError(
+                f"this run has lost the lease on account {self._account}: nothing more is changed"
+            )
         if standing.pause is not None:
             raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
         if standing.confirmed is not None:
-            raise PermitError(f"{permit.action} of job {permit.job_id} is on record as done: it is not repeated")
+            raise PermitError(
+                f"{permit.action} of job {permit.job_id} is on record as done: it is not repeated"
+            )
         if standing.begun is not None:
             raise PermitError(
-                f"{permit.action} of job {permit.job_id} was begun before (line {standing.begun}) and its outcome is not "
-                "known yet"
+                f"{permit.action} of job {permit.job_id} was begun before (line {standing.begun})"
+                " and its outcome is not known yet"
             )
 
-    def _append(self, connection: Connection, kind: str, job: Mapping[str, Any], /, **more: Any) -> int:
+    def _append(
+        self, connection: Connection, kind: str, job: Mapping[str, Any], /, **more: Any
+    ) -> int:
         head = connection.execute(statements.HEAD).one()
         line: dict[str, Any] = dict.fromkeys(HASHED)
-        line |= {"seq": head.seq + 1, "at": self._now(), "account": self._key, "kind": kind, "run_id": self._run_id}
+        line |= {
+            "seq": head.seq + 1,
+            "at": self._now(),
+            "account": self._key,
+            "kind": kind,
+            "run_id": self._run_id,
+        }
         line |= {**job, **more}
         line["action"] = str(line["action"])
         line["detail"] = json.dumps(line["detail"], sort_keys=True)
@@ -360,7 +481,9 @@ class RunJournal:
         try:
             connection.execute(statements.ADD_LINE, [line])
         except IntegrityError as error:
-            raise StateError(f"the journal refuses a line on job {line['job_id'].hex()}: {error.orig}") from error
+            raise StateError(
+                f"the journal refuses a line on job {line['job_id'].hex()}: {error.orig}"
+            ) from error
         connection.execute(statements.MOVE_HEAD, {"new_seq": line["seq"], "new_hash": line["hash"]})
         return head.seq + 1  # type: ignore[no-any-return]  # a row's columns are untyped
 
@@ -372,16 +495,29 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
         .where(open_intents.c.account == account, journal.c.kind == "intent")
         .order_by(journal.c.seq)
     )
-    said = select(journal.c.intent, journal.c.detail).where(journal.c.outcome == "unknown").order_by(journal.c.seq)
+    said = (
+        select(journal.c.intent, journal.c.detail)
+        .where(journal.c.outcome == "unknown")
+        .order_by(journal.c.seq)
+    )
     with database.reading() as connection:
         begun = connection.execute(statement).mappings().all()
         if not begun:
             return ()
         wanted = said.where(journal.c.job_id.in_({row["job_id"] for row in begun}))
-        unknown = {row.intent: str(json.loads(row.detail).get("text", "")) for row in connection.execute(wanted)}
+        unknown = {
+            row.intent: str(json.loads(row.detail).get("text", ""))
+            for row in connection.execute(wanted)
+        }
     return tuple(
         OpenIntent(
-            line.seq, Action(line.action), line.job_id, line.owner, line.policy or "", line.at, unknown.get(line.seq)
+            line.seq,
+            Action(line.action),
+            line.job_id,
+            line.owner,
+            line.policy or "",
+            line.at,
+            unknown.get(line.seq),
         )
         for line in map(_line, begun)
     )
@@ -410,7 +546,10 @@ def _line(row: Mapping[Any, Any]) -> JournalLine:
 
 def _carry_over(connection: Connection, account: str, job_id: bytes, action: Action) -> None:
     """What a done delete means for the inventory."""
-    told = {Action.DELETE_JOB: statements.JOB_GONE, Action.DELETE_ASSETS: statements.ASSETS_GONE}.get(action)
+    told = {
+        Action.DELETE_JOB: statements.JOB_GONE,
+        Action.DELETE_ASSETS: statements.ASSETS_GONE,
+    }.get(action)
     if told is not None:
         connection.execute(told, {"of_account": account, "of_job": job_id})
 
@@ -418,7 +557,9 @@ def _carry_over(connection: Connection, account: str, job_id: bytes, action: Act
 def _add_selection(
     connection: Connection, account: str, job_id: Any, receipt: tuple[str, Sequence[MissingFile]]
 ) -> bool:
-    """Note what a receipt proves, a selection, unless files are missing; whether the inventory has the job."""
+    """Note what a receipt proves, a selection, unless files are missing; whether the inventory has
+    the job.
+    """
     selection, missing = receipt
     job = {"of_account": account, "of_job": job_id}
     row = connection.execute(statements.ARCHIVED, job).one_or_none()

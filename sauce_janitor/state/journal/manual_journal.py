@@ -1,8 +1,10 @@
-"""What the journal says of acts by hand: a line before the write, a line after, in the same chain as all others.
+"""What the journal says of acts by hand: a line before the write, a line after, in the same chain
+as all others.
 
-They need no lease: a run asks about each job again right before it deletes, so a tag that comes meanwhile is seen in time, and
-a job that is stopped twice is stopped once. One lock per account keeps two of them from reading the same job at once and
-writing over each other; it is free the moment its holder dies.
+They need no lease: a run asks about each job again right before it deletes, so a tag that comes
+meanwhile is seen in time, and a job that is stopped twice is stopped once. One lock per account
+keeps two of them from reading the same job at once and writing over each other; it is free the
+moment its holder dies.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ _GLANCE_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class OpenManualAction:
-    """An act by hand without a final outcome; `wanted` is what its line says was to become of the job."""
+    """An act by hand without a final outcome; `wanted` is what its line says was to become of the
+    job.
+    """
 
     intent: int
     action: Deed
@@ -55,11 +59,15 @@ class ManualJournal(RunJournal):
     def begin(self, permit: HandPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int:
         """Before the write; the number of the line, for its outcome.
 
-        RefusedError while paused, PermitError when an earlier act of the same kind on the job has no outcome yet: both are
-        asked in the transaction that writes.
+        RefusedError while paused, PermitError when an earlier act of the same kind on the job has
+        no outcome yet: both are asked in the transaction that writes.
         """
         job = {"job_id": id_bytes(permit.job_id), "owner": permit.owner, "action": permit.action}
-        asked = {"account": self._account, "job_id": job["job_id"], "action": f"{BEGUN}:{permit.action}"}
+        asked = {
+            "account": self._account,
+            "job_id": job["job_id"],
+            "action": f"{BEGUN}:{permit.action}",
+        }
         detail = {"by": plain(by), "wanted": dict(wanted)}
         with self._database.writing() as connection:
             standing = connection.execute(statements.STANDING, asked).one()
@@ -67,8 +75,8 @@ class ManualJournal(RunJournal):
                 raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
             if standing.begun is not None:
                 raise PermitError(
-                    f"{permit.action} of job {permit.job_id} by hand was begun before (line {standing.begun}) and its outcome "
-                    "is not known yet"
+                    f"{permit.action} of job {permit.job_id} by hand was begun before (line"
+                    f" {standing.begun}) and its outcome is not known yet"
                 )
             seq = self._append(connection, BEGUN, job, policy=BY_HAND, detail=detail)
             connection.execute(statements.OPEN_INTENT, [{"intent": seq, **asked}])
@@ -80,10 +88,14 @@ class ManualJournal(RunJournal):
         with self._database.writing() as connection:
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
             if begun is None:
-                raise StateError(f"line {intent} of the journal is no act by hand that waits for an outcome")
+                raise StateError(
+                    f"line {intent} of the journal is no act by hand that waits for an outcome"
+                )
             job = {column: begun[column] for column in ("job_id", "owner", "action")}
             told = {"text": plain(detail)}
-            self._append(connection, DONE, job, policy=BY_HAND, intent=intent, outcome=outcome, detail=told)
+            self._append(
+                connection, DONE, job, policy=BY_HAND, intent=intent, outcome=outcome, detail=told
+            )
             if outcome != "unknown":
                 connection.execute(statements.CLOSE_INTENT, {"closed": intent})
 
@@ -99,7 +111,9 @@ class ManualActions:
         return ManualJournal(self._database, account, run_id, now)
 
     def open(self, account: str) -> tuple[OpenManualAction, ...]:
-        """Every act without a final outcome, oldest first; one may be under way right now, unless its lock is held."""
+        """Every act without a final outcome, oldest first; one may be under way right now, unless
+        its lock is held.
+        """
         columns = (journal.c[name] for name in ("seq", "action", "job_id", "owner", "detail", "at"))
         statement = (
             select(*columns)
@@ -111,20 +125,31 @@ class ManualActions:
             rows = connection.execute(statement).all()
         return tuple(
             OpenManualAction(
-                row.seq, deed(row.action), JobId(row.job_id.hex()), Owner(row.owner), _wanted_of(row.detail), row.at
+                row.seq,
+                deed(row.action),
+                JobId(row.job_id.hex()),
+                Owner(row.owner),
+                _wanted_of(row.detail),
+                row.at,
             )
             for row in rows
         )
 
     @contextmanager
-    def lock(self, account: str, *, wait_s: float, stop: threading.Event | None = None) -> Iterator[None]:
-        """Held while one job is read and written. LeaseError when it is not to be had in `wait_s`, StoppedError by `stop`."""
+    def lock(
+        self, account: str, *, wait_s: float, stop: threading.Event | None = None
+    ) -> Iterator[None]:
+        """Held while one job is read and written. LeaseError when it is not to be had in `wait_s`,
+        StoppedError by `stop`.
+        """
         if self._path is None:
             yield
             return
         folder = self._path.resolve()
         lock = FileLock(
-            folder.with_name(f"{folder.name}.hand-{quote(account, safe='')}"), mode=0o600, fallback_to_soft=False
+            folder.with_name(f"{folder.name}.hand-{quote(account, safe='')}"),
+            mode=0o600,
+            fallback_to_soft=False,
         )
         until = time.monotonic() + wait_s
         while True:
@@ -133,15 +158,21 @@ class ManualActions:
                 break
             except Timeout as taken:
                 if stop is not None and stop.is_set():
-                    raise StoppedError("asked to stop while another command changed a job") from taken
+                    raise StoppedError(
+                        "asked to stop while another command changed a job"
+                    ) from taken
                 if time.monotonic() >= until:
                     raise LeaseError(
                         f"another command is changing jobs of account {account} by hand: try again"
                     ) from taken
-            except (OSError, NotImplementedError) as error:  # NotImplementedError: there is no flock here
+            except (
+                OSError,
+                NotImplementedError,
+            ) as error:  # NotImplementedError: there is no flock here
                 raise StateError(
-                    f"the lock {lock.lock_file} cannot be used ({getattr(error, 'strerror', None) or error}): "
-                    "keep the state on a local file system with locks"
+                    f"the lock {lock.lock_file} cannot be used"
+                    f" ({getattr(error, 'strerror', None) or error}): keep the state on a local"
+                    " file system with locks"
                 ) from error
         try:
             yield

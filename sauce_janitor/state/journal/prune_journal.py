@@ -1,6 +1,8 @@
-"""What the journal says of pruning: a line before files leave the archive, which names the record's hash, and a line after.
+"""What the journal says of pruning: a line before files leave the archive, which names the record's
+hash, and a line after.
 
-The lines stand in the same chain as all others. Of action `archive`: nothing at Sauce Labs is touched.
+The lines stand in the same chain as all others. Of action `archive`: nothing at Sauce Labs is
+touched.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ _ACCEPTED: Final = "prune accepted "
 
 @dataclass(frozen=True, slots=True)
 class OpenPruning:
-    """A pruning that was begun and has no outcome: `record` is the SHA-256 of the record that may stand in the archive."""
+    """A pruning that was begun and has no outcome: `record` is the SHA-256 of the record that may
+    stand in the archive.
+    """
 
     intent: int
     job_id: JobId
@@ -42,23 +46,35 @@ class PruneJournal(RunJournal):
     """The journal in the hands of who prunes one account's archive."""
 
     def begin(self, permit: PrunePermit, /, *, record: str, size_bytes: int) -> int:
-        """Before the first file goes; the number of the line, for its outcome. `record`: the SHA-256 of its record.
+        """Before the first file goes; the number of the line, for its outcome. `record`: the
+        SHA-256 of its record.
 
-        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused, PermitError when an earlier
-        pruning of the job has no outcome yet.
+        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused,
+        PermitError when an earlier pruning of the job has no outcome yet.
         """
         job = {"job_id": id_bytes(permit.job_id), "owner": permit.owner, "action": Action.ARCHIVE}
-        detail: dict[str, Any] = {"files": len(permit.files), "bytes": size_bytes, "why": plain(permit.why)}
+        detail: dict[str, Any] = {
+            "files": len(permit.files),
+            "bytes": size_bytes,
+            "why": plain(permit.why),
+        }
         asked = {"account": self._account, "job_id": job["job_id"], "action": _OPEN_AS}
         with self._database.writing() as connection:
             standing = connection.execute(statements.STANDING, asked).one()
             if standing.fence != permit.fence:
-                raise LeaseError(f"this run has lost the lease on account {self._account}: nothing more is pruned")
+                raise LeaseError(
+                    f"this run has lost the lease on account {self._account}: nothing more is"
+                    " pruned"
+                )
             if standing.pause is not None:
                 raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
             if standing.begun is not None:
-                raise PermitError(f"the pruning of job {permit.job_id} was begun before (line {standing.begun})")
-            seq = self._append(connection, BEGUN, job, fence=permit.fence, receipt=record, detail=detail)
+                raise PermitError(
+                    f"the pruning of job {permit.job_id} was begun before (line {standing.begun})"
+                )
+            seq = self._append(
+                connection, BEGUN, job, fence=permit.fence, receipt=record, detail=detail
+            )
             connection.execute(statements.OPEN_INTENT, [{"intent": seq, **asked}])
         return seq
 
@@ -68,9 +84,18 @@ class PruneJournal(RunJournal):
         with self._database.writing() as connection:
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
             if begun is None:
-                raise StateError(f"line {intent} of the journal is no pruning that waits for an outcome")
+                raise StateError(
+                    f"line {intent} of the journal is no pruning that waits for an outcome"
+                )
             job = {column: begun[column] for column in ("job_id", "owner", "action")}
-            self._append(connection, DONE, job, intent=intent, outcome=outcome, detail={"text": plain(detail)})
+            self._append(
+                connection,
+                DONE,
+                job,
+                intent=intent,
+                outcome=outcome,
+                detail={"text": plain(detail)},
+            )
             connection.execute(statements.CLOSE_INTENT, {"closed": intent})
 
 
@@ -85,9 +110,13 @@ class Prunings:
         return PruneJournal(self._database, account, run_id, now)
 
     def accepted_at(self, account: str, digest: str) -> int | None:
-        """When the last accepted prune under this policy digest was (epoch seconds): all stored by then is expected."""
+        """When the last accepted prune under this policy digest was (epoch seconds): all stored by
+        then is expected.
+        """
         with self._database.reading() as connection:
-            said = connection.execute(select(meta.c.value).where(meta.c.key == _ACCEPTED + account)).scalar()
+            said = connection.execute(
+                select(meta.c.value).where(meta.c.key == _ACCEPTED + account)
+            ).scalar()
         at, _, under = (said or "").partition(" ")
         return int(at) if under == digest else None
 
@@ -108,4 +137,7 @@ class Prunings:
         )
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
-        return tuple(OpenPruning(row.seq, JobId(row.job_id.hex()), Owner(row.owner), row.receipt or "") for row in rows)
+        return tuple(
+            OpenPruning(row.seq, JobId(row.job_id.hex()), Owner(row.owner), row.receipt or "")
+            for row in rows
+        )

@@ -1,4 +1,6 @@
-"""What every delete asks of the state and writes into it, as statements made once: making one costs more than running it."""
+"""What every delete asks of the state and writes into it, as statements made once: making one costs
+more than running it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,25 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sauce_janitor.model.jobs import Action, AssetsStanding
-from sauce_janitor.state.file.tables import accounts, jobs, journal, journal_head, leases, open_intents, pauses
+from sauce_janitor.state.file.tables import (
+    accounts,
+    jobs,
+    journal,
+    journal_head,
+    leases,
+    open_intents,
+    pauses,
+)
 
 DONE: Final = ("confirmed", "already_gone")
 
-_LEASE: Final = select(leases.c.fence).where(leases.c.account == bindparam("account"), leases.c.released.is_(False))
+_LEASE: Final = select(leases.c.fence).where(
+    leases.c.account == bindparam("account"), leases.c.released.is_(False)
+)
 _PAUSE: Final = select(pauses.c.number).where(pauses.c.resumed_at.is_(None)).limit(1)
 _KEY: Final = func.coalesce(
-    select(accounts.c.key).where(accounts.c.name == bindparam("account")).scalar_subquery(), bindparam("account")
+    select(accounts.c.key).where(accounts.c.name == bindparam("account")).scalar_subquery(),
+    bindparam("account"),
 )
 """How the journal knows the account of that name."""
 _OF_JOB: Final = (journal.c.job_id == bindparam("job_id"), journal.c.account == _KEY)
@@ -34,7 +47,9 @@ STANDING: Final = select(
     _CONFIRMED.scalar_subquery().label("confirmed"),
     BEGUN.scalar_subquery().label("begun"),
 )
-"""Of `account`, `job_id`, `action`: what stands for and against an intent. One row; null where there is none."""
+"""Of `account`, `job_id`, `action`: what stands for and against an intent. One row; null where
+there is none.
+"""
 
 ASSETS_DELETED: Final = (
     select(journal.c.seq)
@@ -65,9 +80,13 @@ JOB_GONE: Final = update(jobs).where(*_THE_JOB).values(gone=True)
 ASSETS_GONE: Final = update(jobs).where(*_THE_JOB).values(assets=str(AssetsStanding.DELETED))
 ASSETS_STANDING: Final = select(jobs.c.assets).where(*_THE_JOB)
 SET_ASSETS: Final = (
-    update(jobs).where(*_THE_JOB, jobs.c.assets == bindparam("before")).values(assets=bindparam("after"))
+    update(jobs)
+    .where(*_THE_JOB, jobs.c.assets == bindparam("before"))
+    .values(assets=bindparam("after"))
 )
 """Of `of_account`, `of_job`: another standing, where it was `before`."""
 
 ARCHIVED: Final = select(jobs.c.archived).where(*_THE_JOB)
-SET_ARCHIVED: Final = update(jobs).where(*_THE_JOB).values(archived=bindparam("keys"), missing=bindparam("lacking"))
+SET_ARCHIVED: Final = (
+    update(jobs).where(*_THE_JOB).values(archived=bindparam("keys"), missing=bindparam("lacking"))
+)

@@ -1,4 +1,6 @@
-"""What Alembic runs a migration in: the connection, and so the transaction, of who opens the state."""
+"""What Alembic runs a migration in: the connection, and so the transaction, of who opens the
+state.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ SOMEBODY = 54_321
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whichever of them comes first builds the image, on a new machine with its base: minutes, where others take seconds."""
+    """Whichever of them comes first builds the image, on a new machine with its base: minutes,
+    where others take seconds.
+    """
     for item in items:
         if "image" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(900))
@@ -41,7 +43,9 @@ class Engine:
             text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=timeout, check=False,
         )  # fmt: skip
-        assert done.returncode == code, f"podman {arguments} ended {done.returncode}, not {code}\n{done.stdout}"
+        assert done.returncode == code, (
+            f"podman {arguments} ended {done.returncode}, not {code}\n{done.stdout}"
+        )
         return done.stdout
 
     def start(self, *arguments: str) -> str:
@@ -61,7 +65,9 @@ HARDENED = (
     "--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges",
     "--user", f"{SOMEBODY}:0", "--memory", "512m",
 )  # fmt: skip
-"""As the Pod Security Standard `restricted` runs it, and no file system writable but the one that is mounted."""
+"""As the Pod Security Standard `restricted` runs it, and no file system writable but the one that
+is mounted.
+"""
 
 
 @pytest.fixture(scope="session")
@@ -87,8 +93,12 @@ def engine(image: str) -> Iterator[Engine]:
 
 
 def until_answers(url: str, *, token: str = "", containing: str = "", timeout_s: float = 60) -> int:
-    """The status of the first answer that is no connection error (nor 503, nor without the text), however slow the machine."""
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    """The status of the first answer that is no connection error (nor 503, nor without the text),
+    however slow the machine.
+    """
+    request = urllib.request.Request(
+        url, headers={"Authorization": f"Bearer {token}"} if token else {}
+    )
     seen: object = None
     give_up = time.monotonic() + timeout_s
     while time.monotonic() < give_up:

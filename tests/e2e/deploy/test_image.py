@@ -1,4 +1,6 @@
-"""The image does its work as nobody in particular: read-only, without capabilities, without a shell, as any user."""
+"""The image does its work as nobody in particular: read-only, without capabilities, without a
+shell, as any user.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
 from tests.e2e.conftest import POLICIES
-from tests.e2e.deploy.conftest import HARDENED, IMAGE, SOMEBODY, TOP, Engine, free_port, until_answers
+from tests.e2e.deploy.conftest import (
+    HARDENED,
+    IMAGE,
+    SOMEBODY,
+    TOP,
+    Engine,
+    free_port,
+    until_answers,
+)
 
 LARGEST_OWN_LAYERS = 125_000_000
 """Bytes that we add to the base image: Python's packages, most of them, and their bytecode."""
@@ -78,7 +88,7 @@ def site(tmp_path: Path, engine: Engine) -> Iterator[Site]:
         yield made
 
 
-# --- what it is ------------------------------------------------------------------------------------------------------
+# --- what it is -----------------------------------------------------------------------------------
 
 
 def test_the_dockerfile_has_nothing_to_lint() -> None:
@@ -122,14 +132,19 @@ def test_the_image_is_small(facts: dict[str, Any], engine: Engine) -> None:
 
 def test_nothing_but_what_it_needs_is_in_the_image(engine: Engine) -> None:
     say = (
-        "import importlib.util, os; print(os.path.lexists('/src'), os.listdir('/opt'), importlib.util.find_spec('pip'))"
+        "import importlib.util, os; print(os.path.lexists('/src'), os.listdir('/opt'),"
+        " importlib.util.find_spec('pip'))"
     )
     said = engine("run", "--rm", "--network", "none", "--entrypoint", "python", IMAGE, "-c", say)
     assert said.strip() == "False ['sauce-janitor'] None"
 
 
 def test_no_secret_state_or_archive_that_lies_about_is_sent_to_a_build() -> None:
-    first, *rest = [line for line in (TOP / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    first, *rest = [
+        line
+        for line in (TOP / ".dockerignore").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     assert first == "*"
     copied = {line.removeprefix("!") for line in rest if line.startswith("!")}
     assert copied == {
@@ -138,18 +153,35 @@ def test_no_secret_state_or_archive_that_lies_about_is_sent_to_a_build() -> None
 
 
 def test_the_folder_for_the_data_may_be_written_by_group_0_as_well(engine: Engine) -> None:
-    say = "import os; s = os.stat('.'); print(os.getcwd(), oct(s.st_mode & 0o777), s.st_uid, s.st_gid, os.access('.', os.W_OK))"
+    say = (
+        "import os; s = os.stat('.'); print(os.getcwd(), oct(s.st_mode & 0o777), s.st_uid,"
+        " s.st_gid, os.access('.', os.W_OK))"
+    )
     for user in ("10001:10001", f"{SOMEBODY}:0"):
-        said = engine("run", "--rm", "--network", "none", "--user", user, "--entrypoint", "python", IMAGE, "-c", say)
+        said = engine(
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--user",
+            user,
+            "--entrypoint",
+            "python",
+            IMAGE,
+            "-c",
+            say,
+        )
         assert said.split() == ["/var/lib/sauce-janitor", "0o770", "10001", "0", "True"]
 
 
-# --- what it does ----------------------------------------------------------------------------------------------------
+# --- what it does ---------------------------------------------------------------------------------
 
 
 def test_a_configuration_is_checked_without_a_network_and_without_a_shell(site: Site) -> None:
     no_shell = [
-        option for shell in ("/usr/bin/dash", "/usr/bin/bash") for option in ("--volume", f"/dev/null:{shell}:ro")
+        option
+        for shell in ("/usr/bin/dash", "/usr/bin/bash")
+        for option in ("--volume", f"/dev/null:{shell}:ro")
     ]
     site.engine("run", "--rm", "--entrypoint", "sh", *no_shell, IMAGE, "-c", "exit 0", code=127)
     options = [each if each != "host" else "none" for each in site.options()]
@@ -157,21 +189,34 @@ def test_a_configuration_is_checked_without_a_network_and_without_a_shell(site: 
     assert "/etc/sauce-janitor/config.yaml: valid" in said
 
 
-def test_a_dry_run_as_any_user_changes_nothing_and_needs_no_writable_file_but_the_state(site: Site) -> None:
+def test_a_dry_run_as_any_user_changes_nothing_and_needs_no_writable_file_but_the_state(
+    site: Site,
+) -> None:
     said = site.run("run")
     assert "Plan: " in said
     assert site.sandbox.log.writes() == []
-    assert {each.name.partition("-")[0] for each in site.data.iterdir()} <= {"state.db", "archive", "state.db.budget"}
+    assert {each.name.partition("-")[0] for each in site.data.iterdir()} <= {
+        "state.db",
+        "archive",
+        "state.db.budget",
+    }
     assert all(each.stat().st_uid == SOMEBODY for each in site.data.iterdir())
 
 
 def stopped_while_archiving(site: Site, *command: str) -> int:
-    """Start the command, send SIGTERM while an asset is under way, whatever the machine's speed, and say how it ended."""
+    """Start the command, send SIGTERM while an asset is under way, whatever the machine's speed,
+    and say how it ended.
+    """
     once, started = threading.Lock(), threading.Event()
 
     def interrupt(entry: LoggedRequest) -> None:
         # the answer to this request waits until the signal is sent
-        if "/assets/" in entry.path and entry.method == "GET" and started.wait(60) and once.acquire(blocking=False):
+        if (
+            "/assets/" in entry.path
+            and entry.method == "GET"
+            and started.wait(60)
+            and once.acquire(blocking=False)
+        ):
             site.engine("kill", "--signal", "TERM", name)
 
     site.interrupt = interrupt
@@ -191,7 +236,9 @@ def stopped_while_archiving(site: Site, *command: str) -> int:
 def test_told_to_stop_in_the_middle_of_archiving_it_leaves_a_clean_state_and_the_next_run_finishes(
     site: Site, command: tuple[str, ...], code: int
 ) -> None:
-    site.configure(f"schedule: {{cron: '* * * * *', jitter: 0s}}\nweb: {{listen: '127.0.0.1:{free_port()}'}}\n")
+    site.configure(
+        f"schedule: {{cron: '* * * * *', jitter: 0s}}\nweb: {{listen: '127.0.0.1:{free_port()}'}}\n"
+    )
     assert stopped_while_archiving(site, *command) == code
     with State.open(site.data / "state.db") as state:
         state.check_integrity()
@@ -205,14 +252,26 @@ def test_told_to_stop_in_the_middle_of_archiving_it_leaves_a_clean_state_and_the
     site.run("prove")
 
 
-def test_the_health_check_is_healthy_while_the_daemon_answers_and_only_then(site: Site, engine: Engine) -> None:
+def test_the_health_check_is_healthy_while_the_daemon_answers_and_only_then(
+    site: Site, engine: Engine
+) -> None:
     port = free_port()
     site.configure(f"schedule: {{cron: '0 0 1 1 *'}}\nweb: {{listen: '127.0.0.1:{port}'}}\n")
     serving = engine.start(*site.options(), "--env", f"HEALTH_PORT={port}", IMAGE)
     assert until_answers(f"http://127.0.0.1:{port}/readyz") == 200
     engine("healthcheck", "run", serving)
     assert "dry_run" in engine("logs", serving)
-    deaf = engine.start(*HARDENED, "--network", "none", "--env", f"HEALTH_PORT={port}", IMAGE, "sandbox", "--jobs", "1")
+    deaf = engine.start(
+        *HARDENED,
+        "--network",
+        "none",
+        "--env",
+        f"HEALTH_PORT={port}",
+        IMAGE,
+        "sandbox",
+        "--jobs",
+        "1",
+    )
     engine("healthcheck", "run", deaf, code=1)
     engine("stop", "--time", "45", serving)
     assert json.loads(engine("inspect", serving))[0]["State"]["ExitCode"] == 0

@@ -1,4 +1,6 @@
-"""The manifests are valid, as tight as a cluster can ask for, and what they make of the image really runs."""
+"""The manifests are valid, as tight as a cluster can ask for, and what they make of the image
+really runs.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def render(component: Callable[[str], Path]) -> Callable[[Path], list[Object]]:
     kubectl = component("kubectl")
 
     def rendered(folder: Path) -> list[Object]:
-        done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [kubectl, "kustomize", folder], capture_output=True, text=True, check=False
+        )
         assert (done.returncode, done.stderr) == (0, "")
         return list(yaml.safe_load_all(done.stdout))
 
@@ -57,7 +61,9 @@ def pod_of(objects: list[Object]) -> Object:
     """The pod template of the one workload."""
     (workload,) = [each for each in objects if each["kind"] in {"Deployment", "CronJob"}]
     spec = workload["spec"]
-    template: Object = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
+    template: Object = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)[
+        "template"
+    ]
     return template
 
 
@@ -67,12 +73,16 @@ def container_of(objects: list[Object]) -> Object:
     return found
 
 
-# --- what they say ---------------------------------------------------------------------------------------------------
+# --- what they say --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-@pytest.mark.parametrize("version", ["1.27", "1.32", "1.37"])  # 1.27 is the first that knows timeZone for good
-def test_every_object_is_strictly_valid(overlays: dict[str, list[Object]], overlay: str, version: str) -> None:
+@pytest.mark.parametrize(
+    "version", ["1.27", "1.32", "1.37"]
+)  # 1.27 is the first that knows timeZone for good
+def test_every_object_is_strictly_valid(
+    overlays: dict[str, list[Object]], overlay: str, version: str
+) -> None:
     seen = 0
     for each in overlays[overlay]:
         if each["kind"] not in OF_THE_OPERATOR:
@@ -89,8 +99,12 @@ def test_a_misspelt_field_would_be_noticed(overlays: dict[str, list[Object]]) ->
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_pod_is_as_the_restricted_standard_wants_it(overlays: dict[str, list[Object]], overlay: str) -> None:
-    """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a read-only root."""
+def test_the_pod_is_as_the_restricted_standard_wants_it(
+    overlays: dict[str, list[Object]], overlay: str
+) -> None:
+    """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and
+    a read-only root.
+    """
     spec = pod_of(overlays[overlay])["spec"]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["runAsUser"] > 0
@@ -112,7 +126,9 @@ def test_the_pod_is_as_the_restricted_standard_wants_it(overlays: dict[str, list
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_it_is_given_the_time_to_finish_what_it_has_in_hand(overlays: dict[str, list[Object]], overlay: str) -> None:
+def test_it_is_given_the_time_to_finish_what_it_has_in_hand(
+    overlays: dict[str, list[Object]], overlay: str
+) -> None:
     assert pod_of(overlays[overlay])["spec"]["terminationGracePeriodSeconds"] > 2 * FINISHING_S
 
 
@@ -123,7 +139,9 @@ def test_no_secret_is_shipped_and_all_that_are_needed_are_references(
     assert "Secret" not in {each["kind"] for each in overlays[overlay]}
     volumes = {each["name"]: each for each in pod_of(overlays[overlay])["spec"]["volumes"]}
     assert volumes["secrets"]["secret"]["secretName"] == "sauce-janitor-credentials"
-    mounts = {each["name"]: each["mountPath"] for each in container_of(overlays[overlay])["volumeMounts"]}
+    mounts = {
+        each["name"]: each["mountPath"] for each in container_of(overlays[overlay])["volumeMounts"]
+    }
     config = one(overlays[overlay], "ConfigMap")["data"]["config.yaml"]
     assert f"{mounts['secrets']}/access-key" in config
 
@@ -133,7 +151,9 @@ def test_the_configuration_in_the_config_map_is_valid_as_it_is_mounted(
     overlays: dict[str, list[Object]], overlay: str, tmp_path: Path
 ) -> None:
     config = one(overlays[overlay], "ConfigMap")["data"]
-    versions = tmp_path / "..2026_01_01"  # the kubelet swaps a link to a folder, and every file is a link through it
+    versions = (
+        tmp_path / "..2026_01_01"
+    )  # the kubelet swaps a link to a folder, and every file is a link through it
     versions.mkdir()
     (tmp_path / "..data").symlink_to(versions.name)
     for name, text in config.items():
@@ -147,7 +167,9 @@ def test_the_configuration_in_the_config_map_is_valid_as_it_is_mounted(
 
 
 def test_daemon_and_cron_job_go_by_the_same_policies(overlays: dict[str, list[Object]]) -> None:
-    assert len({one(overlays[name], "ConfigMap")["data"]["policies.yaml"] for name in OVERLAYS}) == 1
+    assert (
+        len({one(overlays[name], "ConfigMap")["data"]["policies.yaml"] for name in OVERLAYS}) == 1
+    )
 
 
 def test_it_ships_in_dry_run_and_one_component_ends_that(
@@ -175,7 +197,11 @@ def test_one_daemon_runs_at_a_time(overlays: dict[str, list[Object]]) -> None:
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     container = container_of(overlays["daemon"])
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert container["livenessProbe"]["httpGet"]["path"] == container["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert (
+        container["livenessProbe"]["httpGet"]["path"]
+        == container["startupProbe"]["httpGet"]["path"]
+        == "/healthz"
+    )
 
 
 def test_one_pass_runs_at_a_time_and_none_is_tried_again(overlays: dict[str, list[Object]]) -> None:
@@ -192,7 +218,9 @@ def test_service_and_monitor_find_the_pod(overlays: dict[str, list[Object]]) -> 
     labels = pod_of(objects)["metadata"]["labels"]
     service, monitor = one(objects, "Service"), one(objects, "ServiceMonitor")
     assert service["spec"]["selector"].items() <= labels.items()
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert (
+        monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    )
     assert {each["port"] for each in monitor["spec"]["endpoints"]} == {
         each["name"] for each in service["spec"]["ports"]
     }
@@ -203,14 +231,21 @@ def test_service_and_monitor_find_the_pod(overlays: dict[str, list[Object]]) -> 
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_only_names_and_https_to_the_world_leave_the_pod(overlays: dict[str, list[Object]], overlay: str) -> None:
+def test_only_names_and_https_to_the_world_leave_the_pod(
+    overlays: dict[str, list[Object]], overlay: str
+) -> None:
     policy = one(overlays[overlay], "NetworkPolicy")["spec"]
-    assert policy["podSelector"]["matchLabels"].items() <= pod_of(overlays[overlay])["metadata"]["labels"].items()
+    assert (
+        policy["podSelector"]["matchLabels"].items()
+        <= pod_of(overlays[overlay])["metadata"]["labels"].items()
+    )
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     assert ports == ({53, 443, 9091} if overlay == "cronjob" else {53, 443})
     (block,) = [to["ipBlock"] for rule in policy["egress"] for to in rule["to"] if "ipBlock" in to]
-    assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(block["except"])
+    assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(
+        block["except"]
+    )
     assert len(policy["ingress"]) == (0 if overlay == "cronjob" else 1)
 
 
@@ -221,18 +256,22 @@ def test_the_image_is_of_this_version(overlays: dict[str, list[Object]], overlay
 
 def test_what_is_made_of_something_else_is_up_to_date(component: Callable[[str], Path]) -> None:
     component("kubectl")
-    done = subprocess.run([TOP / ".ci/manifests", "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [TOP / ".ci/manifests", "--check"], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_one_file_needs_nothing_that_a_bare_cluster_has_not(overlays: dict[str, list[Object]]) -> None:
+def test_the_one_file_needs_nothing_that_a_bare_cluster_has_not(
+    overlays: dict[str, list[Object]],
+) -> None:
     objects = list(yaml.safe_load_all((MANIFESTS / "install.yaml").read_text()))
     assert objects == overlays["install"]
     assert not OF_THE_OPERATOR & {each["kind"] for each in objects}
     assert pod_of(objects)["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
 
 
-# --- what they do ----------------------------------------------------------------------------------------------------
+# --- what they do ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -251,9 +290,13 @@ class Cluster:
         self._played: list[str] = []
 
     def play(self, objects: list[Object]) -> str:
-        """Apply the objects, in names of this test's own and in the network of the sandbox; the container's name."""
+        """Apply the objects, in names of this test's own and in the network of the sandbox; the
+        container's name.
+        """
         wanted = ("ConfigMap", "PersistentVolumeClaim", "Deployment", "Pod")
-        text = yaml.safe_dump_all([_secret(), *(each for each in objects if each["kind"] in wanted)])
+        text = yaml.safe_dump_all(
+            [_secret(), *(each for each in objects if each["kind"] in wanted)]
+        )
         text = text.replace("sauce-janitor-data", f"data-{self._suffix}").replace(
             "-config\n", f"-config-{self._suffix}\n"
         )
@@ -267,7 +310,12 @@ class Cluster:
         self._played.append(str(file))
         self._engine("kube", "play", "--network", "host", str(file))
         found = self._engine(
-            "ps", "--all", "--format", "{{.Names}} {{.Image}}", "--filter", f"volume=data-{self._suffix}"
+            "ps",
+            "--all",
+            "--format",
+            "{{.Names}} {{.Image}}",
+            "--filter",
+            f"volume=data-{self._suffix}",
         )
         (name,) = [line.split()[0] for line in found.splitlines() if IMAGE in line]
         return name
@@ -283,7 +331,12 @@ class Cluster:
 def _secret() -> Object:
     # podman 4.3 mounts what stands here without decoding it, so these stand for themselves
     data = {"username": "demo", "access-key": KEY, "web-token": TOKEN}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "sauce-janitor-credentials"}, "data": data}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "sauce-janitor-credentials"},
+        "data": data,
+    }
 
 
 @pytest.fixture
@@ -317,12 +370,23 @@ def test_the_deployment_s_pod_serves_plans_with_its_secret_and_ends_when_told(
 
 
 def test_the_cron_job_s_pod_makes_one_pass_and_leaves_its_metrics(
-    cluster: Cluster, overlays: dict[str, list[Object]], engine: Engine, sandbox: Sandbox, pushgateway: str
+    cluster: Cluster,
+    overlays: dict[str, list[Object]],
+    engine: Engine,
+    sandbox: Sandbox,
+    pushgateway: str,
 ) -> None:
-    objects = json.loads(json.dumps(overlays["cronjob"]).replace("http://pushgateway.monitoring:9091", pushgateway))
+    objects = json.loads(
+        json.dumps(overlays["cronjob"]).replace("http://pushgateway.monitoring:9091", pushgateway)
+    )
     template = pod_of(objects)
     objects.append(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"pass-{cluster.port}"}, "spec": template["spec"]}
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"pass-{cluster.port}"},
+            "spec": template["spec"],
+        }
     )
     name = cluster.play([each for each in objects if each["kind"] != "CronJob"])
     assert engine("wait", name).strip() == "0", engine("logs", name)

@@ -19,7 +19,9 @@ from sauce_janitor.state.file.backup import back_up
 from tests.e2e.deploy.conftest import TOP
 
 PAGE = "".join(
-    page.read_text() for folder in ("how-to", "tutorials") for page in sorted(TOP.glob(f"docs/{folder}/*.md"))
+    page.read_text()
+    for folder in ("how-to", "tutorials")
+    for page in sorted(TOP.glob(f"docs/{folder}/*.md"))
 )
 
 
@@ -52,7 +54,9 @@ def state_path(tmp_path: Path) -> Path:
 def test_the_backup_is_whole_though_the_state_is_in_use(state_path: Path, tmp_path: Path) -> None:
     (tmp_path / "backup").mkdir()
     text = block("sh", "source.backup(copy)")
-    text = text.replace("/var/lib/sauce-janitor", str(tmp_path)).replace("/backup/", f"{tmp_path}/backup/")
+    text = text.replace("/var/lib/sauce-janitor", str(tmp_path)).replace(
+        "/backup/", f"{tmp_path}/backup/"
+    )
     with State.open(state_path) as state:
         state.switch.resume(by="me", at=2)  # still in the log beside the file
         shell(text, tmp_path)
@@ -61,7 +65,9 @@ def test_the_backup_is_whole_though_the_state_is_in_use(state_path: Path, tmp_pa
         assert not copy.switch.is_paused()
 
 
-def test_the_copy_made_before_a_migration_goes_back_in_place(state_path: Path, tmp_path: Path) -> None:
+def test_the_copy_made_before_a_migration_goes_back_in_place(
+    state_path: Path, tmp_path: Path
+) -> None:
     back_up(state_path, "0002")
     with State.open(state_path) as state:
         state.switch.resume(by="me", at=2)
@@ -70,20 +76,29 @@ def test_the_copy_made_before_a_migration_goes_back_in_place(state_path: Path, t
     with State.open(state_path) as state:
         assert state.switch.is_paused()
     with closing(sqlite3.connect(tmp_path / "newer" / "state.db")) as newer:
-        assert newer.execute("SELECT count(*) FROM pauses WHERE resumed_at IS NULL").fetchone() == (0,)
+        assert newer.execute("SELECT count(*) FROM pauses WHERE resumed_at IS NULL").fetchone() == (
+            0,
+        )
 
 
 def test_the_overlay_of_one_s_own_renders_with_its_image_and_configuration(
     component: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    text = block("yaml", "components/alerts").replace("github.com/your/copy", os.path.relpath(TOP, tmp_path))
+    text = block("yaml", "components/alerts").replace(
+        "github.com/your/copy", os.path.relpath(TOP, tmp_path)
+    )
     (tmp_path / "kustomization.yaml").write_text(text.replace("  # - ", "  - "))
     (tmp_path / "config.yaml").write_text("ours: true\n")
     (tmp_path / "policies.yaml").write_text("ours: too\n")
-    done = subprocess.run([component("kubectl"), "kustomize", tmp_path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [component("kubectl"), "kustomize", tmp_path], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     objects = {each["kind"]: each for each in yaml.safe_load_all(done.stdout)}
-    assert objects["ConfigMap"]["data"] == {"config.yaml": "ours: true\n", "policies.yaml": "ours: too\n"}
+    assert objects["ConfigMap"]["data"] == {
+        "config.yaml": "ours: true\n",
+        "policies.yaml": "ours: too\n",
+    }
     (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/sauce-janitor:0.1.0"
     assert container["args"] == ["serve", "--execute"]
@@ -104,7 +119,9 @@ def test_every_name_that_the_pages_give_of_the_cluster_s_objects_is_theirs() -> 
 
 def test_the_emergency_stop_works_as_kubectl_exec_runs_it(tmp_path: Path) -> None:
     """Without a terminal, without stdin, without a name or a home in the environment."""
-    (line,) = re.findall(r"`kubectl -n sauce-janitor exec deploy/sauce-janitor -- (sauce-janitor pause [^`]+)`", PAGE)
+    (line,) = re.findall(
+        r"`kubectl -n sauce-janitor exec deploy/sauce-janitor -- (sauce-janitor pause [^`]+)`", PAGE
+    )
     config = tmp_path / "config.yaml"
     config.write_text(
         "version: 1\n"
@@ -116,7 +133,13 @@ def test_the_emergency_stop_works_as_kubectl_exec_runs_it(tmp_path: Path) -> Non
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     environment = {"PATH": path, "SAUCE_JANITOR_CONFIG": str(config), "KEY": "k"}
     done = subprocess.run(
-        line.split(), cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        line.split(),
+        cwd="/",
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Paused.")

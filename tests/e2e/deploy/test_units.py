@@ -1,4 +1,6 @@
-"""The compose file and the systemd units are what their programs take, ship in dry run, and give the program its time."""
+"""The compose file and the systemd units are what their programs take, ship in dry run, and give
+the program its time.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,17 @@ from tests.e2e.deploy.conftest import TOP
 COMPOSE = TOP / "deploy/compose.yaml"
 UNITS = sorted((TOP / "deploy/systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
-SETTINGS = {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": "key", "WEB_TOKEN": "token", "GRAFANA_PASSWORD": "word"}
+SETTINGS = {
+    "SAUCE_USERNAME": "demo",
+    "SAUCE_ACCESS_KEY": "key",
+    "WEB_TOKEN": "token",
+    "GRAFANA_PASSWORD": "word",
+}
 MOST_EXPOSED = 1.5
 """Of systemd-analyze's scale, on which 10 is a service that may do anything."""
 
 
-# --- compose ---------------------------------------------------------------------------------------------------------
+# --- compose --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +74,18 @@ def test_compose_ships_in_dry_run_as_tight_as_the_cluster_and_for_this_machine_o
     assert ours["command"] == ["serve", "--dry-run"]
     assert composed(EXECUTE="--execute")["sauce-janitor"]["command"] == ["serve", "--execute"]
     assert ours["image"] == f"sauce-janitor:{__version__}"
-    assert (ours["user"], ours["read_only"], ours["stop_grace_period"]) == ("10001:10001", True, "45s")
+    assert (ours["user"], ours["read_only"], ours["stop_grace_period"]) == (
+        "10001:10001",
+        True,
+        "45s",
+    )
     for service in services.values():
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         for port in service["ports"]:
-            assert str(port if isinstance(port, str) else port["host_ip"]).startswith("127.0.0.1"), port
+            assert str(port if isinstance(port, str) else port["host_ip"]).startswith(
+                "127.0.0.1"
+            ), port
 
 
 def test_every_file_that_compose_mounts_is_there(composed: Callable[..., dict[str, Any]]) -> None:
@@ -110,11 +123,13 @@ def test_prometheus_takes_its_configuration_with_the_alerts_beside_it(
     assert "rules found" in done.stdout
 
 
-# --- systemd ---------------------------------------------------------------------------------------------------------
+# --- systemd --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_systemd_takes_the_unit_without_a_word(component: Callable[[str], Path], unit: Path, tmp_path: Path) -> None:
+def test_systemd_takes_the_unit_without_a_word(
+    component: Callable[[str], Path], unit: Path, tmp_path: Path
+) -> None:
     program = Path(sys.executable).with_name("sauce-janitor")
     for each in UNITS:
         (tmp_path / each.name).write_text(

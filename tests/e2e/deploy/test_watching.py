@@ -1,4 +1,6 @@
-"""The alerts fire when they should and not else; the dashboard shows what a real Prometheus scraped of a real daemon."""
+"""The alerts fire when they should and not else; the dashboard shows what a real Prometheus scraped
+of a real daemon.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,19 @@ EXPRESSIONS = [
     (panel["title"], target["expr"]) for panel in PANELS for target in panel.get("targets", [])
 ]  # fmt: skip
 OTHERS = {"up", "ALERTS"}
-"""What Prometheus itself says. The kubelet's and the node exporter's start with a word of theirs."""
+"""What Prometheus itself says. The kubelet's and the node exporter's start with a word of
+theirs.
+"""
 
 
 def named(expression: str) -> set[str]:
     """The metrics of an expression."""
     words = re.findall(r"\b(sauce_janitor_\w+)", expression)
-    return {re.sub(r"_(bucket|sum|count)$", "", word) for word in words if not word.endswith("build_info_count")}
+    return {
+        re.sub(r"_(bucket|sum|count)$", "", word)
+        for word in words
+        if not word.endswith("build_info_count")
+    }
 
 
 def spelled(expression: str) -> str:
@@ -49,11 +57,12 @@ def spelled(expression: str) -> str:
 def known() -> set[str]:
     """Every metric that the program has."""
     return {
-        f"{family.name}_total" if family.type == "counter" else family.name for family in Metrics().registry.collect()
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in Metrics().registry.collect()
     }
 
 
-# --- alerts ----------------------------------------------------------------------------------------------------------
+# --- alerts ---------------------------------------------------------------------------------------
 
 
 def test_each_alert_fires_and_is_silent_as_its_test_says(component: Callable[[str], Path]) -> None:
@@ -67,8 +76,15 @@ def test_each_alert_fires_and_is_silent_as_its_test_says(component: Callable[[st
 def test_each_alert_has_a_test_in_which_it_fires_and_is_silent_when_all_is_well() -> None:
     names = {rule["alert"] for rule in RULES}
     healthy, *others = yaml.safe_load(TESTS.read_text())["tests"]
-    assert {each["alertname"] for each in healthy["alert_rule_test"] if not each.get("exp_alerts")} == names
-    fired = {each["alertname"] for test in others for each in test["alert_rule_test"] if each.get("exp_alerts")}
+    assert {
+        each["alertname"] for each in healthy["alert_rule_test"] if not each.get("exp_alerts")
+    } == names
+    fired = {
+        each["alertname"]
+        for test in others
+        for each in test["alert_rule_test"]
+        if each.get("exp_alerts")
+    }
     assert fired == names
 
 
@@ -79,19 +95,25 @@ def test_each_alert_has_its_section_in_the_runbook_and_each_section_its_alert() 
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_reads_metrics_that_exist_and_says_what_to_do(rule: dict[str, Any], known: set[str]) -> None:
+def test_an_alert_reads_metrics_that_exist_and_says_what_to_do(
+    rule: dict[str, Any], known: set[str]
+) -> None:
     promql_parser.parse(rule["expr"])
     assert named(rule["expr"]) <= known
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"]
-    assert rule["annotations"]["runbook_url"].endswith(f"/docs/how-to/alerts.md#{rule['alert'].lower()}")
+    assert rule["annotations"]["runbook_url"].endswith(
+        f"/docs/how-to/alerts.md#{rule['alert'].lower()}"
+    )
 
 
-# --- the dashboard ---------------------------------------------------------------------------------------------------
+# --- the dashboard --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("title", "expression"), EXPRESSIONS, ids=[title for title, _ in EXPRESSIONS])
+@pytest.mark.parametrize(
+    ("title", "expression"), EXPRESSIONS, ids=[title for title, _ in EXPRESSIONS]
+)
 def test_an_expression_of_the_dashboard_parses_and_reads_metrics_that_exist(
     title: str, expression: str, known: set[str]
 ) -> None:
@@ -108,29 +130,48 @@ def test_the_dashboard_is_one_that_grafana_can_show() -> None:
     for panel in PANELS:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24, panel["title"]
-        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        cells = {
+            (place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])
+        }
         assert not cells & taken, panel["title"]
         taken |= cells
         targets = panel.get("targets", [])
         assert len({target["refId"] for target in targets}) == len(targets)
         assert all(target["datasource"]["uid"] == "${datasource}" for target in targets)
-    assert {variable["name"] for variable in whole["templating"]["list"]} == {"datasource", "account"}
+    assert {variable["name"] for variable in whole["templating"]["list"]} == {
+        "datasource",
+        "account",
+    }
 
 
-def test_grafana_s_own_types_take_the_dashboard(component: Callable[[str], Path], tmp_path: Path) -> None:
+def test_grafana_s_own_types_take_the_dashboard(
+    component: Callable[[str], Path], tmp_path: Path
+) -> None:
     compiler = component("tsc")
     text = DASHBOARD.read_text()
-    for word, name in (("absolute", "ThresholdsMode.Absolute"), ("value", "MappingType.ValueToText")):
-        text = text.replace(f': "{word}"', f": {name}")  # TypeScript takes no string for a member of an enum
+    for word, name in (
+        ("absolute", "ThresholdsMode.Absolute"),
+        ("value", "MappingType.ValueToText"),
+    ):
+        text = text.replace(
+            f': "{word}"', f": {name}"
+        )  # TypeScript takes no string for a member of an enum
     source = tmp_path / "dashboard.ts"
     source.write_text(
         "import { Dashboard, MappingType, ThresholdsMode } from '@grafana/schema';\n"
         f"export const dashboard: Partial<Dashboard> = {text};\n"
     )
     (tmp_path / "node_modules").symlink_to(compiler.parents[1])
-    options = "--noEmit --strict --skipLibCheck --moduleResolution bundler --module esnext --target es2022"
+    options = (
+        "--noEmit --strict --skipLibCheck --moduleResolution bundler --module esnext --target"
+        " es2022"
+    )
     done = subprocess.run(
-        [compiler, *options.split(), source], cwd=tmp_path, capture_output=True, text=True, check=False
+        [compiler, *options.split(), source],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -169,8 +210,12 @@ deadlines: [{name: soon, match: {build: "nightly-*"}, assets_gone_by: 1d}]
 
 
 @pytest.fixture(scope="module")
-def prometheus(component: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Prometheus, as compose.yaml configures it but scraping each second, and a daemon that works on a sandbox."""
+def prometheus(
+    component: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """Prometheus, as compose.yaml configures it but scraping each second, and a daemon that works
+    on a sandbox.
+    """
     folder = tmp_path_factory.mktemp("watching")
     port, own = free_port(), free_port()
     (folder / "alerts.yaml").write_text(ALERTS.read_text())
@@ -187,7 +232,9 @@ def prometheus(component: Callable[[str], Path], tmp_path_factory: pytest.TempPa
             ([*PROGRAM, "serve", "--execute"], ENVIRONMENT),
         )  # fmt: skip
         processes = [
-            subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.Popen(
+                command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             for command, env in commands
         ]
         try:
@@ -217,6 +264,7 @@ def test_prometheus_evaluates_the_alerts_and_all_is_well_but_the_promise_that_a_
     prometheus.until('ALERTS{alertname="SauceJanitorDeadlineBroken", alertstate="pending"}')
     assert {labels["alertname"] for labels, _ in prometheus.ask("ALERTS")} <= {
         "SauceJanitorDeadlineBroken",
-        "SauceJanitorAssetsExpiringUnarchived",  # the sandbox's world has some at the first plan; the second has none
+        # the sandbox's world has some at the first plan; the second has none
+        "SauceJanitorAssetsExpiringUnarchived",
         "SauceJanitorAssetsExpiringSoon",
     }

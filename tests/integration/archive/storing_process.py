@@ -1,8 +1,9 @@
 """A process that stores jobs and may be killed: run by the tests, never by itself.
 
 `storing_process.py once ROOT [FILE_LIMIT [MEGABYTES]]` stores one job and prints what came of it.
-`storing_process.py kill ROOT WIDTH` copies ROOT for every disk call of a pass and kills a child right before that call;
-WIDTH is what of the job is asked for (`video` or `all`). Prints the number of calls.
+`storing_process.py kill ROOT WIDTH` copies ROOT for every disk call of a pass and kills a child
+right before that call; WIDTH is what of the job is asked for (`video` or `all`). Prints the number
+of calls.
 """
 
 from __future__ import annotations
@@ -34,13 +35,21 @@ ROOMY = WriteSettings(min_free=DiskReserve(percent=0))
 CALLS = ("mkdir", "open", "write", "close", "fsync", "rename", "unlink", "link")
 
 
-def store(root: Path, width: str, assets: dict[str, bytes | ShelfBody | list[bytes | ShelfBody]] | None = None) -> str:
+def store(
+    root: Path,
+    width: str,
+    assets: dict[str, bytes | ShelfBody | list[bytes | ShelfBody]] | None = None,
+) -> str:
     shelf = AssetShelf(assets or dict(ASSETS))
     selection = Selection(frozenset({width}), discard_rest=True)
-    with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: 1_770_000_000.0) as archive:
+    with Archive.open(
+        root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: 1_770_000_000.0
+    ) as archive:
         archive.sweep()
         origin = StoreOrigin("nightly", "run-1", "https://api.example.com")
-        return archive.store(document(state=width), shelf.listing, selection, shelf.fetch, origin).sha256
+        return archive.store(
+            document(state=width), shelf.listing, selection, shelf.fetch, origin
+        ).sha256
 
 
 def once(root: Path, file_limit: int, megabytes: int) -> None:

@@ -1,4 +1,6 @@
-"""What Sauce Labs, or whoever can run a test there, may send: docs/reference/archive.md has a sentence on each."""
+"""What Sauce Labs, or whoever can run a test there, may send: docs/reference/archive.md has a
+sentence on each.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,21 @@ from tests.fakes.asset_shelf import LOG, MP4, PNG, AssetShelf, ShelfBody, docume
 from tests.integration.archive.test_storing import ORIGIN, folder_of
 
 
-def store(archive: Archive, shelf: AssetShelf, listing: AssetListing | None = None) -> dict[str, int]:
-    return dict(archive.store(document(), listing or shelf.listing, EVERYTHING, shelf.fetch, ORIGIN).stored)
+def store(
+    archive: Archive, shelf: AssetShelf, listing: AssetListing | None = None
+) -> dict[str, int]:
+    return dict(
+        archive.store(document(), listing or shelf.listing, EVERYTHING, shelf.fetch, ORIGIN).stored
+    )
 
 
-def test_ten_thousand_screenshots_come_as_one_bundle_and_stand_under_one_receipt(root: Path) -> None:
-    pictures = {f"{number:04d}screenshot.png": PNG[:8] + b"%d" % number + PNG[8:] for number in range(10_000)}
+def test_ten_thousand_screenshots_come_as_one_bundle_and_stand_under_one_receipt(
+    root: Path,
+) -> None:
+    pictures = {
+        f"{number:04d}screenshot.png": PNG[:8] + b"%d" % number + PNG[8:]
+        for number in range(10_000)
+    }
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as packed:
         for name, data in pictures.items():
@@ -42,7 +53,9 @@ def test_an_asset_that_grew_since_the_list_is_stored_as_it_came(archive: Archive
     assert store(archive, shelf) == {"selenium-server.log": 14_000}
 
 
-def test_an_asset_that_grows_while_it_is_fetched_is_not_believed(archive: Archive, root: Path) -> None:
+def test_an_asset_that_grows_while_it_is_fetched_is_not_believed(
+    archive: Archive, root: Path
+) -> None:
     growing: list[bytes | ShelfBody] = [
         ShelfBody([b"line 1\n"], framed=False),
         ShelfBody([b"line 1\nline 2\n"], framed=False),
@@ -54,7 +67,9 @@ def test_an_asset_that_grows_while_it_is_fetched_is_not_believed(archive: Archiv
     assert "came differently twice, and nothing says which is whole" in receipt.read_text()
 
 
-def test_an_empty_asset_is_stored_empty_when_it_comes_empty_twice(archive: Archive, root: Path) -> None:
+def test_an_empty_asset_is_stored_empty_when_it_comes_empty_twice(
+    archive: Archive, root: Path
+) -> None:
     shelf = AssetShelf({"console.log": b""})
 
     assert store(archive, shelf) == {"console.log": 0}
@@ -63,8 +78,12 @@ def test_an_empty_asset_is_stored_empty_when_it_comes_empty_twice(archive: Archi
     assert not next(archive.catalogue.proofs()).findings
 
 
-def test_names_that_differ_by_case_alone_have_files_that_differ_by_more(archive: Archive, root: Path) -> None:
-    shelf = AssetShelf({"video.mp4": MP4, "VIDEO.MP4": MP4 + bytes(8), "Video.mp4": MP4 + bytes(16)})
+def test_names_that_differ_by_case_alone_have_files_that_differ_by_more(
+    archive: Archive, root: Path
+) -> None:
+    shelf = AssetShelf(
+        {"video.mp4": MP4, "VIDEO.MP4": MP4 + bytes(8), "Video.mp4": MP4 + bytes(16)}
+    )
 
     assert len(store(archive, shelf)) == 3
     files = [path.name for path in (folder_of(root) / "assets").iterdir()]
@@ -75,9 +94,17 @@ def test_names_that_differ_by_case_alone_have_files_that_differ_by_more(archive:
     }  # fmt: skip
 
 
-def test_an_asset_that_is_called_like_our_own_files_takes_no_place_of_theirs(archive: Archive, root: Path) -> None:
-    shelf = AssetShelf({"receipt.json": LOG, "job.json": LOG, "pruned.json": LOG, ".sauce-janitor-archive": b"x"})
+def test_an_asset_that_is_called_like_our_own_files_takes_no_place_of_theirs(
+    archive: Archive, root: Path
+) -> None:
+    shelf = AssetShelf(
+        {"receipt.json": LOG, "job.json": LOG, "pruned.json": LOG, ".sauce-janitor-archive": b"x"}
+    )
 
     assert len(store(archive, shelf)) == 4
-    assert sorted(path.name for path in folder_of(root).iterdir()) == ["assets", "job.json", "receipt.json"]
+    assert sorted(path.name for path in folder_of(root).iterdir()) == [
+        "assets",
+        "job.json",
+        "receipt.json",
+    ]
     assert not next(archive.catalogue.proofs()).findings

@@ -1,4 +1,6 @@
-"""Screenshots fetched as one and stored as their files, or one by one where that cannot be trusted."""
+"""Screenshots fetched as one and stored as their files, or one by one where that cannot be
+trusted.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def zipped(entries: Mapping[str, bytes]) -> bytes:
 
 
 def shelf(bundle: bytes | ShelfBody | None, **more: bytes) -> AssetShelf:
-    return AssetShelf({**PICTURES, **more, **({} if bundle is None else {"screenshots.zip": bundle})})
+    return AssetShelf(
+        {**PICTURES, **more, **({} if bundle is None else {"screenshots.zip": bundle})}
+    )
 
 
 def store(
@@ -39,14 +43,18 @@ def store(
     return archive.store(document(number), listing, selection, source.fetch, ORIGIN).stored
 
 
-def test_one_request_brings_all_screenshots_and_each_is_a_file_of_its_own(archive: Archive, root: Path) -> None:
+def test_one_request_brings_all_screenshots_and_each_is_a_file_of_its_own(
+    archive: Archive, root: Path
+) -> None:
     source = shelf(zipped(PICTURES), **{"log.json": LOG})
 
     store(archive, source)
 
-    assert (source.asked[0], source.asked[-1], len(source.asked)) == ("screenshots.zip", "log.json", 3), (
-        "and one to compare"
-    )
+    assert (source.asked[0], source.asked[-1], len(source.asked)) == (
+        "screenshots.zip",
+        "log.json",
+        3,
+    ), "and one to compare"
     place = next(archive.catalogue.places())
     receipt = archive.catalogue.receipts(place)[-1].document
     stored = {file.name: file for file in receipt.assets}
@@ -80,7 +88,16 @@ def test_what_the_bundle_lacks_is_fetched_alone(archive: Archive) -> None:
         zipped({}),
         ShelfBody([zipped(PICTURES)], cut=True),
     ],
-    ids=["not offered", "a page", "cut", "hostile name", "not listed", "a foreign entry", "empty", "broken off"],
+    ids=[
+        "not offered",
+        "a page",
+        "cut",
+        "hostile name",
+        "not listed",
+        "a foreign entry",
+        "empty",
+        "broken off",
+    ],
 )
 def test_a_bundle_that_cannot_be_trusted_costs_one_request_and_nothing_else(
     archive: Archive, root: Path, bundle: bytes | ShelfBody | None
@@ -94,7 +111,11 @@ def test_a_bundle_that_cannot_be_trusted_costs_one_request_and_nothing_else(
     proof = next(archive.catalogue.proofs())
     assert not proof.findings
     assert all(file.url.endswith(file.name) for file in proof.receipts[-1].document.assets)
-    assert not [found for found in root.parent.rglob("*") if found.name in {"escape.png", ".spool", "screenshots.zip"}]
+    assert not [
+        found
+        for found in root.parent.rglob("*")
+        if found.name in {"escape.png", ".spool", "screenshots.zip"}
+    ]
 
 
 def test_a_bundle_of_other_pictures_is_put_away_and_no_other_is_asked_for(archive: Archive) -> None:
@@ -110,7 +131,9 @@ def test_a_bundle_of_other_pictures_is_put_away_and_no_other_is_asked_for(archiv
         assert not archive.catalogue.prove(place).findings
 
 
-def test_of_a_large_bundle_the_first_and_the_last_picture_are_compared_too(archive: Archive) -> None:
+def test_of_a_large_bundle_the_first_and_the_last_picture_are_compared_too(
+    archive: Archive,
+) -> None:
     shots = tuple(f"{n:04d}screenshot.png" for n in range(20))
     pictures = {name: PNG[:8] + name.encode() + PNG[8:] for name in shots}
     source = AssetShelf({**pictures, "screenshots.zip": zipped({**pictures, shots[-1]: PNG})})
@@ -146,4 +169,6 @@ def test_a_bundle_over_the_caps_fails_as_its_files_do(root: Path) -> None:
     with Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive:
         source = shelf(zipped(PICTURES))
         stored = archive.store(document(1), AssetListing(SHOTS), EVERYTHING, source.fetch, ORIGIN)
-    assert [each.name for each in stored.missing] == [name for name, data in PICTURES.items() if len(data) > 100]
+    assert [each.name for each in stored.missing] == [
+        name for name, data in PICTURES.items() if len(data) > 100
+    ]

@@ -59,7 +59,19 @@ def test_list_has_a_line_for_every_job_the_newest_first(config: Path, filled: Ar
     said = run(config, "list")
     lines = said.stdout.splitlines()
     assert len(lines) == 3
-    assert lines[1].split() == [JOB, "2025-12-31", "23:59", "UTC", "complete", "3", "247", "B", "eu/alice", "-", "-"]
+    assert lines[1].split() == [
+        JOB,
+        "2025-12-31",
+        "23:59",
+        "UTC",
+        "complete",
+        "3",
+        "247",
+        "B",
+        "eu/alice",
+        "-",
+        "-",
+    ]
     assert "2 jobs, 459 B" in said.stderr
     (row,) = json.loads(run(config, "list", "--owner", "bob", "--format", "json").stdout)
     assert (row["owner"], row["assets"], row["ended_at"]) == ("bob", 1, "2025-12-31T23:59:59Z")
@@ -71,13 +83,22 @@ def test_list_has_a_line_for_every_job_the_newest_first(config: Path, filled: Ar
 def varied(archive: Archive) -> Archive:
     jobs: list[dict[str, Any]] = [
         {"name": "login", "build": "nightly-1", "passed": True},
-        {"name": "check 50% off", "build": "nightly-2", "passed": False, "error": "Element NOT found"},
+        {
+            "name": "check 50% off",
+            "build": "nightly-2",
+            "passed": False,
+            "error": "Element NOT found",
+        },
         {"name": "=cmd()", "build": "PR-7", "status": "error", "error": "timeout"},
     ]
     for number, job in enumerate(jobs, 1):
         shelf = AssetShelf({"video.mp4": MP4})
         archive.store(
-            document(number, ended_at=ENDED_AT - number * 86_400, **job), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN
+            document(number, ended_at=ENDED_AT - number * 86_400, **job),
+            shelf.listing,
+            EVERYTHING,
+            shelf.fetch,
+            ORIGIN,
         )
     return archive
 
@@ -115,7 +136,19 @@ def test_list_finds_jobs_by_what_one_remembers(
 def test_a_line_of_the_list_is_no_longer_than_the_terminal(width: int) -> None:
     names = ("short", "long " * 40, "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 90)
     entries = [
-        ArchiveEntry("eu", Owner("alice"), JobId(JOB), "eu/alice", 1, 1, "p", 3, 1_000, name=name, build="nightly-1")
+        ArchiveEntry(
+            "eu",
+            Owner("alice"),
+            JobId(JOB),
+            "eu/alice",
+            1,
+            1,
+            "p",
+            3,
+            1_000,
+            name=name,
+            build="nightly-1",
+        )
         for name in names
     ]
     screen = Console(width=width, force_terminal=True, file=io.StringIO())
@@ -140,7 +173,10 @@ def test_a_time_that_is_none_is_a_usage_error(config: Path, varied: Archive, whe
 def test_a_glob_that_looks_like_another_language_is_told(config: Path, varied: Archive) -> None:
     said = run(config, "list", "--build", "PR-7|nightly-1")
     assert said.exit_code == 0
-    assert "--build 'PR-7|nightly-1' has a `|`, which is no alternative: it is taken as it stands." in said.stderr
+    assert (
+        "--build 'PR-7|nightly-1' has a `|`, which is no alternative: it is taken as it stands."
+        in said.stderr
+    )
     assert "taken as it stands" not in run(config, "list", "--name", "log*").stderr
 
 
@@ -164,15 +200,22 @@ def test_show_tells_a_job_as_one_remembers_it(config: Path, varied: Archive) -> 
         (("list", "--owner", "a/b"), "not a user name"),
     ],
 )
-def test_what_is_not_there_is_said(config: Path, filled: Archive, arguments: tuple[str, ...], sentence: str) -> None:
+def test_what_is_not_there_is_said(
+    config: Path, filled: Archive, arguments: tuple[str, ...], sentence: str
+) -> None:
     wrong = run(config, *arguments).exception
     assert isinstance(wrong, ConfigError)
     assert sentence in str(wrong)
 
 
-def test_verify_ends_with_six_only_when_it_found_something(config: Path, filled: Archive, root: Path) -> None:
+def test_verify_ends_with_six_only_when_it_found_something(
+    config: Path, filled: Archive, root: Path
+) -> None:
     whole = run(config, "verify")
-    assert (whole.exit_code, whole.stdout) == (0, f"Verified: 2 jobs, 6 files, {_size(filled):,} bytes, 0 findings\n")
+    assert (whole.exit_code, whole.stdout) == (
+        0,
+        f"Verified: 2 jobs, 6 files, {_size(filled):,} bytes, 0 findings\n",
+    )
     (folder_of(root) / "assets" / "video.mp4").write_bytes(MP4[:-1] + b"!")
     damaged = run(config, "verify")
     assert damaged.exit_code == 6

@@ -1,4 +1,6 @@
-"""`archive.compress`: less room on the disk, the same bytes for whoever reads, and the same proof."""
+"""`archive.compress`: less room on the disk, the same bytes for whoever reads, and the same
+proof.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ ORIGIN = StoreOrigin("nightly", "run-1", "https://api.example.com")
 def archive(root: Path) -> Iterator[Archive]:
     settings = WriteSettings(min_free=DiskReserve(percent=0), compress=True)
     with Archive.open(root, account="eu", known_uuid=None, settings=settings) as opened:
-        opened.store(document(), AssetShelf(ASSETS).listing, EVERYTHING, AssetShelf(ASSETS).fetch, ORIGIN)
+        opened.store(
+            document(), AssetShelf(ASSETS).listing, EVERYTHING, AssetShelf(ASSETS).fetch, ORIGIN
+        )
         yield opened
 
 
@@ -40,9 +44,13 @@ def folder_of(archive: Archive, root: Path) -> Path:
     return root.joinpath(*next(archive.catalogue.places()))
 
 
-def test_logs_and_json_are_stored_small_and_the_receipt_has_both_hashes(archive: Archive, root: Path) -> None:
+def test_logs_and_json_are_stored_small_and_the_receipt_has_both_hashes(
+    archive: Archive, root: Path
+) -> None:
     folder = folder_of(archive, root)
-    said = {each["name"]: each for each in json.loads((folder / "receipt.json").read_text())["assets"]}
+    said = {
+        each["name"]: each for each in json.loads((folder / "receipt.json").read_text())["assets"]
+    }
 
     for name, data in ASSETS.items():
         assert (said[name]["bytes"], said[name]["sha256"]) == (len(data), sha256(data).hexdigest())
@@ -54,7 +62,11 @@ def test_logs_and_json_are_stored_small_and_the_receipt_has_both_hashes(archive:
             assert zstandard.ZstdDecompressor().decompressobj().decompress(stored) == data
         else:
             assert stored == data
-    assert {name for name in said if "stored" in said[name]} == {"selenium-server.log", "network.har", "empty.log"}
+    assert {name for name in said if "stored" in said[name]} == {
+        "selenium-server.log",
+        "network.har",
+        "empty.log",
+    }
     assert said["selenium-server.log"]["file"] == "assets/selenium-server.log.zst"
     assert said["selenium-server.log"]["stored"]["bytes"] * 20 < len(LONG_LOG)
 
@@ -75,7 +87,9 @@ def test_verifying_reads_both_and_names_a_flipped_byte(archive: Archive, root: P
 
     findings = next(archive.catalogue.proofs()).findings
 
-    assert [(found.file, found.damage) for found in findings] == [("assets/selenium-server.log.zst", Damage.CHANGED)]
+    assert [(found.file, found.damage) for found in findings] == [
+        ("assets/selenium-server.log.zst", Damage.CHANGED)
+    ]
 
 
 def test_a_frame_that_holds_something_else_is_found_even_where_its_own_hash_was_forged(

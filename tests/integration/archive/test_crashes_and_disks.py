@@ -1,4 +1,6 @@
-"""Killed at any step, a failing or full disk, a planted link, another volume: nothing or all, and a sentence."""
+"""Killed at any step, a failing or full disk, a planted link, another volume: nothing or all, and a
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,19 @@ def run(*command: str) -> str:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """The archive's files, but for what differs in every run: its uuid stands in the receipts, and their hashes follow."""
+    """The archive's files, but for what differs in every run: its uuid stands in the receipts, and
+    their hashes follow.
+    """
     differs = rb'"archive": "[0-9a-f-]{36}"|"previous": "[0-9a-f]{64}"'
-    return {name: re.sub(differs, b"", data) for name, data in tree(root).items() if data is not None}
+    return {
+        name: re.sub(differs, b"", data) for name, data in tree(root).items() if data is not None
+    }
 
 
 @pytest.mark.parametrize("first", ["", "video"])
-def test_a_process_killed_before_any_disk_call_leaves_nothing_or_all(tmp_path: Path, first: str) -> None:
+def test_a_process_killed_before_any_disk_call_leaves_nothing_or_all(
+    tmp_path: Path, first: str
+) -> None:
     base, done = tmp_path / "killed", tmp_path / "done"
     if first:
         storing_process.store(base, first)
@@ -47,11 +55,15 @@ def test_a_process_killed_before_any_disk_call_leaves_nothing_or_all(tmp_path: P
     for last in range(calls + 1):
         root = tmp_path / f"killed-{last}"
         if not first:
-            assert all(not proof.findings for proof in proofs(root)), f"partly shown when killed before call {last}"
+            assert all(not proof.findings for proof in proofs(root)), (
+                f"partly shown when killed before call {last}"
+            )
         if (root / ".sauce-janitor-archive").exists():
             with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY) as archive:
                 archive.sweep()
-            assert files(root) in (before, whole), f"neither nothing nor all when killed before call {last}"
+            assert files(root) in (before, whole), (
+                f"neither nothing nor all when killed before call {last}"
+            )
             assert all(not proof.findings for proof in proofs(root))
             ends.add(len(files(root)))
         storing_process.store(root, "all")
@@ -92,7 +104,18 @@ def test_every_failing_disk_call_fails_the_job_and_leaves_nothing(
         shutil.copytree(base, root)
         inject = f"inject={call}:error=EIO:when={number}{and_all_later}"
         says = run(
-            strace, "-f", "-o", str(log), "-e", f"trace={call}", "-e", inject, sys.executable, SCRIPT, "once", str(root)
+            strace,
+            "-f",
+            "-o",
+            str(log),
+            "-e",
+            f"trace={call}",
+            "-e",
+            inject,
+            sys.executable,
+            SCRIPT,
+            "once",
+            str(root),
         )
         if "(INJECTED)" not in log.read_text():
             assert says.startswith("stored")
@@ -114,7 +137,19 @@ def test_everything_is_durable_before_it_is_shown(tmp_path: Path, strace: str) -
     log = tmp_path / "strace.log"
     root = tmp_path / "archive"
     calls = "write,fsync,syncfs,rename,renameat,renameat2"
-    run(strace, "-y", "-f", "-o", str(log), "-e", f"trace={calls}", sys.executable, SCRIPT, "once", str(root))
+    run(
+        strace,
+        "-y",
+        "-f",
+        "-o",
+        str(log),
+        "-e",
+        f"trace={calls}",
+        sys.executable,
+        SCRIPT,
+        "once",
+        str(root),
+    )
     dirty: set[str] = set()
     shown = 0
     for line in log.read_text().splitlines():
@@ -131,7 +166,9 @@ def test_everything_is_durable_before_it_is_shown(tmp_path: Path, strace: str) -
             else:
                 dirty.discard(path[1])
     assert shown == 1
-    assert re.search(r"renameat.*\n.*fsync\(.*/31>\) += 0", log.read_text())  # the day's folder: the commit point
+    assert re.search(
+        r"renameat.*\n.*fsync\(.*/31>\) += 0", log.read_text()
+    )  # the day's folder: the commit point
 
 
 @pytest.fixture
@@ -141,7 +178,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "small"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=200", "none", place], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=200", "none", place],
+        capture_output=True,
+        check=False,
     )
     if mounted.returncode:
         pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.decode().strip()}")
@@ -153,7 +192,9 @@ def test_a_full_disk_ends_archiving_and_leaves_nothing(small_disk: Path) -> None
     big = AssetShelf({"video.mp4": ShelfBody([MP4 + bytes(65536)] * 40)})
     small = AssetShelf({"video.mp4": MP4})
     with Archive.open(small_disk, account="eu", known_uuid=None, settings=ROOMY) as archive:
-        with pytest.raises(ArchiveUnusableError, match=r"write asset 'video\.mp4': No space left on device"):
+        with pytest.raises(
+            ArchiveUnusableError, match=r"write asset 'video\.mp4': No space left on device"
+        ):
             archive.store(document(), big.listing, EVERYTHING, big.fetch, ORIGIN)
         assert tree(small_disk) == {}
         archive.store(document(), small.listing, EVERYTHING, small.fetch, ORIGIN)
@@ -170,41 +211,55 @@ def test_a_disk_without_inodes_ends_archiving_and_leaves_nothing(small_disk: Pat
 @pytest.mark.parametrize("floor", [DiskReserve(percent=30), DiskReserve(percent=0, bytes=300_000)])
 def test_archiving_stops_before_the_disk_is_full(small_disk: Path, floor: DiskReserve) -> None:
     shelf = AssetShelf({"video.mp4": MP4})
-    with Archive.open(small_disk, account="eu", known_uuid=None, settings=WriteSettings(min_free=floor)) as archive:
+    with Archive.open(
+        small_disk, account="eu", known_uuid=None, settings=WriteSettings(min_free=floor)
+    ) as archive:
         (small_disk / "other").write_bytes(bytes(800_000))
         with pytest.raises(ArchiveUnusableError, match=r"archive\.min_free keeps"):
             archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
         assert shelf.asked == []
 
 
-def test_a_read_only_archive_is_refused_when_opened_and_when_it_becomes_so(small_disk: Path) -> None:
+def test_a_read_only_archive_is_refused_when_opened_and_when_it_becomes_so(
+    small_disk: Path,
+) -> None:
     shelf = AssetShelf({"video.mp4": MP4})
     with Archive.open(small_disk, account="eu", known_uuid=None, settings=ROOMY) as archive:
         subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
         with pytest.raises(ArchiveUnusableError, match="Read-only file system"):
             archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
-    with pytest.raises(ArchiveUnusableError, match=r"write to the archive .*: Read-only file system"):
+    with pytest.raises(
+        ArchiveUnusableError, match=r"write to the archive .*: Read-only file system"
+    ):
         Archive.open(small_disk, account="eu", known_uuid=None, settings=ROOMY)
 
 
-def test_a_volume_mounted_over_the_archive_is_noticed_before_the_next_job(root: Path, tmp_path: Path) -> None:
+def test_a_volume_mounted_over_the_archive_is_noticed_before_the_next_job(
+    root: Path, tmp_path: Path
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
     with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY) as archive:
         if subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "none", root], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "none", root],
+            capture_output=True,
+            check=False,
         ).returncode:
             pytest.skip("cannot mount a tmpfs here")
         try:
             with pytest.raises(ArchiveUnusableError, match="is another folder now"):
                 archive.check()
-            with pytest.raises(ArchiveUnusableError, match=r"has no sentinel .* is the archive's volume mounted\?"):
+            with pytest.raises(
+                ArchiveUnusableError, match=r"has no sentinel .* is the archive's volume mounted\?"
+            ):
                 Archive.open(root, account="eu", known_uuid=archive.uuid, settings=ROOMY)
         finally:
             subprocess.run(["umount", root], check=True)
 
 
-def test_a_file_larger_than_the_system_allows_is_missing_and_the_rest_is_stored(tmp_path: Path) -> None:
+def test_a_file_larger_than_the_system_allows_is_missing_and_the_rest_is_stored(
+    tmp_path: Path,
+) -> None:
     says = run(sys.executable, SCRIPT, "once", str(tmp_path / "archive"), "2000000", "4")
     assert says.startswith("stored")
     [receipt] = (tmp_path / "archive").rglob("receipt.json")
@@ -213,7 +268,8 @@ def test_a_file_larger_than_the_system_allows_is_missing_and_the_rest_is_stored(
 
 def test_a_large_asset_costs_no_memory(tmp_path: Path) -> None:
     small, large = (
-        int(run(sys.executable, SCRIPT, "once", str(tmp_path / size), "0", size).split()[1]) for size in ("1", "100")
+        int(run(sys.executable, SCRIPT, "once", str(tmp_path / size), "0", size).split()[1])
+        for size in ("1", "100")
     )
     assert large - small < 4096  # KiB
 
@@ -228,7 +284,9 @@ def test_a_link_planted_in_the_archive_is_not_followed(
     planted.parent.mkdir(parents=True, exist_ok=True)
     planted.symlink_to(outside)
     shelf = AssetShelf({"video.mp4": MP4})
-    with pytest.raises(ArchiveError, match="a link or a file stands where a folder of the archive should be"):
+    with pytest.raises(
+        ArchiveError, match="a link or a file stands where a folder of the archive should be"
+    ):
         archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert list(outside.iterdir()) == []
     (proof,) = archive.catalogue.proofs()

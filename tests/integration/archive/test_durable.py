@@ -1,4 +1,6 @@
-"""Every written file reaches the disk, by the quick way where it proves enough and by the plain one everywhere else."""
+"""Every written file reaches the disk, by the quick way where it proves enough and by the plain one
+everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,16 @@ def test_without_a_quick_way_each_file_and_folder_is_flushed_by_itself(
     shelf = AssetShelf({f"{number:04d}screenshot.png": PNG for number in range(20)})
     archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     written = {
-        path: (path.stat().st_dev, path.stat().st_ino) for path in [folder_of(root), *folder_of(root).rglob("*")]
+        path: (path.stat().st_dev, path.stat().st_ino)
+        for path in [folder_of(root), *folder_of(root).rglob("*")]
     }
     assert len(written) == 24
     assert {path.name for path, inode in written.items() if inode not in flushed} == set()
     above = folder_of(root).parents
-    assert all((path.stat().st_dev, path.stat().st_ino) in flushed for path in above[: above.index(root) + 1])
+    assert all(
+        (path.stat().st_dev, path.stat().st_ino) in flushed
+        for path in above[: above.index(root) + 1]
+    )
 
 
 @pytest.mark.parametrize(

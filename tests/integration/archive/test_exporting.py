@@ -1,4 +1,6 @@
-"""Exports: checked by the programs that people have, whole or not there, never over something else, flat in memory."""
+"""Exports: checked by the programs that people have, whole or not there, never over something else,
+flat in memory.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,12 @@ policies: [{name: everything, default: true, then: {archive: 5d}}]
 """
 JOB = f"{1:032x}"
 LONG_LOG = b"[" + b",".join([LOG[1:-1]] * 50) + b"]"
-ASSETS: dict[str, bytes] = {"video.mp4": MP4, "log.json": LONG_LOG, "network.har": HAR, "../../evil.log": b"evil\n"}
+ASSETS: dict[str, bytes] = {
+    "video.mp4": MP4,
+    "log.json": LONG_LOG,
+    "network.har": HAR,
+    "../../evil.log": b"evil\n",
+}
 
 
 @pytest.fixture
@@ -56,7 +63,10 @@ def config(root: Path, archive: Archive) -> Path:
 
 def run(config: Path, *arguments: str) -> Result:
     return CliRunner().invoke(
-        group, ["export", *arguments], obj=Session(config, None, "info", None), standalone_mode=False
+        group,
+        ["export", *arguments],
+        obj=Session(config, None, "info", None),
+        standalone_mode=False,
     )
 
 
@@ -82,7 +92,11 @@ def unpacked(target: Path) -> Path:
 
 def sha256sum(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=False
+        ["sha256sum", "--strict", "-c", "SHA256SUMS"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -109,7 +123,12 @@ def test_anyone_can_check_an_export_by_sha256sum(config: Path, tmp_path: Path, n
 @pytest.mark.skipif(shutil.which("unzip") is None, reason="unzip is not installed")
 def test_unzip_finds_a_zip_whole(config: Path, tmp_path: Path) -> None:
     run(config, "nightly-*", "-o", str(tmp_path / "out.zip"))
-    assert subprocess.run(["unzip", "-tq", tmp_path / "out.zip"], check=False, capture_output=True).returncode == 0
+    assert (
+        subprocess.run(
+            ["unzip", "-tq", tmp_path / "out.zip"], check=False, capture_output=True
+        ).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,21 +174,31 @@ def test_compressed_assets_come_out_as_originals(root: Path, tmp_path: Path) -> 
     assert run(config, JOB, "-o", str(tmp_path / "out")).return_value == 0
     assert sha256sum(tmp_path / "out").returncode == 0
     assert not list((tmp_path / "out").rglob("*.zst"))
-    assert (tmp_path / "out" / "eu" / "alice" / JOB / "assets" / "log.json").read_bytes() == LONG_LOG
+    assert (
+        tmp_path / "out" / "eu" / "alice" / JOB / "assets" / "log.json"
+    ).read_bytes() == LONG_LOG
 
 
-def test_what_was_pruned_is_said_in_the_export(config: Path, archive: Archive, tmp_path: Path) -> None:
+def test_what_was_pruned_is_said_in_the_export(
+    config: Path, archive: Archive, tmp_path: Path
+) -> None:
     place = ("eu", "alice", "2025", "12", "31", JOB)
     catalogue = archive.catalogue
     pruner = Pruner(catalogue.root, "eu", run_id="run-2", now=lambda: 1_800_000_000)
-    permit = PrunePermit(job_id(JOB), owner_name("alice"), frozenset({"assets/video.mp4"}), "p: keep_for 90d", 1)
+    permit = PrunePermit(
+        job_id(JOB), owner_name("alice"), frozenset({"assets/video.mp4"}), "p: keep_for 90d", 1
+    )
     pruner.prune(pruner.draft(place, catalogue.receipts(place), catalogue.records(place), permit))
     assert run(config, JOB, "-o", str(tmp_path / "out")).return_value == 0
     assert sha256sum(tmp_path / "out").returncode == 0
-    assert {path.name for path in (tmp_path / "out").rglob("*")} & {"pruned.json", "video.mp4"} == {"pruned.json"}
+    assert {path.name for path in (tmp_path / "out").rglob("*")} & {"pruned.json", "video.mp4"} == {
+        "pruned.json"
+    }
 
 
-def test_a_job_that_does_not_verify_is_left_out_and_named(config: Path, root: Path, tmp_path: Path) -> None:
+def test_a_job_that_does_not_verify_is_left_out_and_named(
+    config: Path, root: Path, tmp_path: Path
+) -> None:
     (folder_of(root, 2) / "assets" / "video.mp4").write_bytes(MP4[:-1] + b"!")
     said = run(config, "--all", "-o", str(tmp_path / "out.zip"))
     assert said.return_value == 6
@@ -183,7 +212,9 @@ def test_a_job_that_does_not_verify_is_left_out_and_named(config: Path, root: Pa
 
 
 @pytest.mark.parametrize("name", ["out.tar.gz", "out.TGZ", "out.7z"])
-def test_a_packing_that_is_not_known_is_no_folders_name(config: Path, tmp_path: Path, name: str) -> None:
+def test_a_packing_that_is_not_known_is_no_folders_name(
+    config: Path, tmp_path: Path, name: str
+) -> None:
     wrong = run(config, JOB, "-o", str(tmp_path / name)).exception
     assert isinstance(wrong, ConfigError)
     assert "name a folder, FILE.zip or FILE.tar.zst" in str(wrong)
@@ -224,7 +255,11 @@ class FullDiskError(OSError):
 @pytest.mark.parametrize("wrong", [FullDiskError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("name", ["out", "out.zip", "out.tar.zst"])
 def test_half_an_export_is_never_left(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, wrong: Callable[[], BaseException]
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    wrong: Callable[[], BaseException],
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
     real, calls = exporter._Verifying.read, 0
@@ -268,7 +303,9 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 @pytest.mark.parametrize("name", ["out.zip", "out.tar.zst"])
-def test_memory_does_not_grow_with_the_files(root: Path, archive: Archive, tmp_path: Path, name: str) -> None:
+def test_memory_does_not_grow_with_the_files(
+    root: Path, archive: Archive, tmp_path: Path, name: str
+) -> None:
     def peak(target: str) -> int:
         made = subprocess.run(
             [sys.executable, "-c", MEASURE, str(root), str(tmp_path / target)], capture_output=True, text=True, check=True,
@@ -279,7 +316,12 @@ def test_memory_does_not_grow_with_the_files(root: Path, archive: Archive, tmp_p
     shelf = AssetShelf({"video.mp4": MP4})
     archive.store(document(1), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     small = peak("small-" + name)
-    shelf = AssetShelf({"video.mp4": MP4 + os.urandom(2**20) * 40, "big.log": os.urandom(2**19).hex().encode() * 16})
+    shelf = AssetShelf(
+        {
+            "video.mp4": MP4 + os.urandom(2**20) * 40,
+            "big.log": os.urandom(2**19).hex().encode() * 16,
+        }
+    )
     archive.store(document(2), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert peak("large-" + name) - small < 12 * 1024
 

@@ -1,4 +1,6 @@
-"""An archive knows its owner: one state writes to it, from one machine at a time, and nobody sweeps another's work."""
+"""An archive knows its owner: one state writes to it, from one machine at a time, and nobody sweeps
+another's work.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_a_second_state_is_refused_with_what_to_do_and_touches_nothing(root: Pat
 
 
 def test_an_archive_without_an_owner_is_claimed_by_its_first_state(root: Path) -> None:
-    with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY) as archive:  # as older versions made it
+    with Archive.open(
+        root, account="eu", known_uuid=None, settings=ROOMY
+    ) as archive:  # as older versions made it
         store(archive)
     first = a_state()
     with opened(root, first) as archive:
@@ -98,7 +102,9 @@ def test_an_archive_without_an_owner_is_claimed_by_its_first_state(root: Path) -
 def test_one_run_at_a_time_and_the_next_one_when_it_ended(root: Path) -> None:
     mine = a_state()
     with opened(root, mine):
-        with pytest.raises(LeaseError, match=r"another run works on account eu in the archive .*: run a run on "):
+        with pytest.raises(
+            LeaseError, match=r"another run works on account eu in the archive .*: run a run on "
+        ):
             opened(root, mine)
         with opened(root, mine, account="us"):
             pass
@@ -115,7 +121,9 @@ def test_a_copy_of_the_state_is_refused_once_the_other_has_worked(root: Path) ->
     clone = a_state(memory.copy(), instance=mine.instance)
     with opened(root, mine) as archive:
         store(archive)
-    with pytest.raises(RefusedError, match=r"does not know of it: it is an older copy.*archive adopt"):
+    with pytest.raises(
+        RefusedError, match=r"does not know of it: it is an older copy.*archive adopt"
+    ):
         opened(root, clone)
     with opened(root, mine) as archive:
         store(archive, 2)
@@ -134,11 +142,15 @@ def test_a_crash_while_the_lease_is_taken_locks_nobody_out(
 
     with monkeypatch.context() as crashing:
         if at == "archive":
-            crashing.setattr(leasing, "write_lease", cut)  # the state has the new word, the archive has not
+            crashing.setattr(
+                leasing, "write_lease", cut
+            )  # the state has the new word, the archive has not
         else:
             write, words = WordsInState.write, list[tuple[str, ...]]()
 
-            def write_once(self: WordsInState, archive: str, account: str, said: tuple[str, ...]) -> None:
+            def write_once(
+                self: WordsInState, archive: str, account: str, said: tuple[str, ...]
+            ) -> None:
                 if words:
                     raise KeyboardInterrupt  # the archive has the new word, the state has both
                 words.append(said)
@@ -151,10 +163,17 @@ def test_a_crash_while_the_lease_is_taken_locks_nobody_out(
         store(archive)
 
 
-def test_what_another_run_has_in_hand_is_not_swept_unless_it_is_surely_dead(root: Path, no_locks: None) -> None:
+def test_what_another_run_has_in_hand_is_not_swept_unless_it_is_surely_dead(
+    root: Path, no_locks: None
+) -> None:
     mine = a_state()
     frozen = opened(root, mine)
-    left = root / ".partial" / "eu" / f"{1:032x}-{frozen._lease.word if frozen._lease else ''}-{uuid.uuid4().hex}"
+    left = (
+        root
+        / ".partial"
+        / "eu"
+        / f"{1:032x}-{frozen._lease.word if frozen._lease else ''}-{uuid.uuid4().hex}"
+    )
     left.mkdir()
     with pytest.raises(LeaseError, match="counts as dead after 90 s"):
         opened(root, mine)
@@ -184,7 +203,9 @@ def test_what_a_dead_run_left_on_this_machine_is_swept_at_once(root: Path) -> No
 def test_a_machine_that_was_cloned_while_it_ran_loses_the_lease(root: Path, no_locks: None) -> None:
     with opened(root, a_state()) as archive:
         said = json.loads((root / RECORD).read_text())
-        (root / RECORD).write_text(json.dumps({**said, "beat": said["beat"] + 1}))  # the twin's sign of life
+        (root / RECORD).write_text(
+            json.dumps({**said, "beat": said["beat"] + 1})
+        )  # the twin's sign of life
         with pytest.raises(LeaseError, match="another copy of the state"):
             archive.check()
         with pytest.raises(LeaseError):
@@ -199,7 +220,9 @@ def test_a_lease_that_is_lost_while_assets_are_fetched_shows_nothing(root: Path)
     def fetch(name: str) -> Iterator[ShelfBody]:
         with shelf.fetch(name) as body:
             yield body
-        (root / RECORD).write_text(json.dumps({**json.loads((root / RECORD).read_text()), "word": "f" * 16}))
+        (root / RECORD).write_text(
+            json.dumps({**json.loads((root / RECORD).read_text()), "word": "f" * 16})
+        )
 
     with opened(root, a_state()) as archive:
         with pytest.raises(LeaseError, match="lost the lease"):
@@ -230,6 +253,10 @@ def test_files_that_vanish_before_the_rename_are_noticed_after_it(
             meddling.setattr(StagingFolder, "show", harmed)
             with pytest.raises(ArchiveError, match="not in the archive as it was written"):
                 store(archive)
-        assert [len(proof.findings) for proof in archive.catalogue.proofs()] == ([0] if again else [])
+        assert [len(proof.findings) for proof in archive.catalogue.proofs()] == (
+            [0] if again else []
+        )
         store(archive)
-        assert [(len(proof.receipts), len(proof.findings)) for proof in archive.catalogue.proofs()] == [(1 + again, 0)]
+        assert [
+            (len(proof.receipts), len(proof.findings)) for proof in archive.catalogue.proofs()
+        ] == [(1 + again, 0)]

@@ -1,4 +1,6 @@
-"""A thread that a stop left behind: it shows nothing any more, and writes to no descriptor that is another's by then."""
+"""A thread that a stop left behind: it shows nothing any more, and writes to no descriptor that is
+another's by then.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +130,9 @@ def test_a_closed_archive_takes_no_job(root: Path) -> None:
         archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
 
 
-def test_who_reads_keeps_the_archive_open_and_nobody_begins_to_when_it_is_closed(root: Path) -> None:
+def test_who_reads_keeps_the_archive_open_and_nobody_begins_to_when_it_is_closed(
+    root: Path,
+) -> None:
     archive = Archive.open(root, account="eu", known_uuid=None, settings=ROOMY)
     with archive.reading() as catalogue:
         archive.close()

@@ -1,4 +1,6 @@
-"""The mirror of holds is whole or as before, and read anew when it was replaced; one that cannot be read holds everything."""
+"""The mirror of holds is whole or as before, and read anew when it was replaced; one that cannot be
+read holds everything.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def test_one_that_is_none_holds_everything(root: ArchiveRoot, text: str) -> None
         HoldMirror(root, "eu").holds()
 
 
-@pytest.mark.parametrize(("key", "value"), [("account", "us"), ("holds", []), ("format", 2), ("sha256", "0" * 64)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("account", "us"), ("holds", []), ("format", 2), ("sha256", "0" * 64)]
+)
 def test_one_that_was_edited_holds_everything(root: ArchiveRoot, key: str, value: object) -> None:
     HoldMirror(root, "eu").replace([HOLD])
     path = file_of(root)
@@ -80,7 +84,9 @@ def test_a_link_in_its_place_is_not_followed(root: ArchiveRoot, tmp_path: Path) 
         HoldMirror(root, "eu").holds()
 
 
-def test_a_write_that_fails_leaves_the_one_before(root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_the_one_before(
+    root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mirror = HoldMirror(root, "eu")
     mirror.replace([HOLD])
 
@@ -102,10 +108,14 @@ def _without_locks(error: int) -> Callable[..., None]:
     return flock
 
 
-def test_a_lock_that_fails_is_told_in_a_sentence(root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_fails_is_told_in_a_sentence(
+    root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fcntl, "flock", _without_locks(errno.EIO))
     with (
-        pytest.raises(ArchiveUnusableError, match=r"cannot lock the archive .*: Input/output error"),
+        pytest.raises(
+            ArchiveUnusableError, match=r"cannot lock the archive .*: Input/output error"
+        ),
         HoldMirror(root, "eu").locked(),
     ):
         pass

@@ -21,7 +21,11 @@ from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetShelf, document
 from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of, tree
 
 PERMIT = PrunePermit(
-    job_id(f"{1:032x}"), owner_name("alice"), frozenset({"assets/video.mp4"}), "nightly: keep_for 90d", 1
+    job_id(f"{1:032x}"),
+    owner_name("alice"),
+    frozenset({"assets/video.mp4"}),
+    "nightly: keep_for 90d",
+    1,
 )
 PLACE: Place = ("eu", "alice", "2025", "12", "31", f"{1:032x}")
 
@@ -47,12 +51,16 @@ def records(archive: Archive) -> tuple[PruneFile, ...]:
     return archive.catalogue.records(PLACE)
 
 
-def test_a_pruned_file_is_gone_and_its_line_in_the_receipt_is_not(filled: Archive, root: Path) -> None:
+def test_a_pruned_file_is_gone_and_its_line_in_the_receipt_is_not(
+    filled: Archive, root: Path
+) -> None:
     before = tree(root)
     pruner(filled).prune(draft(filled))
     after = tree(root)
     gone = before.keys() - after.keys()
-    assert gone == {str(folder_of(root).relative_to(root) / name) for name in ("assets/video.mp4", "assets")}
+    assert gone == {
+        str(folder_of(root).relative_to(root) / name) for name in ("assets/video.mp4", "assets")
+    }
     assert {name: data for name, data in after.items() if name in before} == {
         name: data for name, data in before.items() if name not in gone
     }
@@ -74,7 +82,9 @@ def test_what_was_pruned_is_no_damage_and_still_proves(filled: Archive, root: Pa
     assert filled.catalogue.is_whole(PLACE, newest)
 
 
-def test_a_second_pruning_follows_the_first_and_may_take_all_that_is_left(filled: Archive, root: Path) -> None:
+def test_a_second_pruning_follows_the_first_and_may_take_all_that_is_left(
+    filled: Archive, root: Path
+) -> None:
     pruner(filled).prune(draft(filled))
     rest = frozenset({"job.json", "assets-2/log.json", "assets-2/network.har"})
     pruner(filled).prune(draft(filled, replace(PERMIT, files=rest)))
@@ -89,8 +99,12 @@ def test_a_second_pruning_follows_the_first_and_may_take_all_that_is_left(filled
     assert filled.catalogue.prove(PLACE).findings == ()
 
 
-@pytest.mark.parametrize("files", [{"assets/video.mp4", "receipt.json"}, {"assets/other.mp4"}, {"../../x"}])
-def test_nothing_that_no_receipt_lists_is_ever_removed(filled: Archive, root: Path, files: set[str]) -> None:
+@pytest.mark.parametrize(
+    "files", [{"assets/video.mp4", "receipt.json"}, {"assets/other.mp4"}, {"../../x"}]
+)
+def test_nothing_that_no_receipt_lists_is_ever_removed(
+    filled: Archive, root: Path, files: set[str]
+) -> None:
     before = tree(root)
     with pytest.raises(ArchiveError, match="is in no receipt"):
         draft(filled, replace(PERMIT, files=frozenset(files)))
@@ -108,7 +122,9 @@ def test_a_permit_for_another_job_removes_nothing(filled: Archive) -> None:
         draft(filled, replace(PERMIT, job_id=job_id(f"{2:032x}")))
 
 
-def test_a_link_in_place_of_a_file_or_folder_leads_nowhere(filled: Archive, root: Path, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_file_or_folder_leads_nowhere(
+    filled: Archive, root: Path, tmp_path: Path
+) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "video.mp4").write_bytes(MP4)
@@ -140,7 +156,9 @@ def test_a_crash_at_any_step_leaves_an_archive_that_verifies_and_can_be_finished
     filled: Archive, root: Path, monkeypatch: pytest.MonkeyPatch, call: str, at: int
 ) -> None:
     whole = tree(root)
-    made = draft(filled, replace(PERMIT, files=frozenset({"assets/video.mp4", "assets-2/log.json"})))
+    made = draft(
+        filled, replace(PERMIT, files=frozenset({"assets/video.mp4", "assets-2/log.json"}))
+    )
     real: Callable[..., object] = getattr(os, call)
     calls = 0
 
@@ -172,7 +190,9 @@ def test_a_crash_at_any_step_leaves_an_archive_that_verifies_and_can_be_finished
     assert filled.catalogue.prove(PLACE).findings == ()
 
 
-def test_a_file_that_a_record_names_and_that_is_still_there_is_as_its_receipt_says(filled: Archive, root: Path) -> None:
+def test_a_file_that_a_record_names_and_that_is_still_there_is_as_its_receipt_says(
+    filled: Archive, root: Path
+) -> None:
     kept = (folder_of(root) / "assets" / "video.mp4").read_bytes()
     pruner(filled).prune(draft(filled))
     (folder_of(root) / "assets").mkdir()
@@ -221,7 +241,9 @@ def test_a_later_pass_does_not_fetch_what_was_pruned_again(filled: Archive, root
     pruner(filled).prune(draft(filled))
     again = filled.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert (again.added, shelf.asked) == (False, [])
-    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "network.har": HAR, "more.log": b"more\n"})
+    shelf = AssetShelf(
+        {"video.mp4": MP4, "log.json": LOG, "network.har": HAR, "more.log": b"more\n"}
+    )
     grown = filled.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert (grown.added, shelf.asked) == (True, ["more.log"])
     assert filled.catalogue.prove(PLACE).findings == ()

@@ -56,10 +56,14 @@ def filled(archive: Archive) -> Archive:
 
 def run(config: Path, *arguments: str) -> Result:
     session = Session(config, "json", "error", None)
-    return CliRunner().invoke(group, arguments, obj=session, catch_exceptions=True, standalone_mode=False)
+    return CliRunner().invoke(
+        group, arguments, obj=session, catch_exceptions=True, standalone_mode=False
+    )
 
 
-def test_journal_inventory_and_lists_know_the_archive_again(config: Path, state: State, filled: Archive) -> None:
+def test_journal_inventory_and_lists_know_the_archive_again(
+    config: Path, state: State, filled: Archive
+) -> None:
     answer = run(config, "reindex", "--format", "json")
 
     assert json.loads(answer.stdout) == [
@@ -116,13 +120,17 @@ def test_a_copy_from_another_archive_is_not_taken_for_ours(
     config: Path, state: State, filled: Archive, root: Path
 ) -> None:
     receipt = folder_of(root, 3) / "receipt.json"
-    receipt.write_text(receipt.read_text().replace(filled.uuid, "00000000-0000-0000-0000-000000000000"))
+    receipt.write_text(
+        receipt.read_text().replace(filled.uuid, "00000000-0000-0000-0000-000000000000")
+    )
 
     assert "was made in another archive" in run(config, "reindex").stdout
     assert state.journal.of(document(3).job.id) == ()
 
 
-def test_it_waits_for_no_run_that_holds_the_account(config: Path, state: State, filled: Archive) -> None:
+def test_it_waits_for_no_run_that_holds_the_account(
+    config: Path, state: State, filled: Archive
+) -> None:
     with state.lease("eu", "run 1", now=ENDED_AT):
         assert isinstance(run(config, "reindex").exception, LeaseError)
     assert filled

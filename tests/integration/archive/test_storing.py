@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, DiskReserve, SizeLimits, StoredJob, StoreOrigin, WriteSettings, read_receipt
+from sauce_janitor.archive import (
+    Archive,
+    DiskReserve,
+    SizeLimits,
+    StoredJob,
+    StoreOrigin,
+    WriteSettings,
+    read_receipt,
+)
 from sauce_janitor.archive import store as storing
 from sauce_janitor.archive.disk.durable import make_durable
 from sauce_janitor.errors import (
@@ -34,10 +42,17 @@ NO_SCREENSHOTS = Selection(frozenset({"all"}), frozenset({"screenshots"}))
 
 
 def tree(root: Path) -> dict[str, bytes | None]:
-    """Every path below the root (None for a folder), but the sentinel and empty folders for work in progress."""
-    found = {str(path.relative_to(root)): path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
+    """Every path below the root (None for a folder), but the sentinel and empty folders for work in
+    progress.
+    """
+    found = {
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
+        for path in root.rglob("*")
+    }
     return {
-        name: data for name, data in found.items() if name not in {".sauce-janitor-archive", ".partial", ".partial/eu"}
+        name: data
+        for name, data in found.items()
+        if name not in {".sauce-janitor-archive", ".partial", ".partial/eu"}
     }
 
 
@@ -45,9 +60,15 @@ def folder_of(root: Path, number: int = 1) -> Path:
     return root / "eu" / "alice" / "2025" / "12" / "31" / f"{number:032x}"
 
 
-def test_a_stored_job_has_its_document_its_assets_and_a_receipt_that_hashes_them(archive: Archive, root: Path) -> None:
-    shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "network.har": HAR, "0000screenshot.png": PNG})
-    stored = archive.store(document(name="checkout"), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
+def test_a_stored_job_has_its_document_its_assets_and_a_receipt_that_hashes_them(
+    archive: Archive, root: Path
+) -> None:
+    shelf = AssetShelf(
+        {"video.mp4": MP4, "log.json": LOG, "network.har": HAR, "0000screenshot.png": PNG}
+    )
+    stored = archive.store(
+        document(name="checkout"), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN
+    )
     folder = folder_of(root)
     data = (folder / "receipt.json").read_bytes()
     receipt = read_receipt(data)
@@ -62,7 +83,11 @@ def test_a_stored_job_has_its_document_its_assets_and_a_receipt_that_hashes_them
     for asset in receipt.assets:
         assert hashlib.sha256((folder / asset.file).read_bytes()).hexdigest() == asset.sha256
     assert receipt.listed == tuple(shelf.assets)
-    assert (receipt.policy, receipt.run_id, receipt.selection) == ("nightly", "run-1", EVERYTHING.key)
+    assert (receipt.policy, receipt.run_id, receipt.selection) == (
+        "nightly",
+        "run-1",
+        EVERYTHING.key,
+    )
     assert b"s3cret" not in data
     assert (
         receipt.assets[0].url
@@ -89,21 +114,29 @@ def test_what_is_not_wanted_is_in_the_receipt_with_the_reason(archive: Archive, 
         "0000screenshot.png": "discard: rest",
     }
     second = read_receipt((folder_of(root, 2) / "receipt.json").read_bytes())
-    assert {each.name: each.why for each in second.discarded} == {"0000screenshot.png": "archive.forbid"}
+    assert {each.name: each.why for each in second.discarded} == {
+        "0000screenshot.png": "archive.forbid"
+    }
     assert stored.discarded == {"0000screenshot.png"}
     assert shelf.asked == ["video.mp4", "video.mp4", "log.json"]
 
 
 def test_what_nobody_said_may_be_lost_is_not_called_discarded(archive: Archive) -> None:
     shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
-    stored = archive.store(document(), shelf.listing, Selection(frozenset({"video"})), shelf.fetch, ORIGIN)
+    stored = archive.store(
+        document(), shelf.listing, Selection(frozenset({"video"})), shelf.fetch, ORIGIN
+    )
     assert (set(stored.stored), stored.discarded) == ({"video.mp4"}, frozenset())
 
 
 def test_a_second_pass_adds_and_rewrites_nothing(archive: Archive, root: Path) -> None:
     shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "0000screenshot.png": PNG})
     first = archive.store(document(), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
-    before = {path: (path.stat().st_ino, path.read_bytes()) for path in folder_of(root).rglob("*") if path.is_file()}
+    before = {
+        path: (path.stat().st_ino, path.read_bytes())
+        for path in folder_of(root).rglob("*")
+        if path.is_file()
+    }
     second = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert shelf.asked == ["video.mp4", "log.json", "0000screenshot.png"]
     assert {path: (path.stat().st_ino, path.read_bytes()) for path in before} == before
@@ -124,12 +157,17 @@ def test_a_job_that_changed_since_keeps_both_documents(archive: Archive, root: P
     shelf = AssetShelf({"video.mp4": MP4})
     archive.store(document(tags=[]), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
     archive.store(document(tags=["keep"]), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
-    documents = [json.loads((folder_of(root) / name).read_text())["tags"] for name in ("job.json", "job-2.json")]
+    documents = [
+        json.loads((folder_of(root) / name).read_text())["tags"]
+        for name in ("job.json", "job-2.json")
+    ]
     assert documents == [[], ["keep"]]
     assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
 
 
-def test_storing_what_is_stored_asks_for_nothing_and_writes_nothing(archive: Archive, root: Path) -> None:
+def test_storing_what_is_stored_asks_for_nothing_and_writes_nothing(
+    archive: Archive, root: Path
+) -> None:
     shelf = AssetShelf({"video.mp4": MP4})
     first = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     before = tree(root)
@@ -149,7 +187,9 @@ def test_an_asset_that_came_later_is_added_to_the_receipt(archive: Archive) -> N
     assert set(stored.stored) == {"log.json", "video.mp4"}
 
 
-def test_a_damaged_file_is_fetched_again_beside_the_damaged_one(archive: Archive, root: Path) -> None:
+def test_a_damaged_file_is_fetched_again_beside_the_damaged_one(
+    archive: Archive, root: Path
+) -> None:
     shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4})
     archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     damaged = folder_of(root) / "assets" / "video.mp4"
@@ -171,26 +211,50 @@ def test_a_purged_job_has_its_document_and_says_so(archive: Archive, root: Path)
     assert sorted(path.name for path in folder_of(root).iterdir()) == ["job.json", "receipt.json"]
 
 
-def test_what_was_discarded_and_is_wanted_too_late_is_absent_not_failed(archive: Archive, root: Path) -> None:
+def test_what_was_discarded_and_is_wanted_too_late_is_absent_not_failed(
+    archive: Archive, root: Path
+) -> None:
     shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4})
     archive.store(document(), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
     purged = StoreOrigin("nightly", "run-2", "https://api.example.com", purged=True)
     archive.store(document(), AssetListing(()), EVERYTHING, shelf.fetch, purged)
     receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
-    assert [(each.name, each.why) for each in receipt.absent] == [("log.json", "purged by Sauce Labs")]
+    assert [(each.name, each.why) for each in receipt.absent] == [
+        ("log.json", "purged by Sauce Labs")
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "answers", "sentence"),
     [
-        ("video.mp4", [b"<!DOCTYPE html><html>We are down</html>"], "asset 'video.mp4': an HTML page came instead"),
-        ("0000screenshot.png", [b"<html>"], "asset '0000screenshot.png': an HTML page came instead"),
-        ("selenium-server.log", [ShelfBody([b"<html>"], content_type="text/html")], "an HTML page came instead"),
-        ("log.json", [ShelfBody([b"Bad Gateway"], content_type="text/plain")], "the bytes are no JSON"),
+        (
+            "video.mp4",
+            [b"<!DOCTYPE html><html>We are down</html>"],
+            "asset 'video.mp4': an HTML page came instead",
+        ),
+        (
+            "0000screenshot.png",
+            [b"<html>"],
+            "asset '0000screenshot.png': an HTML page came instead",
+        ),
+        (
+            "selenium-server.log",
+            [ShelfBody([b"<html>"], content_type="text/html")],
+            "an HTML page came instead",
+        ),
+        (
+            "log.json",
+            [ShelfBody([b"Bad Gateway"], content_type="text/plain")],
+            "the bytes are no JSON",
+        ),
         ("log.json", [b'{"errors": "Not ready"}'], "an error message came instead"),
         ("a.png", [PNG[:100], PNG], "differently twice"),
         ("a.png", [ShelfBody([PNG[:100]], framed=False)], "the PNG file has no end"),
-        ("video.mp4", [ShelfBody([MP4], framed=False), ShelfBody([MP4 + b"more"], framed=False)], "differently twice"),
+        (
+            "video.mp4",
+            [ShelfBody([MP4], framed=False), ShelfBody([MP4 + b"more"], framed=False)],
+            "differently twice",
+        ),
         ("empty.log", [b"", b"not empty"], "differently twice"),
         ("video.mp4", [ShelfBody([MP4], cut=True)], "ended before its length"),
     ],
@@ -232,11 +296,16 @@ def test_what_only_looks_wrong_is_stored_and_marked(
     assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
 
 
-def test_a_receipt_without_a_mark_is_one_that_older_programs_read(archive: Archive, root: Path) -> None:
+def test_a_receipt_without_a_mark_is_one_that_older_programs_read(
+    archive: Archive, root: Path
+) -> None:
     for number, data in ((1, PNG), (2, PNG[:200])):
         shelf = AssetShelf({"0000screenshot.png": data})
         archive.store(document(number), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
-    versions = [json.loads((folder_of(root, number) / "receipt.json").read_text())["version"] for number in (1, 2)]
+    versions = [
+        json.loads((folder_of(root, number) / "receipt.json").read_text())["version"]
+        for number in (1, 2)
+    ]
     assert versions == [1, 2]
 
 
@@ -250,14 +319,25 @@ def test_a_page_that_is_gone_a_moment_later_does_no_harm(archive: Archive, root:
 def test_a_later_pass_completes_a_receipt(archive: Archive, root: Path) -> None:
     shelf, both = AssetShelf({"log.json": LOG}), AssetListing(("video.mp4", "log.json"))
     first = archive.store(document(), both, EVERYTHING, shelf.fetch, ORIGIN)
-    assert (dict(first.stored), [each.name for each in first.missing]) == ({"log.json": len(LOG)}, ["video.mp4"])
+    assert (dict(first.stored), [each.name for each in first.missing]) == (
+        {"log.json": len(LOG)},
+        ["video.mp4"],
+    )
     before = tree(root)
     again = archive.store(document(), both, EVERYTHING, shelf.fetch, ORIGIN)
-    assert (again.missing, again.added, tree(root)) == (first.missing, False, before), "nothing new, so no new receipt"
+    assert (again.missing, again.added, tree(root)) == (
+        first.missing,
+        False,
+        before,
+    ), "nothing new, so no new receipt"
 
     shelf.assets = {"log.json": LOG, "video.mp4": MP4}
     whole = archive.store(document(), both, EVERYTHING, shelf.fetch, ORIGIN)
-    assert (whole.missing, set(whole.stored), whole.fetched_assets) == ((), {"video.mp4", "log.json"}, 1)
+    assert (whole.missing, set(whole.stored), whole.fetched_assets) == (
+        (),
+        {"video.mp4", "log.json"},
+        1,
+    )
     receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
     assert (receipt.previous, receipt.missing) == (first.sha256, ())
     assert shelf.asked == ["video.mp4", "log.json", "video.mp4", "video.mp4"]
@@ -268,7 +348,9 @@ def test_what_failed_last_time_is_asked_for_last(archive: Archive) -> None:
     shelf = AssetShelf({"log.json": LOG})
     archive.store(document(), AssetListing(("a.mp4", "log.json")), EVERYTHING, shelf.fetch, ORIGIN)
     shelf.asked.clear()
-    archive.store(document(), AssetListing(("a.mp4", "late.log", "log.json")), EVERYTHING, shelf.fetch, ORIGIN)
+    archive.store(
+        document(), AssetListing(("a.mp4", "late.log", "log.json")), EVERYTHING, shelf.fetch, ORIGIN
+    )
     assert shelf.asked == ["late.log", "a.mp4"]
 
 
@@ -288,15 +370,21 @@ class Outage(AssetShelf):
             yield body
 
 
-@pytest.mark.parametrize("error", [SourceUnavailableError("down"), ForbiddenError("403"), BudgetSpentError("spent")])
-def test_where_nothing_comes_it_is_not_the_files(archive: Archive, root: Path, error: SourceError) -> None:
+@pytest.mark.parametrize(
+    "error", [SourceUnavailableError("down"), ForbiddenError("403"), BudgetSpentError("spent")]
+)
+def test_where_nothing_comes_it_is_not_the_files(
+    archive: Archive, root: Path, error: SourceError
+) -> None:
     shelf = Outage(dict.fromkeys(("a.log", "b.log", "c.log"), b"x"), error=error)
     with pytest.raises(type(error)):
         archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert tree(root) == {}
 
 
-def test_where_sauce_stops_answering_what_came_is_stored_and_the_rest_is_not_asked_for(archive: Archive) -> None:
+def test_where_sauce_stops_answering_what_came_is_stored_and_the_rest_is_not_asked_for(
+    archive: Archive,
+) -> None:
     shelf = Outage({f"{number}.log": b"x" for number in range(9)}, after=3)
     stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert (len(stored.stored), len(stored.missing), len(shelf.asked)) == (3, 6, 5)
@@ -310,14 +398,21 @@ def test_many_files_in_a_row_that_are_not_there_do_not_take_all_requests(archive
     stored = archive.store(document(), listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert len(shelf.asked) == 100
     stored = archive.store(document(), listing, EVERYTHING, shelf.fetch, ORIGIN)
-    assert (set(stored.stored), len(stored.missing)) == ({"z.log"}, 120), "the next pass begins where this one ended"
+    assert (set(stored.stored), len(stored.missing)) == (
+        {"z.log"},
+        120,
+    ), "the next pass begins where this one ended"
 
 
 def test_a_page_in_place_of_a_log_is_believed_when_it_still_comes_a_day_later(root: Path) -> None:
     now = [ENDED_AT + 1000.0]
     page = ShelfBody([b"<html>the test's own page</html>"], content_type="text/html")
-    shelf = AssetShelf({"a.log": page, "video.mp4": ShelfBody([b"<html>down</html>"], content_type="text/html")})
-    with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: now[0]) as archive:
+    shelf = AssetShelf(
+        {"a.log": page, "video.mp4": ShelfBody([b"<html>down</html>"], content_type="text/html")}
+    )
+    with Archive.open(
+        root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: now[0]
+    ) as archive:
         missing = []
         for _ in range(3):
             stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
@@ -325,12 +420,16 @@ def test_a_page_in_place_of_a_log_is_believed_when_it_still_comes_a_day_later(ro
             now[0] += 50_000
     assert missing == [["a.log", "video.mp4"], ["a.log", "video.mp4"], ["video.mp4"]]
     receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
-    assert [(each.name, each.odd) for each in receipt.assets] == [("a.log", "an HTML page came instead")]
+    assert [(each.name, each.odd) for each in receipt.assets] == [
+        ("a.log", "an HTML page came instead")
+    ]
 
 
 def test_a_page_that_changes_is_never_believed(root: Path) -> None:
     now = [ENDED_AT + 1000.0]
-    with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: now[0]) as archive:
+    with Archive.open(
+        root, account="eu", known_uuid=None, settings=ROOMY, now=lambda: now[0]
+    ) as archive:
         for number in range(4):
             page = ShelfBody([b"<html>request %d</html>" % number], content_type="text/html")
             shelf = AssetShelf({"a.log": page})
@@ -340,7 +439,9 @@ def test_a_page_that_changes_is_never_believed(root: Path) -> None:
 
 
 def test_a_missing_file_that_is_purged_is_absent(archive: Archive, root: Path) -> None:
-    archive.store(document(), AssetListing(("video.mp4",)), EVERYTHING, AssetShelf({}).fetch, ORIGIN)
+    archive.store(
+        document(), AssetListing(("video.mp4",)), EVERYTHING, AssetShelf({}).fetch, ORIGIN
+    )
     purged = StoreOrigin("nightly", "run-2", "https://api.example.com", purged=True)
     stored = archive.store(document(), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, purged)
     receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
@@ -348,16 +449,26 @@ def test_a_missing_file_that_is_purged_is_absent(archive: Archive, root: Path) -
 
 
 @pytest.mark.parametrize("body", [ShelfBody([MP4], framed=False), ShelfBody([])])
-def test_a_body_that_proves_nothing_is_believed_when_it_comes_twice(archive: Archive, body: ShelfBody) -> None:
+def test_a_body_that_proves_nothing_is_believed_when_it_comes_twice(
+    archive: Archive, body: ShelfBody
+) -> None:
     shelf = AssetShelf({"video.mp4": body})
     stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     assert shelf.asked == ["video.mp4", "video.mp4"]
     assert stored.stored["video.mp4"] == sum(map(len, body.pieces))
 
 
-def test_a_second_pass_that_has_nothing_leaves_the_first_as_it_was(archive: Archive, root: Path) -> None:
+def test_a_second_pass_that_has_nothing_leaves_the_first_as_it_was(
+    archive: Archive, root: Path
+) -> None:
     shelf = AssetShelf({"log.json": LOG, "video.mp4": [b"<html>"]})
-    archive.store(document(), shelf.listing, Selection(frozenset({"logs"}), discard_rest=True), shelf.fetch, ORIGIN)
+    archive.store(
+        document(),
+        shelf.listing,
+        Selection(frozenset({"logs"}), discard_rest=True),
+        shelf.fetch,
+        ORIGIN,
+    )
     before = tree(root)
     archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     after = tree(root)
@@ -367,7 +478,9 @@ def test_a_second_pass_that_has_nothing_leaves_the_first_as_it_was(archive: Arch
 
 def test_a_job_without_an_end_is_not_archived(archive: Archive, root: Path) -> None:
     with pytest.raises(ArchiveError, match="has no end time"):
-        archive.store(document(ended_at=None), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, ORIGIN)
+        archive.store(
+            document(ended_at=None), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, ORIGIN
+        )
     assert tree(root) == {}
 
 
@@ -378,7 +491,9 @@ def test_a_job_without_an_end_is_not_archived(archive: Archive, root: Path) -> N
         (SizeLimits(job_bytes=len(MP4) + len(LOG) - 1), "bytes a job"),
     ],
 )
-def test_what_is_over_a_cap_is_missing_and_the_rest_is_stored(root: Path, caps: SizeLimits, sentence: str) -> None:
+def test_what_is_over_a_cap_is_missing_and_the_rest_is_stored(
+    root: Path, caps: SizeLimits, sentence: str
+) -> None:
     shelf = AssetShelf({"log.json": LOG, "video.mp4": MP4, "z.log": b""})
     settings = WriteSettings(min_free=DiskReserve(percent=0), caps=caps)
     with Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive:
@@ -423,15 +538,26 @@ def test_no_name_leads_outside_and_none_is_lost(archive: Archive, root: Path) ->
     files = sorted(path.name for path in (folder_of(root) / "assets").iterdir())
     assert len({file.lower() for file in files}) == len(HOSTILE)
     assert sorted(asset.file.removeprefix("assets/") for asset in receipt.assets) == files
-    assert sorted(path.name for path in folder_of(root).iterdir()) == ["assets", "job.json", "receipt.json"]
+    assert sorted(path.name for path in folder_of(root).iterdir()) == [
+        "assets",
+        "job.json",
+        "receipt.json",
+    ]
     assert set(root.parent.iterdir()) == around
     assert [proof.findings for proof in archive.catalogue.proofs()] == [()]
 
 
 def test_owners_that_differ_by_case_have_folders_of_their_own(archive: Archive, root: Path) -> None:
     for owner in ("alice", "Alice", "..a", "CON"):
-        archive.store(document(owner=owner), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, ORIGIN)
-    assert sorted(path.name for path in (root / "eu").iterdir()) == ["%2e.a", "%41lice", "%43%4f%4e", "alice"]
+        archive.store(
+            document(owner=owner), AssetListing(()), EVERYTHING, AssetShelf({}).fetch, ORIGIN
+        )
+    assert sorted(path.name for path in (root / "eu").iterdir()) == [
+        "%2e.a",
+        "%41lice",
+        "%43%4f%4e",
+        "alice",
+    ]
     assert [proof.receipts[0].document.owner for proof in archive.catalogue.proofs()] == [
         "..a",
         "Alice",

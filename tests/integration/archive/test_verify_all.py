@@ -1,4 +1,6 @@
-"""Verifying an archive of many jobs: side by side, by shares, interrupted and gone on with, and against the journal."""
+"""Verifying an archive of many jobs: side by side, by shares, interrupted and gone on with, and
+against the journal.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def config(root: Path) -> Path:
 
 @pytest.fixture
 def filled(archive: Archive, state: State) -> Archive:
-    """Twelve jobs of alice and bob on two days, on record in the journal; the first has two receipts."""
+    """Twelve jobs of alice and bob on two days, on record in the journal; the first has two
+    receipts.
+    """
     shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
     journal = state.journal.during("eu", "run-1", lambda: ENDED_AT)
     for number in (*range(1, JOBS + 1), 1):
@@ -62,7 +66,9 @@ def filled(archive: Archive, state: State) -> Archive:
         )[1] else EVERYTHING  # fmt: skip
         stored = archive.store(stored_job, shelf.listing, selection, shelf.fetch, ORIGIN)
         job = stored_job.job
-        journal.archived(job.id, job.owner, receipt=stored.sha256, selection=stored.key, policy="nightly")
+        journal.archived(
+            job.id, job.owner, receipt=stored.sha256, selection=stored.key, policy="nightly"
+        )
     state.identity.remember_archive(str(archive.catalogue.root.path), archive.uuid)
     return archive
 
@@ -81,7 +87,9 @@ def test_many_at_once_find_what_one_by_one_finds_and_in_the_same_order(filled: A
     (folder_of(filled, 5) / "assets/video.mp4").write_bytes(MP4[:-1] + b"!")
     one_by_one = list(filled.catalogue.proofs())
 
-    assert [proof for _, proof in prove_all(filled.catalogue, ArchiveScope(), workers=5)] == one_by_one
+    assert [
+        proof for _, proof in prove_all(filled.catalogue, ArchiveScope(), workers=5)
+    ] == one_by_one
     assert sum(len(proof.findings) for proof in one_by_one) == 1
 
 
@@ -95,7 +103,12 @@ def test_it_goes_on_behind_any_place_without_leaving_one_out(filled: Archive) ->
 
 def test_the_shares_of_consecutive_days_are_all_jobs_each_once(filled: Archive) -> None:
     shares = [
-        {place for place, _ in prove_all(filled.catalogue, ArchiveScope(sample=JobSampleShare.of(0.25, turn)))}
+        {
+            place
+            for place, _ in prove_all(
+                filled.catalogue, ArchiveScope(sample=JobSampleShare.of(0.25, turn))
+            )
+        }
         for turn in range(7, 11)
     ]
 
@@ -125,7 +138,9 @@ def stop_after(jobs: int, stop: threading.Event) -> Callable[[Proof], None]:
     return told
 
 
-def test_an_interrupted_verification_is_gone_on_with(filled: Archive, state: State, config: Path) -> None:
+def test_an_interrupted_verification_is_gone_on_with(
+    filled: Archive, state: State, config: Path
+) -> None:
     (folder_of(filled, 12) / "assets/video.mp4").unlink()
     (folder_of(filled, 2) / "assets/video.mp4").unlink()
     whole = verify(VerifyScope(), VerifyContext(filled.catalogue, state))
@@ -139,7 +154,9 @@ def test_an_interrupted_verification_is_gone_on_with(filled: Archive, state: Sta
     assert answer.exit_code == 6
     assert (said["jobs"], said["resumed"], said["complete"]) == (JOBS, 5, True)
     assert (said["files"], said["size_bytes"]) == (whole.files, whole.size_bytes)
-    assert [found["place"] for found in said["findings"]] == [found.place for found in whole.findings]
+    assert [found["place"] for found in said["findings"]] == [
+        found.place for found in whole.findings
+    ]
 
 
 def test_one_that_is_killed_goes_on_from_what_was_remembered(filled: Archive, state: State) -> None:
@@ -154,7 +171,9 @@ def test_one_that_is_killed_goes_on_from_what_was_remembered(filled: Archive, st
     assert (done.complete, done.jobs >= JOBS) == (True, True)
 
 
-def test_there_is_nothing_to_go_on_with_after_the_end_or_before_the_beginning(filled: Archive, config: Path) -> None:
+def test_there_is_nothing_to_go_on_with_after_the_end_or_before_the_beginning(
+    filled: Archive, config: Path
+) -> None:
     for _ in range(2):
         wrong = run(config, "--resume").exception
         assert isinstance(wrong, ConfigError)
@@ -163,16 +182,24 @@ def test_there_is_nothing_to_go_on_with_after_the_end_or_before_the_beginning(fi
     assert filled
 
 
-@pytest.mark.parametrize("arguments", [("--resume", "--sample", "5%"), ("--sample", "0%"), ("--sample", "5")])
+@pytest.mark.parametrize(
+    "arguments", [("--resume", "--sample", "5%"), ("--sample", "0%"), ("--sample", "5")]
+)
 def test_a_wish_that_makes_no_sense_is_refused(config: Path, arguments: tuple[str, ...]) -> None:
     assert run(config, *arguments).exit_code == 2
 
 
-def test_a_receipt_edited_with_all_its_files_is_not_the_journals(filled: Archive, config: Path) -> None:
+def test_a_receipt_edited_with_all_its_files_is_not_the_journals(
+    filled: Archive, config: Path
+) -> None:
     folder = folder_of(filled, 3)
     receipt = folder / "receipt.json"
-    receipt.write_bytes(receipt.read_bytes().replace(b'"policy": "nightly"', b'"policy": "mischief"'))
-    assert not filled.catalogue.prove(next(p for p in filled.catalogue.places() if p[-1] == folder.name)).findings
+    receipt.write_bytes(
+        receipt.read_bytes().replace(b'"policy": "nightly"', b'"policy": "mischief"')
+    )
+    assert not filled.catalogue.prove(
+        next(p for p in filled.catalogue.places() if p[-1] == folder.name)
+    ).findings
 
     answer = run(config)
 
@@ -197,11 +224,16 @@ def test_a_job_removed_whole_is_missed(filled: Archive, config: Path) -> None:
     answer = run(config)
 
     assert answer.exit_code == 6
-    assert f"eu/bob/…/{11:032x}/receipt.json: missing (the journal has it as archived (line 11)" in answer.stdout
+    assert (
+        f"eu/bob/…/{11:032x}/receipt.json: missing (the journal has it as archived (line 11)"
+        in answer.stdout
+    )
     assert run(config, "--owner", "alice").exit_code == 0
 
 
-def test_without_a_state_it_says_what_was_not_compared(filled: Archive, config: Path, state: State) -> None:
+def test_without_a_state_it_says_what_was_not_compared(
+    filled: Archive, config: Path, state: State
+) -> None:
     state.close()
     (config.parent / "state.db").rename(config.parent / "elsewhere.db")
 
@@ -239,6 +271,11 @@ def test_the_daily_verification_comes_to_every_job_in_its_turn_and_tells_the_met
         done.append(verify_daily(loaded.accounts[0], tools, share=0.25))
         page = tools.metrics.page().decode()
         assert f'sauce_janitor_archive_findings{{account="eu"}} {len(done[-1].findings)}.0' in page
-        assert f'sauce_janitor_last_verification_timestamp_seconds{{account="eu"}} {day * 86_400.0!r}'[:60] in page
+        assert (
+            f'sauce_janitor_last_verification_timestamp_seconds{{account="eu"}} {day * 86_400.0!r}'[
+                :60
+            ]
+            in page
+        )
     assert sum(each.jobs for each in done) == JOBS
     assert sum(len(each.findings) for each in done) == 1

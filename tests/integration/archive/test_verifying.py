@@ -1,4 +1,6 @@
-"""What reading the archive again finds: everything that is not as it was stored, by name; and nothing is ever repaired."""
+"""What reading the archive again finds: everything that is not as it was stored, by name; and
+nothing is ever repaired.
+"""
 
 from __future__ import annotations
 
@@ -53,15 +55,27 @@ DAMAGES: list[tuple[str, Callable[[Path], object], list[str]]] = [
     ),
     ("assets/video.mp4", Path.unlink, ["assets/video.mp4: missing (212 bytes of 'video.mp4')"]),
     ("assets/video.mp4", replace_by_link, ["assets/video.mp4: link (not a plain file of its own)"]),
-    ("assets/video.mp4", add_hard_link, ["assets/video.mp4: link", "assets/second-name: extra (in no receipt)"]),
-    ("assets/planted.html", write(lambda _: b"boo"), ["assets/planted.html: extra (in no receipt)"]),
+    (
+        "assets/video.mp4",
+        add_hard_link,
+        ["assets/video.mp4: link", "assets/second-name: extra (in no receipt)"],
+    ),
+    (
+        "assets/planted.html",
+        write(lambda _: b"boo"),
+        ["assets/planted.html: extra (in no receipt)"],
+    ),
     ("job.json", flip, ["job.json: changed (SHA-256 is"]),
     ("receipt.json", Path.unlink, ["receipt.json: receipt ("]),
     ("receipt.json", replace_by_link, ["receipt.json: receipt (cannot read"]),
     ("receipt.json", put_a_pipe, ["receipt.json: receipt (cannot read"]),
     ("assets/video.mp4", put_a_pipe, ["assets/video.mp4: link (not a plain file of its own)"]),
     ("receipt-2.json", flip, ["receipt.json: receipt ("]),
-    ("receipt.json", write(lambda data: data.replace(b"nightly", b"hourly1")), ["does not follow the receipt"]),
+    (
+        "receipt.json",
+        write(lambda data: data.replace(b"nightly", b"hourly1")),
+        ["does not follow the receipt"],
+    ),
     ("receipt.json", write(lambda data: data[:-9]), ["it is cut or was changed"]),
     ("receipt.json", write(lambda data: data + b" "), ["it is not as it was written"]),
 ]
@@ -97,7 +111,9 @@ def test_a_receipt_of_another_job_proves_nothing(archive: Archive, root: Path) -
         archive.archived(document(3).job)
 
 
-def test_a_job_is_proven_by_its_hash_with_or_without_knowing_when_it_ended(archive: Archive) -> None:
+def test_a_job_is_proven_by_its_hash_with_or_without_knowing_when_it_ended(
+    archive: Archive,
+) -> None:
     shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG})
     first = archive.store(document(), shelf.listing, VIDEO_ONLY, shelf.fetch, ORIGIN)
     second = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
@@ -154,7 +170,11 @@ def test_a_sentinel_that_goes_away_stops_the_next_job(archive: Archive, root: Pa
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("", "was changed or cut"), ("[1]", "was changed or cut"), ('{"format": 2, "uuid": "x"}', "newer sauce-janitor")],
+    [
+        ("", "was changed or cut"),
+        ("[1]", "was changed or cut"),
+        ('{"format": 2, "uuid": "x"}', "newer sauce-janitor"),
+    ],
 )
 def test_an_unreadable_sentinel_is_refused(root: Path, text: str, sentence: str) -> None:
     root.mkdir()
@@ -167,5 +187,10 @@ def test_a_strangers_folder_does_not_become_an_archive(root: Path) -> None:
     root.mkdir()
     (root / "holiday.jpg").write_bytes(b"")
     with pytest.raises(ArchiveUnusableError, match=r"not empty .it holds 'holiday\.jpg'"):
-        Archive.open(root, account="eu", known_uuid=None, settings=WriteSettings(min_free=DiskReserve(percent=0)))
+        Archive.open(
+            root,
+            account="eu",
+            known_uuid=None,
+            settings=WriteSettings(min_free=DiskReserve(percent=0)),
+        )
     assert [path.name for path in root.iterdir()] == ["holiday.jpg"]

@@ -36,7 +36,9 @@ def test_what_it_prints_is_the_secret(tmp_path: Path) -> None:
         ("kill -9 $$", "ended with -9"),
     ],
 )
-def test_one_that_does_not_behave_ends_and_its_words_are_not_told(tmp_path: Path, script: str, why: str) -> None:
+def test_one_that_does_not_behave_ends_and_its_words_are_not_told(
+    tmp_path: Path, script: str, why: str
+) -> None:
     with pytest.raises(NoOutputError) as refused:
         said(tmp_path, script, limit_s=0.3)
     assert str(refused.value) == why

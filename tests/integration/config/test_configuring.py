@@ -19,7 +19,9 @@ DEMO = {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": "demo-key"}
 
 
 def sauce_janitor(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """The program as a process, in a folder, with nothing of this process's environment but what is given."""
+    """The program as a process, in a folder, with nothing of this process's environment but what is
+    given.
+    """
     return subprocess.run(
         [sys.executable, "-m", "sauce_janitor", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=60,
         env={"PYTHONPATH": str(TOP), "HOME": str(folder), "PATH": "/usr/bin:/bin", **environ}, stdin=subprocess.DEVNULL,
@@ -45,7 +47,10 @@ def test_init_check_and_show_work_together_against_a_local_sandbox(tmp_path: Pat
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout.splitlines() == [
         "config.yaml: valid",
-        f"sauce: demo at http://127.0.0.1:8123, jobs of me, 2 policies, {config.policy_digest('sauce')}",
+        (
+            "sauce: demo at http://127.0.0.1:8123, jobs of me, 2 policies,"
+            f" {config.policy_digest('sauce')}"
+        ),
         "budget of sauce: no limit",
     ]
     shown = sauce_janitor(tmp_path, "config", "show")
@@ -67,7 +72,10 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("mine", encoding="utf-8")
     refused = sauce_janitor(tmp_path, "init", "--region", "eu")
     assert refused.returncode == 2
-    assert refused.stderr == "config.yaml exists already and was not changed: choose another file with --output\n"
+    assert (
+        refused.stderr
+        == "config.yaml exists already and was not changed: choose another file with --output\n"
+    )
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "config.schema.json").exists()
 
@@ -80,8 +88,12 @@ def test_init_writes_nothing_that_would_not_validate(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [["--region", "eu", "--base-url", "http://127.0.0.1:1"], ["--region", "a: b"]])
-def test_init_refuses_flags_that_contradict_or_would_break_the_file(tmp_path: Path, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [["--region", "eu", "--base-url", "http://127.0.0.1:1"], ["--region", "a: b"]]
+)
+def test_init_refuses_flags_that_contradict_or_would_break_the_file(
+    tmp_path: Path, words: list[str]
+) -> None:
     assert sauce_janitor(tmp_path, "init", *words).returncode == 2
     assert list(tmp_path.iterdir()) == []
 
@@ -95,7 +107,16 @@ def test_init_without_a_terminal_says_what_it_took(tmp_path: Path) -> None:
 
 def test_init_names_the_variables_it_was_given(tmp_path: Path) -> None:
     sauce_janitor(
-        tmp_path, "init", "--region", "us", "--username-env", "WHO", "--account", "main", "--timezone", "Europe/Berlin"
+        tmp_path,
+        "init",
+        "--region",
+        "us",
+        "--username-env",
+        "WHO",
+        "--account",
+        "main",
+        "--timezone",
+        "Europe/Berlin",
     )
     config = load(tmp_path / "config.yaml", environ={"WHO": "ann", "SAUCE_ACCESS_KEY": "k"})
     assert config.accounts[0].credentials()[0] == "ann"
@@ -112,7 +133,10 @@ def test_check_names_every_fault_and_ends_with_2(tmp_path: Path, command: str) -
     checked = sauce_janitor(tmp_path, command)
     assert (checked.returncode, checked.stdout) == (2, "")
     assert checked.stderr.splitlines() == [
-        "config.yaml:3: policies[0].then.delete_job: 30m is ambiguous: write 30min for minutes or 30mo for months",
+        (
+            "config.yaml:3: policies[0].then.delete_job: 30m is ambiguous: write 30min for minutes"
+            " or 30mo for months"
+        ),
         "config.yaml:4: worker: unknown key `worker`; did you mean `workers`?",
     ]
 
@@ -129,7 +153,10 @@ def test_check_warns_and_is_content(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.splitlines()[3:] == [
         f"warning: {path}:3: policies[0].then.delete_assets: {purged}",
-        f"warning: {path}:1: accounts.eu.username.env: the environment variable NOBODY_SET_THIS is not set",
+        (
+            f"warning: {path}:1: accounts.eu.username.env: the environment variable NOBODY_SET_THIS"
+            " is not set"
+        ),
     ]
 
 
@@ -151,9 +178,15 @@ def test_schema_prints_the_json_schema_and_the_reference() -> None:
 
 def test_naming_the_commands_loads_no_pydantic_and_no_yaml() -> None:
     code = (
-        "import sys, sauce_janitor.cli.setup.config; sys.exit(not {'pydantic', 'yaml', 're2'}.isdisjoint(sys.modules))"
+        "import sys, sauce_janitor.cli.setup.config; sys.exit(not {'pydantic', 'yaml',"
+        " 're2'}.isdisjoint(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")

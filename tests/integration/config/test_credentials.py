@@ -28,7 +28,9 @@ def refusal(folder: Path, extra: str, environ: dict[str, str]) -> str:
 
 
 def test_the_usual_variables_are_taken_where_nothing_is_written(tmp_path: Path) -> None:
-    name, key = account(tmp_path, "", {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": KEY}).credentials()
+    name, key = account(
+        tmp_path, "", {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": KEY}
+    ).credentials()
     assert (name, key.get_secret_value()) == ("demo", KEY)
 
 
@@ -54,11 +56,16 @@ REGIONS = """
 def test_what_saucectl_keeps_for_the_region_goes_before_everything_else(tmp_path: Path) -> None:
     folder = tmp_path / ".sauce"
     folder.mkdir()
-    (folder / "credentials.yml").write_text("username: jim\naccessKey: of-no-region\n", encoding="utf-8")
+    (folder / "credentials.yml").write_text(
+        "username: jim\naccessKey: of-no-region\n", encoding="utf-8"
+    )
     environ = {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": "of-the-environment"}
     for text, expected in (
         (REGIONS.replace("KEY", KEY), ("jane", KEY)),
-        (REGIONS.replace("{username: jane, accessKey: KEY}", "{username: jane}"), ("demo", "of-the-environment")),
+        (
+            REGIONS.replace("{username: jane, accessKey: KEY}", "{username: jane}"),
+            ("demo", "of-the-environment"),
+        ),
         (REGIONS.replace("api.eu-central-1", "elsewhere"), ("demo", "of-the-environment")),
         ("nonsense: [", ("demo", "of-the-environment")),
         ("{}", ("demo", "of-the-environment")),
@@ -69,21 +76,27 @@ def test_what_saucectl_keeps_for_the_region_goes_before_everything_else(tmp_path
         assert (name, key.get_secret_value()) == expected
 
 
-def test_a_regions_key_is_not_sent_to_another_address_under_the_regions_name(tmp_path: Path) -> None:
+def test_a_regions_key_is_not_sent_to_another_address_under_the_regions_name(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / ".sauce"
     folder.mkdir()
     text = (
-        f"[{{name: eu-central-1, apiBaseURL: 'https://proxy.example', credentials: {{username: j, accessKey: {KEY}}}}}]"
+        "[{name: eu-central-1, apiBaseURL: 'https://proxy.example', credentials: {username: j,"
+        f" accessKey: {KEY}}}}}]"
     )
     (folder / "regions.yml").write_text(text, encoding="utf-8")
     assert "has no credentials" in refusal(tmp_path, "", {})
 
 
 def test_a_key_found_elsewhere_is_not_used_for_another_user(tmp_path: Path) -> None:
-    said = refusal(tmp_path, "    username: jane\n", {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": KEY})
-    assert said == (
-        "DIR/config.yaml:2: accounts.eu: has no access_key, and the one found elsewhere is of another user than jane:"
-        " write access_key"
+    said = refusal(
+        tmp_path, "    username: jane\n", {"SAUCE_USERNAME": "demo", "SAUCE_ACCESS_KEY": KEY}
+    )
+    assert (
+        said
+        == "DIR/config.yaml:2: accounts.eu: has no access_key, and the one found elsewhere is of"
+        " another user than jane: write access_key"
     )
 
 
@@ -93,16 +106,19 @@ def test_the_usual_key_goes_with_a_written_user_name(tmp_path: Path) -> None:
 
 
 def test_no_credentials_anywhere_says_what_to_set(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "", {}) == (
-        "DIR/config.yaml:2: accounts.eu: has no credentials: set SAUCE_USERNAME and SAUCE_ACCESS_KEY, run `saucectl configure`,"
-        " or write username and access_key"
+    assert (
+        refusal(tmp_path, "", {})
+        == "DIR/config.yaml:2: accounts.eu: has no credentials: set SAUCE_USERNAME and"
+        " SAUCE_ACCESS_KEY, run `saucectl configure`, or write username and access_key"
     )
 
 
 def test_a_named_variable_is_read_when_it_is_needed(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     path = tmp_path / "config.yaml"
-    path.write_text("accounts: {eu: {region: eu, username: jane, access_key: {env: KEY}}}", encoding="utf-8")
+    path.write_text(
+        "accounts: {eu: {region: eu, username: jane, access_key: {env: KEY}}}", encoding="utf-8"
+    )
     config = load(path, environ=environ)
     environ["KEY"] = KEY
     name, key = config.accounts[0].credentials()
@@ -112,12 +128,17 @@ def test_a_named_variable_is_read_when_it_is_needed(tmp_path: Path) -> None:
 
 def test_a_file_is_relative_to_the_configuration_and_loses_its_line_end(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"{KEY}\r\n", encoding="utf-8")
-    _, key = account(tmp_path, "    username: jane\n    access_key: {file: key}\n", {}).credentials()
+    _, key = account(
+        tmp_path, "    username: jane\n    access_key: {file: key}\n", {}
+    ).credentials()
     assert key.get_secret_value() == KEY
 
 
 def test_a_command_prints_the_secret(tmp_path: Path) -> None:
-    command = f"    username: jane\n    access_key: {{command: [{sys.executable}, -c, 'print(\"{KEY}\")']}}\n"
+    command = (
+        f"    username: jane\n    access_key: {{command: [{sys.executable}, -c,"
+        f" 'print(\"{KEY}\")']}}\n"
+    )
     _, key = account(tmp_path, command, {}).credentials()
     assert key.get_secret_value() == KEY
 
@@ -129,13 +150,19 @@ def test_a_command_prints_the_secret(tmp_path: Path) -> None:
         ("{env: EMPTY}", "env: the environment variable EMPTY is empty"),
         (
             "{env: LINES}",
-            "env: the environment variable LINES holds more than one line, or characters that cannot be part of it",
+            (
+                "env: the environment variable LINES holds more than one line, or characters that"
+                " cannot be part of it"
+            ),
         ),
         ("{file: none}", "file: the file none cannot be read: No such file or directory"),
         ("{file: empty}", "file: the file empty is empty"),
         ("{file: binary}", "file: the file binary is not UTF-8 text"),
         ("{file: large}", "file: the file large is too large for a secret"),
-        ("{command: [/none]}", "command: the command /none cannot be started: No such file or directory"),
+        (
+            "{command: [/none]}",
+            "command: the command /none cannot be started: No such file or directory",
+        ),
         ("{command: ['false']}", "command: the command false ended with 1"),
         ("{command: ['true']}", "command: the command true is empty"),
     ],
@@ -154,7 +181,8 @@ def test_a_user_name_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path, extra, {"NAME": "../x", "KEY": KEY})
     assert (
         said
-        == "DIR/config.yaml:2: accounts.eu: has a user name that cannot be one (blank ends, slashes or nothing in it)"
+        == "DIR/config.yaml:2: accounts.eu: has a user name that cannot be one (blank ends, slashes"
+        " or nothing in it)"
     )
 
 

@@ -1,4 +1,6 @@
-"""`include`: other teams' files add policies, holds, lists and tests, as strictly as if they stood in one file."""
+"""`include`: other teams' files add policies, holds, lists and tests, as strictly as if they stood
+in one file.
+"""
 
 from __future__ import annotations
 
@@ -67,14 +69,18 @@ def test_included_files_add_policies_holds_lists_and_tests(folder: Path) -> None
     assert [test.place for test in config.tests("eu")] == ["teams/app.yaml:4: tests[0]"]
 
 
-def test_neither_the_order_of_files_nor_in_which_of_them_a_rule_stands_matters(folder: Path) -> None:
+def test_neither_the_order_of_files_nor_in_which_of_them_a_rule_stands_matters(
+    folder: Path,
+) -> None:
     add(folder, web=WEB, app=APP)
     digest = loaded().policy_digest("eu")
     (folder / "teams" / "web.yaml").rename(folder / "teams" / "0.yaml")
     assert loaded().policy_digest("eu") == digest
     shown = effective_yaml((folder / "config.yaml").read_bytes(), folder / "config.yaml")
     assert "include" not in shown
-    assert from_bytes(shown.encode(), folder / "config.yaml", environ={}).policy_digest("eu") == digest
+    assert (
+        from_bytes(shown.encode(), folder / "config.yaml", environ={}).policy_digest("eu") == digest
+    )
 
 
 def test_a_hold_in_an_included_file_changes_the_digest(folder: Path) -> None:
@@ -88,8 +94,11 @@ def test_every_fault_of_every_file_is_told_with_its_own_file_line_and_path(folde
     """Configuration checks: as strict as the file itself,"""
     add(
         folder,
-        web="lists: {mine: [b]}\npolicies:\n  - {name: b, match: {nmae: x}, then: {archive: 1d}}\n"
-        "  - {name: a, match: all, overrides: [nix], then: {archive: none, delete_job: 30}}\nworkers: 3\ninclude: x\n",
+        web=(
+            "lists: {mine: [b]}\npolicies:\n  - {name: b, match: {nmae: x}, then: {archive: 1d}}\n "
+            " - {name: a, match: all, overrides: [nix], then: {archive: none, delete_job:"
+            " 30}}\nworkers: 3\ninclude: x\n"
+        ),
         app="policies: [\n",
         bad="- 1\n",
         off="policies: 1\nversion: 2\n\tlists: {}\n",
@@ -117,44 +126,68 @@ teams/web.yaml:6: include: an included file includes nothing: name all files in 
 def test_names_are_unique_over_all_files(folder: Path) -> None:
     """Configuration checks: with names unique over all files."""
     add(folder, app=APP, web=APP.replace("name: app,", "name: web,"))
-    assert faults() == (
-        "teams/web.yaml:4: tests[0].name: `app goes` is the name of another test (teams/app.yaml:4): names are unique"
+    assert (
+        faults() == "teams/web.yaml:4: tests[0].name: `app goes` is the name of another test"
+        " (teams/app.yaml:4): names are unique"
     )
     default = "policies: [{name: NAME, default: true, then: {archive: 1d}}]\n"
     add(folder, app=default.replace("NAME", "d"), web=default.replace("NAME", "e"))
-    assert faults() == (
-        "teams/web.yaml:1: policies[0].default: account `eu` has a default policy already (teams/app.yaml:1): at most one"
+    assert (
+        faults()
+        == "teams/web.yaml:1: policies[0].default: account `eu` has a default policy already"
+        " (teams/app.yaml:1): at most one"
     )
 
 
 def test_warnings_name_the_included_file(folder: Path) -> None:
     add(folder, app="policies:\n  - {name: p, match: all, then: {archive: 26d}}\n")
     (warning,) = loaded().warnings
-    assert (warning.file, warning.line, warning.path) == ("teams/app.yaml", 2, "policies[0].then.archive")
+    assert (warning.file, warning.line, warning.path) == (
+        "teams/app.yaml",
+        2,
+        "policies[0].then.archive",
+    )
 
 
-def test_a_pattern_without_a_file_is_a_fault_for_its_holds_would_protect_nothing(folder: Path) -> None:
-    assert faults() == f"config.yaml:2: include[0]: `teams/*.yaml` names no file: it is looked for in {folder}"
+def test_a_pattern_without_a_file_is_a_fault_for_its_holds_would_protect_nothing(
+    folder: Path,
+) -> None:
+    assert (
+        faults()
+        == f"config.yaml:2: include[0]: `teams/*.yaml` names no file: it is looked for in {folder}"
+    )
     (folder / "config.yaml").write_text(MAIN.replace("[teams/*.yaml]", "other.yaml"))
-    assert faults() == f"config.yaml:2: include: `other.yaml` names no file: it is looked for in {folder}"
+    assert (
+        faults()
+        == f"config.yaml:2: include: `other.yaml` names no file: it is looked for in {folder}"
+    )
 
 
 def test_a_file_is_taken_once_however_often_it_is_named(folder: Path) -> None:
     add(folder, app=APP)
     (folder / "teams" / "again.yaml").symlink_to("app.yaml")
-    (folder / "config.yaml").write_text(MAIN.replace("[teams/*.yaml]", "[teams/*.yaml, ./teams/app.yaml]"))
+    (folder / "config.yaml").write_text(
+        MAIN.replace("[teams/*.yaml]", "[teams/*.yaml, ./teams/app.yaml]")
+    )
     assert [policy.name for policy in loaded().rules("eu").policies] == ["a", "app"]
 
 
 def test_a_file_does_not_include_itself(folder: Path) -> None:
     add(folder, app=APP)
     (folder / "config.yaml").write_text(MAIN.replace("[teams/*.yaml]", "['*.yaml']"))
-    assert faults() == "config.yaml:2: include[0]: `*.yaml` names this file itself: a file includes others"
+    assert (
+        faults()
+        == "config.yaml:2: include[0]: `*.yaml` names this file itself: a file includes others"
+    )
 
 
 def test_a_file_that_cannot_be_read_or_is_too_large_is_a_fault(folder: Path) -> None:
     add(folder, app="#" * (256 * 1024 + 1))
-    assert faults() == ("teams/app.yaml:1: is larger than 256 KiB: no configuration needs that; is it the right file?")
+    assert (
+        faults()
+        == "teams/app.yaml:1: is larger than 256 KiB: no configuration needs that; is it the right"
+        " file?"
+    )
 
 
 def test_include_must_name_files(folder: Path) -> None:
@@ -179,12 +212,17 @@ def test_five_hundred_included_files_are_the_most(folder: Path) -> None:
     assert faults() == "config.yaml:2: include: names more than 500 files"
 
 
-def test_files_are_found_from_the_folder_of_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_found_from_the_folder_of_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Configuration checks: relative to the file's folder,"""
     add(folder, app=APP)
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
-    assert [policy.name for policy in load("../config.yaml", environ={}).rules("eu").policies] == ["a", "app"]
+    assert [policy.name for policy in load("../config.yaml", environ={}).rules("eu").policies] == [
+        "a",
+        "app",
+    ]
 
 
 def test_an_included_file_includes_nothing_and_every_pattern_names_a_file(folder: Path) -> None:
@@ -193,4 +231,8 @@ def test_an_included_file_includes_nothing_and_every_pattern_names_a_file(folder
     assert "include[0]: `teams/*.yaml` names no file" in faults()
     add(folder, app=f"{APP}include: [more.yaml]\n")
     add(folder, more="holds: [{tag: keep}]\n")
-    assert faults() == "teams/app.yaml:5: include: an included file includes nothing: name all files in config.yaml"
+    assert (
+        faults()
+        == "teams/app.yaml:5: include: an included file includes nothing: name all files in"
+        " config.yaml"
+    )

@@ -1,4 +1,6 @@
-"""`init` proposes policies for what an account that answers really runs; without one it writes its examples, and says so."""
+"""`init` proposes policies for what an account that answers really runs; without one it writes its
+examples, and says so.
+"""
 
 from __future__ import annotations
 
@@ -71,13 +73,19 @@ def newcomer(tmp_path: Path) -> Iterator[Callable[..., Newcomer]]:
 
 
 def policies(config: Config) -> list[str]:
-    return [policy.name for policy in config.rules(config.accounts[0].name).policies if policy.name != DEFAULT]
+    return [
+        policy.name
+        for policy in config.rules(config.accounts[0].name).policies
+        if policy.name != DEFAULT
+    ]
 
 
 def examples(newcomer: Newcomer) -> str:
     """The file that says nothing of the account."""
     other = newcomer.folder / "other.yaml"
-    newcomer.say("init", "--base-url", newcomer.sandbox.base_url, "--offline", "--output", str(other))
+    newcomer.say(
+        "init", "--base-url", newcomer.sandbox.base_url, "--offline", "--output", str(other)
+    )
     return other.read_text(encoding="utf-8").replace("other.schema", "config.schema")
 
 
@@ -96,7 +104,8 @@ def test_builds_tags_and_suites_that_are_there_are_proposed_with_their_counts(
     assert {entry.method for entry in somebody.sandbox.log} == {"GET"}
     proposed = policies(somebody.config())
     assert said.startswith(
-        f"{len(proposed)} policies are proposed from 300 jobs in 90 days of demo at http://127.0.0.1:"
+        f"{len(proposed)} policies are proposed from 300 jobs in 90 days of demo at"
+        " http://127.0.0.1:"
     )
     assert {"build-pr", "build-nightly", "tag-smoke"} <= set(proposed)
     assert sum(name.startswith("suite-") for name in proposed) == 3
@@ -104,21 +113,31 @@ def test_builds_tags_and_suites_that_are_there_are_proposed_with_their_counts(
     prs = [job for job in jobs if str(job.build).startswith("PR-")]
     builds = len({job.build for job in prs})
     smoke = sum("smoke" in job.tags for job in jobs if isinstance(job.tags, tuple))
-    held = sum(any(tag == "keep" or tag.startswith("keep-until=") for tag in job.tags) for job in jobs)  # type: ignore[union-attr]
-    assert f'# {len(prs):,} of 300 jobs in 90 days are of {builds} builds that begin with "PR-".' in somebody.text
+    tags = [job.tags for job in jobs if isinstance(job.tags, tuple)]
+    held = sum(any(tag == "keep" or tag.startswith("keep-until=") for tag in each) for each in tags)
+    assert (
+        f'# {len(prs):,} of 300 jobs in 90 days are of {builds} builds that begin with "PR-".'
+        in somebody.text
+    )
     assert f'# {smoke:,} of 300 jobs in 90 days carry the tag "smoke".' in somebody.text
     assert f"# {held} jobs have one of these two tags" in somebody.text
     for name in proposed:
-        assert re.search(rf"  # \d[\d,]* of 300 jobs .*\n  - name: {name}\n", somebody.text), "each says its count"
+        assert re.search(rf"  # \d[\d,]* of 300 jobs .*\n  - name: {name}\n", somebody.text), (
+            "each says its count"
+        )
 
 
-def test_the_proposed_file_passes_check_and_its_plan_only_reads(newcomer: Callable[..., Newcomer]) -> None:
+def test_the_proposed_file_passes_check_and_its_plan_only_reads(
+    newcomer: Callable[..., Newcomer],
+) -> None:
     somebody = newcomer()
     somebody.init()
     checked = somebody.say("check").stdout
     assert "warning" not in checked
     planned = somebody.say("plan").stdout
-    assert re.search(r"^Plan: \d+ to archive, \d+ delete assets, 0 delete job, 0 stop$", planned, re.MULTILINE)
+    assert re.search(
+        r"^Plan: \d+ to archive, \d+ delete assets, 0 delete job, 0 stop$", planned, re.MULTILINE
+    )
     assert {entry.method for entry in somebody.sandbox.log} == {"GET"}
 
 
@@ -143,9 +162,15 @@ HOSTILE = (
 )  # fmt: skip
 
 
-def test_names_that_could_mean_something_else_or_be_a_secret_are_left_out(newcomer: Callable[..., Newcomer]) -> None:
+def test_names_that_could_mean_something_else_or_be_a_secret_are_left_out(
+    newcomer: Callable[..., Newcomer],
+) -> None:
     somebody = newcomer(jobs=0)
-    secrets = (somebody.sandbox.access_key, "0a1b2c3d-4e5f-6789-abcd-ef0123456789", "ghp" + "x1" * 20)
+    secrets = (
+        somebody.sandbox.access_key,
+        "0a1b2c3d-4e5f-6789-abcd-ef0123456789",
+        "ghp" + "x1" * 20,
+    )
     for text in (*HOSTILE, *secrets):
         for _ in range(10):
             somebody.sandbox.arrive(build=text, name=text, tags=[text])
@@ -167,7 +192,10 @@ def test_names_that_could_mean_something_else_or_be_a_secret_are_left_out(newcom
 @pytest.mark.parametrize(
     ("environ", "why"),
     [
-        ({"SAUCE_USERNAME": "", "SAUCE_ACCESS_KEY": ""}, "no credentials: set SAUCE_USERNAME and SAUCE_ACCESS_KEY"),
+        (
+            {"SAUCE_USERNAME": "", "SAUCE_ACCESS_KEY": ""},
+            "no credentials: set SAUCE_USERNAME and SAUCE_ACCESS_KEY",
+        ),
         ({"SAUCE_ACCESS_KEY": "wrong"}, "401"),
     ],
 )
@@ -182,7 +210,9 @@ def test_without_an_account_that_answers_the_file_has_examples_and_one_line_says
     assert somebody.text == examples(somebody)
 
 
-def test_an_account_of_which_nothing_can_be_heard_gives_examples(newcomer: Callable[..., Newcomer]) -> None:
+def test_an_account_of_which_nothing_can_be_heard_gives_examples(
+    newcomer: Callable[..., Newcomer],
+) -> None:
     somebody = newcomer(jobs=20)
     somebody.sandbox.inject("status", endpoint="jobs.list", status=500)
     [said] = somebody.init()
@@ -190,7 +220,9 @@ def test_an_account_of_which_nothing_can_be_heard_gives_examples(newcomer: Calla
     assert somebody.text == examples(somebody)
 
 
-def test_an_account_without_jobs_gives_examples_and_offline_asks_nothing(newcomer: Callable[..., Newcomer]) -> None:
+def test_an_account_without_jobs_gives_examples_and_offline_asks_nothing(
+    newcomer: Callable[..., Newcomer],
+) -> None:
     somebody = newcomer(jobs=0)
     [said] = somebody.init()
     assert said.startswith("its policies are examples: 0 jobs in 90 days of demo at ")
@@ -199,7 +231,9 @@ def test_an_account_without_jobs_gives_examples_and_offline_asks_nothing(newcome
     assert len(somebody.sandbox.log) == asked
 
 
-def test_what_is_there_is_not_overwritten_and_nothing_is_asked_for_it(newcomer: Callable[..., Newcomer]) -> None:
+def test_what_is_there_is_not_overwritten_and_nothing_is_asked_for_it(
+    newcomer: Callable[..., Newcomer],
+) -> None:
     somebody = newcomer(jobs=20)
     somebody.path.write_text("mine", encoding="utf-8")
     refused = somebody.say("init", "--base-url", somebody.sandbox.base_url, code=2)
@@ -215,7 +249,9 @@ def test_of_a_large_account_only_the_newest_jobs_are_listed_and_the_file_says_so
     monkeypatch.setattr(account_sample, "MOST_JOBS", 400)
     [said] = somebody.init()
     assert len(somebody.sandbox.log) == 1
-    assert re.search(r"from the newest 500 jobs \(\d+ days\) of demo at http://[\d.:]+$", said), said
+    assert re.search(r"from the newest 500 jobs \(\d+ days\) of demo at http://[\d.:]+$", said), (
+        said
+    )
     told = r'# \d+ of the newest 500 jobs \(\d+ days\) are of \d+ builds that begin with "PR-"\.'
     assert re.search(told, somebody.text)
 
@@ -225,11 +261,15 @@ def test_its_last_line_names_commands_that_read_the_new_file_and_change_nothing(
 ) -> None:
     somebody = newcomer(jobs=20)
     said = somebody.say("init", "--base-url", somebody.sandbox.base_url).stdout.splitlines()[-1]
-    assert said == (
-        "next: sauce-janitor check, then sauce-janitor plan; both only read, and change nothing at Sauce Labs"
+    assert (
+        said
+        == "next: sauce-janitor check, then sauce-janitor plan; both only read, and change nothing"
+        " at Sauce Labs"
     )
     other = somebody.folder / "config of bob.yaml"
-    said = somebody.say("init", "--base-url", somebody.sandbox.base_url, "--output", str(other)).stdout.splitlines()[-1]
+    said = somebody.say(
+        "init", "--base-url", somebody.sandbox.base_url, "--output", str(other)
+    ).stdout.splitlines()[-1]
     for command in re.findall(r"sauce-janitor (--config .*?) (?:check|plan)", said):
         assert shlex.split(command) == ["--config", str(other)]
     for named in ("check", "plan"):

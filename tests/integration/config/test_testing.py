@@ -44,12 +44,16 @@ def tail(result: Result) -> list[str]:
     return result.stdout.splitlines()[3:]
 
 
-def test_a_test_that_fails_ends_check_with_6_and_says_what_was_decided_and_why(folder: Path) -> None:
+def test_a_test_that_fails_ends_check_with_6_and_says_what_was_decided_and_why(
+    folder: Path,
+) -> None:
     result = check(folder, CONFIG.replace("14d}}", "17d}}"))
     assert result.exit_code == 6
     failure, summary = tail(result)
-    assert failure == (
-        "config.yaml:6: tests[0]: old noise goes: old: expected delete_job by noise; decided kept"
+    assert (
+        failure
+        == "config.yaml:6: tests[0]: old noise goes: old: expected delete_job by noise; decided"
+        " kept"
         " (noise: not yet due (after 17d))"
     )
     assert summary == "tests: 1 of 1 failed"
@@ -60,7 +64,10 @@ def test_tests_that_pass_are_counted_and_what_they_would_not_miss_too(folder: Pa
     result = check(folder, CONFIG)
     assert result.exit_code == 0
     assert tail(result) == [
-        "tests: 1 passed; 2 of 4 rules and match parts could be dropped without any test noticing (--mutants names them)",
+        (
+            "tests: 1 passed; 2 of 4 rules and match parts could be dropped without any test"
+            " noticing (--mutants names them)"
+        ),
         "warning: hold tag keep: no test covers it",
     ]
 
@@ -86,7 +93,9 @@ def test_without_tests_nothing_is_said_but_on_request(folder: Path) -> None:
 
 
 def test_a_test_is_run_once_for_each_set_of_rules_and_says_for_which(folder: Path) -> None:
-    two = CONFIG.replace("accounts: {", "accounts: {us: {region: us, username: u, access_key: {env: PATH}}, ")
+    two = CONFIG.replace(
+        "accounts: {", "accounts: {us: {region: us, username: u, access_key: {env: PATH}}, "
+    )
     assert check(folder, two).stdout.count("tests: 1 passed") == 1
     own = two.replace("{name: noise,", "{name: noise, accounts: eu,")
     failed = check(folder, own)
@@ -96,4 +105,7 @@ def test_a_test_is_run_once_for_each_set_of_rules_and_says_for_which(folder: Pat
         f"{where}: new: expected kept by newest; decided kept (no policy covers it)",
         f"{where}: old: expected delete_job by noise; decided kept (no policy covers it)",
     ]
-    assert check(folder, own.replace("  - name: old", "  - accounts: eu\n    name: old")).exit_code == 0
+    assert (
+        check(folder, own.replace("  - name: old", "  - accounts: eu\n    name: old")).exit_code
+        == 0
+    )

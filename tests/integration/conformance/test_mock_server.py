@@ -1,6 +1,8 @@
-"""Prism, a mock server made from the vendor's OpenAPI files, takes our requests and answers our client.
+"""Prism, a mock server made from the vendor's OpenAPI files, takes our requests and answers our
+client.
 
-It judges each request by the files and refuses one that does not fit (422). The files know no assets and no deletes.
+It judges each request by the files and refuses one that does not fit (422). The files know no
+assets and no deletes.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ ME, JOB = Owner(EXAMPLE_OWNER), JobId(EXAMPLE_ID)
 
 
 @pytest.fixture(scope="module")
-def serve(component: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+def serve(
+    component: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., str]]:
     """Starts Prism on a document; where it listens."""
     with ExitStack() as stack:
 
@@ -49,7 +53,9 @@ def serve(component: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
             with socket.create_server(("127.0.0.1", 0)) as free:
                 port = free.getsockname()[1]
             command = [str(component("prism")), "mock", "--port", str(port), "--errors", str(file)]
-            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+            process = stack.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            )
             stack.callback(process.terminate)
             assert process.stdout is not None
             said = iter(process.stdout.readline, b"")
@@ -126,12 +132,18 @@ def test_the_organization_is_found_by_team_management(swagger: SauceReader) -> N
 
 
 @pytest.mark.parametrize(
-    "period", [Period(EXAMPLE_TIME - 86_400, EXAMPLE_TIME), Period(back="7d")], ids=["times", "back"]
+    "period",
+    [Period(EXAMPLE_TIME - 86_400, EXAMPLE_TIME), Period(back="7d")],
+    ids=["times", "back"],
 )
 def test_insights_are_asked_with_every_parameter(openapi: SauceReader, period: Period) -> None:
     ask = openapi.insights
-    common = Filter(owners=("demo",), status="passed", os=("Linux", "Windows 11"), browser=("Chrome 128",))
-    search = Filter(scope="organization", status="failed", name="n", build="b", error="e", without_build=True)
+    common = Filter(
+        owners=("demo",), status="passed", os=("Linux", "Windows 11"), browser=("Chrome 128",)
+    )
+    search = Filter(
+        scope="organization", status="failed", name="n", build="b", error="e", without_build=True
+    )
 
     assert [item.id for page in ask.tests(period, search, most=1) for item in page.items] == [JOB]
     assert ask.metrics(period, common, test="n").fastest is not None

@@ -1,4 +1,6 @@
-"""What the sandbox answers is what the vendor's own OpenAPI files say, but for contradictions that are known by name."""
+"""What the sandbox answers is what the vendor's own OpenAPI files say, but for contradictions that
+are known by name.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ JOB_TIMES = r"(creation|start|end|modification|deletion)_time$"
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Where a file says otherwise than what was recorded of the real API (or than another of the vendor's own pages).
+    """Where a file says otherwise than what was recorded of the real API (or than another of the
+    vendor's own pages).
 
-    `file` and `where` (the place in the answer, indexes as 0) are patterns, `keyword` is JSON Schema's, or `null`.
+    `file` and `where` (the place in the answer, indexes as 0) are patterns, `keyword` is JSON
+    Schema's, or `null`.
     """
 
     name: str
@@ -33,43 +37,106 @@ class Contradiction:
 
     def fits(self, file: str, where: str, keyword: str) -> bool:
         """Whether an error is this one."""
-        return bool(re.fullmatch(self.file, file) and re.search(self.where, where)) and keyword == self.keyword
+        return (
+            bool(re.fullmatch(self.file, file) and re.search(self.where, where))
+            and keyword == self.keyword
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where an answer does not fit its schema, and the contradiction that explains it, if any does."""
+    """Where an answer does not fit its schema, and the contradiction that explains it, if any
+    does.
+    """
 
     text: str
     known: Contradiction | None
 
 
 CONTRADICTIONS = (
-    Contradiction("null", r".*", r".*", "null", "Swagger 2 has no word for it; recorded answers are full of nulls"),
     Contradiction(
-        "times", r"(older )?jobs|builds", JOB_TIMES, "type", "every recorded answer has whole numbers, not strings"
+        "null",
+        r".*",
+        r".*",
+        "null",
+        "Swagger 2 has no word for it; recorded answers are full of nulls",
     ),
     Contradiction(
-        "custom data", r"(older )?jobs", r"custom-data$", "type", "an object in saucerest-java's job_info.json"
-    ),
-    Contradiction("unfinished", r"(older )?jobs", r"consolidated_status$", "enum", "saucectl recorded `in progress`"),
-    Contradiction(
-        "private jobs", r"(older )?jobs", r"public$", "enum", "Jobs API Methods, Update a Job, has `private`"
-    ),
-    Contradiction("versions", r"(older )?jobs", r"base_config/version$", "type", "a string in the sample of Get Jobs"),
-    Contradiction("pages of people", r"people", r"^$", "type", "Accounts API Methods: links, count and results"),
-    Contradiction(
-        "states of jobs", r"builds", r"jobs/0/state/\w+$", "type", "Builds API Methods: true or false, no counters"
-    ),
-    Contradiction("jobs of a build", r"older jobs", r"^$", "type", "saucerest-java's build_jobs.json is an object"),
-    Contradiction(
-        "source", r"newer builds", r"(builds/0)?$", "additionalProperties", "saucerest-java's buildsResponse.json"
+        "times",
+        r"(older )?jobs|builds",
+        JOB_TIMES,
+        "type",
+        "every recorded answer has whole numbers, not strings",
     ),
     Contradiction(
-        "activity", r"jobs", r"^$", "required", "saucerest-java's activity.json, and the file's own description"
+        "custom data",
+        r"(older )?jobs",
+        r"custom-data$",
+        "type",
+        "an object in saucerest-java's job_info.json",
     ),
     Contradiction(
-        "asset", r"jobs", r"^$", "type", "Get a Job Asset File answers with the file, not with what is known of it"
+        "unfinished",
+        r"(older )?jobs",
+        r"consolidated_status$",
+        "enum",
+        "saucectl recorded `in progress`",
+    ),
+    Contradiction(
+        "private jobs",
+        r"(older )?jobs",
+        r"public$",
+        "enum",
+        "Jobs API Methods, Update a Job, has `private`",
+    ),
+    Contradiction(
+        "versions",
+        r"(older )?jobs",
+        r"base_config/version$",
+        "type",
+        "a string in the sample of Get Jobs",
+    ),
+    Contradiction(
+        "pages of people",
+        r"people",
+        r"^$",
+        "type",
+        "Accounts API Methods: links, count and results",
+    ),
+    Contradiction(
+        "states of jobs",
+        r"builds",
+        r"jobs/0/state/\w+$",
+        "type",
+        "Builds API Methods: true or false, no counters",
+    ),
+    Contradiction(
+        "jobs of a build",
+        r"older jobs",
+        r"^$",
+        "type",
+        "saucerest-java's build_jobs.json is an object",
+    ),
+    Contradiction(
+        "source",
+        r"newer builds",
+        r"(builds/0)?$",
+        "additionalProperties",
+        "saucerest-java's buildsResponse.json",
+    ),
+    Contradiction(
+        "activity",
+        r"jobs",
+        r"^$",
+        "required",
+        "saucerest-java's activity.json, and the file's own description",
+    ),
+    Contradiction(
+        "asset",
+        r"jobs",
+        r"^$",
+        "type",
+        "Get a Job Asset File answers with the file, not with what is known of it",
     ),
 )
 
@@ -115,7 +182,9 @@ INSIDE = {
     ("older jobs", "/v1/builds/{id}/jobs"): ("jobs", "Job"),
     ("older jobs", "/v1/{username}/builds/{id}/failed-jobs"): ("jobs", "Job"),
 }
-"""Where the answer is a list inside an object although the file names the row or the bare list: the key, and what a row is."""
+"""Where the answer is a list inside an object although the file names the row or the bare list: the
+key, and what a row is.
+"""
 
 NOT_OFFERED = re.compile(
     "tunnel|concurrency|dashboard|platforms|/v1/me$|whoami|subaccounts|monthly-minutes|users_activity|users_last_job|manual|tasks"
@@ -136,23 +205,37 @@ def found(sandbox: Sandbox) -> dict[Call, list[Finding]]:
         session.trust_env = False
         session.auth = (sandbox.user, sandbox.access_key)
         rows = session.get(f"{sandbox.base_url}/rest/v1/demo/jobs?full=true").json()
-        job = next(row["id"] for row in rows if row["build"] and row["end_time"] and row["passed"] is not None)
+        job = next(
+            row["id"]
+            for row in rows
+            if row["build"] and row["end_time"] and row["passed"] is not None
+        )
         build = session.get(f"{sandbox.base_url}/v2/builds/vdc/jobs/{job}/build/").json()["id"]
-        failed = session.get(f"{sandbox.base_url}/v2/builds/vdc/?status=failed&limit=1").json()["builds"][0]["id"]
+        failed = session.get(f"{sandbox.base_url}/v2/builds/vdc/?status=failed&limit=1").json()[
+            "builds"
+        ][0]["id"]
         names = {"{job}": job, "{build}": build, "{failed}": failed}
         return {call: list(findings(session, sandbox.base_url, call, names)) for call in CALLS}
 
 
-def findings(session: requests.Session, base_url: str, call: Call, names: dict[str, str]) -> Iterator[Finding]:
+def findings(
+    session: requests.Session, base_url: str, call: Call, names: dict[str, str]
+) -> Iterator[Finding]:
     """Where one answer does not fit."""
     file, method, path, target = call
     for word, name in names.items():
         target = target.replace(word, name)
-    answer = session.request(method, base_url + target, json={"name": "renamed"} if method == "PUT" else None)
+    answer = session.request(
+        method, base_url + target, json={"name": "renamed"} if method == "PUT" else None
+    )
     assert answer.status_code == 200, answer.text
     for schema in schemas(file, method, path):
-        for error in Draft4Validator(schema, format_checker=FormatChecker()).iter_errors(answer.json()):
-            where = "/".join("0" if isinstance(part, int) else str(part) for part in error.absolute_path)
+        for error in Draft4Validator(schema, format_checker=FormatChecker()).iter_errors(
+            answer.json()
+        ):
+            where = "/".join(
+                "0" if isinstance(part, int) else str(part) for part in error.absolute_path
+            )
             keyword = "null" if error.instance is None else error.validator
             known = (one for one in CONTRADICTIONS if one.fits(file, where, str(keyword)))
             yield Finding(f"{where}: {error.message:.200}", next(known, None))
@@ -177,7 +260,12 @@ def test_an_answer_fits_its_schema(found: dict[Call, list[Finding]], call: Call)
 
 def test_every_contradiction_is_met(found: dict[Call, list[Finding]]) -> None:
     """Otherwise it is one no more, and goes."""
-    met = {finding.known.name for findings in found.values() for finding in findings if finding.known is not None}
+    met = {
+        finding.known.name
+        for findings in found.values()
+        for finding in findings
+        if finding.known is not None
+    }
     assert met == {known.name for known in CONTRADICTIONS}
 
 
@@ -187,4 +275,8 @@ def test_every_operation_of_the_files_is_asked_or_not_offered() -> None:
     for file in ("jobs", "older jobs", "builds", "newer builds", "people", "insights"):
         for method, path in operations(file):
             is_repeated = file == "older jobs" and path in newest
-            assert (file, method, path) in asked or NOT_OFFERED.search(path) or is_repeated, (file, method, path)
+            assert (file, method, path) in asked or NOT_OFFERED.search(path) or is_repeated, (
+                file,
+                method,
+                path,
+            )

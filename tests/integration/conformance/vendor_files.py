@@ -1,7 +1,8 @@
-"""The vendor's own OpenAPI files, as JSON Schemas of answers and as files that a mock server can be made from.
+"""The vendor's own OpenAPI files, as JSON Schemas of answers and as files that a mock server can be
+made from.
 
-Source: tests/data/samples/SOURCES.txt. node-saucelabs' are Swagger 2 and verbatim; sauce-docs' builds and Insights are compact
-transcriptions of OpenAPI 3, written out here.
+Source: tests/data/samples/SOURCES.txt. node-saucelabs' are Swagger 2 and verbatim; sauce-docs'
+builds and Insights are compact transcriptions of OpenAPI 3, written out here.
 """
 
 from __future__ import annotations
@@ -28,9 +29,18 @@ _BUILDS = _SAMPLES / "sauce-docs" / "buildsv2.extract.json"
 _INSIGHTS = _SAMPLES / "sauce-docs" / "insights-v1.extract.yml"
 _JOBS = _SAMPLES / "sauce-docs" / "vdc-jobs.extract.yml"
 _PAGE = _SAMPLES / "sauce-docs" / "insights_samples.json"
-_SHORT = {"date-time": ("string", "date-time"), "uri": ("string", "uri"), "double": ("number", "double")}
+_SHORT = {
+    "date-time": ("string", "date-time"),
+    "uri": ("string", "uri"),
+    "double": ("number", "double"),
+}
 
-EXAMPLE_ID, EXAMPLE_BUILD, EXAMPLE_OWNER, EXAMPLE_TIME = "0123456789abcdef" * 2, "b1", "demo", 1_618_860_861
+EXAMPLE_ID, EXAMPLE_BUILD, EXAMPLE_OWNER, EXAMPLE_TIME = (
+    "0123456789abcdef" * 2,
+    "b1",
+    "demo",
+    1_618_860_861,
+)
 
 
 @cache
@@ -47,14 +57,20 @@ def document(name: str) -> Json:
 def operations(name: str) -> Iterator[tuple[str, str]]:
     """Every method and path of a file."""
     for path, methods in document(name)["paths"].items():
-        yield from ((method.upper(), path) for method in methods if method in {"get", "put", "post", "delete"})
+        yield from (
+            (method.upper(), path)
+            for method in methods
+            if method in {"get", "put", "post", "delete"}
+        )
 
 
 def schema_of(name: str, method: str, path: str) -> Json | None:
     """The JSON Schema of a 200, with all that it refers to; None where the file gives none."""
     whole = document(name)
     answer = whole["paths"][path][method.lower()]["responses"]["200"]
-    schema = answer.get("schema") or answer.get("content", {}).get("application/json", {}).get("schema")
+    schema = answer.get("schema") or answer.get("content", {}).get("application/json", {}).get(
+        "schema"
+    )
     return None if schema is None else {**_parts(whole), **schema}
 
 
@@ -66,10 +82,12 @@ def reference(name: str, of: str) -> Json:
 
 
 def served_swagger() -> Json:
-    """node-saucelabs' files as one to make a mock server from: each path with its base path, which Prism leaves out.
+    """node-saucelabs' files as one to make a mock server from: each path with its base path, which
+    Prism leaves out.
 
-    Answers get the few examples without which no id is one, and are as they are recorded where the files contradict that
-    (`CONTRADICTIONS` in test_schemas.py has the sources): people come in pages, jobs of a build in an object.
+    Answers get the few examples without which no id is one, and are as they are recorded where the
+    files contradict that (`CONTRADICTIONS` in test_schemas.py has the sources): people come in
+    pages, jobs of a build in an object.
     """
     media, about = ["application/json"], {"title": "node-saucelabs", "version": "1"}
     merged: Json = {"swagger": "2.0", "info": about, "produces": media, "consumes": media}
@@ -86,14 +104,19 @@ def served_swagger() -> Json:
     _answers(paths["/v2/builds/{build_source}/{build_id}/jobs/"], {"jobs": _rows(job)})
     update = merged["definitions"]["Job"]
     body = paths["/rest/v1/{username}/jobs/{id}"]["put"]["parameters"][-1]
-    body["schema"] = {"type": "object", "properties": update["properties"]}  # no documented update repeats the id
+    body["schema"] = {
+        "type": "object",
+        "properties": update["properties"],
+    }  # no documented update repeats the id
     return merged
 
 
 def _exemplify(definitions: Json) -> None:
     job = definitions["Job"]["properties"]
     examples = {"id": EXAMPLE_ID, "owner": EXAMPLE_OWNER, "status": "complete"}
-    examples |= dict.fromkeys(("creation_time", "start_time", "end_time", "modification_time"), str(EXAMPLE_TIME))
+    examples |= dict.fromkeys(
+        ("creation_time", "start_time", "end_time", "modification_time"), str(EXAMPLE_TIME)
+    )
     for key, example in examples.items():
         job[key]["example"] = example
     del job["deletion_time"]  # a job that is there has none
@@ -111,7 +134,9 @@ def _rows(row: Json) -> Json:
 
 
 def served_openapi() -> Json:
-    """The transcribed OpenAPI files as one to make a mock server from, with the job list of sauce-docs' jobs.yml."""
+    """The transcribed OpenAPI files as one to make a mock server from, with the job list of
+    sauce-docs' jobs.yml.
+    """
     merged = _insights()
     items = merged["components"]["schemas"]["TestRunItem"]["properties"]
     items["id"]["example"], items["owner"]["example"] = EXAMPLE_ID, EXAMPLE_OWNER
@@ -119,9 +144,16 @@ def served_openapi() -> Json:
     (path,) = (path for path in jobs["paths"] if path.endswith("/jobs"))
     query = [_listed(each) for each in jobs["paths"][path]["get"]["parameters"]]
     row = {"id": EXAMPLE_ID, "status": "complete", "creation_time": EXAMPLE_TIME}
-    inside = {"name": "SAUCE_USERNAME", "in": "path", "required": True, "schema": {"type": "string"}}
+    inside = {
+        "name": "SAUCE_USERNAME",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+    }
     answer = {"description": "jobs", "content": {"application/json": {"example": [row]}}}
-    merged["paths"][f"/rest{path}"] = {"get": {"parameters": [inside, *query], "responses": {"200": answer}}}
+    merged["paths"][f"/rest{path}"] = {
+        "get": {"parameters": [inside, *query], "responses": {"200": answer}}
+    }
     return merged
 
 
@@ -141,10 +173,13 @@ def _newer_builds() -> Json:
     for path, methods in extract["paths"].items():
         get = methods["get"]
         inside = [
-            {**_parameter(name, "string"), "in": "path", "required": True} for name in re.findall(r"{(\w+)}", path)
+            {**_parameter(name, "string"), "in": "path", "required": True}
+            for name in re.findall(r"{(\w+)}", path)
         ]
         query = [_parameter(key, value) for key, value in get.get("query", {}).items()]
-        paths[path] = {"get": {"parameters": [*inside, *query], "responses": {"200": _answer(get["200"])}}}
+        paths[path] = {
+            "get": {"parameters": [*inside, *query], "responses": {"200": _answer(get["200"])}}
+        }
     return _openapi(paths, extract["schemas"])
 
 
@@ -161,7 +196,10 @@ def _insights() -> Json:
         paths[path] = {"get": {"parameters": query, "responses": {"200": answer}}}
     errors = "/v1/analytics/trends/errors"  # not in what was transcribed: asked as the builds are
     paths[errors] = {
-        "get": {**paths["/v1/analytics/trends/builds_tests"]["get"], "responses": {"200": _sample(errors)}}
+        "get": {
+            **paths["/v1/analytics/trends/builds_tests"]["get"],
+            "responses": {"200": _sample(errors)},
+        }
     }
     return _openapi(paths, extract["schemas"])
 
@@ -189,32 +227,50 @@ def _parameter(name: str, value: object) -> Json:
 
 
 def _object(schema: Mapping[str, Any]) -> Json:
-    """An object of the transcription: with `properties`, or a mapping of names to types, or `all` of one type."""
+    """An object of the transcription: with `properties`, or a mapping of names to types, or `all`
+    of one type.
+    """
     if "all" in schema:
         names = schema["required"]
-        return {"type": "object", "required": names, "properties": {name: _value(schema["all"]) for name in names}}
+        return {
+            "type": "object",
+            "required": names,
+            "properties": {name: _value(schema["all"]) for name in names},
+        }
     fields = schema.get("properties", schema)
-    made: Json = {"type": "object", "properties": {name: _value(value) for name, value in fields.items()}}
+    made: Json = {
+        "type": "object",
+        "properties": {name: _value(value) for name, value in fields.items()},
+    }
     if "properties" in schema:
         made |= {key: schema[key] for key in ("required", "additionalProperties") if key in schema}
     return made
 
 
 def _value(value: object) -> Json:
-    """A type in one of the transcription's spellings: `integer`, `integer=0`, `array<X>`, `X`, a mapping."""
+    """A type in one of the transcription's spellings: `integer`, `integer=0`, `array<X>`, `X`, a
+    mapping.
+    """
     if isinstance(value, Mapping):
         if not {"type", "enum"} & value.keys():
             return _object(value)
         made: Json = {key: value[key] for key in ("type", "enum", "default") if key in value}
         if value.get("type") == "array":
-            return {"type": "array", "items": {"type": "string", **({"enum": made["enum"]} if "enum" in made else {})}}
+            return {
+                "type": "array",
+                "items": {"type": "string", **({"enum": made["enum"]} if "enum" in made else {})},
+            }
         return {"type": "string", **made}
     word = re.sub(r"=.*| e\.g\..*", "", str(value))
     listed = re.fullmatch(r"array<(\w+)>", word)
     if listed is not None:
         return {"type": "array", "items": _value(listed[1])}
     if word in {"array", "enum"}:
-        return {"type": "array", "items": {"type": "string"}} if word == "array" else {"type": "string"}
+        return (
+            {"type": "array", "items": {"type": "string"}}
+            if word == "array"
+            else {"type": "string"}
+        )
     if word[:1].isupper():
         return {"$ref": f"#/components/schemas/{word}"}
     kind, form = _SHORT.get(word, (word, None))

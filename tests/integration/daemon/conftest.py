@@ -1,4 +1,6 @@
-"""A daemon in this process: a clock that the test drives, and a folder with its configuration, state and archive."""
+"""A daemon in this process: a clock that the test drives, and a folder with its configuration,
+state and archive.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ class Scene:
         return made
 
     def go(self, rounds: Scheduler, seconds: float = 0, *, step: float = 60) -> None:
-        """So much time passes, a round each step; every round waits for what it began, unless that is to wait."""
+        """So much time passes, a round each step; every round waits for what it began, unless that
+        is to wait.
+        """
         passed = 0.0
         while True:
             rounds.go()
@@ -136,7 +140,9 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def until(true: Callable[[], object], what: str) -> None:
-    """Wait for something that happens in another thread, as long as it takes and a minute at most."""
+    """Wait for something that happens in another thread, as long as it takes and a minute at
+    most.
+    """
     end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end, f"never: {what}"

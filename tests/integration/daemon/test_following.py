@@ -1,4 +1,6 @@
-"""A changed configuration is taken up between runs, however it was changed; one that is not valid leaves the last good one."""
+"""A changed configuration is taken up between runs, however it was changed; one that is not valid
+leaves the last good one.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def followed(file: Path) -> FollowedConfig:
 
 
 def looked(one: FollowedConfig) -> bool:
-    """Whether any of three looks took another configuration up: the first sees a change, the second that it stays."""
+    """Whether any of three looks took another configuration up: the first sees a change, the second
+    that it stays.
+    """
     return sum(one.look() for _ in range(3)) > 0
 
 
@@ -77,7 +81,12 @@ def test_a_configmap_that_is_swapped_under_its_link_is_taken_up(tmp_path: Path) 
 def test_a_file_that_is_still_being_written_is_not_taken_up(file: Path) -> None:
     one = followed(file)
     with file.open("w") as writing:
-        for line in ("accounts: {eu: {region: eu, ", "username: demo, ", "access_key: {env: KEY}}}\n", "workers: 2\n"):
+        for line in (
+            "accounts: {eu: {region: eu, ",
+            "username: demo, ",
+            "access_key: {env: KEY}}}\n",
+            "workers: 2\n",
+        ):
             writing.write(line)
             writing.flush()
             assert not one.look()
@@ -126,7 +135,9 @@ def test_a_file_that_is_gone_leaves_the_last_good_one_until_it_is_back(file: Pat
 def test_included_files_are_followed_too_also_new_ones(tmp_path: Path) -> None:
     folder = tmp_path / "teams"
     folder.mkdir()
-    policy = "policies: [{name: NAME, match: {name: NAME}, then: {archive: none, delete_job: 3d}}]\n"
+    policy = (
+        "policies: [{name: NAME, match: {name: NAME}, then: {archive: none, delete_job: 3d}}]\n"
+    )
     (folder / "a.yaml").write_text(policy.replace("NAME", "a"))
     file = tmp_path / "config.yaml"
     file.write_text(text(1, "include: teams/*.yaml\n"))

@@ -1,7 +1,9 @@
-"""Whatever writes, link swaps and reads come in between each other, the last valid configuration ends in force.
+"""Whatever writes, link swaps and reads come in between each other, the last valid configuration
+ends in force.
 
-A small model of a folder as people and programs change it: files written in place, bit by bit, replaced, swapped behind a
-link. Each step may come between two looks, or right before or after any read of a loading.
+A small model of a folder as people and programs change it: files written in place, bit by bit,
+replaced, swapped behind a link. Each step may come between two looks, or right before or after any
+read of a loading.
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ from sauce_janitor.config.source import files
 from sauce_janitor.daemon.config_watch import FollowedConfig
 from sauce_janitor.errors import ConfigError
 
-MAIN = "accounts: {eu: {region: eu, username: demo, access_key: {env: KEY}}}\ninclude: teams/*.yaml\nworkers: WORKERS\n"
+MAIN = (
+    "accounts: {eu: {region: eu, username: demo, access_key: {env: KEY}}}\ninclude:"
+    " teams/*.yaml\nworkers: WORKERS\n"
+)
 TEAM = "policies:\n  - {name: NAME, match: {name: x}, then: {archive: none, delete_job: 3d}}\n"
 LOOKS = 3
 """A change is seen by one look and comes into force by the next: ten seconds."""
 
 
 class Folder:
-    """`config.yaml` is a link to what `..data` leads to, as in a ConfigMap; `teams/` has included files."""
+    """`config.yaml` is a link to what `..data` leads to, as in a ConfigMap; `teams/` has included
+    files.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,7 +49,9 @@ class Folder:
         """Another version of the main file, behind the link at once."""
         self.version += 1
         (self.path / f"..v{self.version}").mkdir()
-        (self.path / f"..v{self.version}" / "config.yaml").write_text(MAIN.replace("WORKERS", str(workers)))
+        (self.path / f"..v{self.version}" / "config.yaml").write_text(
+            MAIN.replace("WORKERS", str(workers))
+        )
         (self.path / "..new").symlink_to(f"..v{self.version}")
         (self.path / "..new").rename(self.path / "..data")
 
@@ -51,7 +60,9 @@ class Folder:
         (self.path / "config.yaml").write_text(MAIN.replace("WORKERS", str(workers)))
 
     def begin(self, workers: int) -> None:
-        """The main file, in place, of which the end is not there yet: as it stands it is valid, with other workers."""
+        """The main file, in place, of which the end is not there yet: as it stands it is valid,
+        with other workers.
+        """
         (self.path / "config.yaml").write_text(MAIN.partition("workers")[0] + f"# {workers}\n")
 
     def spoil(self, workers: int) -> None:
@@ -168,7 +179,9 @@ def test_a_file_that_is_replaced_while_the_daemon_starts_is_taken_up(tmp_path: P
     assert one.config.workers == 4
 
 
-def test_half_a_file_that_is_valid_by_itself_is_never_in_force_while_it_is_written(tmp_path: Path) -> None:
+def test_half_a_file_that_is_valid_by_itself_is_never_in_force_while_it_is_written(
+    tmp_path: Path,
+) -> None:
     """Its last lines may be the holds."""
     folder = Folder(tmp_path)
     one = FollowedConfig(load(tmp_path / "config.yaml"))

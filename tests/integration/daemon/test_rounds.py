@@ -1,4 +1,6 @@
-"""When the daemon begins what: once a due time, through restarts, long runs, black-outs and clocks that jump."""
+"""When the daemon begins what: once a due time, through restarts, long runs, black-outs and clocks
+that jump.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_a_restart_between_two_times_begins_nothing(scene: Scene) -> None:
     assert scene.worked.runs == [FIRST]
 
 
-def test_a_run_that_takes_longer_than_its_period_is_not_begun_twice_and_its_misses_are_one(scene: Scene) -> None:
+def test_a_run_that_takes_longer_than_its_period_is_not_begun_twice_and_its_misses_are_one(
+    scene: Scene,
+) -> None:
     rounds = scene.rounds()
     scene.worked.wait = True
     scene.go(rounds, 4 * HOUR)
@@ -45,7 +49,9 @@ def test_a_run_that_takes_longer_than_its_period_is_not_begun_twice_and_its_miss
     assert scene.worked.runs == [FIRST, 4 * HOUR + FIRST]
 
 
-def test_what_falls_due_between_a_runs_end_and_the_next_round_is_not_taken_for_dealt_with(scene: Scene) -> None:
+def test_what_falls_due_between_a_runs_end_and_the_next_round_is_not_taken_for_dealt_with(
+    scene: Scene,
+) -> None:
     rounds = scene.rounds()
     scene.go(rounds)
     scene.clock.at += FIRST
@@ -70,9 +76,12 @@ def test_a_run_that_was_stopped_is_due_again_when_the_daemon_is_back(scene: Scen
     assert scene.worked.runs == [FIRST, HOUR]
 
 
-def test_a_black_out_stops_what_is_under_way_and_what_was_due_runs_once_when_it_ends(scene: Scene) -> None:
+def test_a_black_out_stops_what_is_under_way_and_what_was_due_runs_once_when_it_ends(
+    scene: Scene,
+) -> None:
     scene.configure(
-        'schedule: {cron: "17 * * * *", jitter: 0s, blackouts: [{from: "17:30", to: "20:00", reason: releases}]}\n'
+        'schedule: {cron: "17 * * * *", jitter: 0s, blackouts: [{from: "17:30", to: "20:00",'
+        " reason: releases}]}\n"
     )
     begins = START + 17 * HOUR - START % (24 * HOUR)
     scene.clock.at = begins
@@ -83,7 +92,12 @@ def test_a_black_out_stops_what_is_under_way_and_what_was_due_runs_once_when_it_
     assert scene.worked.stopped == ["eu"]
     scene.worked.wait = False
     scene.go(rounds, 4 * HOUR)
-    assert [at + START - begins for at in scene.worked.runs] == [FIRST, 3 * HOUR, 3 * HOUR + FIRST, 4 * HOUR + FIRST]
+    assert [at + START - begins for at in scene.worked.runs] == [
+        FIRST,
+        3 * HOUR,
+        3 * HOUR + FIRST,
+        4 * HOUR + FIRST,
+    ]
 
 
 def test_each_account_goes_by_its_own_schedule(scene: Scene) -> None:
@@ -91,8 +105,8 @@ def test_each_account_goes_by_its_own_schedule(scene: Scene) -> None:
     scene.configure(
         'schedule: {cron: "17 * * * *", jitter: 0s}\n',
         head=(
-            f'accounts: {{eu: {{{account}demo}}, us: {{{account}alice, schedule: {{cron: "*/30 * * * *"}}}}}}\n'
-            "state: {path: ./state.db}\narchive: {path: ./archive}\n"
+            f'accounts: {{eu: {{{account}demo}}, us: {{{account}alice, schedule: {{cron: "*/30 * *'
+            ' * *"}}}\nstate: {path: ./state.db}\narchive: {path: ./archive}\n'
         ),
     )
     scene.go(scene.rounds(), HOUR)
@@ -105,14 +119,18 @@ def test_a_run_that_fails_waits_for_its_next_time_and_stops_no_other(scene: Scen
     with structlog.testing.capture_logs() as logs:
         scene.go(scene.rounds(), 2 * HOUR)
     assert scene.worked.runs == [FIRST, FIRST + HOUR]
-    assert [line["why"] for line in logs if line["event"] == "run.ended"] == ["Sauce Labs does not answer"] * 2
+    assert [line["why"] for line in logs if line["event"] == "run.ended"] == [
+        "Sauce Labs does not answer"
+    ] * 2
 
 
 def test_a_bug_in_a_run_ends_that_run_and_not_the_daemon(scene: Scene) -> None:
     scene.worked.error = ZeroDivisionError("a bug")
     with structlog.testing.capture_logs() as logs:
         scene.go(scene.rounds(), 2 * HOUR)
-    assert [line["exc_info"] for line in logs if line["event"] == "run.crashed"] == [scene.worked.error] * 2
+    assert [line["exc_info"] for line in logs if line["event"] == "run.crashed"] == [
+        scene.worked.error
+    ] * 2
 
 
 def test_a_clock_that_is_set_back_a_year_leaves_nothing_due_in_a_year(scene: Scene) -> None:
@@ -146,17 +164,26 @@ def test_jitter_puts_a_run_off_by_no_more_than_it_says(scene: Scene) -> None:
 
 def test_the_archive_is_kept_up_once_a_day_beside_the_runs(scene: Scene) -> None:
     scene.go(scene.rounds(), 50 * HOUR, step=300)
-    assert [at for kind, _, at in scene.worked.began if kind == "upkeep"] == [HOUR, 25 * HOUR, 49 * HOUR]
+    assert [at for kind, _, at in scene.worked.began if kind == "upkeep"] == [
+        HOUR,
+        25 * HOUR,
+        49 * HOUR,
+    ]
     assert len(scene.worked.runs) == 50
 
 
-def test_an_account_that_is_added_is_due_at_its_next_time_and_one_that_is_gone_never(scene: Scene) -> None:
+def test_an_account_that_is_added_is_due_at_its_next_time_and_one_that_is_gone_never(
+    scene: Scene,
+) -> None:
     rounds = scene.rounds()
     scene.go(rounds, HOUR)
     account = 'base_url: "http://127.0.0.1:1", access_key: {env: KEY}, username: '
     scene.configure(
         'schedule: {cron: "17 * * * *", jitter: 0s}\n',
-        head=f"accounts: {{us: {{{account}demo}}}}\nstate: {{path: ./state.db}}\narchive: {{path: ./archive}}\n",
+        head=(
+            f"accounts: {{us: {{{account}demo}}}}\nstate: {{path: ./state.db}}\narchive: {{path:"
+            " ./archive}\n"
+        ),
     )
     rounds.reload()
     scene.go(rounds, 2 * HOUR)
@@ -174,10 +201,14 @@ def test_another_state_in_the_configuration_waits_for_a_restart_whole(scene: Sce
     scene.go(rounds, 2 * HOUR)
     assert rounds.config.state.name == "other.db"
     assert len(scene.worked.runs) == 3
-    assert scene.worked.states == {"state.db"}, "what is counted and locked beside the state stays beside it"
+    assert scene.worked.states == {"state.db"}, (
+        "what is counted and locked beside the state stays beside it"
+    )
 
 
-@pytest.mark.parametrize("wrong", [RefusedError("a limit is broken"), SourceUnavailableError("down")])
+@pytest.mark.parametrize(
+    "wrong", [RefusedError("a limit is broken"), SourceUnavailableError("down")]
+)
 def test_a_webhook_hears_of_a_run_that_went_wrong(
     scene: Scene, wrong: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,4 +221,6 @@ def test_a_webhook_hears_of_a_run_that_went_wrong(
         rounds = scene.rounds()
         scene.go(rounds, 3 * HOUR)
         rounds.close()
-    assert [taken["event"] for taken in hook.taken] == ["refused" if isinstance(wrong, RefusedError) else "failed"]
+    assert [taken["event"] for taken in hook.taken] == [
+        "refused" if isinstance(wrong, RefusedError) else "failed"
+    ]

@@ -1,4 +1,6 @@
-"""What keeps the daemon from being ready: each said in a sentence, and each mended without a restart where it can be."""
+"""What keeps the daemon from being ready: each said in a sentence, and each mended without a
+restart where it can be.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def test_an_archive_that_is_not_mounted_at_the_start_is_waited_for(scene: Scene)
     archive.rename(scene.folder / "unmounted")
     archive.mkdir()
     rounds = scene.rounds()
-    assert reasons(scene, rounds) == (f"the archive {archive} has no sentinel: is its volume mounted?",)
+    assert reasons(scene, rounds) == (
+        f"the archive {archive} has no sentinel: is its volume mounted?",
+    )
     archive.rmdir()
     (scene.folder / "unmounted").rename(archive)
     assert reasons(scene, rounds) == ()
@@ -78,7 +82,9 @@ def test_an_archive_of_another_state_is_told_where_runs_execute(scene: Scene) ->
 
 
 def test_an_archive_without_room_is_told(scene: Scene) -> None:
-    scene.configure(head=scene.configure().read_text().partition("policies")[0].replace("1kB", "999TB"))
+    scene.configure(
+        head=scene.configure().read_text().partition("policies")[0].replace("1kB", "999TB")
+    )
     (said,) = reasons(scene, scene.rounds())
     assert said.endswith("and archive.min_free keeps 999,000,000,000,000 of them: make room")
 
@@ -98,8 +104,12 @@ def test_a_state_that_is_gone_beside_its_archive_is_never_begun_anew(scene: Scen
     assert reasons(scene, rounds) == ()
 
 
-@pytest.mark.parametrize("damage", [b"", b"not a database at all, but long enough to be read as one" * 100])
-def test_a_damaged_state_says_so_points_to_a_backup_and_is_taken_up_when_restored(scene: Scene, damage: bytes) -> None:
+@pytest.mark.parametrize(
+    "damage", [b"", b"not a database at all, but long enough to be read as one" * 100]
+)
+def test_a_damaged_state_says_so_points_to_a_backup_and_is_taken_up_when_restored(
+    scene: Scene, damage: bytes
+) -> None:
     with State.open(scene.folder / "state.db"):
         pass
     state = scene.folder / "state.db"
@@ -122,7 +132,9 @@ def test_a_clock_in_1970_is_told_and_begins_no_delete(scene: Scene) -> None:
 
 def test_a_secret_that_cannot_be_had_is_told_until_it_is_there(scene: Scene) -> None:
     rounds = scene.rounds()
-    scene.worked.error = ConfigError("the file /run/secrets/key cannot be read: No such file or directory")
+    scene.worked.error = ConfigError(
+        "the file /run/secrets/key cannot be read: No such file or directory"
+    )
     scene.go(rounds, HOUR)
     assert reasons(scene, rounds) == (
         "account eu: the file /run/secrets/key cannot be read: No such file or directory",
@@ -145,7 +157,9 @@ def test_a_configuration_that_is_not_valid_is_told(scene: Scene) -> None:
     assert "sauce_janitor_config_reload_success 1.0" in scene.metrics.page().decode()
 
 
-def test_a_run_that_should_have_begun_long_ago_is_overdue_unless_one_is_under_way(scene: Scene) -> None:
+def test_a_run_that_should_have_begun_long_ago_is_overdue_unless_one_is_under_way(
+    scene: Scene,
+) -> None:
     rounds = scene.rounds()
     rounds.go()
     standing = DaemonStatus(rounds, scene.clock, scene.metrics)
@@ -201,7 +215,9 @@ def test_a_state_that_another_process_keeps_locked_is_told_and_waited_for(
     assert reasons(scene, rounds) == ()
 
 
-def test_how_things_stand_is_shown_while_nothing_can_be_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_things_stand_is_shown_while_nothing_can_be_kept(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sauce_janitor.state.file.database.BUSY_S", 0.05)
     rounds = scene.rounds()
     rounds.go()

@@ -1,4 +1,6 @@
-"""The archive's daily upkeep: what is damaged is found and told, and a pause keeps nothing from being verified."""
+"""The archive's daily upkeep: what is damaged is found and told, and a pause keeps nothing from
+being verified.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,13 @@ class Scene:
         self.metrics, self.later_s = Metrics(), 0
 
     def tools(self) -> RunContext:
-        return RunContext(self.config, self.state, self.metrics, RunSteps(), clock=lambda: time.time() + self.later_s)
+        return RunContext(
+            self.config,
+            self.state,
+            self.metrics,
+            RunSteps(),
+            clock=lambda: time.time() + self.later_s,
+        )
 
     def upkeep(self, *, days: int = 1, execute: bool = True) -> list[Notification]:
         """So many days of it."""
@@ -65,7 +73,9 @@ def test_before_there_is_an_archive_there_is_nothing_to_keep_up(scene: Scene) ->
 def test_a_damaged_file_is_found_within_twenty_days_and_told(scene: Scene) -> None:
     a_run(execute=True)(scene.config.account("eu"), scene.tools())
     assert scene.upkeep(days=2) == []
-    damaged = next(file for file in scene.config.archive.path.rglob("assets/*") if file.stat().st_size > 10)
+    damaged = next(
+        file for file in scene.config.archive.path.rglob("assets/*") if file.stat().st_size > 10
+    )
     with damaged.open("r+b") as file:
         file.write(b"X" * 10)
         os.fsync(file.fileno())

@@ -1,4 +1,6 @@
-"""A small account in which everything that a run does happens, and the files of faults that it is run with."""
+"""A small account in which everything that a run does happens, and the files of faults that it is
+run with.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,23 @@ policies:
   - {name: copied, match: {build: "nightly-*"}, then: {archive: {after: 1h, assets: [all]}, delete_job: 3d}}
   - {name: stripped, match: {build: "rc-*"}, then: {archive: {after: 1h, assets: [log.json], discard: rest}, delete_assets: 3d}}
 """
-PATIENT = ", timeout: 60s, timeout_total: 5min, retries: {attempts: 2, max_wait: 1s}, listing: {full_every: 1min}"
+PATIENT = (
+    ", timeout: 60s, timeout_total: 5min, retries: {attempts: 2, max_wait: 1s}, listing:"
+    " {full_every: 1min}"
+)
 IMPATIENT = ", timeout: 3s, timeout_total: 5s, retries: {attempts: 1}, listing: {full_every: 1min}"
-"""For answers that do not come: no test should wait for them long, nor a busy machine be taken for one."""
+"""For answers that do not come: no test should wait for them long, nor a busy machine be taken for
+one.
+"""
 KINDS = {"NOISE": "PR-1", "COPIED": "nightly-1", "STRIPPED": "rc-1"}
 OF_A_KIND = 4
 
 
 @dataclass
 class Account:
-    """Four jobs of each kind that are due and four that are too young. `due`: the due jobs by kind, oldest first."""
+    """Four jobs of each kind that are due and four that are too young. `due`: the due jobs by kind,
+    oldest first.
+    """
 
     desk: Desk
     due: dict[str, list[str]]
@@ -60,11 +69,15 @@ class Account:
     def struck(self, oddity: Oddity) -> set[str]:
         """The jobs that the oddity is about."""
         return {
-            job for kind in oddity.of.split() for job in self.due[kind][slice(None) if oddity.every else slice(1, 2)]
+            job
+            for kind in oddity.of.split()
+            for job in self.due[kind][slice(None) if oddity.every else slice(1, 2)]
         }
 
     def left(self) -> set[str]:
-        """The due jobs that are as they were, by the sandbox's own truth: a job that is there, assets that are there."""
+        """The due jobs that are as they were, by the sandbox's own truth: a job that is there,
+        assets that are there.
+        """
         truths = {job: self.desk.sandbox.truth(job) for jobs in self.due.values() for job in jobs}
         stripped = set(self.due["STRIPPED"])
         return {
@@ -87,8 +100,15 @@ def account(tmp_path: Path) -> Iterator[Account]:
         due: dict[str, list[str]] = {kind: [] for kind in KINDS}
         for number in range(OF_A_KIND):
             for kind, build in KINDS.items():
-                due[kind].append(sandbox.arrive(created_at=old + number * 60, name="checkout", build=build, tags=[]))
-        fresh = [sandbox.arrive(created_at=young + n, name="new", build=KINDS[kind]) for n, kind in enumerate(KINDS)]
+                due[kind].append(
+                    sandbox.arrive(
+                        created_at=old + number * 60, name="checkout", build=build, tags=[]
+                    )
+                )
+        fresh = [
+            sandbox.arrive(created_at=young + n, name="new", build=KINDS[kind])
+            for n, kind in enumerate(KINDS)
+        ]
         desk = Desk(tmp_path, sandbox, stack)
         account = Account(desk, due, fresh)
         account.configure(patient=True)
@@ -97,7 +117,9 @@ def account(tmp_path: Path) -> Iterator[Account]:
 
 @pytest.fixture
 def organization(account: Account) -> Account:
-    """The account for the whole organization, in which alice has jobs that are due; everybody else's are gone."""
+    """The account for the whole organization, in which alice has jobs that are due; everybody
+    else's are gone.
+    """
     sandbox = account.desk.sandbox
     for owner in sandbox.owners.keys() - {"demo", "alice"}:
         for job in tuple(sandbox.job_ids(owner)):

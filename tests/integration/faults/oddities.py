@@ -1,4 +1,6 @@
-"""Every way in which an answer can be odd, as entries of a `--faults` file, and what the program must make of it."""
+"""Every way in which an answer can be odd, as entries of a `--faults` file, and what the program
+must make of it.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +13,23 @@ Ending: TypeAlias = Literal["goes", "stays", "refused"]
 
 NOISE, COPIED, STRIPPED, HERS = "NOISE", "COPIED", "STRIPPED", "HERS"
 """The kinds of jobs, see `conftest.py`; in a fault each stands for one job of the kind."""
-LIST, DETAILS, ASSETS, FILE, LOOK_UP = "jobs.list", "job.get", "assets.list", "asset.get", "jobs.lookup"
+LIST, DETAILS, ASSETS, FILE, LOOK_UP = (
+    "jobs.list",
+    "job.get",
+    "assets.list",
+    "asset.get",
+    "jobs.lookup",
+)
 DELETE = "job.delete"
 
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """One of them, and how a run ends with it: everything due `goes`; what it is about `stays` and the rest goes; or it is
-    `refused`: no write is sent at all.
+    """One of them, and how a run ends with it: everything due `goes`; what it is about `stays` and
+    the rest goes; or it is `refused`: no write is sent at all.
 
-    `code` is the exit code. `of`: the kinds of which one job stays; `every`: all of these. `later`: the oddity begins when the
-    account has been listed once.
+    `code` is the exit code. `of`: the kinds of which one job stays; `every`: all of these. `later`:
+    the oddity begins when the account has been listed once.
     """
 
     name: str
@@ -43,19 +51,30 @@ def goes(name: str, fault: str, *, code: int = 0, **settings: Any) -> Oddity:
     return Oddity(name, ({"fault": fault, **settings},), "goes", code)
 
 
-def refused(name: str, fault: str, *, code: int = 4, later: bool = False, **settings: Any) -> Oddity:
+def refused(
+    name: str, fault: str, *, code: int = 4, later: bool = False, **settings: Any
+) -> Oddity:
     """No write is sent."""
     return Oddity(name, ({"fault": fault, **settings},), "refused", code, later=later)
 
 
-def stays(name: str, fault: str, endpoint: str, *, of: str = COPIED, code: int = 4, **settings: Any) -> Oddity:
+def stays(
+    name: str, fault: str, endpoint: str, *, of: str = COPIED, code: int = 4, **settings: Any
+) -> Oddity:
     """The one job that the fault is about stays as it is."""
-    return Oddity(name, ({"fault": fault, "endpoint": endpoint, "job": of, **settings},), "stays", code, of)
+    return Oddity(
+        name, ({"fault": fault, "endpoint": endpoint, "job": of, **settings},), "stays", code, of
+    )
 
 
-def stays_everywhere(name: str, fault: str, *, code: int = 0, later: bool = False, **settings: Any) -> Oddity:
+def stays_everywhere(
+    name: str, fault: str, *, code: int = 0, later: bool = False, **settings: Any
+) -> Oddity:
     """The same lie about one job in lists, look-ups and details: it stays."""
-    told = ({"fault": fault, "endpoint": place, "only": COPIED, **settings} for place in ("jobs.*", DETAILS))
+    told = (
+        {"fault": fault, "endpoint": place, "only": COPIED, **settings}
+        for place in ("jobs.*", DETAILS)
+    )
     return Oddity(name, tuple(told), "stays", code, COPIED, later=later)
 
 
@@ -89,7 +108,9 @@ ODDITIES = (
     replace(stays_everywhere("NaN in one row of a first listing", "nan"), ending="refused", code=4),
     stays("NaN in the details alone", "nan", DETAILS),
     stays_everywhere("null", "nulls"),
-    stays_everywhere("values of another type", "lie", set={"status": 7, "tags": "x", "build": ["PR-1"]}),
+    stays_everywhere(
+        "values of another type", "lie", set={"status": 7, "tags": "x", "build": ["PR-1"]}
+    ),
     # --- texts
     refused("JSON 20,000 deep", "deep_json", endpoint=LIST),
     stays("JSON 20,000 deep in the details", "deep_json", DETAILS),
@@ -107,7 +128,12 @@ ODDITIES = (
     # --- lists
     refused("a list that is an object", "not_a_list", endpoint=LIST),
     stays("an asset list that is an error", "not_a_list", ASSETS),
-    Oddity("the same page again", ({"fault": "capped_page", "limit": 10}, {"fault": "same_page"}), "refused", 4),
+    Oddity(
+        "the same page again",
+        ({"fault": "capped_page", "limit": 10}, {"fault": "same_page"}),
+        "refused",
+        4,
+    ),
     goes("a lower limit than asked for", "capped_page", limit=10),
     goes("rows without details", "short_rows", endpoint=LIST),
     refused("a short page", "short_page", endpoint=LIST, share=0.4, later=True),
@@ -140,8 +166,20 @@ ODDITIES = (
     goes("a 404 for a job that is there, once", "status", endpoint=DETAILS, status=404, times=1),
     refused("a 404 for the list", "status", endpoint=LIST, status=404),
     stays("a 404 for an asset list", "status", ASSETS, status=404),
-    goes("one address of a delete that is not there", "status", endpoint=DELETE, path="/rest/v1/*", status=404),
-    goes("one address of a delete that is gone", "status", endpoint=DELETE, path="/rest/v1/*", status=410),
+    goes(
+        "one address of a delete that is not there",
+        "status",
+        endpoint=DELETE,
+        path="/rest/v1/*",
+        status=404,
+    ),
+    goes(
+        "one address of a delete that is gone",
+        "status",
+        endpoint=DELETE,
+        path="/rest/v1/*",
+        status=410,
+    ),
     stays("a 404 for a delete that did nothing", "status", DELETE, of=NOISE, status=404),
     stays("success without effect", "without_effect", DELETE, of=NOISE),
     Oddity(
@@ -155,7 +193,9 @@ ODDITIES = (
     goes("a 500 although done", "done_but_status", method="DELETE"),
     goes("no answer although done", "done_but_disconnected", method="DELETE"),
     stays("no answer and nothing done", "disconnect", DELETE, of=NOISE),
-    goes("a second delete that answers 400", "done_but_status", endpoint="assets.delete", status=400),
+    goes(
+        "a second delete that answers 400", "done_but_status", endpoint="assets.delete", status=400
+    ),
     goes("an asset that comes late", "late_asset", endpoint=FILE, job=COPIED, times=1),
     stays("an edit that comes late", "late_edit", FILE, code=0, times=1),
     # --- the way
@@ -183,7 +223,13 @@ ODDITIES = (
     stays("a redirect of a delete to another host", "redirect", DELETE, of=NOISE, status=307),
     stays("a redirect of the details to another job", "redirect_to_another_job", DETAILS),
     stays("a redirect of an asset to another job", "redirect_to_another_job", FILE),
-    stays("a redirect of a delete to another job", "redirect_to_another_job", DELETE, of=NOISE, status=307),
+    stays(
+        "a redirect of a delete to another job",
+        "redirect_to_another_job",
+        DELETE,
+        of=NOISE,
+        status=307,
+    ),
 )
 
 USERS = "users.list"
@@ -194,7 +240,9 @@ _REFUSED = {"fault": "status", "path": "/team-management/*", "status": 403}
 
 def without_users(name: str, fault: str, ending: Ending, code: int, **settings: Any) -> Oddity:
     """The oddity is Insights', which is asked where team management is forbidden."""
-    return Oddity(name, (_REFUSED, {"fault": fault, "endpoint": "insights.*", **settings}), ending, code, HERS)
+    return Oddity(
+        name, (_REFUSED, {"fault": fault, "endpoint": "insights.*", **settings}), ending, code, HERS
+    )
 
 
 ODDITIES_OF_PEOPLE = (
@@ -204,7 +252,10 @@ ODDITIES_OF_PEOPLE = (
     goes("users: duplicate rows", "duplicate_rows", endpoint=USERS),
     Oddity(
         "users: the same page again",
-        ({"fault": "capped_page", "limit": 1, "endpoint": USERS}, {"fault": "same_page", "endpoint": USERS}),
+        (
+            {"fault": "capped_page", "limit": 1, "endpoint": USERS},
+            {"fault": "same_page", "endpoint": USERS},
+        ),
         "goes",
         4,
     ),
@@ -218,8 +269,17 @@ ODDITIES_OF_PEOPLE = (
     goes("users: a redirect to another host", "redirect", endpoint=USERS, code=4),
     goes("users: a stalled answer", "stall", endpoint=USERS, times=1, code=4),
     goes("users: a name that is empty", "lie", endpoint=USERS, row=1, set={"username": ""}, code=4),
-    goes("users: a name that is a number", "lie", endpoint=USERS, row=1, set={"username": 7}, code=4),
-    goes("users: a name that is a path", "lie", endpoint=USERS, row=1, set={"username": "../../demo"}, code=4),
+    goes(
+        "users: a name that is a number", "lie", endpoint=USERS, row=1, set={"username": 7}, code=4
+    ),
+    goes(
+        "users: a name that is a path",
+        "lie",
+        endpoint=USERS,
+        row=1,
+        set={"username": "../../demo"},
+        code=4,
+    ),
     Oddity(
         "users: a stranger in somebody's place",
         ({"fault": "lie", "endpoint": USERS, "row": 1, "set": {"username": "mallory"}},),
@@ -234,6 +294,10 @@ ODDITIES_OF_PEOPLE = (
     without_users("Insights: an object", "not_a_list", "refused", 4),
     without_users("Insights: NaN", "nan", "refused", 4),
     without_users("Insights: JSON 20,000 deep", "deep_json", "refused", 4),
-    without_users("Insights: an owner that is a path", "lie", "goes", 4, set={"aggs": {"owner": [PATH]}}),
+    without_users(
+        "Insights: an owner that is a path", "lie", "goes", 4, set={"aggs": {"owner": [PATH]}}
+    ),
 )
-"""The same account, of the whole organization: a second user's jobs are due too, if it is found out that she is in it."""
+"""The same account, of the whole organization: a second user's jobs are due too, if it is found out
+that she is in it.
+"""

@@ -1,4 +1,5 @@
-"""Whatever is answered, nothing but what is due is deleted, what is in doubt stays, and the exit code says so.
+"""Whatever is answered, nothing but what is due is deleted, what is in doubt stays, and the exit
+code says so.
 
 Judged at the sandbox: by what is still there, and by what was sent.
 """
@@ -20,7 +21,9 @@ ENDINGS = {"goes": "done", "stays": "kept", "refused": "refused"}
 
 
 def attempt(account: Account, *, later_s: int = 0, accept_loss: bool = False) -> int:
-    """The exit code of a run that carries its plan out. Anything but a JanitorError is a bug and shows."""
+    """The exit code of a run that carries its plan out. Anything but a JanitorError is a bug and
+    shows.
+    """
     account.desk.later_s += later_s
     try:
         return 0 if account.desk.run(execute=True, accept_loss=accept_loss).complete else 4
@@ -72,7 +75,9 @@ def test_an_honest_account_is_cleaned_up(request: pytest.FixtureRequest, kind: s
 @pytest.mark.parametrize("code", [0, 4])
 def test_a_file_of_faults_is_injected_by_the_command_line_too(account: Account, code: int) -> None:
     """The exit code of the command is the one that these tests speak of."""
-    oddity = next(one for one in ODDITIES if one.code == code and one.ending == "stays" and not one.later)
+    oddity = next(
+        one for one in ODDITIES if one.code == code and one.ending == "stays" and not one.later
+    )
     account.arm(oddity.faults)
     account.desk.say("run", "--execute", code=code)
 
@@ -88,7 +93,11 @@ def test_the_page_says_of_every_fault_how_a_run_ends_with_it() -> None:
 
 
 def test_the_page_says_which_exit_codes_an_ending_has() -> None:
-    section = PAGE.read_text(encoding="utf-8").partition("\n| ending | meaning | exit code |\n")[2].partition("\n\n")[0]
+    section = (
+        PAGE.read_text(encoding="utf-8")
+        .partition("\n| ending | meaning | exit code |\n")[2]
+        .partition("\n\n")[0]
+    )
     told = dict(re.findall(r"^\| (\w+) \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE))
     found: dict[str, set[str]] = {ending: set() for ending in ENDINGS.values()}
     for one in (*ODDITIES, *ODDITIES_OF_PEOPLE):

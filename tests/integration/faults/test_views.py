@@ -1,4 +1,6 @@
-"""Commands that show what Sauce Labs has end with a sentence where it lies, and show nothing that is none."""
+"""Commands that show what Sauce Labs has end with a sentence where it lies, and show nothing that
+is none.
+"""
 
 from __future__ import annotations
 
@@ -41,16 +43,27 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(SandboxOptions(jobs=0)))
         for number in range(12):
-            sandbox.arrive(created_at=int(time.time()) - DAY + number, name="checkout", build="b", error="it broke")
+            sandbox.arrive(
+                created_at=int(time.time()) - DAY + number,
+                name="checkout",
+                build="b",
+                error="it broke",
+            )
         desk = Desk(tmp_path_factory.mktemp("views"), sandbox, stack)
         desk.configure(POLICIES, budget=PATIENT.replace("attempts: 2", "attempts: 1"))
         yield desk
 
 
 def show(desk: Desk, view: tuple[str, ...], fault: str) -> tuple[int, str]:
-    """The exit code and what was printed, with this fault in every answer. Anything but a JanitorError is a bug and shows."""
+    """The exit code and what was printed, with this fault in every answer. Anything but a
+    JanitorError is a bug and shows.
+    """
     job = next(desk.sandbox.job_ids())
-    command = ["--config", str(desk.folder / "config.yaml"), *(job if word == JOB else word for word in view)]
+    command = [
+        "--config",
+        str(desk.folder / "config.yaml"),
+        *(job if word == JOB else word for word in view),
+    ]
     desk.sandbox.inject(fault)
     try:
         runner = CliRunner(env={"KEY": desk.sandbox.access_key, "NO_COLOR": "1"})
@@ -66,16 +79,23 @@ def show(desk: Desk, view: tuple[str, ...], fault: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("view", VIEWS, ids=" ".join)
 def test_what_cannot_be_read_is_said_and_not_shown(desk: Desk, view: tuple[str, ...]) -> None:
-    assert {fault: show(desk, view, fault) for fault in UNREADABLE} == dict.fromkeys(UNREADABLE, (4, ""))
+    assert {fault: show(desk, view, fault) for fault in UNREADABLE} == dict.fromkeys(
+        UNREADABLE, (4, "")
+    )
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=" ".join)
-def test_what_is_twisted_is_shown_without_what_is_none_or_not_at_all(desk: Desk, view: tuple[str, ...]) -> None:
+def test_what_is_twisted_is_shown_without_what_is_none_or_not_at_all(
+    desk: Desk, view: tuple[str, ...]
+) -> None:
     for fault in TWISTED:
         code, shown = show(desk, view, fault)
         assert code in {0, 4}, fault
         assert "NaN" not in shown, fault
-        assert "mallory" not in shown or view[0] in {"insights", "builds"}, fault  # they show whoever is named
+        assert "mallory" not in shown or view[0] in {
+            "insights",
+            "builds",
+        }, fault  # they show whoever is named
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=" ".join)

@@ -1,4 +1,6 @@
-"""Messages to webhooks: the JSON that Slack takes, tried a few times, the same once a day, and no address ever shown."""
+"""Messages to webhooks: the JSON that Slack takes, tried a few times, the same once a day, and no
+address ever shown.
+"""
 
 from __future__ import annotations
 
@@ -72,13 +74,21 @@ class Notes(dict[str, str]):
         self[key] = value
 
 
-def tiding(text: str = "the run failed", *, at: int = 0, same: str = "a", event: str = "failed") -> Notification:
+def tiding(
+    text: str = "the run failed", *, at: int = 0, same: str = "a", event: str = "failed"
+) -> Notification:
     return Notification(event, "eu", text, at, same, {"failures": 3})  # type: ignore[arg-type]  # one of the words
 
 
-def tell(server: Hooked, *tidings: Notification, notes: Notes | None = None, on: str = "failed") -> None:
+def tell(
+    server: Hooked, *tidings: Notification, notes: Notes | None = None, on: str = "failed"
+) -> None:
     poster = WebhookSender(waits_s=(0.0, 0.0, 0.0))
-    poster.tell(tidings, [WebhookTarget(lambda: server.url, frozenset({on}))], Notes() if notes is None else notes)
+    poster.tell(
+        tidings,
+        [WebhookTarget(lambda: server.url, frozenset({on}))],
+        Notes() if notes is None else notes,
+    )
     poster.close(60)
 
 
@@ -103,7 +113,9 @@ def test_it_is_tried_a_few_times_and_then_given_up_without_naming_the_address() 
     with hooked(*[500] * 9) as server, structlog.testing.capture_logs() as logs:
         tell(server, tiding())
     assert server.asked == 4
-    assert [(line["event"], line["why"]) for line in logs] == [("notify.failed", "the answer was 500")]
+    assert [(line["event"], line["why"]) for line in logs] == [
+        ("notify.failed", "the answer was 500")
+    ]
     assert SECRET not in repr(logs)
 
 
@@ -123,7 +135,8 @@ def test_a_hook_that_nobody_answers_at_is_a_warning_without_its_address() -> Non
 
 
 @pytest.mark.parametrize(
-    "address", [f"http://example.com/{SECRET}", f"ftp://127.0.0.1/{SECRET}", SECRET, "http://[", "https://"]
+    "address",
+    [f"http://example.com/{SECRET}", f"ftp://127.0.0.1/{SECRET}", SECRET, "http://[", "https://"],
 )
 def test_an_address_that_would_show_its_secret_on_the_way_is_not_used(address: str) -> None:
     poster = WebhookSender(waits_s=())

@@ -1,4 +1,6 @@
-"""Whole runs in this process: a configuration, a sandbox, a state and an archive on disk, and a clock that can be set on."""
+"""Whole runs in this process: a configuration, a sandbox, a state and an archive on disk, and a
+clock that can be set on.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,9 @@ class Quiet:
 
 @dataclass
 class Desk:
-    """One account's folder. `later_s` is how far its clock is ahead of this machine's; `metrics` are
-    told of its runs."""
+    """One account's folder. `later_s` is how far its clock is ahead of this machine's; `metrics`
+    are told of its runs.
+    """
 
     folder: Path
     sandbox: Sandbox
@@ -84,7 +87,11 @@ class Desk:
         """One run of the account. Raises what `pipeline.run` raises."""
         config = self.config
         tools = RunContext(
-            config, self.state, self.metrics or Metrics(), Quiet(), clock=lambda: time.time() + self.later_s
+            config,
+            self.state,
+            self.metrics or Metrics(),
+            Quiet(),
+            clock=lambda: time.time() + self.later_s,
         )
         return run(config.account("box"), tools, Order(execute=execute, **order))
 
@@ -97,10 +104,16 @@ class Desk:
         command = ["--config", str(self.folder / "config.yaml"), "--log-level", "error", *arguments]
         said = runner.invoke(cli, command, input=stdin, standalone_mode=False)
         wrong = said.exception
-        found = wrong.exit_code if isinstance(wrong, JanitorError) else getattr(wrong, "exit_code", None)
+        found = (
+            wrong.exit_code
+            if isinstance(wrong, JanitorError)
+            else getattr(wrong, "exit_code", None)
+        )
         if wrong is not None and found is None:
             raise wrong
-        assert (found or said.return_value or 0) == code, f"{arguments}: {wrong}\n{said.output}\n{said.stderr}"
+        assert (found or said.return_value or 0) == code, (
+            f"{arguments}: {wrong}\n{said.output}\n{said.stderr}"
+        )
         return said
 
     def an_hour_passes(self) -> None:
@@ -115,7 +128,9 @@ class Desk:
     def writes(self) -> list[tuple[str, str]]:
         """Every request to the sandbox that may change something: its method, and the job."""
         found = [entry for entry in self.sandbox.log if entry.method not in {"GET", "HEAD"}]
-        return [(entry.method, (re.search("[0-9a-f]{32}", entry.path) or [""])[0]) for entry in found]
+        return [
+            (entry.method, (re.search("[0-9a-f]{32}", entry.path) or [""])[0]) for entry in found
+        ]
 
     def deleted(self) -> set[str]:
         """The jobs that a DELETE was sent for."""
@@ -153,7 +168,9 @@ def heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Hear
         out, err = io.BytesIO(), io.BytesIO()
         with monkeypatch.context() as patch:
             patch.setenv("KEY", desk.sandbox.access_key)
-            patch.setattr(state, "_opened", {})  # a process of its own has opened no other test's state
+            patch.setattr(
+                state, "_opened", {}
+            )  # a process of its own has opened no other test's state
             patch.chdir(tmp_path)
             patch.setattr(sys, "stdin", io.StringIO(""))
             patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))

@@ -50,7 +50,9 @@ def test_a_mistyped_user_name_is_corrected_and_nothing_of_it_is_left(
     assert _files(desk.folder / "archive")
 
 
-def test_a_user_who_has_no_jobs_binds_nothing_however_often_they_are_listed(open_desk: Callable[..., Desk]) -> None:
+def test_a_user_who_has_no_jobs_binds_nothing_however_often_they_are_listed(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=0)
     desk.configure(POLICY)
     for _ in range(3):
@@ -64,7 +66,9 @@ def test_a_user_who_has_no_jobs_binds_nothing_however_often_they_are_listed(open
     assert "demo" not in desk.state.jobs.owners("box")
 
 
-def test_a_mismatch_names_both_the_line_and_the_command_that_fix_it(open_desk: Callable[..., Desk]) -> None:
+def test_a_mismatch_names_both_the_line_and_the_command_that_fix_it(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=6)
     desk.configure(POLICY)
     desk.run()
@@ -73,7 +77,8 @@ def test_a_mismatch_names_both_the_line_and_the_command_that_fix_it(open_desk: C
         desk.run()
     said = str(wrong.value)
     assert said.startswith(
-        f"account box is demo at {desk.sandbox.base_url} in this state, and the configuration says dmeo"
+        f"account box is demo at {desk.sandbox.base_url} in this state, and the configuration says"
+        " dmeo"
     )
     assert f"correct `username` of accounts.box ({desk.folder}/config.yaml:4)" in said
     assert "`sauce-janitor account rename box NEW-NAME`" in said
@@ -95,7 +100,9 @@ def test_a_wrong_address_of_a_bound_account_names_its_line(open_desk: Callable[.
         desk.run()
 
 
-def test_the_same_place_in_another_spelling_is_the_same_account(open_desk: Callable[..., Desk]) -> None:
+def test_the_same_place_in_another_spelling_is_the_same_account(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=3)
     desk.configure(POLICY)
     desk.run()
@@ -103,7 +110,9 @@ def test_the_same_place_in_another_spelling_is_the_same_account(open_desk: Calla
     assert desk.run().plan.inventory == 3
 
 
-def test_a_renamed_account_goes_on_with_its_jobs_holds_and_copies(open_desk: Callable[..., Desk]) -> None:
+def test_a_renamed_account_goes_on_with_its_jobs_holds_and_copies(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=12)
     desk.configure(POLICY.replace("delete_job: 5d", "delete_job: 20d"))
     assert desk.run(execute=True).complete
@@ -115,10 +124,18 @@ def test_a_renamed_account_goes_on_with_its_jobs_holds_and_copies(open_desk: Cal
     assert "rename box there, too" in said.stderr
     _replace(desk, "  box: ", "  prod: ")
     desk.say("run", "--execute")
-    assert [hold["account"] for hold in json.loads(desk.say("hold", "list", "--format", "json").stdout)] == ["prod"]
+    assert [
+        hold["account"] for hold in json.loads(desk.say("hold", "list", "--format", "json").stdout)
+    ] == ["prod"]
     new = set(_files(desk.folder / "archive")) - set(before)
-    assert all(held[0] in path for path in new), "nothing but the held job is archived, and nothing twice"
-    fetched = [entry.path for entry in desk.sandbox.log[sent:] if "/assets/" in entry.path and entry.method == "GET"]
+    assert all(held[0] in path for path in new), (
+        "nothing but the held job is archived, and nothing twice"
+    )
+    fetched = [
+        entry.path
+        for entry in desk.sandbox.log[sent:]
+        if "/assets/" in entry.path and entry.method == "GET"
+    ]
     assert all(held[0] in path for path in fetched)
     desk.configure(POLICY)  # now the copies under the old key let the rest go
     _replace(desk, "  box: ", "  prod: ")
@@ -133,10 +150,14 @@ def test_a_renamed_account_goes_on_with_its_jobs_holds_and_copies(open_desk: Cal
     assert all(row["path"].startswith("box/") for row in rows)
     assert json.loads(desk.say("explain", min(gone or desk.deleted()), "--format", "json").stdout)
     listed = json.loads(desk.say("account", "list", "--format", "json").stdout)
-    assert [(row["account"], row["is_bound"], row["archive_folder"]) for row in listed] == [("prod", True, "box")]
+    assert [(row["account"], row["is_bound"], row["archive_folder"]) for row in listed] == [
+        ("prod", True, "box")
+    ]
 
 
-def test_a_rename_is_refused_while_a_run_works_and_where_it_can_never_fit(open_desk: Callable[..., Desk]) -> None:
+def test_a_rename_is_refused_while_a_run_works_and_where_it_can_never_fit(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=3)
     desk.configure(POLICY)
     desk.run()
@@ -145,7 +166,11 @@ def test_a_rename_is_refused_while_a_run_works_and_where_it_can_never_fit(open_d
     desk.say("account", "rename", "xob", "prod", code=3)
     desk.say("account", "rename", "box", "box", code=3)
     desk.say("account", "rename", "box", "Not a name", code=2)
-    _replace(desk, "  box: ", "  other: {region: us-west-1, username: alice, access_key: {env: KEY}}\n  box: ")
+    _replace(
+        desk,
+        "  box: ",
+        "  other: {region: us-west-1, username: alice, access_key: {env: KEY}}\n  box: ",
+    )
     desk.say("account", "rename", "box", "other", code=3)
     assert list(desk.state.accounts.all()) == ["box"]
 
@@ -153,7 +178,9 @@ def test_a_rename_is_refused_while_a_run_works_and_where_it_can_never_fit(open_d
 def test_a_listing_does_not_bind_an_account_that_was_corrected_meanwhile(
     open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else one user's jobs bind the account to another user, and the plan is of what is left of a listing."""
+    """Else one user's jobs bind the account to another user, and the plan is of what is left of a
+    listing.
+    """
     desk = open_desk(jobs=6)
     desk.configure(POLICY)
     listed = inventory.sync
@@ -161,11 +188,15 @@ def test_a_listing_does_not_bind_an_account_that_was_corrected_meanwhile(
     def corrected(*told: Any, **more: Any) -> inventory.SyncReport:
         report = listed(*told, **more)
         url = desk.sandbox.base_url
-        assert desk.state.accounts.admit("box", base_url=url, username="alice") is None, "it is not bound yet"
+        assert desk.state.accounts.admit("box", base_url=url, username="alice") is None, (
+            "it is not bound yet"
+        )
         return report
 
     monkeypatch.setattr(inventory, "sync", corrected)
-    with pytest.raises(RefusedError, match="was given another user, address or name while its jobs were listed"):
+    with pytest.raises(
+        RefusedError, match="was given another user, address or name while its jobs were listed"
+    ):
         desk.run(execute=True)
     known = desk.state.accounts.all()["box"]
     assert (known.username, known.is_bound) == ("alice", False)

@@ -1,4 +1,6 @@
-"""A refused plan prints what approves it; approved, in the state or in the file, it goes ahead and then drains by itself."""
+"""A refused plan prints what approves it; approved, in the state or in the file, it goes ahead and
+then drains by itself.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def refused(desk: Desk) -> str:
     return str(caught.value)
 
 
-def test_a_refused_plan_names_the_limits_and_prints_what_approves_it(open_desk: Callable[..., Desk]) -> None:
+def test_a_refused_plan_names_the_limits_and_prints_what_approves_it(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     said = refused(desk)
@@ -53,7 +57,9 @@ def test_what_it_prints_for_the_file_is_pasted_and_lifts(open_desk: Callable[...
     assert len(desk.deleted()) == result.plan.acting.jobs > 3
 
 
-def test_the_command_it_prints_lifts_and_the_plan_says_who_did(open_desk: Callable[..., Desk]) -> None:
+def test_the_command_it_prints_lifts_and_the_plan_says_who_did(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     command = next(line for line in refused(desk).splitlines() if "sauce-janitor approve" in line)
@@ -81,8 +87,12 @@ def test_an_accepted_plan_drains_after_its_approval_is_over(open_desk: Callable[
     assert len(desk.deleted()) == total
 
 
-@pytest.mark.parametrize("change", ["over", "foreign", "too few", "another limit", "another account"])
-def test_an_approval_that_is_not_for_this_plan_lifts_nothing(open_desk: Callable[..., Desk], change: str) -> None:
+@pytest.mark.parametrize(
+    "change", ["over", "foreign", "too few", "another limit", "another account"]
+)
+def test_an_approval_that_is_not_for_this_plan_lifts_nothing(
+    open_desk: Callable[..., Desk], change: str
+) -> None:
     """Limits and approvals: An expired approval, or one for another account or digest, lifts
     nothing."""
     desk = open_desk()
@@ -110,7 +120,9 @@ def test_an_approval_that_is_not_for_this_plan_lifts_nothing(open_desk: Callable
     assert "max_percent is 5 %" in refused(desk)
 
 
-def test_a_digest_that_no_account_has_is_refused_with_those_there_are(open_desk: Callable[..., Desk]) -> None:
+def test_a_digest_that_no_account_has_is_refused_with_those_there_are(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     said = desk.say("approve", "sha256:" + "0" * 64, "--yes", code=2)

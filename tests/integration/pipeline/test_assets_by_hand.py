@@ -1,4 +1,6 @@
-"""`assets ID --delete`: one job's files go at a person's word, and only what was archived and verified goes."""
+"""`assets ID --delete`: one job's files go at a person's word, and only what was archived and
+verified goes.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def test_the_assets_of_one_job_are_archived_and_then_deleted(desk: Desk, job: Jo
 
 def test_a_dry_run_and_a_missing_yes_delete_nothing(desk: Desk, job: JobId) -> None:
     names = files(desk, job)
-    assert f"would archive and delete all assets of {job}" in delete(desk, job, "--dry-run", "--yes")
+    assert f"would archive and delete all assets of {job}" in delete(
+        desk, job, "--dry-run", "--yes"
+    )
     assert "say --yes" in delete(desk, job, code=2)
     assert files(desk, job) == names
     assert desk.writes() == []
@@ -103,9 +107,13 @@ def test_the_listing_for_a_deletion_binds_the_account_as_any_other(desk: Desk, j
 
 
 def test_what_goes_without_a_copy_is_said_before_and_after(desk: Desk, job: JobId) -> None:
-    """The configuration forbids to store it; else "archive and delete all assets" is all that a person reads."""
+    """The configuration forbids to store it; else "archive and delete all assets" is all that a
+    person reads.
+    """
     path, archive = desk.folder / "config.yaml", "archive: {path: ./archive"
-    path.write_text(path.read_text().replace(archive, f"{archive}, forbid: [{{match: all, assets: [video]}}]"))
+    path.write_text(
+        path.read_text().replace(archive, f"{archive}, forbid: [{{match: all, assets: [video]}}]")
+    )
     told = "its video without a copy, as archive.forbid says"
     assert f"would delete {told}" in delete(desk, job, "--dry-run")
     assert told in delete(desk, job, code=2)
@@ -121,7 +129,9 @@ def test_what_cannot_be_archived_whole_is_not_deleted(desk: Desk, job: JobId) ->
     assert desk.writes() == []
 
 
-def test_a_copy_that_is_damaged_meanwhile_is_restored_before_the_delete(desk: Desk, job: JobId) -> None:
+def test_a_copy_that_is_damaged_meanwhile_is_restored_before_the_delete(
+    desk: Desk, job: JobId
+) -> None:
     desk.sandbox.inject("disconnect", endpoint="assets.delete", times=1)
     delete(desk, job, "--yes", code=4)
     (log, *_) = (desk.folder / "archive").rglob("log.json")
@@ -142,7 +152,9 @@ def test_a_job_that_changed_since_it_was_shown_keeps_its_assets(desk: Desk, job:
     assert desk.writes() == []
 
 
-def test_a_job_that_is_held_in_the_last_moment_keeps_its_assets_and_it_is_said(desk: Desk, job: JobId) -> None:
+def test_a_job_that_is_held_in_the_last_moment_keeps_its_assets_and_it_is_said(
+    desk: Desk, job: JobId
+) -> None:
     desk.say("jobs")
     desk.sandbox.inject("late_edit", endpoint="asset.get", job=job, times=1)
     assert "not deleted" in delete(desk, job, "--yes", code=4)
@@ -151,7 +163,9 @@ def test_a_job_that_is_held_in_the_last_moment_keeps_its_assets_and_it_is_said(d
 
 
 def test_the_deletion_takes_nothing_from_what_runs_remember(desk: Desk, job: JobId) -> None:
-    """Retries of other jobs, the accepted plan and the day's look for purges are those of runs about all jobs."""
+    """Retries of other jobs, the accepted plan and the day's look for purges are those of runs
+    about all jobs.
+    """
     other = next(
         JobId(one)
         for one in desk.sandbox.job_ids()

@@ -1,4 +1,6 @@
-"""Whole runs on an archive that cannot take them: a clear sentence, exit code 4, and nothing deleted; afterwards they go on."""
+"""Whole runs on an archive that cannot take them: a clear sentence, exit code 4, and nothing
+deleted; afterwards they go on.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +27,34 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     made = open_desk()
     made.configure(POLICIES.replace("workers: 2\n", ""))
     path = made.folder / "config.yaml"
-    path.write_text(path.read_text().replace("archive: {path: ./archive}", "archive: {path: ./archive, min_free: 1%}"))
+    path.write_text(
+        path.read_text().replace(
+            "archive: {path: ./archive}", "archive: {path: ./archive, min_free: 1%}"
+        )
+    )
     return made
 
 
 @pytest.fixture
 def mounted(desk: Desk) -> Iterator[Callable[[str], None]]:
-    """Mounts a small disk as the archive's folder with these options, or remounts it; unmounted at the end."""
+    """Mounts a small disk as the archive's folder with these options, or remounts it; unmounted at
+    the end.
+    """
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
     place, done = desk.folder / "archive", list[str]()
 
     def mount(options: str) -> None:
         place.mkdir(exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"{'remount,' if done else ''}{options}", "none", str(place)]
+        command = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"{'remount,' if done else ''}{options}",
+            "none",
+            str(place),
+        ]
         found = subprocess.run(command, capture_output=True, check=False)
         if found.returncode and not done:
             pytest.skip(f"cannot mount a tmpfs here: {found.stderr.decode().strip()}")
@@ -56,7 +72,9 @@ def all_deleted_are_archived(desk: Desk) -> bool:
     return all(line.receipt for line in desk.state.journal.lines("box") if line.kind == "intent")
 
 
-def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(desk: Desk, mounted: Callable[[str], None]) -> None:
+def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(
+    desk: Desk, mounted: Callable[[str], None]
+) -> None:
     mounted("size=2m")
 
     said = desk.say("run", "--execute", code=4)
@@ -70,7 +88,9 @@ def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(desk: Desk, 
     assert all_deleted_are_archived(desk)
 
 
-def test_an_archive_that_becomes_read_only_stops_every_delete(desk: Desk, mounted: Callable[[str], None]) -> None:
+def test_an_archive_that_becomes_read_only_stops_every_delete(
+    desk: Desk, mounted: Callable[[str], None]
+) -> None:
     mounted("size=900m")
     desk.run(execute=True)
     deleted = len(desk.deleted())
@@ -94,7 +114,9 @@ def test_an_empty_disk_mounted_in_place_of_the_archive_stops_every_delete(
 
     said = desk.say("run", "--execute", code=4)
 
-    assert "has no sentinel .sauce-janitor-archive: is the archive's volume mounted?" in str(said.exception)
+    assert "has no sentinel .sauce-janitor-archive: is the archive's volume mounted?" in str(
+        said.exception
+    )
     assert len(desk.deleted()) == deleted
 
 
@@ -102,7 +124,9 @@ def test_another_archive_in_its_place_stops_every_delete(desk: Desk) -> None:
     desk.run(execute=True)
     deleted = len(desk.deleted())
     sentinel = desk.folder / "archive" / ".sauce-janitor-archive"
-    sentinel.write_text('{"what": "x", "format": 1, "uuid": "11111111-2222-3333-4444-555555555555"}')
+    sentinel.write_text(
+        '{"what": "x", "format": 1, "uuid": "11111111-2222-3333-4444-555555555555"}'
+    )
 
     assert "is another archive" in str(desk.say("run", "--execute", code=4).exception)
     assert len(desk.deleted()) == deleted

@@ -1,4 +1,6 @@
-"""What is told of the request budget: before, while and after it is spent; and in which order it is spent."""
+"""What is told of the request budget: before, while and after it is spent; and in which order it is
+spent.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def status(desk: Desk) -> dict[str, Any]:
     return found
 
 
-def test_a_plan_says_what_it_needs_what_is_left_and_when_it_is_done(open_desk: Callable[..., Desk]) -> None:
+def test_a_plan_says_what_it_needs_what_is_left_and_when_it_is_done(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(ARCHIVING, budget=budget("per_second: 50, per_hour: 60"))
     said = desk.say("plan").stdout
@@ -51,21 +55,28 @@ def test_a_plan_says_what_it_needs_what_is_left_and_when_it_is_done(open_desk: C
     assert int(found[3]) < 60
 
 
-def test_a_plan_says_aloud_when_new_jobs_need_more_than_the_budget_gives(open_desk: Callable[..., Desk]) -> None:
+def test_a_plan_says_aloud_when_new_jobs_need_more_than_the_budget_gives(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=800)
     desk.configure(
-        ARCHIVING.replace("logs", "all").replace(", discard: rest", ""), budget=budget("per_second: 50, per_hour: 5")
+        ARCHIVING.replace("logs", "all").replace(", discard: rest", ""),
+        budget=budget("per_second: 50, per_hour: 5"),
     )
     said = desk.say("plan").stdout
     assert re.search(
-        r"New jobs need more than the budget gives: about \d+ a day need about \d+ requests a day, it gives 120\. "
-        r"Sauce Labs will purge the assets of about \d+ jobs a day before they are archived: raise per_hour",
+        r"New jobs need more than the budget gives: about \d+ a day need about \d+ requests a day,"
+        r" it gives 120\. "
+        r"Sauce Labs will purge the assets of about \d+ jobs a day before they are archived: raise"
+        r" per_hour",
         said,
     ), said
     assert "Warning: New jobs need more" in desk.say("status").stdout
 
 
-def test_status_says_how_the_budget_stands_now_and_what_the_last_plan_needs(open_desk: Callable[..., Desk]) -> None:
+def test_status_says_how_the_budget_stands_now_and_what_the_last_plan_needs(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(DELETING, budget=budget("per_second: 50, per_hour: 1000"))
     assert status(desk)["left_this_hour"] == 1000, "no run, nothing spent"
@@ -89,16 +100,20 @@ def test_status_says_that_a_429_halved_the_rate(open_desk: Callable[..., Desk]) 
     assert "halved for an hour since a 429" in desk.say("status").stdout
 
 
-def test_a_spent_budget_is_a_pause_that_says_when_it_goes_on(open_desk: Callable[..., Desk]) -> None:
+def test_a_spent_budget_is_a_pause_that_says_when_it_goes_on(
+    open_desk: Callable[..., Desk],
+) -> None:
     """And the exit code is 0: an accepted plan that pauses for its own budget has not failed."""
     desk = open_desk(jobs=160)
     desk.configure(DELETING, budget=budget("per_second: 50, per_hour: 60"))
     said = desk.say("run", "--execute", code=0).stdout
     paused = re.search(
-        r"Paused: the request budget is spent: .*\. (\d+) jobs are left for the next runs, from 20\d\d-.* UTC on", said
+        r"Paused: the request budget is spent: .*\. (\d+) jobs are left for the next runs, from"
+        r" 20\d\d-.* UTC on",
+        said,
     )
     assert paused, said
-    (run, *_) = desk.state.runs.last()
+    run, *_ = desk.state.runs.last()
     due = run.summary["plan"]["counts"]["delete_assets"]
     assert int(paused[1]) == run.summary["left"] == due - sum(run.summary["outcomes"].values())
 
@@ -107,13 +122,16 @@ def test_a_spent_budget_lets_no_listing_begin_and_says_so(open_desk: Callable[..
     desk = open_desk()
     desk.configure(DELETING, budget=budget("per_hour: 1"))
     with pytest.raises(
-        BudgetSpentError, match=r"the request budget is spent: the next request may leave in 6\d min, at 20"
+        BudgetSpentError,
+        match=r"the request budget is spent: the next request may leave in 6\d min, at 20",
     ):
         desk.run()
     assert len(desk.sandbox.log) == 1
 
 
-def test_deletes_have_a_fifth_of_a_budget_that_archiving_could_spend_whole(open_desk: Callable[..., Desk]) -> None:
+def test_deletes_have_a_fifth_of_a_budget_that_archiving_could_spend_whole(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=300)
     desk.configure(ARCHIVING, budget=budget("per_second: 100, per_hour: 150, burst: 100"))
     result = desk.run(execute=True)
@@ -121,7 +139,9 @@ def test_deletes_have_a_fifth_of_a_budget_that_archiving_could_spend_whole(open_
     assert result.execution.left
     spent_on_deletes = sum(entry.method == "DELETE" for entry in desk.sandbox.log) * 3
     assert spent_on_deletes >= 0.2 * 140, "a delete takes a list, a look and itself"
-    assert sum("/assets/" in entry.path for entry in desk.sandbox.log) > 20, "and archiving has its part"
+    assert sum("/assets/" in entry.path for entry in desk.sandbox.log) > 20, (
+        "and archiving has its part"
+    )
 
 
 def test_metrics_say_what_is_left_and_what_was_waited(open_desk: Callable[..., Desk]) -> None:
@@ -131,7 +151,9 @@ def test_metrics_say_what_is_left_and_what_was_waited(open_desk: Callable[..., D
     result = desk.run(execute=True)
     metrics.settle(desk.state.counters)
     page = metrics.page().decode()
-    left = re.search(r'sauce_janitor_api_budget_remaining\{account="box",window="hour"\} (\d+)', page)
+    left = re.search(
+        r'sauce_janitor_api_budget_remaining\{account="box",window="hour"\} (\d+)', page
+    )
     assert left, page
     assert int(left[1]) == 1000 - len(desk.sandbox.log)
     assert 'window="second"' in page
@@ -147,7 +169,7 @@ def test_check_says_what_a_day_comes_to(open_desk: Callable[..., Desk]) -> None:
     desk.configure(DELETING, budget=budget(f"per_second: 2, per_hour: 1000, windows: [{window}]"))
     assert (
         "budget of box: 2/s, 1,000/h, at some hours another number: 17,571 requests a day, "
-        "enough for about 8,571 jobs of old (2 requests each)"
-    ) in desk.say("check").stdout
+        "enough for about 8,571 jobs of old (2 requests each)" in desk.say("check").stdout
+    )
     desk.configure(DELETING)
     assert "budget of box: no limit\n" in desk.say("check").stdout

@@ -1,4 +1,6 @@
-"""Looking at single jobs and changing them by hand: commands against the sandbox, judged by what it then holds and saw."""
+"""Looking at single jobs and changing them by hand: commands against the sandbox, judged by what it
+then holds and saw.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def truth(desk: Desk, job: str) -> dict[str, Any]:
 
 
 def listed(desk: Desk, *arguments: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(desk.say("jobs", "--format", "json", *arguments).stdout)
+    found: list[dict[str, Any]] = json.loads(
+        desk.say("jobs", "--format", "json", *arguments).stdout
+    )
     return found
 
 
@@ -53,7 +57,7 @@ def kinds(desk: Desk, job: JobId) -> list[tuple[str, str, str | None]]:
     return [(line.kind, line.action.value, line.outcome) for line in desk.state.journal.of(job)]
 
 
-# --- looking ----------------------------------------------------------------------------------------------------------
+# --- looking --------------------------------------------------------------------------------------
 
 
 def test_jobs_are_listed_newest_first_and_filtered(desk: Desk) -> None:
@@ -62,9 +66,13 @@ def test_jobs_are_listed_newest_first_and_filtered(desk: Desk) -> None:
     assert [each["id"] for each in listed(desk, "--limit", "7")] == ids[:7]
     failed = listed(desk, "--status", "failed", "--build", "nightly-*")
     assert failed
-    assert all(each["status"] == "failed" and each["build"].startswith("nightly-") for each in failed)
+    assert all(
+        each["status"] == "failed" and each["build"].startswith("nightly-") for each in failed
+    )
     named = listed(desk, "--name", "cart*", "--tag", "smoke", "--tag", "e2e")
-    assert all(each["name"].startswith("cart") and {"smoke", "e2e"} & set(each["tags"]) for each in named)
+    assert all(
+        each["name"].startswith("cart") and {"smoke", "e2e"} & set(each["tags"]) for each in named
+    )
     young = listed(desk, "--since", "5d", "--until", "1d")
     assert young
     now = time.time()
@@ -93,7 +101,9 @@ def test_rows_without_details_show_their_name_and_status(desk: Desk, job: JobId)
     assert "checkout" in desk.say("jobs").stdout
 
 
-def test_a_long_list_is_read_page_by_page_and_told_to_be_cut(open_desk: Callable[..., Desk]) -> None:
+def test_a_long_list_is_read_page_by_page_and_told_to_be_cut(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(1200)
     desk.configure(POLICIES)
     assert len(listed(desk, "--limit", "0")) == 1200
@@ -101,12 +111,16 @@ def test_a_long_list_is_read_page_by_page_and_told_to_be_cut(open_desk: Callable
     assert "There are more" not in desk.say("jobs", "--limit", "1200").stderr
 
 
-def test_of_several_owners_the_newest_come_first_and_one_who_is_refused_stops_nobody(desk: Desk) -> None:
+def test_of_several_owners_the_newest_come_first_and_one_who_is_refused_stops_nobody(
+    desk: Desk,
+) -> None:
     found = listed(desk, "--owner", "demo", "--owner", "alice", "--limit", "0")
     times = [each["created_at"] for each in found]
     assert {each["owner"] for each in found} == {"demo", "alice"}
     assert times == sorted(times, reverse=True)
-    desk.sandbox.inject("status", endpoint="jobs.list", user="*", path="/rest/v1/alice/*", status=403)
+    desk.sandbox.inject(
+        "status", endpoint="jobs.list", user="*", path="/rest/v1/alice/*", status=403
+    )
     said = desk.say("jobs", "--owner", "demo", "--owner", "alice", "--format", "json", code=4)
     assert {each["owner"] for each in json.loads(said.stdout)} == {"demo"}
     assert "alice" in said.stderr
@@ -115,7 +129,9 @@ def test_of_several_owners_the_newest_come_first_and_one_who_is_refused_stops_no
 @pytest.mark.parametrize(
     "wrong", [("--since", "yesterday"), ("--since", "3"), ("--status", "green"), ("--owner", "..")]
 )
-def test_what_can_be_no_filter_is_refused_before_anything_is_asked(desk: Desk, wrong: tuple[str, str]) -> None:
+def test_what_can_be_no_filter_is_refused_before_anything_is_asked(
+    desk: Desk, wrong: tuple[str, str]
+) -> None:
     desk.say("jobs", *wrong, code=2)
     assert len(desk.sandbox.log) == 0
 
@@ -138,14 +154,23 @@ def test_builds_and_their_jobs_are_told_by_whichever_api_there_is(
     assert "404" in str(desk.say("builds", "nonsense", code=4).exception)
 
 
-@pytest.mark.parametrize("rest", ["", "policies: [{name: no}]\nholds: [{tag: 010}]\ninclude: none.yaml\n"])
-def test_what_only_looks_needs_an_account_and_no_policies(desk: Desk, job: JobId, rest: str) -> None:
+@pytest.mark.parametrize(
+    "rest", ["", "policies: [{name: no}]\nholds: [{tag: 010}]\ninclude: none.yaml\n"]
+)
+def test_what_only_looks_needs_an_account_and_no_policies(
+    desk: Desk, job: JobId, rest: str
+) -> None:
     desk.configure(rest)
     looks = [("jobs",), ("builds",), ("job", job), ("assets", job), ("insights", "builds")]
     for words in looks:
         assert desk.say(*words).stdout
     if rest:
-        for words in (("plan",), ("run",), ("tag", job, "--add", "x", "--yes"), ("stop", job, "--yes")):
+        for words in (
+            ("plan",),
+            ("run",),
+            ("tag", job, "--add", "x", "--yes"),
+            ("stop", job, "--yes"),
+        ):
             assert "policies[0].then: is missing" in str(desk.say(*words, code=2).exception)
     else:
         assert "has no policies: everything is kept" in desk.say("check").stdout
@@ -159,16 +184,20 @@ def test_what_only_looks_says_that_an_account_is_missing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("builds_v2", ["on", "off"])
-def test_a_build_is_shown_whole_with_its_jobs(open_desk: Callable[..., Desk], builds_v2: str) -> None:
+def test_a_build_is_shown_whole_with_its_jobs(
+    open_desk: Callable[..., Desk], builds_v2: str
+) -> None:
     from sauce_janitor.sandbox import Behaviours
 
     desk = open_desk(behaviours=Behaviours().changed({"builds_v2": builds_v2}))
     desk.configure(POLICIES)
-    (row, *_) = json.loads(desk.say("builds", "--name", "nightly-*", "--format", "json").stdout)
+    row, *_ = json.loads(desk.say("builds", "--name", "nightly-*", "--format", "json").stdout)
     whole = json.loads(desk.say("build", row["id"], "--format", "json").stdout)
     members = whole.pop("members")
     assert whole == row
-    assert len(members) == row["jobs"] == row["jobs_passed"] + row["jobs_failed"] + row["jobs_errored"]
+    assert (
+        len(members) == row["jobs"] == row["jobs_passed"] + row["jobs_failed"] + row["jobs_errored"]
+    )
     assert row["unknown"] == []
     assert row["created_at"] <= row["ended_at"] <= row["modified_at"]
     assert all(row[key] for key in ("team_id", "org_id", "group_id"))
@@ -180,10 +209,17 @@ def test_a_build_is_shown_whole_with_its_jobs(open_desk: Callable[..., Desk], bu
     desk.say("build", code=2)
     desk.say("build", row["id"], "--job", members[0]["id"], code=2)
     if builds_v2 == "on":
-        assert json.loads(desk.say("build", "--job", members[0]["id"], "--format", "json").stdout)["id"] == row["id"]
+        assert (
+            json.loads(desk.say("build", "--job", members[0]["id"], "--format", "json").stdout)[
+                "id"
+            ]
+            == row["id"]
+        )
         assert desk.sandbox.log[-2].path == f"/v2/builds/vdc/jobs/{members[0]['id']}/build/"
     else:
-        assert "(v2) is not offered" in str(desk.say("build", "--job", members[0]["id"], code=4).exception)
+        assert "(v2) is not offered" in str(
+            desk.say("build", "--job", members[0]["id"], code=4).exception
+        )
 
 
 @pytest.mark.parametrize("builds_v2", ["on", "off"])
@@ -205,10 +241,14 @@ def test_builds_are_found_by_time_status_and_name_whatever_the_api_filters(
     assert ids("--since", since) == [row["id"] for row in every if row["created_at"] >= middle]
     assert ids("--until", since) == [row["id"] for row in every if row["created_at"] <= middle]
     assert ids("--since", middle, "--status", "failed", "--status", "error") == [
-        row["id"] for row in every if row["created_at"] >= middle and row["status"] in {"failed", "error"}
+        row["id"]
+        for row in every
+        if row["created_at"] >= middle and row["status"] in {"failed", "error"}
     ]
     assert ids("--name", every[3]["name"]) == [every[3]["id"]]
-    assert ids("--name", "nightly-*") == [row["id"] for row in every if row["name"].startswith("nightly-")]
+    assert ids("--name", "nightly-*") == [
+        row["id"] for row in every if row["name"].startswith("nightly-")
+    ]
     if builds_v2 == "on":
         asked = [entry.path for entry in desk.sandbox.log if "start=" in entry.path]
         assert all("end=" in path for path in asked)
@@ -219,23 +259,35 @@ def test_builds_of_real_devices_are_another_source(desk: Desk) -> None:
     job, build_id = "ab" * 16, "cd" * 16
     record = {"id": build_id, "name": "phones", "status": "failed", "source": "rdc", "creation_time": 1780300800,
               "jobs": {"finished": 1, "failed": 1, "passed": 0, "errored": 0, "running": 0, "queued": 0}}  # fmt: skip
-    member = {"id": job, "creation_time": 1780300800, "modification_time": 1780300900, "state": {"failed": True}}
+    member = {
+        "id": job,
+        "creation_time": 1780300800,
+        "modification_time": 1780300900,
+        "state": {"failed": True},
+    }
     assert desk.say("builds", "--source", "rdc").stdout == ""
     assert "real devices" in str(desk.say("build", build_id, "--source", "rdc", code=4).exception)
     for endpoint, body in (
         ("builds.list", {"builds": [record]}), ("builds.get", record), ("builds.of_job", record),
         ("builds.jobs_v2", {"jobs": [member]}),
     ):  # fmt: skip
-        desk.sandbox.inject("status", endpoint=endpoint, path="/v2/builds/rdc/*", status=200, body=json.dumps(body))
+        desk.sandbox.inject(
+            "status", endpoint=endpoint, path="/v2/builds/rdc/*", status=200, body=json.dumps(body)
+        )
     (row,) = json.loads(desk.say("builds", "--source", "rdc", "--format", "json").stdout)
     assert (row["id"], row["jobs_failed"], row["source"]) == (build_id, 1, "rdc")
     for words in ((build_id,), ("--job", job)):
         whole = json.loads(desk.say("build", *words, "--source", "rdc", "--format", "json").stdout)
         assert (whole["name"], [each["id"] for each in whole["members"]]) == ("phones", [job])
     assert (
-        json.loads(desk.say("builds", build_id, "--source", "rdc", "--format", "json").stdout)[0]["status"] == "failed"
+        json.loads(desk.say("builds", build_id, "--source", "rdc", "--format", "json").stdout)[0][
+            "status"
+        ]
+        == "failed"
     )
-    assert "whole id" in str(desk.say("build", "--job", "checkout", "--source", "rdc", code=2).exception)
+    assert "whole id" in str(
+        desk.say("build", "--job", "checkout", "--source", "rdc", code=2).exception
+    )
 
 
 def test_no_builds_at_all_is_said(desk: Desk) -> None:
@@ -244,7 +296,9 @@ def test_no_builds_at_all_is_said(desk: Desk) -> None:
 
 
 def test_a_job_is_shown_without_its_secrets_whoever_owns_it(desk: Desk, job: JobId) -> None:
-    desk.sandbox.edit(job, video_secret="s3cret", base_config={"sauce:options": {"accessKey": "k3y"}})
+    desk.sandbox.edit(
+        job, video_secret="s3cret", base_config={"sauce:options": {"accessKey": "k3y"}}
+    )
     said = desk.say("job", job.upper(), "--format", "json").stdout
     assert json.loads(said)["name"] == "checkout"
     assert "s3cret" not in said
@@ -263,7 +317,9 @@ def test_a_job_that_is_not_there_is_told_with_all_that_it_may_mean(desk: Desk, j
     assert "checkout" in desk.say("job", job).stdout
 
 
-def test_without_a_look_up_by_ids_the_owners_are_asked_one_by_one(open_desk: Callable[..., Desk]) -> None:
+def test_without_a_look_up_by_ids_the_owners_are_asked_one_by_one(
+    open_desk: Callable[..., Desk],
+) -> None:
     from sauce_janitor.sandbox import Behaviours
 
     desk = open_desk(behaviours=Behaviours().changed({"batch_lookup": "off"}))
@@ -272,17 +328,25 @@ def test_without_a_look_up_by_ids_the_owners_are_asked_one_by_one(open_desk: Cal
     assert job in desk.say("job", job).stdout
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def with_files(desk: Desk) -> JobId:
-    return next(JobId(one) for one in desk.sandbox.job_ids() if (found := desk.sandbox.truth(one)) and found.assets)
+    return next(
+        JobId(one)
+        for one in desk.sandbox.job_ids()
+        if (found := desk.sandbox.truth(one)) and found.assets
+    )
 
 
-def test_files_are_listed_and_come_whole(desk: Desk, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_listed_and_come_whole(
+    desk: Desk, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     job = with_files(desk)
-    names = [each["name"] for each in json.loads(desk.say("assets", job, "--format", "json").stdout)]
+    names = [
+        each["name"] for each in json.loads(desk.say("assets", job, "--format", "json").stdout)
+    ]
     assert "log.json" in names
     desk.say("assets", job, "--get", "log.json")
     assert (tmp_path / "log.json").read_bytes() == desk.sandbox.asset(job, "log.json")
@@ -295,14 +359,20 @@ def test_files_are_listed_and_come_whole(desk: Desk, tmp_path: Any, monkeypatch:
     assert desk.writes() == []
 
 
-def test_a_hostile_name_stays_in_the_folder(desk: Desk, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostile_name_stays_in_the_folder(
+    desk: Desk, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     job = with_files(desk)
     for name in ("../../evil.log", "/etc/evil", "log.json\x1b]0;evil", "LOG.JSON"):
         desk.sandbox.upload(job, name, b"{}")
     before = set(tmp_path.parent.rglob("*"))
     said = desk.say("assets", job, "--download", "out")
-    new = {path for path in set(tmp_path.parent.rglob("*")) - before if not path.name.startswith("state.db")}
+    new = {
+        path
+        for path in set(tmp_path.parent.rglob("*")) - before
+        if not path.name.startswith("state.db")
+    }
     assert new == {tmp_path / "out", *(tmp_path / "out").iterdir()}
     assert len(list((tmp_path / "out").iterdir())) == len(said.stdout.splitlines())
     assert "\x1b" not in said.stdout
@@ -310,7 +380,9 @@ def test_a_hostile_name_stays_in_the_folder(desk: Desk, tmp_path: Any, monkeypat
     assert (tmp_path / "0000.log").read_bytes() == b"{}"
 
 
-@pytest.mark.parametrize("fault", ["truncated", "truncated_chunks", "short_gzip", "html", "short_unframed"])
+@pytest.mark.parametrize(
+    "fault", ["truncated", "truncated_chunks", "short_gzip", "html", "short_unframed"]
+)
 def test_a_file_that_did_not_come_whole_is_not_there(
     desk: Desk, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -319,11 +391,13 @@ def test_a_file_that_did_not_come_whole_is_not_there(
     desk.sandbox.inject(fault, endpoint="asset.get")
     before = set(tmp_path.rglob("*"))
     desk.say("assets", job, "--get", "log.json", code=4)
-    assert {path for path in set(tmp_path.rglob("*")) - before if "state.db" not in path.name} == set()
+    assert {
+        path for path in set(tmp_path.rglob("*")) - before if "state.db" not in path.name
+    } == set()
     desk.say("assets", job, "--get", "log.json", "-o", "-", code=4)
 
 
-# --- changing ---------------------------------------------------------------------------------------------------------
+# --- changing -------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_and_a_command_that_nobody_answers_send_only_gets(desk: Desk, job: JobId) -> None:
@@ -360,12 +434,24 @@ def test_tags_and_fields_are_changed_and_the_rest_stays(desk: Desk, job: JobId) 
 def test_custom_data_are_set_to_any_json_and_removed(desk: Desk, job: JobId) -> None:
     desk.sandbox.edit(job, **{"custom-data": {"team": "qa", "old": 1}})
     json_of = "--custom-data-json"
-    desk.say("tag", job, json_of, "run=8", json_of, 'of={"a": [true]}', "--remove-custom-data", "old", "--yes")
+    desk.say(
+        "tag",
+        job,
+        json_of,
+        "run=8",
+        json_of,
+        'of={"a": [true]}',
+        "--remove-custom-data",
+        "old",
+        "--yes",
+    )
     assert truth(desk, job)["custom-data"] == {"team": "qa", "run": 8, "of": {"a": [True]}}
     desk.say("tag", job, "--public", "team,share", "--remove-custom-data", "run", "--yes")
     assert truth(desk, job)["public"] == "team,share"
     assert truth(desk, job)["custom-data"] == {"team": "qa", "of": {"a": [True]}}
-    assert desk.say("tag", job, "--remove-custom-data", "run", "--yes").stdout.startswith("Nothing to do")
+    assert desk.say("tag", job, "--remove-custom-data", "run", "--yes").stdout.startswith(
+        "Nothing to do"
+    )
     for text in ("run", "run=", "run=eight", "run=NaN", "run=1e999", "run=" + "[" * 99_999):
         assert json_of in str(desk.say("tag", job, json_of, text, "--yes", code=2).exception)
 
@@ -439,7 +525,9 @@ def test_a_refusal_is_told_and_on_record(desk: Desk, job: JobId, status: int, co
     assert len(desk.writes()) == 1
 
 
-def test_nothing_is_changed_while_paused_and_a_run_is_not_waited_for(desk: Desk, job: JobId) -> None:
+def test_nothing_is_changed_while_paused_and_a_run_is_not_waited_for(
+    desk: Desk, job: JobId
+) -> None:
     desk.say("pause", "--reason", "audit", "--yes")
     desk.say("tag", job, "--add", "keep", "--yes", code=3)
     assert desk.writes() == []
@@ -450,7 +538,9 @@ def test_nothing_is_changed_while_paused_and_a_run_is_not_waited_for(desk: Desk,
     assert truth(desk, job)["tags"] == ["old", "e2e", "keep"]
 
 
-def test_two_commands_do_not_change_jobs_at_once(desk: Desk, job: JobId, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_commands_do_not_change_jobs_at_once(
+    desk: Desk, job: JobId, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sauce_janitor.operations import manual
 
     monkeypatch.setattr(manual, "_PATIENCE_S", 0.0)
@@ -473,7 +563,9 @@ def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Desk) -> None:
     def tagging(self: holds.AccountHolds, job: Any) -> bool:
         asked.append(job.id)
         if len(asked) == 1:
-            threads = [threading.Thread(target=desk.say, args=("tag", due[-1], "--add", "keep", "--yes"))]
+            threads = [
+                threading.Thread(target=desk.say, args=("tag", due[-1], "--add", "keep", "--yes"))
+            ]
             threads[0].start()
             threads[0].join()
         return protects(self, job)
@@ -516,7 +608,9 @@ def test_a_stop_without_effect_is_in_doubt_until_it_is_looked_up_again(desk: Des
 def test_what_a_killed_command_left_open_is_settled_by_the_next_run(desk: Desk, job: JobId) -> None:
     desk.run()
     journal = desk.state.hand_acts.during("box", "hand-dead", lambda: 77)
-    journal.begin(UpdatePermit(job, DEMO, "{}", 1.0), by="jane", wanted={"tags": ["old", "e2e", "keep"]})
+    journal.begin(
+        UpdatePermit(job, DEMO, "{}", 1.0), by="jane", wanted={"tags": ["old", "e2e", "keep"]}
+    )
     journal.begin(ManualStopPermit(job, DEMO, 1.0), by="jane", wanted={})
     assert "2 writes" in desk.say("status").stdout
     desk.sandbox.edit(job, tags=["e2e", "keep", "old"])
@@ -528,7 +622,7 @@ def test_what_a_killed_command_left_open_is_settled_by_the_next_run(desk: Desk, 
     assert [kind[2] for kind in kinds(desk, job)] == [None, None, "done", "done"]
 
 
-# --- holds with a tag -------------------------------------------------------------------------------------------------
+# --- holds with a tag -----------------------------------------------------------------------------
 
 
 def test_a_hold_is_placed_here_and_its_tag_there(desk: Desk, job: JobId) -> None:
@@ -547,7 +641,9 @@ def test_a_tag_that_fails_leaves_the_hold(desk: Desk, job: JobId) -> None:
     assert job in desk.say("hold", "list").stdout
 
 
-def test_a_tag_that_cannot_be_meant_is_refused_before_anything_is_held(desk: Desk, job: JobId) -> None:
+def test_a_tag_that_cannot_be_meant_is_refused_before_anything_is_held(
+    desk: Desk, job: JobId
+) -> None:
     desk.say("hold", "add", "--tag", job, job, "--reason", "x", "--yes", code=2)
     desk.configure(POLICIES.replace("holds: [{tag: keep}]\n", ""))
     desk.say("hold", "add", job, "--reason", "x", "--yes", "--tag", code=2)

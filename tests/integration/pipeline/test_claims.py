@@ -1,4 +1,6 @@
-"""One job, one judgement: a run changes nothing where another account is about the same users' jobs."""
+"""One job, one judgement: a run changes nothing where another account is about the same users'
+jobs.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ ALONE = OLD.replace("accounts: box, ", "").replace("  - {name: kept", "#")
 
 @pytest.fixture
 def open_two(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
-    """Opens a sandbox and two accounts in it: `box`, which deletes, and `twin`, which says never."""
+    """Opens a sandbox and two accounts in it: `box`, which deletes, and `twin`, which says
+    never.
+    """
 
     def make(box: str, twin: str, **behaviours: str) -> Desk:
         desk = open_desk(jobs=30, behaviours=Behaviours().changed(behaviours))
@@ -46,9 +50,17 @@ def _refused(desk: Desk, *, execute: bool = True) -> str:
     ("box", "twin", "user"),
     [
         ("", "username: {file: user}, access_key: {env: KEY}", "demo"),
-        ("", "username: alice, users: [bob, organization], access_key: {file: alice.key}", "alice, bob, demo"),
+        (
+            "",
+            "username: alice, users: [bob, organization], access_key: {file: alice.key}",
+            "alice, bob, demo",
+        ),
         (", users: [organization]", "username: alice, access_key: {file: alice.key}", "alice"),
-        (", users: [organization]", "username: x, users: [bob], access_key: {file: alice.key}", "bob"),
+        (
+            ", users: [organization]",
+            "username: x, users: [bob], access_key: {file: alice.key}",
+            "bob",
+        ),
     ],
 )
 @pytest.mark.parametrize("execute", [True, False])
@@ -69,7 +81,9 @@ def test_two_accounts_with_users_of_their_own_go_on(open_two: Callable[..., Desk
     assert desk.deleted()
 
 
-def test_whose_user_cannot_be_told_stops_what_deletes_and_no_dry_run(open_two: Callable[..., Desk]) -> None:
+def test_whose_user_cannot_be_told_stops_what_deletes_and_no_dry_run(
+    open_two: Callable[..., Desk],
+) -> None:
     desk = open_two("", "username: {file: absent}, access_key: {env: KEY}")
     assert desk.run().plan.job_count
     said = _refused(desk)
@@ -86,13 +100,17 @@ def test_whose_user_this_state_has_known_needs_no_secret(open_two: Callable[...,
     assert desk.run(execute=True).complete
 
 
-def test_an_organization_that_cannot_be_asked_for_stops_what_deletes(open_two: Callable[..., Desk]) -> None:
+def test_an_organization_that_cannot_be_asked_for_stops_what_deletes(
+    open_two: Callable[..., Desk],
+) -> None:
     desk = open_two("", "username: alice, users: [organization], access_key: {file: alice.key}")
     (desk.folder / "alice.key").write_text("wrong")
     assert "whether account twin is about the same jobs as box" in _refused(desk)
 
 
-def test_two_configurations_on_one_state_do_not_judge_a_job_twice(open_desk: Callable[..., Desk]) -> None:
+def test_two_configurations_on_one_state_do_not_judge_a_job_twice(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=30)
     desk.configure(ALONE)
     first = desk.folder / "config.yaml"
@@ -103,7 +121,8 @@ def test_two_configurations_on_one_state_do_not_judge_a_job_twice(open_desk: Cal
     desk.state.runs.begin("r1", "first", mode="execute", at=1)
     said = _refused(desk)
     assert said.startswith(
-        "account first, which this configuration does not have, was about jobs of demo at localhost:"
+        "account first, which this configuration does not have, was about jobs of demo at"
+        " localhost:"
     )
     assert "`accounts: {box: {replaces: first}}`" in said
     assert "`sauce-janitor account rename first box`" in said

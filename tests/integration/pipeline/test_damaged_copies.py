@@ -1,4 +1,6 @@
-"""What happens to a copy on the disk between the run that made it and the run that deletes is found before the delete."""
+"""What happens to a copy on the disk between the run that made it and the run that deletes is found
+before the delete.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.operations import Result
 from tests.integration.pipeline.conftest import DAY, Desk
 
-ARCHIVE = "limits: {max_percent: null}\npolicies: [{name: old, match: all, then: {archive: {after: 1h, assets: [all]}ALSO}}]\n"
+ARCHIVE = (
+    "limits: {max_percent: null}\npolicies: [{name: old, match: all, then: {archive: {after: 1h,"
+    " assets: [all]}ALSO}}]\n"
+)
 DELETES = {Action.DELETE_JOB: ", delete_job: 3d", Action.DELETE_ASSETS: ", delete_assets: 3d"}
 
 
@@ -25,13 +30,17 @@ def configure(desk: Desk, deletes: str = "", archive: str = "") -> None:
     """Archive all; and delete, as said."""
     desk.configure(ARCHIVE.replace("ALSO", deletes))
     text = (desk.folder / "config.yaml").read_text()
-    (desk.folder / "config.yaml").write_text(text.replace("{path: ./archive}", "{path: ./archive" + archive + "}"))
+    (desk.folder / "config.yaml").write_text(
+        text.replace("{path: ./archive}", "{path: ./archive" + archive + "}")
+    )
 
 
 def archived(desk: Desk, jobs: int = 3, archive: str = "") -> list[str]:
     """Jobs that an earlier run archived."""
     now = int(time.time())
-    made = [desk.sandbox.arrive(created_at=now - 10 * DAY + n * 60, name="due") for n in range(jobs)]
+    made = [
+        desk.sandbox.arrive(created_at=now - 10 * DAY + n * 60, name="due") for n in range(jobs)
+    ]
     configure(desk, archive=archive)
     desk.run(execute=True)
     return made
@@ -77,7 +86,9 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_copy_is_fetched_again_under_a_new_receipt_and_then_the_job_goes(desk: Desk, damage: str) -> None:
+def test_a_damaged_copy_is_fetched_again_under_a_new_receipt_and_then_the_job_goes(
+    desk: Desk, damage: str
+) -> None:
     jobs = archived(desk)
     before = {file.name: file.read_bytes() for file in folder(desk, jobs[1]).glob("assets/*")}
     DAMAGES[damage](folder(desk, jobs[1]))
@@ -90,7 +101,9 @@ def test_a_damaged_copy_is_fetched_again_under_a_new_receipt_and_then_the_job_go
     assert desk.deleted() == set(jobs)
     place = folder(desk, jobs[1])
     document = json.loads((place / "receipt-2.json").read_text())
-    assert {file["name"]: (place / file["file"]).read_bytes() for file in document["assets"]} == before
+    assert {
+        file["name"]: (place / file["file"]).read_bytes() for file in document["assets"]
+    } == before
     assert json.loads(desk.say("prove", "--format", "json").stdout)["findings"] == []
     desk.say("archive", "verify")
     [summary] = [run.summary for run in desk.state.runs.last("box", limit=1)]
@@ -121,7 +134,9 @@ def test_a_damaged_file_that_is_listed_and_cannot_be_had_keeps_its_job(desk: Des
     jobs = archived(desk)
     damaged = largest(folder(desk, jobs[1]))
     flip_a_bit(damaged)
-    desk.sandbox.inject("status", endpoint="asset.get", job=jobs[1], path=f"*/{damaged.name}", status=404)
+    desk.sandbox.inject(
+        "status", endpoint="asset.get", job=jobs[1], path=f"*/{damaged.name}", status=404
+    )
     for again in range(2):
         desk.later_s = again * DAY
         execution = deletes(desk, Action.DELETE_JOB).execution
@@ -167,7 +182,9 @@ def test_a_damaged_receipt_keeps_the_job_until_somebody_restores_or_moves_its_fo
 
 
 def test_a_copy_that_is_gone_is_not_replaced_by_an_empty_one(desk: Desk) -> None:
-    """Its assets were deleted at Sauce Labs when the archive had them: the archive was the only place."""
+    """Its assets were deleted at Sauce Labs when the archive had them: the archive was the only
+    place.
+    """
     [job] = archived(desk, 1)
     deletes(desk, Action.DELETE_ASSETS)
     folder(desk, job).rename(desk.folder / "aside")
@@ -184,7 +201,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     jobs: list[str] = []
     real = Archive.read_back
 
-    def noted(archive: Archive, owner: Owner, job_id: JobId, *, ended_at: int | None) -> Proof | None:
+    def noted(
+        archive: Archive, owner: Owner, job_id: JobId, *, ended_at: int | None
+    ) -> Proof | None:
         jobs.append(job_id)
         return real(archive, owner, job_id, ended_at=ended_at)
 
@@ -192,7 +211,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return jobs
 
 
-def test_a_read_back_is_trusted_for_as_long_as_the_configuration_says(desk: Desk, read: list[str]) -> None:
+def test_a_read_back_is_trusted_for_as_long_as_the_configuration_says(
+    desk: Desk, read: list[str]
+) -> None:
     trusted = ", verify_before_delete: 7d"
     first, second = archived(desk, 2, trusted)
     desk.later_s = 6 * DAY

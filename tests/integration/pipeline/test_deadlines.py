@@ -23,7 +23,9 @@ deadlines:
 def series(desk: Desk, *, execute: bool) -> tuple[dict[str, float], dict[str, int]]:
     """overdue_jobs by blocked_by after a run, and what its plan says."""
     config, metrics = desk.config, Metrics()
-    tools = RunContext(config, desk.state, metrics, Quiet(), clock=lambda: time.time() + desk.later_s)
+    tools = RunContext(
+        config, desk.state, metrics, Quiet(), clock=lambda: time.time() + desk.later_s
+    )
     result = run(config.account("box"), tools, Order(execute=execute))
     found = {
         sample.labels["blocked_by"]: sample.value
@@ -34,7 +36,9 @@ def series(desk: Desk, *, execute: bool) -> tuple[dict[str, float], dict[str, in
     return found, dict(result.head.overdue["privacy"])
 
 
-def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(open_desk: Callable[..., Desk]) -> None:
+def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(
+    open_desk: Callable[..., Desk],
+) -> None:
     """Deadlines: Plans, `overdue` in the plan file and the metric `overdue_jobs` count each late
     job once,"""
     desk = open_desk()
@@ -47,7 +51,9 @@ def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(ope
     assert said["overdue"] == {"privacy": planned}
 
 
-def test_a_run_that_carries_its_plan_out_leaves_late_only_what_something_blocks(open_desk: Callable[..., Desk]) -> None:
+def test_a_run_that_carries_its_plan_out_leaves_late_only_what_something_blocks(
+    open_desk: Callable[..., Desk],
+) -> None:
     """Deadlines: After an executing run the metric counts again:"""
     desk = open_desk()
     desk.configure(POLICY)

@@ -1,4 +1,6 @@
-"""The addresses of Delete Job, end to end: which one is used, what a 404 means, and what a run says where none is served."""
+"""The addresses of Delete Job, end to end: which one is used, what a 404 means, and what a run says
+where none is served.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,20 @@ def serving(open_desk: Callable[..., Desk], path: str, **behaviours: str) -> Des
 def deletes(desk: Desk) -> list[str]:
     """By which address each delete of a job went."""
     paths = [entry.path for entry in desk.sandbox.log if entry.endpoint == "job.delete"]
-    return [next(name for name, line in LINES.items() if re.fullmatch(line, path)) for path in paths]
+    return [
+        next(name for name, line in LINES.items() if re.fullmatch(line, path)) for path in paths
+    ]
 
 
 def due(desk: Desk) -> list[str]:
-    return [job.job_id for job in desk.run().plan.jobs() if job.actions[-1].action is Action.DELETE_JOB]
+    return [
+        job.job_id for job in desk.run().plan.jobs() if job.actions[-1].action is Action.DELETE_JOB
+    ]
 
 
-@pytest.mark.parametrize(("path", "body"), [("v1.1", "document"), ("v1", "document"), ("v1", "empty")])
+@pytest.mark.parametrize(
+    ("path", "body"), [("v1.1", "document"), ("v1", "document"), ("v1", "empty")]
+)
 def test_the_configured_address_alone_is_used_and_whatever_it_answers_is_looked_up(
     open_desk: Callable[..., Desk], path: str, body: str
 ) -> None:
@@ -69,8 +77,13 @@ def test_a_404_of_a_job_that_lives_has_failed_and_of_one_that_is_gone_was_gone(
     assert execution is not None
     assert [failure.job_id for failure in execution.failures] == [jobs[0]]
     assert execution.count(Action.DELETE_JOB, Outcome.ALREADY_GONE) == 1
-    assert set(desk.sandbox.job_ids()) & set(jobs) == {jobs[0]}, "one odd job keeps no other from its delete"
-    outcomes = {job: [line.outcome for line in desk.state.journal.of(JobId(job)) if line.outcome] for job in jobs[:2]}
+    assert set(desk.sandbox.job_ids()) & set(jobs) == {jobs[0]}, (
+        "one odd job keeps no other from its delete"
+    )
+    outcomes = {
+        job: [line.outcome for line in desk.state.journal.of(JobId(job)) if line.outcome]
+        for job in jobs[:2]
+    }
     assert set(outcomes[jobs[0]]) == {"failed"}
     assert outcomes[jobs[1]] == ["already_gone"]
 
@@ -91,13 +104,17 @@ def test_whichever_address_alone_is_served_every_due_job_goes_in_the_first_run_a
         assert result.execution.complete
         assert not set(desk.sandbox.job_ids()) & set(jobs)
         # without the listing, which asks once more when a second has passed
-        requests[path] = sum(entry.endpoint != "jobs.list" for entry in list(desk.sandbox.log)[before:])
+        requests[path] = sum(
+            entry.endpoint != "jobs.list" for entry in list(desk.sandbox.log)[before:]
+        )
         [told] = json.loads(desk.say("status", "--format", "json").stdout)
         worked = "v1.1" if path == "v1.1" else "v1"
         assert told["delete_job_path"]["worked"]["address"] == worked
         assert f"jobs are deleted by: {worked}, worked " in desk.say("status").stdout
     assert requests["v1"] == requests["both"]
-    assert requests["v1.1"] - requests["v1"] == 2, "the delete that was refused, and the look at the job"
+    assert requests["v1.1"] - requests["v1"] == 2, (
+        "the delete that was refused, and the look at the job"
+    )
     # the last one, at the vendor that serves v1.1 alone: the next run begins there
     desk.later_s = 30 * 86_400
     before = len(deletes(desk))
@@ -113,7 +130,9 @@ def test_the_second_delete_of_a_job_has_its_own_lines_after_the_first_ones_outco
     desk.run(execute=True)
     first = next(line for line in desk.state.journal.lines() if line.outcome == "failed")
     assert first.job_id is not None
-    lines = [line for line in desk.state.journal.of(first.job_id) if line.action is Action.DELETE_JOB]
+    lines = [
+        line for line in desk.state.journal.of(first.job_id) if line.action is Action.DELETE_JOB
+    ]
     assert [(line.kind, line.outcome) for line in lines] == [
         ("intent", None),
         ("outcome", "failed"),
@@ -125,7 +144,8 @@ def test_the_second_delete_of_a_job_has_its_own_lines_after_the_first_ones_outco
 
 
 @pytest.mark.parametrize(
-    ("path", "served", "remedy"), [("auto", "none", "both addresses"), ("v1.1", "v1", "set it to auto")]
+    ("path", "served", "remedy"),
+    [("auto", "none", "both addresses"), ("v1.1", "v1", "set it to auto")],
 )
 def test_where_no_address_deletes_the_run_says_so_once_and_archives_no_more_of_what_is_due_to_go(
     open_desk: Callable[..., Desk], path: str, served: str, remedy: str

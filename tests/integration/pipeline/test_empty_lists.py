@@ -1,4 +1,6 @@
-"""Whole runs over young jobs of which nothing is listed: they wait for a day, and every command says so."""
+"""Whole runs over young jobs of which nothing is listed: they wait for a day, and every command
+says so.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     desk = open_desk(jobs=0)
     desk.configure(POLICY)
     ended = int(time.time()) - 10 * DAY
-    jobs = [desk.sandbox.arrive(created_at=ended + n, name="checkout", build="nightly-1", tags=[]) for n in range(2)]
+    jobs = [
+        desk.sandbox.arrive(created_at=ended + n, name="checkout", build="nightly-1", tags=[])
+        for n in range(2)
+    ]
     desk.sandbox.inject("empty_list", endpoint="assets.list", job=jobs[0])
     return desk
 
@@ -42,7 +47,10 @@ def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: D
     [told] = json.loads(desk.say("explain", bare, "--format", "json").stdout)
     waits_until = datetime.fromisoformat(told["waits_until"]).astimezone(UTC).timestamp()
     assert began + DAY <= waits_until <= time.time() + DAY
-    assert "Nothing was listed of it, as when Sauce Labs' lists fail" in desk.say("explain", bare).stdout
+    assert (
+        "Nothing was listed of it, as when Sauce Labs' lists fail"
+        in desk.say("explain", bare).stdout
+    )
 
     result = desk.run(execute=True)
     assert result.execution is not None
@@ -51,7 +59,9 @@ def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: D
     assert result.plan.late["privacy"].total == 0
 
 
-def test_a_job_that_lists_nothing_a_day_later_either_goes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_lists_nothing_a_day_later_either_goes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert desk.run(execute=True).complete
     [bare] = desk.sandbox.job_ids()
     desk.later_s = 60
@@ -65,8 +75,13 @@ def test_only_a_due_job_with_an_empty_receipt_waits(desk: Desk) -> None:
     desk.configure(POLICY.replace("3d", "300d").replace("4d", "400d"))
     assert desk.run(execute=True).complete
     sound, bare = desk.sandbox.job_ids()
-    assert json.loads(desk.say("explain", bare, "--format", "json").stdout)[0]["waits_until"] is None
+    assert (
+        json.loads(desk.say("explain", bare, "--format", "json").stdout)[0]["waits_until"] is None
+    )
     desk.configure(POLICY)
-    found = [json.loads(desk.say("explain", job, "--format", "json").stdout)[0]["waits_until"] for job in (bare, sound)]
+    found = [
+        json.loads(desk.say("explain", job, "--format", "json").stdout)[0]["waits_until"]
+        for job in (bare, sound)
+    ]
     assert found[0] is not None
     assert found[1] is None

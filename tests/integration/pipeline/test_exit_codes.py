@@ -1,4 +1,6 @@
-"""What a run ends with when part of it was refused: that nothing was touched is only said when it is true."""
+"""What a run ends with when part of it was refused: that nothing was touched is only said when it
+is true.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,18 @@ policies: [{name: old, match: all, then: {archive: none, delete_assets: 5d}}]
 def _with_a_second_account(desk: Desk) -> None:
     desk.configure(POLICIES)
     path = desk.folder / "config.yaml"
-    second = f"\n  other: {{base_url: {desk.sandbox.base_url}, username: alice, access_key: {{env: KEY}}}}\narchive:"
+    second = (
+        f"\n  other: {{base_url: {desk.sandbox.base_url}, username: alice, access_key: {{env:"
+        " KEY}}\narchive:"
+    )
     path.write_text(path.read_text().replace("\narchive:", second))
     desk.state.accounts.admit("other", base_url=desk.sandbox.base_url, username="somebody-else")
     desk.state.accounts.bind(desk.state.accounts.all()["other"], at=0)
 
 
-def test_one_account_refused_and_another_carried_out_is_incomplete(open_desk: Callable[..., Desk]) -> None:
+def test_one_account_refused_and_another_carried_out_is_incomplete(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     _with_a_second_account(desk)
     said = desk.say("run", "--execute", code=4)
@@ -38,7 +45,8 @@ def test_one_account_refused_and_another_carried_out_is_incomplete(open_desk: Ca
 
 
 @pytest.mark.parametrize(
-    ("access_key", "state", "code"), [("{env: NONE}", "refused", 2), ("wrong", "refused", 2), ("right", "silent", 4)]
+    ("access_key", "state", "code"),
+    [("{env: NONE}", "refused", 2), ("wrong", "refused", 2), ("right", "silent", 4)],
 )
 def test_of_several_accounts_the_worst_end_is_told_and_one_that_fails_stops_no_other(
     open_desk: Callable[..., Desk], access_key: str, state: str, code: int
@@ -49,7 +57,8 @@ def test_of_several_accounts_the_worst_end_is_told_and_one_that_fails_stops_no_o
     third = access_key if "env" in access_key else "{file: key}"
     path = desk.folder / "config.yaml"
     account = (
-        f"\n  aaa: {{base_url: {desk.sandbox.base_url}, username: bob, access_key: {third}, retries: {{attempts: 1}}}}"
+        f"\n  aaa: {{base_url: {desk.sandbox.base_url}, username: bob, access_key: {third},"
+        " retries: {attempts: 1}}"
     )
     path.write_text(path.read_text().replace("accounts:", f"accounts:{account}", 1))
     if state == "silent":
@@ -97,7 +106,9 @@ def test_a_plan_that_breaks_a_limit_ends_with_3_where_the_exit_code_is_detailed(
     first, second = said.stdout.splitlines()[:2]
     assert first.startswith("box: demo at ")
     assert second.startswith("Limit broken: max_percent is 5 %")
-    assert json.loads(desk.say("plan", "--detailed-exitcode", "--format", "json", code=3).stdout)["limits_broken"]
+    assert json.loads(desk.say("plan", "--detailed-exitcode", "--format", "json", code=3).stdout)[
+        "limits_broken"
+    ]
     desk.say("plan")
     desk.say("run", "--detailed-exitcode", code=3)
     desk.configure(POLICIES)
@@ -135,7 +146,9 @@ def _read_only(**_: object) -> tuple[int, str]:
     raise OSError(errno.EROFS, "Read-only file system")
 
 
-def test_a_plan_file_that_is_there_is_replaced_and_nothing_else_is_left(open_desk: Callable[..., Desk]) -> None:
+def test_a_plan_file_that_is_there_is_replaced_and_nothing_else_is_left(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     target = desk.folder / "plan.json"

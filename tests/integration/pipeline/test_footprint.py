@@ -48,14 +48,18 @@ def test_a_first_plan_knows_no_size_and_a_later_one_knows_those_of_deletes_and_r
     assert sum(later["jobs"].values()) == 80 - first["jobs"]["deleted"]
 
 
-def test_status_the_page_and_the_run_on_record_tell_of_what_is_destroyed(open_desk: Callable[..., Desk]) -> None:
+def test_status_the_page_and_the_run_on_record_tell_of_what_is_destroyed(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=80, days=25)
     desk.configure(POLICIES)
     planned = effects(desk)
     said = desk.say("status").stdout
     assert f"destroyed without a copy: {planned['unstored']['jobs']} jobs, size unknown" in said
     facts = view_of(desk.config.account("box"), desk.state, None, None, now=NOW).facts
-    assert [fact.bad for fact in facts if fact.name == "Destroyed without a copy by the plan"] == [True]
+    assert [fact.bad for fact in facts if fact.name == "Destroyed without a copy by the plan"] == [
+        True
+    ]
     (account,) = json.loads(desk.say("status", "--format", "json").stdout)
     recorded = account["last_plan"]["effects"]
     assert recorded["disk"]["free_bytes"] > 0

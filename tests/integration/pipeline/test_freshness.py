@@ -34,7 +34,9 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     return desk
 
 
-def test_a_hold_set_while_the_details_drip_in_prevents_the_delete(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hold_set_while_the_details_drip_in_prevents_the_delete(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The answer takes 16 s, by a clock that is faster than the test's."""
     monkeypatch.setattr(SystemClock, "monotonic", lambda _clock: time.monotonic() * FASTER)
     slow = desk.sandbox.inject("stall", endpoint="job.get", seconds=16 / FASTER, times=1)
@@ -49,9 +51,15 @@ def test_a_hold_set_while_the_details_drip_in_prevents_the_delete(desk: Desk, mo
 def test_a_process_frozen_between_question_and_answer_sends_no_delete_of_a_job_held_meanwhile(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As by SIGSTOP, a laptop's lid or a paused container: the answer waits in the socket until the process goes on."""
+    """As by SIGSTOP, a laptop's lid or a paused container: the answer waits in the socket until the
+    process goes on.
+    """
     command = [sys.executable, "-m", "sauce_janitor", "run", "--execute"]
-    environment = {**os.environ, "KEY": desk.sandbox.access_key, "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = {
+        **os.environ,
+        "KEY": desk.sandbox.access_key,
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }
     running: list[subprocess.Popen[bytes]] = []
     add = desk.sandbox.log.add
     asked: list[LoggedRequest] = []
@@ -64,7 +72,11 @@ def test_a_process_frozen_between_question_and_answer_sends_no_delete_of_a_job_h
 
     monkeypatch.setattr(desk.sandbox.log, "add", freeze_once)
     with subprocess.Popen(
-        command, cwd=desk.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=desk.folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         running.append(process)
         try:

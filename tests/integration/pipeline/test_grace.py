@@ -1,4 +1,6 @@
-"""`grace`: announced by executing runs, kept in the state, begun anew when something else than time stood between."""
+"""`grace`: announced by executing runs, kept in the state, begun anew when something else than time
+stood between.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,16 @@ policies:
 def announced(desk: Desk) -> dict[str, int]:
     """Since when each job is announced."""
     records = desk.state.jobs.records("box", as_of=0)
-    return {record.job.id: record.announced[Action.DELETE_ASSETS] for record in records if record.announced}
+    return {
+        record.job.id: record.announced[Action.DELETE_ASSETS]
+        for record in records
+        if record.announced
+    }
 
 
-def test_a_dry_run_announces_nothing_and_an_executing_run_announces_and_waits(open_desk: Callable[..., Desk]) -> None:
+def test_a_dry_run_announces_nothing_and_an_executing_run_announces_and_waits(
+    open_desk: Callable[..., Desk],
+) -> None:
     """When something is deleted: Only executing runs whose plan is not refused announce;"""
     desk = open_desk()
     desk.configure(POLICY)
@@ -38,7 +46,9 @@ def test_a_dry_run_announces_nothing_and_an_executing_run_announces_and_waits(op
     assert len(announced(desk)) == waiting.jobs
 
 
-def test_what_was_announced_long_enough_goes_and_nothing_else(open_desk: Callable[..., Desk]) -> None:
+def test_what_was_announced_long_enough_goes_and_nothing_else(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICY)
     desk.run(execute=True)
@@ -55,7 +65,9 @@ def test_what_was_announced_long_enough_goes_and_nothing_else(open_desk: Callabl
     assert desk.deleted() <= first.keys()
 
 
-def test_what_stopped_being_due_but_for_time_is_announced_anew(open_desk: Callable[..., Desk]) -> None:
+def test_what_stopped_being_due_but_for_time_is_announced_anew(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICY)
     desk.run(execute=True)
@@ -72,7 +84,9 @@ def test_what_stopped_being_due_but_for_time_is_announced_anew(open_desk: Callab
     assert job not in desk.deleted()
 
 
-def test_a_plan_says_how_many_are_announced_and_when_they_go(open_desk: Callable[..., Desk]) -> None:
+def test_a_plan_says_how_many_are_announced_and_when_they_go(
+    open_desk: Callable[..., Desk],
+) -> None:
     """When something is deleted: `plan` shows how many, and when they are due."""
     desk = open_desk()
     desk.configure(POLICY)

@@ -1,4 +1,6 @@
-"""Local holds: placed by a command, mirrored in the archive, seen by plans, and asked again right before each delete."""
+"""Local holds: placed by a command, mirrored in the archive, seen by plans, and asked again right
+before each delete.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 def due(desk: Desk, action: Action = Action.DELETE_ASSETS) -> list[str]:
     jobs = desk.run().plan.jobs()
-    return [job.job_id for job in jobs if any(decision.action is action for decision in job.actions)]
+    return [
+        job.job_id for job in jobs if any(decision.action is action for decision in job.actions)
+    ]
 
 
 def listed(desk: Desk) -> list[dict[str, Any]]:
@@ -67,12 +71,27 @@ def test_a_held_job_is_archived_whole_and_first_and_nothing_of_it_is_deleted(des
 
 def test_holds_have_an_owner_a_reason_and_an_end_through_that_day_in_the_zone(desk: Desk) -> None:
     one, two = due(desk)[:2]
-    desk.say("hold", "add", one, "--reason", "audit FY26", "--by", "qa-lead", "--until", "2032-01-31", "--yes")
+    desk.say(
+        "hold",
+        "add",
+        one,
+        "--reason",
+        "audit FY26",
+        "--by",
+        "qa-lead",
+        "--until",
+        "2032-01-31",
+        "--yes",
+    )
     desk.say("hold", "add", "-", "--reason", "from a list", "--yes", stdin=f"{two}\n{one}\n")
     found = listed(desk)
     assert len(found) == 3
     hold = next(each for each in found if each["reason"] == "audit FY26")
-    assert (hold["job_id"], hold["by"], hold["until"]) == (one, "qa-lead", 1_959_159_600)  # 2032-01-31T11:00Z
+    assert (hold["job_id"], hold["by"], hold["until"]) == (
+        one,
+        "qa-lead",
+        1_959_159_600,
+    )  # 2032-01-31T11:00Z
     assert all(each["in_state"] and each["in_archive"] for each in found)
     assert "audit FY26" in desk.say("hold", "list").stdout
     assert "qa-lead" in desk.say("explain", one).stdout
@@ -143,7 +162,9 @@ def test_a_mirror_that_cannot_be_read_holds_everything(desk: Desk, damage: str) 
     job = due(desk)[0]
     desk.say("hold", "add", job, "--reason", "x", "--yes")
     text = mirror(desk).read_text()
-    mirror(desk).write_text({"cut": text[:-40], "edited": text.replace(job, "0" * 32)}.get(damage, "[]"))
+    mirror(desk).write_text(
+        {"cut": text[:-40], "edited": text.replace(job, "0" * 32)}.get(damage, "[]")
+    )
     for execute in (False, True):
         with pytest.raises(ArchiveUnusableError, match="every job is held"):
             desk.run(execute=execute)
@@ -239,7 +260,9 @@ def test_a_hold_placed_by_another_name_for_the_same_account_protects_too(desk: D
 
 
 def test_a_lost_state_takes_no_hold_of_a_renamed_account_with_it(desk: Desk) -> None:
-    """The archive has the account by the name it had first, and only the state knew that they are one."""
+    """The archive has the account by the name it had first, and only the state knew that they are
+    one.
+    """
     held = due(desk)[0]
     desk.say("hold", "add", held, "--reason", "evidence")
     desk.say("account", "rename", "box", "prod")

@@ -1,4 +1,6 @@
-"""Whatever Sauce Labs says, no command in any format shows a byte that could drive a terminal, and JSON stays JSON."""
+"""Whatever Sauce Labs says, no command in any format shows a byte that could drive a terminal, and
+JSON stays JSON.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from sauce_janitor.model.jobs import JobId
 from tests.integration.pipeline.conftest import DAY, Desk, Heard
 
 EVIL = "=x\x1b]0;owned\x07\x9b2J\u202egnp\u200b\u2028\x7f\r\n2026 forged \U000e0001é🙂"
-"""A title, a screen that is cleared, a name that reads backwards, a second line, and two honest letters."""
+"""A title, a screen that is cleared, a name that reads backwards, a second line, and two honest
+letters.
+"""
 POLICIES = """
 limits: {max_percent: null}
 policies:
@@ -121,7 +125,9 @@ def formats(command: click.Command) -> list[str]:
     return []
 
 
-def test_no_command_shows_a_raw_byte_in_any_format(desk: Desk, job: JobId, heard: Callable[..., Heard]) -> None:
+def test_no_command_shows_a_raw_byte_in_any_format(
+    desk: Desk, job: JobId, heard: Callable[..., Heard]
+) -> None:
     tree, walk = dict(commands(cli)), words_of(job, desk)
     assert walk.keys() - {"validate"} == tree.keys() - SERVES, "each command of the tree is walked"
     shown: list[str] = []
@@ -135,7 +141,16 @@ def test_no_command_shows_a_raw_byte_in_any_format(desk: Desk, job: JobId, heard
                     shown.append(name)
     assert len(shown) > 30, "the hostile text is there, harmlessly"
     # How many outputs name the job depends on the hour: plans show other examples. These always do.
-    about_it = {"assets", "builds", "explain", "hold list", "insights errors", "insights tests", "job", "jobs"}
+    about_it = {
+        "assets",
+        "builds",
+        "explain",
+        "hold list",
+        "insights errors",
+        "insights tests",
+        "job",
+        "jobs",
+    }
     assert about_it - set(shown) == set()
 
 
@@ -149,7 +164,9 @@ def test_in_an_encoding_without_the_characters_a_run_goes_on_and_json_is_the_sam
     assert job in desk.deleted()
 
 
-@pytest.mark.parametrize("body", [EVIL, json.dumps({"errors": EVIL, "detail": EVIL, "message": EVIL})])
+@pytest.mark.parametrize(
+    "body", [EVIL, json.dumps({"errors": EVIL, "detail": EVIL, "message": EVIL})]
+)
 def test_what_sauce_labs_says_of_an_error_is_harmless(
     desk: Desk, job: JobId, heard: Callable[..., Heard], body: str
 ) -> None:

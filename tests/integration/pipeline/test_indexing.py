@@ -1,4 +1,6 @@
-"""What lists know of the archive: made from the receipts, kept up by the journal, and made anew when that is the way."""
+"""What lists know of the archive: made from the receipts, kept up by the journal, and made anew
+when that is the way.
+"""
 
 from __future__ import annotations
 
@@ -109,6 +111,9 @@ def test_builds_are_counted_by_status(box: Box) -> None:
     box.fill(1, build=None)
     kept_up(box)
     builds = {build.build: build for build in box.desk.state.archived.builds(ALL)}
-    assert (builds["nightly-1"].jobs, builds["nightly-1"].statuses) == (3, {"passed": 2, "failed": 1})
+    assert (builds["nightly-1"].jobs, builds["nightly-1"].statuses) == (
+        3,
+        {"passed": 2, "failed": 1},
+    )
     assert builds[None].jobs == 1
     assert box.desk.state.archived.count(ArchiveQuery(build="nightly-*"))[0] == 3

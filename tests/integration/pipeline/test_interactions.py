@@ -1,4 +1,6 @@
-"""`check` and `plan` say where a policy's shorter time does not come true, because another policy says longer."""
+"""`check` and `plan` say where a policy's shorter time does not come true, because another policy
+says longer.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ policies:
 """
 
 
-def test_a_plan_says_for_how_many_jobs_a_shorter_time_does_not_come_true(open_desk: Callable[..., Desk]) -> None:
+def test_a_plan_says_for_how_many_jobs_a_shorter_time_does_not_come_true(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     plan = json.loads(desk.say("plan", "--format", "json", "--all").stdout)
@@ -33,29 +37,45 @@ def test_a_plan_says_for_how_many_jobs_a_shorter_time_does_not_come_true(open_de
     assert "that suites keeps (recent)" in said
     assert said.index("Why jobs stay") < said.index("Times that another policy makes longer")
     assert (
-        f"passed: delete_assets 3d is 10d for {jobs} jobs (suites)" in desk.say("plan", "--format", "markdown").stdout
+        f"passed: delete_assets 3d is 10d for {jobs} jobs (suites)"
+        in desk.say("plan", "--format", "markdown").stdout
     )
 
-    desk.configure(POLICIES.replace("match: {status: passed}", "match: {status: passed}, overrides: [suites]"))
+    desk.configure(
+        POLICIES.replace("match: {status: passed}", "match: {status: passed}, overrides: [suites]")
+    )
     assert json.loads(desk.say("plan", "--format", "json").stdout)["interactions"] == []
     assert "makes longer" not in desk.say("plan").stdout
 
 
-def test_check_says_what_is_possible_and_warns_of_what_is_certain(open_desk: Callable[..., Desk]) -> None:
+def test_check_says_what_is_possible_and_warns_of_what_is_certain(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     said = desk.say("check").stdout
-    possible = "possible: passed: delete_assets 3d may be longer for jobs that others match, too: suites (10d)"
+    possible = (
+        "possible: passed: delete_assets 3d may be longer for jobs that others match, too: suites"
+        " (10d)"
+    )
     assert possible in said
     assert "warning" not in said
     (found,) = json.loads(desk.say("check", "--format", "json").stdout)["interactions"]
-    assert (found["policy"], found["by"], found["becomes"], found["certain"]) == ("passed", "suites", "10d", False)
+    assert (found["policy"], found["by"], found["becomes"], found["certain"]) == (
+        "passed",
+        "suites",
+        "10d",
+        False,
+    )
 
     every = POLICIES.replace('{name: "*"}', "all").replace("  - {name: pii", "  # {name: pii")
     desk.configure(every)
     said = desk.say("check").stdout
     assert "warning: " in said
-    assert "delete_assets: 3d: never comes true, because suites matches all of its jobs and says 10d" in said
+    assert (
+        "delete_assets: 3d: never comes true, because suites matches all of its jobs and says 10d"
+        in said
+    )
     assert "possible:" not in said
     (found,) = json.loads(desk.say("check", "--format", "json").stdout)["interactions"]
     assert found["certain"] is True

@@ -1,7 +1,9 @@
-"""What must never happen, judged at the server while it happens, with every fault of the sandbox on.
+"""What must never happen, judged at the server while it happens, with every fault of the sandbox
+on.
 
-Nothing here trusts what the program says of itself: a write is judged when its effect is known and before it is answered, by
-the truth of the sandbox, the files in the archive and the rows in the state.
+Nothing here trusts what the program says of itself: a write is judged when its effect is known and
+before it is answered, by the truth of the sandbox, the files in the archive and the rows in the
+state.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ policies:
     default: true
     then: {archive: {after: 1d, assets: [log.json, screenshots], discard: rest}, delete_assets: 25d, stop: 6h}
 """
-IMPATIENT = ", timeout: 1s, timeout_total: 3s, retries: {attempts: 2, max_wait: 1s}, listing: {full_every: 1min}"
+IMPATIENT = (
+    ", timeout: 1s, timeout_total: 3s, retries: {attempts: 2, max_wait: 1s}, listing: {full_every:"
+    " 1min}"
+)
 
 ALLOWED = re.compile(
     r"DELETE /rest/v1/demo/jobs/[0-9a-f]{32}(/assets)?|DELETE /rest/v1\.1/jobs/[0-9a-f]{32}"
@@ -57,7 +62,14 @@ AGES: Mapping[str, Mapping[str, int]] = {
 }
 WANTED: Mapping[str, tuple[str, ...]] = {
     "PR-*": (),
-    "nightly-*": ("log.json", "*.har", "selenium-server.log", "*server*.log", "*device*.log", "logcat.log"),
+    "nightly-*": (
+        "log.json",
+        "*.har",
+        "selenium-server.log",
+        "*server*.log",
+        "*device*.log",
+        "logcat.log",
+    ),
     "*": ("log.json", "*.png"),
 }
 
@@ -87,7 +99,9 @@ class Judge:
         kept = self._receipts(str(entry.job_id))
         for asset in entry.destroyed:
             if asset.is_listed:
-                self._may_be_destroyed(entry, asset.name, hashlib.sha256(asset.read()).hexdigest(), kept)
+                self._may_be_destroyed(
+                    entry, asset.name, hashlib.sha256(asset.read()).hexdigest(), kept
+                )
 
     def _truth(self, job_id: str) -> dict[str, Any]:
         truth = self.desk.sandbox.truth(job_id)
@@ -100,7 +114,9 @@ class Judge:
         if job["owner"] != "demo":
             self.wrong.append(f"S5: {said}: it is {job['owner']}'s")
         tags = job["tags"] or ()
-        if "tags" not in self.moving and any(tag == "keep" or tag.startswith("keep-until=") for tag in tags):
+        if "tags" not in self.moving and any(
+            tag == "keep" or tag.startswith("keep-until=") for tag in tags
+        ):
             self.wrong.append(f"S5: {said}: held by {tags}")
         if entry.job_id in self.held_locally:
             self.wrong.append(f"S5: {said}: held here")
@@ -115,7 +131,9 @@ class Judge:
                 self.wrong.append(f"S5: {said}: it ended {age / DAY:.2f} days ago")
 
     def _is_announced(self, entry: LoggedRequest, action: str) -> None:
-        with closing(sqlite3.connect(f"file:{self.desk.folder / 'state.db'}?mode=ro", uri=True)) as state:
+        with closing(
+            sqlite3.connect(f"file:{self.desk.folder / 'state.db'}?mode=ro", uri=True)
+        ) as state:
             query = "SELECT count(*) FROM open_intents WHERE job_id = ? AND action = ?"
             if not state.execute(query, (bytes.fromhex(str(entry.job_id)), action)).fetchone()[0]:
                 self.wrong.append(f"S10: {action} of {entry.job_id} without an intent")
@@ -126,9 +144,14 @@ class Judge:
             return []
         day = datetime.fromtimestamp(ended, UTC).strftime("%Y/%m/%d")
         folder = self.desk.folder / "archive" / "box" / "demo" / day / job_id
-        return [json.loads(path.read_text()) | {"folder": folder} for path in sorted(folder.glob("receipt*.json"))]
+        return [
+            json.loads(path.read_text()) | {"folder": folder}
+            for path in sorted(folder.glob("receipt*.json"))
+        ]
 
-    def _may_be_destroyed(self, entry: LoggedRequest, name: str, sha256: str, receipts: list[dict[str, Any]]) -> None:
+    def _may_be_destroyed(
+        self, entry: LoggedRequest, name: str, sha256: str, receipts: list[dict[str, Any]]
+    ) -> None:
         wanted = WANTED[_kind(self._truth(str(entry.job_id)))]
         if not wanted or (name == "late.log" and self.listings[str(entry.job_id)] < 2):
             return  # nothing wanted; or it came after the one list that was younger than 60 s
@@ -141,14 +164,21 @@ class Judge:
                 self.wrong.append(f"S15: {file} is not what its receipt says")
             endless = "ends" in self.moving and name.endswith((".log", ".xml"))
             if held != sha256 and "bytes" not in self.moving and not endless:
-                self.wrong.append(f"S4: {name} of {entry.job_id} was archived as something else {entry.faults}")
+                self.wrong.append(
+                    f"S4: {name} of {entry.job_id} was archived as something else {entry.faults}"
+                )
         elif name not in discarded or any(fnmatchcase(name, pattern) for pattern in wanted):
-            self.wrong.append(f"S3: {name} of {entry.job_id} is destroyed, neither stored nor given up {entry.faults}")
+            self.wrong.append(
+                f"S3: {name} of {entry.job_id} is destroyed, neither stored nor given up"
+                f" {entry.faults}"
+            )
 
-    # --- afterwards ---------------------------------------------------------------------------------------------------
+    # --- afterwards -------------------------------------------------------------------------------
 
     def check_journal(self, *, truthful: bool) -> None:
-        """S10: journal and log explain each other; `truthful`: what Sauce answers of jobs can be believed."""
+        """S10: journal and log explain each other; `truthful`: what Sauce answers of jobs can be
+        believed.
+        """
         journal = self.desk.state.journal
         journal.verify()
         sent = Counter(
@@ -173,10 +203,14 @@ class Judge:
         waiting = Counter((str(one.job_id), str(one.action)) for one in journal.unresolved("box"))
         for key, number in intents.items():
             final = [outcome for outcome in outcomes.get(key, ()) if outcome != "unknown"]
-            assert len(final) + waiting[key] == number, f"{key}: {number} intents, {final}, {waiting[key]} open"
+            assert len(final) + waiting[key] == number, (
+                f"{key}: {number} intents, {final}, {waiting[key]} open"
+            )
 
     def is_unsettled(self, job_id: str) -> bool:
-        """Whether the job ended so recently that nothing of it is touched yet: it was stopped just now."""
+        """Whether the job ended so recently that nothing of it is touched yet: it was stopped just
+        now.
+        """
         ended = self._truth(job_id)["end_time"]
         return isinstance(ended, int) and time.time() - ended < 600
 
@@ -218,7 +252,9 @@ def judged(open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def attempt(desk: Desk, **order: Any) -> bool:
-    """One run, whatever it meets; whether it came to its end. Anything but a JanitorError is a bug and shows."""
+    """One run, whatever it meets; whether it came to its end. Anything but a JanitorError is a bug
+    and shows.
+    """
     desk.later_s += 5  # what was listed in this very second is not listed again
     try:
         return desk.run(**order).complete
@@ -227,7 +263,9 @@ def attempt(desk: Desk, **order: Any) -> bool:
 
 
 def live_through(judge: Judge, *, truthful: bool) -> None:
-    """A dry run, a run over its limit, a real one, with faults; then faults stop, and two runs must bring all to its end."""
+    """A dry run, a run over its limit, a real one, with faults; then faults stop, and two runs must
+    bring all to its end.
+    """
     desk = judge.desk
     attempt(desk)
     assert desk.writes() == [], "S2"
@@ -241,7 +279,9 @@ def live_through(judge: Judge, *, truthful: bool) -> None:
     for count in desk.folder.glob("state.db.budget*"):
         count.unlink()  # a Retry-After holds everything back for up to an hour, which is over now
     for _ in range(2):
-        desk.later_s += 65  # past full_every: what a lying list left behind is put right by a full one
+        desk.later_s += (
+            65  # past full_every: what a lying list left behind is put right by a full one
+        )
         attempt(desk, execute=True, accept_loss=True)
     desk.later_s += 5
     last = desk.run(execute=True)
@@ -267,7 +307,11 @@ LIES: tuple[dict[str, Any], ...] = (
     {"fault": "lie", "endpoint": "jobs.list", "set": {"owner": "mallory"}, "row": 3},
     {"fault": "lie", "endpoint": "jobs.list", "set": {"tags": []}},
     {"fault": "lie", "endpoint": "jobs.list", "set": {"build": "PR-1"}},
-    {"fault": "lie", "endpoint": "jobs.list", "set": {"status": "passed", "end_time": 1_600_000_000}},
+    {
+        "fault": "lie",
+        "endpoint": "jobs.list",
+        "set": {"status": "passed", "end_time": 1_600_000_000},
+    },
     {"fault": "lie", "endpoint": "job.get", "set": {"tags": [], "status": "complete"}},
     {"fault": "lie", "endpoint": "jobs.lookup", "set": {"tags": []}},
     {"fault": "lie", "endpoint": "jobs.lookup", "drop": ["end_time"]},
@@ -325,8 +369,9 @@ SAID_WELL = frozenset(
         "hostile_assets",
     }
 )
-"""Faults that change what is said and not how it is framed: the vendor gives no hash, so that an asset that is well-formed is
-believed."""
+"""Faults that change what is said and not how it is framed: the vendor gives no hash, so that an
+asset that is well-formed is believed.
+"""
 
 
 def _moving(fault: Mapping[str, Any]) -> set[str]:
@@ -337,13 +382,17 @@ def _moving(fault: Mapping[str, Any]) -> set[str]:
     if fault["fault"] in SAID_WELL and endpoint == "*":
         found.add("bytes")
     if fault["fault"] == "short_unframed":
-        found.add("ends")  # cut twice at the same place, with neither framing nor a format that has an end
+        found.add(
+            "ends"
+        )  # cut twice at the same place, with neither framing nor a format that has an end
     return found
 
 
 def _is_truthful(fault: Mapping[str, Any]) -> bool:
     """Whether what is asked after a write is answered by the truth."""
-    return fault.get("method") == "DELETE" or str(fault.get("endpoint", "*")).endswith((".delete", "job.stop"))
+    return fault.get("method") == "DELETE" or str(fault.get("endpoint", "*")).endswith(
+        (".delete", "job.stop")
+    )
 
 
 def _named(fault: Mapping[str, Any]) -> str:
@@ -351,7 +400,9 @@ def _named(fault: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
-def test_with_a_fault_everywhere_now_and_then_nothing_forbidden_happens(judged: Judge, name: str) -> None:
+def test_with_a_fault_everywhere_now_and_then_nothing_forbidden_happens(
+    judged: Judge, name: str
+) -> None:
     fault = {"fault": name, "chance": 0.3, **FAST.get(name, {})}
     judged.moving = _moving(fault)
     judged.desk.sandbox.inject(fault.pop("fault"), **fault)
@@ -359,9 +410,13 @@ def test_with_a_fault_everywhere_now_and_then_nothing_forbidden_happens(judged: 
 
 
 @pytest.mark.parametrize("fault", LIES, ids=_named)
-def test_with_a_lie_told_always_nothing_forbidden_happens(judged: Judge, fault: dict[str, Any]) -> None:
+def test_with_a_lie_told_always_nothing_forbidden_happens(
+    judged: Judge, fault: dict[str, Any]
+) -> None:
     judged.moving = _moving(fault)
-    judged.desk.sandbox.inject(fault["fault"], **{key: value for key, value in fault.items() if key != "fault"})
+    judged.desk.sandbox.inject(
+        fault["fault"], **{key: value for key, value in fault.items() if key != "fault"}
+    )
     live_through(judged, truthful=_is_truthful(fault))
 
 
@@ -369,23 +424,33 @@ def test_with_a_lie_told_always_nothing_forbidden_happens(judged: Judge, fault: 
 def test_with_a_mix_of_faults_nothing_forbidden_happens(judged: Judge, seed: int) -> None:
     chance = random.Random(seed)
     quick = sorted(SETTINGS.keys() - {"drip", "stall", "endless", "gzip_bomb", "delay", "lie"})
-    faults = [{"fault": name, "chance": 0.15, **FAST.get(name, {})} for name in chance.sample(quick, 4)]
+    faults = [
+        {"fault": name, "chance": 0.15, **FAST.get(name, {})} for name in chance.sample(quick, 4)
+    ]
     faults.append({**chance.choice([lie for lie in LIES if lie["fault"] == "lie"]), "chance": 0.2})
     for fault in faults:
         judged.moving |= _moving(fault)
-        judged.desk.sandbox.inject(fault["fault"], **{key: value for key, value in fault.items() if key != "fault"})
+        judged.desk.sandbox.inject(
+            fault["fault"], **{key: value for key, value in fault.items() if key != "fault"}
+        )
     held = chance.sample(sorted(judged.desk.sandbox.job_ids()), 6)
     attempt(judged.desk)  # makes the account known
-    judged.desk.state.holds.add("box", [JobId(one) for one in held], by="t", reason="t", at=0, until=None)
+    judged.desk.state.holds.add(
+        "box", [JobId(one) for one in held], by="t", reason="t", at=0, until=None
+    )
     judged.held_locally = set(held)
     live_through(judged, truthful=False)
 
 
 @pytest.mark.parametrize("name", ["empty_list", "short_page", "nulls"])
-def test_with_asset_lists_that_are_often_empty_nothing_is_destroyed_within_a_day(judged: Judge, name: str) -> None:
-    """An empty list proves nothing, nor do several in a row: the judge sees no job go whose assets are not stored.
+def test_with_asset_lists_that_are_often_empty_nothing_is_destroyed_within_a_day(
+    judged: Judge, name: str
+) -> None:
+    """An empty list proves nothing, nor do several in a row: the judge sees no job go whose assets
+    are not stored.
 
-    Executing goes by the machine's clock, so that no day passes. After it, a list that is empty twice would be believed.
+    Executing goes by the machine's clock, so that no day passes. After it, a list that is empty
+    twice would be believed.
     """
     desk = judged.desk
     desk.sandbox.inject(name, endpoint="assets.list", chance=0.7)
@@ -411,12 +476,16 @@ def test_a_world_without_faults_deletes_stops_and_archives(judged: Judge) -> Non
     live_through(judged, truthful=True)
     kinds = Counter(entry.endpoint for entry in judged.desk.sandbox.log.writes())
     assert min(kinds[endpoint] for endpoint in ACTIONS) > 0
-    assert sum(asset.is_listed for entry in judged.desk.sandbox.log for asset in entry.destroyed) > 20
+    assert (
+        sum(asset.is_listed for entry in judged.desk.sandbox.log for asset in entry.destroyed) > 20
+    )
 
 
 def test_a_file_that_came_after_the_archive_is_stored_before_it_is_destroyed(judged: Judge) -> None:
     desk = judged.desk
-    patient = POLICIES.replace("LIMIT", "null").replace("delete_assets: 10d, delete_job: 20d", "delete_job: 300d")
+    patient = POLICIES.replace("LIMIT", "null").replace(
+        "delete_assets: 10d, delete_job: 20d", "delete_job: 300d"
+    )
     desk.configure(patient, budget=IMPATIENT)
     assert attempt(desk, execute=True)
     archived = {path.parent.name for path in (desk.folder / "archive").rglob("receipt.json")}
@@ -426,7 +495,10 @@ def test_a_file_that_came_after_the_archive_is_stored_before_it_is_destroyed(jud
     desk.configure(POLICIES.replace("LIMIT", "null"), budget=IMPATIENT)
     assert attempt(desk, execute=True)
     destroyed = {
-        asset.job_id for entry in desk.sandbox.log for asset in entry.destroyed if asset.name == "network-2.har"
+        asset.job_id
+        for entry in desk.sandbox.log
+        for asset in entry.destroyed
+        if asset.name == "network-2.har"
     }
     assert destroyed
     assert destroyed <= set(late)

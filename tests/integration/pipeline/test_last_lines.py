@@ -1,4 +1,6 @@
-"""The last lines of a run that is interrupted or fails say what was done and what is left, not the plan."""
+"""The last lines of a run that is interrupted or fails say what was done and what is left, not the
+plan.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,15 @@ limits: {max_percent: 100}
 policies: [{name: old, match: all, then: {archive: 1h, delete_job: 10d}}]
 """
 NUMBERS = re.compile(
-    r"([\d,]+) (?:archived|assets deleted|jobs deleted|stopped|to archive|delete assets|delete job|stop)"
+    r"([\d,]+) (?:archived|assets deleted|jobs deleted|stopped|to archive|delete assets|delete"
+    r" job|stop)"
 )
 
 
 @contextmanager
-def signalled(desk: Desk, number: signal.Signals, at: Callable[[LoggedRequest], bool]) -> Iterator[None]:
+def signalled(
+    desk: Desk, number: signal.Signals, at: Callable[[LoggedRequest], bool]
+) -> Iterator[None]:
     """Send this process a signal while the sandbox answers the first request that `at` picks."""
     add, sent = desk.sandbox.log.add, list[LoggedRequest]()
 
@@ -69,7 +74,11 @@ def test_an_interrupted_run_ends_with_what_it_did_and_what_is_left(desk: Desk) -
 
     done, left, again = said.splitlines()[-3:]
     receipts = list((desk.folder / "archive").rglob("receipt.json"))
-    assert done == f"Done: {len(receipts)} archived, 0 assets deleted, {len(desk.deleted())} jobs deleted, 0 stopped"
+    assert (
+        done
+        == f"Done: {len(receipts)} archived, 0 assets deleted, {len(desk.deleted())} jobs deleted,"
+        " 0 stopped"
+    )
     assert [one + other for one, other in zip(numbers(done), numbers(left), strict=True)] == plan
     assert again == "Go on with the same command"
     assert "Plan: " not in said
@@ -96,10 +105,14 @@ def test_a_run_that_does_all_ends_with_what_it_did(desk: Desk, command: str) -> 
 
 
 @pytest.mark.parametrize(("command", "stream"), [("plan", "stderr"), ("run --execute", "stdout")])
-def test_an_interrupt_before_the_plan_says_that_nothing_was_changed(desk: Desk, command: str, stream: str) -> None:
+def test_an_interrupt_before_the_plan_says_that_nothing_was_changed(
+    desk: Desk, command: str, stream: str
+) -> None:
     with signalled(desk, signal.SIGINT, lambda _: True):
         said = desk.say(*command.split(), code=130)
-    assert re.match("(Interrupted|Ended) before .* nothing was", getattr(said, stream).splitlines()[-1])
+    assert re.match(
+        "(Interrupted|Ended) before .* nothing was", getattr(said, stream).splitlines()[-1]
+    )
     assert "Plan: " not in said.stdout
     assert desk.writes() == []
 
@@ -112,14 +125,20 @@ def test_a_run_with_failures_ends_with_what_it_did_and_what_failed(desk: Desk) -
     said = desk.say("run", "--execute", code=4).stdout
     done, left, _ = said.splitlines()[-3:]
     assert numbers(done) == [*plan[:2], plan[2] - 2, plan[3]]
-    assert left == "Left: 0 to archive, 0 delete assets, 2 delete job, 0 stop; 2 of them failed and are tried again"
+    assert (
+        left
+        == "Left: 0 to archive, 0 delete assets, 2 delete job, 0 stop; 2 of them failed and are"
+        " tried again"
+    )
 
 
 def test_an_error_after_the_deletes_does_not_hide_them(desk: Desk) -> None:
     desk.say("plan")
     desk.state.close()
     with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:
-        state.execute("CREATE TRIGGER fails BEFORE UPDATE ON runs BEGIN INSERT INTO no_space VALUES (1); END")
+        state.execute(
+            "CREATE TRIGGER fails BEFORE UPDATE ON runs BEGIN INSERT INTO no_space VALUES (1); END"
+        )
     said = desk.say("run", "--execute", code=4).stdout
     done, _ = said.splitlines()[-2:]
     assert done.startswith("Done: ")

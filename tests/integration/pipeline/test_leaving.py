@@ -38,18 +38,30 @@ def read(text: str) -> dict[str, float]:
 
 
 def counters(found: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in found.items() if re.match(r"\w+(_total|_bucket|_sum|_count)\b", name)}
+    return {
+        name: value
+        for name, value in found.items()
+        if re.match(r"\w+(_total|_bucket|_sum|_count)\b", name)
+    }
 
 
-def test_a_run_leaves_a_file_that_promtool_finds_no_fault_with(open_desk: Callable[..., Desk], component: Find) -> None:
+def test_a_run_leaves_a_file_that_promtool_finds_no_fault_with(
+    open_desk: Callable[..., Desk], component: Find
+) -> None:
     desk = open_desk()
     desk.configure(POLICY + "metrics: {textfile: ./janitor.prom}\n")
     desk.say("run", "--execute")
     file = desk.folder / "janitor.prom"
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
-    assert sorted(each.name for each in desk.folder.iterdir() if "prom" in each.name) == ["janitor.prom"]
+    assert sorted(each.name for each in desk.folder.iterdir() if "prom" in each.name) == [
+        "janitor.prom"
+    ]
     checked = subprocess.run(
-        [component("promtool"), "check", "metrics"], input=file.read_text(), capture_output=True, text=True, check=False
+        [component("promtool"), "check", "metrics"],
+        input=file.read_text(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
@@ -67,7 +79,11 @@ def test_counters_only_ever_grow_from_one_run_to_the_next_and_agree_with_the_ven
         assert all(now[name] >= value for name, value in before.items())
         before = now
     found = page(desk)
-    asked = sum(value for name, value in found.items() if name.startswith("sauce_janitor_api_requests_total"))
+    asked = sum(
+        value
+        for name, value in found.items()
+        if name.startswith("sauce_janitor_api_requests_total")
+    )
     assert asked == len(desk.sandbox.log)
     done = 'sauce_janitor_actions_total{account="box",action="delete_assets",outcome="done",policy="old"}'
     assert found[done] == len(desk.deleted())
@@ -80,7 +96,9 @@ def test_a_run_that_fails_leaves_what_earlier_ones_knew(open_desk: Callable[...,
     desk.say("run", "--execute")
     before = page(desk)
     desk.sandbox.stop()
-    desk.configure(POLICY + "metrics: {textfile: ./janitor.prom}\n", budget=", retries: {attempts: 1}")
+    desk.configure(
+        POLICY + "metrics: {textfile: ./janitor.prom}\n", budget=", retries: {attempts: 1}"
+    )
     desk.say("run", "--execute", code=4)
     after = page(desk)
     gauges = {name for name in before if name not in counters(before) and "budget" not in name}
@@ -151,10 +169,14 @@ def gateway(program: Path) -> Iterator[str]:
         process.communicate(timeout=30)
 
 
-def test_a_pushgateway_has_what_the_run_counted(open_desk: Callable[..., Desk], component: Find) -> None:
+def test_a_pushgateway_has_what_the_run_counted(
+    open_desk: Callable[..., Desk], component: Find
+) -> None:
     desk = open_desk()
     with gateway(component("prometheus-pushgateway")) as address:
-        desk.configure(POLICY + f"metrics: {{pushgateway: '{address}', textfile: ./janitor.prom}}\n")
+        desk.configure(
+            POLICY + f"metrics: {{pushgateway: '{address}', textfile: ./janitor.prom}}\n"
+        )
         for _ in range(2):
             desk.say("run", "--execute")
         with urllib.request.urlopen(f"{address}/metrics") as answer:
@@ -186,13 +208,19 @@ def test_two_janitors_do_not_replace_each_other_at_a_pushgateway(
             desk.say("run")
         one.say("run")
         found = _pushed(address)
-    runs = {name: value for name, value in found.items() if name.startswith("sauce_janitor_runs_total")}
+    runs = {
+        name: value for name, value in found.items() if name.startswith("sauce_janitor_runs_total")
+    }
     own = one.state.identity.instance_id
-    assert {re.findall(r'instance="([^"]*)"', name)[0]: value for name, value in runs.items()} == {own: 2, "nightly": 1}
+    assert {re.findall(r'instance="([^"]*)"', name)[0]: value for name, value in runs.items()} == {
+        own: 2,
+        "nightly": 1,
+    }
     paused = {name for name in found if name.startswith("sauce_janitor_paused")}
-    assert paused == {f'sauce_janitor_paused{{instance="{name}",job="sauce-janitor"}}' for name in (own, "nightly")}, (
-        "what is of no account is pushed once an instance"
-    )
+    assert paused == {
+        f'sauce_janitor_paused{{instance="{name}",job="sauce-janitor"}}'
+        for name in (own, "nightly")
+    }, "what is of no account is pushed once an instance"
 
 
 def test_a_run_over_one_account_leaves_what_the_pushgateway_has_of_another(
@@ -204,7 +232,10 @@ def test_a_run_over_one_account_leaves_what_the_pushgateway_has_of_another(
     with gateway(component("prometheus-pushgateway")) as address:
         desk.configure(POLICY + f"metrics: {{pushgateway: '{address}'}}\n")
         config = desk.folder / "config.yaml"
-        account = f"  two: {{base_url: {desk.sandbox.base_url}, username: {other}, access_key: {{env: OTHER}}}}\n"
+        account = (
+            f"  two: {{base_url: {desk.sandbox.base_url}, username: {other}, access_key: {{env:"
+            " OTHER}}\n"
+        )
         config.write_text(config.read_text().replace("archive:", account + "archive:", 1))
         desk.say("run", "--account", "two")
         before = _pushed(address)
@@ -216,7 +247,9 @@ def test_a_run_over_one_account_leaves_what_the_pushgateway_has_of_another(
     assert any('account="box"' in name for name in after)
 
 
-def test_two_janitors_do_not_replace_each_other_s_textfile(open_desk: Callable[..., Desk], component: Find) -> None:
+def test_two_janitors_do_not_replace_each_other_s_textfile(
+    open_desk: Callable[..., Desk], component: Find
+) -> None:
     one = open_desk()
     two = replace(one, folder=one.folder / "two", _state=[])
     two.folder.mkdir()
@@ -228,7 +261,9 @@ def test_two_janitors_do_not_replace_each_other_s_textfile(open_desk: Callable[.
     two.say("run")
     assert file.read_bytes() == before
     own = one.state.identity.instance_id
-    with pytest.raises(NotTakenError, match=rf"of another janitor \(instance {own}\): .*metrics\.instance"):
+    with pytest.raises(
+        NotTakenError, match=rf"of another janitor \(instance {own}\): .*metrics\.instance"
+    ):
         write_textfile(file, b"", instance="two")
     for desk, name in ((one, "first"), (two, "second")):
         desk.configure(POLICY + f"metrics: {{textfile: ./{name}.prom, instance: {name}}}\n")
@@ -246,12 +281,18 @@ def test_two_janitors_do_not_replace_each_other_s_textfile(open_desk: Callable[.
 def test_a_textfile_of_an_older_version_is_taken_over(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk()
     desk.configure(POLICY + "metrics: {textfile: ./janitor.prom}\n")
-    (desk.folder / "janitor.prom").write_text("# HELP sauce_janitor_paused x\nsauce_janitor_paused 7\n")
+    (desk.folder / "janitor.prom").write_text(
+        "# HELP sauce_janitor_paused x\nsauce_janitor_paused 7\n"
+    )
     desk.say("run")
     assert page(desk)["sauce_janitor_paused"] == 0
 
 
-def test_a_pushgateway_or_a_folder_that_is_not_there_is_a_warning(open_desk: Callable[..., Desk]) -> None:
+def test_a_pushgateway_or_a_folder_that_is_not_there_is_a_warning(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
-    desk.configure(POLICY + "metrics: {pushgateway: 'http://127.0.0.1:1', textfile: ./no/such/janitor.prom}\n")
+    desk.configure(
+        POLICY + "metrics: {pushgateway: 'http://127.0.0.1:1', textfile: ./no/such/janitor.prom}\n"
+    )
     desk.say("run", "--execute")

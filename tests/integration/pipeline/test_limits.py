@@ -1,4 +1,6 @@
-"""Limits over several runs: a broken one stops everything, and what was accepted drains without tripping over itself."""
+"""Limits over several runs: a broken one stops everything, and what was accepted drains without
+tripping over itself.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,14 @@ def policies(limit: str, age: str = "20d") -> str:
     return POLICIES.replace("LIMIT", limit).replace("20d", age)
 
 
-def test_a_plan_over_max_jobs_sends_nothing_and_names_the_numbers(open_desk: Callable[..., Desk]) -> None:
+def test_a_plan_over_max_jobs_sends_nothing_and_names_the_numbers(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(policies("max_jobs: 3"))
     with pytest.raises(
-        RefusedError, match=r"max_jobs is 3: the plan \(policy old: (\d+)\) would delete or stop \1 jobs"
+        RefusedError,
+        match=r"max_jobs is 3: the plan \(policy old: (\d+)\) would delete or stop \1 jobs",
     ):
         desk.run(execute=True)
     assert desk.writes() == []
@@ -60,7 +65,9 @@ def test_an_accepted_plan_drains_over_runs_without_tripping_its_own_limit(
     assert desk.state.acceptances.plan_sizes("box") == (total,)
 
 
-def test_what_an_accepted_plan_did_not_have_counts(open_desk: Callable[..., Desk], tmp_path: Path) -> None:
+def test_what_an_accepted_plan_did_not_have_counts(
+    open_desk: Callable[..., Desk], tmp_path: Path
+) -> None:
     desk = open_desk(jobs=160)
     desk.configure(policies("max_jobs: 5"), budget=TIGHT)
     desk.run(execute=True, reviewed=planfile_of(desk, tmp_path))
@@ -72,7 +79,9 @@ def test_what_an_accepted_plan_did_not_have_counts(open_desk: Callable[..., Desk
     assert desk.deleted() == before
 
 
-def test_under_another_policy_nothing_was_accepted(open_desk: Callable[..., Desk], tmp_path: Path) -> None:
+def test_under_another_policy_nothing_was_accepted(
+    open_desk: Callable[..., Desk], tmp_path: Path
+) -> None:
     desk = open_desk(jobs=160)
     desk.configure(policies("max_jobs: 5"), budget=TIGHT)
     desk.run(execute=True, reviewed=planfile_of(desk, tmp_path))
@@ -84,7 +93,9 @@ def test_under_another_policy_nothing_was_accepted(open_desk: Callable[..., Desk
 
 
 @pytest.mark.parametrize("place", ["global", "policy"])
-def test_a_plan_that_outgrows_the_median_of_the_last_is_refused(open_desk: Callable[..., Desk], place: str) -> None:
+def test_a_plan_that_outgrows_the_median_of_the_last_is_refused(
+    open_desk: Callable[..., Desk], place: str
+) -> None:
     desk = open_desk(jobs=160)
     own = policies("").replace("then:", "limits: {max_growth: 2}, then:")
     text = policies("max_growth: 2") if place == "global" else own
@@ -93,7 +104,9 @@ def test_a_plan_that_outgrows_the_median_of_the_last_is_refused(open_desk: Calla
     first = desk.run(execute=True).plan.acting.new
     assert first > 3, "without an earlier plan it is not measured"
     desk.configure(text)
-    with pytest.raises(RefusedError, match=r"max_growth is 2: .* times the median of the last plans") as refused:
+    with pytest.raises(
+        RefusedError, match=r"max_growth is 2: .* times the median of the last plans"
+    ) as refused:
         desk.run(execute=True)
     assert ("policy old would" in str(refused.value)) == (place == "policy")
     assert len(desk.deleted()) == first

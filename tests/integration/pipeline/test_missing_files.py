@@ -1,4 +1,6 @@
-"""Whole runs over jobs of which a listed file cannot be had: the rest is stored, deletes wait, nothing is silent."""
+"""Whole runs over jobs of which a listed file cannot be had: the rest is stored, deletes wait,
+nothing is silent.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,10 @@ def configure(desk: Desk, wait: str = "") -> None:
 def lacking(desk: Desk) -> str:
     """The job that lacks a file; another one is beside it."""
     ended = int(time.time()) - 10 * DAY
-    jobs = [desk.sandbox.arrive(created_at=ended + n, name="checkout", build="nightly-1", tags=[]) for n in range(2)]
+    jobs = [
+        desk.sandbox.arrive(created_at=ended + n, name="checkout", build="nightly-1", tags=[])
+        for n in range(2)
+    ]
     desk.sandbox.inject("ghost_file", endpoint="assets.list", job=jobs[0])
     return jobs[0]
 
@@ -61,14 +66,17 @@ def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Desk)
     assert "Incomplete: 1 jobs are stored but for files that could not be had" in said
     [receipt] = receipts(desk, job)
     assert receipt["version"] == 2
-    assert [(each["name"], "404" in each["why"]) for each in receipt["missing"]] == [("ghost.log", True)]  # type: ignore[attr-defined]
+    missing = [(each["name"], "404" in each["why"]) for each in receipt["missing"]]  # type: ignore[attr-defined]
+    assert missing == [("ghost.log", True)]
     assert len(receipt["assets"]) > 2  # type: ignore[arg-type]
     assert len(desk.deleted() - {job}) == len(desk.deleted()) == 1, "the sound one"
 
     plan = desk.run().plan
     assert (plan.incomplete, plan.giving_up) == (1, 0)
     assert "Files could not be had of 1 jobs: deletes of 1 wait for them" in desk.say("plan").stdout
-    assert {blocker.value: jobs for blocker, jobs in plan.late["privacy"].jobs.items()} == {"missing_files": 1}
+    assert {blocker.value: jobs for blocker, jobs in plan.late["privacy"].jobs.items()} == {
+        "missing_files": 1
+    }
     page = desk.metrics.page().decode()  # type: ignore[union-attr]
     assert 'sauce_janitor_incomplete_jobs{account="box"} 1.0' in page
     told = explained(desk, job)
@@ -97,7 +105,8 @@ def test_the_policy_says_when_to_go_on_without_a_file(desk: Desk) -> None:
     configure(desk, ", if_unavailable: {proceed: 2d}")
     job = lacking(desk)
     desk.run(execute=True)
-    fate = next(each for each in explained(desk, job)["decisions"] if each["action"] == "delete_job")  # type: ignore[attr-defined]
+    decisions = explained(desk, job)["decisions"]
+    fate = next(each for each in decisions if each["action"] == "delete_job")  # type: ignore[attr-defined]
     assert fate["at"] is not None, "it says when the delete comes"
     assert job not in desk.deleted()
     desk.later_s = 2 * DAY + 60
@@ -121,8 +130,13 @@ def test_a_job_that_is_purged_while_files_are_missing_is_a_loss_and_never_exit_0
     desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
     monkeypatch.setattr(purge_detection, "PURGED_AFTER_S", 9 * DAY)  # as if its 30 days were over
     said = desk.say("run", "--execute", "--retry-now", code=4).stdout
-    assert "Lost: Sauce Labs had purged the assets of 1 job before they were archived (1 of them although" in said
-    assert [line.detail["lost"] for line in desk.state.journal.lines("box") if line.kind == "purged"] == [True]
+    assert (
+        "Lost: Sauce Labs had purged the assets of 1 job before they were archived (1 of them"
+        " although" in said
+    )
+    assert [
+        line.detail["lost"] for line in desk.state.journal.lines("box") if line.kind == "purged"
+    ] == [True]
     assert desk.run(execute=True).complete, "it is told once"
     assert job in desk.deleted(), "if_purged: proceed"
 
@@ -157,13 +171,17 @@ def test_a_missing_file_stays_missing_while_the_list_is_empty(desk: Desk) -> Non
     desk.sandbox.faults.disarm()
     desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
     assert not desk.run(execute=True, retry_now=True).complete
-    assert job not in desk.deleted(), "an empty list proves nothing of a file that was listed and never stored"
+    assert job not in desk.deleted(), (
+        "an empty list proves nothing of a file that was listed and never stored"
+    )
     desk.sandbox.faults.disarm()  # now the rest is listed: the name was an error of the list
     assert desk.run(execute=True, retry_now=True).complete
     assert job in desk.deleted()
 
 
-def test_a_delete_does_not_rest_on_a_receipt_that_lacks_a_file_and_a_list_that_forgot_it(desk: Desk) -> None:
+def test_a_delete_does_not_rest_on_a_receipt_that_lacks_a_file_and_a_list_that_forgot_it(
+    desk: Desk,
+) -> None:
     job = lacking(desk)
     desk.run(execute=True)
     believe_complete(desk)
@@ -179,9 +197,16 @@ def believe_complete(desk: Desk) -> None:
         connection.exec_driver_sql("UPDATE jobs SET missing = NULL, archived = '[\"all\"]'")
 
 
-def test_files_that_are_given_up_are_not_asked_for_in_each_run_and_hold_no_delete_up(desk: Desk) -> None:
-    policy = POLICY.replace(" WAIT", ", if_unavailable: {proceed: 1h}").replace("_job: 3d", "_job: 12d")
-    desk.configure(policy.replace("delete_assets: 3d, ", "").replace("assets_gone_by", "job_gone_by"), budget=QUICK)
+def test_files_that_are_given_up_are_not_asked_for_in_each_run_and_hold_no_delete_up(
+    desk: Desk,
+) -> None:
+    policy = POLICY.replace(" WAIT", ", if_unavailable: {proceed: 1h}").replace(
+        "_job: 3d", "_job: 12d"
+    )
+    desk.configure(
+        policy.replace("delete_assets: 3d, ", "").replace("assets_gone_by", "job_gone_by"),
+        budget=QUICK,
+    )
     job = lacking(desk)
     desk.run(execute=True)
     asked = []

@@ -1,4 +1,6 @@
-"""What a disk does to a command ends in one sentence and a documented code: damaged states, no locks, calls that fail."""
+"""What a disk does to a command ends in one sentence and a documented code: damaged states, no
+locks, calls that fail.
+"""
 
 from __future__ import annotations
 
@@ -68,14 +70,28 @@ def is_one_sentence(said: Heard) -> bool:
     return said.code in DOCUMENTED and (said.code in {0, 6} or len(sentences(said)) == 1)
 
 
-# --- states -----------------------------------------------------------------------------------------------------------
+# --- states ---------------------------------------------------------------------------------------
 
 
 def test_a_state_that_was_cut_anywhere_is_one_sentence(
     used: tuple[Desk, str, bytes], heard: Callable[..., Heard]
 ) -> None:
     desk, job, good = used
-    cuts = [0, 1, 16, 99, 100, 101, 1024, PAGE - 1, PAGE, PAGE + 1, len(good) // 2, len(good) - PAGE, len(good) - 1]
+    cuts = [
+        0,
+        1,
+        16,
+        99,
+        100,
+        101,
+        1024,
+        PAGE - 1,
+        PAGE,
+        PAGE + 1,
+        len(good) // 2,
+        len(good) - PAGE,
+        len(good) - 1,
+    ]
     for number, cut in enumerate(cuts):
         for words in (LOOKING[number % len(LOOKING)], LOOKING[(number + 1) % len(LOOKING)]):
             put_state(desk, good[:cut])
@@ -106,7 +122,11 @@ NEVER_WRITTEN = (
     ("UPDATE jobs SET tags = '[1'", "explain", "jobs.tags"),
     ("UPDATE runs SET started_at = 'noon', ended_at = x'00'", "status", None),
     ("UPDATE runs SET summary = '['", "status", None),
-    ("""UPDATE runs SET summary = '{"plan": {"by_policy": {}, "as_of": 1, "budget": {"x": 1}}}'""", "status", None),
+    (
+        """UPDATE runs SET summary = '{"plan": {"by_policy": {}, "as_of": 1, "budget": {"x": 1}}}'""",
+        "status",
+        None,
+    ),
     # right types, and values that nobody wrote
     ("UPDATE jobs SET tags = '[1]'", "plan", "jobs.tags in row"),
     ("UPDATE jobs SET tags = '[1]'", "explain", "jobs.tags in row"),
@@ -119,13 +139,21 @@ NEVER_WRITTEN = (
     ("UPDATE OR IGNORE counters SET labels = '[1]'", "plan", "counters.labels in row"),
     ("UPDATE runs SET summary = '[]'", "status", "runs.summary in row"),
     ("UPDATE runs SET started_at = 1 << 60", "status", "runs.started_at in row"),
-    # what was listed in this very second is not listed again: a minute ago, so that the mark is used
+    # what was listed in this very second is not listed again: a minute ago, so that the mark is
+    # used
     (
-        "UPDATE listings SET mark = 9223372036854775807, watermark = watermark - 60, full_at = full_at - 60",
+        (
+            "UPDATE listings SET mark = 9223372036854775807, watermark = watermark - 60, full_at ="
+            " full_at - 60"
+        ),
         "plan",
         "listings.mark in row",
     ),
-    ("UPDATE meta SET value = '' WHERE key LIKE 'note:delete_job_path %'", "status", "meta.value in row"),
+    (
+        "UPDATE meta SET value = '' WHERE key LIKE 'note:delete_job_path %'",
+        "status",
+        "meta.value in row",
+    ),
 )
 
 
@@ -133,7 +161,9 @@ def spoil(desk: Desk, good: bytes, statement: str) -> None:
     put_state(desk, good)
     with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:
         state.execute("PRAGMA ignore_check_constraints = ON")
-        for (name,) in state.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        for (name,) in state.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall():
             state.execute(f"DROP TRIGGER {name}")
         assert state.execute(statement).rowcount > 0, statement
 
@@ -152,7 +182,9 @@ def test_a_value_that_was_never_written_is_called_damage(
         assert named is None or f"({named}" in sentence, (statement, sentence)
 
 
-def test_a_damaged_fencing_number_deletes_nothing(used: tuple[Desk, str, bytes], heard: Callable[..., Heard]) -> None:
+def test_a_damaged_fencing_number_deletes_nothing(
+    used: tuple[Desk, str, bytes], heard: Callable[..., Heard]
+) -> None:
     desk, _, good = used
     desk.sandbox.arrive(created_at=int(time.time()) - 12 * DAY, tags=["go"])
     before = desk.writes()
@@ -162,7 +194,7 @@ def test_a_damaged_fencing_number_deletes_nothing(used: tuple[Desk, str, bytes],
     assert "(leases.fence in row 1 holds what was never written there)" in sentences(said)[-1]
 
 
-# --- locks ------------------------------------------------------------------------------------------------------------
+# --- locks ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
@@ -182,21 +214,34 @@ def test_a_state_without_locks_is_refused_and_an_archive_without_is_used(
     assert (said.code, desk.writes()) == (4, [])
     assert os.strerror(code) in sentences(said)[-1]
     where = desk.folder / "archive"
-    (job, *_) = desk.sandbox.job_ids()
+    job, *_ = desk.sandbox.job_ids()
     assert heard(desk, "run", "--execute").code == 0
     assert desk.deleted()
     assert heard(desk, "hold", "add", job, "--reason", "evidence").code == 0
 
 
-# --- calls that fail --------------------------------------------------------------------------------------------------
+# --- calls that fail ------------------------------------------------------------------------------
 
 
 class Fuse:
-    """Lets the n-th call of one kind on a file below `folder` fail with EIO; a file is closed all the same."""
+    """Lets the n-th call of one kind on a file below `folder` fail with EIO; a file is closed all
+    the same.
+    """
 
     def __init__(self, patch: pytest.MonkeyPatch, folder: Path) -> None:
         self.folder, self.kind, self.left = folder, "", 0
-        for name in ("open", "write", "fsync", "close", "link", "rename", "replace", "mkdir", "unlink", "stat"):
+        for name in (
+            "open",
+            "write",
+            "fsync",
+            "close",
+            "link",
+            "rename",
+            "replace",
+            "mkdir",
+            "unlink",
+            "stat",
+        ):
             patch.setattr(os, name, self._failing(name, getattr(os, name)))
         self._open = io.open
         patch.setattr(io, "open", self._opened)
@@ -204,7 +249,11 @@ class Fuse:
 
     def _is_ours(self, place: Any) -> bool:
         try:
-            path = Path(f"/proc/self/fd/{place}").readlink() if isinstance(place, int) else Path(place).absolute()
+            path = (
+                Path(f"/proc/self/fd/{place}").readlink()
+                if isinstance(place, int)
+                else Path(place).absolute()
+            )
         except (OSError, TypeError, ValueError):
             return False
         return path.is_relative_to(self.folder)
@@ -331,7 +380,12 @@ def test_a_call_that_fails_is_one_sentence(
 
 @pytest.mark.parametrize(("fails", "code", "deletes"), [("a file", 4, 0), ("a folder", 0, 1)])
 def test_a_close_that_fails_counts_for_a_file_and_says_nothing_for_a_folder(
-    desk: Desk, heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch, fails: str, code: int, deletes: int
+    desk: Desk,
+    heard: Callable[..., Heard],
+    monkeypatch: pytest.MonkeyPatch,
+    fails: str,
+    code: int,
+    deletes: int,
 ) -> None:
     real, archive = os.close, desk.folder / "archive"
 
@@ -348,7 +402,7 @@ def test_a_close_that_fails_counts_for_a_file_and_says_nothing_for_a_folder(
     assert (said.code, len(desk.deleted())) == (code, deletes), said.stderr
 
 
-# --- core dumps -------------------------------------------------------------------------------------------------------
+# --- core dumps -----------------------------------------------------------------------------------
 
 
 def test_a_process_with_secrets_in_it_leaves_no_core_dump() -> None:
@@ -360,5 +414,7 @@ try:
 except SystemExit:
     print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
 """
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert said.stdout.splitlines()[-1] == "(0, 0) 0"

@@ -1,4 +1,6 @@
-"""What a list does not say, or says oddly, is seen by who runs the program, and never adds a job to what is deleted."""
+"""What a list does not say, or says oddly, is seen by who runs the program, and never adds a job to
+what is deleted.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 def arrive(desk: Desk, count: int = 4, *, days: int = 10) -> list[str]:
     """Jobs of one name, the newest first."""
     begun = int(time.time()) - days * DAY
-    jobs = [desk.sandbox.arrive(created_at=begun + number * 60, name="checkout", tags=[]) for number in range(count)]
+    jobs = [
+        desk.sandbox.arrive(created_at=begun + number * 60, name="checkout", tags=[])
+        for number in range(count)
+    ]
     return jobs[::-1]
 
 
@@ -42,7 +47,9 @@ def spoil(desk: Desk, job: str) -> None:
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_a_job_that_cannot_be_read_takes_no_slot_of_a_keep_rule(desk: Desk, *, is_known: bool) -> None:
+def test_a_job_that_cannot_be_read_takes_no_slot_of_a_keep_rule(
+    desk: Desk, *, is_known: bool
+) -> None:
     newest, second, *rest = arrive(desk)
     desk.configure(KEPT, budget=", listing: {full_every: 1min}")
     if is_known:
@@ -87,7 +94,10 @@ def test_nothing_is_deleted_by_a_first_listing_that_could_not_all_be_read(desk: 
     assert (desk.writes(), first.complete, first.withheld) == ([], False, 3)
     assert "first listing of demo" in desk.say("status").output
     again = desk.run(execute=True)
-    assert (desk.writes(), again.withheld) == ([], 3), "a second listing right after it may be the same lie"
+    assert (desk.writes(), again.withheld) == (
+        [],
+        3,
+    ), "a second listing right after it may be the same lie"
     desk.later_s = CONFIRMED_AFTER_S + 1
     assert desk.run(execute=True).complete
     assert desk.deleted() == {jobs[0], *jobs[2:]}
@@ -115,8 +125,12 @@ def test_ids_of_another_shape_conclude_nothing_and_are_shown_by_an_example(desk:
     assert desk.state.jobs.count("box") == 4
 
 
-@pytest.mark.parametrize("users", ["", ", users: [DEMO]", ", users: [DEMO, demo]", ", users: [organization]"])
-def test_one_user_in_two_spellings_is_one_owner_by_the_vendors_spelling(desk: Desk, users: str) -> None:
+@pytest.mark.parametrize(
+    "users", ["", ", users: [DEMO]", ", users: [DEMO, demo]", ", users: [organization]"]
+)
+def test_one_user_in_two_spellings_is_one_owner_by_the_vendors_spelling(
+    desk: Desk, users: str
+) -> None:
     for owner in desk.sandbox.owners.keys() - {"demo"}:
         for job in tuple(desk.sandbox.job_ids(owner)):
             desk.sandbox.remove(job)

@@ -1,4 +1,6 @@
-"""Offboarding a user: every job archived or erased, then deleted, by one call only where that deletes no more than the plan."""
+"""Offboarding a user: every job archived or erased, then deleted, by one call only where that
+deletes no more than the plan.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,12 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 def arrive(desk: Desk, *, days: float, **fields: Any) -> str:
     """A job of the user who leaves, that long ago."""
     ended = int(desk.sandbox.world.clock() - days * DAY)
-    times = {"creation_time": ended - 60, "start_time": ended - 50, "end_time": ended, "modification_time": ended}
+    times = {
+        "creation_time": ended - 60,
+        "start_time": ended - 50,
+        "end_time": ended,
+        "modification_time": ended,
+    }
     return desk.sandbox.arrive(owner=GONE, **{**times, **fields})
 
 
@@ -61,7 +68,11 @@ def idle(desk: Desk, user: str = GONE) -> None:
     """Leave the user only jobs that ended long ago and are not held."""
     for job in jobs(desk, user):
         end = document(desk, job)["end_time"]
-        if end is None or end > desk.sandbox.world.clock() - 8 * DAY or "keep" in document(desk, job)["tags"]:
+        if (
+            end is None
+            or end > desk.sandbox.world.clock() - 8 * DAY
+            or "keep" in document(desk, job)["tags"]
+        ):
             desk.sandbox.remove(job)
     assert jobs(desk, user)
 
@@ -85,7 +96,7 @@ def unfinished(desk: Desk) -> set[str]:
     return {job for job in jobs(desk) if document(desk, job)["end_time"] is None}
 
 
-# --- one by one -------------------------------------------------------------------------------------------------------
+# --- one by one -----------------------------------------------------------------------------------
 
 
 def test_every_job_is_archived_whole_and_deleted_but_those_that_are_held_or_run(desk: Desk) -> None:
@@ -98,15 +109,23 @@ def test_every_job_is_archived_whole_and_deleted_but_those_that_are_held_or_run(
     assert before - stay <= archived(desk)
     assert desk.say("archive", "verify").return_value in (0, None)
     proven = json.loads(desk.say("prove", "--format", "json").stdout)
-    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (len(before - stay),) * 2 + ([],)
+    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (
+        len(before - stay),
+    ) * 2 + ([],)
     again = json.loads(offboard(desk, "--archive", "keep", "--yes", "--format", "json").stdout)
-    assert (again["planned"]["delete_job"], again["left"], again["complete"]) == (0, len(stay), True)
+    assert (again["planned"]["delete_job"], again["left"], again["complete"]) == (
+        0,
+        len(stay),
+        True,
+    )
 
 
 def test_a_dry_run_and_a_command_that_nobody_answers_change_nothing(desk: Desk) -> None:
     before = jobs(desk)
     said = offboard(desk, "--archive", "keep", "-n", "--yes").stdout
-    assert re.search(r"Plan: [1-9]\d* to archive, 0 delete assets, [1-9]\d* delete job, 0 stop", said)
+    assert re.search(
+        r"Plan: [1-9]\d* to archive, 0 delete assets, [1-9]\d* delete job, 0 stop", said
+    )
     offboard(desk, "--archive", "erase", "--bulk", "-n", code=3)  # some run, says the plan
     offboard(desk, "--archive", "keep", code=2)
     assert jobs(desk) == before
@@ -150,8 +169,12 @@ def test_policies_have_no_say_and_their_announcements_stay(desk: Desk) -> None:
     offboard(desk, "--archive", "keep", "--yes")
     assert jobs(desk) == held(desk) | unfinished(desk)
     again = desk.run().plan.waiting
-    assert {action: waiting.jobs for action, waiting in again.items()} == {a: w.jobs for a, w in announced.items()}
-    assert all(waiting.fresh == 0 for waiting in again.values()), "nothing of it has to be announced anew"
+    assert {action: waiting.jobs for action, waiting in again.items()} == {
+        a: w.jobs for a, w in announced.items()
+    }
+    assert all(waiting.fresh == 0 for waiting in again.values()), (
+        "nothing of it has to be announced anew"
+    )
 
 
 def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Desk) -> None:
@@ -162,7 +185,10 @@ def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Desk) -> None:
     assert jobs(desk) == {bare} < set(before)
     assert "Skipped 1: nothing is listed of them, as when Sauce Labs' lists fail" in said
     assert "Left at Sauce Labs: 1 jobs of bob, 1 of them on purpose" in said
-    assert "Nothing is listed of 1 jobs, which wait for a day: run the command again after that" in said
+    assert (
+        "Nothing is listed of 1 jobs, which wait for a day: run the command again after that"
+        in said
+    )
     desk.sandbox.faults.disarm()
     assert "Left at Sauce Labs: 0 jobs" in offboard(desk, "--archive", "keep", "--yes").stdout
     assert stored_files(desk)
@@ -223,14 +249,16 @@ def test_what_may_never_be_stored_is_not_stored_and_goes(desk: Desk) -> None:
     assert not [name for name in stored_files(desk) if name.endswith(".mp4")]
 
 
-# --- erase ------------------------------------------------------------------------------------------------------------
+# --- erase ----------------------------------------------------------------------------------------
 
 
 def test_erase_needs_the_name_and_takes_jobs_and_copies_but_what_is_held(desk: Desk) -> None:
     desk.configure("limits: {max_percent: null}\nholds: [{tag: keep}]\naccounts_: 0\n".replace("accounts_: 0\n", "")
                    + "policies: [{name: a, match: all, then: {archive: 1h}}]\n")  # fmt: skip
     text = (desk.folder / "config.yaml").read_text()
-    (desk.folder / "config.yaml").write_text(text.replace("username: demo", "username: demo, users: [me, bob]"))
+    (desk.folder / "config.yaml").write_text(
+        text.replace("username: demo", "username: demo, users: [me, bob]")
+    )
     desk.run(execute=True)
     before, stay = archived(desk), held(desk)
     assert before
@@ -241,7 +269,9 @@ def test_erase_needs_the_name_and_takes_jobs_and_copies_but_what_is_held(desk: D
     assert jobs(desk) == stay | unfinished(desk)
     kept = {path.parent.name for path in (desk.folder / "archive/box" / GONE).rglob("job.json")}
     assert kept == stay
-    assert archived(desk) == before, "receipts stay: what was deleted, and of what there was a copy, can be told"
+    assert archived(desk) == before, (
+        "receipts stay: what was deleted, and of what there was a copy, can be told"
+    )
     assert archived(desk, "demo"), "nobody else's copy is touched"
     assert json.loads(desk.say("prove", "--format", "json").stdout)["findings"] == []
     offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE)
@@ -273,18 +303,22 @@ def test_a_name_in_other_letters_case_is_refused_with_the_right_one(desk: Desk) 
     assert jobs(desk) == before
 
 
-# --- one call for all -------------------------------------------------------------------------------------------------
+# --- one call for all -----------------------------------------------------------------------------
 
 
 def bulk(desk: Desk, *arguments: str, code: int = 0) -> Any:
-    return offboard(desk, "--archive", "keep", "--bulk", "--confirm", GONE, "--yes", *arguments, code=code)
+    return offboard(
+        desk, "--archive", "keep", "--bulk", "--confirm", GONE, "--yes", *arguments, code=code
+    )
 
 
 def calls(desk: Desk) -> list[str]:
     return [entry.path for entry in desk.sandbox.log if entry.endpoint == "jobs.delete_all"]
 
 
-def test_one_call_deletes_everything_once_all_is_proven_and_each_job_is_on_record(desk: Desk) -> None:
+def test_one_call_deletes_everything_once_all_is_proven_and_each_job_is_on_record(
+    desk: Desk,
+) -> None:
     idle(desk)
     before = jobs(desk)
     bulk(desk)
@@ -294,11 +328,19 @@ def test_one_call_deletes_everything_once_all_is_proven_and_each_job_is_on_recor
     assert archived(desk) == before
     for job in before:
         lines = desk.state.journal.of(JobId(job))
-        assert [line.kind for line in lines if line.kind != "purged"] == ["archived", "intent", "outcome"]
+        assert [line.kind for line in lines if line.kind != "purged"] == [
+            "archived",
+            "intent",
+            "outcome",
+        ]
         assert lines[-1].outcome == "confirmed"
         assert lines[-2].detail["together_with"] == len(before) - 1
     proven = json.loads(desk.say("prove", "--format", "json").stdout)
-    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (len(before), len(before), [])
+    assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (
+        len(before),
+        len(before),
+        [],
+    )
 
 
 def test_one_call_is_refused_while_a_file_was_listed_and_never_stored(desk: Desk) -> None:
@@ -306,7 +348,9 @@ def test_one_call_is_refused_while_a_file_was_listed_and_never_stored(desk: Desk
     job = min(jobs(desk))
     desk.sandbox.inject("ghost_file", endpoint="assets.list", job=job)
     bulk(desk, code=4)
-    with desk.state.jobs._database.writing() as connection:  # as a state put back from a backup may have it
+    with (
+        desk.state.jobs._database.writing() as connection
+    ):  # as a state put back from a backup may have it
         connection.exec_driver_sql("UPDATE jobs SET missing = NULL, archived = '[\"all\"]'")
     desk.sandbox.faults.disarm()
     desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
@@ -338,10 +382,15 @@ def test_it_is_refused_where_it_would_delete_more_than_the_plan(desk: Desk, reas
 def test_it_is_refused_where_another_account_is_about_the_same_user(desk: Desk) -> None:
     idle(desk)
     (desk.folder / "user").write_text(GONE)
-    twin = f"}}\n  twin: {{base_url: {desk.sandbox.base_url}, username: {{file: user}}, access_key: {{env: KEY}}"
+    twin = (
+        f"}}\n  twin: {{base_url: {desk.sandbox.base_url}, username: {{file: user}}, access_key:"
+        " {env: KEY}"
+    )
     desk.configure(POLICIES, budget=twin)
     for bulk in ([], ["--bulk"]):
-        said = offboard(desk, "--archive", "keep", *bulk, "--confirm", GONE, "--yes", "--account", "box", code=3)
+        said = offboard(
+            desk, "--archive", "keep", *bulk, "--confirm", GONE, "--yes", "--account", "box", code=3
+        )
         assert "accounts box and twin are both about jobs of bob" in str(said.exception)
     assert desk.writes() == []
     assert archived(desk) == set()
@@ -377,7 +426,9 @@ def test_a_copy_that_has_rotted_since_stops_it(desk: Desk) -> None:
     assert len(calls(desk)) == 1
 
 
-@pytest.mark.parametrize("change", [{"tags": ["keep"]}, {"status": "in progress", "end_time": None}, {"passed": False}])
+@pytest.mark.parametrize(
+    "change", [{"tags": ["keep"]}, {"status": "in progress", "end_time": None}, {"passed": False}]
+)
 def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict[str, Any]) -> None:
     idle(desk)
     before = jobs(desk)
@@ -403,7 +454,9 @@ def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict
 
 
 @pytest.mark.parametrize("act", ["hold", "pause", "clock", "lease"])
-def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_it(desk: Desk, act: str) -> None:
+def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_it(
+    desk: Desk, act: str
+) -> None:
     idle(desk)
     before = jobs(desk)
     from sauce_janitor.operations import offboard as offboarding
@@ -422,7 +475,9 @@ def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_i
             with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:
                 state.execute("UPDATE leases SET fence = fence + 1")
         elif act == "hold":
-            desk.state.holds.add("box", [JobId(min(before))], by="jane", reason="wait", at=1, until=None)
+            desk.state.holds.add(
+                "box", [JobId(min(before))], by="jane", reason="wait", at=1, until=None
+            )
         else:
             desk.state.switch.pause(by="jane", reason="wait", at=1)
 
@@ -478,12 +533,16 @@ def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
     changed, *rest = sorted(shown)
     desk.sandbox.edit(changed, tags=["new"])
     later = arrive(desk, days=10)
-    done = offboard_user(desk.config.account("box"), tools, replace(order, execute=True, shown=shown))
+    done = offboard_user(
+        desk.config.account("box"), tools, replace(order, execute=True, shown=shown)
+    )
     assert jobs(desk) == {changed, later}
     assert (done.left, done.kept, done.result.plan.totals[Action.DELETE_JOB]) == (2, 2, len(rest))
 
 
-def test_a_list_that_takes_too_long_to_read_stops_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_takes_too_long_to_read_stops_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sauce_janitor.execute.manual import bulk_conditions
 
     idle(desk)
@@ -496,7 +555,9 @@ def test_a_list_that_takes_too_long_to_read_stops_it(desk: Desk, monkeypatch: py
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
-def test_where_the_call_is_not_offered_it_is_said_once_with_what_to_do_instead(desk: Desk, status: int) -> None:
+def test_where_the_call_is_not_offered_it_is_said_once_with_what_to_do_instead(
+    desk: Desk, status: int
+) -> None:
     idle(desk)
     before = jobs(desk)
     desk.sandbox.inject("status", endpoint="jobs.delete_all", status=status)
@@ -522,7 +583,9 @@ def test_where_the_call_is_not_offered_it_is_said_once_with_what_to_do_instead(d
         ("status", {"status": 401}, 2),
     ],
 )
-def test_what_the_answer_says_is_not_believed(desk: Desk, fault: str, settings: dict[str, Any], code: int) -> None:
+def test_what_the_answer_says_is_not_believed(
+    desk: Desk, fault: str, settings: dict[str, Any], code: int
+) -> None:
     idle(desk)
     before = jobs(desk)
     desk.sandbox.inject(fault, endpoint="jobs.delete_all", **settings)
@@ -553,7 +616,9 @@ def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Desk) -> Non
     assert len(desk.state.journal.unresolved("box")) == len(before)
     desk.run(execute=True)
     assert desk.state.journal.unresolved("box") == ()
-    assert {line.outcome for line in desk.state.journal.lines() if line.kind == "outcome"} == {"confirmed"}
+    assert {line.outcome for line in desk.state.journal.lines() if line.kind == "outcome"} == {
+        "confirmed"
+    }
     assert json.loads(desk.say("prove", "--format", "json").stdout)["deletions"] == len(before)
 
 
@@ -564,7 +629,9 @@ def test_erase_by_one_call_archives_nothing_first(desk: Desk) -> None:
 
 
 def test_only_offboarding_can_build_the_address_that_deletes_everything() -> None:
-    """S1: nothing else in the program imports the one module that has it, and no other text in it could become it."""
+    """S1: nothing else in the program imports the one module that has it, and no other text in it
+    could become it.
+    """
     importers, builders = set(), set()
     for path in PACKAGE.rglob("*.py"):
         name = str(path.relative_to(PACKAGE))
@@ -572,9 +639,13 @@ def test_only_offboarding_can_build_the_address_that_deletes_everything() -> Non
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module == "sauce_janitor.sauce.delete_all":
                 importers.add(name)
-            if isinstance(node, ast.Import) and any("sauce.bulk" in each.name for each in node.names):
+            if isinstance(node, ast.Import) and any(
+                "sauce.bulk" in each.name for each in node.names
+            ):
                 importers.add(name)
-            if isinstance(node, ast.Constant | ast.JoinedStr) and re.search(r"/jobs['\"]?$", ast.unparse(node)):
+            if isinstance(node, ast.Constant | ast.JoinedStr) and re.search(
+                r"/jobs['\"]?$", ast.unparse(node)
+            ):
                 builders.add(name)
     assert importers == {"operations/offboard.py"}
     assert {name for name in builders if not name.startswith("sandbox/")} == {"sauce/delete_all.py"}

@@ -1,4 +1,6 @@
-"""Whose jobs a run is about: an organization, single owners, each with the credentials that are for him."""
+"""Whose jobs a run is about: an organization, single owners, each with the credentials that are for
+him.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ ORGANIZATION = ", users: [organization]"
 def open_org(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
     """Opens a sandbox with these behaviours, and a configuration for the whole organization."""
 
-    def make(policies: str = OLD, *, users: str = ORGANIZATION, now: int | None = None, **behaviours: str) -> Desk:
+    def make(
+        policies: str = OLD, *, users: str = ORGANIZATION, now: int | None = None, **behaviours: str
+    ) -> Desk:
         desk = open_desk(jobs=40, now=now, behaviours=Behaviours().changed(behaviours))
         desk.configure(policies, budget=users)
         return desk
@@ -43,7 +47,11 @@ def _asked(desk: Desk, endpoint: str = "jobs.list") -> set[str]:
 
 def _owned(desk: Desk, jobs: set[str]) -> set[str]:
     """Who owns these jobs."""
-    return {owner for owner in desk.sandbox.owners if jobs & set(desk.sandbox.job_ids(owner, even_deleted=True))}
+    return {
+        owner
+        for owner in desk.sandbox.owners
+        if jobs & set(desk.sandbox.job_ids(owner, even_deleted=True))
+    }
 
 
 def _refuse(desk: Desk, owner: str, status: int = 403, **settings: Any) -> None:
@@ -52,7 +60,9 @@ def _refuse(desk: Desk, owner: str, status: int = 403, **settings: Any) -> None:
 
 
 def _an_hour_ago(desk: Desk) -> Result:
-    """A dry run an hour ago: everybody was listed, and the next run has to list what is new since."""
+    """A dry run an hour ago: everybody was listed, and the next run has to list what is new
+    since.
+    """
     desk.later_s = -3600
     result = desk.run()
     desk.later_s = 0
@@ -68,10 +78,12 @@ def _keys(desk: Desk, *owners: str, users: str = "[me, alice, bob]") -> str:
     return f", users: {users}, credentials: [{', '.join(found)}]"
 
 
-# --- organization -------------------------------------------------------------------------------------------------------
+# --- organization ---------------------------------------------------------------------------------
 
 
-def test_an_organization_is_its_users_who_left_and_its_service_accounts(open_org: Callable[..., Desk]) -> None:
+def test_an_organization_is_its_users_who_left_and_its_service_accounts(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org()
     result = desk.run(execute=True)
     assert set(result.whose.owners) == EVERYBODY
@@ -92,14 +104,19 @@ def test_who_may_not_look_users_up_goes_by_insights(open_org: Callable[..., Desk
     assert set(result.whose.owners) == EVERYBODY
     assert "Insights" in result.whose.how
     said = desk.say("plan")
-    assert "the organization, by Insights, which knows who ran tests in the last 30 days" in said.stdout
+    assert (
+        "the organization, by Insights, which knows who ran tests in the last 30 days"
+        in said.stdout
+    )
 
 
 def test_when_nobody_says_who_is_in_it_the_run_ends_with_one_sentence_and_touches_nothing(
     open_org: Callable[..., Desk],
 ) -> None:
     desk = open_org(team_management="forbidden", insights="forbidden")
-    with pytest.raises(ForbiddenError, match=r"^who is in the organization cannot be had: [^\n]*403[^\n]*`users`"):
+    with pytest.raises(
+        ForbiddenError, match=r"^who is in the organization cannot be had: [^\n]*403[^\n]*`users`"
+    ):
         desk.run(execute=True)
     assert not _asked(desk)
     assert desk.writes() == []
@@ -107,7 +124,9 @@ def test_when_nobody_says_who_is_in_it_the_run_ends_with_one_sentence_and_touche
     desk.say("run", "--execute", code=4)
 
 
-def test_a_list_of_users_that_breaks_off_never_shrinks_the_organization_unsaid(open_org: Callable[..., Desk]) -> None:
+def test_a_list_of_users_that_breaks_off_never_shrinks_the_organization_unsaid(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org(users=ORGANIZATION + ", retries: {attempts: 1}", insights="off")
     _an_hour_ago(desk)
     desk.sandbox.inject("status", endpoint="users.list", status=500)
@@ -122,7 +141,9 @@ def test_a_list_of_users_that_breaks_off_never_shrinks_the_organization_unsaid(o
     assert plan["owners_missing"]
 
 
-def test_who_is_not_in_it_any_more_is_listed_as_long_as_that_is_answered(open_org: Callable[..., Desk]) -> None:
+def test_who_is_not_in_it_any_more_is_listed_as_long_as_that_is_answered(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org()
     _an_hour_ago(desk)
     desk.sandbox.inject("lie", endpoint="service_accounts.list", row=0, set={"username": "new-bot"})
@@ -134,10 +155,15 @@ def test_who_is_not_in_it_any_more_is_listed_as_long_as_that_is_answered(open_or
     assert any(listing.owner == "sso-nightly-bot" for listing in result.listings)
     _refuse(desk, "sso-nightly-bot", 404)
     left = {str(left.owner): left.departed for left in desk.run().left_out}
-    assert left == {"new-bot": False, "sso-nightly-bot": True}, "he left: that is said, and is no failure"
+    assert left == {
+        "new-bot": False,
+        "sso-nightly-bot": True,
+    }, "he left: that is said, and is no failure"
 
 
-def test_members_without_any_job_cost_a_request_a_day_and_no_more(open_org: Callable[..., Desk]) -> None:
+def test_members_without_any_job_cost_a_request_a_day_and_no_more(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org()
     for job in list(desk.sandbox.job_ids("bob")):
         desk.sandbox.remove(job)
@@ -172,22 +198,29 @@ def test_offline_an_organization_is_who_is_known(open_org: Callable[..., Desk]) 
 
 
 def test_names_that_need_percent_encoding_go_all_the_way(open_org: Callable[..., Desk]) -> None:
-    policies = "limits: {max_percent: null}\npolicies: [{name: old, match: all, then: {archive: 1h, delete_job: 20d}}]"
+    policies = (
+        "limits: {max_percent: null}\npolicies: [{name: old, match: all, then: {archive: 1h,"
+        " delete_job: 20d}}]"
+    )
     desk = open_org(policies, users=', users: ["jörg.weiß+qa@example.com"], delete_job_path: v1')
     assert desk.run(execute=True).complete
     assert len(desk.deleted()) == 2
     assert list((desk.folder / "archive" / "box").iterdir()) == [
         desk.folder / "archive" / "box" / "j%c3%b6rg.wei%c3%9f+qa@example.com"
     ]
-    assert any("/j%C3%B6rg.wei%C3%9F%2Bqa%40example.com/jobs/" in entry.path for entry in desk.sandbox.log)
+    assert any(
+        "/j%C3%B6rg.wei%C3%9F%2Bqa%40example.com/jobs/" in entry.path for entry in desk.sandbox.log
+    )
     desk.say("prove")
 
 
-# --- one owner's trouble ------------------------------------------------------------------------------------------------
+# --- one owner's trouble --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_one_owner_who_is_refused_stops_nobody_else(open_org: Callable[..., Desk], status: int) -> None:
+def test_one_owner_who_is_refused_stops_nobody_else(
+    open_org: Callable[..., Desk], status: int
+) -> None:
     desk = open_org()
     known = _an_hour_ago(desk).plan.inventory
     _refuse(desk, "alice", status)
@@ -214,19 +247,26 @@ def test_who_may_only_look_goes_on_archiving(open_org: Callable[..., Desk]) -> N
     desk = open_org(policies, users=", users: [alice]", others_jobs="read")
     said = desk.say("run", "--execute", code=4)
     result = desk.run(offline=True)
-    assert not any(job.actions[0].action is Action.ARCHIVE for job in result.plan.jobs()), "all of it is archived"
+    assert not any(job.actions[0].action is Action.ARCHIVE for job in result.plan.jobs()), (
+        "all of it is archived"
+    )
     assert len(desk.writes()) == 1, "and after one refusal no more is tried"
     assert "alice: these credentials may not change this user's jobs (403)" in said.stdout
 
 
-def test_status_names_who_was_left_out_and_tells_the_age_of_the_others_listings(open_org: Callable[..., Desk]) -> None:
+def test_status_names_who_was_left_out_and_tells_the_age_of_the_others_listings(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org()
     _an_hour_ago(desk)
     _refuse(desk, "alice")
     desk.run(execute=True)
     said = desk.say("status").stdout
     assert "owners: 5, the organization, by team management" in said
-    assert "left out by the last run: alice: user demo may not read the job list of alice (403)" in said
+    assert (
+        "left out by the last run: alice: user demo may not read the job list of alice (403)"
+        in said
+    )
     assert "all listed 1 h" in said
     (told,) = json.loads(desk.say("status", "--format", "json").stdout)
     assert [left["owner"] for left in told["left_out"]] == ["alice"]
@@ -239,7 +279,9 @@ def test_when_all_are_refused_the_first_refusal_is_told(open_org: Callable[..., 
 
 
 @pytest.mark.parametrize("fault", ["empty_list", "not_a_list"])
-def test_an_owner_whose_list_is_not_to_be_believed_is_left_out(open_org: Callable[..., Desk], fault: str) -> None:
+def test_an_owner_whose_list_is_not_to_be_believed_is_left_out(
+    open_org: Callable[..., Desk], fault: str
+) -> None:
     desk = open_org(users=ORGANIZATION + ", listing: {full_every: 1s}")
     _an_hour_ago(desk)
     desk.sandbox.inject(fault, endpoint="jobs.list", path="/rest/v1/bob/*")
@@ -264,7 +306,7 @@ def test_a_sauce_that_does_not_answer_ends_the_account_s_run(open_org: Callable[
     assert desk.writes() == []
 
 
-# --- what a missing owner means to the rules of the others ---------------------------------------------------------------
+# --- what a missing owner means to the rules of the others ----------------------------------------
 
 GROUPED = """
 limits: {max_percent: null}
@@ -283,20 +325,30 @@ def _due(result: Result) -> set[str]:
 
 def test_losing_an_owner_deletes_nothing_more_of_the_others(open_org: Callable[..., Desk]) -> None:
     now = int(time.time())
-    desk = open_org(GROUPED, users=", users: [me, alice, bob], listing: {full_every: 1s}", now=now - DAY)
+    desk = open_org(
+        GROUPED, users=", users: [me, alice, bob], listing: {full_every: 1s}", now=now - DAY
+    )
     jobs = {
-        (owner, hours): desk.sandbox.arrive(owner=owner, created_at=now - hours * 3600, build="shared", name="checkout")
+        (owner, hours): desk.sandbox.arrive(
+            owner=owner, created_at=now - hours * 3600, build="shared", name="checkout"
+        )
         for owner, hours in (("bob", 7), ("demo", 6), ("demo", 5), ("alice", 4), ("alice", 3))
     }
     whole = _due(desk.run())
-    assert whole == {jobs["demo", 5], jobs["demo", 6], jobs["bob", 7]}, "alice's two are the newest of the group"
+    assert whole == {
+        jobs["demo", 5],
+        jobs["demo", 6],
+        jobs["bob", 7],
+    }, "alice's two are the newest of the group"
     _refuse(desk, "alice")
     desk.later_s = 60
     left = _due(desk.run())
     assert left == {jobs["bob", 7]}, "without her jobs the slots are the next ones'"
 
 
-@pytest.mark.parametrize(("builds_v2", "team_management"), [("on", "on"), ("on", "forbidden"), ("off", "on")])
+@pytest.mark.parametrize(
+    ("builds_v2", "team_management"), [("on", "on"), ("on", "forbidden"), ("off", "on")]
+)
 def test_a_build_of_one_owner_says_nothing_of_another_s_of_the_same_name(
     open_org: Callable[..., Desk], builds_v2: str, team_management: str
 ) -> None:
@@ -315,7 +367,9 @@ policies: [{name: green, match: {all: [{build: rc-1}, {build_status: success}]},
     assert not plan.undecided
 
 
-def test_what_an_accepted_plan_left_out_is_not_expected_by_the_next(open_org: Callable[..., Desk]) -> None:
+def test_what_an_accepted_plan_left_out_is_not_expected_by_the_next(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org(OLD.replace("null", "null, max_jobs: 1000"))
     assert _an_hour_ago(desk).plan.expected == 0  # everybody's jobs are known from here on
     desk.sandbox.inject("status", path="/rest/*/alice/*", status=403, times=1)
@@ -325,12 +379,14 @@ def test_what_an_accepted_plan_left_out_is_not_expected_by_the_next(open_org: Ca
     assert (plan.expected, plan.unexpected) == (0, plan.job_count)
 
 
-# --- credentials of their own ---------------------------------------------------------------------------------------------
+# --- credentials of their own ---------------------------------------------------------------------
 
 
 def _by_user(desk: Desk) -> Iterator[tuple[str | None, str]]:
     """Who asked about whose jobs."""
-    owner_of = {job: owner for owner in EVERYBODY for job in desk.sandbox.job_ids(owner, even_deleted=True)}
+    owner_of = {
+        job: owner for owner in EVERYBODY for job in desk.sandbox.job_ids(owner, even_deleted=True)
+    }
     for entry in desk.sandbox.log:
         if entry.job_id:
             yield entry.user, owner_of[entry.job_id]
@@ -346,14 +402,20 @@ def test_credentials_of_an_owner_are_for_his_jobs_alone(open_org: Callable[..., 
     assert {need.username for need in result.needs} == {"demo", "alice", "bob"}
 
 
-def test_each_credential_has_its_own_budget_and_one_that_is_spent_stops_no_other(open_org: Callable[..., Desk]) -> None:
+def test_each_credential_has_its_own_budget_and_one_that_is_spent_stops_no_other(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org()
     budget = ", budget: {per_second: 100, per_hour: 20}"
     desk.configure(OLD, budget=_keys(desk, "alice", users="[me, alice]") + budget)
     result = desk.run(execute=True)
-    spent = {name: sum(entry.user == name for entry in desk.sandbox.log) for name in ("demo", "alice")}
+    spent = {
+        name: sum(entry.user == name for entry in desk.sandbox.log) for name in ("demo", "alice")
+    }
     assert 10 < spent["demo"] <= 20
-    assert _owned(desk, {job.job_id for job in desk.run(offline=True).plan.jobs()}) == {"demo"}, "hers are all done"
+    assert _owned(desk, {job.job_id for job in desk.run(offline=True).plan.jobs()}) == {"demo"}, (
+        "hers are all done"
+    )
     assert result.execution is not None
     assert not result.execution.cut_short, "a spent budget is a pause"
     assert result.complete
@@ -378,7 +440,9 @@ def test_credentials_of_an_owner_that_are_not_accepted_stop_nobody_else(
     assert desk.state.runs.last("box", mode="execute")[0].result == "incomplete"
 
 
-def test_credentials_of_an_owner_that_cannot_be_had_stop_nobody_else(open_org: Callable[..., Desk]) -> None:
+def test_credentials_of_an_owner_that_cannot_be_had_stop_nobody_else(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org()
     desk.configure(OLD, budget=_keys(desk, "alice", users="[me, alice]"))
     (desk.folder / "alice.key").unlink()
@@ -392,7 +456,9 @@ def test_credentials_of_an_owner_that_cannot_be_had_stop_nobody_else(open_org: C
 def test_a_command_for_a_key_that_fails_is_run_once_a_run(open_org: Callable[..., Desk]) -> None:
     desk = open_org()
     command = "{command: [sh, -c, 'echo >> calls; exit 1']}"
-    desk.configure(OLD, budget=f", users: [me, alice], credentials: [{{owner: alice, access_key: {command}}}]")
+    desk.configure(
+        OLD, budget=f", users: [me, alice], credentials: [{{owner: alice, access_key: {command}}}]"
+    )
     (left,) = desk.run(execute=True).left_out
     assert "ended with 1" in left.why
     assert (desk.folder / "calls").read_text() == "\n"
@@ -402,7 +468,9 @@ def test_deletes_that_an_earlier_run_began_are_asked_about_with_the_owner_s_own_
     open_org: Callable[..., Desk],
 ) -> None:
     desk = open_org(others_jobs="hidden")
-    desk.configure(OLD, budget=_keys(desk, "alice", users="[me, alice]") + ", retries: {attempts: 1}")
+    desk.configure(
+        OLD, budget=_keys(desk, "alice", users="[me, alice]") + ", retries: {attempts: 1}"
+    )
     desk.sandbox.inject("done_but_disconnected", endpoint="job.delete", times=2)
     silence = desk.sandbox.inject("status", endpoint="job.get", method="GET", status=503)
     dumbness = desk.sandbox.inject("status", endpoint="jobs.lookup", status=503, after=1)
@@ -416,7 +484,9 @@ def test_deletes_that_an_earlier_run_began_are_asked_about_with_the_owner_s_own_
     assert all(user == owner for user, owner in _by_user(desk))
 
 
-def test_acts_by_hand_take_the_credentials_of_the_job_s_owner(open_org: Callable[..., Desk]) -> None:
+def test_acts_by_hand_take_the_credentials_of_the_job_s_owner(
+    open_org: Callable[..., Desk],
+) -> None:
     desk = open_org(others_jobs="hidden")
     desk.configure(OLD, budget=_keys(desk, "alice", users="[me, alice]"))
     job = next(iter(desk.sandbox.job_ids("alice")))

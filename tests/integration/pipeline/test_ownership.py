@@ -1,4 +1,6 @@
-"""Two states on one archive: the one that does not own it changes nothing, and is told what to do."""
+"""Two states on one archive: the one that does not own it changes nothing, and is told what to
+do.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ def switch_state(desk: Desk, to: Path | None = None) -> None:
 
 def copy_of_state(desk: Desk, name: str) -> Path:
     copy = desk.folder / name
-    with closing(sqlite3.connect(desk.folder / "state.db")) as source, closing(sqlite3.connect(copy)) as target:
+    with (
+        closing(sqlite3.connect(desk.folder / "state.db")) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
         source.backup(target)
     return copy
 
@@ -94,7 +99,9 @@ def test_an_archive_is_not_adopted_while_a_run_works_there(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("archive", ["1d", "none"])
-def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(desk: Desk, archive: str) -> None:
+def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(
+    desk: Desk, archive: str
+) -> None:
     desk.configure(POLICIES.replace("archive: 1d", f"archive: {archive}"))
 
     def another_machine(*_: object) -> None:
@@ -102,7 +109,9 @@ def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(desk: Des
         record.write_text(json.dumps({**json.loads(record.read_text()), "word": "f" * 16}))
 
     config = desk.config
-    tools = RunContext(config, desk.state, Metrics(), Quiet(), clock=time.time, show=another_machine)
+    tools = RunContext(
+        config, desk.state, Metrics(), Quiet(), clock=time.time, show=another_machine
+    )
     result = run(config.account("box"), tools, Order(execute=True))
     assert result.plan.job_count
     assert result.execution is not None

@@ -55,13 +55,19 @@ def test_a_lost_state_never_loses_the_stop(desk: Desk) -> None:
     assert desk.run(execute=True).complete
 
 
-def test_a_new_state_beside_an_archive_that_is_not_new_starts_paused_and_says_how_to_go_on(desk: Desk) -> None:
+def test_a_new_state_beside_an_archive_that_is_not_new_starts_paused_and_says_how_to_go_on(
+    desk: Desk,
+) -> None:
     desk.run(execute=True)
     switch_state(desk)
     before = len(desk.writes())
     desk.say("plan", "--out", str(desk.folder / "plan.json"))
     wrong = desk.say("apply", str(desk.folder / "plan.json"), code=3).exception
-    for words in ("this state is new and the archive", "archive adopt", "`sauce-janitor resume` lifts it"):
+    for words in (
+        "this state is new and the archive",
+        "archive adopt",
+        "`sauce-janitor resume` lifts it",
+    ):
         assert words in str(wrong)
     desk.say("run", "--execute", code=3)
     assert not mirror(desk).exists(), "the archive may be another state's, which goes on"
@@ -73,7 +79,9 @@ def test_a_new_state_beside_an_archive_that_is_not_new_starts_paused_and_says_ho
     assert desk.run(execute=True).complete
 
 
-@pytest.mark.parametrize("first", [f"hold add {'a' * 32} --reason x", "archive reindex", "archive adopt --yes"])
+@pytest.mark.parametrize(
+    "first", [f"hold add {'a' * 32} --reason x", "archive reindex", "archive adopt --yes"]
+)
 def test_no_command_makes_a_new_state_an_old_one(desk: Desk, first: str) -> None:
     desk.run(execute=True)
     switch_state(desk)
@@ -92,7 +100,9 @@ def test_an_archive_that_moved_is_not_new_to_its_state(desk: Desk) -> None:
 
 def test_a_pause_in_the_archive_stops_a_run_under_way(desk: Desk) -> None:
     def by_another_machine(*_: object) -> None:
-        PauseMirror(desk.folder / "archive").pause(MirroredPause("jane", "wrong policy", 1), is_known=True)
+        PauseMirror(desk.folder / "archive").pause(
+            MirroredPause("jane", "wrong policy", 1), is_known=True
+        )
 
     config, metrics = desk.config, Metrics()
     tools = RunContext(config, desk.state, metrics, Quiet(), show=by_another_machine)

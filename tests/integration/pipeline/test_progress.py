@@ -1,4 +1,6 @@
-"""While a run goes on, `status` elsewhere shows how far it is; every job of the plan counts once, whatever becomes of it."""
+"""While a run goes on, `status` elsewhere shows how far it is; every job of the plan counts once,
+whatever becomes of it.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 def execute(desk: Desk, *, stop_at: int | None = None) -> tuple[Counted, Any]:
     counted = Counted()
-    tools = RunContext(desk.config, desk.state, Metrics(), counted, clock=lambda: time.time() + desk.later_s)
+    tools = RunContext(
+        desk.config, desk.state, Metrics(), counted, clock=lambda: time.time() + desk.later_s
+    )
     if stop_at is not None:
         add = desk.sandbox.log.add
 
@@ -106,10 +110,17 @@ def test_status_shows_a_run_that_goes_on_and_not_one_that_has_ended(
     result = desk.run(execute=True)
     [(said, told)] = seen
     [running] = told["under_way"]
-    assert (running["mode"], running["phase"], running["total"]) == ("execute", "execute", result.plan.job_count)
+    assert (running["mode"], running["phase"], running["total"]) == (
+        "execute",
+        "execute",
+        result.plan.job_count,
+    )
     assert 0 < running["done"] <= running["total"]
     assert 0 < running["percent"] <= 100
-    line = rf"  under way: execute, carrying out: \d+ of {running['total']} \(\d+ %\)(, \d+/s, \d+ s left)?, \d+ s ago"
+    line = (
+        rf"  under way: execute, carrying out: \d+ of {running['total']} \(\d+ %\)(, \d+/s, \d+ s"
+        r" left)?, \d+ s ago"
+    )
     assert re.search(line, said), said
     assert "execute, going on\n" in said
     after = desk.say("status").stdout

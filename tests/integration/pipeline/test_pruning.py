@@ -1,4 +1,6 @@
-"""Pruning an account's archive: planned, limited, held back by holds, journaled, finished after a crash; and `prove` holds."""
+"""Pruning an account's archive: planned, limited, held back by holds, journaled, finished after a
+crash; and `prove` holds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.archive import Archive, Catalogue, DiskReserve, StoreOrigin, WriteSettings, contents_of
+from sauce_janitor.archive import (
+    Archive,
+    Catalogue,
+    DiskReserve,
+    StoreOrigin,
+    WriteSettings,
+    contents_of,
+)
 from sauce_janitor.archive import prune as taking
 from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
 from sauce_janitor.config import Config
@@ -28,13 +37,18 @@ from tests.fakes.records import DAY
 from tests.integration.pipeline.conftest import Desk, Quiet
 
 OWNER = owner_name("demo")
-NINETY = "policies: [{name: p, match: all, then: {archive: {after: 1h, keep_for: {video: 90d, all: 2y}}}}]"
+NINETY = (
+    "policies: [{name: p, match: all, then: {archive: {after: 1h, keep_for: {video: 90d, all:"
+    " 2y}}}}]"
+)
 STORED_AGO = 100 * DAY
 
 
 @dataclass
 class Box:
-    """A desk whose archive was filled 100 days ago, with jobs that nobody asked Sauce Labs about since."""
+    """A desk whose archive was filled 100 days ago, with jobs that nobody asked Sauce Labs about
+    since.
+    """
 
     desk: Desk
     stored: list[str] = field(default_factory=list)
@@ -54,9 +68,15 @@ class Box:
             for number in range(len(self.stored), len(self.stored) + jobs):
                 document = a_document(number, at, **fields)
                 stored = archive.store(
-                    document, shelf.listing, EVERYTHING, shelf.fetch, StoreOrigin("p", "run-1", "https://x")
+                    document,
+                    shelf.listing,
+                    EVERYTHING,
+                    shelf.fetch,
+                    StoreOrigin("p", "run-1", "https://x"),
                 )
-                journal.archived(document.job.id, OWNER, receipt=stored.sha256, selection=stored.key, policy="p")
+                journal.archived(
+                    document.job.id, OWNER, receipt=stored.sha256, selection=stored.key, policy="p"
+                )
                 self.stored.append(document.job.id)
 
     def tools(self, later_s: int = 0) -> RunContext:
@@ -66,7 +86,9 @@ class Box:
     def prune(self, *, execute: bool = True, later_s: int = 0, **order: Any) -> Pruned:
         tools = self.tools(later_s)
         order.setdefault("vouched", later_s != 0)
-        return prune_account(tools.config.account("box"), tools, PruneOrder(execute=execute, **order))
+        return prune_account(
+            tools.config.account("box"), tools, PruneOrder(execute=execute, **order)
+        )
 
     def files(self) -> list[str]:
         found = (path for path in (self.desk.folder / "archive").rglob("*") if path.is_file())
@@ -120,7 +142,7 @@ def test_what_is_over_goes_with_a_line_before_and_after_and_prove_holds(box: Box
     done = box.prune()
     assert (done.jobs, done.files, done.complete) == (2, 2, True)
     assert box.files() == sorted(["job.json", "log.json", "pruned.json", "receipt.json"] * 2)
-    (receipt, *_) = (box.desk.folder / "archive").rglob("receipt.json")
+    receipt, *_ = (box.desk.folder / "archive").rglob("receipt.json")
     assert "video.mp4" in receipt.read_text()
     assert [line.kind for line in box.desk.state.journal.lines()][2:] == ["pruning", "pruned"] * 2
     assert box.proof() == []
@@ -151,7 +173,10 @@ def test_limits_count_jobs_and_refuse_the_whole_and_approvals_lift_them(box: Box
     box.desk.configure("limits: {max_percent: 25}\n" + NINETY)
     before = box.files()
     with pytest.raises(
-        RefusedError, match=r"(?s)20 of 20 jobs in the archive \(100\.0 %\).*approve sha256:\w+ --lift max_percent"
+        RefusedError,
+        match=(
+            r"(?s)20 of 20 jobs in the archive \(100\.0 %\).*approve sha256:\w+ --lift max_percent"
+        ),
     ):
         box.prune()
     assert (box.files(), box.prune(execute=False).plan.broken[0].limit) == (before, "max_percent")
@@ -189,12 +214,17 @@ def test_no_hold_of_any_kind_lets_anything_go(box: Box) -> None:
     box.desk.say("hold", "add", box.stored[2], "--reason", "audit", "--yes")
     done = box.prune()
     assert [row.job_id for row in done.plan.rows] == [box.stored[0]]
-    assert {reason.rule: jobs for reason, jobs in done.plan.protected.items()} == {"tag keep": 1, "a local hold": 1}
+    assert {reason.rule: jobs for reason, jobs in done.plan.protected.items()} == {
+        "tag keep": 1,
+        "a local hold": 1,
+    }
     box.desk.say("hold", "release", box.stored[2], "--yes")
     assert [row.job_id for row in box.prune().plan.rows] == [box.stored[2]]
 
 
-def test_a_tag_that_sauce_labs_showed_later_holds_too_even_when_the_job_is_gone_there(box: Box) -> None:
+def test_a_tag_that_sauce_labs_showed_later_holds_too_even_when_the_job_is_gone_there(
+    box: Box,
+) -> None:
     box.fill(1)
     box.desk.configure(HOLDS)
     known = box.desk.state.jobs.of("box", OWNER)
@@ -233,7 +263,10 @@ policies: [{name: p, match: all, keep: [{last: 1}], then: {archive: {keep_for: 9
 """)
     box.fill(1)
     at = int(time.time()) - STORED_AGO
-    mine, another = box.desk.state.jobs.of("box", OWNER), box.desk.state.jobs.of("box", owner_name("gone"))
+    mine, another = (
+        box.desk.state.jobs.of("box", OWNER),
+        box.desk.state.jobs.of("box", owner_name("gone")),
+    )
     mine.put([a_document(0, at).job], unreadable=(), mark=1, now=1, bookmark=None)
     newer = replace(a_document(7, at + 500).job, owner=owner_name("gone"))
     another.put([newer], unreadable=(), mark=1, now=1, bookmark=None)
@@ -293,7 +326,9 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("step", ["begin", "rename", "unlink", "end"])
-def test_a_crash_at_any_step_is_settled_by_the_next_prune(box: Box, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_a_crash_at_any_step_is_settled_by_the_next_prune(
+    box: Box, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     from sauce_janitor.state import PruneJournal
 
     box.fill(2)
@@ -318,7 +353,9 @@ def test_a_crash_at_any_step_is_settled_by_the_next_prune(box: Box, monkeypatch:
     assert box.proof() == []
 
 
-def test_what_a_crash_left_is_kept_by_a_hold_that_came_since(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_crash_left_is_kept_by_a_hold_that_came_since(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
     box.fill(1)
 
     def crash(*_: object) -> None:
@@ -334,7 +371,9 @@ def test_what_a_crash_left_is_kept_by_a_hold_that_came_since(box: Box, monkeypat
     assert (box.prune().recovered, box.files().count("video.mp4")) == (1, 0)
 
 
-def test_a_job_that_cannot_be_pruned_is_named_and_the_others_go(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_cannot_be_pruned_is_named_and_the_others_go(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
     box.fill(2)
     real, failed = taking.Pruner.prune, list[taking.PruneDraft]()
 
@@ -352,10 +391,12 @@ def test_a_job_that_cannot_be_pruned_is_named_and_the_others_go(box: Box, monkey
     assert box.prune().jobs == 1
 
 
-def test_a_record_without_a_line_in_the_journal_and_a_line_without_its_record_are_findings(box: Box) -> None:
+def test_a_record_without_a_line_in_the_journal_and_a_line_without_its_record_are_findings(
+    box: Box,
+) -> None:
     box.fill(2)
     box.prune()
-    (first, second) = sorted((box.desk.folder / "archive").rglob("pruned.json"))
+    first, second = sorted((box.desk.folder / "archive").rglob("pruned.json"))
     first.unlink()
     findings = box.proof()
     assert any("does not have the record" in finding for finding in findings)
@@ -373,12 +414,17 @@ def test_an_owner_is_erased_whole_but_for_what_a_hold_protects(box: Box) -> None
     assert (done.jobs, done.files) == (2, 6)
     assert box.files().count("job.json") == 1
     assert box.proof() == []
-    records = [json.loads(path.read_text())["why"] for path in (box.desk.folder / "archive").rglob("pruned.json")]
+    records = [
+        json.loads(path.read_text())["why"]
+        for path in (box.desk.folder / "archive").rglob("pruned.json")
+    ]
     assert records == ["offboard demo by jane"] * 2
     assert box.prune(erase=owner_name("nobody")).plan.jobs == 0
 
 
-def test_a_deletion_at_sauce_labs_is_still_proven_when_its_copy_was_pruned(open_desk: Callable[..., Desk]) -> None:
+def test_a_deletion_at_sauce_labs_is_still_proven_when_its_copy_was_pruned(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(40)
     desk.configure("""
 limits: {max_percent: null}
@@ -416,8 +462,12 @@ def test_an_account_that_has_no_archive_yet_has_nothing_to_prune(box: Box) -> No
     assert not Path(box.desk.folder / "archive").exists()
 
 
-@pytest.mark.parametrize("everything", [False, True], ids=["keep_for that is over", "everything erased"])
-def test_no_delete_rests_on_a_copy_that_was_pruned(open_desk: Callable[..., Desk], *, everything: bool) -> None:
+@pytest.mark.parametrize(
+    "everything", [False, True], ids=["keep_for that is over", "everything erased"]
+)
+def test_no_delete_rests_on_a_copy_that_was_pruned(
+    open_desk: Callable[..., Desk], *, everything: bool
+) -> None:
     """Pruning the archive: No delete relies on a pruned copy: what Sauce Labs still lists is
     fetched again."""
     desk = open_desk(40, purge_after_days=9_000)
@@ -427,7 +477,9 @@ def test_no_delete_rests_on_a_copy_that_was_pruned(open_desk: Callable[..., Desk
     box = Box(desk)
     pruned = box.prune(later_s=5 * DAY, erase=OWNER if everything else None)
     assert pruned.jobs > 0
-    wanted = {row.job_id for row in pruned.plan.rows if any(asset for asset in row.files if "/" in asset)}
+    wanted = {
+        row.job_id for row in pruned.plan.rows if any(asset for asset in row.files if "/" in asset)
+    }
     assert wanted
     desk.configure(head + "{archive: 1h, delete_job: 31d}}]")
 

@@ -1,4 +1,6 @@
-"""Whole runs against the 30-day purge: what is archived before it, what is lost to it, and what may go once it has passed."""
+"""Whole runs against the 30-day purge: what is archived before it, what is lost to it, and what may
+go once it has passed.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def purged(desk: Desk) -> set[str]:
     return {line.job_id for line in desk.state.journal.lines("box") if line.kind == "purged"}
 
 
-def test_a_job_that_stayed_for_its_assets_sake_goes_after_they_were_purged(open_desk: Callable[..., Desk]) -> None:
+def test_a_job_that_stayed_for_its_assets_sake_goes_after_they_were_purged(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(PROTECTED)
     first = desk.run(execute=True)
@@ -53,7 +57,9 @@ def test_the_look_is_once_a_day_and_a_dry_run_takes_none(open_desk: Callable[...
 
 
 def asked_for_lists(desk: Desk) -> int:
-    return sum(entry.method == "GET" and entry.path.endswith("/assets") for entry in desk.sandbox.log)
+    return sum(
+        entry.method == "GET" and entry.path.endswith("/assets") for entry in desk.sandbox.log
+    )
 
 
 def test_what_was_lost_is_told_once_and_counted(open_desk: Callable[..., Desk]) -> None:
@@ -76,7 +82,9 @@ def test_what_was_lost_is_told_once_and_counted(open_desk: Callable[..., Desk]) 
     assert purged(desk) == gone
 
 
-def test_what_expires_unarchived_is_in_plan_status_and_metrics(open_desk: Callable[..., Desk]) -> None:
+def test_what_expires_unarchived_is_in_plan_status_and_metrics(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=200)
     desk.configure(EVERYTHING.replace("archive: 1h", "archive: 29d"))
     metrics = desk.metrics = Metrics()
@@ -84,8 +92,12 @@ def test_what_expires_unarchived_is_in_plan_status_and_metrics(open_desk: Callab
     assert 0 < plan.expiring_24h_jobs <= plan.expiring_72h_jobs
     page = metrics.page().decode()
     for within, jobs in (("24h", plan.expiring_24h_jobs), ("72h", plan.expiring_72h_jobs)):
-        assert f'assets_expiring_unarchived{{account="box",within="{within}"}} {float(jobs)}' in page
-    assert f"the assets of {plan.expiring_24h_jobs:,} jobs within 24 h" in re.sub(r"\s+", " ", desk.say("plan").output)
+        assert (
+            f'assets_expiring_unarchived{{account="box",within="{within}"}} {float(jobs)}' in page
+        )
+    assert f"the assets of {plan.expiring_24h_jobs:,} jobs within 24 h" in re.sub(
+        r"\s+", " ", desk.say("plan").output
+    )
     (status,) = json.loads(desk.say("status", "--format", "json").stdout)
     assert (status["last_plan"]["expiring_24h"], status["last_plan"]["expiring_72h"]) == (
         plan.expiring_24h_jobs,
@@ -93,7 +105,9 @@ def test_what_expires_unarchived_is_in_plan_status_and_metrics(open_desk: Callab
     )
 
 
-def test_what_a_run_archived_does_not_count_as_expiring_any_more(open_desk: Callable[..., Desk]) -> None:
+def test_what_a_run_archived_does_not_count_as_expiring_any_more(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(jobs=200)
     desk.configure(EVERYTHING)
     metrics = desk.metrics = Metrics()
@@ -106,7 +120,9 @@ def test_what_a_run_archived_does_not_count_as_expiring_any_more(open_desk: Call
         assert f'assets_expiring_unarchived{{account="box",within="{within}"}} 0.0' in page
 
 
-def test_kept_and_held_jobs_are_archived_the_nearest_purge_first(open_desk: Callable[..., Desk]) -> None:
+def test_kept_and_held_jobs_are_archived_the_nearest_purge_first(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure("""
 limits: {max_percent: null}
@@ -114,7 +130,11 @@ holds: [{match: {status: failed}, by: qa, reason: audit}]
 policies: [{name: keepers, match: all, keep: [{last: 5}], then: {archive: 1h, delete_job: 20d}}]
 """)
     plan = desk.run().plan
-    archives = [job for job in plan.jobs() if any(decision.action is Action.ARCHIVE for decision in job.actions)]
+    archives = [
+        job
+        for job in plan.jobs()
+        if any(decision.action is Action.ARCHIVE for decision in job.actions)
+    ]
     held = [job.held for job in archives]
     assert True in held
     assert held == sorted(held, reverse=True), "holds first"
@@ -122,7 +142,9 @@ policies: [{name: keepers, match: all, keep: [{last: 5}], then: {archive: 1h, de
     young = [end for end in ends if end > plan.as_of - 30 * DAY]
     assert ends[: len(young)] == sorted(young), "the nearest purge first, what is purged last"
     kept = {job.job_id for job in archives} - {
-        job.job_id for job in plan.jobs() if any(decision.action is Action.DELETE_JOB for decision in job.actions)
+        job.job_id
+        for job in plan.jobs()
+        if any(decision.action is Action.DELETE_JOB for decision in job.actions)
     }
     assert kept
 

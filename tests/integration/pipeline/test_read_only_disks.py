@@ -1,4 +1,6 @@
-"""A state and an archive that cannot be written: what only reads works, and what writes says why it does not."""
+"""A state and an archive that cannot be written: what only reads works, and what writes says why it
+does not.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting needs root")
     place = tmp_path / "disk"
     place.mkdir()
-    found = subprocess.run(["mount", "-t", "tmpfs", "none", place], capture_output=True, check=False)
+    found = subprocess.run(
+        ["mount", "-t", "tmpfs", "none", place], capture_output=True, check=False
+    )
     if found.returncode:
         pytest.skip(f"cannot mount a tmpfs here: {found.stderr.decode().strip()}")
     yield place
@@ -60,7 +64,10 @@ def a_desk(folder: Path, stack: ExitStack) -> Desk:
 def contents(folder: Path) -> dict[str, tuple[int, int]]:
     """Every file, with its size and the time of its last change."""
     found = [each for each in folder.rglob("*") if each.is_file()]
-    return {str(each.relative_to(folder)): (each.stat().st_size, each.stat().st_mtime_ns) for each in found}
+    return {
+        str(each.relative_to(folder)): (each.stat().st_size, each.stat().st_mtime_ns)
+        for each in found
+    }
 
 
 def an_archived_job(desk: Desk, heard: Callable[..., Heard]) -> str:
@@ -89,7 +96,9 @@ def test_what_only_reads_works_on_a_disk_that_is_mounted_read_only_and_what_writ
     with ExitStack() as stack:
         desk = a_desk(disk, stack)
         job, before = an_archived_job(desk, heard), contents(disk)
-        left = json.loads(heard(desk, "status", "--format", "json").stdout)[0]["budget"]["left_this_hour"]
+        left = json.loads(heard(desk, "status", "--format", "json").stdout)[0]["budget"][
+            "left_this_hour"
+        ]
         freeze(disk)
         asked = len(desk.sandbox.log)
         put = {"JOB": job, "OUT": str(tmp_path / "out"), "CONFIG": str(disk / "config.yaml")}
@@ -97,17 +106,23 @@ def test_what_only_reads_works_on_a_disk_that_is_mounted_read_only_and_what_writ
             said = heard(desk, *(put.get(word, word) for word in words))
             assert said.code == 0, (words, said)
             if words[0] not in ("check", "config") and words[:2] != ("archive", "show"):
-                assert said.stderr.count("cannot be written here: read as of its last change, 20") == 1, (words, said)
+                assert (
+                    said.stderr.count("cannot be written here: read as of its last change, 20") == 1
+                ), (words, said)
         told = json.loads(heard(desk, "status", "--format", "json").stdout)[0]
         assert told["local_holds"] == 1
         assert told["last_runs"][0]["result"] == "done"
-        assert told["budget"]["left_this_hour"] in range(left, left + 200), "what was counted is known"
+        assert told["budget"]["left_this_hour"] in range(left, left + 200), (
+            "what was counted is known"
+        )
         assert len(desk.sandbox.log) == asked
         put["DIGEST"] = desk.config.policy_digest("box")
         for words in WRITES:
             said = heard(desk, *(put.get(word, word) for word in words))
             assert said.code == 4, (words, said)
-            told_why = [line for line in said.stderr.splitlines() if line.startswith("sauce-janitor:")]
+            told_why = [
+                line for line in said.stderr.splitlines() if line.startswith("sauce-janitor:")
+            ]
             assert len(told_why) == 1, (words, said)
             assert "its file system is mounted read-only" in told_why[0], (words, said)
         assert contents(disk) == before
@@ -133,7 +148,10 @@ def test_a_state_that_is_written_elsewhere_is_read_as_it_is_now_through_a_read_o
             assert said.code == 0, said
             assert "read as of" not in said.stderr, "the daemon has it open: this is now"
         assert "PAUSED by somebody" in heard(there, "status").stdout
-        assert "for a look" in json.loads(heard(there, "status", "--format", "json").stdout)[0]["paused"]["reason"]
+        assert (
+            "for a look"
+            in json.loads(heard(there, "status", "--format", "json").stdout)[0]["paused"]["reason"]
+        )
 
 
 def test_a_state_with_a_log_that_a_crash_left_is_read_with_what_the_log_has(
@@ -159,7 +177,9 @@ def test_a_folder_that_this_user_may_not_write_is_read(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            pytest.skip("root may write everywhere, and there is no setpriv to take that right away")
+            pytest.skip(
+                "root may write everywhere, and there is no setpriv to take that right away"
+            )
         without = [setpriv, "--bounding-set", "-dac_override,-dac_read_search"]
     folder = tmp_path / "kept"
     folder.mkdir()
@@ -184,7 +204,9 @@ for words in (["status"], ["archive", "list"], ["plan", "--offline"], ["pause"],
             [*without, sys.executable, "-c", code, str(folder / "config.yaml")],
             env={**os.environ, "KEY": desk.sandbox.access_key}, capture_output=True, text=True, check=False,
         )  # fmt: skip
-    ended = [line.rpartition(" ")[2] for line in done.stdout.splitlines() if line.startswith("ENDED")]
+    ended = [
+        line.rpartition(" ")[2] for line in done.stdout.splitlines() if line.startswith("ENDED")
+    ]
     assert ended == ["0", "0", "0", "4", "4"], done
     assert done.stderr.count("read as of its last change") == 3, done.stderr
     assert done.stderr.count("this user may not write it") == 2, done.stderr

@@ -1,4 +1,6 @@
-"""What a job's assets weigh is told by a fair sample of an account's receipts, however the archive is skewed."""
+"""What a job's assets weigh is told by a fair sample of an account's receipts, however the archive
+is skewed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, Catalogue, DiskReserve, ReceiptDocument, StoredFile, WriteSettings, job_place
+from sauce_janitor.archive import (
+    Archive,
+    Catalogue,
+    DiskReserve,
+    ReceiptDocument,
+    StoredFile,
+    WriteSettings,
+    job_place,
+)
 from sauce_janitor.archive.receipts import write_receipt
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.operations.wiring.footprint import weights_of
@@ -23,12 +33,21 @@ OLD, NEW = 700, 300
 MEAN = (OLD * SMALL + NEW * LARGE) / (OLD + NEW)
 
 
-def put(root: Path, number: int, *, owner: str, policy: str, video_bytes: int, ended_at: int) -> None:
+def put(
+    root: Path, number: int, *, owner: str, policy: str, video_bytes: int, ended_at: int
+) -> None:
     """Write a receipt where the archive has it; the files themselves play no part."""
     text = hashlib.sha256(str(number).encode()).hexdigest()
 
     def stored(name: str, size: int) -> StoredFile:
-        return StoredFile(name, name if name == "job.json" else f"assets/{name}", size, text, ended_at, "http://x/y")
+        return StoredFile(
+            name,
+            name if name == "job.json" else f"assets/{name}",
+            size,
+            text,
+            ended_at,
+            "http://x/y",
+        )
 
     receipt = ReceiptDocument(
         number=1, tool="sauce-janitor", archive="a", account="eu", base_url="http://x", owner=owner_name(owner),
@@ -42,9 +61,13 @@ def put(root: Path, number: int, *, owner: str, policy: str, video_bytes: int, e
 
 @pytest.fixture(scope="module")
 def skewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """First a year of one policy's small jobs, then a month of another's large ones, of an owner that comes later."""
+    """First a year of one policy's small jobs, then a month of another's large ones, of an owner
+    that comes later.
+    """
     root = tmp_path_factory.mktemp("skewed") / "archive"
-    Archive.open(root, account="eu", known_uuid=None, settings=WriteSettings(min_free=DiskReserve(percent=0))).close()
+    Archive.open(
+        root, account="eu", known_uuid=None, settings=WriteSettings(min_free=DiskReserve(percent=0))
+    ).close()
     for number in range(OLD):
         at = LAST_YEAR + number * DAY // 2
         put(root, number, owner="alice", policy="pull-requests", video_bytes=SMALL, ended_at=at)
@@ -74,7 +97,9 @@ def test_the_sample_is_spread_over_owners_policies_and_time(skewed: Path) -> Non
     assert months >= set(range(11))
 
 
-def test_the_sample_is_the_same_each_time_and_a_new_job_changes_at_most_one_of_it(skewed: Path) -> None:
+def test_the_sample_is_the_same_each_time_and_a_new_job_changes_at_most_one_of_it(
+    skewed: Path,
+) -> None:
     before = [receipt.job_id for receipt in drawn(skewed)]
     assert [receipt.job_id for receipt in drawn(skewed)] == before
     put(skewed, 1_000_000, owner="bob", policy="nightly", video_bytes=LARGE, ended_at=LAST_YEAR)
@@ -83,7 +108,9 @@ def test_the_sample_is_the_same_each_time_and_a_new_job_changes_at_most_one_of_i
 
 def test_a_receipt_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     root = tmp_path / "archive"
-    Archive.open(root, account="eu", known_uuid=None, settings=WriteSettings(min_free=DiskReserve(percent=0))).close()
+    Archive.open(
+        root, account="eu", known_uuid=None, settings=WriteSettings(min_free=DiskReserve(percent=0))
+    ).close()
     for number in range(3):
         put(root, number, owner="alice", policy="nightly", video_bytes=LARGE, ended_at=LAST_YEAR)
     next(root.rglob("receipt.json")).write_text("{")
@@ -91,7 +118,9 @@ def test_a_receipt_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert (sizes.receipts, sizes.a_job["video"], sizes.trouble) == (2, LARGE, None)
 
 
-def test_without_an_archive_sizes_are_typical_ones_and_an_unusable_one_says_why(tmp_path: Path) -> None:
+def test_without_an_archive_sizes_are_typical_ones_and_an_unusable_one_says_why(
+    tmp_path: Path,
+) -> None:
     assert sizes_of(tmp_path / "none", "eu") == ReceiptSizes()
     sizes = sizes_of(tmp_path, "eu")
     assert (sizes.receipts, str(tmp_path) in str(sizes.trouble)) == (0, True)
@@ -103,7 +132,10 @@ def test_a_full_sample_serves_for_a_day(skewed: Path, tmp_path: Path) -> None:
         assert drawn.receipts == 500
         large = (skewed / "eu" / "zoe").rename(skewed / "eu" / ".aside")
         assert weights_of(skewed, state, "eu", now=NOW + DAY - 1) == drawn
-        assert weights_of(skewed, state, "eu", now=NOW + DAY).by_class["video"] < drawn.by_class["video"]
+        assert (
+            weights_of(skewed, state, "eu", now=NOW + DAY).by_class["video"]
+            < drawn.by_class["video"]
+        )
         large.rename(skewed / "eu" / "zoe")
         assert weights_of(tmp_path / "another", state, "eu", now=NOW).receipts == 0
 

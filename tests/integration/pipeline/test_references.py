@@ -1,4 +1,6 @@
-"""Wherever a job's id is taken, so is the beginning of it, its address, its name or its build, when that is one job."""
+"""Wherever a job's id is taken, so is the beginning of it, its address, its name or its build, when
+that is one job.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def _written(desk: Desk) -> dict[str, str]:
 def test_every_command_that_takes_an_id_takes_each_form_of_it(desk: Desk) -> None:
     job = _solo(desk)
     for form, text in _written(desk).items():
-        assert json.loads(desk.say("job", text, "--format", "json").stdout)["id"] == job, f"{form} before any listing"
+        assert json.loads(desk.say("job", text, "--format", "json").stdout)["id"] == job, (
+            f"{form} before any listing"
+        )
     desk.say("run", "--execute")
     for form, text in _written(desk).items():
         calls = {
@@ -59,7 +63,13 @@ def test_every_command_that_takes_an_id_takes_each_form_of_it(desk: Desk) -> Non
             "stop": ("stop", text, "--yes"),
             "hold add": ("hold", "add", text, "--reason", "why"),
             "hold release": ("hold", "release", text, "--yes"),
-            "archive export": ("archive", "export", text, "--output", str(desk.folder / f"out-{form}")),
+            "archive export": (
+                "archive",
+                "export",
+                text,
+                "--output",
+                str(desk.folder / f"out-{form}"),
+            ),
         }
         for name, call in calls.items():
             said = desk.say(*call)
@@ -157,7 +167,9 @@ def test_stdin_takes_ids_and_beginnings_and_no_names(desk: Desk) -> None:
     desk.say("plan")
     job = _solo(desk)
     desk.say("hold", "add", "-", "--reason", "why", stdin=f"{job[:9]}\n{job}\n")
-    assert [hold["job_id"] for hold in json.loads(desk.say("hold", "list", "--format", "json").stdout)] == [job]
+    assert [
+        hold["job_id"] for hold in json.loads(desk.say("hold", "list", "--format", "json").stdout)
+    ] == [job]
     desk.say("hold", "add", "-", "--reason", "why", stdin="solo\n", code=2)
 
 

@@ -1,4 +1,6 @@
-"""Jobs that fail again and again: the others go first, and everybody can see what waits and until when."""
+"""Jobs that fail again and again: the others go first, and everybody can see what waits and until
+when.
+"""
 
 from __future__ import annotations
 
@@ -77,13 +79,18 @@ def test_status_and_explain_say_what_is_tried_again_and_when(desk: Desk) -> None
     recalled = Metrics()
     recall(desk.config, desk.state, recalled)  # as the next process shows it before its first run
     for metrics in (desk.metrics, recalled):
-        assert 'sauce_janitor_retrying_jobs{account="box",kind="answer"} 4.0' in metrics.page().decode()
+        assert (
+            'sauce_janitor_retrying_jobs{account="box",kind="answer"} 4.0'
+            in metrics.page().decode()
+        )
 
 
 def test_a_run_that_only_waits_for_the_next_try_says_so_and_ends_with_4(desk: Desk) -> None:
     bad = _break(desk, 2)
     for job in bad:  # as a run of six hours ago left it
-        desk.state.retries.failed("box", job, Failing(FailureKind.ANSWER, "no list"), at=int(time.time()) - 6 * HOUR)
+        desk.state.retries.failed(
+            "box", job, Failing(FailureKind.ANSWER, "no list"), at=int(time.time()) - 6 * HOUR
+        )
     _next_run(desk, bad, hours=0)
     desk.an_hour_passes()
     said = desk.say("run", "--execute", code=4).stdout
@@ -94,7 +101,9 @@ def test_a_run_that_only_waits_for_the_next_try_says_so_and_ends_with_4(desk: De
     assert (told["waiting"], told["complete"]) == ({"answer": 2}, False)
     desk.an_hour_passes()
     desk.sandbox.faults.disarm()
-    assert json.loads(desk.say("run", "--execute", "--retry-now", "--format", "json").stdout)[0]["complete"]
+    assert json.loads(desk.say("run", "--execute", "--retry-now", "--format", "json").stdout)[0][
+        "complete"
+    ]
     assert desk.state.retries.of("box") == {}
 
 
@@ -102,7 +111,9 @@ def test_a_job_of_which_nothing_is_wanted_any_more_is_not_tried_again(desk: Desk
     bad = _break(desk, 2)
     _next_run(desk, bad)
     assert {retry.kind for retry in desk.state.retries.of("box").values()} == {FailureKind.ANSWER}
-    desk.configure(ARCHIVING.replace("match: all", "match: {name: nothing-like-this}"), budget=SIXTY)
+    desk.configure(
+        ARCHIVING.replace("match: all", "match: {name: nothing-like-this}"), budget=SIXTY
+    )
     desk.an_hour_passes()
     assert desk.run(execute=True).complete
     assert desk.state.retries.of("box") == {}
@@ -114,8 +125,12 @@ def test_a_deadline_names_failure_as_the_blocker_of_a_job_that_waits(desk: Desk)
     desk.configure(policy + deadline, budget=SIXTY.replace("60", "1000"))
     job = next(job.job_id for job in desk.run().plan.jobs() if len(job.actions) == 2)
     desk.sandbox.inject("not_a_list", endpoint="assets.list", job=job)
-    desk.state.retries.failed("box", job, Failing(FailureKind.ANSWER, "no list"), at=int(time.time()) - 6 * HOUR)
-    desk.state.retries.failed("box", job, Failing(FailureKind.ANSWER, "no list"), at=int(time.time()))
+    desk.state.retries.failed(
+        "box", job, Failing(FailureKind.ANSWER, "no list"), at=int(time.time()) - 6 * HOUR
+    )
+    desk.state.retries.failed(
+        "box", job, Failing(FailureKind.ANSWER, "no list"), at=int(time.time())
+    )
     result = desk.run(execute=True)
     assert result.execution is not None
     assert dict(result.execution.waiting) == {FailureKind.ANSWER: 1}

@@ -20,7 +20,9 @@ policies:
 """
 
 
-def test_a_plan_reviewed_for_one_policy_makes_nothing_of_the_others_expected(open_desk: Callable[..., Desk]) -> None:
+def test_a_plan_reviewed_for_one_policy_makes_nothing_of_the_others_expected(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk(120)
     desk.configure(POLICIES)
     file = str(desk.folder / "plan.json")
@@ -47,7 +49,9 @@ def test_a_plan_reviewed_whole_makes_what_it_left_expected(open_desk: Callable[.
 
 
 def test_a_time_that_no_answer_confirmed_is_not_remembered(open_desk: Callable[..., Desk]) -> None:
-    """A second run in the same second lists nothing anew: then the vendor has said nothing of the time."""
+    """A second run in the same second lists nothing anew: then the vendor has said nothing of the
+    time.
+    """
     desk = open_desk()
     desk.configure(POLICIES.replace("10", "null"))
     desk.sandbox.inject("clock_skew", seconds=-30 * DAY)

@@ -20,9 +20,14 @@ def answers(desk: Desk) -> list[int | None]:
     return [entry.status for entry in desk.sandbox.log]
 
 
-def test_a_key_that_changes_while_a_run_begins_does_not_end_it(open_desk: Callable[..., Desk]) -> None:
+def test_a_key_that_changes_while_a_run_begins_does_not_end_it(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
-    script = f"test -e seen && echo {desk.sandbox.access_key} || {{ touch seen; echo the-key-of-yesterday; }}"
+    script = (
+        f"test -e seen && echo {desk.sandbox.access_key} || {{ touch seen; echo"
+        " the-key-of-yesterday; }"
+    )
     desk.configure(POLICIES)
     desk.keep_key(f"{{command: [sh, -c, '{script}']}}")
     assert desk.run(execute=True).complete
@@ -30,7 +35,9 @@ def test_a_key_that_changes_while_a_run_begins_does_not_end_it(open_desk: Callab
     assert desk.deleted()
 
 
-def test_a_key_that_stays_refused_ends_the_run_after_one_request(open_desk: Callable[..., Desk]) -> None:
+def test_a_key_that_stays_refused_ends_the_run_after_one_request(
+    open_desk: Callable[..., Desk],
+) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     desk.keep_key("{command: [echo, the-key-of-yesterday]}")

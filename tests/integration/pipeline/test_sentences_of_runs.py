@@ -39,7 +39,9 @@ def test_the_same_plan(open_desk: Callable[..., Desk]) -> None:
         text = desk.say("plan", *given).stdout
         plan = json.loads(text)
         assert plan["actions"]
-        texts.append(text.replace(plan["created_at"], "…").replace(plan["seal"], "…"))  # which seals created_at too
+        texts.append(
+            text.replace(plan["created_at"], "…").replace(plan["seal"], "…")
+        )  # which seals created_at too
     assert texts[0] == texts[1]
 
 
@@ -106,7 +108,10 @@ def test_lifting(open_desk: Callable[..., Desk], way: str) -> None:
     desk = open_desk()
     desk.configure(LIMITED)
     pasted = refused(desk).splitlines()[-1]
-    form = r'approvals: \[\{account: box, policy_digest: "sha256:\w+", lift: \[max_percent\], max_jobs: \d+, '
+    form = (
+        r'approvals: \[\{account: box, policy_digest: "sha256:\w+", lift: \[max_percent\],'
+        r" max_jobs: \d+, "
+    )
     assert re.fullmatch(form + r"until: [\d-]+, by: .+, reason: .+\}\]", pasted)
     total = desk.run().plan.acting.jobs
     if way == "apply":

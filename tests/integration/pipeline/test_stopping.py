@@ -14,7 +14,9 @@ policies: [{name: runaways, match: all, then: {stop: 6h}}]
 """
 
 
-def test_a_dry_run_stops_nothing_and_an_executing_run_what_runs_too_long(open_desk: Callable[..., Desk]) -> None:
+def test_a_dry_run_stops_nothing_and_an_executing_run_what_runs_too_long(
+    open_desk: Callable[..., Desk],
+) -> None:
     """Stopping jobs: and never in a dry run."""
     desk = open_desk(jobs=0)
     desk.configure(POLICY)

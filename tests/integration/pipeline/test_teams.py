@@ -33,7 +33,11 @@ def open_team(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
 
 
 def _owners_of(desk: Desk, jobs: set[str]) -> set[str]:
-    return {owner for owner in desk.sandbox.owners if jobs & set(desk.sandbox.job_ids(owner, even_deleted=True))}
+    return {
+        owner
+        for owner in desk.sandbox.owners
+        if jobs & set(desk.sandbox.job_ids(owner, even_deleted=True))
+    }
 
 
 def test_a_team_is_its_members_and_its_service_accounts(open_team: Callable[..., Desk]) -> None:
@@ -55,14 +59,22 @@ def test_teams_and_names_may_stand_together(open_team: Callable[..., Desk]) -> N
 
 def test_a_team_may_be_named_by_its_id(open_team: Callable[..., Desk]) -> None:
     desk = open_team()
-    (identity,) = {person.team_uuid for person in desk.sandbox.world.organisation.people if person.team == "web"}
+    (identity,) = {
+        person.team_uuid
+        for person in desk.sandbox.world.organisation.people
+        if person.team == "web"
+    }
     desk.configure(OLD, budget=f", users: {{team: {identity}}}")
     assert set(desk.run().whose.owners) == WEB
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("Platform", "did you mean platform?"), ("wbe", "did you mean web?"), ("zzz", "there are: platform, web")],
+    [
+        ("Platform", "did you mean platform?"),
+        ("wbe", "did you mean web?"),
+        ("zzz", "there are: platform, web"),
+    ],
 )
 def test_a_team_that_is_not_there_is_answered_with_what_is(
     open_team: Callable[..., Desk], name: str, said: str
@@ -86,14 +98,19 @@ def test_two_teams_of_one_name_are_refused_with_their_ids(open_team: Callable[..
 
 
 @pytest.mark.parametrize("switch", ["forbidden", "off"])
-def test_who_may_not_ask_for_teams_is_told_what_to_do(open_team: Callable[..., Desk], switch: str) -> None:
+def test_who_may_not_ask_for_teams_is_told_what_to_do(
+    open_team: Callable[..., Desk], switch: str
+) -> None:
     """Insights does not know of teams: there is nobody else to ask."""
     desk = open_team(team_management=switch)
     with pytest.raises((ForbiddenError, SourceError)) as wrong:
         desk.run(execute=True)
     said = str(wrong.value)
     assert said.startswith("who is in team platform cannot be had")
-    assert "list their names under `users`, or use the credentials of an organization or team admin" in said
+    assert (
+        "list their names under `users`, or use the credentials of an organization or team admin"
+        in said
+    )
     assert desk.writes() == []
 
 
@@ -153,12 +170,18 @@ def test_a_rule_on_the_team_takes_that_team_s_jobs_and_none_whose_team_is_not_to
 ) -> None:
     desk = open_desk(jobs=0)
     desk.configure(OLD.replace("match: all", "match: {team_id: web1}"))
-    jobs = [desk.sandbox.arrive(created_at=int(time.time()) - 9 * DAY - number) for number in range(3)]
+    jobs = [
+        desk.sandbox.arrive(created_at=int(time.time()) - 9 * DAY - number) for number in range(3)
+    ]
     for job, team in zip(jobs, ("web1", "ios2"), strict=False):
         desk.sandbox.edit(job, team_id=team)
     result = desk.run(execute=True)
     assert desk.deleted() == {jobs[0]}
-    assert sum(result.plan.undecided.values()) == 1, "what Sauce Labs does not tell is unclear, and kept"
+    assert sum(result.plan.undecided.values()) == 1, (
+        "what Sauce Labs does not tell is unclear, and kept"
+    )
     assert "undecided (team_id cannot be told)" in desk.say("explain", jobs[2]).stdout
-    found = {row["id"]: row["team_id"] for row in json.loads(desk.say("jobs", "--format", "json").stdout)}
+    found = {
+        row["id"]: row["team_id"] for row in json.loads(desk.say("jobs", "--format", "json").stdout)
+    }
     assert found == {jobs[1]: "ios2", jobs[2]: None}

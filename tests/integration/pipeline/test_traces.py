@@ -1,4 +1,6 @@
-"""A second janitor on the same account, with a state and an archive of its own, is noticed by what it deletes."""
+"""A second janitor on the same account, with a state and an archive of its own, is noticed by what
+it deletes.
+"""
 
 from __future__ import annotations
 
@@ -83,13 +85,19 @@ def test_what_another_janitor_deletes_is_told_everywhere(desk: Desk, other: Desk
     assert told(other) is None, "what it deletes itself is no trace"
 
 
-def test_what_is_gone_when_its_turn_comes_is_a_trace_unless_we_or_the_purge_explain_it(desk: Desk) -> None:
+def test_what_is_gone_when_its_turn_comes_is_a_trace_unless_we_or_the_purge_explain_it(
+    desk: Desk,
+) -> None:
     now = int(time.time())
     desk.run()
     with desk.state.jobs.snapshot(Query("box", as_of=now)) as snapshot:
         jobs = [each.job for each in snapshot.records()]
-    young = [job for job in jobs if isinstance(job.ended_at, int) and now - job.ended_at < 20 * DAY][:3]
-    old = [job for job in jobs if isinstance(job.ended_at, int) and now - job.ended_at > 40 * DAY][:3]
+    young = [
+        job for job in jobs if isinstance(job.ended_at, int) and now - job.ended_at < 20 * DAY
+    ][:3]
+    old = [job for job in jobs if isinstance(job.ended_at, int) and now - job.ended_at > 40 * DAY][
+        :3
+    ]
     assert len(young) == len(old) == 3
     traces = ForeignDeletes("box", desk.state, Telemetry("box", "a run", Metrics()), now=now)
     for job in (*young, *old):
@@ -101,19 +109,27 @@ def test_what_is_gone_when_its_turn_comes_is_a_trace_unless_we_or_the_purge_expl
 
     journal, doubted = desk.state.journal.during("box", "a run", lambda: now), old[0]
     with desk.state.lease("box", "a run", now=now) as lease:
-        permit = DeleteJobPermit(doubted.id, doubted.owner, NothingWanted("old"), "x", 0.0, lease.fence)
+        permit = DeleteJobPermit(
+            doubted.id, doubted.owner, NothingWanted("old"), "x", 0.0, lease.fence
+        )
         journal.outcome(journal.intent(permit, policy="old"), "unknown", detail="no answer")
     traces.event(AlreadyGone(doubted.id, doubted.owner, "old", Action.DELETE_JOB, "x"))
     assert traces.found.jobs == 6
 
 
 def leave_open(desk: Desk, outcome: str | None) -> list[Job]:
-    """Begin the delete of eight old jobs as a run does that is killed, or that learns no more than `outcome`."""
+    """Begin the delete of eight old jobs as a run does that is killed, or that learns no more than
+    `outcome`.
+    """
     now = int(time.time())
     desk.run()
     with desk.state.jobs.snapshot(Query("box", as_of=now)) as snapshot:
         jobs = [each.job for each in snapshot.records()]
-    old = [job for job in jobs if isinstance(job.ended_at, int) and 45 * DAY < now - job.ended_at < 80 * DAY][:8]
+    old = [
+        job
+        for job in jobs
+        if isinstance(job.ended_at, int) and 45 * DAY < now - job.ended_at < 80 * DAY
+    ][:8]
     journal = desk.state.journal.during("box", "a run", lambda: now)
     with desk.state.lease("box", "a run", now=now) as lease:
         for job in old:
@@ -126,7 +142,9 @@ def leave_open(desk: Desk, outcome: str | None) -> list[Job]:
 
 
 @pytest.mark.parametrize("outcome", [None, "unknown", "failed"])
-def test_deletes_of_ours_that_come_true_unseen_are_no_trace(desk: Desk, outcome: str | None) -> None:
+def test_deletes_of_ours_that_come_true_unseen_are_no_trace(
+    desk: Desk, outcome: str | None
+) -> None:
     for job in leave_open(desk, outcome):
         desk.sandbox.remove(job.id)
     desk.later_s = 2
@@ -135,8 +153,12 @@ def test_deletes_of_ours_that_come_true_unseen_are_no_trace(desk: Desk, outcome:
 
 
 @pytest.mark.parametrize("outcome", [None, "unknown", "failed"])
-def test_a_delete_of_ours_explains_what_is_gone_when_its_turn_comes(desk: Desk, outcome: str | None) -> None:
-    traces = ForeignDeletes("box", desk.state, Telemetry("box", "a run", Metrics()), now=int(time.time()))
+def test_a_delete_of_ours_explains_what_is_gone_when_its_turn_comes(
+    desk: Desk, outcome: str | None
+) -> None:
+    traces = ForeignDeletes(
+        "box", desk.state, Telemetry("box", "a run", Metrics()), now=int(time.time())
+    )
     for job in leave_open(desk, outcome):
         for action in DELETES:
             traces.event(AlreadyGone(job.id, job.owner, "old", action, "x"))

@@ -1,4 +1,6 @@
-"""A job that ended before it started, on the sandbox: it fails for a day, and then goes as its policy says."""
+"""A job that ended before it started, on the sandbox: it fails for a day, and then goes as its
+policy says.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def test_a_job_that_never_started_is_archived_bare_and_goes(
 ) -> None:
     desk = open_desk(jobs=0)
     desk.configure(POLICY)
-    job = desk.sandbox.arrive(created_at=int(time.time()) - 9 * DAY, name="checkout", build="b", tags=[])
+    job = desk.sandbox.arrive(
+        created_at=int(time.time()) - 9 * DAY, name="checkout", build="b", tags=[]
+    )
     desk.sandbox.edit(job, status="error", passed=None, error="Test did not start", start_time=None)
     desk.sandbox.inject("status", endpoint="assets.list", job=job, status=status)
     desk.run(execute=True)
@@ -41,9 +45,14 @@ def test_nothing_is_noted_any_more_of_a_job_that_is_gone(open_desk: Callable[...
     desk = open_desk(jobs=0)
     desk.configure(POLICY, budget=", listing: {full_every: 1s}")
     begun = int(time.time()) - 9 * DAY
-    jobs = [desk.sandbox.arrive(created_at=begun + n, name="checkout", build="b", tags=[]) for n in range(3)]
+    jobs = [
+        desk.sandbox.arrive(created_at=begun + n, name="checkout", build="b", tags=[])
+        for n in range(3)
+    ]
     for job in jobs:
-        desk.sandbox.edit(job, status="error", passed=None, error="Test did not start", start_time=None)
+        desk.sandbox.edit(
+            job, status="error", passed=None, error="Test did not start", start_time=None
+        )
         desk.sandbox.inject("status", endpoint="assets.list", job=job, status=404)
     desk.run(execute=True)
     assert len(desk.state.notes.starting("no asset list box ")) == 3

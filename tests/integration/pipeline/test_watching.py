@@ -1,4 +1,6 @@
-"""`status` tells how things stand; `prove` holds the journal against the archive, and finds what was taken away or changed."""
+"""`status` tells how things stand; `prove` holds the journal against the archive, and finds what
+was taken away or changed.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ def proven(desk: Desk, *arguments: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
-# --- status --------------------------------------------------------------------------------------------------------------
+# --- status ---------------------------------------------------------------------------------------
 
 
 def test_before_the_first_run_status_says_so_and_asks_nothing(desk: Desk) -> None:
@@ -62,7 +64,9 @@ def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Desk) -
     told = status(desk)
     assert told["last_plan"]["left"] is None
     assert "due by the plan made" in desk.say("status").stdout
-    assert told["last_plan"]["counts"] == {action.value: number for action, number in plan.totals.items()}
+    assert told["last_plan"]["counts"] == {
+        action.value: number for action, number in plan.totals.items()
+    }
     assert status(desk, "--policy", "noise")["last_plan"]["by_policy"].keys() == {"noise"}
     assert told["listing"]["jobs"] == plan.inventory
     assert told["listing"]["age_s"] < 600
@@ -71,14 +75,22 @@ def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Desk) -
     desk.say("approve", desk.config.policy_digest("box"), "--yes")
     desk.say("hold", "add", "a" * 32, "--reason", "x", "--yes")
     told = status(desk)
-    assert [(run["mode"], run["result"]) for run in told["last_runs"]] == [("execute", "done"), ("dry_run", "done")]
+    assert [(run["mode"], run["result"]) for run in told["last_runs"]] == [
+        ("execute", "done"),
+        ("dry_run", "done"),
+    ]
     assert told["last_plan"]["left"] == 0
     outcomes = told["last_runs"][0]["outcomes"]
     assert outcomes["delete_job_done"] == plan.totals[Action.DELETE_JOB]
     assert len({policy for policy, action in plan.counts if action is Action.DELETE_ASSETS}) > 1
     gone = outcomes["delete_assets_done"] + outcomes.get("delete_assets_already_gone", 0)
     assert gone == plan.totals[Action.DELETE_ASSETS], "every policy's outcomes are summed"
-    assert (told["local_holds"], len(told["approvals"]), told["open_intents"], told["paused"]) == (1, 1, [], None)
+    assert (told["local_holds"], len(told["approvals"]), told["open_intents"], told["paused"]) == (
+        1,
+        1,
+        [],
+        None,
+    )
     said = desk.say("status").stdout
     for words in (
         "due: nothing left of the plan carried out",
@@ -117,7 +129,7 @@ def test_an_unknown_account_is_refused(desk: Desk) -> None:
     desk.say("prove", "--account", "nope", code=2)
 
 
-# --- prove ---------------------------------------------------------------------------------------------------------------
+# --- prove ----------------------------------------------------------------------------------------
 
 
 def test_every_deletion_is_proven_by_its_receipt_or_was_wanted_without(desk: Desk) -> None:
@@ -201,7 +213,9 @@ def test_a_delete_in_doubt_is_said_to_be_unproven(desk: Desk) -> None:
     found = proven(desk)
     assert (found["in_doubt"], found["already_gone"]) == (0, 0)
     with closing(sqlite3.connect(desk.folder / "state.db")) as connection:
-        [(last,)] = connection.execute("SELECT max(seq) FROM journal WHERE outcome = 'confirmed'").fetchall()
+        [(last,)] = connection.execute(
+            "SELECT max(seq) FROM journal WHERE outcome = 'confirmed'"
+        ).fetchall()
         connection.execute("UPDATE journal SET outcome = 'unknown' WHERE seq = ?", [last])
         connection.commit()
     found = proven(desk, code=6)  # the edit is found too

@@ -1,4 +1,6 @@
-"""`unit: build` from YAML to the last DELETE: a build goes whole or not at all, also when it went in two runs."""
+"""`unit: build` from YAML to the last DELETE: a build goes whole or not at all, also when it went
+in two runs.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_an_old_build_goes_whole_and_one_with_a_held_member_stays_whole(
 @pytest.mark.parametrize("builds", ["v2", "v1", "not offered"])
 def test_where_builds_are_asked_for(open_desk: Callable[..., Desk], builds: str) -> None:
     """Builds: (v2, else v1, else unknown)."""
-    desk = open_desk(jobs=0, behaviours=Behaviours().changed({"builds_v2": "on" if builds == "v2" else "off"}))
+    desk = open_desk(
+        jobs=0, behaviours=Behaviours().changed({"builds_v2": "on" if builds == "v2" else "off"})
+    )
     desk.configure(POLICY)
     jobs = [*build(desk, "rc-1", 90, 90), *build(desk, "rc-2", 1)]
     if builds == "not offered":
@@ -73,13 +77,16 @@ def test_where_builds_are_asked_for(open_desk: Callable[..., Desk], builds: str)
     plan = desk.run().plan
     asked = [entry.path.split("?")[0] for entry in desk.sandbox.log if "build" in entry.path]
     assert asked == ["/v2/builds/vdc/", "/rest/v1/demo/builds"][: 1 if builds == "v2" else 2]
-    assert plan.undecided.get(("releases", "build_status"), 0) == (len(jobs) if builds == "not offered" else 0)
+    assert plan.undecided.get(("releases", "build_status"), 0) == (
+        len(jobs) if builds == "not offered" else 0
+    )
     assert plan.totals[Action.DELETE_JOB] == (0 if builds == "not offered" else 2)
 
 
 def test_the_rest_of_a_build_goes_in_the_next_run(desk: Desk) -> None:
     """Builds: If the API's count and status forget deleted jobs, their earlier values are used."""
-    # The failed job, the oldest, goes first: then the build is said to be one of fewer jobs, all of them passed.
+    # The failed job, the oldest, goes first: then the build is said to be one of fewer jobs, all of
+    # them passed.
     jobs = build(desk, "rc-1", 90, 90, 90, 90)
     desk.sandbox.edit(jobs[0], passed=False)
     build(desk, "rc-2", 1)
@@ -96,7 +103,9 @@ def test_a_builds_answer_serves_no_job_that_was_asked_about_later(desk: Desk) ->
     jobs = build(desk, "rc-1", 90, 90, 90, 90)
     desk.sandbox.edit(jobs[0], passed=False)
     build(desk, "rc-2", 1)
-    desk.sandbox.inject("status", endpoint="jobs.lookup", status=404)  # each job is asked about alone
+    desk.sandbox.inject(
+        "status", endpoint="jobs.lookup", status=404
+    )  # each job is asked about alone
     before = len(desk.sandbox.log)
     desk.run(execute=True)
     assert left(desk, jobs) == 0

@@ -1,4 +1,5 @@
-"""Whole plans with all their reasons, as text: whatever changes a decision on one of these jobs shows as a line that differs.
+"""Whole plans with all their reasons, as text: whatever changes a decision on one of these jobs
+shows as a line that differs.
 
 `SAUCE_JANITOR_REGENERATE=1` writes the plans anew; read the difference before you commit it.
 """
@@ -59,7 +60,7 @@ def rules_of(name: str) -> Rules:
     return from_bytes(text.encode(), GOLDEN / name, environ={}).rules("eu")
 
 
-# --- the jobs of jobs.csv --------------------------------------------------------------------------------------------
+# --- the jobs of jobs.csv -------------------------------------------------------------------------
 
 
 def inventory() -> list[Record]:
@@ -69,7 +70,9 @@ def inventory() -> list[Record]:
 
 def _record(row: dict[str, str]) -> Record:
     said = {name: {"null": None, "?": UNKNOWN}.get(value, value) for name, value in row.items()}
-    fields: dict[str, Any] = {key: said[key] for key in ("status", "name", "os", "browser", "build", "build_status")}
+    fields: dict[str, Any] = {
+        key: said[key] for key in ("status", "name", "os", "browser", "build", "build_status")
+    }
     fields["state"] = JobState(row["state"])
     fields["tags"] = UNKNOWN if row["tags"] == "?" else tuple(filter(None, row["tags"].split(";")))
     fields["build_id"] = fields["build"]
@@ -101,7 +104,7 @@ def _standing(text: str) -> dict[str, Any]:
     raise AssertionError(f"jobs.csv: no such standing: {text}")
 
 
-# --- plans as text ---------------------------------------------------------------------------------------------------
+# --- plans as text --------------------------------------------------------------------------------
 
 
 _IN = "    "
@@ -131,13 +134,20 @@ class Written:
         plan = self.plan
         totals = ", ".join(f"{action} {number}" for action, number in plan.totals.items())
         yield f"{plan.inventory} jobs, {plan.held} held: {totals}"
-        yield "matched: " + ", ".join(f"{name} {number}" for name, number in sorted(plan.matched.items()))
+        yield "matched: " + ", ".join(
+            f"{name} {number}" for name, number in sorted(plan.matched.items())
+        )
         for (policy, field), jobs in sorted(plan.undecided.items()):
             yield f"undecided: {jobs} by {policy} for {field}"
-        yield f"not archived, purged within 24 h: {plan.expiring_24h_jobs}, within 72 h: {plan.expiring_72h_jobs}"
+        yield (
+            f"not archived, purged within 24 h: {plan.expiring_24h_jobs}, within 72 h:"
+            f" {plan.expiring_72h_jobs}"
+        )
         for broken in plan.broken:
             yield f"broken: {broken.text}"
-        for job_id, actions in sorted(plan.announced(), key=lambda announced: self._names[announced[0]]):
+        for job_id, actions in sorted(
+            plan.announced(), key=lambda announced: self._names[announced[0]]
+        ):
             yield f"announced: {self._names[job_id]}: {', '.join(actions)}"
 
     def _decisions(self, action: Action) -> Iterator[str]:
@@ -145,12 +155,18 @@ class Written:
         groups: dict[tuple[Verdict, tuple[Reason, ...]], list[str]] = {}
         for item, decisions in self.decided:
             (decision,) = (each for each in decisions if each.action is action)
-            groups.setdefault((decision.verdict, decision.reasons), []).append(self._names[item.job.id])
+            groups.setdefault((decision.verdict, decision.reasons), []).append(
+                self._names[item.job.id]
+            )
         others = groups.pop(_UNCOVERED, [])
         for (verdict, reasons), jobs in groups.items():
             yield f"{verdict}: {'; '.join(reason.text for reason in reasons)}"
             yield from textwrap.wrap(
-                " ".join(jobs), 120, initial_indent=_IN, subsequent_indent=_IN, break_on_hyphens=False
+                " ".join(jobs),
+                120,
+                initial_indent=_IN,
+                subsequent_indent=_IN,
+                break_on_hyphens=False,
             )
         if others:
             yield f"{_UNCOVERED[0]}: {_UNCOVERED[1][0].text}"
@@ -159,7 +175,9 @@ class Written:
     def _order(self) -> Iterator[str]:
         for job in self.plan.jobs():
             steps = ", ".join(map(_step, job.actions))
-            stored = job.selection.key if job.selection else f"nothing, says {job.nothing_wanted_by}"
+            stored = (
+                job.selection.key if job.selection else f"nothing, says {job.nothing_wanted_by}"
+            )
             yield f"{self._names[job.job_id]}: {steps}; to store: {stored}"
 
 
@@ -168,7 +186,7 @@ def _step(decision: Decision) -> str:
     return f"{decision.action} due since {since} by {decision.policy or 'a hold'}"
 
 
-# --- the tests -------------------------------------------------------------------------------------------------------
+# --- the tests ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +214,9 @@ def test_a_plan_is_the_one_on_record(name: str, jobs: list[Record], names: dict[
 
 
 def assert_invariants(written: Written, jobs: Iterable[Record]) -> None:
-    """Every job has one decision an action; what is kept and what is due are all; the counts are of these decisions."""
+    """Every job has one decision an action; what is kept and what is due are all; the counts are of
+    these decisions.
+    """
     everything = {item.job.id for item in jobs}
     found: dict[tuple[Action, Verdict], set[str]] = {
         (action, verdict): set() for action in Action for verdict in Verdict
@@ -218,7 +238,9 @@ def assert_invariants(written: Written, jobs: Iterable[Record]) -> None:
         own = len(due) - (with_the_job if action is Action.DELETE_ASSETS else 0)
         assert plan.totals[action] == own
         assert sum(number for (_, of), number in plan.counts.items() if of is action) == own
-    assert {job.job_id for job in plan.jobs()} == set().union(*(found[action, Verdict.DUE] for action in Action))
+    assert {job.job_id for job in plan.jobs()} == set().union(
+        *(found[action, Verdict.DUE] for action in Action)
+    )
 
 
 def test_there_is_no_plan_on_record_that_nothing_makes() -> None:

@@ -1,4 +1,6 @@
-"""What a plan of many jobs takes in memory, from the state, when every job acts. Counted allocations, no clock, no RSS."""
+"""What a plan of many jobs takes in memory, from the state, when every job acts. Counted
+allocations, no clock, no RSS.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ class Caller:
         self.sandbox, self.user = sandbox, user
         self.session = requests.Session()
         self.session.trust_env = False
-        self.session.headers["Authorization"] = "Basic " + b64encode(f"{user}:{access_key}".encode()).decode()
+        self.session.headers["Authorization"] = (
+            "Basic " + b64encode(f"{user}:{access_key}".encode()).decode()
+        )
 
     def __call__(self, method: str, path: str, **options: object) -> requests.Response:
         options.setdefault("timeout", 20)

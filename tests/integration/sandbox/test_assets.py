@@ -15,7 +15,11 @@ from .conftest import Call, Start, finished, unfinished
 
 
 def names_in(listing: dict[str, object]) -> set[str]:
-    flat = [name for value in listing.values() for name in (value if isinstance(value, list) else [value])]
+    flat = [
+        name
+        for value in listing.values()
+        for name in (value if isinstance(value, list) else [value])
+    ]
     return {str(name) for name in flat if name is not None}
 
 
@@ -41,10 +45,16 @@ def test_a_cypress_job_lists_null_where_logs_would_be(start: Start, call: Call) 
     job_id = finished(sandbox, with_asset="console.log")
     listing = call(sandbox).get(f"/rest/v1/demo/jobs/{job_id}/assets").json()
 
-    assert (listing["selenium-log"], listing["sauce-log"], listing["screenshots"]) == (None, None, [])
+    assert (listing["selenium-log"], listing["sauce-log"], listing["screenshots"]) == (
+        None,
+        None,
+        [],
+    )
 
 
-def test_every_listed_file_can_be_had_with_the_bytes_that_are_true(start: Start, call: Call) -> None:
+def test_every_listed_file_can_be_had_with_the_bytes_that_are_true(
+    start: Start, call: Call
+) -> None:
     sandbox = start()
     ask = call(sandbox)
     for kind in ("network.har", "console.log", "logcat.log"):
@@ -56,7 +66,9 @@ def test_every_listed_file_can_be_had_with_the_bytes_that_are_true(start: Start,
                 json.loads(answer.content)
 
 
-def test_text_travels_compressed_and_chunked_and_video_with_its_length(start: Start, call: Call) -> None:
+def test_text_travels_compressed_and_chunked_and_video_with_its_length(
+    start: Start, call: Call
+) -> None:
     sandbox = start()
     ask, job_id = call(sandbox), finished(sandbox, with_asset="video.mp4")
     path = f"/rest/v1/demo/jobs/{job_id}/assets"
@@ -69,7 +81,10 @@ def test_text_travels_compressed_and_chunked_and_video_with_its_length(start: St
         None,
         None,
     ]
-    assert [each.headers.get("Transfer-Encoding") for each in (listing, log)] == ["chunked", "chunked"]
+    assert [each.headers.get("Transfer-Encoding") for each in (listing, log)] == [
+        "chunked",
+        "chunked",
+    ]
     assert int(film.headers["Content-Length"]) == len(film.content)
     assert plain.json() == listing.json()
 
@@ -80,7 +95,9 @@ def test_the_screenshots_come_in_one_file_too(start: Start, call: Call) -> None:
     answer = call(sandbox).get(f"/rest/v1/demo/jobs/{job_id}/assets/screenshots.zip")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
         assert {name: packed.read(name) for name in packed.namelist()} == {
-            name: sandbox.asset(job_id, name) for name in visible(sandbox, job_id) if name.endswith("screenshot.png")
+            name: sandbox.asset(job_id, name)
+            for name in visible(sandbox, job_id)
+            if name.endswith("screenshot.png")
         }
 
 
@@ -100,7 +117,9 @@ def test_a_running_job_has_no_assets_yet(start: Start, call: Call) -> None:
         assert (answer.status_code, answer.json()) == (400, "Job hasn't finished running")
 
 
-def test_deleting_assets_names_them_all_with_their_sizes_and_keeps_the_job(start: Start, call: Call) -> None:
+def test_deleting_assets_names_them_all_with_their_sizes_and_keeps_the_job(
+    start: Start, call: Call
+) -> None:
     sandbox = start()
     ask, job_id = call(sandbox), finished(sandbox, with_asset="network.har")
     truth = sandbox.truth(job_id)
@@ -133,7 +152,9 @@ def test_a_signed_link_needs_no_credentials_and_a_wrong_one_does(start: Start, c
 
     assert ask.get(f"{link}?auth={token}").content == sandbox.asset(job_id, "video.mp4")
     assert ask.get(f"{link}?auth=demo:{token}").status_code == 200
-    assert [ask.get(each).status_code for each in (link, f"{link}?auth=0", f"{link}?auth=alice:{token}")] == [401] * 3
+    assert [
+        ask.get(each).status_code for each in (link, f"{link}?auth=0", f"{link}?auth=alice:{token}")
+    ] == [401] * 3
     assert token not in str([entry.line() for entry in sandbox.log])
 
 

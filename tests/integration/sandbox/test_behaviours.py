@@ -9,9 +9,15 @@ from sauce_janitor.sandbox import Rate
 from .conftest import NOW, Call, Start, finished, unfinished
 
 
-@pytest.mark.parametrize(("switch", "status", "rows"), [("clamp", 200, 500), ("reject", 400, None), ("obey", 200, 600)])
-def test_limit_above_max(start: Start, call: Call, switch: str, status: int, rows: int | None) -> None:
-    answer = call(start(jobs=600, behaviours={"limit_above_max": switch})).get("/rest/v1/demo/jobs?limit=900")
+@pytest.mark.parametrize(
+    ("switch", "status", "rows"), [("clamp", 200, 500), ("reject", 400, None), ("obey", 200, 600)]
+)
+def test_limit_above_max(
+    start: Start, call: Call, switch: str, status: int, rows: int | None
+) -> None:
+    answer = call(start(jobs=600, behaviours={"limit_above_max": switch})).get(
+        "/rest/v1/demo/jobs?limit=900"
+    )
 
     assert answer.status_code == status
     assert rows is None or len(answer.json()) == rows
@@ -25,7 +31,10 @@ def test_window_time(start: Start, call: Call, field: str) -> None:
     found = ask.get(f"/rest/v1/demo/jobs?full=true&limit=500&from={low}&to={high}").json()
 
     assert found == [job for job in every if job[field] is not None and low <= job[field] <= high]
-    assert ask.get(f"/rest/v1/demo/jobs?full=true&limit=3&skip=2&from={low}&to={high}").json() == found[2:5]
+    assert (
+        ask.get(f"/rest/v1/demo/jobs?full=true&limit=3&skip=2&from={low}&to={high}").json()
+        == found[2:5]
+    )
 
 
 def test_window_ends(start: Start, call: Call) -> None:
@@ -34,11 +43,15 @@ def test_window_ends(start: Start, call: Call) -> None:
     low, high = times[100], times[200]
     rows = ask.get(f"/rest/v1/demo/jobs?limit=500&from={low}&to={high}").json()
 
-    assert sorted(row["creation_time"] for row in rows) == [time for time in times if low < time < high]
+    assert sorted(row["creation_time"] for row in rows) == [
+        time for time in times if low < time < high
+    ]
 
 
 def test_default_row(start: Start, call: Call) -> None:
-    assert call(start(behaviours={"default_row": "id"})).get("/rest/v1/demo/jobs?limit=1").json()[0].keys() == {"id"}
+    assert call(start(behaviours={"default_row": "id"})).get("/rest/v1/demo/jobs?limit=1").json()[
+        0
+    ].keys() == {"id"}
 
 
 def test_access_key_in_config(start: Start, call: Call) -> None:
@@ -50,7 +63,10 @@ def test_access_key_in_config(start: Start, call: Call) -> None:
 
 @pytest.mark.parametrize(
     ("switch", "answer"),
-    [("empty", {}), ("nulls", {"video": None, "selenium-log": None, "sauce-log": None, "screenshots": []})],
+    [
+        ("empty", {}),
+        ("nulls", {"video": None, "selenium-log": None, "sauce-log": None, "screenshots": []}),
+    ],
 )
 def test_purged_and_deleted_assets(start: Start, call: Call, switch: str, answer: object) -> None:
     sandbox = start(behaviours={"purged_assets": switch, "deleted_assets": switch})
@@ -79,7 +95,8 @@ def test_unfinished_delete(start: Start, call: Call, switch: str, status: int) -
 
 
 @pytest.mark.parametrize(
-    ("switch", "read", "write"), [("all", 200, 204), ("read", 200, 403), ("forbidden", 403, 403), ("hidden", 404, 404)]
+    ("switch", "read", "write"),
+    [("all", 200, 204), ("read", 200, 403), ("forbidden", 403, 403), ("hidden", 404, 404)],
 )
 def test_others_jobs(start: Start, call: Call, switch: str, read: int, write: int) -> None:
     sandbox = start(behaviours={"others_jobs": switch})
@@ -101,7 +118,9 @@ def test_delete_v1_body(start: Start, call: Call) -> None:
 def test_delete_all(start: Start, call: Call, switch: str, v1: int, newer: int) -> None:
     ask = call(start(behaviours={"delete_all": switch}))
 
-    assert [ask("DELETE", f"/rest/{version}/demo/jobs").status_code for version in ("v1", "v1.1")] == [v1, newer]
+    assert [
+        ask("DELETE", f"/rest/{version}/demo/jobs").status_code for version in ("v1", "v1.1")
+    ] == [v1, newer]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +167,10 @@ def test_asset_redirect(start: Start, call: Call) -> None:
 def test_asset_range(start: Start, call: Call) -> None:
     sandbox = start(behaviours={"asset_range": "on"})
     ask, job_id = call(sandbox), finished(sandbox, with_asset="video.mp4")
-    path, whole = f"/rest/v1/demo/jobs/{job_id}/assets/video.mp4", sandbox.asset(job_id, "video.mp4") or b""
+    path, whole = (
+        f"/rest/v1/demo/jobs/{job_id}/assets/video.mp4",
+        sandbox.asset(job_id, "video.mp4") or b"",
+    )
     part = ask.get(path, headers={"Range": "bytes=100-199"})
     tail = ask.get(path, headers={"Range": f"bytes={len(whole) - 5}-"})
 
@@ -157,8 +179,12 @@ def test_asset_range(start: Start, call: Call) -> None:
     assert ask.get(path, headers={"Range": "bytes=999999999-"}).status_code == 416
 
 
-@pytest.mark.parametrize(("switch", "asked", "encoding"), [("always", "identity", "gzip"), ("never", "gzip", None)])
-def test_compression(start: Start, call: Call, switch: str, asked: str, encoding: str | None) -> None:
+@pytest.mark.parametrize(
+    ("switch", "asked", "encoding"), [("always", "identity", "gzip"), ("never", "gzip", None)]
+)
+def test_compression(
+    start: Start, call: Call, switch: str, asked: str, encoding: str | None
+) -> None:
     ask = call(start(behaviours={"compression": switch}))
     answer = ask.get("/rest/v1/demo/jobs?limit=1", headers={"Accept-Encoding": asked})
 
@@ -179,18 +205,29 @@ def test_the_rate_limit_answers_429_and_is_each_users_own(start: Start, call: Ca
 
 
 def test_rate_dialects(start: Start, call: Call) -> None:
-    words = {"rate_bucket": "endpoint", "rate_reset": "epoch", "rate_body": "empty", "retry_after": "absent"}
+    words = {
+        "rate_bucket": "endpoint",
+        "rate_reset": "epoch",
+        "rate_body": "empty",
+        "retry_after": "absent",
+    }
     ask = call(start(rate=Rate(per_hour=1), behaviours=words))
     first, second = ask.get("/rest/v1/demo/jobs"), ask.get("/rest/v1/demo/jobs")
 
     assert ask.get("/rest/v1/demo/builds").status_code == 200
-    assert (second.status_code, second.content, "Retry-After" in second.headers) == (429, b"", False)
+    assert (second.status_code, second.content, "Retry-After" in second.headers) == (
+        429,
+        b"",
+        False,
+    )
     assert int(first.headers["X-Ratelimit-Reset"]) > 1_700_000_000
 
 
 def test_rate_reset_may_be_in_milliseconds_and_the_headers_absent(start: Start, call: Call) -> None:
     def reset(**words: str) -> str | None:
-        answer = call(start(rate=Rate(per_hour=9), behaviours=words)).get("/rest/v1/demo/jobs?limit=1")
+        answer = call(start(rate=Rate(per_hour=9), behaviours=words)).get(
+            "/rest/v1/demo/jobs?limit=1"
+        )
         return answer.headers.get("X-Ratelimit-Reset")
 
     assert 3_000_000 < int(reset(rate_reset="milliseconds") or 0) <= 3_600_000
@@ -200,9 +237,14 @@ def test_rate_reset_may_be_in_milliseconds_and_the_headers_absent(start: Start, 
 
 @pytest.mark.parametrize(
     ("key", "endpoint"),
-    [("builds_v1", "/rest/v1/demo/builds"), ("service_accounts", "/team-management/v1/service-accounts")],
+    [
+        ("builds_v1", "/rest/v1/demo/builds"),
+        ("service_accounts", "/team-management/v1/service-accounts"),
+    ],
 )
-def test_an_older_or_dearer_endpoint_may_not_be_offered(start: Start, call: Call, key: str, endpoint: str) -> None:
+def test_an_older_or_dearer_endpoint_may_not_be_offered(
+    start: Start, call: Call, key: str, endpoint: str
+) -> None:
     assert call(start()).get(endpoint).status_code == 200
     assert call(start(behaviours={key: "off"})).get(endpoint).status_code == 404
 
@@ -211,4 +253,7 @@ def test_screenshots_zip_may_not_be_offered(start: Start, call: Call) -> None:
     for switch, status in (("on", 200), ("off", 404)):
         sandbox = start(behaviours={"screenshots_zip": switch})
         job_id = finished(sandbox, with_asset="0001screenshot.png")
-        assert call(sandbox).get(f"/rest/v1/demo/jobs/{job_id}/assets/screenshots.zip").status_code == status
+        assert (
+            call(sandbox).get(f"/rest/v1/demo/jobs/{job_id}/assets/screenshots.zip").status_code
+            == status
+        )

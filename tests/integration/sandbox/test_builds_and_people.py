@@ -14,7 +14,9 @@ SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 
 
 def test_a_build_has_the_fields_of_the_recorded_one(start: Start, call: Call) -> None:
-    recorded = json.loads((SAMPLES / "saucerest-java" / "buildsResponse.json").read_text())["builds"][0]
+    recorded = json.loads((SAMPLES / "saucerest-java" / "buildsResponse.json").read_text())[
+        "builds"
+    ][0]
     build = call(start()).get("/v2/builds/vdc/?limit=1").json()["builds"][0]
 
     assert build.keys() == recorded.keys()
@@ -23,7 +25,10 @@ def test_a_build_has_the_fields_of_the_recorded_one(start: Start, call: Call) ->
 
 def test_builds_are_paged_to_the_end_without_gap_or_repeat(start: Start, call: Call) -> None:
     ask = call(start())
-    pages = [ask.get(f"/v2/builds/vdc/?limit=40&offset={offset}").json()["builds"] for offset in range(0, 400, 40)]
+    pages = [
+        ask.get(f"/v2/builds/vdc/?limit=40&offset={offset}").json()["builds"]
+        for offset in range(0, 400, 40)
+    ]
     ids = [build["id"] for page in pages for build in page]
 
     assert len(ids) == len(set(ids)) > 60
@@ -35,7 +40,9 @@ def test_counters_and_status_agree_with_the_jobs(start: Start, call: Call) -> No
     ask = call(start(jobs=1500))
     seen: Counter[str] = Counter()
     for build in ask.get("/v2/builds/vdc/?limit=200").json()["builds"]:
-        states = [job["state"] for job in ask.get(f"/v2/builds/vdc/{build['id']}/jobs/").json()["jobs"]]
+        states = [
+            job["state"] for job in ask.get(f"/v2/builds/vdc/{build['id']}/jobs/").json()["jobs"]
+        ]
         counted = Counter(word for state in states for word, is_so in state.items() if is_so)
         seen[build["status"]] += 1
         for word in ("completed", "errored", "failed", "finished", "passed", "running"):
@@ -54,9 +61,9 @@ def test_builds_are_filtered_by_status_name_and_time(start: Start, call: Call) -
         build for build in every if build["status"] in {"failed", "error"}
     ]
     assert ask.get(f"/v2/builds/vdc/?name={every[3]['name']}").json()["builds"] == [every[3]]
-    assert ask.get(f"/v2/builds/vdc/?limit=500&start={middle}&end={middle + 1}").json()["builds"] == [
-        build for build in every if middle <= build["creation_time"] <= middle + 1
-    ]
+    assert ask.get(f"/v2/builds/vdc/?limit=500&start={middle}&end={middle + 1}").json()[
+        "builds"
+    ] == [build for build in every if middle <= build["creation_time"] <= middle + 1]
 
 
 def test_a_job_leads_to_its_build_and_the_build_to_the_job(start: Start, call: Call) -> None:
@@ -66,12 +73,16 @@ def test_a_job_leads_to_its_build_and_the_build_to_the_job(start: Start, call: C
 
     assert build["name"] == row["build"].strip()
     assert build == ask.get(f"/v2/builds/vdc/{build['id']}/").json()
-    assert row["id"] in {job["id"] for job in ask.get(f"/v2/builds/vdc/{build['id']}/jobs/").json()["jobs"]}
+    assert row["id"] in {
+        job["id"] for job in ask.get(f"/v2/builds/vdc/{build['id']}/jobs/").json()["jobs"]
+    }
     assert row in ask.get(f"/rest/v1/builds/{build['id']}/jobs?full=true").json()["jobs"]
     assert row in ask.get(f"/rest/v1/demo/build/{build['name']}/jobs?full=1").json()["jobs"]
 
 
-def test_the_faulty_jobs_of_a_build_are_those_that_failed_or_errored(start: Start, call: Call) -> None:
+def test_the_faulty_jobs_of_a_build_are_those_that_failed_or_errored(
+    start: Start, call: Call
+) -> None:
     ask = call(start(jobs=1500))
     build = ask.get("/v2/builds/vdc/?status=failed&limit=1").json()["builds"][0]
     path = f"/v2/builds/vdc/{build['id']}/jobs/"
@@ -87,7 +98,9 @@ def test_the_faulty_jobs_of_a_build_are_those_that_failed_or_errored(start: Star
 
 def test_a_job_without_a_build_leads_nowhere(start: Start, call: Call) -> None:
     ask = call(start())
-    row = next(row for row in ask.get("/rest/v1/demo/jobs?full=true").json() if row["build"] is None)
+    row = next(
+        row for row in ask.get("/rest/v1/demo/jobs?full=true").json() if row["build"] is None
+    )
 
     assert ask.get(f"/v2/builds/vdc/jobs/{row['id']}/build/").status_code == 404
     assert ask.get(f"/v2/builds/vdc/{'0' * 32}/").json() == {"detail": "Not found."}
@@ -96,7 +109,11 @@ def test_a_job_without_a_build_leads_nowhere(start: Start, call: Call) -> None:
 def test_deleting_and_moving_jobs_changes_the_counters(start: Start, call: Call) -> None:
     sandbox = start()
     ask = call(sandbox)
-    rows = [row for row in ask.get("/rest/v1/demo/jobs?full=true").json() if row["build"] and row["end_time"]]
+    rows = [
+        row
+        for row in ask.get("/rest/v1/demo/jobs?full=true").json()
+        if row["build"] and row["end_time"]
+    ]
     first, second = rows[0], rows[1]
     build = ask.get(f"/v2/builds/vdc/jobs/{first['id']}/build/").json()
     ask("PUT", f"/rest/v1/demo/jobs/{second['id']}", json={"build": build["name"]})
@@ -121,7 +138,9 @@ def test_builds_of_another_user_are_asked_for_by_uuid(start: Start, call: Call) 
     assert ask.get("/v2/builds/rdc/").json() == {"builds": []}
 
 
-def test_users_are_paged_and_found_by_prefix_without_service_accounts(start: Start, call: Call) -> None:
+def test_users_are_paged_and_found_by_prefix_without_service_accounts(
+    start: Start, call: Call
+) -> None:
     sandbox = start()
     ask = call(sandbox)
     first = ask.get("/team-management/v1/users?limit=3").json()
@@ -132,10 +151,14 @@ def test_users_are_paged_and_found_by_prefix_without_service_accounts(start: Sta
     assert first["count"] == len(names) == 4
     assert rest["links"]["next"] is None
     assert {*names, *(each["username"] for each in service)} == set(sandbox.owners)
-    assert [user["username"] for user in ask.get("/team-management/v1/users?username=a").json()["results"]] == ["alice"]
-    assert [user["username"] for user in ask.get("/team-management/v1/users?status=inactive").json()["results"]] == [
-        "bob"
-    ]
+    assert [
+        user["username"]
+        for user in ask.get("/team-management/v1/users?username=a").json()["results"]
+    ] == ["alice"]
+    assert [
+        user["username"]
+        for user in ask.get("/team-management/v1/users?status=inactive").json()["results"]
+    ] == ["bob"]
 
 
 def test_everybody_learns_who_they_are(start: Start, call: Call) -> None:
@@ -147,26 +170,40 @@ def test_everybody_learns_who_they_are(start: Start, call: Call) -> None:
 def test_teams_and_their_members_are_listed(start: Start, call: Call) -> None:
     ask = call(start())
     teams = ask.get("/team-management/v1/teams").json()["results"]
-    members = [ask.get(f"/team-management/v1/teams/{team['id']}/members/").json()["count"] for team in teams]
+    members = [
+        ask.get(f"/team-management/v1/teams/{team['id']}/members/").json()["count"]
+        for team in teams
+    ]
 
     assert sum(members) == 4
 
 
-@pytest.mark.parametrize("path", ["/rest/v1/users/demo", "/rest/v1.1/users/demo/siblings", "/rest/v1/demo/activity"])
-def test_the_look_ups_that_older_clients_begin_with_answer(start: Start, call: Call, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/rest/v1/users/demo", "/rest/v1.1/users/demo/siblings", "/rest/v1/demo/activity"]
+)
+def test_the_look_ups_that_older_clients_begin_with_answer(
+    start: Start, call: Call, path: str
+) -> None:
     assert "demo" in call(start()).get(path).text
 
 
 def test_no_answer_tells_an_access_key(start: Start, call: Call) -> None:
     sandbox = start()
     ask = call(sandbox)
-    paths = ["/rest/v1/demo/jobs", "/rest/v1/demo/jobs?full=true", "/team-management/v1/users", "/rest/v1/users/demo"]
+    paths = [
+        "/rest/v1/demo/jobs",
+        "/rest/v1/demo/jobs?full=true",
+        "/team-management/v1/users",
+        "/rest/v1/users/demo",
+    ]
     paths.append(f"/rest/v1/demo/jobs/{finished(sandbox)}")
 
     assert not any("demo-key" in ask.get(path).text for path in paths)
 
 
-def test_an_organisation_can_have_many_pages_of_users_and_links_keep_the_filter(start: Start, call: Call) -> None:
+def test_an_organisation_can_have_many_pages_of_users_and_links_keep_the_filter(
+    start: Start, call: Call
+) -> None:
     sandbox = start(colleagues=230)
     ask = call(sandbox)
     seen: list[str] = []
@@ -186,17 +223,25 @@ def test_users_are_filtered_by_role_team_and_phrase(start: Start, call: Call) ->
     ask = call(start())
 
     def names(query: str) -> list[str]:
-        return [user["username"] for user in ask.get(f"/team-management/v1/users?{query}").json()["results"]]
+        return [
+            user["username"]
+            for user in ask.get(f"/team-management/v1/users?{query}").json()["results"]
+        ]
 
     (web,) = ask.get("/team-management/v1/teams?name=we").json()["results"]
     assert names("roles=1,4") == ["demo", "alice"]
-    assert names(f"teams={web['id']}") == names("team-name=web") == ["demo", "bob", "jörg.weiß+qa@example.com"]
+    assert (
+        names(f"teams={web['id']}")
+        == names("team-name=web")
+        == ["demo", "bob", "jörg.weiß+qa@example.com"]
+    )
     assert names("phrase=Ali") == ["alice"]
 
 
 def test_a_service_account_cannot_ask_who_there_is(start: Start, call: Call) -> None:
     ask = call(start(), "sso-nightly-bot")
 
-    assert {ask.get(f"/team-management/v1/{what}").status_code for what in ("users", "teams", "service-accounts")} == {
-        403
-    }
+    assert {
+        ask.get(f"/team-management/v1/{what}").status_code
+        for what in ("users", "teams", "service-accounts")
+    } == {403}

@@ -17,7 +17,9 @@ LIST = "/rest/v1/demo/jobs?limit=20&full=true"
 
 
 def raw(sandbox: Sandbox, path: str, *, asks_to_close: bool = True) -> bytes:
-    """All bytes of the answer to a GET until the server closes the connection, of itself or because it is asked to."""
+    """All bytes of the answer to a GET until the server closes the connection, of itself or because
+    it is asked to.
+    """
     split = urlsplit(sandbox.base_url)
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic ZGVtbzpkZW1vLWtleQ==\r\n"
     end = "Connection: close\r\n\r\n" if asks_to_close else "\r\n"
@@ -35,13 +37,19 @@ def test_a_status_is_answered_and_nothing_done(start: Start, call: Call) -> None
     sandbox = start()
     job_id = finished(sandbox)
     for code in (204, 404, 429, 503):
-        sandbox.inject("status", endpoint="job.delete", status=code, times=1, retry_after="99999999")
+        sandbox.inject(
+            "status", endpoint="job.delete", status=code, times=1, retry_after="99999999"
+        )
         answer = call(sandbox)("DELETE", f"/rest/v1.1/jobs/{job_id}")
         assert (answer.status_code, answer.headers["Retry-After"]) == (code, "99999999")
         sandbox.faults.disarm()
 
     assert exists(sandbox, job_id)
-    assert [(entry.status, entry.jobs_deleted, entry.faults) for entry in sandbox.log][-1] == (503, 0, ("status",))
+    assert [(entry.status, entry.jobs_deleted, entry.faults) for entry in sandbox.log][-1] == (
+        503,
+        0,
+        ("status",),
+    )
 
 
 def test_a_page_and_a_redirect_come_instead(start: Start, call: Call) -> None:
@@ -54,8 +62,12 @@ def test_a_page_and_a_redirect_come_instead(start: Start, call: Call) -> None:
     assert (moved.status_code, moved.headers["Location"]) == (302, "http://127.0.0.1:9/x")
 
 
-@pytest.mark.parametrize(("fault", "done"), [("disconnect", False), ("done_but_disconnected", True)])
-def test_a_connection_ends_without_an_answer(start: Start, call: Call, fault: str, done: bool) -> None:
+@pytest.mark.parametrize(
+    ("fault", "done"), [("disconnect", False), ("done_but_disconnected", True)]
+)
+def test_a_connection_ends_without_an_answer(
+    start: Start, call: Call, fault: str, done: bool
+) -> None:
     sandbox = start()
     job_id = finished(sandbox)
     sandbox.inject(fault)
@@ -160,7 +172,11 @@ def test_headers_can_be_long_and_the_clock_wrong(start: Start) -> None:
 
 def test_late_slow_and_silent_answers_come_in_the_end(start: Start, call: Call) -> None:
     sandbox = start()
-    for fault, setting in (("delay", "seconds"), ("stall", "seconds"), ("drip", "bytes_per_second")):
+    for fault, setting in (
+        ("delay", "seconds"),
+        ("stall", "seconds"),
+        ("drip", "bytes_per_second"),
+    ):
         sandbox.inject(fault, **{setting: 1e6 if fault == "drip" else 0.01}, times=1)
 
     assert len(call(sandbox).get(LIST).json()) == 20
@@ -250,12 +266,18 @@ def test_a_named_lie_is_told_of_one_job_or_of_all(
     one = true[2]["id"]
     sandbox.inject(fault, only=one, times=2)
     sandbox.inject(fault, after=2)
-    of_one, details, of_all = (ask.get(path).json() for path in (LIST, f"/rest/v1/demo/jobs/{one}", LIST))
+    of_one, details, of_all = (
+        ask.get(path).json() for path in (LIST, f"/rest/v1/demo/jobs/{one}", LIST)
+    )
 
-    assert [row == honest for row, honest in zip(of_one, true, strict=True)] == [place != 2 for place in range(20)]
+    assert [row == honest for row, honest in zip(of_one, true, strict=True)] == [
+        place != 2 for place in range(20)
+    ]
     assert not any(row == honest for row, honest in zip(of_all, true, strict=True))
     for row in (of_one[2], details):
-        expected = {"wrong_id": one[::-1], "nan": pytest.approx(float("nan"), nan_ok=True)}.get(fault, told)
+        expected = {"wrong_id": one[::-1], "nan": pytest.approx(float("nan"), nan_ok=True)}.get(
+            fault, told
+        )
         assert row[field] == expected
 
 

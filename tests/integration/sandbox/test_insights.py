@@ -30,7 +30,11 @@ def items_of(ask: Caller, query: str) -> list[dict[str, Any]]:
 def documents(sandbox: Sandbox, owner: str = "demo") -> list[dict[str, Any]]:
     """The finished jobs, newest first."""
     truths = (sandbox.truth(job_id) for job_id in sandbox.job_ids(owner))
-    return [dict(each.document) for each in truths if each is not None and each.document["end_time"] is not None]
+    return [
+        dict(each.document)
+        for each in truths
+        if each is not None and each.document["end_time"] is not None
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,9 @@ def documents(sandbox: Sandbox, owner: str = "demo") -> list[dict[str, Any]]:
         ("/trends/errors?", "trends-errors"),
     ],
 )
-def test_an_answer_has_the_shape_of_the_documented_one(start: Start, call: Call, path: str, sample: str) -> None:
+def test_an_answer_has_the_shape_of_the_documented_one(
+    start: Start, call: Call, path: str, sample: str
+) -> None:
     documented = json.loads(PAGE.read_text(encoding="utf-8"))[sample]
     answer = call(start(jobs=900)).get(f"/v1/analytics{path}{ALL}").json()
 
@@ -51,7 +57,9 @@ def test_an_answer_has_the_shape_of_the_documented_one(start: Start, call: Call,
 
 
 def missing(documented: object, answer: object, place: str = "") -> list[str]:
-    """Where the answer lacks a key that the documentation shows, or has something of another type there."""
+    """Where the answer lacks a key that the documentation shows, or has something of another type
+    there.
+    """
     if isinstance(documented, dict) and isinstance(answer, dict):
         if re.search(r"/(statuses|metrics/\w+)$", place):  # their keys are data
             return []
@@ -68,7 +76,9 @@ def missing(documented: object, answer: object, place: str = "") -> list[str]:
     return [] if numbers or type(documented) is type(answer) else [f"{place}: {answer!r}"]
 
 
-def test_the_items_are_the_finished_jobs_and_page_without_gap_or_repeat(start: Start, call: Call) -> None:
+def test_the_items_are_the_finished_jobs_and_page_without_gap_or_repeat(
+    start: Start, call: Call
+) -> None:
     sandbox = start()
     ask = call(sandbox)
     pages: list[dict[str, Any]] = []
@@ -96,9 +106,15 @@ def test_items_outlive_their_jobs_unless_told_otherwise(start: Start, call: Call
     outlives, follows = start(), start(behaviours={"insights_items": "follow"})
     for sandbox in (outlives, follows):
         sandbox.remove(finished(sandbox))
-    gone = next(job_id for job_id in outlives.job_ids(even_deleted=True) if not outlives.truth(job_id).exists)  # type: ignore[union-attr]  # it is one of its own
+    gone = next(
+        job_id
+        for job_id in outlives.job_ids(even_deleted=True)
+        if not outlives.truth(job_id).exists  # type: ignore[union-attr]
+    )  # it is one of its own
 
-    assert [item["is_expired"] for item in items_of(call(outlives), WEEK) if item["id"] == gone] == [True]
+    assert [
+        item["is_expired"] for item in items_of(call(outlives), WEEK) if item["id"] == gone
+    ] == [True]
     assert gone not in {item["id"] for item in items_of(call(follows), WEEK)}
 
 
@@ -124,7 +140,9 @@ def test_whoever_may_not_see_others_jobs_does_not_see_their_tests(start: Start, 
     assert {item["owner"] for item in items_of(ask, f"{ALL}&scope=organization")} == {"demo"}
 
 
-def test_items_are_filtered_by_time_status_build_name_error_system_and_browser(start: Start, call: Call) -> None:
+def test_items_are_filtered_by_time_status_build_name_error_system_and_browser(
+    start: Start, call: Call
+) -> None:
     sandbox = start(jobs=900)
     ask = call(sandbox)
     every = items_of(ask, ALL)
@@ -139,23 +157,37 @@ def test_items_are_filtered_by_time_status_build_name_error_system_and_browser(s
     ]
     unix = int(datetime.fromisoformat(at).timestamp())
     assert items_of(ask, f"start={unix}&end={NOW}")[-1]["creation_time"] == at
-    for key, name in (("status", "status"), ("build", "build"), ("os", "os"), ("browser", "browser"), ("name", "name")):
+    for key, name in (
+        ("status", "status"),
+        ("build", "build"),
+        ("os", "os"),
+        ("browser", "browser"),
+        ("name", "name"),
+    ):
         if middle[key]:
             assert items_of(ask, f"{ALL}&{name}={middle[key]}") == filtered(key, middle[key])
     assert items_of(ask, f"{ALL}&error={error}") == filtered("error", error)
     assert items_of(ask, f"{ALL}&build_missing=true") == filtered("build", "")
-    assert ask.get(f"/v1/analytics/tests?{ALL}&status=error").status_code == 422, "Insights says errored"
+    assert ask.get(f"/v1/analytics/tests?{ALL}&status=error").status_code == 422, (
+        "Insights says errored"
+    )
 
 
-def test_the_two_generations_know_other_names_and_have_another_order(start: Start, call: Call) -> None:
-    newer, older = (call(start(behaviours={"insights_parameters": word})) for word in ("newer", "older"))
+def test_the_two_generations_know_other_names_and_have_another_order(
+    start: Start, call: Call
+) -> None:
+    newer, older = (
+        call(start(behaviours={"insights_parameters": word})) for word in ("newer", "older")
+    )
     name = next(item["name"] for item in items_of(newer, ALL) if item["name"])
 
     assert items_of(newer, ALL) == list(reversed(items_of(newer, f"{ALL}&descending=false")))
     assert [item["id"] for item in items_of(older, ALL)] == [
         item["id"] for item in items_of(newer, f"{ALL}&descending=false")
     ]
-    assert [item["id"] for item in items_of(older, f"{ALL}&desc=true")] == [item["id"] for item in items_of(newer, ALL)]
+    assert [item["id"] for item in items_of(older, f"{ALL}&desc=true")] == [
+        item["id"] for item in items_of(newer, ALL)
+    ]
     assert {item["name"] for item in items_of(newer, f"{ALL}&name={name}")} == {name}
     assert {item["name"] for item in items_of(older, f"{ALL}&query={name}")} == {name}
     assert len(items_of(newer, f"{ALL}&query={name}&missing_build")) == len(items_of(newer, ALL)), (
@@ -165,7 +197,9 @@ def test_the_two_generations_know_other_names_and_have_another_order(start: Star
 
 
 @pytest.mark.parametrize("word", ["newer", "older"])
-def test_a_call_without_times_or_with_unreadable_ones_is_refused(start: Start, call: Call, word: str) -> None:
+def test_a_call_without_times_or_with_unreadable_ones_is_refused(
+    start: Start, call: Call, word: str
+) -> None:
     ask = call(start(behaviours={"insights_parameters": word}))
     newer = word == "newer"
     codes = {
@@ -183,7 +217,8 @@ def test_a_call_without_times_or_with_unreadable_ones_is_refused(start: Start, c
     }
 
     assert codes == {
-        path: {422 if newer and path.split("?")[0] in {"tests", "trends/tests"} else 400} for path in codes
+        path: {422 if newer and path.split("?")[0] in {"tests", "trends/tests"} else 400}
+        for path in codes
     }
 
 
@@ -218,11 +253,21 @@ def test_insights_may_be_forbidden_not_offered_or_shallow(start: Start, call: Ca
 
     assert call(start(behaviours={"insights": "forbidden"})).get(path).status_code == 403
     assert call(start(behaviours={"insights": "off"})).get(path).status_code == 404
-    assert call(start(behaviours={"insights_depth": "10000"})).get(f"{path}&from=9995").status_code == 422
-    assert call(start()).get(f"{path}&from=9995").json() == {"meta": {"status": 200}, "items": [], "has_more": False}
+    assert (
+        call(start(behaviours={"insights_depth": "10000"})).get(f"{path}&from=9995").status_code
+        == 422
+    )
+    assert call(start()).get(f"{path}&from=9995").json() == {
+        "meta": {"status": 200},
+        "items": [],
+        "has_more": False,
+    }
 
 
 def test_the_older_prefix_leads_to_the_same(start: Start, call: Call) -> None:
     ask = call(start())
 
-    assert ask.get(f"/rest/v1/analytics/tests?{WEEK}").json() == ask.get(f"/v1/analytics/tests?{WEEK}").json()
+    assert (
+        ask.get(f"/rest/v1/analytics/tests?{WEEK}").json()
+        == ask.get(f"/v1/analytics/tests?{WEEK}").json()
+    )

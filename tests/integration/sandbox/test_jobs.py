@@ -25,13 +25,17 @@ DETAILS = {
 def test_the_main_user_owns_exactly_as_many_jobs_as_asked_for(start: Start, call: Call) -> None:
     sandbox = start(jobs=1234)
     ask = call(sandbox)
-    pages = [ask.get(f"/rest/v1/demo/jobs?limit=500&skip={skip}").json() for skip in range(0, 2000, 500)]
+    pages = [
+        ask.get(f"/rest/v1/demo/jobs?limit=500&skip={skip}").json() for skip in range(0, 2000, 500)
+    ]
 
     assert [len(page) for page in pages] == [500, 500, 234, 0]
     assert len({row["id"] for page in pages for row in page}) == 1234
 
 
-def test_a_list_has_a_hundred_rows_unless_told_and_never_more_than_five_hundred(start: Start, call: Call) -> None:
+def test_a_list_has_a_hundred_rows_unless_told_and_never_more_than_five_hundred(
+    start: Start, call: Call
+) -> None:
     ask = call(start(jobs=600))
 
     assert len(ask.get("/rest/v1/demo/jobs").json()) == 100
@@ -51,10 +55,14 @@ def test_rows_come_newest_first_and_skip_counts_from_there(start: Start, call: C
 def test_v1_answers_an_array_and_v1_1_an_object(start: Start, call: Call) -> None:
     ask = call(start())
 
-    assert ask.get("/rest/v1.1/demo/jobs?limit=3").json() == {"jobs": ask.get("/rest/v1/demo/jobs?limit=3").json()}
+    assert ask.get("/rest/v1.1/demo/jobs?limit=3").json() == {
+        "jobs": ask.get("/rest/v1/demo/jobs?limit=3").json()
+    }
 
 
-def test_rows_without_full_lack_what_policies_need_and_rows_with_it_are_the_details(start: Start, call: Call) -> None:
+def test_rows_without_full_lack_what_policies_need_and_rows_with_it_are_the_details(
+    start: Start, call: Call
+) -> None:
     ask = call(start())
     (plain,) = ask.get("/rest/v1/demo/jobs?limit=1&skip=30").json()
     (full,) = ask.get("/rest/v1/demo/jobs?limit=1&skip=30&full=true").json()
@@ -62,7 +70,9 @@ def test_rows_without_full_lack_what_policies_need_and_rows_with_it_are_the_deta
     assert plain.keys() == SEED_ROW
     assert full.keys() >= DETAILS
     assert full == ask.get(f"/rest/v1/demo/jobs/{full['id']}").json()
-    assert ask.get("/rest/v1/demo/jobs?limit=1&skip=30&full=True").json() == [full], "as sauceclient writes it"
+    assert ask.get("/rest/v1/demo/jobs?limit=1&skip=30&full=True").json() == [full], (
+        "as sauceclient writes it"
+    )
 
 
 def test_a_window_holds_the_jobs_created_in_it_borders_included(start: Start, call: Call) -> None:
@@ -71,12 +81,16 @@ def test_a_window_holds_the_jobs_created_in_it_borders_included(start: Start, ca
     low, high = times[100], times[200]
     rows = ask.get(f"/rest/v1/demo/jobs?limit=500&from={low}&to={high}").json()
 
-    assert sorted(row["creation_time"] for row in rows) == [time for time in times if low <= time <= high]
+    assert sorted(row["creation_time"] for row in rows) == [
+        time for time in times if low <= time <= high
+    ]
     assert ask.get(f"/rest/v1/demo/jobs?from={NOW + 1}").json() == []
     assert ask.get("/rest/v1/demo/jobs?to=0").json() == []
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=-1", "skip=-1", "from=yesterday", "to=x"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "limit=-1", "skip=-1", "from=yesterday", "to=x"]
+)
 def test_a_query_that_cannot_be_read_is_a_bad_request(start: Start, call: Call, query: str) -> None:
     assert call(start()).get(f"/rest/v1/demo/jobs?{query}").status_code == 400
 
@@ -90,7 +104,9 @@ def test_jobs_are_found_by_name_and_told_as_csv(start: Start, call: Call) -> Non
     assert len(text.splitlines()) == 6
 
 
-def test_several_jobs_are_looked_up_at_once_and_unknown_ones_left_out(start: Start, call: Call) -> None:
+def test_several_jobs_are_looked_up_at_once_and_unknown_ones_left_out(
+    start: Start, call: Call
+) -> None:
     sandbox = start()
     ask = call(sandbox)
     wanted = list(sandbox.job_ids())[10:13]
@@ -103,12 +119,18 @@ def test_several_jobs_are_looked_up_at_once_and_unknown_ones_left_out(start: Sta
 def test_a_job_is_found_on_every_path_that_clients_use(start: Start, call: Call) -> None:
     sandbox = start()
     ask, job_id = call(sandbox), finished(sandbox)
-    paths = [f"/rest/{version}/{middle}jobs/{job_id}" for version in ("v1", "v1.1") for middle in ("", "demo/")]
+    paths = [
+        f"/rest/{version}/{middle}jobs/{job_id}"
+        for version in ("v1", "v1.1")
+        for middle in ("", "demo/")
+    ]
 
     assert {ask.get(path).text for path in paths} == {ask.get(paths[0]).text}
 
 
-@pytest.mark.parametrize("path", ["/rest/v1/demo/jobs/" + "0" * 32, "/rest/v1/demo/jobs/nope", "/rest/v1/nobody/jobs"])
+@pytest.mark.parametrize(
+    "path", ["/rest/v1/demo/jobs/" + "0" * 32, "/rest/v1/demo/jobs/nope", "/rest/v1/nobody/jobs"]
+)
 def test_what_is_not_there_is_not_found(start: Start, call: Call, path: str) -> None:
     answer = call(start()).get(path)
 
@@ -142,9 +164,12 @@ def test_an_update_replaces_what_it_names(start: Start, call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'{"tags": "a"}', b'{"passed": "true"}', b'{"name": 5}', b'{"public": "x"}']
+    "body",
+    [b"{", b"[]", b'{"tags": "a"}', b'{"passed": "true"}', b'{"name": 5}', b'{"public": "x"}'],
 )
-def test_an_update_that_cannot_be_meant_changes_nothing(start: Start, call: Call, body: bytes) -> None:
+def test_an_update_that_cannot_be_meant_changes_nothing(
+    start: Start, call: Call, body: bytes
+) -> None:
     sandbox = start()
     job_id = finished(sandbox)
     before = sandbox.truth(job_id)
@@ -181,7 +206,9 @@ def test_a_deleted_job_is_gone_everywhere_and_the_rows_close_up(start: Start, ca
     assert ask.get(f"/rest/v1/demo/jobs/{job_id}/assets").status_code == 404
     assert ask.get(f"/rest/v1.1/jobs?id={job_id}").json() == {"jobs": []}
     assert ask("DELETE", f"/rest/v1.1/jobs/{job_id}").status_code == 404
-    assert [row["id"] for row in ask.get("/rest/v1/demo/jobs?limit=500").json()] == [i for i in before if i != job_id]
+    assert [row["id"] for row in ask.get("/rest/v1/demo/jobs?limit=500").json()] == [
+        i for i in before if i != job_id
+    ]
 
 
 def test_the_older_path_of_delete_answers_200_with_the_document(start: Start, call: Call) -> None:
@@ -196,7 +223,9 @@ def test_a_job_that_runs_is_not_deleted(start: Start, call: Call) -> None:
     sandbox = start()
     answer = call(sandbox)("DELETE", f"/rest/v1.1/jobs/{unfinished(sandbox)}")
 
-    assert (answer.status_code, answer.json(), answer.reason) == (400,) + ("Job hasn't finished running",) * 2
+    assert (answer.status_code, answer.json(), answer.reason) == (400,) + (
+        "Job hasn't finished running",
+    ) * 2
 
 
 @pytest.mark.parametrize(
@@ -209,12 +238,18 @@ def test_a_job_that_runs_is_not_deleted(start: Start, call: Call) -> None:
         "/rest/v1/demo/jobs/x/..",
     ],
 )
-def test_an_empty_id_deletes_everything_which_is_the_trap(start: Start, call: Call, path: str) -> None:
+def test_an_empty_id_deletes_everything_which_is_the_trap(
+    start: Start, call: Call, path: str
+) -> None:
     sandbox = start()
     ask = call(sandbox)
 
-    connection = HTTPConnection(sandbox.base_url.removeprefix("http://"), timeout=20)  # requests would tidy the path
-    connection.request("DELETE", path, headers={"Authorization": str(ask.session.headers["Authorization"])})
+    connection = HTTPConnection(
+        sandbox.base_url.removeprefix("http://"), timeout=20
+    )  # requests would tidy the path
+    connection.request(
+        "DELETE", path, headers={"Authorization": str(ask.session.headers["Authorization"])}
+    )
     status = connection.getresponse().status
     connection.close()
 
@@ -250,7 +285,11 @@ def test_an_unknown_url_is_a_page_and_a_wrong_method_a_405(start: Start, call: C
 def test_a_name_that_needs_percent_encoding_works_in_paths(start: Start, call: Call) -> None:
     sandbox = start()
     name = next(owner for owner in sandbox.owners if "@" in owner)
-    rows = call(sandbox, name).get("/rest/v1/j%C3%B6rg.wei%C3%9F%2Bqa%40example.com/jobs?full=true").json()
+    rows = (
+        call(sandbox, name)
+        .get("/rest/v1/j%C3%B6rg.wei%C3%9F%2Bqa%40example.com/jobs?full=true")
+        .json()
+    )
 
     assert {row["owner"] for row in rows} == {name}
 

@@ -1,4 +1,6 @@
-"""Clients that others wrote for Sauce Labs work against the sandbox as they are: same code, another host."""
+"""Clients that others wrote for Sauce Labs work against the sandbox as they are: same code, another
+host.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ DATA = Path(__file__).parents[2] / "data"
 TLS = DATA / "tls"
 
 
-def test_sauceclient_lists_reads_changes_stops_and_deletes(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sauceclient_lists_reads_changes_stops_and_deletes(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sauceclient = import_module("sauceclient")
     monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "loopback.pem"))
     sandbox = start(certificate=TLS / "loopback.pem", private_key=TLS / "loopback-key.pem")
@@ -32,12 +36,17 @@ def test_sauceclient_lists_reads_changes_stops_and_deletes(start: Start, monkeyp
     truth = sandbox.truth(job_id)
     assert truth is not None
 
-    assert [job["id"] for job in client.jobs.get_jobs(full=True, limit=20, skip=5)] == list(sandbox.job_ids())[5:25]
+    assert [job["id"] for job in client.jobs.get_jobs(full=True, limit=20, skip=5)] == list(
+        sandbox.job_ids()
+    )[5:25]
     assert client.jobs.get_job(job_id) == truth.document
     assert client.jobs.update_job(job_id, tags=["seen"], custom_data={"a": "b"})["tags"] == ["seen"]
     assert client.jobs.stop_job(running)["end_time"] is not None
     assert client.jobs.get_job_assets(job_id)["screenshots"] is not None
-    assert client.analytics.get_tests(time_range="9d", scope="organization", size=3)["has_more"] is True
+    assert (
+        client.analytics.get_tests(time_range="9d", scope="organization", size=3)["has_more"]
+        is True
+    )
     assert client.analytics.get_test_trends(time_range="9d", interval="1d")["buckets"]
     assert dict(client.jobs.delete_job_assets(job_id)) == truth.assets
     assert client.jobs.delete_job(job_id)["id"] == job_id
@@ -50,13 +59,17 @@ def test_sauceclient_lists_reads_changes_stops_and_deletes(start: Start, monkeyp
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # it leaves closing its file to the collector
-def test_saucelab_api_client_lists_reads_downloads_changes_stops_and_deletes(start: Start, tmp_path: Path) -> None:
+def test_saucelab_api_client_lists_reads_downloads_changes_stops_and_deletes(
+    start: Start, tmp_path: Path
+) -> None:
     saucelab = import_module("saucelab_api_client.saucelab_api_client")
     sandbox = start()
     client = saucelab.SauceLab(sandbox.base_url, "demo", "demo-key")
     job_id, running = finished(sandbox, with_asset="video.mp4"), unfinished(sandbox)
     try:
-        assert [job.job_id for job in client.jobs.get_user_jobs("demo", limit=3)] == list(sandbox.job_ids())[:3]
+        assert [job.job_id for job in client.jobs.get_user_jobs("demo", limit=3)] == list(
+            sandbox.job_ids()
+        )[:3]
         assert client.jobs.get_job_details("demo", job_id).owner == "demo"
         assert client.jobs.update_job("demo", job_id, tags=["seen"], passed=True).tags == ["seen"]
         assert client.jobs.stop_job("demo", running).end_time is not None
@@ -64,7 +77,9 @@ def test_saucelab_api_client_lists_reads_downloads_changes_stops_and_deletes(sta
         client.jobs.get_job_asset_file("demo", job_id, "video.mp4", str(tmp_path), "film.mp4")
         assert (tmp_path / "film.mp4").read_bytes() == sandbox.asset(job_id, "video.mp4")
         assert client.jobs.get_job_asset_file("demo", job_id, "log.json")[0]["path"] == "url"
-        assert {user.username for user in client.accounts.account_user.all_users(username="ali")} == {"alice"}
+        assert {
+            user.username for user in client.accounts.account_user.all_users(username="ali")
+        } == {"alice"}
         assert client.accounts.account_team.teams()[0].name == "web"
         # its own path for this lacks /rest/v1: Sauce Labs would not know it either
         assert "404" in client.jobs.delete_all_job_assets("demo", job_id)
@@ -75,8 +90,9 @@ def test_saucelab_api_client_lists_reads_downloads_changes_stops_and_deletes(sta
 
 
 class Npm:
-    """The npm client `saucelabs`: its hosts are hard-wired, so it is led to the sandbox by its own `proxy` option, and trusts
-    the sandbox's certificate for those hosts as Node.js lets one."""
+    """The npm client `saucelabs`: its hosts are hard-wired, so it is led to the sandbox by its own
+    `proxy` option, and trusts the sandbox's certificate for those hosts as Node.js lets one.
+    """
 
     def __init__(self, node: Path, package: Path, sandbox_url: str) -> None:
         self._node, self._package, self._port = node, package, urlsplit(sandbox_url).port
@@ -100,7 +116,9 @@ class Npm:
         return answers
 
 
-def test_npm_saucelabs_lists_reads_downloads_changes_and_stops(start: Start, component: Callable[[str], Path]) -> None:
+def test_npm_saucelabs_lists_reads_downloads_changes_and_stops(
+    start: Start, component: Callable[[str], Path]
+) -> None:
     package = component("sl").parents[1] / "saucelabs"  # `sl` is the package's own program
     sandbox = start(certificate=TLS / "saucelabs.pem", private_key=TLS / "saucelabs-key.pem")
     npm = Npm(component("node"), package, sandbox.base_url)

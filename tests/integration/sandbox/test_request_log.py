@@ -20,7 +20,11 @@ def test_a_delete_is_logged_with_the_files_that_it_destroyed(start: Start, call:
     call(sandbox)("DELETE", f"/rest/v1.1/jobs/{job_id}")
     (entry,) = sandbox.log.writes()
 
-    assert (entry.method, entry.path, entry.endpoint) == ("DELETE", f"/rest/v1.1/jobs/{job_id}", "job.delete")
+    assert (entry.method, entry.path, entry.endpoint) == (
+        "DELETE",
+        f"/rest/v1.1/jobs/{job_id}",
+        "job.delete",
+    )
     assert (entry.status, entry.job_id, entry.jobs_deleted, entry.user) == (204, job_id, 1, "demo")
     assert {asset.name: asset.size for asset in entry.destroyed} == truth.assets
     assert {asset.name for asset in entry.destroyed if not asset.is_listed} >= {"_crmuxdriver.log"}
@@ -45,7 +49,9 @@ def test_the_path_is_logged_as_it_came(start: Start) -> None:
     assert [entry.path for entry in sandbox.log] == paths
 
 
-def test_whoever_sends_wrong_credentials_is_nobody_but_is_seen_to_have_sent_some(start: Start, call: Call) -> None:
+def test_whoever_sends_wrong_credentials_is_nobody_but_is_seen_to_have_sent_some(
+    start: Start, call: Call
+) -> None:
     sandbox = start()
     ask = call(sandbox)
     ask.session.headers["Authorization"] = "Basic eDp5"
@@ -59,7 +65,9 @@ def test_whoever_sends_wrong_credentials_is_nobody_but_is_seen_to_have_sent_some
     ]
 
 
-def test_the_file_has_a_line_a_request_as_soon_as_it_is_answered(start: Start, call: Call, tmp_path: Path) -> None:
+def test_the_file_has_a_line_a_request_as_soon_as_it_is_answered(
+    start: Start, call: Call, tmp_path: Path
+) -> None:
     path = tmp_path / "requests.jsonl"
     sandbox = start(request_log=path)
     ask, job_id = call(sandbox), finished(sandbox)

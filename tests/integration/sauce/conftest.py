@@ -26,7 +26,13 @@ def vendor() -> Iterator[Vendor]:
 @pytest.fixture
 def connection(vendor: Vendor) -> Connection:
     return Connection(
-        vendor.url, "jsmith", SecretStr(ACCESS_KEY), timeout_s=0.3, timeout_total_s=0.6, attempts=2, max_wait_s=0.01
+        vendor.url,
+        "jsmith",
+        SecretStr(ACCESS_KEY),
+        timeout_s=0.3,
+        timeout_total_s=0.6,
+        attempts=2,
+        max_wait_s=0.01,
     )
 
 

@@ -1,4 +1,6 @@
-"""Streaming assets from a real server: proof of completeness, decoding, limits, and the one redirect that is followed."""
+"""Streaming assets from a real server: proof of completeness, decoding, limits, and the one
+redirect that is followed.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,17 @@ def fetched(reader: SauceReader, name: str) -> tuple[bytes, bool, bool]:
     ("answer", "framed", "encoded"),
     [
         (reply(NOISE), True, False),
-        (chunked(*(NOISE[start : start + 1000] for start in range(0, len(NOISE), 1000))), True, False),
+        (
+            chunked(*(NOISE[start : start + 1000] for start in range(0, len(NOISE), 1000))),
+            True,
+            False,
+        ),
         (gzip_reply(NOISE), True, True),
         (
-            chunked(gzip.compress(NOISE[:9]) + gzip.compress(NOISE[9:]), headers={"Content-Encoding": "x-gzip"}),
+            chunked(
+                gzip.compress(NOISE[:9]) + gzip.compress(NOISE[9:]),
+                headers={"Content-Encoding": "x-gzip"},
+            ),
             True,
             True,
         ),
@@ -46,7 +55,15 @@ def fetched(reader: SauceReader, name: str) -> tuple[bytes, bool, bool]:
         (reply(NOISE, headers={"Content-Encoding": "identity"}), True, False),
         *(
             (reply(NOISE, headers={"Content-Encoding": coding}), True, False)
-            for coding in ("", "aws-chunked", "utf-8", "binary", "none", "x-made-up", "identity, aws-chunked")
+            for coding in (
+                "",
+                "aws-chunked",
+                "utf-8",
+                "binary",
+                "none",
+                "x-made-up",
+                "identity, aws-chunked",
+            )
         ),
         (reply(gzip.compress(NOISE), headers={"Content-Encoding": "gzip,aws-chunked"}), True, True),
         (reply(NOISE, headers={"Content-Encoding": "utf-8"}, length=-1), False, False),
@@ -60,7 +77,9 @@ def test_the_bytes_are_the_vendors_and_unframed_ones_are_called_so(
     assert fetched(reader, "video.mp4") == (NOISE, framed, encoded)
 
 
-def test_text_that_compresses_well_comes_in_whole_chunks(vendor: Vendor, reader: SauceReader) -> None:
+def test_text_that_compresses_well_comes_in_whole_chunks(
+    vendor: Vendor, reader: SauceReader
+) -> None:
     text = b"INFO a line of a log file\n" * 40_000
     vendor.on(f"{FILES}/log.json", gzip_reply(text))
     assert fetched(reader, "log.json")[0] == text
@@ -82,12 +101,18 @@ CUT = gzip.compress(NOISE)
         (reply(CUT[:-1], headers={"Content-Encoding": "gzip"}, length=-1), "end marker"),
         (reply(CUT[:-4] + b"0000", headers={"Content-Encoding": "gzip"}), "is not"),
         (reply(CUT + b"garbage", headers={"Content-Encoding": "gzip"}), "goes on after"),
-        (reply(zlib.compress(NOISE) + b"x", headers={"Content-Encoding": "deflate"}), "goes on after"),
+        (
+            reply(zlib.compress(NOISE) + b"x", headers={"Content-Encoding": "deflate"}),
+            "goes on after",
+        ),
         (reply(zlib.compress(NOISE)[:-5], headers={"Content-Encoding": "deflate"}), "end marker"),
         (reply(NOISE, headers={"Content-Encoding": "gzip"}), "is not"),
         (reply(NOISE, headers={"Content-Encoding": "gzip, gzip"}), "not asked for"),
         (reply(NOISE, headers={"Content-Encoding": "br"}), "not asked for"),
-        (reply(NOISE, headers={"Content-Encoding": "aws-chunked"}, length=len(NOISE) + 1), "cut short"),
+        (
+            reply(NOISE, headers={"Content-Encoding": "aws-chunked"}, length=len(NOISE) + 1),
+            "cut short",
+        ),
         (gzip_reply(b"\0" * 50_000_000), "swells"),
         (chunked(NOISE, end=b""), "cut short"),
         (chunked(NOISE, end=b"ff\r\nshort"), "cut short"),
@@ -143,9 +168,20 @@ def test_what_stands_in_the_way_of_opening_is_said(vendor: Vendor, reader: Sauce
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "/etc/passwd", "a b?c#d%2F.mp4", "x\0y", "żółw.png", "n" * 5000, "a\r\nX: y"]
+    "name",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a b?c#d%2F.mp4",
+        "x\0y",
+        "żółw.png",
+        "n" * 5000,
+        "a\r\nX: y",
+    ],
 )
-def test_a_hostile_name_stays_one_segment_of_the_path(vendor: Vendor, reader: SauceReader, name: str) -> None:
+def test_a_hostile_name_stays_one_segment_of_the_path(
+    vendor: Vendor, reader: SauceReader, name: str
+) -> None:
     with pytest.raises(AnswerError, match="404"):
         fetched(reader, name)
     path, _, last = vendor.seen[0].target.rpartition("/")
@@ -155,7 +191,9 @@ def test_a_hostile_name_stays_one_segment_of_the_path(vendor: Vendor, reader: Sa
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
-def test_a_name_that_no_path_can_carry_is_never_asked_for(vendor: Vendor, reader: SauceReader, name: str) -> None:
+def test_a_name_that_no_path_can_carry_is_never_asked_for(
+    vendor: Vendor, reader: SauceReader, name: str
+) -> None:
     with pytest.raises(AnswerError):
         fetched(reader, name)
     assert vendor.seen == []
@@ -167,7 +205,9 @@ def stranger() -> Iterator[Vendor]:
         yield server
 
 
-def test_a_redirect_on_the_same_host_to_the_same_file_is_followed(vendor: Vendor, reader: SauceReader) -> None:
+def test_a_redirect_on_the_same_host_to_the_same_file_is_followed(
+    vendor: Vendor, reader: SauceReader
+) -> None:
     signed = f"/jobs/{JOB}/video.mp4?ts=1&auth=abcdef"
     vendor.on(f"{FILES}/video.mp4", reply(b"moved" * 9, 302, {"Location": signed}))
     vendor.on(signed, reply(b"video"))
@@ -180,7 +220,10 @@ def test_a_redirect_to_the_regions_asset_host_goes_without_the_credential(
 ) -> None:
     origins = frozenset({vendor.url, stranger.url})
     monkeypatch.setattr(Connection, "asset_origins", property(lambda _: origins))
-    vendor.on(f"{FILES}/video.mp4", reply(b"", 307, {"Location": f"{stranger.url}/jobs/{JOB}/video.mp4?auth=abcdef"}))
+    vendor.on(
+        f"{FILES}/video.mp4",
+        reply(b"", 307, {"Location": f"{stranger.url}/jobs/{JOB}/video.mp4?auth=abcdef"}),
+    )
     stranger.on(f"/jobs/{JOB}/video.mp4", reply(b"video"))
     assert fetched(reader, "video.mp4")[0] == b"video"
     assert "Authorization" not in stranger.seen[0].headers
@@ -235,7 +278,8 @@ def test_an_unreachable_asset_host_shows_no_signature_in_the_error_or_its_causes
     origins = frozenset({vendor.url, "http://127.0.0.1:9"})
     monkeypatch.setattr(Connection, "asset_origins", property(lambda _: origins))
     vendor.on(
-        f"{FILES}/video.mp4", reply(b"", 302, {"Location": f"http://127.0.0.1:9/jobs/{JOB}/video.mp4?auth=abcdef"})
+        f"{FILES}/video.mp4",
+        reply(b"", 302, {"Location": f"http://127.0.0.1:9/jobs/{JOB}/video.mp4?auth=abcdef"}),
     )
     with pytest.raises(SourceUnavailableError, match="refuses") as caught:
         fetched(reader_with(), "video.mp4")

@@ -46,13 +46,17 @@ def test_it_is_this_one_request_line(vendor: Vendor, bulk_gate: BulkGate) -> Non
 
 
 @pytest.mark.parametrize("typed", ["", "JSMITH", "jsmith ", "jsmit", "yes"])
-def test_another_name_than_the_users_reaches_no_socket(vendor: Vendor, bulk_gate: BulkGate, typed: str) -> None:
+def test_another_name_than_the_users_reaches_no_socket(
+    vendor: Vendor, bulk_gate: BulkGate, typed: str
+) -> None:
     with pytest.raises(PermitError, match="nothing was sent"):
         bulk_gate.delete_all(permit(typed=typed))
     assert vendor.seen == []
 
 
-def test_no_jobs_an_old_permit_or_one_used_before_reach_no_socket(vendor: Vendor, bulk_gate: BulkGate) -> None:
+def test_no_jobs_an_old_permit_or_one_used_before_reach_no_socket(
+    vendor: Vendor, bulk_gate: BulkGate
+) -> None:
     with pytest.raises(PermitError, match="nothing to delete"):
         bulk_gate.delete_all(replace(permit(), jobs=frozenset()))
     with pytest.raises(PermitError, match="ask Sauce Labs again"):
@@ -69,7 +73,9 @@ def test_no_jobs_an_old_permit_or_one_used_before_reach_no_socket(vendor: Vendor
 
 
 @pytest.mark.parametrize("owner", ["", ".", "..", "a/b", "a\nb"])
-def test_a_name_that_no_user_has_reaches_no_socket(vendor: Vendor, bulk_gate: BulkGate, owner: str) -> None:
+def test_a_name_that_no_user_has_reaches_no_socket(
+    vendor: Vendor, bulk_gate: BulkGate, owner: str
+) -> None:
     with pytest.raises(ValueError, match="not a user name"):
         bulk_gate.delete_all(permit(owner))
     assert vendor.seen == []
@@ -89,23 +95,36 @@ def test_a_name_that_no_user_has_reaches_no_socket(vendor: Vendor, bulk_gate: Bu
         ("POST", ALL),
     ],
 )
-def test_even_armed_it_writes_nothing_else(vendor: Vendor, bulk_gate: BulkGate, method: str, target: str) -> None:
+def test_even_armed_it_writes_nothing_else(
+    vendor: Vendor, bulk_gate: BulkGate, method: str, target: str
+) -> None:
     bulk_gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic())
     with pytest.raises((PermitError, AnswerError), match=r"not sent|no request can"):
-        bulk_gate._transport.send(HttpRequest(method, target, "delete_all", "x"), bulk_gate._transport.answer_limits())
+        bulk_gate._transport.send(
+            HttpRequest(method, target, "delete_all", "x"), bulk_gate._transport.answer_limits()
+        )
     assert vendor.seen == []
 
 
 def test_neither_gate_lets_by_what_the_other_does() -> None:
-    lines = ["DELETE /rest/v1.1/jsmith/jobs", f"DELETE /rest/v1.1/jobs/{JOB}", f"DELETE /rest/v1/jsmith/jobs/{JOB}"]
+    lines = [
+        "DELETE /rest/v1.1/jsmith/jobs",
+        f"DELETE /rest/v1.1/jobs/{JOB}",
+        f"DELETE /rest/v1/jsmith/jobs/{JOB}",
+    ]
     for line in lines:
-        passes = [any(each.line.fullmatch(line) for each in allowed) for allowed in (gate.ALLOWED, delete_all.ALLOWED)]
+        passes = [
+            any(each.line.fullmatch(line) for each in allowed)
+            for allowed in (gate.ALLOWED, delete_all.ALLOWED)
+        ]
         assert sum(passes) == 1, line
     assert all("jobs/" in each.line.pattern for each in gate.ALLOWED), "each names one job"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_it_follows_no_redirect_and_is_sent_once(vendor: Vendor, bulk_gate: BulkGate, status: int) -> None:
+def test_it_follows_no_redirect_and_is_sent_once(
+    vendor: Vendor, bulk_gate: BulkGate, status: int
+) -> None:
     vendor.on(ALL, reply(b"", status, {"Location": f"{vendor.url}/rest/v1.1/other/jobs"}))
     assert bulk_gate.delete_all(permit()).doubtful
     assert len(vendor.seen) == 1

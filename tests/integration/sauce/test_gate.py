@@ -1,4 +1,6 @@
-"""The gate against a real server: what it sends, what it never sends, and how it takes each answer."""
+"""The gate against a real server: what it sends, what it never sends, and how it takes each
+answer.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,13 @@ from typing import Any
 import pytest
 
 from sauce_janitor.clock import CLOCK, SystemClock
-from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, PermitError, StoppedError
+from sauce_janitor.errors import (
+    AnswerError,
+    BudgetSpentError,
+    CredentialsError,
+    PermitError,
+    StoppedError,
+)
 from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.model.permits import (
@@ -43,7 +51,9 @@ JOB_PATH = f"/rest/v1/jsmith/jobs/{JOB}"
 PROOF = Receipt("0" * 64)
 
 
-def assets_permit(age_s: float = 0.0, proof: Receipt | NothingWanted = PROOF, job: str = JOB) -> DeleteAssetsPermit:
+def assets_permit(
+    age_s: float = 0.0, proof: Receipt | NothingWanted = PROOF, job: str = JOB
+) -> DeleteAssetsPermit:
     return DeleteAssetsPermit(JobId(job), ME, proof, "f", CLOCK.monotonic() - age_s, 1)
 
 
@@ -141,7 +151,9 @@ def test_even_an_armed_gate_writes_only_the_bodies_that_fit_the_line(
 ) -> None:
     gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic(), body)
     with pytest.raises(PermitError, match=r"body .* not sent"):
-        gate._transport.send(HttpRequest(method, target, "update", "x", body=body), gate._transport.answer_limits())
+        gate._transport.send(
+            HttpRequest(method, target, "update", "x", body=body), gate._transport.answer_limits()
+        )
     assert vendor.seen == []
 
 
@@ -160,7 +172,9 @@ def test_a_reading_connection_sends_no_body(vendor: Vendor, reader: SauceReader)
     assert vendor.seen == []
 
 
-def test_a_persons_permits_grow_old_and_are_good_for_one_request_too(vendor: Vendor, gate: Gate) -> None:
+def test_a_persons_permits_grow_old_and_are_good_for_one_request_too(
+    vendor: Vendor, gate: Gate
+) -> None:
     vendor.on(JOB_PATH, json_reply({"id": JOB}))
     with pytest.raises(PermitError, match="ask Sauce Labs again"):
         gate.update(update_permit(age_s=10.1))
@@ -184,7 +198,10 @@ def test_a_clear_refusal_is_not_doubtful(vendor: Vendor, gate: Gate, status: int
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 403, 409, 429, 500, 503])
 def test_anything_else_is_doubtful_and_sent_once(vendor: Vendor, gate: Gate, status: int) -> None:
-    vendor.on(BY_ID, reply(b"", status, {"Location": f"{vendor.url}/rest/v1.1/jsmith/jobs", "Retry-After": "0"}))
+    vendor.on(
+        BY_ID,
+        reply(b"", status, {"Location": f"{vendor.url}/rest/v1.1/jsmith/jobs", "Retry-After": "0"}),
+    )
     answer = gate.delete_job(job_permit())
     assert (answer.status, answer.doubtful) == (status, True)
     assert len(vendor.seen) == 1
@@ -194,7 +211,9 @@ def test_anything_else_is_doubtful_and_sent_once(vendor: Vendor, gate: Gate, sta
 def test_a_write_that_is_told_to_wait_holds_back_all_that_comes_after_it(
     vendor: Vendor, gate: Gate, reader: SauceReader, status: int, waits: bool
 ) -> None:
-    """A 429 is about the account: the look that follows must not be the next 429. A 503 is about one answer."""
+    """A 429 is about the account: the look that follows must not be the next 429. A 503 is about
+    one answer.
+    """
     vendor.on(BY_ID, reply(b"", status, {"Retry-After": "7200"}))
     assert gate.delete_job(job_permit()).doubtful
     assert (reader.budget.goes_on_in() > 3000) is waits
@@ -203,9 +222,17 @@ def test_a_write_that_is_told_to_wait_holds_back_all_that_comes_after_it(
 
 @pytest.mark.parametrize(
     "broken",
-    [Reply(b""), Reply(b"", "stall"), Reply(b"HTTP/1.1 20"), Reply(b"!"), Reply(b"HTTP/1.1 200 OK\r\nX: ", "drip")],
+    [
+        Reply(b""),
+        Reply(b"", "stall"),
+        Reply(b"HTTP/1.1 20"),
+        Reply(b"!"),
+        Reply(b"HTTP/1.1 200 OK\r\nX: ", "drip"),
+    ],
 )
-def test_no_whole_answer_is_doubtful_and_sent_once(vendor: Vendor, gate: Gate, broken: Reply) -> None:
+def test_no_whole_answer_is_doubtful_and_sent_once(
+    vendor: Vendor, gate: Gate, broken: Reply
+) -> None:
     vendor.on(BY_ID, broken)
     answer = gate.delete_job(job_permit())
     assert (answer.status, answer.doubtful) == (None, True)
@@ -226,8 +253,12 @@ def test_a_page_of_some_proxy_proves_no_delete(vendor: Vendor, gate: Gate, statu
     assert (answer.status, answer.doubtful) == (status, True)
 
 
-@pytest.mark.parametrize("body", [{"ok": True}, [["x"]], [["x", -1]], [["x", True]], [[1, 2]], None])
-def test_an_answer_without_sizes_is_done_all_the_same(vendor: Vendor, gate: Gate, body: object) -> None:
+@pytest.mark.parametrize(
+    "body", [{"ok": True}, [["x"]], [["x", -1]], [["x", True]], [[1, 2]], None]
+)
+def test_an_answer_without_sizes_is_done_all_the_same(
+    vendor: Vendor, gate: Gate, body: object
+) -> None:
     vendor.on(ASSETS, json_reply(body))
     answer = gate.delete_assets(assets_permit())
     assert (answer.status, answer.deleted, answer.doubtful) == (200, None, False)
@@ -249,7 +280,9 @@ def test_a_permit_older_than_ten_seconds_or_from_the_future_sends_nothing(
 
 
 class Frozen(RequestBudget):
-    """The process sleeps while the budget does one of its two things: long before the write, or right before it."""
+    """The process sleeps while the budget does one of its two things: long before the write, or
+    right before it.
+    """
 
     slept_s = 0.0
     sleeps_s = 11.0
@@ -295,7 +328,9 @@ def test_a_list_that_is_old_or_grew_old_on_its_way_to_the_socket_sends_nothing(
     assert vendor.seen == []
 
 
-def test_a_leap_of_the_wall_clock_alone_makes_a_permit_old(vendor: Vendor, connection: Connection) -> None:
+def test_a_leap_of_the_wall_clock_alone_makes_a_permit_old(
+    vendor: Vendor, connection: Connection
+) -> None:
     leapt_s = 0.0
     clock = SystemClock(steady=lambda: 1000.0, wall=lambda: 2000 + leapt_s)
     permit = replace(job_permit(), asked_at=clock.monotonic())
@@ -327,14 +362,18 @@ def test_an_update_whose_body_would_leave_too_late_is_never_whole(
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
-def test_the_kernel_gives_up_a_write_that_nobody_acknowledges(vendor: Vendor, gate: Gate, reader: SauceReader) -> None:
+def test_the_kernel_gives_up_a_write_that_nobody_acknowledges(
+    vendor: Vendor, gate: Gate, reader: SauceReader
+) -> None:
     given_up_ms = {}
     for name, transport in (("gate", gate._transport), ("reader", reader._transport)):
         adapter = transport._session.get_adapter(vendor.url)
         pool = adapter.poolmanager.connection_from_url(vendor.url)  # type: ignore[attr-defined]  # HTTPAdapter's
         with closing(pool._new_conn()) as connection:
             connection.connect()
-            given_up_ms[name] = connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            given_up_ms[name] = connection.sock.getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT
+            )
     assert given_up_ms == {"gate": 10_000, "reader": 0}
 
 
@@ -365,7 +404,8 @@ def test_a_permit_without_proof_sends_nothing(vendor: Vendor, gate: Gate, proof:
 
 
 @pytest.mark.parametrize(
-    "job", ["", ".", "..", "jobs", "A" * 32, "a" * 31, "a" * 32 + "/", "a" * 32 + "\n", "a" * 30 + "%20"]
+    "job",
+    ["", ".", "..", "jobs", "A" * 32, "a" * 31, "a" * 32 + "/", "a" * 32 + "\n", "a" * 30 + "%20"],
 )
 def test_a_forged_id_reaches_no_socket(vendor: Vendor, gate: Gate, job: str) -> None:
     with pytest.raises(ValueError, match="not a job id"):
@@ -393,10 +433,14 @@ def test_a_forged_id_reaches_no_socket(vendor: Vendor, gate: Gate, job: str) -> 
         ("GET", BY_ID),
     ],
 )
-def test_even_an_armed_gate_writes_only_the_allowed_lines(vendor: Vendor, gate: Gate, method: str, target: str) -> None:
+def test_even_an_armed_gate_writes_only_the_allowed_lines(
+    vendor: Vendor, gate: Gate, method: str, target: str
+) -> None:
     gate._here.armed = _Armed(f"{method} {target}", CLOCK.monotonic())
     with pytest.raises((PermitError, AnswerError), match=r"not sent|no request can"):
-        gate._transport.send(HttpRequest(method, target, "delete_job", "x"), gate._transport.answer_limits())
+        gate._transport.send(
+            HttpRequest(method, target, "delete_job", "x"), gate._transport.answer_limits()
+        )
     assert vendor.seen == []
 
 
@@ -404,7 +448,9 @@ def test_a_permit_for_one_job_opens_the_gate_for_no_other(vendor: Vendor, gate: 
     gate._here.armed = _Armed(f"DELETE {BY_ID}", CLOCK.monotonic())
     other = f"/rest/v1.1/jobs/{'cd' * 16}"
     with pytest.raises(PermitError, match="no permit stands"):
-        gate._transport.send(HttpRequest("DELETE", other, "delete_job", "x"), gate._transport.answer_limits())
+        gate._transport.send(
+            HttpRequest("DELETE", other, "delete_job", "x"), gate._transport.answer_limits()
+        )
     assert vendor.seen == []
 
 
@@ -417,7 +463,9 @@ def test_a_library_that_sends_a_write_again_meets_a_closed_gate(vendor: Vendor, 
 
 def test_an_allowed_line_without_a_permit_reaches_no_socket(vendor: Vendor, gate: Gate) -> None:
     with pytest.raises(PermitError, match="no permit stands"):
-        gate._transport.send(HttpRequest("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits())
+        gate._transport.send(
+            HttpRequest("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits()
+        )
     assert vendor.seen == []
 
 
@@ -427,7 +475,9 @@ def test_another_threads_permit_does_not_open_the_gate(vendor: Vendor, gate: Gat
 
     def other() -> None:
         try:
-            gate._transport.send(HttpRequest("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits())
+            gate._transport.send(
+                HttpRequest("DELETE", BY_ID, "delete_job", "x"), gate._transport.answer_limits()
+            )
         except PermitError as error:
             errors.append(error)
 
@@ -438,7 +488,9 @@ def test_another_threads_permit_does_not_open_the_gate(vendor: Vendor, gate: Gat
     assert vendor.seen == []
 
 
-def test_nothing_leaves_once_asked_to_stop_or_out_of_budget(vendor: Vendor, gate_with: Callable[..., Gate]) -> None:
+def test_nothing_leaves_once_asked_to_stop_or_out_of_budget(
+    vendor: Vendor, gate_with: Callable[..., Gate]
+) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(StoppedError):
@@ -451,7 +503,9 @@ def test_nothing_leaves_once_asked_to_stop_or_out_of_budget(vendor: Vendor, gate
     assert len(vendor.seen) == 1
 
 
-def test_a_write_that_has_left_is_still_answered_after_a_stop(vendor: Vendor, gate_with: Callable[..., Gate]) -> None:
+def test_a_write_that_has_left_is_still_answered_after_a_stop(
+    vendor: Vendor, gate_with: Callable[..., Gate]
+) -> None:
     stop = threading.Event()
     vendor.on(BY_ID, reply(b"", 204))
     gate = gate_with(stop=stop)
@@ -489,4 +543,6 @@ def test_each_write_is_told_of(vendor: Vendor, connection: Connection) -> None:
     vendor.on(BY_ID, reply(b"", 204))
     with Gate(connection, RequestBudget.of(connection), events.append) as gate:
         gate.delete_job(job_permit())
-    assert [(event.method, event.endpoint, event.code) for event in events] == [("DELETE", "delete_job", 204)]
+    assert [(event.method, event.endpoint, event.code) for event in events] == [
+        ("DELETE", "delete_job", 204)
+    ]

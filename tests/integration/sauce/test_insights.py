@@ -31,19 +31,25 @@ def insights(reader: SauceReader) -> Insights:
 
 
 def test_pages_are_asked_for_until_there_are_no_more(vendor: Vendor, insights: Insights) -> None:
-    vendor.on(TESTS, json_reply(_page("a", "b", more=True)), json_reply(_page("b", "c", more=False)))
+    vendor.on(
+        TESTS, json_reply(_page("a", "b", more=True)), json_reply(_page("b", "c", more=False))
+    )
     found = [item.id for page in insights.tests(FIXED, Filter(), most=1000) for item in page.items]
     assert found == ["a", "b", "c"]
     assert [query["from"] for query in _asked(vendor)] == [["0"], ["2"]]
 
 
 def test_no_more_is_asked_for_than_is_wanted(vendor: Vendor, insights: Insights) -> None:
-    vendor.on(TESTS, json_reply(_page("a", "b", "c", more=True)), json_reply(_page("d", "e", more=True)))
+    vendor.on(
+        TESTS, json_reply(_page("a", "b", "c", more=True)), json_reply(_page("d", "e", more=True))
+    )
     rows = sum(page.rows for page in insights.tests(FIXED, Filter(), most=5))
     assert (rows, [query["size"] for query in _asked(vendor)]) == (5, [["5"], ["2"]])
 
 
-def test_a_list_that_gives_the_same_page_for_ever_is_not_believed(vendor: Vendor, insights: Insights) -> None:
+def test_a_list_that_gives_the_same_page_for_ever_is_not_believed(
+    vendor: Vendor, insights: Insights
+) -> None:
     vendor.on(TESTS, json_reply(_page("a", more=True)))
     with pytest.raises(AnswerError, match="same page"):
         list(insights.tests(FIXED, Filter(), most=1000))
@@ -56,15 +62,23 @@ def test_more_that_never_comes_is_not_believed(vendor: Vendor, insights: Insight
         list(insights.tests(FIXED, Filter(), most=1000))
 
 
-def test_without_a_word_on_more_the_end_is_an_empty_page(vendor: Vendor, insights: Insights) -> None:
+def test_without_a_word_on_more_the_end_is_an_empty_page(
+    vendor: Vendor, insights: Insights
+) -> None:
     vendor.on(TESTS, json_reply({"items": [{"id": "a"}]}), json_reply({"items": []}))
     assert [page.rows for page in insights.tests(FIXED, Filter(), most=1000)] == [1, 0]
 
 
-def test_parameters_that_changed_their_names_are_sent_under_both(vendor: Vendor, insights: Insights) -> None:
+def test_parameters_that_changed_their_names_are_sent_under_both(
+    vendor: Vendor, insights: Insights
+) -> None:
     vendor.on(TESTS, json_reply(_page(more=False)))
     which = Filter(
-        name="a b&c", without_build=True, owners=("jörg", "x/y"), os=("Linux", "Windows 10"), status="failed"
+        name="a b&c",
+        without_build=True,
+        owners=("jörg", "x/y"),
+        os=("Linux", "Windows 10"),
+        status="failed",
     )
     list(insights.tests(Period(back="7d"), which, most=10))
     (asked,) = _asked(vendor)
@@ -79,14 +93,23 @@ def test_parameters_that_changed_their_names_are_sent_under_both(vendor: Vendor,
 def test_a_server_that_refuses_one_spelling_is_asked_with_the_other(
     vendor: Vendor, insights: Insights, refusals: int, left: str
 ) -> None:
-    refused = json_reply({"detail": [{"loc": ["query"], "msg": "extra parameter", "type": "extra"}]}, 422)
-    vendor.on(TESTS, *[refused] * refusals, json_reply(_page("a", more=True)), json_reply(_page("b", more=False)))
+    refused = json_reply(
+        {"detail": [{"loc": ["query"], "msg": "extra parameter", "type": "extra"}]}, 422
+    )
+    vendor.on(
+        TESTS,
+        *[refused] * refusals,
+        json_reply(_page("a", more=True)),
+        json_reply(_page("b", more=False)),
+    )
     assert sum(page.rows for page in insights.tests(FIXED, Filter(), most=10)) == 2
     spellings = [{"desc", "descending"} & set(query) for query in _asked(vendor)]
     assert spellings[refusals:] == [{left}, {left}]
 
 
-def test_a_refusal_of_every_spelling_is_told_in_the_server_s_words(vendor: Vendor, insights: Insights) -> None:
+def test_a_refusal_of_every_spelling_is_told_in_the_server_s_words(
+    vendor: Vendor, insights: Insights
+) -> None:
     vendor.on(TESTS, json_reply({"errors": "start and end parameters are required."}, 400))
     with pytest.raises(AnswerError, match=r"400.*start and end parameters are required"):
         list(insights.tests(FIXED, Filter(), most=10))
@@ -106,7 +129,10 @@ def test_every_method_says_what_it_was_refused(
 ) -> None:
     calls: list[tuple[str, Callable[[], object]]] = [
         (TESTS, lambda: list(insights.tests(FIXED, Filter(), most=1))),
-        ("/v1/analytics/insights/test-metrics", lambda: insights.metrics(FIXED, Filter(), test="t")),
+        (
+            "/v1/analytics/insights/test-metrics",
+            lambda: insights.metrics(FIXED, Filter(), test="t"),
+        ),
         ("/v1/analytics/trends/tests", lambda: insights.trends(FIXED, Filter(), interval="1h")),
         ("/v1/analytics/trends/builds_tests", lambda: insights.builds(FIXED, Filter())),
         ("/v1/analytics/trends/errors", lambda: insights.errors(FIXED, Filter())),
@@ -122,5 +148,9 @@ def test_a_fixed_period_is_sent_as_dates(vendor: Vendor, insights: Insights) -> 
     vendor.on("/v1/analytics/trends/errors", json_reply({"buckets": []}))
     insights.errors(FIXED, Filter(scope="organization"))
     assert _asked(vendor) == [
-        {"start": ["2020-09-13T12:26:40Z"], "end": ["2020-09-14T12:26:40Z"], "scope": ["organization"]}
+        {
+            "start": ["2020-09-13T12:26:40Z"],
+            "end": ["2020-09-14T12:26:40Z"],
+            "scope": ["organization"],
+        }
     ]

@@ -1,4 +1,6 @@
-"""Files come the short way: over connections that are kept, verified and guarded like every other."""
+"""Files come the short way: over connections that are kept, verified and guarded like every
+other.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,9 @@ def fetched(reader: SauceReader, name: str) -> bytes:
         return b"".join(body)
 
 
-def test_files_one_after_the_other_share_a_connection(server: KeepingServer, reader: SauceReader) -> None:
+def test_files_one_after_the_other_share_a_connection(
+    server: KeepingServer, reader: SauceReader
+) -> None:
     assert {fetched(reader, f"{number}.bin") for number in range(20)} == {BODY}
     with pytest.raises(AnswerError, match="404"):
         fetched(reader, "missing")
@@ -142,11 +146,15 @@ def test_what_somebody_on_the_way_might_change_is_not_sent(target: str, sent: bo
 def test_a_file_is_taken_only_from_whom_the_certificate_names() -> None:
     with KeepingServer(certificate=True) as server:
         with (
-            SauceReader(Connection(server.url, "jsmith", SecretStr("a-key"), attempts=1)) as trusting_nobody,
+            SauceReader(
+                Connection(server.url, "jsmith", SecretStr("a-key"), attempts=1)
+            ) as trusting_nobody,
             pytest.raises(SourceError, match=r"certificate of 127.0.0.1:\d+ is not trusted"),
         ):
             fetched(trusting_nobody, "a.bin")
         assert server.targets == []
-        known = Connection(server.url, "jsmith", SecretStr("a-key"), ca_bundle=str(TLS / "loopback.pem"))
+        known = Connection(
+            server.url, "jsmith", SecretStr("a-key"), ca_bundle=str(TLS / "loopback.pem")
+        )
         with SauceReader(known) as reader:
             assert fetched(reader, "a.bin") == BODY

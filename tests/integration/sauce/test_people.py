@@ -22,7 +22,11 @@ NOBODY = json_reply({"links": {"next": None}, "count": 0, "results": []})
 def _people(*names: Any, count: int | None = None, more: bool = False) -> Reply:
     rows = [{"username": name} for name in names]
     return json_reply(
-        {"links": {"next": "x" if more else None}, "count": len(rows) if count is None else count, "results": rows}
+        {
+            "links": {"next": "x" if more else None},
+            "count": len(rows) if count is None else count,
+            "results": rows,
+        }
     )
 
 
@@ -49,18 +53,24 @@ def vendor(vendor: Vendor) -> Vendor:
     return vendor
 
 
-def test_users_who_left_and_service_accounts_belong_to_it(vendor: Vendor, reader: SauceReader) -> None:
+def test_users_who_left_and_service_accounts_belong_to_it(
+    vendor: Vendor, reader: SauceReader
+) -> None:
     assert _organization(reader) == Organization(("bob", "ci-bot", "zoe"), "by team management")  # type: ignore[arg-type]
     assert len(vendor.seen) == 3, "and Insights is not asked"
 
 
-def test_all_pages_are_read_by_offset_wherever_the_links_lead(vendor: Vendor, reader: SauceReader) -> None:
+def test_all_pages_are_read_by_offset_wherever_the_links_lead(
+    vendor: Vendor, reader: SauceReader
+) -> None:
     for offset, names, more in ((0, ("a", "b"), True), (2, ("c",), False)):
         vendor.on(f"{USERS}?limit=100&offset={offset}", _people(*names, count=3, more=more))
     assert _organization(reader).owners == ("a", "b", "bob", "c", "ci-bot")
 
 
-def test_names_that_need_percent_encoding_are_taken_as_they_are(vendor: Vendor, reader: SauceReader) -> None:
+def test_names_that_need_percent_encoding_are_taken_as_they_are(
+    vendor: Vendor, reader: SauceReader
+) -> None:
     vendor.on(USERS, _people("sso-shop-jane.doe", "jörg weiß", "50%off"))
     assert {"sso-shop-jane.doe", "jörg weiß", "50%off"} <= set(_organization(reader).owners)
 
@@ -74,7 +84,9 @@ def test_who_may_not_list_users_goes_by_insights(vendor: Vendor, reader: SauceRe
     assert "30 days" in found.how
 
 
-def test_service_accounts_that_are_not_offered_are_none(vendor: Vendor, reader: SauceReader) -> None:
+def test_service_accounts_that_are_not_offered_are_none(
+    vendor: Vendor, reader: SauceReader
+) -> None:
     vendor.on(SERVICES, json_reply({"detail": "Not found."}, 404))
     assert _organization(reader) == Organization(("bob", "zoe"), "by team management")  # type: ignore[arg-type]
 
@@ -95,7 +107,8 @@ def test_when_neither_may_be_asked_nobody_is_guessed(vendor: Vendor, reader: Sau
     for path in (USERS, SERVICES, TRENDS):
         vendor.on(path, FORBIDDEN)
     with pytest.raises(
-        ForbiddenError, match=r"who is in the organization cannot be had.*403.*list their names under `users`"
+        ForbiddenError,
+        match=r"who is in the organization cannot be had.*403.*list their names under `users`",
     ):
         _organization(reader)
 
@@ -138,11 +151,15 @@ def test_a_list_that_breaks_off_is_never_taken_for_the_whole(
     vendor.on(f"{USERS}?limit=100&offset=0", _people("a", count=3, more=True))
     vendor.on(f"{USERS}?limit=100&offset=1", second)
     found = _organization(reader)
-    assert {"a", "bob", "ci-bot", "guest", "zoe"} <= set(found.owners), "what else can be had is had"
+    assert {"a", "bob", "ci-bot", "guest", "zoe"} <= set(found.owners), (
+        "what else can be had is had"
+    )
     assert said in " ".join(found.gaps)
 
 
-def test_a_day_whose_owners_do_not_add_up_is_read_test_by_test(vendor: Vendor, reader: SauceReader) -> None:
+def test_a_day_whose_owners_do_not_add_up_is_read_test_by_test(
+    vendor: Vendor, reader: SauceReader
+) -> None:
     vendor.on(USERS, FORBIDDEN)
     vendor.on(TRENDS, _trends(_day(5, ("zoe", 1), ("guest", 1)), zoe=1))
     vendor.on(TESTS, json_reply({"items": [{"id": "1", "owner": "rare"}], "has_more": False}))
@@ -151,7 +168,9 @@ def test_a_day_whose_owners_do_not_add_up_is_read_test_by_test(vendor: Vendor, r
 
 
 @pytest.mark.parametrize("owner", [None, "", "a/b", 7, "\ud800x/"])
-def test_an_owner_that_cannot_be_one_leaves_a_gap(vendor: Vendor, reader: SauceReader, owner: object) -> None:
+def test_an_owner_that_cannot_be_one_leaves_a_gap(
+    vendor: Vendor, reader: SauceReader, owner: object
+) -> None:
     vendor.on(USERS, FORBIDDEN)
     vendor.on(TRENDS, _trends(_day(2, ("zoe", 1)), zoe=1))
     vendor.on(TESTS, json_reply({"items": [{"id": "1", "owner": owner}], "has_more": False}))

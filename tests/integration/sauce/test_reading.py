@@ -112,7 +112,9 @@ def test_a_404_in_json_is_none(vendor: Vendor, reader: SauceReader) -> None:
 
 
 def test_a_404_that_is_a_page_proves_nothing(vendor: Vendor, reader: SauceReader) -> None:
-    vendor.on(DETAILS, reply(b"<!doctype html><h1>Not Found</h1>", 404, {"Content-Type": "text/html"}))
+    vendor.on(
+        DETAILS, reply(b"<!doctype html><h1>Not Found</h1>", 404, {"Content-Type": "text/html"})
+    )
     with pytest.raises(AnswerError, match=r"HTML page \(404\)"):
         reader.job(ME, ONE)
 
@@ -163,7 +165,8 @@ def test_403_is_the_owners_and_400_on_assets_the_jobs(vendor: Vendor, reader: Sa
 
 
 @pytest.mark.parametrize(
-    "broken", [json_reply("x", 500), json_reply("x", 429), reply(b"{", length=5), Reply(b""), Reply(b"!")]
+    "broken",
+    [json_reply("x", 500), json_reply("x", 429), reply(b"{", length=5), Reply(b""), Reply(b"!")],
 )
 def test_a_hiccup_is_retried(vendor: Vendor, reader: SauceReader, broken: Reply) -> None:
     vendor.on(DETAILS, broken, json_reply(row()))
@@ -175,21 +178,29 @@ def test_a_hiccup_is_retried(vendor: Vendor, reader: SauceReader, broken: Reply)
 
 def test_after_all_attempts_it_is_unavailable(vendor: Vendor, reader: SauceReader) -> None:
     vendor.on(DETAILS, json_reply({"message": "down for\nmaintenance"}, 503))
-    with pytest.raises(SourceUnavailableError, match=r"503 for job 1+: down for maintenance \(tried 2 times\)"):
+    with pytest.raises(
+        SourceUnavailableError, match=r"503 for job 1+: down for maintenance \(tried 2 times\)"
+    ):
         reader.job(ME, ONE)
     assert len(vendor.seen) == 2
 
 
 @pytest.mark.parametrize("wait", ["99999999", formatdate(4_000_000_000, usegmt=True), "3600"])
-def test_a_wait_longer_than_allowed_ends_the_run(vendor: Vendor, reader: SauceReader, wait: str) -> None:
+def test_a_wait_longer_than_allowed_ends_the_run(
+    vendor: Vendor, reader: SauceReader, wait: str
+) -> None:
     vendor.on(DETAILS, json_reply("x", 429, {"Retry-After": wait}), json_reply(row()))
     with pytest.raises(SourceUnavailableError, match="longer than max_wait"):
         reader.job(ME, ONE)
     assert len(vendor.seen) == 1
 
 
-@pytest.mark.parametrize("wait", ["0", "0.005", formatdate(1_000_000_000, usegmt=True), "-5", "soon", "nan", "inf", ""])
-def test_a_short_or_senseless_wait_is_survived(vendor: Vendor, reader: SauceReader, wait: str) -> None:
+@pytest.mark.parametrize(
+    "wait", ["0", "0.005", formatdate(1_000_000_000, usegmt=True), "-5", "soon", "nan", "inf", ""]
+)
+def test_a_short_or_senseless_wait_is_survived(
+    vendor: Vendor, reader: SauceReader, wait: str
+) -> None:
     vendor.on(DETAILS, json_reply("x", 429, {"Retry-After": wait}), json_reply(row()))
     assert reader.job(ME, ONE) is not None
 
@@ -198,7 +209,10 @@ def test_a_short_or_senseless_wait_is_survived(vendor: Vendor, reader: SauceRead
     ("answer", "said"),
     [
         (reply(b"<html>maintenance</html>"), "HTML page instead of JSON"),
-        (reply(b"{}", headers={"Content-Type": "text/html; charset=utf-8"}), "HTML page instead of JSON"),
+        (
+            reply(b"{}", headers={"Content-Type": "text/html; charset=utf-8"}),
+            "HTML page instead of JSON",
+        ),
         (reply(b""), "empty"),
         (reply(b"id,name\n1,2\n"), "not JSON"),
         (reply(b'{"id": 1} trailing'), "not JSON"),
@@ -208,21 +222,33 @@ def test_a_short_or_senseless_wait_is_survived(vendor: Vendor, reader: SauceRead
         (reply(b"[" * 20_000), "nested too deeply"),
         (reply(b'{"a":' * 20_000), "nested too deeply"),
         (reply(b'{"id": "\xff"}'), "not UTF-8"),
-        (reply(b"{}", headers={"Content-Type": "application/json; charset=latin-1"}), "charset latin-1"),
+        (
+            reply(b"{}", headers={"Content-Type": "application/json; charset=latin-1"}),
+            "charset latin-1",
+        ),
         (reply(b"{}", headers={"Content-Encoding": "br"}), "'br'"),
         (reply(b"{}", headers={"Content-Encoding": "gzip"}), "says it is gzip and is not"),
         (gzip_reply(b" " * 17_000_000), "swells"),
         (
-            reply(gzip.compress(os.urandom(500_000).hex().encode()) * 17, headers={"Content-Encoding": "gzip"}),
+            reply(
+                gzip.compress(os.urandom(500_000).hex().encode()) * 17,
+                headers={"Content-Encoding": "gzip"},
+            ),
             "bytes allowed",
         ),
         (reply(b"1" * 17_000_000), "more than"),
         (reply(b"{}", headers={"X-Big": "x" * 200_000}), "header"),
-        (reply(b"{}", headers={f"X-{n}": "x" * 3000 for n in range(60)}), "a header of more than 64 KiB"),
+        (
+            reply(b"{}", headers={f"X-{n}": "x" * 3000 for n in range(60)}),
+            "a header of more than 64 KiB",
+        ),
         (chunked(b"1", end=b"-1\r\n" + b"1" * 17_000_000), "in one answer"),
         (reply(b"{}", headers={f"X-{n}": "x" for n in range(200)}), "too many headers"),
         (reply(b"{}", headers={"Content-Length": "7"}), "contradicting"),
-        (reply(b"{}", length=-1, headers={"Transfer-Encoding": "gzip, chunked"}), "Transfer-Encoding"),
+        (
+            reply(b"{}", length=-1, headers={"Transfer-Encoding": "gzip, chunked"}),
+            "Transfer-Encoding",
+        ),
         (
             reply(b"", 302, {"Location": "http://127.0.0.1:9/x?auth=secret"}),
             "redirect to '127.0.0.1' .302.: not followed",
@@ -263,7 +289,9 @@ def test_every_honest_framing_is_read(vendor: Vendor, reader: SauceReader, answe
         reply(b"[]", length=3),
     ],
 )
-def test_a_body_that_is_cut_is_never_taken_for_a_list(vendor: Vendor, reader: SauceReader, answer: Reply) -> None:
+def test_a_body_that_is_cut_is_never_taken_for_a_list(
+    vendor: Vendor, reader: SauceReader, answer: Reply
+) -> None:
     vendor.on(LIST, answer)
     with pytest.raises(SourceUnavailableError, match="cut short"):
         reader.list_jobs(ME)
@@ -287,7 +315,9 @@ def test_a_stalled_or_dripping_answer_ends_in_time(
 
 
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "POST", "PATCH", "OPTIONS", "delete"])
-def test_a_reader_has_no_connection_that_could_write(vendor: Vendor, reader: SauceReader, method: str) -> None:
+def test_a_reader_has_no_connection_that_could_write(
+    vendor: Vendor, reader: SauceReader, method: str
+) -> None:
     ask = HttpRequest(method, DETAILS, "job", "x")
     with pytest.raises(PermitError, match="a reading connection"):
         reader._transport.send(ask, reader._transport.answer_limits())
@@ -307,14 +337,18 @@ def test_a_stop_ends_a_wait_for_a_silent_server(vendor: Vendor, connection: Conn
     assert len(vendor.seen) == 1
 
 
-def test_no_server_and_no_name_are_said_with_the_host(reader_with: Callable[..., SauceReader]) -> None:
+def test_no_server_and_no_name_are_said_with_the_host(
+    reader_with: Callable[..., SauceReader],
+) -> None:
     with pytest.raises(SourceUnavailableError, match=r"127.0.0.1:9 refuses the connection"):
         reader_with(base_url="http://127.0.0.1:9").job(ME, ONE)
     with pytest.raises(SourceUnavailableError, match=r"sauce.invalid cannot be found: no network"):
         reader_with(base_url="https://sauce.invalid").job(ME, ONE)
 
 
-def test_plain_text_where_tls_is_expected_is_said(vendor: Vendor, reader_with: Callable[..., SauceReader]) -> None:
+def test_plain_text_where_tls_is_expected_is_said(
+    vendor: Vendor, reader_with: Callable[..., SauceReader]
+) -> None:
     with pytest.raises(SourceError, match=r"no TLS connection to 127.0.0.1"):
         reader_with(base_url=vendor.url.replace("http:", "https:")).job(ME, ONE)
 
@@ -324,7 +358,10 @@ def test_our_own_access_key_in_an_answer_is_blotted_out(
 ) -> None:
     key = connection.access_key.get_secret_value()
     vendor.on(
-        DETAILS, json_reply(row(name=f"x {key} y", base_config={"sauce:options": {"accessKey": key}, "q": [key]}))
+        DETAILS,
+        json_reply(
+            row(name=f"x {key} y", base_config={"sauce:options": {"accessKey": key}, "q": [key]})
+        ),
     )
     document = reader.job(ME, ONE)
     assert document is not None
@@ -332,7 +369,9 @@ def test_our_own_access_key_in_an_answer_is_blotted_out(
     assert document.job.name == "x [removed] y"
 
 
-def test_an_error_text_never_shows_the_access_key(vendor: Vendor, reader: SauceReader, connection: Connection) -> None:
+def test_an_error_text_never_shows_the_access_key(
+    vendor: Vendor, reader: SauceReader, connection: Connection
+) -> None:
     key = connection.access_key.get_secret_value()
     vendor.on(DETAILS, json_reply({"detail": f"\x1b[31mbad key {key}\n"}, 418))
     with pytest.raises(AnswerError) as caught:
@@ -350,13 +389,17 @@ def test_the_batch_look_up_gives_what_is_there(vendor: Vendor, reader: SauceRead
 
 
 @pytest.mark.parametrize("rows", [[row(JobId("3" * 32))], [row(), row()], [row(id="../x")], ["x"]])
-def test_a_batch_look_up_with_other_jobs_is_refused(vendor: Vendor, reader: SauceReader, rows: list[object]) -> None:
+def test_a_batch_look_up_with_other_jobs_is_refused(
+    vendor: Vendor, reader: SauceReader, rows: list[object]
+) -> None:
     vendor.on(BATCH, json_reply({"jobs": rows}))
     with pytest.raises(AnswerError):
         reader.jobs([ONE])
 
 
-def test_a_batch_look_up_that_is_not_offered_is_asked_for_once(vendor: Vendor, reader: SauceReader) -> None:
+def test_a_batch_look_up_that_is_not_offered_is_asked_for_once(
+    vendor: Vendor, reader: SauceReader
+) -> None:
     vendor.on(BATCH, reply(b"<html>", 404))
     assert reader.jobs([ONE]) is None
     assert reader.jobs([ONE]) is None
@@ -372,7 +415,8 @@ def test_a_large_batch_is_split(vendor: Vendor, reader: SauceReader) -> None:
 def build_rows(start: int, count: int) -> list[dict[str, object]]:
     counters = {"finished": 3, "running": 0, "queued": 0}
     return [
-        {"id": f"b{n}", "name": "Release ", "status": "success", "jobs": counters} for n in range(start, start + count)
+        {"id": f"b{n}", "name": "Release ", "status": "success", "jobs": counters}
+        for n in range(start, start + count)
     ]
 
 
@@ -382,7 +426,11 @@ def test_builds_v2_are_paged_until_nothing_is_new(vendor: Vendor, reader: SauceR
     builds = reader.builds(ME)
     assert builds is not None
     assert [build.id for build in builds] == [f"b{n}" for n in range(99)]
-    assert [dict(parse_qsl(seen.target.partition("?")[2]))["offset"] for seen in vendor.seen] == ["0", "50", "100"]
+    assert [dict(parse_qsl(seen.target.partition("?")[2]))["offset"] for seen in vendor.seen] == [
+        "0",
+        "50",
+        "100",
+    ]
 
 
 def test_builds_fall_back_to_v1_and_then_to_none(vendor: Vendor, reader: SauceReader) -> None:
@@ -398,7 +446,9 @@ def test_builds_fall_back_to_v1_and_then_to_none(vendor: Vendor, reader: SauceRe
 
 
 def test_one_build_is_the_asked_one(vendor: Vendor, reader: SauceReader) -> None:
-    vendor.on("/v2/builds/vdc/b1/", json_reply(build_rows(1, 1)[0]), json_reply(build_rows(2, 1)[0]))
+    vendor.on(
+        "/v2/builds/vdc/b1/", json_reply(build_rows(1, 1)[0]), json_reply(build_rows(2, 1)[0])
+    )
     build = reader.build("b1")
     assert build is not None
     assert build.id == "b1"
@@ -408,7 +458,9 @@ def test_one_build_is_the_asked_one(vendor: Vendor, reader: SauceReader) -> None
 
 def test_the_vendors_clock_is_compared_with_ours(vendor: Vendor, reader: SauceReader) -> None:
     assert reader.clock_skew_s is None
-    vendor.on(DETAILS, json_reply(row(), headers={"Date": formatdate(time.time() + 3600, usegmt=True)}))
+    vendor.on(
+        DETAILS, json_reply(row(), headers={"Date": formatdate(time.time() + 3600, usegmt=True)})
+    )
     reader.job(ME, ONE)
     assert reader.clock_skew_s == pytest.approx(3600, abs=5)
 
@@ -439,7 +491,9 @@ def test_a_page_that_is_too_much_for_a_gateway_is_tried_twice_and_told_as_such(
     assert len(vendor.seen) == 2 + 5, "of one row there is no less"
 
 
-def test_a_page_that_is_too_large_is_told_as_such(vendor: Vendor, reader_with: Callable[..., SauceReader]) -> None:
+def test_a_page_that_is_too_large_is_told_as_such(
+    vendor: Vendor, reader_with: Callable[..., SauceReader]
+) -> None:
     vendor.on(LIST, reply(b"[]", length=17 << 20))
     with pytest.raises(OversizedAnswerError):
         reader_with().list_jobs(ME)

@@ -1,4 +1,6 @@
-"""A key that Sauce Labs refuses may have been changed since it was read: it is read again, once, and then the run ends."""
+"""A key that Sauce Labs refuses may have been changed since it was read: it is read again, once,
+and then the run ends.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,9 @@ def test_the_same_key_again_or_another_users_ends_the_run(
     assert keys(vendor) == [ACCESS_KEY]
 
 
-def test_it_is_read_again_only_once(vendor: Vendor, open_reader: Callable[[], SauceReader], keeper: Keeper) -> None:
+def test_it_is_read_again_only_once(
+    vendor: Vendor, open_reader: Callable[[], SauceReader], keeper: Keeper
+) -> None:
     vendor.on(JOBS, REFUSED)
     reader = open_reader()
     with pytest.raises(CredentialsError):
@@ -119,7 +123,9 @@ def test_a_key_that_cannot_be_read_again_is_told_with_why(
 ) -> None:
     keeper.fault = "the file /run/secrets/key cannot be read: No such file or directory"
     vendor.on(JOBS, REFUSED)
-    with pytest.raises(CredentialsError, match=r"not accepted \(401\), and cannot be read again: the file /run"):
+    with pytest.raises(
+        CredentialsError, match=r"not accepted \(401\), and cannot be read again: the file /run"
+    ):
         list_jobs(open_reader())
 
 
@@ -144,7 +150,9 @@ def test_many_that_are_refused_at_once_read_it_once(
     assert set(keys(vendor)) == {ACCESS_KEY, NEW_KEY}
 
 
-def test_neither_key_is_in_what_is_said(vendor: Vendor, open_reader: Callable[[], SauceReader]) -> None:
+def test_neither_key_is_in_what_is_said(
+    vendor: Vendor, open_reader: Callable[[], SauceReader]
+) -> None:
     vendor.on(JOBS, REFUSED, json_reply({"errors": f"{ACCESS_KEY} is old, {NEW_KEY} is new"}, 400))
     with pytest.raises(SourceError) as caught:
         list_jobs(open_reader())

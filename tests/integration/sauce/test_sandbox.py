@@ -59,10 +59,16 @@ Start = Callable[..., Party]
 def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
-        def starting(*, behaviours: dict[str, str] | None = None, jobs: int = 300, **changes: object) -> Party:
-            options = SandboxOptions(jobs=jobs, now=NOW, behaviours=Behaviours().changed(behaviours or {}))
+        def starting(
+            *, behaviours: dict[str, str] | None = None, jobs: int = 300, **changes: object
+        ) -> Party:
+            options = SandboxOptions(
+                jobs=jobs, now=NOW, behaviours=Behaviours().changed(behaviours or {})
+            )
             sandbox = stack.enter_context(Sandbox(options))
-            plain = Connection(sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), max_wait_s=0.05)
+            plain = Connection(
+                sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), max_wait_s=0.05
+            )
             return Party(sandbox, replace(plain, **changes), stack)  # type: ignore[arg-type]  # by name
 
         yield starting
@@ -148,10 +154,14 @@ def test_deleting_is_done_and_seen(start: Start) -> None:
         one = party.job_with_assets()
         truth = party.sandbox.truth(one)
         assert truth is not None
-        answer = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1))
+        answer = party.gate.delete_assets(
+            DeleteAssetsPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1)
+        )
         assert answer.deleted is not None
         assert dict(answer.deleted) == truth.assets
-        again = party.gate.delete_assets(DeleteAssetsPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1))
+        again = party.gate.delete_assets(
+            DeleteAssetsPermit(one, DEMO, PROOF, "f", CLOCK.monotonic(), 1)
+        )
         assert (again.status, again.doubtful) == (400, False)
         assert party.gate.delete_job(job_permit(one, other)).status == 404
         assert party.reader.job(DEMO, one) is not None
@@ -171,7 +181,9 @@ def test_a_runaway_job_is_stopped(start: Start) -> None:
 
 
 def test_builds_are_the_same_by_both_apis(start: Start) -> None:
-    newer, older = (start(behaviours={"builds_v2": switch}).reader.builds(DEMO) for switch in ("on", "off"))
+    newer, older = (
+        start(behaviours={"builds_v2": switch}).reader.builds(DEMO) for switch in ("on", "off")
+    )
     assert newer is not None
     assert older is not None
     mine = {build.id: (build.name, build.status, build.jobs, build.open_jobs) for build in older}
@@ -180,10 +192,17 @@ def test_builds_are_the_same_by_both_apis(start: Start) -> None:
     assert mine.items() <= seen.items()
 
 
-def test_the_jobs_of_a_build_are_the_same_by_both_apis_and_none_where_neither_knows_it(start: Start) -> None:
+def test_the_jobs_of_a_build_are_the_same_by_both_apis_and_none_where_neither_knows_it(
+    start: Start,
+) -> None:
     newer, older = (start(behaviours={"builds_v2": switch}) for switch in ("on", "off"))
-    build = next(build for build in newer.reader.builds(DEMO) or () if build.jobs not in (0, UNKNOWN))
-    found, same = newer.reader.build_records.members(build.id), older.reader.build_records.members(build.id)
+    build = next(
+        build for build in newer.reader.builds(DEMO) or () if build.jobs not in (0, UNKNOWN)
+    )
+    found, same = (
+        newer.reader.build_records.members(build.id),
+        older.reader.build_records.members(build.id),
+    )
     assert found is not None
     assert same is not None
     members = list(found)
@@ -212,13 +231,21 @@ def test_without_builds_of_either_kind_none_is_said(start: Start) -> None:
 def test_a_job_is_updated_and_stopped_by_hand(start: Start) -> None:
     party = start()
     one = next(party.jobs(JobState.RUNNING)).id
-    body = '{"tags": ["keep", "ü"], "custom-data": {"team": "qa"}, "public": "private", "passed": true}'
+    body = (
+        '{"tags": ["keep", "ü"], "custom-data": {"team": "qa"}, "public": "private", "passed":'
+        " true}"
+    )
     assert party.gate.update(UpdatePermit(one, DEMO, body, CLOCK.monotonic())).status == 200
     assert party.gate.stop(ManualStopPermit(one, DEMO, CLOCK.monotonic())).status == 200
     details = party.reader.job(DEMO, one)
     assert details is not None
     job = details.job
-    assert (job.tags, job.public, job.custom_data, job.status) == (("keep", "ü"), "private", {"team": "qa"}, "passed")
+    assert (job.tags, job.public, job.custom_data, job.status) == (
+        ("keep", "ü"),
+        "private",
+        {"team": "qa"},
+        "passed",
+    )
     assert [entry.updated for entry in party.sandbox.log.writes()] == [True, False]
 
 
@@ -273,9 +300,13 @@ def test_no_fault_ends_in_anything_but_an_answer_or_a_clear_error(start: Start, 
 
 
 def test_tls_is_verified_and_a_custom_authority_can_be_given() -> None:
-    options = SandboxOptions(jobs=10, now=NOW, certificate=TLS / "loopback.pem", private_key=TLS / "loopback-key.pem")
+    options = SandboxOptions(
+        jobs=10, now=NOW, certificate=TLS / "loopback.pem", private_key=TLS / "loopback-key.pem"
+    )
     with Sandbox(options) as sandbox:
-        plain = Connection(sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), attempts=1)
+        plain = Connection(
+            sandbox.base_url, sandbox.user, SecretStr(sandbox.access_key), attempts=1
+        )
         with (
             SauceReader(plain) as reader,
             pytest.raises(SourceError, match=r"certificate .* is not trusted .* set ca_bundle"),

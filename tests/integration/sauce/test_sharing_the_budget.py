@@ -1,4 +1,6 @@
-"""One budget for every process on a state: real files, real processes, and what can happen to either."""
+"""One budget for every process on a state: real files, real processes, and what can happen to
+either.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +59,18 @@ with SauceReader(connection, budget=budget) as reader:
 """
 
 
-def start(sandbox: Sandbox, state: Path, requests: int, **settings: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", ASKING, sandbox.base_url, sandbox.user, sandbox.access_key, str(state)]
+def start(
+    sandbox: Sandbox, state: Path, requests: int, **settings: object
+) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-c",
+        ASKING,
+        sandbox.base_url,
+        sandbox.user,
+        sandbox.access_key,
+        str(state),
+    ]
     return subprocess.Popen(
         [*command, str(requests), json.dumps(settings)],
         stdin=subprocess.PIPE,
@@ -87,7 +99,9 @@ def together(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
 def sent_at(state: Path) -> list[int]:
     """When each request left, in milliseconds: as the file has it."""
     with closing(sqlite3.connect(f"{state}.budget")) as count:
-        [name] = count.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'sent%'").fetchone()
+        [name] = count.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'sent%'"
+        ).fetchone()
         return [row[0] for row in count.execute(f"SELECT item_timestamp FROM {name} ORDER BY 1")]
 
 
@@ -100,7 +114,10 @@ def test_three_processes_send_no_more_than_one_may_in_an_hour(tmp_path: Path) ->
         assert {entry.status for entry in sandbox.log} == {200}, "not one 429"
         assert all("the request budget is spent" in error for made, error in told if made < 40)
         [(made, error)] = together([start(sandbox, state, 1, per_hour=60)])
-        assert (made, error[:28]) == (0, "the request budget is spent:"), "a process that starts later counts on"
+        assert (made, error[:28]) == (
+            0,
+            "the request budget is spent:",
+        ), "a process that starts later counts on"
 
 
 def test_three_processes_keep_one_pace(tmp_path: Path) -> None:
@@ -115,7 +132,9 @@ def test_three_processes_keep_one_pace(tmp_path: Path) -> None:
     assert min(gaps) > rate.interval, f"never more than {rate.limit} in {rate.interval} ms"
 
 
-def test_a_429_met_by_one_process_slows_the_others(tmp_path: Path, open_budget: Callable[..., RequestBudget]) -> None:
+def test_a_429_met_by_one_process_slows_the_others(
+    tmp_path: Path, open_budget: Callable[..., RequestBudget]
+) -> None:
     first, second = open_budget(per_hour=100), open_budget(per_hour=100)
     first.learn(429, {}, now=0)
     assert second.left() == 50
@@ -131,7 +150,10 @@ def test_a_killed_holder_holds_up_nobody_and_stays_counted(
         [
             "import sys; from pathlib import Path",
             "from sauce_janitor.model.request_allowance import Allowance, Timetable",
-            "from sauce_janitor.sauce.budget.budget import Budget; from sauce_janitor.sauce.budget.count_file import Shared",
+            (
+                "from sauce_janitor.sauce.budget.budget import Budget; from"
+                " sauce_janitor.sauce.budget.count_file import Shared"
+            ),
             "from sauce_janitor.sauce.budget.meter import Meter",
             "meter = Meter('https://api', 'jane', Shared(Path(sys.argv[1])))",
             "budget = Budget(meter, Timetable(Allowance(None, 1_000_000)))",
@@ -168,7 +190,7 @@ def take(one: RequestBudget, count: int) -> None:
         one.take()
 
 
-# --- what can happen to the file -------------------------------------------------------------------------------------
+# --- what can happen to the file ------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -182,13 +204,20 @@ def open_budget(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., RequestB
     with ExitStack() as stack:
 
         def make(
-            per_hour: int | None = 10, *, lost: list[str] | None = None, before: bool = False, user: str = "jane"
+            per_hour: int | None = 10,
+            *,
+            lost: list[str] | None = None,
+            before: bool = False,
+            user: str = "jane",
         ) -> RequestBudget:
             told: list[str] = [] if lost is None else lost
             shared = SharedCount(tmp_path / "state.db", lambda: before, told.append)
             meter = Meter("https://api", user, shared, clock=clock)
             one = RequestBudget(
-                meter, AllowanceTimetable(RequestAllowance(None, per_hour)), stop=Waiting(clock), clock=clock
+                meter,
+                AllowanceTimetable(RequestAllowance(None, per_hour)),
+                stop=Waiting(clock),
+                clock=clock,
             )
             stack.callback(one.close)
             return one
@@ -196,7 +225,9 @@ def open_budget(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., RequestB
         yield make
 
 
-def test_what_was_sent_counts_in_the_next_process(open_budget: Callable[..., RequestBudget]) -> None:
+def test_what_was_sent_counts_in_the_next_process(
+    open_budget: Callable[..., RequestBudget],
+) -> None:
     first = open_budget()
     take(first, 4)
     first.close()
@@ -211,14 +242,18 @@ def test_each_credential_has_its_own_budget_however_its_name_is_written(
     assert open_budget(user="john").left() == 10
 
 
-def test_only_its_owner_can_read_the_file(tmp_path: Path, open_budget: Callable[..., RequestBudget]) -> None:
+def test_only_its_owner_can_read_the_file(
+    tmp_path: Path, open_budget: Callable[..., RequestBudget]
+) -> None:
     old = os.umask(0)
     try:
         open_budget().take()
     finally:
         os.umask(old)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert modes == dict.fromkeys(["state.db.budget", "state.db.budget-wal", "state.db.budget-shm"], 0o600)
+    assert modes == dict.fromkeys(
+        ["state.db.budget", "state.db.budget-wal", "state.db.budget-shm"], 0o600
+    )
 
 
 def test_without_a_limit_there_is_no_file_until_sauce_labs_sets_one(
@@ -321,7 +356,9 @@ def test_nothing_is_sent_that_cannot_be_counted(
     if opened_before:
         one.take()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # a disk with no room for more, as far as this process sees
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (4096, hard)
+    )  # a disk with no room for more, as far as this process sees
     try:
         with pytest.raises(StateError, match="no request is sent that is not counted: make room"):
             take(one, 200)
@@ -344,7 +381,7 @@ def test_a_lock_that_is_never_given_back_ends_in_a_sentence(
     one.take()
 
 
-# --- clocks ----------------------------------------------------------------------------------------------------------
+# --- clocks ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ahead_s", [-86_400, -10, 0, 10, 86_400])
@@ -361,7 +398,14 @@ def test_a_wall_clock_that_is_set_changes_nothing(
 
 @pytest.mark.parametrize(
     ("uptime", "passed", "left"),
-    [(5, 60, 6), (5, 3602, 10), (900_000, 60, 6), (900_000, 3602, 10), (5, -86_400, 6), (900_000, -86_400, 6)],
+    [
+        (5, 60, 6),
+        (5, 3602, 10),
+        (900_000, 60, 6),
+        (900_000, 3602, 10),
+        (5, -86_400, 6),
+        (900_000, -86_400, 6),
+    ],
 )
 def test_after_a_reboot_or_on_another_host_the_wall_clock_says_what_has_passed(
     clock: Clock,

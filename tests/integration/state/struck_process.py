@@ -1,4 +1,6 @@
-"""A process whose N-th call about a file fails, or kills it: forked for each N, so that the imports are paid once."""
+"""A process whose N-th call about a file fails, or kills it: forked for each N, so that the imports
+are paid once.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def _open_struck(folder: Path, order: dict[str, int | str]) -> None:
     """In the child: open the state, struck; write what came of it to the descriptor 1, and end."""
     library = ctypes.CDLL(os.environ["LD_PRELOAD"])
     said = "done"
-    library.arm(str(folder).encode(), int(order["at"]), DEEDS[str(order["deed"])], int(order["errno"]))
+    library.arm(
+        str(folder).encode(), int(order["at"]), DEEDS[str(order["deed"])], int(order["errno"])
+    )
     try:
         State.open(folder / "kept" / "state.db").close()
     except JanitorError as error:

@@ -1,4 +1,6 @@
-"""Whose an account is: corrected while nothing was listed, fixed afterwards; and renamed with all that is known of it."""
+"""Whose an account is: corrected while nothing was listed, fixed afterwards; and renamed with all
+that is known of it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ NOON = 1_780_315_200
 def _learn(state: State, name: str, owner: Owner = OWNER) -> None:
     """Jobs of the account are listed, one is held, archived and deleted."""
     jobs = state.jobs.of(name, owner)
-    jobs.put([a_job(number) for number in (1, 2)], unreadable=[], mark=NOON, now=NOON, bookmark=None)
+    jobs.put(
+        [a_job(number) for number in (1, 2)], unreadable=[], mark=NOON, now=NOON, bookmark=None
+    )
     jobs.conclude(mark=NOON, watermark=NOON, full_at=NOON, longest_page=2)
     jobs.keep_memo("{}")
     state.accounts.bind(state.accounts.all()[name], at=NOON)
@@ -108,7 +112,9 @@ def test_two_accounts_are_never_made_one(state: State) -> None:
     state.accounts.admit("us", base_url=US, username="demo")
     _learn(state, "eu")
     _learn(state, "us")
-    with pytest.raises(RefusedError, match="account us is in the state already, with lines in the journal"):
+    with pytest.raises(
+        RefusedError, match="account us is in the state already, with lines in the journal"
+    ):
         state.accounts.rename("eu", "us")
     assert list(state.accounts.all()) == ["eu", "us"]
     state.accounts.admit("held", base_url=US, username="alice")
@@ -118,7 +124,9 @@ def test_two_accounts_are_never_made_one(state: State) -> None:
 
 
 def test_a_list_of_jobs_alone_makes_room(state: State) -> None:
-    """Whoever changes the name in the configuration first, and runs a plan, has listed the account anew."""
+    """Whoever changes the name in the configuration first, and runs a plan, has listed the account
+    anew.
+    """
     _learn(state, "eu")
     state.accounts.admit("prod", base_url="https://api.example", username="demo")
     jobs = state.jobs.of("prod", OWNER)
@@ -168,24 +176,39 @@ def test_a_job_from_before_teams_were_kept_is_no_news_while_no_team_is_told(stat
     jobs = state.jobs.of("eu", OWNER)
     job = replace(a_job(1), team_id=UNKNOWN)
     jobs.put([job], unreadable=[], mark=NOON, now=NOON, bookmark=None)
-    with state._database.writing() as connection:  # as the migration leaves it: no value, and no mark either
+    with (
+        state._database.writing() as connection
+    ):  # as the migration leaves it: no value, and no mark either
         connection.execute(update(metadata.tables["jobs"]).values(team_id=None, marks=0))
     told: tuple[Text, ...] = (UNKNOWN, "web")
     for number, team in enumerate(told, 1):
-        jobs.put([replace(job, team_id=team)], unreadable=[], mark=NOON + number, now=NOON + number, bookmark=None)
+        jobs.put(
+            [replace(job, team_id=team)],
+            unreadable=[],
+            mark=NOON + number,
+            now=NOON + number,
+            bookmark=None,
+        )
         record = state.jobs.record("eu", an_id(1), as_of=0)
         assert record is not None
-        assert (record.job.team_id, record.changed_at) == (team, NOON if team is UNKNOWN else NOON + number)
+        assert (record.job.team_id, record.changed_at) == (
+            team,
+            NOON if team is UNKNOWN else NOON + number,
+        )
 
 
 def test_what_the_journal_is_asked_of_an_account_is_answered_after_a_rename(state: State) -> None:
-    """A query by the name would find nothing then, and take our own deletes for another janitor's."""
+    """A query by the name would find nothing then, and take our own deletes for another
+    janitor's.
+    """
     jobs = state.jobs.of("eu", OWNER)
     jobs.put([a_job(1)], unreadable=[], mark=NOON, now=NOON, bookmark=None)
     with state.lease("eu", "run 1", now=NOON) as lease:
         journal = state.journal.during("eu", "r1", lambda: NOON)
         permit = DeleteAssetsPermit(an_id(1), OWNER, Receipt("a" * 64), "f", 0.0, lease.fence)
-        journal.outcome(journal.intent(permit, policy="p"), "confirmed", detail="", bytes_reclaimed=7)
+        journal.outcome(
+            journal.intent(permit, policy="p"), "confirmed", detail="", bytes_reclaimed=7
+        )
     before = state.journal.reclaimed("eu", most=5)
     state.accounts.rename("eu", "prod")
     assert state.journal.reclaimed("prod", most=5) == before == (1, 7)

@@ -1,4 +1,6 @@
-"""Before its schema changes a state is copied, and a state that was only added to is open to the release before."""
+"""Before its schema changes a state is copied, and a state that was only added to is open to the
+release before.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def schema(folder: Path, revision: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-# --- the copy --------------------------------------------------------------------------------------------------------
+# --- the copy -------------------------------------------------------------------------------------
 
 
 def test_a_state_is_backed_up_beside_itself_before_its_schema_changes(path: Path) -> None:
@@ -66,7 +68,9 @@ def test_a_backup_in_the_state_s_place_is_the_state_again(path: Path) -> None:
 
 def test_what_another_process_wrote_last_is_in_the_backup(path: Path) -> None:
     first_schema(path)
-    with closing(sqlite3.connect(path)) as other:  # its write is in the log beside the file, not in the file
+    with closing(
+        sqlite3.connect(path)
+    ) as other:  # its write is in the log beside the file, not in the file
         other.execute("INSERT INTO accounts VALUES ('us', 'u', 'demo')")
         other.commit()
         State.open(path).close()
@@ -83,19 +87,28 @@ def test_the_last_three_schemas_are_kept_and_one_copy_of_each(path: Path) -> Non
     filled(path, 10)
     for number in ("0001", "0002", "0003", "0004", "0004"):
         back_up(path, number)
-    assert [copy.name for copy in copies(path)] == [f"state.db.schema-000{number}.backup" for number in (2, 3, 4)]
+    assert [copy.name for copy in copies(path)] == [
+        f"state.db.schema-000{number}.backup" for number in (2, 3, 4)
+    ]
 
 
-def test_a_state_that_cannot_be_backed_up_is_not_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_cannot_be_backed_up_is_not_migrated(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first_schema(path)
     path.with_name("state.db.schema-0001.backup").mkdir()
     with pytest.raises(StateError, match="left as it is, because it cannot be backed up"):
         State.open(path)
     assert ask(path, "SELECT version_num FROM alembic_version") == "0001"
-    assert sorted(each.name for each in path.parent.iterdir()) == ["state.db", "state.db.schema-0001.backup"]
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        "state.db",
+        "state.db.schema-0001.backup",
+    ]
 
 
-def test_a_migration_that_fails_leaves_the_state_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_leaves_the_state_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first_schema(path)
     monkeypatch.setattr(state_file, "_say_who_can_read", lambda _connection: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -117,10 +130,15 @@ def test_what_a_crash_while_copying_left_is_swept(path: Path, python: Python) ->
     assert code == 9
     assert len([each for each in path.parent.iterdir() if each.name.startswith(".state.db.")]) == 1
     State.open(path).close()
-    assert sorted(each.name for each in path.parent.iterdir()) == ["state.db", "state.db.schema-0001.backup"]
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        "state.db",
+        "state.db.schema-0001.backup",
+    ]
 
 
-def test_processes_that_migrate_at_once_leave_one_backup_of_the_old_state(path: Path, python: Python) -> None:
+def test_processes_that_migrate_at_once_leave_one_backup_of_the_old_state(
+    path: Path, python: Python
+) -> None:
     first_schema(path)
     code = """
         import sys
@@ -140,7 +158,7 @@ def test_processes_that_migrate_at_once_leave_one_backup_of_the_old_state(path: 
     assert ask(copy, "SELECT version_num FROM alembic_version") == "0001"
 
 
-# --- one release back ------------------------------------------------------------------------------------------------
+# --- one release back -----------------------------------------------------------------------------
 
 
 def test_a_newer_state_is_used_as_it_is_where_it_says_that_this_program_can(path: Path) -> None:
@@ -156,7 +174,10 @@ def test_a_newer_state_is_used_as_it_is_where_it_says_that_this_program_can(path
 
 @pytest.mark.parametrize(
     "sql",
-    ["UPDATE meta SET value = '9998' WHERE key = 'readable_from'", "DELETE FROM meta WHERE key = 'readable_from'"],
+    [
+        "UPDATE meta SET value = '9998' WHERE key = 'readable_from'",
+        "DELETE FROM meta WHERE key = 'readable_from'",
+    ],
 )
 def test_a_newer_state_that_does_not_say_so_is_refused_and_left_alone(path: Path, sql: str) -> None:
     filled(path, 10)
@@ -179,7 +200,9 @@ def test_every_state_says_from_which_schema_on_it_can_be_read(path: Path, tmp_pa
 
 
 def test_since_the_schema_it_can_be_read_from_this_one_was_only_added_to(tmp_path: Path) -> None:
-    """Where this fails, the newest revision does more than add: then READABLE_FROM is that revision."""
+    """Where this fails, the newest revision does more than add: then READABLE_FROM is that
+    revision.
+    """
     with schema(tmp_path, READABLE_FROM) as old_engine, schema(tmp_path, "head") as new_engine:
         old, new = inspect(old_engine), inspect(new_engine)
         for table in old.get_table_names():
@@ -192,7 +215,10 @@ def test_since_the_schema_it_can_be_read_from_this_one_was_only_added_to(tmp_pat
                 assert after[name]["nullable"] or after[name]["default"] is not None, (table, name)
             assert new.get_pk_constraint(table) == old.get_pk_constraint(table), table
             for kind in ("get_unique_constraints", "get_check_constraints", "get_foreign_keys"):
-                assert by_name(getattr(new, kind)(table)) == by_name(getattr(old, kind)(table)), (table, kind)
+                assert by_name(getattr(new, kind)(table)) == by_name(getattr(old, kind)(table)), (
+                    table,
+                    kind,
+                )
             assert unique_indexes(new, table) == unique_indexes(old, table), table
 
 

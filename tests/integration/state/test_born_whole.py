@@ -1,4 +1,6 @@
-"""A state is made and migrated whole: an error or a kill at any call about a file leaves a good state, or none."""
+"""A state is made and migrated whole: an error or a kill at any call about a file leaves a good
+state, or none.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Striker:
 
     process: subprocess.Popen[str]
 
-    def open_state(self, folder: Path, *, at: int, deed: str = "count", code: int = 0) -> dict[str, Any]:
+    def open_state(
+        self, folder: Path, *, at: int, deed: str = "count", code: int = 0
+    ) -> dict[str, Any]:
         """Open the state in `folder`; what came of it, and whether the strike fired."""
         order = {"folder": str(folder), "at": at, "deed": deed, "errno": code}
         assert self.process.stdin is not None
@@ -49,7 +53,9 @@ def striker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Striker]:
         pytest.skip("needs Linux and a C compiler")
     folder = tmp_path_factory.mktemp("striker")
     library = folder / "struck.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(SOURCE), "-ldl"], check=True)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", str(library), str(SOURCE), "-ldl"], check=True
+    )
     command = [sys.executable, "-m", "tests.integration.state.struck_process", str(folder)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -30,7 +30,9 @@ def write_beside(database: Database) -> None:
         other.execute("UPDATE counted SET value = value + 100")
 
 
-def test_nobody_writes_between_what_a_write_transaction_reads_and_what_it_writes(database: Database) -> None:
+def test_nobody_writes_between_what_a_write_transaction_reads_and_what_it_writes(
+    database: Database,
+) -> None:
     with database.writing() as connection:
         value = connection.execute(text("SELECT value FROM counted")).scalar_one()
         with pytest.raises(sqlite3.OperationalError, match="locked"):

@@ -1,4 +1,6 @@
-"""Acts by hand on record: no lease asked, a pause obeyed, never two on one job, and what was cut short stays open."""
+"""Acts by hand on record: no lease asked, a pause obeyed, never two on one job, and what was cut
+short stays open.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def update(job: JobId) -> UpdatePermit:
     return UpdatePermit(job, OWNER, '{"tags": ["keep"]}', 1.0)
 
 
-def test_an_act_is_open_until_its_final_outcome_and_no_run_takes_it_for_its_own(state: State) -> None:
+def test_an_act_is_open_until_its_final_outcome_and_no_run_takes_it_for_its_own(
+    state: State,
+) -> None:
     seq = journal(state).begin(update(an_id(1)), by="jane", wanted=WANTED)
     journal(state).begin(ManualStopPermit(an_id(1), OWNER, 1.0), by="jane", wanted={})
     assert [act.action for act in state.hand_acts.open("eu")] == [ManualAction.UPDATE, Action.STOP]

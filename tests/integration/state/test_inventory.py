@@ -1,4 +1,6 @@
-"""The inventory as the database keeps it: the same as the plain one in memory, streamed in order, of one moment."""
+"""The inventory as the database keeps it: the same as the plain one in memory, streamed in order,
+of one moment.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sauce_janitor.inventory import SyncRequest, sync
-from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, Job, JobState, Owner
+from sauce_janitor.model.jobs import (
+    UNKNOWN,
+    Action,
+    AssetsStanding,
+    Build,
+    BuildCounters,
+    Job,
+    JobState,
+    Owner,
+)
 from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.state import Query, State
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, a_job, an_id
 from tests.fakes.job_store import MemoryStore
 
-texts = st.one_of(st.none(), st.just(UNKNOWN), st.text(st.characters(exclude_categories=()), max_size=6))
+texts = st.one_of(
+    st.none(), st.just(UNKNOWN), st.text(st.characters(exclude_categories=()), max_size=6)
+)
 times = st.one_of(st.none(), st.just(UNKNOWN), st.integers(0, 2**40))
 
 
@@ -30,11 +43,17 @@ def jobs(draw: st.DrawFn) -> Job:
         draw(st.sampled_from(JobState)),
         name=draw(texts),
         build=draw(texts),
-        tags=draw(st.one_of(st.just(UNKNOWN), st.lists(st.text(max_size=3), max_size=2).map(tuple))),
+        tags=draw(
+            st.one_of(st.just(UNKNOWN), st.lists(st.text(max_size=3), max_size=2).map(tuple))
+        ),
         status=draw(st.sampled_from([None, "passed", UNKNOWN])),
         manual=draw(st.sampled_from([None, True, False, UNKNOWN])),
         custom_data=draw(
-            st.one_of(st.none(), st.just(UNKNOWN), st.dictionaries(st.text(max_size=2), st.integers(), max_size=2))
+            st.one_of(
+                st.none(),
+                st.just(UNKNOWN),
+                st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+            )
         ),
         created_at=draw(times),
         ended_at=draw(times),
@@ -44,7 +63,9 @@ def jobs(draw: st.DrawFn) -> Job:
 Step = tuple[str, Sequence[Job], int]
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["put", "details", "conclude", "aside", "off"]), st.lists(jobs(), max_size=4), st.integers(0, 5)
+        st.sampled_from(["put", "details", "conclude", "aside", "off"]),
+        st.lists(jobs(), max_size=4),
+        st.integers(0, 5),
     )
 )
 
@@ -65,12 +86,16 @@ def test_the_database_keeps_what_the_plain_store_keeps(state: State, steps: list
                 asked = [one for one in (an_id(each) for each in range(bit)) if one in plain.known]
                 store.put_details([job for job in unlike if job.id in asked], asked=asked, now=now)
             elif kind == "aside":
-                store.set_aside([job.id for job in unlike], mark=now, now=now, known_only=bit % 2 == 0)
+                store.set_aside(
+                    [job.id for job in unlike], mark=now, now=now, known_only=bit % 2 == 0
+                )
             elif kind == "off":
                 store.put_off([an_id(each) for each in range(bit)], now=now)
             else:
                 full_at = now if bit % 2 else None
-                store.conclude(mark=now - 100 * bit, watermark=None, full_at=full_at, longest_page=bit)
+                store.conclude(
+                    mark=now - 100 * bit, watermark=None, full_at=full_at, longest_page=bit
+                )
         _same(state, account, plain, now)
 
 
@@ -78,10 +103,16 @@ def _same(state: State, account: str, plain: MemoryStore, now: int) -> None:
     real = state.jobs.of(account, OWNER)
     there = [known for known in plain.known.values() if not known.gone]
     found = {record.job.id: record for record in state.jobs.records(account, as_of=0)}
-    assert {one: record.job for one, record in found.items()} == {known.job.id: known.job for known in there}
-    assert {one: record.changed_at for one, record in found.items()} == {k.job.id: k.changed_at for k in there}
+    assert {one: record.job for one, record in found.items()} == {
+        known.job.id: known.job for known in there
+    }
+    assert {one: record.changed_at for one, record in found.items()} == {
+        k.job.id: k.changed_at for k in there
+    }
     listed = real.listed()
-    assert {name: getattr(listed, name) for name in listed.__dataclass_fields__} == vars(plain.listed())
+    assert {name: getattr(listed, name) for name in listed.__dataclass_fields__} == vars(
+        plain.listed()
+    )
     for mark in (now - 150, now):
         assert real.missing(mark) == plain.missing(mark)
         assert set(real.missing_ids(mark, 9)) == set(plain.missing_ids(mark, 9))
@@ -120,7 +151,7 @@ def put(state: State, *some: Job, now: int = 1, owner: Owner = OWNER) -> None:
     state.jobs.of("eu", owner).put(some, unreadable=(), mark=now, now=now, bookmark=None)
 
 
-# --- streaming -------------------------------------------------------------------------------------------------------
+# --- streaming ------------------------------------------------------------------------------------
 
 
 def test_records_come_newest_first_by_the_time_of_the_age_then_by_id(state: State) -> None:
@@ -144,7 +175,9 @@ def test_records_are_of_the_account_and_the_owners_asked_for(state: State) -> No
     put(state, replace(a_job(2), owner=Owner("alice")), owner=Owner("alice"))
     state.jobs.of("us", OWNER).put([a_job(3)], unreadable=(), mark=1, now=1, bookmark=None)
     assert {record.job.id for record in state.jobs.records("eu", as_of=0)} == {an_id(1), an_id(2)}
-    assert [record.job.id for record in state.jobs.records("eu", [Owner("alice")], as_of=0)] == [an_id(2)]
+    assert [record.job.id for record in state.jobs.records("eu", [Owner("alice")], as_of=0)] == [
+        an_id(2)
+    ]
     assert list(state.jobs.records("eu", [], as_of=0)) == []
     assert state.jobs.count("eu") == 2
     assert state.jobs.count("us", [OWNER]) == 1
@@ -195,7 +228,7 @@ def test_a_stream_left_early_keeps_nothing_locked(state: State, path: Path) -> N
     assert [entry.name for entry in path.parent.iterdir()] == ["state.db"]
 
 
-# --- what is ours in a record ----------------------------------------------------------------------------------------
+# --- what is ours in a record ---------------------------------------------------------------------
 
 
 def test_holds_protect_until_they_are_over_or_released(state: State) -> None:
@@ -221,7 +254,11 @@ def test_an_announcement_lasts_as_long_as_it_is_repeated(state: State) -> None:
     put(state, *(a_job(number) for number in range(3)))
 
     def announced() -> dict[str, Any]:
-        return {record.job.id: record.announced for record in state.jobs.records("eu", as_of=0) if record.announced}
+        return {
+            record.job.id: record.announced
+            for record in state.jobs.records("eu", as_of=0)
+            if record.announced
+        }
 
     notices = state.notices
     notices.announce("eu", Action.DELETE_JOB, [an_id(0), an_id(1), an_id(1), an_id(77)], at=10)
@@ -257,7 +294,10 @@ def test_the_standing_of_assets_is_remembered(state: State) -> None:
 def test_a_purge_is_news_once_until_assets_are_listed_again(state: State) -> None:
     put(state, a_job(1))
     journal = state.journal.during("eu", "run", lambda: 5)
-    assert [journal.purged(an_id(1), OWNER, policy="p", lost=True) for _ in range(2)] == [True, False]
+    assert [journal.purged(an_id(1), OWNER, policy="p", lost=True) for _ in range(2)] == [
+        True,
+        False,
+    ]
     journal.listed_again(an_id(1), OWNER)
     journal.listed_again(an_id(1), OWNER)
     assert not journal.assets_purged(an_id(1))
@@ -269,7 +309,9 @@ def test_a_purge_is_news_once_until_assets_are_listed_again(state: State) -> Non
 
 
 def test_nothing_is_called_purged_that_we_deleted_or_do_not_know(state: State) -> None:
-    assert not state.journal.during("eu", "run", lambda: 5).purged(an_id(9), OWNER, policy="p", lost=True)
+    assert not state.journal.during("eu", "run", lambda: 5).purged(
+        an_id(9), OWNER, policy="p", lost=True
+    )
     assert state.journal.of(an_id(9)) == ()
 
 
@@ -278,7 +320,10 @@ def test_a_job_s_build_is_the_only_one_of_its_name(state: State) -> None:
     store = state.jobs.of("eu", OWNER)
     put(
         state,
-        *(a_job(number, build=build) for number, build in enumerate(["one", "two", "none", UNKNOWN, None, "null\x00"])),
+        *(
+            a_job(number, build=build)
+            for number, build in enumerate(["one", "two", "none", UNKNOWN, None, "null\x00"])
+        ),
     )
     builds = [
         Build("1", "one", None, "failed", 3, 1),
@@ -290,9 +335,16 @@ def test_a_job_s_build_is_the_only_one_of_its_name(state: State) -> None:
     assert store.put_builds(builds, now=50) == 5
 
     def seen(number: int) -> tuple[object, object, object, int]:
-        streamed = {record.job.id: record for record in state.jobs.records("eu", as_of=0)}[an_id(number)]
+        streamed = {record.job.id: record for record in state.jobs.records("eu", as_of=0)}[
+            an_id(number)
+        ]
         assert state.jobs.record("eu", an_id(number), as_of=0) == streamed
-        return streamed.build_id, streamed.build_status, streamed.build_counters, streamed.changed_at
+        return (
+            streamed.build_id,
+            streamed.build_status,
+            streamed.build_counters,
+            streamed.changed_at,
+        )
 
     assert seen(0) == ("1", "failed", BuildCounters(3, 1), 50)
     assert seen(1)[:3] == (UNKNOWN, UNKNOWN, None)
@@ -306,7 +358,9 @@ def test_a_job_s_build_is_the_only_one_of_its_name(state: State) -> None:
     assert seen(0)[0] is UNKNOWN
 
 
-def test_a_build_that_only_lost_jobs_has_not_changed_and_counts_what_we_deleted(state: State) -> None:
+def test_a_build_that_only_lost_jobs_has_not_changed_and_counts_what_we_deleted(
+    state: State,
+) -> None:
     store = state.jobs.of("eu", OWNER)
     put(state, a_job(1, build="one"), a_job(2, build="one"))
     store.put_builds([Build("1", "one", None, "failed", 2, 0)], now=50)
@@ -319,7 +373,10 @@ def test_a_build_that_only_lost_jobs_has_not_changed_and_counts_what_we_deleted(
         (65, "success"),
     ):  # the failed one was ours: what is left of the build looks milder
         store.put_builds([Build("1", "one", None, status, 1, 0)], now=now)
-        for record in (state.jobs.record("eu", an_id(2), as_of=0), *state.jobs.records("eu", as_of=0)):
+        for record in (
+            state.jobs.record("eu", an_id(2), as_of=0),
+            *state.jobs.records("eu", as_of=0),
+        ):
             assert record is not None
             assert (record.changed_at, record.build_status) == (50, "failed")
             assert record.build_counters == BuildCounters(2, 0, deleted=1)

@@ -50,17 +50,23 @@ def known(state: State) -> State:
     return state
 
 
-# --- what is on record -----------------------------------------------------------------------------------------------
+# --- what is on record ----------------------------------------------------------------------------
 
 
 def test_an_intent_is_unresolved_until_its_final_outcome(known: State) -> None:
     with known.lease("eu", "run-1", now=1) as lease:
         seq = journal(known).intent(permit(an_id(1), lease.fence), policy="nightly")
         (waiting,) = known.journal.unresolved("eu")
-        assert (waiting.intent, waiting.action, waiting.job_id) == (seq, Action.DELETE_JOB, an_id(1))
+        assert (waiting.intent, waiting.action, waiting.job_id) == (
+            seq,
+            Action.DELETE_JOB,
+            an_id(1),
+        )
         assert (waiting.policy, waiting.sent_at, waiting.detail) == ("nightly", 77, None)
         journal(known).outcome(seq, "unknown", detail="accepted; not looked up")
-        assert [intent.detail for intent in journal(known).unresolved()] == ["accepted; not looked up"]
+        assert [intent.detail for intent in journal(known).unresolved()] == [
+            "accepted; not looked up"
+        ]
         journal(known).outcome(seq, "confirmed", detail="404 twice")
         assert known.journal.unresolved("eu") == ()
 
@@ -72,10 +78,17 @@ def test_what_is_found_gone_after_an_intent_of_ours_is_its_confirmed_outcome(
     with known.lease("eu", "run-1", now=1) as lease:
         seq = journal(known).intent(permit(an_id(1), lease.fence, kind), policy="nightly")
         action = permit(an_id(1), lease.fence, kind).action
-        assert journal(known).found_gone(action, OWNER, an_id(1), policy="nightly", detail="404 twice")
-        assert not journal(known).found_gone(action, OWNER, an_id(2), policy="nightly", detail="404 twice")
+        assert journal(known).found_gone(
+            action, OWNER, an_id(1), policy="nightly", detail="404 twice"
+        )
+        assert not journal(known).found_gone(
+            action, OWNER, an_id(2), policy="nightly", detail="404 twice"
+        )
     lines = known.journal.of(an_id(1))
-    assert [(line.kind, line.outcome) for line in lines] == [("intent", None), ("outcome", "confirmed")]
+    assert [(line.kind, line.outcome) for line in lines] == [
+        ("intent", None),
+        ("outcome", "confirmed"),
+    ]
     assert (lines[1].intent, lines[1].detail["text"]) == (seq, "404 twice")
     assert known.journal.unresolved("eu") == ()
     record = known.jobs.record("eu", an_id(1), as_of=0)
@@ -84,16 +97,26 @@ def test_what_is_found_gone_after_an_intent_of_ours_is_its_confirmed_outcome(
 
 def test_everything_of_a_job_is_told_in_order(known: State) -> None:
     with known.lease("eu", "run-1", now=1) as lease:
-        journal(known).archived(an_id(1), OWNER, receipt="cd" * 32, selection="all", policy="nightly")
-        seq = journal(known).intent(permit(an_id(1), lease.fence, DeleteAssetsPermit), policy="nightly")
+        journal(known).archived(
+            an_id(1), OWNER, receipt="cd" * 32, selection="all", policy="nightly"
+        )
+        seq = journal(known).intent(
+            permit(an_id(1), lease.fence, DeleteAssetsPermit), policy="nightly"
+        )
         journal(known).outcome(seq, "confirmed", detail="done", bytes_reclaimed=123)
-        journal(known).found_gone(Action.DELETE_JOB, OWNER, an_id(1), policy="nightly", detail="404 twice")
+        journal(known).found_gone(
+            Action.DELETE_JOB, OWNER, an_id(1), policy="nightly", detail="404 twice"
+        )
     lines = known.journal.of(an_id(1))
     assert [line.kind for line in lines] == ["archived", "intent", "outcome", "found_gone"]
     assert [line.seq for line in lines] == [1, 2, 3, 4]
     assert lines[0].receipt == "cd" * 32
     assert (lines[1].receipt, lines[1].fence, lines[1].run_id) == (RECEIPT.sha256, 1, "run-1")
-    assert (lines[2].intent, lines[2].outcome, lines[2].detail["bytes_reclaimed"]) == (2, "confirmed", 123)
+    assert (lines[2].intent, lines[2].outcome, lines[2].detail["bytes_reclaimed"]) == (
+        2,
+        "confirmed",
+        123,
+    )
     assert lines[3].outcome == "already_gone"
     assert known.journal.of(an_id(2)) == ()
     assert known.journal.of(an_id(1), "us") == ()
@@ -106,10 +129,16 @@ def test_what_the_journal_proves_enters_the_inventory_with_it(known: State) -> N
         writer.archived(an_id(1), OWNER, receipt="ef" * 32, selection="all", policy="p")
         writer.archived(an_id(2), OWNER, receipt="ef" * 32, selection=None, policy="p")
         writer.outcome(
-            writer.intent(permit(an_id(1), lease.fence, DeleteAssetsPermit), policy="p"), "confirmed", detail=""
+            writer.intent(permit(an_id(1), lease.fence, DeleteAssetsPermit), policy="p"),
+            "confirmed",
+            detail="",
         )
-        writer.outcome(writer.intent(permit(an_id(3), lease.fence), policy="p"), "confirmed", detail="")
-        writer.outcome(writer.intent(permit(an_id(4), lease.fence), policy="p"), "failed", detail="")
+        writer.outcome(
+            writer.intent(permit(an_id(3), lease.fence), policy="p"), "confirmed", detail=""
+        )
+        writer.outcome(
+            writer.intent(permit(an_id(4), lease.fence), policy="p"), "failed", detail=""
+        )
         writer.found_gone(Action.DELETE_JOB, OWNER, an_id(5), policy="p", detail="")
     records = {record.job.id: record for record in known.jobs.records("eu", as_of=0)}
     assert records[an_id(1)].archived == frozenset({"logs", "all"})
@@ -124,7 +153,9 @@ def test_what_the_journal_proves_enters_the_inventory_with_it(known: State) -> N
 
 def test_a_delete_without_an_archive_says_who_wanted_none(known: State) -> None:
     with known.lease("eu", "run-1", now=1) as lease:
-        one = DeleteJobPermit(an_id(1), OWNER, NothingWanted("pull-requests"), "fp", 1.0, lease.fence)
+        one = DeleteJobPermit(
+            an_id(1), OWNER, NothingWanted("pull-requests"), "fp", 1.0, lease.fence
+        )
         journal(known).intent(one, policy="pull-requests")
     (line,) = known.journal.of(an_id(1))
     assert (line.receipt, line.detail["archive_none"]) == (None, "pull-requests")
@@ -132,12 +163,14 @@ def test_a_delete_without_an_archive_says_who_wanted_none(known: State) -> None:
 
 def test_a_job_that_is_not_in_the_inventory_can_be_journaled(state: State) -> None:
     with state.lease("eu", "run-1", now=1) as lease:
-        seq = journal(state).intent(StopPermit(an_id(1), OWNER, "fp", 1.0, lease.fence), policy="runaways")
+        seq = journal(state).intent(
+            StopPermit(an_id(1), OWNER, "fp", 1.0, lease.fence), policy="runaways"
+        )
         journal(state).outcome(seq, "confirmed", detail="")
     assert state.journal.verify() == 2
 
 
-# --- when a write is refused -----------------------------------------------------------------------------------------
+# --- when a write is refused ----------------------------------------------------------------------
 
 
 def test_no_intent_without_the_lease(known: State) -> None:
@@ -184,7 +217,9 @@ def test_what_failed_may_be_tried_again(known: State) -> None:
     with known.lease("eu", "run-1", now=1) as lease:
         writer = journal(known)
         for outcome in ("failed", "failed", "confirmed"):
-            writer.outcome(writer.intent(permit(an_id(1), lease.fence), policy="p"), outcome, detail="")
+            writer.outcome(
+                writer.intent(permit(an_id(1), lease.fence), policy="p"), outcome, detail=""
+            )
     assert known.journal.verify() == 6
 
 
@@ -210,13 +245,22 @@ def test_another_account_s_intent_cannot_be_ended(known: State) -> None:
             known.journal.during("us", "run-1", lambda: 1).outcome(seq, "confirmed", detail="")
 
 
-def test_the_database_itself_holds_one_confirmed_line_per_job_and_action(known: State, path: Path) -> None:
+def test_the_database_itself_holds_one_confirmed_line_per_job_and_action(
+    known: State, path: Path
+) -> None:
     with known.lease("eu", "run-1", now=1) as lease:
         writer = journal(known)
-        writer.outcome(writer.intent(permit(an_id(1), lease.fence), policy="p"), "confirmed", detail="")
-    columns = "at, account, kind, job_id, owner, action, policy, run_id, intent, outcome, receipt, fence, detail, hash"
+        writer.outcome(
+            writer.intent(permit(an_id(1), lease.fence), policy="p"), "confirmed", detail=""
+        )
+    columns = (
+        "at, account, kind, job_id, owner, action, policy, run_id, intent, outcome, receipt, fence,"
+        " detail, hash"
+    )
     with closing(sqlite3.connect(path)) as other, pytest.raises(sqlite3.IntegrityError):
-        other.execute(f"INSERT INTO journal SELECT 99, {columns} FROM journal WHERE outcome = 'confirmed'")
+        other.execute(
+            f"INSERT INTO journal SELECT 99, {columns} FROM journal WHERE outcome = 'confirmed'"
+        )
 
 
 def test_an_account_nobody_claimed_cannot_be_written_to(state: State) -> None:
@@ -225,7 +269,7 @@ def test_an_account_nobody_claimed_cannot_be_written_to(state: State) -> None:
         store.put([a_job(1)], unreadable=(), mark=1, now=1, bookmark=None)
 
 
-# --- the chain -------------------------------------------------------------------------------------------------------
+# --- the chain ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -236,7 +280,9 @@ def written(path: Path) -> Path:
             for number in range(4):
                 writer = journal(state)
                 writer.outcome(
-                    writer.intent(permit(an_id(number), lease.fence), policy="p"), "confirmed", detail="gone"
+                    writer.intent(permit(an_id(number), lease.fence), policy="p"),
+                    "confirmed",
+                    detail="gone",
                 )
     return path
 
@@ -252,7 +298,13 @@ def written(path: Path) -> Path:
         ("DELETE FROM journal WHERE seq = 8", "ends at line 7"),
         ("DELETE FROM journal", "ends at line 0"),
         ("UPDATE journal SET hash = zeroblob(32) WHERE seq = 3", "line 3"),
-        ("UPDATE meta SET value = '00000000-0000-4000-8000-000000000000' WHERE key = 'instance_id'", "line 1"),
+        (
+            (
+                "UPDATE meta SET value = '00000000-0000-4000-8000-000000000000' WHERE key ="
+                " 'instance_id'"
+            ),
+            "line 1",
+        ),
     ],
 )
 def test_a_journal_that_was_altered_is_found_out(written: Path, change: str, line: str) -> None:
@@ -276,14 +328,18 @@ def test_threads_write_one_unbroken_chain(known: State) -> None:
 
         def work(number: int) -> None:
             writer = journal(known)
-            writer.outcome(writer.intent(permit(an_id(number), lease.fence), policy="p"), "confirmed", detail="")
+            writer.outcome(
+                writer.intent(permit(an_id(number), lease.fence), policy="p"),
+                "confirmed",
+                detail="",
+            )
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(work, range(40)))
     assert known.journal.verify() == 80
 
 
-# --- crashes ---------------------------------------------------------------------------------------------------------
+# --- crashes --------------------------------------------------------------------------------------
 
 PRELUDE = """
     import os
@@ -351,7 +407,10 @@ def test_no_line_is_half_written_when_the_disk_is_full(path: Path, python: Pytho
 
 
 def test_permits_are_of_the_kinds_the_journal_knows() -> None:
-    assert {kind.action for kind in DeletePermit.__subclasses__()} == {Action.DELETE_ASSETS, Action.DELETE_JOB}
+    assert {kind.action for kind in DeletePermit.__subclasses__()} == {
+        Action.DELETE_ASSETS,
+        Action.DELETE_JOB,
+    }
 
 
 def test_many_intents_are_on_record_together_or_not_at_all(known: State) -> None:

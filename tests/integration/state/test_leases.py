@@ -39,8 +39,9 @@ def test_a_second_run_is_told_who_holds_the_lease(state: State, python: Python) 
     with pytest.raises(LeaseError) as refused:
         state.lease("eu", "run-1", now=2).acquire()
     assert refused.value.exit_code == 5
-    assert f"run-other on {os.uname().nodename}, process {other.pid}, since 2026-05-28 20:26:40 UTC" in str(
-        refused.value
+    assert (
+        f"run-other on {os.uname().nodename}, process {other.pid}, since 2026-05-28 20:26:40 UTC"
+        in str(refused.value)
     )
     other.communicate("go on\n", timeout=60)
     with state.lease("eu", "run-1", now=2) as lease:
@@ -50,7 +51,10 @@ def test_a_second_run_is_told_who_holds_the_lease(state: State, python: Python) 
 def test_a_state_by_another_name_has_the_same_lease(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with State.open(tmp_path / "real" / "state.db") as one, State.open(tmp_path / "link" / "state.db") as other:
+    with (
+        State.open(tmp_path / "real" / "state.db") as one,
+        State.open(tmp_path / "link" / "state.db") as other,
+    ):
         one.accounts.admit("eu", base_url="https://api.example", username="demo")
         with one.lease("eu", "run-1", now=1) as held:
             with pytest.raises(LeaseError):
@@ -69,9 +73,14 @@ def test_a_killed_holder_frees_the_lease_at_once(state: State, python: Python) -
         lease.check()
 
 
-def test_a_program_that_the_holder_started_does_not_keep_the_lease(state: State, python: Python) -> None:
+def test_a_program_that_the_holder_started_does_not_keep_the_lease(
+    state: State, python: Python
+) -> None:
     quiet = "stdin=sub.DEVNULL, stdout=sub.DEVNULL, stderr=sub.DEVNULL"
-    starting = f'import subprocess as sub; print(sub.Popen(["sleep", "600"], {quiet}).pid, flush=True); print("held"'
+    starting = (
+        f'import subprocess as sub; print(sub.Popen(["sleep", "600"], {quiet}).pid, flush=True);'
+        ' print("held"'
+    )
     other = python.start(HOLD.replace('print("held"', starting))
     assert other.stdout is not None
     child = int(other.stdout.readline())
@@ -85,7 +94,9 @@ def test_a_program_that_the_holder_started_does_not_keep_the_lease(state: State,
         os.kill(child, signal.SIGKILL)
 
 
-def test_a_run_whose_lock_was_pulled_from_under_it_notices(state: State, path: Path, python: Python) -> None:
+def test_a_run_whose_lock_was_pulled_from_under_it_notices(
+    state: State, path: Path, python: Python
+) -> None:
     with state.lease("eu", "run-1", now=2) as lease:
         path.with_name("state.db.lease-eu").unlink()
         other = python.start(HOLD)
@@ -95,7 +106,9 @@ def test_a_run_whose_lock_was_pulled_from_under_it_notices(state: State, path: P
             lease.check()
         writer = state.journal.during("eu", "run-1", lambda: 1)
         with pytest.raises(LeaseError):
-            writer.intent(DeleteJobPermit(an_id(1), OWNER, Receipt("ab"), "fp", 1.0, lease.fence), policy="p")
+            writer.intent(
+                DeleteJobPermit(an_id(1), OWNER, Receipt("ab"), "fp", 1.0, lease.fence), policy="p"
+            )
     out, _ = other.communicate("go on\n", timeout=60)
     assert out == "mine\n"  # giving back a lost lease takes it from nobody
 
@@ -122,7 +135,9 @@ def test_a_lease_given_back_is_held_no_more(state: State) -> None:
     lease.release()
 
 
-def test_a_stopped_process_that_wakes_up_still_holds_what_nobody_could_take(state: State, python: Python) -> None:
+def test_a_stopped_process_that_wakes_up_still_holds_what_nobody_could_take(
+    state: State, python: Python
+) -> None:
     other = python.start(HOLD)
     assert other.stdout is not None
     assert other.stdout.readline() == "held 1\n"
@@ -139,7 +154,9 @@ def test_the_lock_file_is_for_its_user_alone(state: State, path: Path) -> None:
         assert path.with_name("state.db.lease-eu").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_lock_that_cannot_be_given_back_undoes_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_cannot_be_given_back_undoes_nothing(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unlock(_file: int, what: int) -> None:
         if what == fcntl.LOCK_UN:
             raise OSError(errno.ENOLCK, "No locks available")

@@ -1,4 +1,6 @@
-"""Identity, clock, switch, acceptances, runs and counters outlive the process, and are seen by others at once."""
+"""Identity, clock, switch, acceptances, runs and counters outlive the process, and are seen by
+others at once.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def test_accepted_plans_are_remembered_by_policy_digest(state: State) -> None:
     assert acceptances.accepted_at("eu", "sha256:a") is None
     for number in range(9):
         sizes = {None: number, "p": number % 3}
-        acceptances.accept("eu", "sha256:a" if number < 8 else "sha256:b", at=100 + number, sizes=sizes)
+        acceptances.accept(
+            "eu", "sha256:a" if number < 8 else "sha256:b", at=100 + number, sizes=sizes
+        )
     assert acceptances.accepted_at("eu", "sha256:a") == 107
     assert acceptances.accepted_at("us", "sha256:a") is None
     acceptances.accept("eu", "sha256:b", at=109, sizes={})
@@ -69,16 +73,28 @@ def test_accepted_plans_are_remembered_by_policy_digest(state: State) -> None:
     assert acceptances.plan_sizes("eu", "q") == ()
 
 
-def test_what_an_accepted_plan_may_have_left_to_do_is_marked_until_the_next_one(state: State) -> None:
-    state.jobs.of("eu", OWNER).put([a_job(n) for n in range(4)], unreadable=(), mark=1, now=1, bookmark=None)
+def test_what_an_accepted_plan_may_have_left_to_do_is_marked_until_the_next_one(
+    state: State,
+) -> None:
+    state.jobs.of("eu", OWNER).put(
+        [a_job(n) for n in range(4)], unreadable=(), mark=1, now=1, bookmark=None
+    )
 
     def marked(digest: str) -> dict[str, Action]:
         with state.jobs.snapshot(Query("eu", policy_digest=digest)) as snapshot:
-            return {record.job.id: record.accepted_for for record in snapshot.records() if record.accepted_for}
+            return {
+                record.job.id: record.accepted_for
+                for record in snapshot.records()
+                if record.accepted_for
+            }
 
     def accept(digest: str, **jobs: list[JobId]) -> None:
         state.acceptances.accept(
-            "eu", digest, at=5, sizes={None: 1}, jobs={Action(name): ids for name, ids in jobs.items()}
+            "eu",
+            digest,
+            at=5,
+            sizes={None: 1},
+            jobs={Action(name): ids for name, ids in jobs.items()},
         )
 
     accept("a", delete_assets=[an_id(0), an_id(1)], delete_job=[an_id(2)])
@@ -99,7 +115,10 @@ def test_runs_are_told_newest_first_and_a_killed_one_has_no_result(state: State)
     state.runs.begin("r2", "eu", mode="execute", at=20)
     state.runs.finish("r1", result="success", at=15, summary={"jobs": 3})
     last = state.runs.last()
-    assert [(run.run_id, run.result, run.ended_at) for run in last] == [("r2", None, None), ("r1", "success", 15)]
+    assert [(run.run_id, run.result, run.ended_at) for run in last] == [
+        ("r2", None, None),
+        ("r1", "success", 15),
+    ]
     assert last[1].summary == {"jobs": 3}
     assert [run.run_id for run in state.runs.last("eu", mode="dry")] == ["r1"]
     assert state.runs.last("us") == ()

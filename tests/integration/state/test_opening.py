@@ -1,4 +1,6 @@
-"""A state appears whole or not at all, is never taken for what it is not, and never silently begins anew."""
+"""A state appears whole or not at all, is never taken for what it is not, and never silently begins
+anew.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ def first_schema(path: Path) -> None:
         state_file._found(connection)
         for sql in (
             "INSERT INTO accounts VALUES ('eu', 'u', 'demo')",
-            "INSERT INTO acceptances (account, policy_digest, accepted_at, jobs) VALUES ('eu', 'sha256:a', 5, 7)",
+            (
+                "INSERT INTO acceptances (account, policy_digest, accepted_at, jobs) VALUES ('eu',"
+                " 'sha256:a', 5, 7)"
+            ),
         ):
             connection.exec_driver_sql(sql)
     engine.dispose()
@@ -107,7 +112,9 @@ def test_every_revision_is_known() -> None:
     assert tuple(reversed(revisions)) == REVISIONS
 
 
-def test_a_state_of_the_first_schema_is_brought_to_this_one_and_keeps_what_it_knows(path: Path) -> None:
+def test_a_state_of_the_first_schema_is_brought_to_this_one_and_keeps_what_it_knows(
+    path: Path,
+) -> None:
     first_schema(path)
     with State.open(path) as state:
         assert state.acceptances.plan_sizes("eu") == (7,)
@@ -125,7 +132,9 @@ def test_another_program_s_database_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite", b"\x00" * 5000, b"<html>" * 99])
-def test_what_is_no_database_is_never_replaced_by_an_empty_state(path: Path, content: bytes) -> None:
+def test_what_is_no_database_is_never_replaced_by_an_empty_state(
+    path: Path, content: bytes
+) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StateError, match="restore it from a backup"):
@@ -183,7 +192,9 @@ def test_a_path_below_a_file_is_told(path: Path) -> None:
         State.open(path)
 
 
-def test_the_url_of_a_database_is_not_taken_for_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_url_of_a_database_is_not_taken_for_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RefusedError, match="not the URL"):
         State.open("postgresql://localhost/janitor")
@@ -220,7 +231,7 @@ def test_processes_that_make_it_at_once_share_one_state(python: Python) -> None:
     assert len({out for out, _ in said}) == 1, said
 
 
-# --- full, read-only, locked -----------------------------------------------------------------------------------------
+# --- full, read-only, locked ----------------------------------------------------------------------
 
 
 def test_a_full_disk_is_told_and_what_was_written_stays(path: Path, python: Python) -> None:
@@ -295,12 +306,17 @@ def test_a_read_only_file_system_is_told(small_disk: Path) -> None:
         State.open(small_disk / "state.db")
 
 
-def test_a_state_locked_by_another_process_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_locked_by_another_process_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sauce_janitor.state.file.database.BUSY_S", 0.05)
     filled(path, 10)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with State.open(path) as state, pytest.raises(StateError, match="another process keeps it locked"):
+        with (
+            State.open(path) as state,
+            pytest.raises(StateError, match="another process keeps it locked"),
+        ):
             state.switch.pause(by="me", reason="", at=1)
         other.rollback()
 
@@ -315,7 +331,12 @@ def test_a_copy_of_a_closed_state_is_whole(path: Path, tmp_path: Path) -> None:
 
 def test_nothing_of_a_job_is_lost_in_the_database(state: State) -> None:
     odd = Job(
-        an_id(1), OWNER, JobState.UNKNOWN, name="\x00\ud800 'é\n", tags=("", "\udfff"), custom_data={"a": [1, None]}
+        an_id(1),
+        OWNER,
+        JobState.UNKNOWN,
+        name="\x00\ud800 'é\n",
+        tags=("", "\udfff"),
+        custom_data={"a": [1, None]},
     )
     store = state.jobs.of("eu", OWNER)
     store.put([odd], unreadable=(), mark=1, now=1, bookmark=None)

@@ -1,4 +1,6 @@
-"""The journal's lines on pruning: begun once, ended once, in the one chain, and never taken for a write at Sauce Labs."""
+"""The journal's lines on pruning: begun once, ended once, in the one chain, and never taken for a
+write at Sauce Labs.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ RECORD = "cd" * 32
 
 
 def permit(fence: int, number: int = 1) -> PrunePermit:
-    return PrunePermit(an_id(number), OWNER, frozenset({"assets/video.mp4"}), "nightly: keep_for 90d", fence)
+    return PrunePermit(
+        an_id(number), OWNER, frozenset({"assets/video.mp4"}), "nightly: keep_for 90d", fence
+    )
 
 
 def journal(state: State) -> PruneJournal:
@@ -25,14 +29,24 @@ def test_a_pruning_is_open_until_its_outcome_and_both_lines_are_in_the_chain(sta
     with state.lease("eu", "prune", now=1) as lease:
         seq = journal(state).begin(permit(lease.fence), record=RECORD, size_bytes=212)
         (waiting,) = state.prunings.open("eu")
-        assert (waiting.intent, waiting.job_id, waiting.owner, waiting.record) == (seq, an_id(1), OWNER, RECORD)
+        assert (waiting.intent, waiting.job_id, waiting.owner, waiting.record) == (
+            seq,
+            an_id(1),
+            OWNER,
+            RECORD,
+        )
         assert state.prunings.open("us") == ()
         journal(state).end(seq, "pruned", detail="1 file")
     assert state.prunings.open("eu") == ()
     assert state.journal.verify() == 2
     begun, ended = state.journal.of(an_id(1))
     assert (begun.kind, begun.receipt, begun.detail["bytes"]) == ("pruning", RECORD, 212)
-    assert (ended.kind, ended.outcome, ended.intent, ended.action) == ("pruned", "pruned", seq, Action.ARCHIVE)
+    assert (ended.kind, ended.outcome, ended.intent, ended.action) == (
+        "pruned",
+        "pruned",
+        seq,
+        Action.ARCHIVE,
+    )
 
 
 def test_no_recovery_at_sauce_labs_is_asked_about_a_pruning(state: State) -> None:

@@ -1,4 +1,6 @@
-"""A state that cannot be written here is read whole, as of one moment, and nothing is changed or made beside it."""
+"""A state that cannot be written here is read whole, as of one moment, and nothing is changed or
+made beside it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in folder.iterdir()}
 
 
-def test_a_state_of_an_older_schema_is_read_in_a_copy_of_this_schema(path: Path, temporary: Path) -> None:
+def test_a_state_of_an_older_schema_is_read_in_a_copy_of_this_schema(
+    path: Path, temporary: Path
+) -> None:
     first_schema(path)
     before = contents(path.parent)
     found = open_readonly(path, None, scratch=False)
@@ -55,7 +59,10 @@ def test_a_state_that_is_open_elsewhere_is_read_where_it_lies_and_sees_what_is_w
     found = open_readonly(path, None, scratch=False)
     state.notes.write("a", "b")
     with found.database.reading() as connection:
-        assert connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'note:a'").scalar() == "b"
+        assert (
+            connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'note:a'").scalar()
+            == "b"
+        )
     assert list(temporary.iterdir()) == []
     with pytest.raises(StateError, match="read-only"), found.database.writing() as connection:
         connection.exec_driver_sql("INSERT INTO meta VALUES ('c', 'd')")
@@ -103,7 +110,9 @@ def test_one_change_while_it_is_copied_is_copied_too(
     monkeypatch.setattr(shutil, "copyfile", copied_meanwhile)
     found = open_readonly(path, None, scratch=False)
     with found.database.reading() as connection:
-        assert connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'late'").scalar() == "x"
+        assert (
+            connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'late'").scalar() == "x"
+        )
     found.database.close()
     found.close()
 
@@ -113,19 +122,25 @@ def test_without_room_for_a_copy_one_sentence_says_where_to_make_some(
 ) -> None:
     State.open(path).close()
     monkeypatch.setattr(tempfile, "tempdir", str(path.parent / "nowhere"))
-    with pytest.raises(StateError, match=r"cannot be copied to .*/nowhere to be read: No such file.* as TMPDIR$"):
+    with pytest.raises(
+        StateError, match=r"cannot be copied to .*/nowhere to be read: No such file.* as TMPDIR$"
+    ):
         open_readonly(path, None, scratch=False)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>" * 99, b"SQLite format 3\x00" + b"\xff" * 9000])
-def test_a_damaged_state_that_cannot_be_written_is_told_as_such(path: Path, temporary: Path, content: bytes) -> None:
+def test_a_damaged_state_that_cannot_be_written_is_told_as_such(
+    path: Path, temporary: Path, content: bytes
+) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StateError, match="is damaged"):
         open_readonly(path, None, scratch=False)
 
 
-def test_an_empty_database_and_one_of_something_else_are_no_state(path: Path, temporary: Path) -> None:
+def test_an_empty_database_and_one_of_something_else_are_no_state(
+    path: Path, temporary: Path
+) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("VACUUM")

@@ -22,7 +22,11 @@ def test_a_failure_is_remembered_and_counted_until_the_job_is_done(path: Path) -
         retry = state.retries.one("eu", ONE)
         assert retry is not None
         assert (retry.kind, retry.tries, retry.reason) == (FailureKind.DELETE, 2, "still there")
-        assert (retry.first_failed_at, retry.last_failed_at, retry.due_at) == (NOON, NOON + 60, NOON + 120)
+        assert (retry.first_failed_at, retry.last_failed_at, retry.due_at) == (
+            NOON,
+            NOON + 60,
+            NOON + 120,
+        )
         assert state.retries.of("eu") == {ONE: retry}
         state.retries.forget("eu", [ONE])
         assert state.retries.of("eu") == {}

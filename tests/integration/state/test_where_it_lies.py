@@ -21,7 +21,9 @@ def test_a_state_on_this_machine_s_disk_opens_and_one_on_a_shared_mount_is_refus
 ) -> None:
     State.open(path).close()
     info = tmp_path / "mountinfo"
-    info.write_text(f"1 0 0:1 / / rw - ext4 d rw\n2 1 0:2 / {tmp_path} rw - fuse.sshfs host:/x rw\n")
+    info.write_text(
+        f"1 0 0:1 / / rw - ext4 d rw\n2 1 0:2 / {tmp_path} rw - fuse.sshfs host:/x rw\n"
+    )
     monkeypatch.setattr(filesystems, "_MOUNTINFO", info)
     with pytest.raises(RefusedError, match=r"fuse\.sshfs"):
         State.open(tmp_path / "other" / "state.db")
@@ -63,7 +65,12 @@ def test_every_command_opens_the_state_with_what_the_configuration_accepts() -> 
     opened = 0
     for file in (ROOT / "sauce_janitor").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("State.open", "State.look"):
-                assert "accept_filesystem" in {keyword.arg for keyword in node.keywords}, f"{file}:{node.lineno}"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "State.open",
+                "State.look",
+            ):
+                assert "accept_filesystem" in {keyword.arg for keyword in node.keywords}, (
+                    f"{file}:{node.lineno}"
+                )
                 opened += 1
     assert opened >= 8

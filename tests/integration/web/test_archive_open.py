@@ -1,4 +1,6 @@
-"""The archive's page on a real archive, behind its wall and over HTTP: whatever is asked of it, it changes nothing."""
+"""The archive's page on a real archive, behind its wall and over HTTP: whatever is asked of it, it
+changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,12 @@ JOB = f"{1:032x}"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     settings = WriteSettings(min_free=DiskReserve(percent=0))
-    with Archive.open(tmp_path / "archive", account="eu", known_uuid=None, settings=settings) as archive:
-        shelf = AssetShelf({"video.mp4": MP4, "log.json": LOG, "../../evil.html": b"<script>alert(1)</script>"})
+    with Archive.open(
+        tmp_path / "archive", account="eu", known_uuid=None, settings=settings
+    ) as archive:
+        shelf = AssetShelf(
+            {"video.mp4": MP4, "log.json": LOG, "../../evil.html": b"<script>alert(1)</script>"}
+        )
         archive.store(document(1, name="checkout"), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
     (tmp_path / "config.yaml").write_text(CONFIG)
     return tmp_path
@@ -45,16 +51,24 @@ def folder(tmp_path: Path) -> Path:
 def address(folder: Path) -> Iterator[tuple[str, int]]:
     with open_shelf(Session(folder / "config.yaml", None, "info", None)) as shelf:
         view = make_archive_view(ArchivePageSource(shelf), "/archive")
-        with RunningServer(Guard(view, AccessRules("127.0.0.1:0")), "127.0.0.1:0", ServerLimits(threads=2)) as serving:
+        with RunningServer(
+            Guard(view, AccessRules("127.0.0.1:0")), "127.0.0.1:0", ServerLimits(threads=2)
+        ) as serving:
             yield serving.address
 
 
 def ask(
-    address: tuple[str, int], path: str, method: str = "GET", body: bytes | None = None, **headers: str
+    address: tuple[str, int],
+    path: str,
+    method: str = "GET",
+    body: bytes | None = None,
+    **headers: str,
 ) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection(*address, timeout=20)
     try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(
+            method, path, body, {name.replace("_", "-"): value for name, value in headers.items()}
+        )
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read()
     finally:
@@ -75,12 +89,27 @@ PATHS = [
 ]  # fmt: skip
 
 
-def test_no_method_path_host_or_body_changes_anything(folder: Path, address: tuple[str, int]) -> None:
+def test_no_method_path_host_or_body_changes_anything(
+    folder: Path, address: tuple[str, int]
+) -> None:
     before = tree(folder)
     for path in PATHS:
-        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"):
+        for method in (
+            "GET",
+            "HEAD",
+            "POST",
+            "PUT",
+            "DELETE",
+            "PATCH",
+            "OPTIONS",
+            "TRACE",
+            "PROPFIND",
+        ):
             status, _, _ = ask(address, path, method, b"x=1" if method == "POST" else None)
-            assert status == 405 if method not in {"GET", "HEAD"} else status in {200, 404}, (method, path)
+            assert status == 405 if method not in {"GET", "HEAD"} else status in {200, 404}, (
+                method,
+                path,
+            )
         assert ask(address, path, Host="evil.example:80")[0] == 421
     assert tree(folder) == before
     assert not (folder / "state.db").exists()
@@ -93,7 +122,9 @@ def test_a_film_comes_in_ranges_through_the_server(address: tuple[str, int]) -> 
     assert (status, headers["Content-Length"], body) == (206, "10", b"")
 
 
-def test_every_answer_keeps_a_browser_from_doing_more_than_showing(address: tuple[str, int]) -> None:
+def test_every_answer_keeps_a_browser_from_doing_more_than_showing(
+    address: tuple[str, int],
+) -> None:
     for path in PATHS:
         _, headers, _ = ask(address, path)
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -103,14 +134,22 @@ def test_every_answer_keeps_a_browser_from_doing_more_than_showing(address: tupl
         assert "unsafe" not in headers["Content-Security-Policy"]
 
 
-def test_a_hostile_file_is_text_to_be_saved_and_belongs_to_no_origin(address: tuple[str, int]) -> None:
+def test_a_hostile_file_is_text_to_be_saved_and_belongs_to_no_origin(
+    address: tuple[str, int],
+) -> None:
     status, headers, body = ask(address, f"/jobs/eu/{JOB}/files/2")
-    assert (status, headers["Content-Type"], body) == (200, "text/plain; charset=utf-8", b"<script>alert(1)</script>")
+    assert (status, headers["Content-Type"], body) == (
+        200,
+        "text/plain; charset=utf-8",
+        b"<script>alert(1)</script>",
+    )
     assert headers["Content-Disposition"].startswith("attachment")
     assert headers["Content-Security-Policy"].endswith("sandbox")
 
 
-def test_a_job_whose_receipt_is_damaged_is_said_and_others_still_show(folder: Path, address: tuple[str, int]) -> None:
+def test_a_job_whose_receipt_is_damaged_is_said_and_others_still_show(
+    folder: Path, address: tuple[str, int]
+) -> None:
     assert ask(address, f"/jobs/eu/{JOB}")[0] == 200
     (receipt,) = folder.rglob("receipt.json")
     receipt.write_bytes(receipt.read_bytes()[:-9])

@@ -1,4 +1,6 @@
-"""The daemon's pages: what they say to whom, what they look like to a browser, and that they change nothing."""
+"""The daemon's pages: what they say to whom, what they look like to a browser, and that they change
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,14 @@ from flask.testing import FlaskClient
 from playwright.sync_api import ConsoleMessage, sync_playwright
 
 from sauce_janitor.web.guard import TRUSTED, AccessRules, Guard
-from sauce_janitor.web.overview import AccountView, LabeledFact, Overview, PolicyLine, Readiness, RunLine
+from sauce_janitor.web.overview import (
+    AccountView,
+    LabeledFact,
+    Overview,
+    PolicyLine,
+    Readiness,
+    RunLine,
+)
 from sauce_janitor.web.pages import OPEN_PATHS, make_pages
 from sauce_janitor.web.server import RunningServer
 
@@ -36,7 +45,14 @@ ACCOUNT = AccountView(
     ),
 )
 VIEW = Overview(
-    at=AT, version="1.2.3", executes=True, paused=None, troubles=(), faults=(), warnings=(), accounts=(ACCOUNT,)
+    at=AT,
+    version="1.2.3",
+    executes=True,
+    paused=None,
+    troubles=(),
+    faults=(),
+    warnings=(),
+    accounts=(ACCOUNT,),
 )
 BAD = replace(
     VIEW,
@@ -89,7 +105,10 @@ def test_health_says_whether_the_daemon_does_its_rounds() -> None:
 def test_readiness_gives_reasons_to_the_trusted_alone() -> None:
     told = Told(ready=Readiness(("the archive /srv is not there",)))
     assert get(told, "/readyz", trusted=False) == (503, "not ready\n")
-    assert get(told, "/readyz") == (503, '{"ready":false,"reasons":["the archive /srv is not there"]}\n')
+    assert get(told, "/readyz") == (
+        503,
+        '{"ready":false,"reasons":["the archive /srv is not there"]}\n',
+    )
     assert get(Told(), "/readyz", trusted=False) == (200, "ready\n")
     assert get(Told(), "/readyz") == (200, '{"ready":true,"reasons":[]}\n')
 
@@ -113,7 +132,10 @@ def test_it_reloads_by_itself_unless_told_not_to_and_needs_no_script() -> None:
     assert client(Told()).get("/").headers["Refresh"] == "60"
     assert "Refresh" not in client(Told()).get("/?refresh=off").headers
     page = get(Told(BAD), "/")[1]
-    assert not re.search(r"<script|<style|\son\w+=|\sstyle=|javascript:|https?://", page.replace(ACCOUNT.identity, ""))
+    assert not re.search(
+        r"<script|<style|\son\w+=|\sstyle=|javascript:|https?://",
+        page.replace(ACCOUNT.identity, ""),
+    )
 
 
 class Tags(HTMLParser):
@@ -142,7 +164,16 @@ def test_hostile_text_stays_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/", "/static", "/static/../pages.py", "/static/..%2fpages.py", "/nothing", "//", "/metrics/"]
+    "path",
+    [
+        "/static/",
+        "/static",
+        "/static/../pages.py",
+        "/static/..%2fpages.py",
+        "/nothing",
+        "//",
+        "/metrics/",
+    ],
 )
 def test_nothing_else_is_there_and_no_folder_is_listed(path: str) -> None:
     status, body = get(Told(), path)
@@ -155,10 +186,15 @@ def _listener(said: list[str]) -> Callable[[ConsoleMessage], None]:
 
 
 @pytest.mark.parametrize("view", [VIEW, BAD], ids=["well", "bad"])
-def test_people_who_cannot_see_it_or_use_a_mouse_can_read_it(view: Overview, component: Callable[[str], Path]) -> None:
+def test_people_who_cannot_see_it_or_use_a_mouse_can_read_it(
+    view: Overview, component: Callable[[str], Path]
+) -> None:
     chromium = component("chromium")
     door = AccessRules("127.0.0.1:0", open_paths=OPEN_PATHS)
-    with RunningServer(Guard(make_pages(Told(view)), door), "127.0.0.1:0") as serving, sync_playwright() as browsers:
+    with (
+        RunningServer(Guard(make_pages(Told(view)), door), "127.0.0.1:0") as serving,
+        sync_playwright() as browsers,
+    ):
         browser = browsers.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
         for scheme, width in (("light", 1200), ("dark", 1200), ("light", 360)):
             page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]  # one of the words

@@ -49,7 +49,9 @@ def test_a_taken_port_is_one_sentence_that_names_it(serving: RunningServer) -> N
 
 
 def test_an_address_that_is_not_this_machines_is_one_sentence() -> None:
-    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:80: Cannot assign requested address"):
+    with pytest.raises(
+        ConfigError, match=r"cannot listen on 192\.0\.2\.1:80: Cannot assign requested address"
+    ):
         RunningServer(hello, "192.0.2.1:80")
 
 
@@ -59,7 +61,9 @@ def test_ipv6_is_listened_on_and_written_with_brackets() -> None:
         assert get(serving) == (200, b"hello")
 
 
-def test_hundreds_of_clients_that_never_finish_their_request_keep_nobody_out(serving: RunningServer) -> None:
+def test_hundreds_of_clients_that_never_finish_their_request_keep_nobody_out(
+    serving: RunningServer,
+) -> None:
     with ExitStack() as stack:
         for _ in range(300):
             slow = stack.enter_context(socket.create_connection(serving.address, timeout=30))
@@ -75,7 +79,10 @@ def test_clients_that_do_not_read_their_answers_keep_nobody_out() -> None:
         start_response("200 OK", [("Content-Length", str(len(large)))])
         return [large]
 
-    with RunningServer(app, "127.0.0.1:0", ServerLimits(connections=20)) as serving, ExitStack() as stack:
+    with (
+        RunningServer(app, "127.0.0.1:0", ServerLimits(connections=20)) as serving,
+        ExitStack() as stack,
+    ):
         for _ in range(100):
             deaf = stack.enter_context(socket.create_connection(serving.address, timeout=30))
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
@@ -101,7 +108,9 @@ def test_a_request_that_takes_too_long_to_come_in_is_cut_off() -> None:
         (b"\x00\x01\x02\x03\r\n\r\n", 400),
     ],
 )
-def test_what_is_too_large_or_no_request_is_refused(serving: RunningServer, request_bytes: bytes, status: int) -> None:
+def test_what_is_too_large_or_no_request_is_refused(
+    serving: RunningServer, request_bytes: bytes, status: int
+) -> None:
     with socket.create_connection(serving.address, timeout=30) as client:
         client.sendall(request_bytes)
         assert int(client.recv(200).split(b" ")[1]) == status

@@ -31,7 +31,9 @@ def opened(data: bytes, listed: tuple[str, ...] = SHOTS) -> Bundle:
 def test_every_entry_is_read_whole() -> None:
     bundle = opened(zipped({name: name.encode() + PNG for name in SHOTS}, zipfile.ZIP_DEFLATED))
 
-    assert {name: b"".join(bundle.read(name)) for name in bundle.names} == {n: n.encode() + PNG for n in SHOTS}
+    assert {name: b"".join(bundle.read(name)) for name in bundle.names} == {
+        n: n.encode() + PNG for n in SHOTS
+    }
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,9 @@ def test_entries_that_share_their_bytes_are_refused() -> None:
     end = whole.index(b"PK\x05\x06")
     entry = whole[directory:end]
     more = b"".join(entry.replace(SHOTS[0].encode(), name.encode()) for name in SHOTS)
-    tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, len(SHOTS), len(SHOTS), len(more), directory, 0)
+    tail = struct.pack(
+        "<4sHHHHIIH", b"PK\x05\x06", 0, 0, len(SHOTS), len(SHOTS), len(more), directory, 0
+    )
 
     with pytest.raises(ArchiveError, match="refused"):
         opened(whole[:directory] + more + tail)
@@ -99,7 +103,9 @@ def test_entries_that_share_their_bytes_are_refused() -> None:
 def test_a_directory_that_claims_to_be_endless_is_not_read() -> None:
     whole = zipped({SHOTS[0]: PNG})
     padded = whole[: whole.index(b"PK\x01\x02")] + bytes(20_000_000)
-    tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1, 1, 20_000_000, len(padded) - 20_000_000, 0)
+    tail = struct.pack(
+        "<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1, 1, 20_000_000, len(padded) - 20_000_000, 0
+    )
 
     with pytest.raises(ArchiveError, match="directory is too long"):
         opened(padded + tail)

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.archive.disk.names import file_names, folder_name, job_place, name_of_folder, place_of
+from sauce_janitor.archive.disk.names import (
+    file_names,
+    folder_name,
+    job_place,
+    name_of_folder,
+    place_of,
+)
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import Job, JobState, job_id, owner_name
 
@@ -72,12 +78,21 @@ def test_names_that_some_file_system_takes_for_one_are_kept_apart() -> None:
     ]
 
 
-@given(st.lists(st.text(max_size=12) | st.sampled_from(["a.png", "A.PNG", "0000.bin", "0001.bin", "..", "con"])))
+@given(
+    st.lists(
+        st.text(max_size=12)
+        | st.sampled_from(["a.png", "A.PNG", "0000.bin", "0001.bin", "..", "con"])
+    )
+)
 def test_every_name_has_a_harmless_file_of_its_own(names: list[str]) -> None:
     files = file_names(names)
     assert set(files) == set(names)
-    assert all(HARMLESS.fullmatch(file) and not file.endswith((".", " ")) for file in files.values())
-    assert len({unicodedata.normalize("NFC", file).casefold() for file in files.values()}) == len(files)
+    assert all(
+        HARMLESS.fullmatch(file) and not file.endswith((".", " ")) for file in files.values()
+    )
+    assert len({unicodedata.normalize("NFC", file).casefold() for file in files.values()}) == len(
+        files
+    )
 
 
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60))
@@ -117,7 +132,9 @@ def test_the_place_of_a_job_is_the_day_of_its_end_in_utc() -> None:
     number = job_id("0123456789abcdef" * 2)
     place = job_place("eu", owner_name("alice"), number, 1_767_225_599)
     assert place == ("eu", "alice", "2025", "12", "31", number)
-    assert place_of("eu", Job(number, owner_name("alice"), JobState.FINISHED, ended_at=1_767_225_600))[2:5] == (
+    assert place_of(
+        "eu", Job(number, owner_name("alice"), JobState.FINISHED, ended_at=1_767_225_600)
+    )[2:5] == (
         "2026",
         "01",
         "01",

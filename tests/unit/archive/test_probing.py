@@ -108,7 +108,12 @@ def test_what_does_not_look_like_its_name_is_believed_by_degrees(
         ("junit.xml", b"<testsuites/>", "text/html", TrustLevel.SOUND),
         ("console.log", b'{"detail": "Not found."}', "application/json", TrustLevel.LATER),
         ("console.log", b'{"detail": "Not found."}', "text/plain", TrustLevel.SOUND),
-        ("console.log", b"<Error><Code>SlowDown</Code></Error>", "application/xml", TrustLevel.LATER),
+        (
+            "console.log",
+            b"<Error><Code>SlowDown</Code></Error>",
+            "application/xml",
+            TrustLevel.LATER,
+        ),
         ("log.json", b"Service Unavailable", "text/plain", TrustLevel.LATER),
         ("log.json", b"Service Unavailable", "application/json", TrustLevel.TWICE),
         ("video.mp4", b"Service Unavailable", "text/plain", TrustLevel.LATER),
@@ -119,13 +124,16 @@ def test_what_does_not_look_like_its_name_is_believed_by_degrees(
         ("report.html", PAGE, "text/html", TrustLevel.SOUND),
     ],
 )
-def test_what_the_answer_calls_the_bytes_counts(name: str, data: bytes, content_type: str, trust: TrustLevel) -> None:
+def test_what_the_answer_calls_the_bytes_counts(
+    name: str, data: bytes, content_type: str, trust: TrustLevel
+) -> None:
     assert judged(name, data, content_type).trust is trust
 
 
 def test_a_long_json_is_followed_to_its_end() -> None:
     rows = [
-        {"method": "POST", "request": {"script": 'return "[{" + x;\\'}, "n": [1.5, None, True]} for _ in range(30_000)
+        {"method": "POST", "request": {"script": 'return "[{" + x;\\'}, "n": [1.5, None, True]}
+        for _ in range(30_000)
     ]
     data = json.dumps(rows).encode()
     assert len(data) > 2_000_000
@@ -196,7 +204,9 @@ AS_THEY_ARE = (
     ("a.webp", b"x"),
     ("a.pdf", b"x"),
 )
-"""What people upload and recorders leave, under names that promise something else: small inputs of public bug reports."""
+"""What people upload and recorders leave, under names that promise something else: small inputs of
+public bug reports.
+"""
 
 
 @pytest.mark.parametrize(("name", "data"), AS_THEY_ARE)
@@ -214,7 +224,9 @@ def test_what_people_upload_and_recorders_leave_is_stored(name: str, data: bytes
         ("syslog.log", b"<30>Nov 29 daemon: x"),
     ],
 )
-def test_a_text_that_is_no_page_is_stored_though_the_answer_calls_it_one(name: str, data: bytes) -> None:
+def test_a_text_that_is_no_page_is_stored_though_the_answer_calls_it_one(
+    name: str, data: bytes
+) -> None:
     assert what_is_wrong(name, io.BytesIO(data), len(data), "text/html; charset=utf-8") is None
 
 
@@ -225,12 +237,19 @@ VALUES = st.recursive(
     | st.floats()
     | st.text()
     | st.sampled_from(['"', "\\", '\\"', "[{", "}]"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
 
-@given(st.lists(VALUES) | st.dictionaries(st.text(), VALUES), st.integers(1, 40), st.booleans(), st.data())
+@given(
+    st.lists(VALUES) | st.dictionaries(st.text(), VALUES),
+    st.integers(1, 40),
+    st.booleans(),
+    st.data(),
+)
 def test_the_structure_of_true_json_passes_whole_and_fails_cut(
     value: object, step: int, escaped: bool, data: st.DataObject
 ) -> None:
@@ -240,7 +259,13 @@ def test_the_structure_of_true_json_passes_whole_and_fails_cut(
         check_structure(text[place : place + step] for place in range(0, len(text), step))
 
     check(text + b"\n")
-    for broken in (text[: data.draw(st.integers(0, len(text) - 1))], text + b"x", text + text, text + b'""', text[1:]):
+    for broken in (
+        text[: data.draw(st.integers(0, len(text) - 1))],
+        text + b"x",
+        text + text,
+        text + b'""',
+        text[1:],
+    ):
         with pytest.raises(NotJsonError):
             check(broken)
 

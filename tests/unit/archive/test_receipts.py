@@ -1,4 +1,6 @@
-"""A receipt says exactly what was stored, reads back as it was written, and nothing else reads as one."""
+"""A receipt says exactly what was stored, reads back as it was written, and nothing else reads as
+one.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import job_id, owner_name
 
 VIDEO = StoredFile(
-    "video.mp4", "assets/video.mp4", 5, "a" * 64, 1_770_000_000, "https://api.example.com/x", "video/mp4"
+    "video.mp4",
+    "assets/video.mp4",
+    5,
+    "a" * 64,
+    1_770_000_000,
+    "https://api.example.com/x",
+    "video/mp4",
 )
 RECEIPT = ReceiptDocument(
     number=2,
@@ -37,7 +45,9 @@ RECEIPT = ReceiptDocument(
     run_id="run-1",
     selection="all",
     made_at=1_770_000_001,
-    job=StoredFile("job.json", "job.json", 9, "b" * 64, 1_770_000_000, "https://api.example.com/y", None),
+    job=StoredFile(
+        "job.json", "job.json", 9, "b" * 64, 1_770_000_000, "https://api.example.com/y", None
+    ),
     listed=("video.mp4", "log.json"),
     assets=(VIDEO,),
     discarded=(Unstored("log.json", "discard: rest"),),
@@ -48,7 +58,9 @@ RECEIPT = ReceiptDocument(
 
 @given(st.lists(st.text() | st.sampled_from(["\ud800", "\0", "../../x", "</script>"])))
 def test_any_name_survives_in_a_receipt(names: list[str]) -> None:
-    receipt = replace(RECEIPT, listed=tuple(names), assets=tuple(replace(VIDEO, name=name) for name in names))
+    receipt = replace(
+        RECEIPT, listed=tuple(names), assets=tuple(replace(VIDEO, name=name) for name in names)
+    )
     data = write_receipt(receipt)
     assert read_receipt(data) == receipt
     assert data.isascii()
@@ -78,7 +90,17 @@ def test_a_receipt_with_nonsense_in_any_place_is_refused(key: str, value: object
 
 
 @pytest.mark.parametrize(
-    "file", ["../x", "/etc/passwd", "assets/../x", "assets/a/b", "receipt.json", "assets/", "job-1x.json", "assets/.x"]
+    "file",
+    [
+        "../x",
+        "/etc/passwd",
+        "assets/../x",
+        "assets/a/b",
+        "receipt.json",
+        "assets/",
+        "job-1x.json",
+        "assets/.x",
+    ],
 )
 def test_a_receipt_that_points_elsewhere_is_refused(file: str) -> None:
     with pytest.raises(ArchiveError, match="not a file of the archive"):
@@ -95,8 +117,14 @@ def test_a_receipt_that_points_elsewhere_is_refused(file: str) -> None:
         (b'{"version": 1}', "is not one of ours"),
         (write_receipt(RECEIPT)[:-2], "cut or was changed"),
         (write_receipt(RECEIPT).replace(b" ", b""), "not as it was written"),
-        (write_receipt(RECEIPT).replace(b'"tool"', b'"tool": "x", "tool"'), "not as it was written"),
-        (write_receipt(RECEIPT).replace(b'"number"', b'"extra": 1, "number"'), "not as it was written"),
+        (
+            write_receipt(RECEIPT).replace(b'"tool"', b'"tool": "x", "tool"'),
+            "not as it was written",
+        ),
+        (
+            write_receipt(RECEIPT).replace(b'"number"', b'"extra": 1, "number"'),
+            "not as it was written",
+        ),
     ],
 )
 def test_what_we_did_not_write_is_no_receipt(data: bytes, sentence: str) -> None:

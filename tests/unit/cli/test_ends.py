@@ -33,7 +33,9 @@ def shown(failures: Sequence[ActionFailed] = (), *, halted: str | None = None) -
 def test_757_failures_of_a_kind_are_one_line_with_three_examples() -> None:
     lines = shown([failed(job, f"the asset list of {job} is missing (404)") for job in JOBS])
     (line,) = [line for line in lines if line.startswith("Failed")]
-    assert line.startswith(f"Failed: archive of 757 jobs (nightly): the asset list of {JOBS[0]} is missing (404)")
+    assert line.startswith(
+        f"Failed: archive of 757 jobs (nightly): the asset list of {JOBS[0]} is missing (404)"
+    )
     assert line.endswith(f"These: {JOBS[0]}, {JOBS[1]}, {JOBS[2]} and 754 more")
     assert "-v" in lines[-1]
 
@@ -44,7 +46,9 @@ def test_a_rare_failure_has_its_own_line_beside_many() -> None:
 
 
 def test_a_hundred_kinds_are_ten_lines_and_the_number_of_the_rest() -> None:
-    lines = shown([failed(job, f"{'x' * number} is wrong") for number, job in enumerate(JOBS[:100])])
+    lines = shown(
+        [failed(job, f"{'x' * number} is wrong") for number, job in enumerate(JOBS[:100])]
+    )
     assert sum(line.startswith("Failed") for line in lines) == 10
     assert lines[-1] == "… and 90 more failures of 90 other kinds"
 

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from sauce_janitor.cli.app import COMMANDS, cli
 
-# Every option that makes something happen, or lifts a brake. One that is new here or below has to be judged.
+# Every option that makes something happen, or lifts a brake. One that is new here or below has to
+# be judged.
 ACTS = {
     "accept-loss", "add", "archive", "build", "bulk", "by", "clear", "confirm", "custom-data",
     "custom-data-json", "execute", "force", "lift", "max-jobs", "name", "passed", "public", "reason",
@@ -43,7 +44,11 @@ def test_no_option_that_makes_something_happen_is_taken_from_the_environment() -
     for path, option in options(cli):
         flag = option.opts[-1].removeprefix("--")
         assert option.envvar is None, f"{path} --{flag} names a variable of its own"
-        acts = flag in ACTS if path in CHANGING else flag in {"accept-loss", "force", *ACTS_BESIDE.get(path, ())}
+        acts = (
+            flag in ACTS
+            if path in CHANGING
+            else flag in {"accept-loss", "force", *ACTS_BESIDE.get(path, ())}
+        )
         assert option.allow_from_autoenv is not acts, f"{path} --{flag}"
         seen.add((path, flag))
     for known in (
@@ -70,7 +75,11 @@ def test_a_dry_run_can_always_be_asked_for_by_the_environment() -> None:
         ("SAUCE_JANITOR_ARCHIVE_PRUNE_YES", ["archive", "prune", "-n"]),
     ],
 )
-def test_a_variable_that_would_act_is_ignored_and_named(tmp_path: Path, variable: str, words: list[str]) -> None:
-    said = CliRunner(env={variable: "1"}).invoke(cli, ["--config", str(tmp_path / "none.yaml"), *words])
+def test_a_variable_that_would_act_is_ignored_and_named(
+    tmp_path: Path, variable: str, words: list[str]
+) -> None:
+    said = CliRunner(env={variable: "1"}).invoke(
+        cli, ["--config", str(tmp_path / "none.yaml"), *words]
+    )
     assert f"{variable} is ignored" in said.stderr
     assert "say --" in said.stderr

@@ -15,7 +15,9 @@ from sauce_janitor.cli.global_options import accept_global
 from sauce_janitor.cli.help_overview import TASKS
 
 
-def leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def leaves(
+    command: click.Command, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     if isinstance(command, click.Group):
         for name in COMMANDS if command is cli else command.list_commands(click.Context(command)):
             below = command.get_command(click.Context(command), name)
@@ -43,7 +45,9 @@ def test_every_command_takes_the_global_options() -> None:
     ],
     ids=" ".join,
 )
-def test_the_configuration_may_be_named_anywhere_and_the_last_counts(line: list[str], tmp_path: Path) -> None:
+def test_the_configuration_may_be_named_anywhere_and_the_last_counts(
+    line: list[str], tmp_path: Path
+) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("accounts: {somewhere: {region: eu}}\n")
     said = CliRunner().invoke(cli, [str(file) if word == "FILE" else word for word in line])
@@ -55,13 +59,22 @@ def test_each_global_option_reaches_the_session_from_behind_the_command() -> Non
     @click.command()
     @click.pass_obj
     def probe(session: Session) -> None:
-        click.echo(f"{session.config_path} {session.log_format} {session.log_level} {session.color}")
+        click.echo(
+            f"{session.config_path} {session.log_format} {session.log_level} {session.color}"
+        )
 
     named = {"config_path", "log_format", "log_level", "no_color"}
-    accept_global(probe, [each for each in cli.params if isinstance(each, click.Option) and each.name in named])
+    accept_global(
+        probe,
+        [each for each in cli.params if isinstance(each, click.Option) and each.name in named],
+    )
 
     def seen(*words: str) -> str:
-        return CliRunner().invoke(probe, words, obj=Session(Path("c"), None, None, None)).output.strip()
+        return (
+            CliRunner()
+            .invoke(probe, words, obj=Session(Path("c"), None, None, None))
+            .output.strip()
+        )
 
     assert seen() == "c None None None"
     assert seen("--config", "d", "--log-format", "json", "-v", "--no-color") == "d json debug False"

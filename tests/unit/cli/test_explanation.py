@@ -1,4 +1,6 @@
-"""How an explanation reads: nothing a stranger chose reaches the terminal as it is, and every key is there for machines."""
+"""How an explanation reads: nothing a stranger chose reaches the terminal as it is, and every key
+is there for machines.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,23 @@ def told(made: Rules, jobs: list[Record], label: str, *lines: JournalLine) -> Ex
 
 def text_of(each: Explained, width: int = 180, *, terminal: bool = False) -> str:
     stream = io.StringIO()
-    show(Console(file=stream, width=width, force_terminal=terminal, no_color=True, markup=False, soft_wrap=True), each)
+    show(
+        Console(
+            file=stream,
+            width=width,
+            force_terminal=terminal,
+            no_color=True,
+            markup=False,
+            soft_wrap=True,
+        ),
+        each,
+    )
     return stream.getvalue()
 
 
-def line(seq: int, kind: str, outcome: str | None, action: Action = Action.DELETE_JOB) -> JournalLine:
+def line(
+    seq: int, kind: str, outcome: str | None, action: Action = Action.DELETE_JOB
+) -> JournalLine:
     return JournalLine(
         seq, NOW + seq, "box", kind, id_of("a"), Owner("jane"), action, "nightly", "run1", None, outcome,
         "ab" * 32 if kind == "archived" else None, 1, {"text": "x\x1b[31m"}, "00",
@@ -61,7 +75,9 @@ def test_names_and_tags_of_strangers_are_cleaned() -> None:
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     jobs = [record(f"j{n}", n * DAY, name="checkout with a long name " * 9) for n in range(5)]
     text = text_of(
-        told(RULES, [*jobs, record("a", 3 * DAY + 5, name="checkout with a long name " * 9)], "a"), width, terminal=True
+        told(RULES, [*jobs, record("a", 3 * DAY + 5, name="checkout with a long name " * 9)], "a"),
+        width,
+        terminal=True,
     )
     assert max(len(Text.from_ansi(row)) for row in text.splitlines()) <= width
 
@@ -71,8 +87,14 @@ def test_every_rule_that_spoke_is_told_with_its_rank_and_a_silent_default_as_suc
     text = text_of(told(RULES, jobs, "j2"))
     assert "number 3 of 9 in its group (checkout)" in text
     assert "recent: last 1; number 3 of the 9 that it counts; does not keep it" in text
-    assert "green: last 1 where status: passed; number 1 of the 7 that it counts; keeps it until about" in text
-    assert "rest: does not apply: it is the default, and all that it says is decided by nightly" in text
+    assert (
+        "green: last 1 where status: passed; number 1 of the 7 that it counts; keeps it until about"
+        in text
+    )
+    assert (
+        "rest: does not apply: it is the default, and all that it says is decided by nightly"
+        in text
+    )
     assert "no match: others" in text
     assert "Stays for now; about" in text
 
@@ -93,15 +115,26 @@ def test_a_deleted_job_is_told_from_the_journal() -> None:
     assert "delete job: done" in text
     assert "\x1b" not in text
     found = as_json(each)
-    assert (found["known"], found["deleted_at"], found["job"]) == (False, "2026-06-01T12:00:03Z", None)
+    assert (found["known"], found["deleted_at"], found["job"]) == (
+        False,
+        "2026-06-01T12:00:03Z",
+        None,
+    )
     assert len(found["journal"]) == 3
 
 
 def test_the_json_has_the_same_keys_for_every_job_and_says_unknown_apart_from_null() -> None:
     known = as_json(told(RULES, [record("a", 3 * DAY, name=None, os=UNKNOWN)], "a"))
-    gone = as_json(Explained("box", id_of("a"), NOW, None, (line(1, "intent", None),), (), frozenset()))
+    gone = as_json(
+        Explained("box", id_of("a"), NOW, None, (line(1, "intent", None),), (), frozenset())
+    )
     assert known.keys() == gone.keys()
     assert known["job"]["name"] is None
     assert known["job"]["os"] == {"unknown": True}
-    assert [each["action"] for each in known["decisions"]] == ["archive", "delete_assets", "delete_job", "stop"]
+    assert [each["action"] for each in known["decisions"]] == [
+        "archive",
+        "delete_assets",
+        "delete_job",
+        "stop",
+    ]
     assert json.loads(json.dumps(known)) == known

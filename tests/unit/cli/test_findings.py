@@ -1,4 +1,6 @@
-"""`check --format json|junit`: faults, warnings and tests as documents, with the exit codes of the text."""
+"""`check --format json|junit`: faults, warnings and tests as documents, with the exit codes of the
+text.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def test_json_has_warnings_accounts_deadlines_and_failed_tests(tmp_path: Path) -
     done = check(tmp_path, CONFIG, "json")
     found = json.loads(done.output)
     assert found["valid"] is True
-    assert [(each["line"], each["path"]) for each in found["warnings"][:1]] == [(3, "policies[0].match.browser")]
+    assert [(each["line"], each["path"]) for each in found["warnings"][:1]] == [
+        (3, "policies[0].match.browser")
+    ]
     assert any("NO_SUCH_KEY" in each["message"] for each in found["warnings"])
     assert found["accounts"][0]["policies"] == ["old"]
     assert found["deadlines"][0]["blocked_by"] == [
@@ -43,7 +47,11 @@ def test_json_has_warnings_accounts_deadlines_and_failed_tests(tmp_path: Path) -
 
 
 def test_json_of_a_faulty_file_has_every_fault_with_its_place(tmp_path: Path) -> None:
-    done = check(tmp_path, CONFIG.replace("region: eu", "region: mars").replace("name: old", "nmae: old"), "json")
+    done = check(
+        tmp_path,
+        CONFIG.replace("region: eu", "region: mars").replace("name: old", "nmae: old"),
+        "json",
+    )
     found = json.loads(done.output)
     assert found["valid"] is False
     assert [(each["line"], each["path"]) for each in found["faults"]][:2] == [
@@ -65,7 +73,9 @@ def test_junit_is_xml_with_a_case_for_the_file_and_for_each_test(tmp_path: Path)
     assert done.exit_code == 6
 
 
-@pytest.mark.parametrize("text", [CONFIG.replace("region: eu", "region: mars"), "a: [", "policies: \x07"])
+@pytest.mark.parametrize(
+    "text", [CONFIG.replace("region: eu", "region: mars"), "a: [", "policies: \x07"]
+)
 def test_junit_of_a_faulty_file_fails_its_configuration(text: str, tmp_path: Path) -> None:
     done = check(tmp_path, text, "junit")
     (failed,) = ET.fromstring(done.output).iter("failure")
@@ -74,7 +84,9 @@ def test_junit_of_a_faulty_file_fails_its_configuration(text: str, tmp_path: Pat
 
 
 def test_a_file_that_is_not_there_is_a_fault_in_json_too(tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli, ["check", "--format", "json", "--config", str(tmp_path / "none.yaml")])
+    done = CliRunner().invoke(
+        cli, ["check", "--format", "json", "--config", str(tmp_path / "none.yaml")]
+    )
     assert json.loads(done.output)["faults"][0]["message"].startswith(
         f"{tmp_path / 'none.yaml'}: there is no such file"
     )

@@ -21,11 +21,15 @@ def load(budget: str, where: str = "region: eu") -> Config:
 
 
 def allowed(config: Config, moment: str) -> RequestAllowance:
-    return config.account("eu").budget.at(datetime.fromisoformat(moment).replace(tzinfo=ZONE).timestamp())
+    return config.account("eu").budget.at(
+        datetime.fromisoformat(moment).replace(tzinfo=ZONE).timestamp()
+    )
 
 
 def test_windows_are_in_the_time_zone_and_take_from_the_day_what_they_do_not_say() -> None:
-    config = load('{per_hour: 2000, windows: [{from: "08:00", to: "18:00", days: mon-fri, per_hour: 500}]}')
+    config = load(
+        '{per_hour: 2000, windows: [{from: "08:00", to: "18:00", days: mon-fri, per_hour: 500}]}'
+    )
     assert allowed(config, "2026-11-23T07:59") == RequestAllowance(2, 2000, 5)
     assert allowed(config, "2026-11-23T08:00") == RequestAllowance(2, 500, 5)
     assert allowed(config, "2026-11-22T08:00") == RequestAllowance(2, 2000, 5)
@@ -35,9 +39,15 @@ def test_windows_are_in_the_time_zone_and_take_from_the_day_what_they_do_not_say
     ("window", "moments"),
     [
         ("{days: sun, per_hour: 0}", ["2026-11-22T00:00", "2026-11-22T23:59"]),
-        ("{days: sat-mon, per_hour: 0}", ["2026-11-21T00:00", "2026-11-22T12:00", "2026-11-23T23:59"]),
+        (
+            "{days: sat-mon, per_hour: 0}",
+            ["2026-11-21T00:00", "2026-11-22T12:00", "2026-11-23T23:59"],
+        ),
         ('{from: "22:00", to: "6:00", per_hour: 0}', ["2026-11-22T22:00", "2026-11-22T05:59"]),
-        ('{from: "18:00", to: "24:00", days: sun, per_hour: 0}', ["2026-11-22T18:00", "2026-11-22T23:59"]),
+        (
+            '{from: "18:00", to: "24:00", days: sun, per_hour: 0}',
+            ["2026-11-22T18:00", "2026-11-22T23:59"],
+        ),
     ],
 )
 def test_days_and_hours_are_taken_as_they_are_meant(window: str, moments: list[str]) -> None:
@@ -48,7 +58,10 @@ def test_days_and_hours_are_taken_as_they_are_meant(window: str, moments: list[s
 
 
 def test_windows_that_touch_do_not_overlap() -> None:
-    load('{windows: [{from: "08:00", to: "12:00", per_hour: 9}, {from: "12:00", to: "08:00", per_hour: 8}]}')
+    load(
+        '{windows: [{from: "08:00", to: "12:00", per_hour: 9}, {from: "12:00", to: "08:00",'
+        " per_hour: 8}]}"
+    )
 
 
 def test_a_loopback_address_has_no_limit_of_itself() -> None:

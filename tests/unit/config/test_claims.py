@@ -1,4 +1,6 @@
-"""One user's jobs at one address belong to one account: what the files tell of an overlap is a fault."""
+"""One user's jobs at one address belong to one account: what the files tell of an overlap is a
+fault.
+"""
 
 from __future__ import annotations
 
@@ -29,25 +31,44 @@ def loaded(one: str, other: str, **environ: str) -> Config:
             "base_url: 'https://API.EU-Central-1.SauceLabs.com:443', username: jane",
             "jane",
         ),
-        ("region: eu, username: jane", "base_url: 'https://eu-central-1.saucelabs.com', username: jane", "jane"),
+        (
+            "region: eu, username: jane",
+            "base_url: 'https://eu-central-1.saucelabs.com', username: jane",
+            "jane",
+        ),
         ("region: us, username: jane", "base_url: 'https://saucelabs.com', username: jane", "jane"),
-        ("base_url: 'http://localhost:80', username: j", "base_url: 'http://127.0.0.1', username: j", "j"),
+        (
+            "base_url: 'http://localhost:80', username: j",
+            "base_url: 'http://127.0.0.1', username: j",
+            "j",
+        ),
         ("region: eu, username: jane", "region: eu, username: bob, users: [bob, Jane]", "Jane"),
-        ("region: eu, username: a, users: [jane]", "region: eu, username: b, users: [jane]", "jane"),
+        (
+            "region: eu, username: a, users: [jane]",
+            "region: eu, username: b, users: [jane]",
+            "jane",
+        ),
         ("region: eu, username: {env: A}", "region: eu, username: jane", "jane"),
         ("region: eu, username: {env: A}", "region: eu, username: {env: B}", "jane"),
         ("region: eu, username: {env: UNSET}", "region: eu, username: {env: UNSET}", "me"),
         ("region: eu, username: {file: who}", "region: eu, username: {file: who}", "me"),
         ("region: eu", "region: eu", "me"),
-        ("region: eu, username: jane", "region: eu, username: adm, users: [organization, jane]", "jane"),
+        (
+            "region: eu, username: jane",
+            "region: eu, username: adm, users: [organization, jane]",
+            "jane",
+        ),
     ],
 )
-def test_two_accounts_with_the_jobs_of_one_user_are_refused(one: str, other: str, user: str) -> None:
+def test_two_accounts_with_the_jobs_of_one_user_are_refused(
+    one: str, other: str, user: str
+) -> None:
     with pytest.raises(ConfigError) as wrong:
         loaded(one, other, A="jane", B="jane")
     said = str(wrong.value)
     assert said.startswith(
-        f"config.yaml:3: accounts.other.users: jobs of `{user}` are those of account `one` already (line 2)"
+        f"config.yaml:3: accounts.other.users: jobs of `{user}` are those of account `one` already"
+        " (line 2)"
     )
     assert "Move the policies of both into one account, or take the user out of one" in said
 
@@ -60,8 +81,12 @@ def test_two_accounts_with_the_jobs_of_one_user_are_refused(one: str, other: str
         ("users: [alice]", "users: [organization]"),
     ],
 )
-def test_one_credential_with_an_organization_beside_anything_of_it_is_refused(one: str, other: str) -> None:
-    with pytest.raises(ConfigError, match="everybody of the organization is those of account `one` already"):
+def test_one_credential_with_an_organization_beside_anything_of_it_is_refused(
+    one: str, other: str
+) -> None:
+    with pytest.raises(
+        ConfigError, match="everybody of the organization is those of account `one` already"
+    ):
         loaded(f"region: eu, username: adm, {one}", f"region: eu, username: adm, {other}")
 
 
@@ -72,12 +97,20 @@ def test_one_credential_with_an_organization_beside_anything_of_it_is_refused(on
         ("region: eu, username: jane", "region: eu, username: bob"),
         ("region: eu, username: adm, users: [jane]", "region: eu, username: adm, users: [bob, me]"),
         ("region: eu, username: {file: a}", "region: eu, username: {file: b}"),
-        ("region: eu, username: a, users: [organization]", "region: eu, username: b, users: [organization]"),
-        ("base_url: 'http://127.0.0.1:1', username: j", "base_url: 'http://127.0.0.1:2', username: j"),
+        (
+            "region: eu, username: a, users: [organization]",
+            "region: eu, username: b, users: [organization]",
+        ),
+        (
+            "base_url: 'http://127.0.0.1:1', username: j",
+            "base_url: 'http://127.0.0.1:2', username: j",
+        ),
         ("region: eu", "region: us"),
     ],
 )
-def test_what_is_apart_or_cannot_be_told_from_the_files_is_left_to_the_run(one: str, other: str) -> None:
+def test_what_is_apart_or_cannot_be_told_from_the_files_is_left_to_the_run(
+    one: str, other: str
+) -> None:
     assert len(loaded(one, other).accounts) == 2
 
 
@@ -93,7 +126,10 @@ def test_whose_credentials_are_the_usual_ones_is_known_without_a_request(tmp_pat
 
 
 def test_an_account_of_the_file_is_not_one_that_is_gone() -> None:
-    with pytest.raises(ConfigError, match=r"accounts.one.replaces: `other` is an account of this file: it is not gone"):
+    with pytest.raises(
+        ConfigError,
+        match=r"accounts.one.replaces: `other` is an account of this file: it is not gone",
+    ):
         loaded("region: eu, replaces: other", "region: us")
     assert loaded("region: eu, replaces: older", "region: us").account("one").replaces == ("older",)
 

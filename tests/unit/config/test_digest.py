@@ -9,7 +9,10 @@ import pytest
 from sauce_janitor.config.loader import from_bytes
 
 ACCOUNT = "accounts: {eu: {region: eu, username: jane}}\n"
-A = "  - {name: a, match: {build: x}, keep: [{id: r, last: 2}], then: {archive: 2w, delete_job: 30d}}\n"
+A = (
+    "  - {name: a, match: {build: x}, keep: [{id: r, last: 2}], then: {archive: 2w, delete_job:"
+    " 30d}}\n"
+)
 B = "  - {name: b, default: true, then: {archive: 5d}}\n"
 HOLDS = "holds: [{tag: keep}, {match: {owner: bot}, reason: audit}]\n"
 WHOLE = ACCOUNT + HOLDS + "policies:\n" + A + B
@@ -57,7 +60,9 @@ def test_it_does_not_depend_on(same: str) -> None:
         pytest.param(WHOLE.replace("last: 2", "last: 3"), id="keep"),
         pytest.param(WHOLE.replace("delete_job: 30d", "delete_job: 1mo"), id="calendar"),
         pytest.param(WHOLE.replace("delete_job", "delete_assets"), id="action"),
-        pytest.param("archive: {forbid: [{match: all, assets: video}]}\n" + WHOLE, id="archive selection"),
+        pytest.param(
+            "archive: {forbid: [{match: all, assets: video}]}\n" + WHOLE, id="archive selection"
+        ),
     ],
 )
 def test_it_covers(other: str) -> None:
@@ -82,7 +87,12 @@ policies:
 
 
 def test_it_is_the_same_in_every_version_so_that_approvals_stay_good() -> None:
-    """Neither a renamed class nor a moved module changes it: plans, approvals and holds go by it."""
+    """Neither a renamed class nor a moved module changes it: plans, approvals and holds go by
+    it.
+    """
     config = from_bytes(EVERY_KIND.encode(), Path("config.yaml"), environ={})
-    assert config.policy_digest("eu") == "sha256:b44712f401ce76e9b1a1f8a6c6409f07bf8a0162520e78266020435ca71fa9c5"
+    assert (
+        config.policy_digest("eu")
+        == "sha256:b44712f401ce76e9b1a1f8a6c6409f07bf8a0162520e78266020435ca71fa9c5"
+    )
     assert [hold.id for hold in config.rules("eu").holds] == ["tag keep", "hold 68e19639"]

@@ -20,12 +20,24 @@ policies:
 
 
 def test_it_says_the_same_as_the_file_it_is_of() -> None:
-    for text in (EXAMPLE.read_text(encoding="utf-8"), AWKWARD.replace("{command: [pass, show, hunter2]}", "{env: K}")):
+    for text in (
+        EXAMPLE.read_text(encoding="utf-8"),
+        AWKWARD.replace("{command: [pass, show, hunter2]}", "{env: K}"),
+    ):
         shown = effective_yaml(text.encode(), FILE)
-        config, again = from_bytes(text.encode(), FILE, environ={}), from_bytes(shown.encode(), FILE, environ={})
+        config, again = (
+            from_bytes(text.encode(), FILE, environ={}),
+            from_bytes(shown.encode(), FILE, environ={}),
+        )
         names = [account.name for account in config.accounts]
-        assert [again.policy_digest(name) for name in names] == [config.policy_digest(name) for name in names]
-        assert (again.archive, again.state, again.workers) == (config.archive, config.state, config.workers)
+        assert [again.policy_digest(name) for name in names] == [
+            config.policy_digest(name) for name in names
+        ]
+        assert (again.archive, again.state, again.workers) == (
+            config.archive,
+            config.state,
+            config.workers,
+        )
         assert effective_yaml(shown.encode(), FILE) == shown
 
 

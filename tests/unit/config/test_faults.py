@@ -1,4 +1,6 @@
-"""Every fault has one sentence that says where, what and how to mend it; all faults of a file come at once."""
+"""Every fault has one sentence that says where, what and how to mend it; all faults of a file come
+at once.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def faults_of(data: bytes) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "messages"), [pytest.param(text, said, id=name) for name, text, said in cases()])
+@pytest.mark.parametrize(
+    ("text", "messages"), [pytest.param(text, said, id=name) for name, text, said in cases()]
+)
 def test_a_faulty_file_is_told_exactly_what_is_wrong(text: str, messages: str) -> None:
     assert faults_of(text.encode()) == messages.rstrip("\n")
 
@@ -43,17 +47,24 @@ def test_a_byte_order_mark_is_refused() -> None:
 
 
 def test_bytes_that_are_not_utf8_are_refused_with_their_line() -> None:
-    assert faults_of(GOOD.encode() + b"timezone: \xe9\n") == "config.yaml:2: is not UTF-8 (byte 0xe9): save it as UTF-8"
+    assert (
+        faults_of(GOOD.encode() + b"timezone: \xe9\n")
+        == "config.yaml:2: is not UTF-8 (byte 0xe9): save it as UTF-8"
+    )
 
 
 def test_a_file_over_256_kib_is_refused() -> None:
-    assert faults_of(b"#" * (256 * 1024 + 1)) == (
-        "config.yaml:1: is larger than 256 KiB: no configuration needs that; is it the right file?"
+    assert (
+        faults_of(b"#" * (256 * 1024 + 1))
+        == "config.yaml:1: is larger than 256 KiB: no configuration needs that; is it the right"
+        " file?"
     )
 
 
 def test_an_alias_bomb_is_a_fault_and_not_a_bomb() -> None:
-    levels = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]" for n in range(9))
+    levels = "\n".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]" for n in range(9)
+    )
     assert faults_of(levels.encode()).count("is an alias") == 72
 
 
@@ -73,11 +84,14 @@ def test_no_message_shows_a_secret() -> None:
 
 def test_five_hundred_policies_with_a_fault_each_are_all_named() -> None:
     policies = "".join(
-        f"  - {{name: p{n}, match: {{build: 'b{n}-*'}}, keep: [{{last: 3}}], then: {{archive: none, delete_job: {n + 1}}}}}\n"
+        f"  - {{name: p{n}, match: {{build: 'b{n}-*'}}, keep: [{{last: 3}}], then: {{archive: none,"
+        f" delete_job: {n + 1}}}}}\n"
         for n in range(500)
     )
     said = faults_of((GOOD + "policies:\n" + policies).encode()).splitlines()
     assert len(said) == 500
-    assert said[499] == (
-        "config.yaml:502: policies[499].then.delete_job: 500 has no unit: write 500d for days, or another of s min h d w mo y"
+    assert (
+        said[499]
+        == "config.yaml:502: policies[499].then.delete_job: 500 has no unit: write 500d for days,"
+        " or another of s min h d w mo y"
     )

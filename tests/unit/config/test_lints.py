@@ -15,7 +15,10 @@ RULE = POLICIES + "  - {name: a, match: all, "
 
 
 def warnings(text: str) -> list[str]:
-    return [str(warning) for warning in from_bytes(text.encode(), Path("config.yaml"), environ={}).warnings]
+    return [
+        str(warning)
+        for warning in from_bytes(text.encode(), Path("config.yaml"), environ={}).warnings
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,10 @@ def test_what_is_hardly_meant_is_warned_of(text: str, said: str) -> None:
     assert warnings(text) == [said.replace("HERE", "config.yaml:3: policies[0]")]
 
 
-ONE = '  - {name: a, match: {build: "PR-*"}, overrides: OTHER, then: {archive: none, delete_job: 9d}}\n'
+ONE = (
+    '  - {name: a, match: {build: "PR-*"}, overrides: OTHER, then: {archive: none, delete_job:'
+    " 9d}}\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +132,10 @@ def test_an_override_that_overlaps_nothing_is_warned_of_where_it_can_be_told(
 
 
 SHORT = "  - {name: passed, match: {build: PR-1}, then: {archive: none, delete_assets: 3d}}\n"
-NEVER = "policies[0].then.delete_assets: 3d: never comes true{}, because {} matches all of its jobs and says {}, and "
+NEVER = (
+    "policies[0].then.delete_assets: 3d: never comes true{}, because {} matches all of its jobs and"
+    " says {}, and "
+)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +152,9 @@ NEVER = "policies[0].then.delete_assets: 3d: never comes true{}, because {} matc
         ("match: all, overrides: all, then: {archive: none, delete_assets: 10d}", None),
     ],
 )  # fmt: skip
-def test_a_time_that_never_comes_true_is_warned_of_where_that_is_certain(other: str, said: str | None) -> None:
+def test_a_time_that_never_comes_true_is_warned_of_where_that_is_certain(
+    other: str, said: str | None
+) -> None:
     """Configuration checks: a time that another policy makes longer for each job,"""
     head = "accounts: {eu: {region: eu}, us: {region: us}}\npolicies:\n"
     found = warnings(f"{head}{SHORT}  - {{name: b, {other}}}\n")
@@ -159,9 +170,10 @@ def test_a_time_that_never_comes_true_is_warned_of_where_that_is_certain(other: 
 
 
 def test_restricting_what_counts_is_not_subsumed_by_a_smaller_window() -> None:
-    text = POLICIES + (
-        "  - {name: a, match: all, keep: [{last: 3}, {last: 9, where: {status: passed}}, {last: 1, where: {status: failed}}],"
-        " then: {archive: none, delete_job: 9d}}"
+    text = (
+        POLICIES
+        + "  - {name: a, match: all, keep: [{last: 3}, {last: 9, where: {status: passed}}, {last:"
+        " 1, where: {status: failed}}], then: {archive: none, delete_job: 9d}}"
     )
     assert warnings(text) == []
 
@@ -172,7 +184,9 @@ UNKNOWN = "`{}` is not known as Sauce Labs' word for {}, and may match no job{}"
 def of_match(match: str) -> list[str]:
     """What `check` says of a policy's match, without its place."""
     lists = "lists: {l: [edge]}\n" if "{in: l}" in match else ""
-    found = warnings(f"{lists}{POLICIES}  - {{name: a, match: {{{match}}}, then: {{archive: 1d}}}}\n")
+    found = warnings(
+        f"{lists}{POLICIES}  - {{name: a, match: {{{match}}}, then: {{archive: 1d}}}}\n"
+    )
     return [said.split("match.", 1)[1] for said in found]
 
 
@@ -183,9 +197,13 @@ def of_match(match: str) -> list[str]:
         ("Safari", "safari"), ("edge*", "microsoftedge"),
     ],
 )  # fmt: skip
-def test_a_browser_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(pattern: str, meant: str) -> None:
+def test_a_browser_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(
+    pattern: str, meant: str
+) -> None:
     near = f"; did you mean `{meant}`?" if meant else ""
-    assert of_match(f"browser: '{pattern}'") == [f"browser: {UNKNOWN.format(pattern, 'a browser', near)}"]
+    assert of_match(f"browser: '{pattern}'") == [
+        f"browser: {UNKNOWN.format(pattern, 'a browser', near)}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +213,9 @@ def test_a_browser_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(pa
         ("macOS Ventura", "Mac *"), ("ubuntu", "Linux"), ("macOS*", "Mac *"), ("BeOS", ""),
     ],
 )  # fmt: skip
-def test_a_system_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(pattern: str, meant: str) -> None:
+def test_a_system_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(
+    pattern: str, meant: str
+) -> None:
     near = f"; did you mean `{meant}`?" if meant else ""
     assert of_match(f"os: '{pattern}'") == [f"os: {UNKNOWN.format(pattern, 'a system', near)}"]
 
@@ -216,7 +236,9 @@ def test_the_words_that_sauce_labs_writes_are_not_warned_of(match: str) -> None:
 def test_words_are_looked_at_wherever_jobs_are_matched() -> None:
     edge = UNKNOWN.format("edge", "a browser", "; did you mean `microsoftedge`?")
     assert of_match("browser: {in: l}") == [f"browser: {edge}"]
-    assert of_match("any: [{name: x}, {not: {browser: {glob: edge}}}]") == [f"any[1].not.browser: {edge}"]
+    assert of_match("any: [{name: x}, {not: {browser: {glob: edge}}}]") == [
+        f"any[1].not.browser: {edge}"
+    ]
     text = (
         f"{HEAD}holds: [{{match: {{browser: edge}}}}]\npolicies:\n  - {{name: a, match: all, "
         "keep: [{last: 1, where: {browser: edge}}], then: {archive: none, delete_job: 9d}}\n"
@@ -236,5 +258,6 @@ def test_a_pattern_for_a_status_that_is_never_the_case_is_warned_of() -> None:
 def test_chrome_is_said_to_mean_containers_only() -> None:
     (said,) = of_match("browser: chrome")
     assert said.startswith(
-        "browser: `chrome` is the browser of jobs in containers; on virtual machines it is `googlechrome`: "
+        "browser: `chrome` is the browser of jobs in containers; on virtual machines it is"
+        " `googlechrome`: "
     )

@@ -36,7 +36,11 @@ def test_what_is_not_written_has_the_documented_default() -> None:
     assert (account.attempts, account.max_wait_s, account.delete_job_path) == (4, 60, "auto")
     assert (account.ca_bundle, account.proxy) == (None, None)
     assert str(config.archive.path) == "/var/lib/sauce-janitor/archive"
-    assert (config.archive.settle_s, config.archive.min_free_percent, config.archive.min_free_bytes) == (600, 5.0, None)
+    assert (
+        config.archive.settle_s,
+        config.archive.min_free_percent,
+        config.archive.min_free_bytes,
+    ) == (600, 5.0, None)
     assert str(config.state) == "/var/lib/sauce-janitor/state.db"
     assert (config.workers, config.timezone) == (4, "UTC")
     rules = config.rules("eu")
@@ -99,7 +103,11 @@ policies:
             Atom("error", (Literally(None),)),
         )
     )
-    assert [rule.id for rule in nightly.keep] == ["recent", "last 1 where status passed", "within 7d"]
+    assert [rule.id for rule in nightly.keep] == [
+        "recent",
+        "last 1 where status passed",
+        "within 7d",
+    ]
     assert nightly.keep[1].where == Atom("status", (Glob("passed"),))
     assert nightly.archive is not None
     assert (nightly.archive.assets, nightly.archive.discard_rest) == (("logs", "video"), True)
@@ -128,8 +136,8 @@ policies:
 
 def test_a_hold_lasts_through_its_last_day_in_the_time_zone() -> None:
     text = (
-        MINIMAL
-        + "timezone: Europe/Berlin\nholds: [{tag: a, until: 2027-01-31}, {tag: b, until: 2027-01-31T18:00:00Z}]\n"
+        MINIMAL + "timezone: Europe/Berlin\nholds: [{tag: a, until: 2027-01-31}, {tag: b, until:"
+        " 2027-01-31T18:00:00Z}]\n"
     )
     day, moment = loaded(text).rules("eu").holds
     assert day.until == 1801436400  # 2027-02-01 00:00 in Berlin

@@ -1,4 +1,6 @@
-"""Text that looks like another language's pattern is a fault wherever a glob stands, with the right spelling beside it."""
+"""Text that looks like another language's pattern is a fault wherever a glob stands, with the right
+spelling beside it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from sauce_janitor.retention.matching import value_test
 HEAD = "accounts: {eu: {region: eu}}\n"
 LOOKALIKES = {
     "!main": "`!main` begins with `!`, which does not negate: write `not: {FIELD: main}`",
-    "^x.*": "`^x.*` looks like a regular expression: write `{regex: 'x.*'}`, or a glob such as `x*`",
+    "^x.*": (
+        "`^x.*` looks like a regular expression: write `{regex: 'x.*'}`, or a glob such as `x*`"
+    ),
     "^x": "`^x` looks like a regular expression: write `{regex: 'x.*'}`, or a glob such as `x*`",
     "x$": "`x$` looks like a regular expression: write `{regex: '.*x'}`, or a glob such as `x*`",
     ".*smoke.*": "write `{regex: '.*smoke.*'}`",
@@ -32,7 +36,9 @@ LOOKALIKES = {
     "main,release": "write `[main, release]`",
     "{a,b},c": "write `[{a,b}, c]`",
     "release%": "`release%` has a `%`, which is SQL's `*`: write `release*`",
-    "[release] *": "`[release] *` has `[release]`, which is any one of these characters: write `[[]release] *`",
+    "[release] *": (
+        "`[release] *` has `[release]`, which is any one of these characters: write `[[]release] *`"
+    ),
     "[QA] login": "write `[[]QA] login` for the text itself",
     "[JIRA-1] *": "write `[[]JIRA-1] *` for the text itself",
     "[nightly]*": "write `[[]nightly]*` for the text itself",
@@ -46,7 +52,8 @@ PLACES = {
     "hold": "holds: [{match: {name: 'GLOB'}}]",
     "tag": "holds: [{tag: 'GLOB'}]",
     "keep": (
-        "policies: [{name: a, match: all, then: {archive: none, delete_job: 9d}, keep: [{last: 3, where: {build: 'GLOB'}}]}]"
+        "policies: [{name: a, match: all, then: {archive: none, delete_job: 9d}, keep: [{last: 3,"
+        " where: {build: 'GLOB'}}]}]"
     ),
     "lists": "lists: {l: ['GLOB']}\nholds: [{match: {build: {in: l}}}]",
     "deadline": "deadlines: [{name: d, match: {custom_data.team: 'GLOB'}, job_gone_by: 9d}]",
@@ -77,7 +84,9 @@ def test_it_is_told_wherever_a_glob_stands(place: str) -> None:
 
 
 def test_a_hold_by_tag_says_how_the_tag_itself_is_meant() -> None:
-    assert "or `match: {tags: {glob: …, literal: true}}` if it is meant" in said("holds: [{tag: 'a|b'}]")
+    assert "or `match: {tags: {glob: …, literal: true}}` if it is meant" in said(
+        "holds: [{tag: 'a|b'}]"
+    )
 
 
 @pytest.mark.parametrize("glob", LOOKALIKES)
@@ -104,21 +113,36 @@ def test_what_is_a_glob_is_taken(glob: str) -> None:
 
 def test_an_error_is_prose_and_assets_are_files() -> None:
     loaded(
-        "policies: [{name: a, match: {error: '*timed out, 100% | retried*'}, then: {archive: {after: 1d, assets: [all]}}}]"
+        "policies: [{name: a, match: {error: '*timed out, 100% | retried*'}, then: {archive:"
+        " {after: 1d, assets: [all]}}}]"
     )
-    loaded("policies: [{name: a, match: all, then: {archive: {after: 1d, assets: ['log.*.json', '*.{png,jpg}']}}}]")
+    loaded(
+        "policies: [{name: a, match: all, then: {archive: {after: 1d, assets: ['log.*.json',"
+        " '*.{png,jpg}']}}}]"
+    )
     assert "looks like a regular expression" in said(
         "policies: [{name: a, match: all, then: {archive: {after: 1d, assets: ['^log.*']}}}]"
     )
-    assert "write `[failed, error]`" in said(PLACES["match"].replace("build: 'GLOB'", "status: '{failed,error}'"))
-    assert "braces for more than 64 texts, or too deep" in said(PLACES["match"].replace("GLOB", "{a,b}" * 7))
+    assert "write `[failed, error]`" in said(
+        PLACES["match"].replace("build: 'GLOB'", "status: '{failed,error}'")
+    )
+    assert "braces for more than 64 texts, or too deep" in said(
+        PLACES["match"].replace("GLOB", "{a,b}" * 7)
+    )
 
 
 @pytest.mark.parametrize(
     ("tag", "held", "free"),
-    [("keep*", "keeper", "k"), ("[keep]", "[keep]", "keep"), ("{keep,hold}", "hold", "x"), ("keep", "keep", "keeper")],
+    [
+        ("keep*", "keeper", "k"),
+        ("[keep]", "[keep]", "keep"),
+        ("{keep,hold}", "hold", "x"),
+        ("keep", "keep", "keeper"),
+    ],
 )
-def test_a_hold_by_tag_holds_what_the_glob_matches_and_the_text_itself(tag: str, held: str, free: str) -> None:
+def test_a_hold_by_tag_holds_what_the_glob_matches_and_the_text_itself(
+    tag: str, held: str, free: str
+) -> None:
     (hold,) = loaded(f"holds: [{{tag: '{tag}'}}]").rules("eu").holds
     assert hold.id == f"tag {tag}"
     match = hold.match or Atom("tags", (Glob(hold.tag or ""),))

@@ -1,4 +1,6 @@
-"""Whatever jobs are called, the policies that are proposed for them load without a warning and mean just them."""
+"""Whatever jobs are called, the policies that are proposed for them load without a warning and mean
+just them.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ PATH = Path("config.yaml")
 
 
 def jobs(count: int, **fields: Any) -> list[Job]:
-    return [replace(a_job(number), **{"name": None, "build": None, "tags": ()} | fields) for number in range(count)]
+    return [
+        replace(a_job(number), **{"name": None, "build": None, "tags": ()} | fields)
+        for number in range(count)
+    ]
 
 
 def job_of(build: str) -> Job:
@@ -38,7 +43,11 @@ def proposed(found: Iterable[Job]) -> dict[str, tuple[str, dict[str, Any]]]:
     assert from_bytes(text.encode(), PATH, environ={}).warnings == ()
     comments = dict(re.findall(r"  # (.*)\n  - name: (.*)\n", text.partition("Proposed from")[2]))
     by_name = {name: comment for comment, name in comments.items()}
-    read = {each["name"]: each for each in yaml.safe_load(text)["policies"] if each["name"] != "everything-else"}
+    read = {
+        each["name"]: each
+        for each in yaml.safe_load(text)["policies"]
+        if each["name"] != "everything-else"
+    }
     assert not count or len(read) == len(by_name) == count
     return {name: (by_name[name], read[name]) for name in read} if count else {}
 
@@ -52,7 +61,20 @@ NAMES = st.one_of(
     st.text(min_size=1, max_size=30),
     st.text(st.sampled_from("ab1- _./:#*?[]{}()!,'\"\\|&@%`~=+<>\n"), min_size=1, max_size=12),
     st.sampled_from(
-        ["yes", "null", "1e3", "2026-01-01", "all", "none", "PR-1", "v1.2", "release 7", "a -- b", "a: b", "x #y"]
+        [
+            "yes",
+            "null",
+            "1e3",
+            "2026-01-01",
+            "all",
+            "none",
+            "PR-1",
+            "v1.2",
+            "release 7",
+            "a -- b",
+            "a: b",
+            "x #y",
+        ]
     ),
 )
 
@@ -62,7 +84,11 @@ NAMES = st.one_of(
 def test_every_proposal_loads_without_a_warning_and_its_count_is_that_of_the_jobs_it_matches(
     names: list[tuple[str, str, str]],
 ) -> None:
-    found = [job for name, build, tag in names for job in jobs(12, name=name, build=build.strip() or None, tags=(tag,))]
+    found = [
+        job
+        for name, build, tag in names
+        for job in jobs(12, name=name, build=build.strip() or None, tags=(tag,))
+    ]
     for comment, policy in proposed(found).values():
         [(field, pattern)] = policy["match"].items()
         test = compile_glob(pattern)
@@ -72,7 +98,12 @@ def test_every_proposal_loads_without_a_warning_and_its_count_is_that_of_the_job
 
 
 def test_numbered_builds_are_one_proposal_and_what_is_no_word_is_none() -> None:
-    numbered = [*jobs(6, build="PR-1"), *jobs(6, build="PR-22"), job_of("PR-x"), job_of("PR-\u00e9")]
+    numbered = [
+        *jobs(6, build="PR-1"),
+        *jobs(6, build="PR-22"),
+        job_of("PR-x"),
+        job_of("PR-\u00e9"),
+    ]
     found = [*numbered, *jobs(12, build="main"), *jobs(6, build="ab12cd3"),
              *jobs(6, build="ab99ff0")]  # fmt: skip
     said = proposed(found)

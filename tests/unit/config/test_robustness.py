@@ -16,7 +16,8 @@ from sauce_janitor.config.translate import rules_for
 from sauce_janitor.errors import ConfigError, Problem
 
 EXAMPLE = yaml.load(
-    (Path(__file__).parents[3] / "config.example.yaml").read_text(encoding="utf-8"), Loader=yaml.CBaseLoader
+    (Path(__file__).parents[3] / "config.example.yaml").read_text(encoding="utf-8"),
+    Loader=yaml.CBaseLoader,
 )
 WORDS = st.sampled_from(
     [
@@ -52,7 +53,13 @@ VALUES = st.recursive(
 
 def places(value: Any) -> list[tuple[Any, Any]]:
     """(container, key) of every value in the tree."""
-    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    below = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [found for key, each in below for found in ((value, key), *places(each))]
 
 

@@ -37,7 +37,9 @@ def test_what_readers_disagree_on_is_refused(text: str) -> None:
 def yaml_1_1(text: str) -> str:
     """What PyYAML's rules make of an unquoted text: `int`, `bool`, `str`, …"""
     rules = yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], [])
-    return next((str(tag).rpartition(":")[2] for tag, pattern in rules if pattern.match(text)), "str")
+    return next(
+        (str(tag).rpartition(":")[2] for tag, pattern in rules if pattern.match(text)), "str"
+    )
 
 
 @given(st.text(alphabet="0123456789+-._:eExXoObBaAfFyYnNoOsStTrRuUlL~=", max_size=8))

@@ -12,7 +12,10 @@ from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.config.source.cron import parse_cron
 from sauce_janitor.errors import ConfigError
 
-HEAD = "timezone: Europe/Berlin\naccounts: {eu: {region: eu}, us: {region: us, schedule: {cron: '0 3 * * *'}}}\n"
+HEAD = (
+    "timezone: Europe/Berlin\naccounts: {eu: {region: eu}, us: {region: us, schedule: {cron: '0 3 *"
+    " * *'}}}\n"
+)
 
 
 def loaded(text: str) -> Config:
@@ -39,10 +42,19 @@ def test_without_a_schedule_it_is_hourly_with_a_minute_of_jitter() -> None:
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ('{from: "08:00", to: "18:30", days: mon-fri}', DailyBlackout(480, 1110, frozenset({1, 2, 3, 4, 5}))),
+        (
+            '{from: "08:00", to: "18:30", days: mon-fri}',
+            DailyBlackout(480, 1110, frozenset({1, 2, 3, 4, 5})),
+        ),
         ('{from: "22:00", to: "6:00"}', DailyBlackout(1320, 360, frozenset(range(7)))),
-        ('{days: "sat,sun", reason: weekend}', DailyBlackout(0, 1440, frozenset({0, 6}), "weekend")),
-        ("{from: 2026-12-20, to: 2027-01-02}", BlackoutPeriod(at("2026-12-19T23:00:00Z"), at("2027-01-02T23:00:00Z"))),
+        (
+            '{days: "sat,sun", reason: weekend}',
+            DailyBlackout(0, 1440, frozenset({0, 6}), "weekend"),
+        ),
+        (
+            "{from: 2026-12-20, to: 2027-01-02}",
+            BlackoutPeriod(at("2026-12-19T23:00:00Z"), at("2027-01-02T23:00:00Z")),
+        ),
         (
             "{from: 2026-12-24T18:00:00Z, to: 2026-12-27T06:00:00+01:00}",
             BlackoutPeriod(at("2026-12-24T18:00:00Z"), at("2026-12-27T05:00:00Z")),
@@ -65,7 +77,9 @@ def test_a_black_out_is_a_time_of_day_whole_days_or_a_stretch_whose_last_day_cou
 )
 def test_a_black_out_that_would_end_before_it_begins_is_a_fault(written: str) -> None:
     """It would never be in force, and nobody would know."""
-    with pytest.raises(ConfigError, match=r"blackouts\[0\]: ends before it begins: from is the earlier of the two"):
+    with pytest.raises(
+        ConfigError, match=r"blackouts\[0\]: ends before it begins: from is the earlier of the two"
+    ):
         loaded(f"schedule: {{blackouts: [{written}]}}\n")
 
 
@@ -80,10 +94,16 @@ def test_a_black_out_that_would_end_before_it_begins_is_a_fault(written: str) ->
         ("*/0 * * * *", "`*/0` steps by 0: a step of the minute is 1 to 59"),
         ("5-1 * * * *", "`5-1` ends before it begins"),
         ("a * * * *", "`a` is no minute: it is 0 to 59"),
-        ("@daily", "`@daily` is no schedule: write minute hour day month weekday, such as 17 * * * *"),
+        (
+            "@daily",
+            "`@daily` is no schedule: write minute hour day month weekday, such as 17 * * * *",
+        ),
         ("* * 31 feb,apr *", "`* * 31 feb,apr *` never comes: none of its months has a day 31"),
         ("0 3 30 feb */2", "`0 3 30 feb */2` never comes: none of its months has a day 30"),
-        ("1,,2 * * * *", "`` is no minute: write a number, a range such as 1-5, a step such as */2, or *"),
+        (
+            "1,,2 * * * *",
+            "`` is no minute: write a number, a range such as 1-5, a step such as */2, or *",
+        ),
     ],
 )
 def test_what_is_no_schedule_is_told_in_a_sentence(text: str, said: str) -> None:
@@ -102,13 +122,21 @@ def test_what_is_no_schedule_is_told_in_a_sentence(text: str, said: str) -> None
         ("0 3 * * 1", False),
     ],
 )
-def test_a_step_in_a_day_field_beside_the_other_day_field_is_warned_of(text: str, warned: bool) -> None:
+def test_a_step_in_a_day_field_beside_the_other_day_field_is_warned_of(
+    text: str, warned: bool
+) -> None:
     """Cron reads it as both, Kubernetes as either."""
-    said = [str(each) for each in loaded(f"schedule: {{cron: '{text}'}}\n").warnings if "Kubernetes" in str(each)]
+    said = [
+        str(each)
+        for each in loaded(f"schedule: {{cron: '{text}'}}\n").warnings
+        if "Kubernetes" in str(each)
+    ]
     expected = f"cron: `{text}` means days that fit both, the day and the weekday"
     assert [expected in each for each in said] == [True] * warned
 
 
 def test_the_warning_of_an_accounts_own_schedule_names_the_account() -> None:
-    config = from_bytes(b"accounts: {us: {region: us, schedule: {cron: '0 3 */2 * 1'}}}", Path("c.yaml"), environ={})
+    config = from_bytes(
+        b"accounts: {us: {region: us, schedule: {cron: '0 3 */2 * 1'}}}", Path("c.yaml"), environ={}
+    )
     assert any("accounts.us.schedule.cron: " in str(each) for each in config.warnings)

@@ -112,7 +112,10 @@ def test_every_example_of_a_page_is_valid_and_its_tests_pass(page: str) -> None:
 
 
 def test_what_init_writes_is_valid_and_without_warnings() -> None:
-    for start in (START, StarterOptions("2b", None, "http://127.0.0.1:1", "U", None, "Europe/Berlin", "./x.json")):
+    for start in (
+        START,
+        StarterOptions("2b", None, "http://127.0.0.1:1", "U", None, "Europe/Berlin", "./x.json"),
+    ):
         assert errors(starter(start)) == []
         assert loaded(starter(start)).warnings == ()
 
@@ -120,7 +123,10 @@ def test_what_init_writes_is_valid_and_without_warnings() -> None:
 def test_the_commented_policies_of_init_are_valid_too() -> None:
     lines = starter(START).split("\n")
     start = next(number for number, line in enumerate(lines) if line.startswith("policies:"))
-    opened = [line.replace("  # ", "  ", 1) if line.startswith(("  # -", "  #   ")) else line for line in lines[start:]]
+    opened = [
+        line.replace("  # ", "  ", 1) if line.startswith(("  # -", "  #   ")) else line
+        for line in lines[start:]
+    ]
     assert len(loaded("\n".join(lines[:start] + opened)).rules("eu").policies) == 3
 
 
@@ -132,9 +138,15 @@ def test_the_commented_policies_of_init_are_valid_too() -> None:
         "accounts: {eu: {region: eu, access_key: hunter2}}",
         "accounts: {eu: {region: eu}}\nworkers: many",
         "accounts: {eu: {region: eu}}\nunknown: 1",
-        "accounts: {eu: {region: eu}}\npolicies: [{name: a, match: {nmae: x}, then: {archive: 1d}}]",
+        (
+            "accounts: {eu: {region: eu}}\npolicies: [{name: a, match: {nmae: x}, then: {archive:"
+            " 1d}}]"
+        ),
         "accounts: {eu: {region: eu}}\npolicies: [{name: a, match: all, then: {archive: 1month}}]",
-        "accounts: {eu: {region: eu}}\npolicies: [{name: a, match: all, then: {archive: none, delete_job: 30}}]",
+        (
+            "accounts: {eu: {region: eu}}\npolicies: [{name: a, match: all, then: {archive: none,"
+            " delete_job: 30}}]"
+        ),
     ],
 )
 def test_an_editor_underlines_what_is_wrong(wrong: str) -> None:
@@ -145,9 +157,18 @@ def test_an_editor_underlines_what_is_wrong(wrong: str) -> None:
     "good",
     [
         "policies: [{name: a, match: all, then: {archive: none, delete_job: never}}]",
-        "policies: [{name: a, match: {custom_data.team: [x, {regex: 'y.*'}, 3, null]}, then: {stop: 6h}}]",
-        "policies: [{name: a, match: {duration: {gt: 30min}, manual: false}, then: {archive: {assets: video}}}]",
-        "policies: [{name: a, match: {any: [{name: {in: l}}, {not: {error: null}}]}, then: {archive: 1d}}]\nlists: {l: [a]}",
+        (
+            "policies: [{name: a, match: {custom_data.team: [x, {regex: 'y.*'}, 3, null]}, then:"
+            " {stop: 6h}}]"
+        ),
+        (
+            "policies: [{name: a, match: {duration: {gt: 30min}, manual: false}, then: {archive:"
+            " {assets: video}}}]"
+        ),
+        (
+            "policies: [{name: a, match: {any: [{name: {in: l}}, {not: {error: null}}]}, then:"
+            " {archive: 1d}}]\nlists: {l: [a]}"
+        ),
     ],
 )
 def test_an_editor_accepts_what_the_program_accepts(good: str) -> None:
@@ -158,5 +179,7 @@ def test_an_editor_accepts_what_the_program_accepts(good: str) -> None:
 
 def test_the_reference_page_is_what_the_model_says() -> None:
     page = (TOP / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
-    generated = page.partition("schema --format markdown -->\n")[2].partition("<!-- end of generated -->")[0]
+    generated = page.partition("schema --format markdown -->\n")[2].partition(
+        "<!-- end of generated -->"
+    )[0]
     assert generated == markdown()

@@ -42,26 +42,37 @@ def test_a_test_knows_where_it_stands() -> None:
 
 
 def test_times_are_before_as_of_or_moments_or_null() -> None:
-    assert given("{id: x, end_time: -400d, start_time: 2026-05-01T00:00:00Z, modification_time: null}") == [
-        {"end_time": AS_OF - 400 * DAY, "start_time": 1_777_593_600, "modification_time": None}
-    ]
+    assert given(
+        "{id: x, end_time: -400d, start_time: 2026-05-01T00:00:00Z, modification_time: null}"
+    ) == [{"end_time": AS_OF - 400 * DAY, "start_time": 1_777_593_600, "modification_time": None}]
 
 
 def test_months_before_as_of_follow_the_calendar_of_the_time_zone() -> None:
-    # Midnight UTC is 2 o'clock in Berlin's summer; three months before, in winter, 2 o'clock is 1 o'clock UTC.
+    # Midnight UTC is 2 o'clock in Berlin's summer; three months before, in winter, 2 o'clock is 1
+    # o'clock UTC.
     assert given("{id: x, end_time: -3mo}") == [{"end_time": 1_772_326_800}]
 
 
 def test_repeated_jobs_are_each_older_and_numbered() -> None:
-    job = "{id: x, repeat: 3, every: 1d, build: 'b-{n}', tags: ['t{n}'], end_time: -1d, creation_time: -2d}"
+    job = (
+        "{id: x, repeat: 3, every: 1d, build: 'b-{n}', tags: ['t{n}'], end_time: -1d,"
+        " creation_time: -2d}"
+    )
     assert given(job) == [
-        {"build": f"b-{n}", "tags": (f"t{n}",), "end_time": AS_OF - n * DAY, "creation_time": AS_OF - (n + 1) * DAY}
+        {
+            "build": f"b-{n}",
+            "tags": (f"t{n}",),
+            "end_time": AS_OF - n * DAY,
+            "creation_time": AS_OF - (n + 1) * DAY,
+        }
         for n in (1, 2, 3)
     ]
 
 
 def test_repeated_jobs_are_called_by_their_number_or_where_the_id_says() -> None:
-    (test,) = read_tests("  - {name: t, jobs: [{id: x, repeat: 2}, {id: 'y{n}z', repeat: 2}, {id: 'w{n}'}]}\n")
+    (test,) = read_tests(
+        "  - {name: t, jobs: [{id: x, repeat: 2}, {id: 'y{n}z', repeat: 2}, {id: 'w{n}'}]}\n"
+    )
     assert [job.label for job in test.jobs] == ["x-1", "x-2", "y1z", "y2z", "w{n}"]
 
 
@@ -70,7 +81,10 @@ def test_a_brace_without_repeat_is_itself() -> None:
 
 
 def test_fields_are_as_a_policy_reads_them() -> None:
-    job = "{id: x, status: errored, duration: 5min, manual: true, custom_data.team: web, custom_data.n: 3, tags: pii}"
+    job = (
+        "{id: x, status: errored, duration: 5min, manual: true, custom_data.team: web,"
+        " custom_data.n: 3, tags: pii}"
+    )
     assert given(job) == [
         {
             "status": "error",
@@ -103,7 +117,9 @@ def test_a_test_is_of_the_accounts_it_names() -> None:
 
 def test_the_policy_digest_does_not_know_of_tests() -> None:
     def digest(text: str) -> str:
-        return from_bytes((HEAD + text).encode(), Path("config.yaml"), environ={}).policy_digest("eu")
+        return from_bytes((HEAD + text).encode(), Path("config.yaml"), environ={}).policy_digest(
+            "eu"
+        )
 
     assert digest("  - {name: t, jobs: [{id: x}]}\n") == digest("  []\n")
 
@@ -226,6 +242,8 @@ def test_a_wrong_test_is_told_what_is_wrong(text: str, said: str) -> None:
 def test_names_are_unique() -> None:
     with pytest.raises(ConfigError) as caught:
         read_tests("  - {name: t, jobs: [{id: x}]}\n  - {name: t, jobs: [{id: x}]}\n")
-    assert str(caught.value) == (
-        "config.yaml:10: tests[1].name: `t` is the name of another test (line 9): names are unique"
+    assert (
+        str(caught.value)
+        == "config.yaml:10: tests[1].name: `t` is the name of another test (line 9): names are"
+        " unique"
     )

@@ -1,4 +1,6 @@
-"""Unix timestamps, as Sauce Labs writes times, wherever the configuration or a command takes a time."""
+"""Unix timestamps, as Sauce Labs writes times, wherever the configuration or a command takes a
+time.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def test_a_unix_timestamp_is_a_number_or_its_digits(value: object) -> None:
     assert unix_time(value) == EARLIER
 
 
-@pytest.mark.parametrize("value", [None, True, 20260601, "20260601", "178027200x", "3d", 1.5, -EARLIER, []])
+@pytest.mark.parametrize(
+    "value", [None, True, 20260601, "20260601", "178027200x", "3d", 1.5, -EARLIER, []]
+)
 def test_what_is_no_unix_timestamp_is_left_to_the_other_spellings(value: object) -> None:
     assert unix_time(value) is None
 
@@ -71,7 +75,9 @@ def test_editors_are_told_that_the_file_takes_unix_timestamps() -> None:
 
 @pytest.mark.parametrize("text", ["1801418400000", "9999999999"])
 def test_milliseconds_and_times_after_2099_are_faults_with_their_place(text: str) -> None:
-    with pytest.raises(ConfigError, match=rf"holds\[0\].until: {text} (has milliseconds|is a time after 2099)"):
+    with pytest.raises(
+        ConfigError, match=rf"holds\[0\].until: {text} (has milliseconds|is a time after 2099)"
+    ):
         config_of(whole().replace("until: 1801418400", f"until: {text}"))
 
 
@@ -89,11 +95,15 @@ def test_commands_take_unix_timestamps_wherever_they_take_a_time() -> None:
 @pytest.mark.parametrize("text", ["1780272000000", "9999999999"])
 def test_a_command_refuses_milliseconds_in_a_sentence_that_names_the_option(text: str) -> None:
     for asked in (moment, ending):
-        with pytest.raises(click.UsageError, match=rf"^--until {text} (has milliseconds|is a time after 2099)"):
+        with pytest.raises(
+            click.UsageError, match=rf"^--until {text} (has milliseconds|is a time after 2099)"
+        ):
             asked("--until", text, "UTC", now=NOW)
 
 
 def test_until_a_day_means_through_that_day() -> None:
     """In the configured zone, as a hold does."""
     last = dt.datetime(2026, 6, 1, 21, 59, 59, tzinfo=dt.UTC)
-    assert moment("--until", "2026-06-01", "Europe/Berlin", now=NOW, end=True) == int(last.timestamp())
+    assert moment("--until", "2026-06-01", "Europe/Berlin", now=NOW, end=True) == int(
+        last.timestamp()
+    )

@@ -1,7 +1,9 @@
-"""No run is lost or doubled when clocks change: the timetable against a plain reading of every minute.
+"""No run is lost or doubled when clocks change: the timetable against a plain reading of every
+minute.
 
-The reading knows nothing of the timetable: it looks at each minute in turn, at what the clocks show then, and at the five
-fields. It is made for every zone that changes its clocks from 2026 to 2028, around each change.
+The reading knows nothing of the timetable: it looks at each minute in turn, at what the clocks show
+then, and at the five fields. It is made for every zone that changes its clocks from 2026 to 2028,
+around each change.
 """
 
 from __future__ import annotations
@@ -87,7 +89,9 @@ def plainly(cron: str) -> Fields:
         for item in text.split(","):
             read = re.fullmatch(r"(\*|\d+)(?:-(\d+))?(?:/(\d+))?", item)
             assert read is not None
-            first, last = (least, most) if read[1] == "*" else (int(read[1]), int(read[2] or read[1]))
+            first, last = (
+                (least, most) if read[1] == "*" else (int(read[1]), int(read[2] or read[1]))
+            )
             found |= set(range(first, last + 1, int(read[3] or 1)))
         return found
 
@@ -103,14 +107,18 @@ def walls(zone: zoneinfo.ZoneInfo, start: int, end: int, step: int) -> list[tupl
 
 
 def due(fields: Fields, shown: Iterable[tuple[int, int]], step: int) -> list[int]:
-    """When it is due by the plain reading: at each first sight of a time, and for what is left out as late as it is late."""
+    """When it is due by the plain reading: at each first sight of a time, and for what is left out
+    as late as it is late.
+    """
     certain = len(fields.hours) < 24
     found: set[int] = set()
     latest = 0
     for instant, wall in shown:
         if latest and certain:
             left_out = range(latest + step, wall, step)
-            found |= {instant + late * step for late, each in enumerate(left_out) if fields.name(each)}
+            found |= {
+                instant + late * step for late, each in enumerate(left_out) if fields.name(each)
+            }
         if (wall > latest or not certain) and fields.name(wall):
             found.add(instant)
         latest = max(latest, wall)
@@ -153,7 +161,9 @@ def test_a_change_of_clocks_loses_no_week_and_no_month(cron: str) -> None:
     for name, instants in zones().items():
         for at in instants[:1]:
             start, end = at // DAY_S * DAY_S - 33 * DAY_S, at // DAY_S * DAY_S + 33 * DAY_S
-            assert by_timetable(cron, name, start, end) == due(fields, _far(name, start, end), 900), (name, at)
+            assert by_timetable(cron, name, start, end) == due(
+                fields, _far(name, start, end), 900
+            ), (name, at)
 
 
 @cache
@@ -165,7 +175,10 @@ def _far(name: str, start: int, end: int) -> list[tuple[int, int]]:
 def test_a_schedule_of_every_hour_goes_on_in_real_time(cron: str) -> None:
     for name, instants in zones().items():
         apart = {
-            b - a for a, b in pairwise(by_timetable(cron, name, instants[0] - HOUR_S * 3, instants[0] + HOUR_S * 3))
+            b - a
+            for a, b in pairwise(
+                by_timetable(cron, name, instants[0] - HOUR_S * 3, instants[0] + HOUR_S * 3)
+            )
         }
         assert max(apart) <= 90 * 60, name  # Lord Howe's clocks change by half an hour
 
@@ -187,7 +200,9 @@ def test_a_schedule_of_every_hour_goes_on_in_real_time(cron: str) -> None:
         ("2026-01-01T00:00", "Europe/Berlin", "0 0 29 2 */7", "2032-02-28T23:00"),
     ],
 )
-def test_the_next_run_is_the_one_that_people_expect(after: str, zone: str, cron: str, expected: str) -> None:
+def test_the_next_run_is_the_one_that_people_expect(
+    after: str, zone: str, cron: str, expected: str
+) -> None:
     found = RunTimes(Schedule(parse_cron(cron), 0, ()), zone).due_after(_utc(after))
     assert dt.datetime.fromtimestamp(found, dt.UTC).isoformat(timespec="minutes")[:16] == expected
 

@@ -1,4 +1,6 @@
-"""When runs are due: cron's times as cron means them, whatever the clocks of a time zone do, and never in a black-out."""
+"""When runs are due: cron's times as cron means them, whatever the clocks of a time zone do, and
+never in a black-out.
+"""
 
 from __future__ import annotations
 
@@ -56,29 +58,49 @@ def test_cron_means_what_cron_means(cron: str, expected: list[str]) -> None:
 def test_a_repeated_hour_counts_for_each_hour_and_once_for_a_certain_hour() -> None:
     berlin = "Europe/Berlin"
     night = "2026-10-24T23:30:00"
-    assert times(table("17 * * * *", timezone=berlin), night, 3) == ["10-25 00:17", "10-25 01:17", "10-25 02:17"]
+    assert times(table("17 * * * *", timezone=berlin), night, 3) == [
+        "10-25 00:17",
+        "10-25 01:17",
+        "10-25 02:17",
+    ]
     assert times(table("30 2 * * *", timezone=berlin), night, 2) == ["10-25 00:30", "10-26 01:30"]
 
 
 def test_an_hour_that_is_left_out_leaves_out_no_run() -> None:
     berlin = "Europe/Berlin"
     night = "2026-03-28T23:30:00"
-    assert times(table("17 * * * *", timezone=berlin), night, 3) == ["03-29 00:17", "03-29 01:17", "03-29 02:17"]
+    assert times(table("17 * * * *", timezone=berlin), night, 3) == [
+        "03-29 00:17",
+        "03-29 01:17",
+        "03-29 02:17",
+    ]
     assert times(table("30 2 * * *", timezone=berlin), night, 2) == ["03-29 01:30", "03-30 00:30"]
 
 
 def test_what_is_due_in_a_black_out_is_due_once_when_it_ends() -> None:
     work = DailyBlackout(8 * 60, 18 * 60, frozenset({1, 2, 3, 4, 5}))
     friday = "2026-11-20T06:30:00"
-    assert times(table("0 * * * *", work), friday, 4) == ["11-20 07:00", "11-20 18:00", "11-20 19:00", "11-20 20:00"]
-    assert times(table("0 12 * * *", work), friday, 3) == ["11-20 18:00", "11-21 12:00", "11-22 12:00"]
+    assert times(table("0 * * * *", work), friday, 4) == [
+        "11-20 07:00",
+        "11-20 18:00",
+        "11-20 19:00",
+        "11-20 20:00",
+    ]
+    assert times(table("0 12 * * *", work), friday, 3) == [
+        "11-20 18:00",
+        "11-21 12:00",
+        "11-22 12:00",
+    ]
 
 
 def test_a_black_out_over_midnight_belongs_to_the_day_on_which_it_begins() -> None:
     night = DailyBlackout(22 * 60, 6 * 60, frozenset({5}))  # Friday
     assert table("0 * * * *", night).dark_at(at("2026-11-21T05:59:59")) is not None
     assert table("0 * * * *", night).dark_at(at("2026-11-22T05:59:59")) is None
-    assert times(table("0 0 * * *", night), "2026-11-20T12:00:00", 2) == ["11-21 06:00", "11-22 00:00"]
+    assert times(table("0 0 * * *", night), "2026-11-20T12:00:00", 2) == [
+        "11-21 06:00",
+        "11-22 00:00",
+    ]
 
 
 def test_a_black_out_lasts_while_clocks_show_its_times_the_second_time_too() -> None:
@@ -101,13 +123,23 @@ def test_black_outs_that_follow_each_other_are_one() -> None:
     assert (dark.ends_at, dark.reason) == (at("2027-01-03T00:00:00"), "holidays")
 
 
-CRONS = st.sampled_from(["17 * * * *", "30 2 * * *", "*/7 1-3 * * *", "0 0 1 * *", "0 5 13 * 5", "59 23 * * 0"])
-ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
+CRONS = st.sampled_from(
+    ["17 * * * *", "30 2 * * *", "*/7 1-3 * * *", "0 0 1 * *", "0 5 13 * 5", "59 23 * * 0"]
+)
+ZONES = st.sampled_from(
+    ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
+)
 
 
-@given(CRONS, ZONES, st.integers(at("2026-01-01T00:00:00"), at("2027-12-31T00:00:00")), st.booleans())
-def test_times_only_ever_grow_and_lie_outside_black_outs(cron: str, zone: str, start: int, dark: bool) -> None:
-    timetable = table(cron, *([DailyBlackout(60, 3 * 60, EVERY_DAY)] if dark else []), timezone=zone)
+@given(
+    CRONS, ZONES, st.integers(at("2026-01-01T00:00:00"), at("2027-12-31T00:00:00")), st.booleans()
+)
+def test_times_only_ever_grow_and_lie_outside_black_outs(
+    cron: str, zone: str, start: int, dark: bool
+) -> None:
+    timetable = table(
+        cron, *([DailyBlackout(60, 3 * 60, EVERY_DAY)] if dark else []), timezone=zone
+    )
     found = [start]
     for _ in range(5):
         found.append(timetable.due_after(found[-1]))

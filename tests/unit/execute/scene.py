@@ -11,7 +11,12 @@ from sauce_janitor.model.jobs import Action
 from sauce_janitor.retention.plan.planner import JobPlan
 from tests.fakes.execution import House
 
-ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP
+ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP = (
+    Action.ARCHIVE,
+    Action.DELETE_ASSETS,
+    Action.DELETE_JOB,
+    Action.STOP,
+)
 ALL = EVERYTHING
 LOGS = Selection(frozenset({"logs"}), discard_rest=True)
 

@@ -1,4 +1,6 @@
-"""The list shows a job, its details say that there is none: it has failed until a fresh listing agrees."""
+"""The list shows a job, its details say that there is none: it has failed until a fresh listing
+agrees.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def test_a_job_that_is_listed_and_not_found_has_failed_and_stays(action: Action)
     assert house.sauce.writes() == []
     assert house.journal.outcomes(job) == []
     assert not execution.complete
-    assert [(each.action, each.kind) for each in execution.failures] == [(action, FailureKind.VANISHED)]
+    assert [(each.action, each.kind) for each in execution.failures] == [
+        (action, FailureKind.VANISHED)
+    ]
     assert "a fresh listing still shows it" in execution.failures[0].detail
 
 

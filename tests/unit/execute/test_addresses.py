@@ -34,7 +34,9 @@ def test_what_says_that_an_address_is_missing_has_the_other_one_tried(status: in
 
 
 @pytest.mark.parametrize(
-    "answer", [FakeAnswer(None, doubtful=True), FakeAnswer(500, doubtful=True), FakeAnswer(403)], ids=str
+    "answer",
+    [FakeAnswer(None, doubtful=True), FakeAnswer(500, doubtful=True), FakeAnswer(403)],
+    ids=str,
 )
 def test_after_any_other_answer_no_second_delete_is_sent(answer: FakeAnswer) -> None:
     house = house_that_serves("v1.1")
@@ -128,7 +130,10 @@ def test_one_odd_job_does_not_end_the_run_for_the_others() -> None:
     assert execution.halted is None
     assert set(house.sauce.world) == {odd}
     [failure] = execution.failures
-    assert "DELETE /rest/v1/USER/jobs/ID answered 404 and DELETE /rest/v1.1/jobs/ID answered 404" in failure.detail
+    assert (
+        "DELETE /rest/v1/USER/jobs/ID answered 404 and DELETE /rest/v1.1/jobs/ID answered 404"
+        in failure.detail
+    )
 
 
 def test_where_none_is_served_two_jobs_prove_it_and_what_is_not_to_be_deleted_goes_on() -> None:
@@ -138,7 +143,10 @@ def test_where_none_is_served_two_jobs_prove_it_and_what_is_not_to_be_deleted_go
     house.store(stripped, ALL)
     plan = [house.planned(job, ARCHIVE, DELETE_JOB, selection=ALL) for job in doomed[:30]]
     plan += [house.planned(job, DELETE_JOB) for job in doomed[30:]]
-    plan += [house.planned(other, ARCHIVE, selection=ALL), house.planned(stripped, DELETE_ASSETS, selection=ALL)]
+    plan += [
+        house.planned(other, ARCHIVE, selection=ALL),
+        house.planned(stripped, DELETE_ASSETS, selection=ALL),
+    ]
     execution = run(house, plan)
     assert execution.halted is not None
     assert execution.halted.why is Halt.ADDRESS

@@ -1,4 +1,6 @@
-"""Acts by hand: merged into what is there, sent once, seen for ourselves, and on record whatever happens."""
+"""Acts by hand: merged into what is there, sent once, seen for ourselves, and on record whatever
+happens.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.errors import AnswerError, BudgetSpentError, CredentialsError, SourceUnavailableError
+from sauce_janitor.errors import (
+    AnswerError,
+    BudgetSpentError,
+    CredentialsError,
+    SourceUnavailableError,
+)
 from sauce_janitor.execute.manual.action import LOOKS, ManualPorts, ManualResult, settle, stop
 from sauce_janitor.execute.manual.field_changes import MOST_TRIES, differences, update
 from sauce_janitor.model.job_changes import JobChange, ManualAction, ManualStopPermit, UpdatePermit
@@ -29,9 +36,13 @@ def answered(status: int | None, *, doubtful: bool, detail: str = "") -> WriteAn
 
 @dataclass
 class World:
-    """One job at a Sauce Labs that does what it is told, unless a test says otherwise; both halves of it, and a journal."""
+    """One job at a Sauce Labs that does what it is told, unless a test says otherwise; both halves
+    of it, and a journal.
+    """
 
-    job: dict[str, Any] = field(default_factory=lambda: {"tags": ["old"], "name": "checkout", "passed": None})
+    job: dict[str, Any] = field(
+        default_factory=lambda: {"tags": ["old"], "name": "checkout", "passed": None}
+    )
     state: JobState = JobState.FINISHED
     answer: WriteAnswer | Exception = DONE
     has_effect: bool = True
@@ -150,7 +161,10 @@ def test_a_tag_is_added_to_those_that_are_there_and_read_back() -> None:
 
 def test_nothing_to_do_sends_nothing_and_puts_nothing_on_record() -> None:
     world = World()
-    assert change(world, JobChange(add=("old",), remove=("never",), name="checkout")).outcome == "nothing"
+    assert (
+        change(world, JobChange(add=("old",), remove=("never",), name="checkout")).outcome
+        == "nothing"
+    )
     assert (world.sent, world.lines) == ([], [])
 
 
@@ -164,8 +178,12 @@ def test_a_tag_that_came_since_the_job_was_shown_is_kept_and_told() -> None:
     assert 'tags was ["old"] and is ["old", "theirs"] now' in act.notes[0]
 
 
-@pytest.mark.parametrize("wanted", [JobChange(tags=("x",)), JobChange(name="new"), JobChange(passed=True)])
-def test_a_field_that_is_replaced_and_changed_since_it_was_shown_is_left_alone(wanted: JobChange) -> None:
+@pytest.mark.parametrize(
+    "wanted", [JobChange(tags=("x",)), JobChange(name="new"), JobChange(passed=True)]
+)
+def test_a_field_that_is_replaced_and_changed_since_it_was_shown_is_left_alone(
+    wanted: JobChange,
+) -> None:
     world = World()
     shown = world.now()
     world.job |= {"tags": ["theirs"], "name": "theirs", "passed": False}
@@ -239,7 +257,9 @@ def test_an_effect_that_shows_late_is_an_effect() -> None:
     assert change(world, KEEP).outcome == "done"
 
 
-@pytest.mark.parametrize("answer", [answered(500, doubtful=True), answered(None, doubtful=True, detail="reset")])
+@pytest.mark.parametrize(
+    "answer", [answered(500, doubtful=True), answered(None, doubtful=True, detail="reset")]
+)
 def test_a_500_although_done_is_done(answer: WriteAnswer) -> None:
     world = World(answer=answer)
     assert (change(world, KEEP).outcome, len(world.sent), world.outcomes) == ("done", 1, ["done"])
@@ -277,9 +297,12 @@ def test_one_404_is_no_proof_and_two_are_told_with_what_they_may_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome"), [(BudgetSpentError("no room"), "failed"), (CredentialsError("401"), "unknown")]
+    ("error", "outcome"),
+    [(BudgetSpentError("no room"), "failed"), (CredentialsError("401"), "unknown")],
 )
-def test_a_write_that_did_not_leave_or_was_not_let_in_is_on_record(error: Exception, outcome: str) -> None:
+def test_a_write_that_did_not_leave_or_was_not_let_in_is_on_record(
+    error: Exception, outcome: str
+) -> None:
     world = World(answer=error)
     with pytest.raises(type(error)):
         change(world, KEEP)
@@ -295,7 +318,7 @@ def test_the_values_of_custom_data_are_not_put_on_record() -> None:
     assert "s3cret" not in str(world.lines)
 
 
-# --- stop -------------------------------------------------------------------------------------------------------------
+# --- stop -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.QUEUED])
@@ -312,7 +335,11 @@ def test_a_job_that_is_over_is_not_stopped() -> None:
 
 def test_an_accepted_stop_that_shows_no_effect_is_in_doubt_and_a_failed_one_failed() -> None:
     world = World(state=JobState.RUNNING, has_effect=False)
-    assert (stop(parts(world), DEMO, JOB).outcome, world.waited, world.outcomes) == ("unknown", LOOKS - 1, ["unknown"])
+    assert (stop(parts(world), DEMO, JOB).outcome, world.waited, world.outcomes) == (
+        "unknown",
+        LOOKS - 1,
+        ["unknown"],
+    )
     world = World(state=JobState.RUNNING, has_effect=False, answer=answered(500, doubtful=True))
     assert (stop(parts(world), DEMO, JOB).outcome, world.outcomes) == ("failed", ["failed"])
     world = World(state=JobState.RUNNING, has_effect=False, answer=answered(404, doubtful=False))
@@ -324,7 +351,7 @@ def test_a_500_of_a_stop_that_was_done_is_done() -> None:
     assert stop(parts(world), DEMO, JOB).outcome == "done"
 
 
-# --- what an earlier command left open --------------------------------------------------------------------------------
+# --- what an earlier command left open ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -339,7 +366,11 @@ class Open:
 @pytest.mark.parametrize(
     ("act", "state", "outcome"),
     [
-        (Open(ManualAction.UPDATE, {"tags": ["old"], "name": "checkout"}), JobState.FINISHED, "done"),
+        (
+            Open(ManualAction.UPDATE, {"tags": ["old"], "name": "checkout"}),
+            JobState.FINISHED,
+            "done",
+        ),
         (Open(ManualAction.UPDATE, {"tags": ["keep"]}), JobState.FINISHED, "failed"),
         (Open(ManualAction.UPDATE, {"custom-data": ["team"]}), JobState.FINISHED, "done"),
         (Open(ManualAction.UPDATE, {"custom-data": ["run", "team"]}), JobState.FINISHED, "failed"),

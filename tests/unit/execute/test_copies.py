@@ -58,7 +58,9 @@ def test_a_damaged_copy_is_restored_from_sauce_labs_before_the_delete(action: Ac
     assert told(house) == [CopyDamaged, CopyRestored]
     assert (execution.damaged_copies, execution.restored_copies) == (1, 1)
     assert house.archive.files[job]["video.mp4"] == b"film"
-    [proof] = [row.proof for row in house.journal.rows if row.kind == "intent" and row.job_id == job]
+    [proof] = [
+        row.proof for row in house.journal.rows if row.kind == "intent" and row.job_id == job
+    ]
     assert proof is not None
     assert getattr(proof, "sha256", None) != before, "it rests on the new receipt"
     kinds = [row.kind for row in house.journal.rows if row.job_id == job]
@@ -100,13 +102,19 @@ def test_a_damaged_file_that_is_listed_and_never_handed_out_is_not_called_restor
 
 
 @pytest.mark.parametrize(("assets", "stays"), [({}, True), ({"log.json": b"[]"}, False)])
-def test_a_copy_that_is_gone_altogether_is_restored_or_keeps_the_job(assets: dict[str, bytes], stays: bool) -> None:
+def test_a_copy_that_is_gone_altogether_is_restored_or_keeps_the_job(
+    assets: dict[str, bytes], stays: bool
+) -> None:
     house = House()
     job = house.add(1, age_days=40, assets=assets)
     house.archive.lost.add(job)
     execution = run(house, [house.planned(job, DELETE_JOB, selection=ALL)])
     assert (job in house.sauce.world) == stays
-    assert [failure.detail for failure in execution.failures if "is gone from the archive" not in failure.detail] == []
+    assert [
+        failure.detail
+        for failure in execution.failures
+        if "is gone from the archive" not in failure.detail
+    ] == []
     assert bool(execution.failures) == stays
 
 
@@ -135,12 +143,16 @@ def test_a_long_read_makes_no_answer_old() -> None:
     run(house, [house.planned(job, DELETE_JOB, selection=ALL) for job in jobs])
     assert [job for job, _ in house.sauce.judged] == jobs
     assert max(age for _, age in house.sauce.judged) < 10
-    assert house.effects.kinds().count("assets") - lists_before == len(jobs), "no list was read twice"
+    assert house.effects.kinds().count("assets") - lists_before == len(jobs), (
+        "no list was read twice"
+    )
     assert house.archive.reads == jobs, "nor a copy"
 
 
 def test_another_receipt_than_the_one_that_was_read_permits_nothing() -> None:
-    """Somebody put another copy in its place meanwhile: archiving looks at every byte of that one."""
+    """Somebody put another copy in its place meanwhile: archiving looks at every byte of that
+    one.
+    """
     house = House()
     job = house.add(1)
     house.store(job, ALL)

@@ -1,4 +1,6 @@
-"""Killed at any call, before its effect or after it: one fault-free run later everything is as if nothing had happened."""
+"""Killed at any call, before its effect or after it: one fault-free run later everything is as if
+nothing had happened.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,23 @@ SCENES: dict[str, list[Wish]] = {
     "delete unwanted jobs": [((DELETE_JOB,), None)] * 3,
     "delete unwanted assets": [((DELETE_ASSETS,), None)] * 2,
     "stop": [((STOP,), None)],
-    "all at once": [((ARCHIVE, DELETE_JOB), ALL), ((DELETE_JOB,), None), ((DELETE_ASSETS,), None), ((STOP,), None)],
+    "all at once": [
+        ((ARCHIVE, DELETE_JOB), ALL),
+        ((DELETE_JOB,), None),
+        ((DELETE_ASSETS,), None),
+        ((STOP,), None),
+    ],
 }
 
 
 def _house(wishes: list[Wish]) -> House:
     house = House()
     for n, (actions, _) in enumerate(wishes):
-        house.add(n, state=JobState.RUNNING if STOP in actions else JobState.FINISHED, hidden={"_tracelog_": b"t"})
+        house.add(
+            n,
+            state=JobState.RUNNING if STOP in actions else JobState.FINISHED,
+            hidden={"_tracelog_": b"t"},
+        )
     return house
 
 
@@ -58,8 +69,12 @@ def _pass(house: House, wishes: list[Wish]) -> Execution:
 
 
 def _end(house: House) -> object:
-    """All that must be the same in the end: Sauce's world, the archive, and what the journal says became of each action."""
-    world = {job: (fake.job.state, fake.assets, fake.hidden) for job, fake in house.sauce.world.items()}
+    """All that must be the same in the end: Sauce's world, the archive, and what the journal says
+    became of each action.
+    """
+    world = {
+        job: (fake.job.state, fake.assets, fake.hidden) for job, fake in house.sauce.world.items()
+    }
     finals = {
         (row.job_id, row.action): house.journal.confirmed(row.action, row.job_id)
         for row in house.journal.rows
@@ -86,8 +101,12 @@ def test_a_run_killed_at_any_call_converges(scene: str, side: Literal["before", 
         house.effects.revive()
         execution = _pass(house, wishes)
         assert execution.complete
-        assert _end(house) == _end(undisturbed), f"killed {side} call {k}: {undisturbed.effects.steps[k]}"
-        assert len(house.sauce.writes()) == len(undisturbed.sauce.writes()), "nothing was sent twice"
+        assert _end(house) == _end(undisturbed), (
+            f"killed {side} call {k}: {undisturbed.effects.steps[k]}"
+        )
+        assert len(house.sauce.writes()) == len(undisturbed.sauce.writes()), (
+            "nothing was sent twice"
+        )
         assert sent <= len(house.sauce.writes())
         assert not house.journal.unresolved()
     assert killed == calls > 0
@@ -101,7 +120,10 @@ def test_a_recovery_killed_at_any_call_converges(side: Literal["before", "after"
 
     def crashed() -> House:
         house = _house(wishes)
-        house.effects.kill_at, house.effects.kill_side = undisturbed.effects.kinds().index("DELETE-job"), "after"
+        house.effects.kill_at, house.effects.kill_side = (
+            undisturbed.effects.kinds().index("DELETE-job"),
+            "after",
+        )
         with pytest.raises(KilledError):
             _pass(house, wishes)
         house.effects.revive()
@@ -133,7 +155,9 @@ def test_every_delete_in_sauces_log_has_an_intent_before_it_and_one_outcome_afte
 Lie = Callable[[House], None]
 
 
-@pytest.mark.parametrize("endpoint", ["job", "jobs", "assets", "asset", "DELETE-job", "DELETE-assets", "PUT-stop"])
+@pytest.mark.parametrize(
+    "endpoint", ["job", "jobs", "assets", "asset", "DELETE-job", "DELETE-assets", "PUT-stop"]
+)
 def test_one_failing_answer_at_any_request_is_mended_by_the_next_run(endpoint: str) -> None:
     from sauce_janitor.errors import SourceUnavailableError
     from tests.fakes.execution import FakeAnswer, FakeSauce

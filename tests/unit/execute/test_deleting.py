@@ -8,9 +8,22 @@ from dataclasses import replace
 
 import pytest
 
-from sauce_janitor.errors import CredentialsError, ForbiddenError, NotReadyError, PermitError, SourceError
+from sauce_janitor.errors import (
+    CredentialsError,
+    ForbiddenError,
+    NotReadyError,
+    PermitError,
+    SourceError,
+)
 from sauce_janitor.execute import ExecutionSettings, Outcome, carry_out, recover
-from sauce_janitor.execute.events import AlreadyGone, AssetsDeleted, Halt, JobDeleted, JobStopped, Skip
+from sauce_janitor.execute.events import (
+    AlreadyGone,
+    AssetsDeleted,
+    Halt,
+    JobDeleted,
+    JobStopped,
+    Skip,
+)
 from sauce_janitor.model.jobs import Action, AssetListing, Job, JobDocument, JobId, JobState, Owner
 from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House, Row, fingerprint
 from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP, run
@@ -25,12 +38,15 @@ def _fail(error: Exception) -> Callable[[FakeSauce, JobId], object]:
     return answer
 
 
-# --- what keeps a job from being deleted ------------------------------------------------------------------------------
+# --- what keeps a job from being deleted ----------------------------------------------------------
 
 CHANGES: dict[str, tuple[Change, Skip]] = {
     "a tag that holds": (lambda house, job: house.sauce.change(job, tags=("keep",)), Skip.CHANGED),
     "another status": (lambda house, job: house.sauce.change(job, status="failed"), Skip.CHANGED),
-    "running again": (lambda house, job: house.sauce.change(job, state=JobState.RUNNING), Skip.CHANGED),
+    "running again": (
+        lambda house, job: house.sauce.change(job, state=JobState.RUNNING),
+        Skip.CHANGED,
+    ),
     "a later end": (lambda house, job: house.sauce.change(job, ended_at=NOW - 60), Skip.CHANGED),
     "a hold of ours": (lambda house, job: house.holds.held.add(job), Skip.HELD),
 }
@@ -75,7 +91,9 @@ def test_a_hold_set_after_an_answer_grew_old_prevents_the_delete() -> None:
     assert execution.skips == {Skip.CHANGED: 1}
 
 
-def _slowly(seconds: float, then: Callable[[FakeSauce, JobId], None]) -> Callable[[FakeSauce, JobId], object]:
+def _slowly(
+    seconds: float, then: Callable[[FakeSauce, JobId], None]
+) -> Callable[[FakeSauce, JobId], object]:
     """An answer of details as they are now, that comes so much later; `then` happens meanwhile."""
 
     def answer(sauce: FakeSauce, job: JobId) -> object:
@@ -183,7 +201,9 @@ def test_a_job_that_ended_just_now_is_left_to_settle() -> None:
     execution = run(house, [house.planned(job, ARCHIVE, selection=ALL)])
     assert house.archive.files == {}
     assert execution.skips == {Skip.UNSETTLED: 1}
-    assert run(house, [house.planned(job, ARCHIVE, selection=ALL)], options=ExecutionSettings(settle_s=60)).complete
+    assert run(
+        house, [house.planned(job, ARCHIVE, selection=ALL)], options=ExecutionSettings(settle_s=60)
+    ).complete
     assert job in house.archive.files
 
 
@@ -196,7 +216,9 @@ def test_a_job_whose_assets_are_not_ready_is_skipped() -> None:
     assert execution.skips == {Skip.NOT_READY: 2}
 
 
-def test_a_job_without_a_receipt_is_archived_before_it_is_deleted_whatever_the_plan_believed() -> None:
+def test_a_job_without_a_receipt_is_archived_before_it_is_deleted_whatever_the_plan_believed() -> (
+    None
+):
     house = House()
     job = house.add(1)
     run(house, [house.planned(job, DELETE_JOB, selection=ALL)])
@@ -211,7 +233,10 @@ def test_an_asset_that_cannot_be_fetched_keeps_its_job_and_no_other() -> None:
     plan = [house.planned(job, ARCHIVE, DELETE_JOB, selection=ALL) for job in (bad, good)]
     execution = run(house, plan)
     assert set(house.sauce.world) == {bad}
-    assert {(failure.job_id, failure.action) for failure in execution.failures} == {(bad, ARCHIVE), (bad, DELETE_JOB)}
+    assert {(failure.job_id, failure.action) for failure in execution.failures} == {
+        (bad, ARCHIVE),
+        (bad, DELETE_JOB),
+    }
     assert not execution.complete
 
 
@@ -224,7 +249,7 @@ def test_an_empty_list_is_not_believed_once() -> None:
     assert house.journal.outcomes(job) == ["confirmed"]
 
 
-# --- purged -----------------------------------------------------------------------------------------------------------
+# --- purged ---------------------------------------------------------------------------------------
 
 KEEP_PURGED = replace(ALL, if_purged="keep")
 
@@ -251,7 +276,9 @@ def test_a_purged_job_stays_where_the_policy_says_keep() -> None:
     assert execution.skips == {Skip.PURGED: 2}
 
 
-def test_a_job_archived_before_its_purge_is_deleted_even_where_the_policy_keeps_the_purged() -> None:
+def test_a_job_archived_before_its_purge_is_deleted_even_where_the_policy_keeps_the_purged() -> (
+    None
+):
     house = House()
     job = house.add(1, age_days=31)
     house.store(job, KEEP_PURGED)
@@ -260,7 +287,9 @@ def test_a_job_archived_before_its_purge_is_deleted_even_where_the_policy_keeps_
     assert house.journal.outcomes(job) == ["confirmed"]
 
 
-def test_a_job_purged_before_anything_but_its_document_was_archived_stays_where_the_policy_says_keep() -> None:
+def test_a_job_purged_before_anything_but_its_document_was_archived_stays_where_the_policy_says_keep() -> (
+    None
+):
     house = House()
     job = house.add(1, age_days=31, assets={})
     house.store(job, ALL)
@@ -312,7 +341,9 @@ def test_a_missing_list_of_a_young_job_keeps_it() -> None:
 
 
 @pytest.mark.parametrize("action", [DELETE_JOB, DELETE_ASSETS])
-def test_a_list_that_goes_missing_right_before_the_delete_of_a_young_job_keeps_it(action: Action) -> None:
+def test_a_list_that_goes_missing_right_before_the_delete_of_a_young_job_keeps_it(
+    action: Action,
+) -> None:
     house = House()
     job = house.add(1, age_days=29)
     house.store(job, ALL)  # by an earlier run: only the list before the delete is asked for
@@ -343,7 +374,7 @@ def test_assets_that_are_gone_already_are_not_deleted_again() -> None:
     assert house.journal.assets_deleted(job)
 
 
-# --- answers ----------------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 DOUBTFUL = [
     FakeAnswer(500, doubtful=True),
@@ -355,7 +386,9 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize("answer", DOUBTFUL, ids=str)
 @pytest.mark.parametrize("action", [DELETE_JOB, DELETE_ASSETS])
-def test_a_doubtful_answer_to_what_was_done_is_confirmed_by_asking(answer: FakeAnswer, action: Action) -> None:
+def test_a_doubtful_answer_to_what_was_done_is_confirmed_by_asking(
+    answer: FakeAnswer, action: Action
+) -> None:
     house = House()
     job = house.add(1)
     endpoint = "DELETE-job" if action is DELETE_JOB else "DELETE-assets"
@@ -369,11 +402,17 @@ def test_a_doubtful_answer_to_what_was_done_is_confirmed_by_asking(answer: FakeA
     assert house.journal.outcomes(job) == ["confirmed"]
     assert execution.complete
     asked = house.effects.kinds()[house.effects.kinds().index(endpoint) + 1 : -1]
-    assert asked == (["job", "job"] if action is DELETE_JOB else ["assets", "assets"]), "twice, at once"
+    assert asked == (["job", "job"] if action is DELETE_JOB else ["assets", "assets"]), (
+        "twice, at once"
+    )
 
 
-@pytest.mark.parametrize("answer", [*DOUBTFUL, FakeAnswer(404), FakeAnswer(409), FakeAnswer(429)], ids=str)
-def test_an_error_for_what_was_not_done_is_a_failure_and_is_not_repeated(answer: FakeAnswer) -> None:
+@pytest.mark.parametrize(
+    "answer", [*DOUBTFUL, FakeAnswer(404), FakeAnswer(409), FakeAnswer(429)], ids=str
+)
+def test_an_error_for_what_was_not_done_is_a_failure_and_is_not_repeated(
+    answer: FakeAnswer,
+) -> None:
     house = House()
     house.tries = ("v1",)
     job = house.add(1)
@@ -454,12 +493,19 @@ def test_an_archive_wish_for_a_job_that_is_gone_is_a_failure() -> None:
 
 def test_the_answer_to_an_asset_delete_is_compared_with_the_receipt() -> None:
     house = House()
-    job = house.add(1, assets={"log.json": b"[]", "video.mp4": b"film"}, hidden={"_tracelog_1.json.gz": b"trace"})
+    job = house.add(
+        1,
+        assets={"log.json": b"[]", "video.mp4": b"film"},
+        hidden={"_tracelog_1.json.gz": b"trace"},
+    )
 
     def longer(sauce: FakeSauce, job_id: JobId) -> object:
         answer = sauce.do_delete_assets(job_id)
         assert answer.deleted is not None
-        return replace(answer, deleted=tuple((name, size + (name == "video.mp4")) for name, size in answer.deleted))
+        return replace(
+            answer,
+            deleted=tuple((name, size + (name == "video.mp4")) for name, size in answer.deleted),
+        )
 
     house.sauce.lie("DELETE-assets", longer)
     execution = run(house, [house.planned(job, ARCHIVE, DELETE_ASSETS, selection=ALL)])
@@ -531,7 +577,10 @@ def test_a_delete_that_was_refused_is_not_done_because_nothing_is_shown_right_af
     run(house, [house.planned(job, action)])
     assert house.journal.outcomes(job) == ["unknown"]
     assert recover(house.sauce, house.journal).failed == 1
-    assert house.journal.outcomes(job) == ["unknown", "failed"], "the next run saw that it is still there"
+    assert house.journal.outcomes(job) == [
+        "unknown",
+        "failed",
+    ], "the next run saw that it is still there"
 
 
 @pytest.mark.parametrize("status", [400, 404])
@@ -582,7 +631,9 @@ def test_where_no_batch_is_offered_the_next_full_listing_confirms() -> None:
     execution = run(house, [house.planned(job, DELETE_JOB) for job in jobs])
     assert [house.journal.outcomes(job) for job in jobs] == [["unknown"]] * 3
     assert execution.unconfirmed == 3
-    assert [event.confirmed for event in house.events if isinstance(event, JobDeleted)] == [False] * 3
+    assert [event.confirmed for event in house.events if isinstance(event, JobDeleted)] == [
+        False
+    ] * 3
     assert house.effects.kinds().count("job") == 3, "one look each, before its delete"
 
 
@@ -637,19 +688,27 @@ def test_a_401_to_a_delete_ends_the_run_and_what_it_did_is_asked_by_the_next() -
     assert execution.left == 3
 
 
-# --- stop -------------------------------------------------------------------------------------------------------------
+# --- stop -----------------------------------------------------------------------------------------
 
 
 def test_a_runaway_job_is_asked_about_and_stopped() -> None:
     house = House()
     job = house.add(1, state=JobState.RUNNING)
     execution = run(house, [house.planned(job, STOP)])
-    assert house.effects.kinds() == ["job", "journal.intent", "PUT-stop", "job", "journal.outcome:confirmed"]
+    assert house.effects.kinds() == [
+        "job",
+        "journal.intent",
+        "PUT-stop",
+        "job",
+        "journal.outcome:confirmed",
+    ]
     assert execution.count(STOP, Outcome.DONE) == 1
     assert [type(event) for event in house.events] == [JobStopped]
 
 
-def test_a_stop_after_which_the_job_still_runs_stays_open_for_the_next_run_and_can_be_tried_again() -> None:
+def test_a_stop_after_which_the_job_still_runs_stays_open_for_the_next_run_and_can_be_tried_again() -> (
+    None
+):
     house = House()
     job = house.add(1, state=JobState.RUNNING)
     house.sauce.lie("PUT-stop", lambda _sauce, _job: FakeAnswer(200))

@@ -1,4 +1,6 @@
-"""An empty asset list of a young job is no reason to delete it at once: the list may be what fails. It waits for a day."""
+"""An empty asset list of a young job is no reason to delete it at once: the list may be what fails.
+It waits for a day.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def plan(house: House, jobs: list[JobId], *actions: Action) -> list[JobPlan]:
 
 def break_lists(house: House, *, after: int = 0) -> None:
     """From the so many-th asset list on none names anything."""
-    house.sauce.lie("assets", lambda sauce, job: AssetListing(tuple(sauce.world[job].assets)), times=after)
+    house.sauce.lie(
+        "assets", lambda sauce, job: AssetListing(tuple(sauce.world[job].assets)), times=after
+    )
     house.sauce.lie("assets", lambda _sauce, _job: AssetListing(()), times=1000)
 
 
@@ -94,8 +98,10 @@ def test_the_reason_says_when_it_may_go() -> None:
     break_lists(house)
     run(house, plan(house, [house.add(1)]))
     (skip,) = [event for event in house.events if isinstance(event, ActionSkipped)]
-    assert skip.detail == (
-        "nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is still so after 2027-01-16T08:00:00Z"
+    assert (
+        skip.detail
+        == "nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is still"
+        " so after 2027-01-16T08:00:00Z"
     )
 
 

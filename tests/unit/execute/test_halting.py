@@ -79,7 +79,9 @@ def test_nothing_is_deleted_when(name: str) -> None:
     assert execution.cut_short == (why is not Halt.BUDGET)
 
 
-@pytest.mark.parametrize("name", ["pause", "lost lease", "unusable archive", "clock too fast", "journal"])
+@pytest.mark.parametrize(
+    "name", ["pause", "lost lease", "unusable archive", "clock too fast", "journal"]
+)
 def test_no_further_delete_leaves_once_there_is(name: str) -> None:
     cause, why = BEFORE[name]
     house = House()
@@ -153,7 +155,11 @@ def test_a_thread_that_waits_for_an_answer_does_not_hold_up_a_stop() -> None:
 
     house.sauce.lie("job", hang)
     execution = carry_out(
-        [house.planned(job, DELETE_JOB)], house.parts(), workers=1, stop=stop, options=ExecutionSettings(grace_s=0.01)
+        [house.planned(job, DELETE_JOB)],
+        house.parts(),
+        workers=1,
+        stop=stop,
+        options=ExecutionSettings(grace_s=0.01),
     )
     abandoned = [thread for thread in threading.enumerate() if thread.name == "worker-1"]
     release.set()
@@ -249,7 +255,9 @@ def test_one_poisonous_job_does_not_end_the_run() -> None:
 
 
 def test_poisonous_jobs_in_a_row_do_not_starve_those_behind_them() -> None:
-    """Whoever can upload assets chooses what they are called and whether they can be read: Sauce answers all the same."""
+    """Whoever can upload assets chooses what they are called and whether they can be read: Sauce
+    answers all the same.
+    """
     house = House()
     plan = [house.planned(job, ARCHIVE, selection=ALL) for job in _deletes(house, 12)]
     house.sauce.lie("assets", _fail(AnswerError("a name that no request can ask for")), times=11)

@@ -1,4 +1,6 @@
-"""The commit protocol: what happens in which order, and how old an answer may be when a DELETE leaves."""
+"""The commit protocol: what happens in which order, and how old an answer may be when a DELETE
+leaves.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,13 @@ def test_what_nobody_wants_archived_is_asked_about_and_deleted_without_a_list() 
     house = House()
     job = house.add(1)
     run(house, [house.planned(job, DELETE_JOB)])
-    assert house.effects.kinds() == ["job", "journal.intent", "DELETE-job", "jobs", "journal.outcome:confirmed"]
+    assert house.effects.kinds() == [
+        "job",
+        "journal.intent",
+        "DELETE-job",
+        "jobs",
+        "journal.outcome:confirmed",
+    ]
 
 
 def test_both_deletes_due_are_one_delete_of_the_job() -> None:
@@ -59,7 +67,13 @@ def test_a_permit_rests_on_the_receipt_or_on_a_policy_that_wants_nothing() -> No
     house = House()
     archived, unwanted = house.add(1), house.add(2)
     job = house.sauce.world[archived].job
-    run(house, [house.planned(archived, ARCHIVE, DELETE_JOB, selection=ALL), house.planned(unwanted, DELETE_JOB)])
+    run(
+        house,
+        [
+            house.planned(archived, ARCHIVE, DELETE_JOB, selection=ALL),
+            house.planned(unwanted, DELETE_JOB),
+        ],
+    )
     proofs = {row.job_id: row.proof for row in house.journal.rows if row.kind == "intent"}
     receipt = house.archive.archived(job)
     assert receipt is not None
@@ -110,7 +124,9 @@ def test_an_asset_that_appears_after_the_first_list_is_archived_before_the_delet
     assert house.journal.outcomes(job) == ["confirmed"]
 
 
-def test_a_listed_name_that_no_receipt_has_is_archived_before_an_old_receipt_permits_anything() -> None:
+def test_a_listed_name_that_no_receipt_has_is_archived_before_an_old_receipt_permits_anything() -> (
+    None
+):
     house = House()
     job = house.add(1)
     house.store(job, ALL)
@@ -150,19 +166,27 @@ def test_a_job_whose_assets_never_stop_changing_is_not_deleted() -> None:
 def test_the_budget_for_the_last_look_and_the_delete_is_taken_before_the_look() -> None:
     house = House()
     plan = [house.planned(house.add(n), DELETE_JOB) for n in range(30)]
-    archived = [house.planned(house.add(n), ARCHIVE, DELETE_JOB, selection=ALL) for n in range(30, 33)]
+    archived = [
+        house.planned(house.add(n), ARCHIVE, DELETE_JOB, selection=ALL) for n in range(30, 33)
+    ]
     run(house, [*plan, *archived])
     assert "DELETE-job" not in house.sauce.unreserved
     assert house.sauce.unreserved.count("job") == 0
-    assert house.sauce.unreserved.count("jobs") == 2, "to begin with three jobs to archive, and to confirm"
+    assert house.sauce.unreserved.count("jobs") == 2, (
+        "to begin with three jobs to archive, and to confirm"
+    )
 
 
-def test_an_answer_that_grows_old_while_the_archive_is_read_is_asked_for_again_before_the_intent() -> None:
+def test_an_answer_that_grows_old_while_the_archive_is_read_is_asked_for_again_before_the_intent() -> (
+    None
+):
     house = House()
     job = house.add(1)
     house.store(job, ALL)
     slow = iter([12.0])
-    house.archive.on_look = lambda: setattr(house.clock, "passed", house.clock.passed + next(slow, 0.0))
+    house.archive.on_look = lambda: setattr(
+        house.clock, "passed", house.clock.passed + next(slow, 0.0)
+    )
     run(house, [house.planned(job, DELETE_JOB, selection=ALL)])
     assert house.journal.outcomes(job) == ["confirmed"]
     assert house.effects.kinds().count("job") == 2

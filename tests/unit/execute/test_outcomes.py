@@ -17,7 +17,9 @@ def _done(jobs: int, **more: object) -> Execution:
 
 
 def test_numbers_add_up_and_failures_stand_together() -> None:
-    whole = together([_done(3, archived_bytes=10), _done(4, failures=(FAILED,), left=2, archived_bytes=5)])
+    whole = together(
+        [_done(3, archived_bytes=10), _done(4, failures=(FAILED,), left=2, archived_bytes=5)]
+    )
     assert whole.count(Action.DELETE_JOB, Outcome.DONE) == 7
     assert (whole.jobs, whole.left, whole.archived_bytes, whole.skips) == (7, 2, 15, {Skip.HELD: 2})
     assert whole.failures == (FAILED,)

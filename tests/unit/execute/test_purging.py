@@ -1,4 +1,6 @@
-"""What is purged is believed after two reads, told once, and protects nothing any more, while it stays away."""
+"""What is purged is believed after two reads, told once, and protects nothing any more, while it
+stays away.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +139,9 @@ def test_a_job_whose_purged_assets_are_listed_again_stays(selection: Selection |
 
 
 @pytest.mark.parametrize("selection", [None, ALL], ids=["nothing wanted", "all"])
-def test_a_purged_job_is_deleted_after_one_more_look_right_before(selection: Selection | None) -> None:
+def test_a_purged_job_is_deleted_after_one_more_look_right_before(
+    selection: Selection | None,
+) -> None:
     house = House()
     job = house.add(1, age_days=40, assets={})
     if selection is not None:
@@ -166,7 +170,11 @@ def test_looking_finds_the_purged_and_believes_them_after_two_reads() -> None:
     house.sauce.world[there].assets = {"video.mp4": b"film"}
 
     found, told = look(
-        house, *(PurgeCandidate(job, ME, "p", job == missing, LONG_AGO) for job in (purged, missing, there))
+        house,
+        *(
+            PurgeCandidate(job, ME, "p", job == missing, LONG_AGO)
+            for job in (purged, missing, there)
+        ),
     )
 
     assert found == 2
@@ -182,14 +190,18 @@ def test_looking_leaves_half_of_the_budget() -> None:
     jobs = [house.add(n, age_days=40, assets={}) for n in range(1, 11)]
     house.sauce.budget = 12
 
-    found, _ = look(house, *(PurgeCandidate(job, ME, "p", lost=False, ended_at=LONG_AGO) for job in jobs))
+    found, _ = look(
+        house, *(PurgeCandidate(job, ME, "p", lost=False, ended_at=LONG_AGO) for job in jobs)
+    )
 
     assert (found, house.sauce.budget) == (3, 6)
 
 
 def test_looking_ends_when_it_is_stopped_or_paused_or_gets_no_answer() -> None:
     house = House()
-    suspect = PurgeCandidate(house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO)
+    suspect = PurgeCandidate(
+        house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO
+    )
     assert look(house, suspect, stop=True)[0] == 0
 
     def stopped(_sauce: object, _job: object) -> object:
@@ -204,7 +216,9 @@ def test_looking_ends_when_it_is_stopped_or_paused_or_gets_no_answer() -> None:
 
 def test_who_has_lost_the_lease_records_nothing() -> None:
     house = House()
-    suspect = PurgeCandidate(house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO)
+    suspect = PurgeCandidate(
+        house.add(1, age_days=40, assets={}), ME, "p", lost=False, ended_at=LONG_AGO
+    )
     house.lease.lost = True
 
     with pytest.raises(LeaseError):
@@ -217,7 +231,9 @@ def test_who_has_lost_the_lease_records_nothing() -> None:
 def test_a_job_whose_assets_are_listed_again_stays_however_young_it_is(
     age_days: int, selection: Selection | None
 ) -> None:
-    """Its end may have been corrected since, or the purge was early: what was decided rests on it."""
+    """Its end may have been corrected since, or the purge was early: what was decided rests on
+    it.
+    """
     house = House()
     job = house.add(1, age_days=age_days)
     house.store(job, ALL)

@@ -8,7 +8,12 @@ from sauce_janitor.errors import CredentialsError, SourceError
 from sauce_janitor.execute import Recovery, recover
 from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
 from sauce_janitor.model.jobs import Action, JobId, JobState
-from sauce_janitor.model.permits import DeleteAssetsPermit, DeleteJobPermit, NothingWanted, StopPermit
+from sauce_janitor.model.permits import (
+    DeleteAssetsPermit,
+    DeleteJobPermit,
+    NothingWanted,
+    StopPermit,
+)
 from tests.fakes.execution import ME, FakeSauce, House
 from tests.unit.execute.scene import DELETE_ASSETS, DELETE_JOB, STOP
 
@@ -38,18 +43,26 @@ def test_nothing_open_asks_nothing() -> None:
 
 @pytest.mark.parametrize("action", [DELETE_JOB, DELETE_ASSETS, STOP])
 @pytest.mark.parametrize("done", [True, False])
-def test_an_intent_is_confirmed_if_it_was_done_and_failed_if_not(action: Action, done: bool) -> None:
+def test_an_intent_is_confirmed_if_it_was_done_and_failed_if_not(
+    action: Action, done: bool
+) -> None:
     house = House()
     job = house.add(1, state=JobState.RUNNING if action is STOP else JobState.FINISHED)
     _intent(house, job, action)
     if done:
-        {DELETE_JOB: house.sauce.do_delete_job, DELETE_ASSETS: house.sauce.do_delete_assets, STOP: house.sauce.do_stop}[
-            action
-        ](job)
+        {
+            DELETE_JOB: house.sauce.do_delete_job,
+            DELETE_ASSETS: house.sauce.do_delete_assets,
+            STOP: house.sauce.do_stop,
+        }[action](job)
     recovery, events = _recover(house)
     assert recovery == (Recovery(confirmed=1) if done else Recovery(failed=1))
     assert house.journal.outcomes(job) == ["confirmed" if done else "failed"]
-    kind = {DELETE_JOB: JobDeleted, DELETE_ASSETS: AssetsDeleted, STOP: JobStopped}[action] if done else ActionFailed
+    kind = (
+        {DELETE_JOB: JobDeleted, DELETE_ASSETS: AssetsDeleted, STOP: JobStopped}[action]
+        if done
+        else ActionFailed
+    )
     assert [type(event) for event in events] == [kind]
     assert house.sauce.writes() == []
 

@@ -12,7 +12,9 @@ from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LO
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_deleting_unwanted_jobs_costs_one_request_a_job_and_a_batch_now_and_then(workers: int) -> None:
+def test_deleting_unwanted_jobs_costs_one_request_a_job_and_a_batch_now_and_then(
+    workers: int,
+) -> None:
     house = House()
     run(house, [house.planned(house.add(n), DELETE_JOB) for n in range(200)], workers=workers)
     assert house.sauce.requests() == 200 + 200 / 20 + 200 / 100
@@ -26,7 +28,9 @@ def test_deleting_archived_assets_costs_a_list_and_a_delete_a_job() -> None:
         house.store(job, LOGS)
         plan.append(house.planned(job, DELETE_ASSETS, selection=LOGS))
     run(house, plan)
-    assert house.sauce.requests() == 100 * 2 + 100 / 20 + 100 / 20, "and one in twenty is looked at afterwards"
+    assert house.sauce.requests() == 100 * 2 + 100 / 20 + 100 / 20, (
+        "and one in twenty is looked at afterwards"
+    )
 
 
 @pytest.mark.parametrize("delete", [None, DELETE_ASSETS, DELETE_JOB])

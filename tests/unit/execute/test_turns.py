@@ -1,4 +1,6 @@
-"""What failed before goes behind what was not tried, waits longer each time, and takes a fifth of a run's requests at most."""
+"""What failed before goes behind what was not tried, waits longer each time, and takes a fifth of a
+run's requests at most.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from sauce_janitor.errors import BudgetSpentError, ForbiddenError, NotReadyError, SourceUnavailableError
+from sauce_janitor.errors import (
+    BudgetSpentError,
+    ForbiddenError,
+    NotReadyError,
+    SourceUnavailableError,
+)
 from sauce_janitor.execute import Execution, ExecutionSettings
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.model.jobs import JobId
@@ -18,7 +25,9 @@ from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_JOB, run
 FILES = {"log.json": b"[]", "video.mp4": b"film"}
 
 
-def _run(house: House, jobs: Sequence[JobId], *, requests: int | None = 60, hours: float = 1.0) -> Execution:
+def _run(
+    house: House, jobs: Sequence[JobId], *, requests: int | None = 60, hours: float = 1.0
+) -> Execution:
     """The next run, over the jobs that have no receipt, in the order of their purge."""
     house.retries.later(hours)
     house.sauce.budget = requests
@@ -80,7 +89,10 @@ def test_success_forgets_the_failure() -> None:
 def test_several_kinds_have_a_share_each() -> None:
     house = House()
     bad, not_ready = _poison(house, range(8)), [house.add(n, assets=FILES) for n in range(20, 28)]
-    for job, kind in (*((job, FailureKind.ANSWER) for job in bad), *((job, FailureKind.ARCHIVE) for job in not_ready)):
+    for job, kind in (
+        *((job, FailureKind.ANSWER) for job in bad),
+        *((job, FailureKind.ARCHIVE) for job in not_ready),
+    ):
         house.retries.failed(job, Failing(kind, "failed", 4))
     house.sauce.without |= dict.fromkeys(not_ready, "video.mp4")
     done = _run(house, [*bad, *not_ready])
@@ -127,7 +139,9 @@ def test_five_retries_without_an_answer_do_not_end_the_run_for_the_others() -> N
     done = run(house, [house.planned(job, ARCHIVE, selection=ALL) for job in (*bad, good)])
     assert done.halted is None
     assert good in house.archive.files
-    assert done.waiting == {FailureKind.UNAVAILABLE: 2}, "the others of the kind are not asked for, either"
+    assert done.waiting == {FailureKind.UNAVAILABLE: 2}, (
+        "the others of the kind are not asked for, either"
+    )
 
 
 def test_five_jobs_in_a_row_without_an_answer_still_end_a_run() -> None:
@@ -170,10 +184,16 @@ def _limited(house: House, jobs: Sequence[JobId]) -> Execution:
     return run(house, [house.planned(job, ARCHIVE, selection=ALL) for job in todo])
 
 
-@pytest.mark.parametrize(("endpoint", "kind"), [("assets", FailureKind.NOT_READY), ("job", FailureKind.UNAVAILABLE)])
+@pytest.mark.parametrize(
+    ("endpoint", "kind"), [("assets", FailureKind.NOT_READY), ("job", FailureKind.UNAVAILABLE)]
+)
 def test_each_kind_is_on_record_with_its_reason(endpoint: str, kind: FailureKind) -> None:
     def answer(_sauce: FakeSauce, _job: JobId) -> object:
-        raise NotReadyError("400: not finished") if kind is FailureKind.NOT_READY else SourceUnavailableError("503")
+        raise (
+            NotReadyError("400: not finished")
+            if kind is FailureKind.NOT_READY
+            else SourceUnavailableError("503")
+        )
 
     house = House()
     house.sauce.batches = False
@@ -253,7 +273,10 @@ def test_a_job_fails_once_a_run_whatever_fails_of_it() -> None:
 
 def test_a_retry_that_takes_more_than_a_fifth_has_its_turn_behind_the_others() -> None:
     house = House()
-    large, good = house.add(1, assets={f"{n}.log": b"x" for n in range(30)}), house.add(2, assets=FILES)
+    large, good = (
+        house.add(1, assets={f"{n}.log": b"x" for n in range(30)}),
+        house.add(2, assets=FILES),
+    )
     house.retries.failed(large, Failing(FailureKind.ARCHIVE, "cut", 32))
     _run(house, [large, good])
     assert house.archive.files.keys() == {large, good}
@@ -265,7 +288,9 @@ def test_what_succeeds_takes_nothing_of_its_kind_s_share() -> None:
     for job in jobs:
         house.retries.failed(job, Failing(FailureKind.ARCHIVE, "cut", 4))
     done = _run(house, jobs)
-    assert house.archive.files.keys() == set(jobs), "the cause is over: a fifth would be three jobs a run"
+    assert house.archive.files.keys() == set(jobs), (
+        "the cause is over: a fifth would be three jobs a run"
+    )
     assert done.complete
 
 
@@ -278,7 +303,9 @@ def test_a_success_ends_the_pauses_of_its_kind_and_of_no_other(workers: int) -> 
     for job in archive:
         due = now if job == archive[0] else now + 86_400
         house.retries.rows[job] = Retry(job, FailureKind.ARCHIVE, 4, now - 86_400, now, due, 4)
-    house.retries.rows[other] = Retry(other, FailureKind.ANSWER, 4, now - 86_400, now, now + 86_400, 4)
+    house.retries.rows[other] = Retry(
+        other, FailureKind.ANSWER, 4, now - 86_400, now, now + 86_400, 4
+    )
     house.retries.later()
     house.sauce.budget = 100
     plan = [house.planned(job, ARCHIVE, selection=ALL) for job in (*archive, other)]

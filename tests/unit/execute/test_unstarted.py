@@ -1,4 +1,6 @@
-"""A job that never started has no asset list; that it has no assets is believed after a day of the same answer."""
+"""A job that never started has no asset list; that it has no assets is believed after a day of the
+same answer.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,13 @@ def test_a_list_between_two_answers_begins_the_day_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"status": "failed"}, {"status": "complete"}, {"started_at": 1_700_000_000}, {"started_at": UNKNOWN}]
+    "fields",
+    [
+        {"status": "failed"},
+        {"status": "complete"},
+        {"started_at": 1_700_000_000},
+        {"started_at": UNKNOWN},
+    ],
 )
 def test_of_any_other_job_it_stays_a_failure(fields: dict[str, Any]) -> None:
     house, job = scene(404, **fields)

@@ -1,4 +1,6 @@
-"""A first listing that is empty or could not all be read may be a lie: a second has to agree with it."""
+"""A first listing that is empty or could not all be read may be a lie: a second has to agree with
+it.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,16 @@ def test_a_first_listing_with_rows_that_cannot_be_read_is_not_full_until_a_secon
 
 @pytest.mark.parametrize("lie", ["empty", "incomplete"])
 def test_listings_seconds_apart_do_not_confirm_each_other(lie: str) -> None:
-    jobs, store = some(50 if lie == "incomplete" else 0, odd={an_id(7): Oddness.UNREADABLE}), MemoryStore()
+    jobs, store = (
+        some(50 if lie == "incomplete" else 0, odd={an_id(7): Oddness.UNREADABLE}),
+        MemoryStore(),
+    )
     for seconds in (0, 5, 300, CONFIRMED_AFTER_S - 1):
         assert not listed(jobs, store, NOW + seconds).confirmed
         assert store.listed().full_at is None
-    assert listed(jobs, store, NOW + CONFIRMED_AFTER_S).confirmed, "the first doubt counts, not the last"
+    assert listed(jobs, store, NOW + CONFIRMED_AFTER_S).confirmed, (
+        "the first doubt counts, not the last"
+    )
 
 
 def test_a_whole_list_counts_at_once_after_a_doubtful_one() -> None:

@@ -1,4 +1,6 @@
-"""Pages that are too large or too slow become smaller until they are answered, and larger again with care."""
+"""Pages that are too large or too slow become smaller until they are answered, and larger again
+with care.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_a_size_grows_again_after_pages_that_worked_and_waits_longer_each_time_t
     jobs, store = some(3000, strained_above=200), MemoryStore()
     listed(jobs, store)
     failed = sum(isinstance(limit, int) and limit > 200 for limit in limits(jobs))
-    assert 2 < failed <= 4, "500, 250, then once after some pages that worked, once more after twice as many"
+    assert 2 < failed <= 4, (
+        "500, 250, then once after some pages that worked, once more after twice as many"
+    )
     size = ListingMemory.of(store.memo()).size
     pages = 0
     while size.rows < size.most:
@@ -60,7 +64,9 @@ def test_one_row_that_no_answer_can_carry_is_set_aside_and_the_rest_is_listed(pl
     assert listed(jobs, store, NOW + HOUR, full_every_s=DAY).known == 600
 
 
-def test_a_long_list_of_small_pages_goes_on_in_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_of_small_pages_goes_on_in_the_next_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(page_sizes, "MOST_PAGES", 20)
     jobs, store = some(200, strained_above=9), MemoryStore()
     for hour in range(3):

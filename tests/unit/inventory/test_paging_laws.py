@@ -17,7 +17,9 @@ TIMES: tuple[TimeName | None, ...] = ("created_at", "started_at", "ended_at", "m
 
 @st.composite
 def lists(draw: st.DrawFn) -> JobList:
-    """Lists of up to some pages, with ties, waits before the start, several orders and filters, and lower limits."""
+    """Lists of up to some pages, with ties, waits before the start, several orders and filters, and
+    lower limits.
+    """
     count = draw(st.integers(0, 60))
     gaps = draw(st.lists(st.sampled_from([0, 0, 1, 60]), min_size=count, max_size=count))
     waits = draw(st.lists(st.sampled_from([0, 0, 1, 130]), min_size=count, max_size=count))
@@ -33,7 +35,14 @@ def lists(draw: st.DrawFn) -> JobList:
     for number, (gap, wait) in enumerate(zip(gaps, waits, strict=True)):
         time -= gap
         job: Job = a_job(number, created_at=time)
-        jobs.add(replace(job, started_at=time + wait, ended_at=time + wait + gap, modified_at=time + wait + gap))
+        jobs.add(
+            replace(
+                job,
+                started_at=time + wait,
+                ended_at=time + wait + gap,
+                modified_at=time + wait + gap,
+            )
+        )
     return jobs
 
 
@@ -45,7 +54,9 @@ def test_a_list_at_rest_is_read_whole_whatever_its_order_and_filter(jobs: JobLis
 
 
 @given(lists(), st.data())
-def test_a_list_that_moves_is_read_whole_or_not_believed(jobs: JobList, data: st.DataObject) -> None:
+def test_a_list_that_moves_is_read_whole_or_not_believed(
+    jobs: JobList, data: st.DataObject
+) -> None:
     moves = data.draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=40))
     arriving = iter(range(1000, 2000))
     plan = iter(moves)
@@ -54,7 +65,12 @@ def test_a_list_that_moves_is_read_whole_or_not_believed(jobs: JobList, data: st
         new, lost = next(plan, (0, 0))
         jobs.add(*(a_job(next(arriving), created_at=NOW - 500) for _ in range(new)))
         if jobs.jobs:
-            jobs.drop(*{data.draw(st.sampled_from(sorted(jobs.jobs))) for _ in range(min(lost, len(jobs.jobs)))})
+            jobs.drop(
+                *{
+                    data.draw(st.sampled_from(sorted(jobs.jobs)))
+                    for _ in range(min(lost, len(jobs.jobs)))
+                }
+            )
 
     jobs.before_list = move
     before = {an_id(number) for number in range(1000)} & set(jobs.jobs)
@@ -67,7 +83,9 @@ def test_a_list_that_moves_is_read_whole_or_not_believed(jobs: JobList, data: st
 
 @st.composite
 def strained(draw: st.DrawFn) -> JobList:
-    """Such lists from a server that answers small pages only, with rows that no answer can carry in full."""
+    """Such lists from a server that answers small pages only, with rows that no answer can carry in
+    full.
+    """
     jobs = draw(lists())
     jobs.strained_above = draw(st.sampled_from([None, 1, 2, 3, 7]))
     jobs.most_weight = draw(st.sampled_from([3, 5, 10]))
@@ -89,7 +107,9 @@ def test_a_list_read_in_small_pages_that_moves_is_read_whole_or_not_believed(
 
     def move() -> None:
         if jobs.jobs:
-            jobs.drop(*{data.draw(st.sampled_from(sorted(jobs.jobs))) for _ in range(next(losses, 0))})
+            jobs.drop(
+                *{data.draw(st.sampled_from(sorted(jobs.jobs))) for _ in range(next(losses, 0))}
+            )
 
     jobs.before_list = move
     before = set(jobs.jobs)

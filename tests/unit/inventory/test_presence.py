@@ -1,4 +1,6 @@
-"""Details that say there is no such job prove nothing alone: the list is asked again, and it has to be worth believing."""
+"""Details that say there is no such job prove nothing alone: the list is asked again, and it has to
+be worth believing.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def ask(jobs: JobList, store: MemoryStore, *numbers: int) -> dict[JobId, str]:
 
 
 @pytest.mark.parametrize("compares", ["created_at", "started_at", "ended_at", "modified_at", None])
-def test_a_job_that_a_fresh_listing_does_not_show_is_gone_whichever_time_it_compares(compares: TimeName | None) -> None:
+def test_a_job_that_a_fresh_listing_does_not_show_is_gone_whichever_time_it_compares(
+    compares: TimeName | None,
+) -> None:
     jobs, store = some(2000, compares=compares), MemoryStore()
     listed(jobs, store)
     jobs.drop(an_id(1500), an_id(3))
@@ -53,7 +57,9 @@ def test_the_only_job_of_its_time_is_gone_when_two_listings_are_empty() -> None:
     hidden = jobs.jobs.pop(an_id(2))
     empty = iter([True, False])
     jobs.before_list = lambda: jobs.add(*(() if next(empty, False) else (hidden,)))
-    assert ask(jobs, store, 2) == {an_id(2): "a fresh listing still shows it"}, "one empty answer was a lie"
+    assert ask(jobs, store, 2) == {an_id(2): "a fresh listing still shows it"}, (
+        "one empty answer was a lie"
+    )
     jobs.before_list = lambda: None
     jobs.drop(an_id(2))
     jobs.requests.clear()
@@ -92,7 +98,9 @@ def test_far_too_many_jobs_wait_for_the_next_full_listing() -> None:
 
 def test_a_job_of_unknown_times_waits_for_the_next_full_listing() -> None:
     jobs, store = some(20), MemoryStore()
-    jobs.add(replace(a_job(50), created_at=UNKNOWN, started_at=None, ended_at=None, modified_at=UNKNOWN))
+    jobs.add(
+        replace(a_job(50), created_at=UNKNOWN, started_at=None, ended_at=None, modified_at=UNKNOWN)
+    )
     jobs.compares = None
     listed(jobs, store)
     assert "next full listing" in ask(jobs, store, 50)[an_id(50)]

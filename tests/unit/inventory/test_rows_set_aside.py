@@ -1,4 +1,6 @@
-"""A row that cannot be read stops nothing but itself: it is named, kept out of no rule, and asked for again."""
+"""A row that cannot be read stops nothing but itself: it is named, kept out of no rule, and asked
+for again.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,12 @@ def test_a_row_that_cannot_be_read_is_known_by_its_id_and_by_nothing_that_rules_
     assert [str(aside) for aside in report.asides] == [f"job {an_id(5)}: it is odd"]
     assert there(store) == set(jobs.jobs)
     job = store.known[an_id(5)].job
-    assert (job.state, job.name, job.tags, job.ended_at) == (JobState.UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+    assert (job.state, job.name, job.tags, job.ended_at) == (
+        JobState.UNKNOWN,
+        UNKNOWN,
+        UNKNOWN,
+        UNKNOWN,
+    )
 
 
 def test_what_was_known_of_a_job_is_unknown_once_its_row_cannot_be_read() -> None:
@@ -66,7 +73,9 @@ def test_a_row_without_an_id_is_asked_for_by_its_place() -> None:
     jobs.requests.clear()
     report = listed(jobs, store, NOW + HOUR, full_every_s=30 * DAY)
     assert {aside.id for aside in report.asides} == {""}
-    assert [asked["skip"] for kind, asked in jobs.requests if kind == "list" and asked["limit"] == 2]
+    assert [
+        asked["skip"] for kind, asked in jobs.requests if kind == "list" and asked["limit"] == 2
+    ]
     jobs.without_id = set()
     assert listed(jobs, store, NOW + 2 * HOUR, full_every_s=30 * DAY).asides == ()
 
@@ -121,7 +130,9 @@ def test_the_only_new_row_being_bad_is_no_reason_to_stop() -> None:
         jobs.requests.clear()
         report = listed(jobs, store, NOW + hours * HOUR, full_every_s=30 * DAY)
         assert an_id(9000) in there(store)
-        assert report.full == (hours == 1), "the whole list tells once whether it is the row or the answer"
+        assert report.full == (hours == 1), (
+            "the whole list tells once whether it is the row or the answer"
+        )
 
 
 def test_a_foreign_job_is_not_taken_in() -> None:

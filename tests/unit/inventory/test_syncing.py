@@ -1,4 +1,6 @@
-"""Whatever the list does, what is known afterwards is true, or nothing is concluded; and few requests are spent on it."""
+"""Whatever the list does, what is known afterwards is true, or nothing is concluded; and few
+requests are spent on it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def there(store: MemoryStore) -> set[str]:
     return {one for one, known in store.known.items() if not known.gone}
 
 
-# --- whole, in few requests ------------------------------------------------------------------------------------------
+# --- whole, in few requests -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("compares", ["created_at", "started_at", "ended_at", "modified_at", None])
@@ -60,11 +62,16 @@ def test_pages_are_skipped_through_while_rows_may_be_in_another_order(orders_by:
     times = {one: NOW - 1000 - 60 * number for number, one in enumerate(jobs.jobs)}
     jobs.jobs = {
         one: replace(
-            job, created_at=times[one], started_at=times[one] + 9, modified_at=times[one] + 99, ended_at=times[one] + 99
+            job,
+            created_at=times[one],
+            started_at=times[one] + 9,
+            modified_at=times[one] + 99,
+            ended_at=times[one] + 99,
         )
         for one, job in jobs.jobs.items()
     }
-    # One of the oldest pages was made late and had no wait: by its start it stands far below where it was created.
+    # One of the oldest pages was made late and had no wait: by its start it stands far below where
+    # it was created.
     for number in range(2400, 2405):
         jobs.add(replace(jobs.jobs[an_id(number)], created_at=NOW - 1000 - 60 * 300))
     listed(jobs, store)
@@ -86,7 +93,9 @@ def test_a_job_that_waited_long_before_it_started_is_not_lost_between_two_window
         created = job.created_at if isinstance(job.created_at, int) else 0
         jobs.add(replace(job, started_at=created + waits, ended_at=created + waits + 90))
     listed(jobs, store)
-    assert there(store) == {one for one, job in jobs.jobs.items() if int(str(job.started_at)) <= NOW}
+    assert there(store) == {
+        one for one, job in jobs.jobs.items() if int(str(job.started_at)) <= NOW
+    }
 
 
 def test_many_jobs_of_one_second_are_all_found() -> None:
@@ -107,14 +116,18 @@ def test_a_lower_limit_of_the_server_is_noticed() -> None:
 def test_jobs_that_arrive_while_it_is_listed_move_nothing_out() -> None:
     jobs, store = some(2600, compares=None), MemoryStore()
     arriving = iter(range(10_000, 20_000))
-    jobs.before_list = lambda: jobs.add(*(a_job(next(arriving), created_at=NOW + 1) for _ in range(7)))
+    jobs.before_list = lambda: jobs.add(
+        *(a_job(next(arriving), created_at=NOW + 1) for _ in range(7))
+    )
     before = set(jobs.jobs)
     listed(jobs, store)
     assert before <= there(store)
 
 
 @pytest.mark.parametrize("compares", ["created_at", "ended_at"])
-def test_jobs_deleted_by_others_while_it_is_listed_hide_none_of_the_rest(compares: TimeName) -> None:
+def test_jobs_deleted_by_others_while_it_is_listed_hide_none_of_the_rest(
+    compares: TimeName,
+) -> None:
     jobs, store = some(2600, compares=compares), MemoryStore()
     doomed = iter([an_id(number) for number in range(900)])
     jobs.before_list = lambda: jobs.drop(*(next(doomed) for _ in range(60)))
@@ -134,7 +147,7 @@ def test_a_last_row_deleted_between_two_pages_is_no_reason_to_stop() -> None:
     assert set(jobs.jobs) <= there(store)
 
 
-# --- lists that cannot be read whole ---------------------------------------------------------------------------------
+# --- lists that cannot be read whole --------------------------------------------------------------
 
 
 def test_the_same_page_again_and_again_ends_the_listing_with_an_error() -> None:
@@ -171,7 +184,7 @@ def test_a_list_without_ids_is_not_believed() -> None:
         listed(jobs, store)
 
 
-# --- broken off ------------------------------------------------------------------------------------------------------
+# --- broken off -----------------------------------------------------------------------------------
 
 
 def breaking(jobs: JobList, at: int) -> None:
@@ -197,7 +210,9 @@ def test_a_listing_that_broke_off_goes_on_where_it_was(at: int, compares: TimeNa
     assert there(store) == set(jobs.jobs)
     assert report.full
     of_all = [asked for kind, asked in jobs.requests if kind == "list" and asked["since"] is None]
-    assert len(of_all) <= 6 - (at - 1) + 2  # the rest, the overlap, and the proof of a window once more
+    assert (
+        len(of_all) <= 6 - (at - 1) + 2
+    )  # the rest, the overlap, and the proof of a window once more
 
 
 def test_after_an_old_break_the_listing_begins_anew() -> None:
@@ -231,16 +246,27 @@ def test_a_list_that_moved_while_broken_off_is_listed_anew() -> None:
     assert store.listed().full_at is not None
 
 
-# --- what is new -----------------------------------------------------------------------------------------------------
+# --- what is new ----------------------------------------------------------------------------------
 
 
 def test_an_idle_second_run_within_the_hour_costs_at_most_two_requests() -> None:
     for count in (0, 1, 40, 250, 499, 500, 3000):
         jobs, store = some(count), MemoryStore()
         # Two thirds of them in the past, as in a month of jobs.
-        jobs.jobs = {one: replace(job, **_older(number)) for number, (one, job) in enumerate(jobs.jobs.items())}
+        jobs.jobs = {
+            one: replace(job, **_older(number))
+            for number, (one, job) in enumerate(jobs.jobs.items())
+        }
         if count > 100:
-            jobs.add(a_job(9001, state=JobState.RUNNING, ended_at=None, status=None, created_at=NOW - 40 * DAY))
+            jobs.add(
+                a_job(
+                    9001,
+                    state=JobState.RUNNING,
+                    ended_at=None,
+                    status=None,
+                    created_at=NOW - 40 * DAY,
+                )
+            )
         listed(jobs, store)
         jobs.requests.clear()
         listed(jobs, store, NOW + 1800)
@@ -249,7 +275,12 @@ def test_an_idle_second_run_within_the_hour_costs_at_most_two_requests() -> None
 
 def _older(number: int) -> dict[str, Any]:
     time = NOW - 100 - number * 900
-    return {"created_at": time, "started_at": time + 2, "ended_at": time + 90, "modified_at": time + 90}
+    return {
+        "created_at": time,
+        "started_at": time + 2,
+        "ended_at": time + 90,
+        "modified_at": time + 90,
+    }
 
 
 def test_a_later_run_learns_of_new_jobs_and_of_changes_to_recent_ones() -> None:
@@ -266,7 +297,9 @@ def test_a_later_run_learns_of_new_jobs_and_of_changes_to_recent_ones() -> None:
 
 def test_a_job_unfinished_for_long_is_asked_for_until_it_ends() -> None:
     jobs, store = some(1000), MemoryStore()
-    jobs.add(a_job(5000, created_at=NOW - 30 * DAY, state=JobState.RUNNING, ended_at=None, status=None))
+    jobs.add(
+        a_job(5000, created_at=NOW - 30 * DAY, state=JobState.RUNNING, ended_at=None, status=None)
+    )
     listed(jobs, store)
     jobs.add(a_job(5000, created_at=NOW - 30 * DAY, lasts_s=30 * DAY + 60))
     listed(jobs, store, NOW + 3600)
@@ -276,7 +309,10 @@ def test_a_job_unfinished_for_long_is_asked_for_until_it_ends() -> None:
 def test_old_unfinished_jobs_cost_a_few_requests_where_there_is_no_batch_look_up() -> None:
     jobs, store = some(1000, offers_batch=False), MemoryStore()
     jobs.add(
-        *(a_job(n, created_at=NOW - 30 * DAY - n, state=JobState.RUNNING, ended_at=None) for n in range(5000, 5600))
+        *(
+            a_job(n, created_at=NOW - 30 * DAY - n, state=JobState.RUNNING, ended_at=None)
+            for n in range(5000, 5600)
+        )
     )
     listed(jobs, store)
     jobs.requests.clear()
@@ -298,7 +334,9 @@ def test_a_watermark_ahead_of_the_clock_is_not_trusted() -> None:
     assert listed(jobs, store, NOW).full
 
 
-def test_a_job_missing_in_a_complete_full_listing_is_gone_and_comes_back_when_it_is_there_again() -> None:
+def test_a_job_missing_in_a_complete_full_listing_is_gone_and_comes_back_when_it_is_there_again() -> (
+    None
+):
     jobs, store = some(50), MemoryStore()
     listed(jobs, store)
     lost = jobs.jobs.pop(an_id(7))
@@ -310,7 +348,7 @@ def test_a_job_missing_in_a_complete_full_listing_is_gone_and_comes_back_when_it
     assert an_id(7) in there(store)
 
 
-# --- lists that are not to be believed -------------------------------------------------------------------------------
+# --- lists that are not to be believed ------------------------------------------------------------
 
 
 def test_an_empty_list_where_jobs_were_known_concludes_nothing() -> None:
@@ -371,7 +409,7 @@ def test_half_the_news_missing_makes_it_list_all() -> None:
         listed(jobs, store, NOW + 120)
 
 
-# --- rows that are not understood ------------------------------------------------------------------------------------
+# --- rows that are not understood -----------------------------------------------------------------
 
 
 def test_an_unreadable_row_is_asked_again_by_itself() -> None:
@@ -409,12 +447,15 @@ def test_many_unreadable_rows_do_not_cost_a_request_each() -> None:
     assert jobs.count("job") <= 20
 
 
-# --- details ---------------------------------------------------------------------------------------------------------
+# --- details --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("offers_batch", [True, False])
 def test_details_are_asked_only_for_rows_that_lack_a_needed_field(*, offers_batch: bool) -> None:
-    jobs, store = some(150, left_out=frozenset({"tags", "build"}), offers_batch=offers_batch), MemoryStore()
+    jobs, store = (
+        some(150, left_out=frozenset({"tags", "build"}), offers_batch=offers_batch),
+        MemoryStore(),
+    )
     jobs.jobs = {one: replace(job, tags=("a",)) for one, job in jobs.jobs.items()}
     assert listed(jobs, store, needed_fields=frozenset({"name"})).detailed == 0
     assert listed(jobs, store, NOW + 60, needed_fields=frozenset({"tags"})).detailed == 150
@@ -451,14 +492,19 @@ def test_the_rules_words_for_fields_are_understood() -> None:
     jobs, store = some(10, left_out=frozenset({"started_at", "custom_data"})), MemoryStore()
     assert listed(jobs, store, needed_fields=frozenset({"duration"})).detailed == 10
     jobs, store = some(10, left_out=frozenset({"custom_data"})), MemoryStore()
-    assert listed(jobs, store, needed_fields=frozenset({"custom_data.team", "owner"})).detailed == 10
+    assert (
+        listed(jobs, store, needed_fields=frozenset({"custom_data.team", "owner"})).detailed == 10
+    )
 
 
-# --- builds ----------------------------------------------------------------------------------------------------------
+# --- builds ---------------------------------------------------------------------------------------
 
 
 def test_builds_are_asked_for_only_when_wanted() -> None:
-    jobs, store = some(3, offered_builds=[Build("1", "nightly", None, "success", 3, 0)]), MemoryStore()
+    jobs, store = (
+        some(3, offered_builds=[Build("1", "nightly", None, "success", 3, 0)]),
+        MemoryStore(),
+    )
     assert listed(jobs, store).builds is None
     assert jobs.count("builds") == 0
     assert listed(jobs, store, NOW + 1, with_builds=True).builds == 1

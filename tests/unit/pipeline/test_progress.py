@@ -1,4 +1,6 @@
-"""Progress says what is true: a share never above 100 %, a rate of the last minute, and a time left where it can be told."""
+"""Progress says what is true: a share never above 100 %, a rate of the last minute, and a time left
+where it can be told.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,10 @@ def test_a_phase_has_a_share_a_rate_and_a_time_left(ticks: Ticks) -> None:
         ticks.at += 5
         tracker.step()
     now = tracker.now()
-    assert (now.name, now.words()) == ("carrying out", "100 of 4,800 (2 %), 12/min, 6 h 31 min left")
+    assert (now.name, now.words()) == (
+        "carrying out",
+        "100 of 4,800 (2 %), 12/min, 6 h 31 min left",
+    )
     assert now.left_s == pytest.approx(4700 * 5)
 
 
@@ -139,12 +144,17 @@ def test_the_share_never_passes_100_and_is_100_only_when_all_is_done(
         assert now.percent is None or 0 <= now.percent <= 100
         assert (now.percent == 100) is (bool(total) and now.done == total)
         assert now.left_s is None or now.left_s > 0
-        assert re.fullmatch(r"[\d,]+ of [\d,]+( \(\d+ %\))?(, .*\d+/(s|min|h))?(, .+ left)?", now.words()), now.words()
+        assert re.fullmatch(
+            r"[\d,]+ of [\d,]+( \(\d+ %\))?(, .*\d+/(s|min|h))?(, .+ left)?", now.words()
+        ), now.words()
 
 
 def test_nothing_to_do_and_a_very_slow_rate_are_said_as_they_are() -> None:
     assert PhaseProgress("execute", 0, 0, None).words() == "0 of 0"
-    assert PhaseProgress("execute", 1, 2, 0.0001).words() == "1 of 2 (50 %), less than 1/h, 2 h 46 min left"
+    assert (
+        PhaseProgress("execute", 1, 2, 0.0001).words()
+        == "1 of 2 (50 %), less than 1/h, 2 h 46 min left"
+    )
 
 
 def test_records_are_handed_through_and_counted_by_the_thousand() -> None:
@@ -155,7 +165,7 @@ def test_records_are_handed_through_and_counted_by_the_thousand() -> None:
     assert steps == [1000] * 4
 
 
-# --- for others to see -------------------------------------------------------------------------------------------------
+# --- for others to see ----------------------------------------------------------------------------
 
 
 def wait_for(true: Callable[[], object]) -> None:
@@ -189,14 +199,18 @@ def test_a_run_s_progress_is_noted_while_it_goes_on_and_gone_with_it() -> None:
 @pytest.mark.usefixtures("hurried")
 def test_a_state_that_cannot_be_written_keeps_no_run_from_going_on() -> None:
     notes = Full()
-    with PublishedProgress(ProgressTracker(), notes, "eu", run_id="abc", mode="execute") as published:
+    with PublishedProgress(
+        ProgressTracker(), notes, "eu", run_id="abc", mode="execute"
+    ) as published:
         wait_for(lambda: notes.tries > 2)
         published.step()
 
 
 def test_a_short_run_writes_nothing() -> None:
     notes = Full()
-    with PublishedProgress(ProgressTracker(), notes, "eu", run_id="abc", mode="execute") as published:
+    with PublishedProgress(
+        ProgressTracker(), notes, "eu", run_id="abc", mode="execute"
+    ) as published:
         published.step()
     assert notes.tries == 0
 
@@ -228,7 +242,8 @@ def test_what_a_killed_run_left_is_not_shown_and_the_next_run_removes_it() -> No
 
 
 @pytest.mark.parametrize(
-    "said", ["", "[]", "null", "{}", "7", '{"at": "x"}', note(process=[]), note(total="many"), "{" * 99]
+    "said",
+    ["", "[]", "null", "{}", "7", '{"at": "x"}', note(process=[]), note(total="many"), "{" * 99],
 )
 def test_a_note_of_another_form_is_left_out(said: str) -> None:
     notes = NotesInMemory()
@@ -257,10 +272,15 @@ def test_the_moving_line_is_one_line_at_80_columns(monkeypatch: pytest.MonkeyPat
         shown.phase("eu", "execute", 4800)
         shown.step(1200)
         shown._bar.refresh()
-    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]", under.getvalue())]
+    lines = [
+        re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
+        for line in re.split(r"[\r\n]", under.getvalue())
+    ]
     drawn = [line for line in lines if line.strip()]
     assert max(map(len, drawn)) <= 80
-    assert any("eu: carrying out" in line and "1,200 of 4,800 (25 %)" in line for line in drawn), drawn
+    assert any("eu: carrying out" in line and "1,200 of 4,800 (25 %)" in line for line in drawn), (
+        drawn
+    )
 
 
 def test_the_moving_line_says_that_a_stop_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:

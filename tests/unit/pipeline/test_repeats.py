@@ -1,11 +1,20 @@
-"""What happens to many jobs is one line a kind in the log, and every one is there when it is asked for."""
+"""What happens to many jobs is one line a kind in the log, and every one is there when it is asked
+for.
+"""
 
 from __future__ import annotations
 
 import pytest
 import structlog.testing
 
-from sauce_janitor.execute.events import ActionFailed, AssetsPurged, Event, Halt, Halted, JobIncomplete
+from sauce_janitor.execute.events import (
+    ActionFailed,
+    AssetsPurged,
+    Event,
+    Halt,
+    Halted,
+    JobIncomplete,
+)
 from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import Action, job_id, owner_name
@@ -17,8 +26,12 @@ JOBS = [job_id(f"{number:032x}") for number in range(70)]
 EVENTS: dict[str, list[Event]] = {
     "job.assets_lost": [AssetsPurged(job, ALICE, "p", lost=True) for job in JOBS],
     "job.failed": [ActionFailed(job, ALICE, "p", Action.ARCHIVE, "full") for job in JOBS],
-    "job.incomplete": [JobIncomplete(job, ALICE, "p", 1, 1, "r", (("video.mp4", "404"),)) for job in JOBS],
-    "asset.odd": [JobIncomplete(JOBS[0], ALICE, "p", 1, 1, "r", (), (("a.png", "a JPEG"),)) for _ in JOBS],
+    "job.incomplete": [
+        JobIncomplete(job, ALICE, "p", 1, 1, "r", (("video.mp4", "404"),)) for job in JOBS
+    ],
+    "asset.odd": [
+        JobIncomplete(JOBS[0], ALICE, "p", 1, 1, "r", (), (("a.png", "a JPEG"),)) for _ in JOBS
+    ],
 }
 
 
@@ -54,13 +67,20 @@ def test_few_events_have_no_count() -> None:
 
 def test_failures_of_another_cause_are_not_hidden_by_many_of_one() -> None:
     rare = ActionFailed(JOBS[0], ALICE, "p", Action.ARCHIVE, "refused", FailureKind.FORBIDDEN)
-    said = [about.get("detail") for level, _, about in told(*EVENTS["job.failed"], rare) if level == "error"]
+    said = [
+        about.get("detail")
+        for level, _, about in told(*EVENTS["job.failed"], rare)
+        if level == "error"
+    ]
     assert said == ["full", "full", "full", "refused"]
 
 
 def test_a_halt_of_several_credentials_is_told_once() -> None:
     halt = Halted(Halt.STOPPED, "asked to stop")
-    assert [event for _, event, _ in told(halt, halt, Halted(Halt.LEASE, "lost"))] == ["run.halted", "run.halted"]
+    assert [event for _, event, _ in told(halt, halt, Halted(Halt.LEASE, "lost"))] == [
+        "run.halted",
+        "run.halted",
+    ]
 
 
 def test_owners_and_rows_are_counted_too() -> None:
@@ -72,4 +92,7 @@ def test_owners_and_rows_are_counted_too() -> None:
         teller.set_aside(owner, [SetAside("", "odd", 0, number, "", 0)], count=1)
     teller.conclude()
     assert sum(call.method_name == "warning" for call in log.calls) == 8
-    assert [call.kwargs["count"] for call in log.calls if call.args == ("log.repeated",)] == [20, 20]
+    assert [call.kwargs["count"] for call in log.calls if call.args == ("log.repeated",)] == [
+        20,
+        20,
+    ]

@@ -1,4 +1,6 @@
-"""A plan on a terminal of 80 columns: dangers first and in red, each job once, nothing cut, no word broken."""
+"""A plan on a terminal of 80 columns: dangers first and in red, each job once, nothing cut, no word
+broken.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +132,9 @@ def test_a_plan_that_destroys_nothing_unstored_does_not_say_so() -> None:
 
 def test_a_plan_with_nothing_to_do_is_short() -> None:
     rules = told("[{name: p, match: all, then: {archive: 1h, delete_job: 1d}}]")
-    said = screen(make_plan(rules, list, as_of=NOW, accepted_at=None), replace(ABOUT, budget=(), ways_out=()))
+    said = screen(
+        make_plan(rules, list, as_of=NOW, accepted_at=None), replace(ABOUT, budget=(), ways_out=())
+    )
     assert [line.rstrip() for line in said.splitlines()] == [
         "eu: alice at https://api.eu-central-1.saucelabs.com, as of 2026-06-01 12:00 UTC",
         "0 jobs known (61 listed just now); 0 held, 0 undecided",
@@ -149,14 +153,21 @@ def test_what_is_not_known_is_said_to_be_unknown(plan: Plan) -> None:
 
 def test_a_plan_that_does_not_fit_on_the_disk_warns(plan: Plan) -> None:
     said = " ".join(screen(plan, known(plan, free=5.1 * GB)).split())
-    assert "the disk has only 5.1 GB free, and archive.min_free keeps 5.0 GB of it: make room" in said
+    assert (
+        "the disk has only 5.1 GB free, and archive.min_free keeps 5.0 GB of it: make room" in said
+    )
 
 
 def test_markdown_begins_with_the_same(plan: Plan) -> None:
     said = "".join(report.markdown(plan, known(plan)))
     at = [
         said.index(word)
-        for word in ("limit broken", "Destroyed without a copy: 30 jobs", "| Deleted | 10 |", "| policy")
+        for word in (
+            "limit broken",
+            "Destroyed without a copy: 30 jobs",
+            "| Deleted | 10 |",
+            "| policy",
+        )
     ]
     assert at == sorted(at)
     assert said.count("limit broken") == 1

@@ -1,4 +1,6 @@
-"""The one table: never wider than the terminal, nothing broken within a word, and whole where no terminal is."""
+"""The one table: never wider than the terminal, nothing broken within a word, and whole where no
+terminal is.
+"""
 
 from __future__ import annotations
 
@@ -26,20 +28,36 @@ def ident(number: int) -> str:
     return f"{number:04x}" + "0123456789abcdef" * 2
 
 
-def rows(count: int = 3, name: str = "checkout pays with a card that is declined twice") -> list[tuple[object, ...]]:
+def rows(
+    count: int = 3, name: str = "checkout pays with a card that is declined twice"
+) -> list[tuple[object, ...]]:
     return [
-        (ident(number)[:32], "complete", NOON, 12_345_678, f"release-2026.11.{number}-nightly", name, "smoke, flaky")
+        (
+            ident(number)[:32],
+            "complete",
+            NOON,
+            12_345_678,
+            f"release-2026.11.{number}-nightly",
+            name,
+            "smoke, flaky",
+        )
         for number in range(count)
     ]
 
 
-def printed(columns: Sequence[Column], cells: Sequence[Sequence[object]], width: int | None) -> list[str]:
+def printed(
+    columns: Sequence[Column], cells: Sequence[Sequence[object]], width: int | None
+) -> list[str]:
     """The lines of that table on a terminal of that width; None for a pipe."""
-    out = Console(width=width or 180, force_terminal=width is not None, file=io.StringIO(), no_color=True)
+    out = Console(
+        width=width or 180, force_terminal=width is not None, file=io.StringIO(), no_color=True
+    )
     return [line.plain for line in report.table_lines(out, columns, cells)]
 
 
-@pytest.mark.parametrize("name", ["short", "a name of words " * 9, "x" * 200, "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 90])
+@pytest.mark.parametrize(
+    "name", ["short", "a name of words " * 9, "x" * 200, "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 90]
+)
 @pytest.mark.parametrize("width", [30, 60, 80, 130])
 def test_no_line_is_longer_than_the_terminal_and_each_row_has_one(width: int, name: str) -> None:
     lines = printed(JOBS, rows(name=name), width)
@@ -51,7 +69,9 @@ def test_no_line_is_longer_than_the_terminal_and_each_row_has_one(width: int, na
 def test_at_80_columns_what_is_cut_is_cut_after_a_word_and_the_rest_is_whole() -> None:
     header, first, *_ = printed(JOBS, rows(), 80)
     assert header.split() == ["Job", "Status", "Ended", "(UTC)", "Build", "Name"]
-    assert first == "00000123  complete  2025-11-29 12:00  release-2026.11.0-n…  checkout pays with…"
+    assert (
+        first == "00000123  complete  2025-11-29 12:00  release-2026.11.0-n…  checkout pays with…"
+    )
 
 
 def test_a_pipe_gets_everything_whole() -> None:
@@ -78,7 +98,11 @@ def test_wide_shows_everything_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_ids_are_cut_to_what_tells_them_apart() -> None:
     alike = [("0123456789abcdef",), ("0123456789abcdff",), ("f" * 16,)]
-    assert printed([Column("Job", "id")], alike, 80)[1:] == ["0123456789abcde", "0123456789abcdf", "f" * 15]
+    assert printed([Column("Job", "id")], alike, 80)[1:] == [
+        "0123456789abcde",
+        "0123456789abcdf",
+        "f" * 15,
+    ]
     assert printed([Column("Job", "id")], alike[1:], 80)[1:] == ["01234567", "f" * 8]
 
 
@@ -90,8 +114,13 @@ def test_columns_give_way_by_rank() -> None:
 
 
 def test_sentences_wrap_at_words_and_are_whole() -> None:
-    why = "due since yesterday; nightly keeps the last 3 that passed; com.example.checkout.PaymentTest"
-    lines = printed([Column("Job", "id"), Column("Why", "prose")], [("a" * 32, why), ("b" * 32, "due")], 50)
+    why = (
+        "due since yesterday; nightly keeps the last 3 that passed;"
+        " com.example.checkout.PaymentTest"
+    )
+    lines = printed(
+        [Column("Job", "id"), Column("Why", "prose")], [("a" * 32, why), ("b" * 32, "due")], 50
+    )
     assert " ".join(" ".join(line[10:] for line in lines[1:-1]).split()) == why
     assert all(lines), "no blank line after a row"
     assert any(word in lines[1] for word in why.split())
@@ -100,20 +129,34 @@ def test_sentences_wrap_at_words_and_are_whole() -> None:
 
 
 def test_a_word_wider_than_its_column_is_broken_after_a_sign() -> None:
-    lines = printed([Column("Why", "prose")], [("by nightly-builds-of-the-release-branches: due",)], 30)
+    lines = printed(
+        [Column("Why", "prose")], [("by nightly-builds-of-the-release-branches: due",)], 30
+    )
     assert lines[1:] == ["by", "nightly-builds-of-the-release-", "branches: due"]
 
 
 def test_a_name_gives_way_before_a_sentence_and_a_status() -> None:
     columns = [Column("Status", "word"), Column("Name"), Column("Why", "prose")]
     row = ("complete", "checkout with a card", "nightly-builds-of-the-release-branches: due")
-    assert printed(columns, [row], 60)[1] == "complete  checkout with a…  nightly-builds-of-the-release-"
+    assert (
+        printed(columns, [row], 60)[1]
+        == "complete  checkout with a…  nightly-builds-of-the-release-"
+    )
     assert printed(columns, [row], 40)[1] == "complete  checkout with…  nightly-"
 
 
 def test_numbers_are_aligned_to_the_right_with_separated_thousands() -> None:
-    lines = printed([Column("Policy"), Column("Delete job", "number")], [("a", 1_234_567), ("b", 5), ("c", None)], 80)
-    assert lines == ["Policy  Delete job", "a        1,234,567", "b                5", "c                -"]
+    lines = printed(
+        [Column("Policy"), Column("Delete job", "number")],
+        [("a", 1_234_567), ("b", 5), ("c", None)],
+        80,
+    )
+    assert lines == [
+        "Policy  Delete job",
+        "a        1,234,567",
+        "b                5",
+        "c                -",
+    ]
 
 
 def test_a_header_wider_than_its_numbers_wraps_at_words_where_it_must() -> None:
@@ -125,9 +168,16 @@ def test_a_header_wider_than_its_numbers_wraps_at_words_where_it_must() -> None:
 
 def test_values_that_are_not_there_or_cannot_be_read_have_a_sign() -> None:
     assert (
-        printed([Column("A"), Column("B", "time"), Column("C", "number")], [(None, UNKNOWN, None)], 80)[1] == "-  ?  -"
+        printed(
+            [Column("A"), Column("B", "time"), Column("C", "number")], [(None, UNKNOWN, None)], 80
+        )[1]
+        == "-  ?  -"
     )
-    assert printed([Column("A")], [(True,), (["b", "a"],), ("a\x1b[2J",)], 80)[1:] == ["yes", "b, a", r"a\u001b[2J"]
+    assert printed([Column("A")], [(True,), (["b", "a"],), ("a\x1b[2J",)], 80)[1:] == [
+        "yes",
+        "b, a",
+        r"a\u001b[2J",
+    ]
 
 
 def test_a_zone_is_named_in_the_header_where_it_is_one_and_else_in_each_cell() -> None:
@@ -139,7 +189,11 @@ def test_a_zone_is_named_in_the_header_where_it_is_one_and_else_in_each_cell() -
         "Name",
     ]
     lines = printed(columns, [(NOON, "a" * 90), (summer, "b")], 40)
-    assert [line[:21].strip() for line in lines] == ["At", "2025-11-29 13:00 CET", "2025-09-30 14:00 CEST"]
+    assert [line[:21].strip() for line in lines] == [
+        "At",
+        "2025-11-29 13:00 CET",
+        "2025-09-30 14:00 CEST",
+    ]
 
 
 def test_a_long_table_is_laid_out_a_part_at_a_time_with_its_header_again_where_it_changes() -> None:
@@ -154,14 +208,19 @@ def test_a_long_table_is_laid_out_a_part_at_a_time_with_its_header_again_where_i
 
 def test_a_footer_is_in_bold_and_aligned() -> None:
     out = Console(width=80, force_terminal=True, file=io.StringIO())
-    *_, last = report.table_lines(out, [Column("Day"), Column("Jobs", "number")], [("a", 10)], footer=("Sum", 1000))
+    *_, last = report.table_lines(
+        out, [Column("Day"), Column("Jobs", "number")], [("a", 10)], footer=("Sum", 1000)
+    )
     assert (last.plain, last.style) == ("Sum  1,000", "bold")
 
 
 def test_an_encoding_without_the_ellipsis_has_dots() -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     out = Console(width=20, force_terminal=True, file=file)
-    lines = [line.plain for line in report.table_lines(out, [Column("Name")], [("one two three four five six",)])]
+    lines = [
+        line.plain
+        for line in report.table_lines(out, [Column("Name")], [("one two three four five six",)])
+    ]
     assert lines[1] == "one two three..."
 
 

@@ -22,10 +22,14 @@ def decisions(rules: Rules, records: Iterable[Record], *, as_of: int = NOW) -> d
     }
 
 
-def going(rules: Rules, records: Iterable[Record], action: Action = Action.DELETE_JOB, *, as_of: int = NOW) -> set[str]:
+def going(
+    rules: Rules, records: Iterable[Record], action: Action = Action.DELETE_JOB, *, as_of: int = NOW
+) -> set[str]:
     """The ids of the jobs for which the action is due."""
     found = decisions(rules, records, as_of=as_of)
-    return {identity for identity, decided in found.items() if decided[action].verdict is Verdict.DUE}
+    return {
+        identity for identity, decided in found.items() if decided[action].verdict is Verdict.DUE
+    }
 
 
 def ids(*labels: str) -> set[str]:
@@ -34,14 +38,24 @@ def ids(*labels: str) -> set[str]:
 
 
 def reasons(
-    rules: Rules, records: Iterable[Record], label: str, action: Action = Action.DELETE_JOB, *, as_of: int = NOW
+    rules: Rules,
+    records: Iterable[Record],
+    label: str,
+    action: Action = Action.DELETE_JOB,
+    *,
+    as_of: int = NOW,
 ) -> tuple[Reason, ...]:
     """Why one job stays or goes."""
     return decisions(rules, records, as_of=as_of)[id_of(label)][action].reasons
 
 
 def whys(
-    rules: Rules, records: Iterable[Record], label: str, action: Action = Action.DELETE_JOB, *, as_of: int = NOW
+    rules: Rules,
+    records: Iterable[Record],
+    label: str,
+    action: Action = Action.DELETE_JOB,
+    *,
+    as_of: int = NOW,
 ) -> set[Why]:
     """The kinds of reasons why one job stays or goes."""
     return {reason.why for reason in reasons(rules, records, label, action, as_of=as_of)}

@@ -1,4 +1,6 @@
-"""Policies as users write them, for tests of single sentences of docs/reference/policies.md, and sentences without a test."""
+"""Policies as users write them, for tests of single sentences of docs/reference/policies.md, and
+sentences without a test.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def configured(text: str) -> Config:
     """The configuration with these `policies` (a list), or these keys and values."""
     said = yaml.safe_load(text)
     parts = PARTS | (said if isinstance(said, dict) else {"policies": said})
-    return from_bytes((FRAME + yaml.safe_dump(parts, sort_keys=False)).encode(), Path("config.yaml"), environ={})
+    return from_bytes(
+        (FRAME + yaml.safe_dump(parts, sort_keys=False)).encode(), Path("config.yaml"), environ={}
+    )
 
 
 def told(text: str, account: str = "eu") -> Rules:
@@ -72,7 +76,9 @@ def quotes() -> dict[str, list[str]]:
         text = file.read_text()
         for node in ast.walk(ast.parse(text)) if '    """' in text else ():
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                section, colon, quoted = (ast.get_docstring(node, clean=False) or "").partition(": ")
+                section, colon, quoted = (ast.get_docstring(node, clean=False) or "").partition(
+                    ": "
+                )
                 if colon:
                     found.setdefault(section, []).append(_plain(quoted))
     return found

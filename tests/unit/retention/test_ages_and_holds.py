@@ -11,7 +11,20 @@ from sauce_janitor.model.job_age import age_time, newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, Why
 from sauce_janitor.model.policies import Hold
 from sauce_janitor.retention.decide import decide
-from tests.fakes.records import BERLIN, DAY, HOUR, NOW, UTC, id_of, job, policy, record, rules, running, where
+from tests.fakes.records import (
+    BERLIN,
+    DAY,
+    HOUR,
+    NOW,
+    UTC,
+    id_of,
+    job,
+    policy,
+    record,
+    rules,
+    running,
+    where,
+)
 from tests.unit.retention.deciding_with import decisions, going, ids, reasons, whys
 
 OLD = policy("old", job="1d")
@@ -74,7 +87,7 @@ def test_ageless_jobs_may_stand_anywhere() -> None:
         assert len(list(decide(rules(OLD), order.copy, as_of=NOW))) == 3
 
 
-# --- holds -----------------------------------------------------------------------------------------------------------
+# --- holds ----------------------------------------------------------------------------------------
 
 
 def held(hold: Hold, *, as_of: int = NOW, zone: ZoneInfo = UTC, **fields: object) -> bool:
@@ -156,7 +169,9 @@ def test_a_held_job_is_archived_whole_at_once_and_says_so() -> None:
 
 
 def test_archive_none_on_the_hold_opts_out() -> None:
-    quiet = rules(policy("p", job="1d", archive="20d"), holds=(Hold("h", tag="keep", archive=False),))
+    quiet = rules(
+        policy("p", job="1d", archive="20d"), holds=(Hold("h", tag="keep", archive=False),)
+    )
     jobs = [record("young", HOUR, tags=("keep",)), record("old", 21 * DAY, tags=("keep",))]
     assert whys(quiet, jobs, "young", Action.ARCHIVE) == {Why.NOT_YET}
     assert going(quiet, jobs, Action.ARCHIVE) == ids("old")
@@ -164,4 +179,6 @@ def test_archive_none_on_the_hold_opts_out() -> None:
 
 def test_a_held_job_that_runs_is_not_archived_yet() -> None:
     holding = rules(policy("p", job="1d"), holds=(Hold("h", tag="keep"),))
-    assert whys(holding, [running("j", HOUR, tags=("keep",))], "j", Action.ARCHIVE) == {Why.UNFINISHED}
+    assert whys(holding, [running("j", HOUR, tags=("keep",))], "j", Action.ARCHIVE) == {
+        Why.UNFINISHED
+    }

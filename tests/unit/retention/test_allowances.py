@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.model.request_allowance import AllowanceTimetable, AllowanceWindow, RequestAllowance, allowance
+from sauce_janitor.model.request_allowance import (
+    AllowanceTimetable,
+    AllowanceWindow,
+    RequestAllowance,
+    allowance,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT, OFFICE, NONE = RequestAllowance(2, 1500), RequestAllowance(2, 500), RequestAllowance(2, 0)
@@ -32,7 +37,9 @@ def at(text: str) -> float:
         ("2026-11-22T12:00:00", NIGHT),  # a Sunday
     ],
 )
-def test_a_window_holds_from_its_first_minute_up_to_its_end_on_its_days(moment: str, allowed: RequestAllowance) -> None:
+def test_a_window_holds_from_its_first_minute_up_to_its_end_on_its_days(
+    moment: str, allowed: RequestAllowance
+) -> None:
     assert BY_DAY.at(at(moment)) == allowed
 
 
@@ -46,16 +53,26 @@ def test_a_window_holds_from_its_first_minute_up_to_its_end_on_its_days(moment: 
         ("2026-11-28T23:00:00", NIGHT),
     ],
 )
-def test_a_window_over_midnight_belongs_to_the_day_on_which_it_begins(moment: str, allowed: RequestAllowance) -> None:
-    table = AllowanceTimetable(NIGHT, (AllowanceWindow(frozenset({4}), 22 * 60, 6 * 60, OFFICE),), BERLIN)
+def test_a_window_over_midnight_belongs_to_the_day_on_which_it_begins(
+    moment: str, allowed: RequestAllowance
+) -> None:
+    table = AllowanceTimetable(
+        NIGHT, (AllowanceWindow(frozenset({4}), 22 * 60, 6 * 60, OFFICE),), BERLIN
+    )
     assert table.at(at(moment)) == allowed
 
 
 def test_hours_are_of_the_clock_on_the_wall_also_when_it_is_set() -> None:
-    window = AllowanceTimetable(NIGHT, (AllowanceWindow(EVERY_DAY, 2 * 60, 4 * 60, OFFICE),), BERLIN)
+    window = AllowanceTimetable(
+        NIGHT, (AllowanceWindow(EVERY_DAY, 2 * 60, 4 * 60, OFFICE),), BERLIN
+    )
     spring, autumn = at("2026-03-29T00:00"), at("2026-10-25T00:00")
-    minutes_of = [sum(window.at(day + 60 * n) == OFFICE for n in range(8 * 60)) for day in (spring, autumn)]
-    assert minutes_of == [60, 180], "2 to 4 lasts an hour when one is skipped, and three when one comes twice"
+    minutes_of = [
+        sum(window.at(day + 60 * n) == OFFICE for n in range(8 * 60)) for day in (spring, autumn)
+    ]
+    assert minutes_of == [60, 180], (
+        "2 to 4 lasts an hour when one is skipped, and three when one comes twice"
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,11 +99,17 @@ def test_what_never_changes_says_so() -> None:
     days=st.frozensets(st.integers(0, 6), min_size=1),
     hour=st.integers(0, 24 * 400),
 )
-def test_between_two_changes_nothing_changes(start: int, length: int, days: frozenset[int], hour: int) -> None:
-    table = AllowanceTimetable(NIGHT, (AllowanceWindow(days, start, (start + length) % 1440 or 1440, OFFICE),), BERLIN)
+def test_between_two_changes_nothing_changes(
+    start: int, length: int, days: frozenset[int], hour: int
+) -> None:
+    table = AllowanceTimetable(
+        NIGHT, (AllowanceWindow(days, start, (start + length) % 1440 or 1440, OFFICE),), BERLIN
+    )
     moment = at("2026-01-01T00:00") + hour * 3600
     until = min(table.changes_at(moment), moment + 9 * 86_400)
-    assert {table.at(moment + (until - moment) * part / 100) for part in range(100)} == {table.at(moment)}
+    assert {table.at(moment + (until - moment) * part / 100) for part in range(100)} == {
+        table.at(moment)
+    }
     if until < moment + 9 * 86_400:
         assert table.at(until) != table.at(moment)
 
@@ -104,7 +127,7 @@ def test_the_minutes_of_a_window_are_those_it_covers(
     assert (minute in window.minutes()) == window.covers(*divmod(minute, 1440))
 
 
-# --- how long work takes ---------------------------------------------------------------------------------------------
+# --- how long work takes --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -123,9 +146,15 @@ def test_the_minutes_of_a_window_are_those_it_covers(
     ],
 )
 def test_both_windows_of_the_budget_hold_at_once(
-    requests: int, per_second: float | None, per_hour: int | None, left: int | None, seconds: float | None
+    requests: int,
+    per_second: float | None,
+    per_hour: int | None,
+    left: int | None,
+    seconds: float | None,
 ) -> None:
-    found = AllowanceTimetable(RequestAllowance(per_second, per_hour)).seconds_for(requests, now=0, left=left)
+    found = AllowanceTimetable(RequestAllowance(per_second, per_hour)).seconds_for(
+        requests, now=0, left=left
+    )
     assert found == (None if seconds is None else pytest.approx(seconds, rel=0.01))
 
 
@@ -152,8 +181,14 @@ def test_work_of_years_is_told_by_the_mean_of_a_day() -> None:
         (AllowanceTimetable(RequestAllowance(2, None)), 172_800),
         (AllowanceTimetable(RequestAllowance()), None),
         (BY_DAY, (36_000 * 7 - 5 * 10 * 1000) / 7),
-        (AllowanceTimetable(RequestAllowance(), (AllowanceWindow(EVERY_DAY, 0, 1440, OFFICE),)), 12_000),
-        (AllowanceTimetable(OFFICE, (AllowanceWindow(WEEKEND, 0, 1440, RequestAllowance()),)), None),
+        (
+            AllowanceTimetable(RequestAllowance(), (AllowanceWindow(EVERY_DAY, 0, 1440, OFFICE),)),
+            12_000,
+        ),
+        (
+            AllowanceTimetable(OFFICE, (AllowanceWindow(WEEKEND, 0, 1440, RequestAllowance()),)),
+            None,
+        ),
     ],
 )
 def test_a_day_comes_to_so_many_requests(table: AllowanceTimetable, requests: float | None) -> None:

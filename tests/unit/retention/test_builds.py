@@ -6,19 +6,39 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Build, BuildCounters, JobState, Record, Why
+from sauce_janitor.model.jobs import (
+    UNKNOWN,
+    Action,
+    AssetsStanding,
+    Build,
+    BuildCounters,
+    JobState,
+    Record,
+    Why,
+)
 from sauce_janitor.model.policies import Hold, Rules
 from sauce_janitor.retention.builds import has_only_lost_jobs
 from tests.fakes.records import DAY, HOUR, keep, policy, record, rules, where
 from tests.unit.retention.deciding_with import going, ids, reasons, whys
 
-WHOLE = policy("rcs", where(build="rc-*"), unit="build", job="10d", keep=(keep("l", "last", count=1),))
+WHOLE = policy(
+    "rcs", where(build="rc-*"), unit="build", job="10d", keep=(keep("l", "last", count=1),)
+)
 
 
-def build(identity: str, *ages: int, counters: BuildCounters | None = None, **fields: Any) -> list[Record]:
-    """The jobs `identity-0`, `identity-1`, … of one build, whose counters add up unless they are given."""
+def build(
+    identity: str, *ages: int, counters: BuildCounters | None = None, **fields: Any
+) -> list[Record]:
+    """The jobs `identity-0`, `identity-1`, … of one build, whose counters add up unless they are
+    given.
+    """
     made = counters or BuildCounters(len(ages), 0)
-    known = {"build": f"rc-{identity}", "build_id": identity, "build_status": "success", "build_counters": made}
+    known = {
+        "build": f"rc-{identity}",
+        "build_id": identity,
+        "build_status": "success",
+        "build_counters": made,
+    }
     return [record(f"{identity}-{n}", age, **(known | fields)) for n, age in enumerate(ages)]
 
 
@@ -43,7 +63,13 @@ def test_a_build_is_ranked_and_aged_by_its_newest_end() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"held": True}, {"state": JobState.RUNNING}, {"started_at": UNKNOWN}, {"build": UNKNOWN}, {"build_id": UNKNOWN}],
+    [
+        {"held": True},
+        {"state": JobState.RUNNING},
+        {"started_at": UNKNOWN},
+        {"build": UNKNOWN},
+        {"build_id": UNKNOWN},
+    ],
 )
 def test_one_held_running_ageless_or_unknown_job_keeps_all(fields: dict[str, Any]) -> None:
     first, *others = build("a", *OLD)
@@ -67,12 +93,17 @@ def test_jobs_that_do_not_add_up_with_the_builds_count_keep_all(counters: BuildC
 
 
 def test_jobs_our_journal_deleted_count() -> None:
-    assert goes(*build("a", *OLD, counters=BuildCounters(5, 0, deleted=2))) == ids("a-0", "a-1", "a-2")
+    assert goes(*build("a", *OLD, counters=BuildCounters(5, 0, deleted=2))) == ids(
+        "a-0", "a-1", "a-2"
+    )
 
 
 def test_a_job_without_counters_or_build_is_undecided() -> None:
     made = build("a", *OLD)
-    bare = [record(f"x{n}", age, build="rc-x", build_id=None, build_status=None) for n, age in enumerate(OLD)]
+    bare = [
+        record(f"x{n}", age, build="rc-x", build_id=None, build_status=None)
+        for n, age in enumerate(OLD)
+    ]
     assert goes(*bare) == set()
     assert whys(rules(WHOLE), bare, "x0") >= {Why.UNDECIDED}
     assert goes(*made) != set()
@@ -107,13 +138,17 @@ def test_a_job_whose_assets_must_stay_keeps_the_whole_build() -> None:
     (kept,) = build("a", OLD[0], counters=BuildCounters(3, 0), tags=("pii",))
     first, second, third = build("a", *OLD)
     assert goes(kept, second, third, by=by) == set()
-    (bare,) = build("a", OLD[0], counters=BuildCounters(3, 0), tags=("pii",), assets=AssetsStanding.DELETED)
+    (bare,) = build(
+        "a", OLD[0], counters=BuildCounters(3, 0), tags=("pii",), assets=AssetsStanding.DELETED
+    )
     assert goes(bare, second, third, by=by) == ids("a-0", "a-1", "a-2")
     assert first.job.id == bare.job.id
 
 
 def test_one_unarchived_job_keeps_all() -> None:
-    by = rules(WHOLE, policy("wish", where(tags="pii"), archive="25d"))  # not yet due for the one that is tagged
+    by = rules(
+        WHOLE, policy("wish", where(tags="pii"), archive="25d")
+    )  # not yet due for the one that is tagged
     (unarchived,) = build("a", OLD[0], counters=BuildCounters(3, 0), tags=("pii",))
     assert goes(unarchived, *build("a", *OLD)[1:], by=by) == set()
 
@@ -152,7 +187,11 @@ def test_keep_rules_of_builds_may_read_the_build_status() -> None:
 
 def test_pick_knows_that_a_successful_build_passed() -> None:
     picky = policy(
-        "rcs", where(build="rc-*"), unit="build", job="1h", keep=(keep("d", "daily", count=9, pick=("passed",)),)
+        "rcs",
+        where(build="rc-*"),
+        unit="build",
+        job="1h",
+        keep=(keep("d", "daily", count=9, pick=("passed",)),),
     )
     jobs = [*build("a", DAY, build_status="failed"), *build("b", DAY + HOUR)]
     assert going(rules(picky), jobs) == ids("a-0")
@@ -179,6 +218,8 @@ def test_builds_go_in_any_order_of_their_jobs_ids() -> None:
         (("failed", 2, UNKNOWN), False),
     ],
 )
-def test_a_build_that_only_lost_jobs_looks_no_worse(now: tuple[Any, Any, Any], expected: bool) -> None:
+def test_a_build_that_only_lost_jobs_looks_no_worse(
+    now: tuple[Any, Any, Any], expected: bool
+) -> None:
     before = Build("1", "rc-1", None, "failed", 3, 0)
     assert has_only_lost_jobs(before, Build("1", "rc-1", None, *now)) is expected

@@ -1,4 +1,6 @@
-"""Comparing two sets of rules on the same jobs: nothing but what differs, by policy and action, with both reasons."""
+"""Comparing two sets of rules on the same jobs: nothing but what differs, by policy and action,
+with both reasons.
+"""
 
 from __future__ import annotations
 
@@ -40,17 +42,22 @@ def numbers(found: DecisionDiff) -> dict[tuple[str, str, str | None], tuple[int,
 
 
 def total(found: DecisionDiff, kind: ChangeKind, action: Action) -> int:
-    return sum(change.jobs for (k, a, _), change in found.changes.items() if (k, a) == (kind, action))
+    return sum(
+        change.jobs for (k, a, _), change in found.changes.items() if (k, a) == (kind, action)
+    )
 
 
-def fates(made: Rules, jobs: list[Record], action: Action, *, as_of: int = NOW) -> dict[str, Forecast]:
+def fates(
+    made: Rules, jobs: list[Record], action: Action, *, as_of: int = NOW
+) -> dict[str, Forecast]:
     ordered, teller = newest_first(jobs, made.age_from), ForecastMaker(made, as_of)
     return {
-        ruled[0].job.id: teller.fate(action, ruled) for ruled in Decider(made, as_of=as_of).rulings(lambda: ordered)
+        ruled[0].job.id: teller.fate(action, ruled)
+        for ruled in Decider(made, as_of=as_of).rulings(lambda: ordered)
     }
 
 
-# --- laws ----------------------------------------------------------------------------------------------------------------
+# --- laws -----------------------------------------------------------------------------------------
 
 
 @given(worlds.worlds)
@@ -63,7 +70,9 @@ def test_nothing_differs_from_itself(world: worlds.World) -> None:
 # Seen to fail: forms that leave out what an archive is waited for (fates.Teller.form).
 @given(worlds.worlds)
 def test_what_shortcuts_leave_out_is_what_is_equal(world: worlds.World) -> None:
-    """The comparison asks for fates only where rulings differ: told for every job, they give the same."""
+    """The comparison asks for fates only where rulings differ: told for every job, they give the
+    same.
+    """
     old, jobs = odd(world)
     new = odd((worlds.rules(world[2]), jobs, world[2]))[0]
     if world[2].randrange(2):
@@ -71,8 +80,12 @@ def test_what_shortcuts_leave_out_is_what_is_equal(world: worlds.World) -> None:
     found = compared(old, new, jobs)
     for action in Action:
         before, after = fates(old, jobs, action), fates(new, jobs, action)
-        told = {identity for identity in before if plain(before[identity]) != plain(after[identity])}
-        assert sum(change.jobs for (_, of, _), change in found.changes.items() if of is action) == len(told), action
+        told = {
+            identity for identity in before if plain(before[identity]) != plain(after[identity])
+        }
+        assert sum(
+            change.jobs for (_, of, _), change in found.changes.items() if of is action
+        ) == len(told), action
         assert total(found, ChangeKind.NEW, action) == sum(before[i].at is None for i in told)
         assert total(found, ChangeKind.DROPPED, action) == sum(after[i].at is None for i in told)
 
@@ -98,20 +111,25 @@ def test_the_other_way_round_everything_turns(world: worlds.World) -> None:
 def test_what_is_due_now_is_what_a_plan_would_do(world: worlds.World) -> None:
     made, jobs = odd(world)
     for action in Action:
-        assert {i for i, fate in fates(made, jobs, action).items() if fate.is_due} == going(made, jobs, action)
+        assert {i for i, fate in fates(made, jobs, action).items() if fate.is_due} == going(
+            made, jobs, action
+        )
 
 
 # Seen to fail: grace, and the archive that a delete waits for, left out of a fate's time.
 @given(worlds.worlds)
 def test_a_fate_comes_true_when_its_time_has_come(world: worlds.World) -> None:
-    """If nothing but time changes, the delete is due at that time, with its archive in the same pass, and not before."""
+    """If nothing but time changes, the delete is due at that time, with its archive in the same
+    pass, and not before.
+    """
     made, jobs = odd(world)
     for action in DELETES:
         for identity, fate in fates(made, jobs, action).items():
             if fate.at is None or fate.at <= NOW:
                 continue
             announced = [
-                replace(job, announced=dict.fromkeys(DELETES, NOW) | dict(job.announced or {})) for job in jobs
+                replace(job, announced=dict.fromkeys(DELETES, NOW) | dict(job.announced or {}))
+                for job in jobs
             ]
             then = decisions(made, announced, as_of=fate.at)[identity][action]
             assert then.verdict is Verdict.DUE, then.reasons
@@ -125,7 +143,7 @@ def plain(fate: Forecast) -> tuple[int | None, str | None]:
     return (None, None) if fate.at is None else (max(fate.at, NOW), fate.files)
 
 
-# --- by hand -------------------------------------------------------------------------------------------------------------
+# --- by hand --------------------------------------------------------------------------------------
 
 
 def test_a_shorter_time_deletes_earlier_all_but_what_is_due_already() -> None:
@@ -148,7 +166,9 @@ def test_a_new_keep_rule_keeps_what_would_go() -> None:
 
 def test_a_policy_that_matches_more_deletes_what_was_no_ones() -> None:
     jobs = [record("a", 5 * DAY, name="a"), record("b", 5 * DAY, name="b")]
-    found = compared(rules(policy("p", where(name="a"), job="2d")), rules(policy("p", job="2d")), jobs)
+    found = compared(
+        rules(policy("p", where(name="a"), job="2d")), rules(policy("p", job="2d")), jobs
+    )
     assert numbers(found) == {("new", "delete_job", "p"): (1, 1)}
 
 
@@ -158,7 +178,9 @@ def test_another_name_or_order_of_policies_changes_nothing() -> None:
 
 
 def test_other_files_are_a_change() -> None:
-    logs = policy("p", archive=ArchiveRule(after=parse_duration("1d"), assets=("logs",), discard_rest=True))
+    logs = policy(
+        "p", archive=ArchiveRule(after=parse_duration("1d"), assets=("logs",), discard_rest=True)
+    )
     found = compared(rules(policy("p", archive="1d")), rules(logs), [record("j", 9 * DAY)])
     assert numbers(found) == {("other_files", "archive", "p"): (1, 1)}
     [example] = found.changes[ChangeKind.OTHER_FILES, Action.ARCHIVE, "p"].examples
@@ -168,13 +190,21 @@ def test_other_files_are_a_change() -> None:
 def test_a_later_archive_puts_off_the_delete_that_waits_for_it() -> None:
     old, new = (rules(policy("p", archive=after, job="2d")) for after in ("1d", "5d"))
     found = compared(old, new, [record("j", 0)])
-    assert numbers(found) == {("later", "archive", "p"): (1, 0), ("later", "delete_job", "p"): (1, 0)}
+    assert numbers(found) == {
+        ("later", "archive", "p"): (1, 0),
+        ("later", "delete_job", "p"): (1, 0),
+    }
 
 
 def test_a_hold_keeps_and_archives_whole() -> None:
     old = rules(policy("p", job="2d"))
-    found = compared(old, replace(old, holds=(Hold("h", tag="x"),)), [record("j", 9 * DAY, tags=("x",))])
-    assert numbers(found) == {("dropped", "delete_job", "p"): (1, 1), ("new", "archive", None): (1, 1)}
+    found = compared(
+        old, replace(old, holds=(Hold("h", tag="x"),)), [record("j", 9 * DAY, tags=("x",))]
+    )
+    assert numbers(found) == {
+        ("dropped", "delete_job", "p"): (1, 1),
+        ("new", "archive", None): (1, 1),
+    }
 
 
 def test_the_longest_time_is_whose_change_it_is() -> None:
@@ -227,4 +257,7 @@ def test_assets_that_are_gone_hold_nothing_up() -> None:
     old = rules(policy("p", job="2d", assets="9d"))
     jobs = [record("a", DAY), record("b", DAY, assets=AssetsStanding.DELETED)]
     found = compared(old, rules(policy("p", job="2d", assets="8d")), jobs)
-    assert numbers(found) == {("earlier", "delete_assets", "p"): (1, 0), ("earlier", "delete_job", "p"): (1, 0)}
+    assert numbers(found) == {
+        ("earlier", "delete_assets", "p"): (1, 0),
+        ("earlier", "delete_job", "p"): (1, 0),
+    }

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from sauce_janitor.model.assets import EVERYTHING, Selection
-from sauce_janitor.retention.plan.costs import TYPICAL_ASSETS, WorkCounts, files_wanted, requests_needed
+from sauce_janitor.retention.plan.costs import (
+    TYPICAL_ASSETS,
+    WorkCounts,
+    files_wanted,
+    requests_needed,
+)
 
 
-def test_an_archived_and_deleted_job_costs_its_list_its_files_a_second_look_and_the_delete() -> None:
-    assert requests_needed(WorkCounts(archived=20, files=200, archived_and_deleted=20)) == 1 + 20 + 200 + 40
+def test_an_archived_and_deleted_job_costs_its_list_its_files_a_second_look_and_the_delete() -> (
+    None
+):
+    assert (
+        requests_needed(WorkCounts(archived=20, files=200, archived_and_deleted=20))
+        == 1 + 20 + 200 + 40
+    )
 
 
 def test_a_job_that_is_only_deleted_costs_little_more_than_two_requests() -> None:

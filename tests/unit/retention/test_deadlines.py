@@ -8,7 +8,14 @@ import pytest
 
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
-from sauce_janitor.model.jobs import UNKNOWN, AssetsStanding, BuildCounters, JobState, MissingFile, Record
+from sauce_janitor.model.jobs import (
+    UNKNOWN,
+    AssetsStanding,
+    BuildCounters,
+    JobState,
+    MissingFile,
+    Record,
+)
 from sauce_janitor.model.policies import (
     EVERYTHING,
     ArchiveRule,
@@ -50,7 +57,9 @@ def pii(label: str, age_d: float, **fields: Any) -> Record:
     return record(label, int(age_d * DAY), **({"tags": ("pii",)} | fields))
 
 
-def planned(*records: Record, by: Deadline | None = None, policies: tuple[Policy, ...] = (), **fields: Any) -> Plan:
+def planned(
+    *records: Record, by: Deadline | None = None, policies: tuple[Policy, ...] = (), **fields: Any
+) -> Plan:
     these = rules(*policies, deadlines=(by or deadline(),), **fields)
     ordered = newest_first(records, these.age_from)
     return make_plan(these, lambda: ordered, as_of=NOW, accepted_at=None)
@@ -65,11 +74,16 @@ def test_a_job_is_late_at_exactly_the_time_given_and_only_while_its_assets_are_t
     assert late(pii("a", 3)) == {"no_policy": 1}
     assert late(record("b", 3 * DAY - 1, tags=("pii",))) == {}
     assert late(record("c", 9 * DAY)) == {}
-    assert late(pii("d", 9, assets=AssetsStanding.DELETED), pii("e", 9, assets=AssetsStanding.PURGED)) == {}
+    assert (
+        late(pii("d", 9, assets=AssetsStanding.DELETED), pii("e", 9, assets=AssetsStanding.PURGED))
+        == {}
+    )
 
 
 def test_a_record_is_late_whatever_became_of_its_assets() -> None:
-    assert late(pii("a", 9, assets=AssetsStanding.DELETED), by=deadline(None, "5d")) == {"no_policy": 1}
+    assert late(pii("a", 9, assets=AssetsStanding.DELETED), by=deadline(None, "5d")) == {
+        "no_policy": 1
+    }
 
 
 def test_a_job_that_is_late_twice_counts_once() -> None:
@@ -125,11 +139,16 @@ def test_what_blocks_a_late_job(fields: dict[str, Any], own: dict[str, Any], blo
 
 def test_a_record_waits_for_what_protects_its_assets() -> None:
     protects = policy("q", assets=DeleteRule(Duration("1d", DAY), (keep("one", "last", count=1),)))
-    assert late(pii("a", 9), by=deadline(None, "5d"), policies=(policy("p", job="1d"), protects)) == {"keep": 1}
+    assert late(
+        pii("a", 9), by=deadline(None, "5d"), policies=(policy("p", job="1d"), protects)
+    ) == {"keep": 1}
 
 
 def test_of_several_blockers_the_one_that_is_hardest_to_remove_counts() -> None:
-    policies = (policy("p", assets="9d"), policy("q", assets="1d", keep=(keep("one", "last", count=1),)))
+    policies = (
+        policy("p", assets="9d"),
+        policy("q", assets="1d", keep=(keep("one", "last", count=1),)),
+    )
     assert late(pii("a", 4), policies=policies) == {"keep": 1}
 
 
@@ -147,7 +166,9 @@ deadlines:
         pii("held", 6, tags=("pii", "keep")), pii("young", 3), pii("soon", 2), pii("gone", 5, assets=AssetsStanding.DELETED),
     ]  # fmt: skip
     ordered = newest_first(records, these.age_from)
-    assert list(late_lines(make_plan(these, lambda: ordered, as_of=NOW, accepted_at=None).late)) == [
+    assert list(
+        late_lines(make_plan(these, lambda: ordered, as_of=NOW, accepted_at=None).late)
+    ) == [
         "Deadline privacy: 2 jobs are past it (1 held, 1 due later by a policy); 1 will be soon",
         "Deadline records: 2 jobs are past it (1 held, 1 covered by no policy)",
     ]
@@ -168,14 +189,21 @@ MAYBE = policy("maybe", where(name="x"), assets="9d")
         ((LATER, policy("p", assets="1d", archive="5d")), {}, "not_yet"),
     ],
 )
-def test_what_is_hardest_to_remove(policies: tuple[Policy, ...], own: dict[str, Any], blocker: str) -> None:
+def test_what_is_hardest_to_remove(
+    policies: tuple[Policy, ...], own: dict[str, Any], blocker: str
+) -> None:
     """Deadlines: under what is hardest to remove: `hold`, `unfinished`, `keep` (a keep rule,
     `never`, its build), `undecided`, `no_age`, `no_policy`, `not_yet` (a policy is due later),
     `grace`, `no_receipt`, `missing_files`, `failed`, `limit`, `budget`, or `nothing` (this plan
     deletes it)."""
-    words = "hold unfinished keep undecided no_age no_policy not_yet grace no_receipt missing_files failed limit budget"
+    words = (
+        "hold unfinished keep undecided no_age no_policy not_yet grace no_receipt missing_files"
+        " failed limit budget"
+    )
     assert [each.value for each in Blocker] == [*words.split(), "nothing"]
-    assert late(pii("a", 4, **own), policies=policies, holds=(Hold("tag keep", tag="keep"),)) == {blocker: 1}
+    assert late(pii("a", 4, **own), policies=policies, holds=(Hold("tag keep", tag="keep"),)) == {
+        blocker: 1
+    }
     whole = policy("p", where(build="*"), assets="1d", unit="build")
     members = {"build_id": "b", "build_status": "passed", "build_counters": BuildCounters(2, 0)}
     kept_with_its_build = [pii("a", 4, **members), record("other", 4 * DAY, held=True, **members)]
@@ -222,7 +250,9 @@ def test_a_plan_that_was_carried_out_leaves_only_what_failed_or_was_left() -> No
 def test_a_deadline_decides_nothing() -> None:
     """Deadlines: `deadlines` change nothing."""
     jobs = [pii(f"j{n}", n) for n in range(9)]
-    plain = make_plan(rules(ASSETS), lambda: newest_first(jobs, ("end_time",)), as_of=NOW, accepted_at=None)
+    plain = make_plan(
+        rules(ASSETS), lambda: newest_first(jobs, ("end_time",)), as_of=NOW, accepted_at=None
+    )
     watched = planned(*jobs, policies=(ASSETS,))
     assert list(plain.jobs()) == list(watched.jobs())
     these = rules(ASSETS, deadlines=(deadline(match=where(custom_data__team="x")),))
@@ -234,11 +264,14 @@ def test_a_plan_says_who_is_late_and_why() -> None:
     tally = Late({Blocker.HOLD: 1200, Blocker.NO_RECEIPT: 3, Blocker.NOTHING: 1}, soon=7)
     assert list(late_lines({"b": tally, "a": Late(soon=2), "c": Late()})) == [
         "Deadline a: no job is past it; 2 will be soon",
-        "Deadline b: 1,204 jobs are past it (1,200 held, 3 without a receipt, 1 gone with this plan); 7 will be soon",
+        (
+            "Deadline b: 1,204 jobs are past it (1,200 held, 3 without a receipt, 1 gone with this"
+            " plan); 7 will be soon"
+        ),
     ]
 
 
-# --- what can block one ----------------------------------------------------------------------------------------------
+# --- what can block one ---------------------------------------------------------------------------
 
 
 def test_each_rule_that_can_block_a_deadline_is_named() -> None:
@@ -266,13 +299,20 @@ def test_each_rule_that_can_block_a_deadline_is_named() -> None:
 
 
 def test_a_rule_that_is_surely_overridden_on_every_job_of_a_deadline_blocks_none() -> None:
-    never, default = policy("never", assets="never", archive="9d"), policy("rest", assets="9d", default=True)
+    never, default = (
+        policy("never", assets="never", archive="9d"),
+        policy("rest", assets="9d", default=True),
+    )
     exception = policy("exception", PII, assets="1d", overrides=("never",))
     assert blocking_rules(deadline(), rules(never, default, exception)) == ()
     narrower = policy("exception", where(tags="pii", build="x"), assets="1d", overrides=("never",))
-    assert "never: delete_assets: never" in blocking_rules(deadline(), rules(never, default, narrower))
+    assert "never: delete_assets: never" in blocking_rules(
+        deadline(), rules(never, default, narrower)
+    )
     above = policy("above", where(build="x"), stop="1d", overrides="all")
-    assert "never: delete_assets: never" in blocking_rules(deadline(), rules(never, default, exception, above))
+    assert "never: delete_assets: never" in blocking_rules(
+        deadline(), rules(never, default, exception, above)
+    )
 
 
 def test_grace_is_named_among_what_can_block_a_deadline() -> None:
@@ -288,5 +328,7 @@ def test_a_deadline_that_no_policy_serves_is_told_so() -> None:
     assert blocking_rules(promise, rules(policy("p", job="1d"))) == ()
     assert blocking_rules(promise, rules(policy("p", PII, assets="1d"))) == ()
     part = rules(policy("p", where(name="x"), assets="1d"), policy("q", where(name="y"), job="1d"))
-    assert blocking_rules(promise, part) == ("no policy says delete_assets of a job that neither p nor q matches",)
+    assert blocking_rules(promise, part) == (
+        "no policy says delete_assets of a job that neither p nor q matches",
+    )
     assert terms_of(deadline("3d", "2y", match=EVERYTHING)) == "assets gone by 3d, job gone by 2y"

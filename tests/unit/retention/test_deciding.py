@@ -1,4 +1,6 @@
-"""When something is deleted, archived or stopped, sentence by sentence of docs/reference/policies.md."""
+"""When something is deleted, archived or stopped, sentence by sentence of
+docs/reference/policies.md.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ ASSETS, JOB, ARCHIVE, STOP = Action.DELETE_ASSETS, Action.DELETE_JOB, Action.ARC
 ALL = frozenset({"all"})
 
 
-# --- several policies on one job -------------------------------------------------------------------------------------
+# --- several policies on one job ------------------------------------------------------------------
 
 
 def test_a_job_that_no_policy_covers_is_kept() -> None:
@@ -32,13 +34,16 @@ def test_the_longest_after_of_all_matching_policies_wins() -> None:
 
 def test_the_longest_is_worked_out_on_the_calendar() -> None:
     both = rules(policy("month", job="1mo"), policy("days", job="30d"))
-    # A month from April 22 has 30 days (equal: the first by name), one from February 21 only 28, one from March 13 has 31.
+    # A month from April 22 has 30 days (equal: the first by name), one from February 21 only 28,
+    # one from March 13 has 31.
     for age, longest in ((40, "days"), (100, "days"), (80, "month")):
         assert decisions(both, [record("j", age * DAY)])[id_of("j")][JOB].policy == longest
 
 
 def test_keep_beats_delete() -> None:
-    both = rules(policy("short", job="1h"), policy("keeper", job="1h", keep=(keep("l", "last", count=1),)))
+    both = rules(
+        policy("short", job="1h"), policy("keeper", job="1h", keep=(keep("l", "last", count=1),))
+    )
     assert going(both, [record("j1", DAY), record("j2", 2 * DAY)]) == ids("j2")
 
 
@@ -56,14 +61,18 @@ def test_an_action_that_a_policy_does_not_mention_is_no_opinion() -> None:
 
 
 def test_where_a_match_is_unknown_the_policy_vetoes_the_actions_it_states() -> None:
-    both = rules(policy("sure", assets="1h", job="1h"), policy("unsure", where(os="Windows*"), assets="1h"))
+    both = rules(
+        policy("sure", assets="1h", job="1h"), policy("unsure", where(os="Windows*"), assets="1h")
+    )
     jobs = [record("j", DAY, os=UNKNOWN)]
     assert whys(both, jobs, "j", ASSETS) == {Why.UNDECIDED}
-    assert [r.text for r in reasons(both, jobs, "j", ASSETS)] == ["unsure: undecided (os cannot be told)"]
+    assert [r.text for r in reasons(both, jobs, "j", ASSETS)] == [
+        "unsure: undecided (os cannot be told)"
+    ]
     assert whys(both, jobs, "j", JOB) == {Why.ASSETS_PROTECTED}
 
 
-# --- overrides -------------------------------------------------------------------------------------------------------
+# --- overrides ------------------------------------------------------------------------------------
 
 
 def overriding(**fields: str) -> Rules:
@@ -90,14 +99,18 @@ def test_an_override_that_may_apply_takes_nothing_and_the_job_takes_no_slot() ->
 
 
 def test_overrides_count_for_the_actions_the_policy_states_itself() -> None:
-    partly = rules(policy("base", assets="30d", job="30d"), policy("p", assets="1d", overrides=("base",)))
+    partly = rules(
+        policy("base", assets="30d", job="30d"), policy("p", assets="1d", overrides=("base",))
+    )
     jobs = [record("j", 2 * DAY)]
     assert going(partly, jobs, ASSETS) == ids("j")
     assert going(partly, jobs, JOB) == set()
 
 
 def test_overrides_all_takes_every_policys_claim() -> None:
-    every = rules(policy("a", job="30d"), policy("b", job="never"), policy("p", job="1d", overrides="all"))
+    every = rules(
+        policy("a", job="30d"), policy("b", job="never"), policy("p", job="1d", overrides="all")
+    )
     assert going(every, [record("j", 2 * DAY)]) == ids("j")
 
 
@@ -106,18 +119,27 @@ def test_an_overridden_policy_overrides_nothing() -> None:
         policy("base", job="never"), policy("middle", job="1d", overrides=("base",)),
         policy("top", where(tags="pii"), job="1d", overrides=("middle",)),
     )  # fmt: skip
-    jobs = [record("top", 2 * DAY, tags=("pii",)), record("middle", 2 * DAY), record("maybe", 2 * DAY, tags=UNKNOWN)]
+    jobs = [
+        record("top", 2 * DAY, tags=("pii",)),
+        record("middle", 2 * DAY),
+        record("maybe", 2 * DAY, tags=UNKNOWN),
+    ]
     assert going(chain, jobs) == ids("middle")
 
 
-# --- default ---------------------------------------------------------------------------------------------------------
+# --- default --------------------------------------------------------------------------------------
 
 
 def test_the_default_is_per_action_for_jobs_on_which_no_other_policy_says_anything_of_it() -> None:
     with_default = rules(
-        policy("pii", where(tags="pii"), assets="3d"), policy("rest", assets="1d", job="1d", default=True)
+        policy("pii", where(tags="pii"), assets="3d"),
+        policy("rest", assets="1d", job="1d", default=True),
     )
-    jobs = [record("pii", 2 * DAY, tags=("pii",)), record("other", 2 * DAY), record("maybe", 2 * DAY, tags=UNKNOWN)]
+    jobs = [
+        record("pii", 2 * DAY, tags=("pii",)),
+        record("other", 2 * DAY),
+        record("maybe", 2 * DAY, tags=UNKNOWN),
+    ]
     assert going(with_default, jobs, ASSETS) == ids("other")
     assert whys(with_default, jobs, "pii", JOB) == {Why.ASSETS_PROTECTED}
     gone = [record("pii", 2 * DAY, tags=("pii",), assets=AssetsStanding.DELETED)]
@@ -135,7 +157,7 @@ def test_slots_of_a_default_are_counted_per_action() -> None:
     assert whys(with_default, jobs, "j1", JOB) == {Why.ASSETS_PROTECTED}
 
 
-# --- deleting a job deletes its assets -------------------------------------------------------------------------------
+# --- deleting a job deletes its assets ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("said", ["30d", "never"])
@@ -157,11 +179,13 @@ def test_assets_that_are_gone_are_done() -> None:
     assert whys(rules(policy("p", assets="1d")), gone, "j", ASSETS) == {Why.DONE}
 
 
-# --- archiving -------------------------------------------------------------------------------------------------------
+# --- archiving ------------------------------------------------------------------------------------
 
 
 def wishing(*wishes: ArchiveRule | str, job: str = "10d", forbid: tuple[Forbid, ...] = ()) -> Rules:
-    return rules(*(policy(f"p{n}", job=job, archive=wish) for n, wish in enumerate(wishes)), forbid=forbid)
+    return rules(
+        *(policy(f"p{n}", job=job, archive=wish) for n, wish in enumerate(wishes)), forbid=forbid
+    )
 
 
 def test_a_delete_waits_for_the_archive_that_is_not_yet_due() -> None:
@@ -246,7 +270,7 @@ def test_an_unfinished_job_is_not_archived() -> None:
     assert whys(wishing("2h"), [running("j", DAY)], "j", ARCHIVE) == {Why.UNFINISHED}
 
 
-# --- grace -----------------------------------------------------------------------------------------------------------
+# --- grace ----------------------------------------------------------------------------------------
 
 
 def test_a_delete_is_announced_from_after_less_grace_on_and_waits_for_all_of_it() -> None:
@@ -265,7 +289,9 @@ def test_a_delete_is_announced_from_after_less_grace_on_and_waits_for_all_of_it(
 
 
 def test_what_is_kept_is_not_announced() -> None:
-    kept = rules(policy("p", job="10d", keep=(keep("l", "last", count=1),)), grace=parse_duration("3d"))
+    kept = rules(
+        policy("p", job="10d", keep=(keep("l", "last", count=1),)), grace=parse_duration("3d")
+    )
     assert whys(kept, [record("j", 11 * DAY)], "j") == {Why.KEPT}
 
 
@@ -275,7 +301,7 @@ def test_grace_of_the_assets_holds_the_job_back() -> None:
     assert whys(both, jobs, "j") == {Why.ASSETS_PROTECTED}
 
 
-# --- runaway jobs ----------------------------------------------------------------------------------------------------
+# --- runaway jobs ---------------------------------------------------------------------------------
 
 
 def test_stop_stops_a_job_that_runs_longer_than_that() -> None:
@@ -292,7 +318,9 @@ def test_stop_stops_a_job_that_runs_longer_than_that() -> None:
 
 
 def test_a_hold_prevents_a_stop() -> None:
-    assert whys(rules(policy("p", stop="6h")), [running("j", DAY, held=True)], "j", STOP) == {Why.HELD}
+    assert whys(rules(policy("p", stop="6h")), [running("j", DAY, held=True)], "j", STOP) == {
+        Why.HELD
+    }
 
 
 def test_a_policy_that_may_match_vetoes_a_stop() -> None:
@@ -300,7 +328,7 @@ def test_a_policy_that_may_match_vetoes_a_stop() -> None:
     assert whys(both, [running("j", DAY, os=UNKNOWN)], "j", STOP) == {Why.UNDECIDED}
 
 
-# --- the stream ------------------------------------------------------------------------------------------------------
+# --- the stream -----------------------------------------------------------------------------------
 
 
 def test_a_million_ranks_need_one_pass_and_a_pick_two_and_builds_three() -> None:

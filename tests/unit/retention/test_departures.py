@@ -1,4 +1,6 @@
-"""A departure's rules: every job of that user and of nobody else goes, whatever a policy said; holds and forbids stand."""
+"""A departure's rules: every job of that user and of nobody else goes, whatever a policy said;
+holds and forbids stand.
+"""
 
 from __future__ import annotations
 
@@ -61,11 +63,15 @@ def test_every_job_of_the_user_and_of_nobody_else_goes(name: str, keep: bool) ->
         record(4, name, state=JobState.RUNNING),
         record(5, "bbb"),
     ]
-    plan = make_plan(rules_for(RULES, Owner(name), keep=keep), lambda: records, as_of=NOW, accepted_at=None)
+    plan = make_plan(
+        rules_for(RULES, Owner(name), keep=keep), lambda: records, as_of=NOW, accepted_at=None
+    )
     acting = {job.job_id: job for job in plan.jobs()}
     [job] = [each for each in acting.values() if each.actions[-1].action is Action.DELETE_JOB]
     assert job.job_id == records[0].job.id
-    assert set(acting) == {records[0].job.id, records[1].job.id}, "the held one is archived, as ever"
+    assert set(acting) == {records[0].job.id, records[1].job.id}, (
+        "the held one is archived, as ever"
+    )
     assert [each.action for each in acting[records[1].job.id].actions] == [Action.ARCHIVE]
     if keep:
         assert job.selection is not None

@@ -27,7 +27,9 @@ def at(text: str, zone: ZoneInfo = BERLIN) -> int:
         ("6mo", 0, 6), ("2y", 0, 24),
     ],
 )  # fmt: skip
-def test_durations_are_s_min_h_d_w_elapsed_and_mo_y_calendar(text: str, seconds: int, months: int) -> None:
+def test_durations_are_s_min_h_d_w_elapsed_and_mo_y_calendar(
+    text: str, seconds: int, months: int
+) -> None:
     assert parse_duration(text) == Duration(text, seconds, months)
 
 
@@ -58,7 +60,9 @@ def test_anything_else_is_refused_with_how_to_mend_it(text: object, says: str) -
         ("2026-02-28T02:30", "1mo", "2026-03-28T02:30"),
     ],
 )
-def test_months_and_years_are_clamped_to_the_months_end(start: str, duration: str, due: str) -> None:
+def test_months_and_years_are_clamped_to_the_months_end(
+    start: str, duration: str, due: str
+) -> None:
     assert due_at(at(start), parse_duration(duration), BERLIN) == at(due)
 
 
@@ -69,17 +73,26 @@ def test_a_month_keeps_the_hour_of_the_day_across_summer_time() -> None:
 
 
 def test_an_hour_that_summer_time_skips_is_the_one_after() -> None:
-    assert due_at(at("2026-02-28T02:30"), parse_duration("29d"), BERLIN) == at("2026-02-28T02:30") + 29 * 86_400
+    assert (
+        due_at(at("2026-02-28T02:30"), parse_duration("29d"), BERLIN)
+        == at("2026-02-28T02:30") + 29 * 86_400
+    )
     assert due_at(at("2025-03-29T02:30"), parse_duration("1y"), BERLIN) == at("2026-03-29T03:30")
 
 
-zones = st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia", "America/St_Johns", "Asia/Kathmandu"]).map(ZoneInfo)
+zones = st.sampled_from(
+    ["UTC", "Europe/Berlin", "Pacific/Apia", "America/St_Johns", "Asia/Kathmandu"]
+).map(ZoneInfo)
 times = st.integers(1_200_000_000, 1_900_000_000)
-durations = st.sampled_from(["0s", "1h", "10d", "1mo", "2mo", "11mo", "1y", "10y", "100y"]).map(parse_duration)
+durations = st.sampled_from(["0s", "1h", "10d", "1mo", "2mo", "11mo", "1y", "10y", "100y"]).map(
+    parse_duration
+)
 
 
 @given(times, durations, zones, st.integers(-6 * 86_400, 6 * 86_400))
-def test_the_fast_tests_say_what_due_at_says(time: int, duration: Duration, zone: ZoneInfo, off: int) -> None:
+def test_the_fast_tests_say_what_due_at_says(
+    time: int, duration: Duration, zone: ZoneInfo, off: int
+) -> None:
     due = due_at(time, duration, zone)
     for as_of in (due + off, due - 1, due, due + 1):
         assert at_least(duration, as_of=as_of, zone=zone)(time) == (due <= as_of)

@@ -1,4 +1,6 @@
-"""What a plan does is counted once a job, and what it destroys unstored is counted where nothing has a copy."""
+"""What a plan does is counted once a job, and what it destroys unstored is counted where nothing
+has a copy.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import AssetsStanding, MissingFile, Record
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.report.dangers import loss_lines
-from sauce_janitor.retention.plan.effects import JobEffect, PlanEffects, PlannedLoss, Volume, Weights, effects_of
+from sauce_janitor.retention.plan.effects import (
+    JobEffect,
+    PlanEffects,
+    PlannedLoss,
+    Volume,
+    Weights,
+    effects_of,
+)
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from tests.fakes.records import DAY, NOW, record, running
 from tests.unit.retention.sentences import told
@@ -48,7 +57,14 @@ def old(label: str, days: int = 2, **fields: object) -> Record:
     return record(label, days * DAY, **fields)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["Linux", "Windows 11", "macOS 14", "Android", "BeOS"]), st.integers(0, 12))))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Linux", "Windows 11", "macOS 14", "Android", "BeOS"]),
+            st.integers(0, 12),
+        )
+    )
+)
 def test_each_job_is_counted_once(jobs: list[tuple[str, int]]) -> None:
     found = effects(*(old(str(n), days, os=os) for n, (os, days) in enumerate(jobs)))
     assert sum(found.jobs.values()) == len(jobs)
@@ -106,7 +122,10 @@ def test_what_a_receipt_has_is_no_loss() -> None:
 
 
 def test_a_copy_that_is_erased_with_the_job_saves_nothing() -> None:
-    stored = old("stored-once", archived=frozenset({"all"})), old("record", 10, archived=frozenset({"all"}))
+    stored = (
+        old("stored-once", archived=frozenset({"all"})),
+        old("record", 10, archived=frozenset({"all"})),
+    )
     plan = planned(told(RULES), *stored)
     assert effects_of(plan).lost_jobs == 0
     assert effects_of(plan, erases=True).losses == {PlannedLoss("nothing", None): 2}
@@ -157,7 +176,9 @@ def test_a_class_that_no_receipt_told_makes_it_at_least_so_much() -> None:
 
 def test_the_rest_of_a_whole_is_not_told_from_parts_of_unknown_size() -> None:
     """What is stored is of unknown size: the whole less nothing would be too much, not at least."""
-    found = effects(old("part", os="Linux"), weights=Weights({"har": 2e6}, receipts=3, whole=10e6, deletes=3))
+    found = effects(
+        old("part", os="Linux"), weights=Weights({"har": 2e6}, receipts=3, whole=10e6, deletes=3)
+    )
     assert found.unstored == Volume(2e6, frozenset({"screenshots", "performance", "console"}))
 
 
@@ -173,7 +194,13 @@ def test_what_weighs_nothing_is_told_without_a_size() -> None:
 
 def test_the_row_has_every_effect_and_each_loss() -> None:
     row = effects(old("nothing"), old("part", os="Linux")).as_row()
-    assert row["jobs"] == {"deleted": 0, "assets_deleted": 2, "stopped": 0, "archived": 0, "kept": 0}
+    assert row["jobs"] == {
+        "deleted": 0,
+        "assets_deleted": 2,
+        "stopped": 0,
+        "archived": 0,
+        "kept": 0,
+    }
     assert row["unstored"] == {
         "jobs": 2,
         "bytes": 13_000_000,

@@ -30,7 +30,9 @@ def view(found: Explanation, name: str) -> PolicyView:
     return next(each for each in found.policies if each.policy == name)
 
 
-NIGHTLY = policy("nightly", job="10d", group_by=("name", "browser"), keep=(keep("recent", "last", count=2),))
+NIGHTLY = policy(
+    "nightly", job="10d", group_by=("name", "browser"), keep=(keep("recent", "last", count=2),)
+)
 JOBS = [record(f"j{n}", n * DAY + 1) for n in range(20)]
 
 
@@ -43,7 +45,9 @@ def test_it_says_the_rank_in_the_group() -> None:
 
 
 def test_it_says_the_rank_by_each_rule_among_those_that_the_rule_counts() -> None:
-    both = replace(NIGHTLY, keep=(*NIGHTLY.keep, keep("red", "last", count=1, where=where(status="failed"))))
+    both = replace(
+        NIGHTLY, keep=(*NIGHTLY.keep, keep("red", "last", count=1, where=where(status="failed")))
+    )
     jobs = [record(f"j{n}", n * DAY + 1, status="failed" if n % 2 else "passed") for n in range(10)]
     recent, red = view(explained(rules(both), jobs, "j3"), "nightly").keeps
     assert (recent.rank, recent.of, recent.keeps, recent.text) == (4, 10, False, "last 2")
@@ -66,7 +70,11 @@ def test_it_says_when_a_job_would_go_and_what_would_save_it() -> None:
 
 def test_grace_puts_off_when_a_job_would_go() -> None:
     made = rules(policy("p", job="10d"), grace=parse_duration("3d"))
-    jobs = [record("new", 9 * DAY), record("known", 12 * DAY, announced={Action.DELETE_JOB: NOW - DAY}), *JOBS[:2]]
+    jobs = [
+        record("new", 9 * DAY),
+        record("known", 12 * DAY, announced={Action.DELETE_JOB: NOW - DAY}),
+        *JOBS[:2],
+    ]
     assert explained(made, jobs, "new").goes_at == NOW + 3 * DAY
     assert explained(made, jobs, "known").goes_at == NOW + 2 * DAY
     assert explained(made, jobs, "j0").goes_at == NOW + 10 * DAY - 1
@@ -79,7 +87,9 @@ def test_it_says_what_keeps_a_job_and_that_it_goes_at_no_date_but_at_a_rate() ->
         RuleView(Action.DELETE_JOB, "counts", (), "10d", NOW + 10 * DAY - 1, ("recent",)),
     )
     assert found.goes_at is None
-    assert found.expected_at == NOW + 10 * DAY - 1, "two newer ones come in two days, and then it is too young still"
+    assert found.expected_at == NOW + 10 * DAY - 1, (
+        "two newer ones come in two days, and then it is too young still"
+    )
     [recent] = view(found, "nightly").keeps
     assert recent.lets_go_at == pytest.approx(NOW + 2 * 19 / 20 * DAY, abs=60)
 
@@ -92,7 +102,9 @@ def test_a_job_that_is_held_or_whose_assets_never_go_never_goes() -> None:
 
 
 def test_it_says_which_policies_match_and_what_could_not_be_told() -> None:
-    made = rules(policy("a", where(name="x")), policy("b", where(os="Win*"), job="1d"), policy("c", job="1d"))
+    made = rules(
+        policy("a", where(name="x")), policy("b", where(os="Win*"), job="1d"), policy("c", job="1d")
+    )
     a, b, c = explained(made, [record("j", os=UNKNOWN)], "j").policies
     assert (a.matches, a.words, a.speaks) == (False, (), False)
     assert (b.matches, b.unknown_fields) == (None, ("os",))
@@ -119,7 +131,11 @@ def test_it_says_who_overrides_whom() -> None:
 
 
 def test_the_rank_of_a_whole_build_is_among_builds() -> None:
-    made = rules(policy("rcs", where(build="rc-*"), unit="build", job="1d", keep=(keep("l", "last", count=1),)))
+    made = rules(
+        policy(
+            "rcs", where(build="rc-*"), unit="build", job="1d", keep=(keep("l", "last", count=1),)
+        )
+    )
     jobs = [
         record(
             f"{b}{n}",
@@ -140,7 +156,7 @@ def test_a_job_that_is_not_there_has_no_explanation() -> None:
     assert explain(rules(NIGHTLY), list, id_of("x"), as_of=NOW) is None
 
 
-# --- until when keep rules keep --------------------------------------------------------------------------------------------
+# --- until when keep rules keep -------------------------------------------------------------------
 
 
 def kept_until(rule: KeepRule, jobs: list[Record], label: str) -> tuple[int | None, bool]:
@@ -151,7 +167,8 @@ def kept_until(rule: KeepRule, jobs: list[Record], label: str) -> tuple[int | No
 
 def test_a_rule_by_time_lets_go_at_exactly_that_time() -> None:
     assert kept_until(keep("k", "within", duration="7d"), JOBS, "j3") == (NOW + 4 * DAY, True)
-    # j3 ended just before noon in UTC four calendar days ago or so: of the last 5 days it is there until the fifth midnight.
+    # j3 ended just before noon in UTC four calendar days ago or so: of the last 5 days it is there
+    # until the fifth midnight.
     assert kept_until(keep("k", "daily", count=5), JOBS, "j3") == (NOW + DAY + DAY // 2, True)
 
 
@@ -180,7 +197,9 @@ def test_a_rule_by_rank_lets_go_after_as_many_new_jobs_as_it_takes() -> None:
 
 
 def test_a_streak_lasts_until_the_next_anchor() -> None:
-    jobs = [record(f"j{n}", n * DAY + 1, status="passed" if n % 5 == 4 else "failed") for n in range(20)]
+    jobs = [
+        record(f"j{n}", n * DAY + 1, status="passed" if n % 5 == 4 else "failed") for n in range(20)
+    ]
     at, exact = kept_until(keep("k", "since_last", since=where(status="passed")), jobs, "j2")
     assert at == pytest.approx(NOW + 19 / 4 * DAY, abs=60)
     assert not exact
@@ -199,9 +218,12 @@ MEANT = {
 """Whose words an action's reasons may tell of besides its own."""
 
 
-# Seen to fail: a default shown to count although it steps back; the words of policies that only veto left out.
+# Seen to fail: a default shown to count although it steps back; the words of policies that only
+# veto left out.
 @given(worlds.worlds)
-def test_whoever_is_named_in_a_reason_speaks_of_that_action_and_the_times_agree(world: worlds.World) -> None:
+def test_whoever_is_named_in_a_reason_speaks_of_that_action_and_the_times_agree(
+    world: worlds.World,
+) -> None:
     made, jobs = odd(world)
     ordered = newest_first(jobs, made.age_from)
     plan = decisions(made, jobs)
@@ -226,7 +248,8 @@ def test_whoever_is_named_in_a_reason_speaks_of_that_action_and_the_times_agree(
             for reason in decision.reasons:
                 if reason.policy is not None:
                     assert any(
-                        (reason.policy, action) in speaking for action in MEANT.get(decision.action, (decision.action,))
+                        (reason.policy, action) in speaking
+                        for action in MEANT.get(decision.action, (decision.action,))
                     )
             assert fate.is_due == (decision.verdict is Verdict.DUE)
             if fate.at is not None:
@@ -234,8 +257,13 @@ def test_whoever_is_named_in_a_reason_speaks_of_that_action_and_the_times_agree(
             kept_by_rule = any(reason.why is Why.KEPT for reason in decision.reasons)
             assert fate.at is None or not kept_by_rule
         keeping = {
-            (r.policy, r.rule) for d in found.decisions for r in d.reasons if r.why is Why.KEPT and r.rule != "group_by"
+            (r.policy, r.rule)
+            for d in found.decisions
+            for r in d.reasons
+            if r.why is Why.KEPT and r.rule != "group_by"
         }
-        shown = {(view.policy, each.rule) for view in found.policies for each in view.keeps if each.keeps}
+        shown = {
+            (view.policy, each.rule) for view in found.policies for each in view.keeps if each.keeps
+        }
         unranked = {view.policy for view in found.policies if view.group is None}
         assert {each for each in keeping if each[0] not in unranked} == shown

@@ -14,13 +14,18 @@ from tests.unit.retention.deciding_with import whys
 
 
 def _given_up_after(text: str | None) -> ArchiveRule:
-    return ArchiveRule(after=parse_duration("1h"), if_unavailable=parse_duration(text) if text else None)
+    return ArchiveRule(
+        after=parse_duration("1h"), if_unavailable=parse_duration(text) if text else None
+    )
 
 
 def test_a_file_that_was_never_asked_for_is_not_given_up() -> None:
     patient = rules(policy("p", job="1d", archive=_given_up_after("4d")))
     for why, expected in (("404", Why.GIVEN_UP), (NOT_ASKED, Why.MISSING)):
-        missing = (MissingFile("log.json", "404", NOW - 9 * DAY), MissingFile("video.mp4", why, NOW - 9 * DAY))
+        missing = (
+            MissingFile("log.json", "404", NOW - 9 * DAY),
+            MissingFile("video.mp4", why, NOW - 9 * DAY),
+        )
         job = record("a", 10 * DAY, archived=frozenset(), missing=missing)
         assert expected in whys(patient, [job], "a", Action.DELETE_JOB)
 
@@ -28,7 +33,10 @@ def test_a_file_that_was_never_asked_for_is_not_given_up() -> None:
 def test_jobs_that_lack_the_same_file_share_a_decision_whatever_the_reason_says() -> None:
     jobs = [
         record(
-            f"j{n}", (10 + n) * DAY, archived=frozenset(), missing=(MissingFile("ghost.log", id_of(f"j{n}"), NOW - n),)
+            f"j{n}",
+            (10 + n) * DAY,
+            archived=frozenset(),
+            missing=(MissingFile("ghost.log", id_of(f"j{n}"), NOW - n),),
         )
         for n in range(20)
     ]
@@ -41,11 +49,13 @@ def test_jobs_that_lack_the_same_file_share_a_decision_whatever_the_reason_says(
 def test_the_pause_of_a_file_that_is_given_up_holds_no_delete_up() -> None:
     missing = (MissingFile("ghost.log", "404", NOW - 9 * DAY),)
     jobs = [
-        record(name, age * DAY, archived=frozenset(), missing=missing) for name, age in (("stays", 10), ("goes", 20))
+        record(name, age * DAY, archived=frozenset(), missing=missing)
+        for name, age in (("stays", 10), ("goes", 20))
     ]
     patient = rules(policy("p", job="15d", archive=_given_up_after("4d")))
     retries = {
-        job.job.id: Retry(job.job.id, FailureKind.GIVEN_UP, 5, NOW - 9 * DAY, NOW - DAY, NOW + DAY) for job in jobs
+        job.job.id: Retry(job.job.id, FailureKind.GIVEN_UP, 5, NOW - 9 * DAY, NOW - DAY, NOW + DAY)
+        for job in jobs
     }
     ordered = newest_first(jobs, patient.age_from)
     plan = make_plan(patient, lambda: ordered, as_of=NOW, accepted_at=None, retries=retries)

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sauce_janitor.model.globs import alternatives, compile_glob, exactly, for_sqlite, has_wildcards, is_plain
+from sauce_janitor.model.globs import (
+    alternatives,
+    compile_glob,
+    exactly,
+    for_sqlite,
+    has_wildcards,
+    is_plain,
+)
 from sauce_janitor.model.policies import Atom, Glob, Not
 from sauce_janitor.retention.overlaps import may_overlap
 
@@ -53,7 +60,10 @@ def test_too_many_alternatives_are_a_text() -> None:
 @example("{a,b}*{-,^}")
 @example("[{,}]{a,b}")
 def test_a_glob_matches_what_any_of_its_alternatives_matches(pattern: str) -> None:
-    test, parts = compile_glob(pattern), [compile_glob(exactly_braced(part)) for part in alternatives(pattern)]
+    test, parts = (
+        compile_glob(pattern),
+        [compile_glob(exactly_braced(part)) for part in alternatives(pattern)],
+    )
     assert [test(text) for text in TEXTS] == [any(part(text) for part in parts) for text in TEXTS]
 
 
@@ -88,7 +98,9 @@ def test_braces_are_looked_into_where_two_policies_are_compared() -> None:
     assert not may_overlap(Atom("name", (Glob("{a,b}"),)), Not(Atom("name", (Glob("{b,a}"),))))
 
 
-@given(st.text("ab^!{},[]*?", max_size=9))  # SQLite reads a range that ends before it begins another way
+@given(
+    st.text("ab^!{},[]*?", max_size=9)
+)  # SQLite reads a range that ends before it begins another way
 @example("[a-b]*-")
 @example("[!a]*")
 @example("[^a]*")
@@ -102,5 +114,10 @@ def test_the_archives_index_reads_a_glob_as_policies_do(pattern: str) -> None:
         found = set()
         for part in alternatives(pattern):
             asked = ("GLOB", for_sqlite(part)) if has_wildcards(part) else ("=", part)
-            found |= {row[0] for row in database.execute(f"SELECT text FROM texts WHERE text {asked[0]} ?", asked[1:])}
+            found |= {
+                row[0]
+                for row in database.execute(
+                    f"SELECT text FROM texts WHERE text {asked[0]} ?", asked[1:]
+                )
+            }
     assert found == {text for text in TEXTS if compile_glob(pattern)(text)}

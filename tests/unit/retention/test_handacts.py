@@ -1,4 +1,6 @@
-"""Changes by hand: merged into what the job has, and nothing sent that the API would take for something else."""
+"""Changes by hand: merged into what the job has, and nothing sent that the API would take for
+something else.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def test_adding_and_removing_keeps_every_other_tag_in_its_place(
     old: list[str], add: list[str], drop: list[str]
 ) -> None:
     drop = [tag for tag in drop if tag not in add]
-    sent = JobChange(add=tuple(add), remove=tuple(drop)).of(document(tags=tuple(old))).get("tags", old)
+    sent = (
+        JobChange(add=tuple(add), remove=tuple(drop)).of(document(tags=tuple(old))).get("tags", old)
+    )
     assert isinstance(sent, list)
     assert set(sent) == (set(old) | set(add)) - set(drop)
     assert [tag for tag in sent if tag in old] == [tag for tag in old if tag in sent]
@@ -44,7 +48,13 @@ def test_what_is_there_already_is_not_sent(old: list[str], add: list[str]) -> No
 
 
 def test_every_field_is_sent_whole_and_only_where_it_differs() -> None:
-    before = document(name="checkout", build="rc-1", public="team", tags=("a",), custom_data={"team": "qa", "run": 7})
+    before = document(
+        name="checkout",
+        build="rc-1",
+        public="team",
+        tags=("a",),
+        custom_data={"team": "qa", "run": 7},
+    )
     change = JobChange(
         tags=("x",),
         add=("y",),
@@ -74,7 +84,9 @@ def test_custom_data_with_a_credential_in_them_are_left_alone() -> None:
     secret = redact_mapping({"access_key": "k", "team": "qa"})
     with pytest.raises(ValueError, match="would be lost"):
         JobChange(custom_data=(("team", "dev"),)).of(document(custom_data=secret))
-    replaced = JobChange(custom_data=(("access_key", "new"),)).of(document(custom_data={"access_key": REMOVED}))
+    replaced = JobChange(custom_data=(("access_key", "new"),)).of(
+        document(custom_data={"access_key": REMOVED})
+    )
     assert replaced == {"custom-data": {"access_key": "new"}}
 
 
@@ -87,12 +99,16 @@ def test_a_credential_that_was_set_is_read_back_unseen() -> None:
 
 def test_custom_data_take_any_json_value_and_lose_a_key() -> None:
     before = document(custom_data={"team": "qa", "run": 1, "old": {"a": [1]}})
-    change = JobChange(custom_data=(("run", True), ("more", {"a": [1, None]})), drop_custom_data=("old", "absent"))
+    change = JobChange(
+        custom_data=(("run", True), ("more", {"a": [1, None]})), drop_custom_data=("old", "absent")
+    )
     wanted = {"team": "qa", "run": True, "more": {"a": [1, None]}}
     assert change.of(before) == {"custom-data": wanted}
     assert is_body(json.dumps(change.of(before)))
     assert change.of(document(custom_data=wanted)) == {}
-    assert JobChange(drop_custom_data=("team",)).of(document(custom_data={"team": "qa"})) == {"custom-data": {}}
+    assert JobChange(drop_custom_data=("team",)).of(document(custom_data={"team": "qa"})) == {
+        "custom-data": {}
+    }
     assert JobChange(drop_custom_data=("absent",)).of(before) == {}
 
 
@@ -107,7 +123,9 @@ def test_true_and_1_are_two_values_of_custom_data() -> None:
 def test_a_credential_inside_a_value_is_read_back_unseen() -> None:
     wanted = {"db": {"url": "https://jo:x@host/a", "password": "x"}}
     assert has_come("custom-data", redact_mapping(wanted), wanted)
-    assert not has_come("custom-data", redact_mapping(wanted), {"db": {"url": "https://other/a", "password": "x"}})
+    assert not has_come(
+        "custom-data", redact_mapping(wanted), {"db": {"url": "https://other/a", "password": "x"}}
+    )
 
 
 def test_several_roles_are_set_and_compared_in_any_order() -> None:
@@ -139,7 +157,11 @@ def test_what_no_job_can_have_is_refused(wanted: dict[str, Any]) -> None:
 def test_fields_that_cannot_be_read_are_not_told() -> None:
     before = document(name=UNKNOWN, tags=UNKNOWN, public="team")
     assert fields_of(before) == {"passed": None, "public": "team", "build": None, "custom-data": {}}
-    assert fields_of(replace(before, document={})) == {"public": "team", "build": None, "custom-data": {}}
+    assert fields_of(replace(before, document={})) == {
+        "public": "team",
+        "build": None,
+        "custom-data": {},
+    }
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=4))

@@ -1,4 +1,6 @@
-"""What new jobs ask of the budget, and how many of them Sauce Labs purges first when it is not enough."""
+"""What new jobs ask of the budget, and how many of them Sauce Labs purges first when it is not
+enough.
+"""
 
 from __future__ import annotations
 
@@ -49,12 +51,17 @@ def test_what_no_policy_wants_costs_nothing() -> None:
 
 
 def test_running_and_ageless_jobs_are_not_counted_yet() -> None:
-    strange = [record("r", 1, state=JobState.RUNNING, ended_at=None), record("a", 5, ended_at=None, modified_at=None)]
+    strange = [
+        record("r", 1, state=JobState.RUNNING, ended_at=None),
+        record("a", 5, ended_at=None, modified_at=None),
+    ]
     assert found(NIGHTLY, [*strange, *days_of(24, 30)]).jobs == 24
 
 
 def test_keep_rules_of_time_let_go_in_the_end() -> None:
-    held = rules(policy("p", archive="none", job="1d", keep=(keep("week", "within", duration="7d"),)))
+    held = rules(
+        policy("p", archive="none", job="1d", keep=(keep("week", "within", duration="7d"),))
+    )
     assert found(held, days_of(24, 30)).rest == pytest.approx(24 * 2.06, rel=0.01)
 
 
@@ -80,7 +87,14 @@ def test_of_very_many_the_newest_are_enough(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_of_a_handful_nothing_is_foretold() -> None:
     assert inflow(NIGHTLY, lambda: iter(days_of(1, 19)), as_of=NOW) is None
-    assert inflow(NIGHTLY, lambda: iter([record("old", 30 * DAY + n * HOUR) for n in range(50)]), as_of=NOW) is None
+    assert (
+        inflow(
+            NIGHTLY,
+            lambda: iter([record("old", 30 * DAY + n * HOUR) for n in range(50)]),
+            as_of=NOW,
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +103,10 @@ def test_of_a_handful_nothing_is_foretold() -> None:
         (None, 0),  # no limit
         (1200, 0),
         (5000, 0),
-        (1100, 10),  # all that is missing is missing for archives, while deletes need less than their share
+        (
+            1100,
+            10,
+        ),  # all that is missing is missing for archives, while deletes need less than their share
         (1000, 20),
         (500, 60),
         (100, 92),
@@ -99,7 +116,9 @@ def test_of_a_handful_nothing_is_foretold() -> None:
 def test_the_purge_takes_what_the_budget_cannot_archive_while_deletes_have_their_fifth(
     per_day: float | None, purged: float
 ) -> None:
-    assert Inflow(jobs=150, archives=100, archiving=1000, rest=200).purged(per_day) == pytest.approx(purged)
+    assert Inflow(jobs=150, archives=100, archiving=1000, rest=200).purged(
+        per_day
+    ) == pytest.approx(purged)
 
 
 def test_where_nothing_is_archived_the_purge_takes_nothing_from_anybody() -> None:

@@ -1,4 +1,6 @@
-"""A time that another policy makes longer is named: with counts by a plan, and by the rules alone as certain or possible."""
+"""A time that another policy makes longer is named: with counts by a plan, and by the rules alone
+as certain or possible.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,11 @@ def possible(rules: Rules) -> list[str]:
 
 SHORT = "then: {archive: none, delete_assets: 3d}"
 LONG = "then: {archive: none, delete_assets: 10d}"
-JOBS = [record("green", 2 * DAY), record("old-green", 20 * DAY), record("red", 5 * DAY, status="failed")]
+JOBS = [
+    record("green", 2 * DAY),
+    record("old-green", 20 * DAY),
+    record("red", 5 * DAY, status="failed"),
+]
 
 
 def test_a_longer_time_of_another_policy_is_told_with_its_jobs() -> None:
@@ -67,7 +73,9 @@ def test_never_is_told_before_keep_rules_and_those_before_times() -> None:
 
 def test_the_delete_of_a_job_waits_for_the_assets_that_another_policy_protects() -> None:
     rules = rules_of("then: {archive: none, delete_job: 3d}", LONG)
-    assert planned(rules, JOBS[0]) == ["passed: delete_job 3d is 10d for 1 job (suites: delete_assets)"]
+    assert planned(rules, JOBS[0]) == [
+        "passed: delete_job 3d is 10d for 1 job (suites: delete_assets)"
+    ]
     assert planned(rules, replace(JOBS[0], assets=AssetsStanding.DELETED)) == []
 
 
@@ -78,7 +86,10 @@ def test_the_delete_of_a_job_waits_for_the_assets_that_another_policy_protects()
         (LONG, SHORT),
         (f"keep: [{{last: 5}}], {SHORT}", LONG),
         (f"overrides: [suites], {SHORT}", LONG),
-        ("then: {archive: none, delete_assets: 10d, delete_job: 3d}", "then: {archive: none, delete_job: 9d}"),
+        (
+            "then: {archive: none, delete_assets: 10d, delete_job: 3d}",
+            "then: {archive: none, delete_job: 9d}",
+        ),
         ("then: {archive: none, delete_assets: 30d}", "then: {archive: none, delete_assets: 1mo}"),
         ("then: {archive: none, delete_assets: 1mo}", "then: {archive: none, delete_assets: 30d}"),
         (SHORT, "then: {archive: none, delete_job: 10d}"),
@@ -96,7 +107,10 @@ def test_what_another_policy_does_not_make_longer_is_not_told(one: str, other: s
 def test_jobs_that_no_time_lets_go_do_not_count() -> None:
     rules = rules_of(SHORT, LONG)
     held, unfinished = record("held", 2 * DAY, held=True), running("running", HOUR, status="passed")
-    assert planned(rules, held, unfinished, record("gone", 2 * DAY, assets=AssetsStanding.DELETED)) == []
+    assert (
+        planned(rules, held, unfinished, record("gone", 2 * DAY, assets=AssetsStanding.DELETED))
+        == []
+    )
 
 
 def test_a_default_steps_back_and_is_no_interaction() -> None:
@@ -111,17 +125,23 @@ policies:
 
 def test_the_rules_alone_tell_what_is_certain_from_what_is_possible() -> None:
     every = told(
-        f"policies: [{{name: passed, match: {{status: passed}}, {SHORT}}}, {{name: every, match: all, {LONG}}}]"
+        f"policies: [{{name: passed, match: {{status: passed}}, {SHORT}}}, {{name: every, match:"
+        f" all, {LONG}}}]"
     )
     assert certain(every) == ["passed: delete_assets 3d is 10d for 0 jobs (every)"]
     assert possible(every) == []
     some = rules_of(
-        SHORT, f"keep: [{{id: recent, last: 5}}], {LONG}", f"  - {{name: red, match: {{status: failed}}, {LONG}}}"
+        SHORT,
+        f"keep: [{{id: recent, last: 5}}], {LONG}",
+        f"  - {{name: red, match: {{status: failed}}, {LONG}}}",
     )
     assert certain(some) == []
     assert possible(some) == [
         "passed: delete_assets 3d may be longer for jobs that others match, too: suites (10d)",
-        "red: delete_assets 10d may be longer for jobs that others match, too: suites (keeps recent)",
+        (
+            "red: delete_assets 10d may be longer for jobs that others match, too: suites (keeps"
+            " recent)"
+        ),
     ]
 
 
@@ -133,18 +153,24 @@ policies:
   - {{name: sprint, match: {{build: "sprint-*"}}, overrides: [every], {SHORT}}}
 """)
     assert certain(rules) == []
-    assert possible(rules) == ["passed: delete_assets 3d may be longer for jobs that others match, too: every (10d)"]
+    assert possible(rules) == [
+        "passed: delete_assets 3d may be longer for jobs that others match, too: every (10d)"
+    ]
 
 
 def test_a_policy_that_may_be_overridden_silences_nobody() -> None:
-    """Where `short` is overridden for one action, it overrides nothing, and `long` counts for the other."""
+    """Where `short` is overridden for one action, it overrides nothing, and `long` counts for the
+    other.
+    """
     rules = told("""
 policies:
   - {name: short, match: all, overrides: [long], then: {archive: none, delete_assets: 3d, delete_job: 3d}}
   - {name: long, match: all, then: {archive: none, delete_assets: 9d, delete_job: 9d}}
   - {name: third, match: {os: Linux}, overrides: [short], then: {archive: none, delete_job: 3d}}
 """)
-    assert "short: delete_assets 3d is 9d for 1 job (long)" in planned(rules, record("j", 2 * DAY, os="Linux"))
+    assert "short: delete_assets 3d is 9d for 1 job (long)" in planned(
+        rules, record("j", 2 * DAY, os="Linux")
+    )
     assert possible(rules) != []
 
 
@@ -165,7 +191,10 @@ def test_a_time_that_only_its_own_assets_make_longer_is_possible_where_they_are_
     assert planned(rules, gone) == ["passed: delete_job 3d is 9d for 1 job (suites)"]
     assert possible(rules) == [
         "passed: delete_job 3d may be longer for jobs that others match, too: suites (9d)",
-        "suites: delete_job 9d may be longer for jobs that others match, too: passed (delete_assets 10d)",
+        (
+            "suites: delete_job 9d may be longer for jobs that others match, too: passed"
+            " (delete_assets 10d)"
+        ),
     ]
 
 
@@ -180,11 +209,15 @@ def test_what_a_plan_counts_is_foreseen_by_the_rules(world: worlds.World) -> Non
 
 @given(worlds.worlds)
 def test_no_job_goes_by_the_shorter_time(world: worlds.World) -> None:
-    """What is told as never or kept does not go, and what goes all the same is as old as the longer time."""
+    """What is told as never or kept does not go, and what goes all the same is as old as the longer
+    time.
+    """
     rules, records, _ = world
     ordered = newest_first(records, rules.age_from)
     for found, time, ruling in Decider(rules, as_of=NOW).rulings(lambda: ordered):
-        decided = {decision.action: decision for decision in ruling.decided(found, time, rules.timezone)}
+        decided = {
+            decision.action: decision for decision in ruling.decided(found, time, rules.timezone)
+        }
         for each in ruling.postponed:
             decision = decided[each.action]
             if decision.verdict is Verdict.DUE:
@@ -196,9 +229,16 @@ def test_no_job_goes_by_the_shorter_time(world: worlds.World) -> None:
 @given(worlds.worlds)
 def test_what_is_certain_is_so_for_every_job(world: worlds.World) -> None:
     rules, records, _ = world
-    sure = {(said.policy, said.action) for each in foreseen(rules) if each.is_certain for said in [each.postponement]}
+    sure = {
+        (said.policy, said.action)
+        for each in foreseen(rules)
+        if each.is_certain
+        for said in [each.postponement]
+    }
     ordered = newest_first(records, rules.age_from)
     for found, time, ruling in Decider(rules, as_of=NOW).rulings(lambda: ordered):
         for decision in ruling.decided(found, time, rules.timezone):
             due = decision.verdict is Verdict.DUE
-            assert not (due and (decision.policy, decision.action) in sure), "it went by the shorter time"
+            assert not (due and (decision.policy, decision.action) in sure), (
+                "it went by the shorter time"
+            )

@@ -11,7 +11,19 @@ import pytest
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, JobState, Record, Why
 from sauce_janitor.model.policies import DeleteRule, Hold, KeepRule, Policy
-from tests.fakes.records import BERLIN, DAY, HOUR, NOW, UTC, keep, policy, record, rules, running, where
+from tests.fakes.records import (
+    BERLIN,
+    DAY,
+    HOUR,
+    NOW,
+    UTC,
+    keep,
+    policy,
+    record,
+    rules,
+    running,
+    where,
+)
 from tests.unit.retention.deciding_with import going, ids, reasons
 
 
@@ -25,7 +37,9 @@ def stay(policy: Policy, jobs: list[Record], *, as_of: int = NOW, zone: ZoneInfo
 
 
 def at(text: str, label: str, zone: ZoneInfo = BERLIN, **fields: Any) -> Record:
-    return record(label, NOW - int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()), **fields)
+    return record(
+        label, NOW - int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()), **fields
+    )
 
 
 def days(count: int, **fields: Any) -> list[Record]:
@@ -38,8 +52,13 @@ def test_last_keeps_the_newest() -> None:
 
 
 def test_last_is_evaluated_per_group() -> None:
-    jobs = [*days(3, browser="chrome"), *[record(f"f{n}", n * DAY + 5, browser="firefox") for n in (1, 2)]]
-    assert stay(keeping(keep("l", "last", count=1), group_by=("name", "browser")), jobs) == ids("j1", "f1")
+    jobs = [
+        *days(3, browser="chrome"),
+        *[record(f"f{n}", n * DAY + 5, browser="firefox") for n in (1, 2)],
+    ]
+    assert stay(keeping(keep("l", "last", count=1), group_by=("name", "browser")), jobs) == ids(
+        "j1", "f1"
+    )
 
 
 def test_keep_rules_are_evaluated_over_young_jobs_too() -> None:
@@ -55,12 +74,16 @@ def test_of_equal_times_the_lower_id_is_first() -> None:
 
 def test_where_restricts_what_is_counted() -> None:
     jobs = [record("red", DAY, status="failed"), *[record(f"g{n}", n * DAY) for n in (2, 3)]]
-    assert stay(keeping(keep("l", "last", count=1, where=where(status="passed"))), jobs) == ids("g2")
+    assert stay(keeping(keep("l", "last", count=1, where=where(status="passed"))), jobs) == ids(
+        "g2"
+    )
 
 
 def test_where_unknown_is_kept_and_takes_no_slot() -> None:
     jobs = [record("u", DAY, status=UNKNOWN), *days(3)[1:], record("old", 9 * DAY, status=UNKNOWN)]
-    assert stay(keeping(keep("l", "last", count=1, where=where(status="passed"))), jobs) == ids("u", "j2", "old")
+    assert stay(keeping(keep("l", "last", count=1, where=where(status="passed"))), jobs) == ids(
+        "u", "j2", "old"
+    )
 
 
 def test_held_running_and_ageless_jobs_take_no_slot() -> None:
@@ -96,7 +119,14 @@ def test_since_last_keeps_all_when_none_matches() -> None:
 
 
 @pytest.mark.parametrize(
-    "aside", [{"held": True}, {"state": JobState.RUNNING}, {"status": UNKNOWN}, {"name": None}, {"started_at": UNKNOWN}]
+    "aside",
+    [
+        {"held": True},
+        {"state": JobState.RUNNING},
+        {"status": UNKNOWN},
+        {"name": None},
+        {"started_at": UNKNOWN},
+    ],
 )
 def test_what_is_unsure_is_no_anchor_of_since_last(aside: dict[str, object]) -> None:
     rule = keep("s", "since_last", since=where(status="passed"))
@@ -121,10 +151,12 @@ def test_within_of_newest_is_of_the_groups_newest() -> None:
 
 def test_a_running_job_is_no_newest() -> None:
     jobs = [running("r"), record("newest", 100 * DAY), record("in", 101 * DAY)]
-    assert stay(keeping(keep("w", "within_of_newest", duration="7d")), jobs) == ids("r", "newest", "in")
+    assert stay(keeping(keep("w", "within_of_newest", duration="7d")), jobs) == ids(
+        "r", "newest", "in"
+    )
 
 
-# --- calendar periods ------------------------------------------------------------------------------------------------
+# --- calendar periods -----------------------------------------------------------------------------
 
 
 def test_daily_keeps_one_job_a_day_today_included() -> None:
@@ -145,29 +177,57 @@ def test_days_are_of_the_configured_zone() -> None:
 
 
 def test_weeks_are_iso_weeks() -> None:
-    jobs = [at("2026-06-01T00:00", "mon"), at("2026-05-31T23:59", "sun"), at("2026-05-25T00:00", "mon-before")]
+    jobs = [
+        at("2026-06-01T00:00", "mon"),
+        at("2026-05-31T23:59", "sun"),
+        at("2026-05-25T00:00", "mon-before"),
+    ]
     assert stay(keeping(keep("w", "weekly", count=2)), jobs, zone=BERLIN) == ids("mon", "sun")
 
 
 def test_an_iso_week_crosses_the_years_end() -> None:
-    jobs = [at("2027-01-03T12:00", "sunday"), at("2026-12-28T12:00", "monday"), at("2026-12-27T12:00", "before")]
+    jobs = [
+        at("2027-01-03T12:00", "sunday"),
+        at("2026-12-28T12:00", "monday"),
+        at("2026-12-27T12:00", "before"),
+    ]
     as_of = int(datetime(2027, 1, 3, 20, tzinfo=BERLIN).timestamp())
-    assert stay(keeping(keep("w", "weekly", count=2)), jobs, as_of=as_of, zone=BERLIN) == ids("sunday", "before")
+    assert stay(keeping(keep("w", "weekly", count=2)), jobs, as_of=as_of, zone=BERLIN) == ids(
+        "sunday", "before"
+    )
 
 
 def test_months_and_years_are_calendar_ones() -> None:
-    jobs = [at("2026-06-01T01:00", "june"), at("2026-05-31T23:00", "may"), at("2025-12-31T23:59", "last-year")]
+    jobs = [
+        at("2026-06-01T01:00", "june"),
+        at("2026-05-31T23:00", "may"),
+        at("2025-12-31T23:59", "last-year"),
+    ]
     assert stay(keeping(keep("m", "monthly", count=2)), jobs, zone=BERLIN) == ids("june", "may")
-    assert stay(keeping(keep("y", "yearly", count=2)), jobs, zone=BERLIN) == ids("june", "last-year")
+    assert stay(keeping(keep("y", "yearly", count=2)), jobs, zone=BERLIN) == ids(
+        "june", "last-year"
+    )
 
 
 def test_a_day_of_23_or_25_hours_is_one_day() -> None:
-    spring = [at("2026-03-29T00:10", "early"), at("2026-03-29T23:50", "late"), at("2026-03-30T00:10", "next")]
+    spring = [
+        at("2026-03-29T00:10", "early"),
+        at("2026-03-29T23:50", "late"),
+        at("2026-03-30T00:10", "next"),
+    ]
     as_of = int(datetime(2026, 3, 30, 12, tzinfo=BERLIN).timestamp())
-    assert stay(keeping(keep("d", "daily", count=2)), spring, as_of=as_of, zone=BERLIN) == ids("late", "next")
-    autumn = [at("2026-10-25T00:10", "early"), at("2026-10-25T23:50", "late"), at("2026-10-26T00:10", "next")]
+    assert stay(keeping(keep("d", "daily", count=2)), spring, as_of=as_of, zone=BERLIN) == ids(
+        "late", "next"
+    )
+    autumn = [
+        at("2026-10-25T00:10", "early"),
+        at("2026-10-25T23:50", "late"),
+        at("2026-10-26T00:10", "next"),
+    ]
     as_of = int(datetime(2026, 10, 26, 12, tzinfo=BERLIN).timestamp())
-    assert stay(keeping(keep("d", "daily", count=2)), autumn, as_of=as_of, zone=BERLIN) == ids("late", "next")
+    assert stay(keeping(keep("d", "daily", count=2)), autumn, as_of=as_of, zone=BERLIN) == ids(
+        "late", "next"
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,7 +239,9 @@ def test_a_day_of_23_or_25_hours_is_one_day() -> None:
 )  # fmt: skip
 def test_pick_says_which_job_of_the_period(pick: tuple[str, ...], kept: str | None) -> None:
     jobs = [record("early", DAY + 2), record("red", DAY + 1, status="failed"), record("late", DAY)]
-    assert stay(keeping(keep("d", "daily", count=5, pick=pick)), jobs) == (ids(kept) if kept else set())
+    assert stay(keeping(keep("d", "daily", count=5, pick=pick)), jobs) == (
+        ids(kept) if kept else set()
+    )
 
 
 def test_a_status_unknown_where_pick_asks_for_it_is_kept_and_takes_no_slot() -> None:
@@ -192,11 +254,17 @@ def test_a_status_unknown_where_pick_asks_for_it_is_kept_and_takes_no_slot() -> 
 
 
 def test_nonempty_periods_are_those_with_jobs_whatever_is_picked() -> None:
-    jobs = [record("g", 2 * DAY), record("r", 5 * DAY, status="failed"), record("r2", 9 * DAY, status="failed")]
-    assert stay(keeping(keep("d", "daily", count=2, nonempty=True, pick=("failed",))), jobs) == ids("r")
+    jobs = [
+        record("g", 2 * DAY),
+        record("r", 5 * DAY, status="failed"),
+        record("r2", 9 * DAY, status="failed"),
+    ]
+    assert stay(keeping(keep("d", "daily", count=2, nonempty=True, pick=("failed",))), jobs) == ids(
+        "r"
+    )
 
 
-# --- groups ----------------------------------------------------------------------------------------------------------
+# --- groups ---------------------------------------------------------------------------------------
 
 
 def test_a_null_in_group_by_is_kept() -> None:
@@ -222,7 +290,7 @@ def test_tags_group_in_any_order() -> None:
     assert stay(keeping(keep("l", "last", count=1), group_by=("tags",)), jobs) == ids("a")
 
 
-# --- what a keep protects --------------------------------------------------------------------------------------------
+# --- what a keep protects -------------------------------------------------------------------------
 
 
 def test_keep_rules_are_or_ed_and_each_is_a_reason() -> None:

@@ -1,7 +1,8 @@
 """The ten laws of the retention language, over random worlds.
 
-Each was seen to fail with the rule it guards knocked out; the comment at each law says how. Broad random worlds meet some rules
-too rarely (4,000 of them did not notice): these were knocked out against the directed tests, which the comment then names.
+Each was seen to fail with the rule it guards knocked out; the comment at each law says how. Broad
+random worlds meet some rules too rarely (4,000 of them did not notice): these were knocked out
+against the directed tests, which the comment then names.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 
-from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, JobState, Record, Verdict, Why
+from sauce_janitor.model.jobs import (
+    DELETES,
+    Action,
+    AssetsStanding,
+    Decision,
+    JobState,
+    Record,
+    Verdict,
+    Why,
+)
 from sauce_janitor.model.policies import KeepRule, Policy, Rules
 from sauce_janitor.retention.matching import compile_match
 from tests.fakes.records import DAY, HOUR, NOW, where
@@ -19,7 +29,15 @@ from tests.support.laws import examples
 from tests.unit.retention import worlds
 from tests.unit.retention.deciding_with import decisions
 
-BY_POLICIES = {Why.NO_POLICY, Why.NOT_YET, Why.NEVER, Why.KEPT, Why.UNDECIDED, Why.ASSETS_PROTECTED, Why.BUILD}
+BY_POLICIES = {
+    Why.NO_POLICY,
+    Why.NOT_YET,
+    Why.NEVER,
+    Why.KEPT,
+    Why.UNDECIDED,
+    Why.ASSETS_PROTECTED,
+    Why.BUILD,
+}
 """Reasons by the rules 2 and 3 of "When something is deleted"."""
 ASIDE = {Why.HELD, Why.UNFINISHED, Why.NO_AGE}
 
@@ -40,7 +58,8 @@ def may_by_policies(decision: Decision) -> bool:
     return not {reason.why for reason in decision.reasons} & (BY_POLICIES | ASIDE)
 
 
-# Seen to fail: ties not broken by id (ages.newest_first sorting by time alone); reasons left in the order in which policies
+# Seen to fail: ties not broken by id (ages.newest_first sorting by time alone); reasons left in the
+# order in which policies
 # spoke (rulings._in_order without sorting).
 @given(worlds.worlds)
 def test_1_the_order_of_jobs_builds_and_policies_changes_nothing(
@@ -55,7 +74,8 @@ def test_1_the_order_of_jobs_builds_and_policies_changes_nothing(
     assert decisions(replace(rules, policies=tuple(policies)), shuffled) == before
 
 
-# Seen to fail: holds left out of what sets a job aside (rulings._set_aside). That a held job takes no slot is beyond this law:
+# Seen to fail: holds left out of what sets a job aside (rulings._set_aside). That a held job takes
+# no slot is beyond this law:
 # see test_a_job_held_by_a_tag_takes_no_slot.
 @given(worlds.worlds)
 def test_2_adding_a_hold_deletes_nothing_more(world: worlds.World) -> None:
@@ -69,7 +89,8 @@ def test_2_adding_a_hold_deletes_nothing_more(world: worlds.World) -> None:
     assert not {identity for identity, _ in after} & {records[one].job.id}
 
 
-# Seen to fail: keep rules AND-ed (rulings._blockers asking for all bits of a claim). A claim that forgets its own keep rules is
+# Seen to fail: keep rules AND-ed (rulings._blockers asking for all bits of a claim). A claim that
+# forgets its own keep rules is
 # caught by test_a_keep_of_one_action_protects_from_that_action_alone.
 @given(worlds.worlds)
 def test_3_adding_a_keep_rule_deletes_nothing_more(world: worlds.World) -> None:
@@ -94,7 +115,9 @@ def _with_keep(policy: Policy, rule: KeepRule, *, for_one: bool) -> Policy:
 def test_4_adding_a_policy_makes_no_delete_due_earlier(world: worlds.World) -> None:
     rules, records, rng = world
     before = decisions(rules, records)
-    after = decisions(replace(rules, policies=(*rules.policies, worlds.policy(rng, "new"))), records)
+    after = decisions(
+        replace(rules, policies=(*rules.policies, worlds.policy(rng, "new"))), records
+    )
     for record in records:
         stated = {
             action
@@ -111,17 +134,24 @@ def test_4_adding_a_policy_makes_no_delete_due_earlier(world: worlds.World) -> N
                     assert now.due_since >= old.due_since
 
 
-# Seen to fail: unknown taken for false (matching._truth_at); a hold whose match is unknown not holding (cases.open); `pick` not
-# sparing an unknown status; `where` unknown not keeping; an unknown anchor closing a since_last; an unknown in group_by ranked
-# as a group of its own. By directed tests: a policy that may be overridden overriding others, or ranking the job (both in
+# Seen to fail: unknown taken for false (matching._truth_at); a hold whose match is unknown not
+# holding (cases.open); `pick` not
+# sparing an unknown status; `where` unknown not keeping; an unknown anchor closing a since_last; an
+# unknown in group_by ranked
+# as a group of its own. By directed tests: a policy that may be overridden overriding others, or
+# ranking the job (both in
 # standings.of), and a start that cannot be had giving an age (ages.age_times).
 @settings(max_examples=examples(2.5))
 @given(worlds.worlds)
-def test_5_making_any_field_of_any_job_unobtainable_deletes_nothing_more(world: worlds.World) -> None:
+def test_5_making_any_field_of_any_job_unobtainable_deletes_nothing_more(
+    world: worlds.World,
+) -> None:
     rules, records, rng = world
     n = rng.randrange(len(records))
     field = rng.choice(worlds.JOB_FIELDS + worlds.RECORD_FIELDS)
-    lost = [worlds.unobtainable(record, field) if m == n else record for m, record in enumerate(records)]
+    lost = [
+        worlds.unobtainable(record, field) if m == n else record for m, record in enumerate(records)
+    ]
     assert destroyed(rules, lost) <= destroyed(rules, records)
 
 
@@ -156,10 +186,13 @@ def test_8_a_job_due_by_rule_2_and_untouched_stays_due(world: worlds.World) -> N
     for identity, decided in before.items():
         for action in DELETES:
             if not {reason.why for reason in decided[action].reasons} & waiting:
-                assert not {reason.why for reason in after[identity][action].reasons} & (waiting - {Why.HELD})
+                assert not {reason.why for reason in after[identity][action].reasons} & (
+                    waiting - {Why.HELD}
+                )
 
 
-# Seen to fail: the decision on assets that go with their job losing its reasons (rulings.Bench.rule).
+# Seen to fail: the decision on assets that go with their job losing its reasons
+# (rulings.Bench.rule).
 @given(worlds.worlds)
 def test_9_every_job_has_exactly_one_decision_per_action_with_a_reason(world: worlds.World) -> None:
     rules, records, _ = world
@@ -176,10 +209,13 @@ def test_9_every_job_has_exactly_one_decision_per_action_with_a_reason(world: wo
             assert not is_due or decision.due_since is None or decision.due_since <= NOW
 
 
-# Seen to fail: what protects assets not carried over to the job (rulings.Bench.rule without _protected). That one job keeps its
+# Seen to fail: what protects assets not carried over to the job (rulings.Bench.rule without
+# _protected). That one job keeps its
 # whole build is caught by test_builds.
 @given(worlds.worlds)
-def test_10_delete_job_never_destroys_assets_that_delete_assets_would_have_kept(world: worlds.World) -> None:
+def test_10_delete_job_never_destroys_assets_that_delete_assets_would_have_kept(
+    world: worlds.World,
+) -> None:
     rules, records, _ = world
     for decided in decisions(rules, records).values():
         if decided[Action.DELETE_JOB].verdict is Verdict.DUE:

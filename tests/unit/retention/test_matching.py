@@ -54,7 +54,9 @@ def atom(field: str, *patterns: str | Pattern) -> Atom:
         ("a*b*c*", "a\nb\nc", True),
     ],
 )
-def test_a_value_is_an_anchored_case_sensitive_glob(pattern: str, value: str, expected: bool) -> None:
+def test_a_value_is_an_anchored_case_sensitive_glob(
+    pattern: str, value: str, expected: bool
+) -> None:
     assert truth(atom("build", pattern), record("j", build=value)) is expected
 
 
@@ -70,9 +72,12 @@ def test_a_regex_matches_fully() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "expected"), [((("ge", 60),), True), ((("gt", 60),), False), ((("gt", 1), ("lt", 99)), True)]
+    ("bounds", "expected"),
+    [((("ge", 60),), True), ((("gt", 60),), False), ((("gt", 1), ("lt", 99)), True)],
 )
-def test_numbers_and_durations_are_compared(bounds: tuple[tuple[str, float], ...], expected: bool) -> None:
+def test_numbers_and_durations_are_compared(
+    bounds: tuple[tuple[str, float], ...], expected: bool
+) -> None:
     assert truth(atom("duration", Comparison(bounds)), record("j")) is expected  # type: ignore[arg-type]  # words as drawn
 
 
@@ -159,7 +164,11 @@ def test_a_job_whose_team_is_not_told_matches_no_rule_on_it() -> None:
     """Matching: `team_id` is the owner's team when the job ran, or unknown."""
     assert truth(atom("team_id", "web"), record("j", team_id="web")) is True
     assert truth(atom("team_id", "web"), record("j", team_id="ios")) is False
-    for match in (atom("team_id", "web"), Not(atom("team_id", "web")), atom("team_id", Literally(None))):
+    for match in (
+        atom("team_id", "web"),
+        Not(atom("team_id", "web")),
+        atom("team_id", Literally(None)),
+    ):
         assert truth(match, record("j", team_id=UNKNOWN)) is None
     assert truth(Not(atom("team_id", "web")), record("j", team_id=None)) is True
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.match_text import phrase
-from sauce_janitor.model.policies import AllOf, AnyOf, Atom, Comparison, DeleteRule, Duration, Hold, Not, Regex, Rules
+from sauce_janitor.model.policies import (
+    AllOf,
+    AnyOf,
+    Atom,
+    Comparison,
+    DeleteRule,
+    Duration,
+    Hold,
+    Not,
+    Regex,
+    Rules,
+)
 from sauce_janitor.retention.what_if.mutants import Noticed, Tried, measure, mutants, uncovered
 from sauce_janitor.retention.what_if.policy_tests import Expectation, MadeJob, PolicyTest
 from tests.fakes.records import DAY, NOW, keep, policy, rules, where
@@ -12,9 +23,18 @@ from tests.fakes.records import DAY, NOW, keep, policy, rules, where
 RULES = rules(
     policy(
         "nightly",
-        AllOf((where(build="nightly-*"), Not(where(tags="flaky")), AnyOf((where(os="Windows*"), where(os="Mac*"))))),
+        AllOf(
+            (
+                where(build="nightly-*"),
+                Not(where(tags="flaky")),
+                AnyOf((where(os="Windows*"), where(os="Mac*"))),
+            )
+        ),
         job="5d",
-        keep=(keep("two", "last", count=2), keep("green", "last", count=1, where=where(status="passed"))),
+        keep=(
+            keep("two", "last", count=2),
+            keep("green", "last", count=1, where=where(status="passed")),
+        ),
     ),
     policy(
         "assets",
@@ -43,11 +63,18 @@ ALL = [
 
 
 def job(label: str, age_d: int, **given: object) -> MadeJob:
-    return MadeJob(label, {"end_time": NOW - age_d * DAY, "build": "nightly-1", "os": "Windows 11"} | given)
+    return MadeJob(
+        label, {"end_time": NOW - age_d * DAY, "build": "nightly-1", "os": "Windows 11"} | given
+    )
 
 
 def case(*jobs: MadeJob, goes: tuple[str, ...] = ()) -> PolicyTest:
-    return PolicyTest("t", NOW, jobs, tuple(Expectation(name, acts=((Action.DELETE_JOB, "nightly"),)) for name in goes))
+    return PolicyTest(
+        "t",
+        NOW,
+        jobs,
+        tuple(Expectation(name, acts=((Action.DELETE_JOB, "nightly"),)) for name in goes),
+    )
 
 
 def tried(*tests: PolicyTest) -> tuple[Rules, list[Tried]]:
@@ -82,7 +109,11 @@ def test_a_keep_rule_is_missed_by_a_job_that_only_it_keeps() -> None:
     newer = [job(f"n{n}", 10 + n) for n in range(2)]
     # With the green ones alone counted, `green` would keep n0 in place of the green one.
     noticed = left(case(*newer, job("green", 30, status="passed"), job("old", 40), goes=("old",)))
-    assert {"nightly: keep rule green", "nightly: keep rule two", "nightly: `where` of keep rule green"} <= noticed
+    assert {
+        "nightly: keep rule green",
+        "nightly: keep rule two",
+        "nightly: `where` of keep rule green",
+    } <= noticed
     assert "policy nightly" in noticed
 
 
@@ -91,8 +122,12 @@ def test_a_match_part_is_missed_by_a_job_that_only_it_leaves_out() -> None:
     flaky = job("flaky", 30, tags=("flaky",))
     also = {"nightly: keep rule two", "assets: match part `build: PR-*`"}
     assert left(case(*rest, flaky)) == {"nightly: match part `not tags: flaky`", *also}
-    assert "nightly: match part `build: nightly-*`" in left(case(*rest, job("x", 30, build="main-1")))
-    assert "nightly: match part `os: Windows* or os: Mac*`" in left(case(*rest, job("x", 30, os="Linux")))
+    assert "nightly: match part `build: nightly-*`" in left(
+        case(*rest, job("x", 30, build="main-1"))
+    )
+    assert "nightly: match part `os: Windows* or os: Mac*`" in left(
+        case(*rest, job("x", 30, os="Linux"))
+    )
 
 
 def test_an_alternative_is_missed_by_a_job_that_only_it_lets_in() -> None:
@@ -105,7 +140,9 @@ def test_an_alternative_is_missed_by_a_job_that_only_it_lets_in() -> None:
 def test_a_hold_is_missed_by_a_job_that_only_it_holds() -> None:
     newer = [job("a", 20), job("b", 21)]
     assert "hold tag keep" in left(case(*newer, job("held", 30, tags=("keep",))))
-    assert "hold tag keep" not in left(case(*newer, job("held", 30, tags=("keep",), build="main-1")))
+    assert "hold tag keep" not in left(
+        case(*newer, job("held", 30, tags=("keep",), build="main-1"))
+    )
 
 
 def test_a_test_that_fails_notices_nothing() -> None:
@@ -125,8 +162,13 @@ def test_uncovered_is_what_matches_keeps_or_holds_no_job_of_any_test() -> None:
 
 
 def test_matches_in_words() -> None:
-    said = AllOf((Atom("name", (Regex("a.*"),)), Not(AnyOf((where(error=None), where(manual=True))))))
+    said = AllOf(
+        (Atom("name", (Regex("a.*"),)), Not(AnyOf((where(error=None), where(manual=True)))))
+    )
     assert phrase(said) == "name: {regex: a.*} and not (error: null or manual: true)"
-    assert phrase(Atom("duration", (Comparison((("gt", 60), ("lt", 90.5))),))) == "duration: {gt: 60, lt: 90.5}"
+    assert (
+        phrase(Atom("duration", (Comparison((("gt", 60), ("lt", 90.5))),)))
+        == "duration: {gt: 60, lt: 90.5}"
+    )
     assert phrase(AllOf(())) == "all"
     assert len(phrase(where(name="x" * 200))) == 80

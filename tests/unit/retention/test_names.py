@@ -51,7 +51,9 @@ def test_a_name_that_could_lead_elsewhere_is_none(name: object) -> None:
         owner_name(name)
 
 
-@pytest.mark.parametrize("text", ["", "0" * 31, "0" * 33, "A" * 32, "g" * 32, "0" * 32 + "\n", None, 7])
+@pytest.mark.parametrize(
+    "text", ["", "0" * 31, "0" * 33, "A" * 32, "g" * 32, "0" * 32 + "\n", None, 7]
+)
 def test_an_id_is_32_small_hexadecimal_digits_and_nothing_else(text: object) -> None:
     assert job_id("0123456789abcdef" * 2)
     with pytest.raises(ValueError, match="not a job id"):

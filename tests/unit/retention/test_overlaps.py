@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.model.policies import EVERYTHING, AllOf, AnyOf, Atom, Comparison, Match, Not, Regex
+from sauce_janitor.model.policies import (
+    EVERYTHING,
+    AllOf,
+    AnyOf,
+    Atom,
+    Comparison,
+    Match,
+    Not,
+    Regex,
+)
 from sauce_janitor.retention.overlaps import may_overlap
 from tests.fakes.records import where
 

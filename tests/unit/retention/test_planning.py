@@ -20,7 +20,9 @@ from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rul
 ALL = frozenset({"all"})
 
 
-def plan(made: Rules, jobs: list[Record], *, accepted_at: int | None = None, leeway: Leeway = NO_LEEWAY) -> Plan:
+def plan(
+    made: Rules, jobs: list[Record], *, accepted_at: int | None = None, leeway: Leeway = NO_LEEWAY
+) -> Plan:
     ordered = newest_first(jobs, made.age_from)
     return make_plan(made, lambda: ordered, as_of=NOW, accepted_at=accepted_at, leeway=leeway)
 
@@ -36,20 +38,33 @@ def order(made: Plan) -> list[str]:
 def test_a_plan_counts_what_will_be_carried_out_by_policy_and_action() -> None:
     made = plan(
         rules(policy("p", assets="1d", job="3d"), holds=(Hold("h", tag="keep"),)),
-        [record("assets", DAY), record("both", 4 * DAY), record("young", HOUR), record("held", DAY, tags=("keep",))],
+        [
+            record("assets", DAY),
+            record("both", 4 * DAY),
+            record("young", HOUR),
+            record("held", DAY, tags=("keep",)),
+        ],
     )
     assert made.counts == {
         ("p", Action.DELETE_ASSETS): 1,
         ("p", Action.DELETE_JOB): 1,
         (None, Action.ARCHIVE): 1,
     }
-    assert made.totals == {Action.ARCHIVE: 1, Action.DELETE_ASSETS: 1, Action.DELETE_JOB: 1, Action.STOP: 0}
+    assert made.totals == {
+        Action.ARCHIVE: 1,
+        Action.DELETE_ASSETS: 1,
+        Action.DELETE_JOB: 1,
+        Action.STOP: 0,
+    }
     assert (made.inventory, made.held, made.unexpected, made.job_count) == (4, 1, 2, 3)
     assert made.matched == {"p": 4}
 
 
 def test_a_job_plan_has_one_delete_at_most_and_what_it_rests_on() -> None:
-    made = rules(policy("p", assets="1d", job="1d", archive="2h"), forbid=(Forbid(where(owner="jane"), ("video",)),))
+    made = rules(
+        policy("p", assets="1d", job="1d", archive="2h"),
+        forbid=(Forbid(where(owner="jane"), ("video",)),),
+    )
     item = record("j", 2 * DAY)
     (job,) = plan(made, [item]).jobs()
     assert [d.action for d in job.actions] == [Action.ARCHIVE, Action.DELETE_JOB]
@@ -62,14 +77,20 @@ def test_a_job_plan_has_one_delete_at_most_and_what_it_rests_on() -> None:
 
 
 def test_a_delete_without_a_selection_names_who_says_none() -> None:
-    (job,) = plan(rules(policy("p", job="1d"), policy("a", job="1h")), [record("j", 2 * DAY)]).jobs()
+    (job,) = plan(
+        rules(policy("p", job="1d"), policy("a", job="1h")), [record("j", 2 * DAY)]
+    ).jobs()
     assert (job.selection, job.nothing_wanted_by) == (None, "a")
 
 
 def test_kept_jobs_are_counted_by_reason_and_undecided_ones_by_policy_and_field() -> None:
     made = plan(
         rules(policy("p", where(os="Win*"), job="1d", keep=(keep("l", "last", count=1),))),
-        [record("kept", 2 * DAY), record("u", 2 * DAY, os=UNKNOWN), record("u2", 2 * DAY, os=UNKNOWN)],
+        [
+            record("kept", 2 * DAY),
+            record("u", 2 * DAY, os=UNKNOWN),
+            record("u2", 2 * DAY, os=UNKNOWN),
+        ],
     )
     assert made.undecided == {("p", "os"): 2}
     assert made.kept[Action.DELETE_JOB, Reason(Why.KEPT, "p", "l")] == 1
@@ -94,17 +115,27 @@ def test_deletes_are_executed_by_priority_then_longest_overdue() -> None:
 def test_archives_are_executed_holds_first_then_nearest_purge_and_purged_ones_last() -> None:
     made = rules(policy("p", archive="1d", priority="high"), holds=(Hold("h", tag="keep"),))
     ages = {"a29": 29 * DAY, "a2": 2 * DAY, "a31": 31 * DAY, "a15": 15 * DAY}
-    jobs = [*[record(label, age) for label, age in ages.items()], record("held", HOUR, tags=("keep",))]
-    assert order(plan(made, jobs)) == [id_of(label) for label in ("held", "a29", "a15", "a2", "a31")]
+    jobs = [
+        *[record(label, age) for label, age in ages.items()],
+        record("held", HOUR, tags=("keep",)),
+    ]
+    assert order(plan(made, jobs)) == [
+        id_of(label) for label in ("held", "a29", "a15", "a2", "a31")
+    ]
 
 
 def test_archives_and_deletes_take_turns_so_that_neither_starves_the_other() -> None:
-    made = rules(policy("a", where(build="a"), archive="1d"), policy("d", where(build="d"), job="1d"))
+    made = rules(
+        policy("a", where(build="a"), archive="1d"), policy("d", where(build="d"), job="1d")
+    )
     jobs = [
         *[record(f"a{n}", 2 * DAY, build="a") for n in range(6)],
         *[record(f"d{n}", 2 * DAY, build="d") for n in range(3)],
     ]
-    kinds = ["".join(decision.action.value[0] for decision in job.actions) for job in plan(made, jobs).jobs()]
+    kinds = [
+        "".join(decision.action.value[0] for decision in job.actions)
+        for job in plan(made, jobs).jobs()
+    ]
     assert kinds == ["a", "d", "a", "d", "a", "d", "a", "a", "a"]
 
 
@@ -130,14 +161,20 @@ def test_announcements_are_the_deletes_that_wait_for_grace_or_go() -> None:
 
 
 def test_a_plan_says_how_many_are_announced_since_when_not_and_when_they_go() -> None:
-    graceful = rules(policy("p", job="10d"), policy("q", where(name="slow"), job="12d"), grace=parse_duration("3d"))
+    graceful = rules(
+        policy("p", job="10d"),
+        policy("q", where(name="slow"), job="12d"),
+        grace=parse_duration("3d"),
+    )
     jobs = [
         record("new", 8 * DAY),
         record("known", 9 * DAY, announced={Action.DELETE_JOB: NOW - DAY}),
         record("slow", 10 * DAY, name="slow", announced={Action.DELETE_JOB: NOW - 2 * DAY}),
         record("due", 11 * DAY, announced={Action.DELETE_JOB: NOW - 4 * DAY}),
     ]
-    assert plan(graceful, jobs).waiting == {Action.DELETE_JOB: Waiting(3, 1, NOW + 2 * DAY, NOW + 3 * DAY)}
+    assert plan(graceful, jobs).waiting == {
+        Action.DELETE_JOB: Waiting(3, 1, NOW + 2 * DAY, NOW + 3 * DAY)
+    }
     both = rules(policy("p", job="10d", assets="14d"), grace=parse_duration("5d"))
     assert plan(both, [record("j", 9 * DAY)]).waiting[Action.DELETE_JOB].first_at == NOW + 5 * DAY
     both = rules(policy("p", job="10d", assets="14d"), grace=parse_duration("4d"))
@@ -161,7 +198,7 @@ def test_the_same_input_gives_the_same_plan() -> None:
     assert list(first.jobs()) == list(second.jobs())
 
 
-# --- limits ----------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 
 def limited(**limits: float) -> Rules:
@@ -219,10 +256,18 @@ def test_limits_count_distinct_jobs_and_no_archives() -> None:
 
 def test_what_an_accepted_plan_left_to_do_does_not_count_again() -> None:
     left = old(10, accepted_for=Action.DELETE_JOB)
-    made = plan(limited(max_jobs=2), [*left, record("new", 3 * DAY), record("more", 3 * DAY)], accepted_at=NOW)
+    made = plan(
+        limited(max_jobs=2),
+        [*left, record("new", 3 * DAY), record("more", 3 * DAY)],
+        accepted_at=NOW,
+    )
     assert made.acting == ActingJobs(12, 0, left=10)
     assert broken(made) == []
-    once_more = plan(limited(max_jobs=1), [*left, record("new", 3 * DAY), record("more", 3 * DAY)], accepted_at=NOW)
+    once_more = plan(
+        limited(max_jobs=1),
+        [*left, record("new", 3 * DAY), record("more", 3 * DAY)],
+        accepted_at=NOW,
+    )
     assert broken(once_more) == [("max_jobs", None, 2, 1)]
     assert "besides the 10 that an accepted plan has left to do" in once_more.broken[0].text
 
@@ -232,8 +277,13 @@ def test_what_was_accepted_for_another_action_or_changed_since_counts() -> None:
         old(10, accepted_for=Action.DELETE_ASSETS),
         old(10, accepted_for=Action.DELETE_JOB, changed_at=NOW + 1),
     ):
-        assert broken(plan(limited(max_jobs=9), jobs, accepted_at=NOW)) == [("max_jobs", None, 10, 9)]
-    assert broken(plan(limited(max_jobs=9), old(10, accepted_for=Action.DELETE_JOB), accepted_at=None)) != []
+        assert broken(plan(limited(max_jobs=9), jobs, accepted_at=NOW)) == [
+            ("max_jobs", None, 10, 9)
+        ]
+    assert (
+        broken(plan(limited(max_jobs=9), old(10, accepted_for=Action.DELETE_JOB), accepted_at=None))
+        != []
+    )
 
 
 def approval(max_jobs: int | None = None, *lift: str) -> Approval:
@@ -248,10 +298,15 @@ def test_an_approval_lifts_the_limits_it_names_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "still"), [(30, ["max_percent"]), (29, ["max_percent", "max_jobs"]), (31, ["max_percent"])]
+    ("most", "still"),
+    [(30, ["max_percent"]), (29, ["max_percent", "max_jobs"]), (31, ["max_percent"])],
 )
-def test_an_approval_of_so_many_jobs_lifts_max_jobs_up_to_there(most: int, still: list[str]) -> None:
-    found = plan(limited(max_percent=25, max_jobs=10), old(30), leeway=Leeway(approvals=(approval(most),)))
+def test_an_approval_of_so_many_jobs_lifts_max_jobs_up_to_there(
+    most: int, still: list[str]
+) -> None:
+    found = plan(
+        limited(max_percent=25, max_jobs=10), old(30), leeway=Leeway(approvals=(approval(most),))
+    )
     assert [limit.limit for limit in found.broken] == still
 
 
@@ -270,9 +325,17 @@ def test_max_growth_is_times_the_median_of_the_last_plans() -> None:
     made = limited(max_growth=2)
     ordered = newest_first(old(10), made.age_from)
 
-    def with_medians(medians: dict[str | None, float] | None) -> list[tuple[str, str | None, float, float]]:
+    def with_medians(
+        medians: dict[str | None, float] | None,
+    ) -> list[tuple[str, str | None, float, float]]:
         return broken(
-            make_plan(made, lambda: ordered, as_of=NOW, accepted_at=None, leeway=Leeway(medians=medians or {}))
+            make_plan(
+                made,
+                lambda: ordered,
+                as_of=NOW,
+                accepted_at=None,
+                leeway=Leeway(medians=medians or {}),
+            )
         )
 
     assert with_medians(None) == []
@@ -281,7 +344,9 @@ def test_max_growth_is_times_the_median_of_the_last_plans() -> None:
 
 
 def test_a_policys_limits_are_of_its_own_deletes_and_sure_matches() -> None:
-    strict = policy("strict", where(build="a"), job="1d", limits=Limits(max_percent=50, max_jobs=14))
+    strict = policy(
+        "strict", where(build="a"), job="1d", limits=Limits(max_percent=50, max_jobs=14)
+    )
     made = rules(strict, policy("other", where(build="b"), job="1d"))
     jobs = [
         *[record(f"a{n}", 2 * DAY, build="a") for n in range(15)],
@@ -289,12 +354,17 @@ def test_a_policys_limits_are_of_its_own_deletes_and_sure_matches() -> None:
     ]
     jobs += [record(f"b{n}", 2 * DAY, build="b") for n in range(15)]
     found = broken(plan(made, jobs))
-    assert [(limit, whose) for limit, whose, _, _ in found] == [("max_percent", "strict"), ("max_jobs", "strict")]
+    assert [(limit, whose) for limit, whose, _, _ in found] == [
+        ("max_percent", "strict"),
+        ("max_jobs", "strict"),
+    ]
 
 
 def test_a_lifted_limit_is_not_measured() -> None:
     made = limited(max_percent=25, max_jobs=10)
-    assert broken(plan(made, old(30), leeway=Leeway(frozenset({"max_percent"})))) == [("max_jobs", None, 30, 10)]
+    assert broken(plan(made, old(30), leeway=Leeway(frozenset({"max_percent"})))) == [
+        ("max_jobs", None, 30, 10)
+    ]
     assert broken(plan(made, old(30), leeway=Leeway(frozenset({"max_percent", "max_jobs"})))) == []
 
 
@@ -302,10 +372,14 @@ def test_a_broken_limit_trims_nothing() -> None:
     assert plan(limited(max_jobs=1), old(30)).job_count == 30
 
 
-# --- fingerprints ----------------------------------------------------------------------------------------------------
+# --- fingerprints ---------------------------------------------------------------------------------
 
 
-READING = rules(policy("p", where(name="*"), group_by=("os",), keep=(keep("l", "last", where=where(browser="x")),)))
+READING = rules(
+    policy(
+        "p", where(name="*"), group_by=("os",), keep=(keep("l", "last", where=where(browser="x")),)
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +405,10 @@ def test_a_fingerprint_does_not_change_with_what_no_decision_reads() -> None:
 
 def test_text_that_looks_like_unknown_or_null_is_not_it() -> None:
     fields, item = decision_fields(READING), record("j")
-    prints = {fingerprint(replace(item.job, name=n), None, fields) for n in ("?", "None", "UNKNOWN", None, UNKNOWN)}
+    prints = {
+        fingerprint(replace(item.job, name=n), None, fields)
+        for n in ("?", "None", "UNKNOWN", None, UNKNOWN)
+    }
     assert len(prints) == 5
 
 
@@ -339,4 +416,6 @@ def test_decision_fields_say_whether_builds_are_read() -> None:
     assert not decision_fields(READING).read_builds
     assert decision_fields(rules(policy("p", where(build_status="x")))).read_builds
     assert decision_fields(rules(policy("p", where(build="x"), unit="build"))).read_builds
-    assert decision_fields(rules(policy("p"), holds=(Hold("h", match=where(build_status="x")),))).read_builds
+    assert decision_fields(
+        rules(policy("p"), holds=(Hold("h", match=where(build_status="x")),))
+    ).read_builds

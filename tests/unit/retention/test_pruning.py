@@ -1,4 +1,6 @@
-"""The section "Pruning the archive" of docs/reference/policies.md, a test a sentence, and its laws over random worlds."""
+"""The section "Pruning the archive" of docs/reference/policies.md, a test a sentence, and its laws
+over random worlds.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,12 @@ from hypothesis import given
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.jobs import UNKNOWN, AssetsStanding, Reason, Record, Why
 from sauce_janitor.model.policies import ArchiveRule, Hold, Policy, Rules
-from sauce_janitor.retention.plan.archive_pruning import ArchivedFile, ArchivedJob, ArchivePruning, JobPruning
+from sauce_janitor.retention.plan.archive_pruning import (
+    ArchivedFile,
+    ArchivedJob,
+    ArchivePruning,
+    JobPruning,
+)
 from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, record, rules, where
 from tests.unit.retention.sentences import faults, told
 from tests.unit.retention.worlds import World, one_record, worlds
@@ -27,12 +34,23 @@ def a_file(name: str | None, stored_at: int, size: int = 10) -> ArchivedFile:
 
 
 def archived(
-    view: Record, *names: str, age: int = 100 * DAY, known: Record | None = None, protected: tuple[Reason, ...] = ()
+    view: Record,
+    *names: str,
+    age: int = 100 * DAY,
+    known: Record | None = None,
+    protected: tuple[Reason, ...] = (),
 ) -> ArchivedJob:
     """A job of which these assets and its document were stored `age` seconds ago, when it ended."""
     stored_at = NOW - age
     files = (a_file(None, stored_at), *(a_file(name, stored_at) for name in names))
-    return ArchivedJob(view.job.id, view.job.owner, stored_at, files, (view, known) if known else (view,), protected)
+    return ArchivedJob(
+        view.job.id,
+        view.job.owner,
+        stored_at,
+        files,
+        (view, known) if known else (view,),
+        protected,
+    )
 
 
 def going(rules: Rules, job: ArchivedJob, as_of: int = NOW) -> set[str]:
@@ -47,14 +65,16 @@ VIDEO, LOG, DOCUMENT = "assets/video.mp4", "assets/log.json", "job.json"
 OLD = archived(record("j"), "video.mp4", "log.json")
 
 
-# --- the sentences ---------------------------------------------------------------------------------------------------
+# --- the sentences --------------------------------------------------------------------------------
 
 
 def test_counted_from() -> None:
     """Pruning the archive: `keep_for` counts from when the file was archived, or from the job's end
     if that is later."""
     told_rules = told(SIMPLE)
-    late = replace(OLD, files=(a_file("video.mp4", NOW - 90 * DAY), a_file("log.json", NOW - 90 * DAY + 1)))
+    late = replace(
+        OLD, files=(a_file("video.mp4", NOW - 90 * DAY), a_file("log.json", NOW - 90 * DAY + 1))
+    )
     assert going(told_rules, late) == {VIDEO}
     assert going(told_rules, replace(late, ended_at=NOW - 90 * DAY + 1)) == set()
 
@@ -62,10 +82,13 @@ def test_counted_from() -> None:
 def test_by_class() -> None:
     """Pruning the archive: By class or glob (`{video: 90d, all: 2y}`), the longest of the keys that
     match a file counts;"""
-    by_class = told("[{name: p, match: all, then: {archive: {after: 1h, keep_for: {video: 90d, all: 2y}}}}]")
+    by_class = told(
+        "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {video: 90d, all: 2y}}}}]"
+    )
     assert going(by_class, OLD) == {VIDEO}
     several = told(
-        "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {logs: 1d, '*.json': 95d, log.*: 2d}}}}]"
+        "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {logs: 1d, '*.json': 95d,"
+        " log.*: 2d}}}}]"
     )
     assert going(several, OLD, NOW - 5 * DAY - 1) == set()
     assert going(several, OLD, NOW - 5 * DAY) == {LOG}
@@ -74,9 +97,13 @@ def test_by_class() -> None:
 def test_the_rest_and_for_ever() -> None:
     """Pruning the archive: `all` is for files that no other key matches, and `forever` is a
     time."""
-    text = "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {all: 90d, logs: forever}}}}]"
+    text = (
+        "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {all: 90d, logs: forever}}}}]"
+    )
     assert going(told(text), OLD) == {VIDEO}
-    assert going(told("[{name: p, match: all, then: {archive: {keep_for: forever}}}]"), OLD) == set()
+    assert (
+        going(told("[{name: p, match: all, then: {archive: {keep_for: forever}}}]"), OLD) == set()
+    )
     assert "too short" in faults("[{name: p, match: all, then: {archive: {keep_for: 10min}}}]")
 
 
@@ -94,29 +121,40 @@ def test_the_longest() -> None:
     assert going(told(TWO.replace("LONG", "101d")), OLD) == set()
     other = archived(record("j", name="login"), "video.mp4")
     assert going(told(TWO.replace("LONG", "101d")), other) == {VIDEO, DOCUMENT}
-    (term, *_) = shelved(told(TWO.replace("LONG", "90d")), OLD).terms
+    term, *_ = shelved(told(TWO.replace("LONG", "90d")), OLD).terms
     assert (term.policy, term.keep_for, term.at) == ("long", "90d", NOW - 10 * DAY)
 
 
 def test_overrides_and_the_default() -> None:
     """Pruning the archive: `overrides` and `default: true` apply as in archiving."""
-    overridden = TWO.replace("LONG", "2y") + "- {name: o, match: all, overrides: all, then: {archive: {keep_for: 40d}}}"
+    overridden = (
+        TWO.replace("LONG", "2y")
+        + "- {name: o, match: all, overrides: all, then: {archive: {keep_for: 40d}}}"
+    )
     assert going(told(overridden), OLD) == {VIDEO, LOG, DOCUMENT}
-    default = "[{name: p, match: all, then: {archive: {keep_for: 40d}}}, {name: d, default: true, then: {archive: 1h}}]"
+    default = (
+        "[{name: p, match: all, then: {archive: {keep_for: 40d}}}, {name: d, default: true, then:"
+        " {archive: 1h}}]"
+    )
     assert going(told(default), OLD) == {VIDEO, LOG, DOCUMENT}
     assert going(told(default.replace("match: all", "match: {name: x}")), OLD) == set()
 
 
 def test_no_policy() -> None:
     """Pruning the archive: Jobs for which no policy states `archive` stay for ever."""
-    assert going(told("[{name: p, match: {name: x}, then: {archive: {keep_for: 1d}}}]"), OLD) == set()
+    assert (
+        going(told("[{name: p, match: {name: x}, then: {archive: {keep_for: 1d}}}]"), OLD) == set()
+    )
     assert going(told("[{name: p, match: all, then: {archive: none}}]"), OLD) == set()
 
 
 def test_a_hold() -> None:
     """Pruning the archive: No file is removed of a job that is held, as archived or as last
     seen;"""
-    held = told(f"{{policies: {SIMPLE}, holds: [{{tag: keep}}, {{match: {{os: Linux}}, until: 2027-01-01}}]}}")
+    held = told(
+        f"{{policies: {SIMPLE}, holds: [{{tag: keep}}, {{match: {{os: Linux}}, until:"
+        " 2027-01-01}]}"
+    )
     plain, tagged = record("j", assets=GONE), record("j", tags=("keep",), assets=GONE)
     assert going(held, archived(plain, "video.mp4")) == {VIDEO, DOCUMENT}
     assert going(held, archived(plain, "video.mp4", known=tagged)) == set()
@@ -137,7 +175,10 @@ def test_may_match() -> None:
     unclear = archived(record("j", os=UNKNOWN), "video.mp4")
     for says in ("none", "1h", "{keep_for: 1h}"):
         assert going(told(text.replace("ARCHIVE", says)), unclear) == set()
-    assert "os cannot be told" in shelved(told(text.replace("ARCHIVE", "none")), unclear).protected[0].text
+    assert (
+        "os cannot be told"
+        in shelved(told(text.replace("ARCHIVE", "none")), unclear).protected[0].text
+    )
     silent = SIMPLE[:-1] + ", {name: q, match: {os: Linux}, then: {stop: 6h}}]"
     assert going(told(silent), unclear) == {VIDEO, DOCUMENT}
 
@@ -150,7 +191,10 @@ def test_still_at_sauce_labs() -> None:
     assert going(quick, young) == set()
     assert going(quick, replace(young, views=(record("j"), record("j")))) == set()
     for standing in (AssetsStanding.DELETED, AssetsStanding.PURGED):
-        assert going(quick, replace(young, views=(record("j"), record("j", assets=standing)))) == {VIDEO, DOCUMENT}
+        assert going(quick, replace(young, views=(record("j"), record("j", assets=standing)))) == {
+            VIDEO,
+            DOCUMENT,
+        }
     assert going(quick, archived(record("j"), "video.mp4", age=30 * DAY)) == {VIDEO, DOCUMENT}
 
 
@@ -159,7 +203,9 @@ def test_the_document_goes_last() -> None:
     text = "[{name: p, match: all, then: {archive: {keep_for: {all: 1d, logs: LOGS, '*': 2d}}}}]"
     assert going(told(text.replace("LOGS", "2y")), OLD) == {VIDEO}
     assert going(told(text.replace("LOGS", "90d")), OLD) == {VIDEO, LOG, DOCUMENT}
-    assert going(told("[{name: p, match: all, then: {archive: {keep_for: {video: 1d, logs: 1d}}}}]"), OLD) == {
+    assert going(
+        told("[{name: p, match: all, then: {archive: {keep_for: {video: 1d, logs: 1d}}}}]"), OLD
+    ) == {
         VIDEO,
         LOG,
     }
@@ -167,7 +213,7 @@ def test_the_document_goes_last() -> None:
     assert going(told(SIMPLE), alone) == {DOCUMENT}
 
 
-# --- what the sentences leave open -----------------------------------------------------------------------------------
+# --- what the sentences leave open ----------------------------------------------------------------
 
 
 def test_a_job_that_cannot_be_read_stays() -> None:
@@ -180,15 +226,19 @@ def test_months_are_counted_on_the_calendar_of_the_configuration() -> None:
     wish = ArchiveRule(keep_for=(("all", parse_duration("1mo")),))
     in_berlin = rules(Policy("p", where(name="*"), archive=wish), timezone=BERLIN)
     (term,) = shelved(in_berlin, replace(OLD, files=(a_file("video.mp4", 1_774_000_000),))).terms
-    assert term.at == 1_774_000_000 + 31 * DAY - HOUR  # March has 31 days, and loses an hour in Berlin
+    assert (
+        term.at == 1_774_000_000 + 31 * DAY - HOUR
+    )  # March has 31 days, and loses an hour in Berlin
 
 
 def test_the_order_of_keys_makes_no_other_policy_digest() -> None:
     one = told("[{name: p, match: all, then: {archive: {keep_for: {video: 90d, all: 2y}}}}]")
-    assert one == told("[{name: p, match: all, then: {archive: {keep_for: {all: 2y, video: 90d}}}}]")
+    assert one == told(
+        "[{name: p, match: all, then: {archive: {keep_for: {all: 2y, video: 90d}}}}]"
+    )
 
 
-# --- laws ------------------------------------------------------------------------------------------------------------
+# --- laws -----------------------------------------------------------------------------------------
 
 KEEP_FORS = (None, "1h", "1d", "20d", "60d", "2mo", "1y")
 NAMES = ("video.mp4", "log.json", "0001screenshot.png", "odd.bin")
@@ -201,7 +251,9 @@ def with_times(rng: Random, told_rules: Rules) -> Rules:
     for policy in told_rules.policies:
         keys = rng.sample(KEYS, rng.randint(0, 3))
         texts = {key: rng.choice(KEEP_FORS) for key in keys}
-        times = tuple((key, parse_duration(text) if text else None) for key, text in sorted(texts.items()))
+        times = tuple(
+            (key, parse_duration(text) if text else None) for key, text in sorted(texts.items())
+        )
         archive = policy.archive or ArchiveRule()
         policies.append(replace(policy, archive=replace(archive, keep_for=times)))
     return replace(told_rules, policies=tuple(policies))
@@ -249,11 +301,15 @@ def test_another_look_of_the_job_prunes_nothing_more_but_for_what_is_known_to_be
     told_rules, job, rng = scene(world)
     another = replace(job, views=(*job.views, one_record(rng, "j")))
     settled = replace(job, ended_at=min(job.ended_at, NOW - 31 * DAY))
-    assert going(told_rules, replace(another, ended_at=settled.ended_at)) <= going(told_rules, settled)
+    assert going(told_rules, replace(another, ended_at=settled.ended_at)) <= going(
+        told_rules, settled
+    )
 
 
 @given(worlds)
-def test_adding_a_policy_prunes_nothing_earlier_where_another_says_what_to_archive(world: World) -> None:
+def test_adding_a_policy_prunes_nothing_earlier_where_another_says_what_to_archive(
+    world: World,
+) -> None:
     told_rules, job, rng = scene(world)
     stating = [policy for policy in told_rules.policies if not policy.default]
     if not stating or any(policy.overrides for policy in told_rules.policies):
@@ -261,7 +317,9 @@ def test_adding_a_policy_prunes_nothing_earlier_where_another_says_what_to_archi
     plain = replace(told_rules, policies=tuple(stating))
     new = replace(rng.choice(random_rules(rng).policies), name="new", default=False, overrides=())
     more = with_times(rng, replace(plain, policies=(new,))).policies
-    assert going(replace(plain, policies=(*stating, *more)), job) <= going(plain, job) | _of_nobody(plain, job)
+    assert going(replace(plain, policies=(*stating, *more)), job) <= going(plain, job) | _of_nobody(
+        plain, job
+    )
 
 
 def _of_nobody(told_rules: Rules, job: ArchivedJob) -> set[str]:
@@ -310,6 +368,6 @@ def test_the_status_of_a_build_is_known_to_the_inventory_alone() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_has_a_term_and_says_whose_word_it_is(name: str) -> None:
-    (term, document) = (shelved(told(SIMPLE), archived(record("j"), name)).terms[n] for n in (1, 0))
+    term, document = (shelved(told(SIMPLE), archived(record("j"), name)).terms[n] for n in (1, 0))
     assert (term.policy, document.policy) == ("p", "p")
     assert term.file.name == name

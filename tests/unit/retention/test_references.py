@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.model.job_references import Candidate, build_reference, job_reference, only, only_digest
+from sauce_janitor.model.job_references import (
+    Candidate,
+    build_reference,
+    job_reference,
+    only,
+    only_digest,
+)
 from sauce_janitor.model.jobs import Owner
 from tests.fakes.job_list import an_id
 
@@ -47,7 +53,9 @@ def test_what_is_no_address_of_a_job_is_refused_in_one_sentence(text: str, why: 
 
 
 def test_the_key_in_an_address_is_in_no_message() -> None:
-    assert "s3cret" not in job_reference(f"https://app.saucelabs.com/tests/{WHOLE}?auth=s3cret").text
+    assert (
+        "s3cret" not in job_reference(f"https://app.saucelabs.com/tests/{WHOLE}?auth=s3cret").text
+    )
     with pytest.raises(ValueError, match="is no address") as wrong:
         job_reference("https://evil.example/?auth=s3cret")
     assert "s3cret" not in str(wrong.value)

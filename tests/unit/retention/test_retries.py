@@ -15,11 +15,15 @@ BAD = Failing(FailureKind.ARCHIVE, "it is not an MP4", 7)
 
 
 def failing(*, every_s: int, until: int, ended_at: int | None = None) -> list[Retry]:
-    """What a job that never succeeds leaves behind, with a run every so often that tries what is due."""
+    """What a job that never succeeds leaves behind, with a run every so often that tries what is
+    due.
+    """
     found: list[Retry] = []
     for now in range(NOON, until, every_s):
         if not found or found[-1].due_at <= now:
-            found.append(failed_again(found[-1] if found else None, JOB, BAD, at=now, ended_at=ended_at))
+            found.append(
+                failed_again(found[-1] if found else None, JOB, BAD, at=now, ended_at=ended_at)
+            )
     return found
 
 
@@ -34,7 +38,9 @@ def test_the_next_run_tries_again_and_then_each_pause_doubles_up_to_three_days()
 
 
 @given(left_h=st.integers(1, 29 * 24), every_h=st.integers(1, 24))
-def test_a_job_is_tried_again_in_the_last_quarter_before_its_purge(left_h: int, every_h: int) -> None:
+def test_a_job_is_tried_again_in_the_last_quarter_before_its_purge(
+    left_h: int, every_h: int
+) -> None:
     purged_at = NOON + left_h * HOUR
     tries = failing(every_s=every_h * HOUR, until=purged_at, ended_at=purged_at - 30 * DAY)
     last = (purged_at - 1 - NOON) // (every_h * HOUR) * every_h * HOUR + NOON

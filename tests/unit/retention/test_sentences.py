@@ -1,4 +1,6 @@
-"""Every sentence of docs/reference/policies.md about decisions has a test that quotes it, and no test quotes another."""
+"""Every sentence of docs/reference/policies.md about decisions has a test that quotes it, and no
+test quotes another.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The sections of docs/reference/policies.md on what is deleted, archived and stopped: each test quotes its sentence."""
+"""The sections of docs/reference/policies.md on what is deleted, archived and stopped: each test
+quotes its sentence.
+"""
 
 from __future__ import annotations
 
@@ -52,11 +54,13 @@ def planned(rules: Rules, *jobs: Record) -> Plan:
     return make_plan(rules, lambda: ordered, as_of=NOW, accepted_at=None)
 
 
-# --- When something is deleted ---------------------------------------------------------------------------------------
+# --- When something is deleted --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("action", [ASSETS, JOB])
-@pytest.mark.parametrize("aside", [{"held": True}, {"ended_at": None, "state": "unknown"}, {"started_at": UNKNOWN}])
+@pytest.mark.parametrize(
+    "aside", [{"held": True}, {"ended_at": None, "state": "unknown"}, {"started_at": UNKNOWN}]
+)
 def test_all_of_this_must_hold(action: Action, aside: dict[str, Any]) -> None:
     """When something is deleted: `delete_assets` and `delete_job` act on a job only if all of this
     is true:"""
@@ -71,7 +75,18 @@ def test_not_held() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["complete", "error", "errored", "passed", "failed", "finished", "in progress", "queued", "gone"]
+    "raw",
+    [
+        "complete",
+        "error",
+        "errored",
+        "passed",
+        "failed",
+        "finished",
+        "in progress",
+        "queued",
+        "gone",
+    ],
 )
 def test_finished(raw: str) -> None:
     """When something is deleted: It has finished: its raw `status` is final **and** `end_time` is
@@ -99,7 +114,9 @@ def test_an_age() -> None:
 def test_a_policy_permits() -> None:
     """When something is deleted: A policy permits the action and its time has passed."""
     rules = told("[{name: p, match: {os: Linux}, then: {archive: none, delete_job: 1d}}]")
-    assert going(rules, [old("covered", os="Linux"), old("other"), old("young", DAY - 1, os="Linux")]) == ids("covered")
+    assert going(
+        rules, [old("covered", os="Linux"), old("other"), old("young", DAY - 1, os="Linux")]
+    ) == ids("covered")
 
 
 @pytest.mark.parametrize(
@@ -119,12 +136,17 @@ def test_no_policy_says_otherwise(other: str, why: Why) -> None:
 
 
 @pytest.mark.parametrize(
-    "assets", ["3d", "never", "{after: 1d, keep: [{last: 1}]}"], ids=["not yet due", "never", "kept"]
+    "assets",
+    ["3d", "never", "{after: 1d, keep: [{last: 1}]}"],
+    ids=["not yet due", "never", "kept"],
 )
 def test_deleting_a_job_deletes_its_assets(assets: str) -> None:
     """When something is deleted: **Deleting a job deletes its assets**: while it has any, whatever
     blocks `delete_assets` blocks `delete_job`."""
-    rules = told(f"[{{name: p, match: all, then: {{archive: none, delete_assets: {assets}, delete_job: 1d}}}}]")
+    rules = told(
+        f"[{{name: p, match: all, then: {{archive: none, delete_assets: {assets}, delete_job:"
+        " 1d}}]"
+    )
     assert whys(rules, [old()], "j", JOB) == {Why.ASSETS_PROTECTED}
     assert going(rules, [old(assets=AssetsStanding.DELETED)], JOB) == ids("j")
 
@@ -172,7 +194,9 @@ policies: [{name: p, match: all, keep: [{last: 1, where: {tags: x}}], then: {arc
     waiting = old(age=11 * DAY, announced={JOB: NOW - 3 * DAY + 1})
     assert whys(rules, [waiting], "j") == {Why.GRACE}
     assert going(rules, [replace(waiting, announced={JOB: NOW - 3 * DAY})]) == ids("j")
-    assert announced(old(age=11 * DAY, tags=("x",), announced={JOB: NOW - 9 * DAY})) == set(), "kept: it starts again"
+    assert announced(old(age=11 * DAY, tags=("x",), announced={JOB: NOW - 9 * DAY})) == set(), (
+        "kept: it starts again"
+    )
 
 
 def test_limits() -> None:
@@ -184,7 +208,13 @@ def test_limits() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"tags": ("x",)}, {"name": "other"}, {"owner": Owner("joe")}, {"status": "failed"}, {"ended_at": None}],
+    [
+        {"tags": ("x",)},
+        {"name": "other"},
+        {"owner": Owner("joe")},
+        {"status": "failed"},
+        {"ended_at": None},
+    ],
     ids=str,
 )
 def test_asked_again(change: dict[str, Any]) -> None:
@@ -210,7 +240,7 @@ def test_drift() -> None:
     assert set(house.sauce.world) == {planned_one, other}
 
 
-# --- Archiving -------------------------------------------------------------------------------------------------------
+# --- Archiving ------------------------------------------------------------------------------------
 
 
 def wanted(rules: Rules, item: Record) -> Selection | None:
@@ -284,7 +314,10 @@ def test_classes() -> None:
         assert ("logs" in asset_classes(name)) is its_class.endswith("_log")
         assert Selection(frozenset({"all"})).wants(name)
         assert (
-            faults(f"[{{name: p, match: all, then: {{archive: {{after: 1h, assets: [{its_class}], discard: rest}}}}}}]")
+            faults(
+                f"[{{name: p, match: all, then: {{archive: {{after: 1h, assets: [{its_class}],"
+                " discard: rest}}}]"
+            )
             == ""
         )
     assert Selection(frozenset({"*.xml"})).wants("junit.xml")
@@ -294,7 +327,10 @@ def test_the_document_is_stored() -> None:
     """Archiving: `job.json` is always archived."""
     house = House()
     job = house.add(1, assets={})
-    run(house, [house.planned(job, ARCHIVE, selection=Selection(frozenset({"video"}), discard_rest=True))])
+    run(
+        house,
+        [house.planned(job, ARCHIVE, selection=Selection(frozenset({"video"}), discard_rest=True))],
+    )
     assert list(house.archive.documents) == [job]
 
 
@@ -311,7 +347,10 @@ def test_sauce_deletes_all_files() -> None:
 
 def test_discard_rest() -> None:
     """Archiving: | `discard: rest` | required with a list of assets shorter than `all` |"""
-    text = "[{name: p, match: all, then: {archive: {after: 1h, assets: [logs]REST}, delete_assets: 1d}}]"
+    text = (
+        "[{name: p, match: all, then: {archive: {after: 1h, assets: [logs]REST}, delete_assets:"
+        " 1d}}]"
+    )
     assert "discard: rest" in faults(text.replace("REST", ""))
     assert faults(text.replace("REST", ", discard: rest")) == ""
 
@@ -346,7 +385,11 @@ policies:
 
 def test_the_archive_holds() -> None:
     """Archiving: | `keep_for: 2y` | how long the archive keeps the files; default: for ever |"""
-    wish = told("[{name: p, match: all, then: {archive: {after: 1h, keep_for: 2y}}}]").policies[0].archive
+    wish = (
+        told("[{name: p, match: all, then: {archive: {after: 1h, keep_for: 2y}}}]")
+        .policies[0]
+        .archive
+    )
     assert wish is not None
     assert times_of(wish, "video.mp4") == (parse_duration("2y"),)
     wish = told("[{name: p, match: all, then: {archive: 1h}}]").policies[0].archive
@@ -370,7 +413,10 @@ def test_purged() -> None:
     """Archiving: Assets are *purged* if the job ended at least 30 days ago and two reads of their
     list, the second right before the delete, gave 404 or nothing. Then `if_purged: proceed`
     (default) deletes the job with only `job.json` archived; `keep` keeps it."""
-    assert told("[{name: p, match: all, then: {archive: 1h}}]").policies[0].archive.if_purged == "proceed"  # type: ignore[union-attr]  # it has one
+    assert (
+        told("[{name: p, match: all, then: {archive: 1h}}]").policies[0].archive.if_purged  # type: ignore[union-attr]
+        == "proceed"
+    )  # it has one
     for missing in (True, False):
         house = House()
         job = house.add(1, age_days=30, assets={})
@@ -420,7 +466,11 @@ def test_a_missing_file() -> None:
     honest = AssetListing(("log.json", "gone.log"))
     house.sauce.lie("assets", lambda _sauce, _job: honest, times=99)
     execution = run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL)])
-    assert (execution.complete, execution.incomplete, execution.count(JOB, Outcome.FAILED)) == (False, 1, 1)
+    assert (execution.complete, execution.incomplete, execution.count(JOB, Outcome.FAILED)) == (
+        False,
+        1,
+        1,
+    )
     assert house.archive.files[job] == {"log.json": b"[]"}
     assert [each.name for each in house.archive.missing[job]] == ["gone.log"]
     assert house.sauce.writes() == []
@@ -431,8 +481,13 @@ def test_a_missing_file() -> None:
     assert job not in house.sauce.world
 
 
-WAITING = "[{name: p, match: all, then: {archive: {after: 1h%s}, delete_assets: 1d, delete_job: 1d}}]"
-LACKING: dict[str, Any] = {"archived": frozenset[str](), "missing": (MissingFile("video.mp4", "404", NOW - 14 * DAY),)}
+WAITING = (
+    "[{name: p, match: all, then: {archive: {after: 1h%s}, delete_assets: 1d, delete_job: 1d}}]"
+)
+LACKING: dict[str, Any] = {
+    "archived": frozenset[str](),
+    "missing": (MissingFile("video.mp4", "404", NOW - 14 * DAY),),
+}
 
 
 @pytest.mark.parametrize("said", ["", ", if_unavailable: keep"])
@@ -442,7 +497,9 @@ def test_deletes_wait(said: str) -> None:
     assert whys(rules, jobs, "lacks", ASSETS) == {Why.MISSING, Why.DUE, Why.WITH_THE_JOB}
     assert whys(rules, jobs, "whole") == {Why.DUE}
     assert going(rules, jobs, ARCHIVE) == ids("lacks"), "it is asked for again"
-    assert whys(told(WAITING % ", assets: [logs], discard: rest"), jobs, "lacks") == {Why.DUE}, "nobody wants it"
+    assert whys(told(WAITING % ", assets: [logs], discard: rest"), jobs, "lacks") == {Why.DUE}, (
+        "nobody wants it"
+    )
 
 
 def test_deletes_wait_no_longer() -> None:
@@ -460,23 +517,46 @@ def test_deletes_wait_no_longer() -> None:
     house = House()
     job = house.add(1, age_days=12, assets={"log.json": b"[]"})
     house.sauce.lie("assets", lambda _sauce, _job: AssetListing(("log.json", "gone.log")), times=99)
-    run(house, [house.planned(job, ARCHIVE, JOB, selection=replace(ALL, gives_up=frozenset({"gone.log"})))])
+    run(
+        house,
+        [
+            house.planned(
+                job, ARCHIVE, JOB, selection=replace(ALL, gives_up=frozenset({"gone.log"}))
+            )
+        ],
+    )
     assert job not in house.sauce.world
     assert set(house.archive.files[job]) == {"log.json"}
 
     house = House()
     job = house.add(1, age_days=12, assets={"log.json": b"[]"})
-    house.sauce.lie("assets", lambda _sauce, _job: AssetListing(("log.json", "gone.log", "new.log")), times=99)
-    run(house, [house.planned(job, ARCHIVE, JOB, selection=replace(ALL, gives_up=frozenset({"gone.log"})))])
+    house.sauce.lie(
+        "assets", lambda _sauce, _job: AssetListing(("log.json", "gone.log", "new.log")), times=99
+    )
+    run(
+        house,
+        [
+            house.planned(
+                job, ARCHIVE, JOB, selection=replace(ALL, gives_up=frozenset({"gone.log"}))
+            )
+        ],
+    )
     assert job in house.sauce.world, "another file is missing, and not for so long"
 
 
 def test_the_one_that_waits_longest() -> None:
     """Archiving: Of several policies that archive anything, the longest wait counts."""
-    waits = "[{name: a, match: all, then: {archive: {after: 1h, if_unavailable: {proceed: 14d}}, delete_job: 1d}}, %s]"
+    waits = (
+        "[{name: a, match: all, then: {archive: {after: 1h, if_unavailable: {proceed: 14d}},"
+        " delete_job: 1d}}, %s]"
+    )
     other = "{name: b, match: all, then: {archive: {after: 2h, if_unavailable: %s}}}"
     lacks = [old("lacks", **LACKING)]
-    for said, why in (("keep", Why.MISSING), ("{proceed: 15d}", Why.MISSING), ("{proceed: 2d}", Why.GIVEN_UP)):
+    for said, why in (
+        ("keep", Why.MISSING),
+        ("{proceed: 15d}", Why.MISSING),
+        ("{proceed: 2d}", Why.GIVEN_UP),
+    ):
         assert whys(told(waits % (other % said)), lacks, "lacks") == {why, Why.DUE}
     rules = told(waits % "{name: b, match: all, then: {archive: none}}")
     assert whys(rules, lacks, "lacks") == {Why.GIVEN_UP, Why.DUE}
@@ -512,18 +592,25 @@ policies: [{name: p, match: all, priority: high, then: {archive: {after: 1d, ass
 """
     rules = told(text)
     young = HOUR
-    jobs = [old("soon purged", 29 * DAY), old("held", young, tags=("keep",)), old("quiet", young, tags=("quiet",))]
+    jobs = [
+        old("soon purged", 29 * DAY),
+        old("held", young, tags=("keep",)),
+        old("quiet", young, tags=("quiet",)),
+    ]
     first, *others = planned(rules, *jobs).jobs()
     assert (first.job_id, first.selection) == (id_of("held"), Selection(EVERYTHING))
     assert {job.job_id for job in others} == ids("soon purged")
 
 
-# --- Several policies on one job -------------------------------------------------------------------------------------
+# --- Several policies on one job ------------------------------------------------------------------
 
 
 def test_keep_beats_delete() -> None:
     """Several policies on one job: Keep beats delete."""
-    rules = told(SIMPLE[:-1] + ", {name: q, match: all, keep: [{last: 1}], then: {archive: none, delete_job: 1h}}]")
+    rules = told(
+        SIMPLE[:-1]
+        + ", {name: q, match: all, keep: [{last: 1}], then: {archive: none, delete_job: 1h}}]"
+    )
     assert going(rules, [old("new"), old("older", 3 * DAY)]) == ids("older")
 
 
@@ -531,7 +618,9 @@ def test_keep_beats_delete() -> None:
 def test_the_longest(said: str) -> None:
     """Several policies on one job: For each delete action, the longest `after` of all matching
     policies wins (keep and `never` are infinite)."""
-    rules = told(SIMPLE[:-1] + f", {{name: q, match: all, then: {{archive: none, delete_job: {said}}}}}]")
+    rules = told(
+        SIMPLE[:-1] + f", {{name: q, match: all, then: {{archive: none, delete_job: {said}}}}}]"
+    )
     assert going(rules, [old(age=9 * DAY - 1)]) == set()
     assert (going(rules, [old(age=9 * DAY)]) == ids("j")) is (said == "9d")
 
@@ -567,9 +656,16 @@ def test_overrides(others: str) -> None:
     shorter: where this policy's match is certainly true, it replaces what the named policies say
     (after, keep, never, undecided, archive) about the actions that it states itself."""
     rules = told(OVERRIDING.replace("OTHERS", others))
-    surely, plain, maybe = old("surely", tags=("pii",), os=UNKNOWN), old("plain"), old("maybe", tags=UNKNOWN)
+    surely, plain, maybe = (
+        old("surely", tags=("pii",), os=UNKNOWN),
+        old("plain"),
+        old("maybe", tags=UNKNOWN),
+    )
     assert going(rules, [surely, plain, maybe], ASSETS) == ids("surely")
-    assert whys(rules, [surely], "surely", JOB) == {Why.NOT_YET, Why.KEPT}, "of what it does not state it takes nothing"
+    assert whys(rules, [surely], "surely", JOB) == {
+        Why.NOT_YET,
+        Why.KEPT,
+    }, "of what it does not state it takes nothing"
 
 
 @pytest.mark.parametrize("tags", [("pii",), UNKNOWN], ids=["overridden", "may be"])
@@ -599,7 +695,9 @@ def test_overridden_overriders(tags: Any) -> None:
 def test_cycles() -> None:
     """Several policies on one job: Cycles are an error."""
     then = "match: all, then: {archive: none, delete_job: 1d}"
-    assert "overrides" in faults(f"[{{name: a, overrides: [b], {then}}}, {{name: b, overrides: [a], {then}}}]")
+    assert "overrides" in faults(
+        f"[{{name: a, overrides: [b], {then}}}, {{name: b, overrides: [a], {then}}}]"
+    )
 
 
 def test_the_default() -> None:
@@ -608,11 +706,15 @@ def test_the_default() -> None:
     may match, states that action."""
     default = "default: true, then: {archive: none, delete_assets: 1d, delete_job: 1d}"
     assert "default" in faults(f"[{{name: a, {default}}}, {{name: b, {default}}}]")
-    assert faults(f"[{{name: a, accounts: [eu], {default}}}, {{name: b, accounts: [us], {default}}}]") == ""
+    assert (
+        faults(f"[{{name: a, accounts: [eu], {default}}}, {{name: b, accounts: [us], {default}}}]")
+        == ""
+    )
     assert faults(f"[{{name: a, unit: build, {default}}}]")
     assert faults(f"[{{name: a, overrides: all, {default}}}]")
     rules = told(
-        f"[{{name: a, {default}}}, {{name: b, match: {{os: Linux}}, then: {{archive: none, delete_assets: 9d}}}}]"
+        f"[{{name: a, {default}}}, {{name: b, match: {{os: Linux}}, then: {{archive: none,"
+        " delete_assets: 9d}}]"
     )
     jobs = [old("other"), old("stated", os="Linux"), old("maybe", os=UNKNOWN)]
     assert going(rules, jobs, ASSETS) == ids("other")
@@ -625,7 +727,7 @@ def test_no_policy() -> None:
     assert going(told("[]"), [old(age=999 * DAY)]) == set()
 
 
-# --- Stopping jobs ---------------------------------------------------------------------------------------------------
+# --- Stopping jobs --------------------------------------------------------------------------------
 
 STOPPING = "[{name: p, match: all, then: {stop: 6h}}]"
 

@@ -1,4 +1,6 @@
-"""The sections "Keep rules" and "Builds" of docs/reference/policies.md, and some details: each test quotes its sentence."""
+"""The sections "Keep rules" and "Builds" of docs/reference/policies.md, and some details: each test
+quotes its sentence.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, BuildCounters, JobState, Owner, Record, Why
+from sauce_janitor.model.jobs import (
+    UNKNOWN,
+    Action,
+    AssetsStanding,
+    BuildCounters,
+    JobState,
+    Owner,
+    Record,
+    Why,
+)
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.execution import House
@@ -19,9 +30,14 @@ from tests.unit.retention.sentences import faults, told
 ARCHIVE, ASSETS, JOB = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB
 
 
-def kept(rule: str, jobs: list[Record], *, more: str = "", zone: str = "UTC", as_of: int = NOW) -> set[str]:
+def kept(
+    rule: str, jobs: list[Record], *, more: str = "", zone: str = "UTC", as_of: int = NOW
+) -> set[str]:
     """The jobs that stay under one keep rule; without it all of them would go."""
-    policies = f"[{{name: p, match: {{not: {{tags: other}}}}, keep: [{rule}], {more} then: {{archive: none, delete_job: 1h}}}}]"
+    policies = (
+        f"[{{name: p, match: {{not: {{tags: other}}}}, keep: [{rule}], {more} then: {{archive:"
+        " none, delete_job: 1h}}]"
+    )
     rules = told(f"timezone: {zone}\npolicies: {policies}")
     everything: set[str] = {job.job.id for job in jobs}
     return everything - going(rules, jobs, as_of=as_of)
@@ -34,10 +50,12 @@ def days(*ages: int, **fields: Any) -> list[Record]:
 
 def at(text: str, label: str, **fields: Any) -> Record:
     """A job that ended at that local time of Berlin."""
-    return record(label, NOW - int(datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()), **fields)
+    return record(
+        label, NOW - int(datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()), **fields
+    )
 
 
-# --- Keep rules ------------------------------------------------------------------------------------------------------
+# --- Keep rules -----------------------------------------------------------------------------------
 
 
 def test_how_keep_rules_are_evaluated() -> None:
@@ -45,10 +63,16 @@ def test_how_keep_rules_are_evaluated() -> None:
     policy, young ones included, in each `group_by` group, newest first by the time that gives the
     age, ties by id."""
     assert kept("{last: 1}, {within: 3d}", days(1, 2, 3, 4)) == ids("j1", "j2", "j3")
-    young, foreign, maybe = record("young", 1), record("foreign", 2, tags=("other",)), record("maybe", 3, tags=UNKNOWN)
+    young, foreign, maybe = (
+        record("young", 1),
+        record("foreign", 2, tags=("other",)),
+        record("maybe", 3, tags=UNKNOWN),
+    )
     assert kept("{last: 1}", [young, foreign, maybe, *days(1)]) == ids("young", "foreign", "maybe")
     firefox = [record(f"f{age}", age * DAY, browser="firefox") for age in (5, 6)]
-    assert kept("{last: 1}", [*days(1, 2), *firefox], more="group_by: [browser],") == ids("j1", "f5")
+    assert kept("{last: 1}", [*days(1, 2), *firefox], more="group_by: [browser],") == ids(
+        "j1", "f5"
+    )
     ties = [record(f"t{n}", DAY) for n in range(5)]
     assert kept("{last: 2}", ties) == set(sorted(job.job.id for job in ties)[:2])
 
@@ -64,7 +88,9 @@ def test_where() -> None:
     """Keep rules: `where:` restricts which jobs count. If it is unknown for a job, the job stays
     and takes no slot (it is not one of the N)."""
     red, unread = record("red", HOUR, status="failed"), record("unread", 2 * HOUR, status=UNKNOWN)
-    assert kept("{last: 1, where: {status: passed}}", [red, unread, *days(1, 2)]) == ids("unread", "j1")
+    assert kept("{last: 1, where: {status: passed}}", [red, unread, *days(1, 2)]) == ids(
+        "unread", "j1"
+    )
 
 
 def test_since_last() -> None:
@@ -72,7 +98,9 @@ def test_since_last() -> None:
     |"""
     rule = "{since_last: {status: passed}}"
     reds, maybe = days(1, 3, status="failed"), record("maybe", 2 * DAY, status=UNKNOWN)
-    assert kept(rule, [*reds, maybe, record("green", 4 * DAY), *days(5, status="failed")]) == ids("j1", "maybe", "j3")
+    assert kept(rule, [*reds, maybe, record("green", 4 * DAY), *days(5, status="failed")]) == ids(
+        "j1", "maybe", "j3"
+    )
     assert kept(rule, reds) == ids("j1", "j3")
 
 
@@ -127,7 +155,9 @@ def test_within_of_newest() -> None:
     """Keep rules: | `within_of_newest: D` | all up to D before the newest |"""
     other = [record(f"f{age}", age * DAY, browser="firefox") for age in (50, 52, 54)]
     jobs = [*days(10, 12, 14), *other]
-    assert kept("{within_of_newest: 2d}", jobs, more="group_by: [browser],") == ids("j10", "j12", "f50", "f52")
+    assert kept("{within_of_newest: 2d}", jobs, more="group_by: [browser],") == ids(
+        "j10", "j12", "f50", "f52"
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,13 +179,18 @@ def test_nulls_in_group_by() -> None:
 def test_unknowns_in_group_by() -> None:
     """Keep rules: A job with an unknown field stays in any case."""
     jobs = [*days(1, 2), *[record(f"u{age}", age * DAY, os=UNKNOWN) for age in (3, 4)]]
-    assert kept("{last: 1}", jobs, more="group_by: [os], null_group: shared,") == ids("j1", "u3", "u4")
+    assert kept("{last: 1}", jobs, more="group_by: [os], null_group: shared,") == ids(
+        "j1", "u3", "u4"
+    )
 
 
 def test_what_a_keep_protects() -> None:
     """Keep rules: A policy's `keep` protects record and assets, for the actions that it states; in
     `delete_assets: {after: 10d, keep: […]}` for that action only."""
-    both = told("[{name: p, match: all, keep: [{last: 1}], then: {archive: none, delete_assets: 1h, delete_job: 1h}}]")
+    both = told(
+        "[{name: p, match: all, keep: [{last: 1}], then: {archive: none, delete_assets: 1h,"
+        " delete_job: 1h}}]"
+    )
     for action in (ASSETS, JOB):
         assert going(both, days(1, 2), action) == ids("j2")
     only_assets = told("""
@@ -164,21 +199,32 @@ def test_what_a_keep_protects() -> None:
 """)
     assert going(only_assets, days(1, assets=AssetsStanding.DELETED), JOB) == ids("j1")
     alone = told(
-        "[{name: p, match: all, then: {archive: none, delete_assets: 1d, delete_job: {after: 1d, keep: [{last: 1}]}}}]"
+        "[{name: p, match: all, then: {archive: none, delete_assets: 1d, delete_job: {after: 1d,"
+        " keep: [{last: 1}]}}}]"
     )
     assert going(alone, days(1, 2), ASSETS) == ids("j1", "j2")
     assert going(alone, days(1, 2), JOB) == ids("j2")
 
 
-# --- Builds ----------------------------------------------------------------------------------------------------------
+# --- Builds ---------------------------------------------------------------------------------------
 
-WHOLE = '[{name: rcs, unit: build, match: {build: "rc-*"}, keep: [{last: 1}], then: {archive: none, delete_job: 10d}}]'
+WHOLE = (
+    '[{name: rcs, unit: build, match: {build: "rc-*"}, keep: [{last: 1}], then: {archive: none,'
+    " delete_job: 10d}}]"
+)
 
 
-def build(identity: str, *ages: int, counters: BuildCounters | None = None, **fields: Any) -> list[Record]:
+def build(
+    identity: str, *ages: int, counters: BuildCounters | None = None, **fields: Any
+) -> list[Record]:
     """The jobs `identity-0`, `identity-1`, … of a build, with ages in days."""
     made = counters or BuildCounters(len(ages), 0)
-    known = {"build": f"rc-{identity}", "build_id": identity, "build_status": "success", "build_counters": made}
+    known = {
+        "build": f"rc-{identity}",
+        "build_id": identity,
+        "build_status": "success",
+        "build_counters": made,
+    }
     return [record(f"{identity}-{n}", age * DAY, **(known | fields)) for n, age in enumerate(ages)]
 
 
@@ -198,7 +244,11 @@ def test_units() -> None:
 def test_identity() -> None:
     """Builds: The builds API's id identifies a build, where there is one; several builds can share
     a name."""
-    twins = [*build("a", 11, build="rc-x"), *build("b", 12, build="rc-x"), *build("c", 13, build="rc-x")]
+    twins = [
+        *build("a", 11, build="rc-x"),
+        *build("b", 12, build="rc-x"),
+        *build("c", 13, build="rc-x"),
+    ]
     assert going(told(WHOLE), twins) == ids("b-0", "c-0")
 
 
@@ -209,7 +259,10 @@ def test_identity() -> None:
         ("[{name: p, match: {build_status: failed}, then: {stop: 1h}}]", True),
         (WHOLE, True),
         (
-            "[{name: p, match: all, keep: [{last: 1, where: {build_status: failed}}], then: {archive: none, delete_job: 1d}}]",
+            (
+                "[{name: p, match: all, keep: [{last: 1, where: {build_status: failed}}], then:"
+                " {archive: none, delete_job: 1d}}]"
+            ),
             True,
         ),
     ],
@@ -224,12 +277,17 @@ def test_when_builds_are_asked_for(policies: str, asks: bool) -> None:
 @pytest.mark.parametrize("open_jobs", [0, 1, UNKNOWN])
 def test_when_a_build_is_over(open_jobs: Any) -> None:
     """Builds: A build has finished when its counters show no open job."""
-    assert bool(whole(*build("a", 20, 21, counters=BuildCounters(2, open_jobs)))) is (open_jobs == 0)
+    assert bool(whole(*build("a", 20, 21, counters=BuildCounters(2, open_jobs)))) is (
+        open_jobs == 0
+    )
 
 
 def test_a_kept_job_and_its_build() -> None:
     """Builds: a kept job does not keep the rest of its build,"""
-    rules = told('[{name: p, match: {build: "rc-*"}, keep: [{last: 1}], then: {archive: none, delete_job: 10d}}]')
+    rules = told(
+        '[{name: p, match: {build: "rc-*"}, keep: [{last: 1}], then: {archive: none, delete_job:'
+        " 10d}}]"
+    )
     assert going(rules, build("a", 20, 21)) == ids("a-1")
 
 
@@ -257,11 +315,15 @@ def test_whole_or_not_at_all(odd: dict[str, Any]) -> None:
     assert whole(*build("a", 20, 21, 90)) == ids("a-0", "a-1", "a-2")
     assert whole(*build("a", 9, 21, 90)) == set()
     assert going(told(WHOLE), [*build("b", 11, 90), *build("a", 20)]) == ids("a-0")
-    rules = told(WHOLE[:-1] + ", {name: pii, match: {tags: pii}, then: {archive: none, delete_job: never}}]")
+    rules = told(
+        WHOLE[:-1] + ", {name: pii, match: {tags: pii}, then: {archive: none, delete_job: never}}]"
+    )
     (first,) = build("a", 20, counters=BuildCounters(2, 0), **odd)
     assert going(rules, [*NEWEST, first, *build("a", 20, 21)[1:]]) == set()
     keeping = told(
-        WHOLE[:-1] + ", {name: q, match: {tags: pii}, keep: [{last: 1}], then: {archive: none, delete_job: 1h}}]"
+        WHOLE[:-1]
+        + ", {name: q, match: {tags: pii}, keep: [{last: 1}], then: {archive: none, delete_job:"
+        " 1h}}]"
     )
     assert going(keeping, [*NEWEST, first, *build("a", 20, 21)[1:]]) == set()
 
@@ -272,7 +334,9 @@ def test_fields_of_a_build_policy() -> None:
     assert "os" in faults(WHOLE.replace("{build:", "{os: Linux, build:"))
 
 
-@pytest.mark.parametrize(("listed", "deleted", "total"), [(3, 0, 3), (3, 2, 5), (3, 0, 4), (3, 1, 3), (3, 0, UNKNOWN)])
+@pytest.mark.parametrize(
+    ("listed", "deleted", "total"), [(3, 0, 3), (3, 2, 5), (3, 0, 4), (3, 1, 3), (3, 0, UNKNOWN)]
+)
 def test_jobs_add_up(listed: int, deleted: int, total: Any) -> None:
     """Builds: Its listed jobs, plus those sauce-janitor deleted, must equal the API's count
     (finished + running + queued + new), else it is undecided."""
@@ -290,7 +354,7 @@ def test_a_build_goes_with_its_jobs() -> None:
     assert house.sauce.writes() == [("DELETE-job", job) for job in jobs]
 
 
-# --- Details --------------------------------------------------------------------------------------------------------
+# --- Details --------------------------------------------------------------------------------------
 
 PLAIN = "[{name: p, match: all, then: {archive: none, delete_job: 1d}}]"
 
@@ -319,22 +383,32 @@ def test_slots_by_action() -> None:
 - {name: rest, default: true, keep: [{last: 1}], then: {archive: none, delete_assets: 1h, delete_job: 1h}}
 """)
     gone = {"assets": AssetsStanding.DELETED}
-    assert going(rules, [record("pii", DAY, tags=("pii",)), *days(2, 3)], ASSETS) == ids("pii", "j3")
-    assert going(rules, [record("pii", DAY, tags=("pii",), **gone), *days(2, 3, **gone)], JOB) == ids("j2", "j3")
+    assert going(rules, [record("pii", DAY, tags=("pii",)), *days(2, 3)], ASSETS) == ids(
+        "pii", "j3"
+    )
+    assert going(
+        rules, [record("pii", DAY, tags=("pii",), **gone), *days(2, 3, **gone)], JOB
+    ) == ids("j2", "j3")
 
 
-@pytest.mark.parametrize("aside", [running("odd", 1, status="passed"), record("odd", 1, state=JobState.UNKNOWN)])
+@pytest.mark.parametrize(
+    "aside", [running("odd", 1, status="passed"), record("odd", 1, state=JobState.UNKNOWN)]
+)
 def test_unfinished_jobs(aside: Record) -> None:
     """Keep rules: Unfinished jobs never count as the last match of `since_last` or the newest of
     `within_of_newest`."""
-    assert kept("{since_last: {status: passed}}", [aside, *days(9, status="failed")]) == ids("odd", "j9")
+    assert kept("{since_last: {status: passed}}", [aside, *days(9, status="failed")]) == ids(
+        "odd", "j9"
+    )
     assert kept("{within_of_newest: 1d}", [aside, *days(8, 9)]) == ids("odd", "j8", "j9")
 
 
 def test_unclear_holds() -> None:
     """Keep rules: A hold whose match is unknown holds. A tag with a `tag_prefix` and no readable
     date after it holds."""
-    rules = told(f'holds: [{{match: {{os: Linux}}}}, {{tag_prefix: "keep-until="}}]\npolicies: {PLAIN}')
+    rules = told(
+        f'holds: [{{match: {{os: Linux}}}}, {{tag_prefix: "keep-until="}}]\npolicies: {PLAIN}'
+    )
     assert whys(rules, days(2, os=UNKNOWN), "j2") == {Why.HELD}
     for rest in ("soon", "", "2026-02-30", "31.12.2026"):
         assert whys(rules, days(2, tags=(f"keep-until={rest}",)), "j2") == {Why.HELD}
@@ -358,7 +432,11 @@ def row(**fields: object) -> Any:
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_blanks(blank: str) -> None:
     """Matching: Blank `build` and `error` are null."""
-    assert (row(build=blank).build, row(error=blank).error, row(error=blank).status) == (None, None, "complete")
+    assert (row(build=blank).build, row(error=blank).error, row(error=blank).status) == (
+        None,
+        None,
+        "complete",
+    )
 
 
 def test_a_final_status_without_an_end() -> None:
@@ -370,7 +448,9 @@ def test_a_final_status_without_an_end() -> None:
 def test_when_assets_are_gone(standing: AssetsStanding) -> None:
     """When something is deleted: Assets are gone once sauce-janitor has deleted or Sauce Labs has
     purged them."""
-    rules = told("[{name: p, match: all, then: {archive: none, delete_assets: never, delete_job: 1d}}]")
+    rules = told(
+        "[{name: p, match: all, then: {archive: none, delete_assets: never, delete_job: 1d}}]"
+    )
     assert going(rules, [*days(2, assets=standing), *days(3)]) == ids("j2")
     house = House()
     job = house.add(1)
@@ -381,10 +461,13 @@ def test_when_assets_are_gone(standing: AssetsStanding) -> None:
 def test_only_kept_of_a_job_not_kept() -> None:
     """Archiving: other jobs as with `none` |"""
     rules = told(
-        "[{name: p, match: all, keep: [{last: 1}], then: {archive: {after: 1h, assets: [all], only: kept}, delete_job: 1d}}]"
+        "[{name: p, match: all, keep: [{last: 1}], then: {archive: {after: 1h, assets: [all], only:"
+        " kept}, delete_job: 1d}}]"
     )
     assert going(rules, days(1, 2), ARCHIVE) == ids("j1")
-    assert going(rules, days(1, 2), JOB) == ids("j2"), "nothing is wanted of it, and that was said aloud"
+    assert going(rules, days(1, 2), JOB) == ids("j2"), (
+        "nothing is wanted of it, and that was said aloud"
+    )
 
 
 @pytest.mark.parametrize(

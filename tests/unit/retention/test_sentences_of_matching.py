@@ -1,4 +1,6 @@
-"""The sections "Matching" and "Age" of docs/reference/policies.md, a test a sentence: each docstring quotes what it shows."""
+"""The sections "Matching" and "Age" of docs/reference/policies.md, a test a sentence: each
+docstring quotes what it shows.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ DELETE = "then: {archive: none, delete_job: 1d}"
 
 
 def matches(match: str, item: Record) -> bool | None:
-    """Whether a policy with this match permits the job to go, in the words of the language: true, false or unknown."""
+    """Whether a policy with this match permits the job to go, in the words of the language: true,
+    false or unknown.
+    """
     rules = told(f"[{{name: p, match: {match}, {DELETE}}}]")
     said = whys(rules, [item], "j")
     return {Why.DUE: True, Why.NO_POLICY: False, Why.UNDECIDED: None}[next(iter(said))]
@@ -112,7 +116,11 @@ def test_text_of_another_language(text: str) -> None:
     """Matching: Text that looks like another pattern language (`!x`, `^x.*`, `a|b`, `a, b`,
     `release%`, `[release] *`) is an error that shows the right spelling: a hold with it would
     protect nothing."""
-    for match in (f'{{build: "{text}"}}', f'{{not: {{build: "{text}"}}}}', f'{{build: ["{text}", main]}}'):
+    for match in (
+        f'{{build: "{text}"}}',
+        f'{{not: {{build: "{text}"}}}}',
+        f'{{build: ["{text}", main]}}',
+    ):
         assert "write" in faults(f"[{{name: p, match: {match}, {DELETE}}}]"), match
     hold = f'holds: [{{match: {{build: "{text}"}}}}]\npolicies: [{{name: p, match: all, {DELETE}}}]'
     assert "write" in faults(hold)
@@ -147,7 +155,9 @@ def test_an_empty_match() -> None:
 
 def test_policies_names() -> None:
     """Matching: Policy names are unique."""
-    assert "config.yaml" in faults(f"[{{name: p, match: all, {DELETE}}}, {{name: p, match: {{os: Linux}}, {DELETE}}}]")
+    assert "config.yaml" in faults(
+        f"[{{name: p, match: all, {DELETE}}}, {{name: p, match: {{os: Linux}}, {DELETE}}}]"
+    )
 
 
 @pytest.mark.parametrize("field", [*FIELDS, "custom_data.team"])
@@ -180,7 +190,12 @@ def row(**fields: object) -> Job:
 def test_the_builds_name() -> None:
     """Matching: `build` is the build's trimmed name, and also a build field."""
     assert row(build="  rc-1 ").build == "rc-1"
-    assert faults(f'[{{name: p, unit: build, match: {{build: "rc-*", build_status: failed}}, {DELETE}}}]') == ""
+    assert (
+        faults(
+            f'[{{name: p, unit: build, match: {{build: "rc-*", build_status: failed}}, {DELETE}}}]'
+        )
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,13 +266,18 @@ def test_unknown() -> None:
 def test_a_match_that_is_unknown() -> None:
     """Matching: A policy permits an action only if its match is true. If its match is unknown, it
     blocks every action that it states: the job is *undecided* and stays."""
-    rules = told(f"[{{name: sure, match: all, {DELETE}}}, {{name: unsure, match: {{os: Linux}}, {DELETE}}}]")
+    rules = told(
+        f"[{{name: sure, match: all, {DELETE}}}, {{name: unsure, match: {{os: Linux}}, {DELETE}}}]"
+    )
     assert whys(rules, [job(os=UNKNOWN)], "j") == {Why.UNDECIDED}
-    silent = told(f"[{{name: sure, match: all, {DELETE}}}, {{name: unsure, match: {{os: Linux}}, then: {{stop: 1h}}}}]")
+    silent = told(
+        f"[{{name: sure, match: all, {DELETE}}}, {{name: unsure, match: {{os: Linux}}, then:"
+        " {stop: 1h}}]"
+    )
     assert going(silent, [job(os=UNKNOWN)]) == ids("j")
 
 
-# --- Age -------------------------------------------------------------------------------------------------------------
+# --- Age ------------------------------------------------------------------------------------------
 
 
 def test_what_an_age_is_of() -> None:
@@ -265,7 +285,9 @@ def test_what_an_age_is_of() -> None:
     `[end_time, modification_time]`)."""
     by_end = told(f"[{{name: p, match: all, {DELETE}}}]")
     assert by_end.age_from == ("end_time", "modification_time")
-    by_start = told(f"defaults: {{age_from: [start_time]}}\npolicies: [{{name: p, match: all, {DELETE}}}]")
+    by_start = told(
+        f"defaults: {{age_from: [start_time]}}\npolicies: [{{name: p, match: all, {DELETE}}}]"
+    )
     item = record("j", DAY - 30)  # ended a little less than a day ago, began a little more
     assert going(by_end, [item]) == set()
     assert going(by_start, [item]) == ids("j")
@@ -283,7 +305,14 @@ def test_what_an_age_is_of() -> None:
         {"started_at": NOW - DAY},
         {"started_at": UNKNOWN},
     ],
-    ids=["absent", "unreadable", "in the future", "before 2008", "an end before the start", "no start to be had"],
+    ids=[
+        "absent",
+        "unreadable",
+        "in the future",
+        "before 2008",
+        "an end before the start",
+        "no start to be had",
+    ],
 )
 def test_no_age(fields: dict[str, object]) -> None:
     """Age: A job has no age, and stays, if that time is absent, unreadable, in the future or before
@@ -295,12 +324,21 @@ def test_no_age(fields: dict[str, object]) -> None:
 def test_durations() -> None:
     """Age: Durations are `s min h d w` (elapsed) and `mo y` (calendar, clamped to the month's
     end)."""
-    for text, seconds in (("7200s", 7200), ("90min", 5400), ("2h", 7200), ("3d", 3 * DAY), ("1w", 7 * DAY)):
+    for text, seconds in (
+        ("7200s", 7200),
+        ("90min", 5400),
+        ("2h", 7200),
+        ("3d", 3 * DAY),
+        ("1w", 7 * DAY),
+    ):
         rules = told(f"[{{name: p, match: all, then: {{archive: none, delete_job: {text}}}}}]")
         assert going(rules, [record("old", seconds), record("young", seconds - 1)]) == ids("old")
     ended = int(datetime(2026, 1, 31, 12, tzinfo=BERLIN).timestamp())
     due = int(datetime(2026, 2, 28, 12, tzinfo=BERLIN).timestamp())
-    rules = told("timezone: Europe/Berlin\npolicies: [{name: p, match: all, then: {archive: none, delete_job: 1mo}}]")
+    rules = told(
+        "timezone: Europe/Berlin\npolicies: [{name: p, match: all, then: {archive: none,"
+        " delete_job: 1mo}}]"
+    )
     item = record("j", NOW - ended)
     assert going(rules, [item], as_of=due) == ids("j")
     assert going(rules, [item], as_of=due - 1) == set()
@@ -309,10 +347,14 @@ def test_durations() -> None:
 @pytest.mark.parametrize("text", ["5m", "5"])
 def test_an_ambiguous_duration(text: str) -> None:
     """Age: `m` and bare numbers are refused as ambiguous."""
-    assert "delete_job" in faults(f"[{{name: p, match: all, then: {{archive: none, delete_job: {text}}}}}]")
+    assert "delete_job" in faults(
+        f"[{{name: p, match: all, then: {{archive: none, delete_job: {text}}}}}]"
+    )
 
 
-@pytest.mark.parametrize(("text", "fine"), [("1h", True), ("59min", False), ("10y", True), ("11y", False)])
+@pytest.mark.parametrize(
+    ("text", "fine"), [("1h", True), ("59min", False), ("10y", True), ("11y", False)]
+)
 def test_the_bounds_of_an_after(text: str, fine: bool) -> None:
     """Age: The `after` of a delete is 1 h to 10 y."""
     said = faults(f"[{{name: p, match: all, then: {{archive: none, delete_job: {text}}}}}]")
@@ -338,7 +380,9 @@ policies: [{{name: mine, accounts: [eu], match: all, {DELETE}}}, {{name: theirs,
 def test_who_is_undecided() -> None:
     """Matching: Plans list these jobs, with what to write instead,"""
     rules = told(f"[{{name: p, match: {{os: Linux}}, {DELETE}}}]")
-    assert [reason.text for reason in reasons(rules, [job(os=UNKNOWN)], "j")] == ["p: undecided (os cannot be told)"]
+    assert [reason.text for reason in reasons(rules, [job(os=UNKNOWN)], "j")] == [
+        "p: undecided (os cannot be told)"
+    ]
 
 
 def test_who_is_undecided_often() -> None:

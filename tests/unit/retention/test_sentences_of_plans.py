@@ -1,4 +1,6 @@
-"""The sections of docs/reference/policies.md on terms, limits and configuration: each test quotes its sentence."""
+"""The sections of docs/reference/policies.md on terms, limits and configuration: each test quotes
+its sentence.
+"""
 
 from __future__ import annotations
 
@@ -36,23 +38,31 @@ def old(count: int, label: str = "j", **fields: Any) -> list[Record]:
     return [record(f"{label}{n}", 2 * DAY + n, **fields) for n in range(count)]
 
 
-# --- Terms -----------------------------------------------------------------------------------------------------------
+# --- Terms ----------------------------------------------------------------------------------------
 
 
 def test_words_of_sauce_labs() -> None:
     """Sauce Labs' own words `job`, `build` and `asset` are read from its answers."""
-    (job,) = parse_rows([{"id": id_of("j"), "owner": "jane", "status": "complete", "tags": []}], Owner("jane")).jobs
+    (job,) = parse_rows(
+        [{"id": id_of("j"), "owner": "jane", "status": "complete", "tags": []}], Owner("jane")
+    ).jobs
     assert job.id == id_of("j")
     (build,) = parse_builds({"builds": [{"id": "b" * 32, "name": "nightly-1", "status": "failed"}]})
     assert (build.id, build.name, build.status) == ("b" * 32, "nightly-1", "failed")
-    assert parse_assets({"video": "video.mp4", "screenshots": ["0.png"]}, job.id).names == ("video.mp4", "0.png")
+    assert parse_assets({"video": "video.mp4", "screenshots": ["0.png"]}, job.id).names == (
+        "video.mp4",
+        "0.png",
+    )
 
 
 MIXED = (
     record("due", 2 * DAY), record("young", HOUR), record("held", 2 * DAY, held=True), running("running", DAY),
     record("foreign", 2 * DAY, name="other"),
 )  # fmt: skip
-NARROW = "[{name: p, match: {name: checkout}, then: {archive: 1h, delete_assets: 1d, delete_job: 1d, stop: 1h}}]"
+NARROW = (
+    "[{name: p, match: {name: checkout}, then: {archive: 1h, delete_assets: 1d, delete_job: 1d,"
+    " stop: 1h}}]"
+)
 
 
 def test_decisions() -> None:
@@ -79,11 +89,12 @@ def test_plans() -> None:
     assert {(job.job_id, decision) for job in plan.jobs() for decision in job.actions} == {
         (job, decision)
         for job, decision in each
-        if decision.verdict is Verdict.DUE and Why.WITH_THE_JOB not in {reason.why for reason in decision.reasons}
+        if decision.verdict is Verdict.DUE
+        and Why.WITH_THE_JOB not in {reason.why for reason in decision.reasons}
     }
 
 
-# --- Limits and approvals --------------------------------------------------------------------------------------------
+# --- Limits and approvals -------------------------------------------------------------------------
 
 
 def limited(limits: str, policies: str = SIMPLE) -> Rules:
@@ -101,7 +112,14 @@ def test_limits_count() -> None:
         "[{name: p, match: all, then: {archive: 1h, delete_assets: 1d, delete_job: 9d, stop: 6h}},"
         " {name: q, match: all, then: {archive: none, delete_job: 9d}}]",
     )
-    assert broken(planned(limited("{max_jobs: 1}", "[{name: p, match: all, then: {archive: 1h}}]"), *old(30))) == []
+    assert (
+        broken(
+            planned(
+                limited("{max_jobs: 1}", "[{name: p, match: all, then: {archive: 1h}}]"), *old(30)
+            )
+        )
+        == []
+    )
     gone = [record(f"j{n}", 10 * DAY, archived=EVERYTHING) for n in range(2)]
     assert broken(planned(rules, gone[0])) == [], "two deletes of one job are one job"
     assert broken(planned(rules, *gone)) == [("max_jobs", None, 2)]
@@ -120,22 +138,41 @@ def test_expected_jobs() -> None:
     assert broken(planned(rules, *old(26), *quarter[26:])) == [("max_percent", None, 26)]
     assert broken(planned(rules, *old(19))) == []
     assert broken(planned(rules, *old(20))) == [("max_percent", None, 100)]
-    assert broken(planned(rules, *old(60, changed_at=5), *old(20, "new", changed_at=6), accepted_at=5)) == []
-    assert broken(planned(rules, *old(60, changed_at=5), *old(21, "new", changed_at=6), accepted_at=5)) != []
-    own = "[{name: p, match: {os: Linux}, limits: {max_percent: 50}, then: {archive: none, delete_job: 1d}}]"
+    assert (
+        broken(planned(rules, *old(60, changed_at=5), *old(20, "new", changed_at=6), accepted_at=5))
+        == []
+    )
+    assert (
+        broken(planned(rules, *old(60, changed_at=5), *old(21, "new", changed_at=6), accepted_at=5))
+        != []
+    )
+    own = (
+        "[{name: p, match: {os: Linux}, limits: {max_percent: 50}, then: {archive: none,"
+        " delete_job: 1d}}]"
+    )
     sure = [*old(20, os="Linux"), *(record(f"y{n}", n, os="Linux") for n in range(20))]
     maybe = [record(f"m{n}", 2 * DAY, os=UNKNOWN) for n in range(99)]
     assert broken(planned(limited("{max_percent: null}", own), *sure, *maybe)) == []
-    assert broken(planned(limited("{max_percent: null}", own), *sure[:-1], *maybe))[0][:2] == ("max_percent", "p")
+    assert broken(planned(limited("{max_percent: null}", own), *sure[:-1], *maybe))[0][:2] == (
+        "max_percent",
+        "p",
+    )
 
 
 @pytest.mark.parametrize(
-    "limits", ["{max_percent: null}", "{max_percent: null, max_jobs: 29}", "{max_percent: null, max_growth: 2}"]
+    "limits",
+    [
+        "{max_percent: null}",
+        "{max_percent: null, max_jobs: 29}",
+        "{max_percent: null, max_growth: 2}",
+    ],
 )
 def test_limits_that_are_off(limits: str) -> None:
     """Limits and approvals: are off unless set."""
     found = broken(planned(limited(limits), *old(30), leeway=Leeway(medians={None: 14, "p": 14})))
-    assert [limit for limit, _, _ in found] == [name for name in ("max_jobs", "max_growth") if name in limits]
+    assert [limit for limit, _, _ in found] == [
+        name for name in ("max_jobs", "max_growth") if name in limits
+    ]
 
 
 def test_what_was_left_is_decided_anew() -> None:
@@ -145,7 +182,9 @@ def test_what_was_left_is_decided_anew() -> None:
     rules = limited("{max_jobs: 1, max_percent: 25}")
     left = old(30, accepted_for=JOB, changed_at=5)
     assert broken(planned(rules, *left, *old(1, "new"), accepted_at=5)) == []
-    assert planned(rules, replace(left[0], held=True), accepted_at=5).job_count == 1, "held now, so only archived"
+    assert planned(rules, replace(left[0], held=True), accepted_at=5).job_count == 1, (
+        "held now, so only archived"
+    )
     assert list(planned(rules, replace(left[0], held=True), accepted_at=5).totals.items())[1:] == [
         (ASSETS, 0),
         (JOB, 0),
@@ -162,7 +201,10 @@ def test_what_was_left_is_decided_anew() -> None:
 
 def test_lift() -> None:
     """Limits and approvals: `lift` names the limits to skip, the account's and the policies'."""
-    own = "[{name: p, match: all, limits: {max_percent: 5, max_jobs: 6}, then: {archive: none, delete_job: 1d}}]"
+    own = (
+        "[{name: p, match: all, limits: {max_percent: 5, max_jobs: 6}, then: {archive: none,"
+        " delete_job: 1d}}]"
+    )
     rules = limited("{max_percent: 5, max_jobs: 7}", own)
     assert broken(planned(rules, *old(30), leeway=approved("lift: [max_percent]"))) == [
         ("max_jobs", None, 30),
@@ -179,7 +221,9 @@ def test_max_jobs_of_an_approval(most: int) -> None:
     rules = limited("{max_percent: 5, max_jobs: 7}")
     given = approved(f"lift: [max_percent], max_jobs: {most}")
     jobs = [*old(30, changed_at=6), *old(9, "left", accepted_for=JOB, changed_at=5)]
-    assert len(broken(planned(rules, *jobs, leeway=given, accepted_at=5))) == (0 if most == 30 else 2)
+    assert len(broken(planned(rules, *jobs, leeway=given, accepted_at=5))) == (
+        0 if most == 30 else 2
+    )
 
 
 def approved(words: str) -> Leeway:
@@ -219,7 +263,9 @@ def digest(text: str) -> str:
         "policies": yaml.safe_load(SIMPLE),
     }
     said = base | yaml.safe_load(text)
-    return from_bytes(yaml.safe_dump(said).encode(), Path("config.yaml"), environ={}).policy_digest("eu")
+    return from_bytes(yaml.safe_dump(said).encode(), Path("config.yaml"), environ={}).policy_digest(
+        "eu"
+    )
 
 
 def test_the_order() -> None:
@@ -241,10 +287,12 @@ policies:
     found = [job.job_id for job in planned(rules, *deletes, *stored, held).jobs()]
     due = [id_of(label) for label in ("high", "normal2", "normal", "slow", "low")]
     assert [job for job in found if job in due] == due
-    assert [job for job in found if job not in due] == [id_of(label) for label in ("held", "s29", "s15", "s2")]
+    assert [job for job in found if job not in due] == [
+        id_of(label) for label in ("held", "s29", "s15", "s2")
+    ]
 
 
-# --- Configuration checks --------------------------------------------------------------------------------------------
+# --- Configuration checks -------------------------------------------------------------------------
 
 
 def test_strict() -> None:
@@ -268,7 +316,9 @@ policies:
         assert line.startswith(f"config.yaml:{start}")
 
 
-@pytest.mark.parametrize("node", ["{env: X}", "{file: secret}", "{command: [echo, found]}", "'${X}'", "'{env: X}'"])
+@pytest.mark.parametrize(
+    "node", ["{env: X}", "{file: secret}", "{command: [echo, found]}", "'${X}'", "'{env: X}'"]
+)
 def test_secrets(node: str, tmp_path: Path) -> None:
     """A secret is read from where its node says, and its text is never interpolated."""
     (tmp_path / "secret").write_text("found")
@@ -278,11 +328,17 @@ def test_secrets(node: str, tmp_path: Path) -> None:
             from_bytes(text.encode(), tmp_path / "config.yaml", environ={"X": "found"})
         return
     environ = {"X": "found", "PATH": "/usr/bin:/bin"}
-    _, key = from_bytes(text.encode(), tmp_path / "config.yaml", environ=environ).accounts[0].credentials()
+    _, key = (
+        from_bytes(text.encode(), tmp_path / "config.yaml", environ=environ)
+        .accounts[0]
+        .credentials()
+    )
     assert key.get_secret_value() == "found"
     raw = text.replace(node, "{env: X}")
     _, key = (
-        from_bytes(raw.encode(), tmp_path / "config.yaml", environ={"X": "${Y}", "Y": "z"}).accounts[0].credentials()
+        from_bytes(raw.encode(), tmp_path / "config.yaml", environ={"X": "${Y}", "Y": "z"})
+        .accounts[0]
+        .credentials()
     )
     assert key.get_secret_value() == "${Y}"
 

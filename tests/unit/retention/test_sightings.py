@@ -19,13 +19,21 @@ def test_a_pattern_that_matched_nothing_in_the_inventory_is_named_with_its_rule(
     """Configuration checks: `plan` warns of a glob that matches nothing in the inventory."""
     green = keep("green", "last", count=1, where=where(name="logni"))
     these = rules(
-        policy("p", where(build=("nightly-*", "nigthly-*")), job=DeleteRule(Duration("9d", 9 * DAY), (green,))),
+        policy(
+            "p",
+            where(build=("nightly-*", "nigthly-*")),
+            job=DeleteRule(Duration("9d", 9 * DAY), (green,)),
+        ),
         policy("q", Not(where(tags=("flaky", "flakey"))), job="9d"),
         policy("r", Atom("custom_data.team", (Regex("we.+"),)), job="9d"),
         holds=(Hold("hold audit", match=where(owner="bot")), Hold("tag kept", tag="kept")),
         forbid=(Forbid(where(os="Windoze*"), ("video",)),),
     )
-    jobs = [record("a", tags=("x", "flaky")), record("b", custom_data={"team": "web"}), record("c", DAY, name=None)]
+    jobs = [
+        record("a", tags=("x", "flaky")),
+        record("b", custom_data={"team": "web"}),
+        record("c", DAY, name=None),
+    ]
     assert set(lints(these, *jobs)) == {
         "policy p: `build: nigthly-*` matched nothing in the inventory",
         "p: keep rule green: `name: logni` matched nothing in the inventory",
@@ -36,7 +44,11 @@ def test_a_pattern_that_matched_nothing_in_the_inventory_is_named_with_its_rule(
 
 
 def test_a_word_of_a_closed_set_that_no_job_has_today_is_no_mistake() -> None:
-    these = rules(policy("p", where(status=("passed", "error"), state="queued", build_status="failed"), job="9d"))
+    these = rules(
+        policy(
+            "p", where(status=("passed", "error"), state="queued", build_status="failed"), job="9d"
+        )
+    )
     assert lints(these, record("a")) == []
 
 

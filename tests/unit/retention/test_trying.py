@@ -8,7 +8,13 @@ import pytest
 
 from sauce_janitor.model.jobs import UNKNOWN, Action, JobState
 from sauce_janitor.model.policies import DeleteRule, Duration, Hold, KeepRule, Rules
-from sauce_janitor.retention.what_if.policy_tests import Expectation, MadeJob, PolicyTest, made_records, try_out
+from sauce_janitor.retention.what_if.policy_tests import (
+    Expectation,
+    MadeJob,
+    PolicyTest,
+    made_records,
+    try_out,
+)
 from tests.fakes.records import DAY, NOW, keep, policy, rules, where
 
 DELETE_JOB, DELETE_ASSETS, STOP = Action.DELETE_JOB, Action.DELETE_ASSETS, Action.STOP
@@ -39,8 +45,12 @@ def test_a_job_that_is_not_named_must_be_kept() -> None:
 
 def test_a_change_is_expected_of_the_policy_that_permits_it() -> None:
     job = made("a", 20, build="PR-1")
-    assert failures(a_test(job, a=Expectation("a", acts=((DELETE_JOB, "noise"),))), rules(NOISE)) == []
-    assert failures(a_test(job, a=Expectation("a", acts=((DELETE_JOB, "other"),))), rules(NOISE)) == [
+    assert (
+        failures(a_test(job, a=Expectation("a", acts=((DELETE_JOB, "noise"),))), rules(NOISE)) == []
+    )
+    assert failures(
+        a_test(job, a=Expectation("a", acts=((DELETE_JOB, "other"),))), rules(NOISE)
+    ) == [
         "t: a: expected delete_job by other; decided delete_job by noise (noise: due; due since 2026-05-26 12:00 UTC)"
     ]
 
@@ -57,10 +67,13 @@ def test_a_job_takes_its_assets_along_and_assets_alone_are_another_thing() -> No
 
 def test_a_change_that_does_not_come_says_why_not() -> None:
     expected = Expectation("a", acts=((DELETE_JOB, "noise"),))
-    (said,) = failures(a_test(made("a", 13, build="PR-1", tags=("keep",)), a=expected), rules(NOISE))
-    assert said == (
-        "t: a: expected delete_job by noise; decided delete_assets by noise (delete_assets: noise: due; "
-        "delete_job: noise: not yet due (after 14d); due since 2026-05-22 12:00 UTC)"
+    (said,) = failures(
+        a_test(made("a", 13, build="PR-1", tags=("keep",)), a=expected), rules(NOISE)
+    )
+    assert (
+        said == "t: a: expected delete_job by noise; decided delete_assets by noise (delete_assets:"
+        " noise: due; delete_job: noise: not yet due (after 14d); due since 2026-05-22 12:00"
+        " UTC)"
     )
     held = rules(NOISE, holds=(Hold("tag keep", tag="keep", reason="audit"),))
     assert failures(a_test(made("a", 30, build="PR-1", tags=("keep",)), a=expected), held) == [
@@ -70,7 +83,11 @@ def test_a_change_that_does_not_come_says_why_not() -> None:
 
 def test_each_rule_that_is_expected_to_keep_a_job_must_be_among_the_reasons() -> None:
     these = rules(
-        policy("p", job="1d", keep=(keep("green", "last", count=1, where=GREEN), keep("two", "last", count=2)))
+        policy(
+            "p",
+            job="1d",
+            keep=(keep("green", "last", count=1, where=GREEN), keep("two", "last", count=2)),
+        )
     )
     jobs = (made("a", 5, status="passed"), made("b", 6), made("c", 7))
     expected = {
@@ -80,7 +97,9 @@ def test_each_rule_that_is_expected_to_keep_a_job_must_be_among_the_reasons() ->
     }
     assert failures(a_test(*jobs, **expected), these) == []
     expected["b"] = Expectation("b", ("green",))
-    assert failures(a_test(*jobs, **expected), these) == ["t: b: expected kept by green; decided kept (p: kept by two)"]
+    assert failures(a_test(*jobs, **expected), these) == [
+        "t: b: expected kept by green; decided kept (p: kept by two)"
+    ]
 
 
 def test_a_kept_record_may_lose_its_assets() -> None:
@@ -99,7 +118,10 @@ def test_an_id_counts_before_globs_and_every_glob_that_matches_counts() -> None:
 
 def test_archiving_counts_as_done_and_grace_as_over() -> None:
     these = rules(policy("p", assets="3d", archive="2h"), grace=Duration("2d", 2 * DAY))
-    assert failures(a_test(made("a", 3), a=Expectation("a", acts=((DELETE_ASSETS, "p"),))), these) == []
+    assert (
+        failures(a_test(made("a", 3), a=Expectation("a", acts=((DELETE_ASSETS, "p"),))), these)
+        == []
+    )
     assert failures(a_test(made("a", 2)), these) == []
 
 
@@ -113,18 +135,30 @@ def test_a_runaway_job_is_stopped() -> None:
 
 
 def test_what_is_not_given_is_no_tags_and_else_a_fixed_value_that_is_not_null() -> None:
-    (record,) = made_records(PolicyTest("t", NOW, (MadeJob("a", {}),)), ["custom_data.team", "name"])
+    (record,) = made_records(
+        PolicyTest("t", NOW, (MadeJob("a", {}),)), ["custom_data.team", "name"]
+    )
     job = record.job
     assert job.tags == ()
     assert job.custom_data == {"team": "(custom_data.team)"}
-    values = [getattr(job, name) for name in type(job).__dataclass_fields__] + [record.build_id, record.build_status]
+    values = [getattr(job, name) for name in type(job).__dataclass_fields__] + [
+        record.build_id,
+        record.build_status,
+    ]
     assert None not in values
     assert UNKNOWN not in values
-    assert (job.state, job.status, job.ended_at, job.started_at) == (JobState.FINISHED, "complete", NOW, NOW)
+    assert (job.state, job.status, job.ended_at, job.started_at) == (
+        JobState.FINISHED,
+        "complete",
+        NOW,
+        NOW,
+    )
 
 
 def test_a_job_that_has_not_ended_runs_and_has_no_verdict() -> None:
-    test = PolicyTest("t", NOW, (MadeJob("a", {"end_time": None}), MadeJob("b", {"state": "queued"})))
+    test = PolicyTest(
+        "t", NOW, (MadeJob("a", {"end_time": None}), MadeJob("b", {"state": "queued"}))
+    )
     first, second = made_records(test, ())
     assert (first.job.state, first.job.status, first.job.ended_at) == (JobState.RUNNING, None, None)
     assert (second.job.state, second.job.ended_at) == (JobState.QUEUED, None)
@@ -132,7 +166,9 @@ def test_a_job_that_has_not_ended_runs_and_has_no_verdict() -> None:
 
 def test_null_is_null_and_blank_is_null_where_it_is_so_at_sauce_labs() -> None:
     test = PolicyTest(
-        "t", NOW, (MadeJob("a", {"build": None, "name": None}), MadeJob("b", {"build": " ", "error": ""}))
+        "t",
+        NOW,
+        (MadeJob("a", {"build": None, "name": None}), MadeJob("b", {"build": " ", "error": ""})),
     )
     first, second = made_records(test, ())
     assert (first.job.build, first.job.name, first.build_id) == (None, None, None)

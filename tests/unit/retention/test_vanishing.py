@@ -1,4 +1,6 @@
-"""Which jobs are looked at, because Sauce may have purged their assets and that would change what happens to them."""
+"""Which jobs are looked at, because Sauce may have purged their assets and that would change what
+happens to them.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ def test_a_job_that_stays_for_its_own_sake_is_not_looked_at() -> None:
 def test_a_job_whose_assets_are_past_a_deadline_is_looked_at() -> None:
     promise = Deadline("privacy", where(owner="jane"), assets_gone_by=parse_duration("3d"))
     made = replace(rules(policy("p", archive="2h")), deadlines=(promise,))
-    late, archived = record("late", 40 * DAY), record("archived", 40 * DAY, archived=frozenset({"all"}))
+    late, archived = (
+        record("late", 40 * DAY),
+        record("archived", 40 * DAY, archived=frozenset({"all"})),
+    )
 
     assert {(s.job_id, s.policy, s.lost) for s in suspects(made, late, archived)} == {
         (late.job.id, "", True),
@@ -56,7 +61,9 @@ def test_a_job_whose_assets_are_past_a_deadline_is_looked_at() -> None:
 
 def test_each_day_has_its_share_and_every_job_its_turn() -> None:
     jobs = [record(f"j{n}", 40 * DAY + n) for n in range(2 * MOST_A_DAY)]
-    days = [{s.job_id for s in suspects(PROTECTED, *jobs, as_of=NOW + day * DAY)} for day in range(12)]
+    days = [
+        {s.job_id for s in suspects(PROTECTED, *jobs, as_of=NOW + day * DAY)} for day in range(12)
+    ]
 
     assert {len(day) for day in days} == {MOST_A_DAY}
     assert suspects(PROTECTED, *jobs) == suspects(PROTECTED, *jobs[::-1])

@@ -1,4 +1,6 @@
-"""Random small worlds: jobs in builds, and rules about them, drawn from the same few values so that they meet."""
+"""Random small worlds: jobs in builds, and rules about them, drawn from the same few values so that
+they meet.
+"""
 
 from __future__ import annotations
 
@@ -36,21 +38,53 @@ T = TypeVar("T")
 World = tuple[Rules, list[Record], Random]
 
 NAMES, OSES, BROWSERS = ("login", "checkout"), ("Windows 11", "macOS 14"), ("chrome", "firefox")
-STATUSES, TAGS = ("passed", "failed", "error", "complete"), ("keep", "pii", "keep-until=2026-06-01", "keep-until=soon")
+STATUSES, TAGS = (
+    ("passed", "failed", "error", "complete"),
+    ("keep", "pii", "keep-until=2026-06-01", "keep-until=soon"),
+)
 BUILDS = {
     "b1": ("nightly-1", "success"),
     "b2": ("nightly-2", "failed"),
     "b3": ("PR-7", "success"),
     "b4": ("PR-7", "error"),
 }
-AGES = (0, HOUR, DAY, DAY + 1, 2 * DAY, 2 * DAY, 3 * DAY, 5 * DAY, 9 * DAY, 20 * DAY, 31 * DAY, 70 * DAY, 400 * DAY)
+AGES = (
+    0,
+    HOUR,
+    DAY,
+    DAY + 1,
+    2 * DAY,
+    2 * DAY,
+    3 * DAY,
+    5 * DAY,
+    9 * DAY,
+    20 * DAY,
+    31 * DAY,
+    70 * DAY,
+    400 * DAY,
+)
 AFTERS = ("1h", "1d", "2d", "4d", "30d", "1mo", "1y")
 PICKS = (("newest",), ("oldest",), ("failed", "newest"), ("passed",), ("failed", "oldest"))
-KINDS = ("last", "last", "since_last", "daily", "daily", "weekly", "monthly", "yearly", "within", "within_of_newest")
+KINDS = (
+    "last",
+    "last",
+    "since_last",
+    "daily",
+    "daily",
+    "weekly",
+    "monthly",
+    "yearly",
+    "within",
+    "within_of_newest",
+)
 
-worlds: st.SearchStrategy[World] = st.randoms(use_true_random=False).map(lambda rng: (rules(rng), records(rng), rng))
-"""Rules, the jobs they meet, and the randomness for what is done to them. One stream of choices, not a strategy for each:
-these worlds need hundreds, and a strategy made for each would take most of the time."""
+worlds: st.SearchStrategy[World] = st.randoms(use_true_random=False).map(
+    lambda rng: (rules(rng), records(rng), rng)
+)
+"""Rules, the jobs they meet, and the randomness for what is done to them. One stream of choices,
+not a strategy for each: these worlds need hundreds, and a strategy made for each would take most of
+the time.
+"""
 
 
 def mostly(rng: Random, usual: T, *rare: T, odds: int = 12) -> T:
@@ -68,7 +102,9 @@ def records(rng: Random) -> list[Record]:
         whole = item
         if isinstance(item.build_id, str):
             listed = sum(other.build_id == item.build_id for other in made)
-            counters = BuildCounters(listed + 1 + extra[item.build_id], still_open[item.build_id], deleted=1)
+            counters = BuildCounters(
+                listed + 1 + extra[item.build_id], still_open[item.build_id], deleted=1
+            )
             whole = replace(item, build_counters=counters)
         counted.append(whole)
     return counted
@@ -83,7 +119,11 @@ def one_record(rng: Random, label: str) -> Record:
         "os": mostly(rng, rng.choice(OSES), None, UNKNOWN),
         "browser": rng.choice(BROWSERS),
         "status": mostly(rng, rng.choice(STATUSES), UNKNOWN),
-        "tags": mostly(rng, rng.choice([(), (), ("keep",), ("pii",), ("keep", "pii"), (rng.choice(TAGS),)]), UNKNOWN),
+        "tags": mostly(
+            rng,
+            rng.choice([(), (), ("keep",), ("pii",), ("keep", "pii"), (rng.choice(TAGS),)]),
+            UNKNOWN,
+        ),
         "custom_data": rng.choice([{}, {"team": "web"}, {"team": 7}, {"team": []}, None, UNKNOWN]),
         "build": name,
         "build_id": build,
@@ -98,7 +138,13 @@ def one_record(rng: Random, label: str) -> Record:
         2: {"started_at": NOW + DAY},
         3: {"ended_at": NOW + DAY, "started_at": None},
         4: {"state": JobState.UNKNOWN},
-        5: {"state": JobState.QUEUED, "ended_at": None, "started_at": None, "modified_at": None, "status": None},
+        5: {
+            "state": JobState.QUEUED,
+            "ended_at": None,
+            "started_at": None,
+            "modified_at": None,
+            "status": None,
+        },
     }
     oddity = odd.get(rng.randrange(40))
     return replace(made, job=replace(made.job, **oddity)) if oddity else made
@@ -162,7 +208,9 @@ def keep_rule(rng: Random, *, whole: bool = False, label: str = "k") -> KeepRule
         label,
         kind,
         count=rng.randint(1, 3),
-        duration=parse_duration(rng.choice(["1d", "2d", "1mo"])) if kind.startswith("within") else None,
+        duration=(
+            parse_duration(rng.choice(["1d", "2d", "1mo"])) if kind.startswith("within") else None
+        ),
         since=leaf(rng) if kind == "since_last" else None,
         where=leaf(rng) if rng.randrange(3) == 0 else None,
         pick=rng.choice(PICKS),
@@ -170,7 +218,9 @@ def keep_rule(rng: Random, *, whole: bool = False, label: str = "k") -> KeepRule
     )
 
 
-def policy(rng: Random, name: str = "p", *, default: bool = False, overrides: tuple[str, ...] = ()) -> Policy:
+def policy(
+    rng: Random, name: str = "p", *, default: bool = False, overrides: tuple[str, ...] = ()
+) -> Policy:
     """Any policy; it always says what it archives."""
     whole = not default and rng.randrange(5) == 0
     groups = ["build"] if whole else ["name", "os", "browser", "custom_data.team"]
@@ -179,9 +229,13 @@ def policy(rng: Random, name: str = "p", *, default: bool = False, overrides: tu
         if rng.randrange(4):
             own = [keep_rule(rng, whole=whole, label="own")] if rng.randrange(4) == 0 else []
             after = mostly(rng, rng.choice(AFTERS), None, odds=10)
-            deletes.append((action, DeleteRule(parse_duration(after) if after else None, tuple(own))))
+            deletes.append(
+                (action, DeleteRule(parse_duration(after) if after else None, tuple(own)))
+            )
     wish = ArchiveRule(
-        none=rng.randrange(2) == 0, after=parse_duration(rng.choice(["2h", "3d"])), only_kept=rng.randrange(2) == 0
+        none=rng.randrange(2) == 0,
+        after=parse_duration(rng.choice(["2h", "3d"])),
+        only_kept=rng.randrange(2) == 0,
     )
     return Policy(
         name,
@@ -189,7 +243,9 @@ def policy(rng: Random, name: str = "p", *, default: bool = False, overrides: tu
         unit="build" if whole else "job",
         group_by=tuple(rng.sample(groups, rng.randint(0, min(2, len(groups))))),
         null_group="keep" if rng.randrange(2) else "shared",
-        keep=tuple(keep_rule(rng, whole=whole, label=f"k{n}") for n in range(rng.choice([0, 0, 1, 1, 2]))),
+        keep=tuple(
+            keep_rule(rng, whole=whole, label=f"k{n}") for n in range(rng.choice([0, 0, 1, 1, 2]))
+        ),
         archive=wish,
         deletes=tuple(deletes),
         default=default,
@@ -211,7 +267,9 @@ def hold(rng: Random) -> Hold:
 
 
 def rules(rng: Random) -> Rules:
-    """Up to four policies, one perhaps the default, later ones perhaps overridden by earlier ones, in any order."""
+    """Up to four policies, one perhaps the default, later ones perhaps overridden by earlier ones,
+    in any order.
+    """
     names = [f"p{n}" for n in range(rng.randint(1, 4))]
     made = []
     for n, name in enumerate(names):
@@ -224,7 +282,9 @@ def rules(rng: Random) -> Rules:
         policies=tuple(made),
         holds=(hold(rng),) if rng.randrange(3) == 0 else (),
         forbid=(Forbid(atom(rng), ("video",)),) if rng.randrange(6) == 0 else (),
-        age_from=mostly(rng, ("end_time", "modification_time"), ("start_time",), ("modification_time",), odds=4),
+        age_from=mostly(
+            rng, ("end_time", "modification_time"), ("start_time",), ("modification_time",), odds=4
+        ),
     )
 
 

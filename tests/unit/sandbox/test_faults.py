@@ -11,7 +11,9 @@ from sauce_janitor.sandbox.faults.faults import ArmedFaults, Fault, read_faults
 
 
 def request(method: str = "GET", target: str = "/rest/v1/demo/jobs?limit=5") -> SandboxRequest:
-    return SandboxRequest(method, target, target.partition("?")[0], {}, {}, b"", None, "http://127.0.0.1:1")
+    return SandboxRequest(
+        method, target, target.partition("?")[0], {}, {}, b"", None, "http://127.0.0.1:1"
+    )
 
 
 def strikes(fault: Fault, count: int, *, seed: int = 1) -> list[bool]:
@@ -24,7 +26,14 @@ def test_a_fault_strikes_every_request_unless_told_otherwise() -> None:
 
 
 def test_a_fault_can_spare_the_first_and_strike_only_so_often() -> None:
-    assert strikes(Fault("status", after=2, every=2, times=2), 8) == [False, False, True, False, True, *[False] * 3]
+    assert strikes(Fault("status", after=2, every=2, times=2), 8) == [
+        False,
+        False,
+        True,
+        False,
+        True,
+        *[False] * 3,
+    ]
 
 
 def test_chance_depends_on_the_seed_alone() -> None:
@@ -38,7 +47,13 @@ def test_chance_depends_on_the_seed_alone() -> None:
 
 @pytest.mark.parametrize(
     "selector",
-    [{"endpoint": "job.*"}, {"method": "DELETE"}, {"path": "/v2/*"}, {"job": "a*"}, {"user": "alice"}],
+    [
+        {"endpoint": "job.*"},
+        {"method": "DELETE"},
+        {"path": "/v2/*"},
+        {"job": "a*"},
+        {"user": "alice"},
+    ],
 )
 def test_a_fault_spares_what_it_does_not_select(selector: dict[str, str]) -> None:
     fault = Fault.parse({"fault": "status", **selector})
@@ -67,12 +82,18 @@ def test_a_fault_that_cannot_be_understood_is_refused(entry: object, said: str) 
 def test_a_file_of_faults_is_read(tmp_path: Path) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text(
-        "faults:\n- {fault: status, endpoint: jobs.list, status: 502, times: 1}\n- {fault: delay, seconds: 0.5}\n"
+        "faults:\n- {fault: status, endpoint: jobs.list, status: 502, times: 1}\n- {fault: delay,"
+        " seconds: 0.5}\n"
     )
 
     first, second = read_faults(path)
 
-    assert (first.name, first.endpoint, first.times, first.settings) == ("status", "jobs.list", 1, {"status": 502})
+    assert (first.name, first.endpoint, first.times, first.settings) == (
+        "status",
+        "jobs.list",
+        1,
+        {"status": 502},
+    )
     assert second.settings == {"seconds": 0.5}
 
 

@@ -31,7 +31,9 @@ def test_what_is_left_is_what_a_plain_list_would_leave(
         if index < count:
             gone.add(index)
     low, high = min(window[0], count), min(window[1], count)
-    expected = [i for i in range(high - 1, low - 1, -1) if i not in deleted and i >= min(all_below, count)]
+    expected = [
+        i for i in range(high - 1, low - 1, -1) if i not in deleted and i >= min(all_below, count)
+    ]
 
     assert list(gone.newest_first(low, high, skip)) == expected[skip:]
     assert gone.left(low, high) == len(expected)

@@ -21,7 +21,10 @@ def test_every_number_comes_back_from_its_id(owner: int, index: int) -> None:
 
 
 def test_no_two_jobs_share_an_id() -> None:
-    assert len({NUMBERING.id_of(owner, index) for owner in range(5) for index in range(5_000)}) == 25_000
+    assert (
+        len({NUMBERING.id_of(owner, index) for owner in range(5) for index in range(5_000)})
+        == 25_000
+    )
 
 
 @given(st.text(alphabet="0123456789abcdef", min_size=32, max_size=32))
@@ -34,9 +37,10 @@ def test_an_id_that_was_never_given_out_is_unknown(text: str) -> None:
 def test_what_is_no_id_is_unknown() -> None:
     real = NUMBERING.id_of(0, 7)
 
-    assert [NUMBERING.number_of(text) for text in ("", "x" * 32, real.upper() + "", real[:-1], real + "0")] == [
-        None
-    ] * 5
+    assert [
+        NUMBERING.number_of(text)
+        for text in ("", "x" * 32, real.upper() + "", real[:-1], real + "0")
+    ] == [None] * 5
 
 
 def test_another_seed_gives_other_ids() -> None:

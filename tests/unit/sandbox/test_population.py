@@ -40,7 +40,10 @@ def test_the_same_seed_gives_the_same_jobs_and_another_gives_others() -> None:
     def told(seed: int) -> list[tuple[object, ...]]:
         jobs = population(300, seed=seed)
         facts = (jobs.facts(index) for index in range(300))
-        return [(each.name, each.status, each.passed, each.ended_at, each.tags, each.build) for each in facts]
+        return [
+            (each.name, each.status, each.passed, each.ended_at, each.tags, each.build)
+            for each in facts
+        ]
 
     assert told(1) == told(1)
     assert told(1) != told(2)
@@ -57,7 +60,9 @@ def test_there_are_oddities_of_every_kind(everyone: list[dict[str, object]]) -> 
     running = [job for job in everyone if job["status"] == "in progress"]
     started = [job["started_at"] for job in running if isinstance(job["started_at"], int)]
 
-    assert {"queued", "new", "in progress", "complete", "error"} == {job["status"] for job in everyone}
+    assert {"queued", "new", "in progress", "complete", "error"} == {
+        job["status"] for job in everyone
+    }
     assert sum(NOW - time > DAY for time in started) >= 3, "runaways"
     assert any(job["passed"] is True for job in running), "says it passed and still runs"
     assert any(job["name"] is None for job in everyone)
@@ -71,7 +76,9 @@ def test_there_are_oddities_of_every_kind(everyone: list[dict[str, object]]) -> 
 def test_tags_of_every_kind_are_worn(everyone: list[dict[str, object]]) -> None:
     worn = Counter(tag for job in everyone for tag in job["tags"])  # type: ignore[attr-defined]
 
-    assert all(worn[tag] for tag in ("smoke", "pii", "keep", "flaky-hunt", "release", "keep-until=audit"))
+    assert all(
+        worn[tag] for tag in ("smoke", "pii", "keep", "flaky-hunt", "release", "keep-until=audit")
+    )
     assert any(tag.startswith("keep-until=20") for tag in worn)
 
 
@@ -91,6 +98,8 @@ def test_a_build_finds_its_jobs_and_a_job_its_build() -> None:
     assert sum(len(jobs.members(build)) for build in range(jobs.builds)) == built
 
 
-@pytest.mark.parametrize("name", ["", "nightly-", "nightly-99", "PR-x", "rc-1", "rc-1.x", "hotfix", "PR-999999999"])
+@pytest.mark.parametrize(
+    "name", ["", "nightly-", "nightly-99", "PR-x", "rc-1", "rc-1.x", "hotfix", "PR-999999999"]
+)
 def test_a_build_that_is_not_there_has_no_number(name: str) -> None:
     assert population(500).build_named(name) is None

@@ -10,7 +10,9 @@ from sauce_janitor.sandbox.core.options import Behaviours, Rate
 from sauce_janitor.sandbox.throttle import Throttle
 
 
-def waits(throttle: Throttle, times: list[float], *, endpoint: str = "jobs.list", user: str = "demo") -> list[float]:
+def waits(
+    throttle: Throttle, times: list[float], *, endpoint: str = "jobs.list", user: str = "demo"
+) -> list[float]:
     budgets = [throttle.ask(user, endpoint, time) for time in times]
     return [budget.wait_s for budget in budgets if budget is not None]
 
@@ -22,7 +24,9 @@ def test_without_a_rate_nothing_is_counted() -> None:
 def test_no_second_holds_more_than_the_rate_wherever_it_begins() -> None:
     throttle = Throttle(Rate(per_second=2), Behaviours())
 
-    assert waits(throttle, [0.0, 0.9, 0.95, 1.0, 1.5, 1.9]) == pytest.approx([0, 0, 0.05, 0, 0.4, 0])
+    assert waits(throttle, [0.0, 0.9, 0.95, 1.0, 1.5, 1.9]) == pytest.approx(
+        [0, 0, 0.05, 0, 0.4, 0]
+    )
 
 
 def test_the_hour_counts_too() -> None:
@@ -35,7 +39,9 @@ def test_users_do_not_share_a_bucket_and_endpoints_only_if_told() -> None:
     shared = Throttle(Rate(per_second=1), Behaviours())
     apart = Throttle(Rate(per_second=1), Behaviours(rate_bucket="endpoint"))
 
-    assert waits(shared, [0]) + waits(shared, [0], user="alice") + waits(shared, [0], endpoint="job.get") == [0, 0, 1]
+    assert waits(shared, [0]) + waits(shared, [0], user="alice") + waits(
+        shared, [0], endpoint="job.get"
+    ) == [0, 0, 1]
     assert waits(apart, [0]) + waits(apart, [0], endpoint="job.get") == [0, 0]
 
 
@@ -56,7 +62,9 @@ def test_the_refusal_says_when_to_come_again() -> None:
 
 
 def test_the_refusal_can_speak_the_other_dialects() -> None:
-    throttle = Throttle(Rate(per_second=1), Behaviours(rate_reset="epoch", rate_body="html", retry_after="date"))
+    throttle = Throttle(
+        Rate(per_second=1), Behaviours(rate_reset="epoch", rate_body="html", retry_after="date")
+    )
     throttle.ask("demo", "jobs.list", 0)
     budget = throttle.ask("demo", "jobs.list", 0)
     assert budget is not None

@@ -12,10 +12,16 @@ NOW = 1_760_000_000
 
 
 def deleting() -> tuple[World, SandboxRequest, JobRef]:
-    """A world, a request of its main user, and a finished job with assets that both requests have already found."""
+    """A world, a request of its main user, and a finished job with assets that both requests have
+    already found.
+    """
     world = World(SandboxOptions(jobs=300), now=NOW)
     person = world.organisation.main
-    job = next(job for job in (world.ref(person, index) for index in range(250, 0, -1)) if world.assets(job))
+    job = next(
+        job
+        for job in (world.ref(person, index) for index in range(250, 0, -1))
+        if world.assets(job)
+    )
     return world, SandboxRequest("DELETE", "/", "/", {}, {}, b"", person, "http://127.0.0.1:1"), job
 
 

@@ -1,4 +1,6 @@
-"""The request budget on a clock of our own: both windows, pauses, slowing down, and ends that can be waited for."""
+"""The request budget on a clock of our own: both windows, pauses, slowing down, and ends that can
+be waited for.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sauce_janitor.errors import BudgetSpentError, StateError, StoppedError
-from sauce_janitor.model.request_allowance import AllowanceTimetable, AllowanceWindow, RequestAllowance
+from sauce_janitor.model.request_allowance import (
+    AllowanceTimetable,
+    AllowanceWindow,
+    RequestAllowance,
+)
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.budget.meter import Meter
 from sauce_janitor.sauce.budget.rates import window_rates
@@ -30,7 +36,9 @@ def budget(
     clock: Clock, stop: Waiting, per_second: float | None, per_hour: int | None, burst: int = 1
 ) -> RequestBudget:
     timetable = AllowanceTimetable(RequestAllowance(per_second, per_hour, burst))
-    return RequestBudget(Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock)
+    return RequestBudget(
+        Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock
+    )
 
 
 def take(one: RequestBudget, count: int) -> list[float]:
@@ -61,7 +69,9 @@ def test_however_large_the_burst_no_second_has_more_than_the_vendor_allows(
         one.take()
         left_at.append(clock.seconds)
     for first, eleventh in zip(left_at, left_at[10:], strict=False):
-        assert eleventh - first > 1.015, "and some room for requests that do not arrive as evenly as they leave"
+        assert eleventh - first > 1.015, (
+            "and some room for requests that do not arrive as evenly as they leave"
+        )
 
 
 def test_the_rate_of_ten_a_second_is_kept_within_three_percent(clock: Clock, stop: Waiting) -> None:
@@ -99,8 +109,12 @@ def test_the_pace_is_kept_to_whatever_it_takes(clock: Clock, stop: Waiting) -> N
 
 
 @pytest.mark.parametrize("per_hour", [None, 1500])
-def test_a_limit_of_seconds_alone_runs_out_of_nothing(clock: Clock, stop: Waiting, per_hour: int | None) -> None:
-    """What is asked for a second may leave the hour nothing to limit: a run that goes on slowly must not end as spent."""
+def test_a_limit_of_seconds_alone_runs_out_of_nothing(
+    clock: Clock, stop: Waiting, per_hour: int | None
+) -> None:
+    """What is asked for a second may leave the hour nothing to limit: a run that goes on slowly
+    must not end as spent.
+    """
     one = budget(clock, stop, 0.2, per_hour)
     one.take()
     assert one.left() is None
@@ -121,7 +135,9 @@ def test_no_limit_never_waits(clock: Clock, stop: Waiting) -> None:
     assert one.goes_on_in() == 0
 
 
-def test_reserved_requests_wait_for_nothing_in_their_thread_only(clock: Clock, stop: Waiting) -> None:
+def test_reserved_requests_wait_for_nothing_in_their_thread_only(
+    clock: Clock, stop: Waiting
+) -> None:
     one = budget(clock, stop, None, 2)
     with one.reserved(2):
         assert one.take().waited_s == 0
@@ -132,7 +148,9 @@ def test_reserved_requests_wait_for_nothing_in_their_thread_only(clock: Clock, s
             one.take()
 
 
-def test_what_a_reservation_waited_is_told_once_with_its_requests(clock: Clock, stop: Waiting) -> None:
+def test_what_a_reservation_waited_is_told_once_with_its_requests(
+    clock: Clock, stop: Waiting
+) -> None:
     one = budget(clock, stop, 1, None)
     one.take()
     with one.reserved(2) as waited:
@@ -178,7 +196,9 @@ def _in_thread(work: object) -> None:
 
 def test_a_stop_ends_every_wait() -> None:
     stop = threading.Event()
-    one = RequestBudget(Meter("https://api", "jane"), AllowanceTimetable(RequestAllowance(0.05, None, 1)), stop=stop)
+    one = RequestBudget(
+        Meter("https://api", "jane"), AllowanceTimetable(RequestAllowance(0.05, None, 1)), stop=stop
+    )
     one.take()
     stopped = []
 
@@ -203,7 +223,7 @@ def test_a_closed_budget_lets_nobody_send(clock: Clock, stop: Waiting) -> None:
         one.take()
 
 
-# --- what Sauce Labs says --------------------------------------------------------------------------------------------
+# --- what Sauce Labs says -------------------------------------------------------------------------
 
 
 def test_a_429_halves_the_rate_for_an_hour_once(clock: Clock, stop: Waiting) -> None:
@@ -234,11 +254,15 @@ def test_held_back_nobody_leaves(clock: Clock, stop: Waiting) -> None:
     assert one.take().waited_s == 30
 
 
-def test_a_longer_pause_than_the_patience_is_told_as_what_sauce_labs_asks_for(clock: Clock, stop: Waiting) -> None:
+def test_a_longer_pause_than_the_patience_is_told_as_what_sauce_labs_asks_for(
+    clock: Clock, stop: Waiting
+) -> None:
     one = budget(clock, stop, 2, 1500)
     one.hold_back(10**9)
     assert one.left() == 0
-    with pytest.raises(BudgetSpentError, match="Sauce Labs asks to wait: the next request may leave in 60 min"):
+    with pytest.raises(
+        BudgetSpentError, match="Sauce Labs asks to wait: the next request may leave in 60 min"
+    ):
         one.take()
 
 
@@ -258,7 +282,9 @@ NOW = 1_700_000_000
         "2023-11-14T22:33:20Z",
     ],
 )
-def test_a_remaining_of_nothing_waits_for_the_reset_in_any_unit(clock: Clock, stop: Waiting, reset: str) -> None:
+def test_a_remaining_of_nothing_waits_for_the_reset_in_any_unit(
+    clock: Clock, stop: Waiting, reset: str
+) -> None:
     one = budget(clock, stop, None, None)
     one.learn(200, HOUR | {"X-Ratelimit-Reset": reset}, now=NOW)
     assert one.goes_on_in() == pytest.approx(1200)
@@ -274,15 +300,23 @@ def test_a_spent_hour_whose_end_cannot_be_read_is_asked_again_in_a_minute(
 
 
 @pytest.mark.parametrize("reset", ["99999999", "4102444800", "Fri, 01 Jan 2100 00:00:00 GMT"])
-def test_no_header_makes_anybody_wait_longer_than_an_hour(clock: Clock, stop: Waiting, reset: str) -> None:
+def test_no_header_makes_anybody_wait_longer_than_an_hour(
+    clock: Clock, stop: Waiting, reset: str
+) -> None:
     one = budget(clock, stop, None, None)
     one.learn(200, HOUR | {"X-Ratelimit-Reset": reset}, now=NOW)
     assert one.goes_on_in() == 3600
 
 
-def test_who_keeps_to_a_rate_does_not_wait_for_the_end_of_each_second(clock: Clock, stop: Waiting) -> None:
+def test_who_keeps_to_a_rate_does_not_wait_for_the_end_of_each_second(
+    clock: Clock, stop: Waiting
+) -> None:
     one = budget(clock, stop, 10, None)
-    one.learn(200, {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Limit": "10", "X-Ratelimit-Reset": "1"}, now=0)
+    one.learn(
+        200,
+        {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Limit": "10", "X-Ratelimit-Reset": "1"},
+        now=0,
+    )
     assert one.take().waited_s == 0
 
 
@@ -291,13 +325,25 @@ def test_the_last_part_of_an_hour_is_left_to_the_users_tests(
     clock: Clock, stop: Waiting, remaining: str, waits: int
 ) -> None:
     one = budget(clock, stop, None, None)
-    one.learn(200, {"X-Ratelimit-Remaining": remaining, "X-Ratelimit-Limit": "3500", "X-Ratelimit-Reset": "100"}, now=0)
+    one.learn(
+        200,
+        {
+            "X-Ratelimit-Remaining": remaining,
+            "X-Ratelimit-Limit": "3500",
+            "X-Ratelimit-Reset": "100",
+        },
+        now=0,
+    )
     assert one.goes_on_in() == pytest.approx(waits)
 
 
 def test_what_the_users_tests_have_spent_is_not_counted_on(clock: Clock, stop: Waiting) -> None:
     one = budget(clock, stop, 10, 1500)
-    headers = {"X-Ratelimit-Remaining": "275", "X-Ratelimit-Limit": "3500", "X-Ratelimit-Reset": "600"}
+    headers = {
+        "X-Ratelimit-Remaining": "275",
+        "X-Ratelimit-Limit": "3500",
+        "X-Ratelimit-Reset": "600",
+    }
     one.learn(200, headers, now=0)
     assert one.left() == 100
     clock.seconds += 601
@@ -307,13 +353,21 @@ def test_what_the_users_tests_have_spent_is_not_counted_on(clock: Clock, stop: W
 @pytest.mark.parametrize("text", ["", "soon", "nan", "-1", "inf", "9, 3499"])
 def test_senseless_headers_change_nothing(clock: Clock, stop: Waiting, text: str) -> None:
     one = budget(clock, stop, None, None)
-    one.learn(200, {"X-Ratelimit-Remaining": text, "X-Ratelimit-Limit": text, "X-Ratelimit-Reset": text}, now=0)
-    one.learn(200, {"X-Ratelimit-Remaining": text, "X-Ratelimit-Limit": "3500", "X-Ratelimit-Reset": "9"}, now=0)
+    one.learn(
+        200,
+        {"X-Ratelimit-Remaining": text, "X-Ratelimit-Limit": text, "X-Ratelimit-Reset": text},
+        now=0,
+    )
+    one.learn(
+        200,
+        {"X-Ratelimit-Remaining": text, "X-Ratelimit-Limit": "3500", "X-Ratelimit-Reset": "9"},
+        now=0,
+    )
     one.learn(200, {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": text}, now=0)
     assert one.goes_on_in() == 0
 
 
-# --- hours of the day ------------------------------------------------------------------------------------------------
+# --- hours of the day -----------------------------------------------------------------------------
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY = datetime(2026, 11, 23, tzinfo=BERLIN).timestamp()
@@ -323,7 +377,9 @@ EVERY_DAY = frozenset(range(7))
 def by_day(clock: Clock, stop: Waiting, office: RequestAllowance) -> RequestBudget:
     window = AllowanceWindow(EVERY_DAY, 8 * 60, 18 * 60, office)
     timetable = AllowanceTimetable(RequestAllowance(None, 1000), (window,), BERLIN)
-    return RequestBudget(Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock)
+    return RequestBudget(
+        Meter("https://api", "jane", clock=clock), timetable, stop=stop, clock=clock
+    )
 
 
 def test_in_a_window_its_own_rate_holds(clock: Clock, stop: Waiting) -> None:
@@ -369,7 +425,12 @@ def test_a_window_of_none_is_waited_for_to_its_end(clock: Clock, stop: Waiting) 
 )
 @pytest.mark.parametrize("slowed", [False, True])
 def test_any_pair_of_windows_makes_a_bucket(
-    clock: Clock, stop: Waiting, per_second: float | None, per_hour: int | None, burst: int, slowed: bool
+    clock: Clock,
+    stop: Waiting,
+    per_second: float | None,
+    per_hour: int | None,
+    burst: int,
+    slowed: bool,
 ) -> None:
     one = budget(clock, stop, per_second, per_hour, burst)
     if slowed:
@@ -381,7 +442,9 @@ def test_any_pair_of_windows_makes_a_bucket(
 
 
 def test_a_request_that_is_held_up_counts_from_when_it_leaves(clock: Clock, stop: Waiting) -> None:
-    """A reservation's second request leaves after the first was answered: ten after it must not arrive with ten before it."""
+    """A reservation's second request leaves after the first was answered: ten after it must not
+    arrive with ten before it.
+    """
     one = budget(clock, stop, 10, None, burst=10)
     with one.reserved(2):
         first, second = one.take(), one.take()
@@ -394,7 +457,9 @@ def test_a_request_that_is_held_up_counts_from_when_it_leaves(clock: Clock, stop
     assert clock.seconds - began == pytest.approx(1.02, abs=0.01)
 
 
-def test_requests_that_go_together_are_taken_together_or_not_at_all(clock: Clock, stop: Waiting) -> None:
+def test_requests_that_go_together_are_taken_together_or_not_at_all(
+    clock: Clock, stop: Waiting
+) -> None:
     """A first one that waits, counted, for its second would be a request that nobody sends."""
     one = budget(clock, stop, 1, None, burst=2)
     one.take()
@@ -410,7 +475,9 @@ def test_more_than_can_leave_together_are_taken_as_they_can(clock: Clock, stop: 
         assert sum(take(one, 5)) == waited
 
 
-def test_a_request_that_was_late_on_its_way_counts_from_when_it_can_have_arrived(clock: Clock, stop: Waiting) -> None:
+def test_a_request_that_was_late_on_its_way_counts_from_when_it_can_have_arrived(
+    clock: Clock, stop: Waiting
+) -> None:
     """Else those let go a second after it could arrive with it, and be one too many there."""
     one = budget(clock, stop, 10, None, burst=10)
     first = one.take()

@@ -35,8 +35,18 @@ OLDER: dict[str, Any] = {
 
 def test_the_older_apis_build_is_kept_whole() -> None:
     record = parse_record({**OLDER, "number": 12, "prefix": "v"})
-    assert (record.build.owner, record.passed, record.public, record.run) == ("jsmith", False, False, 9)
-    assert (record.number, record.prefix, record.org_id, record.team_id) == (12, "v", "******", "******")
+    assert (record.build.owner, record.passed, record.public, record.run) == (
+        "jsmith",
+        False,
+        False,
+        9,
+    )
+    assert (record.number, record.prefix, record.org_id, record.team_id) == (
+        12,
+        "v",
+        "******",
+        "******",
+    )
     assert (record.owner_id, record.source, record.deleted_at) == (None, None, None)
     assert record.counters == OLDER["jobs"]
     assert (record.created_at, record.ended_at) == (1618847979, 1618860985)
@@ -44,7 +54,13 @@ def test_the_older_apis_build_is_kept_whole() -> None:
 
 def test_what_cannot_be_read_of_a_build_is_unknown_and_no_other_field_with_it() -> None:
     record = parse_record(
-        {**OLDER, "run": "9", "public": "team", "end_time": 1618860985000, "jobs": {"passed": -1, "failed": 2}}
+        {
+            **OLDER,
+            "run": "9",
+            "public": "team",
+            "end_time": 1618860985000,
+            "jobs": {"passed": -1, "failed": 2},
+        }
     )
     assert (record.run, record.public, record.ended_at) == (UNKNOWN, UNKNOWN, UNKNOWN)
     assert record.counters == {"failed": 2}
@@ -61,11 +77,18 @@ def test_a_build_without_an_id_is_refused(row: object) -> None:
     ("which", "query"),
     [
         (BuildFilter(), []),
-        (BuildFilter("rc 1", ("failed", "error")), [("status", "failed"), ("status", "error"), ("name", "rc 1")]),
+        (
+            BuildFilter("rc 1", ("failed", "error")),
+            [("status", "failed"), ("status", "error"), ("name", "rc 1")],
+        ),
         (BuildFilter(since=5), [("start", 5), ("end", 4102444799)]),
         (BuildFilter(until=9), [("start", 0), ("end", 9 + 7 * 86_400)]),
     ],
 )
-def test_a_start_is_never_sent_without_an_end(which: BuildFilter, query: list[tuple[str, object]]) -> None:
-    """The API may refuse one of them alone, and may compare `end` with the end of a build that took days."""
+def test_a_start_is_never_sent_without_an_end(
+    which: BuildFilter, query: list[tuple[str, object]]
+) -> None:
+    """The API may refuse one of them alone, and may compare `end` with the end of a build that took
+    days.
+    """
     assert which.query() == query

@@ -36,7 +36,8 @@ def test_an_address_that_could_leak_or_mislead_is_refused(base_url: str, said: s
 
 
 @pytest.mark.parametrize(
-    "base_url", ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:8080", "https://sauce.example"]
+    "base_url",
+    ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:8080", "https://sauce.example"],
 )
 def test_loopback_may_be_plain_and_a_slash_at_the_end_is_nothing(base_url: str) -> None:
     assert replace(EU, base_url=base_url).origin == base_url.rstrip("/")
@@ -69,9 +70,13 @@ def test_each_region_has_its_asset_host(base_url: str, hosts: set[str]) -> None:
 
 def test_the_polite_rate_holds_unless_set_and_loopback_has_none() -> None:
     assert EU.timetable.usual == RequestAllowance(2.0, 1500)
-    assert replace(EU, per_second=10.0, per_hour=3500).timetable.usual == RequestAllowance(10.0, 3500)
+    assert replace(EU, per_second=10.0, per_hour=3500).timetable.usual == RequestAllowance(
+        10.0, 3500
+    )
     assert replace(EU, base_url="http://127.0.0.1").timetable.unlimited
-    assert replace(EU, base_url="http://127.0.0.1", per_second=10.0).timetable.usual == RequestAllowance(10.0, None)
+    assert replace(
+        EU, base_url="http://127.0.0.1", per_second=10.0
+    ).timetable.usual == RequestAllowance(10.0, None)
 
 
 def test_nothing_secret_is_printed() -> None:

@@ -40,7 +40,13 @@ METRICS = {
     "meta": {"status": 200},
     "aggs": {
         "count": 1008,
-        "fastestRun": {**ITEM, "build": "", "start_time": "2017-03-01T12:13:40Z", "duration": 25, "status": "passed"},
+        "fastestRun": {
+            **ITEM,
+            "build": "",
+            "start_time": "2017-03-01T12:13:40Z",
+            "duration": 25,
+            "status": "passed",
+        },
         "slowestRun": {**ITEM, "duration": 1858, "status": "errored"},
         "statuses": {"errored": 7, "failed": 1, "passed": 1000},
         "totalQueueTime": 0.3843098311817279,
@@ -56,7 +62,10 @@ BUCKET = {
         "status": [{"name": "complete", "count": 133}, {"name": "passed", "count": 71}],
     },
 }
-TRENDS = {"buckets": [BUCKET], "metrics": {"owner": {"a-team": 748}, "status": {"complete": 496, "passed": 252}}}
+TRENDS = {
+    "buckets": [BUCKET],
+    "metrics": {"owner": {"a-team": 748}, "status": {"complete": 496, "passed": 252}},
+}
 BUILDS = {
     "builds": {
         "items": [
@@ -68,14 +77,20 @@ BUILDS = {
                 "end_time": "2017-03-01T12:41:25Z",
                 "tests": [ITEM],
                 "has_more": True,
-                "aggs": {"status": [{"name": "complete", "count": 23}, {"name": "failed", "count": 11}]},
+                "aggs": {
+                    "status": [{"name": "complete", "count": 23}, {"name": "failed", "count": 11}]
+                },
             }
         ],
         "has_more": True,
     },
     "tests_missing_build": {"items": [], "has_more": False},
 }
-ERRORS = {"buckets": [{"name": "Selenium didn't\ncomplete", "count": 1, "items": [ITEM], "has_more": False}]}
+ERRORS = {
+    "buckets": [
+        {"name": "Selenium didn't\ncomplete", "count": 1, "items": [ITEM], "has_more": False}
+    ]
+}
 
 WRONG: list[object] = [
     None,
@@ -105,28 +120,42 @@ PARSERS: list[tuple[Callable[[object], object], dict[str, Any]]] = [
 def test_a_sample_of_the_api_s_page_is_read_whole() -> None:
     found = parse_items(TESTS)
     (item,) = found.items
-    assert (item.owner, item.name, item.status, item.error) == ("USERNAME", "TestGet", "complete", None)
+    assert (item.owner, item.name, item.status, item.error) == (
+        "USERNAME",
+        "TestGet",
+        "complete",
+        None,
+    )
     assert (item.created_at, item.ended_at, item.started_at) == (1488370419, 1488370582, None)
     assert (found.has_more, found.rejected, item.expired) == (True, (), None)
 
 
 def test_every_method_s_sample_is_read() -> None:
     metrics = parse_summary(METRICS)
-    assert (metrics.count, metrics.statuses[0], metrics.run_time) == (1008, ("errored", 7), 33.18867924528302)
+    assert (metrics.count, metrics.statuses[0], metrics.run_time) == (
+        1008,
+        ("errored", 7),
+        33.18867924528302,
+    )
     assert metrics.fastest is not None
     assert metrics.fastest.duration_s == 25
     trends = parse_trends(TRENDS)
     assert (trends.buckets[0].at, trends.buckets[0].by["owner"]) == (1489060800, (("a-team", 204),))
     assert trends.totals["status"] == (("complete", 496), ("passed", 252))
     builds = parse_builds_and_tests(BUILDS)
-    assert (builds.builds[0].tests, builds.builds[0].some.has_more, builds.has_more) == (34, True, True)
+    assert (builds.builds[0].tests, builds.builds[0].some.has_more, builds.has_more) == (
+        34,
+        True,
+        True,
+    )
     assert builds.without_build.items == ()
     assert parse_errors(ERRORS).errors[0].error == "Selenium didn't\ncomplete"
 
 
 @pytest.mark.parametrize(("parse", "sample"), PARSERS)
 @pytest.mark.parametrize(
-    "answer", [None, [], "no", 7, {}, {"items": {}}, {"aggs": []}, {"buckets": {"0": {}}}, {"builds": []}]
+    "answer",
+    [None, [], "no", 7, {}, {"items": {}}, {"aggs": []}, {"buckets": {"0": {}}}, {"builds": []}],
 )
 def test_an_answer_of_another_shape_is_no_answer(
     parse: Callable[[object], object], sample: object, answer: object
@@ -149,16 +178,22 @@ def _broken(value: object, wrong: object) -> list[object]:
     """Copies of the value with `wrong` in the place of each of its parts in turn."""
     found: list[object] = [wrong]
     if isinstance(value, dict):
-        found += [{**value, key: broken} for key, part in value.items() for broken in _broken(part, wrong)]
+        found += [
+            {**value, key: broken} for key, part in value.items() for broken in _broken(part, wrong)
+        ]
     if isinstance(value, list):
         found += [
-            [*value[:at], broken, *value[at + 1 :]] for at, part in enumerate(value) for broken in _broken(part, wrong)
+            [*value[:at], broken, *value[at + 1 :]]
+            for at, part in enumerate(value)
+            for broken in _broken(part, wrong)
         ]
     return found
 
 
 def test_a_row_that_is_none_is_rejected_and_the_others_are_read() -> None:
-    found = parse_items({"items": [None, {**ITEM, "id": " "}, {**ITEM, "id": 7}, ITEM], "has_more": False})
+    found = parse_items(
+        {"items": [None, {**ITEM, "id": " "}, {**ITEM, "id": 7}, ITEM], "has_more": False}
+    )
     assert (len(found.items), found.rows, len(found.rejected)) == (1, 4, 3)
 
 
@@ -166,7 +201,10 @@ def test_a_row_that_is_none_is_rejected_and_the_others_are_read() -> None:
     "time", ["2017-03-01", "2017-03-01T12:13:39", "tomorrow", 1488370419000, "1e9", True, [], -1, 0]
 )
 def test_a_time_that_cannot_be_told_is_unknown(time: object) -> None:
-    assert parse_items({"items": [{**ITEM, "end_time": time}], "has_more": False}).items[0].ended_at is UNKNOWN
+    assert (
+        parse_items({"items": [{**ITEM, "end_time": time}], "has_more": False}).items[0].ended_at
+        is UNKNOWN
+    )
 
 
 def test_an_owner_that_is_null_or_no_text_is_no_owner() -> None:
@@ -176,7 +214,10 @@ def test_an_owner_that_is_null_or_no_text_is_no_owner() -> None:
 
 
 def test_counts_of_which_one_cannot_be_read_are_not_summed_up() -> None:
-    broken = {**BUCKET, "aggs": {"owner": [{"name": "a", "count": 1}, {"name": "b", "count": "many"}]}}
+    broken = {
+        **BUCKET,
+        "aggs": {"owner": [{"name": "a", "count": 1}, {"name": "b", "count": "many"}]},
+    }
     with pytest.raises(AnswerError, match="owner"):
         parse_trends({"buckets": [broken], "metrics": {}})
 

@@ -25,10 +25,14 @@ def member(number: int) -> BuildMember:
 
 def test_the_documented_answer_says_how_each_job_ended() -> None:
     (found,) = parse_members(sample("sauce-docs/builds_v2_samples.json")["jobs_in_build"])
-    assert found == BuildMember(JobId("ac50bd0253834f78abdee6d5afea89ba"), "passed", 1_632_236_598, 1_632_236_607)
+    assert found == BuildMember(
+        JobId("ac50bd0253834f78abdee6d5afea89ba"), "passed", 1_632_236_598, 1_632_236_607
+    )
 
 
-@pytest.mark.parametrize("name", ["build_jobs.json", "build_jobs_full.json", "build_jobs_empty.json"])
+@pytest.mark.parametrize(
+    "name", ["build_jobs.json", "build_jobs_full.json", "build_jobs_empty.json"]
+)
 def test_the_older_answers_are_read_too(name: str) -> None:
     answer = sample(f"saucerest-java/{name}")
     found = parse_members(answer)

@@ -1,4 +1,6 @@
-"""One row that no JSON parser takes spoils itself alone; a text of which it cannot be told where rows end spoils the page."""
+"""One row that no JSON parser takes spoils itself alone; a text of which it cannot be told where
+rows end spoils the page.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,17 @@ BAD = {
 
 
 VALUES = st.recursive(
-    st.none() | st.text(), lambda kids: st.lists(kids) | st.dictionaries(st.text(), kids), max_leaves=8
+    st.none() | st.text(),
+    lambda kids: st.lists(kids) | st.dictionaries(st.text(), kids),
+    max_leaves=8,
 )
 
 
 def page_with(bad: bytes, *, frame: bytes = b"[%s]") -> bytes:
-    rows = [json.dumps({"id": one, "owner": ME, "name": 'a, "b" ]}', "extra": "HERE"}).encode() for one in IDS]
+    rows = [
+        json.dumps({"id": one, "owner": ME, "name": 'a, "b" ]}', "extra": "HERE"}).encode()
+        for one in IDS
+    ]
     rows[1] = rows[1].replace(b'"HERE"', bad)
     return frame % b", ".join(rows)
 
@@ -42,7 +49,9 @@ def page_with(bad: bytes, *, frame: bytes = b"[%s]") -> bytes:
 @pytest.mark.parametrize(
     "frame", [b"[%s]", b'{"jobs": [%s]}', b' {"x": {"jobs": [1]}, "jobs" : [%s], "more": false}\n']
 )
-def test_a_bad_row_is_set_aside_with_its_id_and_the_others_are_read(bad: bytes, frame: bytes) -> None:
+def test_a_bad_row_is_set_aside_with_its_id_and_the_others_are_read(
+    bad: bytes, frame: bytes
+) -> None:
     page = parse_rows(load_rows(page_with(bad, frame=frame), what="the list"), ME)
     assert [job.id for job in page.jobs] == [IDS[0], IDS[2]]
     assert page.ids == tuple(IDS)
@@ -92,7 +101,9 @@ def test_our_own_key_is_blotted_out_of_rows_read_one_by_one() -> None:
 @given(
     st.lists(
         st.recursive(
-            st.none() | st.text(), lambda kids: st.lists(kids) | st.dictionaries(st.text(), kids), max_leaves=8
+            st.none() | st.text(),
+            lambda kids: st.lists(kids) | st.dictionaries(st.text(), kids),
+            max_leaves=8,
         )
     )
 )
@@ -108,7 +119,11 @@ def test_rows_read_one_by_one_are_what_the_whole_would_be(rows: list[object]) ->
     ("owners", "spelling"),
     [(["JSMITH"] * 3, "JSMITH"), (["JSMITH", "jsmith", "JSMITH"], None), (["jsmith"] * 3, None)],
 )
-def test_a_name_in_other_letters_case_is_the_same_user(owners: list[str], spelling: str | None) -> None:
-    page = parse_rows([{"id": one, "owner": owner} for one, owner in zip(IDS, owners, strict=True)], ME)
+def test_a_name_in_other_letters_case_is_the_same_user(
+    owners: list[str], spelling: str | None
+) -> None:
+    page = parse_rows(
+        [{"id": one, "owner": owner} for one, owner in zip(IDS, owners, strict=True)], ME
+    )
     assert {job.owner for job in page.jobs} == {ME}
     assert page.spelling == spelling

@@ -1,4 +1,6 @@
-"""From the vendor's JSON to the model: every recorded answer, and every oddity that could mislead a decision."""
+"""From the vendor's JSON to the model: every recorded answer, and every oddity that could mislead a
+decision.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +162,10 @@ def test_the_command_line_tools_recorded_answers_are_read() -> None:
     passed_null = answers["/rest/v1.1/test/jobs/1"] | {"id": ONE}
     errored = answers["/rest/v1.1/test/jobs/2"] | {"id": ONE}
     test = Owner("test")
-    assert [job.status for job in parse_rows([passed_null, errored], test).jobs] == ["complete", "error"]
+    assert [job.status for job in parse_rows([passed_null, errored], test).jobs] == [
+        "complete",
+        "error",
+    ]
     assert parse_assets(answers["/rest/v1/test/jobs/1/assets"], ONE).names == (
         "console.log",
         "examples__actions.spec.js.mp4",
@@ -178,7 +183,14 @@ def test_real_device_answers_are_never_taken_for_jobs() -> None:
 
 def test_the_recorded_builds_are_read() -> None:
     running, done = parse_builds(sample("saucerest-java/buildsResponses.json"))
-    assert (running.id, running.name, running.status, running.jobs, running.open_jobs, running.owner) == (
+    assert (
+        running.id,
+        running.name,
+        running.status,
+        running.jobs,
+        running.open_jobs,
+        running.owner,
+    ) == (
         "BUILD_ID_1",
         "Smoke-Tests-1.6620",
         "running",
@@ -193,12 +205,25 @@ def test_the_recorded_builds_are_read() -> None:
 
 
 def test_an_older_build_has_its_owner_and_the_newer_words() -> None:
-    row = {"id": "45d7", "name": "Release", "owner": "jsmith", "status": "errored", "jobs": {"finished": 1}}
+    row = {
+        "id": "45d7",
+        "name": "Release",
+        "owner": "jsmith",
+        "status": "errored",
+        "jobs": {"finished": 1},
+    }
     (build,) = parse_builds([row])
-    assert (build.owner, build.status, build.jobs, build.open_jobs) == (ME, "error", UNKNOWN, UNKNOWN)
+    assert (build.owner, build.status, build.jobs, build.open_jobs) == (
+        ME,
+        "error",
+        UNKNOWN,
+        UNKNOWN,
+    )
 
 
-@pytest.mark.parametrize("row", [None, {}, {"id": ""}, {"id": 7}, {"id": "a\nb"}, {"id": "x" * 256}, []])
+@pytest.mark.parametrize(
+    "row", [None, {}, {"id": ""}, {"id": 7}, {"id": "a\nb"}, {"id": "x" * 256}, []]
+)
 def test_a_build_without_a_usable_id_is_refused(row: object) -> None:
     with pytest.raises(AnswerError):
         parse_builds([row])
@@ -232,7 +257,8 @@ def test_an_absent_key_is_unknown(key: str, field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "field"), [item for item in FIELDS.items() if item[0] not in {"tags", "passed", "status"}]
+    ("key", "field"),
+    [item for item in FIELDS.items() if item[0] not in {"tags", "passed", "status"}],
 )
 def test_null_is_none(key: str, field: str) -> None:
     assert getattr(parsed(**{key: None}), field) is None
@@ -241,7 +267,9 @@ def test_null_is_none(key: str, field: str) -> None:
 @pytest.mark.parametrize(("key", "field"), FIELDS.items())
 @pytest.mark.parametrize("garbage", [7, -1.5, [{}], {"a": 1}, True])
 def test_a_value_of_another_kind_is_unknown(key: str, field: str, garbage: object) -> None:
-    if (key == "custom-data" and isinstance(garbage, dict)) or (key in {"manual", "passed"} and garbage is True):
+    if (key == "custom-data" and isinstance(garbage, dict)) or (
+        key in {"manual", "passed"} and garbage is True
+    ):
         return
     assert getattr(parsed(**{key: garbage}), field) is UNKNOWN
 
@@ -336,8 +364,13 @@ def test_only_known_words_say_where_a_job_stands(raw: object, state: JobState) -
         (None, "complete", 7, UNKNOWN),
     ],
 )
-def test_the_verdict_is_what_users_see(passed: object, raw: str, error: object, verdict: object) -> None:
-    assert parsed(passed=passed, status=raw, error=error, consolidated_status="complete").status == verdict
+def test_the_verdict_is_what_users_see(
+    passed: object, raw: str, error: object, verdict: object
+) -> None:
+    assert (
+        parsed(passed=passed, status=raw, error=error, consolidated_status="complete").status
+        == verdict
+    )
 
 
 @pytest.mark.parametrize(
@@ -376,7 +409,12 @@ def test_a_row_that_is_no_object_is_rejected_and_keeps_its_place(row: object) ->
 
 def short_row(**changes: object) -> dict[str, object]:
     """As the Jobs API's page shows a row of Get Jobs."""
-    asked = {"username": ME, "name": "demoPageTitle", "platform": "macOS 10.12", "browserName": "safari"}
+    asked = {
+        "username": ME,
+        "name": "demoPageTitle",
+        "platform": "macOS 10.12",
+        "browserName": "safari",
+    }
     return {"status": "complete", "base_config": asked, "deletion_time": None, "id": ONE, **changes}
 
 
@@ -384,7 +422,11 @@ def test_a_short_row_shows_people_its_name_and_status_and_decides_nothing() -> N
     page = parse_rows([short_row()], ME)
     (job,), glimpse = page.jobs, page.glimpses[ONE]
     assert (job.name, job.status, job.state) == (UNKNOWN, UNKNOWN, JobState.UNKNOWN)
-    assert (glimpse.name, glimpse.status, glimpse.state) == ("demoPageTitle", "complete", JobState.UNKNOWN)
+    assert (glimpse.name, glimpse.status, glimpse.state) == (
+        "demoPageTitle",
+        "complete",
+        JobState.UNKNOWN,
+    )
 
 
 @pytest.mark.parametrize(
@@ -395,17 +437,23 @@ def test_a_short_row_shows_people_its_name_and_status_and_decides_nothing() -> N
         ({"base_config": {"name": 7}}, UNKNOWN, "complete"),
     ],
 )
-def test_what_a_short_row_does_not_say_stays_unknown(changes: dict[str, object], name: object, status: object) -> None:
+def test_what_a_short_row_does_not_say_stays_unknown(
+    changes: dict[str, object], name: object, status: object
+) -> None:
     glimpse = parse_rows([short_row(**changes)], ME).glimpses[ONE]
     assert (glimpse.name, glimpse.status) == (name, status)
 
 
-@pytest.mark.parametrize("row", [document(), document(name=None), short_row(base_config=None), {"id": ONE}])
+@pytest.mark.parametrize(
+    "row", [document(), document(name=None), short_row(base_config=None), {"id": ONE}]
+)
 def test_no_other_row_gives_a_glimpse(row: dict[str, object]) -> None:
     assert parse_rows([row], ME).glimpses == {}
 
 
-@pytest.mark.parametrize("answer", [None, {}, {"jobs": None}, {"jobs": {}}, {"error": "x"}, "[]", 0, {"builds": []}])
+@pytest.mark.parametrize(
+    "answer", [None, {}, {"jobs": None}, {"jobs": {}}, {"error": "x"}, "[]", 0, {"builds": []}]
+)
 def test_a_list_that_is_none_is_refused(answer: object) -> None:
     with pytest.raises(AnswerError, match="not a list of jobs"):
         parse_rows(answer, ME)
@@ -433,14 +481,23 @@ def test_a_batch_in_short_rows_is_not_offered() -> None:
         ({}, ()),
         ({"screenshots": [], "video": None, "sauce-log": None}, ()),
         (
-            {"video.mp4": "video.mp4", "video": "video.mp4", "screenshots": ["1.png", "0.png", None]},
+            {
+                "video.mp4": "video.mp4",
+                "video": "video.mp4",
+                "screenshots": ["1.png", "0.png", None],
+            },
             ("video.mp4", "1.png", "0.png"),
         ),
         ({"errors": "errors", "message": "message"}, ("errors", "message")),
-        ({"x": "../../etc/passwd", "y": "a\0b", "z": "VIDEO.mp4"}, ("../../etc/passwd", "a\0b", "VIDEO.mp4")),
+        (
+            {"x": "../../etc/passwd", "y": "a\0b", "z": "VIDEO.mp4"},
+            ("../../etc/passwd", "a\0b", "VIDEO.mp4"),
+        ),
     ],
 )
-def test_asset_names_are_flattened_and_each_given_once(answer: object, names: tuple[str, ...]) -> None:
+def test_asset_names_are_flattened_and_each_given_once(
+    answer: object, names: tuple[str, ...]
+) -> None:
     assert parse_assets(answer, ONE).names == names
 
 
@@ -477,7 +534,9 @@ def test_the_documented_answer_of_delete_job_assets_is_read() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 

@@ -7,21 +7,42 @@ import pytest
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.sauce.people import parse_people
 
-ROW = {"id": "u1", "username": "alice", "is_active": True, "organization": {"id": "o", "name": "Shop"}}
+ROW = {
+    "id": "u1",
+    "username": "alice",
+    "is_active": True,
+    "organization": {"id": "o", "name": "Shop"},
+}
 
 
 def test_a_page_is_its_names_and_what_it_says_of_how_much_there_is() -> None:
-    page = parse_people({"links": {"next": "http://evil.example/2", "previous": None}, "count": 2, "results": [ROW]})
-    assert (page.names, page.rows, page.count, page.has_more, page.rejected) == (("alice",), 1, 2, True, ())
+    page = parse_people(
+        {"links": {"next": "http://evil.example/2", "previous": None}, "count": 2, "results": [ROW]}
+    )
+    assert (page.names, page.rows, page.count, page.has_more, page.rejected) == (
+        ("alice",),
+        1,
+        2,
+        True,
+        (),
+    )
 
 
-@pytest.mark.parametrize("answer", [None, [ROW], {}, {"results": None}, {"results": {"0": ROW}}, "alice", 7])
+@pytest.mark.parametrize(
+    "answer", [None, [ROW], {}, {"results": None}, {"results": {"0": ROW}}, "alice", 7]
+)
 def test_an_answer_without_a_list_is_no_answer(answer: object) -> None:
     with pytest.raises(AnswerError):
         parse_people(answer)
 
 
-UNUSABLE = [{}, {"username": None}, {"username": ["alice"]}, {"username": "a/b"}, {"username": ".."}]
+UNUSABLE = [
+    {},
+    {"username": None},
+    {"username": ["alice"]},
+    {"username": "a/b"},
+    {"username": ".."},
+]
 
 
 @pytest.mark.parametrize("row", [None, 7, [], "alice", *UNUSABLE])
@@ -32,9 +53,12 @@ def test_a_row_without_a_usable_name_is_rejected(row: object) -> None:
 
 def test_ids_are_known_where_they_could_be_one() -> None:
     rows = [
-        {"username": f"u{at}", "id": wrong} for at, wrong in enumerate([None, 7, "", "a&b=c", "../x", "x" * 65, ["u"]])
+        {"username": f"u{at}", "id": wrong}
+        for at, wrong in enumerate([None, 7, "", "a&b=c", "../x", "x" * 65, ["u"]])
     ]
-    page = parse_people({"results": [{"username": "alice", "id": "0f8f-ab"}, *rows, {"username": "bob"}]})
+    page = parse_people(
+        {"results": [{"username": "alice", "id": "0f8f-ab"}, *rows, {"username": "bob"}]}
+    )
     assert page.ids == {"alice": "0f8f-ab"}
     assert len(page.names) == 9
 

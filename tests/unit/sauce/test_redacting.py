@@ -66,7 +66,12 @@ def test_a_secret_inside_a_text_is_removed(text: str) -> None:
             "build": "monkey=3; key notes",
             "tokens": 3,
         },
-        {"video_url": "https://assets.saucelabs.com/jobs/1/video.mp4", "passed": None, "n": 1.5, "author": "jane"},
+        {
+            "video_url": "https://assets.saucelabs.com/jobs/1/video.mp4",
+            "passed": None,
+            "n": 1.5,
+            "author": "jane",
+        },
         {"log_url": "https://x/?page=2&sort=asc", "time": "12:30@home"},
     ],
 )

@@ -1,4 +1,6 @@
-"""Every recorded answer is read, and what was read says the same as the answer: a sample without a test here fails."""
+"""Every recorded answer is read, and what was read says the same as the answer: a sample without a
+test here fails.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,13 @@ from sauce_janitor.sauce.insight_rows import (
     parse_summary,
     parse_trends,
 )
-from sauce_janitor.sauce.parse import parse_assets, parse_build, parse_builds, parse_details, parse_rows
+from sauce_janitor.sauce.parse import (
+    parse_assets,
+    parse_build,
+    parse_builds,
+    parse_details,
+    parse_rows,
+)
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 ANY = JobId("0" * 32)
@@ -57,7 +65,9 @@ def says_job(job: Job, row: Mapping[str, Any]) -> None:
 def without_secrets(kept: object, answer: object) -> bool:
     """Whether a document is the answer, but for values that were taken out."""
     if isinstance(kept, dict) and isinstance(answer, dict):
-        return kept.keys() == answer.keys() and all(without_secrets(kept[key], answer[key]) for key in kept)
+        return kept.keys() == answer.keys() and all(
+            without_secrets(kept[key], answer[key]) for key in kept
+        )
     return kept == answer or (kept == REMOVED and isinstance(answer, str))
 
 
@@ -69,7 +79,9 @@ def a_job(answer: dict[str, Any]) -> None:
     says_job(found.job, row)
     assert without_secrets(found.document, row)
     stored = json.loads(json.dumps(found.document))
-    assert parse_details(stored, found.job.owner, found.job.id) == found, "what is archived is read as the same job"
+    assert parse_details(stored, found.job.owner, found.job.id) == found, (
+        "what is archived is read as the same job"
+    )
 
 
 def some_jobs(answer: Any) -> None:
@@ -84,20 +96,31 @@ def some_jobs(answer: Any) -> None:
 
 def some_assets(answer: dict[str, Any]) -> None:
     """A list of assets."""
-    named = [name for value in answer.values() for name in (value if isinstance(value, list) else [value])]
+    named = [
+        name
+        for value in answer.values()
+        for name in (value if isinstance(value, list) else [value])
+    ]
     assert set(parse_assets(answer, ANY).names) == {name for name in named if name is not None}
 
 
 def one_build(answer: dict[str, Any]) -> None:
     """A build."""
     build, jobs = parse_build(answer), answer["jobs"]
-    assert (build.id, build.name, build.status) == (answer["id"], answer["name"].strip(), answer["status"])
+    assert (build.id, build.name, build.status) == (
+        answer["id"],
+        answer["name"].strip(),
+        answer["status"],
+    )
     assert build.open_jobs == jobs["running"] + jobs["queued"]
     assert build.jobs == jobs["finished"] + jobs["running"] + jobs["queued"]
     record = parse_record(answer)
     assert record.counters == jobs
     assert (record.created_at, record.started_at) == (answer["creation_time"], answer["start_time"])
-    assert (record.ended_at, record.modified_at) == (answer["end_time"], answer["modification_time"])
+    assert (record.ended_at, record.modified_at) == (
+        answer["end_time"],
+        answer["modification_time"],
+    )
     for key in ("passed", "public", "run", "owner_id", "team_id", "org_id", "group_id"):
         assert getattr(record, key) == answer[key], key
     assert (record.source, record.number, record.prefix) == (answer.get("source"), None, None)
@@ -114,7 +137,9 @@ def jobs_of_a_build(answer: dict[str, Any]) -> None:
     """The jobs of a build."""
     members = parse_members(answer)
     assert [member.id for member in members] == [row["id"] for row in answer["jobs"]]
-    assert all(row["state"][member.status] for member, row in zip(members, answer["jobs"], strict=True))
+    assert all(
+        row["state"][member.status] for member, row in zip(members, answer["jobs"], strict=True)
+    )
 
 
 def no_job(answer: Any) -> None:
@@ -124,13 +149,23 @@ def no_job(answer: Any) -> None:
 
 def an_error(answer: Any) -> None:
     """An error: its words are shown."""
-    said = error_text(answer.encode() if isinstance(answer, str) and "<" in answer else json.dumps(answer).encode())
-    assert set(re.findall("[A-Za-z]{4,}", said)) & set(re.findall("[A-Za-z]{4,}", json.dumps(answer)))
+    said = error_text(
+        answer.encode()
+        if isinstance(answer, str) and "<" in answer
+        else json.dumps(answer).encode()
+    )
+    assert set(re.findall("[A-Za-z]{4,}", said)) & set(
+        re.findall("[A-Za-z]{4,}", json.dumps(answer))
+    )
 
 
 def says_item(item: InsightItem, row: Mapping[str, Any]) -> None:
     """An item of Insights has every text of its row."""
-    texts = {key for key in row if key not in {"creation_time", "start_time", "end_time", "duration", "is_expired"}}
+    texts = {
+        key
+        for key in row
+        if key not in {"creation_time", "start_time", "end_time", "duration", "is_expired"}
+    }
     assert {"ancestor", "details_url"} <= texts
     for key in texts:
         assert (getattr(item, key) or "") == row[key], key
@@ -163,7 +198,8 @@ def insights_trends(answer: dict[str, Any]) -> None:
     for bucket, row in zip(trends.buckets, answer["buckets"], strict=True):
         assert bucket.count == row["count"]
         assert {
-            key: [{"name": name, "count": count} for name, count in pairs] for key, pairs in bucket.by.items()
+            key: [{"name": name, "count": count} for name, count in pairs]
+            for key, pairs in bucket.by.items()
         } == row["aggs"]
 
 
@@ -172,7 +208,11 @@ def insights_builds(answer: dict[str, Any]) -> None:
     found, rows = parse_builds_and_tests(answer), answer["builds"]["items"]
     assert (found.rejected, found.has_more, found.without_build.items) == ((), True, ())
     for build, row in zip(found.builds, rows, strict=True):
-        assert (build.name, build.tests, build.duration_s) == (row["name"], row["tests_count"], row["duration"])
+        assert (build.name, build.tests, build.duration_s) == (
+            row["name"],
+            row["tests_count"],
+            row["duration"],
+        )
         for item, test in zip(build.some.items, row["tests"], strict=True):
             says_item(item, test)
 
@@ -246,7 +286,11 @@ def answers(name: str) -> list[Any]:
     content = json.loads((SAMPLES / path.rstrip("*")).read_text(encoding="utf-8"))
     if hash_:
         return [content[key]]
-    return list(content.values() if isinstance(content, dict) else content) if name.endswith("*") else [content]
+    return (
+        list(content.values() if isinstance(content, dict) else content)
+        if name.endswith("*")
+        else [content]
+    )
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -264,4 +308,6 @@ def test_every_sample_has_its_test() -> None:
 
     assert there == parts.keys() | NO_ANSWERS.keys()
     for path, keys in parts.items():
-        assert not keys or keys == json.loads((SAMPLES / path).read_text(encoding="utf-8")).keys(), path
+        assert (
+            not keys or keys == json.loads((SAMPLES / path).read_text(encoding="utf-8")).keys()
+        ), path

@@ -1,4 +1,6 @@
-"""Only a file system that is known to be local holds the state, whatever its mounts are called and however they nest."""
+"""Only a file system that is known to be local holds the state, whatever its mounts are called and
+however they nest.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ from hypothesis import strategies as st
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.state.file import filesystems
-from sauce_janitor.state.file.filesystems import MountPoint, mount_of, parse_mount, parse_mountinfo, refuse_shared
+from sauce_janitor.state.file.filesystems import (
+    MountPoint,
+    mount_of,
+    parse_mount,
+    parse_mountinfo,
+    refuse_shared,
+)
 
 SHARED = (
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "fuse", "fuse.ceph", "fuse.sshfs", "fuse.s3fs",
@@ -40,7 +48,9 @@ def mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", SHARED)
-def test_a_network_or_shared_file_system_is_refused_and_can_be_accepted_by_its_name(mounted: Path, kind: str) -> None:
+def test_a_network_or_shared_file_system_is_refused_and_can_be_accepted_by_its_name(
+    mounted: Path, kind: str
+) -> None:
     mounted.write_bytes(mountinfo(ROOT, (21, 20, "/mnt/nas", kind)))
     path = Path("/mnt/nas/deep/state.db")
     with pytest.raises(RefusedError) as refused:
@@ -77,7 +87,9 @@ def test_a_link_counts_as_what_it_leads_to(mounted: Path, tmp_path: Path) -> Non
 
 
 def test_a_file_that_is_mounted_by_itself_does_not_hide_its_folder(mounted: Path) -> None:
-    mounted.write_bytes(mountinfo(ROOT, (21, 20, "/mnt/nas", "cifs"), (22, 21, "/mnt/nas/state.db", "ext4")))
+    mounted.write_bytes(
+        mountinfo(ROOT, (21, 20, "/mnt/nas", "cifs"), (22, 21, "/mnt/nas/state.db", "ext4"))
+    )
     with pytest.raises(RefusedError, match="cifs"):
         refuse_shared(Path("/mnt/nas/state.db"), None)
     mounted.write_bytes(mountinfo(ROOT, (22, 20, "/data/state.db", "nfs4")))
@@ -124,11 +136,17 @@ def test_the_mount_is_the_one_that_the_kernel_walks_to(path: str, kind: str) -> 
     assert found.kind == kind
 
 
-@given(st.binary(min_size=1, max_size=20).filter(lambda name: not {0, 47} & set(name) and name not in (b".", b"..")))
+@given(
+    st.binary(min_size=1, max_size=20).filter(
+        lambda name: not {0, 47} & set(name) and name not in (b".", b"..")
+    )
+)
 def test_any_bytes_in_a_mount_point_are_read(name: bytes) -> None:
     escaped = b"".join(b"\\%03o" % byte if byte in b" \t\n\\#" else bytes((byte,)) for byte in name)
     line = b"21 20 0:21 / /mnt/" + escaped + b" rw - nfs4 server:/x rw"
-    found = mount_of(os.fsdecode(b"/mnt/" + name + b"/state"), parse_mountinfo(mountinfo(ROOT) + line))
+    found = mount_of(
+        os.fsdecode(b"/mnt/" + name + b"/state"), parse_mountinfo(mountinfo(ROOT) + line)
+    )
     assert found is not None
     assert (found.kind, found.point) == ("nfs4", b"/mnt/" + name)
 
@@ -139,7 +157,10 @@ def test_lines_that_cannot_be_read_are_left_out() -> None:
 
 
 def test_what_mount_prints_on_macos_and_the_bsds_is_read() -> None:
-    text = b"/dev/disk3s1s1 on / (apfs, sealed, local)\n//me@nas/x on /Volumes/my (old) share (smbfs, nodev)\n"
+    text = (
+        b"/dev/disk3s1s1 on / (apfs, sealed, local)\n//me@nas/x on /Volumes/my (old) share (smbfs,"
+        b" nodev)\n"
+    )
     assert [(mount.point, mount.kind) for mount in parse_mount(text)] == [
         (b"/", "apfs"),
         (b"/Volumes/my (old) share", "smbfs"),

@@ -1,4 +1,6 @@
-"""A job survives being a row, whatever the vendor wrote into it, and UNKNOWN stays apart from null."""
+"""A job survives being a row, whatever the vendor wrote into it, and UNKNOWN stays apart from
+null.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +16,32 @@ from sauce_janitor.state.rows import BITS, COLUMNS, FIELDS, JobReader, id_bytes,
 
 texts = st.one_of(st.none(), st.just(UNKNOWN), st.text(st.characters(exclude_categories=())))
 times = st.one_of(st.none(), st.just(UNKNOWN), st.integers(-(2**62), 2**62))
-json_values = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text()), st.lists, max_leaves=5)
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text()), st.lists, max_leaves=5
+)
 
 
 @st.composite
 def jobs(draw: st.DrawFn) -> Job:
     named: dict[str, Any] = {
-        name: draw(texts) for name in FIELDS if name not in {"tags", "manual", "custom_data"} and name[-3:] != "_at"
+        name: draw(texts)
+        for name in FIELDS
+        if name not in {"tags", "manual", "custom_data"} and name[-3:] != "_at"
     }
     named |= {name: draw(times) for name in FIELDS if name.endswith("_at")}
     return Job(
         id=job_id(draw(st.text("0123456789abcdef", min_size=32, max_size=32))),
         owner=Owner("demo"),
         state=draw(st.sampled_from(JobState)),
-        tags=draw(st.one_of(st.just(UNKNOWN), st.lists(st.text(st.characters(exclude_categories=()))).map(tuple))),
+        tags=draw(
+            st.one_of(
+                st.just(UNKNOWN), st.lists(st.text(st.characters(exclude_categories=()))).map(tuple)
+            )
+        ),
         manual=draw(st.sampled_from([None, True, False, UNKNOWN])),
-        custom_data=draw(st.one_of(st.none(), st.just(UNKNOWN), st.dictionaries(st.text(), json_values))),
+        custom_data=draw(
+            st.one_of(st.none(), st.just(UNKNOWN), st.dictionaries(st.text(), json_values))
+        ),
         **named,
     )
 

@@ -1,4 +1,6 @@
-"""The archive's page as an application: what it shows, what it asks for, and that nothing archived can act in it."""
+"""The archive's page as an application: what it shows, what it asks for, and that nothing archived
+can act in it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,13 @@ from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
 from sauce_janitor.model.jobs import JobId, owner_name
 from sauce_janitor.web.archive_page import make_archive_view
-from sauce_janitor.web.archive_query import ShownFile, ShownJob, ShownReceipt, UnstoredAsset, kind_of
+from sauce_janitor.web.archive_query import (
+    ShownFile,
+    ShownJob,
+    ShownReceipt,
+    UnstoredAsset,
+    kind_of,
+)
 
 JOB = JobId(f"{1:032x}")
 EVIL = '<script>alert(1)</script>"\u202egnp.exe\x1b[31m'
@@ -50,7 +58,17 @@ class Shelf:
         return len(self.entries), sum(each.size_bytes for each in self.entries)
 
     def builds(self, query: ArchiveQuery, /) -> Sequence[ArchiveBuild]:
-        return [ArchiveBuild("eu", owner_name("alice"), "nightly-1", 3, {"passed": 2, "failed": 1}, 1_767_225_599, 42)]
+        return [
+            ArchiveBuild(
+                "eu",
+                owner_name("alice"),
+                "nightly-1",
+                3,
+                {"passed": 2, "failed": 1},
+                1_767_225_599,
+                42,
+            )
+        ]
 
     def owners(self) -> Sequence[str]:
         return ["alice", "bob"]
@@ -63,7 +81,9 @@ class Shelf:
             for number, (name, data) in enumerate(self.files.items())
         )
         receipt = ShownReceipt("receipt.json", 1_767_226_000, "nightly", "cd" * 32)
-        return ShownJob(self.entries[0], files, self.remarks, (receipt,), (("browser", EVIL),), 1_767_225_500)
+        return ShownJob(
+            self.entries[0], files, self.remarks, (receipt,), (("browser", EVIL),), 1_767_225_500
+        )
 
     def open(self, job: ShownJob, file: ShownFile, /) -> BinaryIO:
         self.opened.append(io.BytesIO(self.files[file.name]))
@@ -80,8 +100,13 @@ def client(shelf: Shelf) -> FlaskClient:
     return make_archive_view(shelf, "/archive").test_client()
 
 
-def test_the_list_shows_every_entry_and_how_many_there_are(shelf: Shelf, client: FlaskClient) -> None:
-    shelf.entries = [entry(1, error="boom"), entry(2, name=None, build=None, status=None, duration_s=None)]
+def test_the_list_shows_every_entry_and_how_many_there_are(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    shelf.entries = [
+        entry(1, error="boom"),
+        entry(2, name=None, build=None, status=None, duration_s=None),
+    ]
     page = client.get("/").text
     assert "test 1" in page
     assert "boom" in page
@@ -167,7 +192,9 @@ def test_nothing_archived_is_answered_as_a_document_that_acts(
     answer = client.get(f"/jobs/eu/{JOB}/files/0")
     assert answer.headers["Content-Type"] == shown_as
     assert answer.headers["Content-Disposition"].startswith("attachment" if attached else "inline")
-    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'none'; sandbox"
+    assert (
+        answer.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'none'; sandbox"
+    )
     assert "Set-Cookie" not in answer.headers
     answer.close()
     with client.head(f"/jobs/eu/{JOB}/files/0?save") as saved:
@@ -198,7 +225,11 @@ def test_a_film_is_answered_in_ranges(
 ) -> None:
     shelf.files = {"video.mp4": FILM}
     answer = client.get(f"/jobs/eu/{JOB}/files/0", headers={"Range": asked} if asked else {})
-    assert (answer.status_code, answer.headers.get("Content-Range"), answer.data) == (status, told, body)
+    assert (answer.status_code, answer.headers.get("Content-Range"), answer.data) == (
+        status,
+        told,
+        body,
+    )
     answer.close()
     assert all(each.closed for each in shelf.opened)
 
@@ -218,11 +249,22 @@ def test_a_file_that_the_browser_has_is_not_sent_again(shelf: Shelf, client: Fla
 
 
 def test_a_log_is_shown_by_the_line_and_searched(shelf: Shelf, client: FlaskClient) -> None:
-    shelf.files = {"server.log": b"".join(b"line %d\r\n" % number for number in range(2500)) + b"\xff end"}
+    shelf.files = {
+        "server.log": b"".join(b"line %d\r\n" % number for number in range(2500)) + b"\xff end"
+    }
     lines = client.get(f"/jobs/eu/{JOB}/files/0/lines").get_json()
-    assert (lines["first"], len(lines["lines"]), lines["lines"][1], lines["more"]) == (0, 1000, "line 1", True)
+    assert (lines["first"], len(lines["lines"]), lines["lines"][1], lines["more"]) == (
+        0,
+        1000,
+        "line 1",
+        True,
+    )
     rest = client.get(f"/jobs/eu/{JOB}/files/0/lines?first=2000").get_json()
-    assert (len(rest["lines"]), rest["lines"][-1], rest["more"]) == (501, "\N{REPLACEMENT CHARACTER} end", False)
+    assert (len(rest["lines"]), rest["lines"][-1], rest["more"]) == (
+        501,
+        "\N{REPLACEMENT CHARACTER} end",
+        False,
+    )
     found = client.get(f"/jobs/eu/{JOB}/files/0/lines?q=LINE+24").get_json()
     assert found["found"][0] == [24, "line 24"]
     assert (len(found["found"]), found["more"]) == (111, False)
@@ -250,14 +292,18 @@ def test_what_is_not_there_is_not_found(shelf: Shelf, client: FlaskClient, addre
     assert client.get(address).status_code == 404
 
 
-def test_an_archive_that_cannot_be_read_is_said_in_a_sentence(shelf: Shelf, client: FlaskClient) -> None:
+def test_an_archive_that_cannot_be_read_is_said_in_a_sentence(
+    shelf: Shelf, client: FlaskClient
+) -> None:
     shelf.wrong = ArchiveError("the archive is gone <b>")
     answer = client.get("/")
     assert answer.status_code == 500
     assert "the archive is gone &lt;b&gt;" in answer.text
 
 
-@pytest.mark.parametrize("back", ["javascript:alert(1)", "//evil.example", "a b", "x" * 601, "<script>"])
+@pytest.mark.parametrize(
+    "back", ["javascript:alert(1)", "//evil.example", "a b", "x" * 601, "<script>"]
+)
 def test_the_way_back_leads_only_to_the_list(client: FlaskClient, back: str) -> None:
     page = client.get(f"/jobs/eu/{JOB}", query_string={"from": back}).text
     assert 'data-back href="/"' in page

@@ -23,16 +23,25 @@ def ask(door: AccessRules, path: str = "/", **environ: str) -> tuple[int, dict[s
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         told["status"], told["headers"] = int(status[:3]), dict(headers)
 
-    asked = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "HTTP_HOST": "localhost:9469", "REMOTE_ADDR": "127.0.0.1"}
+    asked = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": path,
+        "HTTP_HOST": "localhost:9469",
+        "REMOTE_ADDR": "127.0.0.1",
+    }
     body = b"".join(Guard(within, door)({**asked, **environ}, start))
     return told["status"], told["headers"], body
 
 
 LOCAL = AccessRules("127.0.0.1:9469")
-OPEN = AccessRules("0.0.0.0:9469", frozenset({"janitor.example.com"}), lambda: TOKEN, frozenset({"/readyz"}))
+OPEN = AccessRules(
+    "0.0.0.0:9469", frozenset({"janitor.example.com"}), lambda: TOKEN, frozenset({"/readyz"})
+)
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "BREW"])
+@pytest.mark.parametrize(
+    "method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "BREW"]
+)
 def test_nothing_but_get_and_head_is_answered(method: str) -> None:
     status, headers, _ = ask(LOCAL, REQUEST_METHOD=method)
     assert (status, headers["Allow"]) == (405, "GET, HEAD")
@@ -40,7 +49,15 @@ def test_nothing_but_get_and_head_is_answered(method: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST:9469", "localhost.:9469", "127.0.0.1:9469", "[::1]:9469", "10.1.2.3:9469", "[fe80::1]"],
+    [
+        "localhost",
+        "LOCALHOST:9469",
+        "localhost.:9469",
+        "127.0.0.1:9469",
+        "[::1]:9469",
+        "10.1.2.3:9469",
+        "[fe80::1]",
+    ],
 )
 def test_a_name_that_no_foreign_page_can_have_is_answered(host: str) -> None:
     assert ask(LOCAL, HTTP_HOST=host)[0] == 200
@@ -59,7 +76,9 @@ def test_a_name_that_no_foreign_page_can_have_is_answered(host: str) -> None:
         "sauce",
     ],
 )
-def test_a_foreign_name_on_loopback_is_turned_away_so_that_rebinding_shows_nothing(host: str) -> None:
+def test_a_foreign_name_on_loopback_is_turned_away_so_that_rebinding_shows_nothing(
+    host: str,
+) -> None:
     status, _, body = ask(LOCAL, HTTP_HOST=host)
     assert status == 421
     assert b"trusted" not in body
@@ -67,7 +86,9 @@ def test_a_foreign_name_on_loopback_is_turned_away_so_that_rebinding_shows_nothi
 
 @pytest.mark.parametrize(("host", "status"), [("janitor.example.com", 200), ("JANITOR.example.com:80", 200),
                                               ("sauce-janitor:9469", 200), ("other.example.com", 421)])  # fmt: skip
-def test_who_listens_for_others_answers_to_configured_names_and_to_names_of_one_label(host: str, status: int) -> None:
+def test_who_listens_for_others_answers_to_configured_names_and_to_names_of_one_label(
+    host: str, status: int
+) -> None:
     assert ask(OPEN, "/readyz", HTTP_HOST=host)[0] == status
 
 
@@ -76,7 +97,14 @@ def basic(user: str, password: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "shown", [f"Bearer {TOKEN}", f"bearer  {TOKEN} ", basic("", TOKEN), basic("any", TOKEN), basic("jäne", TOKEN)]
+    "shown",
+    [
+        f"Bearer {TOKEN}",
+        f"bearer  {TOKEN} ",
+        basic("", TOKEN),
+        basic("any", TOKEN),
+        basic("jäne", TOKEN),
+    ],
 )
 def test_the_token_opens_as_a_bearer_or_as_any_users_password(shown: str) -> None:
     assert ask(OPEN, HTTP_AUTHORIZATION=shown)[::2] == (200, b"trusted")
@@ -102,11 +130,16 @@ def test_an_open_path_is_answered_to_all_but_trusts_only_who_shows_the_token_or_
     stranger = {"REMOTE_ADDR": "192.0.2.7"}
     assert ask(OPEN, "/readyz", **stranger)[::2] == (200, b"not trusted")
     assert ask(OPEN, "/readyz/", **stranger)[0] == 401
-    assert ask(OPEN, "/readyz", HTTP_AUTHORIZATION=f"Bearer {TOKEN}", **stranger)[::2] == (200, b"trusted")
+    assert ask(OPEN, "/readyz", HTTP_AUTHORIZATION=f"Bearer {TOKEN}", **stranger)[::2] == (
+        200,
+        b"trusted",
+    )
     assert ask(OPEN, "/readyz")[2] == b"trusted"
 
 
-@pytest.mark.parametrize("header", ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP"])
+@pytest.mark.parametrize(
+    "header", ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP"]
+)
 def test_whom_a_proxy_on_this_machine_speaks_for_does_not_sit_here(header: str) -> None:
     assert ask(OPEN, "/readyz", **{header: "192.0.2.7"})[2] == b"not trusted"
 
@@ -116,7 +149,12 @@ def test_sitting_here_opens_no_page_that_needs_the_token() -> None:
 
 
 def test_every_answer_carries_the_headers_that_tie_a_browsers_hands_and_keeps_its_own() -> None:
-    for answer in (ask(LOCAL), ask(OPEN), ask(LOCAL, REQUEST_METHOD="POST"), ask(LOCAL, HTTP_HOST="evil.example")):
+    for answer in (
+        ask(LOCAL),
+        ask(OPEN),
+        ask(LOCAL, REQUEST_METHOD="POST"),
+        ask(LOCAL, HTTP_HOST="evil.example"),
+    ):
         missing = {name for name, _ in HEADERS} - answer[1].keys()
         assert missing == set()
     assert ask(LOCAL)[1]["Cache-Control"] == "max-age=60"

@@ -63,10 +63,17 @@ def upgrade() -> None:
         sa.Column("policy_digest", sa.Text(), nullable=False),
         sa.Column("accepted_at", sa.BigInteger(), nullable=False),
         sa.Column("jobs", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["account"], ["accounts.name"], name=op.f("fk_acceptances_account")),
+        sa.ForeignKeyConstraint(
+            ["account"], ["accounts.name"], name=op.f("fk_acceptances_account")
+        ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_acceptances")),
     )
-    op.create_index("ix_acceptances_account_policy_digest", "acceptances", ["account", "policy_digest"], unique=False)
+    op.create_index(
+        "ix_acceptances_account_policy_digest",
+        "acceptances",
+        ["account", "policy_digest"],
+        unique=False,
+    )
     op.create_table(
         "builds",
         sa.Column("account", sa.Text(), nullable=False),
@@ -146,7 +153,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "journal",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -218,8 +230,12 @@ def upgrade() -> None:
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("job_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["account"], ["accounts.name"], name=op.f("fk_open_intents_account")),
+        sa.ForeignKeyConstraint(
+            ["account"], ["accounts.name"], name=op.f("fk_open_intents_account")
+        ),
         sa.ForeignKeyConstraint(["intent"], ["journal.seq"], name=op.f("fk_open_intents_intent")),
         sa.PrimaryKeyConstraint("intent", name=op.f("pk_open_intents")),
-        sa.UniqueConstraint("account", "job_id", "action", name=op.f("uq_open_intents_account_job_id_action")),
+        sa.UniqueConstraint(
+            "account", "job_id", "action", name=op.f("uq_open_intents_account_job_id_action")
+        ),
     )

@@ -1,4 +1,6 @@
-"""What limits need: how large plans were by policy, what an accepted plan left to do, and approvals."""
+"""What limits need: how large plans were by policy, what an accepted plan left to do, and
+approvals.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +17,11 @@ def upgrade() -> None:
     for marked in ("accepted_for", "assets_announced_at", "job_announced_at"):
         present = sa.text(f"{marked} IS NOT NULL")
         op.create_index(
-            f"ix_jobs_{marked}", "jobs", ["account", marked], sqlite_where=present, postgresql_where=present
+            f"ix_jobs_{marked}",
+            "jobs",
+            ["account", marked],
+            sqlite_where=present,
+            postgresql_where=present,
         )
     op.add_column("acceptances", sa.Column("by_policy", sa.Text(), nullable=True))
     op.create_table(

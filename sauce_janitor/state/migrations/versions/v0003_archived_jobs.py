@@ -1,4 +1,6 @@
-"""What lists and searches of the archive read: a row for every archived job, made from the receipts."""
+"""What lists and searches of the archive read: a row for every archived job, made from the
+receipts.
+"""
 
 import sqlalchemy as sa
 from alembic import op

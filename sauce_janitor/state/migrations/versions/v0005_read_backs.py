@@ -1,4 +1,6 @@
-"""Which copies were read back from the disk, and when: for who trusts that for a while before a delete."""
+"""Which copies were read back from the disk, and when: for who trusts that for a while before a
+delete.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a table; a copy that was read back before this version is read again before its delete."""
+    """Add a table; a copy that was read back before this version is read again before its
+    delete.
+    """
     op.create_table(
         "read_backs",
         sa.Column("account", sa.Text(), nullable=False),

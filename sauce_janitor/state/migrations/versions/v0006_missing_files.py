@@ -1,4 +1,6 @@
-"""The files that could not be had: what a job's newest receipt says is missing, and how many in the list of the archive."""
+"""The files that could not be had: what a job's newest receipt says is missing, and how many in the
+list of the archive.
+"""
 
 import sqlalchemy as sa
 from alembic import op

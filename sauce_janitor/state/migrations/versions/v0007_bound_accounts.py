@@ -1,4 +1,6 @@
-"""Whether the state has learned whose an account is, and by which key the journal and the archive know it."""
+"""Whether the state has learned whose an account is, and by which key the journal and the archive
+know it.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,11 +12,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add three columns that may be null; accounts of which a job or a line of the journal is known are bound."""
+    """Add three columns that may be null; accounts of which a job or a line of the journal is known
+    are bound.
+    """
     op.add_column("accounts", sa.Column("bound_at", sa.BigInteger(), nullable=True))
     op.add_column("accounts", sa.Column("key", sa.Text(), nullable=True))
-    op.add_column("accounts", sa.Column("retired", sa.Boolean(create_constraint=False), nullable=True))
+    op.add_column(
+        "accounts", sa.Column("retired", sa.Boolean(create_constraint=False), nullable=True)
+    )
     op.execute(
-        "UPDATE accounts SET bound_at = 0 WHERE EXISTS (SELECT 1 FROM jobs WHERE jobs.account = accounts.name) "
-        "OR EXISTS (SELECT 1 FROM journal WHERE journal.account = accounts.name)"
+        "UPDATE accounts SET bound_at = 0 WHERE EXISTS (SELECT 1 FROM jobs WHERE jobs.account ="
+        " accounts.name) OR EXISTS (SELECT 1 FROM journal WHERE journal.account = accounts.name)"
     )
