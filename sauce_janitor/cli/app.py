@@ -165,16 +165,14 @@ class LazyGroup(click.Group):
     help="Default: console on a terminal, else json.",
 )
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
-              help="Default: warning on a terminal, which shows progress instead, else info.")  # fmt: skip
+              help="Default: warning on a terminal (with progress), else info.")  # fmt: skip
 @click.option("-v", "--verbose", "log_level", flag_value="debug", help="Same as --log-level debug.")
 @click.option(
     "-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning."
 )
-@click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
-@click.option(
-    "--wide", is_flag=True, help="Tables with whole ids and texts, also wider than the terminal."
-)
-@click.option("--utc", is_flag=True, help="Times in UTC, not in the configuration's time zone.")
+@click.option("--no-color", is_flag=True, help="Disable colors, as NO_COLOR does.")
+@click.option("--wide", is_flag=True, help="Do not shorten tables to the terminal's width.")
+@click.option("--utc", is_flag=True, help="Show times in UTC instead of the configured time zone.")
 @click.version_option(__version__, prog_name="sauce-janitor", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(

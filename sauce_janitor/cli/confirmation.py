@@ -11,8 +11,8 @@ import click
 
 from sauce_janitor import terminal
 
-YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
+YES = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done.")
 
 
 AT_ONCE = click.option(

@@ -25,9 +25,9 @@ ACCOUNT = click.option(
     "--account",
     "wanted",
     metavar="NAME",
-    help="The account; required where the configuration has several.",
+    help="The account; required if the configuration has several.",
 )
-OWNER = click.option("--owner", metavar="USER", help="The job's owner; default: looked up.")
+OWNER = click.option("--owner", metavar="USER", help="The job's owner. Default: look it up.")
 JOBS = click.argument("jobs", metavar="JOB…", nargs=-1, required=True)
 JOB = click.argument("job_id", metavar="JOB")
 FORMAT = click.option(

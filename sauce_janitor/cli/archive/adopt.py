@@ -24,7 +24,7 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
     """Make this state the owner of the archive: after a restore from a backup, or when the state
     that owned it is lost.
 
-    From then on the other state is refused. Ends with 5 while a run works on the archive.
+    From then on the other state is refused. Exits with 5 while a run works on the archive.
     """
     from sauce_janitor import logs, report
     from sauce_janitor.operations.adoption import adopt as take_over

@@ -118,7 +118,7 @@ def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
 )
 @click.pass_obj
 def show(session: Session, /, job_id: str, account: str | None, form: str) -> None:
-    """Show which files of a job are stored, by which policy, and which are missing or pruned."""
+    """Show which files of a job are archived, by which policy, and which are missing or pruned."""
     from sauce_janitor.archive import Catalogue, contents_of
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.job_lookup import stored_id

@@ -28,10 +28,10 @@ FOUND_SOMETHING = 6
 @click.command()
 @click.argument("what", metavar="[JOB|BUILD]", required=False)
 @filters
-@click.option("--all", "everything", is_flag=True, help="Everything that the archive holds.")
+@click.option("--all", "everything", is_flag=True, help="Export the whole archive.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR|FILE",
               help="A folder, or FILE.zip, or FILE.tar.zst.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a file, or a folder that an export made.")
+@click.option("--force", is_flag=True, help="Replace a file, or the folder of an earlier export.")
 @click.pass_obj
 def export(
     session: Session,
@@ -46,9 +46,9 @@ def export(
     """Copy a job, a build or the jobs that the options select out of the archive, as a folder, a
     .zip or a .tar.zst.
 
-    SHA256SUMS lies in it: `sha256sum -c SHA256SUMS` checks every file. Each job is verified first;
-    one that is not as it was stored is left out and named, and the command ends with 6. The result
-    appears whole or not at all.
+    It contains SHA256SUMS: `sha256sum -c SHA256SUMS` checks every file. Each job is verified first;
+    a damaged one is left out and named, and the command exits with 6. The export is complete or
+    absent.
     """
     from sauce_janitor import archive, report
     from sauce_janitor.cli.progress import ProgressDisplay

@@ -29,14 +29,14 @@ _NOT_FACTS = frozenset({"id", "name", "error", "owner", "build"})
 
 @click.command(name="open")
 @click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT",
-              help="Only an address of this machine; port 0 is a free one.")  # fmt: skip
+              help="An address of this machine only; port 0 picks a free port.")  # fmt: skip
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.pass_obj
 def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
-    """Browse the archive in a browser: builds and jobs, each job's video beside its screenshots,
-    logs and requests.
+    """Show the archive in a browser: builds and jobs, each job's video beside its screenshots, logs
+    and requests.
 
-    Works without internet, changes nothing, is there for this machine alone, and ends with Ctrl-C.
+    Needs no internet, changes nothing, and can be reached from this machine only. Ctrl-C ends it.
     """
     from sauce_janitor.web.archive_page import make_archive_view
     from sauce_janitor.web.guard import AccessRules, Guard, is_local

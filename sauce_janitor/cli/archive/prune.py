@@ -38,10 +38,11 @@ _FAILED = 3
 def prune(
     session: Session, /, accounts: tuple[str, ...], form: str, *, yes: bool, dry_run: bool
 ) -> int:
-    """Remove the archived files whose `keep_for` is over; receipts stay, and `prove` still passes.
+    """Remove archived files that are past their `keep_for`. Receipts stay, and `prove` still
+    passes.
 
-    Shows what goes, and why, and asks before it does. Asks Sauce Labs nothing. Ends with 3 when a
-    limit is broken.
+    Shows what will be removed, and why, and asks first. Sends nothing to Sauce Labs. Exits with 3
+    if a limit is broken.
     """
     from sauce_janitor import report
     from sauce_janitor.cli.known_jobs import chosen

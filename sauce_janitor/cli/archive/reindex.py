@@ -29,8 +29,8 @@ _NAMED = 3
 def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
     """Rebuild what the state knows of the archive from the receipts alone.
 
-    For a state that was lost, or is older than the archive. Changes nothing but the state, asks
-    Sauce Labs nothing. Ends with 4 when receipts of some jobs cannot be trusted: those jobs stay
+    For a state that was lost, or is older than the archive. Changes only the state, and sends
+    nothing to Sauce Labs. Exits with 4 if receipts of some jobs cannot be trusted: those jobs stay
     unknown, and --format json names each.
     """
     from sauce_janitor import report

@@ -44,14 +44,14 @@ class _Share(click.ParamType[float]):
 @click.option("--account", metavar="NAME", help="Only this account.")
 @click.option("--owner", metavar="USER", help="Only jobs of this user.")
 @click.option(
-    "--sample", type=_Share(), help="Only so many of the jobs, such as 5%: another part each day."
+    "--sample", type=_Share(), help="Only this share of the jobs, such as 5%; another one each day."
 )
-@click.option("--resume", is_flag=True, help="Go on where an interrupted verification was left.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted verification.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="How many files are read at once. Default: by the processors.",
+    help="Files to read at the same time. Default: by the number of processors.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
@@ -61,9 +61,9 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -
     """Read every stored file again and compare it with its receipt, and the receipts with the
     journal.
 
-    Ends with 6 when anything is missing, changed, extra or a link, or a receipt is not the one that
-    the journal has; each is named. Nothing is repaired or removed. What was done is remembered: an
-    interrupted verification goes on with --resume.
+    Exits with 6 if a file is missing, changed, extra or a link, or a receipt differs from the
+    journal; each is named. Repairs and removes nothing. --resume continues an interrupted
+    verification.
     """
     from sauce_janitor import report
 

@@ -101,8 +101,8 @@ def filters(command: Any) -> Any:
     options = (
         click.option("--account", metavar="NAME", help="Only this account."),
         click.option("--owner", metavar="USER", help="Only jobs of this user."),
-        click.option("--build", metavar="GLOB", help="Only jobs of builds of this name."),
-        click.option("--name", metavar="GLOB", help="Only jobs of this name."),
+        click.option("--build", metavar="GLOB", help="Only jobs in builds with this name."),
+        click.option("--name", metavar="GLOB", help="Only jobs with this name."),
         click.option(
             "--status",
             multiple=True,
@@ -112,14 +112,14 @@ def filters(command: Any) -> Any:
         click.option(
             "--since",
             metavar="WHEN",
-            help="Ended then or later: 7d (ago), 2026-06-01 or a Unix timestamp.",
+            help="Ended at or after this time: 7d (ago), 2026-06-01 or a Unix timestamp.",
         ),
         click.option(
             "--until",
             metavar="WHEN",
-            help="Ended through this day, before this moment, or a time ago.",
+            help="Ended before this time; a day counts until its end.",
         ),
-        click.option("--text", help="With this text in the name or the error, in any case."),
+        click.option("--text", help="Only jobs with this text in name or error, ignoring case."),
     )
     for option in reversed(options):
         command = option(command)

@@ -35,20 +35,20 @@ if TYPE_CHECKING:
     "--get",
     "name",
     metavar="NAME",
-    help="Get this file, also one that is in no list, such as screenshots.zip.",
+    help="Download this file; it need not be listed (screenshots.zip).",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="Where to; - for stdout. Default: here, by its own name where that is safe.",
+    help="The target file, - for stdout. Default: the file's own name, if it is safe.",
 )
 @click.option(
     "--download",
     "folder",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Get all files.",
+    help="Download all files.",
 )
 @click.option(
     "--delete", is_flag=True, help="Archive all files of the job, then delete them at Sauce Labs."
@@ -65,9 +65,9 @@ def assets(
 ) -> int:  # fmt: skip
     """List the files of a job (Sauce Labs lists no sizes), download them, or delete them.
 
-    No file is ever overwritten. --delete archives first, and asks. A job keeps its files if it is
-    held or not all of them can be archived. Files that archive.forbid excludes are deleted without
-    a copy; the question says so.
+    No file is ever overwritten. --delete asks, and archives first. A job keeps its files if it is
+    held, or if not all of them can be archived. Files that archive.forbid excludes are deleted
+    without a copy; the question says so.
     """
     from sauce_janitor.cli import options as checked
     from sauce_janitor.cli.account_session import calling

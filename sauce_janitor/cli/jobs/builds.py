@@ -66,17 +66,19 @@ _SOURCE = click.option(
 
 @click.command()
 @click.argument("build", metavar="[BUILD]", required=False)
-@click.option("--owner", metavar="USER", help="Builds of this user; default: the account's own.")
-@click.option("--name", metavar="GLOB", help="With this name.")
+@click.option("--owner", metavar="USER", help="Builds of this user. Default: the account's user.")
+@click.option("--name", metavar="GLOB", help="Only those with this name.")
 @click.option(
     "--status",
     "statuses",
     multiple=True,
     type=click.Choice(_STATUSES),
-    help="With this status. Repeatable.",
+    help="Only those with this status. Repeatable.",
 )
-@click.option("--since", metavar="TIME", help=f"Created then or later: {TIMES}.")
-@click.option("--until", metavar="TIME", help="Created then or earlier; a day includes all of it.")
+@click.option("--since", metavar="TIME", help=f"Created at or after this time: {TIMES}.")
+@click.option(
+    "--until", metavar="TIME", help="Created at or before this time; a day counts until its end."
+)
 @_SOURCE
 @click.option(
     "--limit",

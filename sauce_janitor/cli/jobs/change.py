@@ -42,8 +42,8 @@ _ENDING = (CredentialsError, BudgetSpentError, RefusedError, StateError)
 @click.pass_obj
 def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
          **given: str | None) -> int:  # fmt: skip
-    """Stop jobs that run or wait. Name each by its id, the first digits of it, its address, or a
-    name or build that only it has; - reads ids from stdin. Jobs that have ended are not changed.
+    """Stop running and queued jobs. A JOB is an id or its first digits, an address, or a name or
+    build that no other job has; - reads ids from stdin. Jobs that have ended are not changed.
     """
     from sauce_janitor.cli import options as checked
     from sauce_janitor.cli.account_session import calling
@@ -87,9 +87,9 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
     "tags",
     multiple=True,
     metavar="TAG",
-    help="Replace all tags, by this one and each other --set.",
+    help="Replace all tags by this one. Repeatable.",
 )
-@click.option("--clear", is_flag=True, help="Remove all tags, before --add.")
+@click.option("--clear", is_flag=True, help="Remove all tags before --add.")
 @click.option("--name", metavar="TEXT", help="Set the name.")
 @click.option("--build", metavar="TEXT", help="Set the build.")
 @click.option(
@@ -105,7 +105,7 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
     "custom",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set this key of the custom data to a text; the others stay. Repeatable.",
+    help="Set this key of the custom data to a text, and keep other keys. Repeatable.",
 )
 @click.option(
     "--custom-data-json",
@@ -129,11 +129,11 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 @click.pass_obj
 def tag(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
         **given: Any) -> int:  # fmt: skip
-    """Change tags and other fields of jobs. Name each by its id, the first digits of it, its
-    address, or a name or build that only it has; - reads ids from stdin.
+    """Change tags and other fields of jobs. A JOB is an id or its first digits, an address, or a
+    name or build that no other job has; - reads ids from stdin.
 
-    Sauce Labs replaces whole lists, so what is there is read first and merged; what was written is
-    read back. Nothing to change is no error.
+    Sauce Labs replaces whole lists, so the job is read first, the change is merged into it, and the
+    result is read back. It is no error if there is nothing to change.
     """
     from sauce_janitor.cli import options as checked
     from sauce_janitor.cli.account_session import calling

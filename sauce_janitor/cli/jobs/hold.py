@@ -38,18 +38,15 @@ def hold() -> None:
 
 @hold.command()
 @JOBS
-@click.option("--reason", required=True, help="Why; `explain` and `hold list` show it.")
-@click.option("--by", help="Who holds; default: the user who runs this.")
+@click.option("--reason", required=True, help="The reason, shown by `explain` and `hold list`.")
+@click.option("--by", help="Who places the hold. Default: the current user.")
 @click.option(
     "--until",
     metavar="DATE",
-    help=(
-        "Through this day, until a moment with its offset, or for a time (7d). Default: until"
-        " released."
-    ),
+    help="The last day, a time with its offset, or a duration (7d). Default: until released.",
 )
 @click.option("--tag", is_flag=False, flag_value=_OF_THE_CONFIGURATION, metavar="[TAG]",
-              help="Tag the jobs at Sauce Labs, too: by TAG, else as the configuration's first hold by tag says.")  # fmt: skip
+              help="Also tag the jobs at Sauce Labs. Default TAG: that of the first hold by tag.")  # fmt: skip
 @ACCOUNT
 @YES
 @DRY_RUN
@@ -69,7 +66,7 @@ def add(
 
     With --tag the hold is also visible at Sauce Labs, and every tool that obeys the tag keeps the
     jobs, too. The local hold is placed first, and stays if somebody removes the tag. Without --tag
-    Sauce Labs is not asked.
+    nothing is sent to Sauce Labs.
     """
     from sauce_janitor import report
     from sauce_janitor.cli.job_lookup import known_ids
@@ -177,7 +174,7 @@ def _tag_all(
 def release(
     session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, yes: bool, dry_run: bool
 ) -> None:
-    """Lift every local hold on these jobs. Holds by tag or in the configuration stay."""
+    """Release every local hold on these jobs. Holds by tag or in the configuration stay."""
     from sauce_janitor.cli.job_lookup import known_ids
     from sauce_janitor.operations.wiring import archive
     from sauce_janitor.report import counted
@@ -236,7 +233,7 @@ def _refuse_unlisted(
 )
 @click.pass_obj
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
-    """List the local holds in force. Ends with 4 where those in the archive cannot be read."""
+    """List the local holds in force. Exits with 4 if those in the archive cannot be read."""
     from sauce_janitor.cli.known_jobs import look
     from sauce_janitor.operations.holds import AccountHolds, open_holding
 

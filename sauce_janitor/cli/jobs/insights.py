@@ -30,36 +30,34 @@ _PERIOD: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--time-range",
         metavar="RANGE",
-        help=f"This long back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}.",
+        help=f"How far back from now: 7d, 12h, 30m, 90s. Default: {_DEFAULT_BACK}.",
     ),
-    click.option("--start", metavar="TIME", help=f"From then on: {TIMES}."),
-    click.option(
-        "--end", metavar="TIME", help="Up to then; a day includes all of it. Default: now."
-    ),
+    click.option("--start", metavar="TIME", help=f"Start: {TIMES}."),
+    click.option("--end", metavar="TIME", help="End; a day counts until its end. Default: now."),
 )
 _WHOSE: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--scope",
         type=click.Choice(["me", "organization", "single"]),
-        help="Whose tests; default: Sauce Labs'.",
+        help="Whose tests. Default: Sauce Labs' default.",
     ),
     click.option(
         "--owner", "owners", multiple=True, metavar="USER", help="Tests of this user. Repeatable."
     ),
-    click.option("--status", type=click.Choice(_STATUSES), help="Only tests that ended so."),
+    click.option("--status", type=click.Choice(_STATUSES), help="Only tests with this result."),
 )
 _WHERE: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--os",
         multiple=True,
         metavar="NAME",
-        help="On this operating system, as Insights calls it. Repeatable.",
+        help="Only tests on this operating system, by its name in Insights. Repeatable.",
     ),
     click.option(
         "--browser",
         multiple=True,
         metavar="NAME",
-        help="In this browser, as Insights calls it. Repeatable.",
+        help="Only tests in this browser, by its name in Insights. Repeatable.",
     ),
 )
 
@@ -83,11 +81,11 @@ def insights() -> None:
 
 @insights.command()
 @_options(_PERIOD, _WHOSE)
-@click.option("--name", metavar="NAME", help="Only tests of this name.")
+@click.option("--name", metavar="NAME", help="Only tests with this name.")
 @click.option("--build", metavar="NAME", help="Only tests in this build.")
 @click.option("--missing-build", is_flag=True, help="Only tests without a build.")
-@click.option("--error", metavar="TEXT", help="Only tests that ended by this error.")
-@click.option("--oldest-first", is_flag=True, help="The oldest first, not the newest.")
+@click.option("--error", metavar="TEXT", help="Only tests with this error.")
+@click.option("--oldest-first", is_flag=True, help="List the oldest first.")
 @click.option(
     "--limit",
     type=click.IntRange(1, _MOST),
@@ -129,7 +127,7 @@ def tests(session: Session, /, *, wanted: str | None, form: str, limit: int, **g
 @ROWS
 @click.pass_obj
 def metrics(session: Session, /, name: str, *, wanted: str | None, form: str, **given: Any) -> int:
-    """Sum up the runs of the test NAME: how many, how they ended, the fastest and the slowest."""
+    """Summarize the runs of the test NAME: count, results, the fastest and the slowest."""
     from sauce_janitor.cli.jobs.insight_tables import shown_metrics
 
     return _told(
@@ -148,7 +146,7 @@ def metrics(session: Session, /, name: str, *, wanted: str | None, form: str, **
     default="1d",
     show_default=True,
     metavar="RANGE",
-    help="Counted by so long: 1m, 15m, 1h, 6h, 12h, 1d, 7d, 30d.",
+    help="Length of an interval: 1m, 15m, 1h, 6h, 12h, 1d, 7d, 30d.",
 )
 @ACCOUNT
 @ROWS
@@ -175,8 +173,8 @@ def trends(
 @ROWS
 @click.pass_obj
 def builds(session: Session, /, *, wanted: str | None, form: str, **given: Any) -> int:
-    """List builds with how their tests ended, and tests without a build: at most as many as
-    Insights gives at once.
+    """List builds with the results of their tests, and tests without a build; at most what Insights
+    returns at once.
     """
     from sauce_janitor.cli.jobs.insight_tables import shown_builds
 
@@ -189,7 +187,7 @@ def builds(session: Session, /, *, wanted: str | None, form: str, **given: Any) 
 @ROWS
 @click.pass_obj
 def errors(session: Session, /, *, wanted: str | None, form: str, **given: Any) -> int:
-    """List the errors that tests ended by, and how often each did."""
+    """List the errors of tests, and how often each occurred."""
     from sauce_janitor.cli.jobs.insight_tables import shown_errors
 
     return _told(session, wanted, form, given, lambda api, *asked: shown_errors(api.errors(*asked)))

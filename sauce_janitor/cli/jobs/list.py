@@ -51,22 +51,28 @@ class _Wanted:
     "owners",
     multiple=True,
     metavar="USER",
-    help="Jobs of this user; default: the account's users. Repeatable.",
+    help="Jobs of this user. Default: the account's users. Repeatable.",
 )
-@click.option("--build", metavar="GLOB", help="In builds of this name.")
-@click.option("--name", metavar="GLOB", help="With this name.")
+@click.option("--build", metavar="GLOB", help="Only jobs in builds with this name.")
+@click.option("--name", metavar="GLOB", help="Only those with this name.")
 @click.option(
     "--status",
     "statuses",
     multiple=True,
     type=click.Choice(_STATUSES),
-    help="With this status. Repeatable.",
+    help="Only those with this status. Repeatable.",
 )
 @click.option(
-    "--tag", "tags", multiple=True, metavar="GLOB", help="With any of these tags. Repeatable."
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="GLOB",
+    help="Only jobs with any of these tags. Repeatable.",
 )
-@click.option("--since", metavar="TIME", help=f"Created then or later: {TIMES}.")
-@click.option("--until", metavar="TIME", help="Created then or earlier; a day includes all of it.")
+@click.option("--since", metavar="TIME", help=f"Created at or after this time: {TIMES}.")
+@click.option(
+    "--until", metavar="TIME", help="Created at or before this time; a day counts until its end."
+)
 @click.option(
     "--limit",
     type=click.IntRange(0),
@@ -217,7 +223,7 @@ def _newest_first(job: Job) -> int:
 def job(
     session: Session, /, job_id: str, *, owner: str | None, wanted: str | None, form: str
 ) -> None:
-    """Show one job as Sauce Labs has it now, without the credentials in it. JSON is the whole
+    """Show one job as Sauce Labs has it now, without credentials. --format json prints the whole
     document.
     """
     from sauce_janitor import report

@@ -27,18 +27,16 @@ _A_DAY_S = 86_400
     "--lift",
     multiple=True,
     type=click.Choice(_LIMITS),
-    help="Only this limit; default: all. Repeatable.",
+    help="Only this limit. Default: all. Repeatable.",
 )
 @click.option("--max-jobs", type=click.IntRange(1), metavar="N",
-              help="Lift max_jobs too, and only for plans that newly delete or stop at most N jobs.")  # fmt: skip
+              help="Lift max_jobs, too, but only for plans with at most N new jobs.")  # fmt: skip
 @click.option(
     "--until",
     metavar="DATE",
-    help=(
-        "Through this day, up to a moment with its offset, or for so long (7d). Default: for 24 h."
-    ),
+    help="The last day, a time with its offset, or a duration (7d). Default: 24 h.",
 )
-@click.option("--reason", default="", help="Why; plans say so.")
+@click.option("--reason", default="", help="The reason, shown in plans.")
 @click.option("--withdraw", is_flag=True, help="End every approval for DIGEST instead.")
 @YES
 @DRY_RUN
@@ -54,11 +52,10 @@ def approve(
     dry_run: bool,
     **given: object,
 ) -> None:
-    """Lift limits for plans under the policy digest DIGEST, which a refused plan prints: for the
-    next runs, until it ends.
+    """Lift limits for a while, for plans under the policy digest DIGEST. A refused plan prints it.
 
-    The first digits of the digest are enough if no other account's digest has them. An edit of the
-    policies changes the digest, and the approval no longer counts.
+    The first digits are enough if no other account's digest begins with them. An edit of the
+    policies changes the digest, and ends the approval.
     """
     from sauce_janitor import report
     from sauce_janitor.state import State

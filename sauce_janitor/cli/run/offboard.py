@@ -30,17 +30,17 @@ _FAILED = 3
 @click.command()
 @click.argument("user")
 @click.option("--archive", "fate", type=click.Choice(["keep", "erase"]), required=True,
-              help="keep: archive each job whole before it is deleted; erase: remove what is archived of them.")  # fmt: skip
+              help="keep: archive each job completely first. erase: remove archived copies, too.")  # fmt: skip
 @click.option(
     "--bulk",
     is_flag=True,
-    help="Delete by the one call for all of a user's jobs, if it deletes no more than the plan.",
+    help="Use the one call that deletes all of a user's jobs, if it deletes no more than the plan.",
 )
 @click.option(
     "--confirm",
     "typed",
     metavar="USER",
-    help="The user's name again: for --bulk, and for --archive erase.",
+    help="Repeat the user's name, for --bulk and for --archive erase.",
 )
 @ACCOUNT
 @FORMAT
@@ -60,8 +60,8 @@ def offboard(
 ) -> int:
     """Delete all jobs of USER, who has left, at Sauce Labs. Holds and limits apply.
 
-    Shows the plan and asks before anything is done. What is still listed afterwards has failed. If
-    not all jobs can go at once (a spent budget, say), run the command again.
+    Shows the plan and asks first. Jobs that are still listed afterwards have failed. If not all
+    jobs can be deleted at once, for example because the budget is spent, run the command again.
     """
     from sauce_janitor.cli.account_session import ended_by_signal
     from sauce_janitor.cli.session import open_desk

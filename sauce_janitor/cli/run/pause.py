@@ -15,7 +15,9 @@ from sauce_janitor.cli.confirmation import AT_ONCE, DRY_RUN, YES, consent, who
 
 @click.command()
 @click.option(
-    "--reason", default="no reason given", help="Why; refused commands and `status` show it."
+    "--reason",
+    default="no reason given",
+    help="The reason, shown by `status` and refused commands.",
 )
 @AT_ONCE
 @DRY_RUN
@@ -24,8 +26,8 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
     """Stop every change, by every process on the state or its archive, until `resume`. Needs no
     confirmation.
 
-    `plan` and other commands that only read still work. Ends with 4 when only the state or only the
-    archive could be written; everything stops all the same.
+    `plan` and other commands that only read still work. Exits with 4 if only the state or only the
+    archive could be written; changes stop in either case.
     """
     from sauce_janitor.archive import MirroredPause
     from sauce_janitor.operations.wiring import pauses

@@ -24,10 +24,10 @@ _POLICY = click.option(
     help="Only what this policy permits. Repeatable.",
 )
 _RETRY_NOW = click.option(
-    "--retry-now", is_flag=True, help="Try jobs that failed before without waiting for their pause."
+    "--retry-now", is_flag=True, help="Retry failed jobs now instead of after their pause."
 )
 _DRY_RUN = click.option(
-    "-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable."
+    "-n", "--dry-run", is_flag=True, help="Change nothing, whatever other options say."
 )
 
 
@@ -36,16 +36,16 @@ def _looking(command: _Command) -> _Command:
     options = (
         _ACCOUNT,
         _POLICY,
-        click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan for `apply`."),
-        click.option("--all", "everything", is_flag=True, help="Kept jobs too, with why."),
+        click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a plan file for `apply`."),
+        click.option("--all", "everything", is_flag=True, help="Include jobs that stay, with the reasons."),
         click.option("--format", "form", type=click.Choice(["table", "json", "csv", "markdown"]), default="table",
                      show_default=True),
         click.option("--as-of", metavar="TIME",
-                     help="Look at another time: 2026-06-01T00:00:00Z, or 1780272000. Never applied."),
-        click.option("--offline", is_flag=True, help="Plan on what is known already; ask Sauce Labs nothing."),
-        click.option("--accept-loss", is_flag=True, help="Believe a listing in which most of the known jobs are missing."),
+                     help="Plan for another time: 2026-06-01T00:00:00Z or 1780272000. Cannot be applied."),
+        click.option("--offline", is_flag=True, help="Use what is known; send nothing to Sauce Labs."),
+        click.option("--accept-loss", is_flag=True, help="Accept a listing in which most known jobs are missing."),
         click.option("--detailed-exitcode", is_flag=True,
-                     help="End with 7 when there is something to do, with 3 when a limit is broken."),
+                     help="Exit with 7 if there is something to do, with 3 if a limit is broken."),
     )  # fmt: skip
     return functools.reduce(lambda made, option: option(made), reversed(options), command)
 
@@ -71,7 +71,7 @@ def plan(session: Session, /, **options: Any) -> int:
 @_looking
 @click.pass_obj
 def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) -> int:
-    """One pass: list, plan, and with --execute carry out. For cron."""
+    """Run once: list, plan and, with --execute, carry out the plan. For cron."""
     from sauce_janitor.cli.run.execution import carry_out
     from sauce_janitor.cli.run.plan_view import look
 
@@ -90,8 +90,8 @@ def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) ->
 def apply(
     session: Session, /, file: Path, *, dry_run: bool, accounts: tuple[str, ...], retry_now: bool
 ) -> int:
-    """Carry out a reviewed plan FILE, as written by `plan --out`: what is in it and still due,
-    nothing else.
+    """Carry out a reviewed plan FILE, written by `plan --out`. Only what is in it and still due is
+    done.
     """
     from sauce_janitor.cli.run.execution import carry_out
     from sauce_janitor.cli.run.plan_view import look

@@ -44,8 +44,8 @@ _FORMAT = click.option(
 def status(
     session: Session, /, accounts: tuple[str, ...], policies: tuple[str, ...], form: str
 ) -> None:
-    """Show the last runs, what is due by the last plan, the listing, holds, retries and changes in
-    doubt.
+    """Show the last runs, what is due by the last plan, the listing, holds, retries, and changes
+    whose result is unknown.
     """
     from sauce_janitor import report
     from sauce_janitor.cli import known_jobs as known
@@ -408,10 +408,10 @@ def _run_words(run: dict[str, Any], *, going_on: set[str]) -> str:
 @_FORMAT
 @click.pass_obj
 def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], form: str) -> int:
-    """Prove that every deletion has its receipt and every archived byte still hashes, of all jobs
-    or of JOB alone.
+    """Prove, for all jobs or for JOB, that every deletion has its receipt and every archived byte
+    its hash.
 
-    Ends with 6 when the archive lacks what the journal says it has. Names what cannot be proven.
+    Exits with 6 if the archive lacks what the journal says it has. Names what cannot be proven.
     """
     from sauce_janitor import report
     from sauce_janitor.archive import SENTINEL, Catalogue

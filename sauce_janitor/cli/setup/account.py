@@ -96,7 +96,8 @@ def rename(session: Session, /, old: str, new: str) -> None:
 
     Its jobs, holds, runs, metrics and archived jobs stay with it. The journal and the archive's
     folder keep the former name. The next run lists every job again, and its limits count every job
-    as new. Two accounts are never merged. The command ends with 5 while a run works on the account.
+    as new. Two accounts are never merged. The command exits with 5 while a run works on the
+    account.
     """
     from sauce_janitor import logs
     from sauce_janitor.cli import known_jobs

@@ -21,16 +21,16 @@ _DEAREST = 3
 @click.option(
     "--mutants",
     is_flag=True,
-    help="Name every rule that could be dropped without any of the tests noticing.",
+    help="Name every rule that could be removed without failing a test.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True,
-              help="json and junit put faults, warnings and tests on stdout; the exit codes are the same.")  # fmt: skip
+              help="json and junit: errors, warnings and tests on stdout; same exit codes.")  # fmt: skip
 @click.pass_context
 def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
-    """Validate the configuration, run its `tests`, and warn of likely mistakes. No network.
+    """Validate the configuration, run its `tests`, and warn of likely mistakes. Uses no network.
 
-    Ends with 2 when it has faults: all of them are printed, each with its line and path. Ends with
-    6 when a test fails.
+    Exits with 2 if there are errors; all are printed, with line and path. Exits with 6 if a test
+    fails.
     """
     from sauce_janitor.cli.what_if.policy_tests import run_tests
 

@@ -70,17 +70,16 @@ policies:
     metavar="N",
     default=_JOBS,
     show_default=True,
-    help="How many jobs the sandbox has.",
+    help="Number of jobs in the sandbox.",
 )
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs."
 )
 @click.pass_obj
 def demo(session: Session, *, jobs: int, seed: int) -> int:
-    """See it work, without an account: plan, apply and verify on a month of jobs of a Sauce Labs
-    look-alike.
+    """Try it without an account: plan, apply and verify a month of jobs on the sandbox.
 
-    Leaves ./sauce-janitor-demo/ to look around in; what an earlier demo left there is replaced.
+    The files are left in ./sauce-janitor-demo/ and replace those of an earlier demo.
     """
     from sauce_janitor.sandbox import Sandbox, SandboxOptions
 

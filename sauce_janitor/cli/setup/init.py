@@ -23,40 +23,42 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--region", help="us-west-1, eu-central-1 or us-east-4; also us, eu, US_WEST, …")
 @click.option("--base-url", help="The API's address instead of a region, such as the sandbox's.")
-@click.option("--account", help="What to call the account; default: after the region.")
+@click.option("--account", help="The account's name in the configuration. Default: by the region.")
 @click.option(
     "--username-env",
     metavar="NAME",
-    help="The variable that holds the user name.  [default: SAUCE_USERNAME]",
+    help="Environment variable with the user name.  [default: SAUCE_USERNAME]",
 )
 @click.option(
     "--access-key-env",
     metavar="NAME",
-    help="The variable that holds the access key.  [default: SAUCE_ACCESS_KEY]",
+    help="Environment variable with the access key.  [default: SAUCE_ACCESS_KEY]",
 )
 @click.option(
     "--timezone",
     default="UTC",
     show_default=True,
-    help="For calendar days, weeks and months, and for shown times.",
+    help="Time zone of calendar days and of displayed times.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write; default: --config.",
+    help="The file to write. Default: --config.",
 )
 @click.option(
-    "--offline", is_flag=True, help="Ask Sauce Labs nothing: write examples instead of proposals."
+    "--offline",
+    is_flag=True,
+    help="Send nothing to Sauce Labs; write examples instead of proposals.",
 )
 @click.pass_obj
 def init(session: Session, /, output: Path | None, *, offline: bool, **told: str | None) -> None:
-    """Write a commented configuration that validates, and its schema for editors beside it. Never
-    overwrites a file.
+    """Write a commented configuration, and its schema for editors beside it. Never overwrites a
+    file.
 
     If there are credentials and the account answers, this lists its newest jobs (only GETs, at most
     5,000 of 90 days) and proposes policies for its builds, tags and suites. Otherwise the file has
-    examples. On a terminal it asks for what you do not give. State and archive go beside the
-    configuration.
+    examples. On a terminal it asks for missing options. The state and the archive are placed beside
+    the configuration.
     """
     path = output or session.config_path
     _refuse_existing(path)

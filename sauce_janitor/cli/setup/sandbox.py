@@ -19,7 +19,7 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="Default: a free one."
+    "--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="Default: a free port."
 )
 @click.option(
     "--jobs",
@@ -27,14 +27,14 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="N",
     default=2000,
     show_default=True,
-    help="Jobs that the main user owns.",
+    help="Number of jobs of the main user.",
 )
 @click.option(
     "--colleagues",
     type=click.IntRange(0, 9999),
     metavar="N",
     default=0,
-    help="So many more users in the organisation.",
+    help="Number of other users in the organization.",
 )
 @click.option(
     "--seed",
@@ -47,7 +47,7 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
     "--now",
     type=click.IntRange(0),
     metavar="N",
-    help="When the world stands still, in epoch seconds. Default: the start.",
+    help="Freeze the sandbox's clock at this time, in epoch seconds. Default: the start.",
 )
 @click.option(
     "--days",
@@ -55,13 +55,13 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="N",
     default=45,
     show_default=True,
-    help="How far back the jobs reach.",
+    help="Age of the oldest jobs, in days.",
 )
 @click.option(
     "--rate",
     default=None,
     metavar="RATE",
-    help="Refuse more than this with 429: 10/s, 3500/h or both with a comma.",
+    help="Answer 429 beyond this rate: 10/s, 3500/h, or both with a comma.",
 )
 @click.option("--faults", type=_THERE, help="Named faults to inject (YAML).")
 @click.option("--user", default="demo", show_default=True, help="The main user's name.")
@@ -69,21 +69,21 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
     "--access-key", default="demo-key", show_default=True, help="The main user's access key."
 )
 @click.option(
-    "--request-log", type=_FILE, help="Append every request to this file, a JSON object a line."
+    "--request-log", type=_FILE, help="Append every request to this file, one JSON object per line."
 )
 @click.option(
     "--behaviour",
     "behaviours",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Where the API is undocumented. Repeatable.",
+    help="How the API behaves where it is undocumented. Repeatable.",
 )
 @click.option(
     "--delete-path",
     type=click.Choice(["v1", "v1.1", "both", "none"]),
     help="Which address deletes a job. Same as --behaviour delete_path=….",
 )
-@click.option("--tls-certificate", type=_THERE, help="Speak https with this certificate (PEM).")
+@click.option("--tls-certificate", type=_THERE, help="Serve HTTPS with this certificate (PEM).")
 @click.option("--tls-key", type=_THERE, help="The certificate's private key (PEM).")
 @click.pass_context
 def sandbox(ctx: click.Context, /, **given: Any) -> None:

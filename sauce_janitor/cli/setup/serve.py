@@ -22,15 +22,13 @@ _LOOK_S: Final = 0.5
 @click.option(
     "--execute", is_flag=True, help="Carry plans out. Without it, every run is a dry run."
 )
-@click.option(
-    "-n", "--dry-run", is_flag=True, help="Change nothing; beats every other option and variable."
-)
+@click.option("-n", "--dry-run", is_flag=True, help="Change nothing, whatever other options say.")
 @click.pass_obj
 def serve(session: Session, /, *, execute: bool, dry_run: bool) -> int:
-    """Run by the schedule until told to stop, with metrics, health and a status page.
+    """Run by schedule until stopped, with metrics, health checks and a status page.
 
-    SIGTERM and SIGINT finish what is in hand (at most 20 s) and end with 0, a second one ends at
-    once; SIGHUP reads the configuration again, as a change of its file does.
+    SIGTERM and SIGINT finish the current step (at most 20 s) and exit with 0; a second signal exits
+    at once. SIGHUP reloads the configuration, as a change of its file does.
     """
     from sauce_janitor import logs
     from sauce_janitor.config import load

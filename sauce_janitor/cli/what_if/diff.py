@@ -42,7 +42,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     default="table",
     show_default=True,
 )
-@click.option("--detailed-exitcode", is_flag=True, help="End with 7 when something changes.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 7 if something changes.")
 @click.pass_obj
 def diff(
     session: Session,
@@ -54,10 +54,10 @@ def diff(
     form: str,
     detailed_exitcode: bool,
 ) -> int:
-    """Show what changes on the jobs that are known when configuration OLD becomes NEW. Asks Sauce
-    Labs nothing.
+    """Show what changes for the known jobs if configuration OLD becomes NEW. Sends nothing to Sauce
+    Labs.
 
-    The jobs are those in the state of NEW, or of OLD where NEW has none.
+    The jobs are those in the state of NEW, or of OLD if NEW has no state.
     """
     from sauce_janitor.cli import known_jobs as known
     from sauce_janitor.cli.what_if import diff_text as comparison

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 def explain(
     session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str
 ) -> None:
-    """Explain why JOB stays or goes, by which rule, and when; for a deleted job, what is on record.
-    Asks Sauce Labs nothing.
+    """Explain why JOB stays or goes, by which rule, and when; for a deleted job, show what the
+    journal has. Sends nothing to Sauce Labs.
     """
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.job_lookup import known_ids

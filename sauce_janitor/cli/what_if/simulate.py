@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     default="90d",
     show_default=True,
     metavar="DURATION",
-    help="How far to look: 14d, 12w, 1y.",
+    help="How far to look ahead: 14d, 12w, 1y.",
 )
 @click.option(
     "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 def simulate(
     session: Session, /, span: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str
 ) -> None:
-    """Show what the policies will do day by day to the jobs that are known, as if no new ones came.
-    Asks Sauce Labs nothing.
+    """Show what the policies will do to the known jobs, day by day, without new jobs. Sends nothing
+    to Sauce Labs.
     """
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.what_if import forecast
