@@ -15,7 +15,7 @@ from sauce_janitor.cli.archive.verify import verify
 
 @click.group()
 def archive() -> None:
-    """Look into the archive, verify it, export from it and prune it."""
+    """List, show, verify, export and prune what is archived."""
 
 
 for _command in (list_jobs, show, export, open_page, verify, prune, reindex, adopt):

@@ -27,7 +27,7 @@ _NAMED = 3
 )
 @click.pass_obj
 def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
-    """Rebuild what the state knows of the archive from the receipts alone.
+    """Rebuild what the state knows of the archive from its receipts.
 
     For a state that was lost, or is older than the archive. Changes only the state, and sends
     nothing to Sauce Labs. Exits with 4 if receipts of some jobs cannot be trusted: those jobs stay

@@ -58,7 +58,7 @@ class _Share(click.ParamType[float]):
 )
 @click.pass_context
 def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -> None:
-    """Read every stored file again and compare it with its receipt, and the receipts with the
+    """Read every archived file again and compare it with its receipt, and the receipts with the
     journal.
 
     Exits with 6 if a file is missing, changed, extra or a link, or a receipt differs from the

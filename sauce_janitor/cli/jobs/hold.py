@@ -29,10 +29,10 @@ _OF_THE_CONFIGURATION = "the tag of the configuration's hold"
 
 @click.group()
 def hold() -> None:
-    """Hold jobs by hand: they are archived whole and first, and nothing of them is deleted.
+    """Hold jobs: they are archived first and completely, and nothing of them is deleted.
 
-    Holds are kept in the state and mirrored in the archive. Name a job by its id, the first digits
-    of it, its address at Sauce Labs, or a name or build that only it has; - reads ids from stdin.
+    Holds are kept in the state and mirrored in the archive. A JOB is an id or its first digits, an
+    address, or a name or build that no other job has; - reads ids from stdin.
     """
 
 

@@ -73,9 +73,10 @@ def _options(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[_F], _F]:
 
 @click.group()
 def insights() -> None:
-    """What ran, as Sauce Labs' Insights has it: tests, their metrics and trends, builds, errors.
+    """Show what ran, by Sauce Labs' Insights: tests, their metrics and trends, builds, errors.
 
-    Its items outlive jobs, so nothing is decided by them. Sends only GETs.
+    Insights keeps its items longer than Sauce Labs keeps jobs, so no decision uses them. Sends only
+    GETs.
     """
 
 

@@ -20,7 +20,7 @@ _LONGEST_NAME: Final = 64
 
 @click.group()
 def account() -> None:
-    """List the accounts that the state knows, or rename one. Asks Sauce Labs nothing."""
+    """List the accounts that the state knows, or rename one. Sends nothing to Sauce Labs."""
 
 
 @account.command(name="list")

@@ -150,7 +150,7 @@ def schema(form: str) -> None:
 
 @click.group()
 def config() -> None:
-    """Look at the configuration."""
+    """Show the configuration."""
 
 
 @config.command()

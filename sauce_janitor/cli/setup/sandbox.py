@@ -47,7 +47,7 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
     "--now",
     type=click.IntRange(0),
     metavar="N",
-    help="Freeze the sandbox's clock at this time, in epoch seconds. Default: the start.",
+    help="Freeze the sandbox's clock at this time, in epoch seconds. Default: the real time.",
 )
 @click.option(
     "--days",
@@ -87,8 +87,8 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--tls-key", type=_THERE, help="The certificate's private key (PEM).")
 @click.pass_context
 def sandbox(ctx: click.Context, /, **given: Any) -> None:
-    """Run a Sauce Labs look-alike on loopback, until SIGINT or SIGTERM. No account is needed,
-    nothing real is touched.
+    """Run a Sauce Labs look-alike on this machine, until SIGINT or SIGTERM. It needs no account and
+    touches nothing real.
     """
     import signal
     import threading
