@@ -141,8 +141,8 @@ def test_what_only_protects_asks_nothing_without_a_terminal(desk: Desk) -> None:
 
 
 def test_a_lost_state_takes_no_hold_with_it(desk: Desk) -> None:
-    """Archiving: Local holds (`hold add`) are in the state and the archive, out of reach of whoever
-    can only run tests;"""
+    """Holds: Local holds (`hold add`) are stored in the state and mirrored in the archive, out of
+    reach of whoever can only run tests."""
     before = due(desk)
     desk.say("hold", "add", before[0], "--reason", "audit", "--yes")
     lose_the_state(desk)
@@ -180,7 +180,7 @@ def test_a_mirror_that_cannot_be_read_holds_everything(desk: Desk, damage: str) 
 
 
 def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Desk) -> None:
-    """Archiving: each is checked again right before a delete."""
+    """Holds: Each is checked again right before a delete."""
     jobs = due(desk)
     late = jobs[-1]
     from sauce_janitor.operations import holds

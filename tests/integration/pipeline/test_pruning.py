@@ -498,8 +498,8 @@ def test_no_delete_rests_on_a_copy_that_was_pruned(
 
 
 def test_a_clock_that_no_run_compared_with_sauce_labs_lets_nothing_go_unasked(box: Box) -> None:
-    """Pruning the archive: An executing run must have compared this machine's clock with Sauce
-    Labs' in the last 35 days, or a person confirms the date."""
+    """Pruning the archive: Pruning needs a clock that an executing run has compared with Sauce
+    Labs' in the last 35 days, or a person who confirms the date."""
     box.fill(2)
     before = box.files()
     with pytest.raises(RefusedError, match="nobody can say that it is not years ahead"):

@@ -141,7 +141,8 @@ def test_overrides_and_the_default() -> None:
 
 
 def test_no_policy() -> None:
-    """Pruning the archive: Jobs for which no policy states `archive` stay for ever."""
+    """Pruning the archive: Jobs for which no policy states `archive` stay in the archive for
+    ever."""
     assert (
         going(told("[{name: p, match: {name: x}, then: {archive: {keep_for: 1d}}}]"), OLD) == set()
     )
@@ -199,7 +200,7 @@ def test_still_at_sauce_labs() -> None:
 
 
 def test_the_document_goes_last() -> None:
-    """Pruning the archive: `job.json` goes by `all`, and last."""
+    """Pruning the archive: `job.json` is removed by the time of `all`, and last."""
     text = "[{name: p, match: all, then: {archive: {keep_for: {all: 1d, logs: LOGS, '*': 2d}}}}]"
     assert going(told(text.replace("LOGS", "2y")), OLD) == {VIDEO}
     assert going(told(text.replace("LOGS", "90d")), OLD) == {VIDEO, LOG, DOCUMENT}

@@ -19,6 +19,7 @@ SECTIONS = (
     "Archiving",
     "Pruning the archive",
     "Several policies on one job",
+    "Holds",
     "Keep rules",
     "Age",
     "Builds",

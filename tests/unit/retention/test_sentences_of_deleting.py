@@ -584,7 +584,7 @@ def test_keeping_and_archiving() -> None:
 
 
 def test_held_jobs() -> None:
-    """Archiving: A **held** job is archived whole, at once and first, unless the hold says
+    """Holds: A held job is archived completely, at once and before all others, unless the hold says
     `archive: none`."""
     text = """
 holds: [{tag: keep}, {tag: quiet, archive: none}]

@@ -94,8 +94,8 @@ def test_where() -> None:
 
 
 def test_since_last() -> None:
-    """Keep rules: | `since_last: {…}` | all newer than the last certain match; all if none matches
-    |"""
+    """Keep rules: | `since_last: {…}` | all that are newer than the newest certain match; all, if
+    none matches |"""
     rule = "{since_last: {status: passed}}"
     reds, maybe = days(1, 3, status="failed"), record("maybe", 2 * DAY, status=UNKNOWN)
     assert kept(rule, [*reds, maybe, record("green", 4 * DAY), *days(5, status="failed")]) == ids(
@@ -309,9 +309,9 @@ def test_holds_on_builds() -> None:
     ids=["held", "running", "young", "undecided", "kept or vetoed by another"],
 )
 def test_whole_or_not_at_all(odd: dict[str, Any]) -> None:
-    """Builds: With `unit: build`, a build is ranked and aged by its newest end and goes whole or
-    not at all: one kept, held, running, young or undecided job, or one that another policy blocks,
-    keeps all."""
+    """Builds: With `unit: build`, a build is ranked and aged by its newest end, and deleted
+    completely or not at all: one job that is kept, held, running, young, undecided or blocked by
+    another policy keeps all."""
     assert whole(*build("a", 20, 21, 90)) == ids("a-0", "a-1", "a-2")
     assert whole(*build("a", 9, 21, 90)) == set()
     assert going(told(WHOLE), [*build("b", 11, 90), *build("a", 20)]) == ids("a-0")
@@ -404,8 +404,8 @@ def test_unfinished_jobs(aside: Record) -> None:
 
 
 def test_unclear_holds() -> None:
-    """Keep rules: A hold whose match is unknown holds. A tag with a `tag_prefix` and no readable
-    date after it holds."""
+    """Holds: A hold whose `match` is unknown protects the job. A `tag_prefix` (`keep-until=`) holds
+    through the date that follows it in the tag, and for ever if no date can be read."""
     rules = told(
         f'holds: [{{match: {{os: Linux}}}}, {{tag_prefix: "keep-until="}}]\npolicies: {PLAIN}'
     )

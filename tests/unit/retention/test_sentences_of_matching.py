@@ -113,7 +113,7 @@ def test_a_glob(glob: str, matching: str, other: str) -> None:
 
 @pytest.mark.parametrize("text", ["!x", "^x.*", "a|b", "a, b", "release%", "[release] *"])
 def test_text_of_another_language(text: str) -> None:
-    """Matching: Text that looks like another pattern language (`!x`, `^x.*`, `a|b`, `a, b`,
+    """Matching: Text that looks like a pattern of another tool (`!x`, `^x.*`, `a|b`, `a, b`,
     `release%`, `[release] *`) is an error that shows the right spelling: a hold with it would
     protect nothing."""
     for match in (
@@ -140,7 +140,7 @@ def test_globs_of_errors() -> None:
 
 
 def test_a_hold_s_tag() -> None:
-    """Matching: A hold's `tag: "keep*"` matches as a glob, and also the literal tag `keep*`."""
+    """Holds: `tag: "keep*"` matches as a glob, and also the literal tag `keep*`."""
     rules = told(f'holds: [{{tag: "keep*"}}]\npolicies: [{{name: p, match: all, {DELETE}}}]')
     for tags, goes in ((("keeper",), False), (("keep*",), False), (("upkeep",), True)):
         assert (going(rules, [job(tags=tags)]) == ids("j")) is goes
@@ -240,7 +240,7 @@ def test_tags() -> None:
 
 
 def test_truth() -> None:
-    """Matching: A match is true, false or **unknown** (Kleene's logic)."""
+    """Matching: A match is true, false or **unknown** (three-valued logic)."""
     unread = job(os=UNKNOWN)
     assert matches("{os: Linux}", unread) is None
     assert matches("{any: [{os: Linux}, {name: checkout}]}", unread) is True

@@ -216,8 +216,8 @@ def test_lift() -> None:
 
 @pytest.mark.parametrize("most", [29, 30])
 def test_max_jobs_of_an_approval(most: int) -> None:
-    """Limits and approvals: `max_jobs` skips max_jobs too, but then only for plans with at most so
-    many new jobs."""
+    """Limits and approvals: `max_jobs` lifts the limit of that name, too, but then the approval is
+    only for plans with at most so many new jobs."""
     rules = limited("{max_percent: 5, max_jobs: 7}")
     given = approved(f"lift: [max_percent], max_jobs: {most}")
     jobs = [*old(30, changed_at=6), *old(9, "left", accepted_for=JOB, changed_at=5)]
