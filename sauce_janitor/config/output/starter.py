@@ -109,7 +109,7 @@ _TEMPLATE = """\
 #   sauce-janitor check            check this file
 #   sauce-janitor plan             show what would happen, and why; change nothing at Sauce Labs
 #   sauce-janitor run --execute    do it
-# All keys: docs/reference/configuration.md, or `sauce-janitor schema`.
+# All keys: `sauce-janitor schema --format markdown`
 version: 1
 timezone: {timezone}                    # for calendar days, weeks and months, and for times on screen
 
