@@ -33,9 +33,15 @@ class AssetChoice:
         """Whether a receipt of this choice, with nothing fetched, would say what the newest one
         says.
         """
-        return self.kept_job == newest.job and (
-            self.selection, self.listed, self.kept, self.discarded, self.absent, self.purged
-        ) == (newest.selection, newest.listed, newest.assets, newest.discarded, newest.absent, newest.purged)  # fmt: skip
+        return (
+            self.kept_job == newest.job
+            and self.selection == newest.selection
+            and self.listed == newest.listed
+            and self.kept == newest.assets
+            and self.discarded == newest.discarded
+            and self.absent == newest.absent
+            and self.purged == newest.purged
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,9 @@ def choose(
     for file in earlier:
         if file.file in missing.damaged and file.name not in there:
             raise ArchiveError(
-                f"{file.file} in the archive is damaged, and Sauce Labs does not list"
-                f" {file.name!r:.120} any more: nothing is deleted of the job until that file is"
-                " restored from a backup of the archive"
+                f"{file.file} in the archive is damaged, and Sauce Labs does not list "
+                f"{file.name!r:.120} any more: nothing is deleted of the job until that file is "
+                "restored from a backup of the archive"
             )
     listed = tuple(dict.fromkeys((*(newest.listed if newest else ()), *listing.names)))
     lost = {file.name for file in earlier} - stored

@@ -43,8 +43,8 @@ def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile,
             raise ArchiveError(f"{'/'.join(place)}/{name} is the receipt of something else")
         if said.previous != (receipts[-1].sha256 if receipts else None):
             raise ArchiveError(
-                f"{'/'.join(place)}/{name} does not follow the receipt before it: one of them was"
-                " changed"
+                f"{'/'.join(place)}/{name} does not follow the receipt before it: one of them was "
+                "changed"
             )
         receipts.append(receipt)
     return tuple(receipts)

@@ -142,9 +142,9 @@ class HoldMirror:
 
     def _unreadable(self, why: str) -> ArchiveError:
         return ArchiveUnusableError(
-            f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is"
-            " held: restore that file. If `sauce-janitor hold list` shows all the holds there"
-            " should be, move it away: the next run writes it anew"
+            f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is "
+            "held: restore that file. If `sauce-janitor hold list` shows all the holds there "
+            "should be, move it away: the next run writes it anew"
         )
 
 

@@ -78,8 +78,8 @@ class PauseMirror:
         with self._folder() as folder:
             if not (self._path / SENTINEL).exists() and not is_new_root(folder):
                 raise ArchiveUnusableError(
-                    f"{self._path} is no archive and not empty: name an empty folder as"
-                    " archive.path"
+                    f"{self._path} is no archive and not empty: name an empty folder as "
+                    "archive.path"
                 )
             said = {
                 "what": "sauce-janitor pause",
@@ -97,8 +97,8 @@ class PauseMirror:
         """
         if is_known and not (self._path / SENTINEL).exists():
             raise ArchiveUnusableError(
-                f"{self._path} has no sentinel {SENTINEL}, so nobody can tell whether a pause is"
-                " there: is the archive's volume mounted?"
+                f"{self._path} has no sentinel {SENTINEL}, so nobody can tell whether a pause is "
+                "there: is the archive's volume mounted?"
             )
         if not os.path.lexists(self._path / PAUSE_FILE):
             return

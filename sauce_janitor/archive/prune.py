@@ -119,8 +119,8 @@ class Pruner:
         gone = gone_files(records)
         if strange := sorted(name for name in permit.files if name not in lines or name in gone):
             raise ArchiveError(
-                f"{'/'.join(place)}/{strange[0]} is in no receipt, or was pruned before: nothing is"
-                " removed"
+                f"{'/'.join(place)}/{strange[0]} is in no receipt, or was pruned before: nothing "
+                "is removed"
             )
         wanted = tuple(
             GoneFile(line.name, line.file, line.bytes, line.sha256)
@@ -165,8 +165,8 @@ class Pruner:
                     with reach(self._root.fd, draft.place) as folder:
                         if exists(folder, draft.made.file):
                             raise ArchiveError(
-                                f"{where}/{draft.made.file} is in the way: a stranger wrote to the"
-                                " archive"
+                                f"{where}/{draft.made.file} is in the way: a stranger wrote to the "
+                                "archive"
                             )
                         os.rename(aside, draft.made.file, src_dir_fd=partial, dst_dir_fd=folder)
                         os.fsync(folder)

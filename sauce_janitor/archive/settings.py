@@ -97,16 +97,18 @@ def base_address(origin: StoreOrigin) -> str:
     """The origin's address, without a credential that might stand in it."""
     parts = urlsplit(origin.base_url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}"
 
 
 def origin_url(origin: StoreOrigin, job: Job, name: str | None = None) -> str:
     """Where a job's document, or its asset `name`, came from. Source: Jobs API, Get Job Details,
     Get a Job Asset File.
     """
-    address = f"{base_address(origin)}/rest/v1/{quote(job.owner, safe='', errors='surrogatepass')}/jobs/{job.id}"
-    return (
-        address
-        if name is None
-        else f"{address}/assets/{quote(name, safe='', errors='surrogatepass')}"
-    )
+    address = f"{base_address(origin)}/rest/v1/{_quoted(job.owner)}/jobs/{job.id}"
+    return address if name is None else f"{address}/assets/{_quoted(name)}"
+
+
+def _quoted(text: str) -> str:
+    """Return `text` as a path segment. Half a surrogate pair, which JSON can hold, is encoded too."""
+    return quote(text, safe="", errors="surrogatepass")

@@ -118,12 +118,11 @@ class StagingFolder:
                 os.fsync(folder)
                 _move(self.fd, folder, receipt)
                 os.fsync(folder)
-            except (
-                BaseException
-            ):  # an interrupt half-way must not leave half a pass shown; raised again
-                self._stuck = (
-                    True  # until it is taken back: the sweep needs what is aside to do it later
-                )
+            # Whatever happened, an interrupt included: half a pass must not stay visible. The
+            # error is raised again.
+            except BaseException:
+                # Stuck until the moves are undone: the sweep needs the staged files to do so later.
+                self._stuck = True
                 with suppress(OSError):
                     if exists(folder, receipt) and not exists(self.fd, receipt):
                         os.rename(receipt, receipt, src_dir_fd=folder, dst_dir_fd=self.fd)
@@ -154,8 +153,8 @@ class StagingFolder:
         except OSError as wrong:
             self._take_back()
             raise ArchiveError(
-                f"job {self._place[-1]} is not in the archive as it was written ({wrong}): does"
-                " another machine work there?"
+                f"job {self._place[-1]} is not in the archive as it was written ({wrong}): does "
+                "another machine work there?"
             ) from wrong
 
     def _take_back(self) -> None:

@@ -114,9 +114,15 @@ class Archive:
 
     @classmethod
     def open(
-        cls, path: Path, *, account: str, known_uuid: str | None, settings: WriteSettings | None = None,
-        now: Callable[[], float] = time.time, claimant: LeaseHolder | None = None,
-    ) -> Archive:  # fmt: skip
+        cls,
+        path: Path,
+        *,
+        account: str,
+        known_uuid: str | None,
+        settings: WriteSettings | None = None,
+        now: Callable[[], float] = time.time,
+        claimant: LeaseHolder | None = None,
+    ) -> Archive:
         """Open the archive at `path`, made (with its sentinel durable) when no uuid is known yet.
 
         For the run of a `claimant` it holds the account's lease on the archive until it is closed;
@@ -225,8 +231,8 @@ class Archive:
                 return None
             if not self.catalogue.is_whole(place, receipts[-1]):
                 raise ArchiveError(
-                    f"files of {'/'.join(place)} in the archive are missing or changed: see archive"
-                    " verify"
+                    f"files of {'/'.join(place)} in the archive are missing or changed: see "
+                    "archive verify"
                 )
             return stored_by(place, receipts[-1], gone_files(self.catalogue.records(place)))
 
@@ -286,8 +292,10 @@ class Archive:
             listing, selection, newest, missing, purged=origin.purged, emptied=origin.emptied
         )
         if len(choice.wanted) > self._settings.caps.assets:
-            raise ArchiveError(f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
-                               f"{self._settings.caps.assets:,}")  # fmt: skip
+            raise ArchiveError(
+                f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
+                f"{self._settings.caps.assets:,}"
+            )
         task = _Task(place, document, origin, choice, earlier, gone, damaged)
         if newest and not choice.wanted and not newest.missing and choice.changes_nothing(newest):
             return self._vouch_again(task)

@@ -66,11 +66,8 @@ class ListingMemory:
             )
             unconfirmed_at = None if told["unconfirmed_at"] is None else int(told["unconfirmed_at"])
             return cls(size, asides, int(told["aside_count"]), unconfirmed_at)
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-        ):  # another version's: nothing in it is worth a failure
+        # Another version wrote it. It only saves requests, so the defaults do.
+        except (ValueError, TypeError, KeyError):
             return cls()
 
     def text(self) -> str:

@@ -123,9 +123,9 @@ class SizedList:
             # Small pages make a long list look endless. No contradiction: the next run goes on from
             # here.
             raise SourceError(
-                f"the job list of {self._owner} is long, and Sauce Labs answers {self.size.rows}"
-                f" rows at a time: {MOST_PAGES:,} pages were read, and the next run goes on from"
-                " there"
+                f"the job list of {self._owner} is long, and Sauce Labs answers {self.size.rows} "
+                f"rows at a time: {MOST_PAGES:,} pages were read, and the next run goes on from "
+                "there"
             )
         if self._requests > MOST_PAGES:
             raise ContradictionError(
@@ -142,8 +142,8 @@ class SizedList:
                 self.size.succeed()
                 return _together(rows), asked
         raise ContradictionError(
-            f"the job list of {self._owner} changes faster than it can be read: nothing is"
-            " concluded"
+            f"the job list of {self._owner} changes faster than it can be read: nothing is "
+            "concluded"
         )
 
     def _is_in_place(self, rows: list[_Row], until: int, skip: int) -> bool:
@@ -181,8 +181,8 @@ class SizedList:
             rows.append(row)
             if len(rows) > _MOST_BAD:
                 raise ContradictionError(
-                    f"{_MOST_BAD} consecutive rows of the job list of {self._owner} cannot be read,"
-                    f" the last: {row.why}"
+                    f"{_MOST_BAD} consecutive rows of the job list of {self._owner} cannot be "
+                    f"read, the last: {row.why}"
                 )
         return rows, len(rows)
 

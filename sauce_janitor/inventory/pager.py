@@ -26,9 +26,8 @@ from sauce_janitor.model.jobs import Job, Owner
 
 __all__ = ["MOST_PAGES", "ROWS", "ContradictionError", "PagePosition", "Pager"]
 
-_LIMITS: Final = frozenset(
-    {10, 20, 25, 50, 100, 200, 250, 300, 400}
-)  # round, so a server's, or by chance
+# A page of such a round length may have met a lower limit of the server.
+_LIMITS: Final = frozenset({10, 20, 25, 50, 100, 200, 250, 300, 400})
 _MOST_STEPS_BACK: Final = 4
 
 
@@ -128,12 +127,11 @@ class Pager:
             steps += 1
             if steps > _MOST_STEPS_BACK or got.place.skip == 0:
                 raise ContradictionError(
-                    f"the job list of {self._owner} changes faster than it can be read: nothing is"
-                    " concluded"
+                    f"the job list of {self._owner} changes faster than it can be read: nothing is "
+                    "concluded"
                 )
-            back = max(1, got.limit // 4) << (
-                steps - 1
-            )  # a little first: each row gone over again is progress lost
+            # A few rows first, then twice as many each time: every row listed again costs progress.
+            back = max(1, got.limit // 4) << (steps - 1)
             got = self._ask(PagePosition(place.until, max(0, place.skip - back), place.anchor))
         return got
 
@@ -172,8 +170,8 @@ class Pager:
         key = (place.until, page.ids[0], page.ids[-1], len(page.ids))
         if key in self._seen:
             raise ContradictionError(
-                f"the job list of {self._owner} gives the same page again and again: nothing is"
-                " concluded"
+                f"the job list of {self._owner} gives the same page again and again: nothing is "
+                "concluded"
             )
         self._seen.add(key)
         return PagePosition(place.until, place.skip + rows, anchor)

@@ -257,9 +257,8 @@ class _Sync:
         agree first.
         """
         at = self._memo.unconfirmed_at
-        # The first doubt counts, or runs every few minutes would never confirm it. One in the
-        # future was noted by
-        # a clock that was wrong: the time begins anew.
+        # The first doubtful listing counts: with the latest, runs every few minutes would never
+        # confirm it. A time in the future was noted by a wrong clock: it is replaced.
         since = start.until if at is None or at > start.until else at
         self._store.conclude(
             mark=start.mark, watermark=None, full_at=None, longest_page=longest_page
@@ -315,21 +314,21 @@ class _Sync:
         if self._demand.accept_loss or not known or (rows and missing * 2 <= known):
             return
         words = (
-            f"the job list of {self._owner} has {rows} rows, and {missing} of {known} known jobs"
-            " are missing in it"
+            f"the job list of {self._owner} has {rows} rows, and {missing} of {known} known jobs "
+            "are missing in it"
         )
         if missing > _FEW:
             raise SourceError(
-                f"{words}: nothing is concluded from it, and no plan is made. If you know where"
-                " they went, say --accept-loss"
+                f"{words}: nothing is concluded from it, and no plan is made. If you know where "
+                "they went, say --accept-loss"
             )
         lost = self._store.missing_ids(mark, _FEW)
         for one in lost:
             # Twice: a single 404 has been seen for jobs that are there.
             if any(self._source.job(self._owner, one) is not None for _ in range(2)):
                 raise SourceError(
-                    f"{words}, yet job {one} is there: nothing is concluded from it, and no plan is"
-                    " made"
+                    f"{words}, yet job {one} is there: nothing is concluded from it, and no plan "
+                    "is made"
                 )
         self._store.mark_gone(lost)
         self._report = replace(self._report, gone=self._report.gone + len(lost))
@@ -361,9 +360,8 @@ class _Sync:
         if known and (not rows or missing * 2 > known):
             return False
         if not self._taken and self._asides.news > news:
-            return (
-                False  # no row is good: whether it is the rows or the answer, the whole list tells
-            )
+            # No row is good. Only the whole list shows whether the rows or the answer are bad.
+            return False
         self._set_aside()
         self._asides.read |= ask_unfinished(
             self._owner, self._source, self._store, mark=mark, now=now

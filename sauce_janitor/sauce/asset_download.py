@@ -20,9 +20,8 @@ from sauce_janitor.sauce.http.transport import (
     refuse_redirect,
 )
 
-MOST_ASSET_BYTES: Final = (
-    64 * 1024**3
-)  # against endless streams; what the disk allows is the archive's to say
+# Against endless streams. What the disk has room for is checked by the archive.
+MOST_ASSET_BYTES: Final = 64 * 1024**3
 _SLOWEST_BYTES_A_SECOND: Final = 1024.0
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 

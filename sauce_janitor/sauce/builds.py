@@ -208,9 +208,9 @@ class BuildRecords:
                     paths.builds_found(source, query), "the list of builds", user_id=user_id
                 )
 
-            with suppress(
-                ForeignBuildError
-            ):  # it does not know the filter: nobody's builds are taken for theirs
+            # ForeignBuildError: the server does not know the filter and lists builds of others.
+            # They must not be taken for this owner's, so the older API is asked.
+            with suppress(ForeignBuildError):
                 if (first := page(0)) is not None:
                     return each_build(first, page)
         return self._older(owner) if source == "vdc" else None
@@ -273,9 +273,8 @@ class BuildRecords:
         found = self._get(target, "builds", what)
         if found is None:
             return None
-        parse_builds(
-            found.value, user_id=user_id, owner=owner
-        )  # raises for what is no list, or somebody else's
+        # Raises for an answer that is no list, or that lists somebody else's builds.
+        parse_builds(found.value, user_id=user_id, owner=owner)
         rows = found.value.get("builds") if isinstance(found.value, Mapping) else found.value
         return tuple(map(parse_record, rows if isinstance(rows, list) else ()))
 

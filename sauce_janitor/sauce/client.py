@@ -163,8 +163,8 @@ class SauceReader:
         self._strained_since.pop(owner, None)
         if found is None:
             raise AnswerError(
-                f"{self._transport.connection.host} knows no user {owner}, or not in this region"
-                " (404)"
+                f"{self._transport.connection.host} knows no user {owner}, or not in this region "
+                "(404)"
             )
         return found
 
@@ -226,9 +226,9 @@ class SauceReader:
             user_id = self.people.user_id(owner)
             v2 = None if user_id is None else partial(self._builds_v2_page, user_id=user_id)
         if v2 is not None:
-            with suppress(
-                ForeignBuildError
-            ):  # it does not know the filter: nobody's builds are taken for his
+            # ForeignBuildError: the server does not know the filter and lists builds of others.
+            # They must not be taken for this owner's, so the older API is asked.
+            with suppress(ForeignBuildError):
                 if (first := v2(0)) is not None:
                     return each_build(first, v2)
         v1 = partial(self._builds_v1_page, owner)

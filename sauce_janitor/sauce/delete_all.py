@@ -47,8 +47,8 @@ class BulkGate(Writer):
         """
         if type(permit) is not DeleteAllPermit:
             raise PermitError(
-                "to delete all of a user's jobs takes a DeleteAllPermit, not a"
-                f" {type(permit).__name__}"
+                "to delete all of a user's jobs takes a DeleteAllPermit, not a "
+                f"{type(permit).__name__}"
             )
         owner = owner_name(permit.owner)
         if permit.typed != owner:

@@ -23,8 +23,17 @@ Named: TypeAlias = tuple[tuple[str, int], ...]
 """Names with how often each came, as the answer orders them."""
 
 _ITEM_TEXTS: Final = (
-    "owner", "name", "build", "status", "error", "os", "browser", "ancestor", "os_normalized", "browser_normalized",
-)  # fmt: skip
+    "owner",
+    "name",
+    "build",
+    "status",
+    "error",
+    "os",
+    "browser",
+    "ancestor",
+    "os_normalized",
+    "browser_normalized",
+)
 _LONGEST_ID: Final = 255
 _MOST_ROWS: Final = 100_000
 _T = TypeVar("_T")

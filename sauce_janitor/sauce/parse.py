@@ -195,9 +195,8 @@ def parse_assets(answer: object, job: JobId) -> AssetListing:
         raise AnswerError(f"the asset list of job {job} is not an object")
     names: dict[str, None] = {}
     for key, value in answer.items():
-        if (
-            key in _ERROR_KEYS and value != key
-        ):  # a file of such a name is listed as {"errors": "errors"}
+        # A file called "errors" is listed as {"errors": "errors"}: it is no error message.
+        if key in _ERROR_KEYS and value != key:
             raise AnswerError(f"the asset list of job {job} is an error: {value!a:.80}")
         for name in value if isinstance(value, list) else [value]:
             if name is None:

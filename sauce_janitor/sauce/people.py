@@ -171,8 +171,8 @@ class People:
             }
         except (ForbiddenError, NotOfferedError, AnswerError) as wrong:
             remedy = (
-                "list their names under `users`, or use the credentials of an organization or team"
-                " admin"
+                "list their names under `users`, or use the credentials of an organization or "
+                "team admin"
             )
             raise type(wrong)(
                 f"who is in {_called(wanted)} cannot be had: {wrong}. Nothing was listed; {remedy}"

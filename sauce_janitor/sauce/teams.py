@@ -57,8 +57,8 @@ def the_team(wanted: str, teams: Sequence[Team]) -> Team:
     if found:
         ids = ", ".join(sorted(found)[:_FEW])
         raise ConfigError(
-            f"users: {len(found)} teams are called {wanted!r:.80}: write the id of the one that is"
-            f" meant, {{team: ID}}; their ids are {ids}. Nothing was listed"
+            f"users: {len(found)} teams are called {wanted!r:.80}: write the id of the one that is "
+            f"meant, {{team: ID}}; their ids are {ids}. Nothing was listed"
         )
     folded = {team.name.casefold(): team.name for team in teams}
     near = [

@@ -211,8 +211,8 @@ class Writer:
         now = self._clock.monotonic()
         if armed.listed_at is not None and not 0 <= now - armed.listed_at <= LIST_LIFE_S:
             raise PermitError(
-                f"an asset list of {now - armed.listed_at:.1f} s, {LIST_LIFE_S:g} s is its life:"
-                " ask Sauce Labs again"
+                f"an asset list of {now - armed.listed_at:.1f} s, {LIST_LIFE_S:g} s is its life: "
+                "ask Sauce Labs again"
             )
         age = now - armed.asked_at
         if not 0 <= age <= PERMIT_LIFE_S:

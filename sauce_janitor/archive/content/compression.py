@@ -22,9 +22,8 @@ ENDING: Final = ".zst"
 _PACKABLE: Final = (".json", ".har", ".log", ".txt", ".xml", ".csv", ".html", ".htm")
 _LEVEL: Final = 3
 _PIECE: Final = 1024 * 1024
-_LARGEST_WINDOW: Final = (
-    8 * 1024 * 1024
-)  # ours have less; a frame that asks for more memory is not ours
+# Our own frames need less. A frame that asks for more memory was not written by us.
+_LARGEST_WINDOW: Final = 8 * 1024 * 1024
 
 
 def is_packable(name: str) -> bool:

@@ -1,17 +1,20 @@
-"""How far stored bytes are believed to be the asset that its name says. Reads the file back in pieces.
+"""How far stored bytes are believed to be the asset that its name says.
 
-Length, framing and hash prove a copy. What the bytes look like proves little: people upload what they like under any name, and
-recorders crash. So a format that is not the name's is stored with a mark in the receipt. The one thing that must never pass is
-another's answer in place of the file, a maintenance page or an error message: the original would be deleted on the strength of
-it. It shows when the bytes and the answer's content type both say so. `TrustLevel` has the degrees.
+Length, framing and hash prove a copy. What the bytes look like proves little: people upload what
+they like under any name, and recorders crash. A format that is not the name's is therefore stored
+with a mark in the receipt. One thing must never pass: another answer in place of the file, such as
+a maintenance page or an error message. The original would then be deleted although no copy exists.
+Such an answer is recognized where both the bytes and the answer's content type say so. `TrustLevel`
+has the degrees.
 
-- Videos, pictures and archives that begin as an HTML page or an error message are refused, unless the content type is a
-  medium's: no recorder writes those.
-- A text or JSON file that looks like such an answer, and that the content type calls one, is believed when the same bytes come
-  again a day later. An outage's page is gone by then.
+- Videos, pictures and archives that begin as an HTML page or an error message are refused, unless
+  the content type is a medium's: no recorder writes those.
+- A text or JSON file that looks like such an answer, and that the content type calls one, is
+  believed when the same bytes come again a day later. The page of an outage is gone by then.
 - Anything else is stored: at once, or after two equal reads where the bytes may be cut.
 
-Names without a known ending are taken as they are. An empty file has no format: two equal reads vouch for it.
+A name without a known ending is stored whatever its bytes are. An empty file has no format: two
+equal reads vouch for it.
 """
 
 from __future__ import annotations
@@ -66,7 +69,8 @@ _SIGNATURES = {
     "MP4": tuple(
         (4, box)
         for box in (
-            b"ftyp", b"styp", b"free", b"skip", b"wide", b"moov", b"moof", b"mdat", b"sidx", b"pdin", b"pnot", b"uuid",
+            b"ftyp", b"styp", b"free", b"skip", b"wide", b"moov",
+            b"moof", b"mdat", b"sidx", b"pdin", b"pnot", b"uuid",
         )
     ),
     "WebM": ((0, b"\x1a\x45\xdf\xa3"),),
@@ -80,10 +84,19 @@ these boxes may come first.
 _PICTURES = ("PNG", "JPEG", "GIF", "WebP")
 _VIDEOS = ("MP4", "WebM", "FLV")
 _KINDS = {
-    "png": ("PNG", _PICTURES), "jpg": ("JPEG", _PICTURES), "jpeg": ("JPEG", _PICTURES), "gif": ("GIF", _PICTURES),
-    "webp": ("WebP", _PICTURES), "mp4": ("MP4", _VIDEOS), "m4v": ("MP4", _VIDEOS), "mov": ("MP4", _VIDEOS),
-    "webm": ("WebM", _VIDEOS), "flv": ("FLV", _VIDEOS), "zip": ("ZIP", ("ZIP",)), "gz": ("GZ", ("GZ",)),
-}  # fmt: skip
+    "png": ("PNG", _PICTURES),
+    "jpg": ("JPEG", _PICTURES),
+    "jpeg": ("JPEG", _PICTURES),
+    "gif": ("GIF", _PICTURES),
+    "webp": ("WebP", _PICTURES),
+    "mp4": ("MP4", _VIDEOS),
+    "m4v": ("MP4", _VIDEOS),
+    "mov": ("MP4", _VIDEOS),
+    "webm": ("WebM", _VIDEOS),
+    "flv": ("FLV", _VIDEOS),
+    "zip": ("ZIP", ("ZIP",)),
+    "gz": ("GZ", ("GZ",)),
+}
 """By ending: the format that it names, and those that are as good in its place."""
 _OTHER_BINARIES = frozenset(
     {

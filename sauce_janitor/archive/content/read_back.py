@@ -103,8 +103,8 @@ def read_back(folder: int, files: Iterable[StoredFile]) -> None:
             difference = differs(folder, file)
         if difference:
             raise ArchiveError(
-                f"{file.file} reads back differently from what was written: the disk or memory"
-                " is bad"
+                f"{file.file} reads back differently from what was written: the disk or memory is "
+                "bad"
             )
 
 

@@ -27,16 +27,22 @@ _SHOT: Final = re.compile(r"(?:[0-9]{4,6}|final_)screenshot\.(?:png|jpe?g)")
 _FEWEST: Final = 3
 _REFUSALS: Final = 2
 _MANY: Final = 6
-_LONGEST_READ: Final = (
-    16 * 1024 * 1024
-)  # the directory of a bundle of 100,000 entries; a longer one is not read
+# The directory of a bundle of 100,000 entries fits; a longer one is not read.
+_LONGEST_READ: Final = 16 * 1024 * 1024
 _PIECE: Final = 256 * 1024
 _MAX_RATIO: Final = 200
 _RATIO_SLACK: Final = 1024 * 1024
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _BROKEN: Final = (
-    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OverflowError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    OverflowError,
+)
 
 
 def in_bundle(wanted: Collection[str], listed: Collection[str]) -> tuple[str, ...]:
@@ -112,8 +118,8 @@ class Bundle:
                 raise ArchiveError(f"{BUNDLE} has two entries {name!r:.120}")
             if entry.flag_bits & 1 or entry.compress_type not in _METHODS:
                 raise ArchiveError(
-                    f"{BUNDLE} has an entry {name!r:.120} that is encrypted or packed in a"
-                    " strange way"
+                    f"{BUNDLE} has an entry {name!r:.120} that is encrypted or packed in a strange "
+                    "way"
                 )
             entries[name] = entry
         claimed = sum(entry.file_size for entry in entries.values())

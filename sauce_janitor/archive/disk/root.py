@@ -71,14 +71,14 @@ class ArchiveRoot:
             ours, there = os.fstat(self.fd), self.path.stat()
         if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
             raise ArchiveUnusableError(
-                f"the archive {self.path} is another folder now: was its volume mounted or"
-                " unmounted?"
+                f"the archive {self.path} is another folder now: was its volume mounted or "
+                "unmounted?"
             )
         found = _read_sentinel(self.path, self.fd)
         if found != self.uuid:
             raise ArchiveUnusableError(
-                f"the archive {self.path} has lost its sentinel {SENTINEL}, or it is another"
-                " one now"
+                f"the archive {self.path} has lost its sentinel {SENTINEL}, or it is another one "
+                "now"
             )
 
     def close(self) -> None:
@@ -104,13 +104,13 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
             strangers = _strangers(fd)
         if strangers:
             raise ArchiveUnusableError(
-                f"{path} is no archive and not empty (it holds {strangers[0]!r}): name an empty"
-                " folder as archive.path"
+                f"{path} is no archive and not empty (it holds {strangers[0]!r}): name an empty "
+                "folder as archive.path"
             )
         tidy(path, fd)
-        if (
-            maker is not None
-        ):  # before the sentinel: after a crash in between, whoever made it still knows it as its own
+        # The owner is written before the sentinel: after a crash between the two, the state that
+        # made the archive still finds it as its own.
+        if maker is not None:
             claim(path, fd, maker, at=int(time.time()))
         return _make_sentinel(path, fd)
     if found is None:
@@ -119,8 +119,8 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
         )
     if known is not None and found != known:
         raise ArchiveUnusableError(
-            f"{path} is another archive (its uuid is {found}, this state belongs to {known}): is"
-            " the right volume mounted?"
+            f"{path} is another archive (its uuid is {found}, this state belongs to {known}): is "
+            "the right volume mounted?"
         )
     return found
 
@@ -212,8 +212,8 @@ def check_room(path: Path, fd: int, floor: DiskReserve) -> None:
     least = max(floor.bytes, int(disk.f_blocks * disk.f_frsize * floor.percent / 100))
     if free < least:
         raise ArchiveUnusableError(
-            f"the archive {path} has {free:,} bytes free, and archive.min_free keeps {least:,} of"
-            " them: make room"
+            f"the archive {path} has {free:,} bytes free, and archive.min_free keeps {least:,} of "
+            "them: make room"
         )
     if disk.f_files and disk.f_favail < 64:
         raise ArchiveUnusableError(f"the archive {path} has no inodes left: make room")

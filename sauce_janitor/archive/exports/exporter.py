@@ -184,6 +184,6 @@ class _Verifying:
         more = self._source.read(1)
         if more or (self._length, self._digest.hexdigest()) != (self._item.size, self._item.sha256):
             raise ArchiveError(
-                f"{self._item.path} changed while it was copied: the disk or memory is bad. Nothing"
-                " was written"
+                f"{self._item.path} changed while it was copied: the disk or memory is bad. "
+                "Nothing was written"
             )

@@ -49,8 +49,8 @@ def refuse_target(target: Path, *, force: bool) -> None:
         raise ConfigError(f"there is no folder {target.parent}: make it, or name another place")
     if target.name.lower().endswith(_OTHER_PACKINGS) and not (_is_file(target) or target.is_dir()):
         raise ConfigError(
-            f"{target.name} is packed as nothing that is known here: name a folder, FILE.zip or"
-            " FILE.tar.zst"
+            f"{target.name} is packed as nothing that is known here: name a folder, FILE.zip or "
+            "FILE.tar.zst"
         )
     if not os.path.lexists(target):
         return
@@ -158,9 +158,8 @@ class _Zip:
         if kind is None:
             self._zip.close()
         else:
-            with suppress(
-                OSError, ValueError
-            ):  # it is thrown away; what went wrong is told already
+            # The unfinished file is removed, and the error that ended the export is on its way.
+            with suppress(OSError, ValueError):
                 self._zip.close()
 
     def add(self, path: str, size: int, at: int, source: ExportSource) -> None:

@@ -170,10 +170,9 @@ class ArchiveLease:
         self._ended.set()
         if self._beats is not None:
             self._beats.join()
-        with (
-            self._lock,
-            suppress(ArchiveError, LeaseError),
-        ):  # the next run finds the lock free, or waits for the silence
+        # An error changes nothing for the next run: it finds the lock free, or waits until the
+        # silence is long enough.
+        with self._lock, suppress(ArchiveError, LeaseError):
             if self._record is not None:
                 self._check()
                 self._write(replace(self._record, released=True))
@@ -251,9 +250,9 @@ class ArchiveLease:
         silent_s = self._silence()
         if silent_s < SILENT_S:
             raise LeaseError(
-                f"{self._taken_by(found)}. Its last sign of life is {max(0, silent_s):.0f} s old,"
-                " and locks do not reach other machines here: it counts as dead after"
-                f" {SILENT_S:.0f} s without one"
+                f"{self._taken_by(found)}. Its last sign of life is {max(0, silent_s):.0f} s old, "
+                "and locks do not reach other machines here: it counts as dead after "
+                f"{SILENT_S:.0f} s without one"
             )
 
     def _silence(self) -> float:
@@ -274,8 +273,8 @@ class ArchiveLease:
     def _check(self) -> None:
         if self._record is None or read_lease(self._root, self._account) != self._record:
             raise LeaseError(
-                f"this run has lost the lease on account {self._account} in the archive"
-                f" {self._root.path}: another machine or another copy of the state works there"
+                f"this run has lost the lease on account {self._account} in the archive "
+                f"{self._root.path}: another machine or another copy of the state works there"
             )
 
     def _write(self, record: LeaseRecord) -> None:
@@ -288,10 +287,8 @@ class ArchiveLease:
 
     def _keep_beating(self) -> None:
         while not self._ended.wait(BEAT_S):
-            with (
-                self._lock,
-                suppress(ArchiveError, LeaseError),
-            ):  # `check` tells it where it matters
+            # `check` raises the same error in the thread that works.
+            with self._lock, suppress(ArchiveError, LeaseError):
                 self._check()
                 self._write_beat()
 
@@ -299,8 +296,8 @@ class ArchiveLease:
 def stale(path: Path, account: str, found: LeaseRecord) -> str:
     """Why a state that does not know the lease's word may not go on, and what to do."""
     return (
-        f"the archive {path} was last used for account {account} by {found}, and this state does"
-        " not know of it: it is an older copy, or one of two copies, of the state that did. Find"
-        " the one that is in use; if this one replaces it for good, `sauce-janitor archive adopt`"
-        " says so. Nothing was changed"
+        f"the archive {path} was last used for account {account} by {found}, and this state does "
+        "not know of it: it is an older copy, or one of two copies, of the state that did. Find "
+        "the one that is in use; if this one replaces it for good, `sauce-janitor archive adopt` "
+        "says so. Nothing was changed"
     )

@@ -72,9 +72,9 @@ def foreign(path: Path, owner: ArchiveOwner | None) -> str:
     """Why a state may not write to another's archive, and what to do."""
     whose = f"{owner.instance[:8]} on {owner.host}" if owner else "unknown"
     return (
-        f"the archive {path} belongs to another state ({whose}): give this state an archive of its"
-        " own; or, if that state is lost or was replaced for good, `sauce-janitor archive adopt`"
-        " takes the archive over. Nothing was changed"
+        f"the archive {path} belongs to another state ({whose}): give this state an archive of its "
+        "own; or, if that state is lost or was replaced for good, `sauce-janitor archive adopt` "
+        "takes the archive over. Nothing was changed"
     )
 
 
@@ -104,9 +104,15 @@ def hand_over(path: Path, root: int, instance: str, *, by: str, at: int) -> None
 
 
 def _write(path: Path, root: int, owner: ArchiveOwner, *, replaces: bool) -> None:
-    said = {"what": "sauce-janitor owner", "format": _FORMAT, "instance": owner.instance, "since": owner.since,
-            "host": owner.host, "before": list(owner.before)}  # fmt: skip
-    write_plain(path, root, OWNER_FILE, said, replaces=replaces)
+    document = {
+        "what": "sauce-janitor owner",
+        "format": _FORMAT,
+        "instance": owner.instance,
+        "since": owner.since,
+        "host": owner.host,
+        "before": list(owner.before),
+    }
+    write_plain(path, root, OWNER_FILE, document, replaces=replaces)
 
 
 def read_plain(path: Path, root: int, name: str) -> dict[str, Any] | None:

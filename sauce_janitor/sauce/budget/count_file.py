@@ -30,8 +30,9 @@ _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _SCHEMA: Final = (
     "CREATE TABLE founded (at REAL NOT NULL, in_doubt INTEGER NOT NULL)",
     """CREATE TABLE credentials (
-        id TEXT PRIMARY KEY, address TEXT NOT NULL, username TEXT NOT NULL, boot TEXT NOT NULL, seen_ms INTEGER NOT NULL,
-        seen_at REAL NOT NULL, held_until_ms INTEGER NOT NULL, slowed_until_ms INTEGER NOT NULL,
+        id TEXT PRIMARY KEY, address TEXT NOT NULL, username TEXT NOT NULL, boot TEXT NOT NULL,
+        seen_ms INTEGER NOT NULL, seen_at REAL NOT NULL,
+        held_until_ms INTEGER NOT NULL, slowed_until_ms INTEGER NOT NULL,
         doubted_until_ms INTEGER NOT NULL
     )""",
     f"PRAGMA user_version = {_FORMAT}",
@@ -106,8 +107,8 @@ class CountFile:
                     return _alone(self._opened(), work)
             except (sqlite3.Error, OSError, _DamagedError) as error:
                 raise StateError(
-                    f"the request budget {self._path} cannot be kept ({_reason(error)}), and no"
-                    " request is sent that is not counted: make room, or mend or remove the file"
+                    f"the request budget {self._path} cannot be kept ({_reason(error)}), and no "
+                    "request is sent that is not counted: make room, or mend or remove the file"
                 ) from error
 
     def close(self) -> None:
@@ -170,8 +171,8 @@ class CountFile:
         _alone(connection, lambda empty: _found(empty, at=self._clock.time(), in_doubt=in_doubt))
         if in_doubt:
             shared.lost(
-                f"the request budget {path} was lost: what it counted is taken for spent for an"
-                " hour"
+                f"the request budget {path} was lost: what it counted is taken for spent for an "
+                "hour"
             )
 
     def _give_up(self) -> None:

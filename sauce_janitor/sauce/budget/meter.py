@@ -199,8 +199,8 @@ class Meter:
     def _standing(self, connection: sqlite3.Connection, now: int) -> _Standing:
         """The credential's row, made when there is none, in this boot's time."""
         query = (
-            "SELECT boot, seen_ms, seen_at, held_until_ms, slowed_until_ms, doubted_until_ms FROM"
-            " credentials WHERE id = ?"
+            "SELECT boot, seen_ms, seen_at, held_until_ms, slowed_until_ms, doubted_until_ms FROM "
+            "credentials WHERE id = ?"
         )
         row = connection.execute(query, (self._id,)).fetchone()
         if row is None:
@@ -215,8 +215,8 @@ class Meter:
         connection.execute(move, (shift,))
         held, slowed, doubted = (each + shift for each in until)
         connection.execute(
-            "UPDATE credentials SET boot = ?, seen_ms = ?, seen_at = ?, held_until_ms = ?,"
-            " slowed_until_ms = ?, doubted_until_ms = ? WHERE id = ?",
+            "UPDATE credentials SET boot = ?, seen_ms = ?, seen_at = ?, held_until_ms = ?, "
+            "slowed_until_ms = ?, doubted_until_ms = ? WHERE id = ?",
             (_boot(), now, moment, held, slowed, doubted, self._id),
         )
         return _Standing(held, slowed, doubted)

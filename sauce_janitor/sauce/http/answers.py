@@ -30,8 +30,8 @@ def load_json(
     """
     if looks_like_html(data, content_type):
         raise AnswerError(
-            f"{what} is an HTML page instead of JSON: is the address right, or is a proxy or a"
-            " maintenance page in between?"
+            f"{what} is an HTML page instead of JSON: is the address right, or is a proxy or a "
+            "maintenance page in between?"
         )
     text = _decode(data, content_type, what)
     for secret in secrets:

@@ -15,9 +15,8 @@ from sauce_janitor.sauce.http.guarded_connection import InterruptedAnswerError
 CHUNK_BYTES: Final = 256 * 1024
 _SMALLEST_CHUNK: Final = 64 * 1024
 _MAX_RATIO: Final = 200
-_RATIO_SLACK: Final = (
-    1024 * 1024
-)  # small texts may well be repetitive: the ratio is judged beyond this
+# Small texts may well be repetitive: the ratio is checked beyond this size.
+_RATIO_SLACK: Final = 1024 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _REAL_CODINGS: Final = frozenset(
     {

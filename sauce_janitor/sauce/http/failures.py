@@ -23,9 +23,8 @@ from sauce_janitor.errors import (
 )
 
 _WORTH_A_RETRY: Final = frozenset({408, 425, 429})
-_STRAINED: Final = frozenset(
-    {502, 503, 504}
-)  # a gateway gives up on what takes too long or is too large
+# A gateway answers so when the server takes too long or its answer is too large.
+_STRAINED: Final = frozenset({502, 503, 504})
 _LONGEST_CHAIN: Final = 20
 
 
@@ -89,9 +88,8 @@ def network_failure(error: Exception, host: str) -> Exception:
                 )
             case OSError() if cause.errno is not None and type(cause) is OSError:
                 return RetryableError(f"no way to {host}: {cause.strerror}")
-        if (
-            type(cause) is http.client.HTTPException
-        ):  # "got more than 100 headers": it has no class of its own
+        # "got more than 100 headers" has no class of its own in http.client.
+        if type(cause) is http.client.HTTPException:
             return AnswerError(f"{host} sent too many headers")
     return RetryableError(f"the connection to {host} broke before an answer came", strained=True)
 
@@ -109,15 +107,15 @@ def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Excep
         )
     if answer.code == 401 and user is not None:
         return CredentialsError(
-            f"{host} does not accept the credentials of user {user} (401): check username,"
-            " access_key and region"
+            f"{host} does not accept the credentials of user {user} (401): check username, "
+            "access_key and region"
         )
     if answer.code == 403 and user is not None:
         return ForbiddenError(f"user {user} may not read {what} (403){said}")
     if answer.code == 404 and answer.html:
         return AnswerError(
-            f"{host} answers with an HTML page (404) for {what}, which proves nothing: is the"
-            " address right?"
+            f"{host} answers with an HTML page (404) for {what}, which proves nothing: is the "
+            "address right?"
         )
     return AnswerError(f"{host} answers {answer.code} for {what}{said}")
 

@@ -143,8 +143,8 @@ class ExchangeWatch:
         if self._window_s >= self._limits.idle_s:
             if self._window_bytes < self._limits.min_rate * self._window_s:
                 raise InterruptedAnswerError(
-                    f"{self._host} sends too slowly: {self._window_bytes} bytes in"
-                    f" {self._window_s:.1f} s"
+                    f"{self._host} sends too slowly: {self._window_bytes} bytes in "
+                    f"{self._window_s:.1f} s"
                 )
             self._window_s, self._window_bytes = 0.0, 0
 

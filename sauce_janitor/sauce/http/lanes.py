@@ -67,9 +67,9 @@ class Lanes:
                 connection.putheader(name, value)
             connection.endheaders()
             return LaneAnswer(connection.plain_response(), pool, connection)
-        except (
-            BaseException
-        ):  # what it would answer next would be taken for another's; raised again
+        # Whatever happened: a connection with an answer on its way would hand it to the next
+        # request. It is closed, and the error raised again.
+        except BaseException:
             connection.close()
             raise
 

@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 Endpoint: TypeAlias = Literal[
     "jobs", "job", "jobs_by_id", "assets", "asset", "builds", "build", "build_jobs",
     "delete_assets", "delete_job", "stop", "update", "delete_all",
-    "insights_tests", "insights_metrics", "insights_trends", "insights_builds", "insights_errors", "users", "service_accounts",
-    "teams",
+    "insights_tests", "insights_metrics", "insights_trends", "insights_builds", "insights_errors",
+    "users", "service_accounts", "teams",
 ]  # fmt: skip
 """The closed set of endpoints, fit for a metric's label."""
 

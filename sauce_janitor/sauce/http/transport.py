@@ -472,8 +472,8 @@ def refuse_redirect(response: Answer, what: str) -> None:
         except ValueError:
             there = "nowhere"
         raise AnswerError(
-            f"{what} is answered with a redirect to {there!a:.80} ({response.status_code}): not"
-            " followed"
+            f"{what} is answered with a redirect to {there!a:.80} ({response.status_code}): not "
+            "followed"
         )
 
 
