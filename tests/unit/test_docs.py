@@ -13,6 +13,8 @@ import pytest
 
 from sauce_janitor import errors
 from sauce_janitor.cli.app import COMMANDS, cli
+from sauce_janitor.cli.help_overview import TASKS
+from sauce_janitor.metrics import ALL as FAMILIES
 
 TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *TOP.glob("docs/**/*.md")])
@@ -115,6 +117,27 @@ def _readable(page: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
 def test_pages_are_written_in_today_s_english(page: Path) -> None:
     found = [line.strip() for line in _readable(page).splitlines() if ARCHAIC.search(line)]
+    assert not found
+
+
+def _help_texts(command: click.Command) -> Iterator[str]:
+    """Yield what `--help` says of the command, of its options, and of every command below it."""
+    yield command.help or ""
+    for option in command.params:
+        if isinstance(option, click.Option):
+            yield option.help or ""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            under = command.get_command(context, name)
+            assert under is not None
+            yield from _help_texts(under)
+
+
+def test_help_is_written_in_today_s_english() -> None:
+    overview = [line for lines in TASKS.values() for line in lines.values()]
+    metrics = [family.text for family in FAMILIES]
+    found = [text for text in (*_help_texts(cli), *overview, *metrics) if ARCHAIC.search(text)]
     assert not found
 
 
