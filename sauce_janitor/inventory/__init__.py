@@ -4,7 +4,7 @@ needed.
 
 from sauce_janitor.inventory.listing_memory import SetAside
 from sauce_janitor.inventory.pager import ContradictionError
-from sauce_janitor.inventory.ports import JobSource, JobStore, ListedUpTo, ListPage
+from sauce_janitor.inventory.ports import JobSource, JobStore
 from sauce_janitor.inventory.synchronizer import (
     CONFIRMED_AFTER_S,
     SpellingError,
@@ -18,8 +18,6 @@ __all__ = [
     "ContradictionError",
     "JobSource",
     "JobStore",
-    "ListPage",
-    "ListedUpTo",
     "SetAside",
     "SpellingError",
     "SyncReport",

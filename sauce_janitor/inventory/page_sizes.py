@@ -7,13 +7,13 @@ or by its place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from sauce_janitor.errors import OversizedAnswerError, SourceError, StrainedError
-from sauce_janitor.inventory.ports import JobSource, ListPage
-from sauce_janitor.model.jobs import Job, JobId, Oddness, OddRow, Owner
+from sauce_janitor.inventory.ports import JobSource
+from sauce_janitor.model.job_lists import JobPage
+from sauce_janitor.model.jobs import Job, Oddness, OddRow, Owner
 
 ROWS: Final = 500
 """Rows a page. Source: the vendor's OpenAPI of the Jobs API: at most 500."""
@@ -58,22 +58,6 @@ class PageSize:
 
 
 @dataclass(frozen=True, slots=True)
-class RowsAlone:
-    """A page put together from rows that were asked for one by one (a `parts.ListPage`)."""
-
-    jobs: tuple[Job, ...]
-    ids: tuple[str, ...]
-    odd: tuple[OddRow, ...]
-    spelling: Owner | None = None
-    glimpses: Mapping[JobId, Job] = field(default_factory=dict)
-
-    @property
-    def rejected(self) -> tuple[str, ...]:
-        """Why some rows are no jobs."""
-        return tuple(map(str, self.odd))
-
-
-@dataclass(frozen=True, slots=True)
 class _Row:
     """One row: its id, the job or why there is none, and how every such row writes the owner's
     name.
@@ -102,7 +86,7 @@ class SizedList:
         self._since = since
         self._requests = 0
 
-    def page(self, *, until: int, skip: int) -> tuple[ListPage, int]:
+    def page(self, *, until: int, skip: int) -> tuple[JobPage, int]:
         """The rows from `skip` on of the times up to `until`, and how many were asked for in the
         end.
         """
@@ -117,7 +101,7 @@ class SizedList:
                 return page, rows
         return self._alone(until, skip)
 
-    def _list(self, until: int, skip: int, rows: int) -> ListPage:
+    def _list(self, until: int, skip: int, rows: int) -> JobPage:
         self._requests += 1
         if self._requests > MOST_PAGES and self.size.rows < self.size.most:
             # Small pages make a long list look endless. No contradiction: the next run goes on from
@@ -135,7 +119,7 @@ class SizedList:
             self._owner, limit=rows, skip=skip, since=self._since, until=until
         )
 
-    def _alone(self, until: int, skip: int) -> tuple[ListPage, int]:
+    def _alone(self, until: int, skip: int) -> tuple[JobPage, int]:
         for _ in range(_MOST_TRIES):
             rows, asked = self._one_by_one(until, skip)
             if self._is_in_place(rows, until, skip):
@@ -215,14 +199,14 @@ def _each_once(ids: tuple[str, ...]) -> list[str]:
     return [one for place, one in enumerate(ids) if not one or place == 0 or ids[place - 1] != one]
 
 
-def _together(rows: list[_Row]) -> RowsAlone:
+def _together(rows: list[_Row]) -> JobPage:
     odd = (
         OddRow(place, row.id, row.why.kind, row.why.why)
         for place, row in enumerate(rows)
         if row.why
     )
     spellings = {row.spelling for row in rows if row.job is not None}
-    return RowsAlone(
+    return JobPage(
         tuple(row.job for row in rows if row.job is not None),
         tuple(row.id for row in rows),
         tuple(odd),

@@ -21,7 +21,8 @@ from sauce_janitor.inventory.page_sizes import (
     PageSize,
     SizedList,
 )
-from sauce_janitor.inventory.ports import JobSource, ListPage
+from sauce_janitor.inventory.ports import JobSource
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Job, Owner
 
 __all__ = ["MOST_PAGES", "ROWS", "ContradictionError", "PagePosition", "Pager"]
@@ -46,7 +47,7 @@ class PagePosition:
 class _Got:
     """A page, where it was asked for and by how many rows at most."""
 
-    page: ListPage
+    page: JobPage
     place: PagePosition
     limit: int
 
@@ -80,7 +81,7 @@ class Pager:
         self._seen: set[tuple[int, str, str, int]] = set()
         self._filling: set[str] = set()
 
-    def pages(self, place: PagePosition) -> Iterator[tuple[ListPage, PagePosition | None]]:
+    def pages(self, place: PagePosition) -> Iterator[tuple[JobPage, PagePosition | None]]:
         """The pages from `place` on."""
         before = frozenset({place.anchor} if place.anchor is not None else ())
         tail: tuple[str, ...] = ()
@@ -215,7 +216,7 @@ class _Windows:
         self._orders_left = {"started_at", "ended_at", "modified_at"}
 
     def below(
-        self, page: ListPage, place: PagePosition, limit: int
+        self, page: JobPage, place: PagePosition, limit: int
     ) -> tuple[PagePosition, tuple[str, ...]] | None:
         """The window that begins with a row near this page's end, and the ids it has to begin
         with.

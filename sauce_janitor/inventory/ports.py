@@ -5,30 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from sauce_janitor.model.jobs import Build, Job, JobDocument, JobId, OddRow, Owner
-
-
-class ListPage(Protocol):
-    """One list answer: the jobs, the ids of all rows in their order ("" where unreadable), the rows
-    that are no jobs.
-
-    `spelling` is the owner's name as the answer writes it, where only the letters' case differs
-    from what was asked for. `glimpses` are for people alone: the jobs of short rows with what such
-    a row shows of name and status.
-    """
-
-    @property
-    def glimpses(self) -> Mapping[JobId, Job]: ...
-    @property
-    def jobs(self) -> tuple[Job, ...]: ...
-    @property
-    def ids(self) -> tuple[str, ...]: ...
-    @property
-    def odd(self) -> tuple[OddRow, ...]: ...
-    @property
-    def spelling(self) -> Owner | None: ...
-    @property
-    def rejected(self) -> tuple[str, ...]: ...
+from sauce_janitor.model.job_lists import JobPage, ListingProgress
+from sauce_janitor.model.jobs import Build, Job, JobDocument, JobId, Owner
 
 
 class JobSource(Protocol):
@@ -38,7 +16,7 @@ class JobSource(Protocol):
 
     def list_jobs(
         self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
-    ) -> ListPage:
+    ) -> JobPage:
         """Rows `skip` and following of the owner's jobs, newest first, of the times `since` to
         `until`, both included.
         """
@@ -62,21 +40,6 @@ class JobSource(Protocol):
         """All builds; None where they are not offered."""
 
 
-class ListedUpTo(Protocol):
-    """How far the listings of an owner came; see `JobStore`."""
-
-    @property
-    def mark(self) -> int: ...
-    @property
-    def watermark(self) -> int | None: ...
-    @property
-    def full_at(self) -> int | None: ...
-    @property
-    def longest_page(self) -> int: ...
-    @property
-    def bookmark(self) -> str | None: ...
-
-
 class JobStore(Protocol):
     """What is known of one owner's jobs.
 
@@ -85,7 +48,7 @@ class JobStore(Protocol):
     the last complete full one.
     """
 
-    def listed(self) -> ListedUpTo: ...
+    def listed(self) -> ListingProgress: ...
     def put(
         self,
         new: Sequence[Job],

@@ -12,8 +12,9 @@ from sauce_janitor.errors import SourceError
 from sauce_janitor.inventory.details import ask, ask_lacking, ask_unfinished, meant
 from sauce_janitor.inventory.listing_memory import ListingMemory, SetAside, named
 from sauce_janitor.inventory.pager import ContradictionError, PagePosition, Pager
-from sauce_janitor.inventory.ports import JobSource, JobStore, ListPage
+from sauce_janitor.inventory.ports import JobSource, JobStore
 from sauce_janitor.inventory.unreadable_rows import UnreadableRows, ask_alone
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Job, JobId, Owner
 
 RECENT_S: Final = 48 * 3600
@@ -401,7 +402,7 @@ class _Sync:
 
     def _take_in(
         self,
-        page: ListPage,
+        page: JobPage,
         start: _Start,
         place: PagePosition,
         following: PagePosition | None,
@@ -430,7 +431,7 @@ class _Sync:
         self._report = replace(self._report, rows=self._report.rows + len(page.ids))
         return settled.unread
 
-    def _take_in_alone(self, page: ListPage, start: _Start, place: PagePosition) -> None:
+    def _take_in_alone(self, page: JobPage, start: _Start, place: PagePosition) -> None:
         self._take_in(page, start, place, None, 0)
 
     def _set_aside(self) -> None:

@@ -12,7 +12,8 @@ from sauce_janitor.errors import AnswerError, StrainedError
 from sauce_janitor.inventory.details import ask
 from sauce_janitor.inventory.listing_memory import SetAside
 from sauce_janitor.inventory.pager import PagePosition
-from sauce_janitor.inventory.ports import JobSource, ListPage
+from sauce_janitor.inventory.ports import JobSource
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Job, JobId, Oddness, OddRow, Owner, job_id
 
 _FEW: Final = 20
@@ -52,7 +53,7 @@ class UnreadableRows:
         self.read: set[str] = set()
         self.news = 0
 
-    def settle(self, page: ListPage, place: PagePosition) -> SettledRows:
+    def settle(self, page: JobPage, place: PagePosition) -> SettledRows:
         """Ask for the page's odd rows, and set aside what stays unread. A job that its details no
         longer know is neither.
         """
@@ -94,7 +95,7 @@ class UnreadableRows:
         (settled.foreign if row.kind is Oddness.FOREIGN else settled.there).append(one)
         return row.why
 
-    def _set_aside(self, row: OddRow, why: str, page: ListPage, place: PagePosition) -> None:
+    def _set_aside(self, row: OddRow, why: str, page: JobPage, place: PagePosition) -> None:
         above = next((one for one in reversed(page.ids[: row.place]) if one), "")
         aside = SetAside(_valid(row.id), why, place.until, place.skip + row.place, above, self._now)
         key = key_of(aside)
@@ -113,7 +114,7 @@ def ask_alone(
     owner: Owner,
     source: JobSource,
     asides: Iterable[SetAside],
-    take_in: Callable[[ListPage, PagePosition], None],
+    take_in: Callable[[JobPage, PagePosition], None],
 ) -> set[str]:
     """Ask for rows without an id by their place, with the row above as the proof of it; the keys of
     those that are read now.

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from sauce_janitor.errors import AnswerError, SourceUnavailableError, StrainedError
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import AssetListing, Build, JobDocument, JobId, Owner, is_same_user
 from sauce_janitor.sauce.asset_download import AssetBody, open_asset
 from sauce_janitor.sauce.budget.budget import RequestBudget
@@ -25,7 +26,6 @@ from sauce_janitor.sauce.insights import Insights
 from sauce_janitor.sauce.list_rows import load_rows
 from sauce_janitor.sauce.parse import (
     ForeignBuildError,
-    JobPage,
     parse_assets,
     parse_batch,
     parse_build,

@@ -8,10 +8,11 @@ than guessed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from sauce_janitor.errors import AnswerError
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import (
     UNKNOWN,
     AssetListing,
@@ -66,28 +67,6 @@ class DeletedError(ValueError):
 
 class ForeignJobError(ValueError):
     """The document is of another user's job."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    """A page of a job list: the jobs, the ids of all rows in their order (empty where unreadable),
-    the rows that are no jobs.
-
-    `spelling` is the owner's name as every row that names one writes it, where that differs from
-    what was asked for. `glimpses` has the jobs of short rows, with the name and the status that
-    such a row shows: for people, never for a decision.
-    """
-
-    jobs: tuple[Job, ...]
-    ids: tuple[str, ...]
-    odd: tuple[OddRow, ...] = ()
-    spelling: Owner | None = None
-    glimpses: Mapping[JobId, Job] = field(default_factory=dict)
-
-    @property
-    def rejected(self) -> tuple[str, ...]:
-        """Why some rows are no jobs, in words."""
-        return tuple(map(str, self.odd))
 
 
 def parse_rows(answer: object, owner: Owner) -> JobPage:

@@ -34,7 +34,7 @@ from sauce_janitor.state.journal.manual_journal import (
 )
 from sauce_janitor.state.journal.prune_journal import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.leases import Lease
-from sauce_janitor.state.listing import ListingProgress, OwnerJobs
+from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.lookups import JobFinder
 from sauce_janitor.state.notes import Notes
 from sauce_janitor.state.pause import Pause, PauseSwitch
@@ -58,7 +58,6 @@ __all__ = [
     "JournalLine",
     "KnownAccount",
     "Lease",
-    "ListingProgress",
     "ManualActions",
     "ManualJournal",
     "MetricCounters",

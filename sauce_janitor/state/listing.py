@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from sauce_janitor.model.job_lists import ListingProgress
 from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, JobState, Owner
 from sauce_janitor.state.builds import replace_builds
 from sauce_janitor.state.file.database import Database
@@ -40,22 +41,6 @@ _READ_BY_RULES: Final = tuple(
 known.
 """
 _ASIDE: Final = sum(BITS[name] for name in _READ_BY_RULES)
-
-
-@dataclass(frozen=True, slots=True)
-class ListingProgress:
-    """How far the listings of an owner came.
-
-    `watermark`: our own `until` of the last one without a rejected row; `full_at`: of the last
-    complete full one. `bookmark` is where an unfinished full one goes on, as its writer left it.
-    `longest_page` is the most rows an answer ever had.
-    """
-
-    mark: int = 0
-    watermark: int | None = None
-    full_at: int | None = None
-    longest_page: int = 0
-    bookmark: str | None = None
 
 
 class OwnerJobs:

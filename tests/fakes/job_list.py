@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sauce_janitor.errors import AnswerError, OversizedAnswerError, StrainedError
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import (
     UNKNOWN,
     Build,
@@ -48,19 +49,6 @@ def a_job(
         modified_at=created + lasts + number * 13 % 50,
     )
     return replace(made, **fields)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class FakePage:
-    jobs: tuple[Job, ...]
-    ids: tuple[str, ...]
-    odd: tuple[OddRow, ...] = ()
-    spelling: Owner | None = None
-    glimpses: Mapping[JobId, Job] = field(default_factory=dict)
-
-    @property
-    def rejected(self) -> tuple[str, ...]:
-        return tuple(map(str, self.odd))
 
 
 @dataclass
@@ -108,7 +96,7 @@ class JobList:
 
     def list_jobs(
         self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
-    ) -> FakePage:
+    ) -> JobPage:
         self.requests.append(
             ("list", {"limit": limit, "skip": skip, "since": since, "until": until})
         )
@@ -146,7 +134,7 @@ class JobList:
             rows = self._doubled(rows)
         return rows
 
-    def _page(self, rows: list[Job]) -> FakePage:
+    def _page(self, rows: list[Job]) -> JobPage:
         kinds = dict.fromkeys(self.unreadable | self.without_id, Oddness.UNREADABLE) | self.odd
         readable = [_without(job, self.left_out) for job in rows if job.id not in kinds]
         ids = ["" if job.id in self.without_id else job.id for job in rows] + [""] * self.nameless
@@ -155,7 +143,7 @@ class JobList:
             for place, one in enumerate(ids)
             if one in kinds or not one
         ]
-        return FakePage(tuple(readable), tuple(ids), tuple(odd), self.spelling)
+        return JobPage(tuple(readable), tuple(ids), tuple(odd), self.spelling)
 
     def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
         self.requests.append(("job", {"id": job_id}))

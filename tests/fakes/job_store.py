@@ -8,20 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sauce_janitor.model.job_lists import ListingProgress
 from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, JobState
 from sauce_janitor.state.rows import FIELDS
 from tests.fakes.job_list import OWNER
 
 READ_BY_RULES = [name for name in FIELDS if name not in {"created_at", "started_at", "ended_at"}]
-
-
-@dataclass(frozen=True)
-class Listed:
-    mark: int = 0
-    watermark: int | None = None
-    full_at: int | None = None
-    longest_page: int = 0
-    bookmark: str | None = None
 
 
 @dataclass
@@ -38,10 +30,10 @@ class MemoryStore:
     def __init__(self) -> None:
         self.known: dict[str, Known] = {}
         self.builds: list[Build] | None = None
-        self._listed = Listed()
+        self._listed = ListingProgress()
         self.kept_memo: str | None = None
 
-    def listed(self) -> Listed:
+    def listed(self) -> ListingProgress:
         return self._listed
 
     def put(
