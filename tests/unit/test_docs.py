@@ -141,6 +141,16 @@ def test_help_is_written_in_today_s_english() -> None:
     assert not found
 
 
+def test_contributing_names_modules_that_exist() -> None:
+    page = (TOP / "CONTRIBUTING.md").read_text()
+    section = page.partition("## Where a change belongs\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`([a-z_/]+(?:/|\.py))`", section)
+    assert len(named) > 10
+    assert [each for each in named if not (TOP / "sauce_janitor" / each).exists()] == [
+        "sauce_janitor/"
+    ]
+
+
 def test_the_picture_of_the_flow_is_the_one_that_its_script_draws() -> None:
     script = runpy.run_path(str(TOP / "docs/make_pictures.py"))
     assert script["flow"]() == (TOP / "docs/images/flow.svg").read_text(encoding="utf-8"), (
